@@ -1,0 +1,37 @@
+# Each target does its own set-up, in .venv; nothing else is touched.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+export MPLBACKEND := Agg
+export OPENBLAS_NUM_THREADS ?= 2
+
+.PHONY: demo test test-slow bench lint clean
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[demo,test,lint]'
+	touch $(SETUP)
+
+demo: $(SETUP)  ## the whole way on public data; prints where the report is
+	$(BIN)/galenic demo galenic-demo
+
+lint: $(SETUP)  ## format, style, import contracts, types, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/deptry src
+
+test: lint  ## what CI runs
+	$(BIN)/python -m pytest
+
+test-slow: $(SETUP)  ## audits and races that take minutes
+	$(BIN)/python -m pytest -m slow --timeout=3600
+
+bench: $(SETUP)  ## make bench NAME=spine
+	$(BIN)/python benchmarks/$(NAME).py
+
+clean:
+	rm -rf $(VENV) galenic-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,46 @@
+"""The command line: `galenic <verb> <thing>`."""
+
+import os
+import sys
+
+import click
+
+from galenic.cli.app import app
+from galenic.cli.show import talk
+from galenic.errors import GalenicError
+
+__all__ = ["app", "main"]
+
+
+def main(words: list[str] | None = None) -> None:
+    """Runs a command. Exit codes: 0 done, 1 refused by the gate, 2 your input, 3 our failure."""
+    sys.exit(run(words))
+
+
+def run(words: list[str] | None = None) -> int:
+    """The exit code of a command; every expected error is one line on stderr."""
+    try:
+        result = app(args=words, standalone_mode=False)
+        return int(result) if isinstance(result, int) else 0
+    except GalenicError as error:
+        talk.print(f"[bold]{_heading(error)}[/]", end=" ")
+        talk.print(str(error), markup=False)
+        return error.exit_code
+    except click.exceptions.Exit as done:
+        return int(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        talk.print("stopped; nothing was half-written. A reservation that was open counts as spent.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        talk.print("out of memory. Use fewer columns (--drop) or a machine with more memory.")
+        return 3
+
+
+def _heading(error: GalenicError) -> str:
+    return {1: "Refused:", 2: "Your input:", 3: "Our failure:"}[error.exit_code]

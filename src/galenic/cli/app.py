@@ -1,0 +1,293 @@
+"""The commands: parse, call one flow, show the result."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import galenic
+from galenic import flows, records, store
+from galenic.cli import show
+from galenic.errors import DescriptionError
+from galenic.security import ROLES
+
+app = typer.Typer(
+    name="galenic",
+    help="Turns patient records into generative-AI results that are safe to use, and shows the evidence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")]
+Columns = Annotated[Path | None, typer.Option("--columns", help="Description of columns (TOML, from: galenic describe).")]
+Patient = Annotated[str | None, typer.Option(help="Column that tells patients apart.")]
+
+
+@app.command(epilog="Example: galenic describe patients.csv --out columns.toml")
+def describe(
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
+    out: Annotated[Path | None, typer.Option(help="Write the TOML here instead of to stdout.")] = None,
+    patient: Patient = None,
+    private: Annotated[bool, typer.Option(help="Leave out bounds and categories read from the data.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Infer what each column holds, and write it as TOML for you to correct."""
+    columns, text = flows.describe(records.read(table), patient=patient, private=private)
+    if as_json:
+        show.print_json(
+            [{"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in columns]
+        )
+    elif out is None:
+        typer.echo(text)
+    if out is not None:
+        with store.file_aside(out) as aside:
+            aside.write_text(text, encoding="utf-8")
+        show.talk.print(f"{len(columns)} columns described in {out}. Read it, correct it, then pass it with --columns {out}.")
+
+
+@app.command(epilog="Example: galenic synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
+def synthesize(
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
+    epsilon: Annotated[float, typer.Option(help="What one patient may change: e to this power.")] = 1.0,
+    delta: Annotated[float, typer.Option(help="Chance that the guarantee fails; far below 1 / patients.")] = 1e-9,
+    population: Annotated[str, typer.Option(help="Whose budget pays; the same patients, the same name.")] = "default",
+    columns: Columns = None,
+    patient: Patient = None,
+    unit: Annotated[str, typer.Option(help="What is protected: patient, or row (each row is one patient).")] = "patient",
+    rows_per_patient: Annotated[int, typer.Option(help="Most rows used of one patient; noise grows with it.")] = 1,
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeat for more.")] = None,
+    buy: Annotated[bool, typer.Option(help="Buy what the description only observed.")] = False,
+    rows: Annotated[
+        int | None, typer.Option(help="Synthetic rows to make (default: the noisy number of training rows).")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None,
+    policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal",
+    no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also copy the signers' report here (HTML).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a synthetic table, measure it, and decide whether it may leave."""
+    source = records.read(table)
+    wishes = flows.Wishes(columns, patient, unit, tuple(drop or ()), buy)
+    request = flows.Request(epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy)
+    house = flows.open_house()
+    cost = flows.cost(source, request)
+    price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
+    show.talk.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB; {price}; one {unit} is protected.")
+    if unit == "patient" and not no_privacy:
+        show.talk.print(
+            f"At most {rows_per_patient} row(s) of each patient are used; noise is {rows_per_patient} x that of one row."
+        )
+    with show.progress(as_json) as tell:
+        result = flows.synthesize(house, source, request, tell)
+    report_page = result.folder / "internal" / "report.html"
+    if out is not None:
+        with store.file_aside(out) as aside:
+            aside.write_bytes(report_page.read_bytes())
+    if as_json:
+        show.print_json({"run": result.run, "folder": str(result.folder), **show.report_json(result.report, result.decision)})
+    else:
+        show.decision(result.decision)
+        show.out.print(f"Report for the signers: {report_page}")
+        if result.decision.accepted:
+            show.out.print(
+                f"Next: two people sign (galenic sign {result.run} --key NAME), then galenic release {result.run} FOLDER"
+            )
+    raise typer.Exit(0 if result.decision.accepted else 1)
+
+
+@app.command(epilog="Example: galenic evaluate real.csv synthetic.csv --holdout unseen.csv")
+def evaluate(
+    real: Annotated[Path, typer.Argument(help="The real table that was imitated.")],
+    synthetic: Annotated[Path, typer.Argument(help="The synthetic table.")],
+    holdout: Annotated[
+        Path | None, typer.Option(help="Real patients that the maker never saw: enables membership attacks.")
+    ] = None,
+    columns: Columns = None,
+    patient: Patient = None,
+    target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Also decide by this policy (exit code 1 if it refuses).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge anybody's synthetic table: fidelity, utility, privacy attacks."""
+    from galenic.release import decide, load_policy
+
+    described = records.read_description(columns) if columns else None
+    rules = load_policy(policy) if policy else None
+    sources = records.read(real), records.read(synthetic)
+    unseen = records.read(holdout) if holdout else None
+    with show.progress(as_json) as tell:
+        report = flows.evaluate(*sources, holdout=unseen, columns=described, patient=patient, target=target, progress=tell)
+    verdict = decide(report, rules) if rules else None
+    if as_json:
+        show.print_json(show.report_json(report, verdict))
+    else:
+        show.findings(report)
+        if verdict:
+            show.decision(verdict)
+    raise typer.Exit(1 if verdict and not verdict.accepted else 0)
+
+
+@app.command(epilog="Example: galenic key ada --role privacy-officer")
+def key(name: str, role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")], as_json: Json = False) -> None:
+    """Make a signer's key (its identity stays unverified until people exist in the installation)."""
+    made = flows.open_house().keys.create(name, role)
+    if as_json:
+        show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
+    else:
+        show.out.print(f"key {name} ({role}, identity unverified), fingerprint {made.fingerprint}")
+
+
+@app.command(epilog="Example: galenic sign 20260101-120000-abcdef --key ada")
+def sign(run: str, key: Annotated[str, typer.Option(help="Name of your key.")], as_json: Json = False) -> None:
+    """Sign a run, in the role of your key, after reading its report."""
+    house = flows.open_house()
+    role = flows.sign(house, run, key)
+    if as_json:
+        show.print_json({"run": run, "role": role, "identity": "unverified"})
+    else:
+        show.out.print(f"signed {run} as {role} (unverified identity)")
+
+
+@app.command(epilog="Example: galenic release 20260101-120000-abcdef ./release")
+def release(
+    run: str,
+    folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    policy: Annotated[str | None, typer.Option(help="Hold the run against this policy.")] = None,
+    trust: Annotated[Path | None, typer.Option(help="Write the keys a recipient must know to this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the release folder, if evidence, policy and signatures allow it."""
+    house = flows.open_house()
+    target, lines = flows.release(house, run, folder, policy_name=policy)
+    if trust is not None:
+        with store.file_aside(trust) as aside:
+            aside.write_text(json.dumps(flows.trust_of_release(house, target), indent=1), encoding="utf-8")
+    if as_json:
+        show.print_json({"run": run, "folder": str(target), "checked": lines})
+    else:
+        show.out.print(f"released to {target}")
+        for line in lines:
+            show.out.print(f"  {line}")
+
+
+@app.command(epilog="Example: galenic verify ./release --trust trusted-keys.json")
+def verify(
+    folder: Path,
+    trust: Annotated[Path | None, typer.Option(help="JSON of fingerprints and roles, received by another way.")] = None,
+    recalls: Annotated[list[Path] | None, typer.Option(help="Recall notice; repeat for more.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a release offline: files, evidence, policy, signatures."""
+    lines = flows.verify(folder, trust=trust, recalls=tuple(recalls or ()))
+    if as_json:
+        show.print_json({"folder": str(folder), "verified": True, "checked": lines})
+    else:
+        show.out.print(f"[green]VERIFIED[/] {folder}")
+        for line in lines:
+            show.out.print(f"  {line}")
+
+
+@app.command(epilog='Example: galenic recall 20260101-120000-abcdef --reason "wrong cohort" --notice recall.json')
+def recall(
+    run: str,
+    reason: Annotated[str, typer.Option(help="Why; recipients read it.")],
+    notice: Annotated[Path, typer.Option(help="Where to write the signed notice for recipients.")] = Path("recall.json"),
+) -> None:
+    """Take a release back."""
+    show.out.print(f"recalled; hand {flows.recall(flows.open_house(), run, reason, notice)} to every recipient")
+
+
+@app.command(epilog="Example: galenic register")
+def register(as_json: Json = False) -> None:
+    """List what has been released and recalled."""
+    rows = flows.register(flows.open_house())
+    if as_json:
+        show.print_json(rows)
+        return
+    for row in rows:
+        show.out.print(f"{row['released_at']}  {row['run']}  {row['policy']}  {row['state']}  {row['reason'] or ''}")
+    if not rows:
+        show.out.print("Nothing has been released. Make something: galenic synthesize TABLE")
+
+
+@app.command(epilog="Example: galenic budget clinic-2024 --epsilon 3 --delta 1e-8")
+def budget(
+    population: Annotated[str | None, typer.Argument(help="One population (default: all).")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Declare the population with this limit.")] = None,
+    delta: Annotated[float, typer.Option(help="Delta of the limit.")] = 1e-8,
+    as_json: Json = False,
+) -> None:
+    """Declare a population's privacy budget, or show who spent what on what."""
+    house = flows.open_house()
+    if epsilon is not None:
+        if population is None:
+            raise DescriptionError("name the population to declare: galenic budget NAME --epsilon 3")
+        flows.declare_population(house, population, epsilon=epsilon, delta=delta)
+    found = flows.statements(house, population)
+    if as_json:
+        show.print_json([_plain(s) for s in found])
+        return
+    for s in found:
+        show.statement(s)
+    if not found:
+        show.out.print("No population is declared. Declare one: galenic budget NAME --epsilon 3")
+
+
+def _plain(statement: Any) -> dict[str, Any]:
+    return {**statement.__dict__, "charges": [dict(c) for c in statement.charges]}
+
+
+@app.command(epilog="Example: galenic audit")
+def audit(as_json: Json = False) -> None:
+    """Show the audit chain and check that it is whole."""
+    log = flows.open_house().audit
+    broken = log.broken()
+    entries = [e.__dict__ for e in log.entries()]
+    if as_json:
+        show.print_json({"intact": broken is None, "why": broken, "head": log.head(), "entries": entries})
+    else:
+        for e in log.entries():
+            show.out.print(f"{e.seq:>5}  {e.time}  {e.actor}  {e.action}  {e.resource}  {e.outcome}")
+        show.out.print("[green]intact[/]" if broken is None else f"[red]BROKEN[/]: {broken}")
+    raise typer.Exit(0 if broken is None else 1)
+
+
+@app.command(epilog="Example: galenic demo")
+def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything to.")] = Path("galenic-demo")) -> None:
+    """Run the whole way on public data: RAND Health Insurance Experiment, epsilon 1, the person as the unit."""
+    flows.demo_table()
+    place = folder.absolute()
+    house = flows.open_house(place / "home")
+    show.talk.print("RAND Health Insurance Experiment: 20,190 person-years of 5,912 people. epsilon 1, unit: the person.")
+    cost = flows.cost(flows.demo_table(), flows.Request())
+    show.talk.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB.")
+    target = _fresh(place / "release")
+    with show.progress() as tell:
+        done = flows.demo(house, target, progress=tell)
+    show.decision(done.result.decision)
+    show.out.print("\nsigned by the demo, not by people (two throw-away keys)")
+    show.out.print("[green]VERIFIED[/] offline:")
+    for line in done.checked:
+        show.out.print(f"  {line}")
+    show.out.print("\nThe public policy refuses the same release:")
+    show.out.print(f"  [red]REFUSED[/] {done.refusal}")
+    show.out.print(f"\nCard for anyone:        {done.folder / 'card.html'}")
+    show.out.print(f"Report for the signers: {done.result.folder / 'internal' / 'report.html'}")
+    show.out.print(f"Check it yourself:      python {done.folder / 'verify_release.py'} {done.folder}")
+
+
+def _fresh(folder: Path) -> Path:
+    """The folder, or the next free one beside it: a demo run again overwrites nothing."""
+    place, n = folder, 2
+    while place.exists():
+        place, n = folder.with_name(f"{folder.name}-{n}"), n + 1
+    return place
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(galenic.__version__)

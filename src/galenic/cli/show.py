@@ -1,0 +1,79 @@
+"""How results look on a terminal: talk and progress to stderr, results to stdout, JSON when asked."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from galenic.privacy import Statement
+from galenic.release import Decision
+from galenic.schema import NotMeasured, Report, to_json
+
+talk = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(data, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def progress(hidden: bool = False) -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on stderr; yields tell(what, share done)."""
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=talk, disable=hidden, transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
+
+
+def findings(report: Report) -> None:
+    """A table of findings."""
+    table = Table(title=f"Findings about {report.subject}", title_justify="left")
+    for heading in ("finding", "value", "95 % interval", "method"):
+        table.add_column(heading, overflow="fold")
+    for f in report.findings:
+        if isinstance(f, NotMeasured):
+            table.add_row(f.name, "[yellow]not measured[/]", "", f.why)
+        else:
+            interval = f"{f.interval[0]:.3f} to {f.interval[1]:.3f}" if f.interval else ""
+            table.add_row(f.name, f"{f.value:.4g}", interval, f.method)
+    out.print(table)
+
+
+def decision(d: Decision) -> None:
+    """The verdict, rule by rule."""
+    verdict = "[green]ACCEPTED[/] by" if d.accepted else "[red]REFUSED[/] by"
+    out.print(f"{verdict} policy “{d.policy}”")
+    for item in d.items:
+        mark = "[green]met    [/]" if item.outcome == "met" else f"[red]{item.outcome}[/]"
+        out.print(f"  {mark} {item.finding} ({item.threshold}): {item.why}")
+
+
+def statement(s: Statement) -> None:
+    """Who spent what on what."""
+    out.print(
+        f"[bold]{s.population}[/]: epsilon {s.epsilon_spent:.4g} of {s.epsilon_limit:g} spent at delta {s.delta:g} "
+        f"(rho {s.rho_spent:.4g} of {s.rho_limit:.4g}); {s.refusals} refused attempt(s)"
+    )
+    for c in s.charges:
+        state = "settled" if c["settled_at"] else "reserved, counts as spent"
+        spent = c["rho_spent"] if c["rho_spent"] is not None else c["rho_reserved"]
+        out.print(f"  {str(c['reserved_at'])[:19]}  {c['actor']}  {c['purpose']}  rho {int(str(spent)) / 1e12:.4g}  {state}")
+
+
+def report_json(report: Report, d: Decision | None = None) -> dict[str, Any]:
+    """The report, with the decision if there is one."""
+    data: dict[str, Any] = to_json(report)
+    if d is not None:
+        data["decision"] = {
+            "policy": d.policy,
+            "accepted": d.accepted,
+            "refusals": [{"finding": i.finding, "outcome": i.outcome, "threshold": i.threshold} for i in d.refusals],
+        }
+    return data

@@ -1,0 +1,57 @@
+"""The errors Galenic raises, drawn as one tree by who can fix them.
+
+Every message has three parts: what is wrong and where (column, row, code), what was expected, what to do now.
+A message never holds a cell's value: messages end up in logs, and values are patient data.
+"""
+
+
+class GalenicError(Exception):
+    """The root of every error that Galenic raises on purpose."""
+
+    exit_code = 3
+
+
+class YourInput(GalenicError):
+    """The person who called can fix it: another file, another description, another option."""
+
+    exit_code = 2
+
+
+class RecordError(YourInput):
+    """A file or a table is not what its description says."""
+
+
+class DescriptionError(YourInput):
+    """A description of columns, a policy or an option contradicts itself."""
+
+
+class MissingExtra(YourInput):
+    """An optional part of Galenic is not installed; the message holds the install line."""
+
+
+class Refused(GalenicError):
+    """The gate said no: nothing left, and the refusal is on the audit chain."""
+
+    exit_code = 1
+
+
+class BudgetError(Refused):
+    """A privacy budget would be overdrawn, or is too small to say anything."""
+
+
+class ReleaseRefused(Refused):
+    """Evidence, policy or signatures do not allow the release."""
+
+
+class VerificationError(Refused):
+    """A release is not what was signed."""
+
+
+class OurFailure(GalenicError):
+    """The machine or Galenic itself failed: disk full, damaged state, a bug."""
+
+    exit_code = 3
+
+
+class StoreError(OurFailure):
+    """State could not be written or read; what stood before still stands."""

@@ -1,0 +1,41 @@
+"""How good, private, fair and robust a result is: measured, with intervals, by judges that are tested themselves."""
+
+from galenic.evidence.attacks import (
+    ALARM,
+    ATTACKS,
+    Lineup,
+    Outcome,
+    any_alarm,
+    membership,
+    noisy_copy,
+    planted,
+    shuffled,
+    with_leak,
+)
+from galenic.evidence.audit import Audit, audit
+from galenic.evidence.coding import code, judge_column
+from galenic.evidence.fidelity import column_sets, fidelity, mean_tvd
+from galenic.evidence.measure import measure
+from galenic.evidence.utility import utility
+
+__all__ = [
+    "ALARM",
+    "ATTACKS",
+    "Audit",
+    "Lineup",
+    "Outcome",
+    "any_alarm",
+    "audit",
+    "code",
+    "column_sets",
+    "fidelity",
+    "judge_column",
+    "mean_tvd",
+    "measure",
+    "membership",
+    "noisy_copy",
+    "planted",
+    "shuffled",
+    "utility",
+    "with_leak",
+]

@@ -1,0 +1,348 @@
+"""Membership attacks and copy detection on synthetic rows, each shown to work on planted leaks before it may say "clean".
+
+Every attack gives each real row a score. Training rows (members) and held-out rows (non-members) are exchangeable unless
+the synthetic rows remember the training rows, so a rank or exact test between the two groups has a known false-alarm rate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.stats import binom, hypergeom, norm, rankdata
+
+from galenic.schema import Column, Finding, NotMeasured, Table, numbers
+
+Floats32 = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+ALARM = 0.0025  # per attack; four attacks: at most 1 % of clean data sets raise any alarm
+MOST_TARGETS = 2_000  # members, and as many non-members, that the distance attacks try
+MOST_SYNTHETIC = 40_000
+NEIGHBOURS = 5
+NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row
+ATTACKS = ("nearest", "density", "exact", "near")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attack on one data set. advantage: AUC for rank attacks, excess share of members hit for copy attacks.
+    p: probability of at least this under no leak. se: standard error of the advantage under no leak."""
+
+    advantage: float
+    p: float
+    se: float
+    hits: int = 0
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the attack found a leak."""
+        return self.p < ALARM
+
+
+@dataclass(frozen=True)
+class Space:
+    """Rows as points: numbers as ranks among real rows in [0, 1], categories one-hot / sqrt 2; missing is a level of its own."""
+
+    columns: tuple[Column, ...]
+    sorted_values: dict[str, Floats]
+    categories: dict[str, dict[str, int]]
+
+    def points(self, table: Table) -> Floats32:
+        """Shape (rows, dimensions); squared distance is the sum over columns of squared differences, 1 for a mismatch."""
+        parts = []
+        for c in self.columns:
+            if c.binned:
+                values = numbers(table, c)
+                missing = np.isnan(values)
+                ladder = self.sorted_values[c.name]
+                rank = (np.searchsorted(ladder, values, "left") + np.searchsorted(ladder, values, "right")) / (
+                    2 * max(ladder.size, 1)
+                )
+                parts.append(np.where(missing, 0.5, rank)[:, None])
+                parts.append(missing[:, None] * 0.87)
+            else:
+                parts.append(_one_hot(table.frame[c.name], self.categories[c.name]))
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _one_hot(array: pa.ChunkedArray, place: dict[str, int]) -> Floats:
+    code = np.array([place.get(v, 0) if v is not None else 1 for v in array.to_pylist()])
+    out = np.zeros((code.size, len(place) + 2))
+    out[np.arange(code.size), code] = np.sqrt(0.5)
+    return out
+
+
+def space(real: Table, columns: tuple[Column, ...]) -> Space:
+    """The space in which distances between rows are measured, from real rows."""
+    ladders = {c.name: np.sort(numbers(real, c)[~np.isnan(numbers(real, c))]) for c in columns if c.binned}
+    categories = {}
+    for c in columns:
+        if not c.binned:
+            levels = sorted(v for v in set(real.frame[c.name].to_pylist()) if v is not None)
+            categories[c.name] = {v: i + 2 for i, v in enumerate(levels)}
+    return Space(columns, ladders, categories)
+
+
+def nearest(points: Floats32, among: Floats32, k: int) -> Floats:
+    """Distance from each point to its k-th nearest among others, shape (points,); in blocks of bounded memory."""
+    out = np.empty(points.shape[0])
+    norms = (among * among).sum(1)
+    k = min(k, among.shape[0])
+    for start in range(0, points.shape[0], 256):
+        block = points[start : start + 256]
+        d2 = norms[None] - 2 * block @ among.T
+        d2 = np.partition(d2, k - 1, axis=1)[:, k - 1] + (block * block).sum(1)
+        out[start : start + 256] = np.sqrt(np.maximum(d2, 0))
+    return out
+
+
+def row_keys(table: Table, columns: tuple[Column, ...]) -> NDArray[np.object_]:
+    """One key per row; equal keys are equal rows in every column."""
+    lists = [table.frame[c.name].to_pylist() for c in columns]
+    return np.fromiter((hash(row) for row in zip(*lists, strict=True)), dtype=np.int64, count=table.rows).astype(object)
+
+
+@dataclass
+class Lineup:
+    """Members and non-members, prepared once, to be tried against any number of synthetic tables.
+
+    members: training rows; outsiders: held-out rows of equal number; reference: other held-out rows, known to the attacker.
+    """
+
+    columns: tuple[Column, ...]
+    members: Table
+    outsiders: Table
+    reference: Table
+    space: Space = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.space = space(self.members, self.columns)
+        m = min(self.members.rows, self.outsiders.rows, MOST_TARGETS)
+        self.targets = np.concatenate([self.space.points(_head(self.members, m)), self.space.points(_head(self.outsiders, m))])
+        self.is_member = np.arange(2 * m) < m
+        self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
+        # the reference rows are non-members as well; a hash join is cheap enough to use them all
+        tables = (self.members, self.outsiders, self.reference)
+        keys = np.concatenate([row_keys(t, self.columns) for t in tables])
+        self.key_is_member = np.arange(keys.size) < self.members.rows
+        # only rows that are unique among real ones: a common row appears in any good synthetic table
+        _values, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        self.unique = first[counts == 1]
+        self.keys = keys
+
+    def attack(self, synthetic: Table) -> dict[str, Outcome]:
+        """Every attack's outcome on one synthetic table."""
+        made = _head(synthetic, MOST_SYNTHETIC)
+        points = self.space.points(made)
+        gap1 = nearest(self.targets, points, 1)
+        gap5 = nearest(self.targets, points, NEIGHBOURS)
+        ratio = np.log(self.from_reference + 1e-6) - np.log(gap5 + 1e-6)
+        ratio += np.log(self.from_reference + 1e-6) - np.log(gap1 + 1e-3)
+        near = gap1 < NEAR * np.sqrt(len(self.columns))
+        held = set(row_keys(synthetic, self.columns).tolist())
+        hit = np.fromiter((self.keys[i] in held for i in self.unique), dtype=np.bool_, count=self.unique.size)
+        return {
+            "nearest": _rank_test(-gap1, self.is_member),
+            "density": _rank_test(ratio, self.is_member),
+            "exact": _hit_test(hit, self.key_is_member[self.unique]),
+            "near": _hit_test(near, self.is_member),
+        }
+
+
+def _head(table: Table, most: int) -> Table:
+    return table if table.rows <= most else replace(table, frame=table.frame.slice(0, most))
+
+
+def _rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
+    """Mann-Whitney: AUC of the score for membership, one-sided p with tie correction."""
+    m, n = int(member.sum()), int((~member).sum())
+    ranks = rankdata(score)
+    auc = (ranks[member].sum() - m * (m + 1) / 2) / (m * n)
+    _values, ties = np.unique(score, return_counts=True)
+    total = m + n
+    correction = float((ties**3 - ties).sum()) / (total * (total - 1))
+    se = float(np.sqrt(max(total + 1 - correction, 1e-12) / (12 * m * n)))
+    return Outcome(float(auc), float(norm.sf((auc - 0.5) / se)), se)
+
+
+def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
+    """Fisher's exact test (hypergeometric): are members hit more often than non-members?"""
+    m, n, hits, inside = int(member.sum()), int((~member).sum()), int(hit.sum()), int(hit[member].sum())
+    p = float(hypergeom.sf(inside - 1, m + n, m, hits)) if hits else 1.0
+    rate = hits / max(m + n, 1)
+    se = float(np.sqrt(max(rate * (1 - rate), 1e-12) * (1 / max(m, 1) + 1 / max(n, 1))))
+    return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, inside)
+
+
+def shuffled(table: Table, rng: np.random.Generator) -> Table:
+    """The same rows in random order."""
+    return replace(table, frame=table.frame.take(pa.array(rng.permutation(table.rows))))
+
+
+def noisy_copy(table: Table, columns: tuple[Column, ...], rng: np.random.Generator, *, share: float = 0.01) -> Table:
+    """A copy with each number moved by normal noise of `share` of its standard deviation, and each category of `share` of
+    the rows swapped with another row's: what a careless "anonymisation" looks like."""
+    frame = table.frame
+    for c in columns:
+        place = frame.column_names.index(c.name)
+        if c.binned and c.kind == "numeric":
+            values = numbers(table, c)
+            values = values + rng.normal(0, share, values.size) * np.nanstd(values)
+            frame = frame.set_column(place, c.name, pa.array(values, from_pandas=True))
+        else:
+            order = np.arange(table.rows)
+            swap = np.flatnonzero(rng.random(table.rows) < share)
+            order[swap] = rng.permutation(swap)
+            frame = frame.set_column(place, c.name, frame[c.name].take(pa.array(order)))
+    return replace(table, frame=frame)
+
+
+def with_leak(clean: Table, members: Table, rng: np.random.Generator, *, share: float = 0.01) -> Table:
+    """A clean table in which `share` of the rows are replaced by rows of members."""
+    leaked = max(int(share * clean.rows), 1)
+    stolen = members.frame.take(pa.array(rng.integers(0, members.rows, leaked)))
+    return replace(
+        clean,
+        frame=pa.concat_tables(
+            [clean.frame.slice(0, clean.rows - leaked), stolen.select(clean.frame.column_names).cast(clean.frame.schema)]
+        ),
+    )
+
+
+def planted(lineup: Lineup, carrier: Table, clean: Table, rng: np.random.Generator) -> dict[str, dict[str, Outcome]]:
+    """Outcomes on three planted leaks (copy, copy with 1 % noise, 1 % of rows leaked) and on clean held-out rows.
+
+    carrier: the rows in which 1 % are leaked; the ones under test, so that the answer is about them.
+    clean: real rows of patients that are neither members nor outsiders.
+    """
+    members = lineup.members
+    return {
+        "copy": lineup.attack(members),
+        "noise": lineup.attack(noisy_copy(members, lineup.columns, rng)),
+        "leak": lineup.attack(with_leak(carrier, members, rng)),
+        "clean": lineup.attack(clean),
+    }
+
+
+def any_alarm(outcomes: dict[str, Outcome]) -> bool:
+    """Whether any attack found a leak."""
+    return any(o.alarm for o in outcomes.values())
+
+
+METHODS: dict[str, Callable[[str], str]] = {
+    "nearest": lambda n: f"AUC of guessing membership by distance to the nearest synthetic row, {n} members and non-members",
+    "density": lambda n: (
+        f"AUC of guessing membership by density ratio to a reference sample (after van Breugel et al. 2023), {n} each"
+    ),
+    "exact": lambda n: f"share of unique training rows that appear exactly, less the same for held-out rows ({n} attacked)",
+    "near": lambda n: f"share of training rows with a near copy, less the same for held-out rows, {n} each",
+}
+
+
+def membership(
+    train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
+) -> tuple[Finding | NotMeasured, ...]:
+    """All attacks on the synthetic rows, each with what it does on planted leaks. An attack suite that misses a planted leak,
+    or flags clean rows, is reported as not measured: its silence would mean nothing."""
+    if test.rows < 150 or train.rows < 100:
+        why = f"{train.rows} training and {test.rows} held-out rows are too few; 100 and 150 are needed"
+        return tuple(NotMeasured(f"privacy.{a}", why) for a in (*ATTACKS, "controls"))
+    test, train = shuffled(test, rng), shuffled(train, rng)
+    third = test.rows // 3
+    parts = [replace(test, frame=test.frame.slice(i * third, third)) for i in range(3)]
+    synthetic = shuffled(synthetic, rng)
+    lineup = Lineup(columns, train, parts[0], parts[1])
+    controls = planted(lineup, synthetic, parts[2], rng)
+    outcome = lineup.attack(synthetic)
+    found_all = [name for name in ("copy", "noise", "leak") if any_alarm(controls[name])]
+    detail = {
+        name: {a: {"advantage": o.advantage, "p": o.p, "alarm": o.alarm} for a, o in controls[name].items()}
+        for name in controls
+    }
+    found: list[Finding | NotMeasured] = []
+    for name in ATTACKS:
+        o = outcome[name]
+        baseline = o.advantage
+        interval = (baseline - 1.96 * o.se, baseline + 1.96 * o.se)
+        found.append(
+            Finding(
+                f"privacy.{name}",
+                baseline,
+                METHODS[name](f"{int(lineup.is_member.sum())}"),
+                "lower",
+                interval,
+                detail={"p": o.p, "alarm": o.alarm, "planted": {k: bool(v[name].alarm) for k, v in controls.items()}},
+            )
+        )
+    alarms = float(sum(o.alarm for o in outcome.values()))
+    found.append(Finding("privacy.alarms", alarms, f"attacks of {len(ATTACKS)} that found a leak at p < {ALARM} each"))
+    if len(found_all) < 3 or any_alarm(controls["clean"]):
+        missed = sorted({"copy", "noise", "leak"} - set(found_all))
+        why = f"planted leaks missed: {missed or 'none'}; clean held-out rows flagged: {any_alarm(controls['clean'])}"
+        found.append(NotMeasured("privacy.controls", why))
+    else:
+        method = "planted leaks found of 3 (copy, copy with 1 % noise, 1 % of rows leaked) with clean held-out rows not flagged"
+        found.append(Finding("privacy.controls", 3.0, method, "higher", detail=detail))
+    return tuple(found)
+
+
+def copying(
+    real: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
+) -> tuple[Finding | NotMeasured, ...]:
+    """Copy detection where nobody kept patients aside: is a real row nearer to the synthetic rows than to as many other real
+    rows? Fresh people are no nearer than that; copies are. Weaker than `membership`, and says so in its method."""
+    if real.rows < 200 or synthetic.rows < 100:
+        why = f"{real.rows} real and {synthetic.rows} synthetic rows are too few; 200 and 100 are needed"
+        return (NotMeasured("privacy.copying", why), NotMeasured("privacy.alarms", why), NotMeasured("privacy.controls", why))
+    real, synthetic = shuffled(real, rng), shuffled(synthetic, rng)
+    half = real.rows // 2
+    a, b = replace(real, frame=real.frame.slice(0, half)), replace(real, frame=real.frame.slice(half, half))
+    outcome = _nearer(a, b, synthetic, columns)
+    controls = {
+        "copy": _nearer(a, b, a, columns),
+        "noise": _nearer(a, b, noisy_copy(a, columns, rng), columns),
+        "leak": _nearer(a, b, with_leak(synthetic, a, rng), columns),
+    }
+    fresh = replace(b, frame=b.frame.slice(0, b.rows // 2))
+    clean = _nearer(a, replace(b, frame=b.frame.slice(b.rows // 2)), fresh, columns)
+    method = (
+        "share of real rows nearer to a synthetic row than to another real row, and exact copies; no held-out patients given"
+    )
+    found: list[Finding | NotMeasured] = [
+        Finding("privacy.copying", outcome[0], method, detail={"p_nearer": outcome[1], "p_exact": outcome[2]}),
+        Finding("privacy.alarms", float(_copied(outcome)), f"copy tests that found a leak at p < {ALARM}"),
+    ]
+    missed = [name for name, o in controls.items() if not _copied(o)]
+    if missed or _copied(clean):
+        why = f"planted leaks missed: {missed or 'none'}; fresh real rows flagged: {_copied(clean)}"
+        return (*found, NotMeasured("privacy.controls", why))
+    return (*found, Finding("privacy.controls", 3.0, "planted leaks found of 3, fresh real rows not flagged", "higher"))
+
+
+def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -> tuple[float, float, float]:
+    """(share of a's rows nearer to synthetic than to b, p that fresh rows would be so near, p of so many exact copies)."""
+    size = min(b.rows, synthetic.rows, MOST_SYNTHETIC)
+    view = space(a, columns)
+    targets = view.points(_head(a, MOST_TARGETS))
+    to_made = nearest(targets, view.points(_head(synthetic, size)), 1)
+    to_real = nearest(targets, view.points(_head(b, size)), 1)
+    ties = to_made == to_real
+    wins, trials = int((to_made < to_real)[~ties].sum()), int((~ties).sum())
+    p_near = float(binom.sf(wins - 1, trials, 0.5)) if trials else 1.0
+    keys = row_keys(a, columns)
+    _values, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    unique = keys[first[counts == 1]]
+    in_made, in_real = (set(row_keys(t, columns).tolist()) for t in (synthetic, b))
+    only_made = sum(k in in_made and k not in in_real for k in unique)
+    only_real = sum(k in in_real and k not in in_made for k in unique)
+    both = only_made + only_real
+    # more synthetic rows than other real ones hit more often by chance: the odds are scaled to that
+    odds = synthetic.rows / (synthetic.rows + b.rows)
+    p_exact = float(binom.sf(only_made - 1, both, max(odds, 0.5))) if both else 1.0
+    return wins / max(trials, 1), p_near, p_exact
+
+
+def _copied(outcome: tuple[float, float, float]) -> bool:
+    return min(outcome[1], outcome[2]) < ALARM

@@ -1,0 +1,54 @@
+"""Judges synthetic rows against the patients they were learned from and patients held out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from galenic.evidence.attacks import copying, membership
+from galenic.evidence.coding import judge_column
+from galenic.evidence.fidelity import fidelity
+from galenic.evidence.utility import utility
+from galenic.schema import Finding, NotMeasured, Report, Table
+
+Progress = Callable[[str, float], None]
+
+
+def measure(
+    train: Table,
+    test: Table,
+    synthetic: Table,
+    *,
+    subject: str = "synthetic table",
+    private: bool = False,
+    held_out: bool = True,
+    target: str | None = None,
+    rng: np.random.Generator | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Fidelity, utility and privacy attacks, in that order.
+
+    held_out: whether `test` holds patients that the maker never saw; otherwise copies are sought, not members.
+    private: the findings are internal (computed from real rows, they are not covered by the privacy guarantee); otherwise
+    public. The three tables must share their columns. Levels are cut by the training rows.
+    """
+    rng = rng or np.random.default_rng(0)
+    tell = progress or (lambda _what, _share: None)
+    columns = tuple(judge_column(train, c) for c in synthetic.columns)
+    tell("fidelity", 0.05)
+    found: list[Finding | NotMeasured] = list(fidelity(train, test, synthetic, columns, rng))
+    tell("utility", 0.3)
+    found += utility(train, test, synthetic, columns, rng, target=target)
+    tell("attacks", 0.6)
+    found += (
+        membership(train, test, synthetic, columns, rng) if held_out else copying(joined(train, test), synthetic, columns, rng)
+    )
+    tell("judged", 1.0)
+    audience = "internal" if private else "public"
+    return Report(subject, tuple(replace(f, audience=audience) for f in found))
+
+
+def joined(a: Table, b: Table) -> Table:
+    """The rows of both."""
+    return replace(a, frame=pa.concat_tables([a.frame, b.frame]))

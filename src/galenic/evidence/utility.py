@@ -1,0 +1,117 @@
+"""Whether a model trained on synthetic rows predicts held-out patients as one trained on real rows does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from galenic.evidence.coding import code
+from galenic.schema import Codes, Column, Finding, NotMeasured, Table
+
+MOST_ROWS = 40_000
+RESAMPLES = 200
+SMALLEST_CLASS = 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted. above: the level of the target from which an outcome counts as positive, or the positive level."""
+
+    column: str
+    positive: NDArray[np.bool_]  # shape (levels,): which levels of the target are positive
+
+
+def choose_task(columns: tuple[Column, ...], real: Codes, target: str | None) -> Task | NotMeasured:
+    """The declared target, or else the last column whose levels split the real rows into two classes of useful size."""
+    names = [c.name for c in columns]
+    if target is not None and target not in names:
+        return NotMeasured("utility.tstr", f"the target {target!r} is not among the columns that were learned")
+    order = [names.index(target)] if target is not None else list(range(len(names)))[::-1]
+    for j in order:
+        counts = np.bincount(real[:, j], minlength=columns[j].levels)
+        if columns[j].binned:
+            positive = np.arange(columns[j].levels) > np.searchsorted(np.cumsum(counts), counts.sum() / 2)
+        else:
+            positive = np.arange(columns[j].levels) != counts.argmax()
+        share = counts[positive].sum() / max(counts.sum(), 1)
+        if 0.1 <= share <= 0.9 or (
+            target is not None and SMALLEST_CLASS < counts[positive].sum() < counts.sum() - SMALLEST_CLASS
+        ):
+            return Task(names[j], positive)
+    return NotMeasured("utility.tstr", "no column splits the rows into two classes with at least 10 % of them each")
+
+
+def utility(
+    train: Table,
+    test: Table,
+    synthetic: Table,
+    columns: tuple[Column, ...],
+    rng: np.random.Generator,
+    *,
+    target: str | None = None,
+) -> tuple[Finding | NotMeasured, ...]:
+    """AUROC on held-out patients of logistic regression and gradient boosting trained on synthetic rows, and the gap to
+    training on real rows, with 95 % bootstrap intervals over held-out rows."""
+    real, held, made = (code(t, columns) for t in (train, test, synthetic))
+    task = choose_task(columns, real, target)
+    if isinstance(task, NotMeasured):
+        return (task, *(NotMeasured(f"utility.gap.{f}", task.why) for f in ("logistic", "boosting")))
+    j = [c.name for c in columns].index(task.column)
+    found: list[Finding | NotMeasured] = []
+    truth = task.positive[held[:, j]]
+    for family in ("logistic", "boosting"):
+        scores = {}
+        for name, codes in (("real", real), ("synthetic", made)):
+            codes = codes if codes.shape[0] <= MOST_ROWS else codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]
+            scores[name] = _scores(family, np.delete(codes, j, 1), task.positive[codes[:, j]], np.delete(held, j, 1))
+        found.extend(_compare(family, task, truth, scores["real"], scores["synthetic"], rng))
+    return tuple(found)
+
+
+def _scores(family: str, x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64] | None:
+    if x.shape[1] == 0 or min(y.sum(), (~y).sum()) < SMALLEST_CLASS:
+        return None
+    if family == "logistic":
+        model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(max_iter=300, C=0.3))
+    else:
+        model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.1, random_state=0)
+    model.fit(x, y)
+    return np.asarray(model.predict_proba(held)[:, 1])
+
+
+def _compare(
+    family: str,
+    task: Task,
+    truth: NDArray[np.bool_],
+    real: NDArray[np.float64] | None,
+    made: NDArray[np.float64] | None,
+    rng: np.random.Generator,
+) -> list[Finding | NotMeasured]:
+    if real is None or made is None or min(truth.sum(), (~truth).sum()) < SMALLEST_CLASS:
+        why = f"a class of {task.column!r} has fewer than {SMALLEST_CLASS} rows, or no column is left to predict it from"
+        return [NotMeasured(f"utility.tstr.{family}", why), NotMeasured(f"utility.gap.{family}", why)]
+    tstr, gap = [], []
+    for _ in range(RESAMPLES):
+        pick = rng.integers(0, truth.size, truth.size)
+        if truth[pick].all() or not truth[pick].any():
+            continue
+        a, b = roc_auc_score(truth[pick], made[pick]), roc_auc_score(truth[pick], real[pick])
+        tstr.append(a)
+        gap.append(b - a)
+    value, ceiling = float(roc_auc_score(truth, made)), float(roc_auc_score(truth, real))
+    method = f"AUROC for {task.column!r} on held-out patients, {family} trained on synthetic rows"
+    detail = {"real": ceiling, "target": task.column}
+    return [
+        Finding(f"utility.tstr.{family}", value, method, "higher", _interval(tstr), detail=detail),
+        Finding(f"utility.gap.{family}", ceiling - value, "AUROC lost by training on synthetic rows", "lower", _interval(gap)),
+    ]
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,99 @@
+"""What is declared about a table's columns, put together from a description, options and the header."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from galenic import records
+from galenic.errors import DescriptionError
+from galenic.privacy import refuse_observed, without_observed
+from galenic.records import Source
+from galenic.schema import Column
+
+DescriptionLike = str | Path | tuple[Column, ...] | None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """columns: one for each column of the source. undeclared: those of which nothing but the name is known.
+    patient: the column that tells patients apart, None where each row is its own unit."""
+
+    columns: tuple[Column, ...]
+    undeclared: tuple[str, ...]
+    patient: str | None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller says about columns. unit: patient or row. buy: pay for what a description only observed."""
+
+    description: DescriptionLike = None
+    patient: str | None = None
+    unit: str = "patient"
+    drop: Sequence[str] = ()
+    buy: bool = False
+
+
+def declare(source: Source, wishes: Wishes, *, private: bool) -> Declared:
+    """Columns as the caller declared them. Without a description a private fit knows names only (and buys the rest); a fit
+    without privacy describes the table itself."""
+    columns, undeclared = _base(source, wishes.description, private=private)
+    patient = _patient(source, columns, wishes)
+    unknown = [name for name in wishes.drop if name not in source.names]
+    if unknown:
+        raise DescriptionError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
+    columns = tuple(_with_role(c, patient, wishes.drop) for c in columns)
+    undeclared = tuple(name for name in undeclared if name != patient and name not in wishes.drop)
+    if private and wishes.buy:
+        columns = without_observed(columns)
+    elif private:
+        refuse_observed(columns)
+    return Declared(columns, undeclared, patient)
+
+
+def _base(source: Source, description: DescriptionLike, *, private: bool) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    if description is None and private:
+        return records.undescribed(source.names), source.names
+    if description is None:
+        columns = records.describe(source)
+        unclear = records.ambiguous_dates(columns)
+        if unclear:
+            raise DescriptionError(
+                f"columns {list(unclear)} hold dates that may be day first or month first. Describe them with a format, such as "
+                'format = "%d/%m/%Y" (galenic describe TABLE --out columns.toml).'
+            )
+        return columns, ()
+    columns = description if isinstance(description, tuple) else records.read_description(description)
+    missing = [name for name in source.names if name not in {c.name for c in columns}]
+    if missing:
+        raise DescriptionError(
+            f"columns {missing[:10]} of {source.name} are not described: nothing may be learned from a column that nobody declared. "
+            'Describe them, or declare role = "drop".'
+        )
+    return columns, ()
+
+
+def _patient(source: Source, columns: tuple[Column, ...], wishes: Wishes) -> str | None:
+    if wishes.unit not in ("patient", "row"):
+        raise DescriptionError(f"the unit is {wishes.unit!r}. Expected patient or row.")
+    if wishes.unit == "row":
+        return None
+    if wishes.patient is not None:
+        if wishes.patient not in source.names:
+            raise DescriptionError(f"the patient column {wishes.patient!r} is absent; the data has {list(source.names)}.")
+        return wishes.patient
+    found = next((c.name for c in columns if c.role == "patient"), None) or records.patient_column(source.names)
+    if found is None:
+        raise DescriptionError(
+            "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
+            "row); with several rows per patient the latter would protect visits, not people."
+        )
+    return found
+
+
+def _with_role(column: Column, patient: str | None, drop: Sequence[str]) -> Column:
+    if column.name == patient:
+        return column.but(role="patient")
+    if column.name in drop or column.role == "patient":
+        return column.but(role="drop")
+    return column

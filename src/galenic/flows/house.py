@@ -1,0 +1,46 @@
+"""One installation opened: its database, ledger, keys and audit chain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from galenic import settings, store
+from galenic.privacy import Ledger
+from galenic.security import AuditLog, KeyRing
+
+Progress = Callable[[str, float], None]
+
+
+def quiet(_what: str, _share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class House:
+    """What flows need of the rooms that hold state."""
+
+    home: Path
+    actor: str
+    db: store.Database
+    ledger: Ledger
+    keys: KeyRing
+    audit: AuditLog
+
+    @property
+    def runs(self) -> Path:
+        """Where runs are kept."""
+        return self.home / "runs"
+
+    def run(self, run: str) -> Path:
+        """The folder of a run, by its id or its path."""
+        return Path(run) if "/" in run else self.runs / run
+
+
+def open_house(home: Path | None = None) -> House:
+    """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic), making it when it is new."""
+    s = settings.load(home)
+    s.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = store.Database(s.database_url)
+    keys = KeyRing(s.home / "keys")
+    store.sweep(s.home / "runs")
+    return House(s.home, s.actor, db, Ledger(db), keys, AuditLog(db, keys.gate(), s.actor))

@@ -1,0 +1,187 @@
+"""Sign, release, verify and recall: the last steps of the release way."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from galenic import store
+from galenic.errors import DescriptionError, ReleaseRefused, StoreError, VerificationError
+from galenic.flows.house import House
+from galenic.release import Bad, Decision, decide, load_policy, payload_digest, recall_notice, signoff, statement_of
+from galenic.release import verify as verify_folder
+from galenic.schema import from_json
+
+
+def _attestation(house: House, run: str) -> tuple[Path, dict[str, Any]]:
+    folder = house.run(run)
+    if not (folder / "internal" / "sheet.json").is_file():
+        known = sorted(p.name for p in house.runs.glob("2*"))[-3:] if house.runs.is_dir() else []
+        raise DescriptionError(f"there is no run {run!r}. The latest are {known or 'none yet'}. Name one of them.")
+    place = folder / "attestation.json"
+    if not place.is_file():
+        raise ReleaseRefused(
+            f"run {run} was refused by its policy and stays inside. Read {folder / 'internal' / 'report.html'}."
+        )
+    return folder, json.loads(place.read_text(encoding="utf-8"))
+
+
+def sign(house: House, run: str, key_name: str) -> str:
+    """Adds a person's signature to a run: the artefact's digest and its meaning, in the role of the key. Returns the role.
+
+    ReleaseRefused if the key or the role has signed already, or the policy does not ask for the role.
+    """
+    folder, attestation = _attestation(house, run)
+    key = house.keys.get(key_name)
+    policy = load_policy_of(folder)
+    if key.role not in policy.roles:
+        raise ReleaseRefused(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
+    place = folder / "signoffs" / f"{key.role}.json"
+    if place.exists():
+        raise ReleaseRefused(f"run {run} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
+    for other in (folder / "signoffs").glob("*.json"):
+        if statement_of(json.loads(other.read_text(encoding="utf-8")))["predicate"]["key"] == key.public:
+            raise ReleaseRefused("this key has signed already in another role. A second person must sign.")
+    with store.file_aside(place) as aside:
+        aside.write_text(json.dumps(signoff(attestation, key)), encoding="utf-8")
+    house.audit.append("signed", run, role=key.role, key=key.fingerprint, identity=key.identity)
+    return key.role
+
+
+def load_policy_of(folder: Path) -> Any:
+    """The policy that a run was decided by."""
+    return load_policy(str(folder / "artefact" / "policy.toml"))
+
+
+def reconsider(house: House, run: str, policy_name: str) -> Decision:
+    """What another policy would decide on the same evidence; nothing changes, but a refusal is audited."""
+    folder = house.run(run)
+    sheet = json.loads((folder / "internal" / "sheet.json").read_text(encoding="utf-8"))
+    policy = load_policy(policy_name)
+    decision = decide(from_json(sheet["report"]), policy)
+    house.audit.append("reconsidered", run, outcome="accepted" if decision.accepted else "refused", policy=policy.digest)
+    return decision
+
+
+def release(house: House, run: str, target: Path, *, policy_name: str | None = None) -> tuple[Path, list[str]]:
+    """Writes the release folder, if evidence, policy and signatures allow it, and enters it in the register.
+
+    policy_name: hold the run against this policy instead of the one it was decided by. ReleaseRefused lists every reason.
+    """
+    folder, attestation = _attestation(house, run)
+    policy = load_policy_of(folder)
+    if policy_name is not None:
+        other = load_policy(policy_name)
+        if other.digest != policy.digest:
+            _refuse_other(house, run, folder, policy_name)
+    signatures = [json.loads(p.read_text(encoding="utf-8")) for p in sorted((folder / "signoffs").glob("*.json"))]
+    release_id = payload_digest(attestation)
+    if any(r["id"] == release_id for r in store.all_releases(house.db)):
+        raise ReleaseRefused(f"run {run} has been released already; the register holds it. Copy that folder instead.")
+    with store.folder_aside(target) as aside:
+        shutil.copytree(folder / "artefact", aside, dirs_exist_ok=True)
+        (aside / "attestation.json").write_text(json.dumps(attestation), encoding="utf-8")
+        (aside / "signoffs.json").write_text(json.dumps(signatures), encoding="utf-8")
+        try:
+            lines = verify_folder(aside)
+        except Bad as bad:
+            house.audit.append("release", run, outcome="refused", reason=str(bad))
+            raise ReleaseRefused(f"run {run} may not leave: {bad}. Sign with: galenic sign {run} --key NAME") from None
+        # the register first: a folder that left without a row could not be recalled
+        _register(house, run, release_id, policy.name, str(statement_of(attestation)["predicate"]["population"]))
+    house.audit.append("release", run, outcome="released", digest=release_id, policy=policy.digest)
+    return target, lines
+
+
+def _register(house: House, run: str, release_id: str, policy: str, population: str) -> None:
+    row = {
+        "id": release_id,
+        "state": "live",
+        "population": population,
+        "policy": policy,
+        "run": run,
+        "released_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    store.add_release(house.db, row)
+
+
+def _refuse_other(house: House, run: str, folder: Path, policy_name: str) -> None:
+    decision = reconsider(house, run, policy_name)
+    reasons = [f"{i.finding}: {i.outcome} (expected {i.threshold})" for i in decision.refusals]
+    wanted = load_policy(policy_name)
+    identities = {
+        statement_of(json.loads(p.read_text(encoding="utf-8")))["predicate"]["identity"]
+        for p in (folder / "signoffs").glob("*.json")
+    }
+    if wanted.identity == "verified" and identities != {"verified"}:
+        reasons.append("signers' identities are unverified, and this policy wants verified people")
+    statement = statement_of(json.loads((folder / "attestation.json").read_text(encoding="utf-8")))
+    population = statement["predicate"]["population"]
+    if reasons:
+        house.ledger.count_refusal(population)
+        house.audit.append("release", run, outcome="refused", policy=wanted.digest)
+        raise ReleaseRefused(f"policy {wanted.name!r} refuses run {run}: " + "; ".join(reasons) + ".")
+    raise ReleaseRefused(
+        f"run {run} was decided by another policy than {wanted.name!r}; criteria are fixed before a run. Run again with --policy {wanted.name}."
+    )
+
+
+def verify(folder: Path, *, trust: Path | None = None, recalls: tuple[Path, ...] = (), house: House | None = None) -> list[str]:
+    """Checks a release offline; VerificationError says what is wrong. house: also audit the check and ask its register."""
+    try:
+        trusted = json.loads(trust.read_text(encoding="utf-8")) if trust else None
+        notices = [json.loads(p.read_text(encoding="utf-8")) for p in recalls]
+    except (OSError, ValueError) as error:
+        raise DescriptionError(f"a trust or recall file can not be read ({type(error).__name__}). Give JSON files.") from None
+    try:
+        lines = verify_folder(folder, trusted, notices)
+        if house:
+            _check_register(house, folder)
+    except Bad as bad:
+        if house:
+            house.audit.append("verified", folder.name, outcome="refused", reason=str(bad))
+        raise VerificationError(f"{folder} is refused: {bad}. Do not use it; ask the sender for it again.") from None
+    if house:
+        house.audit.append("verified", folder.name)
+    return lines
+
+
+def _check_register(house: House, folder: Path) -> None:
+    release_id = payload_digest(json.loads((folder / "attestation.json").read_text(encoding="utf-8")))
+    for row in store.all_releases(house.db):
+        if row["id"] == release_id and row["state"] == "recalled":
+            raise Bad(f"recalled: {row['reason']}")
+
+
+def recall(house: House, run: str, reason: str, notice: Path) -> Path:
+    """Takes a release back: marks it in the register and writes a signed notice for every recipient."""
+    row = next((r for r in store.all_releases(house.db) if r["run"] == run or r["id"] == run), None)
+    if row is None or not reason.strip():
+        raise DescriptionError(
+            f"there is no release of run {run!r}, or no reason was given. List releases with: galenic register"
+        )
+    if not store.recall_release(house.db, row["id"], reason, datetime.now(UTC).isoformat(timespec="seconds")):
+        raise StoreError(f"the release of run {run!r} was recalled already.")
+    with store.file_aside(notice) as aside:
+        aside.write_text(json.dumps(recall_notice(row["id"], reason, house.keys.gate())), encoding="utf-8")
+    house.audit.append("recalled", row["run"], reason=reason, digest=row["id"])
+    return notice
+
+
+def register(house: House) -> list[dict[str, Any]]:
+    """Every release, live and recalled."""
+    return store.all_releases(house.db)
+
+
+def trust_of(house: House, key_names: tuple[str, ...]) -> dict[str, str]:
+    """Fingerprints of the gate and of signers with their roles: what a recipient must receive by another way."""
+    keys = [house.keys.gate(), *(house.keys.get(name) for name in key_names)]
+    return {key.fingerprint: key.role for key in keys}
+
+
+def trust_of_release(house: House, folder: Path) -> dict[str, str]:
+    """Fingerprints and roles of the keys on a release of this installation."""
+    signatures = json.loads((folder / "signoffs.json").read_text(encoding="utf-8"))
+    people = {e["signatures"][0]["keyid"]: statement_of(e)["predicate"]["role"] for e in signatures}
+    return {house.keys.gate().fingerprint: "gate", **people}

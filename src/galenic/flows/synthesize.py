@@ -1,0 +1,163 @@
+"""From a patient table to a synthetic one that has been judged: the release way up to the signatures."""
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from galenic import records
+from galenic.errors import GalenicError
+from galenic.evidence import measure
+from galenic.flows.columns import Declared, Wishes, declare
+from galenic.flows.draft import Draft, write_run
+from galenic.flows.findings import paid_findings
+from galenic.flows.house import House, Progress, quiet
+from galenic.generators.tables import Cost, MixtureTables
+from galenic.privacy import Budget, Domain, Protected, buy_domain, deidentify, needs_buying
+from galenic.records import Source, Split
+from galenic.release import Decision, Policy, decide, load_policy
+from galenic.schema import Report, Table
+
+JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
+DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make. population: whose budget pays; two files of the same patients must name the same population.
+
+    rows: synthetic rows (None: the noisy number of training rows). target: the column that utility predicts.
+    private: False fits without noise and is labelled so. seed: of the split and the judge only, never of noise.
+    """
+
+    epsilon: float = 1.0
+    delta: float = 1e-9
+    population: str = DEFAULT_POPULATION
+    wishes: Wishes = field(default_factory=Wishes)
+    cap: int = 1
+    rows: int | None = None
+    target: str | None = None
+    policy: str = "internal"
+    private: bool = True
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. The synthetic table is there for the caller who owns the patients' file; it leaves by `release`."""
+
+    run: str
+    folder: Path
+    decision: Decision
+    report: Report
+    synthetic: Table
+    model: MixtureTables
+    domain: Domain
+
+
+def as_source(table: "str | Path | pa.Table | Source") -> Source:
+    """A source from a path, an Arrow table, or anything with an Arrow C stream (pandas, polars)."""
+    if isinstance(table, Source):
+        return table
+    if isinstance(table, str | Path):
+        return records.read(table)
+    return records.in_memory(table if isinstance(table, pa.Table) else pa.table(table))
+
+
+def cost(source: Source, request: Request) -> Cost:
+    """Time, memory and epsilon that a request will take; from the table's size only."""
+    return MixtureTables().cost(len(source.names), source.count(), request.epsilon if request.private else None)
+
+
+def synthesize(house: House, source: Source, request: Request, progress: Progress = quiet) -> Result:
+    """Reads, splits by patient, de-identifies, buys the domain, fits, samples, judges and decides; keeps all of it in a run.
+
+    The decision may be a refusal: then the synthetic table stays inside and the refusal is counted and audited.
+    """
+    policy = load_policy(request.policy)
+    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    try:
+        declared = declare(source, request.wishes, private=request.private)
+        kept = deidentify(source, declared.columns, undeclared=declared.undeclared)
+        rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
+        split = records.split_by_patient(source, declared.patient, rng, cap=request.cap)
+        model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
+        synthetic = model.sample(domain.rows if request.rows is None else request.rows)
+        report = _judge(split, synthetic, run, request, rng, progress)
+        report = report.plus(*paid_findings(model.fitted, budget, request.cap))
+        return _conclude(house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped)
+    except GalenicError as error:
+        house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
+        raise
+
+
+def _learn(
+    house: House, run: str, split: Split, declared: Declared, columns: tuple, request: Request, progress: Progress
+) -> tuple[MixtureTables, Domain, Budget | None]:
+    """Fits on the training half, with a reservation that is settled whatever happens."""
+    budget = None
+    if request.private:
+        if request.population == DEFAULT_POPULATION:
+            house.ledger.declare(DEFAULT_POPULATION, epsilon=DEFAULT_LIMIT, delta=DEFAULT_LIMIT_DELTA, actor=house.actor)
+        budget = house.ledger.reserve(
+            request.population, epsilon=request.epsilon, delta=request.delta, purpose=f"synthesize {run}", actor=house.actor
+        )
+        house.audit.append("budget.reserved", run, population=request.population, epsilon=request.epsilon, delta=request.delta)
+    try:
+        progress("buying the domain", 0.05)
+        protected = Protected(split.train, declared.patient, split.cap, budget)
+        share = protected.rho / (4 if needs_buying(columns) else 100)
+        thresholds = budget.threshold_delta if budget else 0
+        domain = buy_domain(protected, columns, share, thresholds)
+        model = MixtureTables(seed=request.seed).fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))
+    finally:
+        if budget:
+            budget.settle()
+            house.audit.append(
+                "budget.settled", run, rho=float(budget.rho - budget.rho_left), mechanisms=len(budget.mechanisms)
+            )
+    return model, domain, budget
+
+
+def _judge(split: Split, synthetic: Table, run: str, request: Request, rng: np.random.Generator, progress: Progress) -> Report:
+    train, test = (half.sample(JUDGED_ROWS, rng).table(synthetic.columns) for half in (split.train, split.test))
+    return measure(
+        train,
+        test,
+        synthetic,
+        subject=run,
+        private=request.private,
+        target=request.target,
+        rng=rng,
+        progress=lambda w, s: progress(w, 0.5 + 0.4 * s),
+    )
+
+
+def _conclude(
+    house: House,
+    run: str,
+    policy: Policy,
+    report: Report,
+    synthetic: Table,
+    split: Split,
+    made: tuple[MixtureTables, Domain, Budget | None],
+    request: Request,
+    dropped: dict[str, str],
+) -> Result:
+    decision = decide(report, policy)
+    model, domain, budget = made
+    population = request.population if budget else "none: no formal guarantee"
+    refusals = 0
+    if budget:
+        refusals = house.ledger.statement(population).refusals if decision.accepted else house.ledger.count_refusal(population)
+    held = split.test.sample(5_000, np.random.default_rng(0)).table(synthetic.columns)
+    draft = Draft(run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget)
+    folder = write_run(house, draft)
+    outcome = "accepted" if decision.accepted else "refused"
+    house.audit.append("decision", run, outcome=outcome, policy=policy.digest, refused=[i.finding for i in decision.refusals])
+    return Result(run, folder, decision, report, synthetic, model, domain)

@@ -1,0 +1,160 @@
+"""A mixture of products fitted to noisy 1- and 2-way counts.
+
+Model: P(x) = sum_k w_k prod_j p_kj(x_j). All pairwise marginals are blocks of P' diag(w) P, where P stacks the p_kj:
+one matrix product gives all of them, whatever the number of rows (McKenna et al. 2021, "mixture of products" estimator).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Noisy counts of one or two columns. columns: (j,) or (i, j) with i < j. counts: shape (levels,) or (levels_i, levels_j).
+    variance: of each count's noise, same shape or a scalar."""
+
+    columns: tuple[int, ...]
+    counts: Floats
+    variance: float | Floats
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """weights: shape (components,), sums to 1. shares: shape (components, sum of levels); each column's part sums to 1."""
+
+    weights: Floats
+    shares: Floats
+    sizes: NDArray[np.int64]
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each column's levels begin, and the end."""
+        return np.r_[0, np.cumsum(self.sizes)]
+
+    def of(self, j: int) -> Floats:
+        """p_kj of column j, shape (components, levels of j)."""
+        o = self.offsets
+        return self.shares[:, o[j] : o[j + 1]]
+
+    def one_way(self, j: int) -> Floats:
+        """Shares of column j's levels."""
+        return self.weights @ self.of(j)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A mixture, its chi-square per measured cell, and the steps it took."""
+
+    mixture: Mixture
+    chi2: float
+    steps: int
+
+
+class _Target:
+    """The measurements laid out as one matrix of levels by levels, so that each step is two matrix products."""
+
+    def __init__(self, marginals: list[Marginal], sizes: NDArray[np.int64], rows: float) -> None:
+        self.sizes = sizes
+        self.offsets = np.r_[0, np.cumsum(sizes)]
+        total = int(self.offsets[-1])
+        self.pair = np.zeros((total, total), np.float32)
+        self.pair_weight = np.zeros((total, total), np.float32)
+        self.one = np.zeros(total, np.float32)
+        self.one_weight = np.zeros(total, np.float32)
+        self.cells = sum(m.counts.size for m in marginals)
+        for m in marginals:
+            value, weight = m.counts / rows, rows * rows / np.broadcast_to(np.asarray(m.variance), m.counts.shape)
+            spans = [slice(self.offsets[j], self.offsets[j + 1]) for j in m.columns]
+            if len(spans) == 1:
+                self.one[spans[0]], self.one_weight[spans[0]] = value, weight
+            else:
+                a, b = spans
+                self.pair[a, b], self.pair[b, a] = value, value.T
+                self.pair_weight[a, b], self.pair_weight[b, a] = weight, weight.T
+
+    def residual(self, shares: Floats32, weights: Floats32) -> tuple[float, Floats32]:
+        """(chi-square per cell, gradient of it with respect to the weighted shares)."""
+        gap = (shares * weights[:, None]).T @ shares
+        gap -= self.pair
+        pull = self.pair_weight * gap
+        gap1 = weights @ shares - self.one
+        pull1 = self.one_weight * gap1
+        chi2 = (0.5 * float(np.vdot(pull, gap)) + float(np.vdot(pull1, gap1))) / self.cells
+        return chi2, shares @ pull + pull1[None]
+
+
+class _Adam:
+    """Adam (Kingma & Ba 2015) on one array, beta2 = 0.99 because runs are short."""
+
+    def __init__(self, like: Floats32) -> None:
+        self.mean, self.square, self.steps = np.zeros_like(like), np.zeros_like(like), 0
+
+    def step(self, gradient: Floats32, rate: float) -> Floats32:
+        self.steps += 1
+        self.mean += 0.1 * (gradient - self.mean)
+        self.square += 0.01 * (gradient * gradient - self.square)
+        mean = self.mean / (1 - 0.9**self.steps)
+        square = self.square / (1 - 0.99**self.steps)
+        return (rate * mean / (np.sqrt(square) + 1e-8)).astype(np.float32)
+
+
+def fit_mixture(
+    marginals: list[Marginal],
+    sizes: NDArray[np.int64],
+    rows: float,
+    rng: np.random.Generator,
+    *,
+    components: int = 150,
+    most_steps: int = 1500,
+    progress: Callable[[int, float], None] | None = None,
+) -> Fitted:
+    """Weighted least squares until chi-square per cell reaches 1, where the model is as near as the noise lets anyone see
+    (Morozov's discrepancy principle); going on would fit the noise."""
+    target = _Target(marginals, sizes, rows)
+    starts = target.offsets[:-1]
+    logits = np.log(np.maximum(target.one, 1e-4))[None] + rng.normal(0, 0.5, (components, target.offsets[-1]))
+    logits = logits.astype(np.float32)
+    weight_logits = np.zeros(components, np.float32)
+    by_share, by_weight = _Adam(logits), _Adam(weight_logits)
+    best: tuple[float, Floats32, Floats32] | None = None
+    rate, step = 0.05, 0
+    for step in range(1, most_steps + 1):  # noqa: B007
+        shares = _softmax(logits, starts, sizes)
+        weights = np.exp(weight_logits - weight_logits.max())
+        weights /= weights.sum()
+        chi2, pull = target.residual(shares, weights)
+        if best is None or chi2 < best[0]:
+            best = (chi2, shares, weights)
+        if progress and step % 25 == 0:
+            progress(step, chi2)
+        if chi2 <= 1.0:
+            break
+        flow = weights[:, None] * pull
+        inner = np.add.reduceat(shares * flow, starts, axis=1)
+        logits -= by_share.step(shares * (flow - np.repeat(inner, sizes, axis=1)) * components, rate)
+        each = (shares * pull).sum(axis=1)
+        weight_logits -= by_weight.step(weights * (each - float(weights @ each)), rate)
+        rate = max(rate * 0.999, 0.01)
+    assert best is not None
+    chi2, shares, weights = best
+    exact = shares.astype(np.float64)
+    exact /= np.repeat(np.add.reduceat(exact, starts, axis=1), sizes, axis=1)
+    return Fitted(Mixture(weights.astype(np.float64) / weights.sum(dtype=np.float64), exact, sizes), chi2, step)
+
+
+def _softmax(logits: Floats32, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Floats32:
+    powers = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts, axis=1), sizes, axis=1))
+    return powers / np.repeat(np.add.reduceat(powers, starts, axis=1), sizes, axis=1)
+
+
+def averaged(parts: list[Mixture]) -> Mixture:
+    """The average of several mixtures over the same columns, which is a mixture again."""
+    return Mixture(
+        np.concatenate([p.weights for p in parts]) / len(parts), np.concatenate([p.shares for p in parts]), parts[0].sizes
+    )

@@ -1,0 +1,205 @@
+"""The budget ledger's rules: what a population may spend, and a reservation that only mechanisms draw from."""
+
+import json
+import math
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from galenic import store
+from galenic.errors import BudgetError
+from galenic.privacy.accountant import checked_delta, checked_epsilon, epsilon_of, rho_of
+
+RHO_UNIT = 10**12  # the ledger counts whole units of 1e-12 rho, rounded up when spent, down when granted
+DELTA_UNIT = 10**18
+THRESHOLD_SHARE = 0.1  # of delta; kept for stability thresholds, the rest converts rho into epsilon
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _up(rho: Fraction) -> int:
+    return math.ceil(rho * RHO_UNIT)
+
+
+def split_delta(delta: float) -> tuple[float, int]:
+    """(share that converts rho to epsilon, share for thresholds in ledger units)."""
+    return delta * (1 - THRESHOLD_SHARE), math.floor(Fraction(delta) * Fraction(1, 10) * DELTA_UNIT)
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """One paid measurement: what was asked, what it cost, and its noise."""
+
+    what: str
+    rho: float
+    queries: int
+    l2_sensitivity: float
+    sigma: float
+    delta: float = 0.0
+
+
+@dataclass
+class Budget:
+    """A reservation on one population. Mechanisms draw from it before they look at a row; it can not be overdrawn.
+
+    rho, delta: what was reserved. `settle` records what was spent and gives the rest back; without it all counts as spent.
+    """
+
+    ledger: "Ledger"
+    charge_id: str
+    population: str
+    epsilon: float
+    delta: float
+    rho: Fraction
+    threshold_delta: Fraction
+    rho_left: Fraction = field(init=False)
+    delta_left: Fraction = field(init=False)
+    mechanisms: list[Mechanism] = field(default_factory=list)
+    settled: bool = False
+
+    def __post_init__(self) -> None:
+        self.rho_left = self.rho
+        self.delta_left = self.threshold_delta
+
+    def draw(self, mechanism: Mechanism, rho: Fraction, delta: Fraction = Fraction(0)) -> None:
+        """Takes rho (and delta) for one mechanism; BudgetError if too little is left or the reservation is closed."""
+        if self.settled:
+            raise BudgetError("this reservation is settled; nothing more can be drawn from it. Reserve again.")
+        if not 0 < rho <= self.rho_left or not 0 <= delta <= self.delta_left:
+            raise BudgetError(
+                f"{mechanism.what} costs rho={float(rho):.3g}, delta={float(delta):.3g}, but rho={float(self.rho_left):.3g}, "
+                f"delta={float(self.delta_left):.3g} is left of this reservation for population {self.population!r}. "
+                "Ask fewer or coarser questions, or ask the data owner for more."
+            )
+        self.rho_left -= rho
+        self.delta_left -= delta
+        self.mechanisms.append(mechanism)
+
+    @property
+    def epsilon_spent(self) -> float:
+        """Epsilon at this reservation's delta of what was drawn so far."""
+        return epsilon_of(float(self.rho - self.rho_left), split_delta(self.delta)[0])
+
+    def settle(self) -> None:
+        """Writes what was spent and gives the rest back; once."""
+        if self.settled:
+            return
+        self.settled = True
+        store.settle(
+            self.ledger.db,
+            self.charge_id,
+            {
+                "rho_spent": _up(self.rho - self.rho_left),
+                "delta_spent": math.ceil((self.threshold_delta - self.delta_left) * DELTA_UNIT),
+                "settled_at": _now(),
+                "mechanisms": json.dumps([m.__dict__ for m in self.mechanisms]),
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one population has spent. epsilon_spent counts reservations that were never settled."""
+
+    population: str
+    epsilon_limit: float
+    delta: float
+    rho_limit: float
+    rho_spent: float
+    epsilon_spent: float
+    refusals: int
+    charges: tuple[dict[str, object], ...]
+
+
+class Ledger:
+    """Budgets by declared population (never by file: two files of the same patients share one budget)."""
+
+    def __init__(self, db: store.Database) -> None:
+        self.db = db
+
+    def declare(self, population: str, *, epsilon: float, delta: float, actor: str) -> Statement:
+        """Declares a population with the most that may ever be learned about one of its patients.
+
+        Declaring it again changes nothing: a limit is raised by the data owner, never by asking twice.
+        """
+        checked_epsilon(epsilon)
+        checked_delta(delta)
+        if not population or len(population) > 200 or not population.isprintable():
+            raise BudgetError("a population needs a name of 1 to 200 printable characters, such as 'clinic-2024'.")
+        convert, thresholds = split_delta(delta)
+        store.add_population(
+            self.db,
+            {
+                "name": population,
+                "rho_limit": math.floor(rho_of(epsilon, convert) * RHO_UNIT),
+                "delta_limit": thresholds,
+                "rho_used": 0,
+                "delta_used": 0,
+                "epsilon": epsilon,
+                "delta": delta,
+                "refusals": 0,
+                "declared_by": actor,
+                "declared_at": _now(),
+            },
+        )
+        return self.statement(population)
+
+    def reserve(self, population: str, *, epsilon: float, delta: float, purpose: str, actor: str) -> Budget:
+        """Takes (epsilon, delta) from a population before anything is computed; BudgetError if it is not there."""
+        checked_epsilon(epsilon)
+        checked_delta(delta)
+        convert, thresholds = split_delta(delta)
+        rho = rho_of(epsilon, convert)
+        row = {
+            "id": uuid.uuid4().hex,
+            "population": population,
+            "rho_reserved": _up(rho),
+            "delta_reserved": thresholds,
+            "purpose": purpose,
+            "actor": actor,
+            "reserved_at": _now(),
+        }
+        if rho <= 0 or store.reserve(self.db, row) is None:
+            raise BudgetError(self._refusal(population, epsilon, delta, rho))
+        return Budget(self, str(row["id"]), population, epsilon, delta, rho, Fraction(thresholds, DELTA_UNIT))
+
+    def _refusal(self, population: str, epsilon: float, delta: float, rho: Fraction) -> str:
+        known = {p["name"] for p in store.all_populations(self.db)}
+        if population not in known:
+            return (
+                f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1 --delta 1e-9"
+            )
+        s = self.statement(population)
+        return (
+            f"epsilon={epsilon:g} at delta={delta:g} costs rho={float(rho):.3g}, but of population {population!r} (epsilon="
+            f"{s.epsilon_limit:g}, delta={s.delta:g}, rho={s.rho_limit:.3g}) only rho={max(s.rho_limit - s.rho_spent, 0):.3g} "
+            "is left. Ask for less (or a delta no larger than the population's), or ask the data owner for more."
+        )
+
+    def statement(self, population: str) -> Statement:
+        """Who spent what on what; BudgetError if the population is not declared."""
+        row = next((p for p in store.all_populations(self.db) if p["name"] == population), None)
+        if row is None:
+            raise BudgetError(f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1")
+        spent = row["rho_used"] / RHO_UNIT
+        return Statement(
+            population=population,
+            epsilon_limit=row["epsilon"],
+            delta=row["delta"],
+            rho_limit=row["rho_limit"] / RHO_UNIT,
+            rho_spent=spent,
+            epsilon_spent=epsilon_of(spent, split_delta(row["delta"])[0]),
+            refusals=row["refusals"],
+            charges=tuple(store.charges_of(self.db, population)),
+        )
+
+    def populations(self) -> tuple[str, ...]:
+        """Names of all declared populations."""
+        return tuple(p["name"] for p in store.all_populations(self.db))
+
+    def count_refusal(self, population: str) -> int:
+        """Notes that the gate refused a result of this population; returns how many refusals there were."""
+        return store.count_refusal(self.db, population)

@@ -1,0 +1,206 @@
+"""Questions that may be asked of protected patients: counts, each with its own sensitivity, paid before it is computed.
+
+Neighbouring data sets differ in one unit (a patient with at most `cap` rows, or one row). One unit changes at most `cap`
+counts by one each, all of which may fall into one cell: every histogram has L2 sensitivity `cap`.
+"""
+
+import math
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galenic.errors import RecordError
+from galenic.privacy.ledger import Budget, Mechanism
+from galenic.privacy.noise import discrete_gaussian
+from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source, cleaned, dates, matches, units
+from galenic.schema import Column, Table, encode
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, "integer", "number", "other")
+
+
+def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
+    """Variance of the noise that costs at most rho: sensitivity^2 / (2 rho), rounded up (Bun & Steinke 2016, Prop. 1.6)."""
+    exact = Fraction(sensitivity**2) / (2 * rho)
+    if exact >= 100:
+        return Fraction(math.ceil(exact))
+    return Fraction(math.ceil(exact * 64), 64)
+
+
+class Protected:
+    """Training rows behind the budget: the only way to learn from them is to ask a counting question and pay.
+
+    source: rows of the training patients. patient: the column that tells patients apart (None: the row is the unit).
+    cap: most rows per patient; checked here, because every sensitivity rests on it.
+    budget: None asks for exact answers, which carry no guarantee.
+    """
+
+    def __init__(self, source: Source, patient: str | None, cap: int, budget: Budget | None) -> None:
+        if patient is not None:
+            who = units(source, patient)
+            if who.ids.size and int(np.bincount(who.ids).max()) > cap:
+                raise RecordError(f"a patient has more than the declared {cap} row(s). Cap the rows with split_by_patient.")
+        self._source = source
+        self.cap = cap if patient is not None else 1
+        self.budget = budget
+
+    @property
+    def private(self) -> bool:
+        """Whether answers are paid and noisy."""
+        return self.budget is not None
+
+    @property
+    def rho(self) -> Fraction:
+        """What is left to spend; 1 without a budget, so that shares stay meaningful."""
+        return self.budget.rho_left if self.budget else Fraction(1)
+
+    def _noisy(self, counts: Counts, rho: Fraction) -> Counts:
+        """Counts of one histogram plus noise worth `rho`, which was paid; exact without a budget."""
+        if self.budget is None:
+            return counts
+        sigma2 = sigma2_for(rho, self.cap)
+        return counts + discrete_gaussian(sigma2, counts.size).reshape(counts.shape)
+
+    def _pay(self, what: str, rho: Fraction, delta: Fraction = Fraction(0), queries: int = 1) -> float:
+        """Draws the price from the budget and returns the noise's standard deviation (0 without a budget)."""
+        if self.budget is None:
+            return 0.0
+        sigma = math.sqrt(sigma2_for(rho / queries, self.cap))
+        mechanism = Mechanism(what, float(rho), queries, self.cap * math.sqrt(queries), sigma, float(delta))
+        self.budget.draw(mechanism, rho, delta)
+        return sigma
+
+    def size(self, rho: Fraction) -> tuple[int, float]:
+        """(number of rows, at least 1; its noise's standard deviation)."""
+        sigma = self._pay("number of rows", rho)
+        exact = np.array([self._source.count()], dtype=np.int64)
+        return max(int(self._noisy(exact, rho)[0]), 1), sigma
+
+    def kinds(self, names: list[str], rho: Fraction) -> tuple[dict[str, Counts], float]:
+        """How many values of each column look like each of KIND_CLASSES, rho for all; and the noise's standard deviation."""
+        sigma = self._pay(f"kind of {len(names)} columns", rho, queries=len(names))
+        totals = {name: np.zeros(len(KIND_CLASSES), dtype=np.int64) for name in names}
+        for _, batch in self._source.raw(names):
+            for name in names:
+                totals[name] += _kind_counts(batch[name])
+        return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
+
+    def histograms(self, columns: tuple[Column, ...], rho: Fraction) -> tuple[dict[str, Counts], float]:
+        """Counts of each coded column's levels, rho for all; and the noise's standard deviation."""
+        sigma = self._pay(f"histogram of {len(columns)} columns", rho, queries=len(columns))
+        totals = {column.name: np.zeros(column.levels, dtype=np.int64) for column in columns}
+        for table in self._source.tables(with_anchors(columns, columns)):
+            for column in columns:
+                totals[column.name] += np.bincount(encode(table, column), minlength=column.levels)
+        return {n: self._noisy(c, rho / len(columns)) for n, c in totals.items()}, sigma
+
+    def values(self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction) -> dict[str, dict[str, int]]:
+        """Values of each category column that enough patients share, with counts; rare ones are left out.
+
+        A value held by one patient only passes with probability at most delta / len(columns) (stability histogram; the
+        discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25).
+        """
+        sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(columns))
+        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(columns) / float(delta))) if sigma else 0.0
+        found: dict[str, Counter[str]] = {column.name: Counter() for column in columns}
+        for table in self._source.tables(columns):
+            for column in columns:
+                for pair in pc.value_counts(table.frame[column.name].drop_null()).to_pylist():
+                    found[column.name][pair["values"]] += pair["counts"]
+        kept: dict[str, dict[str, int]] = {}
+        for name, counter in found.items():
+            exact = np.array(list(counter.values()), dtype=np.int64)
+            noisy = self._noisy(exact, rho / len(columns))
+            kept[name] = {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
+        return kept
+
+    def crosstab(self, columns: tuple[Column, ...]) -> "Crosstab":
+        """All 1- and 2-way counts of coded columns, still behind the budget; one pass whatever the number of rows."""
+        return Crosstab(self, columns)
+
+
+def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns plus the date columns that they are counted from."""
+    names = {column.name for column in columns}
+    anchors = {c.anchor: c for c in columns if c.anchor and c.anchor not in names}
+    by_name = {c.name: c for c in known}
+    return columns + tuple(by_name.get(a, Column(a, "date", format=c.format)) for a, c in anchors.items())
+
+
+def _kind_counts(raw: pa.ChunkedArray) -> Counts:
+    text = cleaned(raw, Column("x").missing_tokens)
+    code = np.full(len(text), KIND_CLASSES.index("other"), dtype=np.int64)
+    code[text.is_null().to_numpy()] = 0
+    for name, pattern in (("number", NUMBER), ("integer", INTEGER)):
+        code[_true(matches(text, pattern))] = KIND_CLASSES.index(name)
+    for form in reversed(DATE_FORMATS):
+        if form != "%Y%m%d":  # eight digits are an integer until someone declares them a date
+            code[dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
+    code[_true(matches(text, LEADING_ZERO))] = KIND_CLASSES.index("leading zero")
+    return np.bincount(code, minlength=len(KIND_CLASSES))
+
+
+def _true(array: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(array, False).to_numpy(), dtype=np.bool_)
+
+
+class Crosstab:
+    """Counts of every level with every level of coded columns; exact inside, noisy outside.
+
+    Levels of all columns stand one after another: column j has levels offsets[j] .. offsets[j + 1] - 1.
+    """
+
+    def __init__(self, protected: Protected, columns: tuple[Column, ...]) -> None:
+        self._protected = protected
+        self.columns = columns
+        self.sizes = np.array([column.levels for column in columns])
+        self.offsets = np.r_[0, np.cumsum(self.sizes)]
+        self._counts = np.zeros((self.offsets[-1], self.offsets[-1]), dtype=np.int64)
+        for table in protected._source.tables(with_anchors(columns, columns)):
+            self._add(table)
+
+    def _add(self, table: Table) -> None:
+        codes = np.stack([encode(table, column) for column in self.columns]).astype(np.int32)
+        for i in range(len(self.columns)):
+            for j in range(i, len(self.columns)):
+                a, b = int(self.sizes[i]), int(self.sizes[j])
+                cells = np.bincount(codes[i] * np.int32(b) + codes[j], minlength=a * b).reshape(a, b)
+                self._block(i, j)[...] += cells
+
+    def _block(self, i: int, j: int) -> Counts:
+        o = self.offsets
+        return self._counts[o[i] : o[i + 1], o[j] : o[j + 1]]
+
+    def one_way(self, j: int, rho: Fraction) -> tuple[Counts, float]:
+        """(counts of column j's levels, noise's standard deviation)."""
+        what = f"1-way {self.columns[j].name}"
+        sigma = self._protected._pay(what, rho)
+        return self._protected._noisy(np.diag(self._block(j, j)).copy(), rho), sigma
+
+    def two_way(self, i: int, j: int, rho: Fraction) -> tuple[Counts, float]:
+        """(counts of pairs of levels, shape (levels of i, levels of j), noise's standard deviation); i < j."""
+        what = f"2-way {self.columns[i].name} x {self.columns[j].name}"
+        sigma = self._protected._pay(what, rho)
+        return self._protected._noisy(self._block(i, j), rho), sigma
+
+    def dependence(self, ones: list[Floats], rows: int, rho: Fraction) -> tuple[dict[tuple[int, int], int], float]:
+        """How far each pair is from independent: L1 distance between its counts and those that the (already paid) shares
+        `ones` would give for `rows` rows, rounded to integers. One row changes each score by at most one: L2 sensitivity
+        cap * sqrt(pairs). Returns (scores, noise's standard deviation)."""
+        d = len(self.columns)
+        pairs = [(i, j) for i in range(d) for j in range(i + 1, d)]
+        sigma = self._protected._pay(f"dependence of {len(pairs)} pairs", rho, queries=len(pairs))
+        exact = np.array(
+            [
+                int(np.abs(self._block(i, j) - np.rint(np.outer(ones[i], ones[j]) * rows).astype(np.int64)).sum())
+                for i, j in pairs
+            ]
+        )
+        noisy = self._protected._noisy(exact, rho / len(pairs))
+        return {pair: int(score) for pair, score in zip(pairs, noisy, strict=True)}, sigma

@@ -1,0 +1,35 @@
+"""Patient records in and out: files to typed tables, descriptions, splits by patient."""
+
+from galenic.records.describe import ambiguous_dates, describe, patient_column, suspicious
+from galenic.records.description import from_toml, read_description, to_toml, undescribed
+from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
+from galenic.records.read import read
+from galenic.records.source import Source, in_memory
+from galenic.records.split import Split, Units, split_by_patient, units
+from galenic.records.write import write
+
+__all__ = [
+    "DATE_FORMATS",
+    "INTEGER",
+    "LEADING_ZERO",
+    "NUMBER",
+    "Source",
+    "Split",
+    "Units",
+    "ambiguous_dates",
+    "cleaned",
+    "dates",
+    "describe",
+    "from_toml",
+    "in_memory",
+    "matches",
+    "patient_column",
+    "read",
+    "read_description",
+    "split_by_patient",
+    "suspicious",
+    "to_toml",
+    "undescribed",
+    "units",
+    "write",
+]

@@ -1,0 +1,169 @@
+"""Infers what the columns of a table hold by reading all of it; everything learned this way is marked as observed."""
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, convert, dates, matches
+from galenic.records.source import Source
+from galenic.schema import MISSING_TOKENS, Column, Kind
+
+DISTINCT_KEPT = 2_000
+MOST_CATEGORIES = 60
+IDENTIFYING = re.compile(
+    r"(^|[_\W])(id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
+    re.I,
+)
+PATIENT = re.compile(r"^(patient|subject|person|member|pat|pt|participant)?[_ ]?(id|nbr|number|no|key|mrn|seqn|guid)$", re.I)
+UNITS = {
+    "years": "a", "yrs": "a", "months": "mo", "days": "d", "hours": "h", "mg": "mg", "kg": "kg", "cm": "cm", "mmhg": "mm[Hg]",
+    "bpm": "/min", "mgdl": "mg/dL", "mmol": "mmol/L", "percent": "%", "pct": "%", "usd": "[USD]",
+}  # fmt: skip  # suffix -> UCUM code where UCUM has one
+
+
+@dataclass
+class _Seen:
+    """What a pass over one column has seen so far."""
+
+    rows: int = 0
+    present: int = 0
+    integers: int = 0
+    numbers: int = 0
+    zeros_led: int = 0
+    words: int = 0
+    length: int = 0
+    decimals: int = 0
+    low: float | None = None
+    high: float | None = None
+    dates: dict[str, int] = field(default_factory=dict)
+    values: set[str] = field(default_factory=set)
+    hashes: set[int] = field(default_factory=set)
+
+    def add(self, text: pa.ChunkedArray) -> None:
+        self.rows += len(text)
+        text = text.drop_null()
+        self.present += len(text)
+        if not len(text):
+            return
+        unique = pc.unique(text)
+        for value in unique.to_pylist():
+            self.hashes.add(hash(value))
+            if len(self.values) <= DISTINCT_KEPT:
+                self.values.add(value)
+        self.integers += _count(text, INTEGER)
+        self.numbers += _count(text, NUMBER)
+        self.zeros_led += _count(text, LEADING_ZERO)
+        self.length += pc.sum(pc.utf8_length(text)).as_py() or 0
+        self.words += pc.sum(pc.count_substring(text, " ")).as_py() or 0
+        if self.numbers == self.present:
+            self._bounds(text)
+        elif self.numbers == 0:
+            for form in DATE_FORMATS:
+                self.dates[form] = self.dates.get(form, 0) + len(text) - dates(text, form).null_count
+
+    def _bounds(self, text: pa.ChunkedArray) -> None:
+        extremes = pc.min_max(convert(text, Column("x", "numeric"))).as_py()
+        self.low = extremes["min"] if self.low is None else min(self.low, extremes["min"])
+        self.high = extremes["max"] if self.high is None else max(self.high, extremes["max"])
+        decimals = pc.utf8_length(pc.replace_substring_regex(text, r"^[^.]*\.?", ""))
+        self.decimals = max(self.decimals, pc.max(decimals).as_py() or 0)
+
+
+def _count(text: pa.ChunkedArray, pattern: str) -> int:
+    return int(pc.sum(matches(text, pattern)).as_py() or 0)
+
+
+def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
+    """A description of every column: kind, unit, missingness, bounds or categories (origin: observed), and its role.
+
+    patient: the column that tells patients apart; otherwise it is recognised by its name.
+    Reads the whole source once; memory grows with the number of distinct values of each column only.
+    """
+    seen: dict[str, _Seen] = {name: _Seen() for name in source.names}
+    for _, batch in source.raw():
+        for name in source.names:
+            seen[name].add(cleaned(batch[name], MISSING_TOKENS))
+    patient = patient or _patient(seen)
+    return tuple(_column(name, seen[name], name == patient) for name in source.names)
+
+
+def patient_column(names: tuple[str, ...]) -> str | None:
+    """The column whose name says that it tells patients apart; from the header alone."""
+    return next((n for n in names if PATIENT.match(n) and not re.match(r"^(encounter|visit|row|record)", n, re.I)), None)
+
+
+def _patient(seen: dict[str, _Seen]) -> str | None:
+    name = patient_column(tuple(seen))
+    return name if name is not None and len(seen[name].hashes) > 1 else None
+
+
+def _column(name: str, s: _Seen, patient: bool) -> Column:
+    kind, form = _kind(name, s)
+    if patient:
+        return Column(name, "identifier", role="patient", missing=False)
+    missing = s.present < s.rows
+    if kind in ("identifier", "text"):
+        return Column(name, kind, role="drop", missing=missing)
+    unit = _unit(name)
+    if kind == "date":
+        return Column(name, kind, missing=missing, format=form, bounds_origin="observed")
+    if kind in ("numeric", "integer"):
+        step = 1.0 if kind == "integer" else 10.0**-s.decimals if s.decimals <= 4 else None
+        return Column(name, kind, unit, missing=missing, low=s.low, high=s.high, bounds_origin="observed", step=step)
+    listed = tuple(sorted(s.values)) if len(s.hashes) <= MOST_CATEGORIES else ()
+    return Column(name, "category", missing=missing, categories=listed, categories_origin="observed", other=not listed)
+
+
+def _kind(name: str, s: _Seen) -> tuple[Kind, str]:
+    if not s.present:
+        return "category", ""
+    forms = [form for form, hits in s.dates.items() if hits == s.present]
+    if s.numbers < s.present and forms:
+        return "date", forms[0] if len(forms) == 1 else ""
+    if looks_identifying(name, s):
+        return "identifier", ""
+    if s.numbers == s.present and not s.zeros_led:
+        return ("integer" if s.integers == s.present else "numeric"), ""
+    if s.words / s.present >= 3 and len(s.hashes) > 0.2 * s.present:
+        return "text", ""
+    return "category", ""
+
+
+def looks_identifying(name: str, s: _Seen) -> bool:
+    """Whether nearly every row has its own value, as only identifiers have: by name, by leading zeros or by length."""
+    if s.present < 20 or len(s.hashes) < 0.5 * s.present:
+        return bool(IDENTIFYING.search(name)) and len(s.hashes) > 0.1 * s.present and s.present >= 20
+    if IDENTIFYING.search(name) or s.zeros_led:
+        return True
+    if s.numbers == s.present:
+        span = (s.high or 0) - (s.low or 0)
+        return s.integers == s.present and len(s.hashes) > 0.98 * s.present and span > 20 * s.present
+    return s.words / s.present < 3 and len(s.hashes) > 0.9 * s.present
+
+
+def suspicious(source: Source, names: tuple[str, ...]) -> dict[str, Kind]:
+    """Which of these columns look like identifiers or free text, and which of the two."""
+    found: dict[str, Kind] = {}
+    for column in describe(source) if names else ():
+        if column.name in names and column.kind in ("identifier", "text"):
+            found[column.name] = column.kind
+    return found
+
+
+def ambiguous_dates(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """Date columns whose format the data does not settle (day first or month first)."""
+    return tuple(c.name for c in columns if c.kind == "date" and not c.format)
+
+
+def _unit(name: str) -> str:
+    explicit = re.search(r"[(\[]([^)\]]{1,12})[)\]]\s*$", name)
+    if explicit:
+        return explicit.group(1)
+    parts = re.split(r"[_\W]", name.lower())
+    for left, right in pairwise(["", *parts]):
+        if left + right in UNITS:
+            return UNITS[left + right]
+    return UNITS.get(parts[-1], "")

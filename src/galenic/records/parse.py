@@ -1,0 +1,115 @@
+"""Turns one raw column into its described kind; says which row does not fit, never what stands there."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galenic.errors import RecordError
+from galenic.schema import ARROW_TYPES, Column
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
+LEADING_ZERO = r"^0\d+$"
+DATE_FORMATS: dict[str, str] = {  # strptime format -> what it must look like
+    "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}$",
+    "%d/%m/%Y": r"^\d{1,2}/\d{1,2}/\d{4}$",
+    "%m/%d/%Y": r"^\d{1,2}/\d{1,2}/\d{4}$",
+    "%d.%m.%Y": r"^\d{1,2}\.\d{1,2}\.\d{4}$",
+    "%Y/%m/%d": r"^\d{4}/\d{1,2}/\d{1,2}$",
+    "%d-%b-%Y": r"^\d{1,2}-[A-Za-z]{3}-\d{4}$",
+    "%Y%m%d": r"^(18|19|20)\d{2}(0\d|1[0-2])([0-2]\d|3[01])$",
+    "%Y-%m-%d %H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2} \d{2}:\d{2}:\d{2}$",
+    "%Y-%m-%dT%H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2}T\d{2}:\d{2}:\d{2}$",
+}
+
+
+def cleaned(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArray:
+    """Strings trimmed, with the missing tokens made null."""
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if not pa.types.is_string(array.type):
+        array = array.cast(pa.string())
+    array = pc.utf8_trim_whitespace(array)
+    return pc.if_else(pc.is_in(array, value_set=pa.array(tokens, pa.string())), pa.scalar(None, pa.string()), array)
+
+
+def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Which values match a regular expression; null stays null."""
+    return pc.match_substring_regex(array, pattern)
+
+
+def dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
+    """Strings as days (date32) by one format; null where a value does not fit it."""
+    fits = pc.fill_null(matches(array, DATE_FORMATS.get(form, ".")), False)
+    array = pc.if_else(fits, array, pa.scalar(None, pa.string()))
+    return pc.strptime(array, format=form, unit="s", error_is_null=True).cast(pa.date32())
+
+
+def _first_bad(good: pa.ChunkedArray, array: pa.ChunkedArray) -> int | None:
+    """Index of the first value that is neither missing nor good."""
+    bad = pc.and_(pc.is_valid(array), pc.invert(pc.fill_null(good, False)))
+    place = pc.index(bad, pa.scalar(True)).as_py()
+    return None if place < 0 else int(place)
+
+
+def _refuse(column: Column, row: int, expected: str, todo: str) -> RecordError:
+    return RecordError(f"column {column.name!r}, row {row + 1}: not {expected}. {todo}")
+
+
+def convert(array: pa.ChunkedArray, column: Column, offset: int = 0) -> pa.ChunkedArray:
+    """The column in its kind's Arrow type; missing tokens become null. `offset` counts the rows before this batch."""
+    target = ARROW_TYPES[column.kind]
+    if array.type == target and not pa.types.is_string(target):
+        return array
+    if column.binned and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        return _from_numbers(array, column, offset)
+    if column.kind == "date" and (pa.types.is_timestamp(array.type) or pa.types.is_date64(array.type)):
+        return array.cast(pa.timestamp("s"), safe=False).cast(pa.date32())
+    text = cleaned(array, column.missing_tokens)
+    if column.kind in ("numeric", "integer"):
+        return _from_strings(text, column, offset)
+    if column.kind == "date":
+        return _dates(text, column, offset)
+    return text
+
+
+def _from_numbers(array: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
+    floats = array.cast(pa.float64(), safe=False)
+    floats = pc.if_else(pc.fill_null(pc.is_nan(floats), True), pa.scalar(None, pa.float64()), floats)
+    bad = _first_bad(pc.is_finite(floats), floats)
+    if bad is not None:
+        raise _refuse(column, offset + bad, "a finite number", "Correct the value, or leave it empty.")
+    if column.kind == "numeric":
+        return floats
+    if column.kind == "date":
+        return floats.cast(pa.int32(), safe=False).cast(pa.date32())
+    bad = _first_bad(pc.equal(floats, pc.round(floats)), floats)
+    if bad is not None:
+        raise _refuse(column, offset + bad, "an integer", 'Set kind = "numeric" for this column.')
+    return floats.cast(pa.int64(), safe=False)
+
+
+def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
+    pattern, expected = (NUMBER, "a number") if column.kind == "numeric" else (INTEGER, "an integer")
+    bad = _first_bad(matches(text, pattern), text)
+    if bad is not None:
+        todo = (
+            "If it marks a missing value, list it under missing_tokens; if the column mixes words and numbers, set kind = "
+            '"category"; a decimal comma must become a point.'
+        )
+        raise _refuse(column, offset + bad, expected, todo)
+    floats = pc.replace_substring_regex(text, r"^\+", "").cast(pa.float64())
+    bad = _first_bad(pc.is_finite(floats), floats)
+    if bad is not None:
+        raise _refuse(column, offset + bad, "a finite number", "Correct the value, or leave it empty.")
+    if column.kind == "numeric":
+        return floats
+    return pc.replace_substring_regex(pc.replace_substring_regex(text, r"^\+", ""), r"\.0*$", "").cast(pa.int64())
+
+
+def _dates(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
+    days = dates(text, column.format or "%Y-%m-%d")
+    bad = _first_bad(pc.is_valid(days), text)
+    if bad is not None:
+        todo = 'Write every date of the column in one format and state it, such as format = "%d/%m/%Y".'
+        raise _refuse(column, offset + bad, f"a date of the form {column.format or '%Y-%m-%d'}", todo)
+    return days

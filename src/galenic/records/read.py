@@ -1,0 +1,148 @@
+"""Opens CSV, Parquet and Arrow files as sources, after checking that they are whole."""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from galenic.errors import RecordError
+from galenic.records.source import Source
+
+BLOCK = 8 << 20
+DELIMITERS = ",;\t|"
+
+
+def read(path: str | Path) -> Source:
+    """A source over a .csv, .tsv, .txt, .parquet, .arrow or .feather file. RecordError if it is not a whole table."""
+    path = Path(path)
+    if not path.is_file():
+        raise RecordError(f"{path} is not a file. Give the path of a CSV, Parquet or Arrow file.")
+    if path.stat().st_size == 0:
+        raise RecordError(f"{path} is empty. Expected a header line and at least one row.")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".parquet", ".pq"):
+            source = _parquet(path)
+        elif suffix in (".arrow", ".feather", ".ipc"):
+            source = _arrow(path)
+        else:
+            source = _csv(path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise RecordError(f"{path} can not be read as {suffix or 'CSV'} ({type(error).__name__}). Export it again.") from None
+    _check_names(path, source.names)
+    return source
+
+
+def _check_names(path: Path, names: tuple[str, ...]) -> None:
+    blank = [i + 1 for i, name in enumerate(names) if not name.strip()]
+    if blank:
+        raise RecordError(f"{path}: columns number {blank[:5]} have no name. Give each column a name in the header line.")
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if repeated:
+        raise RecordError(f"{path}: columns {repeated[:5]} appear more than once. Give each column its own name.")
+
+
+def _parquet(path: Path) -> Source:
+    def opener(names: list[str] | None) -> Iterator[pa.Table]:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=65_536, columns=names):
+                yield pa.Table.from_batches([batch])
+
+    with pq.ParquetFile(path) as file:
+        return Source(str(path), tuple(file.schema_arrow.names), opener)
+
+
+def _arrow(path: Path) -> Source:
+    def opener(names: list[str] | None) -> Iterator[pa.Table]:
+        with pa.memory_map(str(path)) as raw:
+            file = pa.ipc.open_file(raw)
+            for i in range(file.num_record_batches):
+                batch = pa.Table.from_batches([file.get_batch(i)])
+                yield batch if names is None else batch.select(names)
+
+    with pa.memory_map(str(path)) as raw:
+        return Source(str(path), tuple(pa.ipc.open_file(raw).schema.names), opener)
+
+
+def _csv(path: Path) -> Source:
+    encoding = _encoding(path)
+    header, delimiter = _header(path, encoding)
+    if any(header.count(name) > 1 for name in header) if len(header) < 500 else len(set(header)) < len(header):
+        _check_names(path, tuple(header))
+
+    def opener(names: list[str] | None) -> Iterator[pa.Table]:
+        bad: list[tuple[int | None, int, int]] = []
+
+        def note(row: pacsv.InvalidRow) -> str:
+            bad.append((row.number, row.expected_columns, row.actual_columns))
+            return "skip"
+
+        reader = pacsv.open_csv(
+            path,
+            read_options=pacsv.ReadOptions(encoding=encoding, block_size=BLOCK, use_threads=False),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in header}, strings_can_be_null=False, include_columns=names or None
+            ),
+        )
+        for batch in reader:
+            _refuse_ragged(path, bad)
+            yield pa.Table.from_batches([batch])
+        _refuse_ragged(path, bad)
+
+    source = Source(str(path), tuple(header), opener)
+    if next(source.open([header[0]]), pa.table({})).num_rows == 0:
+        raise RecordError(f"{path} has a header but no rows. Expected at least one row of values.")
+    return source
+
+
+def _refuse_ragged(path: Path, bad: list[tuple[int | None, int, int]]) -> None:
+    if bad:
+        number, expected, actual = bad[0]
+        where = f"line {number}" if number is not None else "a line"
+        raise RecordError(
+            f"{path}, {where}: {actual} values where the header names {expected} columns. Quote values that hold the "
+            "delimiter, and write one value for each column."
+        )
+
+
+def _encoding(path: Path) -> str:
+    """utf-8, utf-16 or latin-1; refuses NUL bytes and quotes that never close, in one pass of bounded memory."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        utf8, quotes = True, 0
+        while block := file.read(BLOCK):
+            if b"\0" in block:
+                raise RecordError(f"{path} holds NUL bytes: it is damaged or not text. Export it again as UTF-8 CSV.")
+            quotes += block.count(b'"')
+            if utf8:
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    utf8 = False
+    if quotes % 2:
+        raise RecordError(
+            f"{path}: a quote is opened and never closed ({quotes} quote marks in the file, expected an even number). "
+            'Close it, or write a quote inside a value as "" (RFC 4180).'
+        )
+    return "utf-8" if utf8 else "latin-1"
+
+
+def _header(path: Path, encoding: str) -> tuple[list[str], str]:
+    with io.open(path, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+        first = file.read(1 << 20)
+    line = first.splitlines()[0] if first.splitlines() else ""
+    delimiter = max(DELIMITERS, key=line.count) if any(d in line for d in DELIMITERS) else ","
+    names = next(csv.reader(io.StringIO(first), delimiter=delimiter), [])
+    if not any(name.strip() for name in names):
+        raise RecordError(f"{path} has no header. Expected column names in the first line.")
+    return names, delimiter

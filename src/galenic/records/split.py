@@ -1,0 +1,91 @@
+"""Splits tables by patient and caps what one patient contributes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from galenic.errors import RecordError
+from galenic.records.source import Source
+
+
+@dataclass(frozen=True)
+class Units:
+    """Who each row is about. ids: shape (rows,), patients numbered from 0 in order of appearance."""
+
+    ids: NDArray[np.int64]
+    count: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Train and test sources that share no patient, each capped at `cap` rows per patient.
+
+    cap_loss: share of the training rows that the cap left out; an internal figure.
+    """
+
+    train: Source
+    test: Source
+    unit: str
+    cap: int
+    train_rows: int
+    test_rows: int
+    cap_loss: float
+
+
+def units(source: Source, patient: str | None) -> Units:
+    """Patient numbers of every row; each row is its own unit where `patient` is None."""
+    if patient is None:
+        n = source.count()
+        return Units(np.arange(n), n)
+    if patient not in source.names:
+        raise RecordError(f"the patient column {patient!r} is absent; the data has {list(source.names)}. Name one of these.")
+    arrays = [batch[patient].cast(pa.string()) for _, batch in source.raw([patient])]
+    text = pa.chunked_array([chunk for array in arrays for chunk in array.chunks], type=pa.string())
+    encoded = text.combine_chunks().dictionary_encode()
+    if encoded.null_count or "" in set(encoded.dictionary.to_pylist()):
+        raise RecordError(f"the patient column {patient!r} has rows without a patient. Fill them in, or leave those rows out.")
+    return Units(np.asarray(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary))
+
+
+def split_by_patient(
+    source: Source, patient: str | None, rng: np.random.Generator, *, cap: int = 1, test_share: float = 0.3
+) -> Split:
+    """Train and test halves without a common patient; of each patient at most `cap` rows, chosen at random, are used.
+
+    A patient's rows are chosen without regard to anybody else's, so one patient changes at most `cap` rows.
+    """
+    if cap < 1:
+        raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
+    who = units(source, patient)
+    if who.count < 10:
+        raise RecordError(
+            f"{source.name} holds {who.count} patient(s). Expected at least 10, of which some are held out to judge the result. "
+            "Use a larger table."
+        )
+    held_out = np.zeros(who.count, dtype=np.bool_)
+    held_out[rng.permutation(who.count)[: max(int(test_share * who.count), 1)]] = True
+    kept = np.ones(who.ids.size, dtype=np.bool_) if patient is None else _capped(who, cap, rng)
+    test = held_out[who.ids]
+    train_all = int((~test).sum())
+    train_rows = int((~test & kept).sum())
+    return Split(
+        train=source.where(~test & kept),
+        test=source.where(test & kept),
+        unit="row" if patient is None else "patient",
+        cap=1 if patient is None else cap,
+        train_rows=train_rows,
+        test_rows=int((test & kept).sum()),
+        cap_loss=1 - train_rows / train_all,
+    )
+
+
+def _capped(who: Units, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    order = np.lexsort((rng.random(who.ids.size), who.ids))
+    ids = who.ids[order]
+    starts = np.r_[0, np.flatnonzero(np.diff(ids)) + 1]
+    rank = np.arange(ids.size) - np.repeat(starts, np.diff(np.r_[starts, ids.size]))
+    kept = np.zeros(who.ids.size, dtype=np.bool_)
+    kept[order] = rank < cap
+    return kept

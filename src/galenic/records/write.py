@@ -1,0 +1,40 @@
+"""Writes tables as CSV or Parquet, safe to open in a spreadsheet."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from galenic.schema import Table
+
+# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection).
+FORMULA = r"^[=+\-@\t\r]"
+
+
+def defused(table: pa.Table) -> pa.Table:
+    """Text cells that a spreadsheet would run as a formula get an apostrophe in front; signed numbers stay as they are."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = table[field.name]
+            runs = pc.and_(
+                pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, r"^[+-]?\d+\.?\d*$"))
+            )
+            safe = pc.if_else(runs, pc.binary_join_element_wise("'", column, ""), column)
+            table = table.set_column(place, pa.field(field.name, pa.string()), safe)
+        name = field.name
+        if name[:1] in "=+-@\t\r":
+            table = table.rename_columns([("'" + n if n == name else n) for n in table.column_names])
+    return table
+
+
+def write(table: Table, path: Path) -> None:
+    """Writes a table to `path` by its suffix: .parquet as Parquet, anything else as UTF-8 CSV with empty missing values.
+
+    The caller chooses where; use store.file_aside so that the file appears whole or not at all.
+    """
+    if path.suffix == ".parquet":
+        pq.write_table(table.frame, path)
+    else:
+        pacsv.write_csv(defused(table.frame), path, pacsv.WriteOptions(quoting_style="needed"))

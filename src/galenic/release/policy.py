@@ -1,0 +1,124 @@
+"""Release policies: thresholds on findings, each with its reason, and who must sign."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from galenic.errors import DescriptionError
+from galenic.schema import Finding, NotMeasured, Report
+
+SHIPPED = ("internal", "partner", "public")
+Outcome = Literal["met", "not met", "not measured", "missing"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One threshold on one finding."""
+
+    finding: str
+    reason: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether a value satisfies the rule."""
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+    @property
+    def threshold(self) -> str:
+        """The rule as a person reads it."""
+        parts = [f"at most {self.at_most:g}"] if self.at_most is not None else []
+        return " and ".join(parts + ([f"at least {self.at_least:g}"] if self.at_least is not None else []))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A named policy. text is its exact TOML, digest that text's sha256: what was decided by is what is signed."""
+
+    name: str
+    version: int
+    purpose: str
+    roles: tuple[str, ...]
+    identity: Literal["unverified", "verified"]
+    rules: tuple[Rule, ...]
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the policy's text, hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Item:
+    """How one rule came out. value is None where the finding is internal and the reader is not a signer."""
+
+    finding: str
+    outcome: Outcome
+    threshold: str
+    reason: str
+    audience: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the evidence satisfies a policy, item by item."""
+
+    policy: str
+    policy_digest: str
+    accepted: bool
+    items: tuple[Item, ...]
+
+    @property
+    def refusals(self) -> tuple[Item, ...]:
+        """The items that stand in the way."""
+        return tuple(item for item in self.items if item.outcome != "met")
+
+
+def load_policy(name: str) -> Policy:
+    """A shipped policy by name, or one from a TOML file. DescriptionError says what is off."""
+    if name in SHIPPED:
+        text = (resources.files("galenic.release") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
+        return parse_policy(text, name)
+    path = Path(name)
+    if not path.is_file():
+        raise DescriptionError(f"policy {name!r} is neither shipped ({', '.join(SHIPPED)}) nor a file. Name one of these.")
+    return parse_policy(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_policy(text: str, where: str) -> Policy:
+    """A policy from its TOML text."""
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+        rules = tuple(Rule(**rule) for rule in data["rule"])
+        policy = Policy(data["name"], data["version"], data["purpose"], tuple(data["roles"]), data["identity"], rules, text)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise DescriptionError(f"policy {where}: {type(error).__name__}: {error}. Compare with a shipped policy.") from None
+    empty = [rule.finding for rule in rules if not rule.threshold or not rule.reason]
+    if empty or not rules or len(set(policy.roles)) < 2 or policy.identity not in ("unverified", "verified"):
+        raise DescriptionError(
+            f"policy {where}: expected rules that each have a threshold and a reason (without: {empty}), two or more different "
+            'roles, and identity "unverified" or "verified". Correct it.'
+        )
+    return policy
+
+
+def decide(report: Report, policy: Policy) -> Decision:
+    """Holds every rule against the report. A finding that is missing or was not measured does not satisfy any rule, and an
+    empty report satisfies none."""
+    items = tuple(_item(rule, report.get(rule.finding)) for rule in policy.rules)
+    accepted = bool(report.findings) and all(item.outcome == "met" for item in items)
+    return Decision(policy.name, policy.digest, accepted, items)
+
+
+def _item(rule: Rule, finding: Finding | NotMeasured | None) -> Item:
+    if finding is None:
+        return Item(rule.finding, "missing", rule.threshold, rule.reason, "public", "the evidence does not hold it")
+    if isinstance(finding, NotMeasured):
+        return Item(rule.finding, "not measured", rule.threshold, rule.reason, finding.audience, finding.why)
+    outcome: Outcome = "met" if rule.holds(finding.value) else "not met"
+    return Item(rule.finding, outcome, rule.threshold, rule.reason, finding.audience, f"measured {finding.value:.4g}")

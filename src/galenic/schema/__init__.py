@@ -1,0 +1,28 @@
+"""The types that pass between rooms: no I/O, no cleverness."""
+
+from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
+from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
+from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
+from galenic.schema.table import ARROW_TYPES, Table
+
+__all__ = [
+    "ARROW_TYPES",
+    "BINNED",
+    "KINDS",
+    "MISSING_TOKENS",
+    "OTHER",
+    "Codes",
+    "Column",
+    "Finding",
+    "Floats",
+    "Kind",
+    "NotMeasured",
+    "Origin",
+    "Report",
+    "Table",
+    "bin_codes",
+    "encode",
+    "from_json",
+    "numbers",
+    "to_json",
+]

@@ -1,0 +1,67 @@
+"""Turns typed values into level numbers of a described column."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galenic.errors import RecordError
+from galenic.schema.column import Column
+from galenic.schema.table import Table
+
+Codes = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def numbers(table: Table, column: Column) -> Floats:
+    """Values of a numeric, integer or date column as floats, shape (rows,); NaN is missing.
+
+    Dates are days since 1970-01-01, or days after the column's anchor on the same row.
+    """
+    values = _days_or_numbers(table.frame[column.name])
+    if column.anchor:
+        values = values - _days_or_numbers(table.frame[column.anchor])
+    return values
+
+
+def _days_or_numbers(array: pa.ChunkedArray) -> Floats:
+    if pa.types.is_date32(array.type):
+        array = array.cast(pa.int32())
+    return np.asarray(array.cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def encode(table: Table, column: Column) -> Codes:
+    """Level numbers, shape (rows,), in 0 .. column.levels - 1; the missing level is the last one.
+
+    Raises RecordError if a value has no level: a missing value in a column declared complete, or an unlisted category
+    in a column without OTHER.
+    """
+    codes = bin_codes(numbers(table, column), column) if column.binned else _category_codes(table, column)
+    bad = np.flatnonzero(codes < 0)
+    if bad.size:
+        what = "is missing or not among its declared categories" if not column.binned else "is missing"
+        raise RecordError(
+            f"column {column.name!r}, row {int(bad[0]) + 1} of its batch: the value {what}, and the description gives it "
+            "no level. Set missing = true or other = true for this column, or correct the data."
+        )
+    return codes
+
+
+def bin_codes(values: Floats, column: Column) -> Codes:
+    """Bin numbers of values, shape (n,); values outside the edges fall into the nearest bin; missing gets the last level
+    (-1 if the column has no missing level)."""
+    codes = np.searchsorted(np.asarray(column.edges[1:-1]), values, side="right").astype(np.int64)
+    codes[np.isnan(values)] = column.levels - 1 if column.missing else -1
+    return codes
+
+
+def _category_codes(table: Table, column: Column) -> Codes:
+    array = table.frame[column.name]
+    if not pa.types.is_string(array.type):
+        array = array.cast(pa.string())
+    place = pc.index_in(array, value_set=pa.array(column.categories, pa.string()))
+    missing = array.is_null().to_numpy()
+    unlisted = len(column.categories) if column.other else -1
+    codes = np.array(pc.fill_null(place, unlisted).to_numpy(), dtype=np.int64)
+    codes[missing] = column.levels - 1 if column.missing else -1
+    return codes

@@ -1,0 +1,86 @@
+"""What one column of a patient table holds, with the origin of each thing we claim to know about it."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from galenic.errors import DescriptionError
+
+Kind = Literal["numeric", "integer", "category", "ordinal", "date", "identifier", "text", "unknown"]
+Origin = Literal["declared", "dictionary", "paid", "observed"]
+Role = Literal["value", "patient", "drop"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+ORIGINS: tuple[str, ...] = get_args(Origin)
+ROLES: tuple[str, ...] = get_args(Role)
+BINNED = ("numeric", "integer", "date")
+MISSING_TOKENS = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "none", ".")
+OTHER = "OTHER"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, unit, bounds, categories and missingness, and where each was learned.
+
+    low, high: smallest and largest value, in `unit` (days since 1970-01-01 for dates, days after `anchor` when set).
+    edges: bin edges, ascending, length bins + 1; a bin holds [edge, next edge), the last one is closed.
+    categories: values in level order; `other` adds one level for every value that is not listed.
+    step: spacing of the lattice that values lie on (1 for integers; 0.1 for one decimal).
+    heaps: values that many rows share exactly (0 cost, 120 mm[Hg]); a bin that holds one stands for that value alone.
+    """
+
+    name: str
+    kind: Kind = "unknown"
+    unit: str = ""
+    role: Role = "value"
+    missing: bool = True
+    missing_tokens: tuple[str, ...] = MISSING_TOKENS
+    low: float | None = None
+    high: float | None = None
+    bounds_origin: Origin = "declared"
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    categories_origin: Origin = "declared"
+    other: bool = False
+    step: float | None = None
+    heaps: tuple[float, ...] = ()
+    format: str = ""
+    anchor: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"column {self.name!r}"
+        for what, value, allowed in (
+            ("kind", self.kind, KINDS),
+            ("role", self.role, ROLES),
+            ("bounds_origin", self.bounds_origin, ORIGINS),
+            ("categories_origin", self.categories_origin, ORIGINS),
+        ):
+            if value not in allowed:
+                raise DescriptionError(f"{where}: {what} is not known. Expected one of {', '.join(allowed)}. Correct it.")
+        if self.low is not None and self.high is not None and not self.low <= self.high:
+            raise DescriptionError(f"{where}: low is above high (or not a number). Swap or correct the bounds.")
+        if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)) or len(self.edges) == 1:
+            raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, drop repeats.")
+        if len(set(self.categories)) != len(self.categories):
+            raise DescriptionError(f"{where}: a category is listed twice. List each once.")
+        if self.step is not None and not self.step > 0:
+            raise DescriptionError(f"{where}: step must be above 0. Leave it out if values lie on no lattice.")
+
+    @property
+    def binned(self) -> bool:
+        """Whether levels are bins of a number line (numeric, integer, date)."""
+        return self.kind in BINNED
+
+    @property
+    def levels(self) -> int:
+        """How many levels the coded column has, the missing level and OTHER included."""
+        base = max(len(self.edges) - 1, 0) if self.binned else len(self.categories) + int(self.other)
+        return base + int(self.missing)
+
+    @property
+    def coded(self) -> bool:
+        """Whether the column has all that is needed to turn values into levels."""
+        return bool(self.edges) if self.binned else bool(self.categories) or self.other
+
+    def but(self, **changes: Any) -> "Column":
+        """The same column with some fields changed; checked again."""
+        return replace(self, **changes)

@@ -1,0 +1,62 @@
+"""A table of patients: an Arrow frame plus what each of its columns means."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from galenic.errors import RecordError
+from galenic.schema.column import Column
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "numeric": pa.float64(),
+    "integer": pa.int64(),
+    "date": pa.date32(),
+    "category": pa.string(),
+    "ordinal": pa.string(),
+    "identifier": pa.string(),
+    "text": pa.string(),
+    "unknown": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame whose columns are the described ones, in order, each in its kind's Arrow type; missing is null."""
+
+    frame: pa.Table
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        described = [column.name for column in self.columns]
+        absent = [name for name in described if name not in self.frame.column_names]
+        if absent:
+            raise RecordError(
+                f"columns {absent} are described but absent; the data has {self.frame.column_names}. "
+                "Rename the column in the source, or drop it from the description."
+            )
+        extra = [name for name in self.frame.column_names if name not in described]
+        if extra:
+            raise RecordError(f"columns {extra} are in the data but not described. Describe them, or drop them.")
+        if self.frame.column_names != described:
+            object.__setattr__(self, "frame", self.frame.select(described))
+        for column in self.columns:
+            found, expected = self.frame.schema.field(column.name).type, ARROW_TYPES[column.kind]
+            if found != expected:
+                raise RecordError(f"column {column.name!r} is {found}; a {column.kind} column is {expected}. Convert it.")
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return int(self.frame.num_rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The description of one column; KeyError if there is none of that name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)

@@ -1,0 +1,106 @@
+"""Ed25519 keys of this installation: the gate's own, and one for each signer, in a folder only the owner may read."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from galenic.errors import DescriptionError, StoreError
+from galenic.store import file_aside
+
+GATE = "gate"
+ROLES = ("privacy-officer", "clinician", "data-steward", "security-officer", "researcher")
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key pair. identity is "unverified" until a person's identity can be checked."""
+
+    name: str
+    role: str
+    private: Ed25519PrivateKey
+    identity: str = "unverified"
+
+    @property
+    def public(self) -> str:
+        """Raw public key, base64."""
+        return base64.b64encode(public_bytes(self.private.public_key())).decode()
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the raw public key, hexadecimal; the DSSE key id."""
+        return hashlib.sha256(public_bytes(self.private.public_key())).hexdigest()
+
+    def sign(self, message: bytes) -> str:
+        """Ed25519 signature (RFC 8032), base64."""
+        return base64.b64encode(self.private.sign(message)).decode()
+
+
+def public_bytes(key: Ed25519PublicKey) -> bytes:
+    """The 32 raw bytes of a public key."""
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+class KeyRing:
+    """Keys in one folder. A passphrase in GALENIC_PASSPHRASE encrypts them at rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def create(self, name: str, role: str) -> Key:
+        """A new signer's key. DescriptionError if the name is taken or the role is not known."""
+        if not NAME.match(name) or name == GATE:
+            raise DescriptionError(f"{name!r} can not name a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
+        if role not in ROLES:
+            raise DescriptionError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
+        if (self.folder / f"{name}.json").exists():
+            raise DescriptionError(f"there is a key named {name!r} already. Choose another name.")
+        return self._write(name, role)
+
+    def get(self, name: str) -> Key:
+        """The key of that name. DescriptionError if there is none; StoreError if it can not be opened."""
+        place = self.folder / f"{name}.json"
+        if not NAME.match(name) or not place.is_file():
+            known = ", ".join(self.names()) or "none yet"
+            raise DescriptionError(f"there is no key named {name!r} (known: {known}). Make one: galenic key {name} --role ROLE")
+        data = json.loads(place.read_text(encoding="utf-8"))
+        try:
+            private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())
+        except (ValueError, TypeError):
+            raise StoreError(f"key {name!r} can not be opened. Set GALENIC_PASSPHRASE to the one it was made with.") from None
+        if not isinstance(private, Ed25519PrivateKey):
+            raise StoreError(f"key {name!r} is not an Ed25519 key. Restore the key folder.")
+        return Key(name, data["role"], private)
+
+    def gate(self) -> Key:
+        """The installation's own key, made when first needed."""
+        return self.get(GATE) if (self.folder / f"{GATE}.json").exists() else self._write(GATE, GATE)
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the signers' keys."""
+        return tuple(sorted(p.stem for p in self.folder.glob("*.json") if p.stem != GATE))
+
+    def _write(self, name: str, role: str) -> Key:
+        private = Ed25519PrivateKey.generate()
+        secret = _passphrase()
+        lock = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+        pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock).decode()
+        key = Key(name, role, private)
+        place = self.folder / f"{name}.json"
+        with file_aside(place) as aside:
+            aside.write_text(json.dumps({"name": name, "role": role, "public": key.public, "pem": pem}), encoding="utf-8")
+        place.chmod(0o600)
+        return key
+
+
+def _passphrase() -> bytes | None:
+    value = os.environ.get("GALENIC_PASSPHRASE")
+    return value.encode() if value else None

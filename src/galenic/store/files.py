@@ -1,0 +1,90 @@
+"""Files that appear whole or not at all: written aside, flushed, then renamed."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from galenic.errors import StoreError
+
+
+def _explain(error: OSError, place: Path) -> StoreError:
+    reason = os.strerror(error.errno) if error.errno else "unknown reason"
+    todo = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check that the folder may be written"
+    return StoreError(f"{place} could not be written: {reason}. Nothing was changed. {todo}, then run the command again.")
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def file_aside(target: Path) -> Iterator[Path]:
+    """Yields a path beside `target` to write to; it becomes `target` when the block ends well, and vanishes otherwise."""
+    target = target.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _explain(error, target) from error
+    aside = Path(name)
+    try:
+        yield aside
+        _flush(aside)
+        mask = os.umask(0)
+        os.umask(mask)
+        aside.chmod(0o666 & ~mask)
+        aside.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_aside(target: Path) -> Iterator[Path]:
+    """Yields a folder beside `target` to fill; it becomes `target` when the block ends well, and vanishes otherwise.
+
+    Raises StoreError if `target` exists: what stands is never overwritten.
+    """
+    target = target.absolute()
+    if target.exists():
+        raise StoreError(f"{target} exists already. Choose another folder, or move this one away.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent))
+    except OSError as error:
+        raise _explain(error, target) from error
+    try:
+        yield aside
+        for path in sorted(aside.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                _flush(path)
+        aside.chmod(0o755)
+        aside.rename(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep(folder: Path) -> int:
+    """Removes what a killed process left aside in `folder` an hour ago or more; returns how many things were removed."""
+    removed = 0
+    for path in folder.glob(".*.aside") if folder.is_dir() else ():
+        if time.time() - path.stat().st_mtime < 3600:
+            continue
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        removed += 1
+    return removed

@@ -1,0 +1,119 @@
+"""Rows of the ledger, the audit chain and the register: the only place with SQL. The rules live in the rooms above."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from galenic.store.database import Database, audit_rows, charges, populations, releases
+
+Row = dict[str, Any]
+
+
+def add_population(db: Database, row: Row) -> Row:
+    """Inserts a population unless one of that name stands; returns the one that stands."""
+    with db.transaction() as c:
+        found = c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().first()
+        if found is None:
+            c.execute(populations.insert().values(**row))
+            found = c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().one()
+        return dict(found)
+
+
+def all_populations(db: Database) -> list[Row]:
+    """Every population, by name."""
+    with db.transaction() as c:
+        return [dict(r) for r in c.execute(sa.select(populations).order_by(populations.c.name)).mappings()]
+
+
+def reserve(db: Database, row: Row) -> Row | None:
+    """Takes the row's rho and delta from its population and writes the charge, in one transaction.
+
+    One conditional UPDATE decides, so no two processes can both take the last of a budget. Returns the population as it
+    then stands, or None if too little was left (or there is no such population).
+    """
+    with db.transaction() as c:
+        p = populations.c
+        taken = c.execute(
+            populations.update()
+            .where(
+                p.name == row["population"],
+                p.rho_used + row["rho_reserved"] <= p.rho_limit,
+                p.delta_used + row["delta_reserved"] <= p.delta_limit,
+            )
+            .values(rho_used=p.rho_used + row["rho_reserved"], delta_used=p.delta_used + row["delta_reserved"])
+        )
+        if taken.rowcount != 1:
+            return None
+        c.execute(charges.insert().values(**row))
+        return dict(c.execute(sa.select(populations).where(p.name == row["population"])).mappings().one())
+
+
+def settle(db: Database, charge_id: str, spent: Row) -> bool:
+    """Writes what a reservation really cost and gives the rest back, once; False if it was settled before."""
+    with db.transaction() as c:
+        charge = c.execute(sa.select(charges).where(charges.c.id == charge_id)).mappings().one()
+        changed = c.execute(charges.update().where(charges.c.id == charge_id, charges.c.settled_at.is_(None)).values(**spent))
+        if changed.rowcount != 1:
+            return False
+        c.execute(
+            populations.update()
+            .where(populations.c.name == charge["population"])
+            .values(
+                rho_used=populations.c.rho_used - (charge["rho_reserved"] - spent["rho_spent"]),
+                delta_used=populations.c.delta_used - (charge["delta_reserved"] - spent["delta_spent"]),
+            )
+        )
+        return True
+
+
+def charges_of(db: Database, population: str) -> list[Row]:
+    """Charges of one population, oldest first."""
+    with db.transaction() as c:
+        query = sa.select(charges).where(charges.c.population == population).order_by(charges.c.reserved_at, charges.c.id)
+        return [dict(r) for r in c.execute(query).mappings()]
+
+
+def count_refusal(db: Database, population: str) -> int:
+    """Adds one refused attempt to a population; returns how many there are."""
+    with db.transaction() as c:
+        where = populations.c.name == population
+        c.execute(populations.update().where(where).values(refusals=populations.c.refusals + 1))
+        return int(c.execute(sa.select(populations.c.refusals).where(where)).scalar_one_or_none() or 0)
+
+
+def append_audit(db: Database, make: Callable[[Row | None], Row]) -> Row:
+    """Appends the row that `make` gives for the last row (None at first), in one transaction."""
+    with db.transaction() as c:
+        if db.url.get_backend_name() == "postgresql":
+            c.exec_driver_sql("LOCK TABLE audit IN EXCLUSIVE MODE")
+        last = c.execute(sa.select(audit_rows).order_by(audit_rows.c.seq.desc()).limit(1)).mappings().first()
+        row = make(dict(last) if last else None)
+        c.execute(audit_rows.insert().values(**row))
+        return row
+
+
+def all_audit(db: Database) -> list[Row]:
+    """The audit chain from its first row."""
+    with db.transaction() as c:
+        return [dict(r) for r in c.execute(sa.select(audit_rows).order_by(audit_rows.c.seq)).mappings()]
+
+
+def add_release(db: Database, row: Row) -> None:
+    """Writes a release into the register."""
+    with db.transaction() as c:
+        c.execute(releases.insert().values(**row))
+
+
+def all_releases(db: Database) -> list[Row]:
+    """The register, oldest first."""
+    with db.transaction() as c:
+        return [dict(r) for r in c.execute(sa.select(releases).order_by(releases.c.released_at)).mappings()]
+
+
+def recall_release(db: Database, release_id: str, reason: str, at: str) -> bool:
+    """Marks a live release as recalled; False if there is no live release of that id."""
+    with db.transaction() as c:
+        where = (releases.c.id == release_id) & (releases.c.state == "live")
+        done = c.execute(releases.update().where(where).values(state="recalled", reason=reason, recalled_at=at))
+        return done.rowcount == 1
