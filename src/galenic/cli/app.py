@@ -10,6 +10,7 @@ import galenic
 from galenic import flows, records, store
 from galenic.cli import show
 from galenic.errors import DescriptionError
+from galenic.release import decide, load_policy
 from galenic.security import ROLES
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ def synthesize(
         int | None, typer.Option(help="Synthetic rows to make (default: the noisy number of training rows).")
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None,
+    holdout: Annotated[Path | None, typer.Option(help="Patients kept aside by you (default: 30 % are held out).")] = None,
     policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal",
     no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also copy the signers' report here (HTML).")] = None,
@@ -71,7 +73,10 @@ def synthesize(
     """Make a synthetic table, measure it, and decide whether it may leave."""
     source = records.read(table)
     wishes = flows.Wishes(columns, patient, unit, tuple(drop or ()), buy)
-    request = flows.Request(epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy)
+    unseen = records.read(holdout) if holdout else None
+    request = flows.Request(
+        epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
+    )
     house = flows.open_house()
     cost = flows.cost(source, request)
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
@@ -112,8 +117,6 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge anybody's synthetic table: fidelity, utility, privacy attacks."""
-    from galenic.release import decide, load_policy
-
     described = records.read_description(columns) if columns else None
     rules = load_policy(policy) if policy else None
     sources = records.read(real), records.read(synthetic)
@@ -253,6 +256,27 @@ def audit(as_json: Json = False) -> None:
             show.out.print(f"{e.seq:>5}  {e.time}  {e.actor}  {e.action}  {e.resource}  {e.outcome}")
         show.out.print("[green]intact[/]" if broken is None else f"[red]BROKEN[/]: {broken}")
     raise typer.Exit(0 if broken is None else 1)
+
+
+@app.command("audit-engine", epilog="Example: galenic audit-engine --runs 20")
+def audit_engine(
+    runs: Annotated[int, typer.Option(help="Times the engine is run on fresh canaries.")] = 100,
+    canaries: Annotated[int, typer.Option(help="Canary patients per run.")] = 1_500,
+    out: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what the best attacker learns from the engine's noisy answers, against what is claimed."""
+    found, data = flows.audit_engine(canaries=canaries, runs=runs)
+    if out is not None:
+        with store.file_aside(out) as aside:
+            aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        show.print_json(data)
+    else:
+        show.out.print(
+            f"mu measured {found.mu:.4f} (95 %: {found.low:.4f} to {found.high:.4f}), claimed at most {found.claimed:.4f}"
+        )
+    raise typer.Exit(0 if found.holds else 1)
 
 
 @app.command(epilog="Example: galenic demo")

@@ -85,7 +85,7 @@ def _subgroups(
 ) -> Finding | NotMeasured:
     """The subgroup (one level of a category column) whose columns are reproduced worst, above its own floor."""
     worst: tuple[float, str, int] | None = None
-    singles = [(j,) for j in range(len(columns))]
+    singles: list[tuple[int, ...]] = [(j,) for j in range(len(columns))]
     for g, column in enumerate(columns):
         if column.binned and sizes[g] > 8:
             continue

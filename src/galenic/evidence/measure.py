@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def measure(
         membership(train, test, synthetic, columns, rng) if held_out else copying(joined(train, test), synthetic, columns, rng)
     )
     tell("judged", 1.0)
-    audience = "internal" if private else "public"
+    audience: Literal["public", "internal"] = "internal" if private else "public"
     return Report(subject, tuple(replace(f, audience=audience) for f in found))
 
 

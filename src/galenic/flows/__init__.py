@@ -1,5 +1,6 @@
 """One file per use case, named by its verb: the only place where rooms that do not know each other meet."""
 
+from galenic.flows.audit_engine import audit_engine
 from galenic.flows.budget import declare as declare_population
 from galenic.flows.budget import statements
 from galenic.flows.columns import Declared, Wishes, declare
@@ -21,6 +22,7 @@ __all__ = [
     "Synthesizer",
     "Wishes",
     "as_source",
+    "audit_engine",
     "cost",
     "declare",
     "declare_population",

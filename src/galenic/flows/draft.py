@@ -33,6 +33,7 @@ class Draft:
     dropped: dict[str, str]
     split: Split
     budget: Budget | None
+    cpu_seconds: float
 
     @property
     def facts(self) -> Facts:
@@ -101,6 +102,7 @@ def _internal(folder: Path, draft: Draft) -> str:
             "test_rows": draft.split.test_rows,
             "rows_left_out_by_cap": draft.split.cap_loss,
         },
+        "cpu_seconds_to_sample": draft.cpu_seconds,
         "mechanisms": [m.__dict__ for m in draft.budget.mechanisms] if draft.budget else [],
     }
     text = json.dumps(data, indent=1)

@@ -1,9 +1,11 @@
 """From a patient table to a synthetic one that has been judged: the release way up to the signatures."""
 
 import os
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from galenic.generators.tables import Cost, MixtureTables
 from galenic.privacy import Budget, Domain, Protected, buy_domain, deidentify, needs_buying
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, decide, load_policy
-from galenic.schema import Report, Table
+from galenic.schema import Column, Report, Table
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
 DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
@@ -31,6 +33,7 @@ class Request:
     """What to make. population: whose budget pays; two files of the same patients must name the same population.
 
     rows: synthetic rows (None: the noisy number of training rows). target: the column that utility predicts.
+    holdout: patients kept aside by the caller; otherwise 30 % are held out here.
     private: False fits without noise and is labelled so. seed: of the split and the judge only, never of noise.
     """
 
@@ -44,6 +47,7 @@ class Request:
     policy: str = "internal"
     private: bool = True
     seed: int | None = None
+    holdout: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,28 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
         declared = declare(source, request.wishes, private=request.private)
         kept = deidentify(source, declared.columns, undeclared=declared.undeclared)
         rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
-        split = records.split_by_patient(source, declared.patient, rng, cap=request.cap)
+        split = _split(source, declared.patient, request, rng)
         model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
         synthetic = model.sample(domain.rows if request.rows is None else request.rows)
+        cpu_seconds = time.process_time()  # of this process so far; internal, since time may depend on rows
         report = _judge(split, synthetic, run, request, rng, progress)
         report = report.plus(*paid_findings(model.fitted, budget, request.cap))
-        return _conclude(house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped)
+        return _conclude(
+            house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, cpu_seconds
+        )
     except GalenicError as error:
         house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
         raise
 
 
+def _split(source: Source, patient: str | None, request: Request, rng: np.random.Generator) -> Split:
+    if request.holdout is not None:
+        return records.split_as_given(source, request.holdout, patient, rng, cap=request.cap)
+    return records.split_by_patient(source, patient, rng, cap=request.cap)
+
+
 def _learn(
-    house: House, run: str, split: Split, declared: Declared, columns: tuple, request: Request, progress: Progress
+    house: House, run: str, split: Split, declared: Declared, columns: tuple[Column, ...], request: Request, progress: Progress
 ) -> tuple[MixtureTables, Domain, Budget | None]:
     """Fits on the training half, with a reservation that is settled whatever happens."""
     budget = None
@@ -112,7 +125,7 @@ def _learn(
         progress("buying the domain", 0.05)
         protected = Protected(split.train, declared.patient, split.cap, budget)
         share = protected.rho / (4 if needs_buying(columns) else 100)
-        thresholds = budget.threshold_delta if budget else 0
+        thresholds = budget.threshold_delta if budget else Fraction(0)
         domain = buy_domain(protected, columns, share, thresholds)
         model = MixtureTables(seed=request.seed).fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))
     finally:
@@ -148,6 +161,7 @@ def _conclude(
     made: tuple[MixtureTables, Domain, Budget | None],
     request: Request,
     dropped: dict[str, str],
+    cpu_seconds: float,
 ) -> Result:
     decision = decide(report, policy)
     model, domain, budget = made
@@ -156,7 +170,9 @@ def _conclude(
     if budget:
         refusals = house.ledger.statement(population).refusals if decision.accepted else house.ledger.count_refusal(population)
     held = split.test.sample(5_000, np.random.default_rng(0)).table(synthetic.columns)
-    draft = Draft(run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget)
+    draft = Draft(
+        run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget, cpu_seconds
+    )
     folder = write_run(house, draft)
     outcome = "accepted" if decision.accepted else "refused"
     house.audit.append("decision", run, outcome=outcome, policy=policy.digest, refused=[i.finding for i in decision.refusals])

@@ -50,13 +50,9 @@ class Synthesizer:
         self.target = target
         self.home = home
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  # scikit-learn's signature
         """Parameters by name, as scikit-learn's clone and searches expect."""
-        return (
-            dict(vars(self).items() if deep else vars(self).items())
-            if not hasattr(self, "result_")
-            else {k: v for k, v in vars(self).items() if not k.endswith("_")}
-        )
+        return {name: value for name, value in vars(self).items() if not name.endswith("_")}
 
     def set_params(self, **params: Any) -> "Synthesizer":
         """Changes parameters by name; DescriptionError for an unknown one."""
@@ -66,7 +62,7 @@ class Synthesizer:
             setattr(self, name, value)
         return self
 
-    def fit(self, table: "str | Path | pa.Table | Any", y: None = None) -> "Synthesizer":
+    def fit(self, table: "str | Path | pa.Table | Any", y: None = None) -> "Synthesizer":  # noqa: ARG002  # scikit-learn's signature
         """Learns from a path, an Arrow table or a data frame; pays from the population's budget. `y` is ignored."""
         wishes = Wishes(self.columns, self.patient, self.unit, self.drop, self.buy)
         request = Request(

@@ -205,12 +205,13 @@ def _grid(c: Column) -> Floats:
     if c.kind in ("integer", "date"):
         low, high = math.floor(low), math.ceil(high) + 1
         width = max(math.ceil((high - low) / FIRST_CELLS), 1)
-        return np.arange(low, high + width, width) - 0.5
+        return np.arange(low, high + width, width, dtype=np.float64) - 0.5
     if high <= low:
         high = low + 1.0
     edges = np.linspace(low, high, FIRST_CELLS + 1)
     # zero is where clinical amounts heap (no cost, no visit): it gets a cell of its own
-    return np.unique(np.r_[edges, 0.0, (high - low) * 1e-6]) if low <= 0 < high else edges
+    zero = [0.0, (high - low) * 1e-6] if low <= 0 < high else []
+    return np.unique(np.array([*edges.tolist(), *zero]))
 
 
 def _refined(c: Column, edges: Floats, counts: NDArray[np.int64], parts: int, heavy: float) -> Floats:
@@ -234,6 +235,8 @@ def _buy_edges(protected: Protected, columns: tuple[Column, ...], each: Fraction
         return columns
     shares = (1 - KIND_SHARE - BOUNDS_SHARE) / 3
     grids = {c.name: _grid(c) for c in todo}
+    counts: dict[str, NDArray[np.int64]] = {}
+    sigma = 0.0
     for level, parts in enumerate((1, *REFINEMENTS)):
         if level:
             grids = {c.name: _refined(c, grids[c.name], counts[c.name], parts, rows / bins) for c in todo}

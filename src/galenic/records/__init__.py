@@ -5,7 +5,7 @@ from galenic.records.description import from_toml, read_description, to_toml, un
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
 from galenic.records.read import read
 from galenic.records.source import Source, in_memory
-from galenic.records.split import Split, Units, split_by_patient, units
+from galenic.records.split import Split, Units, split_as_given, split_by_patient, units
 from galenic.records.write import write
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "patient_column",
     "read",
     "read_description",
+    "split_as_given",
     "split_by_patient",
     "suspicious",
     "to_toml",

@@ -138,7 +138,7 @@ def _encoding(path: Path) -> str:
 
 
 def _header(path: Path, encoding: str) -> tuple[list[str], str]:
-    with io.open(path, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         first = file.read(1 << 20)
     line = first.splitlines()[0] if first.splitlines() else ""
     delimiter = max(DELIMITERS, key=line.count) if any(d in line for d in DELIMITERS) else ","

@@ -81,6 +81,21 @@ def split_by_patient(
     )
 
 
+def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np.random.Generator, *, cap: int = 1) -> Split:
+    """Train on all of one source and hold out all of another, for callers who kept patients aside; both are capped."""
+    if cap < 1:
+        raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
+    halves, rows, loss = [], [], 0.0
+    for half in (source, holdout):
+        who = units(half, patient)
+        kept = np.ones(who.ids.size, dtype=np.bool_) if patient is None else _capped(who, cap, rng)
+        halves.append(half.where(kept))
+        rows.append(int(kept.sum()))
+        loss = loss if halves[1:] else 1 - rows[0] / max(kept.size, 1)
+    unit = "row" if patient is None else "patient"
+    return Split(halves[0], halves[1], unit, 1 if patient is None else cap, rows[0], rows[1], loss)
+
+
 def _capped(who: Units, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     order = np.lexsort((rng.random(who.ids.size), who.ids))
     ids = who.ids[order]

@@ -4,9 +4,11 @@ import io
 import re
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galenic.schema import Column, Table, numbers
+from galenic.schema import Column, Floats, Table, numbers
 
 BLUE, ORANGE = "#2f6fb2", "#d9822b"  # distinguishable in common colour-vision deficiencies
 
@@ -26,7 +28,7 @@ def svg(figure: Figure, title: str, about: str) -> str:
     heading = f'<title id="{mark}-t">{title}</title><desc id="{mark}-d">{about}</desc>'
     text = text[:head_end] + heading + text[head_end:]
     # ids are unique per figure so that several figures can stand on one page
-    text = re.sub(r'id="((?!%s-[td])[^"]+)"' % re.escape(mark), rf'id="{mark}-\1"', text)
+    text = re.sub(rf'id="((?!{mark}-[td])[^"]+)"', rf'id="{mark}-\1"', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{mark}-", text)
     return text.replace("#111111", "currentColor")
 
@@ -50,7 +52,7 @@ def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, .
     return figure
 
 
-def _one(axes: "matplotlib.axes.Axes", synthetic: Table, real: Table | None, column: Column) -> None:
+def _one(axes: Axes, synthetic: Table, real: Table | None, column: Column) -> None:
     tables = [(synthetic, BLUE, 0.0)] + ([(real, ORANGE, 0.45)] if real is not None else [])
     if column.binned:
         values = [numbers(t, column) for t, _c, _o in tables]
@@ -79,10 +81,8 @@ def _one(axes: "matplotlib.axes.Axes", synthetic: Table, real: Table | None, col
     )
 
 
-def _quantile(values: "matplotlib.typing.ArrayLike", q: float) -> float:
-    import numpy as np
-
-    present = np.asarray(values)[~np.isnan(np.asarray(values, dtype=float))]
+def _quantile(values: Floats, q: float) -> float:
+    present = values[~np.isnan(values)]
     return float(np.quantile(present, q)) if present.size else 0.0
 
 

@@ -138,12 +138,15 @@ class MixtureTables:
         if (about.get("engine"), about.get("version")) != (ENGINE, ENGINE_VERSION):
             raise RecordError(f"{folder} was written by another engine; this is {ENGINE} {ENGINE_VERSION}. Fit again.")
         model = cls(**about["options"])
-        model.columns = tuple(
-            Column(**{k: tuple(v) if isinstance(v, list) else v for k, v in c.items()}) for c in about["columns"]
-        )
+        model.columns = tuple(_column(c) for c in about["columns"])
         model.mixture = Mixture(weights, table, np.array([c.levels for c in model.columns]))
         model.fitted = Fit(**about["fit"])
         return model
+
+
+def _column(saved: dict[str, Any]) -> Column:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+    return Column(**fields)
 
 
 def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan, rows: int) -> list[Marginal]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
+Floats32 = NDArray[np.floating]  # float32 in practice: halves the time of the products
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def fit_mixture(
     by_share, by_weight = _Adam(logits), _Adam(weight_logits)
     best: tuple[float, Floats32, Floats32] | None = None
     rate, step = 0.05, 0
-    for step in range(1, most_steps + 1):  # noqa: B007
+    for step in range(1, most_steps + 1):
         shares = _softmax(logits, starts, sizes)
         weights = np.exp(weight_logits - weight_logits.max())
         weights /= weights.sum()
