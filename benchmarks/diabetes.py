@@ -13,9 +13,9 @@ from galenic.schema import Column
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 COLUMNS = (
-    "race gender age admission_type_id time_in_hospital num_medications number_inpatient number_diagnoses diag_1 A1Cresult "
-    "insulin change diabetesMed readmitted"
-).split()
+    *("race", "gender", "age", "admission_type_id", "time_in_hospital", "num_medications", "number_inpatient"),
+    *("number_diagnoses", "diag_1", "A1Cresult", "insulin", "change", "diabetesMed", "readmitted"),
+)
 NUMERIC = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses")
 # ICD-9 chapters by last three-digit code
 CHAPTERS = (139, 239, 279, 289, 319, 389, 459, 519, 579, 629, 679, 709, 739, 759, 779, 799, 999)

@@ -85,17 +85,20 @@ def space(real: Table, columns: tuple[Column, ...]) -> Space:
     return Space(columns, ladders, categories)
 
 
-def nearest(points: Floats32, among: Floats32, k: int) -> Floats:
-    """Distance from each point to its k-th nearest among others, shape (points,); in blocks of bounded memory."""
-    out = np.empty(points.shape[0])
+def nearest(points: Floats32, among: Floats32, k: int) -> tuple[Floats, Floats]:
+    """Distances from each point to its nearest and its k-th nearest among others, each of shape (points,); in blocks of
+    bounded memory."""
+    first, kth = np.empty(points.shape[0]), np.empty(points.shape[0])
     norms = (among * among).sum(1)
     k = min(k, among.shape[0])
     for start in range(0, points.shape[0], 256):
         block = points[start : start + 256]
         d2 = norms[None] - 2 * block @ among.T
-        d2 = np.partition(d2, k - 1, axis=1)[:, k - 1] + (block * block).sum(1)
-        out[start : start + 256] = np.sqrt(np.maximum(d2, 0))
-    return out
+        own = (block * block).sum(1)
+        first[start : start + 256] = np.sqrt(np.maximum(d2.min(axis=1) + own, 0))
+        if k > 1:
+            kth[start : start + 256] = np.sqrt(np.maximum(np.partition(d2, k - 1, axis=1)[:, k - 1] + own, 0))
+    return first, (kth if k > 1 else first)
 
 
 def row_keys(table: Table, columns: tuple[Column, ...]) -> NDArray[np.object_]:
@@ -122,7 +125,7 @@ class Lineup:
         m = min(self.members.rows, self.outsiders.rows, MOST_TARGETS)
         self.targets = np.concatenate([self.space.points(_head(self.members, m)), self.space.points(_head(self.outsiders, m))])
         self.is_member = np.arange(2 * m) < m
-        self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
+        self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)[1]
         # the reference rows are non-members as well; a hash join is cheap enough to use them all
         tables = (self.members, self.outsiders, self.reference)
         keys = np.concatenate([row_keys(t, self.columns) for t in tables])
@@ -136,8 +139,7 @@ class Lineup:
         """Every attack's outcome on one synthetic table."""
         made = _head(synthetic, MOST_SYNTHETIC)
         points = self.space.points(made)
-        gap1 = nearest(self.targets, points, 1)
-        gap5 = nearest(self.targets, points, NEIGHBOURS)
+        gap1, gap5 = nearest(self.targets, points, NEIGHBOURS)
         ratio = np.log(self.from_reference + 1e-6) - np.log(gap5 + 1e-6)
         ratio += np.log(self.from_reference + 1e-6) - np.log(gap1 + 1e-3)
         near = gap1 < NEAR * np.sqrt(len(self.columns))
@@ -326,8 +328,8 @@ def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -
     size = min(b.rows, synthetic.rows, MOST_SYNTHETIC)
     view = space(a, columns)
     targets = view.points(_head(a, MOST_TARGETS))
-    to_made = nearest(targets, view.points(_head(synthetic, size)), 1)
-    to_real = nearest(targets, view.points(_head(b, size)), 1)
+    to_made = nearest(targets, view.points(_head(synthetic, size)), 1)[0]
+    to_real = nearest(targets, view.points(_head(b, size)), 1)[0]
     ties = to_made == to_real
     wins, trials = int((to_made < to_real)[~ties].sum()), int((~ties).sum())
     p_near = float(binom.sf(wins - 1, trials, 0.5)) if trials else 1.0

@@ -19,7 +19,7 @@ from galenic.flows.draft import Draft, write_run
 from galenic.flows.findings import paid_findings
 from galenic.flows.house import House, Progress, quiet
 from galenic.generators.tables import Cost, MixtureTables
-from galenic.privacy import Budget, Domain, Protected, buy_domain, deidentify, needs_buying
+from galenic.privacy import Budget, Domain, Protected, buy_domain, deidentify, domain_share
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, decide, load_policy
 from galenic.schema import Column, Report, Table
@@ -124,9 +124,8 @@ def _learn(
     try:
         progress("buying the domain", 0.05)
         protected = Protected(split.train, declared.patient, split.cap, budget)
-        share = protected.rho / (4 if needs_buying(columns) else 100)
         thresholds = budget.threshold_delta if budget else Fraction(0)
-        domain = buy_domain(protected, columns, share, thresholds)
+        domain = buy_domain(protected, columns, protected.rho * domain_share(columns), thresholds)
         model = MixtureTables(seed=request.seed).fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))
     finally:
         if budget:

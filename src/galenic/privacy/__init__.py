@@ -2,7 +2,7 @@
 
 from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, rho_of
 from galenic.privacy.deidentify import Deidentified, deidentify
-from galenic.privacy.domain import Domain, bins_for, buy_domain, needs_buying, refuse_observed, without_observed
+from galenic.privacy.domain import Domain, bins_for, buy_domain, domain_share, needs_buying, refuse_observed, without_observed
 from galenic.privacy.ledger import Budget, Ledger, Mechanism, Statement, split_delta
 from galenic.privacy.measurement import Crosstab, Protected, sigma2_for, with_anchors
 
@@ -21,6 +21,7 @@ __all__ = [
     "checked_epsilon",
     "deidentify",
     "delta_of",
+    "domain_share",
     "epsilon_of",
     "needs_buying",
     "refuse_observed",

@@ -6,6 +6,7 @@ counts by one each, all of which may fall into one cell: every histogram has L2 
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -91,14 +92,14 @@ class Protected:
                 totals[name] += _kind_counts(batch[name])
         return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
 
-    def histograms(self, columns: tuple[Column, ...], rho: Fraction) -> tuple[dict[str, Counts], float]:
-        """Counts of each coded column's levels, rho for all; and the noise's standard deviation."""
-        sigma = self._pay(f"histogram of {len(columns)} columns", rho, queries=len(columns))
+    def histograms(self, columns: tuple[Column, ...], prices: Mapping[str, Fraction]) -> dict[str, tuple[Counts, float]]:
+        """Each coded column's counts of its levels, with its noise's standard deviation; each for its own price, in one pass."""
+        sigma = {c.name: self._pay(f"histogram of {c.name}", prices[c.name]) for c in columns}
         totals = {column.name: np.zeros(column.levels, dtype=np.int64) for column in columns}
         for table in self._source.tables(with_anchors(columns, columns)):
             for column in columns:
                 totals[column.name] += np.bincount(encode(table, column), minlength=column.levels)
-        return {n: self._noisy(c, rho / len(columns)) for n, c in totals.items()}, sigma
+        return {n: (self._noisy(c, prices[n]), sigma[n]) for n, c in totals.items()}
 
     def values(self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction) -> dict[str, dict[str, int]]:
         """Values of each category column that enough patients share, with counts; rare ones are left out.

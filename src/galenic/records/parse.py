@@ -90,6 +90,8 @@ def _from_numbers(array: pa.ChunkedArray, column: Column, offset: int) -> pa.Chu
 
 def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
     pattern, expected = (NUMBER, "a number") if column.kind == "numeric" else (INTEGER, "an integer")
+    if column.strays == "missing":
+        text = pc.if_else(pc.fill_null(matches(text, pattern), False), text, pa.scalar(None, pa.string()))
     bad = _first_bad(matches(text, pattern), text)
     if bad is not None:
         todo = (
@@ -108,7 +110,7 @@ def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.Chun
 
 def _dates(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
     days = dates(text, column.format or "%Y-%m-%d")
-    bad = _first_bad(pc.is_valid(days), text)
+    bad = _first_bad(pc.is_valid(days), text) if column.strays == "refuse" else None
     if bad is not None:
         todo = 'Write every date of the column in one format and state it, such as format = "%d/%m/%Y".'
         raise _refuse(column, offset + bad, f"a date of the form {column.format or '%Y-%m-%d'}", todo)

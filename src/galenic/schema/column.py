@@ -7,6 +7,7 @@ from galenic.errors import DescriptionError
 
 Kind = Literal["numeric", "integer", "category", "ordinal", "date", "identifier", "text", "unknown"]
 Origin = Literal["declared", "dictionary", "paid", "observed"]
+Strays = Literal["refuse", "missing"]
 Role = Literal["value", "patient", "drop"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -26,6 +27,7 @@ class Column:
     categories: values in level order; `other` adds one level for every value that is not listed.
     step: spacing of the lattice that values lie on (1 for integers; 0.1 for one decimal).
     heaps: values that many rows share exactly (0 cost, 120 mm[Hg]); a bin that holds one stands for that value alone.
+    strays: what a value that does not fit the kind is: refused with its row, or (where the kind was bought) missing.
     """
 
     name: str
@@ -45,12 +47,14 @@ class Column:
     heaps: tuple[float, ...] = ()
     format: str = ""
     anchor: str = ""
+    strays: Strays = "refuse"
 
     def __post_init__(self) -> None:
         where = f"column {self.name!r}"
         for what, value, allowed in (
             ("kind", self.kind, KINDS),
             ("role", self.role, ROLES),
+            ("strays", self.strays, get_args(Strays)),
             ("bounds_origin", self.bounds_origin, ORIGINS),
             ("categories_origin", self.categories_origin, ORIGINS),
         ):

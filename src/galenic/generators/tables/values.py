@@ -35,7 +35,8 @@ def spread(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     if step:
         # the lattice points of [left, right); the last bin is closed
         first = np.ceil(left / step - 1e-9)
-        count = np.ceil(right / step - 1e-9) - first + (place == len(edges) - 2)
+        closed = np.floor(right / step + 1e-9) + 1
+        count = np.where(place == len(edges) - 2, closed, np.ceil(right / step - 1e-9)) - first
         values = (first + np.floor(u * np.maximum(count, 1))) * step
         values = np.round(values, max(0, math.ceil(-math.log10(step)) + 2))
     else:

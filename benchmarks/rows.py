@@ -1,0 +1,72 @@
+"""Result rows of benchmarks, and peers in virtual environments of their own."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = Path(os.environ.get("GALENIC_PEERS", HERE.parent / ".venv-peers"))
+
+
+def peer(name: str) -> Path:
+    """The Python of a peer's own environment, made from peers/NAME.txt when first needed."""
+    folder = ENVIRONMENTS / name
+    python = folder / "bin" / "python"
+    ready = folder / ".ready"
+    wanted = (HERE / "peers" / f"{name}.txt").read_text()
+    if not ready.exists() or ready.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "peers" / f"{name}.txt"], check=True)
+        ready.write_text(wanted)
+    return python
+
+
+def machine() -> str:
+    """Cores, memory and processor family."""
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {platform.machine()}, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit measured, with a mark if the tree differs from it."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=HERE, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def row(
+    ident: str,
+    what: str,
+    unit: str,
+    ours: object,
+    target: str,
+    met: bool | None,
+    *,
+    interval: object = None,
+    peers: dict | None = None,
+) -> dict:
+    """One row of results/NAME.json."""
+    found = {
+        "id": ident,
+        "what": what,
+        "unit": unit,
+        "ours": ours,
+        "interval": interval,
+        "peers": peers or {},
+        "target": target,
+    }
+    print(
+        f"{ident:<22} {ours} {unit}  target {target}  {'met' if met else 'shown' if met is None else 'MISSED'}  {peers or ''}"
+    )
+    return {**found, "met": met}
+
+
+def write(name: str, rows: list[dict]) -> None:
+    """Writes results/NAME.json."""
+    about = {"commit": commit(), "machine": machine(), "command": f"make bench NAME={name}"}
+    place = HERE / "results" / f"{name}.json"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(json.dumps([{**r, **about} for r in rows], indent=1) + "\n", encoding="utf-8")
+    print(f"written to {place.relative_to(HERE.parent)}")

@@ -1,0 +1,51 @@
+"""Patients made up for tests, and a house of their own for each test."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pytest
+
+from galenic import flows
+from made import made_patients
+
+DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+
+
+@pytest.fixture
+def patients() -> pa.Table:
+    """4,000 made-up patients, one row each."""
+    return made_patients(4_000)
+
+
+@pytest.fixture
+def patients_csv(tmp_path: Path, patients: pa.Table) -> Path:
+    """The same as a CSV file."""
+    path = tmp_path / "patients.csv"
+    pacsv.write_csv(patients, path)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for state that no other test shares."""
+    place = tmp_path / "home"
+    monkeypatch.setenv("GALENIC_HOME", str(place))
+    monkeypatch.delenv("GALENIC_DATABASE", raising=False)
+    monkeypatch.delenv("GALENIC_PASSPHRASE", raising=False)
+    return place
+
+
+@pytest.fixture
+def house(home: Path) -> flows.House:
+    """The house at that place."""
+    return flows.open_house(home)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data; tests that need it skip where it is absent."""
+    if not (DATA / "tabular").is_dir():
+        pytest.skip(f"no data at {DATA}; set GALENIC_DATA")
+    return DATA

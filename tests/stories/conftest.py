@@ -1,0 +1,34 @@
+"""One run of the whole way, shared by the stories that only read it or work on copies."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow.csv as pacsv
+import pytest
+
+from galenic import flows
+from made import made_patients
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
+    """(home, run, release folder) of a private run on made-up patients that two people signed."""
+    folder = tmp_path_factory.mktemp("finished")
+    pacsv.write_csv(made_patients(8_000, 5).drop_columns(["discharged"]), folder / "patients.csv")
+    house = flows.open_house(folder / "home")
+    request = flows.Request(population="clinic", target="diabetes", seed=1)
+    house.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
+    result = flows.synthesize(house, flows.as_source(folder / "patients.csv"), request)
+    assert result.decision.accepted, result.decision.refusals
+    for name, role in (("ada", "privacy-officer"), ("bea", "clinician")):
+        house.keys.create(name, role)
+        flows.sign(house, result.run, name)
+    flows.release(house, result.run, folder / "release")
+    house.db.close()
+    return folder / "home", result.run, folder / "release"
+
+
+@pytest.fixture
+def released(finished: tuple[Path, str, Path], tmp_path: Path) -> Path:
+    """A copy of the release folder to tamper with."""
+    return Path(shutil.copytree(finished[2], tmp_path / "release", symlinks=True))

@@ -1,0 +1,100 @@
+"""The house rules that the import linter cannot see."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import galenic
+from galenic import errors
+from galenic.cli import app
+from galenic.release import SHIPPED, load_policy, verify_release
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+ROOMS = [m.name for m in pkgutil.walk_packages(galenic.__path__, "galenic.") if m.ispkg]
+
+
+def test_importing_the_command_line_loads_no_torch() -> None:
+    code = "import sys, galenic.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_importing_galenic_loads_nothing_heavy() -> None:
+    code = "import sys, galenic; sys.exit(any(m in sys.modules for m in ('numpy', 'pyarrow', 'sklearn', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_public_face_of_a_room_is_what_can_be_imported(room: str) -> None:
+    module = importlib.import_module(room)
+    assert module.__doc__
+    for name in getattr(module, "__all__", []):
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_files_fit_the_size_rules(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 450
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and "cli" not in path.parts:
+            assert (node.end_lineno or 0) - node.lineno <= 60, node.name
+
+
+def test_no_folder_is_a_drawer_for_odds_and_ends() -> None:
+    forbidden = {"utils", "common", "core", "base", "misc", "manager", "helpers"}
+    assert not forbidden & {part for path in SOURCES for part in (*path.parts, path.stem)}
+
+
+def test_every_error_says_who_can_fix_it_and_has_an_exit_code() -> None:
+    for _name, error in inspect.getmembers(errors, inspect.isclass):
+        assert error.__doc__
+        assert error.exit_code in (1, 2, 3)
+
+
+def test_every_command_is_documented() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert command.callback.__doc__
+
+
+def test_nobody_unpickles_or_swallows() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.Import) and any(a.name in ("pickle", "joblib") for a in node.names)), path
+            if isinstance(node, ast.ExceptHandler):
+                assert not (
+                    node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+                )
+
+
+def test_the_recipients_verifier_is_short_and_needs_only_cryptography() -> None:
+    path = Path(inspect.getfile(verify_release))
+    assert len(path.read_text().splitlines()) < 150
+    imported = {
+        (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert imported - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_verifier_knows_the_policies_that_are_shipped(name: str) -> None:
+    policy = load_policy(name)
+    assert verify_release.SHIPPED[f"{policy.name}-{policy.version}"] == policy.digest
+    assert all(rule.reason.endswith(".") for rule in policy.rules)
+
+
+def test_the_engine_ships_with_an_audit_of_its_own_version() -> None:
+    from galenic.generators.tables import shipped_audit
+
+    found = shipped_audit()
+    assert found is not None
+    assert found["low"] <= found["claimed"] <= found["high"] * 1.1
