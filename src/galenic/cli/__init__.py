@@ -2,6 +2,9 @@
 
 import os
 import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
 
 import click
 
@@ -14,6 +17,7 @@ __all__ = ["app", "main"]
 
 def main(words: list[str] | None = None) -> None:
     """Runs a command. Exit codes: 0 done, 1 refused by the gate, 2 your input, 3 our failure."""
+    sys.excepthook = unexpected
     sys.exit(run(words))
 
 
@@ -40,6 +44,21 @@ def run(words: list[str] | None = None) -> int:
     except MemoryError:
         talk.print("out of memory. Use fewer columns (--drop) or a machine with more memory.")
         return 3
+
+
+def unexpected(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
+    """A bug: says where, not what, because a foreign message may hold a cell's value. GALENIC_DEBUG=1 shows it all."""
+    if os.environ.get("GALENIC_DEBUG"):
+        sys.__excepthook__(kind, _error, trace)
+    else:
+        place = traceback.extract_tb(trace)[-1] if trace else None
+        where = f"{Path(place.filename).name}:{place.lineno}" if place else "an unknown place"
+        talk.print(
+            f"[bold]Our failure:[/] a bug ({kind.__name__} at {where}). Nothing was half-written. Please report it; ", end=""
+        )
+        talk.print("GALENIC_DEBUG=1 shows details, which may hold patient data.", markup=False)
+    sys.stdout.flush()
+    os._exit(3)
 
 
 def _heading(error: GalenicError) -> str:

@@ -35,7 +35,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Infer what each column holds, and write it as TOML for you to correct."""
-    columns, text = flows.describe(records.read(table), patient=patient, private=private)
+    columns, text = flows.describe(flows.open_house(), records.read(table), patient=patient, private=private)
     if as_json:
         show.print_json(
             [{"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in columns]
@@ -122,7 +122,9 @@ def evaluate(
     sources = records.read(real), records.read(synthetic)
     unseen = records.read(holdout) if holdout else None
     with show.progress(as_json) as tell:
-        report = flows.evaluate(*sources, holdout=unseen, columns=described, patient=patient, target=target, progress=tell)
+        report = flows.evaluate(
+            flows.open_house(), *sources, holdout=unseen, columns=described, patient=patient, target=target, progress=tell
+        )
     verdict = decide(report, rules) if rules else None
     if as_json:
         show.print_json(show.report_json(report, verdict))
@@ -136,7 +138,7 @@ def evaluate(
 @app.command(epilog="Example: galenic key ada --role privacy-officer")
 def key(name: str, role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")], as_json: Json = False) -> None:
     """Make a signer's key (its identity stays unverified until people exist in the installation)."""
-    made = flows.open_house().keys.create(name, role)
+    made = flows.make_key(flows.open_house(), name, role)
     if as_json:
         show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
     else:
@@ -184,7 +186,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a release offline: files, evidence, policy, signatures."""
-    lines = flows.verify(folder, trust=trust, recalls=tuple(recalls or ()))
+    lines = flows.verify(folder, trust=trust, recalls=tuple(recalls or ()), house=flows.house_if_any())
     if as_json:
         show.print_json({"folder": str(folder), "verified": True, "checked": lines})
     else:

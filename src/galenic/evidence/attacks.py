@@ -238,7 +238,7 @@ METHODS: dict[str, Callable[[str], str]] = {
     "density": lambda n: (
         f"AUC of guessing membership by density ratio to a reference sample (after van Breugel et al. 2023), {n} each"
     ),
-    "exact": lambda n: f"share of unique training rows that appear exactly, less the same for held-out rows ({n} attacked)",
+    "exact": lambda _n: "share of unique training rows that appear exactly, less the same for held-out rows; all rows tried",
     "near": lambda n: f"share of training rows with a near copy, less the same for held-out rows, {n} each",
 }
 

@@ -8,8 +8,8 @@ from galenic.flows.demo import Demo, demo
 from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
 from galenic.flows.evaluate import evaluate
-from galenic.flows.house import House, open_house
-from galenic.flows.leave import recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
+from galenic.flows.house import House, house_if_any, open_house
+from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
 from galenic.flows.synthesizer import Synthesizer
 
@@ -30,6 +30,8 @@ __all__ = [
     "demo_table",
     "describe",
     "evaluate",
+    "house_if_any",
+    "make_key",
     "open_house",
     "recall",
     "reconsider",

@@ -9,7 +9,7 @@ from galenic import records, store
 from galenic.errors import MissingExtra, ReleaseRefused
 from galenic.flows.columns import Wishes
 from galenic.flows.house import House, Progress, quiet
-from galenic.flows.leave import release, sign, trust_of, verify
+from galenic.flows.leave import make_key, release, sign, trust_of, verify
 from galenic.flows.synthesize import Request, Result, synthesize
 from galenic.records import Source
 
@@ -48,7 +48,7 @@ def demo(house: House, target: Path, *, seed: int | None = None, progress: Progr
     result = synthesize(house, table(), request, progress)
     progress("signing", 0.93)
     for role in ROLES:
-        sign(house, result.run, house.keys.create(f"demo-{role}-{result.run}", role).name)
+        sign(house, result.run, make_key(house, f"demo-{role}-{result.run}", role).name)
     refusal = _public(house, result.run, target)
     folder, _lines = release(house, result.run, target)
     trust = target.parent / "trusted-keys.json"

@@ -7,7 +7,7 @@ import numpy as np
 from galenic import records
 from galenic.errors import RecordError
 from galenic.evidence import measure
-from galenic.flows.house import Progress, quiet
+from galenic.flows.house import House, Progress, quiet
 from galenic.privacy import deidentify
 from galenic.records import Source
 from galenic.schema import Column, Report
@@ -16,6 +16,7 @@ JUDGED_ROWS = 60_000
 
 
 def evaluate(
+    house: House,
     real: Source,
     synthetic: Source,
     *,
@@ -46,9 +47,11 @@ def evaluate(
         train, test = (s.sample(JUDGED_ROWS, rng).table(shared) for s in (split.train, split.test))
     if not made.rows:
         raise RecordError(f"{synthetic.name} has no rows. Expected as many as {real.name} has.")
-    return measure(
+    report = measure(
         train, test, made, subject=synthetic.name, held_out=holdout is not None, target=target, rng=rng, progress=progress
     )
+    house.audit.append("evaluated", synthetic.name, failures=len(report.failures))
+    return report
 
 
 def _judged(column: Column) -> Column:

@@ -36,6 +36,13 @@ class House:
         return Path(run) if "/" in run else self.runs / run
 
 
+def house_if_any(home: Path | None = None) -> House | None:
+    """The installation at `home` if there is one; a recipient who only verifies has none and needs none."""
+    place = settings.load(home)
+    here = (place.home / "keys").is_dir() or not place.database_url.startswith("sqlite")
+    return open_house(home) if here else None
+
+
 def open_house(home: Path | None = None) -> House:
     """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic), making it when it is new."""
     s = settings.load(home)

@@ -12,6 +12,7 @@ from galenic.flows.house import House
 from galenic.release import Bad, Decision, decide, load_policy, payload_digest, recall_notice, signoff, statement_of
 from galenic.release import verify as verify_folder
 from galenic.schema import from_json
+from galenic.security import Key
 
 
 def _attestation(house: House, run: str) -> tuple[Path, dict[str, Any]]:
@@ -47,6 +48,13 @@ def sign(house: House, run: str, key_name: str) -> str:
         aside.write_text(json.dumps(signoff(attestation, key)), encoding="utf-8")
     house.audit.append("signed", run, role=key.role, key=key.fingerprint, identity=key.identity)
     return key.role
+
+
+def make_key(house: House, name: str, role: str) -> Key:
+    """A new signer's key, on the audit chain."""
+    key = house.keys.create(name, role)
+    house.audit.append("key.made", name, role=role, key=key.fingerprint)
+    return key
 
 
 def load_policy_of(folder: Path) -> Any:

@@ -12,6 +12,7 @@ from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS, Column, Kind
 
 DISTINCT_KEPT = 2_000
+DISTINCT_COUNTED = 200_000  # past this many, the share of distinct values is taken from the rows read so far
 MOST_CATEGORIES = 60
 IDENTIFYING = re.compile(
     r"(^|[_\W])(id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
@@ -41,6 +42,12 @@ class _Seen:
     dates: dict[str, int] = field(default_factory=dict)
     values: set[str] = field(default_factory=set)
     hashes: set[int] = field(default_factory=set)
+    counted: int = 0
+
+    @property
+    def distinct_share(self) -> float:
+        """Distinct values over values, among the rows whose values were counted."""
+        return len(self.hashes) / max(self.counted, 1)
 
     def add(self, text: pa.ChunkedArray) -> None:
         self.rows += len(text)
@@ -48,11 +55,12 @@ class _Seen:
         self.present += len(text)
         if not len(text):
             return
-        unique = pc.unique(text)
-        for value in unique.to_pylist():
-            self.hashes.add(hash(value))
-            if len(self.values) <= DISTINCT_KEPT:
-                self.values.add(value)
+        if len(self.hashes) < DISTINCT_COUNTED:
+            self.counted += len(text)
+            for value in pc.unique(text).to_pylist():
+                self.hashes.add(hash(value))
+                if len(self.values) <= DISTINCT_KEPT:
+                    self.values.add(value)
         self.integers += _count(text, INTEGER)
         self.numbers += _count(text, NUMBER)
         self.zeros_led += _count(text, LEADING_ZERO)
@@ -80,7 +88,7 @@ def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     """A description of every column: kind, unit, missingness, bounds or categories (origin: observed), and its role.
 
     patient: the column that tells patients apart; otherwise it is recognised by its name.
-    Reads the whole source once; memory grows with the number of distinct values of each column only.
+    Reads the whole source once, in bounded memory.
     """
     seen: dict[str, _Seen] = {name: _Seen() for name in source.names}
     for _, batch in source.raw():
@@ -127,21 +135,21 @@ def _kind(name: str, s: _Seen) -> tuple[Kind, str]:
         return "identifier", ""
     if s.numbers == s.present and not s.zeros_led:
         return ("integer" if s.integers == s.present else "numeric"), ""
-    if s.words / s.present >= 3 and len(s.hashes) > 0.2 * s.present:
+    if s.words / s.present >= 3 and s.distinct_share > 0.2:
         return "text", ""
     return "category", ""
 
 
 def looks_identifying(name: str, s: _Seen) -> bool:
     """Whether nearly every row has its own value, as only identifiers have: by name, by leading zeros or by length."""
-    if s.present < 20 or len(s.hashes) < 0.5 * s.present:
-        return bool(IDENTIFYING.search(name)) and len(s.hashes) > 0.1 * s.present and s.present >= 20
+    if s.present < 20 or s.distinct_share < 0.5:
+        return bool(IDENTIFYING.search(name)) and s.distinct_share > 0.1 and s.present >= 20
     if IDENTIFYING.search(name) or s.zeros_led:
         return True
     if s.numbers == s.present:
         span = (s.high or 0) - (s.low or 0)
-        return s.integers == s.present and len(s.hashes) > 0.98 * s.present and span > 20 * s.present
-    return s.words / s.present < 3 and len(s.hashes) > 0.9 * s.present
+        return s.integers == s.present and s.distinct_share > 0.98 and span > 20 * s.present
+    return s.words / s.present < 3 and s.distinct_share > 0.9
 
 
 def suspicious(source: Source, names: tuple[str, ...]) -> dict[str, Kind]:
