@@ -64,9 +64,12 @@ def row(
 
 
 def write(name: str, rows: list[dict]) -> None:
-    """Writes results/NAME.json."""
+    """Writes results/NAME.json; rows measured earlier and not now stay, with the commit they were measured at."""
     about = {"commit": commit(), "machine": machine(), "command": f"make bench NAME={name}"}
     place = HERE / "results" / f"{name}.json"
     place.parent.mkdir(exist_ok=True)
-    place.write_text(json.dumps([{**r, **about} for r in rows], indent=1) + "\n", encoding="utf-8")
+    now = {r["id"]: {**r, **about} for r in rows}
+    before = json.loads(place.read_text()) if place.exists() else []
+    kept = [now.pop(r["id"], r) for r in before]
+    place.write_text(json.dumps([*kept, *now.values()], indent=1) + "\n", encoding="utf-8")
     print(f"written to {place.relative_to(HERE.parent)}")

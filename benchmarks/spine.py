@@ -67,8 +67,11 @@ def comparison(folder: Path) -> list[dict]:
         check=True,
     ).stdout.split()
     # OpenDP gives every column a level for values outside its keys, one row in 10,000: counted as missing
-    made = np.load(folder / "mst.npz")["codes"].astype(float)
-    mst = score(np.where(np.isnan(made), sizes - 1, made).astype(np.int64), held, sizes)
+    mst = {}
+    with np.load(folder / "mst.npz") as arrays:
+        for method in ("sample", "round"):
+            made = arrays[method].astype(float)
+            mst[method] = score(np.where(np.isnan(made), sizes - 1, made).astype(np.int64), held, sizes)
     tvds, cpu = [], []
     for seed in range(3):
         home = folder / f"home-{seed}"
@@ -96,7 +99,12 @@ def comparison(folder: Path) -> list[dict]:
         what = (
             f"mean {way}-way TVD against held-out rows, 14 columns, epsilon = 1, {NEIGHBOURS}, n_syn = n_train, mean of 3 fits"
         )
-        peers = {"MST (opendp 0.16.0, 1 fit)": round(mst[k], 4), "real-vs-real": round(floor[k], 4)}
+        # its default, "round", orders rows alike in every column, which ties unrelated columns together: "sample" is the fair one
+        peers = {
+            "MST (opendp 0.16.0, method sample, 1 fit)": round(mst["sample"][k], 4),
+            "MST (opendp 0.16.0, default method round, same fit)": round(mst["round"][k], 4),
+            "real-vs-real": round(floor[k], 4),
+        }
         interval = [round(float(low[k]), 4), round(float(high[k]), 4)]
         ours = round(float(mean[k]), 4)
         rows.append(row(name, what, "TVD", ours, f"<= {target}", ours <= target, interval=interval, peers=peers))
@@ -305,8 +313,7 @@ def main(wanted: list[str]) -> None:
     for name in wanted or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             rows += PARTS[name](Path(folder))
-    if not wanted:
-        write("spine", rows)
+        write("spine", rows)  # after each part, so that a long run that is cut keeps what it measured
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ data = pl.LazyFrame({name: codes[:, j].tolist() for j, name in enumerate(names)}
 context = dp.Context.compositor(data=data, privacy_unit=dp.unit_of(contributions=1), privacy_loss=dp.loss_of(rho=rho))
 keys = {name: list(range(int(size))) for name, size in zip(names, sizes, strict=True)}
 table = context.query(rho=rho).select(*names).contingency_table(keys=keys, algorithm=dp.mbi.MST()).release()
-made = table.synthesize(codes.shape[0])
-np.savez_compressed(target, codes=np.stack([made[name].to_numpy() for name in names], axis=1))
+made = {method: table.synthesize(codes.shape[0], method=method) for method in ("sample", "round")}
 used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(sum(u.ru_utime + u.ru_stime for u in used), used[0].ru_maxrss / 1024)
+np.savez_compressed(target, **{k: np.stack([t[name].to_numpy() for name in names], axis=1) for k, t in made.items()})

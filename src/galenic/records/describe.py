@@ -21,7 +21,7 @@ IDENTIFYING = re.compile(
 PATIENT = re.compile(r"^(patient|subject|person|member|pat|pt|participant)?[_ ]?(id|nbr|number|no|key|mrn|seqn|guid)$", re.I)
 UNITS = {
     "years": "a", "yrs": "a", "months": "mo", "days": "d", "hours": "h", "mg": "mg", "kg": "kg", "cm": "cm", "mmhg": "mm[Hg]",
-    "bpm": "/min", "mgdl": "mg/dL", "mmol": "mmol/L", "percent": "%", "pct": "%", "usd": "[USD]",
+    "bpm": "/min", "mgdl": "mg/dL", "mmol": "mmol/L", "percent": "%", "pct": "%", "usd": "USD",
 }  # fmt: skip  # suffix -> UCUM code where UCUM has one
 
 

@@ -1,0 +1,76 @@
+"""Commands and Python in the project's own pages work as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pyarrow.csv as pacsv
+import pytest
+import typer
+
+from galenic.cli import app
+from made import made_patients
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = typer.main.get_command(app)
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of code blocks (indented or fenced) that call galenic."""
+    return re.findall(r"^(?: {4,}|\$ )(galenic [^\n#]*)", page.read_text(encoding="utf-8"), re.M)
+
+
+def test_pages_show_commands() -> None:
+    assert sum(len(commands(page)) for page in PAGES) >= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_on_a_page_exists_with_its_options(page: Path) -> None:
+    assert isinstance(COMMAND, click.Group) or hasattr(COMMAND, "commands")
+    for line in commands(page):
+        verb, *words = shlex.split(line)[1:]
+        command = COMMAND.commands[verb]  # type: ignore[attr-defined]
+        context = click.Context(command)
+        command.make_parser(context).parse_args([w.replace("RUN", "run") for w in words])
+
+
+def test_every_example_of_the_command_line_parses() -> None:
+    for command in COMMAND.commands.values():  # type: ignore[attr-defined]
+        if command.epilog:
+            words = shlex.split(command.epilog.removeprefix("Example: "))[2:]
+            command.make_parser(click.Context(command)).parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_python_of_the_how_to_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "how-to" / "synthesize-your-table.md").read_text(encoding="utf-8")
+    block = page.split("## From Python")[1]
+    code = "\n".join(line[4:] for line in block.splitlines() if line.startswith("    "))
+    assert "galenic.Synthesizer" in code
+    frame = made_patients(6_000).drop_columns(["discharged"])
+    pacsv.write_csv(frame, tmp_path / "patients.csv")
+    monkeypatch.chdir(tmp_path)
+    from galenic import flows
+
+    flows.open_house().ledger.declare("clinic-2024", epsilon=3.0, delta=1e-8, actor="test")
+    names: dict = {}
+    exec(compile(code, "how-to", "exec"), names)
+    assert names["model"].result_.decision is not None
+
+
+def test_the_readme_quotes_the_benchmark_as_it_was_measured() -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("table", ROOT / "benchmarks" / "table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    assert table.embedded((ROOT / "README.md").read_text(encoding="utf-8")) == table.render()
