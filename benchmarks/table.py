@@ -34,7 +34,7 @@ def render() -> str:
 
 def embedded(page: str) -> str:
     """The table that stands in a page."""
-    return page.split(BEGIN)[1].split(END)[0]
+    return page.split(BEGIN)[1].split(END, maxsplit=1)[0]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ COMMAND = typer.main.get_command(app)
 
 def commands(page: Path) -> list[str]:
     """Lines of code blocks (indented or fenced) that call galenic."""
-    return re.findall(r"^(?: {4,}|\$ )(galenic [^\n#]*)", page.read_text(encoding="utf-8"), re.M)
+    return re.findall(r"^ {4,}(?:\$ )?(galenic [^\n#]*)", page.read_text(encoding="utf-8"), re.M)
 
 
 def test_pages_show_commands() -> None:
