@@ -62,6 +62,18 @@ def test_integers_and_lattices_are_kept(model: MixtureTables) -> None:
     assert np.allclose(tenths, np.rint(tenths))
 
 
+def test_the_last_bin_of_an_integer_column_keeps_its_values() -> None:
+    from galenic.generators.tables.values import spread
+
+    column = Column("x", "integer", edges=(0.5, 3.5, 8.5, 9.5), step=1.0)
+    rng = np.random.default_rng(0)
+    for level, expected in ((0, {1, 2, 3}), (1, {4, 5, 6, 7, 8}), (2, {9})):
+        assert set(spread(column, np.full(500, level), rng)) == expected
+    money = Column("y", "numeric", edges=(0.0, 0.01, 10.0), step=0.01, heaps=(0.0,))
+    assert set(spread(money, np.zeros(50, dtype=np.int64), rng)) == {0.0}
+    assert spread(money, np.ones(500, dtype=np.int64), rng).min() >= 0.01
+
+
 def test_conditional_sampling_gives_what_is_given(model: MixtureTables) -> None:
     frame = model.sample(500, {"sex": "male", "age_years": 70, "sbp_mmhg": None}).frame
     assert set(frame["sex"].to_pylist()) == {"male"}

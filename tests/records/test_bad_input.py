@@ -24,7 +24,6 @@ def written(folder: Path, content: bytes, name: str = "t.csv") -> Path:
         pytest.param(b"a,b\n", "no rows", id="header only"),
         pytest.param(b"\n\n", "no header", id="blank lines only"),
         pytest.param(b"a,b,a\n1,2,3\n", r"columns \['a'\] appear more than once", id="duplicate headers"),
-        pytest.param(b"a,,c\n1,2,3\n", r"columns number \[2\] have no name", id="a column without a name"),
         pytest.param(b"a,b\n1,\x002\n", "NUL bytes", id="NUL bytes"),
         pytest.param(b'a,b\n1,"' + SECRET.encode() + b"\n2,3\n", "a quote is opened and never closed", id="unclosed quote"),
         pytest.param(b"a,b\n1,2\n3," + SECRET.encode() + b",5\n", "3 values where the header names 2", id="ragged row"),
@@ -63,6 +62,14 @@ def test_text_in_common_encodings_is_read_as_written(tmp_path: Path, encoding: s
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_recognised(tmp_path: Path, delimiter: str) -> None:
     assert records.read(written(tmp_path, f"a{delimiter}b\n1{delimiter}2\n".encode())).names == ("a", "b")
+
+
+def test_row_numbers_under_an_empty_name_are_an_identifier(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i % 5}" for i in range(100))
+    source = records.read(written(tmp_path, f",x\n{rows}\n".encode()))
+    assert source.names == ("unnamed_1", "x")
+    assert records.describe(source)[0].kind == "identifier"
+    assert source.table((Column("x", "integer"),)).rows == 100
 
 
 def test_quoted_newlines_and_delimiters_stay_in_their_cell(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ SMALL = made_patients(300).drop_columns(["discharged"])
         pytest.param(SMALL, ["--unit", "hospital"], 2, "unit", id="an unknown unit"),
         pytest.param(SMALL, ["--policy", "strict"], 2, "neither shipped", id="an unknown policy"),
         pytest.param(SMALL, ["--rows-per-patient", 0], 2, "Expected 1 or more", id="no rows per patient"),
+        pytest.param(SMALL, ["--rows", 0], 2, "rows is 0", id="no rows asked for"),
         pytest.param(SMALL, ["--population", "undeclared"], 1, "not declared", id="an undeclared population"),
         pytest.param(
             SMALL.append_column("mrn", pa.array([f"{i:08d}" for i in range(300)])), [], 2, "mrn", id="an undeclared identifier"

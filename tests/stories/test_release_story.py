@@ -224,11 +224,15 @@ def test_the_public_policy_refuses_what_unverified_people_signed(finished: tuple
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_leaves_once_and_only_signed_by_two(finished: tuple[Path, str, Path], tmp_path: Path) -> None:
+def test_a_run_leaves_only_signed_by_two_and_not_after_a_recall(finished: tuple[Path, str, Path], tmp_path: Path) -> None:
     home = Path(shutil.copytree(finished[0], tmp_path / "home"))
     house = flows.open_house(home)
-    with pytest.raises(ReleaseRefused, match="released already"):
-        flows.release(house, finished[1], tmp_path / "again")
+    flows.release(house, finished[1], tmp_path / "again")
+    assert (tmp_path / "again" / "data.csv").read_bytes() == (finished[2] / "data.csv").read_bytes()
+    assert len(flows.register(house)) == 1
+    flows.recall(house, finished[1], "wrong cohort", tmp_path / "notice.json")
+    with pytest.raises(ReleaseRefused, match="recalled: wrong cohort"):
+        flows.release(house, finished[1], tmp_path / "after")
     (home / "galenic.db").unlink()
     for path in home.glob("galenic.db-*"):
         path.unlink()

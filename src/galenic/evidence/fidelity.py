@@ -48,7 +48,9 @@ def fidelity(
 ) -> tuple[Finding | NotMeasured, ...]:
     """1-, 2- and 3-way total variation with floor and excess, correlation error, and the worst subgroup."""
     real, held, made = (code(t, columns) for t in (train, test, synthetic))
-    floor_rows = real if real.shape[0] <= made.shape[0] else real[rng.permutation(real.shape[0])[: made.shape[0]]]
+    # as many synthetic as real rows on both sides: more rows look better by sampling alone
+    size = min(real.shape[0], made.shape[0])
+    floor_rows, made = (t if t.shape[0] == size else t[rng.permutation(t.shape[0])[:size]] for t in (real, made))
     sizes = np.array([c.levels for c in columns])
     found: list[Finding | NotMeasured] = []
     for way, what in ((1, "all columns"), (2, "all pairs"), (3, "300 random triples")):

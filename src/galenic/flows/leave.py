@@ -85,8 +85,9 @@ def release(house: House, run: str, target: Path, *, policy_name: str | None = N
             _refuse_other(house, run, folder, policy_name)
     signatures = [json.loads(p.read_text(encoding="utf-8")) for p in sorted((folder / "signoffs").glob("*.json"))]
     release_id = payload_digest(attestation)
-    if any(r["id"] == release_id for r in store.all_releases(house.db)):
-        raise ReleaseRefused(f"run {run} has been released already; the register holds it. Copy that folder instead.")
+    before = next((r for r in store.all_releases(house.db) if r["id"] == release_id), None)
+    if before and before["state"] == "recalled":
+        raise ReleaseRefused(f"run {run} was recalled: {before['reason']}. It does not leave again.")
     with store.folder_aside(target) as aside:
         shutil.copytree(folder / "artefact", aside, dirs_exist_ok=True)
         (aside / "attestation.json").write_text(json.dumps(attestation), encoding="utf-8")
@@ -97,7 +98,9 @@ def release(house: House, run: str, target: Path, *, policy_name: str | None = N
             house.audit.append("release", run, outcome="refused", reason=str(bad))
             raise ReleaseRefused(f"run {run} may not leave: {bad}. Sign with: galenic sign {run} --key NAME") from None
         # the register first: a folder that left without a row could not be recalled
-        _register(house, run, release_id, policy.name, str(statement_of(attestation)["predicate"]["population"]))
+        # (released before, the same bytes leave again under the same row)
+        if not before:
+            _register(house, run, release_id, policy.name, str(statement_of(attestation)["predicate"]["population"]))
     house.audit.append("release", run, outcome="released", digest=release_id, policy=policy.digest)
     return target, lines
 

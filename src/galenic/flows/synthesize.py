@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from galenic import records
-from galenic.errors import GalenicError
+from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import measure
 from galenic.flows.columns import Declared, Wishes, declare
 from galenic.flows.draft import Draft, write_run
@@ -73,8 +73,14 @@ def as_source(table: "str | Path | pa.Table | Source") -> Source:
 
 
 def cost(source: Source, request: Request) -> Cost:
-    """Time, memory and epsilon that a request will take; from the table's size only."""
-    return MixtureTables().cost(len(source.names), source.count(), request.epsilon if request.private else None)
+    """Time, memory and epsilon that a request will take; from the table's size only.
+
+    Judging adds 3e-5 s per judged cell and 4 s, as measured on tables of 14 to 50 columns and 6,000 to 100,000 rows.
+    """
+    columns, rows = len(source.names), source.count()
+    learning = MixtureTables().cost(columns, rows, request.epsilon if request.private else None)
+    judged = min(rows, JUDGED_ROWS) * columns
+    return replace(learning, seconds=learning.seconds + 4 + 3e-5 * judged, megabytes=learning.megabytes + 2.5e-4 * judged)
 
 
 def synthesize(house: House, source: Source, request: Request, progress: Progress = quiet) -> Result:
@@ -83,6 +89,10 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
     The decision may be a refusal: then the synthetic table stays inside and the refusal is counted and audited.
     """
     policy = load_policy(request.policy)
+    if request.rows is not None and request.rows < 1:
+        raise DescriptionError(
+            f"rows is {request.rows}. Expected 1 or more, or none for as many as there are (noisily counted)."
+        )
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
     try:

@@ -23,10 +23,10 @@ def checked_epsilon(epsilon: float) -> float:
 
 
 def checked_delta(delta: float) -> float:
-    """The same delta if it lies in (0, 0.01]; DescriptionError otherwise."""
-    if not math.isfinite(delta) or not 1e-300 < delta <= 0.01:
+    """The same delta if it lies in [1e-15, 0.01], what the ledger can count; DescriptionError otherwise."""
+    if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
         raise DescriptionError(
-            f"delta is {delta!r}: expected a number above 0 and at most 0.01; choose one far below 1 / number of patients."
+            f"delta is {delta!r}: expected a number from 1e-15 to 0.01; choose one far below 1 / number of patients."
         )
     return float(delta)
 

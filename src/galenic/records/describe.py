@@ -15,7 +15,7 @@ DISTINCT_KEPT = 2_000
 DISTINCT_COUNTED = 200_000  # past this many, the share of distinct values is taken from the rows read so far
 MOST_CATEGORIES = 60
 IDENTIFYING = re.compile(
-    r"(^|[_\W])(id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
+    r"(^|[_\W])(unnamed|id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
     re.I,
 )
 PATIENT = re.compile(r"^(patient|subject|person|member|pat|pt|participant)?[_ ]?(id|nbr|number|no|key|mrn|seqn|guid)$", re.I)

@@ -39,9 +39,6 @@ def read(path: str | Path) -> Source:
 
 
 def _check_names(path: Path, names: tuple[str, ...]) -> None:
-    blank = [i + 1 for i, name in enumerate(names) if not name.strip()]
-    if blank:
-        raise RecordError(f"{path}: columns number {blank[:5]} have no name. Give each column a name in the header line.")
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
         raise RecordError(f"{path}: columns {repeated[:5]} appear more than once. Give each column its own name.")
@@ -72,6 +69,7 @@ def _arrow(path: Path) -> Source:
 def _csv(path: Path) -> Source:
     encoding = _encoding(path)
     header, delimiter = _header(path, encoding)
+    unnamed = any(name.startswith("unnamed_") for name in header)
     if any(header.count(name) > 1 for name in header) if len(header) < 500 else len(set(header)) < len(header):
         _check_names(path, tuple(header))
 
@@ -84,7 +82,13 @@ def _csv(path: Path) -> Source:
 
         reader = pacsv.open_csv(
             path,
-            read_options=pacsv.ReadOptions(encoding=encoding, block_size=BLOCK, use_threads=False),
+            read_options=pacsv.ReadOptions(
+                encoding=encoding,
+                block_size=BLOCK,
+                use_threads=False,
+                column_names=header if unnamed else None,
+                skip_rows=1 if unnamed else 0,
+            ),
             parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
             convert_options=pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in header}, strings_can_be_null=False, include_columns=names or None
@@ -145,4 +149,5 @@ def _header(path: Path, encoding: str) -> tuple[list[str], str]:
     names = next(csv.reader(io.StringIO(first), delimiter=delimiter), [])
     if not any(name.strip() for name in names):
         raise RecordError(f"{path} has no header. Expected column names in the first line.")
-    return names, delimiter
+    # statistics programs write their row numbers under an empty name
+    return [name if name.strip() else f"unnamed_{i + 1}" for i, name in enumerate(names)], delimiter

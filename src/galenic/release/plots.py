@@ -42,7 +42,9 @@ def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, .
     for place, column in enumerate(shown):
         axes = figure.add_subplot(down, across, place + 1)
         _one(axes, synthetic, real, column)
-        axes.set_title(column.name + (f" ({column.unit})" if column.unit else ""), fontsize=9, color="#111111")
+        axes.set_title(
+            column.name + (f" ({column.unit})" if column.unit else ""), fontsize=9, color="#111111", parse_math=False
+        )
         axes.tick_params(labelsize=7, colors="#111111")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
@@ -77,7 +79,11 @@ def _one(axes: Axes, synthetic: Table, real: Table | None, column: Column) -> No
     for part, (_t, colour, shift) in zip(shares, tables, strict=True):
         axes.bar([i + shift for i in range(len(names))], [part.get(n, 0) for n in names], width=width, color=colour, alpha=0.8)
     axes.set_xticks(
-        [i + (0.22 if real is not None else 0) for i in range(len(names))], [n[:9] for n in names], rotation=45, ha="right"
+        [i + (0.22 if real is not None else 0) for i in range(len(names))],
+        [n[:9] for n in names],
+        rotation=45,
+        ha="right",
+        parse_math=False,
     )
 
 
