@@ -47,7 +47,13 @@ def measure(
     )
     tell("judged", 1.0)
     audience: Literal["public", "internal"] = "internal" if private else "public"
-    return Report(subject, tuple(replace(f, audience=audience) for f in found))
+    found = [replace(f, audience=audience) for f in found]
+    if not held_out:
+        halves = "the other half of the real patients, whom the maker may have seen"
+        found = [
+            replace(f, method=f.method.replace("held-out patients", halves)) if isinstance(f, Finding) else f for f in found
+        ]
+    return Report(subject, tuple(found))
 
 
 def joined(a: Table, b: Table) -> Table:
