@@ -31,9 +31,16 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit measured, with a mark if the tree differs from it."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=HERE, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit measured, with a mark if the code differs from it (results and prose do not count)."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, cwd=HERE.parent, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "src", "benchmarks/*.py", "benchmarks/peers", "constraints.txt")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+COMMIT = commit()  # when the run starts
 
 
 def row(
@@ -65,7 +72,7 @@ def row(
 
 def write(name: str, rows: list[dict]) -> None:
     """Writes results/NAME.json; rows measured earlier and not now stay, with the commit they were measured at."""
-    about = {"commit": commit(), "machine": machine(), "command": f"make bench NAME={name}"}
+    about = {"commit": COMMIT, "machine": machine(), "command": f"make bench NAME={name}"}
     place = HERE / "results" / f"{name}.json"
     place.parent.mkdir(exist_ok=True)
     now = {r["id"]: {**r, **about} for r in rows}
