@@ -216,12 +216,12 @@ def attack(folder: Path) -> list[dict]:
         picked = rng.permutation(every.rows)[: 4 * size]
         parts = [Table(every.frame.take(pa.array(picked[i * size : (i + 1) * size])), described) for i in range(4)]
         columns = tuple(judge_column(parts[0], c) for c in described)
-        lineup = Lineup(columns, parts[0], parts[1], parts[2])
+        lineup = Lineup(columns, parts[0], parts[1], parts[2], parts[3])
         if draw < 20:
             controls = planted(lineup, parts[3], parts[3], rng)
             for name in found:
                 found[name] += any_alarm(controls[name])
-        flagged += any_alarm(lineup.attack(parts[3]))
+        flagged += any_alarm(lineup.attack(parts[3], is_spare=True))
     upper = float(beta.ppf(0.95, flagged + 1, draws - flagged))
     peers = _anonymeter(folder, every, described)
     what = (

@@ -41,7 +41,7 @@ def test_every_planted_leak_is_found_and_fresh_patients_are_not_flagged(
 
 
 def test_false_alarms_are_rare(columns: tuple[Column, ...]) -> None:
-    """30 clean draws: at most 2 alarms, which a 1 % false-alarm rate exceeds once in 300."""
+    """30 clean draws: at most 2 alarms, which a 0.2 % false-alarm rate exceeds once in 30,000."""
     alarms = 0
     for draw in range(30):
         members, outsiders, reference, clean = (table(400, 1000 + 4 * draw + i) for i in range(4))

@@ -121,6 +121,8 @@ def _encoding(path: Path) -> str:
         start = file.read(4)
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
+        if start[:2] == b"\x1f\x8b":
+            raise RecordError(f"{path} is compressed. Unpack it first (gzip -d), or convert it to Parquet.")
         file.seek(0)
         decoder = codecs.getincrementaldecoder("utf-8")()
         utf8, quotes = True, 0
