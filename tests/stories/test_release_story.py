@@ -248,6 +248,17 @@ def test_a_run_leaves_only_signed_by_two_and_not_after_a_recall(finished: tuple[
         flows.sign(house, finished[1], "carl")
 
 
+@pytest.mark.parametrize("name", ["internal/sheet.json", "artefact/data.csv"])
+def test_nobody_signs_what_changed_since_it_was_attested(finished: tuple[Path, str, Path], tmp_path: Path, name: str) -> None:
+    home = Path(shutil.copytree(finished[0], tmp_path / "home"))
+    run = home / "runs" / finished[1]
+    (run / "signoffs" / "clinician.json").unlink()
+    with (run / name).open("a") as file:
+        file.write(" ")
+    with pytest.raises(ReleaseRefused, match="changed since the run was attested"):
+        flows.sign(flows.open_house(home), finished[1], "bea")
+
+
 def test_every_step_is_on_the_audit_chain(finished: tuple[Path, str, Path]) -> None:
     log = flows.open_house(finished[0]).audit
     assert log.intact()

@@ -9,7 +9,17 @@ from typing import Any
 from galenic import store
 from galenic.errors import DescriptionError, ReleaseRefused, StoreError, VerificationError
 from galenic.flows.house import House
-from galenic.release import Bad, Decision, decide, load_policy, payload_digest, recall_notice, signoff, statement_of
+from galenic.release import (
+    Bad,
+    Decision,
+    decide,
+    load_policy,
+    payload_digest,
+    recall_notice,
+    sha256_file,
+    signoff,
+    statement_of,
+)
 from galenic.release import verify as verify_folder
 from galenic.schema import from_json
 from galenic.security import Key
@@ -34,6 +44,7 @@ def sign(house: House, run: str, key_name: str) -> str:
     ReleaseRefused if the key or the role has signed already, or the policy does not ask for the role.
     """
     folder, attestation = _attestation(house, run)
+    _require_untouched(folder, attestation)
     key = house.keys.get(key_name)
     policy = load_policy_of(folder)
     if key.role not in policy.roles:
@@ -48,6 +59,16 @@ def sign(house: House, run: str, key_name: str) -> str:
         aside.write_text(json.dumps(signoff(attestation, key)), encoding="utf-8")
     house.audit.append("signed", run, role=key.role, key=key.fingerprint, identity=key.identity)
     return key.role
+
+
+def _require_untouched(folder: Path, attestation: dict[str, Any]) -> None:
+    """What a person is about to sign must be what the gate attested: the internal sheet and every file of the artefact."""
+    statement = statement_of(attestation)
+    attested = {folder / "artefact" / s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
+    attested[folder / "internal" / "sheet.json"] = statement["predicate"]["internal_sheet"]
+    changed = [path.name for path, digest in attested.items() if not path.is_file() or sha256_file(path) != digest]
+    if changed:
+        raise ReleaseRefused(f"{', '.join(changed)} changed since the run was attested. Do not sign; run again.")
 
 
 def make_key(house: House, name: str, role: str) -> Key:
