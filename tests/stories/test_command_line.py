@@ -171,6 +171,9 @@ def test_anybodys_synthetic_data_is_judged(home: Path, tmp_path: Path, capsys: p
     leaked = {f["name"]: f.get("value") for f in out(capsys)["findings"]}
     assert leaked["privacy.alarms"] >= 2
     assert leaked["privacy.nearest"] > 0.9
+    part = write(tmp_path / "part.csv", made_patients(1_500, 2).drop_columns(["smoker"]))
+    assert run("evaluate", real, part, *words) == 0
+    assert "smoker" in next(f["not_measured"] for f in out(capsys)["findings"] if f["name"] == "fidelity.columns")
     other = write(tmp_path / "other.csv", pa.table({"x": [1]}))
     assert run("evaluate", real, other) == 2
 

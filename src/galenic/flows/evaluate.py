@@ -10,7 +10,7 @@ from galenic.evidence import measure
 from galenic.flows.house import House, Progress, quiet
 from galenic.privacy import deidentify
 from galenic.records import Source
-from galenic.schema import Column, Report
+from galenic.schema import Column, NotMeasured, Report
 
 JUDGED_ROWS = 60_000
 
@@ -50,6 +50,10 @@ def evaluate(
     report = measure(
         train, test, made, subject=synthetic.name, held_out=holdout is not None, target=target, rng=rng, progress=progress
     )
+    lacking = [c.name for c in kept if c.name not in synthetic.names]
+    if lacking:
+        why = f"the synthetic table lacks {len(lacking)} of {len(kept)} columns: {lacking[:10]}; nothing below speaks of them"
+        report = replace(report, findings=(NotMeasured("fidelity.columns", why, "public"), *report.findings))
     house.audit.append("evaluated", synthetic.name, failures=len(report.failures))
     return report
 
