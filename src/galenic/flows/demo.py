@@ -36,7 +36,7 @@ def table() -> Source:
 
 
 def description() -> str:
-    """What statsmodels documents of the table's columns, as TOML."""
+    """What the demo declares of the table's columns, as TOML; its head says what is documented and what its authors had seen."""
     return (resources.files("galenic.flows") / "demo_data" / "randhie.toml").read_text(encoding="utf-8")
 
 

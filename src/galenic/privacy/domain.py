@@ -85,7 +85,7 @@ def domain_share(columns: tuple[Column, ...]) -> Fraction:
     """Part of rho for the domain: a hundredth for n alone, and up to half as more columns must be bought.
 
     Measured on the raw diabetes table with all columns bought, 2-way distance to held-out patients: a fifth .078, a third
-    .064, half .050, three quarters .044; utility peaks at half (docs/log.md).
+    .064, half .050, three quarters .044; one run each; utility is best near half to three fifths (docs/log.md).
     """
     incomplete = sum(not _complete(c) for c in columns)
     return max(Fraction(1, 100), Fraction(incomplete, 2 * max(len(columns), 1)))
