@@ -15,8 +15,8 @@ DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "s
 
 @pytest.fixture
 def patients() -> pa.Table:
-    """4,000 made-up patients, one row each."""
-    return made_patients(4_000)
+    """6,000 made-up patients, one row each."""
+    return made_patients(6_000)
 
 
 @pytest.fixture

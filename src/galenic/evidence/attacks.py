@@ -17,29 +17,34 @@ from galenic.schema import Column, Finding, NotMeasured, Table, numbers
 Floats32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-ALARM = 0.0005  # per attack; four attacks: at most 0.2 % of clean data sets raise any alarm
+ALARM = 0.001  # per attack; the two that tolerate nothing raise an alarm on at most 0.2 % of clean data sets
+TOLERATED = (
+    0.55  # AUC that ranks may reach: what epsilon 1 itself permits (mu 0.17, AUC 0.548), far below any use to an attacker
+)
 MISCALIBRATED = 1e-5  # fresh patients below this p mean that the attack itself is wrong
 MOST_TARGETS = 2_000  # members, and as many non-members, that the distance attacks try
 MOST_SYNTHETIC = 40_000
 NEIGHBOURS = 5
-NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row
+NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row,
+NEARER = 0.25  # and is closer than this share of the distance to the nearest other person
 ATTACKS = ("nearest", "density", "exact", "near")
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One attack on one data set. advantage: AUC for rank attacks, excess share of members hit for copy attacks.
-    p: probability of at least this under no leak. se: standard error of the advantage under no leak."""
+    p: probability of at least this under no leak. se: standard error of the advantage under no leak.
+    p_beyond: the same under the most that is tolerated, which for copies is none at all."""
 
     advantage: float
     p: float
     se: float
-    hits: int = 0
+    p_beyond: float
 
     @property
     def alarm(self) -> bool:
-        """Whether the attack found a leak."""
-        return self.p < ALARM
+        """Whether the attack found a leak beyond what is tolerated."""
+        return self.p_beyond < ALARM
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Lineup:
         m = min(self.members.rows, self.outsiders.rows, MOST_TARGETS)
         self.targets = np.concatenate([self.space.points(_head(self.members, m)), self.space.points(_head(self.outsiders, m))])
         self.is_member = np.arange(2 * m) < m
-        self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)[1]
+        self.nearest_other, self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
         # every held-out row is a non-member; a hash join is cheap enough to use them all
         keys = np.concatenate([row_keys(t, self.columns) for t in tables])
         self.key_is_member = np.arange(keys.size) < self.members.rows
@@ -148,7 +153,7 @@ class Lineup:
         gap1, gap5 = nearest(self.targets, points, NEIGHBOURS)
         ratio = np.log(self.from_reference + 1e-6) - np.log(gap5 + 1e-6)
         ratio += np.log(self.from_reference + 1e-6) - np.log(gap1 + 1e-3)
-        near = gap1 < NEAR * np.sqrt(len(self.columns))
+        near = gap1 < np.minimum(NEAR * np.sqrt(len(self.columns)), NEARER * self.nearest_other)
         held = set(row_keys(synthetic, self.columns).tolist())
         tried = self.unique[~self.key_is_spare[self.unique]] if is_spare else self.unique
         hit = np.fromiter((self.keys[i] in held for i in tried), dtype=np.bool_, count=tried.size)
@@ -173,7 +178,7 @@ def _rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
     total = m + n
     correction = float((ties**3 - ties).sum()) / (total * (total - 1))
     se = float(np.sqrt(max(total + 1 - correction, 1e-12) / (12 * m * n)))
-    return Outcome(float(auc), float(norm.sf((auc - 0.5) / se)), se)
+    return Outcome(float(auc), float(norm.sf((auc - 0.5) / se)), se, float(norm.sf((auc - TOLERATED) / se)))
 
 
 def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
@@ -182,7 +187,7 @@ def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
     p = float(hypergeom.sf(inside - 1, m + n, m, hits)) if hits else 1.0
     rate = hits / max(m + n, 1)
     se = float(np.sqrt(max(rate * (1 - rate), 1e-12) * (1 / max(m, 1) + 1 / max(n, 1))))
-    return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, inside)
+    return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p)
 
 
 def shuffled(table: Table, rng: np.random.Generator) -> Table:
@@ -211,7 +216,7 @@ def noisy_copy(table: Table, columns: tuple[Column, ...], rng: np.random.Generat
 def with_leak(clean: Table, members: Table, rng: np.random.Generator, *, share: float = 0.01) -> Table:
     """A clean table in which `share` of the rows are replaced by rows of members."""
     leaked = max(int(share * clean.rows), 1)
-    stolen = members.frame.take(pa.array(rng.integers(0, members.rows, leaked)))
+    stolen = members.frame.take(pa.array(rng.choice(members.rows, leaked, replace=leaked > members.rows)))
     return replace(
         clean,
         frame=pa.concat_tables(
@@ -223,14 +228,19 @@ def with_leak(clean: Table, members: Table, rng: np.random.Generator, *, share: 
 def planted(lineup: Lineup, carrier: Table, clean: Table, rng: np.random.Generator) -> dict[str, dict[str, Outcome]]:
     """Outcomes on three planted leaks (copy, copy with 1 % noise, 1 % of rows leaked) and on clean held-out rows.
 
-    carrier: the rows in which 1 % are leaked; the ones under test, so that the answer is about them.
+    carrier: the rows in which 1 % are leaked; the ones under test, so that the answer is about them. Which rows leak is
+    chance: the outcome is the one that two of three draws agree on.
     clean: real rows of patients that are neither members nor outsiders; the lineup's spare ones if it has any.
     """
     members = lineup.members
+    leaks = [lineup.attack(with_leak(carrier, members, rng)) for _ in range(2)]
+    if any_alarm(leaks[0]) != any_alarm(leaks[1]):
+        third = lineup.attack(with_leak(carrier, members, rng))
+        leaks = [o for o in leaks if any_alarm(o) == any_alarm(third)]
     return {
         "copy": lineup.attack(members),
         "noise": lineup.attack(noisy_copy(members, lineup.columns, rng)),
-        "leak": lineup.attack(with_leak(carrier, members, rng)),
+        "leak": leaks[0],
         "clean": lineup.attack(clean, is_spare=lineup.spare is clean),
     }
 
@@ -291,7 +301,13 @@ def membership(
             )
         )
     alarms = float(sum(o.alarm for o in outcome.values()))
-    found.append(Finding("privacy.alarms", alarms, f"attacks of {len(ATTACKS)} that found a leak at p < {ALARM} each"))
+    found.append(
+        Finding(
+            "privacy.alarms",
+            alarms,
+            f"attacks of {len(ATTACKS)} that found a leak beyond what is tolerated at p < {ALARM} each",
+        )
+    )
     if len(found_all) < 3 or miscalibrated(controls["clean"]):
         missed = sorted({"copy", "noise", "leak"} - set(found_all))
         why = f"planted leaks missed: {missed or 'none'}; clean held-out rows flagged: {miscalibrated(controls['clean'])}"
