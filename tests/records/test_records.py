@@ -123,6 +123,6 @@ def test_rows_without_a_patient_are_refused() -> None:
 def test_batches_are_the_same_rows_as_the_whole(tmp_path: Path, patients_csv: Path) -> None:
     source = records.read(patients_csv)
     described = records.describe(source)
-    assert sum(t.rows for t in source.tables(described)) == source.count() == 4_000
+    assert sum(t.rows for t in source.tables(described)) == source.count() == 6_000
     some = source.sample(100, np.random.default_rng(0))
     assert some.count() == some.table(described).rows == 100
