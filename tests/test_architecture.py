@@ -43,7 +43,7 @@ def test_files_fit_the_size_rules(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 450
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and "cli" not in path.parts:
+        if isinstance(node, ast.FunctionDef) and not {"cli", "versions"} & set(path.parts):  # migrations list tables
             assert (node.end_lineno or 0) - node.lineno <= 60, node.name
 
 

@@ -22,6 +22,22 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"^ {4,}(?:\$ )?(galenic [^\n#]*)", page.read_text(encoding="utf-8"), re.M)
 
 
+def found(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that the first words name, and the words that are left for it."""
+    command, rest = COMMAND, list(words)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]
+    assert command is not COMMAND, words
+    return command, rest
+
+
+def every(command: click.Command) -> list[click.Command]:
+    """All commands below a group."""
+    return [
+        c for sub in getattr(command, "commands", {}).values() for c in ([sub] if not hasattr(sub, "commands") else every(sub))
+    ]
+
+
 def test_pages_show_commands() -> None:
     assert sum(len(commands(page)) for page in PAGES) >= 10
 
@@ -30,16 +46,15 @@ def test_pages_show_commands() -> None:
 def test_every_command_on_a_page_exists_with_its_options(page: Path) -> None:
     assert isinstance(COMMAND, click.Group) or hasattr(COMMAND, "commands")
     for line in commands(page):
-        verb, *words = shlex.split(line)[1:]
-        command = COMMAND.commands[verb]  # type: ignore[attr-defined]
-        context = click.Context(command)
-        command.make_parser(context).parse_args([w.replace("RUN", "run") for w in words])
+        command, words = found(shlex.split(line)[1:])
+        command.make_parser(click.Context(command)).parse_args([w.replace("RUN", "run") for w in words])
 
 
 def test_every_example_of_the_command_line_parses() -> None:
-    for command in COMMAND.commands.values():  # type: ignore[attr-defined]
+    for command in every(COMMAND):
         if command.epilog:
-            words = shlex.split(command.epilog.removeprefix("Example: "))[2:]
+            same, words = found(shlex.split(command.epilog.removeprefix("Example: "))[1:])
+            assert same is command
             command.make_parser(click.Context(command)).parse_args(words)
 
 

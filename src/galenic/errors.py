@@ -47,6 +47,10 @@ class VerificationError(Refused):
     """A release is not what was signed."""
 
 
+class AccessDenied(Refused):
+    """The gate did not open, or closed again: no right, no consent, no session, or one that ended."""
+
+
 class OurFailure(GalenicError):
     """The machine or Galenic itself failed: disk full, damaged state, a bug."""
 
@@ -55,3 +59,7 @@ class OurFailure(GalenicError):
 
 class StoreError(OurFailure):
     """State could not be written or read; what stood before still stands."""
+
+
+class KeyGone(StoreError):
+    """A key does not exist: never made, or forgotten. Nothing sealed with it can be read again."""

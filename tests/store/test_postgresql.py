@@ -11,7 +11,7 @@ import pytest
 from galenic import store
 from galenic.errors import BudgetError
 from galenic.privacy import Ledger
-from galenic.security import AuditLog, KeyRing
+from galenic.security import AuditLog, KeyRing, Witness
 
 
 def _tool(name: str) -> str | None:
@@ -84,8 +84,8 @@ def test_racing_processes_never_overdraw(url: str) -> None:
 
 def test_the_audit_chain_is_whole(url: str, tmp_path: Path) -> None:
     db = store.Database(url)
-    log = AuditLog(db, KeyRing(tmp_path / "keys").gate(), "test")
+    log = AuditLog(db, KeyRing(tmp_path / "keys").gate(), "test", tmp_path / "keys", Witness((str(tmp_path / "witness"),)))
     for i in range(5):
         log.append("step", f"run-{i}")
-    assert log.intact(log.head())
+    assert log.faults() == ([], 5)
     db.close()

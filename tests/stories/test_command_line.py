@@ -201,11 +201,11 @@ def start(home: Path, table: Path) -> subprocess.Popen:
 def test_stopping_at_any_step_leaves_no_half_run_and_a_true_ledger(home: Path, patients_csv: Path, how: int) -> None:
     """Stopped after each audited step: runs are whole or absent, a reservation stays spent, the chain stays intact."""
     for stop_after in ("synthesize.requested", "budget.reserved", "budget.settled", "decision"):
-        seen = len(flows.open_house(home).audit.entries())
+        seen = len(list(flows.open_house(home).audit.entries()))
         process = start(home, patients_csv)
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if any(e.action == stop_after for e in flows.open_house(home).audit.entries()[seen:]):
+            if any(e.action == stop_after for e in list(flows.open_house(home).audit.entries())[seen:]):
                 process.send_signal(how)
                 break
             time.sleep(0.02)

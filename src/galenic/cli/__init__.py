@@ -8,6 +8,7 @@ from types import TracebackType
 
 import click
 
+from galenic.cli import custody as _custody  # noqa: F401  # its commands join the same app
 from galenic.cli.app import app
 from galenic.cli.show import talk
 from galenic.errors import GalenicError

@@ -50,7 +50,7 @@ def describe(
 
 @app.command(epilog="Example: galenic synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
 def synthesize(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file; with --from store, a data set in custody.")],
     epsilon: Annotated[float, typer.Option(help="What one patient may change: e to this power.")] = 1.0,
     delta: Annotated[float, typer.Option(help="Chance that the guarantee fails; far below 1 / patients.")] = 1e-9,
     population: Annotated[str, typer.Option(help="Whose budget pays; the same patients, the same name.")] = "default",
@@ -68,25 +68,35 @@ def synthesize(
     policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal",
     no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also copy the signers' report here (HTML).")] = None,
+    where: Annotated[str, typer.Option("--from", help="file, or store: records in custody, past the gate.")] = "file",
+    key: Annotated[str | None, typer.Option(help="With --from store: your key.")] = None,
+    purpose: Annotated[str, typer.Option(help="With --from store: what for.")] = "synthetic-data",
     as_json: Json = False,
 ) -> None:
     """Make a synthetic table, measure it, and decide whether it may leave."""
-    source = records.read(table)
+    if where not in ("file", "store") or (where == "store") != (key is not None):
+        raise DescriptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
+    source = records.read(table) if where == "file" else None
     wishes = flows.Wishes(columns, patient, unit, tuple(drop or ()), buy)
     unseen = records.read(holdout) if holdout else None
     request = flows.Request(
         epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
     )
     house = flows.open_house()
-    cost = flows.cost(source, request)
+    cost = flows.cost(source, request) if source else None
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
-    show.talk.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB; {price}; one {unit} is protected.")
+    told = f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB; " if cost else ""
+    show.talk.print(f"{told}{price}; one {unit} is protected.")
     if unit == "patient" and not no_privacy:
         show.talk.print(
             f"At most {rows_per_patient} row(s) of each patient are used; noise is {rows_per_patient} x that of one row."
         )
     with show.progress(as_json) as tell:
-        result = flows.synthesize(house, source, request, tell)
+        if source:
+            result = flows.synthesize(house, source, request, tell)
+        else:
+            session = house.sign_in(str(key))
+            result = flows.synthesize_stored(house, session, str(table), request, purpose=purpose, progress=tell)
     report_page = result.folder / "internal" / "report.html"
     if out is not None:
         with store.file_aside(out) as aside:
@@ -136,9 +146,16 @@ def evaluate(
 
 
 @app.command(epilog="Example: galenic key ada --role privacy-officer")
-def key(name: str, role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")], as_json: Json = False) -> None:
-    """Make a signer's key (its identity stays unverified until people exist in the installation)."""
-    made = flows.make_key(flows.open_house(), name, role)
+def key(
+    name: str,
+    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")],
+    person: Annotated[
+        str, typer.Option(help="Who stands behind the key (default: you); two keys of one person are one person.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a person's key with its role (its identity stays unverified until people exist in the installation)."""
+    made = flows.make_key(flows.open_house(), name, role, person=person)
     if as_json:
         show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
     else:
@@ -243,21 +260,6 @@ def budget(
 
 def _plain(statement: Any) -> dict[str, Any]:
     return {**statement.__dict__, "charges": [dict(c) for c in statement.charges]}
-
-
-@app.command(epilog="Example: galenic audit")
-def audit(as_json: Json = False) -> None:
-    """Show the audit chain and check that it is whole."""
-    log = flows.open_house().audit
-    broken = log.broken()
-    entries = [e.__dict__ for e in log.entries()]
-    if as_json:
-        show.print_json({"intact": broken is None, "why": broken, "head": log.head(), "entries": entries})
-    else:
-        for e in log.entries():
-            show.out.print(f"{e.seq:>5}  {e.time}  {e.actor}  {e.action}  {e.resource}  {e.outcome}")
-        show.out.print("[green]intact[/]" if broken is None else f"[red]BROKEN[/]: {broken}")
-    raise typer.Exit(0 if broken is None else 1)
 
 
 @app.command("audit-engine", epilog="Example: galenic audit-engine --runs 20")

@@ -4,43 +4,80 @@ from galenic.flows.audit_engine import audit_engine
 from galenic.flows.budget import declare as declare_population
 from galenic.flows.budget import statements
 from galenic.flows.columns import Declared, Wishes, declare
+from galenic.flows.custody import (
+    Imported,
+    consent,
+    export,
+    grant,
+    import_table,
+    index,
+    init,
+    own_record,
+    relate,
+    search,
+    stored,
+    withdraw_role,
+)
 from galenic.flows.demo import Demo, demo
 from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
+from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
 from galenic.flows.house import House, house_if_any, open_house
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
+from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
+from galenic.flows.synthesize_stored import synthesize_stored
 from galenic.flows.synthesizer import Synthesizer
 
 __all__ = [
     "Declared",
     "Demo",
+    "Erased",
     "House",
+    "Imported",
     "Request",
     "Result",
     "Synthesizer",
     "Wishes",
     "as_source",
     "audit_engine",
+    "backup",
+    "consent",
     "cost",
     "declare",
     "declare_population",
     "demo",
     "demo_table",
     "describe",
+    "erase",
     "evaluate",
+    "export",
+    "grant",
     "house_if_any",
+    "import_table",
+    "index",
+    "init",
     "make_key",
     "open_house",
+    "own_record",
     "recall",
+    "recover_root",
     "reconsider",
     "register",
+    "relate",
     "release",
+    "restore",
+    "retrain_tasks",
+    "rotate",
+    "search",
     "sign",
     "statements",
+    "stored",
     "synthesize",
+    "synthesize_stored",
     "trust_of",
     "trust_of_release",
     "verify",
+    "withdraw_role",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from galenic import settings, store
 from galenic.privacy import Ledger
-from galenic.security import AuditLog, KeyRing
+from galenic.security import AuditLog, Escrow, Facts, Gate, KeyRing, KeyTree, Policies, Session, Witness, root_keeper
 
 Progress = Callable[[str, float], None]
 
@@ -25,6 +25,20 @@ class House:
     ledger: Ledger
     keys: KeyRing
     audit: AuditLog
+    gate: Gate
+    facts: Facts
+    policies: Policies
+    tree: KeyTree
+    escrow: Escrow
+
+    @property
+    def shards(self) -> Path:
+        """Where builds of shards and indexes are kept: derived, sealed, never backed up."""
+        return self.home / "builds"
+
+    def sign_in(self, key: str, second: str | None = None) -> Session:
+        """A session for a registered key of this operating-system user; a second key steps it up."""
+        return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)
 
     @property
     def runs(self) -> Path:
@@ -50,4 +64,13 @@ def open_house(home: Path | None = None) -> House:
     db = store.Database(s.database_url)
     keys = KeyRing(s.home / "keys")
     store.sweep(s.home / "runs")
-    return House(s.home, s.actor, db, Ledger(db), keys, AuditLog(db, keys.gate(), s.actor))
+    store.telemetry.log_to(s.home / "logs" / "galenic.jsonl")
+    audit = AuditLog(db, keys.gate(), s.actor, s.home / "keys", Witness(s.witness))
+    escrow = Escrow(s.escrow, s.escrow_days)
+    escrow.sweep()
+    tree = KeyTree(db, root_keeper(s.root), escrow, s.home / "keys" / "tree")
+    tree.recover()
+    facts = Facts(db, tree, audit)
+    policies = Policies(db, facts, audit)
+    gate = Gate(db, tree, facts, policies, audit)
+    return House(s.home, s.actor, db, Ledger(db), keys, audit, gate, facts, policies, tree, escrow)

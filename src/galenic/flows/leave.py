@@ -8,6 +8,7 @@ from typing import Any
 
 from galenic import store
 from galenic.errors import DescriptionError, ReleaseRefused, StoreError, VerificationError
+from galenic.flows.custody import grant
 from galenic.flows.house import House
 from galenic.release import (
     Bad,
@@ -71,10 +72,11 @@ def _require_untouched(folder: Path, attestation: dict[str, Any]) -> None:
         raise ReleaseRefused(f"{', '.join(changed)} changed since the run was attested. Do not sign; run again.")
 
 
-def make_key(house: House, name: str, role: str) -> Key:
-    """A new signer's key, on the audit chain."""
+def make_key(house: House, name: str, role: str, *, person: str = "") -> Key:
+    """A new key on the audit chain, with its role in this installation. person: who stands behind it."""
     key = house.keys.create(name, role)
     house.audit.append("key.made", name, role=role, key=key.fingerprint)
+    grant(house, name, role, person=person)
     return key
 
 
@@ -122,6 +124,7 @@ def release(house: House, run: str, target: Path, *, policy_name: str | None = N
         # (released before, the same bytes leave again under the same row)
         if not before:
             _register(house, run, release_id, policy.name, str(statement_of(attestation)["predicate"]["population"]))
+    store.derive(house.db, {"id": f"release/{run}", "kind": "release", "made_from": f"model/{run}", "place": "outside"})
     house.audit.append("release", run, outcome="released", digest=release_id, policy=policy.digest)
     return target, lines
 

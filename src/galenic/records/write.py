@@ -1,5 +1,6 @@
 """Writes tables as CSV or Parquet, safe to open in a spreadsheet."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,3 +39,18 @@ def write(table: Table, path: Path) -> None:
         pq.write_table(table.frame, path)
     else:
         pacsv.write_csv(defused(table.frame), path, pacsv.WriteOptions(quoting_style="needed"))
+
+
+def write_stream(batches: Iterable[pa.Table], path: Path) -> int:
+    """Writes batches as one CSV, each as it comes, so that memory stays bounded; returns rows."""
+    rows, writer = 0, None
+    try:
+        for batch in batches:
+            safe = defused(batch)
+            writer = writer or pacsv.CSVWriter(path, safe.schema, write_options=pacsv.WriteOptions(quoting_style="needed"))
+            writer.write_table(safe)
+            rows += batch.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows

@@ -1,6 +1,73 @@
-"""Who did what: keys of the gate and of signers, and the audit chain."""
+"""Who may do what, why, with whose consent: keys, policy, the gate, the audit chain, facts that decisions need, erasure keys."""
 
 from galenic.security.audit import AuditLog, Entry, canonical
-from galenic.security.keys import GATE, ROLES, Key, KeyRing
+from galenic.security.audit_event import audit_event
+from galenic.security.cedar import from_cedar, to_cedar
+from galenic.security.facts import Fact, Facts
+from galenic.security.gate import Gate, Pass, Session
+from galenic.security.keys import GATE, Key, KeyRing
+from galenic.security.keytree import BUILDS, KeyTree, opens
+from galenic.security.merkle import root_from_proof
+from galenic.security.policies import Policies, Replay
+from galenic.security.policy import (
+    ACTIONS,
+    FLAGS,
+    LABELS,
+    ROLES,
+    TYPES,
+    Ask,
+    Obligations,
+    Policy,
+    Rule,
+    Verdict,
+    parse_policy,
+    read_policy,
+    shipped_policy,
+)
+from galenic.security.receipt import sign_receipt, verify_receipt
+from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
+from galenic.security.witness import Witness
 
-__all__ = ["GATE", "ROLES", "AuditLog", "Entry", "Key", "KeyRing", "canonical"]
+__all__ = [
+    "ACTIONS",
+    "BUILDS",
+    "FLAGS",
+    "GATE",
+    "LABELS",
+    "ROLES",
+    "TYPES",
+    "Ask",
+    "AuditLog",
+    "Entry",
+    "Escrow",
+    "Fact",
+    "Facts",
+    "Gate",
+    "Key",
+    "KeyRing",
+    "KeyTree",
+    "Obligations",
+    "Pass",
+    "Policies",
+    "Policy",
+    "Replay",
+    "RootFile",
+    "RootInToken",
+    "RootInVault",
+    "Rule",
+    "Session",
+    "Verdict",
+    "Witness",
+    "audit_event",
+    "canonical",
+    "from_cedar",
+    "opens",
+    "parse_policy",
+    "read_policy",
+    "root_from_proof",
+    "root_keeper",
+    "shipped_policy",
+    "sign_receipt",
+    "to_cedar",
+    "verify_receipt",
+]

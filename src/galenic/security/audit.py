@@ -1,25 +1,41 @@
-"""The audit chain: one signed entry for each step, each holding the hash of the one before. No patient data enters it."""
+"""The audit chain: what was asked, decided and done, in rows that nobody can change unnoticed. No patient data enters it."""
 
 import base64
-import hashlib
+import hmac
 import json
+import os
+import secrets
+import threading
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from galenic.errors import StoreError
+from galenic.security import verify_audit
 from galenic.security.keys import Key
-from galenic.store import Database, Row, all_audit, append_audit
+from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
+from galenic.security.witness import Witness
+from galenic.store import Database, all_heads, append_audit, audit_batches, file_aside, last_audit, locked, telemetry
 
-START = "0" * 64
+START = verify_audit.START
+LONGEST = 500  # characters of a name in a row
 
 
 def canonical(data: dict[str, Any]) -> str:
     """JSON with sorted keys and no spaces: equal data, equal bytes."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def plain(text: str) -> str:
+    """The text with every character that could forge a line, colour it or turn its direction written as an escape."""
+    if text.isascii() and text.isprintable():
+        return text[:LONGEST]
+    safe = (c if c.isprintable() and unicodedata.category(c) != "Cf" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(safe)[:LONGEST]
 
 
 @dataclass(frozen=True)
@@ -35,79 +51,240 @@ class Entry:
     detail: dict[str, Any]
 
 
+class _Ticket:
+    """One row that waits to be written."""
+
+    __slots__ = ("error", "fields", "seq")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.seq: int | None = None
+        self.error: Exception | None = None
+
+
 class AuditLog:
-    """Appends to and checks the chain. An entry is durable before `append` returns."""
+    """Appends to and checks the chain. `append` returns when its row is durable; whoever comes first writes for all who wait.
 
-    def __init__(self, db: Database, key: Key, actor: str) -> None:
-        self.db = db
-        self.key = key
-        self.actor = actor
+    folder: holds `audit.key`, the key of the next row (the one before is overwritten), and `audit-first.key` until it is
+    taken off the machine. One machine writes a chain: the key does not travel.
+    """
 
-    def append(self, action: str, resource: str, outcome: str = "done", **detail: Any) -> int:
-        """Adds an entry and returns its number. Names, digests and counts only: never a cell's value."""
+    def __init__(self, db: Database, key: Key, actor: str, folder: Path, witness: Witness) -> None:
+        self.db, self.key, self.actor, self.witness = db, key, actor, witness
+        self.next_key = folder / "audit.key"
+        self.first_key = folder / "audit-first.key"
+        self._queue: list[_Ticket] = []
+        self._mutex, self._turn = threading.Lock(), threading.Lock()
+        self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
 
-        def make(last: Row | None) -> Row:
-            seq = int(last["seq"]) + 1 if last else 1
-            entry = canonical(
-                {
-                    "seq": seq,
-                    "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    "actor": self.actor,
-                    "action": action,
-                    "resource": resource,
-                    "outcome": outcome,
-                    "detail": detail,
-                    "previous": last["hash"] if last else START,
-                }
+    def append(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> int:
+        """Adds a row and returns its number once it is durable. Names, digests and counts only: never a cell's value."""
+        ticket = self.post(action, resource, outcome, actor=actor, **detail)
+        with self._turn:
+            if ticket.seq is None and ticket.error is None:
+                self._write_waiting()
+        self._drain()
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.seq is not None
+        return ticket.seq
+
+    def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> _Ticket:
+        """Queues a row that becomes durable with the next `append` or `flush`."""
+        ticket = _Ticket(
+            {
+                "actor": plain(actor or self.actor),
+                "action": plain(action),
+                "resource": plain(resource),
+                "outcome": plain(outcome),
+                "detail": detail,
+            }
+        )
+        with self._mutex:
+            self._queue.append(ticket)
+        return ticket
+
+    def later(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> None:
+        """Adds a row that rides with the next commit: at once if nobody is writing, with the others who wait if somebody is."""
+        self.post(action, resource, outcome, actor=actor, **detail)
+        self._drain()
+
+    def _drain(self) -> None:
+        # whoever holds the turn looks at the queue again after giving it back, so no row is left behind
+        while self._queue and self._turn.acquire(blocking=False):
+            try:
+                self._write_waiting()
+            finally:
+                self._turn.release()
+
+    def flush(self) -> None:
+        """Writes every queued row."""
+        with self._turn:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        with self._mutex:
+            tickets, self._queue = self._queue, []
+        if not tickets:
+            return
+        written = False
+        try:
+            with locked(self.next_key):
+                self._catch_up()
+                self._write(tickets)
+                written = True
+        finally:
+            if not written:
+                self._seq = -1  # what stands is not known: read it again before the next row
+                for ticket in tickets:
+                    ticket.error = StoreError("the audit chain did not take the row. Nothing was done without it.")
+
+    def _write(self, tickets: list[_Ticket]) -> None:
+        seq, previous, key = self._seq, self._hash, self._mac_key
+        frontier = Frontier(self._frontier.size, self._frontier.roots)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        rows: list[tuple[int, str, bytes, bytes]] = []
+        for ticket in tickets:
+            seq += 1
+            fields = ticket.fields
+            fields["seq"], fields["time"] = seq, now
+            if now < self._time:
+                fields["clock"] = "set back"
+            entry = canonical(fields)
+            previous = sha256(previous + entry.encode()).digest()
+            both = hmac.digest(key, previous, "sha512")
+            rows.append((seq, entry, previous, both[:32]))
+            key = both[32:]
+            frontier.add(previous)
+        head = canonical({"size": seq, "root": frontier.root().hex(), "last": previous.hex(), "time": now})
+        signature = self.key.sign(head.encode())
+        roots = json.dumps([r.hex() for r in frontier.roots])
+        telemetry.AUDIT_COMMITS.observe(len(rows))
+        append_audit(self.db, rows, {"size": seq, "head": head, "frontier": roots, "signature": signature})
+        self._seq, self._hash, self._mac_key, self._frontier = seq, previous, key, frontier
+        self._time = max(self._time, now)
+        _overwrite(self.next_key, seq, key)
+        self.witness.push(head, signature)
+        for ticket, row in zip(tickets, rows, strict=True):
+            ticket.seq = row[0]
+
+    def _catch_up(self) -> None:
+        """Reads where the chain stands, unless nobody else wrote since this process did."""
+        if self._seq > 0 and _read_key(self.next_key)[0] == self._seq:
+            return
+        row, head = last_audit(self.db)
+        if row is None:
+            if self.next_key.exists():
+                raise StoreError(
+                    "the audit chain is empty but its key has moved on: the database was replaced by an older one. Stop, "
+                    "and call the security officer; to go on from a backup use: galenic restore"
+                )
+            first = secrets.token_bytes(32)
+            with file_aside(self.first_key) as aside:
+                aside.write_text(first.hex(), encoding="ascii")
+            self.first_key.chmod(0o600)
+            self._seq, self._hash, self._mac_key, self._frontier = 0, START, first, Frontier()
+            return
+        assert head is not None
+        at, key = _read_key(self.next_key)
+        if at > row["seq"]:
+            raise StoreError(
+                f"the audit chain ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
+                "and call the security officer; to go on from a backup use: galenic restore"
             )
-            digest = hashlib.sha256(entry.encode()).hexdigest()
-            return {"seq": seq, "entry": entry, "hash": digest, "signature": self.key.sign(digest.encode())}
+        for batch in audit_batches(self.db) if at < row["seq"] else ():
+            for seq, _entry, row_hash, _mac in batch:  # a process died between its rows and its key: go forward
+                key = hmac.digest(key, row_hash, "sha512")[32:] if seq > at else key
+        known = json.loads(head["head"])
+        self._seq, self._hash, self._mac_key = int(row["seq"]), bytes(row["hash"]), key
+        self._frontier = Frontier(int(known["size"]), [bytes.fromhex(r) for r in json.loads(head["frontier"])])
+        self._time = known["time"]
+        self.witness.repair([(h["head"], h["signature"]) for h in all_heads(self.db)[-100:]])
 
-        return int(append_audit(self.db, make)["seq"])
+    def begin_anew(self, why: str) -> None:
+        """After the database was lost: puts the old chain's key and heads aside and begins a new chain that says so."""
+        with self._turn:
+            mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            before = self.witness.read()[-1:]
+            for place in (self.next_key, self.first_key, *self.witness.files):
+                if place.exists():
+                    place.replace(place.with_name(f"{place.name}.before-{mark}"))
+            self._seq = -1
+        last = json.loads(before[0][0]) if before else {"size": 0, "root": ""}
+        self.append("chain.begun-anew", "audit", why=why, rows_before=last["size"], root_before=last["root"])
 
-    def entries(self) -> tuple[Entry, ...]:
-        """All entries, oldest first."""
-        found = []
-        for row in all_audit(self.db):
-            data = json.loads(row["entry"])
-            data.pop("previous")
-            found.append(Entry(**data))
-        return tuple(found)
+    def latest_time(self) -> str:
+        """The latest time that any row holds: what decisions take for "now" where the clock was set back."""
+        if not self._time:
+            _row, head = last_audit(self.db)
+            self._time = json.loads(head["head"])["time"] if head else ""
+        return self._time
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Rows, oldest first."""
+        for batch in audit_batches(self.db):
+            for seq, text, _hash, _mac in batch:
+                if seq > after:
+                    data = json.loads(text)
+                    data.pop("clock", None)
+                    yield Entry(**data)
 
     def head(self) -> tuple[int, str]:
-        """(number, hash) of the last entry; keep it elsewhere to notice a chain cut short."""
-        rows = all_audit(self.db)
-        return (int(rows[-1]["seq"]), str(rows[-1]["hash"])) if rows else (0, START)
+        """(size, Merkle root) of the last signed head; keep it elsewhere to notice a chain cut short."""
+        _row, head = last_audit(self.db)
+        data: dict[str, Any] = json.loads(head["head"]) if head else {"size": 0, "root": START.hex()}
+        return int(data["size"]), str(data["root"])
 
-    def broken(self, head: tuple[int, str] | None = None) -> str | None:
-        """What is wrong with the chain, or None. `head`: a head kept elsewhere, without which a cut tail goes unseen."""
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.key.public))
-        previous, rows = START, all_audit(self.db)
-        for place, row in enumerate(rows, start=1):
-            data = json.loads(row["entry"])
-            if row["seq"] != place or data["seq"] != place:
-                return f"entry {place} is missing or out of order"
-            if data["previous"] != previous:
-                return f"entry {place} does not follow the entry before it"
-            if hashlib.sha256(row["entry"].encode()).hexdigest() != row["hash"]:
-                return f"entry {place} was changed"
-            try:
-                public.verify(base64.b64decode(row["signature"]), row["hash"].encode())
-            except (InvalidSignature, ValueError):
-                return f"entry {place} is not signed by this installation"
-            previous = row["hash"]
-        if head and (len(rows) < head[0] or (head[0] and rows[head[0] - 1]["hash"] != head[1])):
-            return f"the chain was cut or rewritten before entry {head[0]}"
-        return None
+    def faults(self, first_key: bytes | None = None, witnessed: list[tuple[str, str]] | None = None) -> tuple[list[str], int]:
+        """(what is wrong with the chain, rows that stand); the witness's file and the first key as far as they are here."""
+        if first_key is None and self.first_key.exists():
+            first_key = bytes.fromhex(self.first_key.read_text(encoding="ascii").strip())
+        heads = [(str(h["head"]), str(h["signature"])) for h in all_heads(self.db)]
+        rows = (row for batch in audit_batches(self.db) for row in batch)
+        seen = self.witness.read() if witnessed is None else witnessed
+        return verify_audit.verify(rows, heads, base64.b64decode(self.key.public), seen, first_key)
 
-    def intact(self, head: tuple[int, str] | None = None) -> bool:
+    def intact(self) -> bool:
         """Whether nothing is wrong with the chain."""
-        return self.broken(head) is None
+        return not self.faults()[0]
 
     def require_intact(self) -> None:
         """StoreError if the chain is broken."""
-        why = self.broken()
-        if why:
+        found, _count = self.faults()
+        if found:
             raise StoreError(
-                f"the audit chain is broken: {why}. Stop, keep the database as it is, and call the security officer."
+                f"the audit chain is broken: {found[0]}. Stop, keep the database as it is, and call the security officer."
             )
+
+    def proof(self, seq: int) -> dict[str, Any]:
+        """That row `seq` is under the last signed head: leaf, path (RFC 6962, 2.1.1), head and signature."""
+        _row, head = last_audit(self.db)
+        size = json.loads(head["head"])["size"] if head else 0
+        if head is None or not 1 <= seq <= size:
+            raise StoreError(f"there is no row {seq} under a signed head; the head covers rows 1 to {size}.")
+        hashes, leaf = [], b""
+        for batch in audit_batches(self.db):
+            for place, _entry, row_hash, _mac in batch:
+                hashes.append(leaf_hash(row_hash))
+                leaf = row_hash if place == seq else leaf
+        path = [p.hex() for p in inclusion_proof(seq - 1, hashes[:size])]
+        return {"seq": seq, "leaf": leaf.hex(), "path": path, "head": head["head"], "signature": head["signature"]}
+
+
+def _read_key(place: Path) -> tuple[int, bytes]:
+    try:
+        data = place.read_bytes()
+    except OSError as error:
+        raise StoreError(f"the audit chain's key {place} can not be read ({error.strerror}). Restore the key folder.") from None
+    if len(data) != 40:
+        raise StoreError(f"the audit chain's key {place} is damaged. Restore the key folder, and call the security officer.")
+    return int.from_bytes(data[:8], "big"), data[8:]
+
+
+def _overwrite(place: Path, seq: int, key: bytes) -> None:
+    """In place, so that the bytes of the old key are gone from the file."""
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(handle, seq.to_bytes(8, "big") + key, 0)
+    finally:
+        os.close(handle)

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from galenic.errors import DescriptionError, StoreError
+from galenic.security.policy import ROLES
 from galenic.store import file_aside
 
 GATE = "gate"
-ROLES = ("privacy-officer", "clinician", "data-steward", "security-officer", "researcher")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 
 

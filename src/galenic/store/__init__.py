@@ -1,15 +1,45 @@
-"""Custody of state: the database, files that appear whole, rows of ledger, audit and register."""
+"""Custody of state: the database, sealed records and files, lineage, builds, backups. It holds no keys."""
 
-from galenic.store.database import Database
+from galenic.store import telemetry
+from galenic.store.audit_rows import all_heads, append_audit, audit_batches, clear_audit, last_audit
+from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
+from galenic.store.blobs import read_blob, write_blob
+from galenic.store.builds import all_builds, build_shards, drop_build, next_build, read_shards
+from galenic.store.database import Database, locked
+from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
 from galenic.store.files import file_aside, folder_aside, sweep
+from galenic.store.handle import Handle, Rows, required
+from galenic.store.index import build_index, drop_index_tables, search
+from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
+from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
+from galenic.store.originals import (
+    Dataset,
+    add_dataset,
+    admit,
+    all_datasets,
+    all_tombstones,
+    counts,
+    dataset,
+    find_subject,
+    forget,
+    page,
+    point,
+    points,
+    read,
+    resource,
+    rows_of,
+    schema_of,
+    subjects_of,
+    write,
+)
+from galenic.store.partitions import run_partitions
+from galenic.store.receipts import add_receipt, all_receipts
 from galenic.store.rows import (
     Row,
     add_population,
     add_release,
-    all_audit,
     all_populations,
     all_releases,
-    append_audit,
     charges_of,
     count_refusal,
     recall_release,
@@ -19,19 +49,81 @@ from galenic.store.rows import (
 
 __all__ = [
     "Database",
+    "Dataset",
+    "Handle",
+    "Nodes",
     "Row",
+    "Rows",
+    "Snapshot",
+    "add_artefact",
+    "add_dataset",
     "add_population",
+    "add_receipt",
     "add_release",
-    "all_audit",
+    "admit",
+    "all_builds",
+    "all_datasets",
+    "all_heads",
     "all_populations",
+    "all_receipts",
     "all_releases",
+    "all_tombstones",
     "append_audit",
+    "artefacts_in",
+    "artefacts_of",
+    "audit_batches",
+    "backup",
+    "backups",
+    "build_index",
+    "build_shards",
     "charges_of",
+    "clear_audit",
     "count_refusal",
+    "count_subjects",
+    "counts",
+    "dataset",
+    "derive",
+    "drop_build",
+    "drop_index_tables",
+    "facts_of",
     "file_aside",
+    "find_subject",
     "folder_aside",
+    "forget",
+    "forget_subject",
+    "last_audit",
+    "locked",
+    "move_on",
+    "next_build",
+    "page",
+    "point",
+    "points",
+    "put_fact",
+    "put_facts",
+    "read",
+    "read_all_nodes",
+    "read_blob",
+    "read_keys",
+    "read_nodes",
+    "read_shards",
     "recall_release",
+    "refresh_keys",
+    "replace_all_nodes",
+    "required",
     "reserve",
+    "resource",
+    "restore",
+    "rows_of",
+    "run_partitions",
+    "schema_of",
+    "search",
+    "set_state",
     "settle",
+    "subjects_of",
     "sweep",
+    "telemetry",
+    "version_numbers",
+    "write",
+    "write_blob",
+    "write_nodes",
 ]

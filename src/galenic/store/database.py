@@ -1,6 +1,8 @@
-"""The database of one installation: SQLite by default, PostgreSQL by one URL."""
+"""The database of one installation: SQLite by default, PostgreSQL by one URL; brought up to date by Alembic."""
 
 import contextlib
+import fcntl
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,63 +11,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from galenic.errors import StoreError
+from galenic.store.tables import metadata
 
-metadata = sa.MetaData()
-
-populations = sa.Table(
-    "populations",
-    metadata,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("rho_limit", sa.BigInteger, nullable=False),  # in 1e-12
-    sa.Column("delta_limit", sa.BigInteger, nullable=False),  # in 1e-18, for thresholds
-    sa.Column("rho_used", sa.BigInteger, nullable=False, default=0),
-    sa.Column("delta_used", sa.BigInteger, nullable=False, default=0),
-    sa.Column("epsilon", sa.Float, nullable=False),
-    sa.Column("delta", sa.Float, nullable=False),
-    sa.Column("refusals", sa.Integer, nullable=False, default=0),
-    sa.Column("declared_by", sa.String, nullable=False),
-    sa.Column("declared_at", sa.String, nullable=False),
-    sa.CheckConstraint("rho_used <= rho_limit and delta_used <= delta_limit", name="no_overdraft"),
-    sa.CheckConstraint("rho_used >= 0 and delta_used >= 0", name="no_refund_below_zero"),
-)
-
-charges = sa.Table(
-    "charges",
-    metadata,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("population", sa.String, sa.ForeignKey("populations.name"), nullable=False, index=True),
-    sa.Column("rho_reserved", sa.BigInteger, nullable=False),
-    sa.Column("delta_reserved", sa.BigInteger, nullable=False),
-    sa.Column("rho_spent", sa.BigInteger),  # null: reserved and not settled, counts as spent
-    sa.Column("delta_spent", sa.BigInteger),
-    sa.Column("purpose", sa.String, nullable=False),
-    sa.Column("actor", sa.String, nullable=False),
-    sa.Column("reserved_at", sa.String, nullable=False),
-    sa.Column("settled_at", sa.String),
-    sa.Column("mechanisms", sa.Text),  # JSON list
-)
-
-audit_rows = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
-    sa.Column("entry", sa.Text, nullable=False),  # canonical JSON without patient data
-    sa.Column("hash", sa.String, nullable=False),
-    sa.Column("signature", sa.String, nullable=False),
-)
-
-releases = sa.Table(
-    "releases",
-    metadata,
-    sa.Column("id", sa.String, primary_key=True),  # sha256 of the attested statement
-    sa.Column("state", sa.String, nullable=False),  # live, recalled
-    sa.Column("population", sa.String, nullable=False),
-    sa.Column("policy", sa.String, nullable=False),
-    sa.Column("run", sa.String, nullable=False),
-    sa.Column("released_at", sa.String, nullable=False),
-    sa.Column("recalled_at", sa.String),
-    sa.Column("reason", sa.String),
-)
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0001"  # the newest migration; a test compares it with the folder
 
 
 class Database:
@@ -73,36 +22,101 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
-        if self.url.get_backend_name() == "sqlite" and self.url.database:
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.engine = sa.create_engine(self.url)
-        if self.url.get_backend_name() == "sqlite":
+        if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
         try:
-            with self.engine.begin() as connection:
-                metadata.create_all(connection)
+            with self.reading() as connection:
+                current = self._version(connection) == HEAD
+            if not current:
+                with self.engine.begin() as connection:
+                    self._migrate(connection)
         except SQLAlchemyError as error:
             raise _explain(error) from error
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """A serialised write transaction, durable when the block ends well and undone otherwise."""
+    def transaction(self, tenant: str | None = None) -> Iterator[sa.Connection]:
+        """A serialised write transaction, durable when the block ends well and undone otherwise.
+
+        tenant: whose rows may be seen where the database itself keeps tenants apart (PostgreSQL's row-level security).
+        """
         try:
             with self.engine.begin() as connection:
+                self._enter(connection, tenant)
                 yield connection
         except SQLAlchemyError as error:
             raise _explain(error) from error
+
+    @contextlib.contextmanager
+    def reading(self, tenant: str | None = None) -> Iterator[sa.Connection]:
+        """A read transaction: one state of the data throughout, and writers need not wait for it."""
+        try:
+            with self.engine.connect().execution_options(galenic_reading=True) as connection, connection.begin():
+                self._enter(connection, tenant)
+                yield connection
+        except SQLAlchemyError as error:
+            raise _explain(error, "was not read") from error
+
+    def _enter(self, connection: sa.Connection, tenant: str | None) -> None:
+        if tenant is not None and not self.is_sqlite:
+            connection.execute(sa.text("SELECT set_config('galenic.tenant', :t, true)"), {"t": tenant})
+
+    def _version(self, connection: sa.Connection) -> str | None:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        if not self.is_sqlite:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7214531)"))  # one process migrates, others wait
+        version = self._version(connection)
+        if version == HEAD:
+            return
+        if version is None and set(sa.inspect(connection).get_table_names()) & set(metadata.tables):
+            raise StoreError(
+                "the database was made by a development version before custody, without migrations. Move it away (its "
+                "releases verify without it), then run the command again."
+            )
+        from alembic import command  # noqa: PLC0415  # a quarter of a second that only a new database pays
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config(stdout=io.StringIO())
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    def shrink(self) -> None:
+        """Writes the log into the file and overwrites what was freed, so that no erased byte lingers (SQLite)."""
+        if self.is_sqlite:
+            with contextlib.closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Gives the connections back."""
         self.engine.dispose()
 
 
-def _explain(error: SQLAlchemyError) -> StoreError:
+@contextlib.contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = place.with_name(f".{place.name}.lock").open("a")
+    except OSError as error:
+        raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _explain(error: SQLAlchemyError, what: str = "did not take the change") -> StoreError:
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
     return StoreError(
-        f"the database did not take the change ({kind}). Nothing was written. Check free space, rights and GALENIC_DATABASE, "
+        f"the database {what} ({kind}). Nothing was written. Check free space, rights and GALENIC_DATABASE, "
         "then run the command again."
     )
 
@@ -114,9 +128,11 @@ def _sqlite_connect(connection: object, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged row survives power loss
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # freed pages are overwritten
     cursor.close()
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
     # IMMEDIATE takes the write lock before the first read: two racing readers can never both see the same balance.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reading = connection.get_execution_options().get("galenic_reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,11 +1,11 @@
-"""Rows of the ledger, the audit chain and the register: the only place with SQL. The rules live in the rooms above."""
+"""Rows of the ledger and the register. The rules live in the rooms above."""
 
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
-from galenic.store.database import Database, audit_rows, charges, populations, releases
+from galenic.store.database import Database
+from galenic.store.tables import charges, populations, releases
 
 Row = dict[str, Any]
 
@@ -80,23 +80,6 @@ def count_refusal(db: Database, population: str) -> int:
         where = populations.c.name == population
         c.execute(populations.update().where(where).values(refusals=populations.c.refusals + 1))
         return int(c.execute(sa.select(populations.c.refusals).where(where)).scalar_one_or_none() or 0)
-
-
-def append_audit(db: Database, make: Callable[[Row | None], Row]) -> Row:
-    """Appends the row that `make` gives for the last row (None at first), in one transaction."""
-    with db.transaction() as c:
-        if db.url.get_backend_name() == "postgresql":
-            c.exec_driver_sql("LOCK TABLE audit IN EXCLUSIVE MODE")
-        last = c.execute(sa.select(audit_rows).order_by(audit_rows.c.seq.desc()).limit(1)).mappings().first()
-        row = make(dict(last) if last else None)
-        c.execute(audit_rows.insert().values(**row))
-        return row
-
-
-def all_audit(db: Database) -> list[Row]:
-    """The audit chain from its first row."""
-    with db.transaction() as c:
-        return [dict(r) for r in c.execute(sa.select(audit_rows).order_by(audit_rows.c.seq)).mappings()]
 
 
 def add_release(db: Database, row: Row) -> None:

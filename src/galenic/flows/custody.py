@@ -1,0 +1,295 @@
+"""Records go into custody and come out of it: init, import, read for training, search, consent, care relations."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from galenic import records, store
+from galenic.errors import DescriptionError, RecordError
+from galenic.flows.house import House, Progress, quiet
+from galenic.records import Source
+from galenic.security import BUILDS, Fact, Pass, Session, shipped_policy
+
+IMPORT_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did. erased: patients left out because they were erased before."""
+
+    dataset: str
+    rows: int
+    patients: int
+    erased: int
+    erased_rows: int
+
+
+def init(house: House) -> dict[str, str]:
+    """Founds custody: the root key, its escrow, the house's own keys, the audit chain with its witness. Again: changes nothing."""
+    house.tree.root()
+    house.gate.identity_key()
+    house.audit.append("house.founded", "house", policy=shipped_policy().digest)
+    return {
+        "home": str(house.home),
+        "escrow private key (take it off this machine)": str(house.escrow.private),
+        "first audit key (take it off this machine)": str(house.audit.first_key),
+        "gate public key (for auditors)": house.keys.gate().public,
+        "witness": ", ".join(map(str, house.audit.witness.files)) or "syslog",
+    }
+
+
+def grant(
+    house: House, key: str, role: str, *, person: str = "", tenant: str = "home", region: str = "", until: str = ""
+) -> None:
+    """Gives a registered key a role in this installation. person: who stands behind the key (default: this system's user)."""
+    made = house.keys.get(key)
+    body = (("fingerprint", made.fingerprint), ("person", person or house.actor), ("region", region), ("tenant", tenant))
+    house.facts.put(Fact("grant", f"{key}/{role}", "given", key, label=role, until=until, body=body))
+    house.gate.versions.look_again()
+
+
+def withdraw_role(house: House, key: str, role: str) -> None:
+    """Takes a role back; streams that it opened are cut."""
+    fact = house.facts.one("grant", f"{key}/{role}")
+    if fact is None:
+        raise DescriptionError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
+    house.facts.put(Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body))
+    house.gate.versions.look_again()
+
+
+def import_table(
+    house: House,
+    session: Session,
+    source: Source,
+    name: str,
+    *,
+    patient: str,
+    label: str = "clinical",
+    region: str = "",
+    progress: Progress = quiet,
+) -> Imported:
+    """Brings a table into custody, batch by batch; an import that stops keeps the whole batches it has written.
+
+    Rows of patients who were erased are left out and counted: they come back only by an explicit new consent.
+    """
+    if patient not in source.names:
+        raise DescriptionError(
+            f"column {patient!r} is absent in {source.name}; it has {list(source.names)}. Name the patient column."
+        )
+    total, rows, left_out = source.count(), 0, 0
+    kinds: dict[str, str] = {c.name: c.kind for c in records.describe(source)}
+    people: set[int] = set()
+    gone: set[str] = set()
+    with house.gate.open(session, "import", store.resource(name), "records") as handle:
+        known: store.Dataset | None = None
+        for offset, raw in source.raw():
+            for start in range(0, raw.num_rows, IMPORT_ROWS):
+                batch = _storable(raw.slice(start, IMPORT_ROWS))
+                if known is None:
+                    row: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient}
+                    store.add_dataset(house.db, handle, row, batch.schema, kinds)
+                    known = store.dataset(house.db, name, handle.tenant)
+                identifiers = batch[patient].cast(pa.string()).to_pylist()
+                empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
+                if empty is not None:
+                    raise RecordError(
+                        f"row {offset + start + empty + 1} has no value in the patient column {patient!r}. Every row needs one: "
+                        f"fill it in, or leave the row out. {rows} rows before it are in custody."
+                    )
+                ids, erased = store.admit(house.db, handle, known, identifiers)
+                keep = [i for i, v in enumerate(identifiers) if v in ids]
+                gone |= erased
+                left_out += len(identifiers) - len(keep)
+                who = [ids[identifiers[i]] for i in keep]
+                if keep:
+                    rows += store.write(house.db, handle, known, batch.take(pa.array(keep)), who)
+                    store.add_artefact(house.db, {"id": f"table/{name}", "kind": "table", "made_from": ""}, who)
+                people |= set(who)
+                progress("sealing", rows / max(total, 1))
+    house.gate.versions.look_again()
+    return Imported(name, rows, len(people), len(gone), left_out)
+
+
+def _storable(batch: pa.Table) -> pa.Table:
+    """Plain types only: dictionaries, large strings and whatever Arrow can not bring back from text become strings."""
+    plain = {"int64", "double", "bool", "string", "date32[day]", "timestamp[us]"}
+    arrays = []
+    for column in batch.columns:
+        kind = column.type
+        if pa.types.is_integer(kind) and kind != pa.uint64():
+            column = column.cast(pa.int64())
+        elif pa.types.is_floating(kind):
+            column = column.cast(pa.float64())
+        elif pa.types.is_timestamp(kind) and kind.tz is None:
+            column = column.cast(pa.timestamp("us"))
+        elif str(kind) not in plain:
+            column = column.cast(pa.string())
+        arrays.append(column)
+    return pa.table(arrays, names=batch.column_names)
+
+
+@contextlib.contextmanager
+def stored(house: House, session: Session, name: str, purpose: str) -> Iterator[tuple[Source, Pass]]:
+    """The table `name` as a source to learn from, while a decision to train on it stands: sealed shards under a key of their
+    own, dropped at the end. A patient erased or a right withdrawn meanwhile ends it."""
+    known = store.dataset(house.db, name, session.tenant)
+    with house.gate.open(session, "train", store.resource(name), purpose) as handle:
+        build, number = store.next_build(house.db, "shards", name)
+        house.tree.add([BUILDS + number])
+        try:
+            detail = store.build_shards(house.db, handle, known, build, house.shards)
+            if not detail["rows"]:
+                raise DescriptionError(
+                    f"no row of {name!r} may be used for {purpose}: no patient in it has consented to that. Record consents: galenic consent"
+                )
+
+            def opener(names: list[str] | None) -> Iterator[pa.Table]:
+                return store.read_shards(handle, known, build, detail, house.shards, names)
+
+            yield Source(f"store/{name}", tuple(detail["columns"]), opener), handle
+        finally:
+            store.drop_build(house.db, build, house.shards)
+            house.tree.drop(BUILDS + number)
+
+
+def consent(
+    house: House, session: Session, name: str, patients: list[str], purpose: str, *, given: bool = True, until: str = ""
+) -> int:
+    """Writes down that patients consented to a purpose (or withdrew); withdrawal reaches open streams with their next batch."""
+    known = store.dataset(house.db, name, session.tenant)
+    label = str(known["label"])
+    with house.gate.open(session, "import", store.resource(name), "records") as handle:
+        facts: list[Fact] = []
+        for patient in patients:
+            subject = store.find_subject(house.db, handle, patient)
+            if subject is None:
+                raise DescriptionError(
+                    f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in custody. Import first."
+                )
+            state = "given" if given else "withdrawn"
+            facts.append(
+                Fact(
+                    "consent", f"{subject}/{purpose}/{label}", state, subject=subject, purpose=purpose, label=label, until=until
+                )
+            )
+    house.facts.put_many(facts, actor=session.who)
+    house.gate.versions.look_again()
+    return len(facts)
+
+
+def relate(house: House, session: Session, name: str, patient: str, who: str, *, days: int = 30, given: bool = True) -> None:
+    """Writes down that somebody treats a patient, for so many days, or no longer does."""
+    with house.gate.open(session, "import", store.resource(name), "records") as handle:
+        subject = store.find_subject(house.db, handle, patient)
+    if subject is None:
+        raise DescriptionError("this patient is not in custody. Import first.")
+    until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+    state = "given" if given else "ended"
+    house.facts.put(Fact("care", f"{who}/{subject}", state, who, subject, until=until), actor=session.who)
+    house.gate.versions.look_again()
+
+
+def index(house: House, session: Session, name: str, purpose: str, *, codes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Builds the search index of a data set, in place of the one before."""
+    known = store.dataset(house.db, name, session.tenant)
+    before = store.all_builds(house.db, name, "index")
+    with house.gate.open(session, "index", store.resource(name), purpose) as handle:
+        build, number = store.next_build(house.db, "index", name)
+        house.tree.add([BUILDS + number])
+        detail = store.build_index(house.db, handle, known, build, house.shards, codes=codes)
+        store.add_artefact(
+            house.db,
+            {"id": build, "kind": "index", "made_from": f"table/{name}"},
+            store.subjects_of(house.db, handle, name),
+        )
+    for old in before:
+        drop(house, str(old["id"]))
+    return {"build": build, **detail}
+
+
+def drop(house: House, build: str) -> None:
+    """Drops a build: its files, its tables, its key."""
+    store.drop_index_tables(house.db, build)
+    store.drop_build(house.db, build, house.shards)
+    house.tree.drop(BUILDS + int(build.rpartition("-")[2]))
+    store.set_state(house.db, build, "gone")
+
+
+def search(
+    house: House, session: Session, name: str, purpose: str, conditions: list[tuple[str, str, str]], *, limit: int = 100
+) -> list[dict[str, object]]:
+    """Rows that meet all conditions, of those that the person may see for the purpose."""
+    known = store.dataset(house.db, name, session.tenant)
+    built = store.all_builds(house.db, name, "index")
+    if not built:
+        raise DescriptionError(f"data set {name!r} has no index. Build one: galenic index {name}")
+    last = built[-1]
+    with house.gate.open(session, "search", store.resource(name), purpose) as handle:
+        return store.search(house.db, handle, known, str(last["id"]), last["detail"], house.shards, conditions, limit)
+
+
+def export(house: House, session: Session, name: str, purpose: str, target: Path) -> int:
+    """Writes the rows that a decision lets out as CSV, with the decision's number beside; the copy is listed as outside."""
+    known = store.dataset(house.db, name, session.tenant)
+    with house.gate.open(session, "export", store.resource(name), purpose) as handle:
+        handle.to = str(target)
+        with store.file_aside(target) as aside:
+            rows = records.write_stream(store.read(house.db, handle, known), aside)
+            handle.beat()
+        who = store.subjects_of(house.db, handle, name)
+        mark = {"decision": handle.decision, "watermark": handle.watermark, "dataset": name, "purpose": purpose, "rows": rows}
+        row = {"id": f"export/{handle.decision}", "kind": "export", "made_from": f"table/{name}", "place": "outside"}
+        store.add_artefact(house.db, row, who)
+    with store.file_aside(target.with_name(target.name + ".decision.json")) as aside:
+        aside.write_text(json.dumps(mark, indent=1), encoding="utf-8")
+    return rows
+
+
+def own_record(house: House, session: Session, patient: str) -> dict[str, Any]:
+    """Everything of one patient: rows of every data set, artefacts they went into, and who looked (GDPR 15 and 20; EHDS 9)."""
+    subject = find(house, session, patient)
+    found: dict[str, Any] = {"rows": {}}
+    with house.gate.open(session, "access", f"subject/{subject}", "subject-access") as handle:
+        for known in store.all_datasets(house.db, session.tenant):
+            found["rows"][known["name"]] = store.rows_of(house.db, handle, known, subject)
+        found["went into"] = [
+            {k: a[k] for k in ("id", "kind", "place", "state", "made_at")} for a in store.artefacts_of(house.db, subject)
+        ]
+        found["consents"] = [
+            {"purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until}
+            for f in house.facts.of("consent", subject=subject)
+        ]
+        tables = {str(k["name"]) for k in store.all_datasets(house.db, session.tenant)}
+        found["looked at by"] = _looks(house, subject, {f"dataset/{t}" for t in tables if found["rows"].get(t)})
+        found["watermark"] = handle.watermark
+    return found
+
+
+def find(house: House, session: Session, patient: str) -> int:
+    """The subject id of a patient, asked within a decision about subjects. DescriptionError if nobody is known by it."""
+    with house.gate.open(session, "access", "subject/0", "subject-access") as handle:
+        subject = store.find_subject(house.db, handle, patient)
+    if subject is None:
+        raise DescriptionError("no patient of that identifier is in custody here.")
+    return subject
+
+
+def _looks(house: House, subject: int, tables: set[str]) -> list[dict[str, Any]]:
+    """Decisions that covered the patient: about the patient, or about a data set that holds the patient."""
+    return [
+        {
+            "decision": e.seq,
+            "time": e.time,
+            "who": e.actor,
+            "action": e.detail.get("verb"),
+            "purpose": e.detail.get("purpose"),
+        }
+        for e in house.audit.entries()
+        if e.action in ("gate.opened", "gate.break-glass") and e.resource in {*tables, f"subject/{subject}"}
+    ]

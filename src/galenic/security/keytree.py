@@ -1,0 +1,333 @@
+"""One key per patient in a tree under the root: forgetting one re-wraps a single path and replaces the root."""
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from galenic.errors import KeyGone, StoreError
+from galenic.security.root import Escrow, RootKeeper
+from galenic.store import Database, locked, read_all_nodes, read_nodes, write_nodes
+from galenic.store.key_rows import Nodes
+
+FAN = 64
+DEPTH = 4  # 64^4: 16.7 million patients and builds
+CAPACITY = FAN**DEPTH
+WRAPPED = 60  # nonce 12 + key 32 + tag 16
+EMPTY = b"\0" * WRAPPED
+DOMAINS = ("record", "token", "index")
+SERVICE = CAPACITY - FAN  # the last leaves hold the house's own keys
+IDENTITY, FACTS = SERVICE, SERVICE + 1  # tokens of identifiers; MACs of facts
+BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients stay below
+
+
+def _wrap(parent: bytes, key: bytes, level: int, place: int) -> bytes:
+    nonce = os.urandom(12)
+    return nonce + AESGCM(parent).encrypt(nonce, key, b"%d/%d" % (level, place))
+
+
+def _unwrap(parent: bytes, wrapped: bytes, level: int, place: int) -> bytes:
+    try:
+        return AESGCM(parent).decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
+    except InvalidTag:
+        raise KeyGone(
+            "a key of the tree does not open: the root was replaced after this copy was made, or the copy was changed."
+        ) from None
+
+
+class KeyTree:
+    """Keys by place, 0 to 64^4 - 1, wrapped by node keys of a tree with fan-out 64, wrapped in turn by the root.
+
+    Level 0 is the node under the root; a node of the last level wraps 64 leaves. Every node is one row of 64 wrapped keys.
+    """
+
+    def __init__(self, db: Database, keeper: RootKeeper, escrow: Escrow, lock: Path) -> None:
+        self.db, self.keeper, self.escrow, self.lock = db, keeper, escrow, lock
+        self._node_keys: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._mutex = threading.RLock()
+        self._root: bytes | None = None
+
+    def root(self) -> bytes:
+        """The root, made and escrowed when first needed."""
+        if self._root is None:
+            root = self.keeper.get()
+            if root is None:
+                if read_nodes(self.db, [(0, 0)]):
+                    raise StoreError(
+                        "there are keys but no root to open them. Set GALENIC_ROOT, or bring the root back: galenic root"
+                    )
+                root = os.urandom(32)
+                self.escrow.keep(root)
+                self.keeper.put(root)
+            self._root = root
+        return self._root
+
+    def key(self, place: int) -> bytes:
+        """The 32-byte key at a place. KeyGone if there is none."""
+        with self._mutex:
+            try:
+                return self._key(place)
+            except KeyGone:
+                self.refresh()  # another process may have replaced the root
+                return self._key(place)
+
+    def _key(self, place: int) -> bytes:
+        node = self._leaves(place // FAN)
+        wrapped = node[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED]
+        if wrapped in (EMPTY, b""):
+            raise KeyGone(f"there is no key {place}: it was never made, or its patient was erased.")
+        return _unwrap(self._node_key(DEPTH - 1, place // FAN), wrapped, DEPTH, place)
+
+    def _leaves(self, place: int) -> bytes:
+        node = read_nodes(self.db, [(DEPTH - 1, place)]).get((DEPTH - 1, place))
+        if node is None:
+            raise KeyGone("there is no such key: it was never made, or its patient was erased.")
+        return node
+
+    def keys(self, places: list[int]) -> dict[int, bytes]:
+        """The keys that exist at places; one row read per 64 neighbours."""
+        with self._mutex:
+            try:
+                return self._keys(places)
+            except KeyGone:
+                self.refresh()
+                return self._keys(places)
+
+    def _keys(self, places: list[int]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        by_node: dict[int, list[int]] = {}
+        for place in places:
+            by_node.setdefault(place // FAN, []).append(place)
+        nodes = read_nodes(self.db, [(DEPTH - 1, n) for n in by_node])
+        for node, members in by_node.items():
+            children = nodes.get((DEPTH - 1, node))
+            if children is None:
+                continue
+            lock = AESGCM(self._node_key(DEPTH - 1, node))
+            for place in members:
+                wrapped = children[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED]
+                if wrapped != EMPTY:
+                    try:
+                        found[place] = lock.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
+                    except InvalidTag:
+                        raise KeyGone(f"key {place} does not open: it was changed, or the root was replaced.") from None
+        return found
+
+    def drop(self, place: int) -> None:
+        """Empties a place without replacing the root; for builds, which no backup holds."""
+        with self._mutex, locked(self.lock):
+            node = bytearray(self._leaves(place // FAN))
+            node[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED] = EMPTY
+            write_nodes(self.db, {(DEPTH - 1, place // FAN): bytes(node)})
+
+    def _node_key(self, level: int, place: int) -> bytes:
+        """The key that wraps the children of a node; memory holds the ones used lately."""
+        if (level, place) in self._node_keys:
+            self._node_keys.move_to_end((level, place))
+            return self._node_keys[level, place]
+        if level == 0:
+            parent = self.root()
+            key = HKDFExpand(SHA256(), 32, b"galenic tree").derive(parent)
+        else:
+            parent = self._node_key(level - 1, place // FAN)
+            node = read_nodes(self.db, [(level - 1, place // FAN)]).get((level - 1, place // FAN))
+            i = place % FAN
+            if node is None or node[i * WRAPPED : (i + 1) * WRAPPED] == EMPTY:
+                raise KeyGone("there is no such key: it was never made, or its patient was erased.")
+            key = _unwrap(parent, node[i * WRAPPED : (i + 1) * WRAPPED], level, place)
+        self._node_keys[level, place] = key
+        while len(self._node_keys) > 20_000:
+            self._node_keys.popitem(last=False)
+        return key
+
+    def add(self, places: list[int]) -> None:
+        """Makes a fresh key at each place that has none."""
+        if not places:
+            return
+        if max(places) >= CAPACITY or min(places) < 0:
+            raise StoreError(f"the key tree holds {CAPACITY} keys; place {max(places)} is beyond it.")
+        with self._mutex, locked(self.lock):
+            self.refresh()
+            changed: dict[tuple[int, int], bytearray] = {}
+            fresh: dict[tuple[int, int], bytes] = {}
+            for place in sorted(set(places)):
+                parent = self._ensure(DEPTH - 1, place // FAN, changed, fresh)
+                node = changed[DEPTH - 1, place // FAN]
+                i = place % FAN
+                if node[i * WRAPPED : (i + 1) * WRAPPED] == EMPTY:
+                    node[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(parent, os.urandom(32), DEPTH, place)
+            write_nodes(self.db, {at: bytes(node) for at, node in changed.items()})
+            self._node_keys.update(fresh)
+
+    def _ensure(
+        self, level: int, place: int, changed: dict[tuple[int, int], bytearray], fresh: dict[tuple[int, int], bytes]
+    ) -> bytes:
+        """The key of a node that may have to be made, on copies of the rows in `changed`."""
+        if (level, place) in fresh:
+            return fresh[level, place]
+        there = (level, place) in changed
+        node = read_nodes(self.db, [(level, place)]).get((level, place)) if not there else None
+        if not there:
+            changed[level, place] = bytearray(node or EMPTY * FAN)
+        if level == 0:
+            key = HKDFExpand(SHA256(), 32, b"galenic tree").derive(self.root())
+        elif node is not None:
+            key = self._node_key(level, place)
+        else:
+            parent = self._ensure(level - 1, place // FAN, changed, fresh)
+            key = os.urandom(32)
+            i = place % FAN
+            changed[level - 1, place // FAN][i * WRAPPED : (i + 1) * WRAPPED] = _wrap(parent, key, level, place)
+        fresh[level, place] = key
+        return key
+
+    def forget(self, places: list[int]) -> int:
+        """Destroys keys: their paths get new node keys, the root is replaced, and no older copy of the tree opens them.
+
+        Order: the new root is escrowed, the new tree written under it, the root replaced, so that a process killed in between
+        leaves either the old root with the old tree or, after the tree is written, a pending root that `recover` finishes.
+        Returns how many wrapped keys were rewritten.
+        """
+        with self._mutex, locked(self.lock):
+            self.refresh()
+            root = self._root_or_fail()
+            new_root = os.urandom(32)
+            nodes, rewrapped = self._without(set(places), root, new_root)
+            pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
+            self.escrow.keep(new_root)
+            write_nodes(self.db, {**nodes, (-1, 0): pending})
+            self.keeper.put(new_root)
+            self._root = new_root
+            self._node_keys.clear()
+            write_nodes(self.db, {(-1, 0): b""})
+            return rewrapped
+
+    def _without(self, places: set[int], root: bytes, new_root: bytes) -> tuple[Nodes, int]:
+        """Nodes re-wrapped under a new root, without the keys at `places`."""
+        done: Nodes = {}
+        count = 0
+
+        def rewrap(level: int, place: int, gone: set[int], old: bytes, new: bytes) -> None:
+            nonlocal count
+            children = read_nodes(self.db, [(level, place)]).get((level, place))
+            if children is None:
+                return
+            span = FAN ** (DEPTH - 1 - level)
+            out = bytearray(children)
+            for i in range(FAN):
+                part = children[i * WRAPPED : (i + 1) * WRAPPED]
+                child = place * FAN + i
+                if part == EMPTY:
+                    continue
+                inside = {p for p in gone if child * span <= p < (child + 1) * span}
+                if level == DEPTH - 1 and inside:
+                    out[i * WRAPPED : (i + 1) * WRAPPED] = EMPTY
+                    continue
+                key = _unwrap(old, part, level + 1, child)
+                if inside:
+                    fresh = os.urandom(32)
+                    rewrap(level + 1, child, inside, key, fresh)
+                    key = fresh
+                out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(new, key, level + 1, child)
+                count += 1
+            done[level, place] = bytes(out)
+
+        tree = (HKDFExpand(SHA256(), 32, b"galenic tree").derive(r) for r in (root, new_root))
+        rewrap(0, 0, places, next(tree), next(tree))
+        return done, count
+
+    def _root_or_fail(self) -> bytes:
+        self._root = None
+        return self.root()
+
+    def recover(self) -> None:
+        """Finishes a replacement of the root that a killed process left between tree and root."""
+        with self._mutex, locked(self.lock):
+            pending = read_nodes(self.db, [(-1, 0)]).get((-1, 0))
+            if not pending:
+                return
+            root = self._root_or_fail()
+            try:
+                new_root = _unwrap(root, pending, -1, 0)
+            except KeyGone:  # the root was replaced already; only the note is left
+                new_root = root
+            self.keeper.put(new_root)
+            self._root = new_root
+            self._node_keys.clear()
+            write_nodes(self.db, {(-1, 0): b""})
+
+    def rotate(self) -> int:
+        """A new root and new node keys for the whole tree; patients' own keys stay. Returns how many were re-wrapped."""
+        with self._mutex, locked(self.lock):
+            self.refresh()
+            root, new_root = self._root_or_fail(), os.urandom(32)
+            everything = read_all_nodes(self.db)
+            nodes, count = _rewrapped(everything, root, new_root)
+            pending = _wrap(root, new_root, -1, 0)
+            self.escrow.keep(new_root)
+            write_nodes(self.db, {**nodes, (-1, 0): pending})
+            self.keeper.put(new_root)
+            self._root = new_root
+            self._node_keys.clear()
+            write_nodes(self.db, {(-1, 0): b""})
+            return count
+
+    def refresh(self) -> None:
+        """Forgets what memory holds: another process may have replaced the root."""
+        self._node_keys.clear()
+        self._root = None
+
+
+def _rewrapped(everything: Nodes, root: bytes, new_root: bytes) -> tuple[Nodes, int]:
+    done: Nodes = {}
+    count = 0
+
+    def go(level: int, place: int, old: bytes, new: bytes) -> None:
+        nonlocal count
+        children = everything[level, place]
+        out = bytearray(children)
+        for i in range(FAN):
+            part = children[i * WRAPPED : (i + 1) * WRAPPED]
+            if part == EMPTY:
+                continue
+            child = place * FAN + i
+            key = _unwrap(old, part, level + 1, child)
+            if level + 1 < DEPTH:
+                fresh = os.urandom(32)
+                go(level + 1, child, key, fresh)
+                key = fresh
+            out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(new, key, level + 1, child)
+            count += 1
+        done[level, place] = bytes(out)
+
+    if (0, 0) in everything:
+        tree = [HKDFExpand(SHA256(), 32, b"galenic tree").derive(r) for r in (root, new_root)]
+        go(0, 0, *tree)
+    return done, count
+
+
+def opens(nodes: Nodes, root: bytes, place: int) -> bool:
+    """Whether a copy of the tree still opens the key at a place with this root: the question an erasure receipt answers."""
+    key = HKDFExpand(SHA256(), 32, b"galenic tree").derive(root)
+    for level in range(DEPTH):
+        node = nodes.get((level, place // FAN ** (DEPTH - level)))
+        child = place // FAN ** (DEPTH - 1 - level)
+        wrapped = node[child % FAN * WRAPPED : (child % FAN + 1) * WRAPPED] if node else b""
+        if wrapped in (b"", EMPTY):
+            return False
+        try:
+            key = _unwrap(key, wrapped, level + 1, child)
+        except KeyGone:
+            return False
+    return True
+
+
+def subkey(key: bytes, domain: str) -> bytes:
+    """HKDF-Expand (RFC 5869, 2.3) of a uniformly random key for one domain."""
+    assert domain in DOMAINS
+    return HKDFExpand(SHA256(), 32, b"galenic " + domain.encode()).derive(key)

@@ -1,0 +1,203 @@
+"""Who may do what, with which data, for which purpose: rules as data (TOML), compiled to an index, each with a reason id."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from galenic.errors import DescriptionError
+
+ROLES = (
+    "clinician",
+    "nurse",
+    "pharmacist",
+    "researcher",
+    "data-scientist",
+    "privacy-officer",
+    "security-officer",
+    "ethics-board",
+    "integration-engineer",
+    "auditor",
+    "patient",
+    "service",
+)
+ACTIONS = (
+    "access", "administer", "erase", "export", "import", "index", "read", "search", "train", "write",
+)  # fmt: skip
+TYPES = ("dataset", "subject", "house")
+LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
+FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
+MASKABLE = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a decision is about. Flags are facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
+
+    roles: frozenset[str]
+    action: str
+    type: str
+    purpose: str
+    label: str
+    assurance: int = 1
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """What an allowed decision asks for. mask: columns withheld; floor: smallest count that may be shown; rows: the predicate
+    on rows (care, consent, own or none); watermark: copies carry the decision's number."""
+
+    mask: frozenset[str] = frozenset()
+    floor: int = 0
+    rows: str = ""
+    watermark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. Empty sets mean any. needs: flags that must hold; unless (forbid only): flags that lift it."""
+
+    id: str
+    effect: str
+    roles: frozenset[str]
+    actions: frozenset[str]
+    types: frozenset[str]
+    purposes: frozenset[str]
+    labels: frozenset[str]
+    needs: frozenset[str]
+    lacks: frozenset[str]
+    assurance: int
+    below: int
+    obligations: Obligations
+    reason: str
+
+    def holds(self, ask: Ask) -> bool:
+        """Whether the rule's conditions hold, its action and type being the asked ones."""
+        return (
+            (not self.purposes or ask.purpose in self.purposes)
+            and (not self.labels or ask.label in self.labels)
+            and (not self.needs or self.needs <= ask.flags)
+            and not (self.lacks and self.lacks & ask.flags)
+            and ask.assurance >= self.assurance
+            and (not self.below or ask.assurance < self.below)
+            and (not self.roles or not self.roles.isdisjoint(ask.roles))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Allowed or not, by which rule. reason: the rule's id, or "no-permit"."""
+
+    allowed: bool
+    reason: str
+    obligations: Obligations = field(default_factory=Obligations)
+
+
+NO_PERMIT = Verdict(False, "no-permit")
+NOTHING = Obligations()
+
+
+class Policy:
+    """Rules compiled to (action, type) → role → rules. Deny first; the obligations of every permit that applies are those of
+    the first in the file: the file's order is the order of generosity."""
+
+    def __init__(self, name: str, version: int, rules: Iterable[Rule], text: str = "") -> None:
+        self.name, self.version, self.rules, self.text = name, version, tuple(rules), text
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+        seen: set[str] = set()
+        forbids: dict[tuple[str, str], list[tuple[Rule, Verdict]]] = {}
+        permits: dict[tuple[str, str, str], list[tuple[int, Rule, Verdict]]] = {}
+        for order, rule in enumerate(self.rules):
+            if rule.id in seen:
+                raise DescriptionError(f"policy {name!r} has two rules with id {rule.id!r}. Give each its own.")
+            seen.add(rule.id)
+            for action in rule.actions or ACTIONS:
+                for kind in rule.types or TYPES:
+                    if rule.effect == "forbid":
+                        forbids.setdefault((action, kind), []).append((rule, Verdict(False, rule.id)))
+                        continue
+                    for role in rule.roles or ROLES:
+                        verdict = Verdict(True, rule.id, rule.obligations)
+                        permits.setdefault((action, kind, role), []).append((order, rule, verdict))
+        self._forbids, self._permits = forbids, permits
+        self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[Rule, Verdict]]] = {}
+
+    def decide(self, ask: Ask) -> Verdict:
+        """The verdict with its reason: the first forbid that holds, else the first permit that holds, else no."""
+        for rule, verdict in self._forbids.get((ask.action, ask.type), ()):
+            if rule.holds(ask):
+                return verdict
+        key = (ask.action, ask.type, ask.roles)
+        found = self._shared.get(key)
+        if found is None:
+            found = self._gather(key)
+        for rule, verdict in found:
+            if rule.holds(ask):
+                return verdict
+        return NO_PERMIT
+
+    def _gather(self, key: tuple[str, str, frozenset[str]]) -> list[tuple[Rule, Verdict]]:
+        action, kind, roles = key
+        merged = {o: (r, v) for role in roles for o, r, v in self._permits.get((action, kind, role), ())}
+        found = [merged[o] for o in sorted(merged)]
+        if len(self._shared) < 100_000:  # sets of roles that occur are few; an attacker's are not
+            self._shared[key] = found
+        return found
+
+
+def shipped_policy() -> Policy:
+    """The policy that a new installation begins with."""
+    return parse_policy(files("galenic.security").joinpath("policy.toml").read_text(encoding="utf-8"))
+
+
+def read_policy(place: Path) -> Policy:
+    """A policy from a TOML file."""
+    try:
+        return parse_policy(place.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DescriptionError(f"policy {place} can not be read ({type(error).__name__}). Expected a TOML file.") from None
+
+
+def parse_policy(text: str) -> Policy:
+    """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. DescriptionError says which rule is wrong."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"the policy is not TOML: {error}.") from None
+    unknown = sorted(set(data) - {"name", "version", "permit", "forbid"})
+    if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
+        raise DescriptionError(f"the policy needs a name, a whole version, [[permit]] and [[forbid]]; not {unknown or 'less'}.")
+    rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
+    return Policy(data["name"], data["version"], rules, text)
+
+
+SETS = {"roles": ROLES, "actions": ACTIONS, "types": TYPES, "labels": LABELS, "needs": FLAGS, "lacks": FLAGS}
+
+
+def _rule(effect: str, row: dict[str, Any]) -> Rule:
+    name = str(row.get("id", ""))
+    known = {*SETS, "id", "purposes", "assurance", "below", "mask", "floor", "rows", "watermark", "reason"}
+    unknown = sorted(set(row) - known)
+    if not name or unknown or not row.get("reason"):
+        raise DescriptionError(f"rule {name or '(no id)'!r} needs an id and a reason, and has unknown keys {unknown}.")
+    for key, allowed in SETS.items():
+        strange = [v for v in row.get(key, []) if v not in allowed]
+        if strange:
+            raise DescriptionError(f"rule {name!r}: {key} {strange} are not known. Expected some of {', '.join(allowed)}.")
+    if row.get("rows", "") not in ("", "care", "consent", "own"):
+        raise DescriptionError(f"rule {name!r}: rows must be care, consent or own.")
+    sets = {key: frozenset(row.get(key, [])) for key in (*SETS, "purposes")}
+    limits = {key: row.get(key, 0) for key in ("assurance", "below", "floor")}
+    if any(type(v) is not int or not 0 <= v <= 1000 for v in limits.values()):
+        raise DescriptionError(f"rule {name!r}: assurance, below and floor are whole numbers from 0.")
+    extra = Obligations(frozenset(row.get("mask", [])), limits["floor"], row.get("rows", ""), bool(row.get("watermark", False)))
+    if effect == "forbid" and extra != NOTHING:
+        raise DescriptionError(f"rule {name!r} forbids; obligations belong to a permit.")
+    return Rule(
+        name, effect, sets["roles"], sets["actions"], sets["types"], sets["purposes"], sets["labels"], sets["needs"],
+        sets["lacks"], limits["assurance"], limits["below"], extra, str(row["reason"]),
+    )  # fmt: skip

@@ -1,0 +1,254 @@
+"""The root key: where it is kept, how it is replaced, and the escrow that can bring it back until a stated date."""
+
+import base64
+import json
+import os
+import secrets
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from galenic.errors import DescriptionError, MissingExtra, StoreError
+from galenic.store import file_aside
+
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)  # RFC 9180
+INFO = b"galenic root escrow"
+
+
+class RootKeeper(Protocol):
+    """Keeps 32 bytes outside the database and its backups."""
+
+    def get(self) -> bytes | None:
+        """The root, or None before there is one."""
+
+    def put(self, root: bytes) -> None:
+        """Replaces the root; the one before can not be read from here again."""
+
+
+class RootFile:
+    """The root in a file that only its owner may read, sealed by GALENIC_PASSPHRASE (scrypt, RFC 7914) when that is set."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def get(self) -> bytes | None:
+        """The root, or None before there is one."""
+        if not self.place.exists():
+            return None
+        try:
+            data = json.loads(self.place.read_text(encoding="ascii"))
+            body = base64.b64decode(data["root"])
+            if data["sealed"]:
+                salt, nonce, sealed = body[:16], body[16:28], body[28:]
+                return AESGCM(_stretch(salt)).decrypt(nonce, sealed, INFO)
+        except InvalidTag:
+            raise StoreError("the root key can not be opened. Set GALENIC_PASSPHRASE to the one it was sealed with.") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(
+                f"the root key {self.place} can not be read ({type(error).__name__}). Bring it back from escrow."
+            ) from None
+        return body
+
+    def put(self, root: bytes) -> None:
+        """Replaces the root; the file that held the one before is overwritten, then replaced."""
+        body, sealed = root, bool(os.environ.get("GALENIC_PASSPHRASE"))
+        if sealed:
+            salt, nonce = os.urandom(16), os.urandom(12)
+            body = salt + nonce + AESGCM(_stretch(salt)).encrypt(nonce, root, INFO)
+        if self.place.exists():
+            with self.place.open("r+b") as old:
+                old.write(b"\0" * self.place.stat().st_size)
+                old.flush()
+                os.fsync(old.fileno())
+        with file_aside(self.place) as aside:
+            text = json.dumps({"sealed": sealed, "root": base64.b64encode(body).decode()}).encode()
+            aside.write_bytes(text)
+        self.place.chmod(0o600)
+
+
+def _stretch(salt: bytes) -> bytes:
+    secret = os.environ.get("GALENIC_PASSPHRASE", "").encode()
+    return Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(secret)
+
+
+class RootInVault:
+    """The root in HashiCorp Vault or OpenBao: key-value secrets engine, version 2. Older versions are destroyed.
+
+    where: https://HOST:PORT/v1/MOUNT/NAME; the token comes from VAULT_TOKEN.
+    """
+
+    def __init__(self, where: str) -> None:
+        base, _, name = where.rstrip("/").rpartition("/")
+        self.data, self.metadata = f"{base}/data/{name}", f"{base}/destroy/{name}"
+        if not where.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise DescriptionError(
+                f"the root's Vault must be reached by https; GALENIC_ROOT says {where.split('://', maxsplit=1)[0]}://…"
+            )
+
+    def get(self) -> bytes | None:
+        """The root, or None before there is one."""
+        found = self._call("GET", self.data, None)
+        return base64.b64decode(found["data"]["data"]["root"]) if found else None
+
+    def put(self, root: bytes) -> None:
+        """Writes a new version, then destroys all before it."""
+        made = self._call("POST", self.data, {"data": {"root": base64.b64encode(root).decode()}})
+        version = int(made["data"]["version"]) if made else 1
+        if version > 1:
+            self._call("POST", self.metadata, {"versions": list(range(1, version))})
+
+    def _call(self, method: str, url: str, body: dict | None) -> dict | None:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(url, data=data, method=method)  # noqa: S310  # the scheme is checked above
+        request.add_header("X-Vault-Token", os.environ.get("VAULT_TOKEN", ""))
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            if error.code == 404 and method == "GET":
+                return None
+            raise StoreError(f"Vault answered {error.code}. Check VAULT_TOKEN and its policy for {url}.") from None
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise StoreError(f"Vault at {url} was not reached ({type(error).__name__}). Nothing was opened.") from None
+        return json.loads(text) if text else {}
+
+
+class RootInToken:
+    """The root as a data object in a PKCS#11 token. where: MODULE.so?token=LABEL; the PIN comes from PKCS11_PIN."""
+
+    LABEL = "galenic root"
+
+    def __init__(self, where: str) -> None:
+        self.module, _, self.token = where.partition("?token=")
+
+    def _session(self):  # type: ignore[no-untyped-def]
+        try:
+            import pkcs11  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtra("PKCS#11 needs python-pkcs11: pip install 'galenic[pkcs11]'") from None
+        try:
+            token = pkcs11.lib(self.module).get_token(token_label=self.token)
+            return token.open(rw=True, user_pin=os.environ.get("PKCS11_PIN", ""))
+        except (pkcs11.PKCS11Error, RuntimeError) as error:
+            raise StoreError(
+                f"the PKCS#11 token did not open ({type(error).__name__}). Check module, token label and PIN."
+            ) from None
+
+    def get(self) -> bytes | None:
+        """The root, or None before there is one."""
+        import pkcs11  # noqa: PLC0415
+
+        with self._session() as session:
+            found = list(
+                session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.DATA, pkcs11.Attribute.LABEL: self.LABEL})
+            )
+            return bytes(found[0][pkcs11.Attribute.VALUE]) if found else None
+
+    def put(self, root: bytes) -> None:
+        """Destroys the object that held the root before and makes a new one, readable only after login."""
+        import pkcs11  # noqa: PLC0415
+
+        a = pkcs11.Attribute
+        with self._session() as session:
+            for old in list(session.get_objects({a.CLASS: pkcs11.ObjectClass.DATA, a.LABEL: self.LABEL})):
+                old.destroy()
+            session.create_object(
+                {a.CLASS: pkcs11.ObjectClass.DATA, a.LABEL: self.LABEL, a.TOKEN: True, a.PRIVATE: True, a.VALUE: root}
+            )
+
+
+def root_keeper(where: str) -> RootKeeper:
+    """The keeper that GALENIC_ROOT names: a path, vault:URL or pkcs11:MODULE?token=LABEL."""
+    if where.startswith("vault:"):
+        return RootInVault(where.removeprefix("vault:"))
+    if where.startswith("pkcs11:"):
+        return RootInToken(where.removeprefix("pkcs11:"))
+    return RootFile(Path(where).expanduser().absolute())
+
+
+class Escrow:
+    """Copies of roots, each sealed (HPKE, RFC 9180) to a key whose private half is kept off this machine.
+
+    A copy of a replaced root is deleted `days` after its replacement; until then that private half could still open
+    yesterday's backup, and every erasure receipt says until when.
+    """
+
+    def __init__(self, folder: Path, days: int) -> None:
+        self.folder, self.days = folder, days
+        self.public = folder / "escrow-public.pem"
+        self.private = folder / "escrow-private.pem"
+
+    def found(self) -> None:
+        """Makes the pair of keys, once; the private half is for a safe, not for this machine."""
+        if self.public.exists():
+            return
+        key = X25519PrivateKey.generate()
+        raw = serialization.Encoding.PEM
+        private = key.private_bytes(raw, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        public = key.public_key().public_bytes(raw, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for place, pem in ((self.private, private), (self.public, public)):
+            with file_aside(place) as aside:
+                aside.write_bytes(pem)
+            place.chmod(0o600)
+
+    def keep(self, root: bytes) -> None:
+        """Seals a copy of the new root, and gives every older copy its last day."""
+        self.found()
+        public = serialization.load_pem_public_key(self.public.read_bytes())
+        assert isinstance(public, X25519PublicKey)
+        now = datetime.now(UTC)
+        dies = (now + timedelta(days=self.days)).isoformat(timespec="seconds")
+        for place in self.copies():
+            data = json.loads(place.read_text(encoding="ascii"))
+            if data["dies_at"] is None:
+                with file_aside(place) as aside:
+                    aside.write_text(json.dumps({**data, "dies_at": dies}), encoding="ascii")
+        sealed = base64.b64encode(SUITE.encrypt(root, public, info=INFO)).decode()
+        place = self.folder / f"root-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+        with file_aside(place) as aside:
+            aside.write_text(json.dumps({"kept_at": now.isoformat(), "dies_at": None, "sealed": sealed}), encoding="ascii")
+        self.sweep()
+
+    def copies(self) -> list[Path]:
+        """Every copy, oldest first."""
+        return sorted(self.folder.glob("root-*.json"))
+
+    def sweep(self) -> int:
+        """Deletes copies whose last day has come; returns how many."""
+        gone, now = 0, datetime.now(UTC).isoformat(timespec="seconds")
+        for place in self.copies():
+            dies = json.loads(place.read_text(encoding="ascii"))["dies_at"]
+            if dies is not None and dies <= now:
+                place.unlink()
+                gone += 1
+        return gone
+
+    def last_older_root_dies(self) -> str | None:
+        """When the last copy of a replaced root is deleted; None if there is none."""
+        dates = [json.loads(p.read_text(encoding="ascii"))["dies_at"] for p in self.copies()]
+        return max((d for d in dates if d), default=None)
+
+    def recover(self, private_pem: bytes) -> bytes:
+        """The current root, by the private half that was kept elsewhere."""
+        private = serialization.load_pem_private_key(private_pem, None)
+        current = [p for p in self.copies() if json.loads(p.read_text(encoding="ascii"))["dies_at"] is None]
+        if not isinstance(private, X25519PrivateKey) or not current:
+            raise DescriptionError(
+                "there is no escrowed root here that this key could open. Expected an X25519 private key (PEM)."
+            )
+        sealed = base64.b64decode(json.loads(current[-1].read_text(encoding="ascii"))["sealed"])
+        try:
+            return SUITE.decrypt(sealed, private, info=INFO)
+        except (InvalidTag, ValueError):
+            raise DescriptionError(
+                "this key does not open the escrowed root. Use the private half made with this escrow."
+            ) from None

@@ -1,0 +1,149 @@
+"""Checks an audit chain offline: python verify_audit.py galenic.db --public gate.pub [--witness F] [--first-key F].
+
+Needs Python and `cryptography`, nothing of Galenic. Row i holds SHA-256(hash of row i-1 || entry i) and one half of
+HMAC-SHA512(key i, hash i), whose other half is key i+1, so who holds today's key can change no earlier row unnoticed.
+Heads hold the root of the Merkle tree (RFC 6962) over row hashes, signed with Ed25519.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import sqlite3
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+START = bytes(32)
+
+
+class Tree:
+    """Roots of the perfect subtrees of a growing Merkle tree, largest first."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.roots: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        sha256, root, n = hashlib.sha256, hashlib.sha256(b"\0" + leaf).digest(), self.size
+        while n & 1:
+            root = sha256(b"\1" + self.roots.pop() + root).digest()
+            n >>= 1
+        self.roots.append(root)
+        self.size += 1
+
+    def root(self) -> bytes:
+        root = self.roots[-1]
+        for left in reversed(self.roots[:-1]):
+            root = hashlib.sha256(b"\1" + left + root).digest()
+        return root
+
+
+def signed(head: str, signature: str, public: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature), head.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str | None, int, dict]:
+    """(first fault, rows that stand, root at each of `sizes`)."""
+    roots: dict[int, bytes] = {}
+    tree, previous, key, place = Tree(), START, first_key, 0
+    add, sha256, digest = tree.add, hashlib.sha256, hmac.digest
+    for seq, entry, row_hash, mac in rows:
+        place += 1
+        if seq != place:
+            return f"row {place}: missing or out of order", place - 1, roots
+        if sha256(previous + entry.encode()).digest() != row_hash:
+            return f"row {place}: changed, or does not follow the row before it", place - 1, roots
+        if key is not None:
+            both = digest(key, row_hash, "sha512")
+            if both[:32] != mac:
+                return f"row {place}: rewritten by someone without the key of that time", place - 1, roots
+            key = both[32:]
+        add(row_hash)
+        previous = row_hash
+        if place in sizes:
+            roots[place] = tree.root()
+    if place and place not in roots:
+        roots[place] = tree.root()
+    return None, place, roots
+
+
+def check_head(text: str, signature: str, public: bytes, roots: dict, whose: str) -> str | None:
+    try:
+        head = json.loads(text)
+        size, root = int(head["size"]), bytes.fromhex(head["root"])
+    except (ValueError, KeyError, TypeError):
+        return f"{whose} can not be read"
+    if not signed(text, signature, public):
+        return f"{whose} of {size} rows: not signed by this installation"
+    if size not in roots:
+        return f"row {max(roots, default=0) + 1}: missing; {whose} saw {size} rows (cut off, or rolled back)"
+    if roots[size] != root:
+        return f"{whose} of {size} rows: the rows up to there are not those that were signed"
+    return None
+
+
+def verify(rows: Iterable, heads: list, public: bytes, witnessed: list, first_key: bytes | None) -> tuple[list, int]:
+    """(faults, rows that stand). heads, witnessed: pairs (head as JSON text, signature)."""
+    sizes = set()
+    for text, _signature in [*heads, *witnessed]:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            sizes.add(int(json.loads(text)["size"]))
+    fault, count, roots = check_rows(rows, sizes, first_key)
+    found = [fault] if fault else []
+    if not fault:
+        pairs = [(h, "a head") for h in heads] + [(w, "the witness's head") for w in witnessed]
+        found += [f for (text, sig), whose in pairs if (f := check_head(text, sig, public, roots, whose))]
+        if count and not any(_size(text) == count for text, _ in heads):
+            found.append(f"row {max((_size(t) for t, _ in heads), default=0) + 1}: no head covers it and the rows after it")
+        # the witness is written after the database: at most the last head may still be on its way
+        kept, known = {_size(t) for t, _ in witnessed}, sorted(_size(t) for t, _ in heads)
+        if witnessed and any(size not in kept for size in known[:-1] if size >= min(kept)):
+            found.append("a head that the witness never saw: two histories, or a witness that was cut")
+        if witnessed and any(size <= count and size not in known for size in kept):
+            found.append("the witness holds a head that is gone from the database")
+    return found, count
+
+
+def _size(text: str) -> int:
+    try:
+        return int(json.loads(text)["size"])
+    except (ValueError, KeyError, TypeError):
+        return -1
+
+
+def read_witness(path: Path) -> list:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [(line["head"], line["signature"]) for line in lines]
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("database", type=Path)
+    words.add_argument("--public", type=Path, required=True, help="the gate's public key, base64, received by another way")
+    words.add_argument("--witness", type=Path, help="the file of heads that was kept elsewhere")
+    words.add_argument("--first-key", type=Path, help="the first MAC key, kept offline since the beginning")
+    given = words.parse_args()
+    connection = sqlite3.connect(f"file:{given.database}?mode=ro", uri=True)
+    rows = connection.execute("SELECT seq, entry, hash, mac FROM audit ORDER BY seq")
+    heads = connection.execute("SELECT head, signature FROM audit_heads ORDER BY size").fetchall()
+    first = bytes.fromhex(given.first_key.read_text().strip()) if given.first_key else None
+    witnessed = read_witness(given.witness) if given.witness else []
+    faults, count = verify(rows, heads, base64.b64decode(given.public.read_text()), witnessed, first)
+    missing = [] if witnessed else ["no witness: rows cut off at the end would not show"]
+    missing += [] if first else ["no first key: a rewrite by a key holder would not show"]
+    print("\n".join([*faults, *(f"note: {m}" for m in missing), f"{'BROKEN' if faults else 'INTACT'}: {count} rows stand"]))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

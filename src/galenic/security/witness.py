@@ -1,0 +1,78 @@
+"""Where signed heads of the audit chain go so that nobody can cut the chain or roll it back unseen."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from galenic.errors import DescriptionError, StoreError
+
+
+class Witness:
+    """At least one place outside the database: files (best on another volume) and syslog.
+
+    places: paths, or `syslog:HOST:PORT` (RFC 5424 over UDP) or `syslog:/dev/log`. The first file is the one that is read.
+    """
+
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self.files = [Path(p).expanduser().absolute() for p in places if not p.startswith("syslog:")]
+        self.syslogs = [p.removeprefix("syslog:") for p in places if p.startswith("syslog:")]
+        if not self.files and not self.syslogs:
+            raise DescriptionError(
+                "the audit chain has no witness. Set GALENIC_WITNESS to a file on another volume, or to syslog:…"
+            )
+
+    def push(self, head: str, signature: str) -> None:
+        """Sends one head everywhere. StoreError if a file does not take it: the chain must not run without its witness."""
+        line = json.dumps({"head": head, "signature": signature}) + "\n"
+        for place in self.files:
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                handle = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                try:
+                    os.write(handle, line.encode())
+                finally:
+                    os.close(handle)
+            except OSError as error:
+                raise StoreError(f"the witness {place} did not take the head of the audit chain ({error.strerror}).") from error
+        for where in self.syslogs:
+            _syslog(where, line.strip())
+
+    def read(self) -> list[tuple[str, str]]:
+        """(head, signature) of every line of the first file; nothing where there is none."""
+        if not self.files or not self.files[0].exists():
+            return []
+        found = []
+        for number, line in enumerate(self.files[0].read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                data = json.loads(line)
+                found.append((str(data["head"]), str(data["signature"])))
+            except (ValueError, KeyError, TypeError):
+                raise StoreError(f"line {number} of the witness {self.files[0]} can not be read.") from None
+        return found
+
+    def repair(self, heads: list[tuple[str, str]]) -> None:
+        """Sends the newest heads that a process did not live to send."""
+        if self.files:
+            kept = self.read()
+            if kept:
+                last = json.loads(kept[-1][0])["size"]
+                for head, signature in heads:
+                    if json.loads(head)["size"] > last:
+                        self.push(head, signature)
+
+
+def _syslog(where: str, line: str) -> None:
+    message = f"<109>1 - - galenic - audit-head - {line}".encode()  # facility 13 (log audit), severity 5: RFC 5424, 6.2.1
+    try:
+        if where.startswith("/"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                s.sendto(message, where)
+        else:
+            host, _, port = where.rpartition(":")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.sendto(message, (host, int(port)))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"the witness syslog:{where} did not take the head of the audit chain ({type(error).__name__})."
+        ) from error

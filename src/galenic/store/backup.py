@@ -1,0 +1,190 @@
+"""Backups that an erasure reaches: sealed records in one set of files, and the key tree apart, replaced at every erasure."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc
+import sqlalchemy as sa
+
+from galenic.errors import DescriptionError, StoreError
+from galenic.store.database import Database
+from galenic.store.files import file_aside, folder_aside
+from galenic.store.key_rows import Nodes, read_all_nodes
+from galenic.store.originals import all_tombstones
+from galenic.store.rows import Row
+from galenic.store.tables import backups as backup_rows
+from galenic.store.tables import key_nodes, metadata, originals, subjects, tombstones
+
+KEYS = "keys.json"
+DERIVED = {"key_nodes", "builds", "backups"}  # keys lie apart; builds are made again
+PATIENTS = ("datasets", "subjects", "originals", "artefacts", "lineage")  # what a restore into a living installation replaces
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The key tree and the tombstones as a backup folder holds them now."""
+
+    nodes: Nodes
+    tombstones: list[tuple[str, bytes, int, str]]
+
+
+def backup(db: Database, folder: Path, tenant: str) -> dict[str, object]:
+    """Writes every table but derived ones from one state of the database; returns the manifest."""
+    with folder_aside(folder) as aside:
+        sums, counted = {}, {}
+        with db.reading(tenant) as c:
+            if not db.is_sqlite:
+                c.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            for table in metadata.sorted_tables:
+                if table.name not in DERIVED:
+                    counted[table.name] = _dump(c, table, aside / f"{table.name}.arrow")
+                    sums[table.name] = _digest(aside / f"{table.name}.arrow")
+        _write_keys(aside / KEYS, read_all_nodes(db), db, tenant)
+        manifest: dict[str, object] = {"made_at": _now(), "rows": counted, "sha256": sums}
+        (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    with db.transaction() as c:
+        c.execute(backup_rows.delete().where(backup_rows.c.folder == str(folder.absolute())))
+        c.execute(backup_rows.insert().values(folder=str(folder.absolute()), made_at=_now()))
+    return manifest
+
+
+def backups(db: Database) -> list[Row]:
+    """Every backup that was made, by folder."""
+    with db.reading() as c:
+        return [dict(r) for r in c.execute(sa.select(backup_rows).order_by(backup_rows.c.made_at)).mappings()]
+
+
+def refresh_keys(db: Database, folder: Path, tenant: str) -> bool:
+    """Replaces the keys beside a backup by those of now; False if the folder can not be reached: then it is dead as a whole."""
+    if not (folder / KEYS).is_file():
+        return False
+    with (folder / KEYS).open("r+b") as old:
+        old.write(b"\0" * (folder / KEYS).stat().st_size)
+    _write_keys(folder / KEYS, read_all_nodes(db), db, tenant)
+    return True
+
+
+def read_keys(folder: Path) -> Snapshot:
+    """The keys beside a backup."""
+    try:
+        data = json.loads((folder / KEYS).read_text(encoding="ascii"))
+        nodes = {(int(a), int(b)): base64.b64decode(c) for a, b, c in data["nodes"]}
+        gone = [(str(t), base64.b64decode(k), int(s), str(at)) for t, k, s, at in data["tombstones"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{folder / KEYS} can not be read ({type(error).__name__}). Take another backup.") from None
+    return Snapshot(nodes, gone)
+
+
+def restore(db: Database, folder: Path, tenant: str) -> dict[str, int]:
+    """Brings patients' records back; every tombstone, of now and of the backup, is honoured. Returns counts.
+
+    Into a living installation only records come back: keys, audit chain, ledger, register, consents and roles stay as they
+    are now, since an older state of those would give back what was withdrawn, spent or erased since. Into an empty one
+    everything comes back, with the newest keys that lie beside the backup.
+    """
+    manifest = _manifest(folder)
+    with db.reading(tenant) as c:
+        living = c.execute(sa.select(sa.func.count()).select_from(metadata.tables["audit"])).scalar_one() > 1 or bool(
+            c.execute(sa.select(key_nodes.c.level).limit(1)).first()
+        )
+    snapshot = read_keys(folder)
+    names = [t for t in metadata.sorted_tables if t.name in PATIENTS] if living else [
+        t for t in metadata.sorted_tables if t.name not in DERIVED and t.name not in ("audit", "audit_heads")
+    ]  # fmt: skip
+    counted = {}
+    with db.transaction(tenant) as c:
+        for table in reversed(names):
+            c.execute(table.delete())
+        for table in names:
+            counted[table.name] = 0
+            for rows in _load(folder / f"{table.name}.arrow"):
+                c.execute(table.insert(), rows)
+                counted[table.name] += len(rows)
+        if not living:
+            c.execute(key_nodes.delete())
+            nodes = [{"level": a, "place": b, "children": v} for (a, b), v in snapshot.nodes.items()]
+            if nodes:
+                c.execute(key_nodes.insert(), nodes)
+        counted["erased_again"] = _bury(c, snapshot)
+    assert manifest
+    return counted
+
+
+def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
+    """Deletes the rows of everybody under a tombstone; returns patients that had come back."""
+    for tenant, token, subject, at in snapshot.tombstones:
+        there = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
+        if there is None:
+            c.execute(tombstones.insert().values(tenant=tenant, token=token, subject=subject, erased_at=at))
+    gone = [int(r[0]) for r in c.execute(sa.select(tombstones.c.subject))]
+    back = 0
+    for subject in gone:
+        c.execute(originals.delete().where(originals.c.subject == subject))
+        c.execute(metadata.tables["lineage"].delete().where(metadata.tables["lineage"].c.subject == subject))
+        back += c.execute(subjects.delete().where(subjects.c.id == subject)).rowcount
+    return back
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DescriptionError(f"{folder} is not a backup. Expected a folder that galenic backup wrote.") from None
+    for name, digest in manifest["sha256"].items():
+        place = folder / f"{name}.arrow"
+        if not place.is_file() or _digest(place) != digest:
+            raise StoreError(f"{place} is not as it was backed up. Take another backup; nothing was restored.")
+    return manifest
+
+
+def _dump(c: sa.Connection, table: sa.Table, place: Path) -> int:
+    schema = pa.schema([(col.name, _arrow(col.type)) for col in table.columns])
+    rows = 0
+    with pa.ipc.new_file(place, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        for part in c.execute(sa.select(table).execution_options(yield_per=5_000)).mappings().partitions():
+            batch = {n: [bytes(r[n]) if isinstance(r[n], memoryview) else r[n] for r in part] for n in schema.names}
+            writer.write_table(pa.table(batch, schema=schema))
+            rows += len(part)
+    return rows
+
+
+def _load(place: Path) -> Iterator[list[Row]]:
+    with pa.ipc.open_file(place) as reader:
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i).to_pylist()
+
+
+def _arrow(kind: sa.types.TypeEngine) -> pa.DataType:
+    if isinstance(kind, sa.LargeBinary):
+        return pa.binary()
+    if isinstance(kind, sa.Boolean):
+        return pa.bool_()
+    if isinstance(kind, sa.Integer):  # BigInteger too
+        return pa.int64()
+    return pa.float64() if isinstance(kind, sa.Float) else pa.string()
+
+
+def _write_keys(place: Path, nodes: Nodes, db: Database, tenant: str) -> None:
+    rows = [[a, b, base64.b64encode(v).decode()] for (a, b), v in sorted(nodes.items()) if a >= 0]
+    gone = [
+        [str(t["tenant"]), base64.b64encode(t["token"]).decode(), t["subject"], t["erased_at"]]
+        for t in all_tombstones(db, tenant)
+    ]
+    with file_aside(place) as aside:
+        aside.write_text(json.dumps({"made_at": _now(), "nodes": rows, "tombstones": gone}), encoding="ascii")
+    place.chmod(0o600)
+
+
+def _digest(place: Path) -> str:
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

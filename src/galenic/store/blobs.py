@@ -1,0 +1,78 @@
+"""Encrypted files of bounded memory: chunks sealed in order under one key, named by what they hold, written aside then renamed."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from galenic.errors import StoreError
+from galenic.store.files import file_aside
+
+CHUNK = 256 * 1024
+MAGIC = b"GALENIC1"
+
+
+def write_blob(folder: Path, key: bytes, parts: Iterable[bytes]) -> str:
+    """Seals a stream; returns the file's name, which is the SHA-256 of what is in the file.
+
+    Each chunk's nonce is the file's random prefix with the chunk's number and a last-chunk mark (the STREAM construction of
+    Hoang, Reyhanitabar, Rogaway and Vizár 2015), so chunks can not be dropped, swapped or cut off unseen.
+    """
+    lock, prefix, digest = AESGCM(key), os.urandom(7), hashlib.sha256()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = ""
+    place = folder / f"{prefix.hex()}.part"
+    with file_aside(place) as aside:
+        with aside.open("wb") as out:
+
+            def put(data: bytes) -> None:
+                digest.update(data)
+                out.write(data)
+
+            put(MAGIC + prefix)
+            for number, (chunk, last) in enumerate(_chunks(parts)):
+                sealed = lock.encrypt(prefix + number.to_bytes(4, "big") + bytes([last]), chunk, MAGIC)
+                put(len(sealed).to_bytes(4, "big") + sealed)
+        name = digest.hexdigest()
+    place.chmod(0o600)
+    place.replace(folder / name)
+    return name
+
+
+def _chunks(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    waiting = bytearray()
+    for part in parts:
+        waiting += part
+        while len(waiting) > CHUNK:
+            yield bytes(waiting[:CHUNK]), False
+            del waiting[:CHUNK]
+    yield bytes(waiting), True
+
+
+def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
+    """Chunks of a sealed file. StoreError for a file that is not what was written."""
+    lock = AESGCM(key)
+    try:
+        with place.open("rb") as file:
+            head = file.read(15)
+            if head[:8] != MAGIC:
+                raise StoreError(f"{place.name} is not a sealed file of Galenic. Build it again.")
+            prefix, number, last = head[8:], 0, False
+            while size := file.read(4):
+                sealed = file.read(int.from_bytes(size, "big"))
+                at = file.tell()
+                last = not file.read(1)
+                file.seek(at)
+                yield lock.decrypt(prefix + number.to_bytes(4, "big") + bytes([last]), sealed, MAGIC)
+                number += 1
+            if not last:
+                raise StoreError(f"{place.name} was cut short. Build it again.")
+    except FileNotFoundError:
+        raise StoreError(
+            f"{place.name} is gone: it was dropped, for example when a patient in it was erased. Build it again."
+        ) from None
+    except InvalidTag:
+        raise StoreError(f"{place.name} is not what was written, or not under this key. Build it again.") from None

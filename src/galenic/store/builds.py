@@ -1,0 +1,104 @@
+"""Derived copies (shards, indexes): under one key per build, never backed up, built again from the originals."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc
+import sqlalchemy as sa
+
+from galenic.errors import StoreError
+from galenic.store.blobs import read_blob, write_blob
+from galenic.store.database import Database
+from galenic.store.handle import Handle, required
+from galenic.store.originals import Dataset, read, resource, schema_of
+from galenic.store.rows import Row
+from galenic.store.tables import builds, versions
+
+SHARD_ROWS = 20_000
+
+
+def next_build(db: Database, kind: str, name: str) -> tuple[str, int]:
+    """A new build's id and number."""
+    with db.transaction() as c:
+        where = versions.c.name == "builds"
+        if c.execute(versions.update().where(where).values(number=versions.c.number + 1)).rowcount == 0:
+            c.execute(versions.insert().values(name="builds", number=1))
+        number = int(c.execute(sa.select(versions.c.number).where(where)).scalar_one())
+        erasures = c.execute(sa.select(versions.c.number).where(versions.c.name == "erasures")).scalar_one_or_none() or 0
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        row = {"id": f"{kind}-{number}", "kind": kind, "dataset": name, "made_at": at, "erasures": erasures, "detail": "{}"}
+        c.execute(builds.insert().values(**row))
+    return f"{kind}-{number}", number
+
+
+def finish_build(db: Database, build: str, detail: Row) -> None:
+    """Writes down what a build holds; until then it does not count."""
+    with db.transaction() as c:
+        c.execute(builds.update().where(builds.c.id == build).values(detail=json.dumps(detail)))
+
+
+def all_builds(db: Database, name: str | None = None, kind: str | None = None) -> list[Row]:
+    """Builds, newest last."""
+    query = sa.select(builds).order_by(builds.c.made_at, builds.c.id)
+    query = query.where(builds.c.dataset == name) if name else query
+    query = query.where(builds.c.kind == kind) if kind else query
+    with db.reading() as c:
+        return [{**dict(r), "detail": json.loads(r["detail"])} for r in c.execute(query).mappings()]
+
+
+def drop_build(db: Database, build: str, folder: Path) -> None:
+    """Deletes a build's files and its row; its key is the security room's to drop."""
+    for row in all_builds(db):
+        if row["id"] == build:
+            for name in row["detail"].get("files", []):
+                (folder / name).unlink(missing_ok=True)
+    with db.transaction() as c:
+        c.execute(builds.delete().where(builds.c.id == build))
+
+
+def build_shards(db: Database, handle: Handle, known: Dataset, build: str, folder: Path) -> Row:
+    """Writes the rows and columns that the decision covers as sealed Arrow shards; returns what was built."""
+    names: list[str] = []
+    rows = 0
+    waiting: list[pa.Table] = []
+
+    def flush() -> None:
+        nonlocal waiting
+        buffer = io.BytesIO()
+        table = pa.concat_tables(waiting)
+        with pa.ipc.new_stream(buffer, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            writer.write_table(table)
+        names.append(write_blob(folder, handle.build_key(build), [buffer.getvalue()]))
+        waiting = []
+
+    for batch in read(db, handle, known):
+        waiting.append(batch)
+        rows += batch.num_rows
+        if sum(t.num_rows for t in waiting) >= SHARD_ROWS:
+            flush()
+    if waiting:
+        flush()
+    columns = [n for n in schema_of(known).names if n not in handle.masked]
+    detail: Row = {"files": names, "rows": rows, "columns": columns}
+    finish_build(db, build, detail)
+    return detail
+
+
+def read_shards(
+    handle: Handle, known: Dataset, build: str, detail: Row, folder: Path, names: list[str] | None
+) -> Iterator[pa.Table]:
+    """Batches of a build; each shard is checked against the decision again."""
+    required(handle, resource(str(known["name"])), "train", "read", "export")
+    key = handle.build_key(build)
+    for file in detail["files"]:
+        handle.beat()
+        data = b"".join(read_blob(folder / file, key))
+        try:
+            table = pa.ipc.open_stream(data).read_all()
+        except pa.ArrowInvalid:
+            raise StoreError(f"shard {file[:12]} of {build} can not be read. Build it again.") from None
+        yield table if names is None else table.select(names)

@@ -1,0 +1,57 @@
+"""Rows of facts that decisions need; who may write one, and whether one is genuine, is decided in the security room."""
+
+import sqlalchemy as sa
+
+from galenic.store.database import Database
+from galenic.store.rows import Row
+from galenic.store.tables import facts, versions
+
+
+def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
+    """Writes or replaces one fact, and moves the version on so that open decisions look again."""
+    with db.transaction() as c:
+        _put(c, row)
+        if bump:
+            _bump(c, "facts")
+
+
+def put_facts(db: Database, rows: list[Row]) -> None:
+    """Many facts at once, all or none."""
+    with db.transaction() as c:
+        for row in rows:
+            _put(c, row)
+        _bump(c, "facts")
+
+
+def _put(c: sa.Connection, row: Row) -> None:
+    where = (facts.c.kind == row["kind"]) & (facts.c.key == row["key"])
+    if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
+        c.execute(facts.insert().values(**row))
+
+
+def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
+    """Facts of one kind, by equality of columns, ordered by key."""
+    query = sa.select(facts).where(facts.c.kind == kind)
+    for name, value in equal.items():
+        query = query.where(facts.c[name] == value)
+    with db.reading() as c:
+        return [dict(r) for r in c.execute(query.order_by(facts.c.key)).mappings()]
+
+
+def move_on(db: Database, name: str) -> int:
+    """Adds one to a version; returns it."""
+    with db.transaction() as c:
+        return _bump(c, name)
+
+
+def _bump(c: sa.Connection, name: str) -> int:
+    where = versions.c.name == name
+    if c.execute(versions.update().where(where).values(number=versions.c.number + 1)).rowcount == 0:
+        c.execute(versions.insert().values(name=name, number=1))
+    return int(c.execute(sa.select(versions.c.number).where(where)).scalar_one())
+
+
+def version_numbers(db: Database) -> dict[str, int]:
+    """Versions of facts and of erasures."""
+    with db.reading() as c:
+        return {str(r[0]): int(r[1]) for r in c.execute(sa.select(versions))}

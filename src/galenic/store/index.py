@@ -1,0 +1,231 @@
+"""The search index of a data set: derived, under one key per build, and only as telling as it says.
+
+Codes, dates and quantities stand in clear inside a file that is encrypted as a whole (SQLCipher); every other text stands as
+keyed tokens of its words and their prefixes, which show which rows share a word, and no word. On PostgreSQL the index is an
+unlogged table in clear columns: it is not in backups nor in the write-ahead log, but the disk below must be encrypted.
+"""
+
+import contextlib
+import datetime
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from galenic.errors import AccessDenied, DescriptionError, MissingExtra, StoreError
+from galenic.store.builds import finish_build
+from galenic.store.database import Database
+from galenic.store.handle import Handle, required
+from galenic.store.originals import Dataset, kinds_of, points, read, resource, schema_of
+from galenic.store.rows import Row
+
+OPERATORS = {"=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+WORD = re.compile(r"\w+")
+PREFIX = 3  # shortest prefix that can be searched
+BOUND = 2_000  # rows that a search may decrypt to look inside a text
+Condition = tuple[str, str, str]
+
+
+def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder: Path, *, codes: tuple[str, ...] = ()) -> Row:
+    """Indexes the rows that the decision covers. codes: text columns that hold codes and may stand in clear inside the index."""
+    name = str(known["name"])
+    required(handle, resource(name), "index")
+    schema = schema_of(known)
+    absent = sorted(set(codes) - set(schema.names))
+    if absent or known["patient"] in codes:
+        raise DescriptionError(f"columns {absent or [known['patient']]} can not be codes: absent, or the patient's identifier.")
+    names = [c for c in schema.names if c not in handle.masked]
+    kinds = kinds_of(known)
+    clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    rows = after = 0
+    with _opened(db, handle, build, folder, make=True) as run:
+        columns = "".join(f", c{i} {_type(kinds[c])}" for i, c in enumerate(clear))
+        run(f"CREATE {_kind(db)} TABLE {_name(build)}_rows (row BIGINT PRIMARY KEY{columns})")
+        run(f"CREATE {_kind(db)} TABLE {_name(build)}_tokens (token BIGINT, row BIGINT)")
+        for table in read(db, handle, known, names):
+            places = range(after, after + table.num_rows)
+            values = [[_plain(v, kinds[c]) for v in table[c].to_pylist()] for c in clear]
+            _insert(run, db, f"{_name(build)}_rows", list(zip(places, *values, strict=True)))
+            words = [
+                (token, place)
+                for c in names
+                if c not in clear
+                for place, text in zip(places, table[c].to_pylist(), strict=True)
+                for token in _tokens(handle, c, text)
+            ]
+            _insert(run, db, f"{_name(build)}_tokens", words)
+            after += table.num_rows
+            rows += table.num_rows
+        run(f"CREATE INDEX {_name(build)}_by_token ON {_name(build)}_tokens (token)")
+        for i in range(len(clear)):
+            run(f"CREATE INDEX {_name(build)}_c{i} ON {_name(build)}_rows (c{i})")
+    files = [f"{build}.db"] if db.is_sqlite else []
+    detail: Row = {"files": files, "rows": rows, "clear": clear, "columns": names}
+    finish_build(db, build, detail)
+    return detail
+
+
+def search(
+    db: Database,
+    handle: Handle,
+    known: Dataset,
+    build: str,
+    detail: Row,
+    folder: Path,
+    conditions: list[Condition],
+    limit: int = 100,
+) -> list[dict[str, object]]:
+    """Rows that meet all conditions, of those that the decision covers. Conditions: (column, operator, value).
+
+    = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only where the other
+    conditions leave few enough rows to decrypt and look. AccessDenied for a withheld column: its hits would tell.
+    """
+    required(handle, resource(str(known["name"])), "search", "read")
+    inside = [c for c in conditions if c[1] == "contains"]
+    for column, operator, _ in conditions:
+        if column in handle.masked:
+            raise AccessDenied(f"column {column!r} is withheld by the decision, and so is searching it.")
+        _check(detail, column, operator)
+    quick = [c for c in conditions if c[1] != "contains"]
+    with _opened(db, handle, build, folder) as run:
+        rows = _candidates(run, db, handle, known, build, detail, quick, BOUND + 1 if inside else None)
+    if inside and len(rows) > BOUND:
+        raise DescriptionError(
+            f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search by a code, date or word first."
+        )
+    found: list[dict[str, object]] = []
+    for start in range(0, len(rows), 500):  # rows that the decision does not cover are not there
+        for values in points(db, handle, known, rows[start : start + 500]):
+            if all(text.lower() in str(values.get(column) or "").lower() for column, _, text in inside):
+                found.append(values)
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _check(detail: Row, column: str, operator: str) -> None:
+    if column not in detail["columns"]:
+        raise DescriptionError(f"column {column!r} is not in the index; it has {detail['columns']}.")
+    allowed = list(OPERATORS) if column in detail["clear"] else ["=", "word", "starts", "contains"]
+    if operator not in allowed:
+        raise DescriptionError(f"column {column!r} can not be searched by {operator!r}. Expected one of {', '.join(allowed)}.")
+
+
+def _candidates(
+    run: Any,
+    db: Database,
+    handle: Handle,
+    known: Dataset,
+    build: str,
+    detail: Row,
+    conditions: list[Condition],
+    most: int | None,
+) -> list[int]:
+    mark, table = ("?" if db.is_sqlite else "%s"), _name(build)
+    parts, values = ["1 = 1"], []
+    for column, operator, text in conditions:
+        if column in detail["clear"]:
+            parts.append(f"c{detail['clear'].index(column)} {OPERATORS[operator]} {mark}")
+            values.append(_typed(text, kinds_of(known)[column]))
+        else:
+            kind = {"=": "whole", "word": "word", "starts": "prefix"}[operator]
+            if kind == "prefix" and len(text) < PREFIX:
+                raise DescriptionError(f"a prefix needs {PREFIX} letters or more.")
+            parts.append(f"row IN (SELECT row FROM {table}_tokens WHERE token = {mark})")  # noqa: S608
+            values.append(_token(handle, column, kind, text.lower()))
+    query = f"SELECT row FROM {table}_rows WHERE {' AND '.join(parts)} ORDER BY row" + (f" LIMIT {most}" if most else "")  # noqa: S608
+    return [int(r[0]) for r in run(query, tuple(values)).fetchall()]
+
+
+def _tokens(handle: Handle, column: str, text: str | None) -> Iterator[int]:
+    if text is None:
+        return
+    yield _token(handle, column, "whole", text.lower())
+    for word in set(WORD.findall(text.lower())):
+        yield _token(handle, column, "word", word)
+        for size in range(PREFIX, min(len(word), 12) + 1):
+            yield _token(handle, column, "prefix", word[:size])
+
+
+def _token(handle: Handle, column: str, kind: str, text: str) -> int:
+    return int.from_bytes(handle.token(f"index {column} {kind}", text)[:8], "big", signed=True)
+
+
+@contextlib.contextmanager
+def _opened(db: Database, handle: Handle, build: str, folder: Path, *, make: bool = False) -> Iterator[Any]:
+    """Yields run(sql, values)."""
+    if not db.is_sqlite:
+        with db.transaction(handle.tenant) as c:
+            yield lambda sql, values=(): c.exec_driver_sql(sql, values or None)
+        return
+    try:
+        import sqlcipher3  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("the search index needs SQLCipher: pip install 'galenic[index]'") from None
+    place = folder / f"{build}.db"
+    if not make and not place.exists():
+        raise StoreError(f"{build} is gone: it was dropped, for example when a patient in it was erased. Build it again.")
+    connection = sqlcipher3.connect(str(place))
+    try:
+        connection.execute(f"PRAGMA key = \"x'{handle.build_key(build).hex()}'\"")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        yield (
+            lambda sql, values=(): (
+                connection.executemany(sql, values) if isinstance(values, list) else connection.execute(sql, values)
+            )
+        )
+        connection.commit()
+    except sqlcipher3.DatabaseError as error:
+        raise StoreError(f"{build} can not be read ({type(error).__name__}). Build it again: galenic index") from None
+    finally:
+        connection.close()
+    if make:
+        place.chmod(0o600)
+
+
+def drop_index_tables(db: Database, build: str) -> None:
+    """Drops an index that lives in PostgreSQL."""
+    if not db.is_sqlite:
+        with db.transaction() as c:
+            c.exec_driver_sql(f"DROP TABLE IF EXISTS {_name(build)}_rows, {_name(build)}_tokens")
+
+
+def _insert(run: Any, db: Database, table: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        marks = ", ".join(["?" if db.is_sqlite else "%s"] * len(rows[0]))
+        run(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+
+
+def _name(build: str) -> str:
+    return build.replace("-", "_")
+
+
+def _kind(db: Database) -> str:
+    return "" if db.is_sqlite else "UNLOGGED"
+
+
+def _type(kind: str) -> str:
+    return "DOUBLE PRECISION" if kind in ("integer", "numeric") else "TEXT"
+
+
+def _plain(value: Any, kind: str) -> Any:
+    if kind in ("integer", "numeric") and value is not None:
+        try:
+            return float(value)
+        except ValueError:
+            return None  # not a quantity: not found by one
+    if isinstance(value, datetime.date | datetime.datetime):
+        return value.isoformat()
+    return value if value is None else str(value)
+
+
+def _typed(text: str, kind: str) -> Any:
+    if kind not in ("integer", "numeric"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise DescriptionError(
+            "the value to compare with is not a number. Expected a quantity, for example: age >= 65"
+        ) from None

@@ -1,0 +1,44 @@
+"""Rows of the key tree: wrapped keys, useless without the root that the database does not hold."""
+
+import sqlalchemy as sa
+
+from galenic.store.database import Database
+from galenic.store.tables import key_nodes
+
+Nodes = dict[tuple[int, int], bytes]
+
+
+def read_nodes(db: Database, places: list[tuple[int, int]]) -> Nodes:
+    """The named nodes (level, place), as far as they exist."""
+    found: Nodes = {}
+    with db.reading() as c:
+        for level, place in places:
+            where = (key_nodes.c.level == level) & (key_nodes.c.place == place)
+            children = c.execute(sa.select(key_nodes.c.children).where(where)).scalar_one_or_none()
+            if children is not None:
+                found[level, place] = bytes(children)
+    return found
+
+
+def read_all_nodes(db: Database) -> Nodes:
+    """Every node."""
+    with db.reading() as c:
+        return {(int(r[0]), int(r[1])): bytes(r[2]) for r in c.execute(sa.select(key_nodes))}
+
+
+def write_nodes(db: Database, nodes: Nodes) -> None:
+    """Replaces nodes, all or none."""
+    with db.transaction() as c:
+        for (level, place), children in nodes.items():
+            where = (key_nodes.c.level == level) & (key_nodes.c.place == place)
+            if c.execute(key_nodes.update().where(where).values(children=children)).rowcount == 0:
+                c.execute(key_nodes.insert().values(level=level, place=place, children=children))
+
+
+def replace_all_nodes(db: Database, nodes: Nodes) -> None:
+    """Throws the tree away for another one."""
+    with db.transaction() as c:
+        c.execute(key_nodes.delete())
+        rows = [{"level": level, "place": place, "children": children} for (level, place), children in nodes.items()]
+        if rows:
+            c.execute(key_nodes.insert(), rows)

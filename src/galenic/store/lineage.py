@@ -1,0 +1,67 @@
+"""Which patients went into which artefact: tables, shards, indexes, exports, models, releases."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from galenic.store.database import Database
+from galenic.store.rows import Row
+from galenic.store.tables import artefacts, lineage
+
+KINDS = ("table", "shards", "index", "export", "model", "release", "backup")
+
+
+def add_artefact(db: Database, row: Row, subjects: Iterable[int]) -> None:
+    """Writes down an artefact with its subjects (of the ones it was made from, where it is made from an artefact)."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    with db.transaction() as c:
+        stands = c.execute(sa.select(artefacts.c.id).where(artefacts.c.id == row["id"])).first()
+        if stands is None:
+            c.execute(artefacts.insert().values(**{"private": False, "place": "inside", "state": "live", "made_at": at, **row}))
+        known = {int(r[0]) for r in c.execute(sa.select(lineage.c.subject).where(lineage.c.artefact == row["id"]))}
+        fresh = [{"artefact": row["id"], "subject": s} for s in sorted(set(subjects) - known)]
+        if fresh:
+            c.execute(lineage.insert(), fresh)
+
+
+def derive(db: Database, row: Row) -> None:
+    """Writes down an artefact made from another one: the same subjects. Nothing, where the other holds nobody from custody."""
+    with db.reading() as c:
+        query = sa.select(lineage.c.subject).where(lineage.c.artefact == row["made_from"])
+        subjects = [int(r[0]) for r in c.execute(query)]
+    if subjects:
+        add_artefact(db, row, subjects)
+
+
+def artefacts_of(db: Database, subject: int) -> list[Row]:
+    """Every artefact that a subject went into."""
+    query = sa.select(artefacts).join(lineage, lineage.c.artefact == artefacts.c.id).where(lineage.c.subject == subject)
+    with db.reading() as c:
+        return [dict(r) for r in c.execute(query.order_by(artefacts.c.made_at, artefacts.c.id)).mappings()]
+
+
+def artefacts_in(db: Database, state: str) -> list[Row]:
+    """Every artefact in a state."""
+    with db.reading() as c:
+        query = sa.select(artefacts).where(artefacts.c.state == state).order_by(artefacts.c.made_at, artefacts.c.id)
+        return [dict(r) for r in c.execute(query).mappings()]
+
+
+def count_subjects(db: Database, artefact: str) -> int:
+    """How many subjects went into an artefact."""
+    with db.reading() as c:
+        query = sa.select(sa.func.count()).select_from(lineage).where(lineage.c.artefact == artefact)
+        return int(c.execute(query).scalar_one())
+
+
+def set_state(db: Database, artefact: str, state: str) -> None:
+    """live, gone or retrain."""
+    with db.transaction() as c:
+        c.execute(artefacts.update().where(artefacts.c.id == artefact).values(state=state))
+
+
+def forget_subject(db: Database, subject: int) -> int:
+    """Removes a subject from every artefact's list; the receipt holds what they were."""
+    with db.transaction() as c:
+        return int(c.execute(lineage.delete().where(lineage.c.subject == subject)).rowcount)

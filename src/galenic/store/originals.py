@@ -1,0 +1,369 @@
+"""Patients' records as they came, kept per patient: every cell sealed with a key that this room does not have."""
+
+import json
+import os
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from galenic.errors import AccessDenied, DescriptionError, RecordError, StoreError
+from galenic.store.database import Database
+from galenic.store.handle import Handle, Rows, required
+from galenic.store.tables import datasets, facts, originals, subjects, tombstones
+
+BATCH = 1_000
+PAD = 16  # sealed lengths say a cell's length in steps of 16 bytes only
+Dataset = dict[str, object]
+
+
+def resource(dataset: str) -> str:
+    """What decisions call a data set."""
+    return f"dataset/{dataset}"
+
+
+def add_dataset(db: Database, handle: Handle, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str]) -> None:
+    """Writes down a new data set, or checks that it is the one that stands. kinds: what each column holds (numeric, date, …)."""
+    required(handle, resource(str(row["name"])), "import")
+    columns = json.dumps([[f.name, str(f.type), kinds.get(f.name, "category")] for f in schema])
+    with db.transaction(handle.tenant) as c:
+        stands = c.execute(sa.select(datasets).where(datasets.c.name == row["name"])).mappings().first()
+        if stands is None:
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            c.execute(datasets.insert().values(**row, tenant=handle.tenant, columns=columns, next_row=0, imported_at=at))
+        elif [c[:2] for c in json.loads(stands["columns"])] != [c[:2] for c in json.loads(columns)] or (
+            stands["patient"] != row["patient"] or stands["tenant"] != handle.tenant
+        ):
+            raise DescriptionError(
+                f"data set {row['name']!r} stands with other columns, another patient column or another owner. Import under "
+                "another name, or bring the file into the same shape."
+            )
+
+
+def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
+    """What is known of a data set; no patient's data. DescriptionError if there is none."""
+    with db.reading(tenant) as c:
+        row = c.execute(sa.select(datasets).where(datasets.c.name == name)).mappings().first()
+        known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
+    if row is None:
+        raise DescriptionError(
+            f"there is no data set named {name!r} (known: {', '.join(known) or 'none yet'}). See: galenic import"
+        )
+    return dict(row)
+
+
+def all_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
+    """What is known of every data set; no patient's data."""
+    with db.reading(tenant) as c:
+        return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]
+
+
+def schema_of(known: Dataset) -> pa.Schema:
+    """Arrow schema of a data set."""
+    return pa.schema(
+        [(name, pa.type_for_alias(kind) if kind != "date32[day]" else pa.date32()) for name, kind, _ in _columns(known)]
+    )
+
+
+def kinds_of(known: Dataset) -> dict[str, str]:
+    """What each column of a data set holds: numeric, integer, category, date, identifier, …"""
+    return {name: kind for name, _, kind in _columns(known)}
+
+
+def _columns(known: Dataset) -> list[tuple[str, str, str]]:
+    return [(str(n), str(t), str(k)) for n, t, k in json.loads(str(known["columns"]))]
+
+
+def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
+    """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
+    required(handle, resource(str(known["name"])), "import")
+    tokens = {name: handle.token("patient", name) for name in set(identifiers)}
+    found: dict[str, int] = {}
+    with db.transaction(handle.tenant) as c:
+        gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))
+        there = _known_tokens(c, subjects, subjects.c.id, handle.tenant, list(tokens.values()))
+        erased = {name for name, token in tokens.items() if token in gone and token not in there}
+        fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
+        if fresh:
+            last = c.execute(sa.select(sa.func.max(subjects.c.id))).scalar_one_or_none() or 0
+            dead = c.execute(sa.select(sa.func.max(tombstones.c.subject))).scalar_one_or_none() or 0
+            start = max(last, dead) + 1  # a place in the key tree is never used for a second patient
+            rows: list[dict[str, Any]] = [
+                {"id": start + i, "tenant": handle.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
+            ]
+            c.execute(subjects.insert(), rows)
+            there |= {r["token"]: r["id"] for r in rows}
+        found = {n: there[t] for n, t in tokens.items() if n not in erased}
+    return found, erased
+
+
+def _known_tokens(c: sa.Connection, table: sa.Table, column: sa.Column, tenant: str, tokens: list[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for start in range(0, len(tokens), 500):
+        where = (table.c.tenant == tenant) & table.c.token.in_(tokens[start : start + 500])
+        found |= {bytes(r[0]): int(r[1]) for r in c.execute(sa.select(table.c.token, column).where(where))}
+    return found
+
+
+def find_subject(db: Database, handle: Handle, identifier: str) -> int | None:
+    """The subject id of a patient's identifier, or None."""
+    if not isinstance(handle, Handle):
+        required(handle, "")
+    handle.beat()
+    token = handle.token("patient", identifier)
+    with db.reading(handle.tenant) as c:
+        where = (subjects.c.tenant == handle.tenant) & (subjects.c.token == token)
+        found = c.execute(sa.select(subjects.c.id).where(where)).scalar_one_or_none()
+    return int(found) if found is not None else None
+
+
+def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: list[int]) -> int:
+    """Seals and stores one batch, durably or not at all; `who` has the subject id of each row. Returns rows written."""
+    name = str(known["name"])
+    required(handle, resource(name), "import")
+    keys = {s: AESGCM(k) for s, k in handle.new_keys(sorted(set(who))).items()}
+    columns = [(c, _texts(batch[c])) for c in batch.column_names]
+    with db.transaction(handle.tenant) as c:
+        first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
+        rows = [
+            (name, first + i, handle.tenant, s, _seal(keys[s], name, first + i, s, [(n, values[i]) for n, values in columns]))
+            for i, s in enumerate(who)
+        ]
+        mark = ", ".join(["?" if db.is_sqlite else "%s"] * 5)
+        c.exec_driver_sql(f"INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES ({mark})", rows)  # noqa: S608
+        c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(rows)))
+    handle.beat(len(rows), len(rows) * len(columns), sum(len(r[4]) for r in rows))
+    return len(rows)
+
+
+def _texts(array: pa.ChunkedArray) -> list[str | None]:
+    return array.cast(pa.string()).to_pylist()
+
+
+def _seal(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tuple[str, str | None]]) -> bytes:
+    nonces, parts = os.urandom(12 * len(cells)), []
+    for i, (column, value) in enumerate(cells):
+        text = b"\0" if value is None else b"\1" + value.encode()
+        text += b"\x80" + b"\0" * (-(len(text) + 1) % PAD)
+        nonce = nonces[12 * i : 12 * i + 12]
+        sealed = key.encrypt(nonce, text, f"{dataset}\0{column}\0{row}\0{subject}".encode())
+        parts.append(struct.pack(">I", len(sealed)) + nonce + sealed)
+    return b"".join(parts)
+
+
+def _open(key: AESGCM, dataset: str, row: int, subject: int, columns: list[tuple[int, str]], sealed: bytes) -> list[str | None]:
+    """Values of the wanted columns (place, name); only their cells are decrypted."""
+    out: list[str | None] = []
+    at, place, size = 0, 0, len(sealed)
+    try:
+        for wanted, column in columns:
+            while place < wanted:
+                at += 16 + int.from_bytes(sealed[at : at + 4], "big")
+                place += 1
+            end = at + 16 + int.from_bytes(sealed[at : at + 4], "big")
+            text = key.decrypt(
+                sealed[at + 4 : at + 16], sealed[at + 16 : end], f"{dataset}\0{column}\0{row}\0{subject}".encode()
+            )
+            at, place = end, place + 1
+            out.append(text[1 : text.rindex(b"\x80")].decode() if text[0] else None)
+    except (InvalidTag, ValueError, IndexError):
+        raise StoreError(
+            f"row {row} of data set {dataset!r} is not as it was written: a cell was changed, moved or swapped. Stop, keep "
+            "the database, and call the security officer."
+        ) from None
+    if at > size:
+        raise StoreError(f"row {row} of data set {dataset!r} was cut short. Restore it from a backup.")
+    return out
+
+
+def _where(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
+    """The rows that a decision covers, as SQL, and whether each comes with the fact that lets it through."""
+    o, f = originals.c, facts.c
+    if rows.care_of is None and rows.consent_to is None:
+        query = sa.select(o.row, o.subject, o.cells).where(o.dataset == name)
+        return (query.where(o.subject == rows.subject) if rows.subject is not None else query), False
+    stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == o.subject)
+    if rows.care_of is not None:
+        stands &= (f.kind == "care") & (f.who == rows.care_of)
+    else:
+        assert rows.consent_to is not None
+        purpose, label = rows.consent_to
+        stands &= (f.kind == "consent") & (f.purpose == purpose) & (f.label == label)
+    query = (
+        sa.select(o.row, o.subject, o.cells, *facts.c).select_from(sa.join(originals, facts, stands)).where(o.dataset == name)
+    )
+    return (query.where(o.subject == rows.subject) if rows.subject is not None else query), True
+
+
+def read(
+    db: Database, handle: Handle, known: Dataset, names: list[str] | None = None, *, after: int = -1
+) -> Iterator[pa.Table]:
+    """Batches of the rows and columns that the decision covers, as Arrow tables of the original types.
+
+    Each batch is a read of its own, checked against the decision again: a right, a consent or a patient that goes is gone
+    from the next batch on. Order is that of import; `after` is the last row already seen.
+    """
+    for _last, table in _batches(db, handle, known, names, after, BATCH):
+        yield table
+
+
+def _batches(
+    db: Database, handle: Handle, known: Dataset, names: list[str] | None, after: int, size: int
+) -> Iterator[tuple[int, pa.Table]]:
+    name = str(known["name"])
+    required(handle, resource(name), "read", "train", "export", "index", "search")
+    places, out_schema, wanted = _wanted(known, handle, names)
+    keys: dict[int, AESGCM] = {}
+    while True:
+        handle.beat()
+        query, with_fact = _where(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        with db.reading(handle.tenant) as c:
+            found = c.execute(query.where(originals.c.row > after).order_by(originals.c.row).limit(size))
+            part = found.all()
+        if not part:
+            return
+        after = int(part[-1][0])
+        rows = [(int(r[0]), int(r[1]), bytes(r[2])) for r in part if not with_fact or handle.genuine(dict(r._mapping))]
+        _lend(handle, keys, {s for _, s, _ in rows})
+        opened = [_open(keys[s], name, row, s, places, cells) for row, s, cells in rows if s in keys]
+        handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
+        yield after, _table(opened, out_schema).select(wanted)
+
+
+def _wanted(known: Dataset, handle: Handle, names: list[str] | None) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
+    """(places and names of columns to decrypt, their schema, names in the order asked for)."""
+    schema = schema_of(known)
+    wanted = [c for c in (names if names is not None else schema.names) if c not in handle.masked]
+    absent = [c for c in wanted if c not in schema.names]
+    if absent:
+        raise RecordError(
+            f"columns {absent} are absent in data set {known['name']!r}; it has {schema.names}. Ask for those it has."
+        )
+    places = sorted((schema.names.index(c), c) for c in wanted)
+    return places, pa.schema([schema.field(c) for _, c in places]), wanted
+
+
+def _lend(handle: Handle, keys: dict[int, AESGCM], needed: set[int]) -> None:
+    if len(keys) > 200_000:
+        keys.clear()
+    fresh = needed - keys.keys()
+    if fresh:
+        keys |= {s: AESGCM(k) for s, k in handle.keys(sorted(fresh)).items()}
+
+
+def page(
+    db: Database, handle: Handle, known: Dataset, size: int = 100, cursor: str = "", names: list[str] | None = None
+) -> tuple[pa.Table, str]:
+    """(one page of rows, cursor of the next one or ""). A cursor is good for the person, purpose and data set it was made for."""
+    after = -1
+    if cursor:
+        place, _, mark = cursor.partition(".")
+        if not place.isdecimal() or mark != _mark(handle, str(known["name"]), int(place)):
+            raise AccessDenied("this cursor was made for another person, purpose or data set. Begin at the first page.")
+        after = int(place)
+    if not 1 <= size <= 10_000:
+        raise DescriptionError(f"a page holds 1 to 10,000 rows, not {size}.")
+    for last, table in _batches(db, handle, known, names, after, size):
+        return table, f"{last}.{_mark(handle, str(known['name']), last)}"
+    _places, schema, wanted = _wanted(known, handle, names)
+    return _table([], schema).select(wanted), ""
+
+
+def _mark(handle: Handle, name: str, row: int) -> str:
+    return handle.token("cursor", f"{handle.who}\0{handle.purpose}\0{handle.action}\0{name}\0{row}").hex()
+
+
+def counts(db: Database, handle: Handle, known: Dataset, by: list[str]) -> list[tuple[tuple[object, ...], int | None]]:
+    """How many rows there are of each combination of values, largest first; None where there are fewer than the decision's
+    floor (and one more, the next smallest, where a single withheld count could be had by subtraction)."""
+    if any(c in handle.masked for c in by):
+        raise AccessDenied(f"columns {sorted(set(by) & handle.masked)} are withheld by the decision; do not count by them.")
+    total: Counter[tuple[object, ...]] = Counter()
+    for table in read(db, handle, known, by):
+        total.update(zip(*(table[c].to_pylist() for c in by), strict=True))
+    ranked = total.most_common()
+    small = sum(n < handle.floor for _, n in ranked)
+    withheld = small if small != 1 else min(2, len(ranked))
+    return [(values, n if i < len(ranked) - withheld else None) for i, (values, n) in enumerate(ranked)]
+
+
+def _table(rows: list[list[str | None]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pa.table([pa.array(v, pa.string()).cast(f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def point(db: Database, handle: Handle, known: Dataset, row: int) -> dict[str, object] | None:
+    """One row, or None where the decision covers no such row."""
+    return next(iter(points(db, handle, known, [row])), None)
+
+
+def points(db: Database, handle: Handle, known: Dataset, rows: list[int]) -> list[dict[str, object]]:
+    """Rows by number, of those that the decision covers, in the order of import."""
+    name = str(known["name"])
+    required(handle, resource(name), "read", "search")
+    places, schema, wanted = _wanted(known, handle, None)
+    keys: dict[int, AESGCM] = {}
+    found: list[dict[str, object]] = []
+    for start in range(0, len(rows), 500):
+        query, with_fact = _where(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        with db.reading(handle.tenant) as c:
+            part = c.execute(query.where(originals.c.row.in_(rows[start : start + 500])).order_by(originals.c.row)).all()
+        own = [(int(r[0]), int(r[1]), bytes(r[2])) for r in part if not with_fact or handle.genuine(dict(r._mapping))]
+        _lend(handle, keys, {s for _, s, _ in own})
+        opened = [_open(keys[s], name, row, s, places, cells) for row, s, cells in own if s in keys]
+        handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in own))
+        found += _table(opened, schema).select(wanted).to_pylist()
+    return found
+
+
+def rows_of(db: Database, handle: Handle, known: Dataset, subject: int) -> list[dict[str, object]]:
+    """Every row of one patient, for the patient's own access."""
+    required(handle, f"subject/{subject}", "access")
+    name = str(known["name"])
+    places, schema, wanted = _wanted(known, handle, None)
+    keys: dict[int, AESGCM] = {}
+    o = originals.c
+    with db.reading(handle.tenant) as c:
+        query = sa.select(o.row, o.cells).where((o.dataset == name) & (o.subject == subject)).order_by(o.row)
+        part = c.execute(query).all()
+    _lend(handle, keys, {subject} if part else set())
+    opened = [_open(keys[subject], name, row, subject, places, cells) for row, cells in part if subject in keys]
+    handle.beat(len(opened), len(opened) * len(places), sum(len(r[1]) for r in part))
+    found: list[dict[str, object]] = _table(opened, schema).select(wanted).to_pylist()
+    return found
+
+
+def subjects_of(db: Database, handle: Handle, name: str) -> list[int]:
+    """Subject ids of the rows that the decision covers."""
+    required(handle, resource(name), "train", "export", "index")
+    query, _ = _where(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+    with db.reading(handle.tenant) as c:
+        return sorted({int(r[0]) for r in c.execute(query.with_only_columns(originals.c.subject))})
+
+
+def forget(db: Database, handle: Handle, subject: int, at: str) -> int:
+    """Deletes a patient's rows and leaves a tombstone; returns rows deleted."""
+    required(handle, f"subject/{subject}", "erase")
+    with db.transaction(handle.tenant) as c:
+        token = c.execute(sa.select(subjects.c.token).where(subjects.c.id == subject)).scalar_one_or_none()
+        if token is not None:
+            stands = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
+            if stands is None:
+                row = {"tenant": handle.tenant, "token": token, "subject": subject, "erased_at": at}
+                c.execute(tombstones.insert().values(**row))
+        gone = c.execute(originals.delete().where(originals.c.subject == subject)).rowcount
+        c.execute(facts.delete().where((facts.c.subject == subject) & facts.c.kind.in_(("care", "consent"))))
+        c.execute(subjects.delete().where(subjects.c.id == subject))
+    return int(gone)
+
+
+def all_tombstones(db: Database, tenant: str | None = None) -> list[dict[str, Any]]:
+    """Erased patients: keyed tokens and dates, no identifier."""
+    with db.reading(tenant) as c:
+        return [dict(r) for r in c.execute(sa.select(tombstones)).mappings()]

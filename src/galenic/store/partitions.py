@@ -1,0 +1,75 @@
+"""The same work on many parts: in this process, in a pool of processes, or on Ray, with the same bytes as the result."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from galenic.errors import DescriptionError, MissingExtra, StoreError
+from galenic.store.files import file_aside
+
+Work = Callable[[str], bytes]
+ENGINES = ("here", "pool", "ray")
+TRIES = 3
+
+
+def run_partitions(
+    work: Work, parts: Sequence[str], folder: Path, *, engine: str = "pool", workers: int | None = None
+) -> list[Path]:
+    """Runs work(part) for each part; the bytes it gives become folder/00000, 00001, … in the order of `parts`.
+
+    A part whose file is there is not run again, so a run that was killed goes on where it stopped and a retry writes nothing
+    twice. `work` must be a function of a module, and give the same bytes for the same part.
+    """
+    if engine not in ENGINES:
+        raise DescriptionError(f"{engine!r} does not run partitions. Expected one of {', '.join(ENGINES)}.")
+    if len(set(parts)) != len(parts):
+        raise DescriptionError("parts repeat. Name each part once, or its work would be done twice.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    places = [folder / f"{i:05d}" for i in range(len(parts))]
+    for _ in range(TRIES):
+        open_parts = [(part, place) for part, place in zip(parts, places, strict=True) if not place.exists()]
+        if not open_parts:
+            return places
+        try:
+            _RUN[engine](work, open_parts, workers or os.cpu_count() or 1)
+        except BrokenProcessPool:
+            continue  # a worker was killed: what it finished stands
+    left = sum(not p.exists() for p in places)
+    if left:
+        raise StoreError(
+            f"{left} of {len(parts)} parts were not done after {TRIES} tries: workers were killed. Check memory, run again."
+        )
+    return places
+
+
+def _one(work: Work, part: str, place: str) -> None:
+    with file_aside(Path(place)) as aside:
+        aside.write_bytes(work(part))
+
+
+def _here(work: Work, parts: list[tuple[str, Path]], _workers: int) -> None:
+    for part, place in parts:
+        _one(work, part, str(place))
+
+
+def _pool(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
+    with ProcessPoolExecutor(min(workers, len(parts)), mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(_one, work, part, str(place)) for part, place in parts]:
+            done.result()
+
+
+def _ray(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
+    try:
+        import ray  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("partitions on Ray need it: pip install 'galenic[ray]'") from None
+    if not ray.is_initialized():
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    remote = ray.remote(max_retries=TRIES)(_one)
+    ray.get([remote.remote(work, part, str(place)) for part, place in parts])
+
+
+_RUN = {"here": _here, "pool": _pool, "ray": _ray}

@@ -1,0 +1,87 @@
+"""What operators see of a running installation: structured logs, spans and metrics, none of which holds patients' data."""
+
+import contextlib
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opentelemetry import trace
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from galenic.errors import StoreError
+
+REGISTRY = CollectorRegistry()
+DECISIONS = Counter("galenic_gate_decisions_total", "Decisions of the gate", ["outcome"], registry=REGISTRY)
+BROKEN_GLASS = Counter("galenic_broken_glass_total", "Emergency accesses", registry=REGISTRY)
+PASS_SECONDS = Histogram("galenic_gate_pass_seconds", "Time a pass of the gate was open", registry=REGISTRY)
+ROWS = Counter("galenic_rows_total", "Rows of patients' data handed out or taken in", ["action"], registry=REGISTRY)
+ERASURES = Counter("galenic_erasures_total", "Patients erased", registry=REGISTRY)
+AUDIT_COMMITS = Histogram(
+    "galenic_audit_commit_rows", "Audit rows per commit", registry=REGISTRY, buckets=(1, 2, 4, 8, 16, 32, 64, 256)
+)
+
+FIELDS = frozenset(
+    {
+        "who",
+        "resource",
+        "decision",
+        "review_by",
+        "action",
+        "rows",
+        "seconds",
+        "dataset",
+        "job",
+        "step",
+        "error",
+        "count",
+        "folder",
+    }
+)
+_place: Path | None = None
+
+
+def log_to(place: Path) -> None:
+    """Also writes the log to a file, one JSON object per line."""
+    global _place  # noqa: PLW0603  # one log per process, as with the standard library's
+    _place = place
+
+
+def log(level: str, message: str, **fields: object) -> None:
+    """One structured line: to stderr from "warning" on, to the log file always. Only known fields are taken, so that no
+    caller can log a cell by accident."""
+    strange = sorted(set(fields) - FIELDS)
+    if strange:
+        raise StoreError(f"fields {strange} may not be logged; known are {sorted(FIELDS)}.")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = json.dumps({"time": now, "level": level, "message": message, **{k: _safe(v) for k, v in fields.items()}})
+    if level in ("warning", "error"):
+        sys.stderr.write(line + "\n")
+    if _place is not None:
+        with contextlib.suppress(OSError):  # a full disk must not stop the work that says so elsewhere
+            _place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _place.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, int | float | bool) or value is None:
+        return value
+    return "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else "?" for c in str(value))[:200]
+
+
+@contextlib.contextmanager
+def span(name: str, **attributes: str | int) -> Iterator[None]:
+    """An OpenTelemetry span; costs next to nothing until an exporter is set up."""
+    with trace.get_tracer("galenic").start_as_current_span(f"galenic.{name}") as current:
+        if current.is_recording():
+            for key, value in attributes.items():
+                current.set_attribute(f"galenic.{key}", value)
+        yield
+
+
+def metrics() -> str:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY).decode()
