@@ -1,13 +1,14 @@
 """Patients made up for tests, and a house of their own for each test."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import flows
+from galenic import flows, records
 from made import made_patients
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
@@ -49,3 +50,39 @@ def data() -> Path:
     if not (DATA / "tabular").is_dir():
         pytest.skip(f"no data at {DATA}; set GALENIC_DATA")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with custody founded, a person per role (with a second key each), and 200 patients as data set "clinic"."""
+    home = tmp_path_factory.mktemp("founded") / "home"
+    house = flows.open_house(home)
+    flows.init(house)
+    for name, role in PEOPLE.items():
+        for key in (name, f"{name}2"):
+            flows.make_key(house, key, role, person=name)
+    session = house.sign_in("inge")
+    source = records.in_memory(made_patients(200, 3, visits=2))
+    flows.import_table(house, session, source, "clinic", patient="patient_id")
+    house.audit.flush()
+    house.db.close()
+    return home
+
+
+@pytest.fixture
+def custody(founded: Path, home: Path) -> flows.House:
+    """A copy of that home, of this test alone."""
+    shutil.copytree(founded, home)
+    return flows.open_house(home)
+
+
+PEOPLE = {
+    "ada": "clinician",
+    "nora": "nurse",
+    "rosa": "researcher",
+    "dora": "data-scientist",
+    "paul": "privacy-officer",
+    "sven": "security-officer",
+    "inge": "integration-engineer",
+    "vera": "service",
+}

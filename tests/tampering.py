@@ -6,7 +6,6 @@ gate's signing key, and uses both.
 
 import base64
 import hashlib
-import hmac
 import json
 import shutil
 import sqlite3
@@ -51,7 +50,7 @@ class Victim:
             row[0] = i
             row[2] = hashlib.sha256(previous + row[1].encode()).digest()
             if key is not None:
-                both = hmac.digest(key, row[2], "sha512")
+                both = hashlib.blake2b(row[2], key=key).digest()
                 row[3], key = both[:32], both[32:]
             previous = row[2]
         frontier, sizes = Frontier(), self._sizes()

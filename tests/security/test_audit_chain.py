@@ -111,7 +111,7 @@ def test_many_writers_share_commits_and_every_row_is_there(house: flows.House) -
     def write(who: int) -> None:
         for i in range(20):
             numbers.append(house.audit.append("step", f"{who}-{i}"))
-            house.audit.later("after", f"{who}-{i}")
+            house.audit.post("after", f"{who}-{i}")
 
     threads = [threading.Thread(target=write, args=(i,)) for i in range(32)]
     for t in threads:

@@ -1,33 +1,54 @@
 """The audit chain: what was asked, decided and done, in rows that nobody can change unnoticed. No patient data enters it."""
 
+import atexit
 import base64
-import hmac
+import contextlib
 import json
 import os
 import secrets
 import threading
+import time
 import unicodedata
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
+
+import orjson
 
 from galenic.errors import StoreError
 from galenic.security import verify_audit
 from galenic.security.keys import Key
 from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
 from galenic.security.witness import Witness
-from galenic.store import Database, all_heads, append_audit, audit_batches, file_aside, last_audit, locked, telemetry
+from galenic.store import (
+    Database,
+    all_heads,
+    append_audit,
+    audit_batches,
+    audit_snapshot,
+    file_aside,
+    last_audit,
+    locked,
+    telemetry,
+)
 
 START = verify_audit.START
+MOST_PER_COMMIT = 2_000
+FEW, GATHER = 4, 0.002  # after a commit of more than 4 rows the next waits up to 2 ms for as many
 LONGEST = 500  # characters of a name in a row
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode  # made once: half the time
 
 
 def canonical(data: dict[str, Any]) -> str:
     """JSON with sorted keys and no spaces: equal data, equal bytes."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _encode(data)
 
 
 def plain(text: str) -> str:
@@ -52,18 +73,21 @@ class Entry:
 
 
 class _Ticket:
-    """One row that waits to be written."""
+    """One row that waits to be written; `done` is locked until it is."""
 
-    __slots__ = ("error", "fields", "seq")
+    __slots__ = ("done", "error", "fields", "seq")
 
-    def __init__(self, fields: dict[str, Any]) -> None:
+    def __init__(self, fields: dict[str, Any] | None) -> None:
         self.fields = fields
         self.seq: int | None = None
-        self.error: Exception | None = None
+        self.error: StoreError | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
 
 
 class AuditLog:
-    """Appends to and checks the chain. `append` returns when its row is durable; whoever comes first writes for all who wait.
+    """Appends to and checks the chain. One thread writes: all rows that wait go into one commit, and `append` returns when its
+    row is durable.
 
     folder: holds `audit.key`, the key of the next row (the one before is overwritten), and `audit-first.key` until it is
     taken off the machine. One machine writes a chain: the key does not travel.
@@ -73,17 +97,15 @@ class AuditLog:
         self.db, self.key, self.actor, self.witness = db, key, actor, witness
         self.next_key = folder / "audit.key"
         self.first_key = folder / "audit-first.key"
-        self._queue: list[_Ticket] = []
+        self._queue: SimpleQueue[_Ticket] = SimpleQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
+        self._writer: threading.Thread | None = None
         self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
 
     def append(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> int:
         """Adds a row and returns its number once it is durable. Names, digests and counts only: never a cell's value."""
         ticket = self.post(action, resource, outcome, actor=actor, **detail)
-        with self._turn:
-            if ticket.seq is None and ticket.error is None:
-                self._write_waiting()
-        self._drain()
+        ticket.done.acquire()
         if ticket.error is not None:
             raise ticket.error
         assert ticket.seq is not None
@@ -100,46 +122,50 @@ class AuditLog:
                 "detail": detail,
             }
         )
-        with self._mutex:
-            self._queue.append(ticket)
+        self._queue.put(ticket)
+        self._wake()
         return ticket
 
-    def later(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> None:
-        """Adds a row that rides with the next commit: at once if nobody is writing, with the others who wait if somebody is."""
-        self.post(action, resource, outcome, actor=actor, **detail)
-        self._drain()
-
-    def _drain(self) -> None:
-        # whoever holds the turn looks at the queue again after giving it back, so no row is left behind
-        while self._queue and self._turn.acquire(blocking=False):
-            try:
-                self._write_waiting()
-            finally:
-                self._turn.release()
-
     def flush(self) -> None:
-        """Writes every queued row."""
-        with self._turn:
-            self._write_waiting()
+        """Returns when every row queued so far is durable."""
+        ticket = _Ticket(None)
+        self._queue.put(ticket)
+        self._wake()
+        ticket.done.acquire()
+        if ticket.error is not None:
+            raise ticket.error
 
-    def _write_waiting(self) -> None:
-        with self._mutex:
-            tickets, self._queue = self._queue, []
-        if not tickets:
+    def _wake(self) -> None:
+        writer = self._writer
+        if writer is not None and writer.is_alive():
             return
-        written = False
+        with self._mutex:
+            if self._writer is None or not self._writer.is_alive():
+                if self._writer is None:
+                    atexit.register(_flush_last, weakref.ref(self))
+                self._writer = threading.Thread(target=_serve, args=(weakref.ref(self), self._queue), daemon=True)
+                self._writer.start()
+
+    def _write_waiting(self, tickets: list[_Ticket]) -> None:
+        """One commit for all of them; each learns how it ended, whatever happens."""
+        written, why = False, "the audit chain did not take the row. Nothing was done without it."
         try:
-            with locked(self.next_key):
+            with self._turn, locked(self.next_key):
                 self._catch_up()
-                self._write(tickets)
+                self._write([t for t in tickets if t.fields is not None])
                 written = True
+        except StoreError as error:
+            why = str(error)
         finally:
-            if not written:
-                self._seq = -1  # what stands is not known: read it again before the next row
-                for ticket in tickets:
-                    ticket.error = StoreError("the audit chain did not take the row. Nothing was done without it.")
+            for ticket in tickets:
+                if not written:
+                    self._seq = -1  # what stands is not known: read it again before the next row
+                    ticket.error = StoreError(why)
+                ticket.done.release()
 
     def _write(self, tickets: list[_Ticket]) -> None:
+        if not tickets:
+            return
         seq, previous, key = self._seq, self._hash, self._mac_key
         frontier = Frontier(self._frontier.size, self._frontier.roots)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -147,12 +173,13 @@ class AuditLog:
         for ticket in tickets:
             seq += 1
             fields = ticket.fields
+            assert fields is not None
             fields["seq"], fields["time"] = seq, now
             if now < self._time:
                 fields["clock"] = "set back"
-            entry = canonical(fields)
+            entry = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
             previous = sha256(previous + entry.encode()).digest()
-            both = hmac.digest(key, previous, "sha512")
+            both = blake2b(previous, key=key).digest()
             rows.append((seq, entry, previous, both[:32]))
             key = both[32:]
             frontier.add(previous)
@@ -194,7 +221,7 @@ class AuditLog:
             )
         for batch in audit_batches(self.db) if at < row["seq"] else ():
             for seq, _entry, row_hash, _mac in batch:  # a process died between its rows and its key: go forward
-                key = hmac.digest(key, row_hash, "sha512")[32:] if seq > at else key
+                key = blake2b(row_hash, key=key).digest()[32:] if seq > at else key
         known = json.loads(head["head"])
         self._seq, self._hash, self._mac_key = int(row["seq"]), bytes(row["hash"]), key
         self._frontier = Frontier(int(known["size"]), [bytes.fromhex(r) for r in json.loads(head["frontier"])])
@@ -239,10 +266,13 @@ class AuditLog:
         """(what is wrong with the chain, rows that stand); the witness's file and the first key as far as they are here."""
         if first_key is None and self.first_key.exists():
             first_key = bytes.fromhex(self.first_key.read_text(encoding="ascii").strip())
-        heads = [(str(h["head"]), str(h["signature"])) for h in all_heads(self.db)]
-        rows = (row for batch in audit_batches(self.db) for row in batch)
-        seen = self.witness.read() if witnessed is None else witnessed
-        return verify_audit.verify(rows, heads, base64.b64decode(self.key.public), seen, first_key)
+        with contextlib.ExitStack() as stack:
+            with self._turn, locked(self.next_key):  # nobody writes between the witness and the state of the database
+                seen = self.witness.read() if witnessed is None else witnessed
+                found, batches = stack.enter_context(audit_snapshot(self.db))
+            heads = [(str(h["head"]), str(h["signature"])) for h in found]
+            rows = (row for batch in batches for row in batch)
+            return verify_audit.verify(rows, heads, base64.b64decode(self.key.public), seen, first_key)
 
     def intact(self) -> bool:
         """Whether nothing is wrong with the chain."""
@@ -269,6 +299,36 @@ class AuditLog:
                 leaf = row_hash if place == seq else leaf
         path = [p.hex() for p in inclusion_proof(seq - 1, hashes[:size])]
         return {"seq": seq, "leaf": leaf.hex(), "path": path, "head": head["head"], "signature": head["signature"]}
+
+
+def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[_Ticket]") -> None:
+    """Writes what waits, as long as the log is there."""
+    last = 0
+    while True:
+        try:
+            tickets = [queue.get(timeout=1.0)]
+        except Empty:
+            if log() is None:
+                return
+            continue
+        if last > FEW:  # many wait: let them come, as one commit costs the same for all of them
+            until = time.monotonic() + GATHER
+            while queue.qsize() < last and time.monotonic() < until:
+                time.sleep(GATHER / 8)
+        while not queue.empty() and len(tickets) < MOST_PER_COMMIT:
+            tickets.append(queue.get())
+        owner = log()
+        if owner is None:
+            return
+        owner._write_waiting(tickets)
+        last = len(tickets)
+        del owner
+
+
+def _flush_last(log: "weakref.ref[AuditLog]") -> None:
+    owner = log()
+    if owner is not None and not owner._queue.empty():
+        owner.flush()
 
 
 def _read_key(place: Path) -> tuple[int, bytes]:

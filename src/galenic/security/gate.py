@@ -1,17 +1,17 @@
 """The gate: the only way to a handle that decrypts. No decision, no key; no durable audit row, no decision."""
 
-import contextlib
 import hmac
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import Any
 
 from galenic.errors import AccessDenied, DescriptionError
 from galenic.security.audit import AuditLog
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import COVERED, Fact, Facts
 from galenic.security.keys import Key
 from galenic.security.keytree import BUILDS, IDENTITY, KeyTree, subkey
 from galenic.security.policies import Policies
@@ -23,6 +23,9 @@ SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
 REVIEW_HOURS = 72
 WHY_AT_LEAST = 15  # characters of a reason to break the glass
+
+
+ALLOWED = telemetry.DECISIONS.labels("allowed")
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,18 @@ class Versions:
 
     def __init__(self, db: Database) -> None:
         self.db, self._at, self._numbers = db, 0.0, {"facts": 0, "erasures": 0}
+        self._turn = threading.Lock()
 
     def get(self) -> dict[str, int]:
         """The versions now, or as of 20 ms ago where another process moves them."""
         now = time.monotonic()
-        if now - self._at > FRESH:
-            self._numbers = {"facts": 0, "erasures": 0, **version_numbers(self.db)}
-            self._at = now
+        if now - self._at > FRESH and self._turn.acquire(blocking=self._at == 0.0):  # one reads, the others need not wait
+            try:
+                if now - self._at > FRESH:
+                    self._numbers = {"facts": 0, "erasures": 0, **version_numbers(self.db)}
+                    self._at = now
+            finally:
+                self._turn.release()
         return self._numbers
 
     def look_again(self) -> None:
@@ -58,7 +66,9 @@ class Versions:
 class Pass(Handle):
     """One open decision: gives keys while it stands, counts what it gave, and closes for good when it no longer stands."""
 
-    def __init__(self, gate: "Gate", session: Session, action: str, resource: str, purpose: str, verdict: Verdict) -> None:
+    def __init__(
+        self, gate: "Gate", session: Session, action: str, resource: str, purpose: str, verdict: Verdict, rows: Rows
+    ) -> None:
         self.gate, self.session, self.action, self.resource, self.purpose = gate, session, action, resource, purpose
         self.verdict, self.tenant, self.who = verdict, session.tenant, session.who
         self.masked, self.floor = verdict.obligations.mask, verdict.obligations.floor
@@ -67,9 +77,25 @@ class Pass(Handle):
         self.counted = {"rows": 0, "fields": 0, "bytes": 0}
         self.open = True
         self._seen = gate.versions.get()
-        self._genuine: dict[bytes, bool] = {}
+        self._genuine: dict[tuple[object, ...], bool] = {}
         self._identity: bytes | None = None
-        self.rows = Rows()
+        self.rows = rows
+        self._started = time.perf_counter()
+        self._span = telemetry.span("gate", action=action)
+
+    def __enter__(self) -> "Pass":
+        self._span.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes for good; how it ended goes to the audit chain with the next commit."""
+        outcome = "cut" if not self.open else "done" if kind is None else "failed"
+        self.open = False
+        self.gate.audit.post(
+            "gate.closed", self.resource, outcome, actor=self.who, decision=self.decision, to=self.to, **self.counted
+        )
+        telemetry.PASS_SECONDS.observe(time.perf_counter() - self._started)
+        self._span.__exit__(kind, error, trace)
 
     @property
     def watermark(self) -> str:
@@ -133,10 +159,12 @@ class Pass(Handle):
 
     def genuine(self, fact: Mapping[str, Any]) -> bool:
         """Whether a fact that let a row through was written by the security room."""
-        mac = bytes(fact["mac"])
-        if mac not in self._genuine:
-            self._genuine[mac] = self.gate.facts.genuine(fact)
-        return self._genuine[mac]
+        whole = (bytes(fact["mac"]), *(fact[c] for c in COVERED))
+        if whole not in self._genuine:
+            if len(self._genuine) > 100_000:
+                self._genuine.clear()
+            self._genuine[whole] = self.gate.facts.genuine(fact)
+        return self._genuine[whole]
 
 
 @dataclass
@@ -220,6 +248,8 @@ class Gate:
         if fact.until <= now:
             return "session-over"
         roles, home = self._roles(session.who)
+        if not roles:
+            return "no-role"
         kind, _, name = resource.partition("/")
         flags = {"same_tenant", "same_region"}
         label = "clinical"
@@ -258,48 +288,33 @@ class Gate:
         ask = self._ask(session, action, resource, purpose)
         return Verdict(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
 
-    @contextlib.contextmanager
-    def open(self, session: Session, action: str, resource: str, purpose: str, *, why: str = "") -> Iterator[Pass]:
-        """A handle while the decision stands. AccessDenied with the rule's id and reason where it is refused.
+    def open(self, session: Session, action: str, resource: str, purpose: str, *, why: str = "") -> "Pass":
+        """A handle while the decision stands; use it as a context: with gate.open(...) as g. AccessDenied with the rule's id and
+        reason where it is refused.
 
         why: the reason to break the glass; needed where purpose is "emergency", and reviewed afterwards.
         """
-        started = time.perf_counter()
         ask = self._ask(session, action, resource, purpose)
         verdict = Verdict(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
         if verdict.allowed and purpose == "emergency":
             verdict = self._glass(session, verdict, why)
-        asked = (
-            {}
-            if isinstance(ask, str)
-            else {"roles": sorted(ask.roles), "label": ask.label, "assurance": ask.assurance, "flags": sorted(ask.flags)}
-        )
-        detail = {"verb": action, "purpose": purpose, "reason": verdict.reason, "session": session.id, **asked}
-        if not verdict.allowed:
+        detail: dict[str, Any] = {"verb": action, "purpose": purpose, "reason": verdict.reason, "session": session.id}
+        if not isinstance(ask, str):
+            detail |= {"roles": sorted(ask.roles), "label": ask.label, "assurance": ask.assurance, "flags": sorted(ask.flags)}
+        if not verdict.allowed or isinstance(ask, str):
             self.audit.append("gate.denied", resource, "denied", actor=session.who, **detail)
             telemetry.DECISIONS.labels("denied").inc()
             raise AccessDenied(self._refusal(session, action, resource, purpose, verdict))
-        handle = Pass(self, session, action, resource, purpose, verdict)
-        handle.rows = _rows(verdict.obligations, ask, session, purpose, resource)  # type: ignore[arg-type]
-        name = "gate.break-glass" if purpose == "emergency" else "gate.opened"
+        handle = Pass(
+            self, session, action, resource, purpose, verdict, _rows(verdict.obligations, ask, session, purpose, resource)
+        )
+        glass = purpose == "emergency"
+        name = "gate.break-glass" if glass else "gate.opened"
         handle.decision = self.audit.append(name, resource, "allowed", actor=session.who, **detail)
-        if purpose == "emergency":
+        if glass:
             self._loud(session, resource, handle.decision)
-        telemetry.DECISIONS.labels("allowed").inc()
-        outcome = "failed"
-        try:
-            with telemetry.span("gate", action=action, decision=handle.decision):
-                yield handle
-            outcome = "done"
-        finally:
-            if not handle.open:
-                outcome = "cut"
-            handle.open = False
-            counted = handle.counted
-            self.audit.later(
-                "gate.closed", resource, outcome, actor=session.who, decision=handle.decision, to=handle.to, **counted
-            )
-            telemetry.PASS_SECONDS.observe(time.perf_counter() - started)
+        ALLOWED.inc()
+        return handle
 
     def _refusal(self, session: Session, action: str, resource: str, purpose: str, verdict: Verdict) -> str:
         rule = next((r for r in self.policies.active().rules if r.id == verdict.reason), None)
@@ -331,6 +346,7 @@ class Gate:
 
 
 REFUSALS = {
+    "no-role": "This key holds no role here any more.",
     "session-ended": "The session has ended. Sign in again.",
     "session-over": "The session is over. Sign in again.",
     "glass-without-reason": f"Breaking the glass needs a reason of at least {WHY_AT_LEAST} characters.",

@@ -23,11 +23,12 @@ class Frontier:
 
     def add(self, leaf: bytes) -> None:
         """One more leaf (its data, not its hash)."""
-        root, n = leaf_hash(leaf), self.size
+        sha256, roots, n = hashlib.sha256, self.roots, self.size
+        root = sha256(b"\0" + leaf).digest()
         while n & 1:
-            root = node_hash(self.roots.pop(), root)
+            root = sha256(b"\1" + roots.pop() + root).digest()
             n >>= 1
-        self.roots.append(root)
+        roots.append(root)
         self.size += 1
 
     def root(self) -> bytes:

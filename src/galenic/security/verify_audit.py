@@ -1,7 +1,7 @@
 """Checks an audit chain offline: python verify_audit.py galenic.db --public gate.pub [--witness F] [--first-key F].
 
 Needs Python and `cryptography`, nothing of Galenic. Row i holds SHA-256(hash of row i-1 || entry i) and one half of
-HMAC-SHA512(key i, hash i), whose other half is key i+1, so who holds today's key can change no earlier row unnoticed.
+BLAKE2b(hash i) keyed with key i (RFC 7693, 64 bytes), whose other half is key i+1, so who holds today's key can change no earlier row unnoticed.
 Heads hold the root of the Merkle tree (RFC 6962) over row hashes, signed with Ed25519.
 """
 
@@ -9,7 +9,6 @@ import argparse
 import base64
 import contextlib
 import hashlib
-import hmac
 import json
 import sqlite3
 import sys
@@ -22,26 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 START = bytes(32)
 
 
-class Tree:
-    """Roots of the perfect subtrees of a growing Merkle tree, largest first."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.roots: list[bytes] = []
-
-    def add(self, leaf: bytes) -> None:
-        sha256, root, n = hashlib.sha256, hashlib.sha256(b"\0" + leaf).digest(), self.size
-        while n & 1:
-            root = sha256(b"\1" + self.roots.pop() + root).digest()
-            n >>= 1
-        self.roots.append(root)
-        self.size += 1
-
-    def root(self) -> bytes:
-        root = self.roots[-1]
-        for left in reversed(self.roots[:-1]):
-            root = hashlib.sha256(b"\1" + left + root).digest()
-        return root
+def root_of(tree: list) -> bytes:
+    root = tree[-1]
+    for left in reversed(tree[:-1]):
+        root = hashlib.sha256(b"\1" + left + root).digest()
+    return root
 
 
 def signed(head: str, signature: str, public: bytes) -> bool:
@@ -55,8 +39,8 @@ def signed(head: str, signature: str, public: bytes) -> bool:
 def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str | None, int, dict]:
     """(first fault, rows that stand, root at each of `sizes`)."""
     roots: dict[int, bytes] = {}
-    tree, previous, key, place = Tree(), START, first_key, 0
-    add, sha256, digest = tree.add, hashlib.sha256, hmac.digest
+    previous, key, place, sha256, blake2b = START, first_key, 0, hashlib.sha256, hashlib.blake2b
+    tree: list[bytes] = []  # roots of the perfect subtrees, largest first
     for seq, entry, row_hash, mac in rows:
         place += 1
         if seq != place:
@@ -64,16 +48,19 @@ def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str
         if sha256(previous + entry.encode()).digest() != row_hash:
             return f"row {place}: changed, or does not follow the row before it", place - 1, roots
         if key is not None:
-            both = digest(key, row_hash, "sha512")
+            both = blake2b(row_hash, key=key).digest()
             if both[:32] != mac:
                 return f"row {place}: rewritten by someone without the key of that time", place - 1, roots
             key = both[32:]
-        add(row_hash)
-        previous = row_hash
+        previous, node, n = row_hash, sha256(b"\0" + row_hash).digest(), place - 1
+        while n & 1:
+            node = sha256(b"\1" + tree.pop() + node).digest()
+            n >>= 1
+        tree.append(node)
         if place in sizes:
-            roots[place] = tree.root()
+            roots[place] = root_of(tree)
     if place and place not in roots:
-        roots[place] = tree.root()
+        roots[place] = root_of(tree)
     return None, place, roots
 
 

@@ -1,7 +1,7 @@
 """Custody of state: the database, sealed records and files, lineage, builds, backups. It holds no keys."""
 
 from galenic.store import telemetry
-from galenic.store.audit_rows import all_heads, append_audit, audit_batches, clear_audit, last_audit
+from galenic.store.audit_rows import all_heads, append_audit, audit_batches, audit_snapshot, clear_audit, last_audit
 from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import all_builds, build_shards, drop_build, next_build, read_shards
@@ -14,6 +14,7 @@ from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_al
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
 from galenic.store.originals import (
     Dataset,
+    Reader,
     add_dataset,
     admit,
     all_datasets,
@@ -52,6 +53,7 @@ __all__ = [
     "Dataset",
     "Handle",
     "Nodes",
+    "Reader",
     "Row",
     "Rows",
     "Snapshot",
@@ -72,6 +74,7 @@ __all__ = [
     "artefacts_in",
     "artefacts_of",
     "audit_batches",
+    "audit_snapshot",
     "backup",
     "backups",
     "build_index",

@@ -1,5 +1,6 @@
 """Rows of the audit chain and its signed heads."""
 
+import contextlib
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -20,10 +21,13 @@ def last_audit(db: Database) -> tuple[Row | None, Row | None]:
 def append_audit(db: Database, rows: list[tuple[int, str, bytes, bytes]], head: Row) -> None:
     """Appends rows (seq, entry, hash, mac) and the head that covers them, durably or not at all."""
     mark = "?" if db.is_sqlite else "%s"
+    one = f"({mark}, {mark}, {mark}, {mark})"
+    covers = (head["size"], head["head"], head["frontier"], head["signature"])
     with db.transaction() as c:
-        # the driver's own statement: building one per row would cost more than writing it
-        c.exec_driver_sql(f"INSERT INTO audit (seq, entry, hash, mac) VALUES ({mark}, {mark}, {mark}, {mark})", rows)  # noqa: S608
-        c.execute(audit_heads.insert().values(**head))
+        # one statement for all rows: the driver gives up the interpreter once per statement and row, not once per commit
+        values = tuple(v for r in rows for v in r)
+        c.exec_driver_sql(f"INSERT INTO audit (seq, entry, hash, mac) VALUES {', '.join([one] * len(rows))}", values)  # noqa: S608
+        c.exec_driver_sql(f"INSERT INTO audit_heads (size, head, frontier, signature) VALUES {one}", covers)  # noqa: S608
 
 
 def audit_batches(db: Database, size: int = 10_000) -> Iterator[list[tuple[int, str, bytes, bytes]]]:
@@ -32,6 +36,24 @@ def audit_batches(db: Database, size: int = 10_000) -> Iterator[list[tuple[int, 
         query = sa.select(audit_rows).order_by(audit_rows.c.seq).execution_options(yield_per=size)
         for part in c.execute(query).partitions():
             yield [(int(r[0]), str(r[1]), bytes(r[2]), bytes(r[3])) for r in part]
+
+
+@contextlib.contextmanager
+def audit_snapshot(
+    db: Database, size: int = 10_000
+) -> Iterator[tuple[list[Row], Iterator[list[tuple[int, str, bytes, bytes]]]]]:
+    """(every head, the rows in batches), both of one state of the database; the heads are read at once."""
+    with db.reading() as c:
+        if not db.is_sqlite:
+            c.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        heads = [dict(r) for r in c.execute(sa.select(audit_heads).order_by(audit_heads.c.size)).mappings()]
+
+        def rows() -> Iterator[list[tuple[int, str, bytes, bytes]]]:
+            query = sa.select(audit_rows).order_by(audit_rows.c.seq).execution_options(yield_per=size)
+            for part in c.execute(query).partitions():
+                yield [(int(r[0]), str(r[1]), bytes(r[2]), bytes(r[3])) for r in part]
+
+        yield heads, rows()
 
 
 def all_heads(db: Database) -> list[Row]:

@@ -103,9 +103,8 @@ class Database:
 @contextlib.contextmanager
 def locked(place: Path) -> Iterator[None]:
     """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        handle = place.with_name(f".{place.name}.lock").open("a")
+        handle = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
     except OSError as error:
         raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
     with handle:

@@ -282,6 +282,7 @@ def _mark(handle: Handle, name: str, row: int) -> str:
 def counts(db: Database, handle: Handle, known: Dataset, by: list[str]) -> list[tuple[tuple[object, ...], int | None]]:
     """How many rows there are of each combination of values, largest first; None where there are fewer than the decision's
     floor (and one more, the next smallest, where a single withheld count could be had by subtraction)."""
+    required(handle, resource(str(known["name"])), "read", "train", "export", "index", "search")
     if any(c in handle.masked for c in by):
         raise AccessDenied(f"columns {sorted(set(by) & handle.masked)} are withheld by the decision; do not count by them.")
     total: Counter[tuple[object, ...]] = Counter()
@@ -301,6 +302,42 @@ def _table(rows: list[list[str | None]], schema: pa.Schema) -> pa.Table:
 def point(db: Database, handle: Handle, known: Dataset, row: int) -> dict[str, object] | None:
     """One row, or None where the decision covers no such row."""
     return next(iter(points(db, handle, known, [row])), None)
+
+
+class Reader:
+    """Point reads of one data set inside one open decision, over one connection; each is checked against the decision."""
+
+    def __init__(self, db: Database, handle: Handle, known: Dataset, names: list[str] | None = None) -> None:
+        self.name = str(known["name"])
+        self.handle = required(handle, resource(self.name), "read", "search")
+        self.places, self.schema, _ = _wanted(known, handle, names)
+        if handle.rows != Rows():
+            raise DescriptionError("a reader takes whole data sets; where rows are restricted, read them by points().")
+        self._connection = db.engine.raw_connection()
+        mark = "?" if db.is_sqlite else "%s"
+        self._query = f"SELECT subject, cells FROM originals WHERE dataset = {mark} AND row = {mark}"  # noqa: S608
+        self._keys: dict[int, AESGCM] = {}
+
+    def point(self, row: int) -> list[str | None] | None:
+        """Texts of the wanted cells in the order of the data set's columns, or None where there is no such row."""
+        self.handle.beat()
+        cursor = self._connection.cursor()
+        found = cursor.execute(self._query, (self.name, row)).fetchone()
+        if found is None:
+            return None
+        subject, sealed = int(found[0]), bytes(found[1])
+        key = self._keys.get(subject)
+        if key is None:
+            _lend(self.handle, self._keys, {subject})
+            key = self._keys.get(subject)
+            if key is None:
+                return None
+        self.handle.beat(1, len(self.places), len(sealed))
+        return _open(key, self.name, row, subject, self.places, sealed)
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        self._connection.close()
 
 
 def points(db: Database, handle: Handle, known: Dataset, rows: list[int]) -> list[dict[str, object]]:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,14 +71,15 @@ def _safe(value: object) -> object:
     return "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else "?" for c in str(value))[:200]
 
 
-@contextlib.contextmanager
-def span(name: str, **attributes: str | int) -> Iterator[None]:
-    """An OpenTelemetry span; costs next to nothing until an exporter is set up."""
-    with trace.get_tracer("galenic").start_as_current_span(f"galenic.{name}") as current:
-        if current.is_recording():
-            for key, value in attributes.items():
-                current.set_attribute(f"galenic.{key}", value)
-        yield
+def span(name: str, **attributes: str | int) -> contextlib.AbstractContextManager[object]:
+    """An OpenTelemetry span; nothing at all until the application has set up a tracer provider."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return _NO_SPAN
+    named = {f"galenic.{key}": value for key, value in attributes.items()}
+    return trace.get_tracer("galenic").start_as_current_span(f"galenic.{name}", attributes=named)
+
+
+_NO_SPAN: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
 
 def metrics() -> str:
