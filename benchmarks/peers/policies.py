@@ -11,7 +11,7 @@ import cedarpy
 
 
 def cedar(text: str, requests: list) -> dict:
-    policies = cedarpy.PolicySet(text)
+    policies = cedarpy.PolicySet.from_str(text)
     start = time.perf_counter()
     answers = [cedarpy.is_authorized(r, policies, []).allowed for r in requests]
     return {"per_second": len(requests) / (time.perf_counter() - start), "answers": answers}

@@ -6,12 +6,15 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-import click
+import typer
 
 from galenic.cli import custody as _custody  # noqa: F401  # its commands join the same app
 from galenic.cli.app import app
 from galenic.cli.show import talk
 from galenic.errors import GalenicError
+
+# typer brings a click of its own from some version on; what its errors share is found by name in either
+CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 __all__ = ["app", "main"]
 
@@ -31,12 +34,12 @@ def run(words: list[str] | None = None) -> int:
         talk.print(f"[bold]{_heading(error)}[/]", end=" ")
         talk.print(str(error), markup=False)
         return error.exit_code
-    except click.exceptions.Exit as done:
+    except typer.Exit as done:
         return int(done.exit_code)
-    except click.ClickException as error:
-        error.show()
+    except CLICK_ERROR as error:
+        error.show()  # type: ignore[attr-defined]
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         talk.print("stopped; nothing was half-written. A reservation that was open counts as spent.")
         return 130
     except BrokenPipeError:

@@ -119,7 +119,7 @@ class AuditLog:
                 "action": plain(action),
                 "resource": plain(resource),
                 "outcome": plain(outcome),
-                "detail": detail,
+                "detail": orjson.Fragment(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)),
             }
         )
         self._queue.put(ticket)

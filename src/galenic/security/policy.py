@@ -30,7 +30,7 @@ ACTIONS = (
 TYPES = ("dataset", "subject", "house")
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
 FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
-MASKABLE = "mask"
+ANYONE = "*"  # where rules without roles stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Policy:
                     if rule.effect == "forbid":
                         forbids.setdefault((action, kind), []).append((rule, Verdict(False, rule.id)))
                         continue
-                    for role in rule.roles or ROLES:
+                    for role in rule.roles or (ANYONE,):
                         verdict = Verdict(True, rule.id, rule.obligations)
                         permits.setdefault((action, kind, role), []).append((order, rule, verdict))
         self._forbids, self._permits = forbids, permits
@@ -142,7 +142,7 @@ class Policy:
 
     def _gather(self, key: tuple[str, str, frozenset[str]]) -> list[tuple[Rule, Verdict]]:
         action, kind, roles = key
-        merged = {o: (r, v) for role in roles for o, r, v in self._permits.get((action, kind, role), ())}
+        merged = {o: (r, v) for role in (ANYONE, *roles) for o, r, v in self._permits.get((action, kind, role), ())}
         found = [merged[o] for o in sorted(merged)]
         if len(self._shared) < 100_000:  # sets of roles that occur are few; an attacker's are not
             self._shared[key] = found

@@ -43,8 +43,8 @@ def backup(db: Database, folder: Path, tenant: str) -> dict[str, object]:
                 c.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             for table in metadata.sorted_tables:
                 if table.name not in DERIVED:
-                    counted[table.name] = _dump(c, table, aside / f"{table.name}.arrow")
-                    sums[table.name] = _digest(aside / f"{table.name}.arrow")
+                    counted[str(table.name)] = _dump(c, table, aside / f"{table.name}.arrow")
+                    sums[str(table.name)] = _digest(aside / f"{table.name}.arrow")
         _write_keys(aside / KEYS, read_all_nodes(db), db, tenant)
         manifest: dict[str, object] = {"made_at": _now(), "rows": counted, "sha256": sums}
         (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -102,10 +102,10 @@ def restore(db: Database, folder: Path, tenant: str) -> dict[str, int]:
         for table in reversed(names):
             c.execute(table.delete())
         for table in names:
-            counted[table.name] = 0
+            counted[str(table.name)] = 0
             for rows in _load(folder / f"{table.name}.arrow"):
                 c.execute(table.insert(), rows)
-                counted[table.name] += len(rows)
+                counted[str(table.name)] += len(rows)
         if not living:
             c.execute(key_nodes.delete())
             nodes = [{"level": a, "place": b, "children": v} for (a, b), v in snapshot.nodes.items()]

@@ -1,0 +1,278 @@
+"""Custody as its users meet it: in by the command line, out by the gate, erased with a receipt, restored without the erased."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pytest
+
+from galenic import cli, flows, records, store
+from galenic.errors import AccessDenied, RecordError, StoreError, VerificationError
+from galenic.security import verify_receipt
+from made import made_patients
+
+CANARY = "Zebulon-canary"
+
+
+def run(*words: object) -> int:
+    return cli.run([str(w) for w in words])
+
+
+def out(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def people_of(house: flows.House, name: str = "clinic") -> set[str]:
+    known = store.dataset(house.db, name, "home")
+    with house.gate.open(house.sign_in("paul"), "read", f"dataset/{name}", "quality") as handle:
+        return {v for t in store.read(house.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
+
+
+def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    frame = made_patients(120).append_column("name", pa.array([f"{CANARY} {i:03d}" for i in range(120)]))
+    pacsv.write_csv(frame, tmp_path / "patients.csv")
+    assert run("init") == 0
+    for name, role in (
+        ("inge", "integration-engineer"),
+        ("paul", "privacy-officer"),
+        ("sven", "security-officer"),
+        ("ada", "clinician"),
+    ):
+        assert run("key", name, "--role", role) == 0
+        assert run("key", f"{name}2", "--role", role) == 0
+    assert run("import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge") == 0
+    assert run("import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "ada") == 1
+    assert run("relate", "clinic", "P000003", "--who", "ada", "--key", "inge") == 0
+    assert run("index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker") == 0
+    out(capsys)
+    assert run("search", "clinic", "--where", "age_years >= 0", "--purpose", "treatment", "--key", "ada") == 0
+    assert [json.loads(line)["patient_id"] for line in out(capsys).splitlines()] == ["P000003"]
+    assert run("search", "clinic", "--where", f"name starts {CANARY[:5]}", "--purpose", "treatment", "--key", "ada") == 0
+    assert CANARY in out(capsys)
+    assert run("search", "clinic", "--where", "nonsense", "--purpose", "treatment", "--key", "ada") == 2
+    assert run("backup", tmp_path / "backup", "--key", "sven") == 2
+    assert run("backup", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
+    out(capsys)
+    assert run("access", "P000003", "--key", "paul") == 0
+    own = json.loads(out(capsys))
+    assert len(own["rows"]["clinic"]) == 1
+    assert "ada" in {e["who"] for e in own["looked at by"]}
+    assert run("erase", "P000003", "--key", "paul", "--second", "paul2", "--receipt", tmp_path / "receipt.json", "--json") == 0
+    receipt = json.loads(out(capsys))
+    assert receipt["key"]["destroyed"]
+    assert {a["id"] for a in receipt["artefacts"]} == {"table/clinic", "index-1"}
+    assert receipt["backups"] == [{"folder": str(tmp_path / "backup"), "reached": True, "opens_with_todays_root": False}]
+    assert run("audit", "public-key") == 0
+    (tmp_path / "gate.pub").write_text(out(capsys))
+    assert run("verify-receipt", tmp_path / "receipt.json", "--public", tmp_path / "gate.pub") == 0
+    assert run("access", "P000003", "--key", "paul") == 2
+    assert run("restore", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
+    house = flows.open_house(home)
+    assert people_of(house) == {f"P{i:06d}" for i in range(120)} - {"P000003"}
+    out(capsys)
+    assert run("import", tmp_path / "patients.csv", "--as", "again", "--patient", "patient_id", "--key", "inge", "--json") == 0
+    assert json.loads(out(capsys))["erased"] == 1
+    assert run("rotate", "--key", "sven", "--second", "sven2") == 0
+    assert run("audit", "verify") == 0
+    house.db.shrink()
+    for path in [*home.rglob("*"), *(tmp_path / "backup").rglob("*")]:
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
+
+
+def test_the_release_way_from_custody_ends_with_the_consent(
+    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inge = custody.sign_in("inge")
+    frame = made_patients(3_000, 9).drop_columns(["discharged"])
+    flows.import_table(custody, inge, records.in_memory(frame), "big", patient="patient_id")
+    request = flows.Request(private=False, target="diabetes", wishes=flows.Wishes(patient="patient_id"))
+    with pytest.raises(Exception, match="no patient in it has consented"):
+        flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
+    flows.consent(custody, inge, "big", [f"P{i:06d}" for i in range(2_000)], "synthetic-data")
+    result = flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
+    known = store.count_subjects(custody.db, f"model/{result.run}")
+    assert known == 2_000
+    assert not store.all_builds(custody.db, "big")
+    assert not list(custody.shards.glob("*"))
+    done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
+    fates = {a["id"]: a["fate"] for a in done.facts["artefacts"]}
+    assert fates[f"model/{result.run}"].startswith("marked for retraining")
+    assert [t["id"] for t in flows.retrain_tasks(custody)] == [f"model/{result.run}"]
+
+    def meanwhile(what: str, _share: float) -> None:
+        if what == "buying the domain":
+            flows.erase(custody, custody.sign_in("paul", "paul2"), "P000002")
+
+    before = set(custody.runs.iterdir())
+    with pytest.raises(AccessDenied, match="erased while this ran"):
+        flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request, progress=meanwhile)
+    assert set(custody.runs.iterdir()) == before
+
+
+def test_a_patient_erased_during_an_export_is_not_in_it(custody: flows.House, tmp_path: Path) -> None:
+    known = store.dataset(custody.db, "clinic", "home")
+    with (
+        pytest.raises(AccessDenied, match="erased while this ran"),
+        custody.gate.open(custody.sign_in("paul"), "train", "dataset/clinic", "quality") as handle,
+    ):
+        for _table in store.read(custody.db, handle, known):
+            flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
+
+
+def test_a_cell_moved_to_another_row_patient_or_table_is_noticed(custody: flows.House) -> None:
+    paul = custody.sign_in("paul")
+    swaps = {
+        "rows": "UPDATE originals SET cells = (SELECT cells FROM originals o WHERE o.row = 1 AND o.dataset = 'clinic') WHERE row = 0",
+        "patients": "UPDATE originals SET subject = 2 WHERE row = 0",
+        "tables": "UPDATE originals SET row = row + 1000000 WHERE row = 0",
+    }
+    for statement in swaps.values():
+        with custody.db.transaction() as c:
+            c.exec_driver_sql(statement)
+        with pytest.raises(StoreError, match="not as it was written"):
+            people_of(custody)
+        with custody.db.transaction() as c:
+            c.exec_driver_sql("DELETE FROM originals WHERE row = 0 OR row >= 1000000")
+        break
+    row = 5
+    with custody.db.transaction() as c:
+        cells = bytes(c.exec_driver_sql("SELECT cells FROM originals WHERE row = 5").scalar_one())
+        size = 16 + int.from_bytes(cells[:4], "big")
+        second = 16 + int.from_bytes(cells[size : size + 4], "big")
+        swapped = cells[size : size + second] + cells[:size] + cells[size + second :]
+        c.exec_driver_sql("UPDATE originals SET cells = ? WHERE row = ?", (swapped, row))
+    with pytest.raises(StoreError, match="row 5"):
+        people_of(custody)
+    assert paul
+
+
+def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_back(
+    custody: flows.House, tmp_path: Path
+) -> None:
+    custody.audit.flush()
+    custody.db.shrink()
+    shutil.copy(custody.home / "galenic.db", tmp_path / "yesterday.db")
+    flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
+    custody.db.close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{custody.home / 'galenic.db'}{suffix}").unlink(missing_ok=True)
+    shutil.copy(tmp_path / "yesterday.db", custody.home / "galenic.db")
+    with pytest.raises(StoreError):
+        flows.open_house(custody.home).sign_in("paul")
+
+
+def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
+    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows.backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
+    flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
+    everybody = people_of(custody)
+    custody.db.close()
+    for name in ("keys", "escrow"):  # people's keys and the escrow were elsewhere
+        shutil.copytree(custody.home / name, tmp_path / "new" / name)
+    private = (custody.home / "escrow" / "escrow-private.pem").read_bytes()
+    shutil.rmtree(custody.home)
+    house = flows.open_house(tmp_path / "new")
+    flows.recover_root(house, private)
+    counted = flows.restore(house, tmp_path / "backup")
+    assert counted["erased_again"] == 1
+    assert people_of(house) == everybody
+    assert "P000001" not in everybody
+    assert house.audit.faults()[0] == []
+    assert next(house.audit.entries()).action == "chain.begun-anew"
+
+
+def test_a_receipt_that_was_changed_is_refused(custody: flows.House) -> None:
+    done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
+    public = custody.keys.gate().public
+    assert verify_receipt(done.envelope, public) == json.loads(json.dumps(done.facts))
+    for changed in (done.envelope[:-9] + done.envelope[-8:], done.envelope.replace('"sig": "', '"sig": "A'), "{}", "x"):
+        with pytest.raises(VerificationError):
+            verify_receipt(changed, public)
+
+
+def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
+    pacsv.write_csv(made_patients(30_000), tmp_path / "patients.csv")
+    flows.init(flows.open_house(home))
+    flows.make_key(flows.open_house(home), "inge", "integration-engineer")
+    words = ["import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
+    process = subprocess.Popen([sys.executable, "-m", "galenic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 60
+    house = flows.open_house(home)
+
+    def there() -> int:
+        found = store.all_datasets(house.db, "home")
+        return int(str(found[0]["next_row"])) if found else 0
+
+    while there() < 4_000 and time.time() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    rows = there()
+    assert 4_000 <= rows < 30_000
+    assert rows % 2_000 == 0
+    with house.db.reading() as c:
+        assert c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one() == rows
+    assert house.audit.faults()[0] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda t: t.set_column(0, "patient_id", pa.array([*["P1"] * 119, None])), "row 120 has no value"),
+        (lambda t: t.drop_columns(["sex"]), "other columns"),
+    ],
+)
+def test_a_bad_import_says_what_is_wrong(custody: flows.House, change: object, why: str) -> None:
+    frame = change(made_patients(120))  # type: ignore[operator]
+    name = "clinic" if why == "other columns" else "new"
+    with pytest.raises((RecordError, Exception), match=why):
+        flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), name, patient="patient_id")
+
+
+def test_on_a_disk_that_may_not_be_written_everything_fails_closed(
+    custody: flows.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_words: object) -> None:
+        raise StoreError("the database did not take the change (OperationalError).")
+
+    monkeypatch.setattr("galenic.security.audit.append_audit", full)
+    with pytest.raises(StoreError), custody.gate.open(custody.sign_in("paul"), "read", "dataset/clinic", "quality"):
+        raise AssertionError("opened without a durable row")
+
+
+def test_logs_metrics_and_spans_hold_no_cell(custody: flows.House, capsys: pytest.CaptureFixture) -> None:
+    people_of(custody)
+    text = store.telemetry.metrics()
+    assert 'galenic_gate_decisions_total{outcome="allowed"}' in text
+    assert "P000001" not in text
+    with pytest.raises(StoreError, match="may not be logged"):
+        store.telemetry.log("info", "x", patient="P000001")
+    store.telemetry.log("warning", "line", who="a\n\x1b[31mb\u202e")
+    line = capsys.readouterr().err
+    assert json.loads(line)["who"] == "a??[31mb?"
+
+
+def test_erasing_in_sixteen_threads_erases_each_and_no_other(custody: flows.House) -> None:
+    session = custody.sign_in("paul", "paul2")
+    done: list[str] = []
+
+    def work(i: int) -> None:
+        done.append(flows.erase(custody, session, f"P{i:06d}").name)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(set(done)) == 16
+    assert people_of(custody) == {f"P{i:06d}" for i in range(16, 200)}
+    assert custody.audit.faults()[0] == []
