@@ -18,6 +18,7 @@ from galenic.security.policies import Policies
 from galenic.security.policy import Ask, Obligations, Verdict
 from galenic.store import Database, Handle, Rows, dataset, telemetry, version_numbers
 
+KEPT_KEYS = 200_000  # keys of patients that an open decision remembers
 FRESH = 0.02  # s: another process's change of facts is seen within this time; this process's own at once
 SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
@@ -79,6 +80,7 @@ class Pass(Handle):
         self._seen = gate.versions.get()
         self._genuine: dict[tuple[object, ...], bool] = {}
         self._identity: bytes | None = None
+        self._lent: dict[int, bytes] = {}
         self.rows = rows
         self._started = time.perf_counter()
         self._span = telemetry.span("gate", action=action)
@@ -121,6 +123,9 @@ class Pass(Handle):
         now = self.gate.versions.get()
         if now is self._seen or now == self._seen:
             return
+        if now["erasures"] != self._seen["erasures"]:
+            self._lent.clear()
+            self.gate.tree.refresh()  # what memory holds of the tree may hold a key that is gone
         if now["erasures"] != self._seen["erasures"] and self.action in ("train", "export", "index"):
             self._cut("a patient was erased while this ran; start again, without that patient")
         self._seen = now
@@ -136,7 +141,13 @@ class Pass(Handle):
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
         """Record keys of patients; a patient who was erased has none."""
         self.beat()
-        return {s: subkey(k, "record") for s, k in self.gate.tree.keys(subjects).items()}
+        fresh = [s for s in subjects if s not in self._lent]
+        if fresh:
+            if len(self._lent) > KEPT_KEYS:
+                self._lent.clear()
+                fresh = subjects
+            self._lent |= {s: subkey(k, "record") for s, k in self.gate.tree.keys(fresh).items()}
+        return {s: self._lent[s] for s in subjects if s in self._lent}
 
     def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
         """Record keys of patients, made where there are none; for imports only."""

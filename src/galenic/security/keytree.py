@@ -2,7 +2,9 @@
 
 import os
 import threading
+import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -12,12 +14,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from galenic.errors import KeyGone, StoreError
 from galenic.security.root import Escrow, RootKeeper
-from galenic.store import Database, locked, read_all_nodes, read_nodes, write_nodes
+from galenic.store import Database, locked, read_all_nodes, read_nodes, version_numbers, write_nodes
 from galenic.store.key_rows import Nodes
 
 FAN = 64
 DEPTH = 4  # 64^4: 16.7 million patients and builds
 CAPACITY = FAN**DEPTH
+FRESH = 0.02  # s
+KEPT_LEAVES = 4_000  # of 64 patients each, 4 KB: 16 MB
 WRAPPED = 60  # nonce 12 + key 32 + tag 16
 EMPTY = b"\0" * WRAPPED
 DOMAINS = ("record", "token", "index")
@@ -49,7 +53,9 @@ class KeyTree:
     def __init__(self, db: Database, keeper: RootKeeper, escrow: Escrow, lock: Path) -> None:
         self.db, self.keeper, self.escrow, self.lock = db, keeper, escrow, lock
         self._node_keys: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._leaves: OrderedDict[int, tuple[bytes, AESGCM]] = OrderedDict()  # rows of 64 wrapped keys, and what opens them
         self._mutex = threading.RLock()
+        self._version, self._looked = -1, 0.0
         self._root: bytes | None = None
 
     def root(self) -> bytes:
@@ -76,18 +82,21 @@ class KeyTree:
                 self.refresh()  # another process may have replaced the root
                 return self._key(place)
 
-    def _key(self, place: int) -> bytes:
-        node = self._leaves(place // FAN)
-        wrapped = node[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED]
-        if wrapped in (EMPTY, b""):
-            raise KeyGone(f"there is no key {place}: it was never made, or its patient was erased.")
-        return _unwrap(self._node_key(DEPTH - 1, place // FAN), wrapped, DEPTH, place)
+    def _look(self) -> None:
+        """Lets go of what memory holds when another process has changed the tree; looked at every 20 ms."""
+        now = time.monotonic()
+        if now - self._looked > FRESH:
+            self._looked = now
+            version = version_numbers(self.db).get("keys", 0)
+            if version != self._version:
+                self.refresh()
+                self._version = version
 
-    def _leaves(self, place: int) -> bytes:
-        node = read_nodes(self.db, [(DEPTH - 1, place)]).get((DEPTH - 1, place))
-        if node is None:
-            raise KeyGone("there is no such key: it was never made, or its patient was erased.")
-        return node
+    def _key(self, place: int) -> bytes:
+        found = self._keys([place])
+        if place not in found:
+            raise KeyGone(f"there is no key {place}: it was never made, or its patient was erased.")
+        return found[place]
 
     def keys(self, places: list[int]) -> dict[int, bytes]:
         """The keys that exist at places; one row read per 64 neighbours."""
@@ -99,31 +108,36 @@ class KeyTree:
                 return self._keys(places)
 
     def _keys(self, places: list[int]) -> dict[int, bytes]:
+        self._look()
         found: dict[int, bytes] = {}
-        by_node: dict[int, list[int]] = {}
+        absent = {p // FAN for p in places if p // FAN not in self._leaves}
+        for (_level, node), children in read_nodes(self.db, [(DEPTH - 1, n) for n in absent]).items() if absent else ():
+            self._leaves[node] = (children, AESGCM(self._node_key(DEPTH - 1, node)))
         for place in places:
-            by_node.setdefault(place // FAN, []).append(place)
-        nodes = read_nodes(self.db, [(DEPTH - 1, n) for n in by_node])
-        for node, members in by_node.items():
-            children = nodes.get((DEPTH - 1, node))
-            if children is None:
+            leaf = self._leaves.get(place // FAN)
+            if leaf is None:
                 continue
-            lock = AESGCM(self._node_key(DEPTH - 1, node))
-            for place in members:
-                wrapped = children[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED]
-                if wrapped != EMPTY:
-                    try:
-                        found[place] = lock.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
-                    except InvalidTag:
-                        raise KeyGone(f"key {place} does not open: it was changed, or the root was replaced.") from None
+            start = place % FAN * WRAPPED
+            wrapped = leaf[0][start : start + WRAPPED]
+            if wrapped != EMPTY:
+                try:
+                    found[place] = leaf[1].decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
+                except InvalidTag:
+                    raise KeyGone(f"key {place} does not open: it was changed, or the root was replaced.") from None
+        while len(self._leaves) > KEPT_LEAVES:
+            self._leaves.popitem(last=False)
         return found
 
     def drop(self, place: int) -> None:
         """Empties a place without replacing the root; for builds, which no backup holds."""
         with self._mutex, locked(self.lock):
-            node = bytearray(self._leaves(place // FAN))
+            self.refresh()
+            children = read_nodes(self.db, [(DEPTH - 1, place // FAN)]).get((DEPTH - 1, place // FAN))
+            if children is None:
+                return
+            node = bytearray(children)
             node[place % FAN * WRAPPED : (place % FAN + 1) * WRAPPED] = EMPTY
-            write_nodes(self.db, {(DEPTH - 1, place // FAN): bytes(node)})
+            write_nodes(self.db, {(DEPTH - 1, place // FAN): bytes(node)}, bump=True)
 
     def _node_key(self, level: int, place: int) -> bytes:
         """The key that wraps the children of a node; memory holds the ones used lately."""
@@ -163,6 +177,7 @@ class KeyTree:
                     node[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(parent, os.urandom(32), DEPTH, place)
             write_nodes(self.db, {at: bytes(node) for at, node in changed.items()})
             self._node_keys.update(fresh)
+            self._leaves.clear()
 
     def _ensure(
         self, level: int, place: int, changed: dict[tuple[int, int], bytearray], fresh: dict[tuple[int, int], bytes]
@@ -198,14 +213,19 @@ class KeyTree:
             root = self._root_or_fail()
             new_root = os.urandom(32)
             nodes, rewrapped = self._without(set(places), root, new_root)
-            pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
-            self.escrow.keep(new_root)
-            write_nodes(self.db, {**nodes, (-1, 0): pending})
-            self.keeper.put(new_root)
-            self._root = new_root
-            self._node_keys.clear()
-            write_nodes(self.db, {(-1, 0): b""})
+            self._replace(nodes, root, new_root)
             return rewrapped
+
+    def _replace(self, nodes: Nodes, root: bytes, new_root: bytes) -> None:
+        pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
+        with ThreadPoolExecutor(1) as other:  # two disks' worth of waiting at once; both are durable before the root changes
+            kept = other.submit(self.escrow.keep, new_root)
+            write_nodes(self.db, {**nodes, (-1, 0): pending}, bump=True)
+            kept.result()
+        self.keeper.put(new_root)
+        self._root = new_root
+        self._node_keys.clear()
+        self._leaves.clear()
 
     def _without(self, places: set[int], root: bytes, new_root: bytes) -> tuple[Nodes, int]:
         """Nodes re-wrapped under a new root, without the keys at `places`."""
@@ -259,6 +279,7 @@ class KeyTree:
             self.keeper.put(new_root)
             self._root = new_root
             self._node_keys.clear()
+            self._leaves.clear()
             write_nodes(self.db, {(-1, 0): b""})
 
     def rotate(self) -> int:
@@ -268,18 +289,13 @@ class KeyTree:
             root, new_root = self._root_or_fail(), os.urandom(32)
             everything = read_all_nodes(self.db)
             nodes, count = _rewrapped(everything, root, new_root)
-            pending = _wrap(root, new_root, -1, 0)
-            self.escrow.keep(new_root)
-            write_nodes(self.db, {**nodes, (-1, 0): pending})
-            self.keeper.put(new_root)
-            self._root = new_root
-            self._node_keys.clear()
-            write_nodes(self.db, {(-1, 0): b""})
+            self._replace(nodes, root, new_root)
             return count
 
     def refresh(self) -> None:
         """Forgets what memory holds: another process may have replaced the root."""
         self._node_keys.clear()
+        self._leaves.clear()
         self._root = None
 
 

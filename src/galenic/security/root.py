@@ -1,12 +1,14 @@
 """The root key: where it is kept, how it is replaced, and the escrow that can bring it back until a stated date."""
 
 import base64
+import contextlib
 import json
 import os
 import secrets
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -59,19 +61,18 @@ class RootFile:
         return body
 
     def put(self, root: bytes) -> None:
-        """Replaces the root; the file that held the one before is overwritten, then replaced."""
+        """Replaces the root; the file that held the one before is replaced, then overwritten."""
         body, sealed = root, bool(os.environ.get("GALENIC_PASSPHRASE"))
         if sealed:
             salt, nonce = os.urandom(16), os.urandom(12)
             body = salt + nonce + AESGCM(_stretch(salt)).encrypt(nonce, root, INFO)
-        if self.place.exists():
-            with self.place.open("r+b") as old:
-                old.write(b"\0" * self.place.stat().st_size)
-                old.flush()
-                os.fsync(old.fileno())
-        with file_aside(self.place) as aside:
-            text = json.dumps({"sealed": sealed, "root": base64.b64encode(body).decode()}).encode()
-            aside.write_bytes(text)
+        text = json.dumps({"sealed": sealed, "root": base64.b64encode(body).decode()}).encode()
+        with contextlib.ExitStack() as stack:
+            old = stack.enter_context(self.place.open("r+b")) if self.place.exists() else None
+            with file_aside(self.place) as aside:
+                aside.write_bytes(text)
+            if old is not None:  # the file is replaced for good: now the bytes of the one before go too
+                old.write(b"\0" * len(text))
         self.place.chmod(0o600)
 
 
@@ -201,46 +202,43 @@ class Escrow:
             place.chmod(0o600)
 
     def keep(self, root: bytes) -> None:
-        """Seals a copy of the new root, and gives every older copy its last day."""
+        """Seals a copy of the new root. Every older copy dies `days` after this one was made."""
         self.found()
         public = serialization.load_pem_public_key(self.public.read_bytes())
         assert isinstance(public, X25519PublicKey)
         now = datetime.now(UTC)
-        dies = (now + timedelta(days=self.days)).isoformat(timespec="seconds")
-        for place in self.copies():
-            data = json.loads(place.read_text(encoding="ascii"))
-            if data["dies_at"] is None:
-                with file_aside(place) as aside:
-                    aside.write_text(json.dumps({**data, "dies_at": dies}), encoding="ascii")
         sealed = base64.b64encode(SUITE.encrypt(root, public, info=INFO)).decode()
-        place = self.folder / f"root-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+        place = self.folder / f"root-{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}.json"
         with file_aside(place) as aside:
-            aside.write_text(json.dumps({"kept_at": now.isoformat(), "dies_at": None, "sealed": sealed}), encoding="ascii")
+            aside.write_text(json.dumps({"kept_at": now.isoformat(), "sealed": sealed}), encoding="ascii")
         self.sweep()
 
     def copies(self) -> list[Path]:
-        """Every copy, oldest first."""
+        """Every copy, oldest first; the last is of the current root."""
         return sorted(self.folder.glob("root-*.json"))
+
+    def _dies(self, successor: Path) -> datetime:
+        """When the copy before this one dies: its root was replaced when this one was kept."""
+        made = datetime.strptime(successor.name[5:27], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        return made + timedelta(days=self.days)
 
     def sweep(self) -> int:
         """Deletes copies whose last day has come; returns how many."""
-        gone, now = 0, datetime.now(UTC).isoformat(timespec="seconds")
-        for place in self.copies():
-            dies = json.loads(place.read_text(encoding="ascii"))["dies_at"]
-            if dies is not None and dies <= now:
-                place.unlink()
-                gone += 1
-        return gone
+        copies, now = self.copies(), datetime.now(UTC)
+        dead = [old for old, new in pairwise(copies) if self._dies(new) <= now]
+        for place in dead:
+            place.unlink(missing_ok=True)
+        return len(dead)
 
     def last_older_root_dies(self) -> str | None:
         """When the last copy of a replaced root is deleted; None if there is none."""
-        dates = [json.loads(p.read_text(encoding="ascii"))["dies_at"] for p in self.copies()]
-        return max((d for d in dates if d), default=None)
+        copies = self.copies()
+        return self._dies(copies[-1]).isoformat(timespec="seconds") if len(copies) > 1 else None
 
     def recover(self, private_pem: bytes) -> bytes:
         """The current root, by the private half that was kept elsewhere."""
         private = serialization.load_pem_private_key(private_pem, None)
-        current = [p for p in self.copies() if json.loads(p.read_text(encoding="ascii"))["dies_at"] is None]
+        current = self.copies()
         if not isinstance(private, X25519PrivateKey) or not current:
             raise DescriptionError(
                 "there is no escrowed root here that this key could open. Expected an X25519 private key (PEM)."

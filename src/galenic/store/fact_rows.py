@@ -12,7 +12,7 @@ def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
     with db.transaction() as c:
         _put(c, row)
         if bump:
-            _bump(c, "facts")
+            bump_version(c, "facts")
 
 
 def put_facts(db: Database, rows: list[Row]) -> None:
@@ -20,7 +20,7 @@ def put_facts(db: Database, rows: list[Row]) -> None:
     with db.transaction() as c:
         for row in rows:
             _put(c, row)
-        _bump(c, "facts")
+        bump_version(c, "facts")
 
 
 def _put(c: sa.Connection, row: Row) -> None:
@@ -41,10 +41,11 @@ def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
 def move_on(db: Database, name: str) -> int:
     """Adds one to a version; returns it."""
     with db.transaction() as c:
-        return _bump(c, name)
+        return bump_version(c, name)
 
 
-def _bump(c: sa.Connection, name: str) -> int:
+def bump_version(c: sa.Connection, name: str) -> int:
+    """Adds one to a version within a transaction; returns it."""
     where = versions.c.name == name
     if c.execute(versions.update().where(where).values(number=versions.c.number + 1)).rowcount == 0:
         c.execute(versions.insert().values(name=name, number=1))

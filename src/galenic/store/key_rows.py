@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from galenic.store.database import Database
+from galenic.store.fact_rows import bump_version
 from galenic.store.tables import key_nodes
 
 Nodes = dict[tuple[int, int], bytes]
@@ -26,9 +27,11 @@ def read_all_nodes(db: Database) -> Nodes:
         return {(int(r[0]), int(r[1])): bytes(r[2]) for r in c.execute(sa.select(key_nodes))}
 
 
-def write_nodes(db: Database, nodes: Nodes) -> None:
-    """Replaces nodes, all or none."""
+def write_nodes(db: Database, nodes: Nodes, *, bump: bool = False) -> None:
+    """Replaces nodes, all or none. bump: tell other processes that what they remember of the tree is old."""
     with db.transaction() as c:
+        if bump:
+            bump_version(c, "keys")
         for (level, place), children in nodes.items():
             where = (key_nodes.c.level == level) & (key_nodes.c.place == place)
             if c.execute(key_nodes.update().where(where).values(children=children)).rowcount == 0:
