@@ -1,12 +1,16 @@
 """Patients made up for tests, and a house of their own for each test."""
 
 import os
+import secrets
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
+import sqlalchemy as sa
 
 from galenic import flows, records
 from made import made_patients
@@ -86,3 +90,55 @@ PEOPLE = {
     "inge": "integration-engineer",
     "vera": "service",
 }
+
+
+def _tool(name: str) -> str | None:
+    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))[::-1]), None)
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL cluster on a Unix socket; its URL without a database."""
+    pytest.importorskip("psycopg")
+    initdb, control = _tool("initdb"), _tool("pg_ctl")
+    if initdb is None or control is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    folder = tmp_path_factory.mktemp("pg")
+    as_owner = []
+    if subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() == "0":
+        if (
+            subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0
+            or shutil.which("runuser") is None
+        ):
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        for place in (folder, *folder.parents):
+            if place == Path("/tmp") or place == Path("/"):
+                break
+            place.chmod(0o755)
+        shutil.chown(folder, "postgres")
+        as_owner = ["runuser", "-u", "postgres", "--"]
+    data = folder / "data"
+    subprocess.run([*as_owner, initdb, "-D", data, "-A", "trust", "-U", "galenic"], check=True, capture_output=True, cwd="/")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    start = [*as_owner, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    try:
+        yield str(folder)
+    finally:
+        subprocess.run([*as_owner, control, "-D", data, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
+
+
+@pytest.fixture
+def postgresql(cluster: str) -> Iterator[str]:
+    """URL of a fresh database, as a user who is not a superuser, so that row-level security holds."""
+    name = f"t{secrets.token_hex(6)}"
+    admin = sa.create_engine(f"postgresql+psycopg://galenic@/postgres?host={cluster}", isolation_level="AUTOCOMMIT")
+    with admin.connect() as c:
+        if not c.execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = 'app'")).first():
+            c.execute(sa.text("CREATE ROLE app LOGIN CREATEDB"))
+        c.execute(sa.text(f"CREATE DATABASE {name} OWNER app"))
+    yield f"postgresql+psycopg://app@/{name}?host={cluster}"
+    with admin.connect() as c:
+        c.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    admin.dispose()

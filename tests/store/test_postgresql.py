@@ -1,54 +1,22 @@
 """The same state in PostgreSQL by one URL: budgets hold under a race, the audit chain stays whole."""
 
 import multiprocessing
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from galenic import store
+from galenic import flows, records, store
 from galenic.errors import BudgetError
 from galenic.privacy import Ledger
 from galenic.security import AuditLog, KeyRing, Witness
+from made import made_patients
 
 
-def _tool(name: str) -> str | None:
-    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))[::-1]), None)
-    return found
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL cluster of this test's own, on a Unix socket."""
-    pytest.importorskip("psycopg")
-    initdb, control = _tool("initdb"), _tool("pg_ctl")
-    if initdb is None or control is None:
-        pytest.skip("PostgreSQL's server is not installed")
-    folder = tmp_path_factory.mktemp("pg")
-    as_owner = []
-    if subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() == "0":
-        if (
-            subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0
-            or shutil.which("runuser") is None
-        ):
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        for place in (folder, *folder.parents):
-            if place == Path("/tmp") or place == Path("/"):
-                break
-            place.chmod(0o755)
-        shutil.chown(folder, "postgres")
-        as_owner = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-    subprocess.run([*as_owner, initdb, "-D", data, "-A", "trust", "-U", "galenic"], check=True, capture_output=True, cwd="/")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    start = [*as_owner, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
-    try:
-        yield f"postgresql+psycopg://galenic@/postgres?host={folder}"
-    finally:
-        subprocess.run([*as_owner, control, "-D", data, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
+@pytest.fixture
+def url(postgresql: str) -> str:
+    """A database of this test's own."""
+    return postgresql
 
 
 def _race(url: str, won: "multiprocessing.Queue[int]") -> None:
@@ -89,3 +57,64 @@ def test_the_audit_chain_is_whole(url: str, tmp_path: Path) -> None:
         log.append("step", f"run-{i}")
     assert log.faults() == ([], 5)
     db.close()
+
+
+@pytest.fixture
+def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[flows.House]:
+    """Custody on PostgreSQL, with 60 patients."""
+    monkeypatch.setenv("GALENIC_DATABASE", url)
+    house = flows.open_house(home)
+    flows.init(house)
+    for name, role in (
+        ("inge", "integration-engineer"),
+        ("paul", "privacy-officer"),
+        ("sven", "security-officer"),
+        ("rosa", "researcher"),
+    ):
+        for key in (name, f"{name}2"):
+            flows.make_key(house, key, role, person=name)
+    frame = made_patients(60)
+    flows.import_table(house, house.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
+    yield house
+    house.audit.flush()
+    house.db.close()
+
+
+def people(house: flows.House, who: str = "paul", purpose: str = "quality") -> set[str]:
+    known = store.dataset(house.db, "clinic", "home")
+    with house.gate.open(house.sign_in(who), "read", "dataset/clinic", purpose) as handle:
+        return {v for t in store.read(house.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
+
+
+def test_custody_works_the_same(there: flows.House, tmp_path: Path) -> None:
+    everybody = {f"P{i:06d}" for i in range(60)}
+    assert people(there) == everybody
+    flows.consent(there, there.sign_in("inge"), "clinic", ["P000001", "P000002"], "research")
+    assert people(there, "rosa", "research") == {"P000001", "P000002"}
+    flows.index(there, there.sign_in("paul"), "clinic", "quality", codes=("sex",))
+    hits = flows.search(there, there.sign_in("rosa"), "clinic", "research", [("age_years", ">=", "0"), ("sex", "=", "female")])
+    assert {str(h["patient_id"]) for h in hits} <= {"P000001", "P000002"}
+    flows.backup(there, there.sign_in("sven", "sven2"), tmp_path / "backup")
+    done = flows.erase(there, there.sign_in("paul", "paul2"), "P000001")
+    assert done.facts["key"]["destroyed"]
+    flows.restore(there, tmp_path / "backup", there.sign_in("sven", "sven2"))
+    assert people(there) == everybody - {"P000001"}
+    assert there.audit.faults()[0] == []
+
+
+def test_row_level_security_hides_rows_from_who_names_no_tenant(there: flows.House) -> None:
+    def rows(tenant: str | None) -> int:
+        with there.db.reading(tenant) as c:
+            return int(c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one())
+
+    assert (rows("home"), rows("elsewhere"), rows(None)) == (60, 0, 0)
+
+
+def test_the_index_is_unlogged(there: flows.House) -> None:
+    built = flows.index(there, there.sign_in("paul"), "clinic", "quality")
+    with there.db.reading() as c:
+        kinds = c.exec_driver_sql(
+            f"SELECT relpersistence FROM pg_class WHERE relname LIKE '{built['build'].replace('-', '_')}%%'"
+        ).all()
+    assert kinds
+    assert {k[0] for k in kinds} == {"u"}

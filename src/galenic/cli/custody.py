@@ -38,10 +38,19 @@ def import_(
     key: Key,
     label: Annotated[str, typer.Option(help="Class of data: clinical, research, genetic, psychiatric, public.")] = "clinical",
     region: Annotated[str, typer.Option(help="Where the records must stay.")] = "",
+    durable: Annotated[bool, typer.Option(help="As a job that survives this process: galenic jobs")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring a table into custody: every cell sealed under its patient's key."""
     house = flows.open_house()
+    if durable:
+        state = flows.import_state(house, table, name, patient, key, label=label, region=region)
+        with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as work:
+            job = work.start("import", state)
+            show.talk.print(f"job {job}; if this process dies: galenic jobs --work")
+            work.wait(job)
+            show.out.print(f"{work.get(job).steps} steps done")
+        return
     session = house.sign_in(key)
     with show.progress(as_json) as tell:
         done = flows.import_table(
@@ -267,6 +276,31 @@ def review(decision: int, key: Key, finding: Annotated[str, typer.Option(help="j
     house = flows.open_house()
     house.gate.review(house.sign_in(key), decision, finding)
     show.out.print(f"decision {decision}: {finding}")
+
+
+@app.command(epilog="Example: galenic jobs --work")
+def jobs(
+    work: Annotated[bool, typer.Option(help="Take up what dead processes left, and wait for it.")] = False,
+    cancel: Annotated[str, typer.Option(help="Stop this job after its step.")] = "",
+    resume: Annotated[str, typer.Option(help="Go on with this job, and wait for it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List durable jobs; cancel or resume one."""
+    house = flows.open_house()
+    with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as running:
+        if cancel:
+            running.cancel(cancel)
+        if resume:
+            running.resume(resume)
+        for job in running.all():
+            if (work and job.state == "PENDING") or job.id == resume:
+                running.wait(job.id)
+        found = [j.__dict__ for j in running.all()]
+    if as_json:
+        show.print_json(found)
+        return
+    for j in found:
+        show.out.print(f"{j['id']}  {j['kind']}  {j['state']}  {j['share']:.0%}  {j['steps']} steps")
 
 
 @app.command(epilog="Example: galenic metrics")

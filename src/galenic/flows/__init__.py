@@ -24,6 +24,7 @@ from galenic.flows.describe import describe
 from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
 from galenic.flows.house import House, house_if_any, open_house
+from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
@@ -31,6 +32,7 @@ from galenic.flows.synthesize_stored import synthesize_stored
 from galenic.flows.synthesizer import Synthesizer
 
 __all__ = [
+    "KINDS",
     "Declared",
     "Demo",
     "Erased",
@@ -55,9 +57,11 @@ __all__ = [
     "export",
     "grant",
     "house_if_any",
+    "import_state",
     "import_table",
     "index",
     "init",
+    "jobs_url",
     "make_key",
     "open_house",
     "own_record",

@@ -73,10 +73,13 @@ def import_table(
     label: str = "clinical",
     region: str = "",
     progress: Progress = quiet,
+    span: tuple[int, int] | None = None,
+    skip: int = 0,
 ) -> Imported:
     """Brings a table into custody, batch by batch; an import that stops keeps the whole batches it has written.
 
     Rows of patients who were erased are left out and counted: they come back only by an explicit new consent.
+    span: only these rows of the file, first and one past the last; skip: so many of their rows are in custody already.
     """
     if patient not in source.names:
         raise DescriptionError(
@@ -90,7 +93,10 @@ def import_table(
         known: store.Dataset | None = None
         for offset, raw in source.raw():
             for start in range(0, raw.num_rows, IMPORT_ROWS):
-                batch = _storable(raw.slice(start, IMPORT_ROWS))
+                part = _within(raw.slice(start, IMPORT_ROWS), offset + start, span)
+                if part is None:
+                    continue
+                batch = _storable(part)
                 if known is None:
                     row: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient}
                     store.add_dataset(house.db, handle, row, batch.schema, kinds)
@@ -99,11 +105,13 @@ def import_table(
                 empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
                 if empty is not None:
                     raise RecordError(
-                        f"row {offset + start + empty + 1} has no value in the patient column {patient!r}. Every row needs one: "
+                        f"row {max(offset + start, span[0] if span else 0) + empty + 1} has no value in the patient column {patient!r}. "
+                        "Every row needs one: "
                         f"fill it in, or leave the row out. {rows} rows before it are in custody."
                     )
                 ids, erased = store.admit(house.db, handle, known, identifiers)
                 keep = [i for i, v in enumerate(identifiers) if v in ids]
+                skip, keep = max(skip - len(keep), 0), keep[skip:]
                 gone |= erased
                 left_out += len(identifiers) - len(keep)
                 who = [ids[identifiers[i]] for i in keep]
@@ -114,6 +122,14 @@ def import_table(
                 progress("sealing", rows / max(total, 1))
     house.gate.versions.look_again()
     return Imported(name, rows, len(people), len(gone), left_out)
+
+
+def _within(batch: pa.Table, offset: int, span: tuple[int, int] | None) -> pa.Table | None:
+    """The rows of a batch that lie in the span of rows of the file; None if there are none."""
+    if span is None:
+        return batch
+    first, last = max(span[0] - offset, 0), min(span[1] - offset, batch.num_rows)
+    return batch.slice(first, last - first) if first < last else None
 
 
 def _storable(batch: pa.Table) -> pa.Table:

@@ -231,10 +231,12 @@ class KeyTree:
         """Nodes re-wrapped under a new root, without the keys at `places`."""
         done: Nodes = {}
         count = 0
+        paths = {(level, p // FAN ** (DEPTH - level)) for p in places for level in range(DEPTH)}
+        nodes = read_nodes(self.db, sorted(paths))
 
         def rewrap(level: int, place: int, gone: set[int], old: bytes, new: bytes) -> None:
             nonlocal count
-            children = read_nodes(self.db, [(level, place)]).get((level, place))
+            children = nodes.get((level, place))
             if children is None:
                 return
             span = FAN ** (DEPTH - 1 - level)

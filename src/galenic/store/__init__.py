@@ -1,6 +1,6 @@
 """Custody of state: the database, sealed records and files, lineage, builds, backups. It holds no keys."""
 
-from galenic.store import telemetry
+from galenic.store import jobs, telemetry
 from galenic.store.audit_rows import all_heads, append_audit, audit_batches, audit_snapshot, clear_audit, last_audit
 from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
@@ -94,6 +94,7 @@ __all__ = [
     "folder_aside",
     "forget",
     "forget_subject",
+    "jobs",
     "last_audit",
     "locked",
     "move_on",

@@ -44,8 +44,6 @@ def audit_snapshot(
 ) -> Iterator[tuple[list[Row], Iterator[list[tuple[int, str, bytes, bytes]]]]]:
     """(every head, the rows in batches), both of one state of the database; the heads are read at once."""
     with db.reading() as c:
-        if not db.is_sqlite:
-            c.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         heads = [dict(r) for r in c.execute(sa.select(audit_heads).order_by(audit_heads.c.size)).mappings()]
 
         def rows() -> Iterator[list[tuple[int, str, bytes, bytes]]]:

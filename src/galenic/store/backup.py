@@ -39,8 +39,6 @@ def backup(db: Database, folder: Path, tenant: str) -> dict[str, object]:
     with folder_aside(folder) as aside:
         sums, counted = {}, {}
         with db.reading(tenant) as c:
-            if not db.is_sqlite:
-                c.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             for table in metadata.sorted_tables:
                 if table.name not in DERIVED:
                     counted[str(table.name)] = _dump(c, table, aside / f"{table.name}.arrow")

@@ -55,7 +55,8 @@ class Database:
     def reading(self, tenant: str | None = None) -> Iterator[sa.Connection]:
         """A read transaction: one state of the data throughout, and writers need not wait for it."""
         try:
-            with self.engine.connect().execution_options(galenic_reading=True) as connection, connection.begin():
+            level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            with self.engine.connect().execution_options(galenic_reading=True, **level) as connection, connection.begin():
                 self._enter(connection, tenant)
                 yield connection
         except SQLAlchemyError as error:

@@ -32,10 +32,12 @@ def write_nodes(db: Database, nodes: Nodes, *, bump: bool = False) -> None:
     with db.transaction() as c:
         if bump:
             bump_version(c, "keys")
-        for (level, place), children in nodes.items():
-            where = (key_nodes.c.level == level) & (key_nodes.c.place == place)
-            if c.execute(key_nodes.update().where(where).values(children=children)).rowcount == 0:
-                c.execute(key_nodes.insert().values(level=level, place=place, children=children))
+        mark = "?" if db.is_sqlite else "%s"
+        c.exec_driver_sql(
+            f"INSERT INTO key_nodes (level, place, children) VALUES ({mark}, {mark}, {mark}) "  # noqa: S608
+            "ON CONFLICT (level, place) DO UPDATE SET children = excluded.children",
+            [(level, place, children) for (level, place), children in nodes.items()],
+        )
 
 
 def replace_all_nodes(db: Database, nodes: Nodes) -> None:

@@ -32,11 +32,13 @@ def run_partitions(
     for _ in range(TRIES):
         open_parts = [(part, place) for part, place in zip(parts, places, strict=True) if not place.exists()]
         if not open_parts:
-            return places
+            break
         try:
             _RUN[engine](work, open_parts, workers or os.cpu_count() or 1)
         except BrokenProcessPool:
             continue  # a worker was killed: what it finished stands
+    for aside in folder.glob(".*.aside"):  # of workers that were killed; the folder is this run's own
+        aside.unlink(missing_ok=True)
     left = sum(not p.exists() for p in places)
     if left:
         raise StoreError(

@@ -1,0 +1,56 @@
+"""An import that survives its process: rows are sealed in steps, and a step that was cut short goes on inside itself."""
+
+from pathlib import Path
+from typing import Any
+
+from galenic import records, store
+from galenic.errors import DescriptionError
+from galenic.flows.custody import import_table
+from galenic.flows.house import House, open_house
+from galenic.store import jobs
+
+STEP_ROWS = 50_000
+
+
+def import_state(
+    house: House, file: Path, name: str, patient: str, key: str, *, label: str = "clinical", region: str = ""
+) -> dict[str, Any]:
+    """The first state of an import job."""
+    house.keys.get(key)
+    total = records.read(file).count()
+    return {
+        "home": str(house.home), "file": str(file.absolute()), "name": name, "patient": patient, "label": label, "region": region,
+        "key": key, "at": 0, "total": total, "rows_before": _rows(house, name), "step": STEP_ROWS,
+    }  # fmt: skip
+
+
+def advance_import(state: dict[str, Any]) -> dict[str, Any]:
+    """One step: the next rows of the file. What a process that died had written of this step is not written twice."""
+    house = open_house(Path(state["home"]))
+    try:
+        stop = state["at"] + state["step"]
+        there = _rows(house, state["name"]) - state["rows_before"]
+        import_table(
+            house, house.sign_in(state["key"]), records.read(Path(state["file"])), state["name"], patient=state["patient"],
+            label=state["label"], region=state["region"], span=(state["at"], stop), skip=there,
+        )  # fmt: skip
+        house.audit.flush()
+        done, total = stop >= state["total"], max(state["total"], 1)
+        return {**state, "at": stop, "rows_before": _rows(house, state["name"]), "done": done, "share": min(stop / total, 1.0)}
+    finally:
+        house.db.close()
+
+
+def _rows(house: House, name: str) -> int:
+    try:
+        return int(str(store.dataset(house.db, name, "home")["next_row"]))
+    except DescriptionError:
+        return 0
+
+
+KINDS: dict[str, jobs.Advance] = {"import": advance_import}
+
+
+def jobs_url(house: House) -> str:
+    """Where jobs are kept: a file beside the database, or the same PostgreSQL."""
+    return f"sqlite:///{house.home / 'jobs.db'}" if house.db.is_sqlite else house.db.url.render_as_string(hide_password=False)

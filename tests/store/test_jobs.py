@@ -1,0 +1,116 @@
+"""Jobs survive kill -9, do nothing twice, stop when told and go on when told; on both databases."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.csv as pacsv
+import pytest
+
+from galenic import flows, store
+from galenic.errors import DescriptionError
+from galenic.store import jobs
+from made import made_patients
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from galenic.store import jobs
+def advance(state):
+    with open(state["file"], "a") as f:
+        f.write(f"{state['n']}\\n")
+    time.sleep(0.05)
+    n = state["n"] + 1
+    return {**state, "n": n, "done": n >= 40, "share": n / 40}
+if __name__ == "__main__":
+    with jobs.opened(sys.argv[1], {"count": advance}) as j:
+        print(j.start("count", {"n": 0, "file": sys.argv[2]}), flush=True)
+        time.sleep(60)
+"""
+
+
+def advance(state: dict) -> dict:
+    with Path(state["file"]).open("a") as f:
+        f.write(f"{state['n']}\n")
+    time.sleep(0.05)
+    n = state["n"] + 1
+    return {**state, "n": n, "done": n >= 40, "share": n / 40}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.db'}"
+    return str(request.getfixturevalue("postgresql"))
+
+
+@pytest.mark.filterwarnings("ignore")  # DBOS leaves sockets and threads to the collector
+def test_a_killed_job_goes_on_after_its_last_step(url: str, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "slow.py", url, tmp_path / "steps"], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout
+        job = process.stdout.readline().strip()
+        deadline = time.time() + 60
+        while time.time() < deadline and not (
+            (tmp_path / "steps").exists() and len((tmp_path / "steps").read_text().split()) >= 5
+        ):
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    with jobs.opened(url, {"count": advance}) as again:
+        assert again.wait(job)["n"] == 40
+        done = again.get(job)
+        assert (done.state, done.share, done.steps) == ("SUCCESS", 1.0, 40)
+    counted = [int(n) for n in (tmp_path / "steps").read_text().split()]
+    assert sorted(set(counted)) == list(range(40))
+    assert len(counted) <= 42  # the step under way when it died, and at most one more, ran again
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_job_is_cancelled_and_resumed(tmp_path: Path) -> None:
+    with jobs.opened(f"sqlite:///{tmp_path / 'jobs.db'}", {"count": advance}) as work:
+        job = work.start("count", {"n": 0, "file": str(tmp_path / "steps")})
+        while work.get(job).steps < 3:
+            time.sleep(0.02)
+        work.cancel(job)
+        deadline = time.time() + 30
+        while work.get(job).state != "CANCELLED" and time.time() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        stopped = len((tmp_path / "steps").read_text().split())
+        assert stopped < 39
+        work.resume(job)
+        assert work.wait(job)["n"] == 40
+        with pytest.raises(DescriptionError, match="no job"):
+            work.cancel("nobody")
+        with pytest.raises(DescriptionError, match="kind of job"):
+            work.start("dance", {})
+
+
+def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: flows.House, tmp_path: Path) -> None:
+    pacsv.write_csv(made_patients(5_000), tmp_path / "patients.csv")
+    state = {**flows.import_state(custody, tmp_path / "patients.csv", "big", "patient_id", "inge"), "step": 3_000}
+    first = flows.KINDS["import"](state)
+    again = flows.KINDS["import"](state)  # as after a kill between the rows and the note that they were written
+    assert first["rows_before"] == again["rows_before"] == 3_000
+    last = flows.KINDS["import"](again)
+    assert last["done"]
+    known = store.dataset(custody.db, "big", "home")
+    with custody.gate.open(custody.sign_in("paul"), "read", "dataset/big", "quality") as handle:
+        found = [v for t in store.read(custody.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()]
+    assert found == [f"P{i:06d}" for i in range(5_000)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_import_runs_as_a_job(custody: flows.House, tmp_path: Path) -> None:
+    pacsv.write_csv(made_patients(300), tmp_path / "patients.csv")
+    with jobs.opened(flows.jobs_url(custody), flows.KINDS) as work:
+        job = work.start("import", flows.import_state(custody, tmp_path / "patients.csv", "small", "patient_id", "inge"))
+        assert work.wait(job)["done"]
+        assert [j.state for j in work.all()] == ["SUCCESS"]
+    assert store.dataset(custody.db, "small", "home")["next_row"] == 300
