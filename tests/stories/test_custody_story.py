@@ -190,6 +190,24 @@ def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
     assert next(house.audit.entries()).action == "chain.begun-anew"
 
 
+def test_a_number_is_never_a_second_patients_even_after_a_restore(custody: flows.House, tmp_path: Path) -> None:
+    sven = custody.sign_in("sven", "sven2")
+    flows.backup(custody, sven, tmp_path / "backup")
+    inge = custody.sign_in("inge")
+
+    def come(name: str) -> None:
+        frame = made_patients(1).set_column(0, "patient_id", pa.array([name]))
+        flows.import_table(custody, inge, records.in_memory(frame), "clinic", patient="patient_id")
+
+    come("late")
+    flows.consent(custody, inge, "clinic", ["late"], "research")
+    flows.restore(custody, tmp_path / "backup", sven)
+    come("later")
+    known = store.dataset(custody.db, "clinic", "home")
+    with custody.gate.open(custody.sign_in("rosa"), "read", "dataset/clinic", "research") as handle:
+        assert sum(t.num_rows for t in store.read(custody.db, handle, known)) == 0
+
+
 def test_a_receipt_that_was_changed_is_refused(custody: flows.House) -> None:
     done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     public = custody.keys.gate().public

@@ -44,11 +44,11 @@ def move_on(db: Database, name: str) -> int:
         return bump_version(c, name)
 
 
-def bump_version(c: sa.Connection, name: str) -> int:
-    """Adds one to a version within a transaction; returns it."""
+def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
+    """Adds to a version within a transaction; returns it."""
     where = versions.c.name == name
-    if c.execute(versions.update().where(where).values(number=versions.c.number + 1)).rowcount == 0:
-        c.execute(versions.insert().values(name=name, number=1))
+    if c.execute(versions.update().where(where).values(number=versions.c.number + by)).rowcount == 0:
+        c.execute(versions.insert().values(name=name, number=by))
     return int(c.execute(sa.select(versions.c.number).where(where)).scalar_one())
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.errors import AccessDenied, DescriptionError, RecordError, StoreError
 from galenic.store.database import Database
+from galenic.store.fact_rows import bump_version
 from galenic.store.handle import Handle, Rows, required
 from galenic.store.tables import datasets, facts, originals, subjects, tombstones
 
@@ -91,9 +92,8 @@ def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) 
         erased = {name for name, token in tokens.items() if token in gone and token not in there}
         fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
         if fresh:
-            last = c.execute(sa.select(sa.func.max(subjects.c.id))).scalar_one_or_none() or 0
-            dead = c.execute(sa.select(sa.func.max(tombstones.c.subject))).scalar_one_or_none() or 0
-            start = max(last, dead) + 1  # a place in the key tree is never used for a second patient
+            # counted apart from the rows, which a restore may take back: a number is never a second patient's
+            start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
             rows: list[dict[str, Any]] = [
                 {"id": start + i, "tenant": handle.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
             ]
