@@ -4,7 +4,9 @@ import itertools
 import json
 import os
 import random
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from galenic import flows, records, store
+from galenic.errors import GalenicError
 from galenic.security import ACTIONS, FLAGS, LABELS, ROLES, TYPES, Ask, Policy, Rule, audit, opens, to_cedar
 from galenic.security.cedar import request_of
 from galenic.security.policy import NOTHING, Obligations
@@ -391,7 +394,108 @@ def reads(folder: Path) -> list[dict]:
     ]
 
 
-GROUPS = {"decide": decide, "gate": gate, "tamper": tamper, "verify": verify, "erase": erase, "reads": reads}
+def _write_until_killed(place: Path, pipe: int, limit: int | None, seed: int) -> None:
+    """In a child: audit rows, sealed rows and sealed files; each acknowledged through the pipe once it is durable."""
+    if limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    house = flows.open_house(place)
+    session = house.sign_in("inge")
+    i = 0
+    while True:
+        i += 1
+        os.write(pipe, f"a {house.audit.append('step', str(i))}\n".encode())
+        frame = pa.table({"patient_id": [f"K{seed}-{i}-{j}" for j in range(20)], "note": ["x" * 50] * 20})
+        flows.import_table(house, session, records.in_memory(frame), "clinic", patient="patient_id")
+        os.write(pipe, f"r {store.dataset(house.db, 'clinic', 'home')['next_row']}\n".encode())
+        os.write(pipe, f"f {store.write_blob(place / 'files', bytes(32), [bytes(3000)] * 100)}\n".encode())
+
+
+def kill(folder: Path) -> list[dict]:
+    """custody.kill: kill -9 at a random moment, or a disk that is full; then: is everything acknowledged there, nothing half?"""
+    runs, lost, half = 500, 0, 0
+    rng = random.Random(7)
+    for run in range(runs):
+        place = folder / f"kill{run // 25}"
+        if run % 25 == 0:
+            house = house_in(place)
+            house.audit.flush()
+            house.db.close()
+        before = max((p.stat().st_size for p in place.glob("galenic.db*")), default=0)
+        full = before + rng.randrange(200_000) if run % 5 == 0 else None
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 0
+            try:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+                _write_until_killed(place, writing, full, run)
+            except GalenicError:
+                code = 3
+            finally:
+                os._exit(code)
+        os.close(writing)
+        time.sleep(rng.uniform(0.05, 0.6))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(reading) as f:
+            acknowledged = [line.split() for line in f.read().splitlines() if len(line.split()) == 2]
+        house = flows.open_house(place)
+        faults, rows = house.audit.faults()
+        known = {str(d["name"]): int(str(d["next_row"])) for d in store.all_datasets(house.db, "home")}
+        with house.db.reading() as c:
+            stored = c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one()
+        lost += rows < max((int(v) for k, v in acknowledged if k == "a"), default=0)
+        lost += stored < max((int(v) for k, v in acknowledged if k == "r"), default=0)
+        half += bool(faults) + (stored != known.get("clinic", 0))
+        for kind, name in acknowledged:
+            if kind == "f":
+                lost += sum(map(len, store.read_blob(place / "files" / name, bytes(32)))) != 300_000
+        for path in (place / "files").glob("[0-9a-f]*"):
+            half += len(path.name) == 64 and sum(map(len, store.read_blob(path, bytes(32)))) != 300_000
+        house.audit.flush()
+        house.db.close()
+        for path in (place / "files").glob("*"):
+            path.unlink()
+    peers = {"of which with a full disk": runs // 5}
+    return [
+        row(
+            "custody.kill.lost",
+            f"acknowledged rows or files lost in {runs} runs ended by kill -9 or a full disk",
+            "lost",
+            lost,
+            "0",
+            lost == 0,
+            peers=peers,
+        ),
+        row("custody.kill.half", f"half artefacts or broken chains after the same {runs} runs", "found", half, "0", half == 0),
+    ]
+
+
+def jobs(folder: Path) -> list[dict]:
+    """custody.jobs: what DBOS adds to a step, on SQLite."""
+
+    def advance(state: dict) -> dict:
+        return {**state, "n": state["n"] + 1, "done": state["n"] >= 200}
+
+    with store.jobs.opened(f"sqlite:///{folder / 'jobs.db'}", {"count": advance}) as work:
+        work.wait(work.start("count", {"n": 190}))
+        before = time.perf_counter()
+        work.wait(work.start("count", {"n": 0}))
+        each = (time.perf_counter() - before) / 201 * 1000
+    return [row("custody.jobs", "overhead of a durable step (DBOS, SQLite)", "ms", round(each, 2), "shown", None)]
+
+
+GROUPS = {
+    "decide": decide,
+    "gate": gate,
+    "tamper": tamper,
+    "verify": verify,
+    "erase": erase,
+    "reads": reads,
+    "jobs": jobs,
+    "kill": kill,
+}
 
 
 def main() -> None:
