@@ -81,7 +81,14 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
     assert run("import", tmp_path / "patients.csv", "--as", "again", "--patient", "patient_id", "--key", "inge", "--json") == 0
     assert json.loads(out(capsys))["erased"] == 1
     assert run("rotate", "--key", "sven", "--second", "sven2") == 0
-    assert run("audit", "verify") == 0
+    done = subprocess.run([sys.executable, "-m", "galenic", "datasets"], check=True, capture_output=True, text=True)
+    assert "clinic" in done.stdout
+    words = ["search", "again", "--purpose", "treatment", "--key", "ada", "--where", "sex = female"]
+    subprocess.run([sys.executable, "-m", "galenic", "index", "again", "--purpose", "quality", "--key", "paul"], check=True)
+    subprocess.run([sys.executable, "-m", "galenic", *words], check=False)
+    out(capsys)
+    assert run("audit", "verify", "--json") == 0
+    assert json.loads(out(capsys))["opened, never closed"] == []  # each process wrote how its decisions ended
     house.db.shrink()
     for path in [*home.rglob("*"), *(tmp_path / "backup").rglob("*")]:
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path

@@ -75,9 +75,10 @@ class Entry:
 class _Ticket:
     """One row that waits to be written; `done` is locked until it is."""
 
-    __slots__ = ("done", "error", "fields", "seq")
+    __slots__ = ("done", "error", "fields", "log", "seq")
 
-    def __init__(self, fields: dict[str, Any] | None) -> None:
+    def __init__(self, log: "AuditLog", fields: dict[str, Any] | None) -> None:
+        self.log = log  # a log lives as long as a row of it waits
         self.fields = fields
         self.seq: int | None = None
         self.error: StoreError | None = None
@@ -114,13 +115,14 @@ class AuditLog:
     def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> _Ticket:
         """Queues a row that becomes durable with the next `append` or `flush`."""
         ticket = _Ticket(
+            self,
             {
                 "actor": plain(actor or self.actor),
                 "action": plain(action),
                 "resource": plain(resource),
                 "outcome": plain(outcome),
                 "detail": orjson.Fragment(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)),
-            }
+            },
         )
         self._queue.put(ticket)
         self._wake()
@@ -128,7 +130,7 @@ class AuditLog:
 
     def flush(self) -> None:
         """Returns when every row queued so far is durable."""
-        ticket = _Ticket(None)
+        ticket = _Ticket(self, None)
         self._queue.put(ticket)
         self._wake()
         ticket.done.acquire()
@@ -317,18 +319,16 @@ def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[_Ticket]") -> None:
                 time.sleep(GATHER / 8)
         while not queue.empty() and len(tickets) < MOST_PER_COMMIT:
             tickets.append(queue.get())
-        owner = log()
-        if owner is None:
-            return
-        owner._write_waiting(tickets)
+        tickets[0].log._write_waiting(tickets)
         last = len(tickets)
-        del owner
+        del tickets
 
 
 def _flush_last(log: "weakref.ref[AuditLog]") -> None:
     owner = log()
-    if owner is not None and not owner._queue.empty():
-        owner.flush()
+    if owner is not None:  # the queue may be empty and its last row still on its way
+        with contextlib.suppress(StoreError):  # whoever waited for a row has been told
+            owner.flush()
 
 
 def _read_key(place: Path) -> tuple[int, bytes]:
