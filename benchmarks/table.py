@@ -1,10 +1,10 @@
-"""Writes the README's table from benchmarks/results/spine.json; a test checks that the two agree."""
+"""Writes the README's tables from benchmarks/results/*.json; a test checks that they agree."""
 
 import json
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- spine -->\n", "<!-- /spine -->\n"
+NAMES = ("spine", "custody")
 SHORT = {
     "spine.tvd2": "mean 2-way distance, 14 columns",
     "spine.tvd3": "mean 3-way distance, 14 columns",
@@ -21,10 +21,10 @@ SHORT = {
 }
 
 
-def render() -> str:
-    """The table as Markdown."""
+def render(name: str = "spine") -> str:
+    """The table of one benchmark as Markdown."""
     lines = ["| id | what | Galenic | others, same run | target |", "|---|---|---|---|---|"]
-    for r in json.loads((ROOT / "benchmarks" / "results" / "spine.json").read_text()):
+    for r in json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()):
         peers = "; ".join(f"{name} {value}" for name, value in r["peers"].items())
         met = {True: "met", False: "**missed**", None: ""}[r["met"]]
         target = r["target"] if r["met"] is None else f"{r['target']} ({met})"
@@ -32,12 +32,15 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
-def embedded(page: str) -> str:
+def embedded(page: str, name: str = "spine") -> str:
     """The table that stands in a page."""
-    return page.split(BEGIN)[1].split(END, maxsplit=1)[0]
+    return page.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->\n", maxsplit=1)[0]
 
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    readme.write_text(text.replace(embedded(text), render()), encoding="utf-8")
+    for which in NAMES:
+        before, after = text.split(f"<!-- {which} -->\n")[0], text.split(f"<!-- /{which} -->\n")[1]
+        text = f"{before}<!-- {which} -->\n{render(which)}<!-- /{which} -->\n{after}"
+    readme.write_text(text, encoding="utf-8")
