@@ -23,11 +23,11 @@ def append_audit(db: Database, rows: list[tuple[int, str, bytes, bytes]], head: 
     mark = "?" if db.is_sqlite else "%s"
     one = f"({mark}, {mark}, {mark}, {mark})"
     covers = (head["size"], head["head"], head["frontier"], head["signature"])
-    with db.transaction() as c:
+    with db.writing() as c:
         # one statement for all rows: the driver gives up the interpreter once per statement and row, not once per commit
         values = tuple(v for r in rows for v in r)
-        c.exec_driver_sql(f"INSERT INTO audit (seq, entry, hash, mac) VALUES {', '.join([one] * len(rows))}", values)  # noqa: S608
-        c.exec_driver_sql(f"INSERT INTO audit_heads (size, head, frontier, signature) VALUES {one}", covers)  # noqa: S608
+        c.execute(f"INSERT INTO audit (seq, entry, hash, mac) VALUES {', '.join([one] * len(rows))}", values)  # noqa: S608
+        c.execute(f"INSERT INTO audit_heads (size, head, frontier, signature) VALUES {one}", covers)  # noqa: S608
 
 
 def audit_batches(db: Database, size: int = 10_000) -> Iterator[list[tuple[int, str, bytes, bytes]]]:

@@ -5,6 +5,7 @@ import fcntl
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -61,6 +62,26 @@ class Database:
                 yield connection
         except SQLAlchemyError as error:
             raise _explain(error, "was not read") from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Any]:
+        """The same as `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
+        errors = self.engine.dialect.dbapi.Error if self.engine.dialect.dbapi else SQLAlchemyError
+        try:
+            with contextlib.closing(self.engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                if self.is_sqlite:
+                    cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    yield cursor
+                    connection.commit()
+                finally:
+                    connection.rollback()  # nothing, after a commit
+        except (errors, SQLAlchemyError) as error:
+            raise StoreError(
+                f"the database did not take the change ({type(error).__name__}). Nothing was written. Check free space, rights "
+                "and GALENIC_DATABASE, then run the command again."
+            ) from error
 
     def _enter(self, connection: sa.Connection, tenant: str | None) -> None:
         if tenant is not None and not self.is_sqlite:
