@@ -146,24 +146,26 @@ class RootInToken:
 
     def get(self) -> bytes | None:
         """The root, or None before there is one."""
-        import pkcs11  # noqa: PLC0415
-
         with self._session() as session:
-            found = list(
-                session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.DATA, pkcs11.Attribute.LABEL: self.LABEL})
-            )
-            return bytes(found[0][pkcs11.Attribute.VALUE]) if found else None
+            from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415  # after _session, which says what is missing
+
+            found = list(session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: self.LABEL}))
+            return bytes(found[0][Attribute.VALUE]) if found else None
 
     def put(self, root: bytes) -> None:
         """Destroys the object that held the root before and makes a new one, readable only after login."""
-        import pkcs11  # noqa: PLC0415
-
-        a = pkcs11.Attribute
         with self._session() as session:
-            for old in list(session.get_objects({a.CLASS: pkcs11.ObjectClass.DATA, a.LABEL: self.LABEL})):
+            from pkcs11 import (
+                Attribute,
+                ObjectClass,
+            )
+
+            a = Attribute
+
+            for old in list(session.get_objects({a.CLASS: ObjectClass.DATA, a.LABEL: self.LABEL})):
                 old.destroy()
             session.create_object(
-                {a.CLASS: pkcs11.ObjectClass.DATA, a.LABEL: self.LABEL, a.TOKEN: True, a.PRIVATE: True, a.VALUE: root}
+                {a.CLASS: ObjectClass.DATA, a.LABEL: self.LABEL, a.TOKEN: True, a.PRIVATE: True, a.VALUE: root}
             )
 
 
