@@ -155,13 +155,9 @@ class RootInToken:
     def put(self, root: bytes) -> None:
         """Destroys the object that held the root before and makes a new one, readable only after login."""
         with self._session() as session:
-            from pkcs11 import (
-                Attribute,
-                ObjectClass,
-            )
+            from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415
 
             a = Attribute
-
             for old in list(session.get_objects({a.CLASS: ObjectClass.DATA, a.LABEL: self.LABEL})):
                 old.destroy()
             session.create_object(
