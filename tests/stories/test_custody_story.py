@@ -263,15 +263,21 @@ def test_a_bad_import_says_what_is_wrong(custody: flows.House, change: object, w
         flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), name, patient="patient_id")
 
 
-def test_on_a_disk_that_may_not_be_written_everything_fails_closed(
-    custody: flows.House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_words: object) -> None:
-        raise StoreError("the database did not take the change (OperationalError).")
-
-    monkeypatch.setattr("galenic.security.audit.append_audit", full)
-    with pytest.raises(StoreError), custody.gate.open(custody.sign_in("paul"), "read", "dataset/clinic", "quality"):
-        raise AssertionError("opened without a durable row")
+def test_when_the_database_takes_no_row_the_gate_does_not_open(custody: flows.House) -> None:
+    session = custody.sign_in("paul")
+    with custody.db.transaction() as c:
+        c.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    before = len(list(custody.audit.entries()))
+    for action in ("read", "erase"):  # one would be allowed, one refused: neither can be written down
+        with pytest.raises(StoreError, match="did not take"), custody.gate.open(session, action, "dataset/clinic", "quality"):
+            raise AssertionError("opened without a durable row")
+    with pytest.raises(StoreError, match="did not take"):
+        custody.sign_in("paul")
+    with custody.db.transaction() as c:
+        c.exec_driver_sql("DROP TRIGGER full")
+    assert len(list(custody.audit.entries())) == before
+    assert custody.audit.faults()[0] == []
+    assert people_of(custody)
 
 
 def test_logs_metrics_and_spans_hold_no_cell(custody: flows.House, capsys: pytest.CaptureFixture) -> None:

@@ -191,8 +191,3 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
             op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
             op.execute(f"CREATE POLICY tenant ON {name} USING (tenant = current_setting('galenic.tenant', true))")
-
-
-def downgrade() -> None:
-    """Not offered: dropping custody's tables loses patients' records."""
-    raise NotImplementedError("restore a backup instead")
