@@ -204,7 +204,7 @@ def relate(house: House, session: Session, name: str, patient: str, who: str, *,
     with house.gate.open(session, "import", store.resource(name), "records") as handle:
         subject = store.find_subject(house.db, handle, patient)
     if subject is None:
-        raise DescriptionError("this patient is not in custody. Import first.")
+        raise DescriptionError("this patient is not in custody. Check the identifier, or import first: galenic import")
     until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
     state = "given" if given else "ended"
     house.facts.put(Fact("care", f"{who}/{subject}", state, who, subject, until=until), actor=session.who)
@@ -292,7 +292,9 @@ def find(house: House, session: Session, patient: str) -> int:
     with house.gate.open(session, "access", "subject/0", "subject-access") as handle:
         subject = store.find_subject(house.db, handle, patient)
     if subject is None:
-        raise DescriptionError("no patient of that identifier is in custody here.")
+        raise DescriptionError(
+            "no patient of that identifier is in custody here. Check the identifier as it stood in the imported file."
+        )
     return subject
 
 
