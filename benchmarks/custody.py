@@ -190,7 +190,7 @@ def victim(folder: Path, rows: int = 60) -> tuple[Victim, bytes, str]:
             house.db.shrink()
             shutil.copy(folder / "galenic.db", folder / "older.db")
     house.db.shrink()
-    house.db.close()
+    house.close()
     first = bytes.fromhex((folder / "keys" / "audit-first.key").read_text())
     key = (folder / "keys" / "audit.key").read_bytes()[8:]
     gate_key = house.keys.gate()
@@ -241,8 +241,7 @@ def verify(folder: Path) -> list[dict]:
     for start in range(0, count, 1_000):
         for i in range(start, start + 1_000):
             house.audit.post("gate.opened", "dataset/clinic", "allowed", purpose="treatment", number=i)
-        house.audit.flush()
-    house.db.close()
+        house.close()
     (place / "pub").write_text(house.keys.gate().public)
     words = [
         "--public",
@@ -419,8 +418,7 @@ def kill(folder: Path) -> list[dict]:
         place = folder / f"kill{run // 25}"
         if run % 25 == 0:
             house = house_in(place)
-            house.audit.flush()
-            house.db.close()
+            house.close()
         before = max((p.stat().st_size for p in place.glob("galenic.db*")), default=0)
         full = before + rng.randrange(200_000) if run % 5 == 0 else None
         reading, writing = os.pipe()
@@ -453,8 +451,7 @@ def kill(folder: Path) -> list[dict]:
                 lost += sum(map(len, store.read_blob(place / "files" / name, bytes(32)))) != 300_000
         for path in (place / "files").glob("[0-9a-f]*"):
             half += len(path.name) == 64 and sum(map(len, store.read_blob(path, bytes(32)))) != 300_000
-        house.audit.flush()
-        house.db.close()
+        house.close()
         for path in (place / "files").glob("*"):
             path.unlink()
     peers = {"of which with a full disk": runs // 5}

@@ -68,8 +68,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = house.sign_in("inge")
     source = records.in_memory(made_patients(200, 3, visits=2))
     flows.import_table(house, session, source, "clinic", patient="patient_id")
-    house.audit.flush()
-    house.db.close()
+    house.close()
     return home
 
 

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from disks import frozen, small_disk
 from galenic import flows, settings, store
 from galenic.errors import DescriptionError, StoreError
 from galenic.security import AuditLog, KeyRing, Witness, audit_event, root_from_proof, verify_audit
@@ -39,7 +41,7 @@ def victim(home: Path) -> tuple[Victim, bytes]:
             house.db.shrink()
             shutil.copy(home / "galenic.db", home / "older.db")
     house.db.shrink()
-    house.db.close()
+    house.close()
     first = bytes.fromhex((home / "keys" / "audit-first.key").read_text())
     key = (home / "keys" / "audit.key").read_bytes()[8:]
     found = Victim(home / "galenic.db", ROWS, key, KeyRing(home / "keys").gate().private, home / "older.db")
@@ -98,7 +100,8 @@ def test_an_inclusion_proof_leads_to_the_signed_root(chained: flows.House) -> No
         head = json.loads(proof["head"])
         path = [bytes.fromhex(p) for p in proof["path"]]
         assert root_from_proof(bytes.fromhex(proof["leaf"]), seq - 1, head["size"], path) == bytes.fromhex(head["root"])
-        assert verify_audit.signed(proof["head"], proof["signature"], base64.b64decode(chained.keys.gate().public))
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(chained.keys.gate().public))
+        public.verify(base64.b64decode(proof["signature"]), proof["head"].encode())
         other = bytes.fromhex(chained.audit.proof(seq % ROWS + 1)["leaf"])
         assert root_from_proof(other, seq - 1, head["size"], path) != bytes.fromhex(head["root"])
     with pytest.raises(StoreError, match="no row 99"):
@@ -131,9 +134,35 @@ def test_two_processes_write_one_chain(home: Path) -> None:
     assert flows.open_house(home).audit.faults() == ([], 75)
 
 
+def test_a_row_that_can_not_be_written_is_refused_and_the_next_one_is_taken(chained: flows.House, home: Path) -> None:
+    with frozen(home / "keys" / "audit.key"), pytest.raises(StoreError, match="can not be written"):
+        chained.audit.append("step", "while read-only")
+    chained.audit.append("step", "after it")
+    assert chained.audit.faults()[0] == []
+    assert list(chained.audit.entries())[-1].resource == "after it"
+
+
+def test_a_witness_without_room_takes_no_half_line(house: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small_disk(tmp_path / "far", "4k") as far:
+        witness = Witness((str(far / "heads.jsonl"),))
+        with pytest.raises(StoreError, match="No space left"):
+            for i in range(100):
+                witness.push(f"head {i} " + 90 * "x", "signature")
+        assert len(witness.read()) > 20
+
+
+def test_an_auditor_verifies_a_copy_on_a_read_only_medium(chained: flows.House, home: Path) -> None:
+    chained.close()
+    (home / "gate.pub").write_text(chained.keys.gate().public)
+    words = [sys.executable, "-I", verify_audit.__file__, home / "galenic.db", "--public", home / "gate.pub"]
+    with frozen(home):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert f"INTACT: {ROWS} rows stand" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.8])
 def test_a_kill_loses_no_acknowledged_row(home: Path, after: float) -> None:
-    flows.open_house(home).db.close()
+    flows.open_house(home).close()
     code = (
         "import sys\nfrom galenic import flows\nh = flows.open_house()\n"
         "while True: print(h.audit.append('step', 'x'), flush=True)"

@@ -42,7 +42,7 @@ class Custody(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.house.audit.flush()
         assert self.house.audit.faults()[0] == []
-        self.house.db.close()
+        self.house.close()
         shutil.rmtree(self.folder)
 
     @rule(who=st.sampled_from(PATIENTS))

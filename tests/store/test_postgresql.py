@@ -76,8 +76,7 @@ def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[flo
     frame = made_patients(60)
     flows.import_table(house, house.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
     yield house
-    house.audit.flush()
-    house.db.close()
+    house.close()
 
 
 def people(house: flows.House, who: str = "paul", purpose: str = "quality") -> set[str]:

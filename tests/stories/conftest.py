@@ -26,7 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]
         house.keys.create(name, role)
         flows.sign(house, result.run, name)
     flows.release(house, result.run, folder / "release")
-    house.db.close()
+    house.close()
     return folder / "home", result.run, folder / "release"
 
 

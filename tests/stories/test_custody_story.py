@@ -168,7 +168,7 @@ def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_b
     custody.db.shrink()
     shutil.copy(custody.home / "galenic.db", tmp_path / "yesterday.db")
     flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
-    custody.db.close()
+    custody.close()
     for suffix in ("", "-wal", "-shm"):
         Path(f"{custody.home / 'galenic.db'}{suffix}").unlink(missing_ok=True)
     shutil.copy(tmp_path / "yesterday.db", custody.home / "galenic.db")
@@ -182,7 +182,7 @@ def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
     flows.backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
     flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     everybody = people_of(custody)
-    custody.db.close()
+    custody.close()
     for name in ("keys", "escrow"):  # people's keys and the escrow were elsewhere
         shutil.copytree(custody.home / name, tmp_path / "new" / name)
     private = (custody.home / "escrow" / "escrow-private.pem").read_bytes()

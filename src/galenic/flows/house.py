@@ -36,6 +36,13 @@ class House:
         """Where builds of shards and indexes are kept: derived, sealed, never backed up."""
         return self.home / "builds"
 
+    def close(self) -> None:
+        """Writes what the audit chain still holds, then lets the database go. StoreError if the chain can not be written."""
+        try:
+            self.audit.flush()
+        finally:
+            self.db.close()
+
     def sign_in(self, key: str, second: str | None = None) -> Session:
         """A session for a registered key of this operating-system user; a second key steps it up."""
         return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)

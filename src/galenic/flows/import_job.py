@@ -38,7 +38,7 @@ def advance_import(state: dict[str, Any]) -> dict[str, Any]:
         done, total = stop >= state["total"], max(state["total"], 1)
         return {**state, "at": stop, "rows_before": _rows(house, state["name"]), "done": done, "share": min(stop / total, 1.0)}
     finally:
-        house.db.close()
+        house.close()
 
 
 def _rows(house: House, name: str) -> int:

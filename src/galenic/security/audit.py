@@ -158,6 +158,8 @@ class AuditLog:
                 written = True
         except StoreError as error:
             why = str(error)
+        except OSError as error:  # the key's or the witness's file; the next row reads again where the chain stands
+            why = f"the audit chain's files can not be written ({error.strerror}). Nothing was done without a row."
         finally:
             for ticket in tickets:
                 if not written:

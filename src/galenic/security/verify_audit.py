@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Iterable
@@ -24,14 +25,6 @@ START = bytes(32)
 
 def root_of(tree: list) -> bytes:
     return functools.reduce(lambda root, left: hashlib.sha256(b"\1" + left + root).digest(), reversed(tree))
-
-
-def signed(head: str, signature: str, public: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature), head.encode())
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str | None, int, dict]:
@@ -68,7 +61,9 @@ def check_head(text: str, signature: str, public: bytes, roots: dict, whose: str
         size, root = int(head["size"]), bytes.fromhex(head["root"])
     except (ValueError, KeyError, TypeError):
         return f"{whose} can not be read"
-    if not signed(text, signature, public):
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature), text.encode())
+    except (InvalidSignature, ValueError):
         return f"{whose} of {size} rows: not signed by this installation"
     if size not in roots:
         return f"row {max(roots, default=0) + 1}: missing; {whose} saw {size} rows (cut off, or rolled back)"
@@ -108,8 +103,13 @@ def read_witness(path: Path) -> list:
     return [(line["head"], line["signature"]) for line in lines]
 
 
+def opened(database: Path) -> sqlite3.Connection:  # a closed copy on a read-only medium needs no lock, and can have none
+    still = not os.access(database.parent, os.W_OK) and not Path(f"{database}-wal").exists()
+    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro{'&immutable=1' * still}", uri=True)
+
+
 def first_bad_mac(database: Path, key: bytes) -> int | None:
-    rows = sqlite3.connect(f"file:{database}?mode=ro", uri=True).execute("SELECT hash, mac FROM audit ORDER BY seq")
+    rows = opened(database).execute("SELECT hash, mac FROM audit ORDER BY seq")
     blake2b = hashlib.blake2b
     for place, (row_hash, mac) in enumerate(rows, start=1):
         both = blake2b(row_hash, key=key).digest()
@@ -126,7 +126,7 @@ def main() -> int:
     words.add_argument("--witness", type=Path, help="the file of heads that was kept elsewhere")
     words.add_argument("--first-key", type=Path, help="the first MAC key, kept offline since the beginning")
     given = words.parse_args()
-    connection = sqlite3.connect(f"file:{given.database}?mode=ro", uri=True)
+    connection = opened(given.database)
     rows = connection.execute("SELECT seq, entry, hash, mac FROM audit ORDER BY seq")
     heads = connection.execute("SELECT head, signature FROM audit_heads ORDER BY size").fetchall()
     first = bytes.fromhex(given.first_key.read_text().strip()) if given.first_key else None

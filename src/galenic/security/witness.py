@@ -1,5 +1,6 @@
 """Where signed heads of the audit chain go so that nobody can cut the chain or roll it back unseen."""
 
+import errno
 import json
 import os
 import socket
@@ -30,7 +31,10 @@ class Witness:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 handle = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 try:
-                    os.write(handle, line.encode())
+                    end = os.fstat(handle).st_size
+                    if os.write(handle, line.encode()) < len(line):
+                        os.ftruncate(handle, end)  # half a line would make the file unreadable
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
                     os.close(handle)
             except OSError as error:
