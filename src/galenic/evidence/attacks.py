@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
-from scipy.stats import binom, hypergeom, norm, rankdata
 
 from galenic.schema import Column, Finding, NotMeasured, Table, numbers
 
@@ -172,19 +172,21 @@ def _head(table: Table, most: int) -> Table:
 def _rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
     """Mann-Whitney: AUC of the score for membership, one-sided p with tie correction."""
     m, n = int(member.sum()), int((~member).sum())
-    ranks = rankdata(score)
+    ranks = scipy.stats.rankdata(score)
     auc = (ranks[member].sum() - m * (m + 1) / 2) / (m * n)
     _values, ties = np.unique(score, return_counts=True)
     total = m + n
     correction = float((ties**3 - ties).sum()) / (total * (total - 1))
     se = float(np.sqrt(max(total + 1 - correction, 1e-12) / (12 * m * n)))
-    return Outcome(float(auc), float(norm.sf((auc - 0.5) / se)), se, float(norm.sf((auc - TOLERATED) / se)))
+    return Outcome(
+        float(auc), float(scipy.stats.norm.sf((auc - 0.5) / se)), se, float(scipy.stats.norm.sf((auc - TOLERATED) / se))
+    )
 
 
 def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
     """Fisher's exact test (hypergeometric): are members hit more often than non-members?"""
     m, n, hits, inside = int(member.sum()), int((~member).sum()), int(hit.sum()), int(hit[member].sum())
-    p = float(hypergeom.sf(inside - 1, m + n, m, hits)) if hits else 1.0
+    p = float(scipy.stats.hypergeom.sf(inside - 1, m + n, m, hits)) if hits else 1.0
     rate = hits / max(m + n, 1)
     se = float(np.sqrt(max(rate * (1 - rate), 1e-12) * (1 / max(m, 1) + 1 / max(n, 1))))
     return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p)
@@ -360,7 +362,7 @@ def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -
     to_real = nearest(targets, view.points(_head(b, size)), 1)[0]
     ties = to_made == to_real
     wins, trials = int((to_made < to_real)[~ties].sum()), int((~ties).sum())
-    p_near = float(binom.sf(wins - 1, trials, 0.5)) if trials else 1.0
+    p_near = float(scipy.stats.binom.sf(wins - 1, trials, 0.5)) if trials else 1.0
     keys = row_keys(a, columns)
     _values, first, counts = np.unique(keys, return_index=True, return_counts=True)
     unique = keys[first[counts == 1]]
@@ -370,7 +372,7 @@ def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -
     both = only_made + only_real
     # more synthetic rows than other real ones hit more often by chance: the odds are scaled to that
     odds = synthetic.rows / (synthetic.rows + b.rows)
-    p_exact = float(binom.sf(only_made - 1, both, max(odds, 0.5))) if both else 1.0
+    p_exact = float(scipy.stats.binom.sf(only_made - 1, both, max(odds, 0.5))) if both else 1.0
     return wins / max(trials, 1), p_near, p_exact
 
 

@@ -4,11 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from galenic.evidence.coding import code
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
@@ -76,6 +71,12 @@ def utility(
 def _scores(family: str, x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64] | None:
     if x.shape[1] == 0 or min(y.sum(), (~y).sum()) < SMALLEST_CLASS:
         return None
+    # sklearn takes two seconds to load: commands that measure nothing need not wait for it
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415
+
     if family == "logistic":
         model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(max_iter=300, C=0.3))
     else:
@@ -95,6 +96,8 @@ def _compare(
     if real is None or made is None or min(truth.sum(), (~truth).sum()) < SMALLEST_CLASS:
         why = f"a class of {task.column!r} has fewer than {SMALLEST_CLASS} rows, or no column is left to predict it from"
         return [NotMeasured(f"utility.tstr.{family}", why), NotMeasured(f"utility.gap.{family}", why)]
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+
     tstr, gap = [], []
     for _ in range(RESAMPLES):
         pick = rng.integers(0, truth.size, truth.size)

@@ -2,19 +2,23 @@
 
 import io
 import re
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from galenic.schema import Column, Floats, Table, numbers
+
+if TYPE_CHECKING:  # matplotlib takes a second to load: commands that draw nothing need not wait for it
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE = "#2f6fb2", "#d9822b"  # distinguishable in common colour-vision deficiencies
 
 
-def svg(figure: Figure, title: str, about: str) -> str:
+def svg(figure: "Figure", title: str, about: str) -> str:
     """The figure as an <svg role="img"> with accessible title and description; text takes the page's colour."""
+    import matplotlib  # noqa: PLC0415
+
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "galenic"}):
         figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
@@ -33,8 +37,10 @@ def svg(figure: Figure, title: str, about: str) -> str:
     return text.replace("#111111", "currentColor")
 
 
-def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, ...]) -> Figure:
+def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, ...]) -> "Figure":
     """Small multiples of single columns: synthetic, and held-out real beside it where the reader may see it."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     shown = columns[:12]
     across = 4
     down = -(-len(shown) // across)
@@ -54,7 +60,7 @@ def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, .
     return figure
 
 
-def _one(axes: Axes, synthetic: Table, real: Table | None, column: Column) -> None:
+def _one(axes: "Axes", synthetic: Table, real: Table | None, column: Column) -> None:
     tables = [(synthetic, BLUE, 0.0)] + ([(real, ORANGE, 0.45)] if real is not None else [])
     if column.binned:
         values = [numbers(t, column) for t, _c, _o in tables]
