@@ -111,7 +111,7 @@ def test_no_sequence_of_requests_overspends(tmp_path: Path, requests: list) -> N
         s = found.statement("clinic")
         assert s.rho_spent <= s.rho_limit
         assert s.epsilon_spent <= s.epsilon_limit * (1 + 1e-9)
-    found.close()
+    found.db.close()
 
 
 def _race(url: str, attempts: int, won: "multiprocessing.Queue[int]") -> None:
