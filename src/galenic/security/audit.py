@@ -4,7 +4,6 @@ import atexit
 import base64
 import contextlib
 import json
-import os
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ import orjson
 
 from galenic.errors import StoreError
 from galenic.security import verify_audit
+from galenic.security.chainkey import ChainKey
 from galenic.security.keys import Key
 from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
 from galenic.security.witness import Witness
@@ -33,7 +33,6 @@ from galenic.store import (
     audit_snapshot,
     file_aside,
     last_audit,
-    locked,
     telemetry,
 )
 
@@ -96,7 +95,7 @@ class AuditLog:
 
     def __init__(self, db: Database, key: Key, actor: str, folder: Path, witness: Witness) -> None:
         self.db, self.key, self.actor, self.witness = db, key, actor, witness
-        self.next_key = folder / "audit.key"
+        self.next_key = ChainKey(folder / "audit.key")
         self.first_key = folder / "audit-first.key"
         self._queue: SimpleQueue[_Ticket] = SimpleQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
@@ -152,7 +151,7 @@ class AuditLog:
         """One commit for all of them; each learns how it ended, whatever happens."""
         written, why = False, "the audit chain did not take the row. Nothing was done without it."
         try:
-            with self._turn, locked(self.next_key):
+            with self._turn, self.next_key.locked():
                 self._catch_up()
                 self._write([t for t in tickets if t.fields is not None])
                 written = True
@@ -194,18 +193,18 @@ class AuditLog:
         append_audit(self.db, rows, {"size": seq, "head": head, "frontier": roots, "signature": signature})
         self._seq, self._hash, self._mac_key, self._frontier = seq, previous, key, frontier
         self._time = max(self._time, now)
-        _overwrite(self.next_key, seq, key)
+        self.next_key.overwrite(seq, key)
         self.witness.push(head, signature)
         for ticket, row in zip(tickets, rows, strict=True):
             ticket.seq = row[0]
 
     def _catch_up(self) -> None:
         """Reads where the chain stands, unless nobody else wrote since this process did."""
-        if self._seq > 0 and _read_key(self.next_key)[0] == self._seq:
+        if self._seq > 0 and self.next_key.read()[0] == self._seq:
             return
         row, head = last_audit(self.db)
         if row is None:
-            if self.next_key.exists():
+            if self.next_key.begun():
                 raise StoreError(
                     "the audit chain is empty but its key has moved on: the database was replaced by an older one. Stop, "
                     "and call the security officer; to go on from a backup use: galenic restore"
@@ -217,7 +216,7 @@ class AuditLog:
             self._seq, self._hash, self._mac_key, self._frontier = 0, START, first, Frontier()
             return
         assert head is not None
-        at, key = _read_key(self.next_key)
+        at, key = self.next_key.read()
         if at > row["seq"]:
             raise StoreError(
                 f"the audit chain ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
@@ -237,7 +236,7 @@ class AuditLog:
         with self._turn:
             mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             before = self.witness.read()[-1:]
-            for place in (self.next_key, self.first_key, *self.witness.files):
+            for place in (self.next_key.place, self.first_key, *self.witness.files):
                 if place.exists():
                     place.replace(place.with_name(f"{place.name}.before-{mark}"))
             self._seq = -1
@@ -271,7 +270,7 @@ class AuditLog:
         if first_key is None and self.first_key.exists():
             first_key = bytes.fromhex(self.first_key.read_text(encoding="ascii").strip())
         with contextlib.ExitStack() as stack:
-            with self._turn, locked(self.next_key):  # nobody writes between the witness and the state of the database
+            with self._turn, self.next_key.locked():  # nobody writes between the witness and the state of the database
                 seen = self.witness.read() if witnessed is None else witnessed
                 found, batches = stack.enter_context(audit_snapshot(self.db))
             heads = [(str(h["head"]), str(h["signature"])) for h in found]
@@ -331,22 +330,3 @@ def _flush_last(log: "weakref.ref[AuditLog]") -> None:
     if owner is not None:  # the queue may be empty and its last row still on its way
         with contextlib.suppress(StoreError):  # whoever waited for a row has been told
             owner.flush()
-
-
-def _read_key(place: Path) -> tuple[int, bytes]:
-    try:
-        data = place.read_bytes()
-    except OSError as error:
-        raise StoreError(f"the audit chain's key {place} can not be read ({error.strerror}). Restore the key folder.") from None
-    if len(data) != 40:
-        raise StoreError(f"the audit chain's key {place} is damaged. Restore the key folder, and call the security officer.")
-    return int.from_bytes(data[:8], "big"), data[8:]
-
-
-def _overwrite(place: Path, seq: int, key: bytes) -> None:
-    """In place, so that the bytes of the old key are gone from the file."""
-    handle = os.open(place, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.pwrite(handle, seq.to_bytes(8, "big") + key, 0)
-    finally:
-        os.close(handle)

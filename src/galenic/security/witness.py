@@ -28,12 +28,11 @@ class Witness:
         line = json.dumps({"head": head, "signature": signature}) + "\n"
         for place in self.files:
             try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                handle = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                handle = _opened(place)
                 try:
-                    end = os.fstat(handle).st_size
-                    if os.write(handle, line.encode()) < len(line):
-                        os.ftruncate(handle, end)  # half a line would make the file unreadable
+                    written = os.write(handle, line.encode())
+                    if written < len(line):
+                        os.ftruncate(handle, os.fstat(handle).st_size - written)  # half a line would make it unreadable
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
                     os.close(handle)
@@ -64,6 +63,14 @@ class Witness:
                 for head, signature in heads:
                     if json.loads(head)["size"] > last:
                         self.push(head, signature)
+
+
+def _opened(place: Path) -> int:
+    try:
+        return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def _syslog(where: str, line: str) -> None:
