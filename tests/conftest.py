@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,13 +98,13 @@ def _tool(name: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """A PostgreSQL cluster on a Unix socket; its URL without a database."""
     pytest.importorskip("psycopg")
     initdb, control = _tool("initdb"), _tool("pg_ctl")
     if initdb is None or control is None:
         pytest.skip("PostgreSQL's server is not installed")
-    folder = tmp_path_factory.mktemp("pg")
+    folder = Path(tempfile.mkdtemp(prefix="galenic-pg-"))  # pytest's own folders may be closed to the user postgres
     as_owner = []
     if subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() == "0":
         if (
@@ -111,10 +112,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             or shutil.which("runuser") is None
         ):
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        for place in (folder, *folder.parents):
-            if place == Path("/tmp") or place == Path("/"):
-                break
-            place.chmod(0o755)
         shutil.chown(folder, "postgres")
         as_owner = ["runuser", "-u", "postgres", "--"]
     data = folder / "data"
@@ -126,6 +123,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(folder)
     finally:
         subprocess.run([*as_owner, control, "-D", data, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

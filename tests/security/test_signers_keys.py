@@ -2,11 +2,15 @@
 
 import json
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from galenic import flows
 from galenic.errors import DescriptionError, StoreError
+from galenic.security import Escrow, KeyRing
 
 
 def test_keys_are_for_their_owner_only(house: flows.House) -> None:
@@ -40,3 +44,23 @@ def test_a_name_is_taken_once_and_an_unknown_key_is_said_to_be_unknown(house: fl
         house.keys.create("ada", "privacy-officer")
     with pytest.raises(DescriptionError, match="known: ada"):
         house.keys.get("bob")
+
+
+def test_processes_that_begin_at_once_share_one_key_of_the_house(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom galenic.security import Escrow, KeyRing\n"
+        "ring, escrow = KeyRing(Path(sys.argv[1])), Escrow(Path(sys.argv[2]), 30)\nprint('ready', flush=True)\ninput()\n"
+        "escrow.keep(bytes(32))\nprint(ring.gate().public)"
+    )
+    words = [sys.executable, "-c", code, tmp_path / "keys", tmp_path / "escrow"]
+    crowd = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for p in crowd:
+        assert p.stdout is not None
+        assert p.stdout.readline() == "ready\n"
+    for p in crowd:
+        assert p.stdin is not None
+        p.stdin.write("go\n")
+        p.stdin.flush()
+    said = {p.communicate(timeout=60)[0] for p in crowd}
+    assert said == {KeyRing(tmp_path / "keys").gate().public + "\n"}
+    assert Escrow(tmp_path / "escrow", 30).recover((tmp_path / "escrow" / "escrow-private.pem").read_bytes()) == bytes(32)

@@ -32,7 +32,7 @@ class Imported:
 
 def init(house: House) -> dict[str, str]:
     """Founds custody: the root key, its escrow, the house's own keys, the audit chain with its witness. Again: changes nothing."""
-    house.tree.root()
+    house.tree.found()
     house.gate.identity_key()
     house.audit.append("house.founded", "house", policy=shipped_policy().digest)
     return {

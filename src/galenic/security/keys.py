@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from galenic.errors import DescriptionError, StoreError
 from galenic.security.policy import ROLES
-from galenic.store import file_aside
+from galenic.store import file_aside, locked
 
 GATE = "gate"
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -61,9 +61,10 @@ class KeyRing:
             raise DescriptionError(f"{name!r} can not name a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
         if role not in ROLES:
             raise DescriptionError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
-        if (self.folder / f"{name}.json").exists():
-            raise DescriptionError(f"there is a key named {name!r} already. Choose another name.")
-        return self._write(name, role)
+        with locked(self.folder / f"{name}.json"):
+            if (self.folder / f"{name}.json").exists():
+                raise DescriptionError(f"there is a key named {name!r} already. Choose another name.")
+            return self._write(name, role)
 
     def get(self, name: str) -> Key:
         """The key of that name. DescriptionError if there is none; StoreError if it can not be opened."""
@@ -82,7 +83,11 @@ class KeyRing:
 
     def gate(self) -> Key:
         """The installation's own key, made when first needed."""
-        return self.get(GATE) if (self.folder / f"{GATE}.json").exists() else self._write(GATE, GATE)
+        place = self.folder / f"{GATE}.json"
+        if not place.exists():
+            with locked(place):  # two processes that begin at once must not each make one
+                return self.get(GATE) if place.exists() else self._write(GATE, GATE)
+        return self.get(GATE)
 
     def names(self) -> tuple[str, ...]:
         """Names of the signers' keys."""

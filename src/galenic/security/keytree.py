@@ -59,19 +59,23 @@ class KeyTree:
         self._root: bytes | None = None
 
     def root(self) -> bytes:
-        """The root, made and escrowed when first needed."""
+        """The root. StoreError if there is none."""
         if self._root is None:
-            root = self.keeper.get()
-            if root is None:
-                if read_nodes(self.db, [(0, 0)]):
-                    raise StoreError(
-                        "there are keys but no root to open them. Set GALENIC_ROOT, or bring the root back: galenic root"
-                    )
-                root = os.urandom(32)
-                self.escrow.keep(root)
-                self.keeper.put(root)
-            self._root = root
+            self._root = self.keeper.get()
+        if self._root is None:
+            raise StoreError("there is no root to open keys with. Set GALENIC_ROOT, or bring it back: galenic recover-root")
         return self._root
+
+    def found(self) -> None:
+        """Makes and escrows the first root, unless there is one or keys wait for theirs to come back."""
+        with self._mutex, locked(self.lock):
+            self._found()
+
+    def _found(self) -> None:
+        if self.keeper.get() is None and not read_nodes(self.db, [(0, 0)]):
+            root = os.urandom(32)
+            self.escrow.keep(root)
+            self.keeper.put(root)
 
     def key(self, place: int) -> bytes:
         """The 32-byte key at a place. KeyGone if there is none."""
@@ -167,6 +171,7 @@ class KeyTree:
             raise StoreError(f"the key tree holds {CAPACITY} keys; place {max(places)} is beyond it.")
         with self._mutex, locked(self.lock):
             self.refresh()
+            self._found()
             changed: dict[tuple[int, int], bytearray] = {}
             fresh: dict[tuple[int, int], bytes] = {}
             for place in sorted(set(places)):
@@ -218,11 +223,10 @@ class KeyTree:
 
     def _replace(self, nodes: Nodes, root: bytes, new_root: bytes) -> None:
         pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
-        with ThreadPoolExecutor(1) as other:  # two disks' worth of waiting at once; both are durable before the root changes
-            kept = other.submit(self.escrow.keep, new_root)
-            write_nodes(self.db, {**nodes, (-1, 0): pending}, bump=True)
-            kept.result()
-        self.keeper.put(new_root)
+        with ThreadPoolExecutor(2) as others:  # waits for the disk all at once; escrow and tree are durable before the root
+            kept = others.submit(self.escrow.keep, new_root)
+            tree = others.submit(write_nodes, self.db, {**nodes, (-1, 0): pending}, bump=True)
+            self.keeper.put(new_root, lambda: (kept.result(), tree.result()))
         self._root = new_root
         self._node_keys.clear()
         self._leaves.clear()

@@ -7,6 +7,7 @@ import os
 import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from galenic.errors import DescriptionError, MissingExtra, StoreError
-from galenic.store import file_aside
+from galenic.store import file_aside, locked
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)  # RFC 9180
 INFO = b"galenic root escrow"
@@ -32,8 +33,8 @@ class RootKeeper(Protocol):
     def get(self) -> bytes | None:
         """The root, or None before there is one."""
 
-    def put(self, root: bytes) -> None:
-        """Replaces the root; the one before can not be read from here again."""
+    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
+        """Replaces the root once `after` has returned, and not if it raises; the one before can not be read from here again."""
 
 
 class RootFile:
@@ -60,8 +61,8 @@ class RootFile:
             ) from None
         return body
 
-    def put(self, root: bytes) -> None:
-        """Replaces the root; the file that held the one before is replaced, then overwritten."""
+    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
+        """Replaces the root; the file that held the one before is replaced, then overwritten. What is slow comes before `after`."""
         body, sealed = root, bool(os.environ.get("GALENIC_PASSPHRASE"))
         if sealed:
             salt, nonce = os.urandom(16), os.urandom(12)
@@ -71,6 +72,9 @@ class RootFile:
             old = stack.enter_context(self.place.open("r+b")) if self.place.exists() else None
             with file_aside(self.place) as aside:
                 aside.write_bytes(text)
+                with aside.open("rb") as written:
+                    os.fsync(written.fileno())
+                after()
             if old is not None:  # the file is replaced for good: now the bytes of the one before go too
                 old.write(b"\0" * len(text))
         self.place.chmod(0o600)
@@ -100,8 +104,9 @@ class RootInVault:
         found = self._call("GET", self.data, None)
         return base64.b64decode(found["data"]["data"]["root"]) if found else None
 
-    def put(self, root: bytes) -> None:
+    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
         """Writes a new version, then destroys all before it."""
+        after()
         made = self._call("POST", self.data, {"data": {"root": base64.b64encode(root).decode()}})
         version = int(made["data"]["version"]) if made else 1
         if version > 1:
@@ -152,8 +157,9 @@ class RootInToken:
             found = list(session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: self.LABEL}))
             return bytes(found[0][Attribute.VALUE]) if found else None
 
-    def put(self, root: bytes) -> None:
+    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
         """Destroys the object that held the root before and makes a new one, readable only after login."""
+        after()
         with self._session() as session:
             from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415
 
@@ -190,6 +196,12 @@ class Escrow:
         """Makes the pair of keys, once; the private half is for a safe, not for this machine."""
         if self.public.exists():
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.public):
+            if not self.public.exists():
+                self._found()
+
+    def _found(self) -> None:
         key = X25519PrivateKey.generate()
         raw = serialization.Encoding.PEM
         private = key.private_bytes(raw, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
