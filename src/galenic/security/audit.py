@@ -222,14 +222,17 @@ class AuditLog:
                 f"the audit chain ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
                 "and call the security officer; to go on from a backup use: galenic restore"
             )
-        for batch in audit_batches(self.db) if at < row["seq"] else ():
-            for seq, _entry, row_hash, _mac in batch:  # a process died between its rows and its key: go forward
-                key = blake2b(row_hash, key=key).digest()[32:] if seq > at else key
+        for batch in audit_batches(self.db, at) if at < row["seq"] else ():
+            for _seq, _entry, row_hash, _mac in batch:  # a process died between its rows and its key: go forward
+                key = blake2b(row_hash, key=key).digest()[32:]
         known = json.loads(head["head"])
         self._seq, self._hash, self._mac_key = int(row["seq"]), bytes(row["hash"]), key
         self._frontier = Frontier(int(known["size"]), [bytes.fromhex(r) for r in json.loads(head["frontier"])])
         self._time = known["time"]
-        self.witness.repair([(h["head"], h["signature"]) for h in all_heads(self.db)[-100:]])
+        seen = self.witness.last()
+        if seen is not None and seen < known["size"]:  # a process did not live to send its head
+            for late in all_heads(self.db, seen):
+                self.witness.push(late["head"], late["signature"])
 
     def begin_anew(self, why: str) -> None:
         """After the database was lost: puts the old chain's key and heads aside and begins a new chain that says so."""
@@ -252,12 +255,11 @@ class AuditLog:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Rows, oldest first."""
-        for batch in audit_batches(self.db):
-            for seq, text, _hash, _mac in batch:
-                if seq > after:
-                    data = json.loads(text)
-                    data.pop("clock", None)
-                    yield Entry(**data)
+        for batch in audit_batches(self.db, after):
+            for _seq, text, _hash, _mac in batch:
+                data = json.loads(text)
+                data.pop("clock", None)
+                yield Entry(**data)
 
     def head(self) -> tuple[int, str]:
         """(size, Merkle root) of the last signed head; keep it elsewhere to notice a chain cut short."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from galenic.errors import DescriptionError, StoreError
 
+TAIL = 4_096  # bytes; a line has about 400
+
 
 class Witness:
     """At least one place outside the database: files (best on another volume) and syslog.
@@ -54,15 +56,17 @@ class Witness:
                 raise StoreError(f"line {number} of the witness {self.files[0]} can not be read.") from None
         return found
 
-    def repair(self, heads: list[tuple[str, str]]) -> None:
-        """Sends the newest heads that a process did not live to send."""
-        if self.files:
-            kept = self.read()
-            if kept:
-                last = json.loads(kept[-1][0])["size"]
-                for head, signature in heads:
-                    if json.loads(head)["size"] > last:
-                        self.push(head, signature)
+    def last(self) -> int | None:
+        """Rows under the last head in the first file; None where there is none. Reads the end of the file only."""
+        if not self.files or not self.files[0].exists():
+            return None
+        with self.files[0].open("rb") as f:
+            f.seek(max(f.seek(0, os.SEEK_END) - TAIL, 0))
+            lines = f.read().splitlines()
+        try:
+            return int(json.loads(json.loads(lines[-1])["head"])["size"]) if lines else None
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"the last line of the witness {self.files[0]} can not be read.") from None
 
 
 def _opened(place: Path) -> int:

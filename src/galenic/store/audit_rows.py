@@ -30,10 +30,11 @@ def append_audit(db: Database, rows: list[tuple[int, str, bytes, bytes]], head: 
         c.execute(f"INSERT INTO audit_heads (size, head, frontier, signature) VALUES {one}", covers)  # noqa: S608
 
 
-def audit_batches(db: Database, size: int = 10_000) -> Iterator[list[tuple[int, str, bytes, bytes]]]:
-    """The chain from its first row as (seq, entry, hash, mac), in batches of bounded size."""
+def audit_batches(db: Database, after: int = 0, size: int = 10_000) -> Iterator[list[tuple[int, str, bytes, bytes]]]:
+    """The chain from the row after `after` on, as (seq, entry, hash, mac), in batches of bounded size."""
     with db.reading() as c:
-        query = sa.select(audit_rows).order_by(audit_rows.c.seq).execution_options(yield_per=size)
+        query = sa.select(audit_rows).where(audit_rows.c.seq > after).order_by(audit_rows.c.seq)
+        query = query.execution_options(yield_per=size)
         for part in c.execute(query).partitions():
             yield [(int(r[0]), str(r[1]), bytes(r[2]), bytes(r[3])) for r in part]
 
@@ -54,10 +55,11 @@ def audit_snapshot(
         yield heads, rows()
 
 
-def all_heads(db: Database) -> list[Row]:
-    """Every signed head, smallest first."""
+def all_heads(db: Database, after: int = 0) -> list[Row]:
+    """Every signed head of more than `after` rows, smallest first."""
     with db.reading() as c:
-        return [dict(r) for r in c.execute(sa.select(audit_heads).order_by(audit_heads.c.size)).mappings()]
+        query = sa.select(audit_heads).where(audit_heads.c.size > after).order_by(audit_heads.c.size)
+        return [dict(r) for r in c.execute(query).mappings()]
 
 
 def clear_audit(db: Database) -> None:
