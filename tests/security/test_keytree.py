@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -122,11 +124,60 @@ def test_without_the_root_nothing_opens(tree: KeyTree, tmp_path: Path) -> None:
         tree.key(1)
 
 
+def test_a_replaced_root_is_overwritten_where_it_stood(tmp_path: Path) -> None:
+    keeper, roots = RootFile(tmp_path / "root"), [os.urandom(32) for _ in range(5)]
+    keeper.put(roots[0])
+    before = (tmp_path / "root").stat().st_ino
+    for old, new in pairwise(roots):
+        keeper.put(new)
+        assert keeper.get() == new
+        assert base64.b64encode(old) not in (tmp_path / "root").read_bytes()
+    assert (tmp_path / "root").stat().st_ino == before
+    assert stat.S_IMODE((tmp_path / "root").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("written", [1, 33, 100])
+def test_a_root_that_was_not_written_whole_leaves_the_one_before(tmp_path: Path, written: int) -> None:
+    keeper, root = RootFile(tmp_path / "root"), os.urandom(32)
+    keeper.put(os.urandom(32))
+    keeper.put(root)
+    stands, other = (tmp_path / "root").read_bytes(), RootFile(tmp_path / "other")
+    for _ in range(3):
+        other.put(os.urandom(32))
+    torn = next(b for b in ((tmp_path / "other").read_bytes()[:512], (tmp_path / "other").read_bytes()[512:]) if any(b))
+    slot = 0 if not any(stands[:512]) else 512
+    (tmp_path / "root").write_bytes(stands[:slot] + torn[:written] + stands[slot + written :])
+    assert keeper.get() == root
+    keeper.put(new := os.urandom(32))
+    assert keeper.get() == new
+
+
+def test_a_root_that_can_not_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    keeper = RootFile(tmp_path / "root")
+    keeper.put(os.urandom(32))
+    data = bytearray((tmp_path / "root").read_bytes())
+    data[next(i for i, b in enumerate(data) if b)] ^= 1
+    (tmp_path / "root").write_bytes(bytes(data))
+    with pytest.raises(StoreError, match="Bring it back from escrow"):
+        keeper.get()
+
+
+def test_an_escrow_holds_any_number_of_roots(tmp_path: Path) -> None:
+    escrow = Escrow(tmp_path / "escrow", 30)
+    for i in range(70):
+        escrow.keep(i.to_bytes(32, "big"))
+    assert len(escrow.copies()) == 70
+    assert escrow.recover(escrow.private.read_bytes()) == (69).to_bytes(32, "big")
+    escrow.days = 0
+    assert escrow.sweep() == 69
+    assert len(escrow.copies()) == 1
+
+
 def test_a_passphrase_seals_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper, root = RootFile(tmp_path / "root.json"), os.urandom(32)
     monkeypatch.setenv("GALENIC_PASSPHRASE", "correct horse")
     keeper.put(root)
-    assert base64.b64encode(root).decode() not in (tmp_path / "root.json").read_text()
+    assert base64.b64encode(root) not in (tmp_path / "root.json").read_bytes()
     assert keeper.get() == root
     monkeypatch.setenv("GALENIC_PASSPHRASE", "wrong")
     with pytest.raises(StoreError, match="GALENIC_PASSPHRASE"):

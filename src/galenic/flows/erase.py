@@ -44,6 +44,7 @@ def erase(house: House, session: Session, patient: str, progress: Progress = qui
         before = time.perf_counter()
         rewrapped = house.tree.forget([subject])
         key_seconds = time.perf_counter() - before
+        house.escrow.sweep()
         progress("backups", 0.7)
         backups = [_backup(house, Path(str(b["folder"])), subject, session.tenant) for b in store.backups(house.db)]
         house.db.shrink()

@@ -39,6 +39,7 @@ def rotate(house: House, session: Session) -> int:
     """A new root and new node keys; backups get today's keys, so that they go on opening."""
     with house.gate.open(session, "administer", "house", "rotation"):
         count = house.tree.rotate()
+        house.escrow.sweep()
         for row in store.backups(house.db):
             store.refresh_keys(house.db, Path(str(row["folder"])), session.tenant)
         return count

@@ -6,12 +6,12 @@ import contextlib
 import json
 import secrets
 import threading
-import time
 import unicodedata
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -38,7 +38,6 @@ from galenic.store import (
 
 START = verify_audit.START
 MOST_PER_COMMIT = 2_000
-FEW, GATHER = 4, 0.002  # after a commit of more than 4 rows the next waits up to 2 ms for as many
 LONGEST = 500  # characters of a name in a row
 
 
@@ -50,6 +49,7 @@ def canonical(data: dict[str, Any]) -> str:
     return _encode(data)
 
 
+@lru_cache(4_096)
 def plain(text: str) -> str:
     """The text with every character that could forge a line, colour it or turn its direction written as an escape."""
     if text.isascii() and text.isprintable():
@@ -307,8 +307,7 @@ class AuditLog:
 
 
 def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[_Ticket]") -> None:
-    """Writes what waits, as long as the log is there."""
-    last = 0
+    """Writes what waits, as long as the log is there; what comes during a commit goes into the next one."""
     while True:
         try:
             tickets = [queue.get(timeout=1.0)]
@@ -316,14 +315,9 @@ def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[_Ticket]") -> None:
             if log() is None:
                 return
             continue
-        if last > FEW:  # many wait: let them come, as one commit costs the same for all of them
-            until = time.monotonic() + GATHER
-            while queue.qsize() < last and time.monotonic() < until:
-                time.sleep(GATHER / 8)
         while not queue.empty() and len(tickets) < MOST_PER_COMMIT:
             tickets.append(queue.get())
         tickets[0].log._write_waiting(tickets)
-        last = len(tickets)
         del tickets
 
 

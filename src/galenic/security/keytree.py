@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -30,14 +29,15 @@ IDENTITY, FACTS = SERVICE, SERVICE + 1  # tokens of identifiers; MACs of facts
 BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients stay below
 
 
-def _wrap(parent: bytes, key: bytes, level: int, place: int) -> bytes:
-    nonce = os.urandom(12)
-    return nonce + AESGCM(parent).encrypt(nonce, key, b"%d/%d" % (level, place))
+def _wrap(parent: bytes | AESGCM, key: bytes, level: int, place: int) -> bytes:
+    nonce, seal = os.urandom(12), AESGCM(parent) if isinstance(parent, bytes) else parent
+    return nonce + seal.encrypt(nonce, key, b"%d/%d" % (level, place))
 
 
-def _unwrap(parent: bytes, wrapped: bytes, level: int, place: int) -> bytes:
+def _unwrap(parent: bytes | AESGCM, wrapped: bytes, level: int, place: int) -> bytes:
+    seal = AESGCM(parent) if isinstance(parent, bytes) else parent
     try:
-        return AESGCM(parent).decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
+        return seal.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
     except InvalidTag:
         raise KeyGone(
             "a key of the tree does not open: the root was replaced after this copy was made, or the copy was changed."
@@ -223,10 +223,9 @@ class KeyTree:
 
     def _replace(self, nodes: Nodes, root: bytes, new_root: bytes) -> None:
         pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
-        with ThreadPoolExecutor(2) as others:  # waits for the disk all at once; escrow and tree are durable before the root
-            kept = others.submit(self.escrow.keep, new_root)
-            tree = others.submit(write_nodes, self.db, {**nodes, (-1, 0): pending}, bump=True)
-            self.keeper.put(new_root, lambda: (kept.result(), tree.result()))
+        self.escrow.keep(new_root)
+        write_nodes(self.db, {**nodes, (-1, 0): pending}, bump=True)
+        self.keeper.put(new_root)
         self._root = new_root
         self._node_keys.clear()
         self._leaves.clear()
@@ -244,22 +243,23 @@ class KeyTree:
             if children is None:
                 return
             span = FAN ** (DEPTH - 1 - level)
-            out = bytearray(children)
+            out, opening, sealing = bytearray(children), AESGCM(old), AESGCM(new)
+            touched = {p // span for p in gone}
             for i in range(FAN):
                 part = children[i * WRAPPED : (i + 1) * WRAPPED]
                 child = place * FAN + i
                 if part == EMPTY:
                     continue
-                inside = {p for p in gone if child * span <= p < (child + 1) * span}
+                inside = {p for p in gone if p // span == child} if child in touched else set()
                 if level == DEPTH - 1 and inside:
                     out[i * WRAPPED : (i + 1) * WRAPPED] = EMPTY
                     continue
-                key = _unwrap(old, part, level + 1, child)
+                key = _unwrap(opening, part, level + 1, child)
                 if inside:
                     fresh = os.urandom(32)
                     rewrap(level + 1, child, inside, key, fresh)
                     key = fresh
-                out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(new, key, level + 1, child)
+                out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(sealing, key, level + 1, child)
                 count += 1
             done[level, place] = bytes(out)
 
@@ -312,18 +312,18 @@ def _rewrapped(everything: Nodes, root: bytes, new_root: bytes) -> tuple[Nodes, 
     def go(level: int, place: int, old: bytes, new: bytes) -> None:
         nonlocal count
         children = everything[level, place]
-        out = bytearray(children)
+        out, opening, sealing = bytearray(children), AESGCM(old), AESGCM(new)
         for i in range(FAN):
             part = children[i * WRAPPED : (i + 1) * WRAPPED]
             if part == EMPTY:
                 continue
             child = place * FAN + i
-            key = _unwrap(old, part, level + 1, child)
+            key = _unwrap(opening, part, level + 1, child)
             if level + 1 < DEPTH:
                 fresh = os.urandom(32)
                 go(level + 1, child, key, fresh)
                 key = fresh
-            out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(new, key, level + 1, child)
+            out[i * WRAPPED : (i + 1) * WRAPPED] = _wrap(sealing, key, level + 1, child)
             count += 1
         done[level, place] = bytes(out)
 

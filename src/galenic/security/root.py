@@ -1,17 +1,14 @@
 """The root key: where it is kept, how it is replaced, and the escrow that can bring it back until a stated date."""
 
 import base64
-import contextlib
 import json
 import os
-import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +18,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from galenic.errors import DescriptionError, MissingExtra, StoreError
+from galenic.security.slots import Slots
 from galenic.store import file_aside, locked
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)  # RFC 9180
@@ -33,51 +31,50 @@ class RootKeeper(Protocol):
     def get(self) -> bytes | None:
         """The root, or None before there is one."""
 
-    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
-        """Replaces the root once `after` has returned, and not if it raises; the one before can not be read from here again."""
+    def put(self, root: bytes) -> None:
+        """Replaces the root; the one before can not be read from here again."""
 
 
 class RootFile:
     """The root in a file that only its owner may read, sealed by GALENIC_PASSPHRASE (scrypt, RFC 7914) when that is set."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
+        self.place, self._slots = place, Slots(place, 2)
 
-    def get(self) -> bytes | None:
-        """The root, or None before there is one."""
-        if not self.place.exists():
-            return None
+    def _current(self) -> tuple[int, dict[str, Any]] | None:
         try:
-            data = json.loads(self.place.read_text(encoding="ascii"))
-            body = base64.b64decode(data["root"])
-            if data["sealed"]:
-                salt, nonce, sealed = body[:16], body[16:28], body[28:]
-                return AESGCM(_stretch(salt)).decrypt(nonce, sealed, INFO)
-        except InvalidTag:
-            raise StoreError("the root key can not be opened. Set GALENIC_PASSPHRASE to the one it was sealed with.") from None
-        except (OSError, ValueError, KeyError) as error:
+            found = [(slot, json.loads(body)) for slot, body in self._slots.read().items()]
+        except (OSError, ValueError, StoreError) as error:
             raise StoreError(
                 f"the root key {self.place} can not be read ({type(error).__name__}). Bring it back from escrow."
             ) from None
-        return body
+        return max(found, key=lambda one: int(one[1]["number"]), default=None)
 
-    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
-        """Replaces the root; the file that held the one before is replaced, then overwritten. What is slow comes before `after`."""
+    def get(self) -> bytes | None:
+        """The root, or None before there is one."""
+        found = self._current()
+        if found is None:
+            return None
+        body = base64.b64decode(found[1]["root"])
+        if not found[1]["sealed"]:
+            return body
+        try:
+            return AESGCM(_stretch(body[:16])).decrypt(body[16:28], body[28:], INFO)
+        except InvalidTag:
+            raise StoreError("the root key can not be opened. Set GALENIC_PASSPHRASE to the one it was sealed with.") from None
+
+    def put(self, root: bytes) -> None:
+        """Writes the root beside the one before, then overwrites that one; killed in between, the newer one counts."""
         body, sealed = root, bool(os.environ.get("GALENIC_PASSPHRASE"))
         if sealed:
             salt, nonce = os.urandom(16), os.urandom(12)
             body = salt + nonce + AESGCM(_stretch(salt)).encrypt(nonce, root, INFO)
-        text = json.dumps({"sealed": sealed, "root": base64.b64encode(body).decode()}).encode()
-        with contextlib.ExitStack() as stack:
-            old = stack.enter_context(self.place.open("r+b")) if self.place.exists() else None
-            with file_aside(self.place) as aside:
-                aside.write_bytes(text)
-                with aside.open("rb") as written:
-                    os.fsync(written.fileno())
-                after()
-            if old is not None:  # the file is replaced for good: now the bytes of the one before go too
-                old.write(b"\0" * len(text))
-        self.place.chmod(0o600)
+        before = self._current()
+        number = 1 if before is None else int(before[1]["number"]) + 1
+        text = json.dumps({"number": number, "sealed": sealed, "root": base64.b64encode(body).decode()}).encode()
+        slot = self._slots.free() if before is None else 1 - before[0]
+        self._slots.write(slot, text)
+        self._slots.clear(1 - slot)
 
 
 def _stretch(salt: bytes) -> bytes:
@@ -104,9 +101,8 @@ class RootInVault:
         found = self._call("GET", self.data, None)
         return base64.b64decode(found["data"]["data"]["root"]) if found else None
 
-    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
+    def put(self, root: bytes) -> None:
         """Writes a new version, then destroys all before it."""
-        after()
         made = self._call("POST", self.data, {"data": {"root": base64.b64encode(root).decode()}})
         version = int(made["data"]["version"]) if made else 1
         if version > 1:
@@ -157,9 +153,8 @@ class RootInToken:
             found = list(session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: self.LABEL}))
             return bytes(found[0][Attribute.VALUE]) if found else None
 
-    def put(self, root: bytes, after: Callable[[], object] = bytes) -> None:
+    def put(self, root: bytes) -> None:
         """Destroys the object that held the root before and makes a new one, readable only after login."""
-        after()
         with self._session() as session:
             from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415
 
@@ -183,7 +178,7 @@ def root_keeper(where: str) -> RootKeeper:
 class Escrow:
     """Copies of roots, each sealed (HPKE, RFC 9180) to a key whose private half is kept off this machine.
 
-    A copy of a replaced root is deleted `days` after its replacement; until then that private half could still open
+    A copy of a replaced root is overwritten `days` after its replacement; until then that private half could still open
     yesterday's backup, and every erasure receipt says until when.
     """
 
@@ -191,6 +186,7 @@ class Escrow:
         self.folder, self.days = folder, days
         self.public = folder / "escrow-public.pem"
         self.private = folder / "escrow-private.pem"
+        self._slots = Slots(folder / "roots.sealed", 64)
 
     def found(self) -> None:
         """Makes the pair of keys, once; the private half is for a safe, not for this machine."""
@@ -216,34 +212,35 @@ class Escrow:
         self.found()
         public = serialization.load_pem_public_key(self.public.read_bytes())
         assert isinstance(public, X25519PublicKey)
-        now = datetime.now(UTC)
         sealed = base64.b64encode(SUITE.encrypt(root, public, info=INFO)).decode()
-        place = self.folder / f"root-{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}.json"
-        with file_aside(place) as aside:
-            aside.write_text(json.dumps({"kept_at": now.isoformat(), "sealed": sealed}), encoding="ascii")
-        self.sweep()
+        with locked(self._slots.place):
+            kept_at = datetime.now(UTC).isoformat(timespec="microseconds")
+            self._slots.write(self._slots.free(), json.dumps({"kept_at": kept_at, "sealed": sealed}).encode())
 
-    def copies(self) -> list[Path]:
-        """Every copy, oldest first; the last is of the current root."""
-        return sorted(self.folder.glob("root-*.json"))
+    def copies(self) -> list[tuple[datetime, str, int]]:
+        """(when it was kept, sealed root, slot) of every copy, oldest first; the last is of the current root."""
+        found = [(json.loads(body), slot) for slot, body in self._slots.read().items()]
+        return sorted((datetime.fromisoformat(c["kept_at"]), str(c["sealed"]), slot) for c, slot in found)
 
-    def _dies(self, successor: Path) -> datetime:
+    def _dies(self, successor: datetime) -> datetime:
         """When the copy before this one dies: its root was replaced when this one was kept."""
-        made = datetime.strptime(successor.name[5:27], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-        return made + timedelta(days=self.days)
+        return successor + timedelta(days=self.days)
 
     def sweep(self) -> int:
-        """Deletes copies whose last day has come; returns how many."""
-        copies, now = self.copies(), datetime.now(UTC)
-        dead = [old for old, new in pairwise(copies) if self._dies(new) <= now]
-        for place in dead:
-            place.unlink(missing_ok=True)
-        return len(dead)
+        """Overwrites copies whose last day has come; returns how many."""
+        if not self._slots.place.exists():
+            return 0
+        with locked(self._slots.place):
+            now = datetime.now(UTC)
+            dead = [old for old, new in pairwise(self.copies()) if self._dies(new[0]) <= now]
+            for _kept_at, _sealed, slot in dead:
+                self._slots.clear(slot)
+            return len(dead)
 
     def last_older_root_dies(self) -> str | None:
         """When the last copy of a replaced root is deleted; None if there is none."""
         copies = self.copies()
-        return self._dies(copies[-1]).isoformat(timespec="seconds") if len(copies) > 1 else None
+        return self._dies(copies[-1][0]).isoformat(timespec="seconds") if len(copies) > 1 else None
 
     def recover(self, private_pem: bytes) -> bytes:
         """The current root, by the private half that was kept elsewhere."""
@@ -253,7 +250,7 @@ class Escrow:
             raise DescriptionError(
                 "there is no escrowed root here that this key could open. Expected an X25519 private key (PEM)."
             )
-        sealed = base64.b64decode(json.loads(current[-1].read_text(encoding="ascii"))["sealed"])
+        sealed = base64.b64decode(current[-1][1])
         try:
             return SUITE.decrypt(sealed, private, info=INFO)
         except (InvalidTag, ValueError):

@@ -46,10 +46,12 @@ def move_on(db: Database, name: str) -> int:
 
 def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
     """Adds to a version within a transaction; returns it."""
-    where = versions.c.name == name
-    if c.execute(versions.update().where(where).values(number=versions.c.number + by)).rowcount == 0:
-        c.execute(versions.insert().values(name=name, number=by))
-    return int(c.execute(sa.select(versions.c.number).where(where)).scalar_one())
+    mark = "?" if c.dialect.name == "sqlite" else "%s"
+    query = (
+        f"INSERT INTO versions (name, number) VALUES ({mark}, {mark}) "  # noqa: S608
+        "ON CONFLICT (name) DO UPDATE SET number = versions.number + excluded.number RETURNING number"
+    )
+    return int(c.exec_driver_sql(query, (name, by)).scalar_one())
 
 
 def version_numbers(db: Database) -> dict[str, int]:

@@ -3,24 +3,66 @@
 import contextlib
 import json
 import sys
+import threading
 import unicodedata
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from galenic.errors import StoreError
 
 REGISTRY = CollectorRegistry()
 DECISIONS = Counter("galenic_gate_decisions_total", "Decisions of the gate", ["outcome"], registry=REGISTRY)
 BROKEN_GLASS = Counter("galenic_broken_glass_total", "Emergency accesses", registry=REGISTRY)
-PASS_SECONDS = Histogram("galenic_gate_pass_seconds", "Time a pass of the gate was open", registry=REGISTRY)
 ROWS = Counter("galenic_rows_total", "Rows of patients' data handed out or taken in", ["action"], registry=REGISTRY)
 ERASURES = Counter("galenic_erasures_total", "Patients erased", registry=REGISTRY)
 AUDIT_COMMITS = Histogram(
     "galenic_audit_commit_rows", "Audit rows per commit", registry=REGISTRY, buckets=(1, 2, 4, 8, 16, 32, 64, 256)
 )
+
+
+class Durations(Collector):
+    """A histogram that costs its caller a tenth of a microsecond: values are counted when they are looked at."""
+
+    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # s
+
+    def __init__(self, name: str, about: str) -> None:
+        self._name, self._about = name, about
+        self._waiting: deque[float] = deque()
+        self._counts, self._sum = [0] * (len(self.BOUNDS) + 1), 0.0
+        self._turn = threading.Lock()
+
+    def observe(self, seconds: float) -> None:
+        """Takes one duration."""
+        self._waiting.append(seconds)
+        if len(self._waiting) > 5_000:  # nobody looks: keep the numbers, not the list
+            self._settle()
+
+    def _settle(self) -> None:
+        with self._turn, contextlib.suppress(IndexError):
+            while True:
+                seconds = self._waiting.popleft()
+                self._counts[bisect_left(self.BOUNDS, seconds)] += 1
+                self._sum += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram as Prometheus reads it: cumulative counts."""
+        self._settle()
+        totals = list(accumulate(self._counts))
+        buckets = [(str(b), float(n)) for b, n in zip((*self.BOUNDS, "+Inf"), totals, strict=True)]
+        yield HistogramMetricFamily(self._name, self._about, buckets=buckets, sum_value=self._sum)
+
+
+PASS_SECONDS = Durations("galenic_gate_pass_seconds", "Time a pass of the gate was open")
+REGISTRY.register(PASS_SECONDS)
 
 FIELDS = frozenset(
     {

@@ -1,0 +1,75 @@
+"""Small secrets in a file of fixed slots, overwritten in place: what is gone is gone from the disk's blocks too (as far as the
+medium itself writes in place), and a change costs one flush of data instead of two of files and folders."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from galenic.errors import StoreError
+from galenic.store import file_aside
+
+SLOT = 512  # bytes, one sector
+EMPTY = bytes(SLOT)
+HEAD = 34  # SHA-256 of the rest, length of the body (2 bytes, big-endian)
+
+
+class Slots:
+    """A file of `count` slots, more when they are full. A slot that was not written whole counts as empty."""
+
+    def __init__(self, place: Path, count: int) -> None:
+        self.place, self.count = place, count
+
+    def read(self) -> dict[int, bytes]:
+        """Body by slot number; nothing where there is no file. StoreError if every slot that was ever used is damaged."""
+        if not self.place.exists():
+            return {}
+        data, found, damaged = self.place.read_bytes(), {}, 0
+        for slot in range(len(data) // SLOT):
+            one = data[slot * SLOT : (slot + 1) * SLOT]
+            if one == EMPTY:
+                continue
+            size = int.from_bytes(one[32:HEAD], "big")
+            if size and sha256(one[32:]).digest() == one[:32]:
+                found[slot] = one[HEAD : HEAD + size]
+            else:
+                damaged += 1
+        if (damaged and not found) or len(data) % SLOT:
+            raise StoreError(f"{self.place} is damaged: none of its slots can be read.")
+        return found
+
+    def free(self) -> int:
+        """A slot that holds nothing; the file grows when there is none."""
+        used = self.read()
+        size = self.place.stat().st_size // SLOT if self.place.exists() else 0
+        empty = next((slot for slot in range(size) if slot not in used), None)
+        if empty is not None:
+            return empty
+        kept = self.place.read_bytes() if size else b""
+        with file_aside(self.place) as aside:
+            aside.write_bytes(kept + bytes(SLOT * self.count))
+        self.place.chmod(0o600)
+        return size
+
+    def write(self, slot: int, body: bytes) -> None:
+        """Fills a slot that `free` gave, durably."""
+        rest = len(body).to_bytes(2, "big") + body
+        rest += bytes(SLOT - 32 - len(rest))
+        assert len(rest) == SLOT - 32, "a body has at most 478 bytes"
+        self._put(slot, sha256(rest).digest() + rest)
+
+    def clear(self, slot: int) -> None:
+        """Overwrites a slot with zeros, durably."""
+        self._put(slot, bytes(SLOT))
+
+    def _put(self, slot: int, data: bytes) -> None:
+        try:
+            handle = os.open(self.place, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.pwrite(handle, data, slot * SLOT)
+                os.fdatasync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(
+                f"{self.place} could not be written ({error.strerror}). What stood before still stands."
+            ) from error
