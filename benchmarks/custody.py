@@ -362,20 +362,20 @@ def reads(folder: Path) -> list[dict]:
     places = list(range(count))
     random.Random(0).shuffle(places)
     with house.gate.open(paul, "read", "dataset/narrow", "quality") as handle:
-        reader = store.Reader(house.db, handle, known, ["note"])
-        for i in places[:500]:
-            reader.point(i)
-        before = time.perf_counter()
-        for i in places[:10_000]:
-            assert reader.point(i)
-        rate = 10_000 / (time.perf_counter() - before)
-        reader.close()
+        rate = 0.0
+        for _ in range(3):  # each reader asks the pass for every patient's key anew
+            reader = store.Reader(house.db, handle, known, ["note"])
+            before = time.perf_counter()
+            for i in places[:10_000]:
+                assert reader.point(i)
+            rate = max(rate, 10_000 / (time.perf_counter() - before))
+            reader.close()
     shutil.rmtree(place)
     peers = {"11 sealed cells per row, rows/s": round(scans["wide"])}
     return [
         row(
             "custody.read",
-            "encrypted point reads/s inside one open pass, 250-byte cell",
+            "encrypted point reads/s inside one open pass, 250-byte cell, best of 3",
             "1/s",
             round(rate),
             ">= 20,000",
@@ -383,7 +383,7 @@ def reads(folder: Path) -> list[dict]:
         ),
         row(
             "custody.scan",
-            "encrypted scan, rows/s inside one open pass, 250-byte cell, 4 rows per patient",
+            "encrypted scan, rows/s inside one open pass, 250-byte cell, 4 rows per patient, best of 5",
             "1/s",
             round(scans["narrow"]),
             ">= 120,000",
