@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from custody_machine import Custody
 from galenic import flows, records, store
 from galenic.errors import GalenicError
 from galenic.security import ACTIONS, FLAGS, LABELS, ROLES, TYPES, Ask, Policy, Rule, audit, opens, to_cedar
@@ -483,6 +486,27 @@ def jobs(folder: Path) -> list[dict]:
     return [row("custody.jobs", "overhead of a durable step (DBOS, SQLite)", "ms", round(each, 2), "shown", None)]
 
 
+def fuzz(_folder: Path) -> list[dict]:
+    """custody.fuzz: random sequences of rules over gate, keys, lineage, index, backup and ledger, against a model of them."""
+    random_only = settings(
+        max_examples=1_400,
+        stateful_step_count=100,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    broken = 0
+    try:
+        run_state_machine_as_test(Custody, settings=random_only)
+    except Exception as error:  # whatever breaks is a finding
+        broken = 1
+        print("BROKEN:", type(error).__name__, error)
+    met = broken == 0 and Custody.steps >= 100_000
+    what = f"promises broken in {Custody.steps:,} random steps, checked after each"
+    return [row("custody.fuzz", what, "broken", broken, "0 in 100,000", met)]
+
+
 GROUPS = {
     "decide": decide,
     "gate": gate,
@@ -492,6 +516,7 @@ GROUPS = {
     "reads": reads,
     "jobs": jobs,
     "kill": kill,
+    "fuzz": fuzz,
 }
 
 

@@ -111,9 +111,9 @@ def import_table(
                     )
                 ids, erased = store.admit(house.db, handle, known, identifiers)
                 keep = [i for i, v in enumerate(identifiers) if v in ids]
-                skip, keep = max(skip - len(keep), 0), keep[skip:]
                 gone |= erased
                 left_out += len(identifiers) - len(keep)
+                skip, keep = max(skip - len(keep), 0), keep[skip:]
                 who = [ids[identifiers[i]] for i in keep]
                 if keep:
                     rows += store.write(house.db, handle, known, batch.take(pa.array(keep)), who)
