@@ -132,6 +132,7 @@ class Custody(RuleBasedStateMachine):
             house.close()
             time.sleep(0.03)  # another process's change is seen within 20 ms
 
+    @precondition(lambda self: self.rosa_in is None)
     @rule()
     def rosa_signs_in(self) -> None:
         self.step()

@@ -16,7 +16,7 @@ import pytest
 
 from galenic import cli, flows, records, store
 from galenic.errors import AccessDenied, RecordError, StoreError, VerificationError
-from galenic.security import verify_receipt
+from galenic.security import Fact, verify_receipt
 from made import made_patients
 
 CANARY = "Zebulon-canary"
@@ -124,7 +124,31 @@ def test_the_release_way_from_custody_ends_with_the_consent(
     assert set(custody.runs.iterdir()) == before
 
 
-def test_a_patient_erased_during_an_export_is_not_in_it(custody: flows.House, tmp_path: Path) -> None:
+def test_a_patient_erased_during_an_export_is_not_in_it(
+    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows.consent(custody, custody.sign_in("inge"), "clinic", [f"P{i:06d}" for i in range(1, 90)], "research")
+    about = {"purpose": "research", "label": "dataset/clinic"}
+    custody.facts.put(Fact("qualification", "rosa/clinic", "approved", "rosa", **about))
+    custody.gate.versions.look_again()
+    rosa, paul = custody.sign_in("rosa", "rosa2"), custody.sign_in("paul", "paul2")
+    monkeypatch.setattr(store.originals, "BATCH", 20)
+
+    real = store.read
+
+    def read_and_erase(*given):  # type: ignore[no-untyped-def]
+        for number, batch in enumerate(real(*given)):
+            if number == 2:
+                flows.erase(custody, paul, "P000001")
+            yield batch
+
+    monkeypatch.setattr(store, "read", read_and_erase)
+    with pytest.raises(AccessDenied, match="erased while this ran"):
+        flows.export(custody, rosa, "clinic", "research", tmp_path / "rows.csv")
+    assert not list(tmp_path.glob("*.csv*"))
+
+
+def test_a_patient_erased_during_a_read_to_train_ends_it(custody: flows.House) -> None:
     known = store.dataset(custody.db, "clinic", "home")
     with (
         pytest.raises(AccessDenied, match="erased while this ran"),
@@ -134,31 +158,64 @@ def test_a_patient_erased_during_an_export_is_not_in_it(custody: flows.House, tm
             flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
 
 
-def test_a_cell_moved_to_another_row_patient_or_table_is_noticed(custody: flows.House) -> None:
-    paul = custody.sign_in("paul")
-    swaps = {
-        "rows": "UPDATE originals SET cells = (SELECT cells FROM originals o WHERE o.row = 1 AND o.dataset = 'clinic') WHERE row = 0",
-        "patients": "UPDATE originals SET subject = 2 WHERE row = 0",
-        "tables": "UPDATE originals SET row = row + 1000000 WHERE row = 0",
-    }
-    for statement in swaps.values():
-        with custody.db.transaction() as c:
-            c.exec_driver_sql(statement)
-        with pytest.raises(StoreError, match="not as it was written"):
-            people_of(custody)
-        with custody.db.transaction() as c:
-            c.exec_driver_sql("DELETE FROM originals WHERE row = 0 OR row >= 1000000")
-        break
-    row = 5
+SWAPS = {
+    "rows of one patient": (
+        "UPDATE originals SET cells = CASE row WHEN 0 THEN (SELECT cells FROM originals o WHERE o.dataset = 'clinic' AND o.row = 1)"
+        " ELSE (SELECT cells FROM originals o WHERE o.dataset = 'clinic' AND o.row = 0) END WHERE dataset = 'clinic' AND row < 2"
+    ),
+    "patients": "UPDATE originals SET subject = subject % 90 + 1 WHERE dataset = 'clinic' AND row = 7",
+    "place": "UPDATE originals SET row = 1000000 WHERE dataset = 'clinic' AND row = 7",
+    "tables": "UPDATE originals SET dataset = 'clinic', row = 1000000 WHERE dataset = 'other' AND row = 0",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+def test_a_row_moved_elsewhere_is_noticed(custody: flows.House, swap: str) -> None:
+    frame = made_patients(3)
+    flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "other", patient="patient_id")
+    with custody.db.transaction() as c:
+        assert c.exec_driver_sql(SWAPS[swap]).rowcount
+    with pytest.raises(StoreError, match="not as it was written"):
+        people_of(custody)
+
+
+def test_a_cell_moved_within_its_row_is_noticed(custody: flows.House) -> None:
     with custody.db.transaction() as c:
         cells = bytes(c.exec_driver_sql("SELECT cells FROM originals WHERE row = 5").scalar_one())
         size = 16 + int.from_bytes(cells[:4], "big")
         second = 16 + int.from_bytes(cells[size : size + 4], "big")
         swapped = cells[size : size + second] + cells[:size] + cells[size + second :]
-        c.exec_driver_sql("UPDATE originals SET cells = ? WHERE row = ?", (swapped, row))
+        c.exec_driver_sql("UPDATE originals SET cells = ? WHERE row = ?", (swapped, 5))
     with pytest.raises(StoreError, match="row 5"):
         people_of(custody)
-    assert paul
+
+
+@pytest.mark.parametrize("column", ["tenant", "label", "region"])
+def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: flows.House, column: str) -> None:
+    """A data set of another tenant (label, region) is given to ours by SQL; the decision goes by the fact and denies."""
+    given = {"tenant": "home", "label": "clinical", "region": "EU"}
+    flows.grant(custody, "inge2", "integration-engineer", person="inge", tenant="elsewhere" if column == "tenant" else "home")
+    flows.grant(custody, "paul", "privacy-officer", person="paul", region="EU")
+    kinds = {"label": "psychiatric"} if column == "label" else {"region": "US"}
+    source = records.in_memory(made_patients(3))
+    flows.import_table(custody, custody.sign_in("inge2"), source, "far", patient="patient_id", **kinds)
+    action = "train" if column == "label" else "read"
+    for statement in (
+        f"UPDATE datasets SET {column} = '{given[column]}' WHERE name = 'far'",
+        "UPDATE originals SET tenant = 'home' WHERE dataset = 'far'",
+        "UPDATE facts SET label = 'clinical', body = '{\"region\":\"EU\",\"tenant\":\"home\"}' WHERE kind = 'dataset' AND key = 'far'",
+        "DELETE FROM facts WHERE kind = 'dataset' AND key = 'far'",
+    ):
+        with custody.db.transaction() as c:
+            c.exec_driver_sql(statement)
+        custody.gate.versions.look_again()
+        with (
+            pytest.raises((AccessDenied, StoreError)),
+            flows.open_house(custody.home).gate.open(custody.sign_in("paul"), action, "dataset/far", "quality") as handle,
+        ):
+            next(store.read(custody.db, handle, store.dataset(custody.db, "far")))
+    with pytest.raises(StoreError, match="has gone from the database"):
+        flows.import_table(custody, custody.sign_in("inge"), records.in_memory(made_patients(3)), "far", patient="patient_id")
 
 
 def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_back(

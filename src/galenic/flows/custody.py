@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from galenic import records, store
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import DescriptionError, RecordError, StoreError
 from galenic.flows.house import House, Progress, quiet
 from galenic.records import Source
 from galenic.security import BUILDS, Fact, Pass, Session, shipped_policy
@@ -98,6 +98,7 @@ def import_table(
                     continue
                 batch = _storable(part)
                 if known is None:
+                    _describe(house, handle, name, label, region)
                     row: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient}
                     store.add_dataset(house.db, handle, row, batch.schema, kinds)
                     known = store.dataset(house.db, name, handle.tenant)
@@ -122,6 +123,19 @@ def import_table(
                 progress("sealing", rows / max(total, 1))
     house.gate.versions.look_again()
     return Imported(name, rows, len(people), len(gone), left_out)
+
+
+def _describe(house: House, handle: Pass, name: str, label: str, region: str) -> None:
+    """Writes down whose a new data set is, as the fact that every decision about it goes by."""
+    if not any(d["name"] == name for d in store.all_datasets(house.db, handle.tenant)):
+        body = (("region", region), ("tenant", handle.tenant))
+        house.facts.put(Fact("dataset", name, "held", handle.who, label=label, body=body), actor=handle.who)
+        house.gate.versions.look_again()
+    elif house.facts.one("dataset", name) is None:
+        raise StoreError(
+            f"the fact that says whose data set {name!r} is has gone from the database. Stop, keep the database, and call the "
+            "security officer."
+        )
 
 
 def _within(batch: pa.Table, offset: int, span: tuple[int, int] | None) -> pa.Table | None:

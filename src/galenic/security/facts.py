@@ -1,4 +1,5 @@
-"""Facts that decisions need: roles held, care relations, consents, vendors, qualifications, sessions, policies, reviews."""
+"""Facts that decisions need: roles held, care relations, consents, vendors, qualifications, sessions, policies, reviews, and
+whose a data set is, under which label and in which region."""
 
 import hmac
 import json
@@ -12,7 +13,7 @@ from galenic.security.audit import AuditLog, canonical
 from galenic.security.keytree import FACTS, KeyTree
 from galenic.store import Database, Row, facts_of, put_fact, put_facts
 
-KINDS = ("grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job")
+KINDS = ("grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset")
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 
 

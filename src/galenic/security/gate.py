@@ -17,7 +17,7 @@ from galenic.security.keys import Key
 from galenic.security.keytree import BUILDS, IDENTITY, KeyTree, subkey
 from galenic.security.policies import Policies
 from galenic.security.policy import Ask, Obligations, Verdict
-from galenic.store import Database, Handle, Rows, dataset, telemetry, version_numbers
+from galenic.store import Database, Handle, Rows, telemetry, version_numbers
 
 KEPT_KEYS = 200_000  # keys of patients that an open decision remembers
 FRESH = 0.02  # s: another process's change of facts is seen within this time; this process's own at once
@@ -191,7 +191,7 @@ class Gate:
     versions: Versions = field(init=False)
     _grants: dict[str, tuple[int, frozenset[str], dict[str, str]]] = field(default_factory=dict)
     _sessions: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
-    _datasets: dict[str, tuple[int, dict[str, object]]] = field(default_factory=dict)
+    _datasets: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -263,15 +263,10 @@ class Gate:
         if not roles:
             return "no-role"
         kind, _, name = resource.partition("/")
-        flags = {"same_tenant", "same_region"}
-        label = "clinical"
-        if kind == "dataset":
-            known = self._known(name, session.tenant)
-            label = str(known["label"]) if known else "clinical"
-            if known and known["tenant"] != home.get("tenant"):
-                flags.discard("same_tenant")
-            if known and home.get("region") and known["region"] and known["region"] != home["region"]:
-                flags.discard("same_region")
+        known = self._known(name) if kind == "dataset" else None
+        if kind == "dataset" and known is None and action != "import":
+            return "no-dataset"
+        label, flags = _place(known, home)
         if kind == "subject" and session.subject is not None and name == str(session.subject):
             flags.add("own")
         if "service" in roles and any(f.stands("cleared", now) for f in self.facts.of("vendor", who=session.who)):
@@ -284,14 +279,12 @@ class Gate:
         assurance = 2 if str(fact.get("stepped_up_until", "")) > now else 1
         return Ask(roles, action, kind, purpose, label, assurance, frozenset(flags))
 
-    def _known(self, name: str, tenant: str) -> dict[str, object]:
+    def _known(self, name: str) -> Fact | None:
+        """Whose a data set is, its label and region: a fact, so that nobody changes them past this room."""
         version = self.versions.get()["facts"]
         kept = self._datasets.get(name)
-        if kept is None or kept[0] != version or not kept[1]:
-            try:
-                kept = (version, dataset(self.db, name, tenant))
-            except DescriptionError:
-                kept = (version, {})
+        if kept is None or kept[0] != version:
+            kept = (version, self.facts.one("dataset", name))
             self._datasets[name] = kept
         return kept[1]
 
@@ -364,7 +357,18 @@ REFUSALS = {
     "glass-without-reason": f"Breaking the glass needs a reason of at least {WHY_AT_LEAST} characters.",
     "glass-not-reviewed": "An earlier emergency access has not been reviewed in time.",
     "no-permit": "No rule allows it.",
+    "no-dataset": "There is no such data set in custody.",
 }
+
+
+def _place(known: Fact | None, home: dict[str, str]) -> tuple[str, set[str]]:
+    """(label of a data set, whether it is of the asker's tenant and region)."""
+    flags = {"same_tenant", "same_region"}
+    if known and known.get("tenant") != home.get("tenant"):
+        flags.discard("same_tenant")
+    if known and home.get("region") and known.get("region") and known.get("region") != home["region"]:
+        flags.discard("same_region")
+    return known.label if known else "clinical", flags
 
 
 @lru_cache(4)

@@ -1,6 +1,7 @@
 """The same work on many parts: in this process, in a pool of processes, or on Ray, with the same bytes as the result."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -69,7 +70,10 @@ def _ray(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
     except ImportError:
         raise MissingExtra("partitions on Ray need it: pip install 'galenic[ray]'") from None
     if not ray.is_initialized():
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        here = {
+            "env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        }  # workers find `work` where this process does
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, runtime_env=here)
     remote = ray.remote(max_retries=TRIES)(_one)
     ray.get([remote.remote(work, part, str(place)) for part, place in parts])
 
