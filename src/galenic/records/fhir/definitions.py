@@ -66,9 +66,7 @@ def r4() -> Definitions:
         path: Type(path, tuple(_element(n, e) for n, e in one["elements"].items()), tuple(tuple(r) for r in one["rules"]))
         for path, one in data["types"].items()
     }
-    return Definitions(
-        data["version"], data["source"], frozenset(data["resources"]), data["primitives"], types, data["codes"]
-    )
+    return Definitions(data["version"], data["source"], frozenset(data["resources"]), data["primitives"], types, data["codes"])
 
 
 def _element(name: str, about: dict[str, Any]) -> Element:

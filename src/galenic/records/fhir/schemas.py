@@ -18,6 +18,7 @@ _DAY = (
 _YEAR = r"(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d{3})"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
+_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"  # not blank, no control characters
 PATTERNS = {  # where HL7's own pattern would let through what does not exist, such as 30 February
     "date": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY})$",
     "dateTime": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY}(?:T{_CLOCK}{_ZONE})?)$",
@@ -30,8 +31,8 @@ PATTERNS = {  # where HL7's own pattern would let through what does not exist, s
     "uri": r"^\S+$",
     "url": r"^\S+$",
     "canonical": r"^\S+$",
-    "string": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s][^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
-    "markdown": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s][^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
+    "string": _TEXT,
+    "markdown": _TEXT,
     "base64Binary": r"^[0-9a-zA-Z+/=\s]+$",
 }
 LONGEST = 1_048_576  # characters of a string
@@ -59,7 +60,10 @@ def _codes(binding: str) -> list[str] | None:
 def _bound_concept(binding: str) -> Schema:
     """At least one coding whose system and code are in the value set."""
     found = r4().codes.get(binding) or {}
-    some = [{"properties": {"system": {"const": s}, "code": {"enum": codes}}, "required": ["system", "code"]} for s, codes in found.items()]
+    some = [
+        {"properties": {"system": {"const": s}, "code": {"enum": codes}}, "required": ["system", "code"]}
+        for s, codes in found.items()
+    ]
     return {"properties": {"coding": {"contains": {"anyOf": some}}}, "required": ["coding"]} if some else {}
 
 
@@ -78,13 +82,13 @@ def _value(element: Element, kind: str) -> Schema:
     return {"$ref": f"#/definitions/{kind}"}
 
 
-def _property(element: Element, kind: str) -> Schema:
+def _property(element: Element, kind: str, *, nulls: bool) -> Schema:
     one = _value(element, kind)
     if not element.listed:
         return one
     many: Schema = {"type": "array", "minItems": 1, "items": one}
-    if kind in r4().primitives:
-        many["items"] = {"anyOf": [one, {"type": "null"}]}  # null where only the extension of that place is known
+    if kind in r4().primitives and nulls:
+        many["items"] = {"anyOf": [one, {"type": "null"}]}
     if element.most is not None:
         many["maxItems"] = element.most
     return many
@@ -96,48 +100,48 @@ def _beside(element: Element) -> Schema:
     return {"type": "array", "minItems": 1, "items": {"anyOf": [one, {"type": "null"}]}} if element.listed else one
 
 
-def _object(type_: Type) -> Schema:
+def _object(type_: Type, *, nulls: bool) -> Schema:
     properties: dict[str, Any] = {}
-    every: list[Schema] = []
-    exclusive: dict[str, Schema] = {}
+    schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
     required: list[str] = []
-    if "." not in type_.path and type_.path in r4().resources:
+    if type_.path in r4().resources:
         properties["resourceType"] = {"const": type_.path}
         required.append("resourceType")
     for element in type_.elements:
         if element.most == 0:
             continue
-        forms: list[str] = []
         for name, kind in element.names():
-            properties[name] = _property(element, kind)
-            forms.append(name)
+            properties[name] = _property(element, kind, nulls=nulls)
             if kind in r4().primitives and kind != "xhtml":
                 properties["_" + name] = _beside(element)
-                forms.append("_" + name)
+        forms = [n for name, _ in element.names() for n in (name, "_" + name) if n in properties]
         if element.least and len(forms) == 1:
             required.append(forms[0])
         elif element.least:
-            every.append({"anyOf": [{"required": [f]} for f in forms]})
-        if element.choice:
-            for name, _kind in element.names():
-                others = [f for f in forms if f.removeprefix("_") != name]
-                exclusive[name] = {"properties": dict.fromkeys(others, False)}
-    schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
+            schema.setdefault("allOf", []).append({"anyOf": [{"required": [f]} for f in forms]})
+        if element.choice:  # one form only
+            others = {n: [f for f in forms if f.removeprefix("_") != n] for n, _ in element.names()}
+            schema.setdefault("dependentSchemas", {}).update(
+                {n: {"properties": dict.fromkeys(o, False)} for n, o in others.items()}
+            )
     if required:
         schema["required"] = required
-    if every:
-        schema["allOf"] = every
-    if exclusive:
-        schema["dependentSchemas"] = exclusive
-    if type_.path == "Extension":  # ext-1: a value or extensions, never both, never neither
-        values = [n for e in type_.elements if e.choice for n, _ in e.names()]
-        schema["anyOf"] = [{"required": ["extension"]}, *({"required": [v]} for v in values), *({"required": ["_" + v]} for v in values if v in properties and "_" + v in properties)]
-        schema["dependentSchemas"]["extension"] = {"properties": dict.fromkeys(values, False)}
+    return _extension(schema) if type_.path == "Extension" else schema
+
+
+def _extension(schema: Schema) -> Schema:
+    """ext-1: a value or extensions, never both, never neither."""
+    values = [name for name in schema["properties"] if name.startswith(("value", "_value"))]
+    schema["anyOf"] = [{"required": [name]} for name in ("extension", *values)]
+    schema["dependentSchemas"]["extension"] = {"properties": dict.fromkeys(values, False)}
     return schema
 
 
-def schema_of(resource: str) -> Schema:
-    """JSON Schema (2020-12) of one resource type, with the definitions that it reaches."""
+def schema_of(resource: str, *, nulls: bool = False) -> Schema:
+    """JSON Schema (2020-12) of one resource type, with the definitions that it reaches.
+
+    nulls: lists of primitives may hold null, where only the extensions of that place are known.
+    """
     definitions: dict[str, Schema] = {}
     waiting = [resource, "Element"]
     while waiting:
@@ -148,13 +152,17 @@ def schema_of(resource: str) -> Schema:
             definitions[name] = _primitive(name)
             continue
         type_ = r4().types[name]
-        definitions[name] = _object(type_)
+        definitions[name] = _object(type_, nulls=nulls)
         for element in type_.elements:
             waiting += [k.removeprefix("@") for k in element.types if k not in STANDS_ALONE]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/definitions/{resource}", "definitions": definitions}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": f"#/definitions/{resource}",
+        "definitions": definitions,
+    }
 
 
 @cache
-def validator(resource: str) -> jsonschema_rs.Draft202012Validator:
+def validator(resource: str, nulls: bool = False) -> jsonschema_rs.Draft202012Validator:
     """The compiled validator of one resource type."""
-    return jsonschema_rs.Draft202012Validator(schema_of(resource))
+    return jsonschema_rs.Draft202012Validator(schema_of(resource, nulls=nulls))
