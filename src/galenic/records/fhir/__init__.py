@@ -1,7 +1,8 @@
-"""FHIR R4: what a resource must be, and whether one is."""
+"""FHIR R4: what a resource must be, whether one is, and how it is read from bytes."""
 
 from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.parse import Document, Line, parse, read_ndjson
 
-__all__ = ["Issue", "check", "r4"]
+__all__ = ["Document", "Issue", "Line", "check", "parse", "r4", "read_ndjson"]

@@ -27,7 +27,12 @@ ABSOLUTE = re.compile(r"^(?:https?|ftp|mailto|mllp|tel|cid):\S+$|^urn:\S+$")
 def check(resource: Any) -> tuple[Issue, ...]:
     """Every issue of one resource (a Bundle with all it holds); nothing where it is valid."""
     found: list[Issue] = []
-    _check(resource, "", found)
+    try:
+        _check(resource, "", found)
+    except (RecursionError, TypeError) as error:
+        if isinstance(error, TypeError) and "Recursion limit" not in str(error):  # what jsonschema_rs says of depth
+            raise
+        found.append(Issue("error", "$this", "depth", "is nested too deep to be checked (about 200 levels). Send it flatter."))
     return tuple(found[:MOST])
 
 
