@@ -189,13 +189,13 @@ def test_every_type_and_rule_of_r4_is_here() -> None:
         assert any(i.rule == "unknown-element" for i in check({"resourceType": kind, "nonsense": 1}))
 
 
-@pytest.mark.parametrize("depth", [100, 400, 1_000])
+@pytest.mark.parametrize("depth", [100, 400, 2_000])
 def test_depth_does_not_make_it_crash(depth: int) -> None:
     node: dict[str, Any] = {"url": "u", "valueString": "a"}
     for _ in range(depth // 2):
         node = {"url": "u", "extension": [node]}
     found = check({"resourceType": "Patient", "extension": [node]})
-    assert [i.rule for i in found] == ([] if depth == 100 else ["depth"])
+    assert [i.rule for i in found] == ([] if depth < 500 else ["depth"])
 
 
 anything = st.recursive(

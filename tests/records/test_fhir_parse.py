@@ -34,6 +34,7 @@ GOOD = b'{"resourceType":"Patient","id":"a"}'
         (b'{"a":"\x00"}', "control character"),
         (b'{"a":"\\ud800"}', "surrogate"),
         (b'{"a":' * 1_025 + b"1" + b"}" * 1_025, "1,024 levels"),
+        (b'{"a":' * 400 + b"1" + b"}" * 400, "254 levels"),
         (b'{"a":1,"b":{"c":1,"c":2}}', "c twice"),
         (b'{"a" : 1, "a" :2}', "a twice"),
         (b'{"a\\u0022:":1,"a\\u0022:":2}', "twice"),

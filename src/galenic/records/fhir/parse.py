@@ -47,7 +47,10 @@ def parse(raw: bytes, where: str = "the document") -> Document:
         raise RecordError(f"{where} is not JSON: {_reason(error, raw)}") from None
     if not isinstance(resource, dict):
         raise RecordError(f"{where} is no JSON object. Expected one FHIR resource.")
-    keys = orjson.dumps(resource).count(b'":')
+    try:
+        keys = orjson.dumps(resource).count(b'":')
+    except orjson.JSONEncodeError:
+        raise RecordError(f"{where} is nested deeper than 254 levels. No FHIR resource is: send it flatter.") from None
     if (raw.count(b'":') != keys and len(KEY.findall(raw)) != keys) or b'\\":' in raw or b"u0022:" in raw:
         _refuse_repeats(raw, where)
     exact = json.loads(raw, parse_float=str) if INEXACT.search(raw) else resource
