@@ -4,15 +4,20 @@ from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
+from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event
 
 __all__ = [
     "ARROW_TYPES",
     "BINNED",
+    "BIRTH",
+    "DEATH",
     "KINDS",
     "MISSING_TOKENS",
     "OTHER",
+    "TIMELINE",
     "Codes",
     "Column",
+    "Event",
     "Finding",
     "Floats",
     "Kind",

@@ -1,0 +1,46 @@
+"""Timelines: the Medical Event Data Standard (MEDS 0.4, https://github.com/Medical-Event-Data-Standard/meds) with columns beside."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+BIRTH, DEATH = "MEDS_BIRTH", "MEDS_DEATH"
+
+TIMELINE = pa.schema(
+    [
+        ("subject_id", pa.int64()),
+        ("time", pa.timestamp("us")),
+        ("code", pa.string()),
+        ("numeric_value", pa.float32()),
+        ("text_value", pa.large_string()),
+        # beside MEDS, so that nothing is lost
+        ("end_time", pa.timestamp("us")),
+        ("code_system", pa.string()),
+        ("unit", pa.string()),
+        ("value_text", pa.string()),
+        ("utc_offset", pa.int16()),
+        ("encounter_id", pa.string()),
+        ("source_ref", pa.string()),
+        ("ingest_id", pa.int64()),
+    ]
+)
+
+
+class Event(NamedTuple):
+    """One event of a patient, before the patient has a number.
+
+    time, end_time: microseconds since 1970 in UTC; None for what holds always, such as sex. numeric_value in `unit` (UCUM);
+    value_text: the number as it was written. utc_offset: minutes east of UTC that the source stated; None where it stated none.
+    """
+
+    time: int | None
+    code: str
+    numeric_value: float | None = None
+    text_value: str | None = None
+    end_time: int | None = None
+    code_system: str | None = None
+    unit: str | None = None
+    value_text: str | None = None
+    utc_offset: int | None = None
+    encounter_id: str | None = None
+    source_ref: str | None = None
