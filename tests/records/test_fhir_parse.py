@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galenic.errors import RecordError
-from galenic.records.fhir import parse, read_ndjson
+from galenic.records.fhir import parse, read_ndjson, write
 
 GOOD = b'{"resourceType":"Patient","id":"a"}'
 
@@ -56,12 +56,26 @@ def test_strings_may_hold_what_looks_like_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["1.10", "1.0", "0.0", "-0.50", "1e3", "1.5E-7", "12345678901234567", "0.12345678901234567890", "100"]
+    "number",
+    [
+        "1.10",
+        "1.0",
+        "0.0",
+        "-0.50",
+        "1e3",
+        "1.5E-7",
+        "12345678901234567",
+        "0.12345678901234567890",
+        "100",
+        "-0",
+        "123456789012345678901234567890",
+    ],
 )
 def test_a_decimal_is_kept_as_it_was_written(number: str) -> None:
     exact = parse(f'{{"a":[{{"value":{number}}}],"b":{number} }}'.encode()).exact
     assert str(exact["b"]) == number
     assert str(exact["a"][0]["value"]) == number
+    assert write(exact) == f'{{"a":[{{"value":{number}}}],"b":{number}}}'.encode()
 
 
 @settings(max_examples=200, deadline=None)
@@ -70,6 +84,27 @@ def test_any_decimal_is_kept_as_it_was_written(number: object) -> None:
     text = str(number)
     exact = parse(b'{"value":' + text.encode() + b"}").exact["value"]
     assert str(exact) == text or (isinstance(exact, float | int) and float(exact) == float(text) and repr(exact) == text)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(max_size=6), values, max_size=5))
+def test_what_is_written_is_read_again(resource: dict[str, object]) -> None:
+    exact = parse(json.dumps(resource).encode()).exact
+    assert parse(write(exact)).exact == exact
+
+
+def test_what_is_read_is_written_again_to_the_byte(data: Path) -> None:
+    for path in sorted((data / "ehr" / "synthea-bulk-10").glob("*.ndjson*")):
+        for line in read_ndjson(path):
+            assert line.document is not None
+            assert write(line.document.exact) == line.raw.strip()
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n \r"])

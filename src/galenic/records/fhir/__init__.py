@@ -1,9 +1,25 @@
 """FHIR R4: what a resource must be, whether one is, and how it is read from bytes."""
 
+from galenic.records.fhir.bundle import Entry, Opened, open_bundle
 from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
 from galenic.records.fhir.lower import Lowered, lower
-from galenic.records.fhir.parse import Document, Line, parse, read_ndjson
+from galenic.records.fhir.parse import Document, Line, Number, parse, read_ndjson, write
 
-__all__ = ["Document", "Issue", "Line", "Lowered", "check", "lower", "parse", "r4", "read_ndjson"]
+__all__ = [
+    "Document",
+    "Entry",
+    "Issue",
+    "Line",
+    "Lowered",
+    "Number",
+    "Opened",
+    "check",
+    "lower",
+    "open_bundle",
+    "parse",
+    "r4",
+    "read_ndjson",
+    "write",
+]

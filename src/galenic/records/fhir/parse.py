@@ -24,9 +24,15 @@ INEXACT = re.compile(
 KEY = re.compile(rb'"\s*:')
 
 
+class Number(str):
+    """A decimal as it was written, such as 1.10."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document. resource: numbers as floats; exact: the same with decimals as the text they were written with."""
+    """One JSON document. resource: numbers as floats; exact: the same, decimals that a float would change as Number."""
 
     raw: bytes
     resource: dict[str, Any]
@@ -53,8 +59,23 @@ def parse(raw: bytes, where: str = "the document") -> Document:
         raise RecordError(f"{where} is nested deeper than 254 levels. No FHIR resource is: send it flatter.") from None
     if (raw.count(b'":') != keys and len(KEY.findall(raw)) != keys) or b'\\":' in raw or b"u0022:" in raw:
         _refuse_repeats(raw, where)
-    exact = json.loads(raw, parse_float=str) if INEXACT.search(raw) else resource
+    exact = json.loads(raw, parse_float=Number, parse_int=_whole) if INEXACT.search(raw) else resource
     return Document(raw, resource, exact)
+
+
+def write(exact: dict[str, Any]) -> bytes:
+    """A resource as compact JSON, every decimal as it was written: parse(write(x)).exact == x."""
+    return orjson.dumps(exact, default=_number, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _whole(text: str) -> Any:
+    return int(text) if len(text) < 19 and text != "-0" else Number(text)
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Number):
+        return orjson.Fragment(value.encode())
+    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
 
 
 def _reason(error: orjson.JSONDecodeError, raw: bytes) -> str:

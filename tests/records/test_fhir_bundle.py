@@ -1,0 +1,106 @@
+"""Bundles taken apart: every reference names what it meant, and the same Bundle gives the same ids."""
+
+import copy
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galenic.errors import RecordError
+from galenic.records.fhir import check, lower, open_bundle, parse, write
+
+A, B = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "urn:uuid:6f1a2b3c-0000-4000-8000-000000000002"
+
+
+def bundle(*entries: dict[str, Any], kind: str = "transaction") -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
+def patient(**more: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "name": [{"text": "a"}], **more}
+
+
+def condition(subject: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Condition", "subject": {"reference": subject}, **more}
+
+
+def opened(one: dict[str, Any], find: Any = None) -> Any:
+    raw = json.dumps(one).encode()
+    return open_bundle(copy.deepcopy(one), raw, *([find] if find else []))
+
+
+def test_a_urn_becomes_the_type_and_id_of_what_it_names() -> None:
+    one = bundle({"fullUrl": B, "resource": condition(A)}, {"fullUrl": A, "resource": patient()})
+    found = opened(one)
+    assert found.entries[0].resource["subject"] == {"reference": f"Patient/{A[9:]}"}
+    assert [e.id for e in found.entries] == [B[9:], A[9:]]
+    assert found.issues == []
+
+
+def test_an_id_that_is_there_is_kept() -> None:
+    found = opened(bundle({"fullUrl": A, "resource": patient(id="p7")}, {"fullUrl": B, "resource": condition(A)}))
+    assert found.entries[1].resource["subject"] == {"reference": "Patient/p7"}
+
+
+def test_relative_references_are_relative_to_their_entry() -> None:
+    base = "https://hospital.example/fhir"
+    one = bundle(
+        {"fullUrl": f"{base}/Patient/1", "resource": patient(id="1")},
+        {"fullUrl": f"{base}/Condition/2", "resource": condition("Patient/1", id="2")},
+        {"fullUrl": "https://other.example/Condition/3", "resource": condition(f"{base}/Patient/1", id="3")},
+        {"fullUrl": "https://other.example/Condition/4", "resource": condition("Patient/1", id="4")},
+        kind="collection",
+    )
+    assert [e.resource["subject"]["reference"] for e in opened(one).entries[1:]] == ["Patient/1"] * 3
+
+
+def test_conditional_references_are_looked_for_here_and_inside() -> None:
+    doctor = {"resourceType": "Practitioner", "identifier": [{"system": "http://npi", "value": "7"}]}
+    one = bundle(
+        {"fullUrl": A, "resource": condition("Patient/1", recorder={"reference": "Practitioner?identifier=http://npi|7"})},
+        {"fullUrl": B, "resource": doctor},
+    )
+    assert opened(one).entries[0].resource["recorder"]["reference"] == f"Practitioner/{B[9:]}"
+    one["entry"].pop()
+    found = opened(one)
+    assert [i.rule for i in found.issues] == ["reference-unresolved"]
+    here = opened(one, lambda kind, search: "d9" if (kind, search) == ("Practitioner", "identifier=http://npi|7") else None)
+    assert here.entries[0].resource["recorder"]["reference"] == "Practitioner/d9"
+
+
+def test_a_conditional_create_finds_what_is_here() -> None:
+    request = {"method": "POST", "url": "Patient", "ifNoneExist": "identifier=x|1"}
+    one = bundle({"fullUrl": A, "resource": patient(), "request": request}, {"fullUrl": B, "resource": condition(A)})
+    found = opened(one, lambda _kind, _search: "p1")
+    assert [e.made for e in found.entries] == [False, True]
+    assert found.entries[1].resource["subject"]["reference"] == "Patient/p1"
+
+
+def test_the_same_bundle_gives_the_same_ids() -> None:
+    one = bundle({"resource": patient()}, {"resource": patient()}, kind="collection")
+    first, second = ([e.id for e in opened(one).entries] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 2
+
+
+@pytest.mark.parametrize("method", ["DELETE", "GET", "PATCH", "HEAD"])
+def test_a_request_to_a_server_is_no_record(method: str) -> None:
+    with pytest.raises(RecordError, match=method):
+        opened(bundle({"request": {"method": method, "url": "Patient/1"}}))
+    with pytest.raises(RecordError, match="no records"):
+        opened(bundle(kind="batch-response"))
+
+
+def test_synthea_bundles_come_apart_and_every_patient_gets_its_events(data: Path) -> None:
+    for path in sorted((data / "ehr" / "synthea-hiv-bundles").glob("*.json*")):
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        document = parse(raw)
+        found = open_bundle(document.exact, raw)
+        assert {i.rule for i in found.issues} <= {"reference-unresolved"}
+        known = {f"{e.kind}/{e.id}": e.resource for e in found.entries}
+        patients = {name for name in known if name.startswith("Patient/")}
+        people = {lower(e.resource, known.get).patient for e in found.entries} - {None}
+        assert people == patients
+        assert not any(i.level == "error" for e in found.entries for i in check(parse(write(e.resource)).resource))
