@@ -1,4 +1,4 @@
-"""FHIR R4: what a resource must be, whether one is, and how it is read from bytes."""
+"""FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
 
 from galenic.records.fhir.bundle import Entry, Opened, open_bundle
 from galenic.records.fhir.check import check
@@ -6,6 +6,7 @@ from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
 from galenic.records.fhir.lower import Lowered, lower
 from galenic.records.fhir.parse import Document, Line, Number, parse, read_ndjson, write
+from galenic.records.fhir.views import flatten
 
 __all__ = [
     "Document",
@@ -16,6 +17,7 @@ __all__ = [
     "Number",
     "Opened",
     "check",
+    "flatten",
     "lower",
     "open_bundle",
     "parse",

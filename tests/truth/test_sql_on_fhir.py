@@ -1,0 +1,83 @@
+"""The official tests of SQL on FHIR v2: every one, and why some views are refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galenic.errors import GalenicError
+from galenic.records.fhir import flatten
+
+
+def cases(data: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
+    for path in sorted((data / "ehr" / "fhir-test-cases" / "sql-on-fhir").glob("*.json")):
+        if path.name != "manifest.json":
+            suite = json.loads(path.read_text())
+            for test in suite["tests"]:
+                yield f"{path.stem}: {test['title']}", suite["resources"], test
+
+
+def passes(resources: list[dict[str, Any]], test: dict[str, Any]) -> bool:
+    try:
+        rows = list(flatten(test["view"], resources))
+    except GalenicError:
+        return bool(test.get("expectError"))
+    if "expectCount" in test:
+        return len(rows) == test["expectCount"]
+    wanted = test.get("expect")
+    return wanted is not None and sorted(json.dumps(r, sort_keys=True) for r in rows) == sorted(
+        json.dumps(r, sort_keys=True) for r in wanted
+    )
+
+
+def test_the_official_suite(data: Path) -> None:
+    found = {name: passes(resources, test) for name, resources, test in cases(data)}
+    assert len(found) == 118
+    assert [name for name, good in found.items() if not good] == []
+
+
+PEOPLE = [
+    {
+        "resourceType": "Patient",
+        "id": "a",
+        "name": [{"family": "A", "given": ["x", "y"]}, {"family": "B"}],
+        "birthDate": "1970-06",
+    },
+    {"resourceType": "Patient", "id": "b"},
+    {"resourceType": "Basic", "id": "c"},
+]
+
+
+def view(*columns: tuple[str, str], **more: Any) -> dict[str, Any]:
+    return {"resource": "Patient", "select": [{"column": [{"name": n, "path": p} for n, p in columns], **more}]}
+
+
+def test_rows_come_per_place_and_nothing_is_invented() -> None:
+    assert list(flatten(view(("id", "id"), ("born", "birthDate")), PEOPLE)) == [
+        {"id": "a", "born": "1970-06"},
+        {"id": "b", "born": None},
+    ]
+    assert list(flatten(view(("family", "family"), forEach="name"), PEOPLE)) == [{"family": "A"}, {"family": "B"}]
+    assert list(flatten(view(("family", "family"), forEachOrNull="name"), PEOPLE))[2] == {"family": None}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"select": []}, "no resource"),
+        ({"resource": "Patient"}, "selects nothing"),
+        ({"resource": "Patient", "select": [{"forEach": "name"}]}, "holds none"),
+        (view(("a", "id"), ("a", "id")), "one name"),
+        (view(("1a", "id")), "usable name"),
+        (view(("a", "id)")), "not FHIRPath"),
+        (view(("a", "id.nonsense()")), "evaluated"),
+        ({**view(("a", "id")), "where": [{"path": "name.family"}]}, "no condition"),
+        (view(("a", "name.given")), "several values"),
+        (view(("a", "family"), forEach="name", forEachOrNull="name"), "Keep one"),
+    ],
+)
+def test_a_bad_view_is_refused_with_what_is_wrong(bad: dict[str, Any], says: str) -> None:
+    with pytest.raises(GalenicError, match=says):
+        list(flatten(bad, PEOPLE))
