@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from galenic.records.fhir import check, lower, parse, read_ndjson
+from galenic.records.fhir.lower import SPECS
 from galenic.schema import BIRTH, DEATH, TIMELINE, Event
 
 MINUTE = 60_000_000
@@ -182,3 +183,18 @@ def test_every_resource_of_a_patient_in_synthea_becomes_events(data: Path) -> No
                 assert kind == "Device" or all(e.time is not None for e in found.events)
     nobodys = {"Location", "Organization", "Practitioner", "PractitionerRole"}
     assert {k: n for k, n in made.items() if n} == {k: n for k, n in counted.items() if k not in nobodys}
+
+
+def test_the_published_table_says_what_maps() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1]: cells
+        for line in page.splitlines()
+        if line.startswith("| ") and (cells := [c.strip() for c in line.split("|")])
+    }
+    for kind, spec in SPECS.items():
+        cells = rows[kind]
+        assert cells[2] == spec.subject
+        assert cells[3] == (", ".join(spec.code) or "(the type)")
+        assert cells[4] == ", ".join(spec.time)
+    assert set(SPECS) <= set(rows)
