@@ -1,0 +1,112 @@
+"""Timelines as MEDS data sets, out and in: data/*.parquet, metadata/codes.parquet, metadata/dataset.json (MEDS 0.4)."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from galenic.errors import RecordError
+from galenic.schema import TIMELINE
+from galenic.store import folder_aside
+
+VERSION = "0.4"
+NEEDED = ("subject_id", "time", "code", "numeric_value")
+CODES = pa.schema([("code", pa.string()), ("description", pa.string()), ("parent_codes", pa.list_(pa.string()))])
+ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_start")]
+
+
+def write_meds(groups: Iterable[pa.Table], folder: Path, *, name: str, codes: pa.Table | None = None) -> int:
+    """Writes a data set, whole or not at all; returns events written.
+
+    groups: tables of TIMELINE's columns, each with all events of its subjects; each becomes one file, sorted by subject and
+    time (what holds always comes first). codes: descriptions and parents of codes, where they are known.
+    """
+    seen: set[int] = set()
+    used: set[str] = set()
+    count = 0
+    with folder_aside(folder) as aside:
+        (aside / "data").mkdir()
+        (aside / "metadata").mkdir()
+        for number, group in enumerate(groups):
+            table = _sorted(group)
+            subjects = set(pc.unique(table["subject_id"]).to_pylist())
+            if subjects & seen:
+                raise RecordError("a subject's events are in two groups. Give all events of a subject in one.")
+            seen |= subjects
+            used |= set(pc.unique(table["code"]).to_pylist())
+            count += table.num_rows
+            pq.write_table(table, aside / "data" / f"{number:05d}.parquet", compression="zstd")
+        pq.write_table(_codes(used, codes), aside / "metadata" / "codes.parquet", compression="zstd")
+        about = {"dataset_name": name, "etl_name": "galenic", "meds_version": VERSION}
+        (aside / "metadata" / "dataset.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return count
+
+
+def _sorted(group: pa.Table) -> pa.Table:
+    table = group.select(TIMELINE.names).cast(TIMELINE)
+    if table["subject_id"].null_count or table["code"].null_count:
+        raise RecordError("an event has no subject or no code. Every event needs both.")
+    order = pc.sort_indices(table, sort_keys=ORDER)
+    return table.take(order)
+
+
+def _codes(used: set[str], known: pa.Table | None) -> pa.Table:
+    about = {r["code"]: r for r in known.to_pylist()} if known is not None else {}
+    nothing: dict[str, object] = {"description": None, "parent_codes": None}
+    return pa.Table.from_pylist([{**nothing, **about.get(c, {}), "code": c} for c in sorted(used)], schema=CODES)
+
+
+def read_meds(folder: Path) -> Iterator[pa.Table]:
+    """Tables of TIMELINE's columns, file by file; columns that a data set lacks are null, others that it has are left out.
+
+    RecordError where it is no MEDS data set, lacks what MEDS needs, or is not sorted by subject and time.
+    """
+    files = sorted((folder / "data").rglob("*.parquet")) if (folder / "data").is_dir() else []
+    if not files:
+        raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
+    for path in files:
+        where = str(path.relative_to(folder))
+        try:
+            there = pq.read_schema(path)
+            absent = [n for n in NEEDED if n not in there.names]
+            if absent:
+                raise RecordError(f"{where} has no column {', '.join(absent)}, which MEDS needs.")
+            wanted = [n for n in TIMELINE.names if n in there.names]
+            table = pq.read_table(path, columns=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise RecordError(f"{where} can not be read ({type(error).__name__}). Expected Parquet.") from None
+        yield _as_timeline(table, where)
+
+
+def _as_timeline(table: pa.Table, where: str) -> pa.Table:
+    columns = []
+    for field in TIMELINE:
+        try:
+            found = (
+                table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+            )
+        except pa.ArrowException:
+            raise RecordError(f"column {field.name} of {where} has the wrong type. Expected {field.type}.") from None
+        columns.append(found)
+    out = pa.table(columns, schema=TIMELINE)
+    if out["subject_id"].null_count or out["code"].null_count:
+        raise RecordError(f"{where} has events without a subject or a code. MEDS needs both in every row.")
+    order = pc.sort_indices(out, sort_keys=ORDER)
+    if out.num_rows and not out.select(["subject_id", "time"]).take(order).equals(out.select(["subject_id", "time"])):
+        raise RecordError(f"{where} is not sorted by subject and time, as MEDS needs it.")
+    return out
+
+
+def read_codes(folder: Path) -> pa.Table:
+    """metadata/codes.parquet as code, description, parent_codes; empty where there is none."""
+    place = folder / "metadata" / "codes.parquet"
+    if not place.exists():
+        return CODES.empty_table()
+    table = pq.read_table(place)
+    if "code" not in table.column_names:
+        raise RecordError("metadata/codes.parquet has no column code.")
+    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in CODES]
+    return pa.table(columns, schema=CODES)
