@@ -3,6 +3,7 @@
 from galenic.flows.audit_engine import audit_engine
 from galenic.flows.budget import declare as declare_population
 from galenic.flows.budget import statements
+from galenic.flows.check import Checked, check_fhir
 from galenic.flows.columns import Declared, Wishes, declare
 from galenic.flows.custody import (
     Imported,
@@ -33,6 +34,7 @@ from galenic.flows.synthesizer import Synthesizer
 
 __all__ = [
     "KINDS",
+    "Checked",
     "Declared",
     "Demo",
     "Erased",
@@ -45,6 +47,7 @@ __all__ = [
     "as_source",
     "audit_engine",
     "backup",
+    "check_fhir",
     "consent",
     "cost",
     "declare",

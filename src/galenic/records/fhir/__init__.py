@@ -5,7 +5,7 @@ from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
 from galenic.records.fhir.lower import Lowered, lower
-from galenic.records.fhir.parse import Document, Line, Number, parse, read_ndjson, write
+from galenic.records.fhir.parse import Document, Line, Number, parse, read_ndjson, read_whole, write
 from galenic.records.fhir.views import flatten
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "parse",
     "r4",
     "read_ndjson",
+    "read_whole",
     "write",
 ]

@@ -113,6 +113,16 @@ def _refuse_repeats(raw: bytes, where: str) -> None:
         )
 
 
+def read_whole(path: Path) -> bytes:
+    """A file of one document, plain or gzip, up to LARGEST and one byte; RecordError if it can not be read."""
+    whole = b""
+    for chunk in _chunks(path):
+        whole += chunk
+        if len(whole) > LARGEST:
+            break
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of NDJSON: a document, or why there is none."""

@@ -1,0 +1,86 @@
+"""Checks a file of FHIR R4: every resource, every issue counted, the first of each kind shown."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from galenic.errors import RecordError
+from galenic.flows.house import Progress, quiet
+
+SHOWN = 3  # issues shown per rule
+
+
+@dataclass
+class Checked:
+    """What a check found. resources: how many of each type; counted: issues by (level, rule); shown: the first of each."""
+
+    source: str
+    resources: Counter[str] = field(default_factory=Counter)
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing was refused."""
+        return self.refused == 0
+
+
+def check_fhir(path: Path, progress: Progress = quiet) -> Checked:
+    """Checks FHIR JSON (one resource, a Bundle) or NDJSON, plain or gzip; memory is bounded by the longest line.
+
+    RecordError if the file can not be read to its end.
+    """
+    from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
+
+    done = Checked(path.name)
+    size = max(path.stat().st_size, 1) if path.exists() else 1
+    read = 0
+    for line in fhir.read_ndjson(path) if _many(path) else _one(path):
+        where = f"line {line.number}" if line.number else ""
+        read += len(line.raw)
+        if line.document is None:
+            done.refused += 1
+            _note(done, "error", "json", where, "", line.fault)
+            continue
+        resource = line.document.resource
+        found = fhir.check(resource)
+        done.refused += any(i.level == "error" for i in found)
+        entries = resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ()
+        held = [e["resource"] for e in entries if isinstance(e, dict) and isinstance(e.get("resource"), dict)]
+        done.resources.update(_type(r) for r in (held or [resource]))
+        for issue in found:
+            _note(done, issue.level, issue.rule, where, issue.expression, issue.text)
+        progress("checking", min(read / size, 1.0))
+    return done
+
+
+def _type(resource: dict[str, Any]) -> str:
+    from galenic.records import fhir  # noqa: PLC0415
+
+    kind = resource.get("resourceType")
+    return kind if isinstance(kind, str) and kind in fhir.r4().resources else "(no type of R4)"
+
+
+def _note(done: Checked, level: str, rule: str, where: str, expression: str, text: str) -> None:
+    done.counted[level, rule] += 1
+    if done.counted[level, rule] <= SHOWN:
+        done.shown.append({"level": level, "rule": rule, "where": where, "expression": expression, "text": text})
+
+
+def _many(path: Path) -> bool:
+    """Whether a file is NDJSON, by its name."""
+    return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
+
+
+def _one(path: Path) -> Iterator[Any]:
+    """A file of one document, as the only line there is."""
+    from galenic.records import fhir  # noqa: PLC0415
+
+    raw = fhir.read_whole(path)
+    try:
+        yield fhir.Line(0, raw, fhir.parse(raw, path.name))
+    except RecordError as error:
+        yield fhir.Line(0, raw, None, str(error))
