@@ -16,7 +16,7 @@ from galenic.errors import AccessDenied, DescriptionError, MissingExtra, StoreEr
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, kinds_of, points, read, resource, schema_of
+from galenic.store.originals import Dataset, kinds_of, numbered, points, resource, schema_of
 from galenic.store.rows import Row
 
 OPERATORS = {"=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -38,13 +38,12 @@ def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder
     kinds = kinds_of(known)
     clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    rows = after = 0
+    rows = 0
     with _opened(db, handle, build, folder, make=True) as run:
         columns = "".join(f", c{i} {_type(kinds[c])}" for i, c in enumerate(clear))
         run(f"CREATE {_kind(db)} TABLE {_name(build)}_rows (row BIGINT PRIMARY KEY{columns})")
         run(f"CREATE {_kind(db)} TABLE {_name(build)}_tokens (token BIGINT, row BIGINT)")
-        for table in read(db, handle, known, names):
-            places = range(after, after + table.num_rows)
+        for places, table in numbered(db, handle, known, names):
             values = [[_plain(v, kinds[c]) for v in table[c].to_pylist()] for c in clear]
             _insert(run, db, f"{_name(build)}_rows", list(zip(places, *values, strict=True)))
             words = [
@@ -55,7 +54,6 @@ def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder
                 for token in _tokens(handle, c, text)
             ]
             _insert(run, db, f"{_name(build)}_tokens", words)
-            after += table.num_rows
             rows += table.num_rows
         run(f"CREATE INDEX {_name(build)}_by_token ON {_name(build)}_tokens (token)")
         for i in range(len(clear)):

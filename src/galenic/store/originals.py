@@ -214,13 +214,22 @@ def read(
     Each batch is a read of its own, checked against the decision again: a right, a consent or a patient that goes is gone
     from the next batch on. Order is that of import; `after` is the last row already seen.
     """
-    for _last, table in _batches(db, handle, known, names, after, BATCH):
+    for _last, _numbers, table in _batches(db, handle, known, names, after, BATCH):
         yield table
+
+
+def numbered(
+    db: Database, handle: Handle, known: Dataset, names: list[str] | None = None
+) -> Iterator[tuple[list[int], pa.Table]]:
+    """As `read`, each batch with the numbers of its rows: erased rows and rows that are not covered leave gaps."""
+    for _last, numbers, table in _batches(db, handle, known, names, -1, BATCH):
+        yield numbers, table
 
 
 def _batches(
     db: Database, handle: Handle, known: Dataset, names: list[str] | None, after: int, size: int
-) -> Iterator[tuple[int, pa.Table]]:
+) -> Iterator[tuple[int, list[int], pa.Table]]:
+    """(last row looked at, numbers of the rows, the rows) of each batch."""
     name = str(known["name"])
     required(handle, resource(name), "read", "train", "export", "index", "search")
     places, out_schema, wanted = _wanted(known, handle, names)
@@ -237,9 +246,10 @@ def _batches(
         after = int(part[-1][0])
         rows = [(r[0], r[1], r[2]) for r in part if handle.genuine(dict(r._mapping))] if with_fact else part
         _lend(handle, keys, {r[1] for r in rows})
+        numbers = [row for row, s, _cells in rows if s in keys]
         opened = [_open(keys[s], name, row, s, bound, cells) for row, s, cells in rows if s in keys]
         handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
-        yield after, _table(opened, out_schema).select(wanted)
+        yield after, numbers, _table(opened, out_schema).select(wanted)
 
 
 def _wanted(known: Dataset, handle: Handle, names: list[str] | None) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
@@ -275,7 +285,7 @@ def page(
         after = int(place)
     if not 1 <= size <= 10_000:
         raise DescriptionError(f"a page holds 1 to 10,000 rows, not {size}.")
-    for last, table in _batches(db, handle, known, names, after, size):
+    for last, _numbers, table in _batches(db, handle, known, names, after, size):
         return table, f"{last}.{_mark(handle, str(known['name']), last)}"
     _places, schema, wanted = _wanted(known, handle, names)
     return _table([], schema).select(wanted), ""
