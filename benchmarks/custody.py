@@ -508,9 +508,9 @@ def _fuzz(sequences: int) -> tuple[int, str]:
 
 def fuzz(_folder: Path) -> list[dict]:
     """custody.fuzz: random sequences of rules over gate, keys, lineage, index, backup and ledger, against a model of them."""
-    workers = os.cpu_count() or 1
+    workers, sequences = os.cpu_count() or 1, int(os.environ.get("GALENIC_SEQUENCES", "1400"))  # 1,400 are over 100,000 steps
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        done = list(pool.map(_fuzz, [1_400 // workers] * workers))
+        done = list(pool.map(_fuzz, [sequences // workers] * workers))
     steps, broken = sum(n for n, _ in done), [text for _, text in done if text]
     print(*broken, sep="\n")
     what = f"promises broken in {steps:,} random steps, checked after each"
