@@ -9,8 +9,12 @@ from functools import partial
 from typing import Any
 
 import fhirpathpy
+from antlr4 import CommonTokenStream, InputStream
+from antlr4.error.ErrorListener import ErrorListener
 from fhirpathpy.engine.nodes import FP_Type, ResourceNode
 from fhirpathpy.models import models
+from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
+from fhirpathpy.parser.generated.FHIRPathParser import FHIRPathParser
 
 from galenic.errors import DescriptionError, RecordError
 from galenic.records.fhir.check import REFERENCE
@@ -18,6 +22,7 @@ from galenic.records.fhir.check import REFERENCE
 Resource = dict[str, Any]
 Row = dict[str, Any]
 Rows = Callable[[Any], list[Row]]
+LIBRARY = (Exception, ValueError, TypeError, NotImplementedError)  # exactly these, not what is derived from them
 UNITS = ("column", "select", "unionAll")
 
 
@@ -79,35 +84,42 @@ class _Paths:
             raise DescriptionError("a path of the view is no text. Expected FHIRPath.")
         if path.strip() == "$this":
             return lambda node: [node]
-        if not _balanced(path):
-            raise DescriptionError(f"the view's path {path!r} is not FHIRPath (brackets).")
-        try:
-            run = fhirpathpy.compile(path, models["r4"], self._options)
-        except Exception as error:  # noqa: BLE001  # the library raises plain exceptions
-            raise DescriptionError(f"the view's path {path!r} is not FHIRPath ({type(error).__name__}).") from None
+        _require_syntax(path)
+        run = fhirpathpy.compile(path, models["r4"], self._options)
 
         def evaluate(node: Any) -> list[Any]:
             try:
                 return run(node, dict(self._constants))
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # fhirpathpy raises the bare class for whatever it can not do
+                if type(error) not in LIBRARY:
+                    raise  # a fault of ours, or of the machine
                 raise DescriptionError(f"the view's path {path!r} can not be evaluated ({type(error).__name__}).") from None
 
         return evaluate
 
 
-def _balanced(path: str) -> bool:
-    """Whether brackets pair up: the parser stops without a word at one too many."""
-    waiting: list[str] = []
-    for mark in re.sub(r"'(?:[^'\\\\]|\\\\.)*'|`[^`]*`", "", path):
-        if mark in "([{":
-            waiting.append({"(": ")", "[": "]", "{": "}"}[mark])
-        elif mark in ")]}" and (not waiting or waiting.pop() != mark):
-            return False
-    return not waiting
+class _Strict(ErrorListener):
+    """Refuses what the library's own parse skips without a word: `a b`, `name..given`, one bracket too many."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def syntaxError(self, _recognizer: Any, _symbol: Any, _line: int, column: int, _message: str, _error: Any) -> None:  # noqa: N802
+        """Called by ANTLR at the first fault."""
+        raise DescriptionError(f"the view's path {self._path!r} is not FHIRPath (at character {column + 1}).")
+
+
+def _require_syntax(path: str) -> None:
+    lexer = FHIRPathLexer(InputStream(path))
+    parser = FHIRPathParser(CommonTokenStream(lexer))
+    for part in (lexer, parser):
+        part.removeErrorListeners()
+        part.addErrorListener(_Strict(path))
+    parser.entireExpression()
 
 
 def _resource_key(nodes: list[Any]) -> list[str]:
-    return [f"{r['resourceType']}/{r['id']}" for r in map(_plain, nodes)]
+    return [f"{r['resourceType']}/{r['id']}" for r in map(_plain, nodes) if "id" in r]
 
 
 def _join(nodes: list[Any], by: Any = "") -> list[str]:
