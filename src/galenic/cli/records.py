@@ -46,4 +46,5 @@ def _print(found: flows.Checked) -> None:
     for issue in found.shown:
         count = found.counted[issue["level"], issue["rule"]]
         where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
-        show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {where} {issue['text']}", markup=False)
+        what = f"{where} {issue['text']}".strip()
+        show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {what}", markup=False)

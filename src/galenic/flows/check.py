@@ -43,7 +43,7 @@ def check_fhir(path: Path, progress: Progress = quiet) -> Checked:
         read += len(line.raw)
         if line.document is None:
             done.refused += 1
-            _note(done, "error", "json", where, "", line.fault)
+            _note(done, "error", "json", "", "", line.fault)  # which names its line
             continue
         resource = line.document.resource
         found = fhir.check(resource)
