@@ -25,12 +25,14 @@ from galenic.flows.describe import describe
 from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
 from galenic.flows.house import House, house_if_any, open_house
+from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
 from galenic.flows.synthesize_stored import synthesize_stored
 from galenic.flows.synthesizer import Synthesizer
+from galenic.flows.timelines import Timelines, timelines
 
 __all__ = [
     "KINDS",
@@ -40,9 +42,11 @@ __all__ = [
     "Erased",
     "House",
     "Imported",
+    "Received",
     "Request",
     "Result",
     "Synthesizer",
+    "Timelines",
     "Wishes",
     "as_source",
     "audit_engine",
@@ -60,6 +64,7 @@ __all__ = [
     "export",
     "grant",
     "house_if_any",
+    "import_fhir",
     "import_state",
     "import_table",
     "index",
@@ -83,6 +88,7 @@ __all__ = [
     "stored",
     "synthesize",
     "synthesize_stored",
+    "timelines",
     "trust_of",
     "trust_of_release",
     "verify",

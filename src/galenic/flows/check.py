@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from galenic.errors import RecordError
 from galenic.flows.house import Progress, quiet
+
+if TYPE_CHECKING:
+    from galenic.records.fhir import Line
 
 SHOWN = 3  # issues shown per rule
 
@@ -38,7 +41,7 @@ def check_fhir(path: Path, progress: Progress = quiet) -> Checked:
     done = Checked(path.name)
     size = max(path.stat().st_size, 1) if path.exists() else 1
     read = 0
-    for line in fhir.read_ndjson(path) if _many(path) else _one(path):
+    for line in lines_of(path):
         where = f"line {line.number}" if line.number else ""
         read += len(line.raw)
         if line.document is None:
@@ -70,15 +73,13 @@ def _note(done: Checked, level: str, rule: str, where: str, expression: str, tex
         done.shown.append({"level": level, "rule": rule, "where": where, "expression": expression, "text": text})
 
 
-def _many(path: Path) -> bool:
-    """Whether a file is NDJSON, by its name."""
-    return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
-
-
-def _one(path: Path) -> Iterator[Any]:
-    """A file of one document, as the only line there is."""
+def lines_of(path: Path) -> Iterator["Line"]:
+    """The documents of a file, NDJSON by its name, else one; plain or gzip. A bad one is a Line with its fault."""
     from galenic.records import fhir  # noqa: PLC0415
 
+    if ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower():
+        yield from fhir.read_ndjson(path)
+        return
     raw = fhir.read_whole(path)
     try:
         yield fhir.Line(0, raw, fhir.parse(raw, path.name))

@@ -98,10 +98,8 @@ def import_table(
                     continue
                 batch = _storable(part)
                 if known is None:
-                    _describe(house, handle, name, label, region)
                     row: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient}
-                    store.add_dataset(house.db, handle, row, batch.schema, kinds)
-                    known = store.dataset(house.db, name, handle.tenant)
+                    known = describe_dataset(house, handle, row, batch.schema, kinds)
                 identifiers = batch[patient].cast(pa.string()).to_pylist()
                 empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
                 if empty is not None:
@@ -125,17 +123,22 @@ def import_table(
     return Imported(name, rows, len(people), len(gone), left_out)
 
 
-def _describe(house: House, handle: Pass, name: str, label: str, region: str) -> None:
-    """Writes down whose a new data set is, as the fact that every decision about it goes by."""
+def describe_dataset(
+    house: House, handle: Pass, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str] | None = None
+) -> store.Dataset:
+    """Writes down a new data set, with whose it is as the fact that every decision about it goes by; or finds the one that stands."""
+    name = str(row["name"])
     if not any(d["name"] == name for d in store.all_datasets(house.db, handle.tenant)):
-        body = (("region", region), ("tenant", handle.tenant))
-        house.facts.put(Fact("dataset", name, "held", handle.who, label=label, body=body), actor=handle.who)
+        body = (("region", str(row["region"])), ("tenant", handle.tenant))
+        house.facts.put(Fact("dataset", name, "held", handle.who, label=str(row["label"]), body=body), actor=handle.who)
         house.gate.versions.look_again()
     elif house.facts.one("dataset", name) is None:
         raise StoreError(
             f"the fact that says whose data set {name!r} is has gone from the database. Stop, keep the database, and call the "
             "security officer."
         )
+    store.add_dataset(house.db, handle, row, schema, kinds or {})
+    return store.dataset(house.db, name, handle.tenant)
 
 
 def _within(batch: pa.Table, offset: int, span: tuple[int, int] | None) -> pa.Table | None:

@@ -4,8 +4,20 @@ from galenic.store import jobs, telemetry
 from galenic.store.audit_rows import all_heads, append_audit, audit_batches, audit_snapshot, clear_audit, last_audit
 from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
-from galenic.store.builds import all_builds, build_shards, drop_build, next_build, read_shards
+from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
 from galenic.store.database import Database, locked
+from galenic.store.documents import (
+    NOBODY,
+    SCHEMA,
+    Incoming,
+    Kept,
+    known_digests,
+    named,
+    read_documents,
+    spoken_of,
+    thing,
+    write_documents,
+)
 from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
 from galenic.store.files import file_aside, folder_aside, sweep
 from galenic.store.handle import Handle, Rows, required
@@ -49,9 +61,13 @@ from galenic.store.rows import (
 )
 
 __all__ = [
+    "NOBODY",
+    "SCHEMA",
     "Database",
     "Dataset",
     "Handle",
+    "Incoming",
+    "Kept",
     "Nodes",
     "Reader",
     "Row",
@@ -91,13 +107,16 @@ __all__ = [
     "facts_of",
     "file_aside",
     "find_subject",
+    "finish_build",
     "folder_aside",
     "forget",
     "forget_subject",
     "jobs",
+    "known_digests",
     "last_audit",
     "locked",
     "move_on",
+    "named",
     "next_build",
     "page",
     "point",
@@ -107,6 +126,7 @@ __all__ = [
     "read",
     "read_all_nodes",
     "read_blob",
+    "read_documents",
     "read_keys",
     "read_nodes",
     "read_shards",
@@ -123,11 +143,14 @@ __all__ = [
     "search",
     "set_state",
     "settle",
+    "spoken_of",
     "subjects_of",
     "sweep",
     "telemetry",
+    "thing",
     "version_numbers",
     "write",
     "write_blob",
+    "write_documents",
     "write_nodes",
 ]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from galenic.errors import DescriptionError, StoreError
 from galenic.store.database import Database
+from galenic.store.erasable import forget_documents
 from galenic.store.files import file_aside, folder_aside
 from galenic.store.key_rows import Nodes, read_all_nodes
 from galenic.store.originals import all_tombstones
@@ -23,7 +24,16 @@ from galenic.store.tables import key_nodes, metadata, originals, subjects, tombs
 
 KEYS = "keys.json"
 DERIVED = {"key_nodes", "builds", "backups"}  # keys lie apart; builds are made again
-PATIENTS = ("datasets", "subjects", "originals", "artefacts", "lineage")  # what a restore into a living installation replaces
+# what a restore into a living installation replaces
+PATIENTS = (
+    "datasets",
+    "subjects",
+    "originals",
+    "documents",
+    "document_words",
+    "artefacts",
+    "lineage",
+)  # what a restore into a living installation replaces
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,7 @@ def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
     gone = [int(r[0]) for r in c.execute(sa.select(tombstones.c.subject))]
     back = 0
     for subject in gone:
+        forget_documents(c, subject)
         c.execute(originals.delete().where(originals.c.subject == subject))
         c.execute(metadata.tables["lineage"].delete().where(metadata.tables["lineage"].c.subject == subject))
         back += c.execute(subjects.delete().where(subjects.c.id == subject)).rowcount

@@ -92,7 +92,7 @@ def read_shards(
     handle: Handle, known: Dataset, build: str, detail: Row, folder: Path, names: list[str] | None
 ) -> Iterator[pa.Table]:
     """Batches of a build; each shard is checked against the decision again."""
-    required(handle, resource(str(known["name"])), "train", "read", "export")
+    required(handle, resource(str(known["name"])), "train", "read", "export", "index")
     key = handle.build_key(build)
     for file in detail["files"]:
         handle.beat()

@@ -15,7 +15,7 @@ from galenic.errors import StoreError
 from galenic.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0001"  # the newest migration; a test compares it with the folder
+HEAD = "0002"  # the newest migration; a test compares it with the folder
 
 
 class Database:

@@ -14,13 +14,22 @@ KINDS = ("table", "shards", "index", "export", "model", "release", "backup")
 
 def add_artefact(db: Database, row: Row, subjects: Iterable[int]) -> None:
     """Writes down an artefact with its subjects (of the ones it was made from, where it is made from an artefact)."""
-    at = datetime.now(UTC).isoformat(timespec="seconds")
     with db.transaction() as c:
-        stands = c.execute(sa.select(artefacts.c.id).where(artefacts.c.id == row["id"])).first()
-        if stands is None:
-            c.execute(artefacts.insert().values(**{"private": False, "place": "inside", "state": "live", "made_at": at, **row}))
-        known = {int(r[0]) for r in c.execute(sa.select(lineage.c.subject).where(lineage.c.artefact == row["id"]))}
-        fresh = [{"artefact": row["id"], "subject": s} for s in sorted(set(subjects) - known)]
+        add_within(c, row, subjects)
+
+
+def add_within(c: sa.Connection, row: Row, subjects: Iterable[int]) -> None:
+    """The same, within a transaction that is under way."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    stands = c.execute(sa.select(artefacts.c.id).where(artefacts.c.id == row["id"])).first()
+    if stands is None:
+        c.execute(artefacts.insert().values(**{"private": False, "place": "inside", "state": "live", "made_at": at, **row}))
+    wanted = sorted(set(subjects))
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        where = (lineage.c.artefact == row["id"]) & lineage.c.subject.in_(part)
+        known = {int(r[0]) for r in c.execute(sa.select(lineage.c.subject).where(where))}
+        fresh = [{"artefact": row["id"], "subject": s} for s in part if s not in known]
         if fresh:
             c.execute(lineage.insert(), fresh)
 

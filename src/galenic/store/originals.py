@@ -1,8 +1,6 @@
 """Patients' records as they came, kept per patient: every cell sealed with a key that this room does not have."""
 
 import json
-import os
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,17 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDenied, DescriptionError, RecordError, StoreError
+from galenic.errors import AccessDenied, DescriptionError, RecordError
+from galenic.store.cells import bind, lend, open_cells, seal_cells
 from galenic.store.database import Database
+from galenic.store.erasable import forget_documents
 from galenic.store.fact_rows import bump_version
 from galenic.store.handle import Handle, Rows, required
 from galenic.store.tables import datasets, facts, originals, subjects, tombstones
 
 BATCH = 2_000
-PAD = 16  # sealed lengths say a cell's length in steps of 16 bytes only
 Dataset = dict[str, object]
 
 
@@ -39,11 +37,13 @@ def add_dataset(db: Database, handle: Handle, row: dict[str, object], schema: pa
             at = datetime.now(UTC).isoformat(timespec="seconds")
             c.execute(datasets.insert().values(**row, tenant=handle.tenant, columns=columns, next_row=0, imported_at=at))
         elif [c[:2] for c in json.loads(stands["columns"])] != [c[:2] for c in json.loads(columns)] or (
-            stands["patient"] != row["patient"] or stands["tenant"] != handle.tenant
+            stands["patient"] != row["patient"]
+            or stands["tenant"] != handle.tenant
+            or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
         ):
             raise DescriptionError(
-                f"data set {row['name']!r} stands with other columns, another patient column or another owner. Import under "
-                "another name, or bring the file into the same shape."
+                f"data set {row['name']!r} stands with other columns, another patient column, another kind or ids, or another owner. "
+                "Import under another name, or bring the file into the same shape."
             )
 
 
@@ -132,7 +132,13 @@ def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: li
     with db.transaction(handle.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
         rows = [
-            (name, first + i, handle.tenant, s, _seal(keys[s], name, first + i, s, [(n, values[i]) for n, values in columns]))
+            (
+                name,
+                first + i,
+                handle.tenant,
+                s,
+                seal_cells(keys[s], name, first + i, s, [(n, values[i]) for n, values in columns]),
+            )
             for i, s in enumerate(who)
         ]
         mark = ", ".join(["?" if db.is_sqlite else "%s"] * 5)
@@ -144,47 +150,6 @@ def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: li
 
 def _texts(array: pa.ChunkedArray) -> list[str | None]:
     return array.cast(pa.string()).to_pylist()
-
-
-def _seal(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tuple[str, str | None]]) -> bytes:
-    nonces, parts = os.urandom(12 * len(cells)), []
-    for i, (column, value) in enumerate(cells):
-        text = b"\0" if value is None else b"\1" + value.encode()
-        text += b"\x80" + b"\0" * (-(len(text) + 1) % PAD)
-        nonce = nonces[12 * i : 12 * i + 12]
-        sealed = key.encrypt(nonce, text, f"{dataset}\0{column}\0{row}\0{subject}".encode())
-        parts.append(struct.pack(">I", len(sealed)) + nonce + sealed)
-    return b"".join(parts)
-
-
-def _bound(dataset: str, places: list[tuple[int, str]]) -> list[tuple[int, bytes]]:
-    """Places of the wanted columns with what their cells are bound to, up to row and patient."""
-    return [(place, f"{dataset}\0{column}\0".encode()) for place, column in places]
-
-
-def _open(
-    key: AESGCM, dataset: str, row: int, subject: int, columns: list[tuple[int, bytes]], sealed: bytes
-) -> list[str | None]:
-    """Values of the wanted columns; only their cells are decrypted."""
-    out: list[str | None] = []
-    at = place = 0
-    number, whose, decrypt = int.from_bytes, b"%d\0%d" % (row, subject), key.decrypt
-    try:
-        for wanted, bound in columns:
-            while place < wanted:
-                at += 16 + number(sealed[at : at + 4], "big")
-                place += 1
-            start = at + 16
-            end = start + number(sealed[at : at + 4], "big")
-            text = decrypt(sealed[at + 4 : start], sealed[start:end], bound + whose)
-            at, place = end, place + 1
-            out.append(text[1 : text.rindex(b"\x80")].decode() if text[0] else None)
-    except (InvalidTag, ValueError, IndexError):
-        raise StoreError(
-            f"row {row} of data set {dataset!r} is not as it was written: a cell was changed, moved or swapped. Stop, keep "
-            "the database, and call the security officer."
-        ) from None
-    return out
 
 
 def _where(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
@@ -233,7 +198,7 @@ def _batches(
     name = str(known["name"])
     required(handle, resource(name), "read", "train", "export", "index", "search")
     places, out_schema, wanted = _wanted(known, handle, names)
-    bound = _bound(name, places)
+    bound = bind(name, places)
     keys: dict[int, AESGCM] = {}
     while True:
         handle.beat()
@@ -245,9 +210,9 @@ def _batches(
             return
         after = int(part[-1][0])
         rows = [(r[0], r[1], r[2]) for r in part if handle.genuine(dict(r._mapping))] if with_fact else part
-        _lend(handle, keys, {r[1] for r in rows})
+        lend(handle, keys, {r[1] for r in rows})
         numbers = [row for row, s, _cells in rows if s in keys]
-        opened = [_open(keys[s], name, row, s, bound, cells) for row, s, cells in rows if s in keys]
+        opened = [open_cells(keys[s], name, row, s, bound, cells) for row, s, cells in rows if s in keys]
         handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
         yield after, numbers, _table(opened, out_schema).select(wanted)
 
@@ -263,14 +228,6 @@ def _wanted(known: Dataset, handle: Handle, names: list[str] | None) -> tuple[li
         )
     places = sorted((schema.names.index(c), c) for c in wanted)
     return places, pa.schema([schema.field(c) for _, c in places]), wanted
-
-
-def _lend(handle: Handle, keys: dict[int, AESGCM], needed: set[int]) -> None:
-    if len(keys) > 200_000:
-        keys.clear()
-    fresh = [s for s in needed if s not in keys]  # not a difference of sets: that would walk all keys for one
-    if fresh:
-        keys |= {s: AESGCM(k) for s, k in handle.keys(sorted(fresh)).items()}
 
 
 def page(
@@ -333,7 +290,7 @@ class Reader:
         mark = "?" if db.is_sqlite else "%s"
         self._query = f"SELECT subject, cells FROM originals WHERE dataset = {mark} AND row = {mark}"  # noqa: S608
         self._keys: dict[int, AESGCM] = {}
-        self._bound = _bound(self.name, self.places)
+        self._bound = bind(self.name, self.places)
 
     def point(self, row: int) -> list[str | None] | None:
         """Texts of the wanted cells in the order of the data set's columns, or None where there is no such row."""
@@ -345,12 +302,12 @@ class Reader:
         subject, sealed = int(found[0]), bytes(found[1])
         key = self._keys.get(subject)
         if key is None:
-            _lend(self.handle, self._keys, {subject})
+            lend(self.handle, self._keys, {subject})
             key = self._keys.get(subject)
             if key is None:
                 return None
         self.handle.beat(1, len(self.places), len(sealed))
-        return _open(key, self.name, row, subject, self._bound, sealed)
+        return open_cells(key, self.name, row, subject, self._bound, sealed)
 
     def close(self) -> None:
         """Gives the connection back."""
@@ -369,8 +326,8 @@ def points(db: Database, handle: Handle, known: Dataset, rows: list[int]) -> lis
         with db.reading(handle.tenant) as c:
             part = c.execute(query.where(originals.c.row.in_(rows[start : start + 500])).order_by(originals.c.row)).all()
         own = [(int(r[0]), int(r[1]), bytes(r[2])) for r in part if not with_fact or handle.genuine(dict(r._mapping))]
-        _lend(handle, keys, {s for _, s, _ in own})
-        opened = [_open(keys[s], name, row, s, _bound(name, places), cells) for row, s, cells in own if s in keys]
+        lend(handle, keys, {s for _, s, _ in own})
+        opened = [open_cells(keys[s], name, row, s, bind(name, places), cells) for row, s, cells in own if s in keys]
         handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in own))
         found += _table(opened, schema).select(wanted).to_pylist()
     return found
@@ -386,8 +343,10 @@ def rows_of(db: Database, handle: Handle, known: Dataset, subject: int) -> list[
     with db.reading(handle.tenant) as c:
         query = sa.select(o.row, o.cells).where((o.dataset == name) & (o.subject == subject)).order_by(o.row)
         part = c.execute(query).all()
-    _lend(handle, keys, {subject} if part else set())
-    opened = [_open(keys[subject], name, row, subject, _bound(name, places), cells) for row, cells in part if subject in keys]
+    lend(handle, keys, {subject} if part else set())
+    opened = [
+        open_cells(keys[subject], name, row, subject, bind(name, places), cells) for row, cells in part if subject in keys
+    ]
     handle.beat(len(opened), len(opened) * len(places), sum(len(r[1]) for r in part))
     found: list[dict[str, object]] = _table(opened, schema).select(wanted).to_pylist()
     return found
@@ -411,7 +370,8 @@ def forget(db: Database, handle: Handle, subject: int, at: str) -> int:
             if stands is None:
                 row = {"tenant": handle.tenant, "token": token, "subject": subject, "erased_at": at}
                 c.execute(tombstones.insert().values(**row))
-        gone = c.execute(originals.delete().where(originals.c.subject == subject)).rowcount
+        gone = forget_documents(c, subject)
+        gone += c.execute(originals.delete().where(originals.c.subject == subject)).rowcount
         c.execute(facts.delete().where((facts.c.subject == subject) & facts.c.kind.in_(("care", "consent"))))
         c.execute(subjects.delete().where(subjects.c.id == subject))
     return int(gone)

@@ -88,6 +88,9 @@ datasets = sa.Table(
     sa.Column("patient", sa.String, nullable=False),  # name of the column that tells patients apart
     sa.Column("next_row", sa.BigInteger, nullable=False, default=0),
     sa.Column("imported_at", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False, server_default="table"),  # table, fhir, omop, meds
+    sa.Column("ids", sa.String, nullable=False, server_default=""),  # whose numbers patients have
+    sa.Column("mapping", sa.Text, nullable=False, server_default=""),  # TOML: what a table's columns are as events
 )
 
 subjects = sa.Table(
@@ -109,6 +112,31 @@ originals = sa.Table(
     sa.Column("cells", sa.LargeBinary, nullable=False),  # sealed cells, one after the other
 )
 sa.Index("originals_by_subject", originals.c.dataset, originals.c.subject)
+
+documents = sa.Table(  # beside originals: what is needed to find a document again; keyed tokens, no identifier
+    "documents",
+    metadata,
+    sa.Column("dataset", sa.String, primary_key=True),
+    sa.Column("row", sa.BigInteger, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("subject", sa.BigInteger, nullable=False),  # 0: nobody's (a medication, an organisation)
+    sa.Column("name", sa.LargeBinary, nullable=False),  # of Type/id
+    sa.Column("digest", sa.LargeBinary, nullable=False),  # of its bytes
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("current", sa.Boolean, nullable=False),
+)
+sa.Index("documents_by_name", documents.c.dataset, documents.c.name)
+sa.Index("documents_by_subject", documents.c.dataset, documents.c.subject, documents.c.row)
+
+document_words = sa.Table(  # what a document is found by: its identifiers, the patients it names
+    "document_words",
+    metadata,
+    sa.Column("dataset", sa.String, primary_key=True),
+    sa.Column("word", sa.LargeBinary, primary_key=True),
+    sa.Column("row", sa.BigInteger, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+)
+sa.Index("document_words_by_row", document_words.c.dataset, document_words.c.row)
 
 tombstones = sa.Table(
     "tombstones",

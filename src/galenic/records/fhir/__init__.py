@@ -4,9 +4,12 @@ from galenic.records.fhir.bundle import Entry, Opened, open_bundle
 from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
-from galenic.records.fhir.lower import Lowered, lower
-from galenic.records.fhir.parse import Document, Line, Number, parse, read_ndjson, read_whole, write
+from galenic.records.fhir.kept import display, rename, reread
+from galenic.records.fhir.lower import Lowered, lower, short_code
+from galenic.records.fhir.parse import Document, Line, Number, parse, parse_again, read_ndjson, read_whole, write
+from galenic.records.fhir.slices import slices
 from galenic.records.fhir.views import flatten
+from galenic.records.fhir.whose import Whose, identifiers, plain, references, whose
 
 __all__ = [
     "Document",
@@ -16,13 +19,24 @@ __all__ = [
     "Lowered",
     "Number",
     "Opened",
+    "Whose",
     "check",
+    "display",
     "flatten",
+    "identifiers",
     "lower",
     "open_bundle",
     "parse",
+    "parse_again",
+    "plain",
     "r4",
     "read_ndjson",
     "read_whole",
+    "references",
+    "rename",
+    "reread",
+    "short_code",
+    "slices",
+    "whose",
     "write",
 ]

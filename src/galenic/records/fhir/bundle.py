@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from galenic.errors import RecordError
 from galenic.records.fhir.check import CONDITIONAL, REFERENCE
 from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.whose import identifiers
 
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches
@@ -26,14 +27,22 @@ class Entry:
     url: str | None
     resource: Resource
     made: bool = True
+    renamed: dict[str, str] = field(default_factory=dict)  # references as they stood, and what they were found to mean
 
 
 @dataclass(slots=True)
 class Opened:
-    """What a Bundle held, with references that name Type/id, and what could not be named."""
+    """What a Bundle held, with references that name Type/id; lost: those that name nothing, with the entry they stand in."""
 
     entries: list[Entry]
     issues: list[Issue]
+    lost: list[tuple[Entry, Resource]]
+
+    def unresolved(self) -> list[Issue]:
+        """A warning for each reference that names nothing."""
+        what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
+        places = ((_where(entry.resource, node, f"{entry.place}.resource")) for entry, node in self.lost)
+        return [Issue("warning", where, "reference-unresolved", what) for where in places]
 
 
 def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search: None) -> Opened:
@@ -48,6 +57,7 @@ def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search
     seed = sha256(raw).hexdigest()
     entries: list[Entry] = []
     issues: list[Issue] = []
+    lost: list[tuple[Entry, Resource]] = []
     for i, one in enumerate(bundle.get("entry", ())):
         resource, place = one.get("resource"), f"Bundle.entry[{i}]"
         method = one.get("request", {}).get("method", "POST")
@@ -57,17 +67,17 @@ def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search
             continue
         entries.append(_entry(one, resource, place, f"{seed}/{i}", find))
     _same_twice(entries, issues)
-    by_url = {e.url: e for e in entries if e.url}
+    by_url, inside = {e.url: e for e in entries if e.url}, _identified(entries)
     for entry in entries:
         base = _base(entry)
-        for node, where in _references(entry.resource, f"{entry.place}.resource"):
-            named = _named(node["reference"], base, by_url, find)
+        for node in _references(entry.resource):
+            named = _named(node["reference"], base, by_url, inside, find)
             if named is None:
-                what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
-                issues.append(Issue("warning", where, "reference-unresolved", what))
-            else:
+                lost.append((entry, node))
+            elif named != node["reference"]:
+                entry.renamed[node["reference"]] = named
                 node["reference"] = named
-    return Opened(entries, issues)
+    return Opened(entries, issues, lost)
 
 
 def _entry(one: Resource, resource: Resource, place: str, seed: str, find: Find) -> Entry:
@@ -104,19 +114,35 @@ def _base(entry: Entry) -> str | None:
     return match["base"] if match else None
 
 
-def _references(node: Any, where: str) -> Iterator[tuple[Resource, str]]:
-    stack: list[tuple[Any, str]] = [(node, where)]
+def _references(node: Any) -> Iterator[Resource]:
+    """Every node below that refers to something outside its resource."""
+    stack: list[Any] = [node]
     while stack:
-        one, place = stack.pop()
+        one = stack.pop()
         if isinstance(one, dict):
-            if isinstance(one.get("reference"), str) and not one["reference"].startswith("#"):
-                yield one, place
-            stack += [(v, f"{place}.{k}") for k, v in one.items() if isinstance(v, dict | list)]
-        elif isinstance(one, list):
-            stack += [(v, f"{place}[{i}]") for i, v in enumerate(one) if isinstance(v, dict | list)]
+            text = one.get("reference")
+            if isinstance(text, str) and not text.startswith("#"):
+                yield one
+            stack += [v for v in one.values() if isinstance(v, dict | list)]
+        else:
+            stack += [v for v in one if isinstance(v, dict | list)]
 
 
-def _named(text: str, base: str | None, by_url: dict[str, Entry], find: Find) -> str | None:
+def _where(root: Any, node: Resource, place: str) -> str:
+    """The path of a node below another."""
+    stack: list[tuple[Any, str]] = [(root, place)]
+    while stack:
+        one, where = stack.pop()
+        if one is node:
+            return where
+        if isinstance(one, dict):
+            stack += [(v, f"{where}.{k}") for k, v in one.items() if isinstance(v, dict | list)]
+        else:
+            stack += [(v, f"{where}[{i}]") for i, v in enumerate(one) if isinstance(v, dict | list)]
+    return place
+
+
+def _named(text: str, base: str | None, by_url: dict[str, Entry], inside: dict[str, set[str]], find: Find) -> str | None:
     """Type/id of what a reference means; the reference as it is where it names something outside; None where nothing."""
     entry = by_url.get(text) or (by_url.get(f"{base}/{text}") if base else None)
     if entry is not None:
@@ -128,21 +154,20 @@ def _named(text: str, base: str | None, by_url: dict[str, Entry], find: Find) ->
         return text
     there = find(match["type"], text.partition("?")[2])
     if there is None:  # what it means may be in this very Bundle
-        there = _inside(match["type"], text.partition("?")[2], by_url)
+        there = _inside(match["type"], text.partition("?")[2], inside)
     return None if there is None else f"{match['type']}/{there}"
 
 
-def _inside(kind: str, search: str, by_url: dict[str, Entry]) -> str | None:
+def _inside(kind: str, search: str, by_identifier: dict[str, set[str]]) -> str | None:
     """The one entry whose identifier a search names."""
-    name, _, value = search.partition("=")
-    if name != "identifier":
-        return None
-    system, bar, code = value.rpartition("|")
-    found = [
-        e.id
-        for e in by_url.values()
-        if e.kind == kind
-        for i in e.resource.get("identifier", ())
-        if isinstance(i, dict) and i.get("value") == code and (not bar or i.get("system", "") == system)
-    ]
-    return found[0] if len(set(found)) == 1 else None
+    found = by_identifier.get(f"{kind}?{search}", set())
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _identified(entries: list[Entry]) -> dict[str, set[str]]:
+    """Ids of the entries by the searches that mean them."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        for search in identifiers(entry.resource):
+            found.setdefault(search, set()).add(entry.id)
+    return found

@@ -1,8 +1,9 @@
 """From a valid R4 resource to events of one patient: what maps, and what is dropped and counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from galenic.schema import BIRTH, DEATH, Event
@@ -92,10 +93,15 @@ class Lowered:
         self.dropped[what] = self.dropped.get(what, 0) + 1
 
 
-def lower(resource: Resource, find: Callable[[str], Resource | None] = lambda _reference: None) -> Lowered:
+def lower(
+    resource: Resource,
+    find: Callable[[str], Resource | None] = lambda _reference: None,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> Lowered:
     """Events of one valid resource (numbers as text, as `parse(...).exact` has them).
 
     find: the resource that a reference names, where it is at hand: a medication is often a resource of its own.
+    renamed: what references mean that do not name it themselves.
     """
     kind = resource["resourceType"]
     own = f"{kind}/{resource['id']}" if "id" in resource else kind
@@ -120,9 +126,8 @@ def lower(resource: Resource, find: Callable[[str], Resource | None] = lambda _r
     elif not precise:
         found.drop(f"{kind}: month or day of the time")
     encounter = resource.get(spec.encounter, {}).get("reference") if isinstance(resource.get(spec.encounter), dict) else None
-    if kind == "Encounter":
-        encounter = own
-    code, system = _code(resource, spec, find)
+    encounter = own if kind == "Encounter" else renamed.get(str(encounter), encounter)
+    code, system = _code(resource, spec, lambda name: find(renamed.get(name, name)))
     text = next((_plain(resource[t]) for t in spec.text if t in resource), None)
     base = Event(start, code, None, text, end, system, None, None, offset, encounter, own)
     if kind == "Observation":
@@ -209,8 +214,13 @@ def _concept(concept: Any, otherwise: str) -> tuple[str, str | None]:
     for coding in concept.get("coding", ()) if isinstance(concept, dict) else ():
         if "code" in coding:
             system = coding.get("system")
-            return f"{SYSTEMS.get(system, _short(system)) or otherwise}//{coding['code']}", system
+            return short_code(system, coding["code"], otherwise), system
     return f"{otherwise}//text", None
+
+
+def short_code(system: str | None, code: str, otherwise: str = "") -> str:
+    """SYSTEM//code, as events name it."""
+    return f"{SYSTEMS.get(system or '', _short(system)) or otherwise}//{code}"
 
 
 def _short(system: str | None) -> str:

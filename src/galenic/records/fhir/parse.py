@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -30,13 +31,22 @@ class Number(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """One JSON document. resource: numbers as floats; exact: the same, decimals that a float would change as Number."""
+    """One JSON document. resource: numbers as floats."""
 
     raw: bytes
     resource: dict[str, Any]
-    exact: dict[str, Any]
+
+    @cached_property
+    def exact(self) -> dict[str, Any]:
+        """The resource, decimals that a float would change as Number."""
+        return _exact(self.raw) if INEXACT.search(self.raw) else self.resource
+
+
+def _exact(raw: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(raw, parse_float=Number, parse_int=_whole)
+    return found
 
 
 def parse(raw: bytes, where: str = "the document") -> Document:
@@ -59,8 +69,13 @@ def parse(raw: bytes, where: str = "the document") -> Document:
         raise RecordError(f"{where} is nested deeper than 254 levels. No FHIR resource is: send it flatter.") from None
     if (raw.count(b'":') != keys and len(KEY.findall(raw)) != keys) or b'\\":' in raw or b"u0022:" in raw:
         _refuse_repeats(raw, where)
-    exact = json.loads(raw, parse_float=Number, parse_int=_whole) if INEXACT.search(raw) else resource
-    return Document(raw, resource, exact)
+    return Document(raw, resource)
+
+
+def parse_again(raw: bytes) -> dict[str, Any]:
+    """The exact resource from bytes that `parse` has taken before."""
+    found: dict[str, Any] = _exact(raw) if INEXACT.search(raw) else orjson.loads(raw)
+    return found
 
 
 def write(exact: dict[str, Any]) -> bytes:

@@ -1,0 +1,90 @@
+"""The bytes of each resource in a Bundle, as they stand there."""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+SPACE = re.compile(r"[ \t\n\r]*")
+KEY = re.compile(rb'\n(?P<indent>[ \t]+)(?:[{,] ?)?"resource" ?: ?\{')
+DECODER = json.JSONDecoder()
+
+
+def slices(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:
+    """For each entry the bytes of its resource; None where it has none. bundle: parsed from `raw`, with numbers as floats."""
+    entries = bundle.get("entry", ())
+    return _compact(raw, entries) or _by_lines(raw, entries) or _scanned(raw, len(entries))
+
+
+def _compact(raw: bytes, entries: Any) -> list[bytes | None] | None:
+    """By their own text, where the Bundle is written without white space; None where it is not."""
+    found: list[bytes | None] = []
+    at = 0
+    for entry in entries:
+        text = orjson.dumps(entry["resource"]) if "resource" in entry else None
+        found.append(text)
+        if text is not None:
+            at = raw.find(text, at)
+            if at < 0:
+                return None
+            at += len(text)
+    return found
+
+
+def _by_lines(raw: bytes, entries: Any) -> list[bytes | None] | None:
+    """By the indentation of their closing braces, where it is written line by line; None where that does not give the resource."""
+    found: list[bytes | None] = []
+    at = 0
+    for entry in entries:
+        if "resource" not in entry:
+            found.append(None)
+            continue
+        key = KEY.search(raw, at)
+        if key is None:
+            return None
+        end = raw.find(b"\n" + key["indent"] + b"}", key.end())
+        text = raw[key.end() - 1 : end + len(key["indent"]) + 2]
+        try:
+            if end < 0 or orjson.loads(text) != entry["resource"]:
+                return None
+        except orjson.JSONDecodeError:
+            return None
+        found.append(text)
+        at = end
+    return found
+
+
+def _scanned(raw: bytes, count: int) -> list[bytes | None]:
+    text = raw.decode()
+    found: list[bytes | None] = []
+    array = next(start for name, start, _end in _members(text, _skip(text, 0)) if name == "entry")
+    at = _skip(text, array + 1)
+    for _ in range(count):
+        mine, end = None, at
+        for name, start, stop in _members(text, at):
+            if name == "resource":
+                mine = text[start:stop].encode()
+            end = stop
+        found.append(mine)
+        at = _skip(text, _skip(text, end) + 1)  # past the closing brace
+        at = _skip(text, at + 1)  # past the comma
+    return found
+
+
+def _members(text: str, at: int) -> Any:
+    """(name, where its value starts, where it ends) of each member of the object that starts at `at`."""
+    at = _skip(text, at + 1)
+    while text[at] == '"':
+        name, at = DECODER.raw_decode(text, at)
+        start = _skip(text, _skip(text, at) + 1)  # past the colon
+        _value, at = DECODER.raw_decode(text, start)
+        yield name, start, at
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    match = SPACE.match(text, at)
+    return match.end() if match else at

@@ -1,0 +1,71 @@
+"""Whose a resource is: the person under whose key it belongs, by what R4 has it say."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Resource = dict[str, Any]
+PERSONS = ("Patient", "Practitioner", "Person")  # whose own record a resource can be
+DIRECT = ("patient", "subject", "beneficiary", "individual", "for", "practitioner", "link")
+PATIENT = re.compile(r"(?:^|/)Patient[/?]")
+PERSON = re.compile(r"(?:^|/)(?:Patient|Practitioner|Person)[/?]")
+HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$|#.*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """person: reference to whose it is; None where that is said nowhere. patients: all whom it names, where it names several
+    and is none's. through: what else it refers to, which may be somebody's."""
+
+    person: str | None
+    patients: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+
+
+def whose(resource: Resource) -> Whose:
+    """Whose a valid resource with an id is. A patient's before a practitioner's; what names several patients at once and belongs
+    to none of them (a Group) is nobody's."""
+    kind = resource["resourceType"]
+    if kind in PERSONS:
+        return Whose(f"{kind}/{resource['id']}")
+    for name in DIRECT:
+        named = resource.get(name)
+        text = named.get("reference") if isinstance(named, dict) else None
+        if isinstance(text, str) and (PATIENT.search(text) or (name == "practitioner" and PERSON.search(text))):
+            return Whose(plain(text))
+    all_named = list(dict.fromkeys(plain(t) for t in references(resource)))
+    patients = [t for t in all_named if PATIENT.search(t)]
+    if len(patients) == 1:
+        return Whose(patients[0])
+    through = tuple(t for t in all_named if not PERSON.search(t))
+    return Whose(None, tuple(patients), () if patients else through)
+
+
+def plain(reference: str) -> str:
+    """A reference without the version or the contained resource that it may name."""
+    return HISTORY.sub("", reference)
+
+
+def references(node: Any) -> Iterator[str]:
+    """Every reference below a node, but to contained resources."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            text = one.get("reference")
+            if isinstance(text, str) and not text.startswith("#"):
+                yield text
+            stack += [v for v in one.values() if isinstance(v, dict | list)]
+        elif isinstance(one, list):
+            stack += [v for v in one if isinstance(v, dict | list)]
+
+
+def identifiers(resource: Resource) -> Iterator[str]:
+    """Searches that mean this resource: Type?identifier=system|value, and without the system."""
+    given = resource.get("identifier", ())
+    for one in given if isinstance(given, list) else (given,):
+        value = one.get("value") if isinstance(one, dict) else None
+        if isinstance(value, str):
+            yield f"{resource['resourceType']}?identifier={one.get('system', '')}|{value}"
+            yield f"{resource['resourceType']}?identifier={value}"

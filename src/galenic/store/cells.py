@@ -1,0 +1,63 @@
+"""Cells as they lie in the database: each sealed on its own, bound to its data set, column, row and patient."""
+
+import os
+import struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from galenic.errors import StoreError
+from galenic.store.handle import Handle
+
+PAD = 16  # sealed lengths say a cell's length in steps of 16 bytes only
+
+
+def seal_cells(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tuple[str, str | None]]) -> bytes:
+    """One row: each cell's length, nonce and sealed text, one after the other."""
+    nonces, parts = os.urandom(12 * len(cells)), []
+    for i, (column, value) in enumerate(cells):
+        text = b"\0" if value is None else b"\1" + value.encode()
+        text += b"\x80" + b"\0" * (-(len(text) + 1) % PAD)
+        nonce = nonces[12 * i : 12 * i + 12]
+        sealed = key.encrypt(nonce, text, f"{dataset}\0{column}\0{row}\0{subject}".encode())
+        parts.append(struct.pack(">I", len(sealed)) + nonce + sealed)
+    return b"".join(parts)
+
+
+def bind(dataset: str, places: list[tuple[int, str]]) -> list[tuple[int, bytes]]:
+    """Places of the wanted columns with what their cells are bound to, up to row and patient."""
+    return [(place, f"{dataset}\0{column}\0".encode()) for place, column in places]
+
+
+def open_cells(
+    key: AESGCM, dataset: str, row: int, subject: int, columns: list[tuple[int, bytes]], sealed: bytes
+) -> list[str | None]:
+    """Values of the wanted columns; only their cells are decrypted."""
+    out: list[str | None] = []
+    at = place = 0
+    number, whose, decrypt = int.from_bytes, b"%d\0%d" % (row, subject), key.decrypt
+    try:
+        for wanted, bound in columns:
+            while place < wanted:
+                at += 16 + number(sealed[at : at + 4], "big")
+                place += 1
+            start = at + 16
+            end = start + number(sealed[at : at + 4], "big")
+            text = decrypt(sealed[at + 4 : start], sealed[start:end], bound + whose)
+            at, place = end, place + 1
+            out.append(text[1 : text.rindex(b"\x80")].decode() if text[0] else None)
+    except (InvalidTag, ValueError, IndexError):
+        raise StoreError(
+            f"row {row} of data set {dataset!r} is not as it was written: a cell was changed, moved or swapped. Stop, keep "
+            "the database, and call the security officer."
+        ) from None
+    return out
+
+
+def lend(handle: Handle, keys: dict[int, AESGCM], needed: set[int]) -> None:
+    """Adds the record keys of subjects to those at hand; whoever was erased has none."""
+    if len(keys) > 200_000:
+        keys.clear()
+    fresh = [s for s in needed if s not in keys]  # not a difference of sets: that would walk all keys for one
+    if fresh:
+        keys |= {s: AESGCM(k) for s, k in handle.keys(sorted(fresh)).items()}

@@ -1,0 +1,23 @@
+"""What of a patient lies beside the originals, and goes with them."""
+
+import sqlalchemy as sa
+
+from galenic.store.tables import document_words, documents, originals
+
+
+def mention(subject: int) -> bytes:
+    """The word by which a document is found that names several people and is kept under no one's key, 16 bytes."""
+    return b"names" + subject.to_bytes(11, "big")  # no secret: the number stands in clear beside each row
+
+
+def forget_documents(c: sa.Connection, subject: int) -> int:
+    """Deletes what leads to a subject's documents, and documents of nobody's that name the subject; returns how many of those."""
+    d, w = documents.c, document_words.c
+    naming = [(r[0], r[1]) for r in c.execute(sa.select(w.dataset, w.row).where(w.word == mention(subject)))]
+    own = [(r[0], r[1]) for r in c.execute(sa.select(d.dataset, d.row).where(d.subject == subject))]
+    for dataset, row in naming + own:
+        c.execute(document_words.delete().where((w.dataset == dataset) & (w.row == row)))
+        c.execute(documents.delete().where((d.dataset == dataset) & (d.row == row)))
+    for dataset, row in naming:
+        c.execute(originals.delete().where((originals.c.dataset == dataset) & (originals.c.row == row)))
+    return len(naming)
