@@ -27,6 +27,7 @@ from galenic.flows.evaluate import evaluate
 from galenic.flows.house import House, house_if_any, open_house
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
+from galenic.flows.import_people import Taken, import_meds, import_omop
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
@@ -46,6 +47,7 @@ __all__ = [
     "Request",
     "Result",
     "Synthesizer",
+    "Taken",
     "Timelines",
     "Wishes",
     "as_source",
@@ -65,6 +67,8 @@ __all__ = [
     "grant",
     "house_if_any",
     "import_fhir",
+    "import_meds",
+    "import_omop",
     "import_state",
     "import_table",
     "index",

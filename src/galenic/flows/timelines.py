@@ -16,7 +16,10 @@ import pyarrow.ipc
 from galenic import store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
-from galenic.schema import TIMELINE, Event
+from galenic.records.columnar import type_of, unpack
+from galenic.records.meds import as_timeline
+from galenic.records.omop import VOCABULARY, Omop
+from galenic.schema import TIMELINE
 from galenic.security import BUILDS, Pass, Session
 
 SHARD = 250_000  # events
@@ -46,25 +49,40 @@ class Timelines:
 
 @dataclass
 class Drawn:
-    """What has been lowered and not yet written."""
+    """What has been lowered and not yet written, and what was seen on the way."""
 
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    house: House
+    handle: Pass
+    known: store.Dataset
+    tables: list[pa.Table] = field(default_factory=list)
     described: dict[str, str] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def put(self, subject: int, ingest: int, events: list[Event]) -> None:
-        """Events of one document."""
-        self.rows += [(subject, *event, ingest) for event in events]
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
+        """Events as (subject, *Event, row of the originals)."""
+        if rows:
+            columns = dict(zip(["subject_id", *NAMES, "ingest_id"], zip(*rows, strict=True), strict=True))
+            self.tables.append(pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE))
+
+    def take(self, last: int | None) -> pa.Table | None:
+        """A sorted table of the subjects that are whole: of all but `last`."""
+        if not self.tables:
+            return None
+        table = pa.concat_tables(self.tables)
+        more = pc.equal(table["subject_id"], -1 if last is None else last)
+        self.tables = [table.filter(more)]
+        ready = table.filter(pc.invert(more))
+        return ready.take(pc.sort_indices(ready, sort_keys=ORDER)) if ready.num_rows else None
 
 
-Lower = Callable[[House, Pass, store.Dataset, Drawn, list[store.Kept]], None]
+Lower = Callable[[list[store.Kept]], None]
 
 
 @contextlib.contextmanager
 def timelines(house: House, session: Session, name: str, purpose: str, *, action: str = "train") -> Iterator[Timelines]:
     """Timelines of everybody whom the decision covers; the shards and their key are gone when the block ends."""
     known = store.dataset(house.db, name, session.tenant)
-    lower = lowerers().get(str(known["kind"]))
+    lower = LOWERERS.get(str(known["kind"]))
     if lower is None:
         raise DescriptionError(
             f"data set {name!r} is a table; a table has timelines once it has a mapping: galenic import --map"
@@ -73,8 +91,8 @@ def timelines(house: House, session: Session, name: str, purpose: str, *, action
         build, number = store.next_build(house.db, "shards", name)
         house.tree.add([BUILDS + number])
         try:
-            drawn, files, counts = Drawn(), [], Counter[str]()
-            for shard in _shards(house, handle, known, lower, drawn):
+            drawn, files, counts = Drawn(house, handle, known), [], Counter[str]()
+            for shard in _shards(drawn, lower(drawn)):
                 files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
                 counts["events"] += shard.num_rows
                 counts["subjects"] += len(shard["subject_id"].unique())
@@ -89,26 +107,17 @@ def timelines(house: House, session: Session, name: str, purpose: str, *, action
             house.tree.drop(BUILDS + number)
 
 
-def _shards(house: House, handle: Pass, known: store.Dataset, lower: Lower, drawn: Drawn) -> Iterator[pa.Table]:
+def _shards(drawn: Drawn, lower: Lower) -> Iterator[pa.Table]:
     """Sorted tables of whole subjects."""
-    for batch in store.read_documents(house.db, handle, known):
-        if len(drawn.rows) >= SHARD:
-            last = batch[0].subject if batch else -1
-            ready = [r for r in drawn.rows if r[0] != last]
-            drawn.rows = [r for r in drawn.rows if r[0] == last]
-            if ready:
-                yield _table(ready)
-        lower(house, handle, known, drawn, batch)
-    if drawn.rows:
-        yield _table(drawn.rows)
-        drawn.rows = []
-
-
-def _table(rows: list[tuple[Any, ...]]) -> pa.Table:
-    order = ["subject_id", *NAMES, "ingest_id"]
-    columns = dict(zip(order, zip(*rows, strict=True), strict=True))
-    table = pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE)
-    return table.take(pc.sort_indices(table, sort_keys=ORDER))
+    for batch in store.read_documents(drawn.house.db, drawn.handle, drawn.known):
+        if batch and sum(t.num_rows for t in drawn.tables) >= SHARD:
+            ready = drawn.take(batch[0].subject)
+            if ready is not None:
+                yield ready
+        lower(batch)
+    ready = drawn.take(None)
+    if ready is not None:
+        yield ready
 
 
 def _bytes(table: pa.Table) -> bytes:
@@ -118,28 +127,85 @@ def _bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _lower_fhir(house: House, handle: Pass, known: store.Dataset, drawn: Drawn, batch: list[store.Kept]) -> None:
+def _fhir(drawn: Drawn) -> Lower:
     from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
 
     def find(reference: str) -> dict[str, Any] | None:
-        kept = store.thing(house.db, handle, known, reference)
+        kept = store.thing(drawn.house.db, drawn.handle, drawn.known, reference)
         return None if kept is None else fhir.reread(kept.document, kept.about)
 
-    for kept in batch:
-        if kept.subject == store.NOBODY or kept.type == "Bundle":
-            continue
-        beside = json.loads(kept.about) if kept.about else {}
-        exact = kept.type == "Observation"  # of others no number is lowered
-        resource = fhir.parse_again(kept.document.encode()) if exact else orjson.loads(kept.document)
-        resource.setdefault("id", kept.id)
-        found = fhir.lower(resource, find, beside.get("references", {}))
-        drawn.put(kept.subject, kept.row, found.events)
-        drawn.dropped.update(found.dropped)
-        for event in found.events:
-            if event.code not in drawn.described:
-                drawn.described[event.code] = fhir.display(resource, event.code)
+    def lower(batch: list[store.Kept]) -> None:
+        rows: list[tuple[Any, ...]] = []
+        for kept in batch:
+            if kept.subject == store.NOBODY or kept.type == "Bundle":
+                continue
+            beside = json.loads(kept.about) if kept.about else {}
+            exact = kept.type == "Observation"  # of others no number is lowered
+            resource = fhir.parse_again(kept.document.encode()) if exact else orjson.loads(kept.document)
+            resource.setdefault("id", kept.id)
+            found = fhir.lower(resource, find, beside.get("references", {}))
+            drawn.dropped.update(found.dropped)
+            for event in found.events:
+                rows.append((kept.subject, *event, kept.row))
+                if event.code not in drawn.described:
+                    drawn.described[event.code] = fhir.display(resource, event.code)
+        drawn.put(rows)
+
+    return lower
 
 
-def lowerers() -> dict[str, Lower]:
-    """How each kind of data set becomes events."""
-    return {"fhir": _lower_fhir}
+def _omop(drawn: Drawn) -> Lower:
+    source = Omop()
+    vocabulary: dict[str, list[pa.Table]] = {}
+
+    def lower(batch: list[store.Kept]) -> None:
+        tables: dict[str, list[pa.Table]] = {}
+        subjects: dict[str, int] = {}
+        for kept in batch:
+            rows = unpack(kept.document)
+            if kept.subject == store.NOBODY:
+                if kept.type in VOCABULARY:
+                    vocabulary.setdefault(kept.type, []).append(rows)
+                continue
+            subjects[kept.id] = kept.subject
+            tables.setdefault(kept.type, []).append(rows)
+        if not tables:
+            return
+        first = {n: pa.concat_tables(t, promote_options="default") for n, t in vocabulary.items()}
+        vocabulary.clear()
+        source.hold({**first, **{n: pa.concat_tables(t, promote_options="default") for n, t in tables.items()}})
+        for events in source.events():
+            whose = pc.index_in(events["subject"], value_set=pa.array(list(subjects), pa.string()))
+            numbers = pa.array(list(subjects.values()), pa.int64()).take(whose.combine_chunks())
+            columns = {"subject_id": numbers, "ingest_id": pa.nulls(events.num_rows, pa.int64())}
+            drawn.tables.append(
+                pa.table([columns.get(f.name) if f.name in columns else events[f.name] for f in TIMELINE], schema=TIMELINE)
+            )
+        if first:
+            drawn.described |= source.names()
+        for name, report in source.report.items():
+            if name in tables:
+                drawn.dropped.update({f"{name}: {why}": n for why, n in report.counted.items()})
+
+    return lower
+
+
+def _meds(drawn: Drawn) -> Lower:
+    def lower(batch: list[store.Kept]) -> None:
+        for kept in batch:
+            schema = pa.schema([(n, type_of(t)) for n, t in json.loads(kept.about)["columns"]])
+            rows = unpack(kept.document, schema)
+            if kept.type == "codes":
+                for row in rows.to_pylist():
+                    drawn.described[row["code"]] = row.get("description") or ""
+                continue
+            events = as_timeline(rows, kept.id)
+            number = events.schema.get_field_index("subject_id")
+            events = events.set_column(number, TIMELINE.field("subject_id"), pa.repeat(kept.subject, rows.num_rows))
+            number = events.schema.get_field_index("ingest_id")
+            drawn.tables.append(events.set_column(number, TIMELINE.field("ingest_id"), pa.repeat(kept.row, rows.num_rows)))
+
+    return lower
+
+
+LOWERERS: dict[str, Callable[[Drawn], Lower]] = {"fhir": _fhir, "omop": _omop, "meds": _meds}

@@ -64,24 +64,45 @@ def read_meds(folder: Path) -> Iterator[pa.Table]:
 
     RecordError where it is no MEDS data set, lacks what MEDS needs, or is not sorted by subject and time.
     """
-    files = sorted((folder / "data").rglob("*.parquet")) if (folder / "data").is_dir() else []
-    if not files:
-        raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
-    for path in files:
-        where = str(path.relative_to(folder))
-        try:
-            there = pq.read_schema(path)
-            absent = [n for n in NEEDED if n not in there.names]
+    for where, table in read_whole(folder):
+        yield as_timeline(table, where)
+
+
+class Files:
+    """The data files of a data set: (place within it, table with every column that it has)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths = sorted((folder / "data").rglob("*.parquet")) if (folder / "data").is_dir() else []
+        if not self.paths:
+            raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
+        """Reads one after the other."""
+        for path in self.paths:
+            where = str(path.relative_to(self.folder))
+            try:
+                table = pq.read_table(path)
+            except (pa.ArrowException, OSError) as error:
+                raise RecordError(f"{where} can not be read ({type(error).__name__}). Expected Parquet.") from None
+            absent = [n for n in NEEDED if n not in table.column_names]
             if absent:
                 raise RecordError(f"{where} has no column {', '.join(absent)}, which MEDS needs.")
-            wanted = [n for n in TIMELINE.names if n in there.names]
-            table = pq.read_table(path, columns=wanted)
-        except (pa.ArrowException, OSError) as error:
-            raise RecordError(f"{where} can not be read ({type(error).__name__}). Expected Parquet.") from None
-        yield _as_timeline(table, where)
+            as_timeline(table, where)  # its types and its order are looked at before a row is kept
+            yield where, table
 
 
-def _as_timeline(table: pa.Table, where: str) -> pa.Table:
+def read_whole(folder: Path) -> Files:
+    """Every file with every column that it has, checked as by `read_meds`."""
+    return Files(folder)
+
+
+def as_timeline(table: pa.Table, where: str) -> pa.Table:
+    """The columns of TIMELINE; RecordError for wrong types, events without subject or code, or another order."""
     columns = []
     for field in TIMELINE:
         try:
@@ -102,11 +123,20 @@ def _as_timeline(table: pa.Table, where: str) -> pa.Table:
 
 def read_codes(folder: Path) -> pa.Table:
     """metadata/codes.parquet as code, description, parent_codes; empty where there is none."""
+    table = read_codes_whole(folder)
+    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in CODES]
+    return pa.table(columns, schema=CODES)
+
+
+def read_codes_whole(folder: Path) -> pa.Table:
+    """metadata/codes.parquet with every column that it has; empty where there is none."""
     place = folder / "metadata" / "codes.parquet"
     if not place.exists():
         return CODES.empty_table()
-    table = pq.read_table(place)
+    try:
+        table = pq.read_table(place)
+    except (pa.ArrowException, OSError) as error:
+        raise RecordError(f"metadata/codes.parquet can not be read ({type(error).__name__}). Expected Parquet.") from None
     if "code" not in table.column_names:
         raise RecordError("metadata/codes.parquet has no column code.")
-    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in CODES]
-    return pa.table(columns, schema=CODES)
+    return table

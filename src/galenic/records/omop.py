@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic.errors import RecordError
+from galenic.records.columnar import by_subject
 from galenic.schema import BIRTH, DEATH, TIMELINE
 
 BATCH = 50_000
@@ -80,6 +81,9 @@ SPECS = {
         "value_as_concept_id", "unit",
     ),
 }  # fmt: skip
+VOCABULARY = frozenset(
+    ("concept", "concept_ancestor", "concept_class", "concept_relationship", "concept_synonym", "domain", "drug_strength")
+) | {"relationship", "vocabulary"}
 OPERATORS = {"4172704": ">", "4171756": "<", "4172703": "=", "4171755": ">=", "4171754": "<="}
 PARTS = ("subject", *(n for n in TIMELINE.names if n not in ("subject_id", "ingest_id")))
 FOUND = pa.schema([("subject", pa.string()), *(TIMELINE.field(n) for n in PARTS[1:])])  # records assigns subject ids
@@ -97,25 +101,79 @@ class TableReport:
 
 
 class Omop:
-    """One OMOP data set: a folder of CSV (also .csv.gz) or Parquet files, or a DuckDB file.
+    """One OMOP data set: a folder of CSV (also .csv.gz) or Parquet files, or a DuckDB file; or tables in memory, by `hold`.
 
     Memory is bounded by `memory`; nothing is spilled to disk, where it would lie in clear.
     """
 
-    def __init__(self, place: Path, *, threads: int = 1, memory: str = "2GB") -> None:
-        self.place = place
+    def __init__(self, place: Path | None = None, *, threads: int = 1, memory: str = "2GB") -> None:
+        self.place = place or Path()
         self._db = duckdb.connect(
             config={"threads": threads, "memory_limit": memory, "temp_directory": "", "lock_configuration": False}
         )
         # some exports write ids as floats: 986.0 is 986
         self._db.execute("CREATE MACRO plain(x) AS CASE WHEN suffix(x, '.0') THEN x[:-3] ELSE nullif(x, '') END")
         self._db.execute("CREATE MACRO id(x) AS plain(CAST(x AS VARCHAR))")
-        self.tables = self._find()
-        if "person" not in self.tables:
+        self.tables = self._find() if place is not None else {}
+        if place is not None and "person" not in self.tables:
             raise RecordError(
                 f"{place} has no table “person”, so it is no OMOP data set. Expected person.csv, person.parquet, or DuckDB."
             )
         self.report: dict[str, TableReport] = {name: TableReport() for name in self.tables}
+        self._concepts_stand = False
+
+    def hold(self, tables: dict[str, pa.Table]) -> None:
+        """Puts tables of text in the place of those held before; the vocabulary stays until another comes."""
+        for name in [n for n in self.tables if n not in VOCABULARY]:
+            del self.tables[name]
+        for name, table in tables.items():
+            self._db.register(f"held_{name}", table)
+            self.tables[name] = f"held_{name}"
+            self._concepts_stand = self._concepts_stand and name not in VOCABULARY
+        self.report = {name: TableReport() for name in self.tables}
+
+    def rows(self, table: str, part: int = 0, parts: int = 1) -> Iterator[pa.Table]:
+        """Rows of one table as text: of the persons of one part, ordered by _person; of all where it is about no person."""
+        there = self._columns(table)
+        query = f"SELECT COLUMNS(*)::VARCHAR FROM {self.tables[table]}"
+        if "person_id" in there:
+            query = f"SELECT coalesce(id(person_id), '') AS _person, COLUMNS(* EXCLUDE _)::VARCHAR FROM (SELECT *, 0 AS _ FROM {self.tables[table]}) "
+            query += f"WHERE hash(coalesce(id(person_id), '')) % {parts} = {part} ORDER BY _person"
+        elif part:
+            return
+        with self._explained(table):
+            reader = self._db.sql(query).to_arrow_reader(BATCH)
+        while True:
+            with self._explained(table):
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+            yield pa.Table.from_batches([batch])
+
+    def persons(self, table: str, part: int, parts: int) -> Iterator[tuple[str, pa.Table]]:
+        """(person_id, all rows of that person) of one table; "" for rows that name nobody."""
+        waiting: list[pa.Table] = []
+        whose = ""
+        for batch in self.rows(table, part, parts):
+            for person, rows in by_subject(batch, "_person"):
+                if waiting and person != whose:
+                    yield whose, pa.concat_tables(waiting)
+                    waiting = []
+                whose = person
+                waiting.append(rows.drop_columns("_person"))
+        if waiting:
+            yield whose, pa.concat_tables(waiting)
+
+    def look(self, table: str) -> None:
+        """Compares the columns of a table with those of the standard, for the report."""
+        if table in COLUMNS:
+            with self._explained(table):
+                self._describe(table, self.report[table])
+
+    def has_persons(self, table: str) -> bool:
+        """Whether a table is about persons."""
+        return "person_id" in self._columns(table)
 
     def close(self) -> None:
         """Lets go of the files."""
@@ -157,7 +215,9 @@ class Omop:
 
     def events(self) -> Iterator[pa.Table]:
         """Batches of events (columns FOUND), table by table in the order of the files; `report` is filled on the way."""
-        self._db.execute(f"CREATE OR REPLACE TEMP TABLE concepts AS {self._concepts()}")
+        if not self._concepts_stand:
+            self._db.execute(f"CREATE OR REPLACE TEMP TABLE concepts AS {self._concepts()}")
+            self._concepts_stand = True
         for table in self.tables:
             if table == "person":
                 yield from self._run(table, self._person())
@@ -172,6 +232,11 @@ class Omop:
         """Vocabularies, eras (derived) and what has no event: counted, so that it is not silent."""
         with self._explained(table):
             self.report[table].rows = self._db.execute(f"SELECT count(*) FROM {self.tables[table]}").fetchall()[0][0]
+
+    def names(self) -> dict[str, str]:
+        """How codes of the vocabulary read, by SYSTEM//code."""
+        found = self._db.execute("SELECT system || '//' || code, name FROM concepts WHERE name IS NOT NULL").fetchall()
+        return {str(c): str(n) for c, n in found}
 
     def _concepts(self) -> str:
         if "concept" not in self.tables:
