@@ -75,10 +75,12 @@ def import_table(
     progress: Progress = quiet,
     span: tuple[int, int] | None = None,
     skip: int = 0,
+    mapping: str = "",
 ) -> Imported:
     """Brings a table into custody, batch by batch; an import that stops keeps the whole batches it has written.
 
     Rows of patients who were erased are left out and counted: they come back only by an explicit new consent.
+    mapping: what its columns are as events (TOML), kept with it.
     span: only these rows of the file, first and one past the last; skip: so many of their rows are in custody already.
     """
     if patient not in source.names:
@@ -98,7 +100,13 @@ def import_table(
                     continue
                 batch = _storable(part)
                 if known is None:
-                    row: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient}
+                    row: dict[str, object] = {
+                        "name": name,
+                        "region": region,
+                        "label": label,
+                        "patient": patient,
+                        "mapping": mapping,
+                    }
                     known = describe_dataset(house, handle, row, batch.schema, kinds)
                 identifiers = batch[patient].cast(pa.string()).to_pylist()
                 empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)

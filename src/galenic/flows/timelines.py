@@ -17,6 +17,7 @@ from galenic import store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
 from galenic.records.columnar import type_of, unpack
+from galenic.records.mapping import events_of, parse_mapping
 from galenic.records.meds import as_timeline
 from galenic.records.omop import VOCABULARY, Omop
 from galenic.schema import TIMELINE
@@ -82,8 +83,7 @@ Lower = Callable[[list[store.Kept]], None]
 def timelines(house: House, session: Session, name: str, purpose: str, *, action: str = "train") -> Iterator[Timelines]:
     """Timelines of everybody whom the decision covers; the shards and their key are gone when the block ends."""
     known = store.dataset(house.db, name, session.tenant)
-    lower = LOWERERS.get(str(known["kind"]))
-    if lower is None:
+    if known["kind"] == "table" and not known["mapping"]:
         raise DescriptionError(
             f"data set {name!r} is a table; a table has timelines once it has a mapping: galenic import --map"
         )
@@ -92,7 +92,7 @@ def timelines(house: House, session: Session, name: str, purpose: str, *, action
         house.tree.add([BUILDS + number])
         try:
             drawn, files, counts = Drawn(house, handle, known), [], Counter[str]()
-            for shard in _shards(drawn, lower(drawn)):
+            for shard in _shards(drawn):
                 files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
                 counts["events"] += shard.num_rows
                 counts["subjects"] += len(shard["subject_id"].unique())
@@ -107,17 +107,34 @@ def timelines(house: House, session: Session, name: str, purpose: str, *, action
             house.tree.drop(BUILDS + number)
 
 
-def _shards(drawn: Drawn, lower: Lower) -> Iterator[pa.Table]:
+def _shards(drawn: Drawn) -> Iterator[pa.Table]:
     """Sorted tables of whole subjects."""
-    for batch in store.read_documents(drawn.house.db, drawn.handle, drawn.known):
-        if batch and sum(t.num_rows for t in drawn.tables) >= SHARD:
-            ready = drawn.take(batch[0].subject)
+    for first in _mapped(drawn) if drawn.known["kind"] == "table" else _documents(drawn):
+        if sum(t.num_rows for t in drawn.tables) >= SHARD:
+            ready = drawn.take(first)
             if ready is not None:
                 yield ready
-        lower(batch)
     ready = drawn.take(None)
     if ready is not None:
         yield ready
+
+
+def _documents(drawn: Drawn) -> Iterator[int]:
+    """Lowers documents, batch by batch; yields the subject that may go on in the next one."""
+    lower = LOWERERS[str(drawn.known["kind"])](drawn)
+    for batch in store.read_documents(drawn.house.db, drawn.handle, drawn.known):
+        lower(batch)
+        if batch:
+            yield batch[-1].subject
+
+
+def _mapped(drawn: Drawn) -> Iterator[int]:
+    """The same for the rows of a table, by its mapping."""
+    mapping = parse_mapping(str(drawn.known["mapping"]))
+    for subjects, rows, table in store.by_subject(drawn.house.db, drawn.handle, drawn.known):
+        drawn.put([(subjects[i], *event, rows[i]) for i, event in events_of(mapping, table, drawn.dropped)])
+        if subjects:
+            yield subjects[-1]
 
 
 def _bytes(table: pa.Table) -> bytes:

@@ -137,7 +137,7 @@ class Omop:
         there = self._columns(table)
         query = f"SELECT COLUMNS(*)::VARCHAR FROM {self.tables[table]}"
         if "person_id" in there:
-            query = f"SELECT coalesce(id(person_id), '') AS _person, COLUMNS(* EXCLUDE _)::VARCHAR FROM (SELECT *, 0 AS _ FROM {self.tables[table]}) "
+            query = f"SELECT coalesce(id(person_id), '') AS _person, COLUMNS(*)::VARCHAR FROM {self.tables[table]} "
             query += f"WHERE hash(coalesce(id(person_id), '')) % {parts} = {part} ORDER BY _person"
         elif part:
             return

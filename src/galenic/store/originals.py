@@ -191,6 +191,31 @@ def numbered(
         yield numbers, table
 
 
+def by_subject(db: Database, handle: Handle, known: Dataset) -> Iterator[tuple[list[int], list[int], pa.Table]]:
+    """As `read`, ordered by subject: (subject of each row, number of each row, the rows)."""
+    name, after = str(known["name"]), (-1, -1)
+    required(handle, resource(name), "read", "train", "export", "index")
+    places, out_schema, wanted = _wanted(known, handle, None)
+    bound = bind(name, places)
+    keys: dict[int, AESGCM] = {}
+    o = originals.c
+    while True:
+        handle.beat()
+        query, with_fact = _where(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        beyond = sa.or_(o.subject > after[0], sa.and_(o.subject == after[0], o.row > after[1])) & (o.subject >= after[0])
+        with db.reading(handle.tenant) as c:
+            part = c.execute(query.where(beyond).order_by(o.subject, o.row).limit(BATCH)).all()
+        if not part:
+            return
+        after = (int(part[-1][1]), int(part[-1][0]))
+        rows = [(r[0], r[1], r[2]) for r in part if not with_fact or handle.genuine(dict(r._mapping))]
+        lend(handle, keys, {r[1] for r in rows})
+        mine = [r for r in rows if r[1] in keys]
+        opened = [open_cells(keys[s], name, row, s, bound, cells) for row, s, cells in mine]
+        handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
+        yield [s for _, s, _ in mine], [row for row, _, _ in mine], _table(opened, out_schema).select(wanted)
+
+
 def _batches(
     db: Database, handle: Handle, known: Dataset, names: list[str] | None, after: int, size: int
 ) -> Iterator[tuple[int, list[int], pa.Table]]:
