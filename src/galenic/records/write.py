@@ -1,5 +1,6 @@
 """Writes tables as CSV or Parquet, safe to open in a spreadsheet."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from galenic.schema import Table
 
 # A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection).
 FORMULA = r"^[=+\-@\t\r]"
+SIGNED = re.compile(r"[+-]?\d+\.?\d*")
 
 
 def defused(table: pa.Table) -> pa.Table:
@@ -28,6 +30,11 @@ def defused(table: pa.Table) -> pa.Table:
         if name[:1] in "=+-@\t\r":
             table = table.rename_columns([("'" + n if n == name else n) for n in table.column_names])
     return table
+
+
+def safe_text(text: str) -> str:
+    """The same for one cell."""
+    return "'" + text if text[:1] in "=+-@\t\r" and text and not SIGNED.fullmatch(text) else text
 
 
 def write(table: Table, path: Path) -> None:
