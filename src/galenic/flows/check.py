@@ -41,7 +41,7 @@ def check_fhir(path: Path, progress: Progress = quiet) -> Checked:
     done = Checked(path.name)
     size = max(path.stat().st_size, 1) if path.exists() else 1
     read = 0
-    for line in lines_of(path):
+    for line in _lines(path):
         where = f"line {line.number}" if line.number else ""
         read += len(line.raw)
         if line.document is None:
@@ -73,11 +73,11 @@ def _note(done: Checked, level: str, rule: str, where: str, expression: str, tex
         done.shown.append({"level": level, "rule": rule, "where": where, "expression": expression, "text": text})
 
 
-def lines_of(path: Path) -> Iterator["Line"]:
+def _lines(path: Path) -> Iterator["Line"]:
     """The documents of a file, NDJSON by its name, else one; plain or gzip. A bad one is a Line with its fault."""
     from galenic.records import fhir  # noqa: PLC0415
 
-    if ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower():
+    if fhir.is_ndjson(path):
         yield from fhir.read_ndjson(path)
         return
     raw = fhir.read_whole(path)

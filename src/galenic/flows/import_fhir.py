@@ -1,23 +1,30 @@
 """FHIR R4 goes into custody: checked, each resource's bytes kept under the key of whose it is, each Bundle whole or not at all."""
 
-import json
-import re
-import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import orjson
 
 from galenic import store
-from galenic.errors import RecordError
-from galenic.flows.check import lines_of
 from galenic.flows.custody import describe_dataset
 from galenic.flows.house import House, Progress, quiet
 from galenic.security import Pass, Session
 
-LINES, BYTES = 500, 4 * 2**20  # NDJSON lines that become durable together: so many, or so many bytes
+if TYPE_CHECKING:
+    from galenic.records.fhir.prepare import Part, Prepared
+
+LINES, BYTES = 500, 2 * 2**20  # NDJSON lines that become durable together: so many, or so many bytes
+WORTH = 8 * 2**20  # bytes of input from which on helpers are worth their start
+AHEAD = 6  # units that wait for each helper
 SHOWN = 3
 # what may be somebody's only by what it refers to, and so may have to wait for that
 LATE = frozenset(
@@ -33,8 +40,7 @@ LATE = frozenset(
     )
 ) | {"Linkage", "List", "Media", "MessageHeader", "Provenance", "Task"}
 MOST_WAITING, MOST_KNOWN = 10_000, 200_000
-SEARCH = re.compile(rb'"reference"\s*:\s*("[A-Z][A-Za-z]+\?(?:[^"\\\\]|\\\\.)*")')
-IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
+Lines = list[tuple[int, bytes]]
 
 
 @dataclass
@@ -55,20 +61,6 @@ class Received:
     shown: list[dict[str, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Part:
-    """One resource on its way in. person: reference to whose it is, "" for nobody's."""
-
-    kind: str
-    id: str
-    raw: bytes
-    about: dict[str, Any]
-    resource: dict[str, Any]
-    person: str = ""
-    patients: tuple[str, ...] = ()
-    through: tuple[str, ...] = ()
-
-
 def import_fhir(
     house: House,
     session: Session,
@@ -78,16 +70,22 @@ def import_fhir(
     ids: str | None = None,
     label: str = "clinical",
     region: str = "",
+    helpers: int | None = None,
     progress: Progress = quiet,
 ) -> Received:
     """Brings files of FHIR R4 (resource, Bundle, NDJSON; plain or gzip) into custody. What is here already, byte for byte, is
     passed over, so an import that was cut short is simply run again.
 
     ids: whose ids the resources have (default: the data set's name). Patient/1 of another server is somebody else.
+    helpers: processes that parse and check beside this one (default: one per further core where the input is large).
     """
+    from galenic.records.fhir.prepare import calm  # noqa: PLC0415
+
     whose_ids = name if ids is None else ids
-    sizes = {p: max(p.stat().st_size, 1) if p.exists() else 1 for p in places}
-    with house.gate.open(session, "import", store.resource(name), "records") as handle:
+    total = max(sum(p.stat().st_size for p in places if p.exists()), 1)
+    if helpers is None:
+        helpers = (os.cpu_count() or 1) - 1 if total >= WORTH else 0
+    with house.gate.open(session, "import", store.resource(name), "records") as handle, ExitStack() as stack:
         row: dict[str, object] = {
             "name": name,
             "region": region,
@@ -97,13 +95,12 @@ def import_fhir(
             "ids": whose_ids,
         }
         known = describe_dataset(house, handle, row, store.SCHEMA)
-        door = Door(house, handle, known, whose_ids)
-        done = 0
-        for place in _in_order(places):
-            for unit in _units(place):
-                door.take(unit, place.name)
-                done += sum(len(line.raw) for line in unit)
-                progress("importing", min(done / sum(sizes.values()), 1.0))
+        door, done = Door(house, handle, known, whose_ids), 0
+        pool = stack.enter_context(ProcessPoolExecutor(helpers, get_context("spawn"), calm)) if helpers else None
+        for where, documents in _prepared(door, _in_order(places), pool, helpers):
+            door.take(documents, where)
+            done += sum(d.size for d in documents)
+            progress("importing", min(done / total, 1.0))
         door.close()
     house.gate.versions.look_again()
     return door.done
@@ -120,17 +117,87 @@ def _in_order(places: list[Path]) -> list[Path]:
     return sorted(places, key=rank)
 
 
-def _units(place: Path) -> Iterator[list[Any]]:
-    """Lines that become durable together: each Bundle alone, other lines by the hundred."""
-    waiting: list[Any] = []
+def _prepared(
+    door: "Door", places: list[Path], pool: ProcessPoolExecutor | None, helpers: int
+) -> Iterator[tuple[str, list["Prepared"]]]:
+    """Documents that become durable together, parsed and checked, in their order; a few units ahead where there are helpers."""
+    from galenic.records.fhir.prepare import prepare  # noqa: PLC0415  # its definitions load when they are needed
+
+    ahead: deque[_Unit] = deque()
+    units = ((p.name, u) for p in places for u in _units(p))
+    more = True
+    while more or ahead:
+        while more and len(ahead) <= AHEAD * helpers:
+            where, unit = next(units, ("", None))
+            if unit is None:
+                more = False
+                break
+            fresh = door.pass_over(unit)
+            ahead.append(_Unit(where, fresh, _sent(pool, prepare, fresh)))
+        while ahead and (ahead[0].ready or not _help(ahead, prepare)):
+            yield ahead[0].where, ahead[0].result(prepare)
+            ahead.popleft()
+            if len(ahead) < AHEAD:
+                break
+
+
+Work = Callable[[Lines], list["Prepared"]]
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Documents that are being prepared, by a helper or by this process."""
+
+    where: str
+    lines: Lines
+    future: "Future[list[Prepared]] | None"
+    done: "list[Prepared] | None" = None
+
+    @property
+    def ready(self) -> bool:
+        return self.done is not None or self.future is None or self.future.done()
+
+    def result(self, work: Work) -> list["Prepared"]:
+        if self.done is None and self.future is not None:
+            try:
+                self.done = self.future.result()
+            except BrokenProcessPool:  # a helper was killed, or could not start: this process does its work
+                self.future = None
+        return work(self.lines) if self.done is None else self.done
+
+
+def _help(ahead: deque[_Unit], work: Work) -> bool:
+    """Does here what no helper has begun, rather than wait; False where there is none."""
+    for unit in ahead:
+        if unit.done is None and unit.future is not None and unit.future.cancel():
+            unit.done = work(unit.lines)
+            return True
+    return False
+
+
+def _sent(pool: ProcessPoolExecutor | None, work: Work, lines: Lines) -> Future[list["Prepared"]] | None:
+    try:
+        return pool.submit(work, lines) if pool is not None and lines else None
+    except BrokenProcessPool:
+        return None
+
+
+def _units(place: Path) -> Iterator[Lines]:
+    """Documents that become durable together: each Bundle alone, other lines by the hundred."""
+    from galenic.records.fhir.parse import is_ndjson, lines, read_whole  # noqa: PLC0415
+
+    if not is_ndjson(place):
+        yield [(0, read_whole(place))]
+        return
+    waiting: Lines = []
     size = 0
-    for line in lines_of(place):
-        bundle = line.document is not None and line.document.resource.get("resourceType") == "Bundle"
+    for number, raw in lines(place):
+        bundle = b'"Bundle"' in raw[:2_000]
         if waiting and (bundle or len(waiting) >= LINES or size > BYTES):
             yield waiting
             waiting, size = [], 0
-        waiting.append(line)
-        size += len(line.raw)
+        waiting.append((number, raw))
+        size += len(raw)
         if bundle:
             yield waiting
             waiting, size = [], 0
@@ -142,9 +209,7 @@ class Door:
     """One import under way: what is asked of each document before it is kept."""
 
     def __init__(self, house: House, handle: Pass, known: store.Dataset, ids: str) -> None:
-        from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
-
-        self.fhir, self.house, self.handle, self.known, self.ids = fhir, house, handle, known, ids
+        self.house, self.handle, self.known, self.ids = house, handle, known, ids
         self.done = Received(str(known["name"]))
         self._found: dict[str, str] = {}
         self._absent: set[str] = set()
@@ -152,19 +217,29 @@ class Door:
         self._people: set[int] = set()
         self._late: list[Part] = []
 
-    def take(self, unit: list[Any], where: str) -> None:
-        """Checks and keeps the documents of one unit, durably, before the next is looked at."""
-        digests = {line.number: sha256(line.raw).hexdigest() for line in unit}
-        here = store.known_digests(self.house.db, self.handle, self.known, list(digests.values()))
-        parts: list[Part] = []
-        for line in unit:
-            if digests[line.number] in here and line.document is not None:
-                count = _types(line.document.resource)
+    def pass_over(self, unit: Lines) -> Lines:
+        """Counts what is here already, byte for byte; returns the rest."""
+        from galenic.records.fhir.prepare import count_types  # noqa: PLC0415
+
+        digests = [sha256(raw).hexdigest() for _, raw in unit]
+        here = store.known_digests(self.house.db, self.handle, self.known, digests)
+        for (_, raw), digest in zip(unit, digests, strict=True):
+            if digest in here:
+                count = count_types(raw)
                 self.done.seen += count
                 self.done.again += count.total()
-                continue
-            place = f"{where}, line {line.number}" if line.number else where
-            parts += self._parts(line, digests[line.number], place)
+        return [line for line, digest in zip(unit, digests, strict=True) if digest not in here]
+
+    def take(self, documents: list["Prepared"], where: str) -> None:
+        """Keeps what is valid, durably, before the next unit is looked at."""
+        parts: list[Part] = []
+        for document in documents:
+            place = f"{where}, line {document.number}" if document.number else where
+            self.done.seen += document.seen
+            self.done.refused += document.refused
+            for level, rule, expression, text in document.issues:
+                self._note(level, rule, place, expression, text)
+            parts += self._named(document.parts)
         self._keep(parts)
 
     def settle(self) -> None:
@@ -185,68 +260,26 @@ class Door:
                 )
                 self._note("warning", "reference-unresolved", "", word.partition("?")[0], what)
 
-    def _parts(self, line: Any, digest: str, place: str) -> list[Part]:
-        if line.document is None:
-            self._refuse("error", "json", place, "", line.fault)
-            return []
-        resource = line.document.resource
-        self.done.seen += _types(resource)
-        wrong = False
-        for issue in self.fhir.check(resource):
-            wrong |= issue.level == "error"
-            self._note(issue.level, issue.rule, place, issue.expression, issue.text)
-        if wrong:
-            self.done.refused += 1
-            return []
-        if resource["resourceType"] == "Bundle":
-            try:
-                return self._bundle(line, digest, place)
-            except RecordError as error:
-                self._refuse("error", "bundle-type", place, "Bundle", str(error))
-                return []
-        about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, digest))}
-        whole = {**resource, **about}
-        return [self._owned(Part(whole["resourceType"], whole["id"], line.document.raw, about, whole))]
-
-    def _bundle(self, line: Any, digest: str, place: str) -> list[Part]:
-        raw, bundle = line.document.raw, line.document.resource
-        bytes_of = self.fhir.slices(raw, bundle)
-        had_id = ["id" in e.get("resource", ()) for e in bundle.get("entry", ())]
-        head = {k: v for k, v in bundle.items() if k != "entry"}
-        around = [{k: v for k, v in e.items() if k != "resource"} for e in bundle.get("entry", ())]
-        self._look(_searches(raw, bundle))
-        opened = self.fhir.open_bundle(bundle, raw, self._find)
-        for issue in opened.issues:
-            self._note(issue.level, issue.rule, place, issue.expression, issue.text)
-        parts = []
-        for entry in opened.entries:
-            number = int(entry.place.rpartition("[")[2][:-1])
-            about: dict[str, Any] = {"bundle": digest, "entry": around[number]}
-            if not entry.made:
-                self.done.again += 1
-                continue
-            if entry.renamed:
-                about["references"] = entry.renamed
-            if not had_id[number]:
-                about["id"] = entry.id
-            parts.append(self._owned(Part(entry.kind, entry.id, bytes_of[number] or b"", about, entry.resource)))
-        people = tuple(dict.fromkeys(p.person for p in parts if p.person.startswith("Patient")))
-        person = people[0] if len(people) == 1 else ""
-        top = Part("Bundle", digest, self.fhir.write(head), {"sha256": digest}, head, person, () if person else people)
-        return [*parts, top]
-
-    def _owned(self, part: Part) -> Part:
-        found = self.fhir.whose(part.resource)
-        part.person, part.patients, part.through = found.person or "", found.patients, found.through
-        return part
-
-    def _find(self, kind: str, search: str) -> str | None:
-        """The one resource here that a conditional reference means."""
-        word = f"{kind}?{search}"
-        if word not in self._found:
-            self._open[word] += 1
-            return None
-        return self._found[word]
+    def _named(self, parts: list["Part"]) -> list["Part"]:
+        """The parts of one document with what its searches mean here; without those that are only created where there is none."""
+        self._look(s for p in parts for s in (*p.searches, p.condition) if s)
+        there: dict[str, str] = {}
+        for part in parts:
+            if part.condition in self._found:
+                there[f"{part.kind}/{part.id}"] = f"{part.kind}/{self._found[part.condition]}"
+        kept = [p for p in parts if f"{p.kind}/{p.id}" not in there]
+        self.done.again += len(parts) - len(kept)
+        for part in kept:
+            meant = part.about.get("references", {}) if there or part.searches else {}
+            for search in part.searches:
+                if search in self._found:
+                    meant[search] = f"{search.partition('?')[0]}/{self._found[search]}"
+                else:
+                    self._open[search] += 1
+            if meant:
+                part.about["references"] = {text: there.get(name, name) for text, name in meant.items()}
+            part.person = there.get(part.person, meant.get(part.person, part.person))
+        return kept
 
     def _look(self, words: Iterable[str]) -> None:
         """Looks for what searches mean, those not known yet, all at once."""
@@ -264,7 +297,7 @@ class Door:
             else:
                 self._absent.add(word)
 
-    def _keep(self, parts: list[Part], *, last: bool = False) -> None:
+    def _keep(self, parts: list["Part"], *, last: bool = False) -> None:
         self._through(parts)
         waits = [] if last else [p for p in parts if not p.person and not p.patients and p.through and p.kind in LATE]
         late = {id(p) for p in waits}
@@ -296,7 +329,7 @@ class Door:
         self.done.new += new - heads
         self.done.again += len(incoming) - new
 
-    def _through(self, parts: list[Part]) -> None:
+    def _through(self, parts: list["Part"]) -> None:
         """Gives to whose they are what says so only by what it refers to, in this unit or here already."""
         open_ones = [p for p in parts if not p.person and p.through]
         if not open_ones:
@@ -323,30 +356,10 @@ class Door:
         own = reference.removeprefix("Patient/")
         return f"{self.ids}|{own}" if self.ids else own
 
-    def _incoming(self, part: Part, called: dict[str, str], subjects: dict[str, int]) -> store.Incoming:
+    def _incoming(self, part: "Part", called: dict[str, str], subjects: dict[str, int]) -> store.Incoming:
         subject = subjects[called[part.person]] if part.person in called else store.NOBODY
         if part.person.startswith("#"):  # by what it refers to: the subject is known by number
             subject = int(part.person[1:])
         mentions = tuple(subjects[called[r]] for r in part.patients if called[r] in subjects)
-        digest = str(part.about.pop("sha256", "")) or sha256(part.raw).hexdigest()
-        about = json.dumps(part.about) if part.about else ""
-        words = () if part.kind == "Bundle" else tuple(self.fhir.identifiers(part.resource))
-        return store.Incoming(subject, part.kind, part.id, digest, about, part.raw.decode(), words, mentions)
-
-
-def _types(resource: dict[str, Any]) -> Counter[str]:
-    """Types of the resources in a document, a Bundle's own not counted."""
-    if resource.get("resourceType") != "Bundle":
-        return Counter([str(resource.get("resourceType"))])
-    held = (e.get("resource") for e in resource.get("entry", ()) if isinstance(e, dict))
-    return Counter(str(r.get("resourceType")) for r in held if isinstance(r, dict))
-
-
-def _searches(raw: bytes, bundle: dict[str, Any]) -> list[str]:
-    """Every search by which a Bundle refers, or asks whether to create."""
-    found = [str(json.loads(t)) for t in set(SEARCH.findall(raw))]
-    for entry in bundle.get("entry", ()):
-        condition = entry.get("request", {}).get("ifNoneExist")
-        if condition:
-            found.append(f"{entry['resource']['resourceType']}?{condition.partition('?')[2] or condition}")
-    return found
+        about = orjson.dumps(part.about).decode() if part.about else ""
+        return store.Incoming(subject, part.kind, part.id, part.digest, about, part.raw.decode(), part.words, mentions)

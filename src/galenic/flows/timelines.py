@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from galenic.schema import TIMELINE
 from galenic.security import BUILDS, Pass, Session
 
 SHARD = 250_000  # events
+NUMBERS = re.compile('"value(?:Quantity|Ratio|Range)"')
 ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_start")]
 NAMES = [n for n in TIMELINE.names if n not in ("subject_id", "ingest_id")]
 
@@ -156,9 +158,9 @@ def _fhir(drawn: Drawn) -> Lower:
         for kept in batch:
             if kept.subject == store.NOBODY or kept.type == "Bundle":
                 continue
-            beside = json.loads(kept.about) if kept.about else {}
-            exact = kept.type == "Observation"  # of others no number is lowered
-            resource = fhir.parse_again(kept.document.encode()) if exact else orjson.loads(kept.document)
+            beside = orjson.loads(kept.about) if kept.about else {}
+            numbers = kept.type == "Observation" and NUMBERS.search(kept.document)  # of others no number is lowered
+            resource = fhir.parse_again(kept.document.encode()) if numbers else orjson.loads(kept.document)
             resource.setdefault("id", kept.id)
             found = fhir.lower(resource, find, beside.get("references", {}))
             drawn.dropped.update(found.dropped)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,7 +18,7 @@ from galenic.store.lineage import add_within
 from galenic.store.originals import Dataset, resource
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
-COLUMNS = ("type", "id", "sha256", "about", "document")
+COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, what else is known (JSON or "")
 SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 NOBODY = 0  # the subject of what is about no person: its key is a key of the house
 SIZE = 1_000
@@ -60,7 +61,7 @@ def known_digests(db: Database, handle: Handle, known: Dataset, digests: list[st
     """Which of these bytes are here already."""
     name = str(known["name"])
     required(handle, resource(name), "import")
-    tokens = {handle.token("digest", f"{name}\0{d}"): d for d in digests}
+    tokens = dict(zip(handle.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))
     found: set[str] = set()
     with db.reading(handle.tenant) as c:
         for part in _parts(list(tokens)):
@@ -82,27 +83,31 @@ def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list
     name = str(known["name"])
     required(handle, resource(name), "import")
     keys = {s: AESGCM(k) for s, k in handle.new_keys(sorted({i.subject for i in incoming})).items()}
-    tokens = [(handle.token("name", f"{name}\0{i.name}"), handle.token("digest", f"{name}\0{i.digest}")) for i in incoming]
+    names = handle.tokens("name", [f"{name}\0{i.name}" for i in incoming])
+    digests = handle.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
+    words_of = dict.fromkeys(w for i in incoming for w in i.words)
+    words_of = dict(zip(words_of, handle.tokens("word", list(words_of)), strict=True))
     with db.transaction(handle.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        standing = _standing(c, name, [t for t, _ in tokens])
+        standing = _standing(c, name, names)
         cells: list[tuple[Any, ...]] = []
         rows: list[list[Any]] = []
         words: list[tuple[Any, ...]] = []
         current: dict[bytes, int] = {}  # by name: place in `rows` of the newest
-        for one, (token, digest) in zip(incoming, tokens, strict=True):
+        for one, token, digest in zip(incoming, names, digests, strict=True):
             versions = standing.setdefault(token, set())
             if digest in versions:
                 continue
             row = first + len(rows)
             versions.add(digest)
             current[token] = len(rows)
-            texts = zip(COLUMNS, (one.type, one.id, one.digest, one.about, one.document), strict=True)
+            about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
+            texts = zip(COLUMNS, (about, one.document), strict=True)
             cells.append(
                 (name, row, handle.tenant, one.subject, seal_cells(keys[one.subject], name, row, one.subject, list(texts)))
             )
             rows.append([name, row, handle.tenant, one.subject, token, digest, len(versions), False])
-            spoken = {*(handle.token("word", w) for w in one.words), *map(mention, one.mentions)}
+            spoken = {*(words_of[w] for w in one.words), *map(mention, one.mentions)}
             words += [(name, w, row, handle.tenant) for w in spoken]
         for place in current.values():
             rows[place][7] = True
@@ -145,7 +150,7 @@ def _insert(  # the statements that run for each document
 def named(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dict[str, int]:
     """Whose documents of these names (Type/id) are; names that are not here are left out."""
     required(handle, resource(str(known["name"])), "import")
-    tokens = {handle.token("name", f"{known['name']}\0{n}"): n for n in names}
+    tokens = dict(zip(handle.tokens("name", [f"{known['name']}\0{n}" for n in names]), names, strict=True))
     found: dict[str, int] = {}
     with db.reading(handle.tenant) as c:
         for part in _parts(list(tokens)):
@@ -160,20 +165,20 @@ def spoken_of(db: Database, handle: Handle, known: Dataset, words: list[str]) ->
     """By word: Type/id of the current documents that are found by it."""
     name = str(known["name"])
     required(handle, resource(name), "import", "read", "train", "export")
-    tokens = {handle.token("word", w): w for w in words}
+    tokens = dict(zip(handle.tokens("word", words), words, strict=True))
     found: dict[str, list[str]] = {}
     keys: dict[int, AESGCM] = {}
     d, w, o = documents.c, document_words.c, originals.c
     query = sa.select(w.word, o.row, o.subject, o.cells).where(
         (w.dataset == name) & (d.dataset == name) & (d.row == w.row) & d.current & (o.dataset == name) & (o.row == w.row)
     )
-    places = bind(name, [(0, "type"), (1, "id")])
+    places = bind(name, [(0, "about")])
     with db.reading(handle.tenant) as c:
         rows = [r for part in _parts(list(tokens)) for r in c.execute(query.where(w.word.in_(part)))]
     lend(handle, keys, {int(r[2]) for r in rows})
     for word, row, subject, cells in rows:
         if subject in keys:
-            kind, own = open_cells(keys[subject], name, row, subject, places, cells)
+            kind, own, *_ = orjson.loads(str(open_cells(keys[subject], name, row, subject, places, cells)[0]))
             found.setdefault(tokens[bytes(word)], []).append(f"{kind}/{own}")
     return found
 
@@ -245,7 +250,8 @@ def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Seque
     found = []
     for row, subject, version, cells in (r[:4] for r in rows):
         if subject in keys:
-            texts = [str(t) for t in open_cells(keys[subject], name, row, subject, places, cells)]
-            found.append(Kept(row, subject, version, *texts))
+            about, document = open_cells(keys[subject], name, row, subject, places, cells)
+            kind, own, digest, beside = orjson.loads(str(about))
+            found.append(Kept(row, subject, version, kind, own, digest, beside, str(document)))
     handle.beat(len(found), len(found) * len(COLUMNS), sum(len(r[3]) for r in rows))
     return found

@@ -53,6 +53,10 @@ class Handle(ABC):
         """Keyed hash of an identifier, a word or a prefix; 16 bytes."""
 
     @abstractmethod
+    def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
+        """The same for many texts at once."""
+
+    @abstractmethod
     def build_key(self, build: str) -> bytes:
         """The key of one build of shards or of an index."""
 

@@ -84,7 +84,8 @@ def _columns(known: Dataset) -> list[tuple[str, str, str]]:
 def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
     """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
     required(handle, resource(str(known["name"])), "import")
-    tokens = {name: handle.token("patient", name) for name in set(identifiers)}
+    names = list(set(identifiers))
+    tokens = dict(zip(names, handle.tokens("patient", names), strict=True))
     found: dict[str, int] = {}
     with db.transaction(handle.tenant) as c:
         gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))

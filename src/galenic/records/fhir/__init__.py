@@ -1,12 +1,12 @@
 """FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
 
-from galenic.records.fhir.bundle import Entry, Opened, open_bundle
+from galenic.records.fhir.bundle import Entry, Opened, open_bundle, texts
 from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
 from galenic.records.fhir.kept import display, rename, reread
 from galenic.records.fhir.lower import Lowered, lower, short_code
-from galenic.records.fhir.parse import Document, Line, Number, parse, parse_again, read_ndjson, read_whole, write
+from galenic.records.fhir.parse import Document, Line, Number, is_ndjson, parse, parse_again, read_ndjson, read_whole, write
 from galenic.records.fhir.slices import slices
 from galenic.records.fhir.views import flatten
 from galenic.records.fhir.whose import Whose, identifiers, plain, references, whose
@@ -24,6 +24,7 @@ __all__ = [
     "display",
     "flatten",
     "identifiers",
+    "is_ndjson",
     "lower",
     "open_bundle",
     "parse",
@@ -37,6 +38,7 @@ __all__ = [
     "reread",
     "short_code",
     "slices",
+    "texts",
     "whose",
     "write",
 ]

@@ -1,10 +1,13 @@
 """Bundles taken apart: ids for what has none, and every reference inside them made to name what it means (R4, Bundle, 2.36.4)."""
 
+import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from galenic.errors import RecordError
 from galenic.records.fhir.check import CONDITIONAL, REFERENCE
@@ -14,6 +17,7 @@ from galenic.records.fhir.whose import identifiers
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches
 TAKEN = ("collection", "transaction", "batch", "document", "message", "searchset", "history")
+STRING = re.compile(rb'(?:[^"\\]|\\.)*')
 IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # name space of ids that Galenic gives
 
 
@@ -32,21 +36,22 @@ class Entry:
 
 @dataclass(slots=True)
 class Opened:
-    """What a Bundle held, with references that name Type/id; lost: those that name nothing, with the entry they stand in."""
+    """What a Bundle held. renamed (of each entry): what its references mean, as Type/id, where they do not say so themselves;
+    lost: references that name nothing, with the entry they stand in."""
 
     entries: list[Entry]
     issues: list[Issue]
-    lost: list[tuple[Entry, Resource]]
+    lost: list[tuple[Entry, str]]
 
     def unresolved(self) -> list[Issue]:
         """A warning for each reference that names nothing."""
         what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
-        places = ((_where(entry.resource, node, f"{entry.place}.resource")) for entry, node in self.lost)
+        places = (_where(entry.resource, text, f"{entry.place}.resource") for entry, text in self.lost)
         return [Issue("warning", where, "reference-unresolved", what) for where in places]
 
 
 def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search: None) -> Opened:
-    """The resources of a valid Bundle (numbers as `parse(...).exact` has them), with ids and resolved references.
+    """The resources of a valid Bundle, with ids and what their references mean; the references themselves stay as they are.
 
     raw: the Bundle's bytes; ids that Galenic gives are derived from them, so that the same Bundle gives the same ids again.
     find: looks for what conditional references and conditional creates mean among what is here already.
@@ -57,7 +62,7 @@ def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search
     seed = sha256(raw).hexdigest()
     entries: list[Entry] = []
     issues: list[Issue] = []
-    lost: list[tuple[Entry, Resource]] = []
+    lost: list[tuple[Entry, str]] = []
     for i, one in enumerate(bundle.get("entry", ())):
         resource, place = one.get("resource"), f"Bundle.entry[{i}]"
         method = one.get("request", {}).get("method", "POST")
@@ -70,13 +75,12 @@ def open_bundle(bundle: Resource, raw: bytes, find: Find = lambda _kind, _search
     by_url, inside = {e.url: e for e in entries if e.url}, _identified(entries)
     for entry in entries:
         base = _base(entry)
-        for node in _references(entry.resource):
-            named = _named(node["reference"], base, by_url, inside, find)
+        for text in texts(entry.resource):
+            named = _named(text, base, by_url, inside, find)
             if named is None:
-                lost.append((entry, node))
-            elif named != node["reference"]:
-                entry.renamed[node["reference"]] = named
-                node["reference"] = named
+                lost.append((entry, text))
+            elif named != text:
+                entry.renamed[text] = named
     return Opened(entries, issues, lost)
 
 
@@ -114,28 +118,29 @@ def _base(entry: Entry) -> str | None:
     return match["base"] if match else None
 
 
-def _references(node: Any) -> Iterator[Resource]:
-    """Every node below that refers to something outside its resource."""
-    stack: list[Any] = [node]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            text = one.get("reference")
-            if isinstance(text, str) and not text.startswith("#"):
-                yield one
-            stack += [v for v in one.values() if isinstance(v, dict | list)]
-        else:
-            stack += [v for v in one if isinstance(v, dict | list)]
+def texts(resource: Resource) -> list[str]:
+    """Every reference in a resource but those to contained resources, each once."""
+    found: dict[str, None] = {}
+    for piece in orjson.dumps(resource).split(b'"reference":"')[
+        1:
+    ]:  # twice as fast as a walk, ten times as a regular expression
+        end = piece.index(b'"')
+        text = piece[:end]
+        if b"\\" in text:
+            text = STRING.match(piece)[0]  # type: ignore[index]  # JSON's own: it ends
+        if text[:1] != b"#":
+            found[text.decode() if b"\\" not in text else str(orjson.loads(b'"' + text + b'"'))] = None
+    return list(found)
 
 
-def _where(root: Any, node: Resource, place: str) -> str:
-    """The path of a node below another."""
+def _where(root: Any, text: str, place: str) -> str:
+    """The path of the first node below another that has this reference."""
     stack: list[tuple[Any, str]] = [(root, place)]
     while stack:
-        one, where = stack.pop()
-        if one is node:
-            return where
+        one, where = stack.pop(0)
         if isinstance(one, dict):
+            if one.get("reference") == text:
+                return where
             stack += [(v, f"{where}.{k}") for k, v in one.items() if isinstance(v, dict | list)]
         else:
             stack += [(v, f"{where}[{i}]") for i, v in enumerate(one) if isinstance(v, dict | list)]

@@ -14,6 +14,7 @@ from galenic.records.fhir.invariants import compile_rule
 from galenic.records.fhir.issue import Issue
 from galenic.records.fhir.narrative import check_narrative
 from galenic.records.fhir.schemas import validator
+from galenic.records.fhir.sure import SURE
 
 Resource = dict[str, Any]
 MOST = 200  # issues of one resource; more would only repeat
@@ -95,7 +96,7 @@ class _Inside:
         self.in_bundle = in_bundle
 
 
-Compiled = tuple[tuple[str, str, str, Callable[[Any, Any], bool]], ...]
+Compiled = tuple[tuple[str, str, str, Callable[[Resource], bool] | None, Callable[[Any, Any], bool]], ...]
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class _Plan:
 
 
 def _compiled(rules: tuple[Rule, ...]) -> Compiled:
-    return tuple((key, level, human, compile_rule(tree)) for key, level, human, tree in rules)
+    return tuple((key, level, human, SURE.get(key), compile_rule(tree)) for key, level, human, tree in rules)
 
 
 @cache
@@ -126,8 +127,8 @@ def _plan(kind: str) -> _Plan:
 
 
 def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list[Issue]) -> None:
-    for key, level, human, holds in rules:
-        if not holds(node, inside.resource):
+    for key, level, human, sure, holds in rules:
+        if not (sure and isinstance(node, dict) and sure(node)) and not holds(node, inside.resource):
             found.append(Issue(level, where, key, human))
 
 
@@ -159,8 +160,24 @@ def _visit(node: Any, part: tuple[str, Element, Compiled], name: str, where: str
         text = "changes the meaning of what it stands in, and is not known here. What it stands in is kept, not interpreted."
         found.append(Issue("warning", where, "modifier-extension", text))
     plan = _plan(kind)
-    if not plan.plain or "extension" in node or "modifierExtension" in node:
+    if not (plan.plain or kind in ENOUGH) or _deep(node, kind):
         _walk(node, plan, where, inside, found)
+
+
+ENOUGH = {
+    "CodeableConcept": "coding",
+    "Reference": "identifier",
+}  # whose only parts are extensions and this one, which has no rules
+
+
+def _deep(node: Resource, kind: str) -> bool:
+    """Whether there is more in a node of few parts than its texts."""
+    if "extension" in node or "modifierExtension" in node:
+        return True
+    inner = node.get(ENOUGH.get(kind, ""))
+    if isinstance(inner, list):
+        return any("extension" in one for one in inner)
+    return inner is not None
 
 
 def _reference(node: Resource, element: Element, where: str, inside: _Inside, found: list[Issue]) -> None:

@@ -74,8 +74,7 @@ def parse(raw: bytes, where: str = "the document") -> Document:
 
 def parse_again(raw: bytes) -> dict[str, Any]:
     """The exact resource from bytes that `parse` has taken before."""
-    found: dict[str, Any] = _exact(raw) if INEXACT.search(raw) else orjson.loads(raw)
-    return found
+    return _exact(raw)
 
 
 def write(exact: dict[str, Any]) -> bytes:
@@ -148,13 +147,18 @@ class Line:
     fault: str = ""
 
 
+def is_ndjson(path: Path) -> bool:
+    """Whether a file is NDJSON, by its name."""
+    return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
+
+
 def read_ndjson(path: Path) -> Iterator[Line]:
     """Every line that holds something, plain or gzip, whatever ends its lines. Memory is bounded by the longest line.
 
     RecordError if the file itself can not be read to its end; a bad line is a Line with its fault.
     """
     number = 0
-    for number, raw in _lines(path):
+    for number, raw in lines(path):
         try:
             yield Line(number, raw, parse(raw, f"line {number}"))
         except RecordError as error:
@@ -163,7 +167,8 @@ def read_ndjson(path: Path) -> Iterator[Line]:
         raise RecordError(f"{path.name} is empty. Expected one resource per line.")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number, bytes) of every line that holds something; nothing is parsed. RecordError where one is too long."""
     number, rest, after_return = 0, b"", False
     for chunk in _chunks(path):
         if not number and not rest:

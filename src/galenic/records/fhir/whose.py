@@ -1,8 +1,9 @@
 """Whose a resource is: the person under whose key it belongs, by what R4 has it say."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 Resource = dict[str, Any]
@@ -23,18 +24,19 @@ class Whose:
     through: tuple[str, ...] = ()
 
 
-def whose(resource: Resource) -> Whose:
+def whose(resource: Resource, renamed: Mapping[str, str] = MappingProxyType({})) -> Whose:
     """Whose a valid resource with an id is. A patient's before a practitioner's; what names several patients at once and belongs
-    to none of them (a Group) is nobody's."""
+    to none of them (a Group) is nobody's. renamed: what references mean that do not say it themselves."""
     kind = resource["resourceType"]
     if kind in PERSONS:
         return Whose(f"{kind}/{resource['id']}")
     for name in DIRECT:
         named = resource.get(name)
         text = named.get("reference") if isinstance(named, dict) else None
+        text = renamed.get(str(text), text)
         if isinstance(text, str) and (PATIENT.search(text) or (name == "practitioner" and PERSON.search(text))):
             return Whose(plain(text))
-    all_named = list(dict.fromkeys(plain(t) for t in references(resource)))
+    all_named = list(dict.fromkeys(plain(renamed.get(t, t)) for t in references(resource)))
     patients = [t for t in all_named if PATIENT.search(t)]
     if len(patients) == 1:
         return Whose(patients[0])

@@ -1,0 +1,150 @@
+"""What is done with a document before it is kept, and without looking at what is here: parsed, checked, taken apart."""
+
+import gc
+import re
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from galenic.errors import RecordError
+from galenic.records.fhir.bundle import Entry, open_bundle, texts
+from galenic.records.fhir.check import check
+from galenic.records.fhir.parse import parse
+from galenic.records.fhir.slices import slices
+from galenic.records.fhir.whose import identifiers, whose
+
+IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
+TYPE = re.compile(r"[A-Za-z]+")
+
+
+@dataclass(slots=True)
+class Part:
+    """One resource, its bytes as they came. about: what its Bundle said of it. person: reference to whose it is, "" for nobody's;
+    patients: whom it names where it is none's alone; through: what else it refers to. words: searches that mean it; searches:
+    those by which it refers; condition: the search that, if it means something here already, makes this one not be kept."""
+
+    kind: str
+    id: str
+    raw: bytes
+    about: dict[str, Any]
+    person: str = ""
+    patients: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    condition: str = ""
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """One document: its parts, or why it is refused. issues: level, rule, expression, text of each."""
+
+    number: int
+    digest: str
+    size: int
+    seen: Counter[str] = field(default_factory=Counter)
+    parts: list[Part] = field(default_factory=list)
+    issues: list[tuple[str, str, str, str]] = field(default_factory=list)
+    refused: bool = False
+
+
+def prepare(lines: list[tuple[int, bytes]]) -> list[Prepared]:
+    """Each document (line number or 0, bytes) on its own; may run in a process of its own."""
+    return [_prepare(number, raw) for number, raw in lines]
+
+
+def calm() -> None:
+    """For a helper process: what JSON gives has no cycles, so the collector need not look as often."""
+    gc.set_threshold(100_000, 50, 50)
+
+
+def count_types(raw: bytes) -> Counter[str]:
+    """Types of the resources in a document that was taken before; a Bundle's own is not counted."""
+    return _types(orjson.loads(raw.removeprefix(b"\xef\xbb\xbf")))
+
+
+def _types(resource: Any) -> Counter[str]:
+    kind = resource.get("resourceType")
+    if kind != "Bundle":
+        return Counter([kind if isinstance(kind, str) and TYPE.fullmatch(kind) else "(none)"])
+    entries = resource.get("entry")
+    held = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    kinds = [r.get("resourceType") for r in held if isinstance(r, dict)]
+    return Counter(k if isinstance(k, str) and TYPE.fullmatch(k) else "(none)" for k in kinds)
+
+
+def _prepare(number: int, raw: bytes) -> Prepared:
+    done = Prepared(number, sha256(raw).hexdigest(), len(raw))
+    try:
+        document = parse(raw, f"line {number}" if number else "the document")
+    except RecordError as error:
+        done.refused = True
+        done.issues.append(("error", "json", "", str(error)))
+        return done
+    resource = document.resource
+    done.seen = _types(resource)
+    for issue in check(resource):
+        done.refused |= issue.level == "error"
+        done.issues.append((issue.level, issue.rule, issue.expression, issue.text))
+    if done.refused:
+        return done
+    if resource["resourceType"] != "Bundle":
+        about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, done.digest))}
+        whole = {**resource, **about}
+        part = _part(whole, document.raw, about, {}, done.digest)
+        part.searches = tuple(t for t in texts(whole) if "?" in t) if b"?" in raw else ()
+        done.parts = [part]
+        return done
+    try:
+        done.parts = _bundle(document.raw, resource, done)
+    except RecordError as error:
+        done.refused = True
+        done.issues.append(("error", "bundle-type", "Bundle", str(error)))
+    return done
+
+
+def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str) -> Part:
+    found = whose(resource, renamed)
+    words = tuple(identifiers(resource))
+    kind, own = resource["resourceType"], resource["id"]
+    return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
+
+
+def _bundle(raw: bytes, bundle: dict[str, Any], done: Prepared) -> list[Part]:
+    entries = bundle.get("entry", ())
+    bytes_of = slices(raw, bundle)
+    had_id = ["id" in e.get("resource", ()) for e in entries]
+    opened = open_bundle(bundle, raw)
+    done.issues += [(i.level, i.rule, i.expression, i.text) for i in opened.issues]
+    parts: list[Part] = []
+    lost: dict[str, list[str]] = {}
+    for entry, text in opened.lost:
+        if "?" in text:
+            lost.setdefault(entry.place, []).append(text)
+    for entry in opened.entries:
+        number = int(entry.place.rpartition("[")[2][:-1])
+        about: dict[str, Any] = {"bundle": done.digest, "entry": {k: v for k, v in entries[number].items() if k != "resource"}}
+        if entry.renamed:
+            about["references"] = entry.renamed
+        if not had_id[number]:
+            about["id"] = entry.id
+        mine = bytes_of[number] or b""
+        part = _part(entry.resource, mine, about, entry.renamed, sha256(mine).hexdigest())
+        part.searches = tuple(lost.get(entry.place, ()))
+        part.condition = _condition(entries[number], entry)
+        parts.append(part)
+    people = tuple(dict.fromkeys(p.person for p in parts if p.person.startswith("Patient")))
+    person = people[0] if len(people) == 1 else ""
+    head = orjson.dumps({k: v for k, v in bundle.items() if k != "entry"})
+    top = Part("Bundle", done.digest, head, {}, person, () if person else people, digest=done.digest)
+    return [*parts, top]
+
+
+def _condition(given: dict[str, Any], entry: Entry) -> str:
+    asked = given.get("request", {}).get("ifNoneExist")
+    return f"{entry.kind}?{asked.partition('?')[2] or asked}" if asked else ""
