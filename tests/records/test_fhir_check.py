@@ -314,6 +314,21 @@ def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
             "2020-02-03T10:00:00.25Z",
         )
     ]
+    parts = [
+        {"fullUrl": "urn:uuid:a"},
+        {"fullUrl": "http://x/_history/1"},
+        {"resource": {}},
+        {"request": {}},
+        {"response": {}},
+        {},
+    ]
+    made += [
+        {"resourceType": "Bundle", "type": kind, "entry": [{**a, **b}, c]}
+        for kind in ("batch", "transaction", "history", "batch-response", "collection")
+        for a in parts
+        for b in parts
+        for c in parts
+    ]
     for path in sorted((data / "ehr" / "fhir-test-cases").rglob("*.json")):
         try:
             root = json.loads(path.read_bytes())

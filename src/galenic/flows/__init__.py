@@ -24,6 +24,7 @@ from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
 from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
+from galenic.flows.export_records import Exported, export_records
 from galenic.flows.house import House, house_if_any, open_house
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
@@ -41,6 +42,7 @@ __all__ = [
     "Declared",
     "Demo",
     "Erased",
+    "Exported",
     "House",
     "Imported",
     "Received",
@@ -64,6 +66,7 @@ __all__ = [
     "erase",
     "evaluate",
     "export",
+    "export_records",
     "grant",
     "house_if_any",
     "import_fhir",

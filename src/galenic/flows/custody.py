@@ -208,7 +208,7 @@ def consent(
     with house.gate.open(session, "import", store.resource(name), "records") as handle:
         facts: list[Fact] = []
         for patient in patients:
-            subject = store.find_subject(house.db, handle, patient)
+            subject = store.find_subject(house.db, handle, _called(known, patient))
             if subject is None:
                 raise DescriptionError(
                     f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in custody. Import first."
@@ -224,10 +224,16 @@ def consent(
     return len(facts)
 
 
+def _called(known: store.Dataset, patient: str) -> str:
+    """How a patient of a data set is known in the house: by whose ids it has, and the id."""
+    return f"{known['ids']}|{patient}" if known["ids"] else patient
+
+
 def relate(house: House, session: Session, name: str, patient: str, who: str, *, days: int = 30, given: bool = True) -> None:
     """Writes down that somebody treats a patient, for so many days, or no longer does."""
+    known = store.dataset(house.db, name, session.tenant)
     with house.gate.open(session, "import", store.resource(name), "records") as handle:
-        subject = store.find_subject(house.db, handle, patient)
+        subject = store.find_subject(house.db, handle, _called(known, patient))
     if subject is None:
         raise DescriptionError("this patient is not in custody. Check the identifier, or import first: galenic import")
     until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
@@ -313,9 +319,21 @@ def own_record(house: House, session: Session, patient: str) -> dict[str, Any]:
 
 
 def find(house: House, session: Session, patient: str) -> int:
-    """The subject id of a patient, asked within a decision about subjects. DescriptionError if nobody is known by it."""
+    """The subject id of a patient, asked within a decision about subjects. DescriptionError if nobody is known by it.
+
+    patient: the identifier as it stood in a table; of FHIR, OMOP and MEDS also IDS|ID, or the id alone where only one has it.
+    """
+    ids = {str(d["ids"]) for d in store.all_datasets(house.db, session.tenant)} - {""}
     with house.gate.open(session, "access", "subject/0", "subject-access") as handle:
         subject = store.find_subject(house.db, handle, patient)
+        if subject is None:
+            known = {i: store.find_subject(house.db, handle, f"{i}|{patient}") for i in sorted(ids)}
+            meant = {i: s for i, s in known.items() if s is not None}
+            if len(meant) > 1:
+                raise DescriptionError(
+                    f"several patients have this id: of {', '.join(meant)}. Say whose: {next(iter(meant))}|ID"
+                )
+            subject = next(iter(meant.values()), None)
     if subject is None:
         raise DescriptionError(
             "no patient of that identifier is in custody here. Check the identifier as it stood in the imported file."

@@ -35,7 +35,7 @@ class Timelines:
     """Events by whole subjects, read again as often as needed. described: how codes read; dropped: what did not map."""
 
     name: str
-    handle: Pass
+    version: str
     batches: Callable[[], Iterator[pa.Table]]
     events: int
     subjects: int
@@ -83,30 +83,41 @@ Lower = Callable[[list[store.Kept]], None]
 
 @contextlib.contextmanager
 def timelines(house: House, session: Session, name: str, purpose: str, *, action: str = "train") -> Iterator[Timelines]:
-    """Timelines of everybody whom the decision covers; the shards and their key are gone when the block ends."""
+    """Timelines of everybody whom a decision covers; the shards and their key are gone when the block ends."""
     known = store.dataset(house.db, name, session.tenant)
+    with (
+        house.gate.open(session, action, store.resource(name), purpose) as handle,
+        timelines_within(house, handle, known) as found,
+    ):
+        yield found
+
+
+@contextlib.contextmanager
+def timelines_within(house: House, handle: Pass, known: store.Dataset) -> Iterator[Timelines]:
+    """The same within a decision that is open."""
+    name = str(known["name"])
     if known["kind"] == "table" and not known["mapping"]:
         raise DescriptionError(
             f"data set {name!r} is a table; a table has timelines once it has a mapping: galenic import --map"
         )
-    with house.gate.open(session, action, store.resource(name), purpose) as handle:
-        build, number = store.next_build(house.db, "shards", name)
-        house.tree.add([BUILDS + number])
-        try:
-            drawn, files, counts = Drawn(house, handle, known), [], Counter[str]()
-            for shard in _shards(drawn):
-                files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
-                counts["events"] += shard.num_rows
-                counts["subjects"] += len(shard["subject_id"].unique())
-            store.finish_build(house.db, build, {"files": files, "rows": counts["events"], "columns": TIMELINE.names})
+    build, number = store.next_build(house.db, "shards", name)
+    house.tree.add([BUILDS + number])
+    try:
+        drawn, files, counts = Drawn(house, handle, known), [], Counter[str]()
+        for shard in _shards(drawn):
+            files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
+            counts["events"] += shard.num_rows
+            counts["subjects"] += len(shard["subject_id"].unique())
+        store.finish_build(house.db, build, {"files": files, "rows": counts["events"], "columns": TIMELINE.names})
 
-            def batches() -> Iterator[pa.Table]:
-                return store.read_shards(handle, known, build, {"files": files}, house.shards, None)
+        def batches() -> Iterator[pa.Table]:
+            return store.read_shards(handle, known, build, {"files": files}, house.shards, None)
 
-            yield Timelines(name, handle, batches, counts["events"], counts["subjects"], drawn.described, drawn.dropped)
-        finally:
-            store.drop_build(house.db, build, house.shards)
-            house.tree.drop(BUILDS + number)
+        version = f"{known['next_row']} originals, imported from {known['imported_at']} on"
+        yield Timelines(name, version, batches, counts["events"], counts["subjects"], drawn.described, drawn.dropped)
+    finally:
+        store.drop_build(house.db, build, house.shards)
+        house.tree.drop(BUILDS + number)
 
 
 def _shards(drawn: Drawn) -> Iterator[pa.Table]:

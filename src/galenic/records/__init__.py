@@ -6,7 +6,7 @@ from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, c
 from galenic.records.read import read
 from galenic.records.source import Source, in_memory
 from galenic.records.split import Split, Units, split_as_given, split_by_patient, units
-from galenic.records.write import write, write_stream
+from galenic.records.write import defused, write, write_stream
 
 __all__ = [
     "DATE_FORMATS",
@@ -19,6 +19,7 @@ __all__ = [
     "ambiguous_dates",
     "cleaned",
     "dates",
+    "defused",
     "describe",
     "from_toml",
     "in_memory",

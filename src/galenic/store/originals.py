@@ -245,6 +245,10 @@ def _batches(
 
 def _wanted(known: Dataset, handle: Handle, names: list[str] | None) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
     """(places and names of columns to decrypt, their schema, names in the order asked for)."""
+    if handle.masked and known.get("kind", "table") != "table":
+        raise AccessDenied(
+            "the decision withholds columns, and documents have none to withhold. Ask for events or a view of them instead."
+        )
     schema = schema_of(known)
     wanted = [c for c in (names if names is not None else schema.names) if c not in handle.masked]
     absent = [c for c in wanted if c not in schema.names]
