@@ -21,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+Key = Annotated[str, typer.Option(help="Name of your key.")]
+Second = Annotated[str, typer.Option(help="A second key of yours: the step up.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")]
 Columns = Annotated[Path | None, typer.Option("--columns", help="Description of columns (TOML, from: galenic describe).")]
 Patient = Annotated[str | None, typer.Option(help="Column that tells patients apart.")]

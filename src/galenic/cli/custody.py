@@ -6,14 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from galenic import flows, records, store
+from galenic import flows, store
 from galenic.cli import show
-from galenic.cli.app import Json, app
+from galenic.cli.app import Json, Key, Second, app
 from galenic.errors import DescriptionError
 from galenic.security import audit_event, from_cedar, read_policy, to_cedar, verify_receipt
-
-Key = Annotated[str, typer.Option(help="Name of your key.")]
-Second = Annotated[str, typer.Option(help="A second key of yours: the step up.")]
 
 
 @app.command(epilog="Example: galenic init")
@@ -28,40 +25,6 @@ def init(as_json: Json = False) -> None:
     show.talk.print(
         "Root, escrow and witness are in the home folder unless GALENIC_ROOT, GALENIC_ESCROW and GALENIC_WITNESS say otherwise."
     )
-
-
-@app.command("import", epilog="Example: galenic import patients.csv --as clinic --patient patient_id --key inge")
-def import_(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
-    name: Annotated[str, typer.Option("--as", help="Name of the data set in custody.")],
-    patient: Annotated[str, typer.Option(help="Column that tells patients apart.")],
-    key: Key,
-    label: Annotated[str, typer.Option(help="Class of data: clinical, research, genetic, psychiatric, public.")] = "clinical",
-    region: Annotated[str, typer.Option(help="Where the records must stay.")] = "",
-    durable: Annotated[bool, typer.Option(help="As a job that survives this process: galenic jobs")] = False,
-    as_json: Json = False,
-) -> None:
-    """Bring a table into custody: every cell sealed under its patient's key."""
-    house = flows.open_house()
-    if durable:
-        state = flows.import_state(house, table, name, patient, key, label=label, region=region)
-        with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as work:
-            job = work.start("import", state)
-            show.talk.print(f"job {job}; if this process dies: galenic jobs --work")
-            work.wait(job)
-            show.out.print(f"{work.get(job).steps} steps done")
-        return
-    session = house.sign_in(key)
-    with show.progress(as_json) as tell:
-        done = flows.import_table(
-            house, session, records.read(table), name, patient=patient, label=label, region=region, progress=tell
-        )
-    if as_json:
-        show.print_json(done.__dict__)
-    else:
-        show.out.print(f"{done.rows} rows of {done.patients} patients are in custody as “{name}”")
-        if done.erased:
-            show.out.print(f"[yellow]{done.erased_rows} rows of {done.erased} patients were left out: erased before[/]")
 
 
 @app.command(epilog="Example: galenic datasets")
@@ -158,20 +121,6 @@ def search(
     house = flows.open_house()
     for row in flows.search(house, house.sign_in(key), dataset, purpose, conditions, limit=limit):
         typer.echo(json.dumps(row, default=str))
-
-
-@app.command(epilog="Example: galenic export clinic out.csv --purpose research --key rosa --second rosa2")
-def export(
-    dataset: str,
-    target: Path,
-    purpose: Annotated[str, typer.Option(help="What for.")],
-    key: Key,
-    second: Second,
-) -> None:
-    """Write the rows that a decision lets out; the copy is listed as outside from then on."""
-    house = flows.open_house()
-    rows = flows.export(house, house.sign_in(key, second), dataset, purpose, target)
-    show.out.print(f"{rows} rows written to {target}")
 
 
 @app.command(epilog="Example: galenic access P000001 --key paul --out record.json")

@@ -1,13 +1,14 @@
-"""The commands of records: is it what it says it is?"""
+"""The commands of records: in, out, and is it what it says it is?"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from galenic import flows
+from galenic import flows, records, store
 from galenic.cli import show
-from galenic.cli.app import Json, app
+from galenic.cli.app import Json, Key, Second, app
+from galenic.errors import DescriptionError
 
 
 @app.command(epilog="Example: galenic check patients.ndjson.gz")
@@ -48,3 +49,143 @@ def _print(found: flows.Checked) -> None:
         where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
         what = f"{where} {issue['text']}".strip()
         show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {what}", markup=False)
+
+
+@app.command("import", epilog="Example: galenic import patients.csv --as clinic --patient patient_id --key inge")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="A table, FHIR files, or a folder of FHIR NDJSON, OMOP CDM or MEDS.")],
+    name: Annotated[str, typer.Option("--as", help="Name of the data set in custody.")],
+    key: Key,
+    patient: Annotated[str, typer.Option(help="Of a table: the column that tells patients apart.")] = "",
+    mapping: Annotated[
+        Path | None, typer.Option("--map", help="Of a table: what its columns are as events (TOML), kept with it.")
+    ] = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Whose ids patients have (default: the data set's name). Tables: none.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Class of data: clinical, research, genetic, psychiatric, public.")] = "clinical",
+    region: Annotated[str, typer.Option(help="Where the records must stay.")] = "",
+    durable: Annotated[bool, typer.Option(help="Of a table: as a job that survives this process: galenic jobs")] = False,
+    as_json: Json = False,
+) -> int:
+    """Bring records into custody, sealed under each patient's key. Run again, it passes over what is there (tables: adds)."""
+    house = flows.open_house()
+    kind = flows.kind_of(paths, patient)
+    if durable:
+        if kind != "table":
+            raise DescriptionError(
+                "only tables need --durable: an import of FHIR, OMOP or MEDS that was cut short is run again."
+            )
+        state = flows.import_state(house, paths[0], name, patient, key, label=label, region=region)
+        with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as work:
+            job = work.start("import", state)
+            show.talk.print(f"job {job}; if this process dies: galenic jobs --work")
+            work.wait(job)
+            show.out.print(f"{work.get(job).steps} steps done")
+        return 0
+    session = house.sign_in(key)
+    with show.progress(as_json) as tell:
+        if kind == "table":
+            source = records.read(paths[0])
+            saved = records.read_mapping(mapping, source.names).toml if mapping else ""
+            table = flows.import_table(
+                house, session, source, name, patient=patient, label=label, region=region, mapping=saved, progress=tell
+            )
+        elif kind == "fhir":
+            found = flows.import_fhir(
+                house, session, flows.fhir_files(paths), name, ids=ids, label=label, region=region, progress=tell
+            )
+        else:
+            take = {"omop": flows.import_omop, "meds": flows.import_meds}[kind]
+            taken = take(house, session, paths[0], name, ids=ids, label=label, region=region, progress=tell)
+    if kind == "table":
+        return _say_table(table, as_json)
+    return _say_fhir(found, as_json) if kind == "fhir" else _say_taken(taken, as_json)
+
+
+def _say_table(done: flows.Imported, as_json: bool) -> int:
+    if as_json:
+        show.print_json(done.__dict__)
+    else:
+        show.out.print(f"{done.rows} rows of {done.patients} patients are in custody as “{done.dataset}”")
+        if done.erased:
+            show.out.print(f"[yellow]{done.erased_rows} rows of {done.erased} patients were left out: erased before[/]")
+    return 0
+
+
+def _say_fhir(done: flows.Received, as_json: bool) -> int:
+    if as_json:
+        issues = [{"level": level, "rule": rule, "count": n} for (level, rule), n in done.issues.items()]
+        show.print_json({**done.__dict__, "seen": dict(done.seen), "issues": issues})
+    else:
+        show.out.print(
+            f"{done.new:,} resources of {done.people:,} people are in custody as “{done.dataset}”; {done.again:,} were there already"
+        )
+        show.out.print(f"came: {', '.join(f'{n:,} {kind}' for kind, n in done.seen.most_common())}", markup=False)
+        for count, what in (
+            (done.nobodys, "are about nobody (organisations, medications)"),
+            (done.erased, "were left out: whose they are was erased before"),
+            (done.unresolved, "references name by a search what is not here yet"),
+            (done.refused, "documents were REFUSED: not valid R4"),
+        ):
+            if count:
+                show.out.print(f"{count:,} {what}")
+        for issue in done.shown:
+            where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
+            count = done.issues[issue["level"], issue["rule"]]
+            show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {where} {issue['text']}", markup=False)
+    return 2 if done.refused else 0
+
+
+def _say_taken(done: flows.Taken, as_json: bool) -> int:
+    if as_json:
+        show.print_json({**done.__dict__, "rows": dict(done.rows)})
+        return 0
+    show.out.print(
+        f"{done.rows.total():,} rows of {done.people:,} people are in custody as “{done.dataset}”: {done.new:,} documents new, "
+        f"{done.again:,} there already"
+    )
+    for table, rows in done.rows.most_common():
+        absent, strange = done.absent.get(table, []), done.strange.get(table, [])
+        notes = [f"without {', '.join(absent)}"] if absent else []
+        notes += [f"not of the standard: {', '.join(strange)}"] if strange else []
+        notes += [f"{n:,} {why}" for why, n in done.counted.get(table, {}).items()]
+        show.out.print(f"  {table}: {rows:,}" + (f" ({'; '.join(notes)})" if notes else ""), markup=False)
+    if done.erased:
+        show.out.print(f"[yellow]{done.erased:,} documents were left out: whose they are was erased before[/]")
+    return 0
+
+
+@app.command(epilog="Example: galenic export clinic out.csv --purpose research --key rosa --second rosa2")
+def export(
+    dataset: str,
+    target: Path,
+    purpose: Annotated[str, typer.Option(help="What for.")],
+    key: Key,
+    second: Second,
+    form: Annotated[
+        str, typer.Option("--as", help="rows, fhir (NDJSON), bundle, omop, meds, csv or parquet (events); default: as it came.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Write what a decision lets out; the copy is listed as outside from then on."""
+    house = flows.open_house()
+    kind = str(store.dataset(house.db, dataset, "home")["kind"])
+    form = form or {"table": "rows"}.get(kind, kind)
+    if form == "rows":
+        if kind != "table":
+            raise DescriptionError(
+                f"data set {dataset!r} holds {kind}, not the rows of a table. Expected --as {kind} or another form."
+            )
+        rows = flows.export(house, house.sign_in(key, second), dataset, purpose, target)
+        show.out.print(f"{rows} rows written to {target}")
+        return
+    done = flows.export_records(house, house.sign_in(key, second), dataset, purpose, target, form)
+    if as_json:
+        show.print_json({**done.__dict__, "written": dict(done.written), "dropped": dict(done.dropped)})
+        return
+    show.out.print(
+        f"{done.written.total():,} written to {target}: {', '.join(f'{n:,} {k}' for k, n in done.written.most_common())}"
+    )
+    for what, count in done.dropped.most_common():
+        show.out.print(f"  dropped {count:,}: {what}", markup=False)

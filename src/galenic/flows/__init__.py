@@ -24,11 +24,12 @@ from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
 from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
-from galenic.flows.export_records import Exported, export_records
+from galenic.flows.export_records import FORMS, Exported, export_records
 from galenic.flows.house import House, house_if_any, open_house
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop
+from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
@@ -37,6 +38,7 @@ from galenic.flows.synthesizer import Synthesizer
 from galenic.flows.timelines import Timelines, timelines
 
 __all__ = [
+    "FORMS",
     "KINDS",
     "Checked",
     "Declared",
@@ -67,6 +69,7 @@ __all__ = [
     "evaluate",
     "export",
     "export_records",
+    "fhir_files",
     "grant",
     "house_if_any",
     "import_fhir",
@@ -77,6 +80,7 @@ __all__ = [
     "index",
     "init",
     "jobs_url",
+    "kind_of",
     "make_key",
     "open_house",
     "own_record",

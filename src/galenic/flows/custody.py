@@ -304,7 +304,8 @@ def own_record(house: House, session: Session, patient: str) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": {}}
     with house.gate.open(session, "access", f"subject/{subject}", "subject-access") as handle:
         for known in store.all_datasets(house.db, session.tenant):
-            found["rows"][known["name"]] = store.rows_of(house.db, handle, known, subject)
+            rows = store.rows_of(house.db, handle, known, subject)
+            found["rows"][known["name"]] = rows if known["kind"] == "table" else [_document(row) for row in rows]
         found["went into"] = [
             {k: a[k] for k in ("id", "kind", "place", "state", "made_at")} for a in store.artefacts_of(house.db, subject)
         ]
@@ -316,6 +317,13 @@ def own_record(house: House, session: Session, patient: str) -> dict[str, Any]:
         found["looked at by"] = _looks(house, subject, {f"dataset/{t}" for t in tables if found["rows"].get(t)})
         found["watermark"] = handle.watermark
     return found
+
+
+def _document(row: dict[str, object]) -> dict[str, Any]:
+    """A document as a person reads it."""
+    kind, own, digest, beside = json.loads(str(row["about"]))
+    about = {"beside": json.loads(beside)} if beside else {}
+    return {"type": kind, "id": own, "sha256": digest, **about, "document": json.loads(str(row["document"]))}
 
 
 def find(house: House, session: Session, patient: str) -> int:

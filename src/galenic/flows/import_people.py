@@ -136,6 +136,8 @@ def _take(
 
         def keep() -> None:
             nonlocal known
+            if not waiting:
+                return
             if known is None:  # nothing is written down before something was read well
                 row: dict[str, object] = {"name": done.dataset, "region": region, "label": label, "patient": ""}
                 known = describe_dataset(house, handle, {**row, "kind": kind, "ids": whose_ids}, store.SCHEMA)

@@ -2,6 +2,7 @@
 
 from galenic.records.describe import ambiguous_dates, describe, patient_column, suspicious
 from galenic.records.description import from_toml, read_description, to_toml, undescribed
+from galenic.records.mapping import read_mapping
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
 from galenic.records.read import read
 from galenic.records.source import Source, in_memory
@@ -27,6 +28,7 @@ __all__ = [
     "patient_column",
     "read",
     "read_description",
+    "read_mapping",
     "split_as_given",
     "split_by_patient",
     "suspicious",
