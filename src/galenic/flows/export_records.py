@@ -20,7 +20,7 @@ from galenic import __version__, records, store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
 from galenic.flows.timelines import Timelines, timelines_within
-from galenic.records.columnar import unpack
+from galenic.records.columnar import unpack_all
 from galenic.records.meds import write_meds
 from galenic.records.omop_write import OmopWriter
 from galenic.schema import TIMELINE
@@ -144,11 +144,11 @@ def _omop_tables(house: House, handle: Pass, known: store.Dataset, place: Path, 
     writers: dict[str, tuple[pacsv.CSVWriter, pa.Schema]] = {}
     with ExitStack() as stack:
         for batch in store.read_documents(house.db, handle, known):
-            tables: dict[str, list[pa.Table]] = {}
+            tables: dict[str, list[str]] = {}
             for kept in batch:
-                tables.setdefault(kept.type, []).append(unpack(kept.document))
+                tables.setdefault(kept.type, []).append(kept.document)
             for name, parts in tables.items():
-                table = records.defused(pa.concat_tables(parts, promote_options="default"))
+                table = records.defused(unpack_all(parts))
                 if name not in writers:
                     options = pacsv.WriteOptions(quoting_style="needed")
                     writer = stack.enter_context(pacsv.CSVWriter(place / f"{name}.csv", table.schema, write_options=options))

@@ -17,7 +17,7 @@ import pyarrow.ipc
 from galenic import store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
-from galenic.records.columnar import type_of, unpack
+from galenic.records.columnar import type_of, unpack, unpack_all
 from galenic.records.mapping import events_of, parse_mapping
 from galenic.records.meds import as_timeline
 from galenic.records.omop import VOCABULARY, Omop
@@ -186,24 +186,23 @@ def _fhir(drawn: Drawn) -> Lower:
 
 def _omop(drawn: Drawn) -> Lower:
     source = Omop()
-    vocabulary: dict[str, list[pa.Table]] = {}
+    vocabulary: dict[str, list[str]] = {}
 
     def lower(batch: list[store.Kept]) -> None:
-        tables: dict[str, list[pa.Table]] = {}
+        tables: dict[str, list[str]] = {}
         subjects: dict[str, int] = {}
         for kept in batch:
-            rows = unpack(kept.document)
             if kept.subject == store.NOBODY:
                 if kept.type in VOCABULARY:
-                    vocabulary.setdefault(kept.type, []).append(rows)
+                    vocabulary.setdefault(kept.type, []).append(kept.document)
                 continue
             subjects[kept.id] = kept.subject
-            tables.setdefault(kept.type, []).append(rows)
+            tables.setdefault(kept.type, []).append(kept.document)
         if not tables:
             return
-        first = {n: pa.concat_tables(t, promote_options="default") for n, t in vocabulary.items()}
+        first = {n: unpack_all(t) for n, t in vocabulary.items()}
         vocabulary.clear()
-        source.hold({**first, **{n: pa.concat_tables(t, promote_options="default") for n, t in tables.items()}})
+        source.hold({**first, **{n: unpack_all(t) for n, t in tables.items()}})
         for events in source.events():
             whose = pc.index_in(events["subject"], value_set=pa.array(list(subjects), pa.string()))
             numbers = pa.array(list(subjects.values()), pa.int64()).take(whose.combine_chunks())

@@ -35,6 +35,21 @@ def unpack(text: str, schema: pa.Schema | None = None) -> pa.Table:
     return pa.table([_typed(columns[f.name], f.type) for f in schema], schema=schema)
 
 
+def unpack_all(texts: list[str]) -> pa.Table:
+    """The rows of many documents of one table, as text; a column that some lack is null there."""
+    columns: dict[str, list[object]] = {}
+    count = 0
+    for text in texts:
+        found = orjson.loads(text)
+        for name, values in found.items():
+            columns.setdefault(name, [None] * count).extend(values)
+        count += max(map(len, found.values()), default=0)
+        for values in columns.values():
+            if len(values) < count:
+                values.extend([None] * (count - len(values)))
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
 def _typed(values: list[object], kind: pa.DataType) -> pa.Array:
     if pa.types.is_nested(kind):
         return pa.array(values, kind)
