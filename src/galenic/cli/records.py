@@ -1,5 +1,6 @@
 """The commands of records: in, out, and is it what it says it is?"""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -189,3 +190,37 @@ def export(
     )
     for what, count in done.dropped.most_common():
         show.out.print(f"  dropped {count:,}: {what}", markup=False)
+
+
+@app.command(epilog="Example: galenic simulate 1000 --out patients --as fhir --seed 1")
+def simulate(
+    count: Annotated[int, typer.Argument(help="How many patients.")] = 100,
+    out: Annotated[Path, typer.Option(help="Folder (bundle: file) to write.")] = Path("simulated"),
+    form: Annotated[str, typer.Option("--as", help="meds, fhir (NDJSON by type), bundle or omop.")] = "meds",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 0,
+    years: Annotated[int, typer.Option(help="How many years of records.")] = 10,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (default: this year's first).")] = None,
+    rates: Annotated[bool, typer.Option("--rates", help="Only show the rates' sources.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make patients from published rates; no real data goes in. For demonstrations and tests, not for research."""
+    if rates:
+        sources = flows.rates()
+        if as_json:
+            show.print_json(sources)
+            return
+        for s in sources:
+            state = "assumed" if s["assumed"] else "verified" if s["verified"] else "unverified"
+            show.out.print(f"{s['rate']}  [{state}]  {s['source']}", markup=False)
+        return
+    with show.progress(as_json) as tell:
+        done = flows.simulate(
+            count, out, form=form, seed=seed, years=years, until=until.date() if until else None, progress=tell
+        )
+    if as_json:
+        show.print_json({**done.__dict__, "written": dict(done.written), "dropped": dict(done.dropped)})
+        return
+    show.out.print(f"{done.people:,} simulated patients with {done.events:,} events are in {out}")
+    show.out.print(", ".join(f"{n:,} {kind}" for kind, n in done.written.most_common()), markup=False)
+    for what, number in done.dropped.most_common():
+        show.out.print(f"  dropped {number:,}: {what}", markup=False)

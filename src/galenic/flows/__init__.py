@@ -32,6 +32,7 @@ from galenic.flows.import_people import Taken, import_meds, import_omop
 from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
+from galenic.flows.simulate import Simulated, rates, simulate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
 from galenic.flows.synthesize_stored import synthesize_stored
 from galenic.flows.synthesizer import Synthesizer
@@ -50,6 +51,7 @@ __all__ = [
     "Received",
     "Request",
     "Result",
+    "Simulated",
     "Synthesizer",
     "Taken",
     "Timelines",
@@ -84,6 +86,7 @@ __all__ = [
     "make_key",
     "open_house",
     "own_record",
+    "rates",
     "recall",
     "reconsider",
     "recover_root",
@@ -95,6 +98,7 @@ __all__ = [
     "rotate",
     "search",
     "sign",
+    "simulate",
     "statements",
     "stored",
     "synthesize",

@@ -89,7 +89,7 @@ def _own(house: House, handle: Pass, known: store.Dataset, place: Path, done: Ex
         return
     from galenic.records.fhir.parse import write  # noqa: PLC0415  # its definitions load when they are needed
 
-    with _Writer(place, done) as out:
+    with FhirWriter(place, done.form, done.written) as out:
         for resource in _resources(house, handle, known):
             out.put(resource["resourceType"], resource["id"], write(resource))
 
@@ -109,32 +109,33 @@ def _resources(house: House, handle: Pass, known: store.Dataset) -> Iterator[dic
             yield resource
 
 
-class _Writer:
-    """FHIR as a folder of NDJSON, a file per type, or as one Bundle."""
+class FhirWriter:
+    """FHIR as a folder of NDJSON, a file per type, or as one Bundle (form "bundle"); `written` counts by type."""
 
-    def __init__(self, place: Path, done: Exported) -> None:
-        self.place, self.done = place, done
+    def __init__(self, place: Path, form: str, written: Counter[str]) -> None:
+        self.place, self.form, self.written = place, form, written
         self._files: dict[str, IO[bytes]] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> "_Writer":
-        if self.done.form == "bundle":
+    def __enter__(self) -> "FhirWriter":
+        if self.form == "bundle":
             self._files[""] = self._stack.enter_context(self.place.open("wb"))
             self._files[""].write(b'{"resourceType":"Bundle","type":"collection","entry":[')
         return self
 
     def put(self, kind: str, own: str, raw: bytes) -> None:
-        if self.done.form == "bundle":
-            comma = b",\n" if self.done.written else b"\n"
+        """One resource, by its type and id."""
+        if self.form == "bundle":
+            comma = b",\n" if self.written else b"\n"
             self._files[""].write(comma + b'{"fullUrl":"' + f"{BASE}/{kind}/{own}".encode() + b'","resource":' + raw + b"}")
         else:
             if kind not in self._files:
                 self._files[kind] = self._stack.enter_context((self.place / f"{kind}.ndjson").open("wb"))
             self._files[kind].write(raw + b"\n")
-        self.done.written[kind] += 1
+        self.written[kind] += 1
 
     def __exit__(self, *_error: object) -> None:
-        if self.done.form == "bundle":
+        if self.form == "bundle":
             self._files[""].write(b"\n]}\n")
         self._stack.close()
 
@@ -170,7 +171,7 @@ def _converted(lines: Timelines, place: Path, done: Exported) -> None:
                 done.written["events"] += batch.num_rows
     elif done.form == "omop":
         with OmopWriter(place) as omop:
-            for number, rows in _people(batches):
+            for number, rows in people_in(batches):
                 omop.put(number, rows)
         done.written, done.dropped = omop.rows, done.dropped + omop.dropped
     else:
@@ -183,8 +184,8 @@ def _lifted(lines: Timelines, batches: Iterator[pa.Table], place: Path, done: Ex
 
     at = datetime.now(UTC)
     origin: Origin = Origin(f"Galenic {__version__}, events to FHIR R4", f"data set {lines.name}, {lines.version}", MAPPED, at)
-    with _Writer(place, done) as out:
-        for number, rows in _people(batches):
+    with FhirWriter(place, done.form, done.written) as out:
+        for number, rows in people_in(batches):
             for resource in lift(str(number), rows, origin, lines.described, done.dropped):
                 out.put(resource["resourceType"], resource["id"], write(resource))
 
@@ -194,7 +195,7 @@ def _readable(table: pa.Table) -> pa.Table:
     return table.set_column(4, "text_value", table["text_value"].cast(pa.string()))
 
 
-def _people(batches: Iterator[pa.Table]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def people_in(batches: Iterator[pa.Table]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """(number, events) of each patient."""
     for batch in batches:
         plain = batch.set_column(1, "time", batch["time"].cast(pa.int64()))

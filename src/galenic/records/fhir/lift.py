@@ -60,12 +60,14 @@ CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where lifted resources come from. agent: the model or program; entity: the data set and its version; label: the tag."""
+    """Where lifted resources come from. agent: the model or program; entity: the data set and its version; label: the tag.
+    ucum: whether all units are UCUM's."""
 
     agent: str
     entity: str
     label: dict[str, str]
     recorded: datetime
+    ucum: bool = False
 
 
 def lift(patient: str, rows: Iterable[Row], origin: Origin, described: dict[str, str], dropped: Counter[str]) -> list[Resource]:
@@ -88,6 +90,8 @@ def lift(patient: str, rows: Iterable[Row], origin: Origin, described: dict[str,
         if kind == "Encounter" and row["encounter_id"]:
             encounters[row["encounter_id"]] = one["id"]
         made.append(_FILL[kind](one, row, {"reference": f"Patient/{patient}"}, _concept(row, described)))
+        if origin.ucum and "unit" in one.get("valueQuantity", ()):
+            one["valueQuantity"] |= {"system": "http://unitsofmeasure.org", "code": row["unit"]}
         if row["time"] is not None and row["utc_offset"] is None and row["time"] % DAY:
             dropped["a time without an offset, written as UTC"] += 1
         if kind != "Encounter" and row["encounter_id"]:
