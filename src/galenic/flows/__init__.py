@@ -36,6 +36,7 @@ from galenic.flows.simulate import Simulated, rates, simulate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
 from galenic.flows.synthesize_stored import synthesize_stored
 from galenic.flows.synthesizer import Synthesizer
+from galenic.flows.terms import load_terminology, terminology
 from galenic.flows.timelines import Timelines, timelines
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "init",
     "jobs_url",
     "kind_of",
+    "load_terminology",
     "make_key",
     "open_house",
     "own_record",
@@ -103,6 +105,7 @@ __all__ = [
     "stored",
     "synthesize",
     "synthesize_stored",
+    "terminology",
     "timelines",
     "trust_of",
     "trust_of_release",

@@ -1,0 +1,66 @@
+"""The commands of codes and units."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galenic import flows
+from galenic.cli import show
+from galenic.cli.app import Json, app
+from galenic.records.units import convert as convert_units
+
+code = typer.Typer(help="Look up codes, compare them, load terminologies that you license.", no_args_is_help=True)
+app.add_typer(code, name="code")
+System = Annotated[str, typer.Argument(help="icd10cm, snomed, loinc, rxnorm, cvx, or the URI of a system.")]
+
+
+@code.command(epilog="Example: galenic code lookup icd10cm E11.9")
+def lookup(
+    system: System,
+    value: Annotated[str, typer.Argument(metavar="CODE")],
+    display: Annotated[str | None, typer.Option(help="Check that the system calls it so.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Say what a code means. Ends with 2 where the table lacks it, and says so where the table itself is not loaded."""
+    found = flows.terminology().validate(system, value, display)
+    if as_json:
+        show.print_json(
+            {"state": found.state, "display_fits": found.display_fits, "concept": found.concept and found.concept.__dict__}
+        )
+    elif found.concept is None:
+        say = {
+            "not-found": "the table is here and has no such code",
+            "not-loaded": "this table is not loaded: galenic code load",
+        }
+        show.out.print(f"{found.state}: {say[found.state]}")
+    else:
+        c = found.concept
+        kinds = f"; a kind of {', '.join(c.parents)}" if c.parents else ""
+        show.out.print(f"{c.code}  {c.display}{'' if c.active else ' (no longer in use)'}{kinds}", markup=False)
+        if found.display_fits is False:
+            show.out.print("the system calls it otherwise")
+    return 0 if found.state == "found" and found.display_fits is not False else 2
+
+
+@code.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
+def subsumes(system: System, a: str, b: str) -> int:
+    """How A stands to B: equivalent, subsumes, subsumed-by, not-subsumed."""
+    found = flows.terminology().subsumes(system, a, b)
+    show.out.print(found)
+    return 2 if found in ("not-found", "not-loaded") else 0
+
+
+@code.command("load", epilog="Example: galenic code load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
+def load_(
+    kind: Annotated[str, typer.Argument(help="snomed, loinc, rxnorm or cvx.")],
+    place: Annotated[Path, typer.Argument(help="Folder (cvx: file) of the release, as its publisher hands it out.")],
+) -> None:
+    """Load a terminology that you are licensed to use; it stays in this installation."""
+    show.out.print(f"{flows.load_terminology(kind, place):,} codes of {kind} are loaded")
+
+
+@code.command(epilog="Example: galenic code convert 98.6 [degF] Cel")
+def convert(value: float, unit: str, wanted: str) -> None:
+    """A value in another unit (UCUM)."""
+    show.out.print(f"{convert_units(value, unit, wanted):.6g} {wanted}", markup=False)
