@@ -10,6 +10,7 @@ from galenic import flows, records, store
 from galenic.cli import show
 from galenic.cli.app import Json, Key, Second, app
 from galenic.errors import DescriptionError
+from galenic.schema import NotMeasured, to_json
 
 
 @app.command(epilog="Example: galenic check patients.ndjson.gz")
@@ -224,3 +225,58 @@ def simulate(
     show.out.print(", ".join(f"{n:,} {kind}" for kind, n in done.written.most_common()), markup=False)
     for what, number in done.dropped.most_common():
         show.out.print(f"  dropped {number:,}: {what}", markup=False)
+
+
+@app.command(epilog="Example: galenic quality patients.csv --out quality.html")
+def quality(
+    paths: Annotated[
+        list[str], typer.Argument(help="A table, FHIR, OMOP or MEDS; with --key the name of a data set in custody.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the page here.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Declared population (TOML): shares of values or bands, a table per column.")
+    ] = None,
+    before: Annotated[Path | None, typer.Option(help="An earlier load of the same table.")] = None,
+    floor: Annotated[Path | None, typer.Option(help="Another floor (TOML) than the shipped one.")] = None,
+    repair: Annotated[Path | None, typer.Option(help="Write the table with values in the unit of the rest.")] = None,
+    patient: Annotated[str, typer.Option(help="Column that tells patients apart: their own values help to find units.")] = "",
+    key: Annotated[str, typer.Option(help="Name of your key, for a data set in custody.")] = "",
+    purpose: Annotated[str, typer.Option(help="What for, for a data set in custody.")] = "quality",
+    as_json: Json = False,
+) -> int:
+    """Measure the quality of records. Ends with 1 where the quality floor does not hold."""
+    with show.progress(as_json) as tell:
+        if key:
+            house = flows.open_house()
+            done = flows.quality_of_stored(house, house.sign_in(key), paths[0], purpose, floor=floor)
+        else:
+            done = flows.measure_quality(
+                [Path(p) for p in paths],
+                reference=reference,
+                before=before,
+                floor=floor,
+                repair=repair,
+                patient=patient,
+                progress=tell,
+            )
+    if out is not None:
+        with store.file_aside(out) as aside:
+            aside.write_text(done.html, encoding="utf-8")
+    if as_json:
+        items = [i.__dict__ for i in done.decision.items]
+        show.print_json(
+            {**to_json(done.report), "floor": {"holds": done.decision.accepted, "items": items}, "repaired": done.repaired}
+        )
+        return 0 if done.decision.accepted else 1
+    outcomes = {i.finding: i.outcome for i in done.decision.items}
+    for finding in done.report.findings:
+        if isinstance(finding, NotMeasured):
+            show.out.print(f"{finding.name}: not measured, {finding.why}", markup=False)
+            continue
+        show.out.print(f"{finding.name}: {finding.value:.4g}  {outcomes.get(finding.name, '')}", markup=False)
+        for place in finding.detail.get("columns", [])[:3]:
+            show.out.print(f"    {place['where']}: {place['what']}", markup=False)
+    for column, count in done.repaired.items():
+        show.out.print(f"repaired {count:,} values of {column}", markup=False)
+    show.out.print("the quality floor holds" if done.decision.accepted else "[red]the quality floor does NOT hold[/]")
+    return 0 if done.decision.accepted else 1

@@ -31,6 +31,7 @@ from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop
 from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
+from galenic.flows.quality import Quality, measure_quality, quality_of_stored
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.simulate import Simulated, rates, simulate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
@@ -49,6 +50,7 @@ __all__ = [
     "Exported",
     "House",
     "Imported",
+    "Quality",
     "Received",
     "Request",
     "Result",
@@ -86,8 +88,10 @@ __all__ = [
     "kind_of",
     "load_terminology",
     "make_key",
+    "measure_quality",
     "open_house",
     "own_record",
+    "quality_of_stored",
     "rates",
     "recall",
     "reconsider",

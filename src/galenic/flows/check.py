@@ -10,7 +10,7 @@ from galenic.errors import RecordError
 from galenic.flows.house import Progress, quiet
 
 if TYPE_CHECKING:
-    from galenic.records.fhir import Line
+    from galenic.records.fhir import Document, Line
 
 SHOWN = 3  # issues shown per rule
 
@@ -85,3 +85,12 @@ def _lines(path: Path) -> Iterator["Line"]:
         yield fhir.Line(0, raw, fhir.parse(raw, path.name))
     except RecordError as error:
         yield fhir.Line(0, raw, None, str(error))
+
+
+def documents_of(path: Path) -> Iterator["Document"]:
+    """The documents of a file that are valid R4, without those that are not."""
+    from galenic.records import fhir  # noqa: PLC0415
+
+    for line in _lines(path):
+        if line.document is not None and not any(i.level == "error" for i in fhir.check(line.document.resource)):
+            yield line.document

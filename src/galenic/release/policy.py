@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +50,10 @@ class Policy:
     def digest(self) -> str:
         """sha256 of the policy's text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def but(self, rules: tuple[Rule, ...]) -> "Policy":
+        """The same policy with only some of its rules."""
+        return replace(self, rules=rules)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""The quality report for people: one self-contained HTML page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from galenic.records.quality.tables import TableQuality
+from galenic.schema import Finding, NotMeasured
+
+WORDS = {
+    "quality.conformance": ("Conformance", "values that are no numbers where numbers stand"),
+    "quality.codes": ("Conformance", "events whose code its system does not have"),
+    "quality.units": ("Conformance", "values whose unit is none of UCUM"),
+    "quality.units.mixed": ("Conformance", "values that stand in another unit than the rest"),
+    "quality.missing": ("Completeness", "missing values"),
+    "quality.missing.worst": ("Completeness", "missing values where most are"),
+    "quality.missing.uneven": ("Completeness", "difference of missing values between groups or years"),
+    "quality.orders": ("Plausibility", "impossible orders in time"),
+    "quality.range": ("Plausibility", "values beyond what is possible"),
+    "quality.outliers": ("Plausibility", "values far from all others"),
+    "quality.repeated": ("Plausibility", "rows that repeat an earlier one"),
+    "quality.duplicates": ("Plausibility", "records that are probably of one person"),
+    "quality.representative": ("Representativeness", "distance from the reference population"),
+    "quality.drift": ("Drift", "distance from the earlier load"),
+}
+TODO = {
+    "quality.units.mixed": "See which device or site writes so; then repair: galenic quality FILE --repair OUT.csv",
+    "quality.orders": "Ask the source which of the two times is right; until then leave these out of anything that learns from time.",
+    "quality.duplicates": "Let a person decide on each pair; nothing is merged here.",
+    "quality.range": "Values beyond what is possible are errors of entry, unit or device: trace them to their source.",
+    "quality.codes": "A newer release of the code system may have them; else correct the source.",
+    "quality.units": "State units in UCUM, such as mg/dL, mm[Hg], Cel.",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of the page: a finding and how it stands to the floor. outcome: met, not met, not measured, or "" without a rule."""
+
+    name: str
+    group: str
+    reads: str
+    value: str
+    outcome: str
+    threshold: str
+    reason: str
+    todo: str
+    places: list[dict[str, Any]]
+
+
+def page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str]], holds: bool) -> str:
+    """The page. rules: by finding (outcome, threshold, reason); holds: whether the floor does."""
+    lines = [_line(f, rules.get(f.name)) for f in done.findings]
+    lines.sort(key=lambda j: (list(dict.fromkeys(g for g, _ in WORDS.values())).index(j.group), j.name))
+    text = (resources.files("galenic.records.quality") / "page.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    plots = [(name, Markup(_bars(name, h))) for name, h in done.histograms.items()]  # noqa: S704  # made of numbers; names escaped
+    return environment.from_string(text).render(
+        title=title, rows=done.rows, lines=lines, holds=holds, plots=plots, years=_grid(done.missing_by_year),
+        groups={g: _grid(t) for g, t in done.missing_by_group.items() if t},
+    )  # fmt: skip
+
+
+def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> Judged:
+    group, reads = WORDS[f.name]
+    outcome, threshold, reason = rule or ("", "", "")
+    if isinstance(f, NotMeasured):
+        return Judged(f.name, group, reads, "not measured", outcome or "not measured", threshold, f.why, "", [])
+    places = list(f.detail.get("columns", []))[:12]
+    todo = TODO.get(f.name, "") if f.value else ""
+    shown = f"{f.value:.3f}" if f.name in ("quality.drift", "quality.representative") else f"{f.value:.2%}"
+    return Judged(f.name, group, reads, shown, outcome, threshold, reason, todo, places)
+
+
+def _grid(table: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Rows and columns of a table of shares, each with how dark it is."""
+    heads = sorted({k for row in table.values() for k in row})[-24:]
+    rows = [
+        (n, [(row.get(k), round(min(1.0, row.get(k) or 0) * 0.85, 2)) for k in heads]) for n, row in list(table.items())[:40]
+    ]
+    return {"heads": heads, "rows": rows}
+
+
+def _bars(name: str, h: dict[str, Any]) -> str:
+    """A histogram as SVG: all values, and over them those in the other unit."""
+    width, height, most = 480, 120, max(h["all"]) or 1
+    step = width / len(h["all"])
+    parts = []
+    for kind, color in (("all", "var(--soft)"), ("strange", "var(--loud)")):
+        for i, n in enumerate(h[kind]):
+            tall = 0 if not n else max(2, height * (n / most) ** 0.5)  # root scale: few beside many must be seen
+            parts.append(
+                f'<rect x="{i * step:.1f}" y="{height - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" fill="{color}"/>'
+            )
+    low, high, under = f"{h['edges'][0]:.4g}", f"{h['edges'][-1]:.4g}", height + 16
+    ends = f'<text x="0" y="{under}">{low}</text><text x="{width}" y="{under}" text-anchor="end">{high}</text>'
+    count, strange = sum(h["all"]), sum(h["strange"])
+    label = Markup.escape(f"{name}: {count:,} values, {strange:,} of them in another unit; heights on a square-root scale")
+    return f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height + 20}">{"".join(parts)}{ends}</svg>'

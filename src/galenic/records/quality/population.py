@@ -1,0 +1,144 @@
+"""Who is in the records: against a declared reference population, and against an earlier load."""
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galenic.errors import DescriptionError
+from galenic.records.quality.analytes import Floats
+from galenic.records.quality.tables import _dates, _texts, _values
+from galenic.records.source import Source
+from galenic.schema import Column, Finding, NotMeasured
+
+Reference = dict[str, dict[str, float]]
+BINS = 10
+
+
+def read_reference(path: Path) -> Reference:
+    """A reference population: a table per column, of shares by value, or by band of numbers ("18-44", "65+")."""
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DescriptionError(
+            f"{path} can not be read ({type(error).__name__}). Expected TOML: a table per column, of shares."
+        ) from None
+    for column, shares in given.items():
+        good = isinstance(shares, dict) and all(isinstance(s, int | float) and s >= 0 for s in shares.values())
+        if not good or not 0.98 <= sum(shares.values()) <= 1.02:
+            raise DescriptionError(f"{path}: the shares of [{column}] do not sum to 1. Give one number for each value or band.")
+    return {c: {str(k): float(s) for k, s in shares.items()} for c, shares in given.items()}
+
+
+def representative(source: Source, reference: Reference) -> Finding | NotMeasured:
+    """Total variation distance from the reference, of the column that differs most."""
+    if not reference:
+        return NotMeasured("quality.representative", "no reference population was declared")
+    absent = [c for c in reference if c not in source.names]
+    if absent:
+        raise DescriptionError(
+            f"the reference names columns {absent}, which {source.name} has not; it has {list(source.names)}."
+        )
+    found = []
+    for column, shares in reference.items():
+        counts = _banded(source, column, shares)
+        total = max(sum(counts.values()), 1)
+        here = {k: counts.get(k, 0) / total for k in shares}
+        beside = 1 - sum(here.values())
+        distance = (sum(abs(here[k] - s / sum(shares.values())) for k, s in shares.items()) + beside) / 2
+        worst = max(shares, key=lambda k: abs(here[k] - shares[k]))
+        what = f"{worst}: {here[worst]:.1%} here, {shares[worst]:.1%} in the reference" + (
+            f"; {beside:.1%} in no group" if beside else ""
+        )
+        found.append({"where": column, "share": distance, "what": what, "here": here, "reference": shares})
+    found.sort(key=lambda d: -float(str(d["share"])))
+    return Finding(
+        "quality.representative", float(str(found[0]["share"])), "total variation distance", detail={"columns": found}
+    )
+
+
+def _banded(source: Source, column: str, shares: dict[str, float]) -> Counter[str]:
+    """How many there are of each value or band."""
+    bands = {k: _band(k) for k in shares}
+    if all(b is not None for b in bands.values()):
+        values, _ = _values(source, column)
+        known = values[~np.isnan(values)]
+        counts = {k: int(((known >= b[0]) & (known < b[1])).sum()) for k, b in bands.items() if b is not None}
+        inside = sum(counts.values())
+        return Counter({**counts, "(none)": len(known) - inside})
+    found: Counter[str] = Counter()
+    for _, batch in source.raw([column]):
+        found.update(t for t in _texts(batch, column).to_pylist() if t is not None)
+    return found
+
+
+def _band(text: str) -> tuple[float, float] | None:
+    """Lower end and what lies just above: "18-44" is 18 up to 45, "65+" all from 65 on."""
+    low, dash, high = text.partition("-")
+    try:
+        if text.endswith("+"):
+            return float(text[:-1]), float("inf")
+        return (float(low), float(high) + 1) if dash else None
+    except ValueError:
+        return None
+
+
+def drift(source: Source, before: Source, columns: tuple[Column, ...]) -> Finding:
+    """Largest Jensen-Shannon distance (0: alike, 1: nothing in common; Lin 1991, base 2) of a column between two loads, missing
+    values among the values; columns that only one load has count as 1."""
+    found: list[dict[str, Any]] = []
+    for column in columns:
+        if column.kind in ("identifier", "text"):
+            continue
+        if column.name not in before.names:
+            found.append({"where": column.name, "share": 1.0, "what": "is not in the earlier load"})
+            continue
+        now, then = _shares(source, before, column)
+        distance = _jensen_shannon(now, then)
+        missing = f"; missing {then[-1]:.1%} before, {now[-1]:.1%} now" if abs(now[-1] - then[-1]) > 0.01 else ""
+        found.append({"where": column.name, "share": distance, "what": f"distance {distance:.3f}{missing}"})
+    found += [{"where": n, "share": 1.0, "what": "was in the earlier load only"} for n in before.names if n not in source.names]
+    found.sort(key=lambda d: -float(d["share"]))
+    largest = float(found[0]["share"]) if found else 0.0
+    return Finding("quality.drift", largest, "Jensen-Shannon distance", detail={"columns": found[:50]})
+
+
+def _shares(now: Source, then: Source, column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of bins (of the earlier load's deciles) or values in both loads; the last one is missing."""
+    if column.kind in ("numeric", "integer", "date"):
+        new, old = (_days(s, column.name) if column.kind == "date" else _values(s, column.name)[0] for s in (now, then))
+        known = old[~np.isnan(old)]
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.asarray([0.0])
+        counts = [
+            np.append(
+                np.bincount(np.searchsorted(edges, v[~np.isnan(v)], side="right"), minlength=len(edges) + 1), np.isnan(v).sum()
+            )
+            for v in (new, old)
+        ]
+        return counts[0] / max(counts[0].sum(), 1), counts[1] / max(counts[1].sum(), 1)
+    tallies = []
+    for source in (now, then):
+        tally: Counter[str | None] = Counter()
+        for _, batch in source.raw([column.name]):
+            tally.update(_texts(batch, column.name).to_pylist())
+        tallies.append(tally)
+    keys = [*sorted({k for t in tallies for k in t if k is not None}), None]
+    first, second = (np.asarray([t[k] for k in keys], dtype=np.float64) for t in tallies)
+    return first / max(first.sum(), 1), second / max(second.sum(), 1)
+
+
+def _days(source: Source, name: str) -> Floats:
+    """Days since 1970 of a column of dates, NaN where there is none."""
+    days = np.concatenate([_dates(batch, name) for _, batch in source.raw([name])])
+    return np.where(np.isnat(days), np.nan, days.astype(np.float64))
+
+
+def _jensen_shannon(a: np.ndarray, b: np.ndarray) -> float:
+    middle = (a + b) / 2
+    total = 0.0
+    for part in (a, b):
+        good = part > 0
+        total += float((part[good] * np.log2(part[good] / middle[good])).sum()) / 2
+    return float(np.sqrt(max(total, 0.0)))
