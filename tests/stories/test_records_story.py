@@ -22,7 +22,6 @@ from galenic.errors import AccessDenied, RecordError
 from galenic.records import fhir
 from galenic.records.meds import read_meds
 from galenic.records.omop import Omop
-from galenic.security import Fact
 
 CANARY = "Zebulon-canary"
 
@@ -171,8 +170,27 @@ def test_the_same_id_on_two_servers_is_two_people_unless_said_otherwise(custody:
 
 
 def approve(house: flows.House, name: str) -> None:
-    about = {"purpose": "research", "label": f"dataset/{name}"}
-    house.facts.put(Fact("qualification", f"rosa/{name}", "approved", "rosa", **about))
+    for key in ("eli", "eli2"):
+        if not any(f.who == key for f in house.facts.of("grant")):
+            house.keys.create(key, "ethics-board")
+            flows.grant(house, key, "ethics-board", person="eli")
+    flows.approve(house, house.sign_in("eli", "eli2"), name, "rosa", "research")
+
+
+def test_the_ethics_board_approves_others_and_takes_it_back(custody: flows.House, tmp_path: Path) -> None:
+    bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1)]))
+    approve(custody, "hospital")
+    eli, rosa = custody.sign_in("eli", "eli2"), custody.sign_in("rosa", "rosa2")
+    with pytest.raises(AccessDenied, match="the one who approves"):
+        flows.approve(custody, eli, "hospital", "eli2", "research")
+    with pytest.raises(AccessDenied, match="may not approve"):
+        flows.approve(custody, rosa, "hospital", "rosa", "research")
+    flows.export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
+    with pytest.raises(AccessDenied):
+        flows.export_records(custody, rosa, "hospital", "quality", tmp_path / "y", "fhir")
+    flows.approve(custody, eli, "hospital", "rosa", "research", given=False)
+    with pytest.raises(AccessDenied):
+        flows.export_records(custody, rosa, "hospital", "research", tmp_path / "z", "fhir")
 
 
 def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custody: flows.House, tmp_path: Path) -> None:

@@ -31,14 +31,14 @@ def init(as_json: Json = False) -> None:
 def datasets(as_json: Json = False) -> None:
     """List what is in custody; no patient's data."""
     found = [
-        {k: d[k] for k in ("name", "tenant", "region", "label", "patient", "next_row", "imported_at")}
+        {k: d[k] for k in ("name", "kind", "tenant", "region", "label", "patient", "ids", "next_row", "imported_at")}
         for d in store.all_datasets(flows.open_house().db, "home")
     ]
     if as_json:
         show.print_json(found)
         return
     for d in found:
-        show.out.print(f"{d['name']}  {d['label']}  {d['next_row']} rows  imported {d['imported_at']}")
+        show.out.print(f"{d['name']}  {d['kind']}  {d['label']}  {d['next_row']} rows  imported {d['imported_at']}")
 
 
 @app.command(epilog="Example: galenic consent clinic ids.txt --purpose research --key inge")
@@ -77,6 +77,22 @@ def relate(
     house = flows.open_house()
     flows.relate(house, house.sign_in(key), dataset, patient, who, days=days, given=not ended)
     show.out.print(f"care relation of {who} {'ended' if ended else 'recorded'}")
+
+
+@app.command(epilog="Example: galenic approve clinic --who rosa --purpose research --key eli --second eli2")
+def approve(
+    dataset: str,
+    who: Annotated[str, typer.Option(help="Key of the person who may export.")],
+    purpose: Annotated[str, typer.Option(help="For what.")],
+    key: Key,
+    second: Second,
+    until: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD (default: no end).")] = "",
+    withdrawn: Annotated[bool, typer.Option(help="The approval is taken back.")] = False,
+) -> None:
+    """Record that the ethics board lets somebody export a data set for a purpose."""
+    house = flows.open_house()
+    flows.approve(house, house.sign_in(key, second), dataset, who, purpose, until=until, given=not withdrawn)
+    show.out.print(f"export of {dataset} by {who} for {purpose} is {'no longer approved' if withdrawn else 'approved'}")
 
 
 @app.command("withdraw-role", epilog="Example: galenic withdraw-role ada clinician")

@@ -7,6 +7,7 @@ from galenic.flows.check import Checked, check_fhir
 from galenic.flows.columns import Declared, Wishes, declare
 from galenic.flows.custody import (
     Imported,
+    approve,
     consent,
     export,
     grant,
@@ -59,6 +60,7 @@ __all__ = [
     "Taken",
     "Timelines",
     "Wishes",
+    "approve",
     "as_source",
     "audit_engine",
     "backup",

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from galenic import records, store
-from galenic.errors import DescriptionError, RecordError, StoreError
+from galenic.errors import AccessDenied, DescriptionError, RecordError, StoreError
 from galenic.flows.house import House, Progress, quiet
 from galenic.records import Source
 from galenic.security import BUILDS, Fact, Pass, Session, shipped_policy
@@ -239,6 +239,22 @@ def relate(house: House, session: Session, name: str, patient: str, who: str, *,
     until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
     state = "given" if given else "ended"
     house.facts.put(Fact("care", f"{who}/{subject}", state, who, subject, until=until), actor=session.who)
+    house.gate.versions.look_again()
+
+
+def approve(house: House, session: Session, name: str, who: str, purpose: str, *, until: str = "", given: bool = True) -> None:
+    """Writes down that the ethics board lets somebody export a data set for a purpose, or no longer does. Nobody approves oneself."""
+    store.dataset(house.db, name, session.tenant)
+    with house.gate.open(session, "approve", store.resource(name), purpose):
+        if not house.policies.different_people(session.who, who):
+            raise AccessDenied(
+                f"{who} is nobody known here, or the one who approves. Another person of the ethics board approves."
+            )
+    state = "approved" if given else "withdrawn"
+    fact = Fact(
+        "qualification", f"{who}/{name}/{purpose}", state, who, purpose=purpose, label=store.resource(name), until=until
+    )
+    house.facts.put(fact, actor=session.who)
     house.gate.versions.look_again()
 
 

@@ -81,8 +81,10 @@ def _missing(source: Source, columns: tuple[Column, ...], done: TableQuality) ->
         "quality.missing", float(np.mean(list(shares.values()))), "mean over columns", detail={"columns": where[:SHOWN]}
     )
     judged = {n: s for n, s in shares.items() if not DEATH.search(n)}  # who lives has no date of death
-    worst = [w for w in where if str(w["where"]) in judged][:5]
-    yield Finding("quality.missing.worst", max(judged.values(), default=0.0), "the column with most", detail={"columns": worst})
+    emptiest = [w for w in where if str(w["where"]) in judged][:5]
+    yield Finding(
+        "quality.missing.worst", max(judged.values(), default=0.0), "the column with most", detail={"columns": emptiest}
+    )
     gaps = []
     for g, sized in sizes.items():
         table = {n: {k: split[g][n, k] / size for k, size in sorted(sized.items())} for n in names if n != g and missing[n]}
