@@ -1,0 +1,60 @@
+"""Fuzzes the readers of untrusted files with atheris: python scripts/fuzz_readers.py SECONDS [FOLDER of examples].
+
+Whatever bytes come, a reader gives a value or a GalenicError; anything else ends the run with the input that did it. What broke once is a
+case of tests/records.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["galenic.records"]):
+    from galenic.errors import GalenicError
+    from galenic.records.fhir import check, parse, reread, write
+    from galenic.records.fhir.kept import display
+    from galenic.records.fhir.lower import lower
+    from galenic.records.fhir.parse import read_ndjson
+    from galenic.records.fhir.prepare import prepare
+    from galenic.records.mapping import events_of, parse_mapping
+
+import collections
+
+import pyarrow as pa
+
+PLACE = Path(tempfile.mkdtemp()) / "fuzz.ndjson"
+
+
+def one(data: bytes) -> None:
+    """One input through every reader of FHIR."""
+    try:
+        document = parse(data)
+    except GalenicError:
+        document = None
+    if document is not None:
+        issues = check(document.resource)
+        assert write(parse(write(document.exact)).exact) == write(document.exact)
+        if not any(i.level == "error" for i in issues):
+            for event in lower(reread(data.removeprefix(b"\xef\xbb\xbf").decode(), "")).events:
+                display(document.resource, event.code)
+        prepare([(1, data)])
+    PLACE.write_bytes(data)
+    try:
+        for line in read_ndjson(PLACE):
+            assert line.document is not None or line.fault
+    except GalenicError:
+        pass
+    try:
+        text = data.decode()
+        events_of(parse_mapping(text), pa.table({"a": ["1"]}), collections.Counter())
+    except (GalenicError, UnicodeDecodeError, KeyError):
+        pass
+
+
+if __name__ == "__main__":
+    seconds, corpus = sys.argv[1], sys.argv[2:]
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", *corpus], one)
+    print(f"begun {time.ctime()}", flush=True)
+    atheris.Fuzz()
