@@ -20,7 +20,7 @@ import pytest
 from galenic import cli, flows, store
 from galenic.errors import AccessDenied, RecordError
 from galenic.records import fhir
-from galenic.records.meds import read_meds
+from galenic.records.meds import read_codes, read_meds
 from galenic.records.omop import Omop
 
 CANARY = "Zebulon-canary"
@@ -197,17 +197,21 @@ def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custo
     visit = {"resourceType": "Encounter", "id": "e-secret", "status": "finished", "class": {"code": "AMB"}}
     visit |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2020-03-04", "end": "2020-03-05"}}
     within = observation(1, 1, encounter={"reference": "Encounter/e-secret"})
-    bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1), patient(2), visit, within, observation(2, 2)]))
+    diagnosis = {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"}, "onsetDateTime": "2020-03-04"}
+    diagnosis |= {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]}}
+    bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1), patient(2), visit, within, observation(2, 2), diagnosis]))
     rosa = custody.sign_in("rosa", "rosa2")
     with pytest.raises(AccessDenied):
         flows.export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
     approve(custody, "hospital")
     flows.consent(custody, custody.sign_in("inge"), "hospital", ["p1"], "research")
     made = {f: flows.export_records(custody, rosa, "hospital", "research", tmp_path / f, f) for f in flows.FORMS}
-    assert made["fhir"].written == {"Patient": 1, "Observation": 1, "Encounter": 1}
+    assert made["fhir"].written == {"Patient": 1, "Observation": 1, "Encounter": 1, "Condition": 1}
     (table,) = read_meds(tmp_path / "meds")
+    (code,) = [r for r in read_codes(tmp_path / "meds").to_pylist() if r["code"].startswith("ICD10CM")]
+    assert (code["description"], code["parent_codes"]) == ("Type 2 diabetes mellitus without complications", ["ICD10CM//E11"])
     assert table["subject_id"].unique().to_pylist() == [1]
-    assert set(table["source_ref"].to_pylist()) == {"Patient", "Observation", "Encounter"}
+    assert set(table["source_ref"].to_pylist()) == {"Patient", "Observation", "Encounter", "Condition"}
     for form in ("omop", "meds", "csv", "parquet"):
         files = [tmp_path / form] if (tmp_path / form).is_file() else [p for p in (tmp_path / form).rglob("*") if p.is_file()]
         text = b"".join(p.read_bytes() for p in files)

@@ -17,22 +17,25 @@ import pyarrow.ipc
 from galenic import store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
+from galenic.flows.terms import terminology
 from galenic.records.columnar import type_of, unpack, unpack_all
 from galenic.records.mapping import events_of, parse_mapping
-from galenic.records.meds import as_timeline
+from galenic.records.meds import CODES, as_timeline
 from galenic.records.omop import VOCABULARY, Omop
 from galenic.schema import TIMELINE
 from galenic.security import BUILDS, Pass, Session
 
 SHARD = 250_000  # events
 NUMBERS = re.compile('"value(?:Quantity|Ratio|Range)"')
+LABELS = {"ICD10CM": "icd10cm", "SNOMED": "snomed", "LOINC": "loinc", "RxNorm": "rxnorm", "CVX": "cvx"}
 ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_start")]
 NAMES = [n for n in TIMELINE.names if n not in ("subject_id", "ingest_id")]
 
 
 @dataclass
 class Timelines:
-    """Events by whole subjects, read again as often as needed. described: how codes read; dropped: what did not map."""
+    """Events by whole subjects, read again as often as needed. described: how codes read; parents: what they are kinds
+    of; dropped: what did not map."""
 
     name: str
     version: str
@@ -40,14 +43,22 @@ class Timelines:
     events: int
     subjects: int
     described: dict[str, str]
+    parents: dict[str, list[str]]
     dropped: Counter[str]
 
     @property
     def codes(self) -> pa.Table:
-        """code, description, parent_codes."""
-        schema = pa.schema([("code", pa.string()), ("description", pa.string()), ("parent_codes", pa.list_(pa.string()))])
-        rows = [{"code": c, "description": d, "parent_codes": None} for c, d in sorted(self.described.items()) if d]
-        return pa.Table.from_pylist(rows, schema=schema)
+        """code, description, parent_codes: as the data set has them, else as the tables that are loaded."""
+        terms = terminology()
+        rows = []
+        for code, text in sorted(self.described.items()):
+            label, _, value = code.partition("//")
+            concept = terms.validate(LABELS[label], value).concept if label in LABELS else None
+            above = self.parents.get(code) or ([f"{label}//{p}" for p in concept.parents] if concept else None)
+            read = text or (concept.display if concept else None)
+            if read or above:
+                rows.append({"code": code, "description": read, "parent_codes": above})
+        return pa.Table.from_pylist(rows, schema=CODES)
 
 
 @dataclass
@@ -59,6 +70,7 @@ class Drawn:
     known: store.Dataset
     tables: list[pa.Table] = field(default_factory=list)
     described: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, list[str]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def put(self, rows: list[tuple[Any, ...]]) -> None:
@@ -114,7 +126,9 @@ def timelines_within(house: House, handle: Pass, known: store.Dataset) -> Iterat
             return store.read_shards(handle, known, build, {"files": files}, house.shards, None)
 
         version = f"{known['next_row']} originals, imported from {known['imported_at']} on"
-        yield Timelines(name, version, batches, counts["events"], counts["subjects"], drawn.described, drawn.dropped)
+        yield Timelines(
+            name, version, batches, counts["events"], counts["subjects"], drawn.described, drawn.parents, drawn.dropped
+        )
     finally:
         store.drop_build(house.db, build, house.shards)
         house.tree.drop(BUILDS + number)
@@ -227,6 +241,7 @@ def _meds(drawn: Drawn) -> Lower:
             if kept.type == "codes":
                 for row in rows.to_pylist():
                     drawn.described[row["code"]] = row.get("description") or ""
+                    drawn.parents[row["code"]] = list(row.get("parent_codes") or ())
                 continue
             events = as_timeline(rows, kept.id)
             number = events.schema.get_field_index("subject_id")
