@@ -91,44 +91,47 @@ def import_table(
     kinds: dict[str, str] = {c.name: c.kind for c in records.describe(source)}
     people: set[int] = set()
     gone: set[str] = set()
+    about: dict[str, object] = {"name": name, "region": region, "label": label, "patient": patient, "mapping": mapping}
     with house.gate.open(session, "import", store.resource(name), "records") as handle:
         known: store.Dataset | None = None
-        for offset, raw in source.raw():
-            for start in range(0, raw.num_rows, IMPORT_ROWS):
-                part = _within(raw.slice(start, IMPORT_ROWS), offset + start, span)
-                if part is None:
-                    continue
-                batch = _storable(part)
-                if known is None:
-                    row: dict[str, object] = {
-                        "name": name,
-                        "region": region,
-                        "label": label,
-                        "patient": patient,
-                        "mapping": mapping,
-                    }
-                    known = describe_dataset(house, handle, row, batch.schema, kinds)
-                identifiers = batch[patient].cast(pa.string()).to_pylist()
-                empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
-                if empty is not None:
-                    raise RecordError(
-                        f"row {max(offset + start, span[0] if span else 0) + empty + 1} has no value in the patient column {patient!r}. "
-                        "Every row needs one: "
-                        f"fill it in, or leave the row out. {rows} rows before it are in custody."
-                    )
-                ids, erased = store.admit(house.db, handle, known, identifiers)
-                keep = [i for i, v in enumerate(identifiers) if v in ids]
-                gone |= erased
-                left_out += len(identifiers) - len(keep)
-                skip, keep = max(skip - len(keep), 0), keep[skip:]
-                who = [ids[identifiers[i]] for i in keep]
-                if keep:
-                    rows += store.write(house.db, handle, known, batch.take(pa.array(keep)), who)
-                    store.add_artefact(house.db, {"id": f"table/{name}", "kind": "table", "made_from": ""}, who)
-                people |= set(who)
-                progress("sealing", rows / max(total, 1))
+        for first, part in _parts(source, span):
+            batch = _storable(part)
+            known = known or describe_dataset(house, handle, about, batch.schema, kinds)
+            identifiers = _identifiers(batch, patient, first, rows)
+            ids, erased = store.admit(house.db, handle, known, identifiers)
+            keep = [i for i, v in enumerate(identifiers) if v in ids]
+            gone |= erased
+            left_out += len(identifiers) - len(keep)
+            skip, keep = max(skip - len(keep), 0), keep[skip:]
+            who = [ids[identifiers[i]] for i in keep]
+            if keep:
+                rows += store.write(house.db, handle, known, batch.take(pa.array(keep)), who)
+                store.add_artefact(house.db, {"id": f"table/{name}", "kind": "table", "made_from": ""}, who)
+            people |= set(who)
+            progress("sealing", rows / max(total, 1))
     house.gate.versions.look_again()
     return Imported(name, rows, len(people), len(gone), left_out)
+
+
+def _parts(source: Source, span: tuple[int, int] | None) -> Iterator[tuple[int, pa.Table]]:
+    """(number of the first row, rows) of each part of a file that lies in the span, a few thousand rows each."""
+    for offset, raw in source.raw():
+        for start in range(0, raw.num_rows, IMPORT_ROWS):
+            part = _within(raw.slice(start, IMPORT_ROWS), offset + start, span)
+            if part is not None:
+                yield max(offset + start, span[0] if span else 0), part
+
+
+def _identifiers(batch: pa.Table, patient: str, first: int, rows: int) -> list[str]:
+    """Whose each row is. RecordError where a row does not say."""
+    identifiers: list[str | None] = batch[patient].cast(pa.string()).to_pylist()
+    empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
+    if empty is not None:
+        raise RecordError(
+            f"row {first + empty + 1} has no value in the patient column {patient!r}. Every row needs one: "
+            f"fill it in, or leave the row out. {rows} rows before it are in custody."
+        )
+    return [str(v) for v in identifiers]
 
 
 def describe_dataset(
