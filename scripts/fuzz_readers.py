@@ -37,7 +37,7 @@ def one(data: bytes) -> None:
         issues = check(document.resource)
         assert write(parse(write(document.exact)).exact) == write(document.exact)
         if not any(i.level == "error" for i in issues):
-            for event in lower(reread(data.removeprefix(b"\xef\xbb\xbf").decode(), "")).events:
+            for event in lower(reread(data.removeprefix(b"\xef\xbb\xbf").decode(), {})).events:
                 display(document.resource, event.code)
         prepare([(1, data)])
     PLACE.write_bytes(data)

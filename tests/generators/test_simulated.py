@@ -90,6 +90,15 @@ def test_measures_and_influenza_are_the_cited_ones() -> None:
         assert first.std() == pytest.approx(given["sd"], rel=0.06)
 
 
+def test_what_people_live_in_is_as_cited(drawn: tuple[simulated.People, ...]) -> None:
+    shares = np.bincount(joined(drawn, "education"), minlength=4) / 60_000
+    assert np.abs(shares - RATES.raw["education"]["shares"]).max() < 0.01
+    assert joined(drawn, "hungry").mean() == pytest.approx(RATES.raw["food"]["insecure"], abs=0.006)
+    smoking = np.bincount(joined(drawn, "smoking"), minlength=3) / 60_000
+    assert smoking[2] == pytest.approx(RATES.raw["smoking"]["current"], abs=0.007)
+    assert smoking[1] == pytest.approx(RATES.raw["smoking"]["former"], abs=0.009)
+
+
 def test_nothing_happens_after_death_or_before_birth() -> None:
     for _, table in simulated.events(RATES, 5_000, start=START, stop=STOP, seed=6):
         timed = table.filter(pc.is_valid(table["time"]))

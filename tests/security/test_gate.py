@@ -87,7 +87,7 @@ DATA = {
     "forget": lambda db, h, k: store.forget(db, h, 1, ""),
     "by_subject": lambda db, h, k: list(store.by_subject(db, h, k)),
     "read_documents": lambda db, h, k: list(store.read_documents(db, h, k)),
-    "write_documents": lambda db, h, k: store.write_documents(db, h, k, [store.Incoming(1, "Patient", "1", "0", "", "{}")]),
+    "write_documents": lambda db, h, k: store.write_documents(db, h, k, [store.Incoming(1, "Patient", "1", "0", {}, "{}")]),
     "known_digests": lambda db, h, k: store.known_digests(db, h, k, ["0"]),
     "named": lambda db, h, k: store.named(db, h, k, ["Patient/1"]),
     "spoken_of": lambda db, h, k: store.spoken_of(db, h, k, ["Patient?identifier=1"]),

@@ -341,7 +341,7 @@ def own_record(house: House, session: Session, patient: str) -> dict[str, Any]:
 def _document(row: dict[str, object]) -> dict[str, Any]:
     """A document as a person reads it."""
     kind, own, digest, beside = json.loads(str(row["about"]))
-    about = {"beside": json.loads(beside)} if beside else {}
+    about = {"beside": beside} if beside else {}
     return {"type": kind, "id": own, "sha256": digest, **about, "document": json.loads(str(row["document"]))}
 
 

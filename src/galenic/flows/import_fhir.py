@@ -12,8 +12,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from galenic import store
 from galenic.flows.custody import describe_dataset
 from galenic.flows.house import House, Progress, quiet
@@ -361,5 +359,4 @@ class Door:
         if part.person.startswith("#"):  # by what it refers to: the subject is known by number
             subject = int(part.person[1:])
         mentions = tuple(subjects[called[r]] for r in part.patients if called[r] in subjects)
-        about = orjson.dumps(part.about).decode() if part.about else ""
-        return store.Incoming(subject, part.kind, part.id, part.digest, about, part.raw.decode(), part.words, mentions)
+        return store.Incoming(subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions)

@@ -1,11 +1,11 @@
 """OMOP and MEDS go into custody: each person's rows of a table as one document under that person's key."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ class Document:
     kind: str
     id: str
     rows: pa.Table
-    about: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -114,8 +114,8 @@ def _meds(place: Path, done: Taken, progress: Progress) -> Iterator[Document]:
             yield Document(subject, "events", f"{where}/{subject}", rows, _schema(rows.schema))
 
 
-def _schema(schema: pa.Schema) -> str:
-    return json.dumps({"columns": [[f.name, str(f.type)] for f in schema]})
+def _schema(schema: pa.Schema) -> dict[str, Any]:
+    return {"columns": [[f.name, str(f.type)] for f in schema]}
 
 
 def _take(

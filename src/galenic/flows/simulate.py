@@ -104,5 +104,6 @@ READS = {
     "LOINC//13457-7": "Cholesterol in LDL [Mass/volume] in Serum or Plasma by calculation", "LOINC//72166-2": "Tobacco smoking status",
     "LOINC//34117-2": "History and physical note", "LOINC//4548-4": "Hemoglobin A1c/Hemoglobin.total in Blood",
     "LOINC//2339-0": "Glucose [Mass/volume] in Blood", "LOINC//2160-0": "Creatinine [Mass/volume] in Serum or Plasma",
+    "LOINC//82589-3": "Highest level of education", "LOINC//88124-3": "Food insecurity risk [HVS]",
     "LOINC//19926-5": "FEV1/FVC", "LOINC//8310-5": "Body temperature",
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -183,11 +182,10 @@ def _fhir(drawn: Drawn) -> Lower:
         for kept in batch:
             if kept.subject == store.NOBODY or kept.type == "Bundle":
                 continue
-            beside = orjson.loads(kept.about) if kept.about else {}
             numbers = kept.type == "Observation" and NUMBERS.search(kept.document)  # of others no number is lowered
             resource = fhir.parse_again(kept.document.encode()) if numbers else orjson.loads(kept.document)
             resource.setdefault("id", kept.id)
-            found = fhir.lower(resource, find, beside.get("references", {}))
+            found = fhir.lower(resource, find, kept.about.get("references", {}))
             drawn.dropped.update(found.dropped)
             for event in found.events:
                 rows.append((kept.subject, *event, kept.row))
@@ -236,7 +234,7 @@ def _omop(drawn: Drawn) -> Lower:
 def _meds(drawn: Drawn) -> Lower:
     def lower(batch: list[store.Kept]) -> None:
         for kept in batch:
-            schema = pa.schema([(n, type_of(t)) for n, t in json.loads(kept.about)["columns"]])
+            schema = pa.schema([(n, type_of(t)) for n, t in kept.about["columns"]])
             rows = unpack(kept.document, schema)
             if kept.type == "codes":
                 for row in rows.to_pylist():

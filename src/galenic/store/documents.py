@@ -18,7 +18,7 @@ from galenic.store.lineage import add_within
 from galenic.store.originals import Dataset, resource
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
-COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, what else is known (JSON or "")
+COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, and what else is known of it
 SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 NOBODY = 0  # the subject of what is about no person: its key is a key of the house
 SIZE = 1_000
@@ -26,13 +26,13 @@ SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A document on its way in. digest: of its bytes, hex; about: JSON; words: what it is to be found by."""
+    """A document on its way in. digest: of its bytes, hex; about: what else is known of it; words: what it is to be found by."""
 
     subject: int
     type: str
     id: str
     digest: str
-    about: str
+    about: dict[str, Any]
     document: str
     words: tuple[str, ...] = ()
     mentions: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ class Kept:
     type: str
     id: str
     digest: str
-    about: str
+    about: dict[str, Any]
     document: str
 
 

@@ -17,6 +17,8 @@ CHUNK = 5_000  # people whose events are drawn at once; each chunk has a seed of
 DAY = 86_400_000_000  # microseconds
 ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_start")]
 Ints = NDArray[np.int64]
+EDUCATION = ("less than high school", "high school", "some college", "a college degree")
+FOOD = ("no risk", "at risk")
 SMOKES = ("never smoked", "former smoker", "current smoker")
 
 
@@ -160,6 +162,11 @@ def _wellness(rates: Rates, drawn: _Drawn, begin: Floats, last: Floats) -> None:
     smoking = pa.array(SMOKES).take(pa.array(people.smoking[who]))
     drawn.put(who, day, "LOINC//72166-2", "Observation", text=smoking, visit=visit)
     _notes(drawn, who, day, visit, mass)
+    grown = np.flatnonzero(_age(drawn, who, day) >= 25)[::4]  # asked at one visit in four
+    said = pa.array(EDUCATION).take(pa.array(people.education[who[grown]]))
+    drawn.put(who[grown], day[grown], "LOINC//82589-3", "Observation", text=said, visit=visit[grown])
+    said = pa.array(FOOD).take(pa.array(people.hungry[who[grown]].astype(np.int64)))
+    drawn.put(who[grown], day[grown], "LOINC//88124-3", "Observation", text=said, visit=visit[grown])
 
 
 def _notes(drawn: _Drawn, who: Ints, day: Floats, visit: Ints, mass: Floats) -> None:

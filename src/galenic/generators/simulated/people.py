@@ -15,7 +15,8 @@ LATENT = ("diabetes", "hypertension", "coronary", "copd", "breast_cancer", "mass
 @dataclass(frozen=True)
 class People:
     """People, shape (n,) each. birth, death: days since 1970 (death infinite after the window); onset: age in years per condition,
-    infinite for never; height in cm; mass: body mass index in kg/m2; smoking: 0 never, 1 former, 2 current."""
+    infinite for never; height in cm; mass: body mass index in kg/m2; smoking: 0 never, 1 former, 2 current; education: 0 less than
+    high school to 3 a degree; hungry: food was not certain."""
 
     female: Bools
     birth: Floats
@@ -24,6 +25,8 @@ class People:
     height: Floats
     mass: Floats
     smoking: NDArray[np.int64]
+    education: NDArray[np.int64]
+    hungry: Bools
 
     def __len__(self) -> int:
         return len(self.female)
@@ -54,7 +57,10 @@ def draw_people(rates: Rates, count: int, *, start: float, stop: float, rng: np.
     smoked = _phi(scores[:, LATENT.index("smoking")])
     current, former = rates.raw["smoking"]["current"], rates.raw["smoking"]["former"]
     smoking = np.where(smoked > 1 - current, 2, np.where(smoked > 1 - current - former, 1, 0))
-    return People(female, birth, np.where(death > stop, np.inf, death), onset, height, np.clip(mass, 16, 60), smoking)
+    education = rng.choice(4, count, p=rates.raw["education"]["shares"])
+    hungry = rng.random(count) < rates.raw["food"]["insecure"]
+    dies = np.where(death > stop, np.inf, death)
+    return People(female, birth, dies, onset, height, np.clip(mass, 16, 60), smoking, education, hungry)
 
 
 def _ages(alive: Floats, count: int, years: float, rng: np.random.Generator) -> tuple[Floats, Floats]:

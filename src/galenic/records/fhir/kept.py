@@ -1,20 +1,19 @@
 """A resource as it was kept: its own bytes, and beside them what its Bundle said of it."""
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from galenic.records.fhir.lower import short_code
 from galenic.records.fhir.parse import parse_again
 
 
-def reread(document: str, about: str) -> dict[str, Any]:
+def reread(document: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """The exact resource, with the id that it was given and with references that name what they mean."""
     exact = parse_again(document.encode())
-    beside = json.loads(about) if about else {}
-    if "id" in beside and "id" not in exact:
-        exact = {"resourceType": exact["resourceType"], "id": beside["id"], **exact}
-    if "references" in beside:
-        rename(exact, beside["references"])
+    if "id" in about and "id" not in exact:
+        exact = {"resourceType": exact["resourceType"], "id": about["id"], **exact}
+    if "references" in about:
+        rename(exact, about["references"])
     return exact
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ SYSTEMS = {
     "http://dicom.nema.org/resources/ontology/DCM": "DCM",
     "urn:oid:2.16.840.1.113883.6.238": "CDCREC",
 }
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000  # microseconds
 
 
@@ -252,22 +254,29 @@ def _moment(text: Any) -> Moment | None:
         return Moment(_days(first), _days(after) - 1, None, False)
     stated = datetime.fromisoformat(text.replace(":60", ":59", 1) if text[17:19] == "60" else text)
     shift = stated.utcoffset()
-    at = round(stated.astimezone(UTC).timestamp() * 1_000_000)
-    return Moment(at, at, None if shift is None else round(shift.total_seconds() / 60), True)
+    since = stated.replace(tzinfo=UTC) - EPOCH if shift is None else stated - EPOCH
+    at = since.days * DAY + since.seconds * 1_000_000 + since.microseconds
+    return Moment(at, at, None if shift is None else shift.days * 1_440 + shift.seconds // 60, True)
 
 
 def _days(day: date) -> int:
     return (day - date(1970, 1, 1)).days * DAY
 
 
+@cache
+def _names(stems: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Of each stem the elements that hold a moment, and those that hold a period."""
+    return tuple(((s, s + "DateTime", s + "Date", s + "Instant"), (s, s + "Period")) for s in stems)
+
+
 def _when(resource: Resource, spec: Spec) -> tuple[int | None, int | None, int | None, bool]:
     """(start, end, offset, whether known to the day) by the first of the spec's elements that is there."""
-    for stem in spec.time:
-        for name in (stem, stem + "DateTime", stem + "Date", stem + "Instant"):
+    for moments, periods in _names(spec.time):
+        for name in moments:
             moment = _moment(resource.get(name))
             if moment is not None:
                 return moment.start, _end(resource, spec), moment.offset, moment.precise
-        for name in (stem, stem + "Period"):
+        for name in periods:
             period = resource.get(name)
             if isinstance(period, dict) and ("start" in period or "end" in period):
                 start, end = _moment(period.get("start")), _moment(period.get("end"))

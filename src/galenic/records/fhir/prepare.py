@@ -13,8 +13,8 @@ import orjson
 from galenic.errors import RecordError
 from galenic.records.fhir.bundle import Entry, open_bundle, texts
 from galenic.records.fhir.check import check
-from galenic.records.fhir.parse import parse
-from galenic.records.fhir.slices import slices
+from galenic.records.fhir.parse import BOM, LARGEST, parse
+from galenic.records.fhir.slices import slices, take_apart
 from galenic.records.fhir.whose import identifiers, whose
 
 IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
@@ -65,7 +65,7 @@ def calm() -> None:
 
 def count_types(raw: bytes) -> Counter[str]:
     """Types of the resources in a document that was taken before; a Bundle's own is not counted."""
-    return _types(orjson.loads(raw.removeprefix(b"\xef\xbb\xbf")))
+    return _types(orjson.loads(raw.removeprefix(BOM)))
 
 
 def _types(resource: Any) -> Counter[str]:
@@ -80,13 +80,14 @@ def _types(resource: Any) -> Counter[str]:
 
 def _prepare(number: int, raw: bytes) -> Prepared:
     done = Prepared(number, sha256(raw).hexdigest(), len(raw))
+    whole = raw.removeprefix(BOM)
+    apart = take_apart(whole) if len(raw) <= LARGEST else None
     try:
-        document = parse(raw, f"line {number}" if number else "the document")
+        resource = apart[0] if apart else parse(raw, f"line {number}" if number else "the document").resource
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "json", "", str(error)))
         return done
-    resource = document.resource
     done.seen = _types(resource)
     for issue in check(resource):
         done.refused |= issue.level == "error"
@@ -95,13 +96,13 @@ def _prepare(number: int, raw: bytes) -> Prepared:
         return done
     if resource["resourceType"] != "Bundle":
         about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, done.digest))}
-        whole = {**resource, **about}
-        part = _part(whole, document.raw, about, {}, done.digest)
-        part.searches = tuple(t for t in texts(whole) if "?" in t) if b"?" in raw else ()
+        named = {**resource, **about}
+        part = _part(named, whole, about, {}, done.digest)
+        part.searches = tuple(t for t in texts(named) if "?" in t) if b"?" in raw else ()
         done.parts = [part]
         return done
     try:
-        done.parts = _bundle(document.raw, resource, done)
+        done.parts = _bundle(whole, resource, apart[1] if apart else slices(whole, resource), done)
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "bundle-type", "Bundle", str(error)))
@@ -115,9 +116,8 @@ def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: 
     return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
 
 
-def _bundle(raw: bytes, bundle: dict[str, Any], done: Prepared) -> list[Part]:
+def _bundle(raw: bytes, bundle: dict[str, Any], bytes_of: list[bytes | None], done: Prepared) -> list[Part]:
     entries = bundle.get("entry", ())
-    bytes_of = slices(raw, bundle)
     had_id = ["id" in e.get("resource", ()) for e in entries]
     opened = open_bundle(bundle, raw)
     done.issues += [(i.level, i.rule, i.expression, i.text) for i in opened.issues]

@@ -11,6 +11,45 @@ KEY = re.compile(rb'\n(?P<indent>[ \t]+)(?:[{,] ?)?"resource" ?: ?\{')
 DECODER = json.JSONDecoder()
 
 
+def take_apart(raw: bytes) -> tuple[dict[str, Any], list[bytes | None]] | None:
+    """(a Bundle that is written line by line, the bytes of each entry's resource), each part parsed once; None where it is not
+    written so, or where anything is odd: then `parse` and `slices` say what.
+
+    Each resource is parsed by itself and what stands around them with {} in their place. JSON is such that both together are what
+    parsing the whole would give, if there are just as many entries with a resource, and each of them holds the {}.
+    """
+    around, found, at = [], [], 0
+    while (key := KEY.search(raw, at)) is not None:
+        start = key.end() - 1
+        end = raw.find(b"\n" + key["indent"] + b"}", start) + len(key["indent"]) + 2
+        if end < start:
+            return None
+        around += [raw[at:start], b"{}"]
+        found.append(raw[start:end])
+        at = end
+    shell = b"".join([*around, raw[at:]])
+    try:
+        bundle, resources = orjson.loads(shell), [orjson.loads(text) for text in found]
+        keys = [(shell, bundle), *zip(found, resources, strict=True)]
+        if any(
+            text.count(b'":') != orjson.dumps(value).count(b'":') or b'\\":' in text or b"u0022:" in text
+            for text, value in keys
+        ):
+            return None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    entries = bundle.get("entry") if isinstance(bundle, dict) else None
+    if not found or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        return None
+    holding = [e for e in entries if "resource" in e]
+    if len(holding) != len(found) or any(e["resource"] != {} for e in holding):
+        return None
+    for entry, resource in zip(holding, resources, strict=True):
+        entry["resource"] = resource
+    texts = iter(found)
+    return bundle, [next(texts) if "resource" in e else None for e in entries]
+
+
 def slices(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:
     """For each entry the bytes of its resource; None where it has none. bundle: parsed from `raw`, with numbers as floats."""
     entries = bundle.get("entry", ())
