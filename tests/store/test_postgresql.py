@@ -117,3 +117,30 @@ def test_the_index_is_unlogged(there: flows.House) -> None:
         ).all()
     assert kinds
     assert {k[0] for k in kinds} == {"u"}
+
+
+def test_documents_are_kept_found_and_erased_there_too(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALENIC_DATABASE", url)
+    monkeypatch.setenv("GALENIC_HOME", str(tmp_path / "home"))
+    house = flows.open_house()
+    flows.init(house)
+    for name, role in (("inge", "integration-engineer"), ("paul", "privacy-officer"), ("paul2", "privacy-officer")):
+        house.keys.create(name, role)
+        flows.grant(house, name, role, person=name[:4])
+    flows.simulate(12, tmp_path / "people", form="fhir", seed=3)
+    inge = house.sign_in("inge")
+    files = flows.fhir_files([tmp_path / "people"])
+    first = flows.import_fhir(house, inge, files, "hospital")
+    assert (first.refused, first.people, first.new) == (0, 12, first.seen.total())
+    assert flows.import_fhir(house, inge, files, "hospital").new == 0
+    with flows.timelines(house, house.sign_in("paul"), "hospital", "quality") as lines:
+        assert lines.subjects == 12
+        before = lines.events
+    flows.erase(house, house.sign_in("paul", "paul2"), "3")
+    with flows.timelines(house, house.sign_in("paul"), "hospital", "quality") as lines:
+        assert (lines.subjects, lines.events < before) == (11, True)
+    again = flows.import_fhir(house, inge, files, "hospital")
+    assert (again.new, again.erased > 0) == (0, True)
+    with house.db.reading("other") as c:
+        assert c.exec_driver_sql("SELECT count(*) FROM documents").scalar_one() == 0  # rows of another tenant
+    house.close()
