@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from galenic.errors import RecordError
-from galenic.records.fhir import Opened, check, lower, open_bundle, parse, rename, write
+from galenic.records.fhir import Opened, check, lower, open_bundle, parse, rename, whose, write
 
 A, B = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "urn:uuid:6f1a2b3c-0000-4000-8000-000000000002"
 
@@ -110,3 +110,27 @@ def test_synthea_bundles_come_apart_and_every_patient_gets_its_events(data: Path
         people = {lower(e.resource, known.get).patient for e in found.entries} - {None}
         assert people == patients
         assert not any(i.level == "error" for e in found.entries for i in check(parse(write(e.resource)).resource))
+
+
+@pytest.mark.parametrize(
+    ("more", "person"),
+    [
+        ({"subject": {"reference": "Patient/7/_history/2"}}, "Patient/7"),
+        ({"subject": {"reference": "http://h.example/fhir/Patient/7"}}, "http://h.example/fhir/Patient/7"),
+        (
+            {"subject": {"reference": "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001"}},
+            "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001",
+        ),
+        ({"subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p"}]}, "Observation/o#p"),
+        ({"contained": [{"resourceType": "Patient", "id": "p"}], "focus": [{"reference": "#p"}]}, "Observation/o#contained"),
+        ({"subject": {"identifier": {"system": "http://mrn", "value": "7"}}}, "Patient?identifier=http://mrn|7"),
+        ({"subject": {"display": "somebody"}}, "Observation/o#subject"),
+        ({"subject": {"reference": "Group/1"}, "performer": [{"reference": "Patient/7"}]}, "Patient/7"),
+        ({"subject": {"reference": "Device/1"}}, None),
+        ({"subject": {"reference": "Location/1"}, "performer": [{"reference": "Patient/7"}, {"reference": "Patient/8"}]}, None),
+    ],
+)
+def test_whose_a_resource_is(more: dict[str, Any], person: str | None) -> None:
+    found = whose({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "a"}, **more})
+    assert found.person == person
+    assert set(found.patients) == ({"Patient/7", "Patient/8"} if "Location" in str(more) else set())

@@ -360,3 +360,13 @@ def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
                 asked[key] += 1
                 assert rules[key](node, node), key
     assert all(asked.values()), asked
+
+
+def test_contained_resources_may_name_each_other_and_themselves() -> None:
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "a"}}
+    observation |= {"subject": {"reference": "#p"}, "hasMember": [{"reference": "#o"}]}
+    report = {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "a"}, "result": [{"reference": "#o"}]}
+    report |= {"contained": [{"resourceType": "Patient", "id": "p"}, observation]}
+    assert not check(report)
+    observation["subject"] = {"reference": "#nobody"}
+    assert "ref-1" in {i.rule for i in check(report)}

@@ -119,6 +119,32 @@ def test_a_conditional_create_makes_nobody_twice(custody: flows.House, tmp_path:
     assert next(r for r in found if r["resourceType"] == "Observation")["subject"] == {"reference": "Patient/p1"}
 
 
+def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_never(
+    custody: flows.House, tmp_path: Path
+) -> None:
+    by_number = observation(1, 1) | {"subject": {"identifier": {"system": "http://hospital.example/mrn", "value": "M1"}}}
+    stranger = observation(2, 1) | {"subject": {"identifier": {"system": "http://hospital.example/mrn", "value": "M9"}}}
+    unknown = observation(3, 1) | {"subject": {"display": "somebody"}}
+    inside = observation(4, 1) | {"subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p"}]}
+    done = bring(
+        custody,
+        ndjson(tmp_path / "a.ndjson", [patient(1)]),
+        ndjson(tmp_path / "b.ndjson", [by_number, stranger, unknown, inside]),
+    )
+    assert (done.new, done.refused, done.nobodys, done.people) == (4, 1, 0, 3)
+    assert done.issues["error", "patient-unknown"] == 1
+    own = flows.own_record(custody, custody.sign_in("paul"), "p1")
+    assert [d["id"] for d in own["rows"]["hospital"]] == ["p1", "o1"]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": "urn:uuid:1", "resource": by_number | {"id": "o9"}}],
+    }
+    (tmp_path / "c.json").write_bytes(fhir.write(bundle))
+    again = bring(custody, tmp_path / "c.json")
+    assert (again.new, again.refused) == (1, 0)
+
+
 def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
     custody: flows.House, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

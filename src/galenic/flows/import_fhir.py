@@ -260,7 +260,7 @@ class Door:
 
     def _named(self, parts: list["Part"]) -> list["Part"]:
         """The parts of one document with what its searches mean here; without those that are only created where there is none."""
-        self._look(s for p in parts for s in (*p.searches, p.condition) if s)
+        self._look(s for p in parts for s in (*p.searches, p.condition, p.person) if "?" in s)
         there: dict[str, str] = {}
         for part in parts:
             if part.condition in self._found:
@@ -277,6 +277,10 @@ class Door:
             if meant:
                 part.about["references"] = {text: there.get(name, name) for text, name in meant.items()}
             part.person = there.get(part.person, meant.get(part.person, part.person))
+            if part.person in self._found:  # a search by the patient's identifier
+                part.person = f"Patient/{self._found[part.person]}"
+            elif part.kind == "Bundle" and "?" in part.person:
+                part.person = ""
         return kept
 
     def _look(self, words: Iterable[str]) -> None:

@@ -37,7 +37,11 @@ def check(resource: Any) -> tuple[Issue, ...]:
     return tuple(found[:MOST])
 
 
-def _check(resource: Any, where: str, found: list[Issue], in_bundle: frozenset[str] = frozenset()) -> None:
+def _check(
+    resource: Any, where: str, found: list[Issue], in_bundle: frozenset[str] = frozenset(), beside: frozenset[str] = frozenset()
+) -> None:
+    """Adds the issues of one resource. in_bundle: fullUrls of its Bundle; beside: ids of what its container contains, where it is
+    contained itself: references with # are the container's (R4, References, 2.3.0.2)."""
     kind = _kind(resource, where, found)
     if kind is None:
         return
@@ -46,7 +50,7 @@ def _check(resource: Any, where: str, found: list[Issue], in_bundle: frozenset[s
     if refused:
         found += refused
         return  # rules ask about elements that must be there first
-    _walk(resource, _plan(kind), where, _Inside(resource, in_bundle), found)
+    _walk(resource, _plan(kind), where, _Inside(resource, in_bundle, beside), found)
     if "contained" in resource:
         _contained(resource, where, found)
     if kind == "Bundle":
@@ -89,11 +93,15 @@ class _Inside:
 
     __slots__ = ("contained", "in_bundle", "resource")
 
-    def __init__(self, resource: Resource, in_bundle: frozenset[str]) -> None:
+    def __init__(self, resource: Resource, in_bundle: frozenset[str], beside: frozenset[str]) -> None:
         self.resource = resource
         held = resource.get("contained")
-        self.contained = {c.get("id") for c in held if isinstance(c, dict)} if held else frozenset()
+        self.contained = _ids(held) | beside if held else beside
         self.in_bundle = in_bundle
+
+
+def _ids(contained: Any) -> frozenset[str]:
+    return frozenset(str(c["id"]) for c in contained if isinstance(c, dict) and "id" in c)
 
 
 Compiled = tuple[tuple[str, str, str, Callable[[Resource], bool] | None, Callable[[Any, Any], bool]], ...]
@@ -229,11 +237,11 @@ def _with_type(text: str, kind: str, said: Any, element: Element, where: str) ->
 
 
 def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
-    named = set(_own_references(resource))
+    named, beside = set(_own_references(resource)), _ids(resource["contained"])
     seen: set[str] = set()
     for i, one in enumerate(resource["contained"]):
         place = f"{where}.contained[{i}]"
-        _check(one, place, found)
+        _check(one, place, found, beside=beside)
         if not isinstance(one, dict):
             continue
         own = one.get("id")

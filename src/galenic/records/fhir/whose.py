@@ -9,6 +9,8 @@ from typing import Any
 Resource = dict[str, Any]
 PERSONS = ("Patient", "Practitioner", "Person")  # whose own record a resource can be
 DIRECT = ("patient", "subject", "beneficiary", "individual", "for", "practitioner", "link")
+OF_PATIENTS = ("patient", "subject", "beneficiary")
+TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)[/?]")
 PATIENT = re.compile(r"(?:^|/)Patient[/?]")
 PERSON = re.compile(r"(?:^|/)(?:Patient|Practitioner|Person)[/?]")
 HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$|#.*$")
@@ -32,16 +34,37 @@ def whose(resource: Resource, renamed: Mapping[str, str] = MappingProxyType({}))
         return Whose(f"{kind}/{resource['id']}")
     for name in DIRECT:
         named = resource.get(name)
-        text = named.get("reference") if isinstance(named, dict) else None
-        text = renamed.get(str(text), text)
-        if isinstance(text, str) and (PATIENT.search(text) or (name == "practitioner" and PERSON.search(text))):
-            return Whose(plain(text))
+        person = _person(resource, name, named, renamed) if isinstance(named, dict) else None
+        if person is not None:
+            return Whose(person)
     all_named = list(dict.fromkeys(plain(renamed.get(t, t)) for t in references(resource)))
     patients = [t for t in all_named if PATIENT.search(t)]
     if len(patients) == 1:
         return Whose(patients[0])
+    if not patients and any(c.get("resourceType") == "Patient" for c in resource.get("contained", ())):
+        return Whose(f"{kind}/{resource['id']}#contained")
     through = tuple(t for t in all_named if not PERSON.search(t))
     return Whose(None, tuple(patients), () if patients else through)
+
+
+def _person(resource: Resource, name: str, named: Resource, renamed: Mapping[str, str]) -> str | None:
+    """The person that an element names, one that only this resource knows among them; None where it names none.
+
+    What can not be told is somebody's of their own: a record of an unknown patient is never nobody's, whom no consent protects.
+    """
+    text, own = named.get("reference"), f"{resource['resourceType']}/{resource['id']}"
+    if isinstance(text, str):
+        text = renamed.get(text, text)
+        if text.startswith("#"):
+            inside = [c for c in resource.get("contained", ()) if c.get("id") == text[1:]]
+            return own + text if inside and inside[0].get("resourceType") == "Patient" else None
+        typed = TYPED.search(text)
+        kind = typed[1] if typed else named.get("type", "Patient" if name in OF_PATIENTS else "")
+        return plain(text) if kind == "Patient" or (name in ("practitioner", "link") and kind in PERSONS) else None
+    if name not in OF_PATIENTS or named.get("type", "Patient") != "Patient":
+        return None
+    value = named.get("identifier", {}).get("value")
+    return f"Patient?identifier={named['identifier'].get('system', '')}|{value}" if value else f"{own}#{name}"
 
 
 def plain(reference: str) -> str:
