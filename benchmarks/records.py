@@ -153,7 +153,7 @@ def received(home: str, places: list[str]) -> None:
 
 def bundle(folder: Path) -> list[dict]:
     """records.bundle: Bundles to references, checked, stored under patients' keys, found again, events; one process."""
-    places = bundles(folder / "in", 12)
+    places = bundles(folder / "in", 24)
     runs = []
     for i in range(3):
         words = [sys.executable, __file__, "--received", folder / f"home{i}", *places]

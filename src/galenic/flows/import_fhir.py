@@ -1,6 +1,7 @@
 """FHIR R4 goes into custody: checked, each resource's bytes kept under the key of whose it is, each Bundle whole or not at all."""
 
 import os
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from galenic import store
@@ -174,10 +176,18 @@ def _help(ahead: deque[_Unit], work: Work) -> bool:
 
 
 def _sent(pool: ProcessPoolExecutor | None, work: Work, lines: Lines) -> Future[list["Prepared"]] | None:
+    if pool is None or not lines:
+        return None
+    main = sys.modules["__main__"]
+    # a helper begins by importing what this process began with: a second that it does not need, and a second run of a script
+    # without a guard; it needs `work` alone
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
-        return pool.submit(work, lines) if pool is not None and lines else None
+        return pool.submit(work, lines)
     except BrokenProcessPool:
         return None
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _units(place: Path) -> Iterator[Lines]:
