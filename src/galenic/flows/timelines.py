@@ -186,7 +186,8 @@ def _fhir(drawn: Drawn) -> Lower:
             resource = fhir.parse_again(kept.document.encode()) if numbers else orjson.loads(kept.document)
             resource.setdefault("id", kept.id)
             found = fhir.lower(resource, find, kept.about.get("references", {}))
-            drawn.dropped.update(found.dropped)
+            if found.dropped:
+                drawn.dropped.update(found.dropped)
             for event in found.events:
                 rows.append((kept.subject, *event, kept.row))
                 if event.code not in drawn.described:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -220,6 +220,7 @@ def _concept(concept: Any, otherwise: str) -> tuple[str, str | None]:
     return f"{otherwise}//text", None
 
 
+@lru_cache(100_000)
 def short_code(system: str | None, code: str, otherwise: str = "") -> str:
     """SYSTEM//code, as events name it."""
     return f"{SYSTEMS.get(system or '', _short(system)) or otherwise}//{code}"
@@ -240,8 +241,11 @@ class Moment:
 
 
 def _moment(text: Any) -> Moment | None:
-    if not isinstance(text, str):
-        return None
+    return _read(text) if isinstance(text, str) else None
+
+
+@lru_cache(100_000)  # what was done in one encounter often has one time
+def _read(text: str) -> Moment:
     if len(text) <= 10:
         parts = [int(p) for p in text.split("-")]
         first = date(parts[0], parts[1] if len(parts) > 1 else 1, parts[2] if len(parts) > 2 else 1)
