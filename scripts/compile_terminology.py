@@ -13,16 +13,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from galenic.records.terminology.tables import SCHEMA
+
 OUT = Path(__file__).parents[1] / "src" / "galenic" / "records" / "terminology"
-SCHEMA = pa.schema(
-    [
-        ("system", pa.string()),
-        ("code", pa.string()),
-        ("display", pa.string()),
-        ("parents", pa.list_(pa.string())),
-        ("active", pa.bool_()),
-    ]
-)
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 

@@ -18,7 +18,7 @@ from galenic.records import quality
 from galenic.records.meds import read_meds
 from galenic.records.omop import Omop
 from galenic.release import Decision, decide, load_policy, parse_policy
-from galenic.schema import TIMELINE, NotMeasured, Report
+from galenic.schema import TIMELINE, NotMeasured, Report, timeline
 from galenic.security import Session
 
 Open = Callable[[], Iterator[pa.Table]]
@@ -139,13 +139,7 @@ def _of_fhir(files: list[Path]) -> Iterator[pa.Table]:
                 number = numbers.setdefault(str(who), len(numbers) + 1)
                 rows += [(number, *event, None) for event in lowered.events]
         if len(rows) > 100_000:
-            yield _table(rows)
+            yield timeline(rows)
             rows = []
     if rows:
-        yield _table(rows)
-
-
-def _table(rows: list[tuple[object, ...]]) -> pa.Table:
-    names = ["subject_id", *(n for n in TIMELINE.names if n not in ("subject_id", "ingest_id")), "ingest_id"]
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    return pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE)
+        yield timeline(rows)

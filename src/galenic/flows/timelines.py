@@ -21,14 +21,13 @@ from galenic.records.columnar import type_of, unpack, unpack_all
 from galenic.records.mapping import events_of, parse_mapping
 from galenic.records.meds import CODES, as_timeline
 from galenic.records.omop import VOCABULARY, Omop
-from galenic.schema import TIMELINE
+from galenic.records.terminology import LABELS
+from galenic.schema import TIMELINE, timeline
 from galenic.security import BUILDS, Pass, Session
 
 SHARD = 250_000  # events
 NUMBERS = re.compile('"value(?:Quantity|Ratio|Range)"')
-LABELS = {"ICD10CM": "icd10cm", "SNOMED": "snomed", "LOINC": "loinc", "RxNorm": "rxnorm", "CVX": "cvx"}
 ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_start")]
-NAMES = [n for n in TIMELINE.names if n not in ("subject_id", "ingest_id")]
 
 
 @dataclass
@@ -75,8 +74,7 @@ class Drawn:
     def put(self, rows: list[tuple[Any, ...]]) -> None:
         """Events as (subject, *Event, row of the originals)."""
         if rows:
-            columns = dict(zip(["subject_id", *NAMES, "ingest_id"], zip(*rows, strict=True), strict=True))
-            self.tables.append(pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE))
+            self.tables.append(timeline(rows))
 
     def take(self, last: int | None) -> pa.Table | None:
         """A sorted table of the subjects that are whole: of all but `last`."""

@@ -4,7 +4,7 @@ from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
-from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event
+from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline
 
 __all__ = [
     "ARROW_TYPES",
@@ -29,5 +29,6 @@ __all__ = [
     "encode",
     "from_json",
     "numbers",
+    "timeline",
     "to_json",
 ]

@@ -1,6 +1,6 @@
 """Timelines: the Medical Event Data Standard (MEDS 0.4, https://github.com/Medical-Event-Data-Standard/meds) with columns beside."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -44,3 +44,9 @@ class Event(NamedTuple):
     utc_offset: int | None = None
     encounter_id: str | None = None
     source_ref: str | None = None
+
+
+def timeline(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """A table of TIMELINE from (subject_id, *Event, ingest_id), one or more, in their order."""
+    columns = dict(zip(["subject_id", *Event._fields, "ingest_id"], zip(*rows, strict=True), strict=True))
+    return pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE)

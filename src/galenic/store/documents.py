@@ -15,7 +15,7 @@ from galenic.store.database import Database
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, Rows, required
 from galenic.store.lineage import add_within
-from galenic.store.originals import Dataset, resource
+from galenic.store.originals import Dataset, resource, standing
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
 COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, and what else is known of it
@@ -229,13 +229,7 @@ def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
         query = query.where(d.subject == rows.subject)
     if rows.care_of is None and rows.consent_to is None:
         return query, False
-    stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == d.subject)
-    if rows.care_of is not None:
-        stands &= (f.kind == "care") & (f.who == rows.care_of)
-    else:
-        assert rows.consent_to is not None
-        purpose, label = rows.consent_to
-        stands &= (f.kind == "consent") & (f.purpose == purpose) & (f.label == label)
+    stands = standing(rows, d.subject, now)
     joined = sa.outerjoin(
         sa.join(documents, originals, (originals.c.dataset == d.dataset) & (originals.c.row == d.row)), facts, stands
     )

@@ -153,19 +153,24 @@ def _texts(array: pa.ChunkedArray) -> list[str | None]:
     return array.cast(pa.string()).to_pylist()
 
 
+def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnElement[bool]:
+    """The fact that lets a subject's rows through, where a decision covers only those with a care relation or a consent."""
+    f = facts.c
+    stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == subject)
+    if rows.care_of is not None:
+        return stands & (f.kind == "care") & (f.who == rows.care_of)
+    assert rows.consent_to is not None
+    purpose, label = rows.consent_to
+    return stands & (f.kind == "consent") & (f.purpose == purpose) & (f.label == label)
+
+
 def _where(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
     """The rows that a decision covers, as SQL, and whether each comes with the fact that lets it through."""
-    o, f = originals.c, facts.c
+    o = originals.c
     if rows.care_of is None and rows.consent_to is None:
         query = sa.select(o.row, o.subject, o.cells).where(o.dataset == name)
         return (query.where(o.subject == rows.subject) if rows.subject is not None else query), False
-    stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == o.subject)
-    if rows.care_of is not None:
-        stands &= (f.kind == "care") & (f.who == rows.care_of)
-    else:
-        assert rows.consent_to is not None
-        purpose, label = rows.consent_to
-        stands &= (f.kind == "consent") & (f.purpose == purpose) & (f.label == label)
+    stands = standing(rows, o.subject, now)
     query = (
         sa.select(o.row, o.subject, o.cells, *facts.c).select_from(sa.join(originals, facts, stands)).where(o.dataset == name)
     )

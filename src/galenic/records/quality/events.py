@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 from galenic.records.quality.analytes import Floats, analyte_of
 from galenic.records.quality.tables import SHOWN, TableQuality, _histogram, _outliers
 from galenic.records.quality.units import Mix, find_mix
-from galenic.records.terminology import Terminology
+from galenic.records.terminology import LABELS, Terminology
 from galenic.records.units import is_unit
 from galenic.schema import BIRTH, DEATH, Finding, NotMeasured
 
 Open = Callable[[], Iterator[pa.Table]]
 KEPT = 100_000  # values of one code and unit that are looked at; the first ones
-SYSTEMS = {"ICD10CM": "icd10cm", "SNOMED": "snomed", "LOINC": "loinc", "RxNorm": "rxnorm", "CVX": "cvx"}
 
 
 @dataclass
@@ -226,7 +225,7 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
     absent: set[str] = set()
     for code, count in seen.codes.items():
         label, mark, value = code.partition("//")
-        system = SYSTEMS.get(label)
+        system = LABELS.get(label)
         if not mark or system is None:
             continue
         verdict = terminology.validate(system, value)

@@ -27,7 +27,7 @@ WORDS = {
     "quality.representative": ("Representativeness", "distance from the reference population"),
     "quality.drift": ("Drift", "distance from the earlier load"),
 }
-TODO = {
+ADVICE = {
     "quality.units.mixed": "See which device or site writes so; then repair: galenic quality FILE --repair OUT.csv",
     "quality.orders": "Ask the source which of the two times is right; until then leave these out of anything that learns from time.",
     "quality.duplicates": "Let a person decide on each pair; nothing is merged here.",
@@ -71,7 +71,7 @@ def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> Judged
     if isinstance(f, NotMeasured):
         return Judged(f.name, group, reads, "not measured", outcome or "not measured", threshold, f.why, "", [])
     places = list(f.detail.get("columns", []))[:12]
-    todo = TODO.get(f.name, "") if f.value else ""
+    todo = ADVICE.get(f.name, "") if f.value else ""
     shown = f"{f.value:.3f}" if f.name in ("quality.drift", "quality.representative") else f"{f.value:.2%}"
     return Judged(f.name, group, reads, shown, outcome, threshold, reason, todo, places)
 

@@ -26,6 +26,7 @@ NAMES = {
     "icd10cm": "http://hl7.org/fhir/sid/icd-10-cm", "snomed": "http://snomed.info/sct", "loinc": "http://loinc.org",
     "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm", "cvx": "http://hl7.org/fhir/sid/cvx",
 }  # fmt: skip
+LABELS = {"ICD10CM": "icd10cm", "SNOMED": "snomed", "LOINC": "loinc", "RxNorm": "rxnorm", "CVX": "cvx"}  # as events name them
 State = Literal["found", "not-found", "not-loaded"]
 Relation = Literal["equivalent", "subsumes", "subsumed-by", "not-subsumed"]
 
