@@ -190,6 +190,13 @@ def test_every_type_and_rule_of_r4_is_here() -> None:
         assert any(i.rule == "unknown-element" for i in check({"resourceType": kind, "nonsense": 1}))
 
 
+@pytest.mark.parametrize("value", [10**30, "half a pair: \ud800", {1: 2}, object()])
+def test_what_json_can_not_hold_is_said_and_not_raised(value: object) -> None:
+    given = {**OBSERVATION, "valueQuantity": {"value": 1, "unit": value}}
+    found = check(given)
+    assert found and all(i.level == "error" for i in found), found
+
+
 @pytest.mark.parametrize("depth", [100, 400, 2_000])
 def test_depth_does_not_make_it_crash(depth: int) -> None:
     node: dict[str, Any] = {"url": "u", "valueString": "a"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from galenic.records import columnar, defused, fhir
 from galenic.records.fhir.kept import reread
-from galenic.records.fhir.slices import slices, take_apart
+from galenic.records.fhir.slices import Apart, slices, take_apart
 from galenic.records.meds import read_meds, write_meds
 from galenic.records.omop import Omop
 from galenic.schema import TIMELINE
@@ -59,7 +59,8 @@ def test_every_resource_of_a_bundle_is_found_byte_for_byte(resources: list[dict]
     assert [{"resource": fhir.parse(f or b"").resource} for f in found] == fhir.parse(raw).resource["entry"]
     assert all(f in raw for f in found if f)
     apart = take_apart(raw)
-    assert apart is None or (apart[0], apart[1]) == (fhir.parse(raw).resource, found)
+    assert apart is None or (apart.bundle, apart.bytes_of) == (fhir.parse(raw).resource, found)
+    assert apart is None or apart.refers == [fhir.references(r) for r in plain]
     assert (
         apart is not None or indent is None or any("resource" in str(r) or '"' in str(r) or "\\" in str(r) for r in resources)
     )
@@ -69,9 +70,8 @@ def test_a_bundle_is_taken_apart_only_where_that_is_what_it_says() -> None:
     good = (
         b'{\n  "resourceType": "Bundle",\n  "entry": [\n    {\n      "resource": {\n        "id": "a"\n      }\n    }\n  ]\n}'
     )
-    assert take_apart(good) == (
-        {"resourceType": "Bundle", "entry": [{"resource": {"id": "a"}}]},
-        [b'{\n        "id": "a"\n      }'],
+    assert take_apart(good) == Apart(
+        {"resourceType": "Bundle", "entry": [{"resource": {"id": "a"}}]}, [b'{\n        "id": "a"\n      }'], [[]]
     )
     for old, new in (
         (b'"id": "a"', b'"id": "a", "id": "b"'),  # a name twice

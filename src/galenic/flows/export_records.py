@@ -95,12 +95,12 @@ def _own(house: House, handle: Pass, known: store.Dataset, place: Path, done: Ex
 
 
 def _resources(house: House, handle: Pass, known: store.Dataset) -> Iterator[dict[str, Any]]:
-    from galenic.records.fhir import rename, reread, texts  # noqa: PLC0415
+    from galenic.records.fhir import references, rename, reread  # noqa: PLC0415
 
     meant: dict[str, str] = {}
     for batch in store.read_documents(house.db, handle, known):
         found = [reread(k.document, k.about) for k in batch if k.type != "Bundle"]
-        searches = {t for r in found for t in texts(r) if "?" in t and t not in meant}
+        searches = {t for r in found for t in references(r) if "?" in t and t not in meant}
         if searches:
             names = store.spoken_of(house.db, handle, known, sorted(searches))
             meant |= {s: names[s][0] for s in searches if len(set(names.get(s, ()))) == 1}

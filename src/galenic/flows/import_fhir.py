@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from galenic import store
 from galenic.flows.custody import describe_dataset
 from galenic.flows.house import House, Progress, quiet
+from galenic.records.calm import calm, stay_calm
 from galenic.security import Pass, Session
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Received:
     shown: list[dict[str, str]] = field(default_factory=list)
 
 
+@calm()
 def import_fhir(
     house: House,
     session: Session,
@@ -79,8 +81,6 @@ def import_fhir(
     ids: whose ids the resources have (default: the data set's name). Patient/1 of another server is somebody else.
     helpers: processes that parse and check beside this one (default: one per further core where the input is large).
     """
-    from galenic.records.fhir.prepare import calm  # noqa: PLC0415
-
     whose_ids = name if ids is None else ids
     total = max(sum(p.stat().st_size for p in places if p.exists()), 1)
     if helpers is None:
@@ -96,7 +96,7 @@ def import_fhir(
         }
         known = describe_dataset(house, handle, row, store.SCHEMA)
         door, done = Door(house, handle, known, whose_ids), 0
-        pool = stack.enter_context(ProcessPoolExecutor(helpers, get_context("spawn"), calm)) if helpers else None
+        pool = stack.enter_context(ProcessPoolExecutor(helpers, get_context("spawn"), stay_calm)) if helpers else None
         for where, documents in _prepared(door, _in_order(places), pool, helpers):
             door.take(documents, where)
             done += sum(d.size for d in documents)

@@ -17,6 +17,7 @@ from galenic import store
 from galenic.errors import DescriptionError
 from galenic.flows.house import House
 from galenic.flows.terms import terminology
+from galenic.records.calm import calm
 from galenic.records.columnar import type_of, unpack, unpack_all
 from galenic.records.mapping import events_of, parse_mapping
 from galenic.records.meds import CODES, as_timeline
@@ -113,10 +114,11 @@ def timelines_within(house: House, handle: Pass, known: store.Dataset) -> Iterat
     house.tree.add([BUILDS + number])
     try:
         drawn, files, counts = Drawn(house, handle, known), [], Counter[str]()
-        for shard in _shards(drawn):
-            files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
-            counts["events"] += shard.num_rows
-            counts["subjects"] += len(shard["subject_id"].unique())
+        with calm():
+            for shard in _shards(drawn):
+                files.append(store.write_blob(house.shards, handle.build_key(build), [_bytes(shard)]))
+                counts["events"] += shard.num_rows
+                counts["subjects"] += len(shard["subject_id"].unique())
         store.finish_build(house.db, build, {"files": files, "rows": counts["events"], "columns": TIMELINE.names})
 
         def batches() -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
 """FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
 
-from galenic.records.fhir.bundle import Entry, Opened, open_bundle, texts
+from galenic.records.fhir.bundle import Entry, Opened, open_bundle
 from galenic.records.fhir.check import check
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.issue import Issue
@@ -38,7 +38,6 @@ __all__ = [
     "reread",
     "short_code",
     "slices",
-    "texts",
     "whose",
     "write",
 ]

@@ -2,11 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
+
+import orjson
 
 from galenic.records.fhir.definitions import Element, Rule, r4
 from galenic.records.fhir.explain import explain
@@ -22,6 +24,7 @@ REFERENCE = re.compile(
     r"^(?:(?P<base>https?://.+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.+)?$"
 )
 CONDITIONAL = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)\?.+$")
+OWN = re.compile(rb'"#[^"\\]*(?:\\.[^"\\]*)*"')
 ABSOLUTE = re.compile(r"^(?:https?|ftp|mailto|mllp|tel|cid):\S+$|^urn:\S+$")
 
 
@@ -34,7 +37,20 @@ def check(resource: Any) -> tuple[Issue, ...]:
         found.append(
             Issue("error", "$this", "depth", "is nested too deep to be checked. No FHIR resource is: send it flatter.")
         )
+    except (TypeError, ValueError):
+        if _is_json(resource):
+            raise
+        what = "holds a value that is none of JSON's: an integer beyond 64 bits, half a surrogate pair, an object of Python's."
+        found.append(Issue("error", "$this", "json", what + " Give what was read from JSON."))
     return tuple(found[:MOST])
+
+
+def _is_json(resource: Any) -> bool:
+    try:
+        orjson.dumps(resource)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _check(
@@ -237,7 +253,7 @@ def _with_type(text: str, kind: str, said: Any, element: Element, where: str) ->
 
 
 def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
-    named, beside = set(_own_references(resource)), _ids(resource["contained"])
+    named, beside = _own_references(resource), _ids(resource["contained"])
     seen: set[str] = set()
     for i, one in enumerate(resource["contained"]):
         place = f"{where}.contained[{i}]"
@@ -251,7 +267,7 @@ def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
             )
         elif own in seen:
             found.append(Issue("error", place, "contained-id", "has the same id as another contained resource."))
-        elif f"#{own}" not in named and "#" not in set(_own_references(one)):
+        elif f"#{own}" not in named and "#" not in _own_references(one):
             found.append(Issue("error", place, "dom-3", "is named by no reference of its resource. Name it, or leave it out."))
         seen.add(str(own))
         if "contained" in one:
@@ -265,17 +281,10 @@ def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
             found.append(Issue("error", f"{place}.meta", "dom-5", "has a security label; only the outer resource has."))
 
 
-def _own_references(node: Any) -> Iterator[str]:
-    """Every string that starts with # below a node: references, canonicals and URIs to contained resources."""
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            stack += one.values()
-        elif isinstance(one, list):
-            stack += one
-        elif isinstance(one, str) and one[:1] == "#":
-            yield one
+def _own_references(node: Any) -> set[str]:
+    """Every string that starts with # in a node: references, canonicals and URIs to contained resources."""
+    found = set(OWN.findall(orjson.dumps(node)))
+    return {str(orjson.loads(t)) if b"\\" in t else t[1:-1].decode() for t in found}
 
 
 def _bundle(bundle: Resource, where: str, found: list[Issue]) -> None:

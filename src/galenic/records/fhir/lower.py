@@ -300,21 +300,24 @@ def _end(resource: Resource, spec: Spec) -> int | None:
 
 
 def _observed(resource: Resource, base: Event, found: Lowered) -> Iterator[Event]:
-    parts = resource.get("component", ())
-    if _has_value(resource) or not parts:
-        yield _valued(resource, base, found)
+    parts, name = resource.get("component", ()), _value_of(resource)
+    if name or not parts:
+        yield _valued(resource, name, base, found)
     for part in parts:
         code, system = _concept(part["code"], "Observation")
-        yield _valued(part, base._replace(code=code, code_system=system), found)
+        yield _valued(part, _value_of(part), base._replace(code=code, code_system=system), found)
 
 
-def _has_value(node: Resource) -> bool:
-    return any(name.startswith("value") for name in node)
+def _value_of(node: Resource) -> str:
+    """The form of value[x] that is there; empty where there is none."""
+    for name in node:
+        if name[:5] == "value":
+            return name
+    return ""
 
 
-def _valued(node: Resource, base: Event, found: Lowered) -> Event:
-    name = next((n for n in node if n.startswith("value")), None)
-    if name is None:
+def _valued(node: Resource, name: str, base: Event, found: Lowered) -> Event:
+    if not name:
         reason = node.get("dataAbsentReason")
         return base._replace(text_value=f"absent: {_concept(reason, 'text')[0]}" if reason else None)
     value = node[name]

@@ -1,6 +1,5 @@
 """What is done with a document before it is kept, and without looking at what is here: parsed, checked, taken apart."""
 
-import gc
 import re
 import uuid
 from collections import Counter
@@ -11,11 +10,11 @@ from typing import Any
 import orjson
 
 from galenic.errors import RecordError
-from galenic.records.fhir.bundle import Entry, open_bundle, texts
+from galenic.records.fhir.bundle import Entry, open_bundle
 from galenic.records.fhir.check import check
 from galenic.records.fhir.parse import BOM, LARGEST, parse
-from galenic.records.fhir.slices import slices, take_apart
-from galenic.records.fhir.whose import identifiers, whose
+from galenic.records.fhir.slices import Apart, slices, take_apart
+from galenic.records.fhir.whose import identifiers, references, whose
 
 IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
 TYPE = re.compile(r"[A-Za-z]+")
@@ -58,11 +57,6 @@ def prepare(lines: list[tuple[int, bytes]]) -> list[Prepared]:
     return [_prepare(number, raw) for number, raw in lines]
 
 
-def calm() -> None:
-    """For a helper process: what JSON gives has no cycles, so the collector need not look as often."""
-    gc.set_threshold(100_000, 50, 50)
-
-
 def count_types(raw: bytes) -> Counter[str]:
     """Types of the resources in a document that was taken before; a Bundle's own is not counted."""
     return _types(orjson.loads(raw.removeprefix(BOM)))
@@ -83,7 +77,7 @@ def _prepare(number: int, raw: bytes) -> Prepared:
     whole = raw.removeprefix(BOM)
     apart = take_apart(whole) if len(raw) <= LARGEST else None
     try:
-        resource = apart[0] if apart else parse(raw, f"line {number}" if number else "the document").resource
+        resource = apart.bundle if apart else parse(raw, f"line {number}" if number else "the document").resource
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "json", "", str(error)))
@@ -98,11 +92,11 @@ def _prepare(number: int, raw: bytes) -> Prepared:
         about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, done.digest))}
         named = {**resource, **about}
         part = _part(named, whole, about, {}, done.digest)
-        part.searches = tuple(t for t in texts(named) if "?" in t) if b"?" in raw else ()
+        part.searches = tuple(t for t in references(named) if "?" in t) if b"?" in raw else ()
         done.parts = [part]
         return done
     try:
-        done.parts = _bundle(whole, resource, apart[1] if apart else slices(whole, resource), done)
+        done.parts = _bundle(whole, apart or Apart(resource, slices(whole, resource)), done)
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "bundle-type", "Bundle", str(error)))
@@ -116,26 +110,27 @@ def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: 
     return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
 
 
-def _bundle(raw: bytes, bundle: dict[str, Any], bytes_of: list[bytes | None], done: Prepared) -> list[Part]:
+def _bundle(raw: bytes, apart: Apart, done: Prepared) -> list[Part]:
+    bundle = apart.bundle
     entries = bundle.get("entry", ())
     had_id = ["id" in e.get("resource", ()) for e in entries]
-    opened = open_bundle(bundle, raw)
+    opened = open_bundle(bundle, raw, refers=apart.refers)
     done.issues += [(i.level, i.rule, i.expression, i.text) for i in opened.issues]
     parts: list[Part] = []
-    lost: dict[str, list[str]] = {}
+    lost: dict[int, list[str]] = {}
     for entry, text in opened.lost:
         if "?" in text:
-            lost.setdefault(entry.place, []).append(text)
+            lost.setdefault(entry.number, []).append(text)
     for entry in opened.entries:
-        number = int(entry.place.rpartition("[")[2][:-1])
+        number = entry.number
         about: dict[str, Any] = {"bundle": done.digest, "entry": {k: v for k, v in entries[number].items() if k != "resource"}}
         if entry.renamed:
             about["references"] = entry.renamed
         if not had_id[number]:
             about["id"] = entry.id
-        mine = bytes_of[number] or b""
+        mine = apart.bytes_of[number] or b""
         part = _part(entry.resource, mine, about, entry.renamed, sha256(mine).hexdigest())
-        part.searches = tuple(lost.get(entry.place, ()))
+        part.searches = tuple(lost.get(number, ()))
         part.condition = _condition(entries[number], entry)
         parts.append(part)
     people = tuple(dict.fromkeys(p.person for p in parts if p.person.startswith("Patient")))

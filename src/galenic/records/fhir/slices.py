@@ -2,18 +2,30 @@
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from galenic.records.fhir.whose import references
 
 SPACE = re.compile(r"[ \t\n\r]*")
 KEY = re.compile(rb'\n(?P<indent>[ \t]+)(?:[{,] ?)?"resource" ?: ?\{')
 DECODER = json.JSONDecoder()
 
 
-def take_apart(raw: bytes) -> tuple[dict[str, Any], list[bytes | None]] | None:
-    """(a Bundle that is written line by line, the bytes of each entry's resource), each part parsed once; None where it is not
-    written so, or where anything is odd: then `parse` and `slices` say what.
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A Bundle and the bytes of each entry's resource (None where it has none). refers: the references of each, where known."""
+
+    bundle: dict[str, Any]
+    bytes_of: list[bytes | None]
+    refers: list[list[str]] | None = None
+
+
+def take_apart(raw: bytes) -> Apart | None:
+    """A Bundle that is written line by line, each part parsed once; None where it is not written so, or where anything is odd:
+    then `parse` and `slices` say what.
 
     Each resource is parsed by itself and what stands around them with {} in their place. JSON is such that both together are what
     parsing the whole would give, if there are just as many entries with a resource, and each of them holds the {}.
@@ -29,25 +41,35 @@ def take_apart(raw: bytes) -> tuple[dict[str, Any], list[bytes | None]] | None:
         at = end
     shell = b"".join([*around, raw[at:]])
     try:
-        bundle, resources = orjson.loads(shell), [orjson.loads(text) for text in found]
-        keys = [(shell, bundle), *zip(found, resources, strict=True)]
-        if any(
-            text.count(b'":') != orjson.dumps(value).count(b'":') or b'\\":' in text or b"u0022:" in text
-            for text, value in keys
-        ):
+        bundle = orjson.loads(shell)
+        if _keys_twice(shell, orjson.dumps(bundle)):
             return None
+        resources, refers = [], []
+        for text in found:
+            resource = orjson.loads(text)
+            compact = orjson.dumps(resource)
+            if _keys_twice(text, compact):
+                return None
+            resources.append(resource)
+            refers.append(references(resource, compact))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
     if not found or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         return None
-    holding = [e for e in entries if "resource" in e]
-    if len(holding) != len(found) or any(e["resource"] != {} for e in holding):
+    holding = [i for i, e in enumerate(entries) if "resource" in e]
+    if len(holding) != len(found) or any(entries[i]["resource"] != {} for i in holding):
         return None
-    for entry, resource in zip(holding, resources, strict=True):
-        entry["resource"] = resource
-    texts = iter(found)
-    return bundle, [next(texts) if "resource" in e else None for e in entries]
+    bytes_of: list[bytes | None] = [None] * len(entries)
+    named: list[list[str]] = [[]] * len(entries)
+    for i, resource, text, names in zip(holding, resources, found, refers, strict=True):
+        entries[i]["resource"], bytes_of[i], named[i] = resource, text, names
+    return Apart(bundle, bytes_of, named)
+
+
+def _keys_twice(text: bytes, compact: bytes) -> bool:
+    """Whether an object may have had a key twice, of which parsing keeps one."""
+    return text.count(b'":') != compact.count(b'":') or b'\\":' in text or b"u0022:" in text
 
 
 def slices(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:

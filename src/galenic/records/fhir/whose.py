@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
+
+import orjson
 
 Resource = dict[str, Any]
 PERSONS = ("Patient", "Practitioner", "Person")  # whose own record a resource can be
@@ -13,6 +16,7 @@ OF_PATIENTS = ("patient", "subject", "beneficiary")
 TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)[/?]")
 PATIENT = re.compile(r"(?:^|/)Patient[/?]")
 PERSON = re.compile(r"(?:^|/)(?:Patient|Practitioner|Person)[/?]")
+STRING = re.compile(rb'(?:[^"\\]|\\.)*')
 HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$|#.*$")
 
 
@@ -67,23 +71,23 @@ def _person(resource: Resource, name: str, named: Resource, renamed: Mapping[str
     return f"Patient?identifier={named['identifier'].get('system', '')}|{value}" if value else f"{own}#{name}"
 
 
+@lru_cache(20_000)
 def plain(reference: str) -> str:
     """A reference without the version or the contained resource that it may name."""
     return HISTORY.sub("", reference)
 
 
-def references(node: Any) -> Iterator[str]:
-    """Every reference below a node, but to contained resources."""
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            text = one.get("reference")
-            if isinstance(text, str) and not text.startswith("#"):
-                yield text
-            stack += [v for v in one.values() if isinstance(v, dict | list)]
-        elif isinstance(one, list):
-            stack += [v for v in one if isinstance(v, dict | list)]
+def references(resource: Resource, compact: bytes | None = None) -> list[str]:
+    """Every reference in a resource but those to contained resources, each once. compact: the resource as orjson writes it."""
+    found: dict[str, None] = {}
+    pieces = (orjson.dumps(resource) if compact is None else compact).split(b'"reference":"')
+    for piece in pieces[1:]:  # twice as fast as a walk, and as a regular expression
+        text = piece[: piece.index(b'"')]
+        if b"\\" in text:
+            text = STRING.match(piece)[0]  # type: ignore[index]  # JSON's own: it ends
+        if text[:1] != b"#":
+            found[text.decode() if b"\\" not in text else str(orjson.loads(b'"' + text + b'"'))] = None
+    return list(found)
 
 
 def identifiers(resource: Resource) -> Iterator[str]:
