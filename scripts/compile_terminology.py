@@ -3,9 +3,11 @@
 ICD10CM.xml, CODES.txt: the tabular list of ICD-10-CM (National Center for Health Statistics and CMS; works of the US government,
 in the public domain) and the list of its codes, as the PyPI package simple_icd_10_cm 1.5.0 carries them (April 2026).
 FHIR_FOLDER: as for compile_fhir.py; its code systems are HL7's (R4, v3 and v2 tables; HL7 licenses them for use with its standards).
+HL7's v2 table 0292 was the CDC's CVX until HL7 left it to them in January 2011: a part of CVX, which gained codes since.
 """
 
 import json
+import re
 import sys
 import xml.etree.ElementTree as ET  # of a published file that whoever runs this has fetched
 from collections.abc import Iterator
@@ -16,7 +18,9 @@ import pyarrow as pa
 from galenic.records.terminology.tables import SCHEMA
 
 OUT = Path(__file__).parents[1] / "src" / "galenic" / "records" / "terminology"
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD, CVX = "http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/sid/cvx"
+VACCINES = "http://terminology.hl7.org/CodeSystem/v2-0292"
+FOOTNOTE = re.compile(r"(?<=[A-Za-z])\d$")  # the table's own: "NOS1"
 
 
 def icd(place: Path) -> Iterator[dict]:
@@ -49,11 +53,17 @@ def hl7(folder: Path) -> Iterator[dict]:
             system = entry["resource"]
             if system["resourceType"] == "CodeSystem" and system.get("content") == "complete" and "hl7.org" in system["url"]:
                 yield from _concepts(system["url"], system.get("concept", []), [])
+            if system["resourceType"] == "CodeSystem" and system["url"] == VACCINES:
+                for c in system["concept"]:  # which of them are still given, the table does not say
+                    name = FOOTNOTE.sub("", c["display"])
+                    yield {"system": CVX, "code": c["code"], "display": name, "parents": [], "active": None}
 
 
 def _concepts(url: str, concepts: list[dict], parents: list[str]) -> Iterator[dict]:
     for c in concepts:
-        yield {"system": url, "code": c["code"], "display": c.get("display", c["code"]), "parents": parents, "active": True}
+        said = {p["code"]: p.get("valueCode") for p in c.get("property", ())}
+        active = said.get("status") not in ("deprecated", "retired")
+        yield {"system": url, "code": c["code"], "display": c.get("display", c["code"]), "parents": parents, "active": active}
         yield from _concepts(url, c.get("concept", []), [c["code"]])
 
 

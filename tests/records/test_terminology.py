@@ -33,10 +33,26 @@ def test_not_loaded_is_not_the_same_as_not_found() -> None:
     assert SHIPPED.validate("icd10cm", "E11.99").state == "not-found"
     assert SHIPPED.validate("icd10cm", "S06.1X7D").state == "not-found"  # of those who died no later encounter is coded
     assert SHIPPED.validate("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB").state == "found"
-    for system in ("snomed", "loinc", "rxnorm", "cvx", "http://nowhere.example"):
+    for system in ("snomed", "loinc", "rxnorm", "http://nowhere.example"):
         assert SHIPPED.validate(system, "1").state == "not-loaded"
     assert SHIPPED.subsumes("snomed", "1", "1") == "not-loaded"
     assert SHIPPED.subsumes("icd10cm", "E11", "nonsense") == "not-found"
+
+
+def test_of_a_table_that_is_here_in_part_no_code_is_called_unknown() -> None:
+    measles = SHIPPED.validate("cvx", "05", "measles")
+    assert measles.concept and (measles.state, measles.display_fits, measles.concept.active) == ("found", True, None)
+    assert SHIPPED.validate("cvx", "122", "rotavirus, NOS").display_fits  # without the footnote's digit
+    assert SHIPPED.validate("cvx", "60", "herpes simplex 2").display_fits
+    assert SHIPPED.validate("cvx", "140").state == "not-loaded"  # a code of 2011
+    assert "http://hl7.org/fhir/sid/cvx" in SHIPPED.systems()
+
+
+def test_what_hl7_gave_up_is_not_active() -> None:
+    given_up = SHIPPED.validate("http://terminology.hl7.org/CodeSystem/v2-0292", "05").concept
+    in_use = SHIPPED.validate("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB").concept
+    assert given_up and in_use
+    assert (given_up.active, in_use.active) == (False, True)
 
 
 def test_what_stands_above_subsumes() -> None:

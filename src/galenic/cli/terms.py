@@ -31,13 +31,13 @@ def lookup(
     elif found.concept is None:
         say = {
             "not-found": "the table is here and has no such code",
-            "not-loaded": "this table is not loaded: galenic code load",
+            "not-loaded": "this table is not loaded, or only a part of it: galenic code load",
         }
         show.out.print(f"{found.state}: {say[found.state]}")
     else:
         c = found.concept
         kinds = f"; a kind of {', '.join(c.parents)}" if c.parents else ""
-        show.out.print(f"{c.code}  {c.display}{'' if c.active else ' (no longer in use)'}{kinds}", markup=False)
+        show.out.print(f"{c.code}  {c.display}{' (no longer in use)' if c.active is False else ''}{kinds}", markup=False)
         if found.display_fits is False:
             show.out.print("the system calls it otherwise")
     return 0 if found.state == "found" and found.display_fits is not False else 2

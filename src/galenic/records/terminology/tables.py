@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
 )
 SHIPPED = {"http://hl7.org/fhir/sid/icd-10-cm": "icd10cm.arrow"}  # all other systems that are shipped are in HL7
 HL7 = "hl7.arrow"
+PARTS = frozenset(("http://hl7.org/fhir/sid/cvx",))  # shipped up to 2011 (HL7 v2 table 0292): other codes may be codes as well
 NAMES = {
     "icd10cm": "http://hl7.org/fhir/sid/icd-10-cm", "snomed": "http://snomed.info/sct", "loinc": "http://loinc.org",
     "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm", "cvx": "http://hl7.org/fhir/sid/cvx",
@@ -33,18 +34,19 @@ Relation = Literal["equivalent", "subsumes", "subsumed-by", "not-subsumed"]
 
 @dataclass(frozen=True)
 class Concept:
-    """One code. parents: codes of the same system that it is a kind of."""
+    """One code. parents: codes of the same system that it is a kind of. active: None where the table does not say."""
 
     system: str
     code: str
     display: str
     parents: tuple[str, ...]
-    active: bool
+    active: bool | None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a code is one. state: not-found says that the table is here and lacks it; not-loaded, that nobody can say."""
+    """Whether a code is one. state: not-found says that the table is here and lacks it; not-loaded, that nobody can say, since
+    the table is not here, or only a part of it is."""
 
     state: State
     concept: Concept | None = None
@@ -52,9 +54,10 @@ class Verdict:
 
 
 class Table:
-    """One system's codes, in order."""
+    """One system's codes, in order. whole: whether there are no others."""
 
-    def __init__(self, rows: pa.Table) -> None:
+    def __init__(self, rows: pa.Table, *, whole: bool = True) -> None:
+        self.whole = whole
         self.rows = rows.combine_chunks()
         self._codes = self.rows["code"].chunk(0) if self.rows.num_rows else pa.array([], pa.string())
 
@@ -93,7 +96,7 @@ class Terminology:
             return Verdict("not-loaded")
         concept = table.get(code)
         if concept is None:
-            return Verdict("not-found")
+            return Verdict("not-found" if table.whole else "not-loaded")
         return Verdict("found", concept, None if display is None else _alike(display) == _alike(concept.display))
 
     def subsumes(self, system: str, a: str, b: str) -> Relation | State:
@@ -135,7 +138,7 @@ class Terminology:
             return Table(_shipped(SHIPPED[system]))
         rows = _shipped(HL7)
         rows = rows.filter(pc.equal(rows["system"], system))
-        return Table(rows) if rows.num_rows else None
+        return Table(rows, whole=system not in PARTS) if rows.num_rows else None
 
 
 def _alike(text: str) -> str:
