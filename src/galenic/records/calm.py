@@ -13,7 +13,7 @@ _usual: list[tuple[int, int, int]] = []  # what was set before, one for each tha
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """A third of the time of an import went into looking through half-read Bundles for cycles. Several may ask at once; the last
+    """A fifth of the time of an import went into looking through half-read Bundles for cycles. Several may ask at once; the last
     one that ends puts back what was set before the first."""
     with _lock:
         _usual.append(_usual[-1] if _usual else gc.get_threshold())
