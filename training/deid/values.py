@@ -52,7 +52,7 @@ class Markov:
 
 
 def _listed(value: object) -> list[str]:
-    return [str(v) for v in (value or ())]  # type: ignore[attr-defined]
+    return [str(v) for v in value] if isinstance(value, tuple | list | dict) else []
 
 
 def names_of(locale: str) -> tuple[list[str], list[str]]:

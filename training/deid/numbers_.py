@@ -164,6 +164,7 @@ SLOTS: dict[str, tuple[str, Callable[[World], str]]] = {
     "id": ("ID", number),
     "card": ("ID", card),
     "iban": ("ID", iban),
+    "nhs": ("ID", lambda w: pattern(w.rng, "### ### ####")),
     "plate": ("ID", plate),
     "vin": ("ID", vin),
 }  # fmt: skip

@@ -1,0 +1,88 @@
+"""The learned tagger: hashed letters of each token, then dilated convolutions over its neighbours (numpy, one core)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from galenic.privacy.text.tokens import BUCKETS, FLAGS, Bounds, features, flags, tokenize
+
+AHEAD = 2_000  # tokens looked at together
+KEPT = 200_000  # tokens whose vectors are remembered
+
+
+@dataclass
+class Tagger:
+    """Labels tokens. labels: classes; each has a column for its first token and one for those after it."""
+
+    labels: tuple[str, ...]
+    dilations: tuple[int, ...]
+    weights: dict[str, np.ndarray]
+    _rows: dict[str, int] = field(default_factory=dict)
+    _vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    @classmethod
+    def load(cls, place: Path) -> "Tagger":
+        """A model that training/deid/train.py wrote."""
+        with np.load(place) as stored:
+            weights = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
+            labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
+        weights = {k: v.astype(np.float32) for k, v in weights.items()}
+        for i in range(len(dilations)):  # (out, in, 3) → (3 * in, out)
+            kernel = weights[f"blocks.{i}.weight"]
+            weights[f"k{i}"] = np.ascontiguousarray(kernel.transpose(2, 1, 0).reshape(-1, kernel.shape[0]))
+        enter, wide = weights["enter.weight"], weights["table.weight"].shape[1]
+        weights["table.weight"] = weights["table.weight"] @ enter[:, :wide].T  # the first layer, folded into the table
+        weights["flags"] = np.ascontiguousarray(enter[:, wide:].T)
+        return cls(labels, dilations, weights)
+
+    def tag(self, text: str) -> tuple[list[Bounds], np.ndarray]:
+        """Bounds of each token, and (tokens, 1 + 2 * labels) probabilities."""
+        bounds = tokenize(text)
+        if not bounds:
+            return bounds, np.zeros((0, 1 + 2 * len(self.labels)), np.float32)
+        rows = self._rows_of([text[a:b] for a, b in bounds])
+        hidden = self._vectors[rows] + flags(text, bounds) @ self.weights["flags"] + self.weights["enter.bias"]
+        reach = sum(self.dilations)
+        parts = []
+        for a in range(0, len(bounds), AHEAD):
+            b = min(a + AHEAD, len(bounds))
+            c, d = max(a - reach, 0), min(b + reach, len(bounds))
+            parts.append(self._scores(hidden[c:d])[a - c : b - c])
+        scores = np.concatenate(parts)
+        scores -= scores.max(1, keepdims=True)
+        np.exp(scores, out=scores)
+        return bounds, scores / scores.sum(1, keepdims=True)
+
+    def _rows_of(self, tokens: list[str]) -> np.ndarray:
+        known = self._rows
+        fresh = [t for t in dict.fromkeys(tokens) if t not in known]
+        if fresh:
+            if len(known) + len(fresh) > KEPT:
+                known.clear()
+                self._vectors = self._vectors[:0]
+                fresh = list(dict.fromkeys(tokens))
+            table = self.weights["table.weight"]
+            new = np.stack([table[features(t)].sum(0) for t in fresh])
+            start = len(known)
+            self._vectors = np.concatenate([self._vectors[:start].reshape(start, table.shape[1]), new])
+            known.update((t, start + i) for i, t in enumerate(fresh))
+        return np.fromiter((known[t] for t in tokens), np.int64, len(tokens))
+
+    def _scores(self, hidden: np.ndarray) -> np.ndarray:
+        w = self.weights
+        h = np.maximum(hidden, 0)
+        n, width = h.shape
+        for i, d in enumerate(self.dilations):
+            wide = np.zeros((n, 3 * width), np.float32)
+            wide[d:, :width] = h[: max(n - d, 0)]
+            wide[:, width : 2 * width] = h
+            wide[: max(n - d, 0), 2 * width :] = h[d:]
+            h = h + np.maximum(wide @ w[f"k{i}"] + w[f"blocks.{i}.bias"], 0)
+            h -= h.mean(1, keepdims=True)
+            h /= np.sqrt((h * h).mean(1, keepdims=True) + 1e-5)
+            h = h * w[f"norms.{i}.weight"] + w[f"norms.{i}.bias"]
+        return h @ w["leave.weight"].T + w["leave.bias"]
+
+
+assert BUCKETS and FLAGS
