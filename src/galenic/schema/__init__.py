@@ -2,6 +2,7 @@
 
 from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
+from galenic.schema.note import Span
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
 from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline
@@ -24,6 +25,7 @@ __all__ = [
     "NotMeasured",
     "Origin",
     "Report",
+    "Span",
     "Table",
     "bin_codes",
     "encode",

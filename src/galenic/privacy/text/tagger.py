@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galenic.privacy.text.tokens import BUCKETS, FLAGS, Bounds, features, flags, tokenize
+from galenic.privacy.text.tokens import Bounds, features, flags, tokenize
 
 AHEAD = 2_000  # tokens looked at together
 KEPT = 200_000  # tokens whose vectors are remembered
@@ -83,6 +83,3 @@ class Tagger:
             h /= np.sqrt((h * h).mean(1, keepdims=True) + 1e-5)
             h = h * w[f"norms.{i}.weight"] + w[f"norms.{i}.bias"]
         return h @ w["leave.weight"].T + w["leave.bias"]
-
-
-assert BUCKETS and FLAGS

@@ -9,6 +9,7 @@ TOKEN = re.compile(r"[^\W\d_]+|\d+|\n|[^\w\s]|_")
 BUCKETS = 1 << 15
 MOST = 20  # features of one token; the first is the word itself
 FLAGS = 8
+SHORT_LINE = 40
 _SHORT = re.compile(r"(.)\1+")
 Bounds = tuple[int, int]
 
@@ -41,21 +42,24 @@ def features(token: str) -> list[int]:
 
 def flags(text: str, bounds: list[Bounds]) -> np.ndarray:
     """(tokens, FLAGS) of 0 and 1: glued to the token before; to the one after; first of its line; in a line without small
-    letters; without capitals; after two spaces or a tab; is first after a colon; its line is short."""
+    letters; without capitals; after two spaces or a tab; first after a colon; in a short line."""
     out = np.zeros((len(bounds), FLAGS), np.float32)
-    line_end, start, upper, lower, short = -1, True, False, False, False
-    before = 0
-    for i, (a, b) in enumerate(bounds):
-        if a > line_end:
-            line_end = text.find("\n", a)
-            line_end = len(text) if line_end < 0 else line_end
-            line = text[a:line_end]
-            upper, lower, short, start = line.isupper(), line.islower(), len(line) < 40, True
-        row = out[i]
-        row[0] = a == before and i > 0
-        row[1] = i + 1 < len(bounds) and bounds[i + 1][0] == b
-        row[2], row[3], row[4], row[7] = start, upper, lower, short
-        row[5] = a - before > 1 or text[before:a] == "\t"
-        row[6] = i > 0 and text[bounds[i - 1][0]] == ":"
-        start, before = False, b
+    if not bounds:
+        return out
+    at = np.array(bounds, np.int64)
+    starts, ends = at[:, 0], at[:, 1]
+    glued = starts[1:] == ends[:-1]
+    out[1:, 0], out[:-1, 1] = glued, glued
+    lines = text.split("\n")
+    begins = np.cumsum([0, *(len(line) + 1 for line in lines)])
+    number = np.searchsorted(begins, starts, "right") - 1
+    said = np.array([(line.isupper(), line.islower(), len(line) < SHORT_LINE) for line in lines], np.float32)
+    out[:, [3, 4, 7]] = said[number]
+    out[0, 2], out[1:, 2] = 1, number[1:] != number[:-1]
+    gap = starts[1:] - ends[:-1]
+    out[1:, 5] = gap > 1
+    for i in np.flatnonzero(gap == 1).tolist() if "\t" in text else ():
+        out[i + 1, 5] = text[ends[i]] == "\t"
+    if ":" in text:
+        out[1:, 6] = [text[a] == ":" for a in starts[:-1].tolist()]
     return out

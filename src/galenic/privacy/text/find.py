@@ -1,0 +1,125 @@
+"""Where a text identifies somebody: every layer asked, their answers united, so that what one misses another may find."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from galenic.privacy.text.known import Known
+from galenic.privacy.text.plain import plain
+from galenic.privacy.text.rules import by_rules
+from galenic.privacy.text.tagger import Tagger
+from galenic.schema import Span
+
+KINDS = {"NAME": "name", "LOCATION": "place", "ORGANIZATION": "organisation", "DATE": "date", "AGE": "age", "CONTACT": "phone", "ID": "other"}
+ORDER = ("known", "rule", "tagger", "again")  # whose word counts where two disagree on the kind
+_EMAIL, _URL, _IP = re.compile(r"@"), re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I), re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I)
+_SAID = (  # what stands before a number says what it is
+    ("fax", re.compile(r"\bfax\b")), ("ssn", re.compile(r"\bssn\b|social|nhs|national")), ("record", re.compile(r"\bmrn?\b|record|chart|unit|hospital|patient id|accession|encounter|visit")),
+    ("plan", re.compile(r"member|policy|insur|plan\b|group|benefic|medicare|medicaid|subscriber|claim")), ("account", re.compile(r"acc(?:oun)?t|card|iban|bank|wire|pay")),
+    ("licence", re.compile(r"licen[cs]e|npi|\bdea\b|passport|certificate|badge")), ("vehicle", re.compile(r"plate|vin\b|vehicle|\bcar\b")), ("device", re.compile(r"serial|device|implant|\blot\b|udi|pacemaker|scanner|station")),
+)  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass
+class Finder:
+    """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies."""
+
+    tagger: Tagger | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+    common: frozenset[str] = frozenset()
+    usual: float = 0.2
+
+    def find(self, text: str, known: Known | None = None) -> list[Span]:
+        """Spans in their order, none of them overlapping."""
+        read = plain(text)
+        found = [*(known.find(read.text) if known else ()), *by_rules(read.text), *self._tagged(read.text)]
+        found += self._again(read.text, found)
+        united = united_spans(read.text, found)
+        if read.back is None:
+            return united
+        return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
+
+    def _tagged(self, text: str) -> list[Span]:
+        if self.tagger is None:
+            return []
+        bounds, p = self.tagger.tag(text)
+        if not bounds:
+            return []
+        labels = self.tagger.labels
+        by_class = p[:, 1::2] + p[:, 2::2]
+        best = by_class.argmax(1)
+        sure = 1 - p[:, 0]
+        need = np.array([self.thresholds.get(k, self.usual) for k in labels], np.float32)[best]
+        begins = p[np.arange(len(p)), 1 + 2 * best] > p[np.arange(len(p)), 2 + 2 * best]
+        hot = np.flatnonzero(sure > need)
+        found: list[Span] = []
+        last = -2
+        for i in hot.tolist():
+            a, b = bounds[i]
+            if not (text[a].isalnum() or (last == i - 1 and found)):
+                continue
+            k = int(best[i])
+            if last == i - 1 and found and found[-1].kind == KINDS.get(labels[k], labels[k]) and not begins[i] and "\n" not in text[found[-1].end : a]:
+                found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(sure[i])))
+            elif text[a].isalnum():
+                found.append(Span(a, b, KINDS.get(labels[k], labels[k]), "tagger", float(sure[i])))
+            else:
+                continue
+            last = i
+        return [self._named(text, s) for s in found]
+
+    def _named(self, text: str, span: Span) -> Span:
+        """With the kind that its form, or what stands before it, tells."""
+        value = text[span.start : span.end]
+        if span.kind == "phone":
+            kind = "email" if _EMAIL.search(value) else "ip" if _IP.search(value) else "url" if _URL.search(value) else "phone"
+            if kind == "phone" and "fax" in text[max(0, span.start - 12) : span.start].casefold():
+                kind = "fax"
+            return replace(span, kind=kind)
+        if span.kind == "other":
+            before = text[max(0, span.start - 30) : span.start].casefold()
+            before = before[before.rfind("\n") + 1 :]
+            said = [(m.end(), kind) for kind, pattern in _SAID for m in pattern.finditer(before)]
+            return replace(span, kind=max(said)[1]) if said else span
+        return span
+
+    def _again(self, text: str, found: Iterable[Span]) -> list[Span]:
+        """Other places of a name that was found surely somewhere in the text."""
+        words = set()
+        for span in found:
+            if span.kind == "name" and (span.score > 0.8):
+                words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
+        if not words:
+            return []
+        pattern = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, words), key=len, reverse=True)) + r")\b", re.I)
+        return [Span(*m.span(), "name", "again") for m in pattern.finditer(text)]
+
+
+def _is_form(span: Span) -> bool:
+    """Whether it is an address or a number of a form of its own, in which a name may stand."""
+    return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
+
+
+def united_spans(text: str, found: Iterable[Span]) -> list[Span]:
+    """One span for all that overlap, of the kind of the strongest layer, the longest within one; whole words, and no signs around them."""
+    out: list[Span] = []
+    for span in sorted(found, key=lambda s: (s.start, -s.end)):
+        if out and span.start < out[-1].end:
+            a, b = out[-1], span
+            strong = min(a, b, key=lambda s: (not _is_form(s), ORDER.index(s.layer), s.start - s.end))
+            out[-1] = replace(strong, start=a.start, end=max(a.end, b.end), score=max(a.score, b.score))
+        else:
+            out.append(span)
+    return [_whole(text, s) for s in out]
+
+
+def _whole(text: str, span: Span) -> Span:
+    a, b = span.start, span.end
+    while b < len(text) and b > a and text[b - 1].isalpha() and text[b].isalpha():
+        b += 1
+    while a > 0 and text[a].isalpha() and text[a - 1].isalpha():
+        a -= 1
+    return replace(span, start=a, end=b) if (a, b) != (span.start, span.end) else span

@@ -1,0 +1,85 @@
+"""Names for surrogates, of the same culture and gender as far as lists tell, and places that are nowhere in particular."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+from galenic.errors import MissingExtra
+from galenic.privacy.text.known import folded
+
+# cultures whose names are told apart; a name of none of them becomes a name of the first
+CULTURES = ("en_US", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR", "nl_NL", "pl_PL", "sv_SE", "tr_TR", "en_IN", "vi_VN", "ro_RO", "hu_HU", "fi_FI")
+
+
+@dataclass(frozen=True)
+class Culture:
+    """Lists of one culture, sorted."""
+
+    women: tuple[str, ...]
+    men: tuple[str, ...]
+    families: tuple[str, ...]
+
+
+@cache
+def _cultures() -> tuple[Culture, ...]:
+    found = []
+    for locale in CULTURES:
+        try:
+            provider = import_module(f"faker.providers.person.{locale}").Provider
+        except ModuleNotFoundError:
+            raise MissingExtra("surrogates need lists of names: pip install 'galenic[text]'.") from None
+        lists = (_of(provider, "first_names_female"), _of(provider, "first_names_male"), _of(provider, "last_names", "last_names_female"))
+        found.append(Culture(*lists))
+    return tuple(found)
+
+
+def _of(provider: type, *names: str) -> tuple[str, ...]:
+    for name in names:
+        listed = getattr(provider, name, None)
+        if isinstance(listed, tuple | list | dict) and len(listed) > 5:
+            return tuple(sorted({str(n) for n in listed if str(n).isalpha()}))
+    return ()
+
+
+@cache
+def _whose() -> dict[str, tuple[int, str]]:
+    """By name in small letters: culture and list; the first culture that has it."""
+    found: dict[str, tuple[int, str]] = {}
+    for part in ("women", "men", "families"):
+        for i, culture in enumerate(_cultures()):
+            for name in getattr(culture, part):
+                found.setdefault(folded(name), (i, part))
+    return found
+
+
+def given(number: int, like: str) -> str:
+    """A given name of the culture and gender of `like` (small letters); empty where it is a family name. Any, where like is empty."""
+    culture, part = _whose().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
+    names = getattr(_cultures()[culture], part)
+    return "" if part == "families" else str(names[number // 2 % len(names)])
+
+
+def surname(number: int, like: str) -> str:
+    """A family name of the culture of `like`."""
+    families = _cultures()[_whose().get(like, (0, ""))[0]].families or _cultures()[0].families
+    return str(families[number % len(families)])
+
+
+_ENDS = ("ville", "ton", "field", "burg", "ford", "wood")
+_KINDS = ("hospital", "clinic", "center", "centre", "school", "university", "bank", "pharmacy", "institute", "college", "church", "home")
+
+
+def town(number: int) -> str:
+    """A town that is called after somebody."""
+    return surname(number, "") + _ENDS[number // 1000 % len(_ENDS)]
+
+
+def address(number: int) -> str:
+    """A street with a number."""
+    return f"{number // 7 % 980 + 10} {surname(number, '')} {('Street', 'Avenue', 'Road', 'Lane')[number % 4]}"
+
+
+def company(number: int, like: str) -> str:
+    """An organisation of the kind that `like` says it is."""
+    kind = next((k for k in _KINDS if k in like.casefold()), "")
+    return f"{surname(number, '')} {kind.capitalize()}" if kind else f"{surname(number, '')} & {surname(number // 3, '')}"

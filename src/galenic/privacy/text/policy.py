@@ -1,0 +1,72 @@
+"""What is done with each kind of identifier: policies that come with Galenic, and a site's own as TOML."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from galenic.errors import DescriptionError
+
+TREATMENTS = ("redact", "mask", "generalise", "surrogate", "keep")
+BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of identifier. letter: of Safe Harbor's list; direct: whether it identifies by itself (GDPR)."""
+
+    name: str
+    letter: str
+    direct: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """treat: by kind, one of TREATMENTS. text: what it is for. structured: whether fields of their own go by the same rules."""
+
+    name: str
+    text: str
+    treat: dict[str, str]
+
+    def __getitem__(self, kind: str) -> str:
+        return self.treat[kind]
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Every kind of identifier, by name."""
+    raw = tomllib.loads(files("galenic.privacy.text").joinpath("data/kinds.toml").read_text(encoding="utf-8"))
+    return {name: Kind(name, one["letter"], one["gdpr"], one["text"]) for name, one in raw.items()}
+
+
+def read_policy(name: str) -> Policy:
+    """A policy by its name, or by the path of a TOML file. DescriptionError where it is none."""
+    if name in BUILT_IN:
+        text = files("galenic.privacy.text").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
+        return _policy(name, tomllib.loads(text))
+    place = Path(name)
+    if not place.exists():
+        raise DescriptionError(f"policy {name!r} is neither {', '.join(BUILT_IN)} nor a file. Name one of them, or the path of a TOML file.")
+    try:
+        return _policy(place.stem, tomllib.loads(place.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DescriptionError(f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments.") from None
+
+
+def _policy(name: str, raw: dict[str, Any]) -> Policy:
+    treat = raw.get("treat", {})
+    base = dict(read_policy(raw["like"]).treat) if raw.get("like") in BUILT_IN else {}
+    wrong = sorted(set(treat) - set(kinds()))
+    if wrong:
+        raise DescriptionError(f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(kinds())}.")
+    base |= {k: str(v) for k, v in treat.items()}
+    bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
+    if bad:
+        raise DescriptionError(f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}.")
+    absent = [k for k in kinds() if k not in base]
+    if absent:
+        raise DescriptionError(f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".')
+    return Policy(name, str(raw.get("text", "")), base)

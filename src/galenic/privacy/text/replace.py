@@ -1,0 +1,150 @@
+"""What stands in the place of an identifier: a mark, less of it, or something of the same kind that is nobody's."""
+
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from galenic.privacy.text.dates import WEEKDAYS, move
+from galenic.privacy.text.known import folded
+from galenic.privacy.text.names import address, company, given, surname, town
+from galenic.privacy.text.policy import Policy
+from galenic.schema import Span
+
+# first three digits of postal codes of 20,000 people or fewer in the census of 2000 (HHS's guidance on de-identification of 2012,
+# from memory: unverified)
+FEW_PEOPLE = frozenset("036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split())
+OLDEST = 89  # ages above are one group (45 CFR 164.514(b)(2)(i)(C))
+_ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?!\d)")
+_YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
+_WORD = re.compile(r"[^\W\d_]+")
+_WEEK = 7
+
+
+@dataclass
+class Replacer:
+    """Replaces the identifiers of one patient. key: 32 bytes that are the patient's: without it no surrogate leads back."""
+
+    policy: Policy
+    key: bytes
+    states: frozenset[str] = frozenset()
+    day_first: bool = False
+    counted: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def days(self) -> int:
+        """How far this patient's dates move: 53 to 312 whole weeks back, so that weekdays and intervals stay."""
+        return -_WEEK * (53 + self._number("days") % 260)
+
+    def text(self, text: str, spans: Iterable[Span]) -> str:
+        """The text with every span replaced."""
+        out, at = [], 0
+        for span in spans:
+            out += [text[at : span.start], self.value(span.kind, text[span.start : span.end])]
+            at = span.end
+        return "".join([*out, text[at:]])
+
+    def value(self, kind: str, value: str) -> str:
+        """What stands in the place of one identifier."""
+        how = self.policy[kind]
+        self.counted[kind, how] = self.counted.get((kind, how), 0) + 1
+        if how == "keep":
+            return value
+        if how == "mask":
+            return "".join("*" if c.isalnum() else c for c in value)
+        if how == "generalise":
+            return self._less(kind, value)
+        return self._other(kind, value) if how == "surrogate" else f"[{kind.upper()}]"
+
+    # less of it
+
+    def _less(self, kind: str, value: str) -> str:
+        if kind == "date":
+            year = _YEAR.search(value)
+            alone = value.strip().casefold() in WEEKDAYS
+            moved = None if year or alone else move(value, 0, day_first=self.day_first)
+            return year[0] if year else str(moved.year) if moved and moved.year else f"[{kind.upper()}]"
+        if kind == "age":
+            number = int("".join(c for c in value if c.isdigit()) or 0)
+            return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
+        if kind == "place":
+            if value.strip(" .,").casefold() in self.states:
+                return value
+            code = _ZIP.search(value)
+            return "[PLACE]" if code is None else "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
+        return f"[{kind.upper()}]"
+
+    # something else of the same kind
+
+    def _other(self, kind: str, value: str) -> str:
+        if kind == "name":
+            return _WORD.sub(lambda m: self._name(m[0]), value)
+        if kind == "date":
+            return move(value, self.days, day_first=self.day_first).text or "[DATE]"
+        if kind == "age":
+            return self._less(kind, value)
+        if kind == "place":
+            return self._place(value)
+        if kind == "organisation":
+            return _cased(company(self._number("organisation", value.casefold()), value), value)
+        if kind == "email":
+            name = self._number("email", value.casefold())
+            return f"{given(name, '')}.{surname(name, '')}@example.org".lower().replace(" ", "")
+        if kind == "url":
+            return f"https://example.org/{self._number('url', value) % 10**8:08d}"
+        if kind == "ip":  # documentation networks (RFC 5737, RFC 3849)
+            n = self._number("ip", value)
+            return f"2001:db8::{n % 65536:x}" if value.count(":") > 2 else f"203.0.113.{n % 256}"
+        return self._digits(kind, value)
+
+    def _name(self, word: str) -> str:
+        low = folded(word)
+        if len(word) == 1:
+            return _cased("abcdefghjklmnprstw"[self._number("initial", low) % 18], word)
+        number = self._number("name", low)
+        return _cased(given(number, low) or surname(number, low), word)
+
+    def _place(self, value: str) -> str:
+        if value.strip(" .,").casefold() in self.states:
+            return value
+        code = _ZIP.fullmatch(value.strip())
+        if code:
+            near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
+            return near + f"{self._number('zip', code[1]) % 100:02d}"
+        number = self._number("place", value.casefold())
+        if any(c.isdigit() for c in value):
+            return _cased(address(number), value)
+        return _cased(town(number), value)
+
+    def _digits(self, kind: str, value: str) -> str:
+        """Digits for digits and letters for letters, such that nobody has the number: SSNs of area 9xx and telephone numbers of
+        exchange 555 are never given out."""
+        number = self._number(kind, "".join(c for c in value if c.isalnum()).casefold())
+        out = []
+        for c in value:
+            if c.isdigit():
+                number, n = divmod(number, 10)
+                out.append(str(n))
+            elif c.isalpha() and c.isascii():
+                number, n = divmod(number, 26)
+                out.append(chr(n + (65 if c.isupper() else 97)))
+            else:
+                out.append(c)
+        places = [i for i, c in enumerate(out) if c.isdigit()]
+        if kind == "ssn" and places:
+            out[places[0]] = "9"
+        if kind in ("phone", "fax") and len(places) >= 7:
+            for i in places[-7:-4]:
+                out[i] = "5"
+        return "".join(out)
+
+    def _number(self, *said: str) -> int:
+        return int.from_bytes(hmac.digest(self.key, "\0".join(said).encode("utf-8", "surrogatepass"), "sha256"), "big")
+
+
+def _cased(word: str, like: str) -> str:
+    if like.isupper() and len(like) > 1:
+        return word.upper()
+    return word.lower() if like.islower() else word
+
+

@@ -1,0 +1,176 @@
+"""Identifiers that have a form of their own: patterns, and their check digits where they have some."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from galenic.schema import Span
+
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_SHORT = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
+_MONTH = rf"(?:{_MONTHS}|(?:{_SHORT})\.?)"
+_YEAR = r"(?:(?:19|20)\d\d)"
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_ORDINAL = rf"{_DAY}(?:st|nd|rd|th)?"
+_DATE = (
+    rf"{_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{_DAY}"
+    rf"|{_DAY}[-/.](?:0?[1-9]|1[0-2])[-/.](?:{_YEAR}|\d\d)|(?:0?[1-9]|1[0-2])[-/.]{_DAY}[-/.](?:{_YEAR}|\d\d)"
+    rf"|{_MONTH}\s+{_ORDINAL},?(?:\s+{_YEAR})?|{_ORDINAL}[\s-]+(?:of\s+)?{_MONTH}(?:[\s,-]+{_YEAR})?|{_MONTH}[\s,]+(?:of\s+)?{_YEAR}"
+)
+
+
+def luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    total = 0
+    for i, c in enumerate(reversed(digits)):
+        n = int(c) * (1 + i % 2)
+        total += n - 9 * (n > 9)
+    return total % 10 == 0
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
+
+
+def _card(text: str) -> bool:
+    d = _digits(text)
+    return 13 <= len(d) <= 19 and len(set(d)) > 1 and luhn(d)
+
+
+def _ssn(text: str) -> bool:
+    """Areas 000, 666 and 9xx, group 00 and serial 0000 are never issued (SSA)."""
+    d = _digits(text)
+    return d[:3] not in ("000", "666") and d[0] != "9" and d[3:5] != "00" and d[5:] != "0000"
+
+
+def _nhs(text: str) -> bool:
+    """NHS number: weights 10 to 2, modulus 11 (NHS Data Dictionary)."""
+    d = _digits(text)
+    check = 11 - sum(int(c) * w for c, w in zip(d[:9], range(10, 1, -1), strict=True)) % 11
+    return check % 11 == int(d[9]) and check != 10
+
+
+def _iban(text: str) -> bool:
+    """ISO 13616: modulus 97 of the number with the country and check digits moved behind it."""
+    t = re.sub(r"\s", "", text).upper()
+    return 15 <= len(t) <= 34 and int("".join(str(int(c, 36)) for c in t[4:] + t[:4])) % 97 == 1
+
+
+def _npi(text: str) -> bool:
+    """45 CFR 162.406: Luhn over 80840 and the number."""
+    return luhn("80840" + _digits(text))
+
+
+def _dni(text: str) -> bool:
+    """Spanish DNI and NIE: the letter is the number modulus 23."""
+    t = text.upper().replace("-", "").replace(" ", "")
+    number = t[:-1].replace("X", "0", 1).replace("Y", "1", 1).replace("Z", "2", 1)
+    return number.isdigit() and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == t[-1]
+
+
+def _vin(text: str) -> bool:
+    """49 CFR 565: ninth sign is the weighted sum modulus 11."""
+    values = {**{str(d): d for d in range(10)}, **dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))}
+    weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+    t = text.upper()
+    return all(c in values for c in t) and "0123456789X"[sum(values[c] * w for c, w in zip(t, weights, strict=True)) % 11] == t[8]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """kind: what it finds; pattern: group "v" is the identifier, or all of it. check: whether its check digits fit."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    check: Callable[[str], bool] | None = None
+
+
+def _rule(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> Rule:
+    return Rule(kind, re.compile(pattern, re.I), check)
+
+
+_LABEL = r"(?:\s*(?:no|num|number|nr|id|#|code)\b\.?)?\s*[:#=]?\s*(?:is\s+)?#?\s*"
+_VALUE = r"(?P<v>(?=[A-Z-]{0,5}\d)[A-Z0-9][A-Z0-9-]{3,18})\b"
+RULES = (
+    _rule("email", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),
+    _rule("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|\b[\w-]{2,}(?:\.[\w-]{2,})*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
+    _rule("ip", r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"),
+    _rule("ssn", r"\b(?:\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}|[x*]{3}-[x*]{2}-\d{4})\b"),
+    _rule("ssn", r"\b(?:\d[ .-]){8}\d\b", _ssn),
+    _rule("ssn", r"(?:\bssn\b|social security(?: number)?)" + _LABEL + r"(?P<v>\d[\d -]{7,11}\d)\b"),
+    _rule("ssn", r"\b(?:\d{3} \d{3} \d{4}|\d{10})\b", _nhs),
+    _rule("ssn", r"\b(?:[XYZ]-?\d{7}|\d{8})[- ]?[A-HJ-NP-TV-Z]\b", _dni),
+    _rule("account", r"\b(?:\d[ -]?){12,18}\d\b", _card),
+    _rule("account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", _iban),
+    _rule("licence", r"\bNPI" + _LABEL + r"(?P<v>\d{10})\b"),
+    _rule("licence", r"\b[12]\d{9}\b", _npi),
+    _rule("licence", r"\bDEA" + _LABEL + r"(?P<v>[A-Z]{2}\d{7})\b"),
+    _rule("licence", r"\b(?:driver'?s?|driving)\s+licen[cs]e" + _LABEL + _VALUE),
+    _rule("licence", r"\b(?:passport|licen[cs]e|certificate)" + _LABEL + _VALUE),
+    _rule("vehicle", r"\b[A-HJ-NPR-Z0-9]{17}\b", _vin),
+    _rule("vehicle", r"\b(?:VIN|vehicle identification)" + _LABEL + r"(?P<v>[A-HJ-NPR-Z0-9]{11,17})\b"),
+    _rule("vehicle", r"\b(?:licen[cs]e|number|registration|vehicle)\s+plate" + _LABEL + r"(?P<v>(?=[A-Z -]*\d)[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4}){0,2})\b"),
+    _rule("device", r"\b(?:serial|s/n|UDI|lot)" + _LABEL + _VALUE),
+    _rule("device", r"\(01\)\d{14}(?:\(\d\d\)[\w-]+)*"),
+    _rule("record", r"\b(?:MRN|MR#|medical record|unit|chart|hospital|patient|record|accession|encounter|visit|case)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,15})\b"),
+    _rule("plan", r"\b(?:member|policy|subscriber|beneficiary|medicare|medicaid|insurance|group|plan)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,18})\b"),
+    _rule("account", r"\b(?:account|acct|card)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,3}\d)[A-Z0-9][A-Z0-9 -]{3,22}\d)\b"),
+    _rule("fax", r"\bfax" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{5,16}\d)"),
+    _rule("phone", r"(?<![\d/.-])(?:\+?1[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]?\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?|(?<![\d/.-])(?:\+?1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"),
+    _rule("phone", r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,12}(?!\d)"),
+    _rule("phone", r"\b(?:tel|phone|mobile|cell|pager|telephone)" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{4,16}\d)"),
+    _rule("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
+    _rule("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),
+)  # fmt: skip
+_AGE = re.compile(r"\b(?:aged?|age of)\s*:?\s*(\d{1,3})\b|\b(\d{1,3})[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b|/o)|\b(\d{1,3})\s?(?:yo|y/o|y\.o\.)", re.I)
+
+
+_NEAR = re.compile(r"\d[\d ().:/-]*|@|www\.|://|\.(?:com|org|net|edu|gov|info|io)\b", re.I)
+AROUND = 48  # signs before and after a digit that a rule may want to see
+_CUT = "\x1f"
+
+
+def _near(text: str) -> tuple[str, list[int], list[int]]:
+    """What stands near digits and addresses, cut together; where each piece starts there, and where in the text."""
+    pieces: list[str] = []
+    there: list[int] = []
+    here: list[int] = []
+    size, start, end = 0, -1, -1
+
+    def close() -> None:
+        nonlocal size
+        if end > start >= 0:
+            pieces.append(text[start:end])
+            there.append(size)
+            here.append(start)
+            size += end - start + 1
+
+    for m in _NEAR.finditer(text):
+        a, b = max(m.start() - AROUND, 0), min(m.end() + AROUND, len(text))
+        if a > end:
+            close()
+            start = text.rfind(" ", 0, a) + 1 if a and text[a - 1] != " " else a
+            start = max(start, a - AROUND, end, 0)
+        end = b
+    close()
+    return _CUT.join(pieces), there, here
+
+
+def by_rules(text: str) -> Iterator[Span]:
+    """Every identifier that a rule finds; they may overlap. Every rule wants a digit or an address: only what is near one is read."""
+    cut, there, here = _near(text)
+    if not cut:
+        return
+    for rule in RULES:
+        for m in rule.pattern.finditer(cut):
+            a, b = m.span("v") if "v" in rule.pattern.groupindex else m.span()
+            if a < b and (rule.check is None or rule.check(cut[a:b])):
+                yield _back(a, b, rule.kind, there, here)
+    for m in _AGE.finditer(cut):
+        yield _back(*m.span(m.lastindex or 0), "age", there, here)
+
+
+def _back(a: int, b: int, kind: str, there: list[int], here: list[int]) -> Span:
+    shift = here[i := bisect_right(there, a) - 1] - there[i]
+    return Span(a + shift, b + shift, kind, "rule")
