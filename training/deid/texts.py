@@ -72,7 +72,7 @@ def document(world: World, lines: dict[str, list[str]], kind: str) -> Text:
     if kind not in ("negatives", "forms") and rng.random() < 0.35:
         for _ in range(rng.randint(1, 3)):
             chosen.insert(rng.randrange(len(chosen) + 1), rng.choice(lines["negatives"]))
-    if kind in ("notes", "letters", "queries") and rng.random() < 0.2:
+    if lines["sentences"] and kind in ("notes", "letters", "queries") and rng.random() < 0.2:
         chosen.insert(rng.randrange(len(chosen) + 1), rng.choice(lines["sentences"]))
     out = Text(kind)
     between = rng.choice(("\n", "\n", "\n", " ", "\n\n") if kind not in ("sentences", "queries", "negatives") else (" ", "\n", " "))
@@ -96,7 +96,8 @@ WORD = re.compile(r"[A-Za-z][a-z']+")
 class Real:
     """Real text of the data folder. What may be an identifier in it is marked as unsure, what surely is one by its class."""
 
-    def __init__(self, guard: Path, world: World) -> None:
+    def __init__(self, guard: Path, world: World, strewn: float = 0.1) -> None:
+        self.strewn = strewn
         self.pieces: list[tuple[str, str]] = []
         for row in csv.DictReader((guard / "mtsdialog" / "MTS-Dialog-TrainingSet.csv").open(encoding="utf-8")):
             self.pieces += [("dialogue", row["dialogue"]), ("notes", row["section_text"])]
@@ -134,13 +135,26 @@ class Real:
         first, last = world.person()
         fixed = {"first": first, "last": last, "full": f"{first} {last}"}
         for part in parts[start : start + rng.randint(3, 30)]:
-            out.join(self._renamed(self.marked(kind, part), world, fixed))
+            out.join(self._strewn(self._renamed(self.marked(kind, part), world, fixed), world))
             if rng.random() < (0.08 if general else 0.15):
                 out.add(rng.choice((" ", "\n")))
                 source = rng.choice(("queries", "sentences")) if general or rng.random() < 0.3 else kind
-                out.join(fill(rng.choice(lines[source]), world, out.kind, fixed))
+                if lines[source]:
+                    out.join(fill(rng.choice(lines[source]), world, out.kind, fixed))
         out.kind = f"real-{kind}"
         return disturbed(out, rng)
+
+    def _strewn(self, given: Text, world: World) -> Text:
+        """With a name or a place where nobody would put one: it is told by its letters alone."""
+        rng = world.rng
+        gaps = [i for i, c in enumerate(given.text) if c == " " and not any(a <= i < b for a, b, _ in given.spans)]
+        if not gaps or rng.random() > self.strewn:
+            return given
+        at = rng.choice(gaps) + 1
+        out = Text(given.kind, given.text[:at], [s for s in given.spans if s[1] <= at])
+        out.join(fill(rng.choice(("{full}", "{full}", "{first}", "{last}", "{name}", "{city}", "{hospital}", "{street}", "{org}", "{country}")), world, given.kind))
+        out.join(Text(given.kind, " " + given.text[at:], [(a - at + 1, b - at + 1, k) for a, b, k in given.spans if a >= at]))
+        return out
 
     def _renamed(self, given: Text, world: World, fixed: dict[str, str]) -> Text:
         rng = world.rng
@@ -196,13 +210,15 @@ def lowered(text: str) -> str:
     return small if len(small) == len(text) else text
 
 
-def corpus(world: World, folder: Path, guard: Path | None, count: int, kinds: tuple[str, ...] = KINDS) -> Iterator[Text]:
-    """So many texts. guard: the data folder with real text; None for none."""
-    lines = templates(folder)
-    real = Real(guard, world) if guard else None
+def corpus(
+    world: World, folder: Path, guard: Path | None, count: int, *, kinds: tuple[str, ...] = KINDS, real_share: float = 0.3, strewn: float = 0.1
+) -> Iterator[Text]:
+    """So many texts. guard: the data folder with real text; None for none. kinds: of templates that are used."""
+    lines = {k: (v if k in kinds else []) for k, v in templates(folder).items()}
+    real = Real(guard, world, strewn) if guard else None
     share = {"queries": 3, "sentences": 4, "negatives": 2, "notes": 3, "letters": 2, "radiology": 1, "dialogue": 2, "forms": 2, "shorthand": 2}
     for _ in range(count):
-        if real and world.rng.random() < 0.3:
+        if real and world.rng.random() < real_share:
             yield real.document(world, lines)
         else:
             yield document(world, lines, world.rng.choices(kinds, [share[k] for k in kinds])[0])

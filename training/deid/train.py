@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from galenic.privacy.text.tokens import BUCKETS, FLAGS, MOST, features, flags, tokenize
-from texts import Text, UNSURE, corpus
+from texts import KINDS, UNSURE, Text, corpus
 from torch import nn
 from values import World
 
@@ -53,7 +53,7 @@ class Tagger(nn.Module):
     def __init__(self, classes: int, width: int, dilations: tuple[int, ...], wide: int = 64) -> None:
         super().__init__()
         self.table = nn.EmbeddingBag(BUCKETS, wide, mode="sum", padding_idx=0)
-        nn.init.normal_(self.table.weight, std=0.05)
+        nn.init.zeros_(self.table.weight)  # a bucket that was never seen says nothing
         self.enter = nn.Linear(wide + FLAGS, width)
         self.blocks = nn.ModuleList(nn.Conv1d(width, width, 3, padding=d, dilation=d) for d in dilations)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in dilations)
@@ -102,16 +102,18 @@ def batches(texts: list[tuple], size: int, rng: random.Random | None) -> list[tu
     return found
 
 
-def hidden(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Without the word itself for half of what is planted and a tenth of the rest: letters and context must do."""
+def hidden(x: torch.Tensor, y: torch.Tensor, blind: float) -> torch.Tensor:
+    """Without the word itself for half of what is planted and a tenth of the rest: letters and context must do. blind: share of
+    words outside of which nothing at all is seen: no template is to be known by heart."""
     x = x.clone()
+    x = torch.where(((torch.rand(y.shape) < blind) & (y <= 0))[..., None], 0, x)
     drop = torch.rand(y.shape) < torch.where(y > 0, 0.5, 0.1)
     x[..., 0] = torch.where(drop, 0, x[..., 0])
     more = (torch.rand(y.shape) < 0.05)[..., None] & (torch.arange(x.shape[-1]) > 0)
     return torch.where(more & (torch.rand(x.shape) < 0.5), 0, x)
 
 
-def train(net: Tagger, epochs: int, make, rate: float, say=print) -> None:
+def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float = 0.0) -> None:
     rng = random.Random(7)
     best = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.01)
     plan = None
@@ -122,7 +124,7 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print) -> None:
             plan = torch.optim.lr_scheduler.OneCycleLR(best, rate, total_steps=int(epochs * len(todo) * 1.1) + 50, pct_start=0.1)
         net.train()
         for x, f, y, k in todo:
-            out = net(hidden(x, y), f, k)
+            out = net(hidden(x, y, blind), f, k)
             loss = nn.functional.cross_entropy(out.reshape(-1, out.shape[-1]), y.reshape(-1), ignore_index=-100)
             best.zero_grad()
             loss.backward()
@@ -130,7 +132,7 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print) -> None:
             best.step()
             if plan.last_epoch < plan.total_steps - 1:
                 plan.step()
-            total, seen = total + float(loss) * int((y >= 0).sum()), seen + int((y >= 0).sum())
+            total, seen = total + loss.item() * int((y >= 0).sum()), seen + int((y >= 0).sum())
         say(f"epoch {epoch}: loss {total / seen:.4f}, {seen:,} tokens, {time.time() - start:.0f} s", flush=True)
 
 
@@ -147,6 +149,10 @@ def main() -> None:
     ask.add_argument("--texts", type=int, default=12_000)
     ask.add_argument("--width", type=int, default=64)
     ask.add_argument("--dilations", default="1,2,4,8,1")
+    ask.add_argument("--blind", type=float, default=0.0)
+    ask.add_argument("--strewn", type=float, default=0.0)
+    ask.add_argument("--real", type=float, default=0.3)
+    ask.add_argument("--without", default="", help="kinds of templates that are held out, to see how it does on them")
     given = ask.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(2)
@@ -155,9 +161,11 @@ def main() -> None:
     net = Tagger(1 + 2 * len(LABELS), given.width, dilations)
 
     def make(_epoch: int) -> list[tuple]:
-        return [encode(t, LABELS) for t in corpus(world, HERE / "templates", given.guard, given.texts)]
+        texts = corpus(world, HERE / "templates", given.guard, given.texts, kinds=kinds, real_share=given.real, strewn=given.strewn)
+        return [encode(t, LABELS) for t in texts]
 
-    train(net, given.epochs, make, 3e-3)
+    kinds = tuple(k for k in KINDS if k not in given.without.split(","))
+    train(net, given.epochs, make, 3e-3, blind=given.blind)
     save(net, LABELS, dilations, given.out)
 
 

@@ -213,4 +213,4 @@ class World:
         if r < 0.5:
             return self._pick("company", self.locale())
         base = self.last.make(self.rng) if r < 0.8 else self.place.make(self.rng)
-        return base + self.rng.choice(("", "", " Inc.", " Ltd", " Group", " and Sons", " GmbH", " LLC", " Bank", " Corporation", " School", " University", " High School", " Partners", " Technologies"))
+        return base + self.rng.choice(("", "", " Inc.", " Ltd", " Group", " and Sons", " GmbH", " LLC", " Bank", " Corporation", " School", " University", " High School", " Partners", " Technologies", " Foods", " Construction", " Insurance", " Airlines", " Transport", " Farms", " Steel", " Electric", " Hotel", " Library", " Museum", " Church", " College", " Academy", " Police Department", " Law Firm", " Stores", " Brothers", " Elementary", " Warehouse", " Salon"))

@@ -27,6 +27,7 @@ from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
 from galenic.flows.export_records import FORMS, Exported, export_records
 from galenic.flows.house import House, house_if_any, open_house
+from galenic.flows.deidentify import Deidentification, deidentification_json, deidentify, write_deidentification
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop
@@ -46,6 +47,7 @@ __all__ = [
     "KINDS",
     "Checked",
     "Declared",
+    "Deidentification",
     "Demo",
     "Erased",
     "Exported",
@@ -69,6 +71,8 @@ __all__ = [
     "cost",
     "declare",
     "declare_population",
+    "deidentification_json",
+    "deidentify",
     "demo",
     "demo_table",
     "describe",
@@ -117,4 +121,5 @@ __all__ = [
     "trust_of_release",
     "verify",
     "withdraw_role",
+    "write_deidentification",
 ]

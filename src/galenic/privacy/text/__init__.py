@@ -1,0 +1,29 @@
+"""Identity out of text: found by several layers, replaced by a policy."""
+
+from galenic.privacy.text.find import Finder
+from galenic.privacy.text.known import Known
+from galenic.privacy.text.models import LANGUAGES, finder_for, measured, states
+from galenic.privacy.text.note import Taken, deidentify_text
+from galenic.privacy.text.page import page
+from galenic.privacy.text.policy import BUILT_IN, Kind, Policy, kinds, read_policy
+from galenic.privacy.text.replace import Replacer
+from galenic.privacy.text.tagger import Tagger
+
+__all__ = [
+    "BUILT_IN",
+    "LANGUAGES",
+    "Finder",
+    "Kind",
+    "Known",
+    "Policy",
+    "Replacer",
+    "Tagger",
+    "Taken",
+    "deidentify_text",
+    "finder_for",
+    "kinds",
+    "measured",
+    "page",
+    "read_policy",
+    "states",
+]

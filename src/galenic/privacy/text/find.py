@@ -12,7 +12,7 @@ from galenic.privacy.text.rules import by_rules
 from galenic.privacy.text.tagger import Tagger
 from galenic.schema import Span
 
-KINDS = {"NAME": "name", "LOCATION": "place", "ORGANIZATION": "organisation", "DATE": "date", "AGE": "age", "CONTACT": "phone", "ID": "other"}
+CLASSES = {"NAME": "name", "LOCATION": "place", "ORGANIZATION": "organisation", "DATE": "date", "AGE": "age", "CONTACT": "phone", "ID": "other"}
 ORDER = ("known", "rule", "tagger", "again")  # whose word counts where two disagree on the kind
 _EMAIL, _URL, _IP = re.compile(r"@"), re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I), re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I)
 _SAID = (  # what stands before a number says what it is
@@ -25,12 +25,14 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 @dataclass
 class Finder:
-    """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies."""
+    """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies; usual: for the rest of them.
+    common: words that are never only a name. kinds: by class of the tagger, the kind it is; what is no identifier has none."""
 
     tagger: Tagger | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     common: frozenset[str] = frozenset()
     usual: float = 0.2
+    kinds: dict[str, str] = field(default_factory=lambda: dict(CLASSES))
 
     def find(self, text: str, known: Known | None = None) -> list[Span]:
         """Spans in their order, none of them overlapping."""
@@ -50,8 +52,8 @@ class Finder:
             return []
         labels = self.tagger.labels
         by_class = p[:, 1::2] + p[:, 2::2]
+        sure = by_class[:, [k in self.kinds for k in labels]].sum(1)
         best = by_class.argmax(1)
-        sure = 1 - p[:, 0]
         need = np.array([self.thresholds.get(k, self.usual) for k in labels], np.float32)[best]
         begins = p[np.arange(len(p)), 1 + 2 * best] > p[np.arange(len(p)), 2 + 2 * best]
         hot = np.flatnonzero(sure > need)
@@ -62,10 +64,13 @@ class Finder:
             if not (text[a].isalnum() or (last == i - 1 and found)):
                 continue
             k = int(best[i])
-            if last == i - 1 and found and found[-1].kind == KINDS.get(labels[k], labels[k]) and not begins[i] and "\n" not in text[found[-1].end : a]:
+            kind = self.kinds.get(labels[k])
+            if kind is None:
+                continue
+            if last == i - 1 and found and found[-1].kind == kind and not begins[i] and "\n" not in text[found[-1].end : a]:
                 found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(sure[i])))
             elif text[a].isalnum():
-                found.append(Span(a, b, KINDS.get(labels[k], labels[k]), "tagger", float(sure[i])))
+                found.append(Span(a, b, kind, "tagger", float(sure[i])))
             else:
                 continue
             last = i

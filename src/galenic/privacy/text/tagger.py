@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Tagger:
     _vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @classmethod
-    def load(cls, place: Path) -> "Tagger":
+    def load(cls, place: Path | IO[bytes]) -> "Tagger":
         """A model that training/deid/train.py wrote."""
         with np.load(place) as stored:
             weights = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}

@@ -1,0 +1,74 @@
+"""One text made free of identity: in pieces of bounded size, with what stands encoded in it."""
+
+import base64
+import binascii
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from galenic.privacy.text.find import Finder
+from galenic.privacy.text.known import Known
+from galenic.privacy.text.replace import Replacer
+
+PIECE = 200_000  # signs that are read together
+_ENCODED = re.compile(r"(?:data:[\w/+.-]{3,80};base64,)?(?:[A-Za-z0-9+/]{60,}={0,2}|(?:[A-Za-z0-9+/]{40,}\r?\n){2,}[A-Za-z0-9+/]*={0,2})")
+_BREAK = re.compile(r"\s")
+
+
+@dataclass
+class Taken:
+    """What was done to texts. found: by kind and layer; treated: by kind and treatment; dropped: what could not be read, by reason."""
+
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    signs: int = 0
+    texts: int = 0
+    touched: int = 0  # texts with an identifier
+
+
+def deidentify_text(text: str, finder: Finder, replacer: Replacer, known: Known | None = None, taken: Taken | None = None) -> str:
+    """The text without what identifies. Encoded attachments are read if they are text, and dropped if not."""
+    done = taken if taken is not None else Taken()
+    done.texts += 1
+    done.signs += len(text)
+    before = done.found.total()
+    out = "".join(_piece(p, finder, replacer, known, done) for p in _pieces(_without_encoded(text, finder, replacer, known, done)))
+    done.touched += done.found.total() > before
+    return out
+
+
+def _piece(text: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+    spans = finder.find(text, known)
+    done.found.update((s.kind, s.layer) for s in spans)
+    return replacer.text(text, spans)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut where white space is, near the end of a line if there is one: an identifier may go over a line's end, not over pieces."""
+    at = 0
+    while len(text) - at > PIECE:
+        cut = text.rfind("\n", at + PIECE // 2, at + PIECE)
+        if cut < 0:
+            spaces = [m.start() for m in _BREAK.finditer(text, at + PIECE - 2_000, at + PIECE)]
+            cut = spaces[-1] if spaces else at + PIECE - 1
+        yield text[at : cut + 1]
+        at = cut + 1
+    yield text[at:]
+
+
+def _without_encoded(text: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+    def read(m: re.Match[str]) -> str:
+        head, _, body = m[0].rpartition(",") if m[0].startswith("data:") else ("", "", m[0])
+        try:
+            inner = base64.b64decode(re.sub(r"\s", "", body), validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            done.dropped["encoded, and not text"] += 1
+            return "[ATTACHMENT]"
+        if sum(c.isprintable() or c.isspace() for c in inner) < 0.95 * len(inner):
+            done.dropped["encoded, and not text"] += 1
+            return "[ATTACHMENT]"
+        clean = _piece(inner, finder, replacer, known, done)
+        return f"{head},{base64.b64encode(clean.encode()).decode()}" if head else base64.b64encode(clean.encode()).decode()
+
+    return _ENCODED.sub(read, text)
