@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medical import Medical
 from numbers_ import DAYS, MONTHS, PLAIN, SLOTS
 from values import World
 
 SLOT = re.compile(r"\{(\w+)\}")
 KINDS = ("queries", "sentences", "negatives", "notes", "letters", "radiology", "dialogue", "forms", "shorthand")
 Span = tuple[int, int, str]
+ICD = Path(__file__).parents[2] / "src" / "galenic" / "records" / "terminology" / "icd10cm.arrow"
 UNSURE = "?"  # may be an identifier: no label, no loss
 
 
@@ -216,9 +218,20 @@ def corpus(
     """So many texts. guard: the data folder with real text; None for none. kinds: of templates that are used."""
     lines = {k: (v if k in kinds else []) for k, v in templates(folder).items()}
     real = Real(guard, world, strewn) if guard else None
+    medical = Medical(guard.parent, ICD) if guard else None
     share = {"queries": 3, "sentences": 4, "negatives": 2, "notes": 3, "letters": 2, "radiology": 1, "dialogue": 2, "forms": 2, "shorthand": 2}
     for _ in range(count):
         if real and world.rng.random() < real_share:
             yield real.document(world, lines)
+        elif medical and world.rng.random() < 0.2:
+            out = Text("medical")
+            between = world.rng.choice(("\n", "\n", " ", ". ", "; "))
+            for i in range(world.rng.randint(1, 6)):
+                out.add(between if i else "")
+                if world.rng.random() < 0.15:
+                    out.join(fill(world.rng.choice(lines["notes"] + lines["shorthand"]), world, "medical"))
+                else:
+                    out.add(medical.line(world.rng))
+            yield disturbed(out, world.rng)
         else:
             yield document(world, lines, world.rng.choices(kinds, [share[k] for k in kinds])[0])
