@@ -22,7 +22,7 @@ from galenic.records.terminology import Terminology
 from rows import peer, row, write
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training" / "deid"))
-from medical import INNER, held  # noqa: E402  # which names training never saw
+from medical import INNER, held  # which names training never saw
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 GUARD = DATA / "guard"
@@ -38,7 +38,9 @@ UNSURE = "?"  # stood in the text before anything was planted, and may identify:
 class Score:
     """Signs are letters and digits. per: (all, found) by class."""
 
-    documents: list[tuple[int, int, int, int, bool, int]] = field(default_factory=list)  # gold, found, rest, touched, leaks, identifiers
+    documents: list[tuple[int, int, int, int, bool, int]] = field(
+        default_factory=list
+    )  # gold, found, rest, touched, leaks, identifiers
     per: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
     def shares(self, chosen: np.ndarray | None = None) -> dict[str, float]:
@@ -106,7 +108,11 @@ def planted_notes() -> list[tuple[str, Spans]]:
             small[word] += 1
     out = []
     for text, spans in data:
-        mine = [m.span() for m in re.finditer(r"[A-Za-z']+", text) if m[0].lower() in names and (m[0][0].isupper() or small[m[0]] < 3)]
+        mine = [
+            m.span()
+            for m in re.finditer(r"[A-Za-z']+", text)
+            if m[0].lower() in names and (m[0][0].isupper() or small[m[0]] < 3)
+        ]
         mine += [m.span() for m in BEFORE.finditer(text)]
         free = [(a, b, UNSURE) for a, b in mine if not any(a < d and c < b for c, d, _ in spans)]
         out.append((text, spans + free))
@@ -147,14 +153,27 @@ def unseen() -> list[dict]:
             peers[rival, name] = got
         classes = {k: round(b / a, 3) for k, (a, b) in sorted(own.per.items())}
         what = f"{name}: {len(texts)} texts, {own.shares()['identifiers']:.1f} identifiers per text that has any; recall of signs by class"
-        rows.append(row(f"deid.class.{name.split()[0]}", what, "share", round(own.shares()["recall"], 4), "shown", None, interval=own.interval("recall"), peers=classes))
+        rows.append(
+            row(
+                f"deid.class.{name.split()[0]}",
+                what,
+                "share",
+                round(own.shares()["recall"], 4),
+                "shown",
+                None,
+                interval=own.interval("recall"),
+                peers=classes,
+            )
+        )
     for ident, key, better, target in (
         ("deid.unseen", "recall", min, ">= 0.93 worst, >= 0.96 mean"), ("deid.leakfree", "leakfree", min, ">= 0.75 worst"), ("deid.over", "over", max, "<= 0.006"),
     ):  # fmt: skip
         each = {name: s[key] for name, (s, _) in shares.items()}
         worst = better(each, key=lambda n: each[n])
         mean = sum(each.values()) / len(each)
-        met = {"recall": each[worst] >= 0.93 and mean >= 0.96, "leakfree": each[worst] >= 0.75, "over": each[worst] <= 0.006}[key]
+        met = {"recall": each[worst] >= 0.93 and mean >= 0.96, "leakfree": each[worst] >= 0.75, "over": each[worst] <= 0.006}[
+            key
+        ]
         beside = {f"{r}, {n}": round(s[key], 4) for (r, n), s in peers.items()}
         beside |= {f"ours, {n}": round(v, 4) for n, v in each.items()} | {"ours, mean": round(mean, 4)}
         rows.append(row(ident, f"{key} on text never trained on, worst set ({worst})", "share", round(each[worst], 4), target, met, interval=shares[worst][1].interval(key), peers=beside))  # fmt: skip
@@ -174,7 +193,10 @@ def hard_negatives(seed: int = 20261121) -> list[str]:
     for place, column in (("mimic3demo/PRESCRIPTIONS.csv.gz", "drug"), ("eicudemo/medication.csv.gz", "drugname")):
         with gzip.open(DATA / "clinicalml" / place, "rt", encoding="utf-8") as file:
             drugs |= {r[column].strip() for r in csv.DictReader(file) if r[column].strip() and held(r[column].split()[0])}
-    doses = [f"Continue {d} {rng.choice((5, 10, 25, 40, 81, 250, 500))} mg {rng.choice(('daily', 'twice a day', 'every 8 hours', 'as needed'))}." for d in sorted(drugs)]
+    doses = [
+        f"Continue {d} {rng.choice((5, 10, 25, 40, 81, 250, 500))} mg {rng.choice(('daily', 'twice a day', 'every 8 hours', 'as needed'))}."
+        for d in sorted(drugs)
+    ]
     return [*rng.sample(called, min(150, len(called))), *rng.sample(parts, 150), *rng.sample(doses, min(150, len(doses)))]
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 sys.path.pop(0)  # this file is called like what it imports
-import scrubadub  # noqa: E402
+import scrubadub
 
 scrubber = scrubadub.Scrubber()
 texts = json.load(sys.stdin)

@@ -20,7 +20,20 @@ GIVEN = (
     "stop {d}", "She takes {d} {f}.", "{n}. {d} {q} mg {f}", "what does {d} do?", "Can {d} be taken with {d}?", "Doctor: Are you still on {d}? Patient: Yes.", "{d} gtt", "hold {d} for SBP < 100",
     "[patient] i take {d} and {d}", "switched from {d} to {d}", "{d} level {q}", "received {d} in the ED", "{d} {q} mcg IV x1",
 )  # fmt: skip
-HOW = ("daily", "po bid", "tid", "q6h prn", "twice a day", "at bedtime", "every 8 hours", "as needed", "IV", "PO", "qhs", "weekly")
+HOW = (
+    "daily",
+    "po bid",
+    "tid",
+    "q6h prn",
+    "twice a day",
+    "at bedtime",
+    "every 8 hours",
+    "as needed",
+    "IV",
+    "PO",
+    "qhs",
+    "weekly",
+)
 
 
 def held(word: str) -> bool:
@@ -38,7 +51,10 @@ def titles(place: Path) -> list[str]:
 def drugs(data: Path) -> list[str]:
     """Names of drugs, as they are written in two hospitals' tables, those held out not among them."""
     found: set[str] = set()
-    for place, column in (("clinicalml/mimic3demo/PRESCRIPTIONS.csv.gz", "drug"), ("clinicalml/eicudemo/medication.csv.gz", "drugname")):
+    for place, column in (
+        ("clinicalml/mimic3demo/PRESCRIPTIONS.csv.gz", "drug"),
+        ("clinicalml/eicudemo/medication.csv.gz", "drugname"),
+    ):
         with gzip.open(data / place, "rt", encoding="utf-8") as file:
             found |= {r[column].strip() for r in csv.DictReader(file) if r[column].strip()}
     return sorted(d for d in found if not held(d.split()[0]))
@@ -55,7 +71,11 @@ class Medical:
         said = rng.choice(SAID if rng.random() < 0.6 else GIVEN)
         out = re.sub(r"\{t\}", lambda _: self._title(rng), said)
         out = re.sub(r"\{d\}", lambda _: self._drug(rng), out)
-        return out.replace("{q}", str(rng.choice((1, 5, 10, 25, 40, 50, 81, 100, 250, 325, 500)))).replace("{f}", rng.choice(HOW)).replace("{n}", str(rng.randrange(1, 9)))
+        return (
+            out.replace("{q}", str(rng.choice((1, 5, 10, 25, 40, 50, 81, 100, 250, 325, 500))))
+            .replace("{f}", rng.choice(HOW))
+            .replace("{n}", str(rng.randrange(1, 9)))
+        )
 
     def _title(self, rng: random.Random) -> str:
         text = rng.choice(self.named if rng.random() < 0.5 else self.titles)

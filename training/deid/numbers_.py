@@ -18,7 +18,9 @@ def digits(rng: random.Random, n: int) -> str:
 
 def pattern(rng: random.Random, text: str) -> str:
     """# a digit, @ a capital, ? either."""
-    return "".join(rng.choice(D) if c == "#" else rng.choice(U) if c == "@" else rng.choice(D + U) if c == "?" else c for c in text)
+    return "".join(
+        rng.choice(D) if c == "#" else rng.choice(U) if c == "@" else rng.choice(D + U) if c == "?" else c for c in text
+    )
 
 
 def day(rng: random.Random, first: int = 1930, last: int = 2027) -> date:
@@ -77,7 +79,17 @@ def phone(world: World) -> str:
 def email(world: World) -> str:
     rng = world.rng
     first, last = (w.lower().replace(" ", "").replace("'", "") for w in world.person())
-    host = rng.choice(("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "aol.com", "nhs.net", f"{world.place.make(rng).lower()}.{rng.choice(('org', 'com', 'edu', 'net', 'co.uk', 'de', 'hu', 'dk'))}"))
+    host = rng.choice(
+        (
+            "gmail.com",
+            "yahoo.com",
+            "hotmail.com",
+            "outlook.com",
+            "aol.com",
+            "nhs.net",
+            f"{world.place.make(rng).lower()}.{rng.choice(('org', 'com', 'edu', 'net', 'co.uk', 'de', 'hu', 'dk'))}",
+        )
+    )
     return rng.choice((f"{first}.{last}", f"{first}{last}", f"{first[0]}{last}", f"{first}_{last}{digits(rng, 2)}", f"{last}{digits(rng, 3)}", f"{first.capitalize()}{last.capitalize()}")) + "@" + host  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from medical import Medical
 from numbers_ import DAYS, MONTHS, PLAIN, SLOTS
@@ -67,7 +68,9 @@ def document(world: World, lines: dict[str, list[str]], kind: str) -> Text:
     rng = world.rng
     first, last = world.person()
     fixed = {"first": first, "last": last, "full": f"{first} {last}", "lastfirst": f"{last}, {first}"}
-    many = {"queries": (1, 2), "sentences": (1, 4), "negatives": (1, 4), "dialogue": (2, 12), "shorthand": (1, 8)}.get(kind, (3, 25))
+    many = {"queries": (1, 2), "sentences": (1, 4), "negatives": (1, 4), "dialogue": (2, 12), "shorthand": (1, 8)}.get(
+        kind, (3, 25)
+    )
     chosen = rng.choices(lines[kind], k=rng.randint(*many))
     if kind in ("notes", "letters", "radiology", "forms") and rng.random() < 0.6:  # in the order in which they are written
         chosen = [t for t in lines[kind] if t in set(chosen)]
@@ -77,7 +80,9 @@ def document(world: World, lines: dict[str, list[str]], kind: str) -> Text:
     if lines["sentences"] and kind in ("notes", "letters", "queries") and rng.random() < 0.2:
         chosen.insert(rng.randrange(len(chosen) + 1), rng.choice(lines["sentences"]))
     out = Text(kind)
-    between = rng.choice(("\n", "\n", "\n", " ", "\n\n") if kind not in ("sentences", "queries", "negatives") else (" ", "\n", " "))
+    between = rng.choice(
+        ("\n", "\n", "\n", " ", "\n\n") if kind not in ("sentences", "queries", "negatives") else (" ", "\n", " ")
+    )
     for i, template in enumerate(chosen):
         out.add(between if i else "")
         out.join(fill(template, world, kind, fixed))
@@ -109,16 +114,21 @@ class Real:
         lower = Counter(w for kind, text in self.pieces if kind == "notes" for w in WORD.findall(text) if w.islower())
         self.common = {w for w, n in lower.items() if n >= 3}
         self.names = {n.lower() for pool in world.pools.values() for n in (*pool["first"], *pool["last"])}
+        self.names |= {w.lower() for pool in world.pools.values() for c in pool["city"] for w in WORD.findall(c)}
+        self.names |= {w.lower() for c in (*world.countries, *world.states) for w in WORD.findall(c)}
         self.titles = {"the", "a", "an", "is", "was", "who", "and", "said", "for", "on", "in", "it"}
 
     def marked(self, kind: str, text: str) -> Text:
         spans: list[Span] = [(*m.span(), "DATE") for m in DATE.finditer(text) if m[0] not in ("may", "march", "sun")]
         spans += [(*m.span(1), "AGE") for m in AGED.finditer(text)]
-        spans += [(*m.span(1), "NAME") for m in TITLED.finditer(text) if m[1].split()[0].lower() not in self.titles | self.common]
+        spans += [
+            (*m.span(1), "NAME") for m in TITLED.finditer(text) if m[1].split()[0].lower() not in self.titles | self.common
+        ]
         for m in WORD.finditer(text):
             word = m[0].lower()
             inside = m.start() > 0 and text[m.start() - 1] == " " and text[m.start() - 2 : m.start() - 1] not in ".?!:\n"
-            if (word in self.names and word not in self.common) or (m[0][0].isupper() and inside and word not in self.common):
+            unknown = m[0][0].isupper() and inside and word not in self.common
+            if (word in self.names and word not in self.common) or (unknown and kind != "general" and crc32(word.encode()) % 2):
                 spans.append((*m.span(), UNSURE))
         taken: list[Span] = []
         for a, b, label in sorted(spans, key=lambda s: (s[2] == UNSURE, s[0])):
@@ -154,23 +164,60 @@ class Real:
             return given
         at = rng.choice(gaps) + 1
         out = Text(given.kind, given.text[:at], [s for s in given.spans if s[1] <= at])
-        out.join(fill(rng.choice(("{full}", "{full}", "{first}", "{last}", "{name}", "{city}", "{hospital}", "{street}", "{org}", "{country}")), world, given.kind))
+        out.join(
+            fill(
+                rng.choice(
+                    (
+                        "{full}",
+                        "{full}",
+                        "{first}",
+                        "{last}",
+                        "{name}",
+                        "{city}",
+                        "{hospital}",
+                        "{street}",
+                        "{org}",
+                        "{country}",
+                    )
+                ),
+                world,
+                given.kind,
+            )
+        )
         out.join(Text(given.kind, " " + given.text[at:], [(a - at + 1, b - at + 1, k) for a, b, k in given.spans if a >= at]))
         return out
 
     def _renamed(self, given: Text, world: World, fixed: dict[str, str]) -> Text:
         rng = world.rng
-        for what in (r"\b[Tt]he patient\b", r"\b(?:She|He)\b(?= (?:is|was|has|had|denies|reports|states))", r"\btoday\b", r"\b\w+ (?:weeks|months|days) ago\b"):
+        for what in (
+            r"\b[Tt]he patient\b",
+            r"\b(?:She|He)\b(?= (?:is|was|has|had|denies|reports|states))",
+            r"\btoday\b",
+            r"\b\w+ (?:weeks|months|days) ago\b",
+        ):
             found = re.search(what, given.text)
             if not found or rng.random() > 0.35 or any(a < found.end() and found.start() < b for a, b, _ in given.spans):
                 continue
             if "today" in what or "ago" in what:
-                piece = fill(rng.choice(("on {date}", "in {when}", "{date}", "last {when}", "on {when}", "since {date}")), world, given.kind)
+                piece = fill(
+                    rng.choice(("on {date}", "in {when}", "{date}", "last {when}", "on {when}", "since {date}")),
+                    world,
+                    given.kind,
+                )
             else:
-                piece = fill(rng.choice(("{full}", "Mr. {last}", "Mrs. {last}", "Ms. {last}", "{first}", "{last}", "{name}")), world, given.kind, fixed)
+                piece = fill(
+                    rng.choice(("{full}", "Mr. {last}", "Mrs. {last}", "Ms. {last}", "{first}", "{last}", "{name}")),
+                    world,
+                    given.kind,
+                    fixed,
+                )
             out = Text(given.kind, given.text[: found.start()], [s for s in given.spans if s[1] <= found.start()])
             out.join(piece)
-            rest = Text(given.kind, given.text[found.end() :], [(a - found.end(), b - found.end(), k) for a, b, k in given.spans if a >= found.end()])
+            rest = Text(
+                given.kind,
+                given.text[found.end() :],
+                [(a - found.end(), b - found.end(), k) for a, b, k in given.spans if a >= found.end()],
+            )
             out.join(rest)
             given = out
         return given
@@ -213,13 +260,30 @@ def lowered(text: str) -> str:
 
 
 def corpus(
-    world: World, folder: Path, guard: Path | None, count: int, *, kinds: tuple[str, ...] = KINDS, real_share: float = 0.3, strewn: float = 0.1
+    world: World,
+    folder: Path,
+    guard: Path | None,
+    count: int,
+    *,
+    kinds: tuple[str, ...] = KINDS,
+    real_share: float = 0.3,
+    strewn: float = 0.1,
 ) -> Iterator[Text]:
     """So many texts. guard: the data folder with real text; None for none. kinds: of templates that are used."""
     lines = {k: (v if k in kinds else []) for k, v in templates(folder).items()}
     real = Real(guard, world, strewn) if guard else None
     medical = Medical(guard.parent, ICD) if guard else None
-    share = {"queries": 3, "sentences": 4, "negatives": 2, "notes": 3, "letters": 2, "radiology": 1, "dialogue": 2, "forms": 2, "shorthand": 2}
+    share = {
+        "queries": 3,
+        "sentences": 4,
+        "negatives": 2,
+        "notes": 3,
+        "letters": 2,
+        "radiology": 1,
+        "dialogue": 2,
+        "forms": 2,
+        "shorthand": 2,
+    }
     for _ in range(count):
         if real and world.rng.random() < real_share:
             yield real.document(world, lines)

@@ -121,7 +121,9 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float =
         start, total, seen = time.time(), 0.0, 0
         todo = batches(make(epoch), 6_000, rng)
         if plan is None:
-            plan = torch.optim.lr_scheduler.OneCycleLR(best, rate, total_steps=int(epochs * len(todo) * 1.1) + 50, pct_start=0.1)
+            plan = torch.optim.lr_scheduler.OneCycleLR(
+                best, rate, total_steps=int(epochs * len(todo) * 1.1) + 50, pct_start=0.1
+            )
         net.train()
         for x, f, y, k in todo:
             out = net(hidden(x, y, blind), f, k)
@@ -138,6 +140,12 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float =
 
 def save(net: Tagger, labels: tuple[str, ...], dilations: tuple[int, ...], out: Path) -> None:
     state = {k: v.detach().numpy() for k, v in net.state_dict().items()}
+    table = state["table.weight"]
+    scale = np.abs(table).max(1) / 127
+    state["table.scale"] = scale.astype(np.float16)
+    state["table.weight"] = (
+        np.round(table / np.maximum(state["table.scale"].astype(np.float32), 1e-9)[:, None]).clip(-127, 127).astype(np.int8)
+    )
     np.savez_compressed(out, **state, labels=np.array(labels), dilations=np.array(dilations))
 
 
@@ -161,7 +169,9 @@ def main() -> None:
     net = Tagger(1 + 2 * len(LABELS), given.width, dilations)
 
     def make(_epoch: int) -> list[tuple]:
-        texts = corpus(world, HERE / "templates", given.guard, given.texts, kinds=kinds, real_share=given.real, strewn=given.strewn)
+        texts = corpus(
+            world, HERE / "templates", given.guard, given.texts, kinds=kinds, real_share=given.real, strewn=given.strewn
+        )
         return [encode(t, LABELS) for t in texts]
 
     kinds = tuple(k for k in KINDS if k not in given.without.split(","))

@@ -138,7 +138,10 @@ class World:
         if r < 0.03:
             name = f"{name}-{self._pick('last', locale)}"
         elif r < 0.05:
-            name = self.rng.choice(("van ", "van der ", "de ", "de la ", "von ", "Mc", "O'", "El ", "al-", "St. ", "Di ", "Ben ")) + name
+            name = (
+                self.rng.choice(("van ", "van der ", "de ", "de la ", "von ", "Mc", "O'", "El ", "al-", "St. ", "Di ", "Ben "))
+                + name
+            )
         return name
 
     def person(self) -> tuple[str, str]:
@@ -165,14 +168,28 @@ class World:
         r = self.rng.random()
         if r < self.invented * 0.7:
             base = self.place.make(self.rng)
-            return self.rng.choice((base, base, base, f"{base}ville", f"{base} Falls", f"Port {base}", f"New {base}", f"{base} Beach", f"St. {base}"))
+            return self.rng.choice(
+                (
+                    base,
+                    base,
+                    base,
+                    f"{base}ville",
+                    f"{base} Falls",
+                    f"Port {base}",
+                    f"New {base}",
+                    f"{base} Beach",
+                    f"St. {base}",
+                )
+            )
         return self._pick("city", self.locale())
 
     def street(self) -> str:
         r = self.rng.random()
         if r < 0.35:
             base = self.last.make(self.rng) if self.rng.random() < self.invented else self._pick("last", "en_US")
-            kind = self.rng.choice("Street St St. Avenue Ave Ave. Road Rd Rd. Lane Ln Drive Dr Court Ct Boulevard Blvd Way Place Terrace Circle Parkway".split())
+            kind = self.rng.choice(
+                "Street St St. Avenue Ave Ave. Road Rd Rd. Lane Ln Drive Dr Court Ct Boulevard Blvd Way Place Terrace Circle Parkway".split()
+            )
             way = self.rng.choice(("", "", "", "", "N ", "South ", "W. ", "East "))
             return f"{self.rng.randrange(1, 9999)} {way}{base} {kind}"
         return self._pick("street_address", self.locale()).replace("\n", ", ")
@@ -181,12 +198,26 @@ class World:
         r = self.rng.random()
         code = self.zip()
         line = self.rng.choice((", ", ", ", "\n", "\n", " "))
-        unit = self.rng.choice(("", "", "", f" Apt. {self.rng.randrange(1, 999)}", f" Suite {self.rng.randrange(1, 999)}", f", Unit {self.rng.randrange(1, 99)}", f" #{self.rng.randrange(1, 99)}"))
+        unit = self.rng.choice(
+            (
+                "",
+                "",
+                "",
+                f" Apt. {self.rng.randrange(1, 999)}",
+                f" Suite {self.rng.randrange(1, 999)}",
+                f", Unit {self.rng.randrange(1, 99)}",
+                f" #{self.rng.randrange(1, 99)}",
+            )
+        )
         if r < 0.45:
             state = self.rng.choice(self.states) if self.rng.random() < 0.3 else self.us.state_abbr()
             return f"{self.street()}{unit}{line}{self.town()}, {state} {code}"
         if r < 0.65:
-            return self._pick("address", self.locale()) if self.rng.random() < 0.5 else self._pick("address", self.locale()).replace("\n", ", ")
+            return (
+                self._pick("address", self.locale())
+                if self.rng.random() < 0.5
+                else self._pick("address", self.locale()).replace("\n", ", ")
+            )
         if r < 0.80:
             return f"{self.street()}{unit}{line}{self.town()}"
         if r < 0.93:
@@ -195,7 +226,9 @@ class World:
 
     def zip(self) -> str:
         if self.rng.random() < 0.6:
-            return f"{self.rng.randrange(501, 99950):05d}" + (f"-{self.rng.randrange(10_000):04d}" if self.rng.random() < 0.15 else "")
+            return f"{self.rng.randrange(501, 99950):05d}" + (
+                f"-{self.rng.randrange(10_000):04d}" if self.rng.random() < 0.15 else ""
+            )
         return self._pick("postcode", self.locale())
 
     def country(self) -> str:
@@ -204,8 +237,40 @@ class World:
     # organisations
 
     def hospital(self) -> str:
-        base = self.rng.choice((self.town(), self.last_name("en_US"), f"St. {self.first_name('en_US')}'s", f"St. {self.first_name('en_US')}", f"{self.last_name('en_US')} Memorial", f"Mount {self.place.make(self.rng)}"))
-        kind = self.rng.choice(("Hospital", "General Hospital", "Medical Center", "Clinic", "University Hospital", "Health Center", "Regional Medical Center", "Family Practice", "Surgery", "Rehabilitation Center", "Nursing Home", "Cancer Institute", "Children's Hospital", "Health", "Infirmary", "Veterans Hospital", "Hospice", "Imaging", "Care Center", "Pharmacy"))
+        base = self.rng.choice(
+            (
+                self.town(),
+                self.last_name("en_US"),
+                f"St. {self.first_name('en_US')}'s",
+                f"St. {self.first_name('en_US')}",
+                f"{self.last_name('en_US')} Memorial",
+                f"Mount {self.place.make(self.rng)}",
+            )
+        )
+        kind = self.rng.choice(
+            (
+                "Hospital",
+                "General Hospital",
+                "Medical Center",
+                "Clinic",
+                "University Hospital",
+                "Health Center",
+                "Regional Medical Center",
+                "Family Practice",
+                "Surgery",
+                "Rehabilitation Center",
+                "Nursing Home",
+                "Cancer Institute",
+                "Children's Hospital",
+                "Health",
+                "Infirmary",
+                "Veterans Hospital",
+                "Hospice",
+                "Imaging",
+                "Care Center",
+                "Pharmacy",
+            )
+        )
         return f"{base} {kind}"
 
     def company(self) -> str:
@@ -213,4 +278,43 @@ class World:
         if r < 0.5:
             return self._pick("company", self.locale())
         base = self.last.make(self.rng) if r < 0.8 else self.place.make(self.rng)
-        return base + self.rng.choice(("", "", " Inc.", " Ltd", " Group", " and Sons", " GmbH", " LLC", " Bank", " Corporation", " School", " University", " High School", " Partners", " Technologies", " Foods", " Construction", " Insurance", " Airlines", " Transport", " Farms", " Steel", " Electric", " Hotel", " Library", " Museum", " Church", " College", " Academy", " Police Department", " Law Firm", " Stores", " Brothers", " Elementary", " Warehouse", " Salon"))
+        return base + self.rng.choice(
+            (
+                "",
+                "",
+                " Inc.",
+                " Ltd",
+                " Group",
+                " and Sons",
+                " GmbH",
+                " LLC",
+                " Bank",
+                " Corporation",
+                " School",
+                " University",
+                " High School",
+                " Partners",
+                " Technologies",
+                " Foods",
+                " Construction",
+                " Insurance",
+                " Airlines",
+                " Transport",
+                " Farms",
+                " Steel",
+                " Electric",
+                " Hotel",
+                " Library",
+                " Museum",
+                " Church",
+                " College",
+                " Academy",
+                " Police Department",
+                " Law Firm",
+                " Stores",
+                " Brothers",
+                " Elementary",
+                " Warehouse",
+                " Salon",
+            )
+        )

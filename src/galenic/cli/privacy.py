@@ -16,10 +16,14 @@ def deidentify(
     paths: Annotated[list[Path], typer.Argument(help="Notes (.txt, .md), FHIR R4 (.json, .ndjson, .gz), or folders of them.")],
     out: Annotated[Path, typer.Option(help="A new folder for what comes out.")],
     policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor",
-    report: Annotated[Path | None, typer.Option(help="Where to write the report: .html for people, .json for machines.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write the report: .html for people, .json for machines.")
+    ] = None,
     language: Annotated[str, typer.Option(help="Of the texts: en, es.")] = "en",
     model: Annotated[str, typer.Option(help="A tagger of your own instead of the one that is shipped.")] = "",
-    key_file: Annotated[Path | None, typer.Option(help="32 bytes or more: the same key gives the same surrogates again.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="32 bytes or more: the same key gives the same surrogates again.")
+    ] = None,
     day_first: Annotated[bool, typer.Option(help="03/04/2020 is the third of April.")] = False,
     as_json: Json = False,
 ) -> int:
@@ -53,4 +57,6 @@ def _key(place: Path) -> bytes:
     try:
         return place.read_bytes()
     except OSError as error:
-        raise DescriptionError(f"{place} can not be read ({error.strerror}). Expected a file of at least 32 random bytes.") from None
+        raise DescriptionError(
+            f"{place} can not be read ({error.strerror}). Expected a file of at least 32 random bytes."
+        ) from None

@@ -3,6 +3,7 @@
 import gzip
 import hmac
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -78,7 +79,9 @@ def deidentify(
     files = [f for p in places for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
     absent = next((p for p in places if not p.exists()), None)
     if absent is not None or not files:
-        raise RecordError(f"{absent or places[0]} is not there, or holds no file. Name notes (.txt, .md) or FHIR (.json, .ndjson, .gz).")
+        raise RecordError(
+            f"{absent or places[0]} is not there, or holds no file. Name notes (.txt, .md) or FHIR (.json, .ndjson, .gz)."
+        )
     if key is not None and len(key) < 32:
         raise DescriptionError(f"the key has {len(key)} bytes. Expected at least 32 bytes of random data.")
     finder = text.finder_for(language, model)
@@ -124,9 +127,9 @@ def _one(file: Path, number: int, out: Path, run: Run) -> None:
 def _named(file: Path, number: int, run: Run) -> str:
     """The file's own name, unless that says who somebody is."""
     stem = file.name.split(".")[0]
-    words = stem.replace("_", " ").replace("-", " ")
-    clean = not run.finder.find(words) and not sum(c.isdigit() for c in stem) >= 4
-    return file.name if clean else f"{number:06d}{file.name[len(stem) :]}"
+    words = [w for w in re.split(r"[\W\d_]+", stem) if len(w) > 1]
+    named = any(text.is_name(w) and w.casefold() not in run.finder.common for w in words)
+    return f"{number:06d}{file.name[len(stem) :]}" if named or sum(c.isdigit() for c in stem) >= 4 else file.name
 
 
 def _note(file: Path, out: Path, run: Run) -> None:
@@ -188,7 +191,9 @@ def _learn(file: Path, run: Run) -> None:
 
 def _stated(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     names = [t for n in patient.get("name", ()) for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
-    names += [t for c in patient.get("contact", ()) for n in [c.get("name", {})] for t in (n.get("family"), *n.get("given", ())) if t]
+    names += [
+        t for c in patient.get("contact", ()) for n in [c.get("name", {})] for t in (n.get("family"), *n.get("given", ())) if t
+    ]
     places = [t for a in patient.get("address", ()) for t in (*a.get("line", ()), a.get("city"), a.get("postalCode")) if t]
     return {
         "name": tuple(names),
@@ -223,7 +228,9 @@ def _resource(resource: dict[str, Any], run: Run) -> dict[str, Any]:
     else:
         person = (fhir.whose({"id": "", **resource}).person or "").removeprefix("Patient/")
     replacer = run.replacer(person)
-    rules = structured.FhirRules(run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(person), run.done.taken)
+    rules = structured.FhirRules(
+        run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(person), run.done.taken
+    )
     clean = structured.deidentify_resource(resource, rules)
     run.done.treated.update(replacer.counted)
     run.done.dropped.update(rules.dropped)
@@ -248,5 +255,7 @@ def deidentification_json(done: Deidentification) -> dict[str, Any]:
 
 def write_deidentification(done: Deidentification, place: Path) -> None:
     """The report for people (.html) or machines (.json)."""
-    page = json.dumps(deidentification_json(done), indent=1) if place.suffix == ".json" else text.page(deidentification_json(done))
+    page = (
+        json.dumps(deidentification_json(done), indent=1) if place.suffix == ".json" else text.page(deidentification_json(done))
+    )
     place.write_text(page, encoding="utf-8")

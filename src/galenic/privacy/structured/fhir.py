@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +17,9 @@ from galenic.records.fhir.definitions import r4
 
 Node = Any
 GONE = object()  # an element that is left out
-_REFERENCE = re.compile(r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?P<rest>/_history/.*|#.*)?$")
+_REFERENCE = re.compile(
+    r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?P<rest>/_history/.*|#.*)?$"
+)
 _URN = re.compile(r"^urn:(?:uuid|oid):(?P<id>.+)$")
 _TAGS = re.compile(r"(<[^>]*>)")
 _IN_TAG = re.compile(r"\s(?:href|src|title|alt|name|id)\s*=\s*(?:\"[^\"]*\"|'[^']*')", re.I)
@@ -69,9 +71,9 @@ def _object(node: dict[str, Any], type_: str, path: str, rules: FhirRules) -> di
         of, element = names[bare]
         here = f"{path}.{bare}"
         if name != bare:  # id and extensions of a primitive
-            new = _each(value, lambda one, h=here: _beside(one, h, rules))
+            new = _each(value, partial(_beside, path=here, rules=rules))
         else:
-            new = _each(value, lambda one, o=of, e=element, h=here: _element(one, o, e, h, rules))
+            new = _each(value, partial(_element, of=of, element=element, path=here, rules=rules))
         if new is not GONE:
             out[name] = new
     return out
@@ -106,7 +108,11 @@ def _element(value: Node, of: str, element: str, path: str, rules: FhirRules) ->
     if how is not None:
         return _TREATED[how](value, of, path, rules)
     if of in ("Resource", "DomainResource"):
-        return deidentify_resource(value, rules) if isinstance(value, dict) and value.get("resourceType") in r4().resources else GONE
+        return (
+            deidentify_resource(value, rules)
+            if isinstance(value, dict) and value.get("resourceType") in r4().resources
+            else GONE
+        )
     if isinstance(value, dict):
         return _object(value, of, path, rules) or GONE
     return value  # a primitive whose type says that it is none of anybody's
@@ -122,7 +128,7 @@ def _beside(value: Node, path: str, rules: FhirRules) -> Node:
 # one function for each treatment of fhir.toml: (value, type, path, rules)
 
 
-def _keep(value: Node, _of: str, _path: str, _rules_: FhirRules) -> Node:
+def _keep(value: Node, _of: str, _path: str, _run: FhirRules) -> Node:
     return value
 
 
@@ -137,7 +143,9 @@ def _concept(value: Node, of: str, path: str, rules: FhirRules) -> Node:
     called = {c.get("display") for c in value.get("coding", ()) if isinstance(c, dict)}
     out = _object({k: v for k, v in value.items() if k != "text"}, "CodeableConcept", path, rules)
     if isinstance(value.get("text"), str):
-        out["text"] = _called(value["text"], of, path, rules) if value["text"] in called else _scan(value["text"], of, path, rules)
+        out["text"] = (
+            _called(value["text"], of, path, rules) if value["text"] in called else _scan(value["text"], of, path, rules)
+        )
     return out or GONE
 
 
@@ -162,6 +170,7 @@ def _whole(kind: str) -> Callable[[Node, str, str, FhirRules], Node]:
 def _name(value: Node, _of: str, path: str, rules: FhirRules) -> Node:
     if not isinstance(value, dict) or rules.replacer.policy["name"] == "redact":
         rules.taken.found["name", "field"] += 1
+        rules.replacer.count("name", "redact")
         rules.dropped[path] += 1
         return GONE
     out: dict[str, Any] = {}
@@ -180,6 +189,7 @@ def _address(value: Node, _of: str, path: str, rules: FhirRules) -> Node:
         return GONE
     how = rules.replacer.policy["place"]
     rules.taken.found["place", "field"] += 1
+    rules.replacer.count("place", how)
     if how == "keep":
         return value
     out = {part: one for part, one in value.items() if _ADDRESS.get(part) == "keep"}
@@ -198,17 +208,23 @@ def _telecom(value: Node, _of: str, path: str, rules: FhirRules) -> Node:
     kind = {"fax": "fax", "email": "email", "url": "url"}.get(system, "phone")
     rules.taken.found[kind, "field"] += 1
     if rules.replacer.policy[kind] == "redact" or "value" not in value:
+        rules.replacer.count(kind, "redact")
         rules.dropped[path] += 1
         return GONE
-    return {k: v for k, v in value.items() if k in ("system", "use", "rank")} | {"value": rules.replacer.value(kind, value["value"])}
+    return {k: v for k, v in value.items() if k in ("system", "use", "rank")} | {
+        "value": rules.replacer.value(kind, value["value"])
+    }
 
 
 def _identifier(value: Node, _of: str, _path: str, rules: FhirRules) -> Node:
     if not isinstance(value, dict):
         return GONE
     rules.taken.found["record", "field"] += 1
+    rules.replacer.count("record", "tokenise")
     kept = {k: v for k, v in value.items() if k in ("use", "type", "system")}
-    return {**kept, "value": rules.token(str(value.get("system", "")), str(value["value"]))} if "value" in value else kept or GONE
+    return (
+        {**kept, "value": rules.token(str(value.get("system", "")), str(value["value"]))} if "value" in value else kept or GONE
+    )
 
 
 def _reference(value: Node, _of: str, path: str, rules: FhirRules) -> Node:
@@ -221,8 +237,10 @@ def _reference(value: Node, _of: str, path: str, rules: FhirRules) -> Node:
         out["type"] = value["type"]
     if isinstance(value.get("identifier"), dict):
         out["identifier"] = _identifier(value["identifier"], "", path, rules)
-    if isinstance(value.get("display"), str):  # mostly the name of whom it names: never worth its risk
+    if isinstance(value.get("display"), str) and out:  # mostly the name of whom it names: never worth its risk
         rules.dropped[f"{path}.display"] += 1
+    elif isinstance(value.get("display"), str):  # all that it says, and some elements must be there
+        out["display"] = _scan(value["display"], "string", path, rules)
     return out or GONE
 
 
@@ -237,7 +255,11 @@ def _named(text: str, rules: FhirRules) -> str:
     if m:
         return f"{m['type']}/{rules.token('id', m['id'])}"
     kind = text.partition("?")[0]
-    return f"{kind}?identifier={rules.token('search', text)}" if "?" in text and kind.isalpha() else f"urn:uuid:{_as_uuid(rules.token('id', text))}"
+    return (
+        f"{kind}?identifier={rules.token('search', text)}"
+        if "?" in text and kind.isalpha()
+        else f"urn:uuid:{_as_uuid(rules.token('id', text))}"
+    )
 
 
 def _as_uuid(token: str) -> str:
@@ -248,13 +270,26 @@ def _link(value: Node, _of: str, _path: str, rules: FhirRules) -> Node:
     """A URL or URN: of HL7 or a terminology it stays, of anything else it may name somebody."""
     if not isinstance(value, str):
         return GONE
-    if value.startswith(("http://hl7.org/", "http://terminology.hl7.org/", "http://loinc.org", "http://snomed.info/", "http://unitsofmeasure.org", "http://www.nlm.nih.gov/")):
+    if value.startswith(
+        (
+            "http://hl7.org/",
+            "http://terminology.hl7.org/",
+            "http://loinc.org",
+            "http://snomed.info/",
+            "http://unitsofmeasure.org",
+            "http://www.nlm.nih.gov/",
+        )
+    ):
         return value
-    return _named(value, rules) if _URN.match(value) or _REFERENCE.match(value) else f"urn:uuid:{_as_uuid(rules.token('id', value))}"
+    return (
+        _named(value, rules)
+        if _URN.match(value) or _REFERENCE.match(value)
+        else f"urn:uuid:{_as_uuid(rules.token('id', value))}"
+    )
 
 
 def _request(value: Node, _of: str, _path: str, rules: FhirRules) -> Node:
-    return _named(value, rules) if isinstance(value, str) and "/" in value or "?" in value else value
+    return _named(value, rules) if (isinstance(value, str) and "/" in value) or "?" in value else value
 
 
 def _date(value: Node, of: str, path: str, rules: FhirRules) -> Node:
@@ -262,13 +297,12 @@ def _date(value: Node, of: str, path: str, rules: FhirRules) -> Node:
         return GONE
     rules.taken.found["date", "field"] += 1
     how = rules.replacer.policy["date"]
+    if how != "surrogate":
+        rules.replacer.count("date", how)
     if how == "keep":
         return value
     if how == "generalise":
-        if of == "instant":  # has no less exact form
-            rules.dropped[path] += 1
-            return GONE
-        return value[:4]
+        return f"{value[:4]}-01-01T00:00:00Z" if of == "instant" else value[:4]  # an instant has no less exact form
     if how != "surrogate":
         rules.dropped[path] += 1
         return GONE

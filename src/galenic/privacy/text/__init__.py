@@ -3,6 +3,7 @@
 from galenic.privacy.text.find import Finder
 from galenic.privacy.text.known import Known
 from galenic.privacy.text.models import LANGUAGES, finder_for, measured, states
+from galenic.privacy.text.names import is_name
 from galenic.privacy.text.note import Taken, deidentify_text
 from galenic.privacy.text.page import page
 from galenic.privacy.text.policy import BUILT_IN, Kind, Policy, kinds, read_policy
@@ -21,6 +22,7 @@ __all__ = [
     "Taken",
     "deidentify_text",
     "finder_for",
+    "is_name",
     "kinds",
     "measured",
     "page",

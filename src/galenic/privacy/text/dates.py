@@ -5,9 +5,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-MONTHS = "january february march april may june july august september october november december".split()
-SPANISH = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
-WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday lunes martes miércoles jueves viernes sábado domingo".split()
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+SPANISH = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+]
+WEEKDAYS: tuple[str, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS += ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _NUMBERS = re.compile(r"(\d{1,4})([-/.\s])(\d{1,2})\2(\d{2,4})(?!\d)")
 _SHORT = re.compile(r"(\d{1,2})([-/.])(\d{1,4})(?!\d)")
 _EIGHT = re.compile(r"(?:19|20)\d{6}")

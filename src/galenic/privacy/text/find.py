@@ -12,15 +12,36 @@ from galenic.privacy.text.rules import by_rules
 from galenic.privacy.text.tagger import Tagger
 from galenic.schema import Span
 
-CLASSES = {"NAME": "name", "LOCATION": "place", "ORGANIZATION": "organisation", "DATE": "date", "AGE": "age", "CONTACT": "phone", "ID": "other"}
+CLASSES = {
+    "NAME": "name",
+    "LOCATION": "place",
+    "ORGANIZATION": "organisation",
+    "DATE": "date",
+    "AGE": "age",
+    "CONTACT": "phone",
+    "ID": "other",
+}
 ORDER = ("known", "rule", "tagger", "again")  # whose word counts where two disagree on the kind
-_EMAIL, _URL, _IP = re.compile(r"@"), re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I), re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I)
-_SAID = (  # what stands before a number says what it is
-    ("fax", re.compile(r"\bfax\b")), ("ssn", re.compile(r"\bssn\b|social|nhs|national")), ("record", re.compile(r"\bmrn?\b|record|chart|unit|hospital|patient id|accession|encounter|visit")),
-    ("plan", re.compile(r"member|policy|insur|plan\b|group|benefic|medicare|medicaid|subscriber|claim")), ("account", re.compile(r"acc(?:oun)?t|card|iban|bank|wire|pay")),
-    ("licence", re.compile(r"licen[cs]e|npi|\bdea\b|passport|certificate|badge")), ("vehicle", re.compile(r"plate|vin\b|vehicle|\bcar\b")), ("device", re.compile(r"serial|device|implant|\blot\b|udi|pacemaker|scanner|station")),
-)  # fmt: skip
+_EMAIL, _URL, _IP = (
+    re.compile(r"@"),
+    re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I),
+    re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I),
+)
+_SAID = tuple(  # what stands before a number says what it is
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        ("fax", r"\bfax\b"),
+        ("ssn", r"\bssn\b|social|nhs|national"),
+        ("record", r"\bmrn?\b|record|chart|unit|hospital|patient id|accession|encounter|visit"),
+        ("plan", r"member|policy|insur|plan\b|group|benefic|medicare|medicaid|subscriber|claim"),
+        ("account", r"acc(?:oun)?t|card|iban|bank|wire|pay"),
+        ("licence", r"licen[cs]e|npi|\bdea\b|passport|certificate|badge"),
+        ("vehicle", r"plate|vin\b|vehicle|\bcar\b"),
+        ("device", r"serial|device|implant|\blot\b|udi|pacemaker|scanner|station"),
+    )
+)
 _WORD = re.compile(r"[^\W\d_]{3,}")
+SHORT, REMEMBERED = 400, 50_000  # signs; texts
 
 
 @dataclass
@@ -33,6 +54,7 @@ class Finder:
     common: frozenset[str] = frozenset()
     usual: float = 0.2
     kinds: dict[str, str] = field(default_factory=lambda: dict(CLASSES))
+    _seen: dict[str, list[Span]] = field(default_factory=dict, repr=False)
 
     def find(self, text: str, known: Known | None = None) -> list[Span]:
         """Spans in their order, none of them overlapping."""
@@ -45,8 +67,20 @@ class Finder:
         return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
 
     def _tagged(self, text: str) -> list[Span]:
+        """By the tagger; short texts, which records repeat many times, are remembered."""
         if self.tagger is None:
             return []
+        if len(text) > SHORT:
+            return self._asked(text)
+        found = self._seen.get(text)
+        if found is None:
+            if len(self._seen) > REMEMBERED:
+                self._seen.clear()
+            found = self._seen[text] = self._asked(text)
+        return found
+
+    def _asked(self, text: str) -> list[Span]:
+        assert self.tagger is not None
         bounds, p = self.tagger.tag(text)
         if not bounds:
             return []

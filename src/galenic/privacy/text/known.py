@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from galenic.schema import Span
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_NUMBER = re.compile(r"[A-Za-z]{0,4}[ -]?\d[\d ./-]{2,24}\d[A-Za-z]?|[A-Za-z]{0,4}\d{3,}[A-Za-z]?")
+_NUMBER = re.compile(r"\d(?:[ ()./-]{0,2}\d){3,24}")
+_MIXED = re.compile(r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
 _LEAST = 3  # letters; shorter parts of names are words of every text
 
 
@@ -18,7 +19,12 @@ def folded(word: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
 
 
-def _numbers_only(text: str) -> str:
+def _digits(text: str) -> str:
+    """At most the last ten: numbers are written with and without their country's."""
+    return "".join(c for c in text if c.isdigit())[-10:]
+
+
+def _signs(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
@@ -38,9 +44,10 @@ class Known:
                 self._take(kind, value)
 
     def _take(self, kind: str, value: str) -> None:
-        number = _numbers_only(value)
-        if sum(c.isdigit() for c in number) >= 4:
-            self._numbers[number] = kind
+        if any(c.isdigit() for c in value) and len(_signs(value)) >= 4:
+            self._numbers[_signs(value)] = kind
+        if len(_digits(value)) >= 5 and kind not in ("name", "place", "organisation"):
+            self._numbers[_digits(value)] = kind
         if kind in ("name", "place", "organisation"):
             for word in _WORD.findall(value):
                 for part in {word, *re.split(r"['’-]", word)}:
@@ -54,15 +61,17 @@ class Known:
     def find(self, text: str) -> Iterator[Span]:
         """Every place where one of them stands, or something a typing error away."""
         for m in _WORD.finditer(text):
-            for a, b in _pieces(m):
-                kind = self._kind(text[a:b])
+            pieces = _pieces(m)
+            kinds = [self._kind(text[a:b]) for a, b in pieces]
+            if len(pieces) > 1 and all(kinds[1:]):  # each part of a name with a hyphen: all of it
+                yield Span(*m.span(), str(kinds[1]), "known")
+                continue
+            yield from (Span(a, b, kind, "known") for (a, b), kind in zip(pieces, kinds, strict=True) if kind)
+        for pattern, read in ((_NUMBER, _digits), (_MIXED, _signs)):
+            for m in pattern.finditer(text):
+                kind = self._numbers.get(read(m[0]))
                 if kind:
-                    yield Span(a, b, kind, "known")
-        for m in _NUMBER.finditer(text):
-            kind = self._numbers.get(_numbers_only(m[0]))
-            if kind:
-                start = m.start() + len(m[0]) - len(m[0].lstrip(" -"))
-                yield Span(start, m.end(), kind, "known")
+                    yield Span(*m.span(), kind, "known")
 
     def _kind(self, word: str) -> str | None:
         low = folded(word)
@@ -78,15 +87,16 @@ class Known:
         return None
 
 
-def _pieces(m: re.Match[str]) -> Iterator[tuple[int, int]]:
-    whole = m[0]
-    yield m.span()
+def _pieces(m: re.Match[str]) -> list[tuple[int, int]]:
+    """The word, and its parts where it has some."""
+    whole, found = m[0], [m.span()]
     if any(c in whole for c in "'’-"):
         at = m.start()
         for part in re.split(r"(['’-])", whole):
             if len(part) >= _LEAST:
-                yield at, at + len(part)
+                found.append((at, at + len(part)))
             at += len(part)
+    return found
 
 
 def _holes(word: str) -> set[str]:

@@ -16,7 +16,9 @@ LANGUAGES = ("en", "es")
 @cache
 def _about(language: str) -> dict[str, Any]:
     if language not in LANGUAGES:
-        raise DescriptionError(f"no finder for language {language!r}. There are {', '.join(LANGUAGES)}; training/deid makes more.")
+        raise DescriptionError(
+            f"no finder for language {language!r}. There are {', '.join(LANGUAGES)}; training/deid makes more."
+        )
     place = files("galenic.privacy.text").joinpath(f"data/{language}.toml")
     return tomllib.loads(place.read_text(encoding="utf-8"))
 

@@ -8,7 +8,24 @@ from galenic.errors import MissingExtra
 from galenic.privacy.text.known import folded
 
 # cultures whose names are told apart; a name of none of them becomes a name of the first
-CULTURES = ("en_US", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR", "nl_NL", "pl_PL", "sv_SE", "tr_TR", "en_IN", "vi_VN", "ro_RO", "hu_HU", "fi_FI")
+CULTURES = (
+    "en_US",
+    "es_ES",
+    "es_MX",
+    "fr_FR",
+    "de_DE",
+    "it_IT",
+    "pt_BR",
+    "nl_NL",
+    "pl_PL",
+    "sv_SE",
+    "tr_TR",
+    "en_IN",
+    "vi_VN",
+    "ro_RO",
+    "hu_HU",
+    "fi_FI",
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,11 @@ def _cultures() -> tuple[Culture, ...]:
             provider = import_module(f"faker.providers.person.{locale}").Provider
         except ModuleNotFoundError:
             raise MissingExtra("surrogates need lists of names: pip install 'galenic[text]'.") from None
-        lists = (_of(provider, "first_names_female"), _of(provider, "first_names_male"), _of(provider, "last_names", "last_names_female"))
+        lists = (
+            _of(provider, "first_names_female"),
+            _of(provider, "first_names_male"),
+            _of(provider, "last_names", "last_names_female"),
+        )
         found.append(Culture(*lists))
     return tuple(found)
 
@@ -52,6 +73,11 @@ def _whose() -> dict[str, tuple[int, str]]:
     return found
 
 
+def is_name(word: str) -> bool:
+    """Whether it is a name of one of the cultures."""
+    return folded(word) in _whose()
+
+
 def given(number: int, like: str) -> str:
     """A given name of the culture and gender of `like` (small letters); empty where it is a family name. Any, where like is empty."""
     culture, part = _whose().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
@@ -66,7 +92,20 @@ def surname(number: int, like: str) -> str:
 
 
 _ENDS = ("ville", "ton", "field", "burg", "ford", "wood")
-_KINDS = ("hospital", "clinic", "center", "centre", "school", "university", "bank", "pharmacy", "institute", "college", "church", "home")
+_KINDS = (
+    "hospital",
+    "clinic",
+    "center",
+    "centre",
+    "school",
+    "university",
+    "bank",
+    "pharmacy",
+    "institute",
+    "college",
+    "church",
+    "home",
+)
 
 
 def town(number: int) -> str:

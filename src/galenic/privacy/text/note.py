@@ -12,7 +12,10 @@ from galenic.privacy.text.known import Known
 from galenic.privacy.text.replace import Replacer
 
 PIECE = 200_000  # signs that are read together
-_ENCODED = re.compile(r"(?:data:[\w/+.-]{3,80};base64,)?(?:[A-Za-z0-9+/]{60,}={0,2}|(?:[A-Za-z0-9+/]{40,}\r?\n){2,}[A-Za-z0-9+/]*={0,2})")
+LEAST_ENCODED = 60
+_ENCODED = re.compile(
+    r"(?:data:[\w/+.-]{3,80};base64,)?(?:[A-Za-z0-9+/]{60,}={0,2}|(?:[A-Za-z0-9+/]{40,}\r?\n){2,}[A-Za-z0-9+/]*={0,2})"
+)
 _BREAK = re.compile(r"\s")
 
 
@@ -27,18 +30,27 @@ class Taken:
     touched: int = 0  # texts with an identifier
 
 
-def deidentify_text(text: str, finder: Finder, replacer: Replacer, known: Known | None = None, taken: Taken | None = None) -> str:
+def deidentify_text(
+    text: str, finder: Finder, replacer: Replacer, known: Known | None = None, taken: Taken | None = None
+) -> str:
     """The text without what identifies. Encoded attachments are read if they are text, and dropped if not."""
     done = taken if taken is not None else Taken()
     done.texts += 1
     done.signs += len(text)
     before = done.found.total()
-    out = "".join(_piece(p, finder, replacer, known, done) for p in _pieces(_without_encoded(text, finder, replacer, known, done)))
+    out, at = [], 0
+    for m in _ENCODED.finditer(text) if len(text) >= LEAST_ENCODED else ():
+        out += [_piece(p, finder, replacer, known, done) for p in _pieces(text[at : m.start()])]
+        out.append(_decoded(m[0], finder, replacer, known, done))
+        at = m.end()
+    out += [_piece(p, finder, replacer, known, done) for p in _pieces(text[at:])]
     done.touched += done.found.total() > before
-    return out
+    return "".join(out)
 
 
 def _piece(text: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+    if not text.strip():
+        return text
     spans = finder.find(text, known)
     done.found.update((s.kind, s.layer) for s in spans)
     return replacer.text(text, spans)
@@ -57,18 +69,15 @@ def _pieces(text: str) -> Iterator[str]:
     yield text[at:]
 
 
-def _without_encoded(text: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
-    def read(m: re.Match[str]) -> str:
-        head, _, body = m[0].rpartition(",") if m[0].startswith("data:") else ("", "", m[0])
-        try:
-            inner = base64.b64decode(re.sub(r"\s", "", body), validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            done.dropped["encoded, and not text"] += 1
-            return "[ATTACHMENT]"
-        if sum(c.isprintable() or c.isspace() for c in inner) < 0.95 * len(inner):
-            done.dropped["encoded, and not text"] += 1
-            return "[ATTACHMENT]"
-        clean = _piece(inner, finder, replacer, known, done)
-        return f"{head},{base64.b64encode(clean.encode()).decode()}" if head else base64.b64encode(clean.encode()).decode()
-
-    return _ENCODED.sub(read, text)
+def _decoded(said: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+    """Something encoded (Base64): the same without what identifies, or a mark in its place."""
+    head, _, body = said.rpartition(",")
+    try:
+        inner = base64.b64decode(re.sub(r"\s", "", body), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        inner = ""
+    if not inner or sum(c.isprintable() or c.isspace() for c in inner) < 0.95 * len(inner):
+        done.dropped["encoded, and not text"] += 1
+        return "[ATTACHMENT]"
+    clean = base64.b64encode(_piece(inner, finder, replacer, known, done).encode()).decode()
+    return f"{head},{clean}" if head else clean

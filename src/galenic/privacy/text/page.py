@@ -21,4 +21,6 @@ def page(report: dict[str, Any]) -> str:
     most = max((one["count"] for one in by_kind.values()), default=1)
     template = files("galenic.privacy.text").joinpath("data/page.html").read_text(encoding="utf-8")
     engine = Environment(autoescape=True, undefined=StrictUndefined)
-    return engine.from_string(template).render(report=report, by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]), most=most)
+    return engine.from_string(template).render(
+        report=report, by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]), most=most
+    )

@@ -5,7 +5,10 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-_UNSEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061"
+    "\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+)
 _ODD = re.compile(f"[{_UNSEEN}]|[^\\x00-\\u024f]")
 # Cyrillic and Greek letters that look like Latin ones (Unicode Technical Standard 39, confusables: the one-letter ones)
 _ALIKE = dict(

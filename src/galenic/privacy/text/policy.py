@@ -49,11 +49,15 @@ def read_policy(name: str) -> Policy:
         return _policy(name, tomllib.loads(text))
     place = Path(name)
     if not place.exists():
-        raise DescriptionError(f"policy {name!r} is neither {', '.join(BUILT_IN)} nor a file. Name one of them, or the path of a TOML file.")
+        raise DescriptionError(
+            f"policy {name!r} is neither {', '.join(BUILT_IN)} nor a file. Name one of them, or the path of a TOML file."
+        )
     try:
         return _policy(place.stem, tomllib.loads(place.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DescriptionError(f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments.") from None
+        raise DescriptionError(
+            f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments."
+        ) from None
 
 
 def _policy(name: str, raw: dict[str, Any]) -> Policy:
@@ -65,8 +69,12 @@ def _policy(name: str, raw: dict[str, Any]) -> Policy:
     base |= {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
     if bad:
-        raise DescriptionError(f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}.")
+        raise DescriptionError(
+            f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}."
+        )
     absent = [k for k in kinds() if k not in base]
     if absent:
-        raise DescriptionError(f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".')
+        raise DescriptionError(
+            f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'
+        )
     return Policy(name, str(raw.get("text", "")), base)

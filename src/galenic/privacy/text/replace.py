@@ -13,7 +13,9 @@ from galenic.schema import Span
 
 # first three digits of postal codes of 20,000 people or fewer in the census of 2000 (HHS's guidance on de-identification of 2012,
 # from memory: unverified)
-FEW_PEOPLE = frozenset("036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split())
+FEW_PEOPLE = frozenset(
+    ["036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890", "893"]
+)
 OLDEST = 89  # ages above are one group (45 CFR 164.514(b)(2)(i)(C))
 _ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
@@ -44,10 +46,14 @@ class Replacer:
             at = span.end
         return "".join([*out, text[at:]])
 
+    def count(self, kind: str, how: str) -> None:
+        """Counts an identifier that was treated."""
+        self.counted[kind, how] = self.counted.get((kind, how), 0) + 1
+
     def value(self, kind: str, value: str) -> str:
         """What stands in the place of one identifier."""
         how = self.policy[kind]
-        self.counted[kind, how] = self.counted.get((kind, how), 0) + 1
+        self.count(kind, how)
         if how == "keep":
             return value
         if how == "mask":
@@ -110,7 +116,8 @@ class Replacer:
         code = _ZIP.fullmatch(value.strip())
         if code:
             near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
-            return near + f"{self._number('zip', code[1]) % 100:02d}"
+            other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never itself
+            return f"{near}{other:02d}"
         number = self._number("place", value.casefold())
         if any(c.isdigit() for c in value):
             return _cased(address(number), value)
@@ -146,5 +153,3 @@ def _cased(word: str, like: str) -> str:
     if like.isupper() and len(like) > 1:
         return word.upper()
     return word.lower() if like.islower() else word
-
-

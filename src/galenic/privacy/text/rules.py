@@ -71,10 +71,17 @@ def _dni(text: str) -> bool:
 
 def _vin(text: str) -> bool:
     """49 CFR 565: ninth sign is the weighted sum modulus 11."""
-    values = {**{str(d): d for d in range(10)}, **dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))}
+    values = {
+        **{str(d): d for d in range(10)},
+        **dict(
+            zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
+        ),
+    }
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
     t = text.upper()
-    return all(c in values for c in t) and "0123456789X"[sum(values[c] * w for c, w in zip(t, weights, strict=True)) % 11] == t[8]
+    return (
+        all(c in values for c in t) and "0123456789X"[sum(values[c] * w for c, w in zip(t, weights, strict=True)) % 11] == t[8]
+    )
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,10 @@ RULES = (
     _rule("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
     _rule("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),
 )  # fmt: skip
-_AGE = re.compile(r"\b(?:aged?|age of)\s*:?\s*(\d{1,3})\b|\b(\d{1,3})[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b|/o)|\b(\d{1,3})\s?(?:yo|y/o|y\.o\.)", re.I)
+_AGE = re.compile(
+    r"\b(?:aged?|age of)\s*:?\s*(\d{1,3})\b|\b(\d{1,3})[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b|/o)|\b(\d{1,3})\s?(?:yo|y/o|y\.o\.)",
+    re.I,
+)
 
 
 _NEAR = re.compile(r"\d[\d ().:/-]*|@|www\.|://|\.(?:com|org|net|edu|gov|info|io)\b", re.I)

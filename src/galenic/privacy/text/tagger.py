@@ -28,6 +28,10 @@ class Tagger:
         with np.load(place) as stored:
             weights = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
             labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
+        if "table.scale" in weights:  # stored as bytes, a scale for each row
+            weights["table.weight"] = (
+                weights["table.weight"].astype(np.float32) * weights.pop("table.scale").astype(np.float32)[:, None]
+            )
         weights = {k: v.astype(np.float32) for k, v in weights.items()}
         for i in range(len(dilations)):  # (out, in, 3) → (3 * in, out)
             kernel = weights[f"blocks.{i}.weight"]

@@ -32,7 +32,16 @@ def features(token: str) -> list[int]:
     if token.isdigit():
         said = [f"d{size}", f"v{low[:2]}{size}" if size in (2, 4) else f"l{low[0]}{size}", f"n{low}" if size <= 2 else "n", "9"]
     elif token.isalpha():
-        said = [f"w{low}", f"p{low[:1]}", f"p{low[:2]}", f"p{low[:3]}", f"s{low[-2:]}", f"s{low[-3:]}", f"s{low[-4:]}", f"z{min(size, 10)}"]
+        said = [
+            f"w{low}",
+            f"p{low[:1]}",
+            f"p{low[:2]}",
+            f"p{low[:3]}",
+            f"s{low[-2:]}",
+            f"s{low[-3:]}",
+            f"s{low[-4:]}",
+            f"z{min(size, 10)}",
+        ]
         said += [f"h{shape(token)}", f"m{shape(token)}{min(size, 4)}"]
         said += [f"t{low[i : i + 3]}" for i in range(min(size - 2, MOST - len(said)))]
     else:
