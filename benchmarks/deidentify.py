@@ -47,10 +47,11 @@ class Score:
         rows = np.array(self.documents, float)
         rows = rows if chosen is None else rows[chosen]
         with_phi = rows[rows[:, 0] > 0]
-        return {
+        found = {
             "recall": rows[:, 1].sum() / rows[:, 0].sum(), "over": rows[:, 3].sum() / rows[:, 2].sum(),
             "leakfree": 1 - with_phi[:, 4].mean(), "identifiers": with_phi[:, 5].mean(),
         }  # fmt: skip
+        return {name: float(share) for name, share in found.items()}
 
     def interval(self, name: str) -> list[float]:
         """95 %, documents drawn again 500 times."""
