@@ -61,7 +61,7 @@ def test_dates_as_people_write_them(written: str, moved: str | None) -> None:
     [
         ("date", "03/04/1931", "1931"), ("date", "March 4", "[DATE]"), ("date", "1931", "1931"), ("age", "89", "89"), ("age", "90", "90 or older"),
         ("age", "104", "90 or older"), ("place", "94612", "946"), ("place", "03601", "000"), ("place", "94612-1234", "946"), ("place", "Oakland", "[PLACE]"),
-        ("place", "California", "California"), ("name", "Ana", "[NAME]"), ("ssn", "219-09-9999", "[SSN]"), ("date", "5/6/21", "2021"),
+        ("place", "California", "California"), ("place", "Oakland, CA 94612", "CA 946"), ("place", "12 Elm St, Oakland, California", "California"), ("name", "Ana", "[NAME]"), ("ssn", "219-09-9999", "[SSN]"), ("date", "5/6/21", "2021"),
     ],
 )  # fmt: skip
 def test_safe_harbor_keeps_years_ages_to_89_and_large_zip_areas(kind: str, value: str, safe: str) -> None:
@@ -80,6 +80,13 @@ def test_the_same_name_has_the_same_surrogate_however_it_is_written() -> None:
     assert upper == whole.upper()
     assert plain == whole.split()[1]
     assert not {"maria", "lopez"} & set(whole.casefold().split())
+
+
+def test_an_address_is_replaced_part_by_part() -> None:
+    street, town, area = replacer("expert").value("place", "12 Elm Street, Oakland, CA 94612").split(", ")
+    assert street.split()[0].isdigit() and street != "12 Elm Street"
+    assert town.isalpha() and town != "Oakland"
+    assert area.startswith("CA 946") and area != "CA 94612"
 
 
 def test_another_key_gives_other_surrogates() -> None:

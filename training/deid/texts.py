@@ -287,7 +287,7 @@ def corpus(
     for _ in range(count):
         if real and world.rng.random() < real_share:
             yield real.document(world, lines)
-        elif medical and world.rng.random() < 0.2:
+        elif medical and world.rng.random() < 0.35:
             out = Text("medical")
             between = world.rng.choice(("\n", "\n", " ", ". ", "; "))
             for i in range(world.rng.randint(1, 6)):

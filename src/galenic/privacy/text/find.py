@@ -1,7 +1,7 @@
 """Where a text identifies somebody: every layer asked, their answers united, so that what one misses another may find."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -131,10 +131,21 @@ class Finder:
         for span in found:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
-        if not words:
-            return []
-        pattern = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, words), key=len, reverse=True)) + r")\b", re.I)
-        return [Span(*m.span(), "name", "again") for m in pattern.finditer(text)]
+        return [Span(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _places(text, form)]
+
+
+def _forms(word: str) -> set[str]:
+    return {word, word.lower(), word.upper(), word.capitalize()}
+
+
+def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where a word stands by itself."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (at and text[at - 1].isalpha()) and not text[end : end + 1].isalpha():
+            yield at, end
+        at = text.find(word, end)
 
 
 def _is_form(span: Span) -> bool:

@@ -12,7 +12,7 @@ from galenic.privacy.text.known import Known
 from galenic.privacy.text.replace import Replacer
 
 PIECE = 200_000  # signs that are read together
-LEAST_ENCODED = 60
+LEAST_ENCODED = 40
 _ENCODED = re.compile(
     r"(?:data:[\w/+.-]{3,80};base64,)?(?:[A-Za-z0-9+/]{60,}={0,2}|(?:[A-Za-z0-9+/]{40,}\r?\n){2,}[A-Za-z0-9+/]*={0,2})"
 )
@@ -39,7 +39,7 @@ def deidentify_text(
     done.signs += len(text)
     before = done.found.total()
     out, at = [], 0
-    for m in _ENCODED.finditer(text) if len(text) >= LEAST_ENCODED else ():
+    for m in _ENCODED.finditer(text) if max(map(len, text.split()), default=0) >= LEAST_ENCODED else ():
         out += [_piece(p, finder, replacer, known, done) for p in _pieces(text[at : m.start()])]
         out.append(_decoded(m[0], finder, replacer, known, done))
         at = m.end()

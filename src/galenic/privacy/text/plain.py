@@ -43,7 +43,7 @@ def _folded(c: str) -> str:
 
 def plain(text: str) -> Plain:
     """The text as it is read. A word that mixes alphabets is read as Latin."""
-    if not _ODD.search(text):
+    if text.isascii() or not _ODD.search(text):
         return Plain(text, None)
     kept = [(f, i) for i, c in enumerate(text) if (f := _folded(c))]
     out = [f for f, _ in kept]

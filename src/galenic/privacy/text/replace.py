@@ -20,6 +20,7 @@ OLDEST = 89  # ages above are one group (45 CFR 164.514(b)(2)(i)(C))
 _ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 _WORD = re.compile(r"[^\W\d_]+")
+_PARTS = re.compile(r"(,\s*|\n\s*)")
 _WEEK = 7
 
 
@@ -74,11 +75,16 @@ class Replacer:
             number = int("".join(c for c in value if c.isdigit()) or 0)
             return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
         if kind == "place":
-            if value.strip(" .,").casefold() in self.states:
-                return value
-            code = _ZIP.search(value)
-            return "[PLACE]" if code is None else "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
+            kept = [k for part in _PARTS.split(value) if (k := self._area(part))]
+            return " ".join(kept) or "[PLACE]"
         return f"[{kind.upper()}]"
+
+    def _area(self, part: str) -> str:
+        """What of a part of an address is not smaller than a state, or is a large ZIP area."""
+        code = _ZIP.search(part)
+        area = "" if code is None else "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
+        rest = (part[: code.start()] if code else part).strip(" .,")
+        return f"{rest} {area}".strip() if rest.casefold() in self.states else area
 
     # something else of the same kind
 
@@ -111,17 +117,20 @@ class Replacer:
         return _cased(given(number, low) or surname(number, low), word)
 
     def _place(self, value: str) -> str:
-        if value.strip(" .,").casefold() in self.states:
-            return value
-        code = _ZIP.fullmatch(value.strip())
-        if code:
+        """Part by part: states stay, postal codes move within their region, streets and towns are others."""
+        return "".join(p if i % 2 else self._part(p) for i, p in enumerate(_PARTS.split(value)))
+
+    def _part(self, part: str) -> str:
+        plain = part.strip(" .")
+        if not plain or plain.casefold() in self.states:
+            return part
+        code = _ZIP.search(part)
+        if code and (plain == code[0] or plain[: -len(code[0])].strip().casefold() in self.states):
             near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
             other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never itself
-            return f"{near}{other:02d}"
-        number = self._number("place", value.casefold())
-        if any(c.isdigit() for c in value):
-            return _cased(address(number), value)
-        return _cased(town(number), value)
+            return f"{part[: code.start()]}{near}{other:02d}{part[code.end() :]}"
+        number = self._number("place", plain.casefold())
+        return _cased(address(number) if any(c.isdigit() for c in plain) else town(number), plain)
 
     def _digits(self, kind: str, value: str) -> str:
         """Digits for digits and letters for letters, such that nobody has the number: SSNs of area 9xx and telephone numbers of
