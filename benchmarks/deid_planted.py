@@ -7,7 +7,13 @@ in a gazetteer, and that no context is a template of training.
 import csv
 import random
 import re
+import sys
+from functools import cache
+from io import StringIO
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training" / "deid"))
+from values import LATIN, OTHER, names_of
 
 ONSET = "b br bl c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sch sh sk sl sm sn sp st str sv t th tr tw v w wh y z".split()
 CORE = "a ae ai au e ea ee ei i ia ie o oa oo ou u y".split()
@@ -17,6 +23,16 @@ MONTHS = "January February March April May June July August September October No
 Span = tuple[int, int, str]
 
 
+@cache
+def listed() -> frozenset[str]:
+    """Every name that Faker has, of any culture: what a gazetteer here may hold."""
+    found: set[str] = set()
+    for locale in dict.fromkeys((*LATIN, *OTHER)):
+        for names in names_of(locale):
+            found |= {w.casefold() for n in names for w in n.split()}
+    return frozenset(found)
+
+
 class Values:
     """Values of this file's own making."""
 
@@ -24,6 +40,12 @@ class Values:
         self.rng = random.Random(seed)
 
     def word(self, kind: str) -> str:
+        """A name or a town that is in no list."""
+        while (made := self._made(kind)).casefold() in listed():
+            pass
+        return made
+
+    def _made(self, kind: str) -> str:
         rng = self.rng
         stem = rng.choice(ONSET) + rng.choice(CORE) + (rng.choice(CODA) if rng.random() < 0.7 else rng.choice("lmnrv"))
         return (stem + rng.choice(ENDS[kind])).capitalize()
@@ -92,12 +114,16 @@ def filled(context: str, values: Values, at: int) -> tuple[str, list[Span]]:
     return text + context[last:], spans
 
 
+def _rows(place: Path) -> csv.DictReader:
+    return csv.DictReader(StringIO(place.read_text(encoding="utf-8"), newline=""))
+
+
 def sources(guard: Path) -> list[tuple[str, str]]:
     """(kind, text) of the validation sets."""
     found = []
-    for row in csv.DictReader((guard / "aci-bench" / "valid.csv").open(encoding="utf-8")):
+    for row in _rows(guard / "aci-bench" / "valid.csv"):
         found += [("note", row["note"]), ("talk", row["dialogue"])]
-    for row in csv.DictReader((guard / "mtsdialog" / "MTS-Dialog-ValidationSet.csv").open(encoding="utf-8")):
+    for row in _rows(guard / "mtsdialog" / "MTS-Dialog-ValidationSet.csv"):
         found += [("note", row["section_text"]), ("talk", row["dialogue"])]
     return found
 

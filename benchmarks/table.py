@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("spine", "custody", "records")
+NAMES = ("spine", "custody", "records", "deidentify")
 SHORT = {
     "spine.tvd2": "mean 2-way distance, 14 columns",
     "spine.tvd3": "mean 3-way distance, 14 columns",

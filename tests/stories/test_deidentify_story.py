@@ -13,6 +13,8 @@ import pytest
 
 from conftest import DATA
 from galenic import cli, flows
+from galenic.errors import MissingExtra
+from galenic.privacy.text import names
 
 NOTE = """Patient: Maria Lopez   MRN: 00482913   DOB: 03/04/1931
 Mrs. Lopez is a 93-year-old retired teacher from Oakland, CA 94612, seen by Dr. Whitfield at Mercy General Hospital on 12 March 2023.
@@ -149,6 +151,24 @@ def test_one_line_of_ten_megabytes_is_read_in_pieces(tmp_path: Path) -> None:
     flows.deidentify([tmp_path / "a.txt"], tmp_path / "out")
     text = (tmp_path / "out" / "a.txt").read_text(encoding="utf-8")
     assert "2671" not in text and text.count("[PHONE]") == 600
+
+
+def test_without_lists_of_names_files_are_numbered_and_surrogates_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "CULTURES", ("no_SUCH",))
+    names._cultures.cache_clear()
+    names._whose.cache_clear()
+    (tmp_path / "zerlina.txt").write_text("Seen by Dr. Whitfield.", encoding="utf-8")
+    try:
+        flows.deidentify([tmp_path / "zerlina.txt"], tmp_path / "out")
+        assert [p.name for p in (tmp_path / "out").iterdir()] == ["000000.txt"]
+        with pytest.raises(MissingExtra, match="galenic\\[text\\]"):
+            flows.deidentify([tmp_path / "zerlina.txt"], tmp_path / "other", policy="expert")
+        assert not (tmp_path / "other").exists()
+    finally:
+        names._cultures.cache_clear()
+        names._whose.cache_clear()
 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:

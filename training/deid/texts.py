@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from zlib import crc32
 
@@ -106,9 +107,11 @@ class Real:
     def __init__(self, guard: Path, world: World, strewn: float = 0.1) -> None:
         self.strewn = strewn
         self.pieces: list[tuple[str, str]] = []
-        for row in csv.DictReader((guard / "mtsdialog" / "MTS-Dialog-TrainingSet.csv").open(encoding="utf-8")):
+        for row in csv.DictReader(
+            StringIO((guard / "mtsdialog" / "MTS-Dialog-TrainingSet.csv").read_text(encoding="utf-8"), newline="")
+        ):
             self.pieces += [("dialogue", row["dialogue"]), ("notes", row["section_text"])]
-        for row in csv.DictReader((guard / "aci-bench" / "train.csv").open(encoding="utf-8")):
+        for row in csv.DictReader(StringIO((guard / "aci-bench" / "train.csv").read_text(encoding="utf-8"), newline="")):
             self.pieces += [("dialogue", row["dialogue"]), ("notes", row["note"])] * 3
         self.general = _general(guard)
         lower = Counter(w for kind, text in self.pieces if kind == "notes" for w in WORD.findall(text) if w.islower())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import DescriptionError, MissingExtra, RecordError
 from galenic.flows.house import Progress, quiet
 from galenic.privacy import structured, text
 from galenic.records import calm
@@ -128,7 +128,10 @@ def _named(file: Path, number: int, run: Run) -> str:
     """The file's own name, unless that says who somebody is."""
     stem = file.name.split(".")[0]
     words = [w for w in re.split(r"[\W\d_]+", stem) if len(w) > 1]
-    named = any(text.is_name(w) and w.casefold() not in run.finder.common for w in words)
+    try:
+        named = any(text.is_name(w) and w.casefold() not in run.finder.common for w in words)
+    except MissingExtra:  # without lists of names every word may be one
+        named = any(w.casefold() not in run.finder.common for w in words)
     return f"{number:06d}{file.name[len(stem) :]}" if named or sum(c.isdigit() for c in stem) >= 4 else file.name
 
 

@@ -8,7 +8,7 @@ from galenic.privacy.text.note import Taken, deidentify_text
 from galenic.privacy.text.page import page
 from galenic.privacy.text.policy import BUILT_IN, Kind, Policy, kinds, read_policy
 from galenic.privacy.text.replace import Replacer
-from galenic.privacy.text.tagger import Tagger
+from galenic.privacy.text.tagger import Tagger, typed
 
 __all__ = [
     "BUILT_IN",
@@ -28,4 +28,5 @@ __all__ = [
     "page",
     "read_policy",
     "states",
+    "typed",
 ]

@@ -88,3 +88,35 @@ class Tagger:
             h /= np.sqrt((h * h).mean(1, keepdims=True) + 1e-5)
             h = h * w[f"norms.{i}.weight"] + w[f"norms.{i}.bias"]
         return h @ w["leave.weight"].T + w["leave.bias"]
+
+
+def typed(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
+    """The most probable spans with their labels: what goes on must have begun as the same (Viterbi, 1967). p: as `tag` gives it."""
+    if not bounds:
+        return []
+    logs = np.log(p + 1e-9)
+    n, classes = logs.shape
+    best = logs[0].copy()
+    best[2::2] = -np.inf  # nothing goes on at the start
+    came = np.zeros((n, classes), np.int64)
+    begins, goes = np.arange(1, classes, 2), np.arange(2, classes, 2)
+    for t in range(1, n):
+        top = int(best.argmax())
+        new = np.full(classes, best[top])
+        came[t] = top
+        stay = best[goes] > best[begins]
+        new[goes] = np.where(stay, best[goes], best[begins])
+        came[t, goes] = np.where(stay, goes, begins)
+        best = new + logs[t]
+    state = int(best.argmax())
+    path = [state]
+    for t in range(n - 1, 0, -1):
+        state = int(came[t, state])
+        path.append(state)
+    out: list[list[int]] = []
+    for (a, b), state in zip(bounds, reversed(path), strict=True):
+        if state % 2:
+            out.append([a, b, state // 2])
+        elif state and out:
+            out[-1][1] = b
+    return [(a, b, labels[k]) for a, b, k in out]
