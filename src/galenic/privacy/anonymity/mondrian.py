@@ -43,7 +43,12 @@ def groups(codes: np.ndarray, wanted: Wanted, sensitive: np.ndarray | None = Non
 
 
 def _cut(
-    codes: np.ndarray, rows: np.ndarray, width: np.ndarray, wanted: Wanted, sensitive: np.ndarray | None, whole: np.ndarray | None
+    codes: np.ndarray,
+    rows: np.ndarray,
+    width: np.ndarray,
+    wanted: Wanted,
+    sensitive: np.ndarray | None,
+    whole: np.ndarray | None,
 ) -> list[np.ndarray] | None:
     """The rows in two, at the median of the column in which they differ most; None where no column allows it."""
     part = codes[rows]
@@ -65,4 +70,4 @@ def _cut(
 
 def _good(values: np.ndarray, whole: np.ndarray, wanted: Wanted) -> bool:
     share = np.bincount(values, minlength=len(whole)) / len(values)
-    return np.count_nonzero(share) >= wanted.l and float(np.abs(share - whole).sum()) / 2 <= wanted.t
+    return bool(np.count_nonzero(share) >= wanted.l and np.abs(share - whole).sum() / 2 <= wanted.t)
