@@ -59,13 +59,18 @@ def test_dates_as_people_write_them(written: str, moved: str | None) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "safe"),
     [
-        ("date", "03/04/1931", "1931"), ("date", "March 4", "[DATE]"), ("date", "1931", "1931"), ("age", "89", "89"), ("age", "90", "90 or older"),
+        ("date", "03/04/1981", "1981"), ("date", "03/04/1931", "[DATE]"), ("date", "born 1931", "[DATE]"), ("date", "March 4", "[DATE]"), ("date", "1981", "1981"), ("age", "89", "89"), ("age", "90", "90 or older"),
         ("age", "104", "90 or older"), ("place", "94612", "946"), ("place", "03601", "000"), ("place", "94612-1234", "946"), ("place", "Oakland", "[PLACE]"),
         ("place", "California", "California"), ("place", "Oakland, CA 94612", "CA 946"), ("place", "12 Elm St, Oakland, California", "California"), ("name", "Ana", "[NAME]"), ("ssn", "219-09-9999", "[SSN]"), ("date", "5/6/21", "2021"),
     ],
 )  # fmt: skip
-def test_safe_harbor_keeps_years_ages_to_89_and_large_zip_areas(kind: str, value: str, safe: str) -> None:
+def test_safe_harbor_keeps_years_and_ages_that_tell_no_old_age_and_large_zip_areas(kind: str, value: str, safe: str) -> None:
     assert replacer("safe-harbor").value(kind, value) == safe
+
+
+def test_the_year_that_tells_an_age_past_89_goes_and_the_one_after_it_stays() -> None:
+    r, now = replacer("safe-harbor"), date.today().year
+    assert (r.value("date", f"3/4/{now - 90}"), r.value("date", f"3/4/{now - 89}")) == ("[DATE]", str(now - 89))
 
 
 def test_a_limited_data_set_keeps_dates_and_ages() -> None:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
-from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text
+from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, tells_old_age
 from galenic.records.fhir.definitions import r4
 
 Node = Any
@@ -301,6 +301,9 @@ def _date(value: Node, of: str, path: str, rules: FhirRules) -> Node:
         rules.replacer.count("date", how)
     if how == "keep":
         return value
+    if how == "generalise" and tells_old_age(int(value[:4])):
+        rules.dropped[path] += 1
+        return GONE
     if how == "generalise":
         return f"{value[:4]}-01-01T00:00:00Z" if of == "instant" else value[:4]  # an instant has no less exact form
     if how != "surrogate":

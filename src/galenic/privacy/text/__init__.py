@@ -7,7 +7,7 @@ from galenic.privacy.text.names import is_name
 from galenic.privacy.text.note import Taken, deidentify_text
 from galenic.privacy.text.page import page
 from galenic.privacy.text.policy import BUILT_IN, Kind, Policy, kinds, read_policy
-from galenic.privacy.text.replace import Replacer
+from galenic.privacy.text.replace import Replacer, tells_old_age
 from galenic.privacy.text.tagger import Tagger, typed
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "page",
     "read_policy",
     "states",
+    "tells_old_age",
     "typed",
 ]

@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 from galenic.privacy.text.dates import WEEKDAYS, move
 from galenic.privacy.text.known import folded
@@ -22,6 +23,11 @@ _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 _WORD = re.compile(r"[^\W\d_]+")
 _PARTS = re.compile(r"(,\s*|\n\s*)")
 _WEEK = 7
+
+
+def tells_old_age(year: int) -> bool:
+    """Whether whoever lived in that year is past 89 now: then the year goes, too (45 CFR 164.514(b)(2)(i)(C))."""
+    return date.today().year - year > OLDEST
 
 
 @dataclass
@@ -70,7 +76,8 @@ class Replacer:
             year = _YEAR.search(value)
             alone = value.strip().casefold() in WEEKDAYS
             moved = None if year or alone else move(value, 0, day_first=self.day_first)
-            return year[0] if year else str(moved.year) if moved and moved.year else f"[{kind.upper()}]"
+            known = int(year[0]) if year else moved.year if moved else None
+            return str(known) if known and not tells_old_age(known) else "[DATE]"
         if kind == "age":
             number = int("".join(c for c in value if c.isdigit()) or 0)
             return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
