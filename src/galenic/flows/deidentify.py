@@ -15,10 +15,9 @@ from galenic.errors import DescriptionError, MissingExtra, RecordError
 from galenic.flows.house import Progress, quiet
 from galenic.privacy import structured, text
 from galenic.records import calm
-from galenic.store import folder_aside
+from galenic.store import file_aside, folder_aside
 
 NOTES = (".txt", ".text", ".md", ".note")
-SHOWN = 20
 MOST_KNOWN = 200_000  # patients whose own identifiers are held while their records go by
 
 
@@ -61,10 +60,11 @@ class Run:
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
         return text.Replacer(self.done.policy, key, text.states(), self.day_first)
 
-    def of(self, patient: str) -> text.Known | None:
-        """What the patient's own record says of them."""
-        found = self.known.get(patient)
-        return text.Known(found, self.finder.common) if found else None
+    def of(self, patients: list[str]) -> text.Known | None:
+        """What the patients' own records say of them."""
+        stated = [self.known[p] for p in patients if p in self.known]
+        every = {kind: tuple(v for one in stated for v in one[kind]) for kind in (stated[0] if stated else ())}
+        return text.Known(every, self.finder.common) if every else None
 
 
 def deidentify(
@@ -106,6 +106,8 @@ def _is_fhir(file: Path) -> bool:
 
 def _one(file: Path, number: int, out: Path, run: Run) -> None:
     name = _named(file, number, run)
+    if (out / name).exists():  # two files of one name, from two folders
+        name = _numbered(file, number)
     try:
         if _is_fhir(file):
             _fhir(file, out / name, run)
@@ -132,7 +134,11 @@ def _named(file: Path, number: int, run: Run) -> str:
         named = any(text.is_name(w) and w.casefold() not in run.finder.common for w in words)
     except MissingExtra:  # without lists of names every word may be one
         named = any(w.casefold() not in run.finder.common for w in words)
-    return f"{number:06d}{file.name[len(stem) :]}" if named or sum(c.isdigit() for c in stem) >= 4 else file.name
+    return _numbered(file, number) if named or sum(c.isdigit() for c in stem) >= 4 else file.name
+
+
+def _numbered(file: Path, number: int) -> str:
+    return f"{number:06d}{file.name[len(file.name.split('.')[0]) :]}"
 
 
 def _note(file: Path, out: Path, run: Run) -> None:
@@ -148,7 +154,10 @@ def _note(file: Path, out: Path, run: Run) -> None:
 
 def _decoded(raw: bytes) -> tuple[str, str]:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16"), "utf-16"
+        try:
+            return raw.decode("utf-16"), "utf-16"
+        except UnicodeDecodeError:
+            raise RecordError("begins as UTF-16 and is none. Send it again, or export it as UTF-8.") from None
     for encoding in ("utf-8", "cp1252"):
         try:
             read = raw.decode(encoding)
@@ -162,16 +171,15 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 # FHIR
 
 
-def _resources(file: Path) -> Iterator[tuple[int, Any]]:
+def _resources(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """Line (0: the whole file), the document or None, and then why there is none."""
     from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
 
     if fhir.is_ndjson(file):
         for line in fhir.read_ndjson(file):
-            if line.document is None:
-                raise RecordError(f"line {line.number}: {line.fault}")
-            yield line.number, line.document
+            yield line.number, line.document, line.fault
     else:
-        yield 0, fhir.parse(fhir.read_whole(file), "the file")
+        yield 0, fhir.parse(fhir.read_whole(file), "the file"), ""
 
 
 def _inside(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -184,8 +192,8 @@ def _inside(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _learn(file: Path, run: Run) -> None:
     """What patients' own records state of them."""
     try:
-        for _, whole in _resources(file):
-            for resource in _inside(whole.exact):
+        for _, whole, _ in _resources(file):
+            for resource in _inside(whole.exact) if whole else ():
                 if resource.get("resourceType") == "Patient" and "id" in resource and len(run.known) < MOST_KNOWN:
                     run.known[str(resource["id"])] = _stated(resource)
     except RecordError:
@@ -211,11 +219,14 @@ def _fhir(file: Path, out: Path, run: Run) -> None:
 
     opened = gzip.GzipFile(out, "wb", mtime=0) if out.name.endswith(".gz") else out.open("wb")
     with opened as target:
-        for number, document in _resources(file):
-            problems = [i for i in fhir.check(document.resource) if i.level == "error"]
-            if problems:
-                where = f"{out.name}, line {number}" if number else out.name
-                run.done.refused.append((where, f"{problems[0].expression} {problems[0].rule}: {problems[0].text}"))
+        for number, document, fault in _resources(file):
+            wrong = (
+                [f"{i.expression} {i.rule}: {i.text}" for i in fhir.check(document.resource) if i.level == "error"]
+                if document
+                else [fault]
+            )
+            if wrong:
+                run.done.refused.append((f"{out.name}, line {number}" if number else out.name, wrong[0]))
                 continue
             clean = _resource(document.exact, run)
             target.write(fhir.write(clean) + b"\n")
@@ -226,13 +237,12 @@ def _resource(resource: dict[str, Any], run: Run) -> dict[str, Any]:
     from galenic.records import fhir  # noqa: PLC0415
 
     if resource["resourceType"] == "Bundle":
-        patients = [r for r in _inside(resource) if r.get("resourceType") == "Patient"]
-        person = str(patients[0].get("id", "")) if len(patients) == 1 else ""
+        patients = [str(r["id"]) for r in _inside(resource) if r.get("resourceType") == "Patient" and "id" in r]
     else:
-        person = (fhir.whose({"id": "", **resource}).person or "").removeprefix("Patient/")
-    replacer = run.replacer(person)
+        patients = [(fhir.whose({"id": "", **resource}).person or "").removeprefix("Patient/")]
+    replacer = run.replacer(",".join(patients))
     rules = structured.FhirRules(
-        run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(person), run.done.taken
+        run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(patients), run.done.taken
     )
     clean = structured.deidentify_resource(resource, rules)
     run.done.treated.update(replacer.counted)
@@ -261,4 +271,5 @@ def write_deidentification(done: Deidentification, place: Path) -> None:
     page = (
         json.dumps(deidentification_json(done), indent=1) if place.suffix == ".json" else text.page(deidentification_json(done))
     )
-    place.write_text(page, encoding="utf-8")
+    with file_aside(place) as aside:
+        aside.write_text(page, encoding="utf-8")
