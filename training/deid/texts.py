@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from zlib import crc32
 
+from coined import Coined
 from medical import Medical
 from numbers_ import DAYS, MONTHS, PLAIN, SLOTS
 from values import World
@@ -276,6 +277,7 @@ def corpus(
     lines = {k: (v if k in kinds else []) for k, v in templates(folder).items()}
     real = Real(guard, world, strewn) if guard else None
     medical = Medical(guard.parent, ICD) if guard else None
+    coined = Coined(world)
     share = {
         "queries": 3,
         "sentences": 4,
@@ -298,7 +300,7 @@ def corpus(
                 if world.rng.random() < 0.15:
                     out.join(fill(world.rng.choice(lines["notes"] + lines["shorthand"]), world, "medical"))
                 else:
-                    out.add(medical.line(world.rng))
+                    out.add((coined if world.rng.random() < 0.5 else medical).line(world.rng))
             yield disturbed(out, world.rng)
         else:
             yield document(world, lines, world.rng.choices(kinds, [share[k] for k in kinds])[0])

@@ -117,6 +117,7 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float =
     rng = random.Random(7)
     best = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.01)
     plan = None
+    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
     for epoch in range(epochs):
         start, total, seen = time.time(), 0.0, 0
         todo = batches(make(epoch), 6_000, rng)
@@ -132,10 +133,12 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float =
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             best.step()
+            mean.update_parameters(net)
             if plan.last_epoch < plan.total_steps - 1:
                 plan.step()
             total, seen = total + loss.item() * int((y >= 0).sum()), seen + int((y >= 0).sum())
         say(f"epoch {epoch}: loss {total / seen:.4f}, {seen:,} tokens, {time.time() - start:.0f} s", flush=True)
+    net.load_state_dict(mean.module.state_dict())
 
 
 def save(net: Tagger, labels: tuple[str, ...], dilations: tuple[int, ...], out: Path) -> None:

@@ -20,7 +20,7 @@ from galenic.flows.custody import (
     stored,
     withdraw_role,
 )
-from galenic.flows.deidentify import Deidentification, deidentification_json, deidentify, write_deidentification
+from galenic.flows.deidentify import deidentify
 from galenic.flows.demo import Demo, demo
 from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
@@ -28,6 +28,8 @@ from galenic.flows.erase import Erased, erase, retrain_tasks
 from galenic.flows.evaluate import evaluate
 from galenic.flows.export_records import FORMS, Exported, export_records
 from galenic.flows.house import House, house_if_any, open_house
+from galenic.flows.identity.report import deidentification_json, write_deidentification
+from galenic.flows.identity.run import Deidentification
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop

@@ -1,5 +1,6 @@
 """Identity out of text: found by several layers, replaced by a policy."""
 
+from galenic.privacy.text.dates import move
 from galenic.privacy.text.find import Finder
 from galenic.privacy.text.known import Known
 from galenic.privacy.text.models import LANGUAGES, finder_for, measured, states
@@ -25,6 +26,7 @@ __all__ = [
     "is_name",
     "kinds",
     "measured",
+    "move",
     "page",
     "read_policy",
     "states",

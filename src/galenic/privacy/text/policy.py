@@ -1,7 +1,7 @@
 """What is done with each kind of identifier: policies that come with Galenic, and a site's own as TOML."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,11 +25,14 @@ class Kind:
 
 @dataclass(frozen=True)
 class Policy:
-    """treat: by kind, one of TREATMENTS. text: what it is for. structured: whether fields of their own go by the same rules."""
+    """treat: by kind, one of TREATMENTS. text: what it is for. dicom: how images go: options of PS3.15, masks, strict. table: how tables
+    go: k, l, t and what a recipient may know."""
 
     name: str
     text: str
     treat: dict[str, str]
+    dicom: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, kind: str) -> str:
         return self.treat[kind]
@@ -62,7 +65,8 @@ def read_policy(name: str) -> Policy:
 
 def _policy(name: str, raw: dict[str, Any]) -> Policy:
     treat = raw.get("treat", {})
-    base = dict(read_policy(raw["like"]).treat) if raw.get("like") in BUILT_IN else {}
+    like = read_policy(raw["like"]) if raw.get("like") in BUILT_IN else None
+    base = dict(like.treat) if like else {}
     wrong = sorted(set(treat) - set(kinds()))
     if wrong:
         raise DescriptionError(f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(kinds())}.")
@@ -77,4 +81,5 @@ def _policy(name: str, raw: dict[str, Any]) -> Policy:
         raise DescriptionError(
             f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'
         )
-    return Policy(name, str(raw.get("text", "")), base)
+    parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table")}
+    return Policy(name, str(raw.get("text", "")), base, **parts)

@@ -1,0 +1,1 @@
+"""Identity out of files, one module for each kind of file."""

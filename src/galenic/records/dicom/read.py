@@ -1,0 +1,107 @@
+"""DICOM files read by pydicom, with what it only warns of made an error: a value that was not understood could not be searched."""
+
+import io
+import warnings
+import zlib
+from pathlib import Path
+
+from galenic.errors import MissingExtra, RecordError
+
+try:
+    from pydicom import Dataset, dcmread
+    from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+except ImportError:  # said when it is asked for
+    Dataset = None  # type: ignore[assignment,misc]
+
+_END = 0xFFFCFFFC
+_CUT = ("end of file", "eof", "end of the file", "truncated")
+_MAGIC = 128
+
+
+def needed() -> None:
+    """MissingExtra where pydicom is not installed."""
+    if Dataset is None:
+        raise MissingExtra("DICOM needs pydicom, which is not installed. Install it: pip install 'galenic[dicom]'.")
+
+
+def is_dicom(file: Path) -> bool:
+    """Whether it says so: by its ending, or by the four letters after the preamble (PS3.10, 7.1)."""
+    if file.suffix.casefold() in (".dcm", ".dicom", ".ima"):
+        return True
+    with file.open("rb") as raw:
+        raw.seek(_MAGIC)
+        return raw.read(4) == b"DICM"
+
+
+def read(file: Path) -> "Dataset":
+    """The data set of a file (PS3.10), every value decoded. RecordError: what is no DICOM, was cut short, is encoded otherwise than it
+    says, or is no object of a patient (a DICOMDIR, a message)."""
+    needed()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            raw = file.read_bytes()
+            ds = dcmread(io.BytesIO(raw + _end_of(file)), force=True)
+            count = sum(1 for _ in ds.iterall())  # decodes every value
+        except (InvalidDicomError, EOFError, zlib.error) as error:
+            raise RecordError(f"is no DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
+        except Exception as error:  # noqa: BLE001  # pydicom says what it could not read in many ways
+            raise RecordError(
+                f"can not be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
+                "Export it again."
+            ) from None
+    syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
+    if syntax is None:
+        raise RecordError("does not say its transfer syntax (0002,0010). Expected a file by PS3.10, with its meta information.")
+    if _END not in ds and syntax != DeflatedExplicitVRLittleEndian:
+        raise RecordError("was cut short: a value ends before its length. Export it again.")
+    ds.pop(_END, None)
+    _refuse_odd(ds, count - 1, [str(w.message).casefold() for w in told])
+    return ds
+
+
+def _end_of(file: Path) -> bytes:
+    """An element to stand after the last (data set trailing padding, PS3.10, 7.2): where a value is shorter than it says, it is swallowed."""
+    try:
+        syntax = read_file_meta_info(file).get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    except (InvalidDicomError, EOFError):  # no preamble: read as PS3.10 says of such
+        syntax = ImplicitVRLittleEndian
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return b""
+    if syntax == ImplicitVRLittleEndian:
+        return b"\xfc\xff\xfc\xff\x02\0\0\0\0\0"
+    return b"\xff\xfc\xff\xfcOB\0\0\0\0\0\x02\0\0" if syntax == ExplicitVRBigEndian else b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0\0\0"
+
+
+def _refuse_odd(ds: "Dataset", count: int, told: list[str]) -> None:
+    if any(sign in text for text in told for sign in _CUT):
+        raise RecordError("was cut short: a value ends before its length. Export it again.")
+    if any("expected implicit vr" in text or "expected explicit vr" in text for text in told):
+        raise RecordError("is encoded in another transfer syntax than it says (0002,0010). Export it again.")
+    if "DirectoryRecordSequence" in ds or str(ds.get("SOPClassUID", "")).endswith("1.2.840.10008.1.3.10"):
+        raise RecordError("is a DICOMDIR, an index that repeats names of others. Make one anew from what comes out.")
+    if not count or "SOPClassUID" not in ds or "SOPInstanceUID" not in ds:
+        raise RecordError(
+            "says of no object what it is (no SOP Class UID and SOP Instance UID). Expected a DICOM object (PS3.3)."
+        )
+    _whole_pixels(ds)
+
+
+def _whole_pixels(ds: "Dataset") -> None:
+    """Pixels that are not compressed must be as many as are said."""
+    if "PixelData" not in ds or ds.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    try:
+        frames = int(ds.get("NumberOfFrames", 1) or 1)
+        samples = ds.Rows * ds.Columns * ds.get("SamplesPerPixel", 1) * frames
+        need = (samples * ds.BitsAllocated + 7) // 8
+        if str(ds.get("PhotometricInterpretation", "")) in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+            need = need * 2 // 3
+    except (AttributeError, TypeError, ValueError):
+        raise RecordError("has pixels but does not say how many (rows, columns, bits). Export it again.") from None
+    if len(ds.PixelData) < need:
+        raise RecordError(
+            f"has {len(ds.PixelData):,} bytes of pixels; its size says {need:,}. It was cut short: export it again."
+        )
