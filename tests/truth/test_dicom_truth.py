@@ -130,9 +130,16 @@ def test_every_attribute_of_the_profile_is_handled_nested_and_private_too(policy
     assert clean.file_meta.MediaStorageSOPInstanceUID == clean.SOPInstanceUID
 
 
-IDENTITY = (
-    "PatientID AccessionNumber StudyID InstitutionName InstitutionAddress StationName PatientAddress DeviceSerialNumber".split()
-)
+IDENTITY = [
+    "PatientID",
+    "AccessionNumber",
+    "StudyID",
+    "InstitutionName",
+    "InstitutionAddress",
+    "StationName",
+    "PatientAddress",
+    "DeviceSerialNumber",
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The commands that take identity out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,10 @@ from galenic.errors import DescriptionError
 
 @app.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
 def deidentify(
-    paths: Annotated[list[Path], typer.Argument(help="Notes (.txt, .md), FHIR R4 (.json, .ndjson, .gz), or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Notes, FHIR R4, tables, DICOM, MEDS, or folders of them."),
+    ],
     out: Annotated[Path, typer.Option(help="A new folder for what comes out.")],
     policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor",
     report: Annotated[
@@ -24,14 +27,25 @@ def deidentify(
     key_file: Annotated[
         Path | None, typer.Option(help="32 bytes or more: the same key gives the same surrogates again.")
     ] = None,
+    quasi: Annotated[
+        list[str] | None, typer.Option(help="A column of a table that others may know; repeat. Rows are then made alike.")
+    ] = None,
+    sensitive: Annotated[str, typer.Option(help="The column that nobody may learn of a person.")] = "",
+    k: Annotated[int, typer.Option(min=1, help="Rows that are alike at least.")] = 5,
+    l: Annotated[int, typer.Option(min=1, help="Sensitive values among them at least.")] = 1,  # noqa: E741
+    t: Annotated[float, typer.Option(min=0, max=1, help="How far their sensitive values may be from everybody's.")] = 1.0,
+    method: Annotated[str, typer.Option(help="mondrian (least loss) or global (the same steps for all rows).")] = "mondrian",
+    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population that the table holds.")] = None,
     day_first: Annotated[bool, typer.Option(help="03/04/2020 is the third of April.")] = False,
     as_json: Json = False,
 ) -> int:
     """Write files again without what identifies. What can not be read does not come out, and the exit code is then 2."""
     key = _key(key_file) if key_file else None
+    table: dict[str, Any] = {"quasi": quasi, "sensitive": sensitive, "k": k, "l": l, "t": t, "method": method} if quasi else {}
+    table |= {"fraction": fraction} if fraction else {}
     with show.progress(as_json) as tell:
         done = flows.deidentify(
-            paths, out, policy=policy, language=language, model=model, key=key, day_first=day_first, progress=tell
+            paths, out, policy=policy, language=language, model=model, key=key, day_first=day_first, table=table, progress=tell
         )
     if report:
         flows.write_deidentification(done, report)

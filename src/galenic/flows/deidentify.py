@@ -2,15 +2,20 @@
 
 import re
 import secrets
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from galenic.errors import DescriptionError, MissingExtra, RecordError
 from galenic.flows.house import Progress, quiet
 from galenic.flows.identity.dicom import write_dicom
 from galenic.flows.identity.fhir import is_fhir, learn_fhir, write_fhir
+from galenic.flows.identity.meds import is_meds, write_meds_clean
 from galenic.flows.identity.notes import is_note, write_note
 from galenic.flows.identity.run import Deidentification, Run
+from galenic.flows.identity.tables import is_table, write_table
 from galenic.privacy import text
 from galenic.records import calm
 from galenic.records.dicom import is_dicom
@@ -18,41 +23,56 @@ from galenic.store import folder_aside
 
 # asked in this order; what none of them knows is refused
 KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path, Run], None]], ...] = (
-    (is_fhir, write_fhir), (is_note, write_note), (is_dicom, write_dicom),
+    (is_meds, write_meds_clean), (is_fhir, write_fhir), (is_note, write_note), (is_table, write_table), (is_dicom, write_dicom),
 )  # fmt: skip
 
 
 def deidentify(
     places: list[Path], out: Path, *, policy: str = "safe-harbor", language: str = "en", model: str = "", key: bytes | None = None,
-    day_first: bool = False, progress: Progress = quiet,
+    day_first: bool = False, table: dict[str, Any] | None = None, progress: Progress = quiet,
 ) -> Deidentification:  # fmt: skip
-    """Writes each file again without what identifies, into a new folder. Notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip).
+    """Writes each file again without what identifies, into a new folder. Notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables
+    (CSV, Parquet, Arrow), DICOM, MEDS data sets.
 
+    table: of tables, over the policy's own: quasi, sensitive, k, l, t, method, fraction.
     key: 32 bytes that make surrogates and tokens; default: new ones that are forgotten at the end, so nothing leads back.
     What can not be read or scanned does not come out; the report says which and why.
     """
-    files = [f for p in places for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
+    files = [f for p in places for f in _files(p)]
     absent = next((p for p in places if not p.exists()), None)
     if absent is not None or not files:
         raise RecordError(
-            f"{absent or places[0]} is not there, or holds no file. Name notes (.txt, .md) or FHIR (.json, .ndjson, .gz)."
+            f"{absent or places[0]} is not there, or holds no file. "
+            "Name notes (.txt, .md), FHIR (.json, .ndjson, .gz), tables (.csv, .parquet), DICOM, MEDS."
         )
     if key is not None and len(key) < 32:
         raise DescriptionError(f"the key has {len(key)} bytes. Expected at least 32 bytes of random data.")
     finder = text.finder_for(language, model)
-    run = Run(Deidentification(text.read_policy(policy)), finder, key or secrets.token_bytes(32), day_first)
+    plan = text.read_policy(policy)
+    plan = replace(plan, table={**plan.table, **(table or {})})
+    run = Run(Deidentification(plan), finder, key or secrets.token_bytes(32), day_first)
     run.done.measured = text.measured(language) if not model else {}
     for file in files:
         if is_fhir(file):
             learn_fhir(file, run)
-    total = sum(f.stat().st_size for f in files) or 1
+    sizes = [sum(q.stat().st_size for q in f.rglob("*")) if f.is_dir() else f.stat().st_size for f in files]
+    total = sum(sizes) or 1
     at = 0
     with folder_aside(out) as aside, calm.calm():
         for number, file in enumerate(files):
             progress("de-identifying", at / total)
             _one(file, number, aside, run)
-            at += file.stat().st_size
+            at += sizes[number]
     return run.done
+
+
+def _files(place: Path) -> list[Path]:
+    """Files of a folder; a MEDS data set counts as one."""
+    if not place.is_dir():
+        return [place]
+    if is_meds(place):
+        return [place]
+    return [f for inner in sorted(place.iterdir()) for f in _files(inner)]
 
 
 def _one(file: Path, number: int, out: Path, run: Run) -> None:
@@ -65,10 +85,11 @@ def _one(file: Path, number: int, out: Path, run: Run) -> None:
             raise RecordError(f"is of a kind that is not read: {file.suffix or 'no ending'}")
         write(file, out / name, run)
     except RecordError as error:
+        shutil.rmtree(out / name, ignore_errors=True)
         (out / name).unlink(missing_ok=True)
         run.done.refused.append((name, str(error)))
         return
-    if (out / name).stat().st_size:
+    if (out / name).is_dir() or (out / name).stat().st_size:
         run.done.files.append((file.name, name))
     else:
         (out / name).unlink()

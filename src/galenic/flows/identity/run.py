@@ -24,6 +24,7 @@ class Deidentification:
     dropped: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
     measured: dict[str, Any] = field(default_factory=dict)
+    risks: list[dict[str, Any]] = field(default_factory=list)  # of tables: how likely a person is found in what came out
 
     @property
     def residual(self) -> float | None:
