@@ -64,24 +64,33 @@ def main() -> None:
     ask.add_argument("--guard", type=Path, required=True)
     ask.add_argument("--epochs", type=int, default=40)
     ask.add_argument("--width", type=int, default=96)
+    ask.add_argument("--members", type=int, default=3)
     ask.add_argument("--share", type=float, default=0.4)
     ask.add_argument("--blind", type=float, default=0.05)
     ask.add_argument("--dilations", default="1,2,4,8,1")
     given = ask.parse_args()
-    torch.manual_seed(1)
     torch.set_num_threads(2)
     cases_ = cases(given.guard, "train")
     labels = tuple(sorted({s[2] for c in cases_ for s in c.spans}))
     dilations = tuple(int(d) for d in given.dilations.split(","))
+    nets = [one(cases_, labels, dilations, given, seed) for seed in range(1, given.members + 1)]
+    save(nets, labels, dilations, given.out)
+
+
+def one(
+    cases_: list[Text], labels: tuple[str, ...], dilations: tuple[int, ...], given: argparse.Namespace, seed: int
+) -> Tagger:
+    """One member: what they are unsure of differs, so that their mean is better than each."""
+    torch.manual_seed(seed)
     net = Tagger(1 + 2 * len(labels), given.width, dilations)
-    swap = Swap(cases_, random.Random(3))
+    swap = Swap(cases_, random.Random(seed + 2))
 
     def make(epoch: int) -> list[tuple]:
         share = given.share if epoch < given.epochs - 3 else given.share / 4
         return [encode(c if swap.rng.random() < 0.3 else swap.case(c, share), labels) for c in cases_]
 
-    train(net, given.epochs, make, 3e-3, blind=given.blind)
-    save(net, labels, dilations, given.out)
+    train(net, given.epochs, make, 3e-3, blind=given.blind, averaged=False, seed=seed + 6)
+    return net
 
 
 if __name__ == "__main__":

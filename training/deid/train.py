@@ -113,8 +113,11 @@ def hidden(x: torch.Tensor, y: torch.Tensor, blind: float) -> torch.Tensor:
     return torch.where(more & (torch.rand(x.shape) < 0.5), 0, x)
 
 
-def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float = 0.0) -> None:
-    rng = random.Random(7)
+def train(
+    net: Tagger, epochs: int, make, rate: float, say=print, blind: float = 0.0, *, averaged: bool = True, seed: int = 7
+) -> None:
+    """averaged: the mean of the last weights is kept (exponential, 0.998)."""
+    rng = random.Random(seed)
     best = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.01)
     plan = None
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
@@ -138,17 +141,22 @@ def train(net: Tagger, epochs: int, make, rate: float, say=print, blind: float =
                 plan.step()
             total, seen = total + loss.item() * int((y >= 0).sum()), seen + int((y >= 0).sum())
         say(f"epoch {epoch}: loss {total / seen:.4f}, {seen:,} tokens, {time.time() - start:.0f} s", flush=True)
-    net.load_state_dict(mean.module.state_dict())
+    if averaged:
+        net.load_state_dict(mean.module.state_dict())
 
 
-def save(net: Tagger, labels: tuple[str, ...], dilations: tuple[int, ...], out: Path) -> None:
-    state = {k: v.detach().numpy() for k, v in net.state_dict().items()}
-    table = state["table.weight"]
-    scale = np.abs(table).max(1) / 127
-    state["table.scale"] = scale.astype(np.float16)
-    state["table.weight"] = (
-        np.round(table / np.maximum(state["table.scale"].astype(np.float32), 1e-9)[:, None]).clip(-127, 127).astype(np.int8)
-    )
+def save(nets: list[Tagger], labels: tuple[str, ...], dilations: tuple[int, ...], out: Path) -> None:
+    """One file for all members, as galenic.privacy.text.tagger reads them: tables in bytes, a scale for each row."""
+    state = {}
+    for number, net in enumerate(nets):
+        own = {k: v.detach().numpy() for k, v in net.state_dict().items()}
+        table = own["table.weight"]
+        scale = (np.abs(table).max(1) / 127).astype(np.float16)
+        own["table.scale"] = scale
+        own["table.weight"] = (
+            np.round(table / np.maximum(scale.astype(np.float32), 1e-9)[:, None]).clip(-127, 127).astype(np.int8)
+        )
+        state |= {f"{number}/{k}": v for k, v in own.items()}
     np.savez_compressed(out, **state, labels=np.array(labels), dilations=np.array(dilations))
 
 
@@ -179,7 +187,7 @@ def main() -> None:
 
     kinds = tuple(k for k in KINDS if k not in given.without.split(","))
     train(net, given.epochs, make, 3e-3, blind=given.blind)
-    save(net, LABELS, dilations, given.out)
+    save([net], LABELS, dilations, given.out)
 
 
 if __name__ == "__main__":

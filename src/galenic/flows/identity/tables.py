@@ -226,7 +226,7 @@ class _Plan:
         fraction = self.said.get("fraction")
         said: dict[str, Any] = {
             "file": name, "known to others": list(self.quasi_names), "fraction of the population": fraction,
-            "before": anonymity.risk(self.before, fraction).as_dict(),
+            "before": anonymity.risk(self.before, fraction).as_dict(), "after": None,
         }  # fmt: skip
         if self.generalised:
             labels = [label[self.made.kept] for label in self.made.label]

@@ -22,5 +22,9 @@ def page(report: dict[str, Any]) -> str:
     template = files("galenic.privacy.text").joinpath("data/page.html").read_text(encoding="utf-8")
     engine = Environment(autoescape=True, undefined=StrictUndefined)
     return engine.from_string(template).render(
-        report=report, by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]), most=most
+        report=report, by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]), most=most, pc=_percent
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"

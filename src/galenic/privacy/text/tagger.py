@@ -19,6 +19,7 @@ class Tagger:
     labels: tuple[str, ...]
     dilations: tuple[int, ...]
     weights: dict[str, np.ndarray]
+    others: list["Tagger"] = field(default_factory=list)
     _rows: dict[str, int] = field(default_factory=dict)
     _vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -26,23 +27,24 @@ class Tagger:
     def load(cls, place: Path | IO[bytes]) -> "Tagger":
         """A model that training/deid/train.py wrote."""
         with np.load(place) as stored:
-            weights = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
+            every = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
             labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
-        if "table.scale" in weights:  # stored as bytes, a scale for each row
-            weights["table.weight"] = (
-                weights["table.weight"].astype(np.float32) * weights.pop("table.scale").astype(np.float32)[:, None]
-            )
-        weights = {k: v.astype(np.float32) for k, v in weights.items()}
-        for i in range(len(dilations)):  # (out, in, 3) → (3 * in, out)
-            kernel = weights[f"blocks.{i}.weight"]
-            weights[f"k{i}"] = np.ascontiguousarray(kernel.transpose(2, 1, 0).reshape(-1, kernel.shape[0]))
-        enter, wide = weights["enter.weight"], weights["table.weight"].shape[1]
-        weights["table.weight"] = weights["table.weight"] @ enter[:, :wide].T  # the first layer, folded into the table
-        weights["flags"] = np.ascontiguousarray(enter[:, wide:].T)
-        return cls(labels, dilations, weights)
+        members: dict[str, dict[str, np.ndarray]] = {}
+        for key, value in every.items():  # several members: 0/table.weight, 1/table.weight, ...
+            number, _, name = key.rpartition("/")
+            members.setdefault(number, {})[name] = value
+        first, *others = [cls(labels, dilations, _prepared(weights, len(dilations))) for weights in members.values()]
+        first.others = others
+        return first
 
     def tag(self, text: str) -> tuple[list[Bounds], np.ndarray]:
-        """Bounds of each token, and (tokens, 1 + 2 * labels) probabilities."""
+        """Bounds of each token, and (tokens, 1 + 2 * labels) probabilities: the mean of all members."""
+        bounds, p = self._tag(text)
+        if self.others:
+            p = (p + sum(other._tag(text)[1] for other in self.others)) / (1 + len(self.others))
+        return bounds, p
+
+    def _tag(self, text: str) -> tuple[list[Bounds], np.ndarray]:
         bounds = tokenize(text)
         if not bounds:
             return bounds, np.zeros((0, 1 + 2 * len(self.labels)), np.float32)
@@ -88,6 +90,22 @@ class Tagger:
             h /= np.sqrt((h * h).mean(1, keepdims=True) + 1e-5)
             h = h * w[f"norms.{i}.weight"] + w[f"norms.{i}.bias"]
         return h @ w["leave.weight"].T + w["leave.bias"]
+
+
+def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarray]:
+    """As `Tagger` multiplies with them."""
+    if "table.scale" in weights:  # stored as bytes, a scale for each row
+        weights["table.weight"] = (
+            weights["table.weight"].astype(np.float32) * weights.pop("table.scale").astype(np.float32)[:, None]
+        )
+    weights = {k: v.astype(np.float32) for k, v in weights.items()}
+    for i in range(layers):  # (out, in, 3) → (3 * in, out)
+        kernel = weights[f"blocks.{i}.weight"]
+        weights[f"k{i}"] = np.ascontiguousarray(kernel.transpose(2, 1, 0).reshape(-1, kernel.shape[0]))
+    enter, wide = weights["enter.weight"], weights["table.weight"].shape[1]
+    weights["table.weight"] = weights["table.weight"] @ enter[:, :wide].T  # the first layer, folded into the table
+    weights["flags"] = np.ascontiguousarray(enter[:, wide:].T)
+    return weights
 
 
 def typed(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
