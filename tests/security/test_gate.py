@@ -11,6 +11,7 @@ import pytest
 from galenic import flows, records, store
 from galenic.errors import AccessDenied, DescriptionError, StoreError
 from galenic.security import Fact, Session, shipped_policy
+from galenic.store import vault
 
 CLINIC = "dataset/clinic"
 
@@ -92,6 +93,8 @@ DATA = {
     "named": lambda db, h, k: store.named(db, h, k, ["Patient/1"]),
     "spoken_of": lambda db, h, k: store.spoken_of(db, h, k, ["Patient?identifier=1"]),
     "thing": lambda db, h, k: store.thing(db, h, k, "Medication/1"),
+    "put_tokens": lambda db, h, k: vault.put_tokens(db, h, k, [(1, "t", "record", "v")]),
+    "reveal_token": lambda db, h, k: vault.reveal_token(db, h, k, "t"),
 }
 
 
@@ -103,7 +106,7 @@ def test_every_function_that_gives_patients_data_takes_a_handle() -> None:
         for n in store.__all__
         if n != "required" and inspect.isroutine(f := getattr(store, n)) and "handle" in inspect.signature(f).parameters
     }
-    assert takes | {"Reader"} == set(DATA)
+    assert takes | {"Reader", "put_tokens", "reveal_token"} == set(DATA)
 
 
 @pytest.mark.parametrize("name", DATA)

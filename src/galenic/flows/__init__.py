@@ -21,6 +21,8 @@ from galenic.flows.custody import (
     withdraw_role,
 )
 from galenic.flows.deidentify import deidentify
+from galenic.flows.deidentify_run import Copy, deidentify_run
+from galenic.flows.deidentify_stored import deidentify_stored, reveal_token
 from galenic.flows.demo import Demo, demo
 from galenic.flows.demo import table as demo_table
 from galenic.flows.describe import describe
@@ -48,6 +50,7 @@ __all__ = [
     "FORMS",
     "KINDS",
     "Checked",
+    "Copy",
     "Declared",
     "Deidentification",
     "Demo",
@@ -75,6 +78,8 @@ __all__ = [
     "declare_population",
     "deidentification_json",
     "deidentify",
+    "deidentify_run",
+    "deidentify_stored",
     "demo",
     "demo_table",
     "describe",
@@ -109,6 +114,7 @@ __all__ = [
     "release",
     "restore",
     "retrain_tasks",
+    "reveal_token",
     "rotate",
     "search",
     "sign",

@@ -15,6 +15,7 @@ from galenic.flows.identity.fhir import is_fhir, learn_fhir, write_fhir
 from galenic.flows.identity.meds import is_meds, write_meds_clean
 from galenic.flows.identity.notes import is_note, write_note
 from galenic.flows.identity.run import Deidentification, Run
+from galenic.flows.identity.search import stated_left
 from galenic.flows.identity.tables import is_table, write_table
 from galenic.privacy import text
 from galenic.records import calm
@@ -63,6 +64,7 @@ def deidentify(
             progress("de-identifying", at / total)
             _one(file, number, aside, run)
             at += sizes[number]
+        run.done.stated = stated_left(aside, run)
     return run.done
 
 

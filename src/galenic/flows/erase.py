@@ -1,5 +1,6 @@
 """Erase a patient everywhere (GDPR article 17): keys, rows, derived copies, backups; with a receipt that says what is left."""
 
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +81,9 @@ def _forget_artefact(house: House, artefact: dict[str, Any]) -> dict[str, Any]:
     elif kind in ("index", "shards"):
         drop(house, name)
         fate = "dropped; built again from what is left"
+    elif kind == "copy":
+        shutil.rmtree(house.run(name.partition("/")[2]), ignore_errors=True)
+        fate = "dropped; made again from what is left"
     elif kind == "model" and artefact["private"]:
         fate = "kept: made within a privacy budget, which bounds what it can tell of one patient"
     elif kind == "model":

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from galenic.errors import DescriptionError
 from galenic.schema import Finding, NotMeasured, Report
 
-SHIPPED = ("internal", "partner", "public")
+SHIPPED = ("internal", "partner", "public", "deidentified")
 Outcome = Literal["met", "not met", "not measured", "missing"]
 
 

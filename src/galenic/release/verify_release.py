@@ -23,6 +23,7 @@ UNSIGNED = {"attestation.json", "signoffs.json"}  # what holds the signatures ca
 SHIPPED = {  # sha256 of the policies that Galenic ships, by name and version
     "internal-1": "f2dc844dcb2712ec15aa42e6f25714d380f6fd6510437a8af14a5597048889ae",
     "partner-1": "6507b245317ecfc17dd00b155d974d683485b743505c29dbdd65d4ecb5b09b66",
+    "deidentified-1": "2ac7b437e7ae0e3ae8894e37b395b12342bf3d4bfe355b053dfba0cd295cf8d0",
     "public-1": "19838717f3142d4dd17e2ae39b256304d144c2a2435992fcc3ba95d98fec17fe",
 }
 

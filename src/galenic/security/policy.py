@@ -25,7 +25,7 @@ ROLES = (
     "service",
 )
 ACTIONS = (
-    "access", "administer", "approve", "erase", "export", "import", "index", "read", "search", "train", "write",
+    "access", "administer", "approve", "erase", "export", "import", "index", "read", "reveal", "search", "train", "write",
 )  # fmt: skip
 TYPES = ("dataset", "subject", "house")
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")

@@ -31,6 +31,7 @@ PATIENTS = (
     "originals",
     "documents",
     "document_words",
+    "vault",
     "artefacts",
     "lineage",
 )  # what a restore into a living installation replaces

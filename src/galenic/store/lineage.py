@@ -9,7 +9,7 @@ from galenic.store.database import Database
 from galenic.store.rows import Row
 from galenic.store.tables import artefacts, lineage
 
-KINDS = ("table", "shards", "index", "export", "model", "release", "backup")
+KINDS = ("table", "shards", "index", "export", "model", "copy", "release", "backup")
 
 
 def add_artefact(db: Database, row: Row, subjects: Iterable[int]) -> None:

@@ -16,7 +16,7 @@ from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
 from galenic.store.fact_rows import bump_version
 from galenic.store.handle import Handle, Rows, required
-from galenic.store.tables import datasets, facts, originals, subjects, tombstones
+from galenic.store.tables import datasets, facts, originals, subjects, tombstones, vault
 
 BATCH = 2_000
 Dataset = dict[str, object]
@@ -407,6 +407,7 @@ def forget(db: Database, handle: Handle, subject: int, at: str) -> int:
                 c.execute(tombstones.insert().values(**row))
         gone = forget_documents(c, subject)
         gone += c.execute(originals.delete().where(originals.c.subject == subject)).rowcount
+        c.execute(vault.delete().where(vault.c.subject == subject))
         c.execute(facts.delete().where((facts.c.subject == subject) & facts.c.kind.in_(("care", "consent"))))
         c.execute(subjects.delete().where(subjects.c.id == subject))
     return int(gone)

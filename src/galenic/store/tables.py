@@ -138,6 +138,17 @@ document_words = sa.Table(  # what a document is found by: its identifiers, the 
 )
 sa.Index("document_words_by_row", document_words.c.dataset, document_words.c.row)
 
+vault = sa.Table(  # what tokens of de-identified copies stand for; each sealed under its patient's key
+    "vault",
+    metadata,
+    sa.Column("token", sa.LargeBinary, primary_key=True),  # keyed hash of data set and token
+    sa.Column("dataset", sa.String, nullable=False),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("subject", sa.BigInteger, nullable=False),
+    sa.Column("cells", sa.LargeBinary, nullable=False),
+)
+sa.Index("vault_by_subject", vault.c.subject)
+
 tombstones = sa.Table(
     "tombstones",
     metadata,

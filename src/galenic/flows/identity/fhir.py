@@ -40,12 +40,13 @@ def learn_fhir(file: Path, run: Run) -> None:
         for _, whole, _ in _resources(file):
             for resource in _inside(whole.exact) if whole else ():
                 if resource.get("resourceType") == "Patient" and "id" in resource:
-                    run.learn(str(resource["id"]), _stated(resource))
+                    run.learn(str(resource["id"]), stated(resource))
     except RecordError:
         return  # said when the file itself has its turn
 
 
-def _stated(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def stated(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What a Patient states of itself, by kind."""
     names = [t for n in patient.get("name", ()) for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
     names += [
         t for c in patient.get("contact", ()) for n in [c.get("name", {})] for t in (n.get("family"), *n.get("given", ())) if t

@@ -21,6 +21,7 @@ def deidentification_json(done: Deidentification) -> dict[str, Any]:
         "treated": [{"kind": k, "treatment": how, "count": n} for (k, how), n in sorted(done.treated.items())],
         "left out": [{"what": what, "count": n} for what, n in (done.dropped + done.taken.dropped).most_common()],
         "resources": dict(done.resources),
+        "search": {"values": done.stated[0], "left": done.stated[1]},
         "risk": done.risks,
         "residual": {"expected identifiers left": done.residual, "measured": done.measured},
     }

@@ -24,6 +24,10 @@ class Deidentification:
     dropped: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
     measured: dict[str, Any] = field(default_factory=dict)
+    stated: tuple[int, int] = (
+        0,
+        0,
+    )  # values that patients' records state, searched for in what came out; places where one stands
     risks: list[dict[str, Any]] = field(default_factory=list)  # of tables: how likely a person is found in what came out
 
     @property

@@ -43,10 +43,14 @@ class FhirRules:
     known: Known | None = None
     taken: Taken = field(default_factory=Taken)
     dropped: Counter[str] = field(default_factory=Counter)  # by path: elements and extensions that were left out
+    keep: Callable[[str, str, str], None] | None = None  # (token, kind, value): the vault's, where tokens are to lead back
 
     def token(self, kind: str, text: str) -> str:
-        """A keyed token: the same for the same text, and no way back without the key."""
-        return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
+        """A keyed token: the same for the same text, and no way back without the key, or the vault."""
+        token = hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
+        if self.keep is not None:
+            self.keep(token, kind, text)
+        return token
 
 
 def deidentify_resource(resource: dict[str, Any], rules: FhirRules) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""De-identification from custody: under patients' own keys, so that erasing one ends what leads back to them."""
+
+import hmac
+import secrets
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from galenic import store
+from galenic.errors import AccessDenied, DescriptionError
+from galenic.flows.deidentify_run import Copy, deidentify_run
+from galenic.flows.export_records import FhirWriter
+from galenic.flows.house import House, Progress, quiet
+from galenic.flows.identity.fhir import stated
+from galenic.flows.identity.run import Deidentification, Run
+from galenic.flows.identity.search import stated_left
+from galenic.privacy import structured, text
+from galenic.privacy.vault import TokenVault, reveal
+from galenic.security import Pass, Session
+
+
+def deidentify_stored(
+    house: House, session: Session, name: str, *, policy: str = "safe-harbor", release_policy: str = "deidentified",
+    purpose: str = "de-identification", language: str = "en", vault: bool = False, progress: Progress = quiet,
+) -> Copy:  # fmt: skip
+    """A copy of a FHIR data set in custody, as a run to be signed. vault: tokens lead back, past the gate (`reveal_token`).
+
+    AccessDenied, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
+    """
+    known = store.dataset(house.db, name, session.tenant)
+    if known["kind"] != "fhir":
+        raise DescriptionError(
+            f"{name!r} holds {known['kind']}. From custody FHIR is de-identified; export others, and de-identify the files."
+        )
+    with house.gate.open(session, "train", store.resource(name), purpose) as handle:
+
+        def make(place: Path) -> Deidentification:
+            finder = text.finder_for(language)
+            run = Run(Deidentification(text.read_policy(policy)), finder, secrets.token_bytes(32), day_first=False)
+            run.done.measured = text.measured(language)
+            place.mkdir()
+            _Stored(house, handle, known, run, vault).write(place, progress)
+            run.done.stated = stated_left(place, run)
+            return run.done
+
+        copy = deidentify_run(house, make, policy=release_policy, population=name, source=f"store/{name}")
+        try:
+            handle.beat()
+            row = {"id": f"model/{copy.run}", "kind": "copy", "made_from": f"table/{name}"}
+            store.add_artefact(house.db, row, store.subjects_of(house.db, handle, name))
+        except AccessDenied:
+            shutil.rmtree(copy.folder, ignore_errors=True)
+            raise
+    return copy
+
+
+class _Stored:
+    """One data set's documents, patient by patient."""
+
+    def __init__(self, house: House, handle: Pass, known: store.Dataset, run: Run, vault: bool) -> None:
+        self.house, self.handle, self.known, self.run = house, handle, known, run
+        self.tokens = run.key if not vault else handle.token("deidentify", str(known["name"])) * 2
+        self.vault = TokenVault(house.db, handle, known) if vault else None
+
+    def write(self, place: Path, progress: Progress) -> None:
+        from galenic.records.fhir import reread, write  # noqa: PLC0415  # its definitions load when they are needed
+
+        patients: dict[int, str] = {}
+        for batch in store.read_documents(self.house.db, self.handle, self.known):
+            for kept in batch:
+                if kept.type == "Patient":
+                    patients[kept.subject] = kept.id
+                    self.run.learn(str(kept.subject), stated(reread(kept.document, kept.about)))
+        seen = 0
+        with ExitStack() as stack:
+            out = stack.enter_context(FhirWriter(place, "fhir", self.run.done.resources))
+            for batch in store.read_documents(self.house.db, self.handle, self.known):
+                keys = self.handle.keys(sorted({k.subject for k in batch}))
+                for kept in batch:
+                    if kept.type == "Bundle" or kept.subject not in keys:
+                        continue
+                    clean = self._one(kept, keys[kept.subject], patients, reread(kept.document, kept.about))
+                    out.put(clean["resourceType"], str(clean.get("id", "")), write(clean))
+                    seen += 1
+                progress(f"de-identifying, {seen:,} resources", 0.5)
+        if self.vault:
+            self.vault.flush()
+
+    def _one(self, kept: store.Kept, key: bytes, patients: dict[int, str], resource: dict[str, Any]) -> dict[str, Any]:
+        done = self.run.done
+        own = hmac.digest(key, b"de-identification", "sha256")  # the patient's: gone when the patient is erased
+        replacer = text.Replacer(done.policy, own, text.states(), self.run.day_first)
+        keep = None
+        if self.vault is not None:
+            of = self.vault.of(kept.subject)
+            mine = patients.get(kept.subject)
+
+            def keep(token: str, kind: str, value: str) -> None:
+                if kind != "id" or value == mine:  # of ids the patient's leads back; the others name things
+                    of(token, "patient" if kind == "id" else kind, value)
+
+        rules = structured.FhirRules(
+            self.run.finder, replacer, self.tokens, self.run.of([str(kept.subject)]), done.taken, keep=keep
+        )
+        clean = structured.deidentify_resource(resource, rules)
+        done.treated.update(replacer.counted)
+        done.dropped.update(rules.dropped)
+        return clean
+
+
+def reveal_token(house: House, session: Session, name: str, token: str, purpose: str) -> tuple[str, str]:
+    """(kind, value) that a token of a de-identified copy stands for; each is a decision of its own, and on the audit chain."""
+    known = store.dataset(house.db, name, session.tenant)
+    with house.gate.open(session, "reveal", store.resource(name), purpose) as handle:
+        kind, value = reveal(house.db, handle, known, token)
+        house.audit.append("token.revealed", store.resource(name), actor=session.who, decision=handle.decision, kind=kind)
+    return kind, value

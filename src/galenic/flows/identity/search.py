@@ -1,0 +1,61 @@
+"""Everything that came out searched for what patients' own records state of them: by words and numbers alone, by none of the finder's code."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from galenic.flows.identity.run import Run
+
+_WORD = re.compile(r"[^\W_]+(?:[@.+-][^\W_]+)*")
+_PART = re.compile(r"[^\W\d_]{2,}")
+_BLOCK = 4 << 20
+
+
+def stated_left(folder: Path, run: Run) -> tuple[int, int]:
+    """(values searched for, places where one still stands): numbers of five digits or more, addresses of mail, given name with family name."""
+    numbers, pairs = _wanted(run)
+    left = 0
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        for text in _texts(file):
+            words = [w.casefold() for w in _WORD.findall(text)]
+            left += sum(w in numbers or (any(c.isdigit() for c in w) and _bare(w) in numbers) for w in words)
+            left += sum(pair in pairs for pair in pairwise(words))
+    return len(numbers) + len(pairs), left
+
+
+def _bare(word: str) -> str:
+    return "".join(c for c in word if c.isalnum())
+
+
+def _wanted(run: Run) -> tuple[set[str], set[tuple[str, str]]]:
+    numbers: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
+    for stated in run.known.values():
+        for kind in ("record", "phone", "ssn", "email", "plan", "account"):
+            for value in stated.get(kind, ()):
+                if sum(c.isdigit() for c in value) >= 5:
+                    numbers |= {value.casefold(), _bare(value.casefold())}
+                elif "@" in value:
+                    numbers.add(value.casefold())
+        names = [w.casefold() for value in stated.get("name", ()) for w in _PART.findall(value)]
+        pairs |= {(a, b) for a in names for b in names if a != b}
+    return numbers, pairs
+
+
+def _texts(file: Path) -> Iterator[str]:
+    if file.suffix in (".parquet", ".pq"):
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=20_000):
+                yield "\n".join(str(v) for column in batch.columns for v in column.to_pylist() if v is not None)
+        return
+    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
+        rest = b""
+        while block := raw.read(_BLOCK):
+            cut = max(block.rfind(b" "), block.rfind(b"\n")) + 1 or len(block)
+            yield (rest + block[:cut]).decode("utf-8", "replace")
+            rest = block[cut:]
+        yield rest.decode("utf-8", "replace")
