@@ -10,6 +10,7 @@ from typing import Any
 
 from galenic.errors import DescriptionError, MissingExtra, RecordError
 from galenic.flows.house import Progress, quiet
+from galenic.flows.identity.ccda import write_ccda
 from galenic.flows.identity.dicom import write_dicom
 from galenic.flows.identity.fhir import is_fhir, learn_fhir, write_fhir
 from galenic.flows.identity.meds import is_meds, write_meds_clean
@@ -19,12 +20,14 @@ from galenic.flows.identity.search import stated_left
 from galenic.flows.identity.tables import is_table, write_table
 from galenic.privacy import text
 from galenic.records import calm
+from galenic.records.ccda import is_ccda
 from galenic.records.dicom import is_dicom
 from galenic.store import folder_aside
 
 # asked in this order; what none of them knows is refused
 KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path, Run], None]], ...] = (
-    (is_meds, write_meds_clean), (is_fhir, write_fhir), (is_note, write_note), (is_table, write_table), (is_dicom, write_dicom),
+    (is_meds, write_meds_clean), (is_fhir, write_fhir), (is_ccda, write_ccda), (is_note, write_note), (is_table, write_table),
+    (is_dicom, write_dicom),
 )  # fmt: skip
 
 
@@ -33,7 +36,7 @@ def deidentify(
     day_first: bool = False, table: dict[str, Any] | None = None, progress: Progress = quiet,
 ) -> Deidentification:  # fmt: skip
     """Writes each file again without what identifies, into a new folder. Notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables
-    (CSV, Parquet, Arrow), DICOM, MEDS data sets.
+    (CSV, Parquet, Arrow), C-CDA (XML), DICOM, MEDS data sets.
 
     table: of tables, over the policy's own: quasi, sensitive, k, l, t, method, fraction.
     key: 32 bytes that make surrogates and tokens; default: new ones that are forgotten at the end, so nothing leads back.

@@ -47,10 +47,9 @@ def learn_fhir(file: Path, run: Run) -> None:
 
 def stated(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     """What a Patient states of itself, by kind."""
-    names = [t for n in patient.get("name", ()) for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
-    names += [
-        t for c in patient.get("contact", ()) for n in [c.get("name", {})] for t in (n.get("family"), *n.get("given", ())) if t
-    ]
+    every = [*patient.get("name", ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
+    names = [t for n in every for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
+    names += [" ".join((*n["given"], n["family"])) for n in every if n.get("given") and n.get("family")]
     places = [t for a in patient.get("address", ()) for t in (*a.get("line", ()), a.get("city"), a.get("postalCode")) if t]
     return {
         "name": tuple(names),

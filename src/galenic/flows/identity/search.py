@@ -41,8 +41,9 @@ def _wanted(run: Run) -> tuple[set[str], set[tuple[str, str]]]:
                     numbers |= {value.casefold(), _bare(value.casefold())}
                 elif "@" in value:
                     numbers.add(value.casefold())
-        names = [w.casefold() for value in stated.get("name", ()) for w in _PART.findall(value)]
-        pairs |= {(a, b) for a in names for b in names if a != b}
+        for value in stated.get("name", ()):
+            names = [w.casefold() for w in _PART.findall(value)]
+            pairs |= {(a, b) for a in names for b in names if a != b and len(a) > 2 < len(b)}
     return numbers, pairs
 
 
