@@ -54,6 +54,8 @@ def deidentify(
     finder = text.finder_for(language, model)
     plan = text.read_policy(policy)
     plan = replace(plan, table={**plan.table, **(table or {})})
+    if plan.lists:
+        finder = replace(finder, lists=text.read_lists(plan.lists, text.kinds(), finder.common), _seen={})
     run = Run(Deidentification(plan), finder, key or secrets.token_bytes(32), day_first)
     run.done.measured = text.measured(language) if not model else {}
     for file in files:

@@ -3,6 +3,7 @@
 from galenic.privacy.text.dates import move
 from galenic.privacy.text.find import Finder
 from galenic.privacy.text.known import Known
+from galenic.privacy.text.lists import Gazetteer, read_lists
 from galenic.privacy.text.models import LANGUAGES, finder_for, measured, states
 from galenic.privacy.text.names import is_name
 from galenic.privacy.text.note import Taken, deidentify_text
@@ -15,6 +16,7 @@ __all__ = [
     "BUILT_IN",
     "LANGUAGES",
     "Finder",
+    "Gazetteer",
     "Kind",
     "Known",
     "Policy",
@@ -28,6 +30,7 @@ __all__ = [
     "measured",
     "move",
     "page",
+    "read_lists",
     "read_policy",
     "states",
     "tells_old_age",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from galenic.privacy.text.known import Known
+from galenic.privacy.text.lists import Gazetteer
 from galenic.privacy.text.plain import plain
 from galenic.privacy.text.rules import by_rules
 from galenic.privacy.text.tagger import Tagger
@@ -21,7 +22,7 @@ CLASSES = {
     "CONTACT": "phone",
     "ID": "other",
 }
-ORDER = ("known", "rule", "tagger", "again")  # whose word counts where two disagree on the kind
+ORDER = ("known", "rule", "list", "tagger", "again")  # whose word counts where two disagree on the kind
 _EMAIL, _URL, _IP = (
     re.compile(r"@"),
     re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I),
@@ -47,19 +48,22 @@ SHORT, REMEMBERED = 400, 50_000  # signs; texts
 @dataclass
 class Finder:
     """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies; usual: for the rest of them.
-    common: words that are never only a name. kinds: by class of the tagger, the kind it is; what is no identifier has none."""
+    common: words that are never only a name. lists: a site's.
+    kinds: by class of the tagger, the kind it is; what is no identifier has none."""
 
     tagger: Tagger | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     common: frozenset[str] = frozenset()
     usual: float = 0.2
     kinds: dict[str, str] = field(default_factory=lambda: dict(CLASSES))
+    lists: Gazetteer | None = None
     _seen: dict[str, list[Span]] = field(default_factory=dict, repr=False)
 
     def find(self, text: str, known: Known | None = None) -> list[Span]:
         """Spans in their order, none of them overlapping."""
         read = plain(text)
         found = [*(known.find(read.text) if known else ()), *by_rules(read.text), *self._tagged(read.text)]
+        found += self.lists.find(read.text) if self.lists else ()
         found += self._again(read.text, found)
         united = united_spans(read.text, found)
         if read.back is None:

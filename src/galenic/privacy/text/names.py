@@ -78,6 +78,11 @@ def is_name(word: str) -> bool:
     return folded(word) in _whose()
 
 
+def listed_names() -> frozenset[str]:
+    """Every name of every culture, in small letters as it is written."""
+    return frozenset(n.lower() for c in _cultures() for part in (c.women, c.men, c.families) for n in part)
+
+
 def given(number: int, like: str) -> str:
     """A given name of the culture and gender of `like` (small letters); empty where it is a family name. Any, where like is empty."""
     culture, part = _whose().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")

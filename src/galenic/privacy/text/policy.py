@@ -26,13 +26,14 @@ class Kind:
 @dataclass(frozen=True)
 class Policy:
     """treat: by kind, one of TREATMENTS. text: what it is for. dicom: how images go: options of PS3.15, masks, strict. table: how tables
-    go: k, l, t and what a recipient may know."""
+    go: k, l, t and what a recipient may know. lists: a site's own names, by kind a file."""
 
     name: str
     text: str
     treat: dict[str, str]
     dicom: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
+    lists: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, kind: str) -> str:
         return self.treat[kind]
@@ -81,5 +82,5 @@ def _policy(name: str, raw: dict[str, Any]) -> Policy:
         raise DescriptionError(
             f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'
         )
-    parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table")}
+    parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table", "lists")}
     return Policy(name, str(raw.get("text", "")), base, **parts)
