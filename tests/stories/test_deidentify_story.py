@@ -15,6 +15,7 @@ import pytest
 
 from conftest import DATA
 from galenic import cli, flows
+from galenic.flows.identity import notes
 
 NOTE = """Patient: Maria Lopez   MRN: 00482913   DOB: 03/04/1931
 Mrs. Lopez is a 93-year-old retired teacher from Oakland, CA 94612, seen by Dr. Whitfield at Mercy General Hospital on 12 March 2023.
@@ -238,3 +239,57 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert cli.run(["deidentify", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")]) == 3
     assert cli.run(["deidentify", str(tmp_path / "none"), "--out", str(tmp_path / "new")]) == 2
     assert cli.run(["deidentify", str(tmp_path / "a.txt"), "--out", str(tmp_path / "new"), "--policy", "no"]) == 2
+
+
+def test_many_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(6):
+        (source / f"n{number}.txt").write_text(NOTE * (number + 1))
+    for bulk in sorted((data / "ehr" / "synthea-bulk-10").iterdir())[:2]:
+        (source / bulk.name).write_bytes(bulk.read_bytes())
+    key = bytes(range(32))
+    done = [flows.deidentify([source], tmp_path / f"out{w}", policy="expert", key=key, workers=w) for w in (1, 2)]
+    one, two = ({f.name: f.read_bytes() for f in sorted((tmp_path / f"out{w}").iterdir())} for w in (1, 2))
+    assert one == two
+    reports = [flows.deidentification_json(d) for d in done]
+    assert reports[0] == reports[1]
+    assert reports[0]["search"]["left"] == 0
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+from galenic import flows
+done = flows.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
+assert done.files, done.refused
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_large_note_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "WHOLE", 20_000)
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+        filler = "The wound heals well, na\u00efve to drugs, no fever.\n"
+        (tmp_path / f"{encoding}.txt").write_bytes((filler * 1_000 + NOTE + filler * 10).encode(encoding))
+        done = flows.deidentify([tmp_path / f"{encoding}.txt"], tmp_path / f"out-{encoding}")
+        clean = next((tmp_path / f"out-{encoding}").iterdir()).read_text(encoding="utf-8")
+        assert clean.startswith(filler)
+        assert clean.count(filler) >= 1_005
+        assert not [t for t in THEIRS if t in clean]
+        assert [w for _, w in done.remarks] == ([] if "utf-8" in encoding else [f"was read as {encoding}"])
+    (tmp_path / "bytes.txt").write_bytes(bytes(range(256)) * 100)
+    assert "no text" in flows.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refused[0][1]
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded_as_a_note_grows(tmp_path: Path) -> None:
+    used = []
+    for times in (1, 4):
+        (tmp_path / f"n{times}.txt").write_text("The wound heals well, no fever. " * 300_000 * times + NOTE)
+        run = [sys.executable, "-c", LARGE, tmp_path / f"n{times}.txt", tmp_path / f"out{times}"]
+        used.append(int(subprocess.run(run, capture_output=True, text=True, check=True).stdout))
+        clean = (tmp_path / f"out{times}" / f"n{times}.txt").read_text()
+        assert len(clean) > 9_000_000 * times
+        assert not [t for t in THEIRS if t in clean]
+    assert used[1] < used[0] + 100

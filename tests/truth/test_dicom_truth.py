@@ -54,7 +54,7 @@ def test_the_table_is_the_one_that_dicom_anonymizer_carries() -> None:
 def marked(vr: str, number: int) -> Any:
     """A value that can be told again."""
     if vr in TEXT:
-        return f"MARK{number:05d}"
+        return f"ZQXV{number:05d}"
     times = {"DA": "19550723", "DT": "19550723112233.456", "TM": "112233.456", "AS": "044Y"}
     return {**times, "UI": f"1.2.3.55555.{number}", "DS": "44.5", "IS": "4455", "CS": f"M{number}"}.get(vr)
 
@@ -65,13 +65,13 @@ def filled(tags: list[int]) -> Dataset:
         vr = dictionary_VR(tag).split(" or ", maxsplit=1)[0]
         if vr == "SQ":
             inner = Dataset()
-            inner.PatientName, inner.StudyDate, inner.TextValue = f"MARK{number:05d}", "19550723", f"MARK{number:05d}"
+            inner.PatientName, inner.StudyDate, inner.TextValue = f"ZQXV{number:05d}", "19550723", f"ZQXV{number:05d}"
             ds.add_new(tag, vr, [inner])
         elif marked(vr, number) is not None:
             ds.add_new(tag, vr, marked(vr, number))
         elif vr in ("OB", "OW", "UN"):
-            ds.add_new(tag, vr, b"MARK0000")
-    ds.add_new(0x00091001, "LO", "MARKprivate")
+            ds.add_new(tag, vr, b"ZQXV0000")
+    ds.add_new(0x00091001, "LO", "ZQXVprivate")
     return ds
 
 
@@ -84,9 +84,9 @@ def everything() -> Dataset:
     item.ConceptCodeSequence = [deep]
     inner.add_new(0x00089215, "SQ", [item])  # DerivationCodeSequence: the table does not name it
     ds.add_new(0x00082218, "SQ", [inner])  # AnatomicRegionSequence
-    ds.add_new(0x60003000, "OW", b"MARK0000")
-    ds.add_new(0x60004000, "LT", "MARKoverlay")
-    ds.add_new(0x50003000, "OW", b"MARK0000")
+    ds.add_new(0x60003000, "OW", b"ZQXV0000")
+    ds.add_new(0x60004000, "LT", "ZQXVoverlay")
+    ds.add_new(0x50003000, "OW", b"ZQXV0000")
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.4", "1.2.3.55555.1", "MR"
     ds.PatientName, ds.PatientID, ds.SeriesDescription = "Zwingli^Agathe", "ID-4711-XY", "for Agathe Zwingli"
     ds.ImageComments = "seen with Mrs. Zwingli, ID-4711-XY"
@@ -115,15 +115,15 @@ def test_every_attribute_of_the_profile_is_handled_nested_and_private_too(policy
         for tag, row in table().items()
         if "X" not in tag and any(row.options.get(option) in ("K", "C") for option in OPTIONS[policy])
     }
-    left = [(k, v) for k, v in leaves(clean) if re.search(r"MARK|1\.2\.3\.55555|Zwingli|Agathe|4711", v) and k not in kept]
+    left = [(k, v) for k, v in leaves(clean) if re.search(r"ZQXV|1\.2\.3\.55555|Zwingli|Agathe|4711", v) and k not in kept]
     assert not left
     dates = [(k, v) for k, v in leaves(clean) if v.startswith(("19550723", "112233"))]
     assert not dates or policy != "safe-harbor"
     assert all(k in kept for k, _ in dates)
     raw = (tmp_path / "out" / "all.dcm").read_bytes()
     assert b"Zwingli" not in raw
-    assert b"MARKprivate" not in raw
-    assert b"MARKoverlay" not in raw
+    assert b"ZQXVprivate" not in raw
+    assert b"ZQXVoverlay" not in raw
     assert not [e.tag for e in clean.iterall() if e.tag.is_private or 0x5000 <= e.tag.group <= 0x60FF]
     assert clean.PatientIdentityRemoved == "YES"
     assert {i.CodeValue for i in clean.DeidentificationMethodCodeSequence} >= {"113100"}

@@ -39,6 +39,8 @@ def deidentify(
     t: Annotated[float, typer.Option(min=0, max=1, help="How far their sensitive values may be from everybody's.")] = 1.0,
     method: Annotated[str, typer.Option(help="mondrian (least loss) or global (the same steps for all rows).")] = "mondrian",
     fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population that the table holds.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1,
+    engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool",
     day_first: Annotated[bool, typer.Option(help="03/04/2020 is the third of April.")] = False,
     release_policy: Annotated[str, typer.Option(help="Without --out: what the copy must satisfy to leave.")] = "deidentified",
     where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody, past the gate.")] = "file",
@@ -62,16 +64,9 @@ def deidentify(
 
         def make(place: Path) -> flows.Deidentification:
             return flows.deidentify(
-                paths,
-                place,
-                policy=policy,
-                language=language,
-                model=model,
-                key=key,
-                day_first=day_first,
-                table=table,
-                progress=tell,
-            )
+                paths, place, policy=policy, language=language, model=model, key=key, day_first=day_first, table=table, workers=workers,
+                engine=engine, progress=tell,
+            )  # fmt: skip
 
         if out is not None:
             done, copy = make(out), None

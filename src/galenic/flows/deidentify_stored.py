@@ -41,7 +41,7 @@ def deidentify_stored(
             run.done.measured = text.measured(language)
             place.mkdir()
             _Stored(house, handle, known, run, vault).write(place, progress)
-            run.done.stated = stated_left(place, run)
+            run.done.stated = stated_left([place], run)
             return run.done
 
         copy = deidentify_run(house, make, policy=release_policy, population=name, source=f"store/{name}")
@@ -72,6 +72,7 @@ class _Stored:
                 if kept.type == "Patient":
                     patients[kept.subject] = kept.id
                     self.run.learn(str(kept.subject), stated(reread(kept.document, kept.about)))
+        self.run.learned()
         seen = 0
         with ExitStack() as stack:
             out = stack.enter_context(FhirWriter(place, "fhir", self.run.done.resources))
@@ -90,7 +91,7 @@ class _Stored:
     def _one(self, kept: store.Kept, key: bytes, patients: dict[int, str], resource: dict[str, Any]) -> dict[str, Any]:
         done = self.run.done
         own = hmac.digest(key, b"de-identification", "sha256")  # the patient's: gone when the patient is erased
-        replacer = text.Replacer(done.policy, own, text.states(), self.run.day_first)
+        replacer = text.Replacer(done.policy, own, text.states(), self.run.day_first, self.run.avoid)
         keep = None
         if self.vault is not None:
             of = self.vault.of(kept.subject)

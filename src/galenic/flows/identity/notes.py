@@ -6,6 +6,7 @@ from galenic.errors import RecordError
 from galenic.flows.identity.run import Run
 from galenic.privacy import text
 
+WHOLE = 8 << 20  # bytes
 ENDINGS = (".txt", ".text", ".md", ".note")
 
 
@@ -15,7 +16,10 @@ def is_note(file: Path) -> bool:
 
 
 def write_note(file: Path, out: Path, run: Run) -> None:
-    """One note without what identifies."""
+    """One note without what identifies; one that is larger than WHOLE in pieces, cut where white space is."""
+    if file.stat().st_size > WHOLE:
+        _in_pieces(file, out, run)
+        return
     raw = file.read_bytes()
     read, encoding = decoded(raw)
     if encoding != "utf-8":
@@ -24,6 +28,42 @@ def write_note(file: Path, out: Path, run: Run) -> None:
     clean = text.deidentify_text(read, run.finder, replacer, None, run.done.taken)
     run.done.treated.update(replacer.counted)
     out.write_text(clean, encoding="utf-8", newline="")
+
+
+def _in_pieces(file: Path, out: Path, run: Run) -> None:
+    encoding = _encoding(file)
+    if encoding != "utf-8":
+        run.done.remarks.append((out.name, f"was read as {encoding}"))
+    replacer = run.replacer(file.stem)
+    with (
+        file.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as read,
+        out.open("w", encoding="utf-8", newline="") as target,
+    ):
+        rest = ""
+        while piece := read.read(WHOLE // 4):
+            whole = rest + piece
+            cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
+            target.write(text.deidentify_text(whole[:cut], run.finder, replacer, None, run.done.taken))
+            rest = whole[cut:]
+        target.write(text.deidentify_text(rest, run.finder, replacer, None, run.done.taken))
+    run.done.treated.update(replacer.counted)
+
+
+def _encoding(file: Path) -> str:
+    """By reading all of it once; RecordError where it is no text."""
+    with file.open("rb") as raw:
+        start = raw.read(100_000)
+    for encoding in ("utf-16",) if start.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp1252"):
+        try:
+            with file.open(encoding=encoding, newline="") as read:
+                first = read.read(100_000)
+                while read.read(WHOLE):
+                    pass
+        except UnicodeDecodeError:
+            continue
+        if not any(c < " " and c not in "\t\n\r\f\v\x1b" for c in first):
+            return encoding
+    raise RecordError("is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such.")
 
 
 def decoded(raw: bytes) -> tuple[str, str]:

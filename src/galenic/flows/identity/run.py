@@ -1,12 +1,14 @@
 """One run of de-identification: what it knows of patients, and what it did."""
 
 import hmac
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from galenic.privacy import text
 
+_LETTERS = re.compile(r"[^\W\d_]{3,}")
 MOST_KNOWN = 200_000  # patients whose own identifiers are held while their records go by
 
 
@@ -24,10 +26,7 @@ class Deidentification:
     dropped: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
     measured: dict[str, Any] = field(default_factory=dict)
-    stated: tuple[int, int] = (
-        0,
-        0,
-    )  # values that patients' records state, searched for in what came out; places where one stands
+    stated: tuple[int, int] = (0, 0)  # values that patients' records state, searched for in what came out; where one stands
     risks: list[dict[str, Any]] = field(default_factory=list)  # of tables: how likely a person is found in what came out
 
     @property
@@ -48,11 +47,12 @@ class Run:
     key: bytes
     day_first: bool
     known: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by patient: identifiers, by kind
+    avoid: frozenset[str] = frozenset()  # words that are somebody's: no surrogate is one of them
 
     def replacer(self, patient: str) -> text.Replacer:
         """Of one patient, under a key of their own."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
-        return text.Replacer(self.done.policy, key, text.states(), self.day_first)
+        return text.Replacer(self.done.policy, key, text.states(), self.day_first, self.avoid)
 
     def of(self, patients: list[str]) -> text.Known | None:
         """What the patients' own records say of them."""
@@ -70,3 +70,8 @@ class Run:
             }
         elif len(self.known) < MOST_KNOWN:
             self.known[patient] = stated
+
+    def learned(self) -> None:
+        """After the patients' own records were read, and before the first surrogate is made."""
+        stated = (v for one in self.known.values() for kind in ("name", "place") for v in one.get(kind, ()))
+        self.avoid = frozenset(w.casefold() for v in stated for w in _LETTERS.findall(v))

@@ -15,11 +15,11 @@ _PART = re.compile(r"[^\W\d_]{2,}")
 _BLOCK = 4 << 20
 
 
-def stated_left(folder: Path, run: Run) -> tuple[int, int]:
+def stated_left(places: list[Path], run: Run) -> tuple[int, int]:
     """(values searched for, places where one still stands): numbers of five digits or more, addresses of mail, given name with family name."""
     numbers, pairs = _wanted(run)
     left = 0
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for file in sorted(f for p in places for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file()):
         for text in _texts(file):
             words = [w.casefold() for w in _WORD.findall(text)]
             left += sum(w in numbers or (any(c.isdigit() for c in w) and _bare(w) in numbers) for w in words)

@@ -59,6 +59,10 @@ class Finder:
     lists: Gazetteer | None = None
     _seen: dict[str, list[Span]] = field(default_factory=dict, repr=False)
 
+    def but(self, lists: Gazetteer) -> "Finder":
+        """The same with a site's lists."""
+        return replace(self, lists=lists, _seen={})
+
     def find(self, text: str, known: Known | None = None) -> list[Span]:
         """Spans in their order, none of them overlapping."""
         read = plain(text)

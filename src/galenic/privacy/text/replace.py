@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -38,6 +38,7 @@ class Replacer:
     key: bytes
     states: frozenset[str] = frozenset()
     day_first: bool = False
+    avoid: frozenset[str] = frozenset()  # words that are somebody's in the same data: no surrogate is one of them
     counted: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
@@ -105,10 +106,10 @@ class Replacer:
         if kind == "place":
             return self._place(value)
         if kind == "organisation":
-            return _cased(company(self._number("organisation", value.casefold()), value), value)
+            return _cased(self._free(lambda n: company(n, value), "organisation", value.casefold()), value)
         if kind == "email":
-            name = self._number("email", value.casefold())
-            return f"{given(name, '')}.{surname(name, '')}@example.org".lower().replace(" ", "")
+            made = self._free(lambda n: f"{given(n, '')}.{surname(n, '')}", "email", value.casefold())
+            return f"{made}@example.org".lower().replace(" ", "")
         if kind == "url":
             return f"https://example.org/{self._number('url', value) % 10**8:08d}"
         if kind == "ip":  # documentation networks (RFC 5737, RFC 3849)
@@ -120,8 +121,16 @@ class Replacer:
         low = folded(word)
         if len(word) == 1:
             return _cased("abcdefghjklmnprstw"[self._number("initial", low) % 18], word)
-        number = self._number("name", low)
-        return _cased(given(number, low) or surname(number, low), word)
+        return _cased(self._free(lambda n: given(n, low) or surname(n, low), "name", low), word)
+
+    def _free(self, make: Callable[[int], str], *said: str) -> str:
+        """A made value that is nobody's in the same data, after at most some tries."""
+        made = ""
+        for attempt in range(20):
+            made = make(self._number(*said, *([str(attempt)] if attempt else [])))
+            if not self.avoid or self.avoid.isdisjoint(w.casefold() for w in _WORD.findall(made)):
+                break
+        return made
 
     def _place(self, value: str) -> str:
         """Part by part: states stay, postal codes move within their region, streets and towns are others."""
@@ -136,8 +145,8 @@ class Replacer:
             near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
             other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never itself
             return f"{part[: code.start()]}{near}{other:02d}{part[code.end() :]}"
-        number = self._number("place", plain.casefold())
-        return _cased(address(number) if any(c.isdigit() for c in plain) else town(number), plain)
+        make = address if any(c.isdigit() for c in plain) else town
+        return _cased(self._free(make, "place", plain.casefold()), plain)
 
     def _digits(self, kind: str, value: str) -> str:
         """Digits for digits and letters for letters, such that nobody has the number: SSNs of area 9xx and telephone numbers of
