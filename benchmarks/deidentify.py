@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from deid_planted import planted, sources
+from deid_structured import images, tables
 from faker.providers.person.en_US import Provider as EnglishNames
 from galenic.privacy import text as deid
 from galenic.records.terminology import Terminology
@@ -270,7 +271,7 @@ def speed() -> list[dict]:
     return [row("deid.speed", what, "MB/s", round(best, 3), ">= 0.5", best >= 0.5, peers=peers)]
 
 
-GROUPS = {"unseen": unseen, "hard": hard, "meddocan": meddocan, "speed": speed}
+GROUPS = {"unseen": unseen, "hard": hard, "meddocan": meddocan, "speed": speed, "dicom": images, "kanon": tables}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from galenic.flows.identity.run import Run
 _WORD = re.compile(r"[^\W_]+(?:[@.+-][^\W_]+)*")
 _PART = re.compile(r"[^\W\d_]{2,}")
 _BLOCK = 4 << 20
+_PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # (7FE0,0010), little and big endian
 
 
 def stated_left(places: list[Path], run: Run) -> tuple[int, int]:
@@ -53,6 +54,12 @@ def _texts(file: Path) -> Iterator[str]:
             for batch in table.iter_batches(batch_size=20_000):
                 yield "\n".join(str(v) for column in batch.columns for v in column.to_pylist() if v is not None)
         return
+    if file.suffix.casefold() in (".dcm", ".dicom", ".ima", ""):  # an image: all that stands before its pixels
+        raw_bytes = file.read_bytes()
+        if raw_bytes[128:132] == b"DICM":
+            pixels = [at for mark in _PIXELS if (at := raw_bytes.find(mark)) > 0]
+            yield raw_bytes[: min(pixels, default=len(raw_bytes))].decode("utf-8", "replace")
+            return
     with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
         rest = b""
         while block := raw.read(_BLOCK):

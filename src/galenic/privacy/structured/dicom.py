@@ -12,6 +12,7 @@ from typing import Any
 from galenic.errors import DescriptionError, RecordError
 from galenic.privacy.structured.pixels import Mask, clean_pixels
 from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, move
+from galenic.records.dicom import is_plain_number
 
 # code, meaning (PS3.16, CID 7050): what 0012,0064 says was done
 METHODS = {
@@ -33,6 +34,9 @@ _STANDARD_UIDS = frozenset(
     (0x00080016, 0x0008010C, 0x00080117, 0x00080118, 0x00081150, 0x0008001B, 0x00041510, 0x00041512, 0x0008001A)
 )
 _CODES = ("CodeValue", "LongCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodingSchemeName")
+_LEFT = frozenset(
+    (0x00080005, 0x7FE00010, 0x7FE00008, 0x7FE00009, 0x00280303)
+)  # character set, pixels, what is said at the end
 _FREE, _SHORT = frozenset(("LT", "ST", "UT", "UC")), frozenset(("LO", "SH"))
 _KIND = {"PN": "name", "DA": "date", "DT": "date", "TM": "date", "AS": "age", "UI": "record", "AE": "device", "UR": "url"}
 _OWN = {  # attributes whose values are looked for in every text
@@ -135,21 +139,22 @@ def deidentify_dicom(ds: Any, rules: DicomRules) -> Any:
 
 
 def _dataset(ds: Any, rules: DicomRules, path: str) -> None:
-    for element in list(ds):
-        tag = element.tag
-        if tag.is_private:
+    for tag in list(ds.keys()):
+        number = int(tag)
+        group = number >> 16
+        if group & 1:
             rules.dropped["private attributes"] += 1
             del ds[tag]
-        elif (
-            tag.element == 0 or 0x5000 <= tag.group <= 0x50FF or 0x6000 <= tag.group <= 0x60FF
-        ):  # group lengths, curves, overlays
-            rules.dropped["curves and overlays"] += bool(tag.element)
+        elif not number & 0xFFFF or 0x5000 <= group <= 0x50FF or 0x6000 <= group <= 0x60FF:  # group lengths, curves, overlays
+            rules.dropped["curves and overlays"] += bool(number & 0xFFFF)
             del ds[tag]
-        elif tag in (0x00080005, 0x7FE00010, 0x7FE00008, 0x7FE00009, 0x00280303):
-            if tag == 0x00080005 and path:
-                del ds[tag]  # one character set for all
-        else:
+        elif number not in _LEFT:
+            if _action(number, rules.options) in ("", "K") and is_plain_number(ds.get_item(tag)):
+                continue
+            element = ds[tag]
             _attribute(ds, element, rules, f"{path}{element.keyword or str(tag)}")
+        elif number == 0x00080005 and path:
+            del ds[tag]  # one character set for all
 
 
 def _attribute(ds: Any, element: Any, rules: DicomRules, path: str) -> None:

@@ -1,9 +1,11 @@
 """DICOM files read by pydicom, with what it only warns of made an error: a value that was not understood could not be searched."""
 
 import io
+import re
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 from galenic.errors import MissingExtra, RecordError
 
@@ -18,6 +20,12 @@ except ImportError:  # said when it is asked for
 _END = 0xFFFCFFFC
 _CUT = ("end of file", "eof", "end of the file", "truncated")
 _MAGIC = 128
+_BINARY = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "AT": 4}  # bytes of one value
+_DECIMAL = {
+    "DS": re.compile(rb"[0-9+\-.eE \\\0]*"),
+    "IS": re.compile(rb"[0-9+\- \\\0]*"),
+    "CS": re.compile(rb"[A-Z0-9_ \\\0]*"),
+}
 
 
 def needed() -> None:
@@ -36,7 +44,9 @@ def is_dicom(file: Path) -> bool:
 
 
 def read(file: Path) -> "Dataset":
-    """The data set of a file (PS3.10), every value decoded. RecordError: what is no DICOM, was cut short, is encoded otherwise than it
+    """The data set of a file (PS3.10), every value that is not private decoded.
+
+    RecordError: what is no DICOM, was cut short, is encoded otherwise than it
     says, or is no object of a patient (a DICOMDIR, a message)."""
     needed()
     with warnings.catch_warnings(record=True) as told:
@@ -44,7 +54,7 @@ def read(file: Path) -> "Dataset":
         try:
             raw = file.read_bytes()
             ds = dcmread(io.BytesIO(raw + _end_of(file)), force=True)
-            count = sum(1 for _ in ds.iterall())  # decodes every value
+            count = _decoded(ds)
         except (InvalidDicomError, EOFError, zlib.error) as error:
             raise RecordError(f"is no DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
         except Exception as error:  # noqa: BLE001  # pydicom says what it could not read in many ways
@@ -60,6 +70,28 @@ def read(file: Path) -> "Dataset":
     ds.pop(_END, None)
     _refuse_odd(ds, count - 1, [str(w.message).casefold() for w in told])
     return ds
+
+
+def is_plain_number(raw: Any) -> bool:
+    """Whether an element, as it lies in the file, is a number, a code or a size, and holds nothing else: it need not be decoded."""
+    if not getattr(raw, "is_raw", False) or raw.value is None:
+        return False
+    if raw.VR in _BINARY:
+        return not len(raw.value) % _BINARY[raw.VR]
+    return raw.VR in _DECIMAL and _DECIMAL[raw.VR].fullmatch(raw.value) is not None
+
+
+def _decoded(ds: "Dataset") -> int:
+    """Elements, after each value was decoded that may hold words; private ones are nobody's to understand."""
+    count = 0
+    for tag in list(ds.keys()):
+        count += 1
+        if int(tag) >> 16 & 1 or is_plain_number(ds.get_item(tag)):
+            continue
+        element = ds[tag]
+        if element.VR == "SQ":
+            count += sum(_decoded(item) for item in element.value)
+    return count
 
 
 def _end_of(file: Path) -> bytes:
