@@ -135,3 +135,22 @@ def test_a_policy_that_says_too_little_or_nonsense_is_refused(tmp_path: Path, to
 @pytest.mark.parametrize("name", deid.BUILT_IN)
 def test_every_built_in_policy_treats_every_kind(name: str) -> None:
     assert set(deid.read_policy(name).treat) == set(deid.kinds())
+
+
+def test_clinicians_relatives_and_employers_go_by_a_policy_of_their_own(tmp_path: Path) -> None:
+    finder = deid.finder_for("en")
+    said = "Her daughter Ana Quillfeather called Dr. Whitlock. She works at Brightwater Logistics. Seen by Tom Ashgrove, RN. Mrs. Penhaligon left."
+    kinds = {said[s.start : s.end]: s.kind for s in finder.find(said)}
+    assert kinds["Ana Quillfeather"] == "relative"
+    assert kinds["Whitlock"] == "clinician"
+    assert kinds["Tom Ashgrove"] == "clinician"
+    assert kinds["Brightwater Logistics"] == "employer"
+    assert kinds["Penhaligon"] == "name"
+    (tmp_path / "p.toml").write_text('like = "safe-harbor"\n[treat]\nclinician = "keep"\nrelative = "mask"\n')
+    replacer = deid.Replacer(deid.read_policy(str(tmp_path / "p.toml")), b"k" * 32)
+    clean = deid.deidentify_text(said, finder, replacer)
+    assert clean == (
+        "Her daughter *** ************ called Dr. Whitlock. She works at [ORGANISATION]. Seen by Tom Ashgrove, RN. Mrs. [NAME] left."
+    )
+    (tmp_path / "q.toml").write_text('like = "safe-harbor"\n[treat]\nname = "surrogate"\n')
+    assert deid.read_policy(str(tmp_path / "q.toml"))["clinician"] == "surrogate"

@@ -69,7 +69,7 @@ class Finder:
         found = [*(known.find(read.text) if known else ()), *by_rules(read.text), *self._tagged(read.text)]
         found += self.lists.find(read.text) if self.lists else ()
         found += self._again(read.text, found)
-        united = united_spans(read.text, found)
+        united = [_whose(read.text, s) for s in united_spans(read.text, found)]
         if read.back is None:
             return united
         return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
@@ -140,6 +140,33 @@ class Finder:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
         return [Span(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _places(text, form)]
+
+
+_TITLE = re.compile(
+    r"(?:\b(?:dr|prof|doctor|nurse|surgeon|physician|md|pcp|therapist|attending|resident|consultant|midwife)\b[.:,]?\s*)$", re.I
+)
+_DEGREE = re.compile(r",?\s*(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRC[SP]|LPN|DPM|PharmD)\b")
+_RELATION = re.compile(
+    r"\b(?:daughter|son|wife|husband|mother|father|sister|brother|partner|spouse|aunt|uncle|cousin|niece|nephew|grand(?:mother|father|son|daughter)|"
+    r"guardian|next of kin|in-law)\b(?:\s*(?:,|:|is|was|named|called))*\s*$",
+    re.I,
+)
+_WORKS = re.compile(
+    r"\b(?:works?|worked|working|employed|employer|retired|job)\b[^.\n]{0,25}\b(?:at|for|by|from|with|is|:)\s*(?:the\s+)?$",
+    re.I,
+)
+
+
+def _whose(text: str, span: Span) -> Span:
+    """A name as a clinician's or a relative's, an organisation as an employer, where the words around it say so."""
+    if span.kind not in ("name", "organisation"):
+        return span
+    before = text[max(0, span.start - 45) : span.start]
+    if span.kind == "organisation":
+        return replace(span, kind="employer") if _WORKS.search(before) else span
+    if _TITLE.search(before) or _DEGREE.match(text, span.end):
+        return replace(span, kind="clinician")
+    return replace(span, kind="relative") if _RELATION.search(before) else span
 
 
 def _forms(word: str) -> set[str]:

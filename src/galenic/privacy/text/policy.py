@@ -15,12 +15,14 @@ BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of identifier. letter: of Safe Harbor's list; direct: whether it identifies by itself (GDPR)."""
+    """A kind of identifier. letter: of Safe Harbor's list; direct: whether it identifies by itself (GDPR). of: the kind that it is one
+    of; '' for none."""
 
     name: str
     letter: str
     direct: bool
     text: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Policy:
 def kinds() -> dict[str, Kind]:
     """Every kind of identifier, by name."""
     raw = tomllib.loads(files("galenic.privacy.text").joinpath("data/kinds.toml").read_text(encoding="utf-8"))
-    return {name: Kind(name, one["letter"], one["gdpr"], one["text"]) for name, one in raw.items()}
+    return {name: Kind(name, one["letter"], one["gdpr"], one["text"], one.get("of", "")) for name, one in raw.items()}
 
 
 def read_policy(name: str) -> Policy:
@@ -71,12 +73,15 @@ def _policy(name: str, raw: dict[str, Any]) -> Policy:
     wrong = sorted(set(treat) - set(kinds()))
     if wrong:
         raise DescriptionError(f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(kinds())}.")
-    base |= {k: str(v) for k, v in treat.items()}
+    base = {k: v for k, v in base.items() if kinds()[k].of not in treat} | {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
     if bad:
         raise DescriptionError(
             f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}."
         )
+    for kind in kinds().values():
+        if kind.of in base:
+            base.setdefault(kind.name, base[kind.of])
     absent = [k for k in kinds() if k not in base]
     if absent:
         raise DescriptionError(

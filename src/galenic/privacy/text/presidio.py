@@ -23,6 +23,7 @@ ENTITIES = {  # by kind: what Presidio calls it; the others keep their own name 
 
 
 def _called(kind: str) -> str:
+    kind = kinds()[kind].of or kind
     return ENTITIES.get(kind, kind.upper())
 
 

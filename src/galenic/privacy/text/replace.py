@@ -9,7 +9,7 @@ from datetime import date
 from galenic.privacy.text.dates import WEEKDAYS, move
 from galenic.privacy.text.known import folded
 from galenic.privacy.text.names import address, company, given, surname, town
-from galenic.privacy.text.policy import Policy
+from galenic.privacy.text.policy import Policy, kinds
 from galenic.schema import Span
 
 # first three digits of postal codes of 20,000 people or fewer in the census of 2000 (HHS's guidance on de-identification of 2012,
@@ -62,6 +62,7 @@ class Replacer:
         """What stands in the place of one identifier."""
         how = self.policy[kind]
         self.count(kind, how)
+        kind = kinds()[kind].of or kind
         if how == "keep":
             return value
         if how == "mask":
