@@ -133,7 +133,7 @@ def test_a_file_that_was_cut_short_or_says_another_syntax_is_refused(tmp_path: P
         (tmp_path / "cut.dcm").write_bytes(raw[:cut])
         with pytest.raises(RecordError, match=r"cut short|transfer syntax|of no object|can not be read"):
             dicom.read(tmp_path / "cut.dcm")
-    for other in (b"1.2.840.10008.1.2\0\0", b"1.2.840.10008.1.2.2"):
+    for other in (b"1.2.840.10008.1.2\0\0", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.9", b"1.2.3.4.5.6.7.8.9.10"):
         (tmp_path / "other.dcm").write_bytes(raw.replace(b"1.2.840.10008.1.2.1", other, 1))
         with pytest.raises(RecordError):
             dicom.read(tmp_path / "other.dcm")

@@ -214,3 +214,15 @@ def test_memory_stays_bounded_as_a_table_grows(tmp_path: Path) -> None:
         )
         used.append(int(done.stdout))
     assert used[1] < used[0] + 120
+
+
+def test_what_is_no_whole_table_is_refused_and_the_others_come_out(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "cr.csv").write_bytes(b"patient_id,a\rb,c\n1,2,3\n")
+    (tmp_path / "in" / "torn.csv").write_bytes(b"patient_id,a\n1,2\n3\n")
+    (tmp_path / "in" / "empty.csv").write_bytes(b"")
+    (tmp_path / "in" / "torn.parquet").write_bytes(b"PAR1 and nothing more")
+    (tmp_path / "in" / "good.csv").write_bytes(b"patient_id,a\n1,2\n3,4\n")
+    done = flows.deidentify([tmp_path / "in"], tmp_path / "out")
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["good.csv"]
+    assert {name for name, _ in done.refused} == {"cr.csv", "torn.csv", "empty.csv", "torn.parquet"}

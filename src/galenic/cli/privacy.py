@@ -100,7 +100,7 @@ def _written(done: flows.Deidentification, report: Path | None, as_json: bool) -
         show.print_json(flows.deidentification_json(done))
         return 2 if done.refused else 0
     held = f"{done.taken.touched:,} of {done.taken.texts:,} texts held identifiers"
-    show.out.print(f"{len(done.files):,} files by policy {done.policy.name}: {held}", markup=False)
+    show.out.print(f"{len(done.files):,} file{'s' * (len(done.files) != 1)} by policy {done.policy.name}: {held}", markup=False)
     kinds: dict[str, int] = {}
     for (kind, _layer), n in done.taken.found.items():
         kinds[kind] = kinds.get(kind, 0) + n
@@ -113,7 +113,7 @@ def _written(done: flows.Deidentification, report: Path | None, as_json: bool) -
         show.out.print(
             f"  {one['file']}: found by {known} with a chance of {now['prosecutor']['highest']:.2g} at most", markup=False
         )
-    if done.residual is not None:
+    if done.residual is not None and done.taken.texts:
         show.out.print(f"  about {done.residual:.0f} identifiers are to be expected unfound: read a sample before this leaves")
     for place, why in done.refused[:20]:
         show.out.print(f"  did not come out: {place}: {why}", markup=False)

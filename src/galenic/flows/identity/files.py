@@ -50,21 +50,29 @@ def names_for(files: list[Path], run: Run) -> list[str]:
 
 
 def write_one(file: Path, name: str, out: Path, run: Run) -> None:
-    """One file, or why it did not come out."""
+    """One file, or why it did not come out. What an earlier try left is written anew."""
+    place = out / name
+    _gone(place)
     try:
         write = next((write for known, write in KINDS if known(file)), None)
         if write is None:
             raise RecordError(f"is of a kind that is not read: {file.suffix or 'no ending'}")
-        write(file, out / name, run)
-    except RecordError as error:
-        shutil.rmtree(out / name, ignore_errors=True)
-        (out / name).unlink(missing_ok=True)
+        write(file, place, run)
+    except (RecordError, MissingExtra) as error:
+        _gone(place)
         run.done.refused.append((name, str(error)))
         return
-    if (out / name).is_dir() or (out / name).stat().st_size:
+    if place.is_dir() or (place.exists() and place.stat().st_size):
         run.done.files.append((file.name, name))
     else:
-        (out / name).unlink()
+        _gone(place)
+        run.done.remarks.append((name, "holds nothing that could come out"))
+
+
+def _gone(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
 
 
 def _named(file: Path, number: int, run: Run) -> str:

@@ -197,10 +197,12 @@ def _comment() -> Any:
 
 def _dummies(ds: Any, rules: DicomRules) -> None:
     """Every text, name, date of an item a dummy; codes say no more of anybody than that something was coded."""
-    for element in list(ds):
-        if element.tag.is_private:
-            del ds[element.tag]
-        elif element.VR == "SQ":
+    for tag in list(ds.keys()):
+        if int(tag) >> 16 & 1:
+            del ds[tag]
+            continue
+        element = ds[tag]
+        if element.VR == "SQ":
             for item in element.value:
                 _dummies(item, rules)
         elif element.VR == "UI":

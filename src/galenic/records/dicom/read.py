@@ -13,7 +13,7 @@ try:
     from pydicom import Dataset, dcmread
     from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_file_meta_info
-    from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+    from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 except ImportError:  # said when it is asked for
     Dataset = None  # type: ignore[assignment,misc]
 
@@ -65,6 +65,8 @@ def read(file: Path) -> "Dataset":
     syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is None:
         raise RecordError("does not say its transfer syntax (0002,0010). Expected a file by PS3.10, with its meta information.")
+    if not isinstance(syntax, UID) or not syntax.is_transfer_syntax or syntax.is_private:
+        raise RecordError("names a transfer syntax (0002,0010) that is none of the standard's. Export it again.")
     if _END not in ds and syntax != DeflatedExplicitVRLittleEndian:
         raise RecordError("was cut short: a value ends before its length. Export it again.")
     ds.pop(_END, None)
