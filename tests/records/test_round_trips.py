@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from galenic.records import columnar, defused, fhir
@@ -49,6 +49,7 @@ def test_a_fhir_resource_comes_back_to_the_last_digit(resource: dict) -> None:
     st.lists(st.dictionaries(TEXT.filter(lambda t: t not in ("", "resource")), NODE, max_size=3), min_size=1, max_size=3),
     st.sampled_from([None, 1, 2, 4]),
 )
+@example([{"0": [fhir.Number("20000000000000000000")]}], 1)  # more than 64 bits
 def test_every_resource_of_a_bundle_is_found_byte_for_byte(resources: list[dict], indent: int | None) -> None:
     import json
 

@@ -1,5 +1,6 @@
 """Whose a resource is: the person under whose key it belongs, by what R4 has it say."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -77,10 +78,17 @@ def plain(reference: str) -> str:
     return HISTORY.sub("", reference)
 
 
+def _compact(resource: Resource) -> bytes:
+    try:
+        return orjson.dumps(resource)
+    except TypeError:  # an integer of more than 64 bits, which JSON allows
+        return json.dumps(resource, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 def references(resource: Resource, compact: bytes | None = None) -> list[str]:
     """Every reference in a resource but those to contained resources, each once. compact: the resource as orjson writes it."""
     found: dict[str, None] = {}
-    pieces = (orjson.dumps(resource) if compact is None else compact).split(b'"reference":"')
+    pieces = (_compact(resource) if compact is None else compact).split(b'"reference":"')
     for piece in pieces[1:]:  # twice as fast as a walk, and as a regular expression
         text = piece[: piece.index(b'"')]
         if b"\\" in text:
