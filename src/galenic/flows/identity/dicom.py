@@ -15,22 +15,15 @@ from galenic.records import dicom
 
 def write_dicom(file: Path, out: Path, run: Run) -> None:
     """One object without what identifies."""
-    ds = dicom.read(file)
-    patient = str(ds.get("PatientID", "") or file.stem)
-    run.learn(patient, rules_of.identity(ds))
-    replacer = run.replacer(patient)
-    options, masks, strict = plan(run.done.policy)
-    rules = structured.DicomRules(
-        run.finder,
-        replacer,
-        hmac.digest(run.key, b"tokens", "sha256"),
-        options,
-        masks,
-        strict,
-        run.of([patient]),
-        run.done.taken,
-    )
-    structured.deidentify_dicom(ds, rules)
+    ds = dicom.read(file, whole=False)
+    with dicom.understood():
+        patient = str(ds.get("PatientID", "") or file.stem)
+        run.learn(patient, rules_of.identity(ds))
+        replacer = run.replacer(patient)
+        options, masks, strict = plan(run.done.policy)
+        key = hmac.digest(run.key, b"tokens", "sha256")
+        rules = structured.DicomRules(run.finder, replacer, key, options, masks, strict, run.of([patient]), run.done.taken)
+        structured.deidentify_dicom(ds, rules)
     dicom.write(ds, out)
     run.done.treated.update(replacer.counted)
     run.done.dropped.update(rules.dropped)

@@ -7,7 +7,6 @@ wants as many as possible. Population figures come from a sample by models of ho
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 STRICT, USUAL = (
     0.05,
@@ -91,6 +90,8 @@ def _zayatz(sizes: np.ndarray, fraction: float) -> float:
 
 def _pitman(sizes: np.ndarray, population: float) -> float | None:
     """Uniques of the population by Pitman's model with parameters by maximum likelihood; None where it does not converge."""
+    from scipy.optimize import brentq  # noqa: PLC0415  # a third of a second, and seldom asked
+
     n, u = int(sizes.sum()), len(sizes)
     many = np.bincount(sizes)
     js = np.flatnonzero(many[2:]) + 2

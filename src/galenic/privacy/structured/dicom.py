@@ -49,6 +49,13 @@ _OWN = {  # attributes whose values are looked for in every text
 }  # fmt: skip
 
 
+@cache
+def _keyword(tag: int) -> str:
+    from pydicom.datadict import keyword_for_tag  # noqa: PLC0415  # the room is imported without it
+
+    return str(keyword_for_tag(tag))
+
+
 @dataclass(frozen=True)
 class Row:
     """Of Table E.1-1. options: what an option does in the place of the profile."""
@@ -149,12 +156,27 @@ def _dataset(ds: Any, rules: DicomRules, path: str) -> None:
             rules.dropped["curves and overlays"] += bool(number & 0xFFFF)
             del ds[tag]
         elif number not in _LEFT:
-            if _action(number, rules.options) in ("", "K") and is_plain_number(ds.get_item(tag)):
+            action = _action(number, rules.options)
+            if action in ("", "K") and is_plain_number(ds.get_item(tag)):
+                continue
+            if action == "X":
+                _left_out(ds, tag, rules, path)
                 continue
             element = ds[tag]
             _attribute(ds, element, rules, f"{path}{element.keyword or str(tag)}")
         elif number == 0x00080005 and path:
             del ds[tag]  # one character set for all
+
+
+def _left_out(ds: Any, tag: Any, rules: DicomRules, path: str) -> None:
+    """What goes altogether need not be understood."""
+    raw = ds.get_item(tag)
+    if raw.value not in (None, "", b"", []):
+        kind = _KIND.get(raw.VR or "", "other")
+        rules.taken.found[kind, "field"] += 1
+        rules.replacer.count(kind, "remove")
+    rules.dropped[f"{path}{_keyword(int(tag))}"] += 1
+    del ds[tag]
 
 
 def _attribute(ds: Any, element: Any, rules: DicomRules, path: str) -> None:

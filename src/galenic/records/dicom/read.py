@@ -4,22 +4,21 @@ import io
 import re
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from galenic.errors import MissingExtra, RecordError
+from galenic.errors import GalenicError, MissingExtra, RecordError
 
-try:
-    from pydicom import Dataset, dcmread
-    from pydicom.errors import InvalidDicomError
-    from pydicom.filereader import read_file_meta_info
-    from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
-except ImportError:  # said when it is asked for
-    Dataset = None  # type: ignore[assignment,misc]
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _END = 0xFFFCFFFC
 _CUT = ("end of file", "eof", "end of the file", "truncated")
 _MAGIC = 128
+_SYNTAX = b"\x02\0\x10\0UI"  # (0002,0010): the meta information is always explicit, little endian (PS3.10, 7.1)
 _BINARY = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "AT": 4}  # bytes of one value
 _DECIMAL = {
     "DS": re.compile(rb"[0-9+\-.eE \\\0]*"),
@@ -29,8 +28,8 @@ _DECIMAL = {
 
 
 def needed() -> None:
-    """MissingExtra where pydicom is not installed."""
-    if Dataset is None:
+    """MissingExtra where pydicom is not installed. It is loaded when it is needed, not with the room."""
+    if find_spec("pydicom") is None:
         raise MissingExtra("DICOM needs pydicom, which is not installed. Install it: pip install 'galenic[dicom]'.")
 
 
@@ -43,25 +42,37 @@ def is_dicom(file: Path) -> bool:
         return raw.read(4) == b"DICM"
 
 
-def read(file: Path) -> "Dataset":
-    """The data set of a file (PS3.10), every value that is not private decoded.
-
-    RecordError: what is no DICOM, was cut short, is encoded otherwise than it
-    says, or is no object of a patient (a DICOMDIR, a message)."""
-    needed()
+@contextmanager
+def understood() -> Iterator[list[warnings.WarningMessage]]:
+    """Within it a value that pydicom can not decode is a RecordError; gives what pydicom warned of."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            raw = file.read_bytes()
-            ds = dcmread(io.BytesIO(raw + _end_of(file)), force=True)
-            count = _decoded(ds)
-        except (InvalidDicomError, EOFError, zlib.error) as error:
+            yield told
+        except GalenicError:
+            raise
+        except (EOFError, zlib.error) as error:
             raise RecordError(f"is no DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
         except Exception as error:  # noqa: BLE001  # pydicom says what it could not read in many ways
             raise RecordError(
                 f"can not be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
                 "Export it again."
             ) from None
+
+
+def read(file: Path, *, whole: bool = True) -> "Dataset":
+    """The data set of a file (PS3.10). whole: every value that is not private is decoded; else who decodes one does so within `understood`.
+
+    RecordError: what is no DICOM, was cut short, is encoded otherwise than it says, or is no object of a patient (a DICOMDIR, a message).
+    """
+    needed()
+    from pydicom import dcmread  # noqa: PLC0415
+    from pydicom.uid import UID, DeflatedExplicitVRLittleEndian  # noqa: PLC0415
+
+    with understood() as told:
+        raw = file.read_bytes()
+        ds = dcmread(io.BytesIO(raw + _end_of(raw)), force=True)
+        count = _decoded(ds) if whole else len(ds)
     syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is None:
         raise RecordError("does not say its transfer syntax (0002,0010). Expected a file by PS3.10, with its meta information.")
@@ -70,7 +81,8 @@ def read(file: Path) -> "Dataset":
     if _END not in ds and syntax != DeflatedExplicitVRLittleEndian:
         raise RecordError("was cut short: a value ends before its length. Export it again.")
     ds.pop(_END, None)
-    _refuse_odd(ds, count - 1, [str(w.message).casefold() for w in told])
+    with understood():
+        _refuse_odd(ds, count - 1, [str(w.message).casefold() for w in told])
     return ds
 
 
@@ -96,12 +108,13 @@ def _decoded(ds: "Dataset") -> int:
     return count
 
 
-def _end_of(file: Path) -> bytes:
+def _end_of(raw: bytes) -> bytes:
     """An element to stand after the last (data set trailing padding, PS3.10, 7.2): where a value is shorter than it says, it is swallowed."""
-    try:
-        syntax = read_file_meta_info(file).get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    except (InvalidDicomError, EOFError):  # no preamble: read as PS3.10 says of such
-        syntax = ImplicitVRLittleEndian
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian  # noqa: PLC0415
+
+    at = raw.find(_SYNTAX, 0, 4_096)
+    length = int.from_bytes(raw[at + 6 : at + 8], "little")
+    syntax = raw[at + 8 : at + 8 + length].strip(b"\0 ").decode("ascii", "replace") if at >= 0 else ImplicitVRLittleEndian
     if syntax == DeflatedExplicitVRLittleEndian:
         return b""
     if syntax == ImplicitVRLittleEndian:
