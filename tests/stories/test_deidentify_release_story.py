@@ -86,10 +86,14 @@ def test_a_table_in_which_people_stand_alone_stays_inside(custody: flows.House, 
     custody.close()
     assert command("deidentify", str(tmp_path / "t.csv")) == 1
     assert command("deidentify", str(tmp_path / "t.csv"), "--quasi", "age", "--quasi", "sex") == 0
+    frame[["gout"]].to_csv(
+        tmp_path / "u.csv", index=False
+    )  # nobody knows whether what stands in it is known: not measured, not let out
+    assert command("deidentify", str(tmp_path / "u.csv"), "--json") == 1
     house = flows.open_house()
     refused = [p for p in house.runs.iterdir() if not (p / "artefact").exists()]
-    assert len(refused) == 1
-    assert not list(refused[0].rglob("*.csv"))
+    assert len(refused) == 2
+    assert not [f for p in refused for f in p.rglob("*.csv")]
     assert (refused[0] / "internal" / "report.html").exists()
 
 

@@ -100,7 +100,10 @@ def findings(done: Deidentification) -> list[Finding | NotMeasured]:
         if now["prosecutor"]["highest"] >= highest:
             highest = now["prosecutor"]["highest"]
             method = f"1 / smallest group of rows alike in {', '.join(one['known to others'])}"
-    found.append(Finding("deid.prosecutor", highest, method, "lower"))
+    if done.resources["tables"] > len(done.risks):
+        found.append(NotMeasured("deid.prosecutor", "of a table nothing is known to others: name what is (--quasi)"))
+    else:
+        found.append(Finding("deid.prosecutor", highest, method, "lower"))
     return found
 
 

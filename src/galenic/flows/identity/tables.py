@@ -55,6 +55,7 @@ class _Plan:
                 f"policy {run.done.policy.name!r}: [table] says {', '.join(wrong)}. Expected {', '.join(SAYS)}."
             )
         self.source, self.run, self.said = source, run, said
+        self.rows = 0  # that came out
         self._refuse_named_headers()
         self.columns = records.describe(source, said.get("patient"))
         self.patient = next((c.name for c in self.columns if c.role == "patient"), None)
@@ -170,7 +171,9 @@ class _Plan:
                 columns[name] = self._typed(name, old, new)
             table = pa.table(columns)
             at += size
-            yield table if kept is None else table.filter(pa.array(kept))
+            out = table if kept is None else table.filter(pa.array(kept))
+            self.rows += out.num_rows
+            yield out
         for replacer in self.replacers.values():
             self.run.done.treated.update(replacer.counted)
 
@@ -217,9 +220,8 @@ class _Plan:
     def report(self, name: str) -> None:
         """The risk of what came out, by what others may know."""
         done = self.run.done
-        done.resources["rows"] += (
-            int(self.kept.sum()) if self.kept is not None else int(self.before.sum()) if self.before is not None else 0
-        )
+        done.resources["tables"] += 1
+        done.resources["rows"] += self.rows
         if self.before is None:
             done.remarks.append((name, "has no column that others are known to know: no risk of being found was measured"))
             return
