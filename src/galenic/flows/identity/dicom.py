@@ -4,7 +4,7 @@ import hmac
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, MissingExtra, RecordError
 from galenic.flows.identity.run import Run
 from galenic.privacy import structured
 from galenic.privacy.structured import dicom as rules_of
@@ -15,7 +15,10 @@ from galenic.records import dicom
 
 def write_dicom(file: Path, out: Path, run: Run) -> None:
     """One object without what identifies."""
-    ds = dicom.read(file, whole=False)
+    try:
+        ds = dicom.read(file, whole=False)
+    except MissingExtra as error:  # the other files need it not
+        raise RecordError(str(error)) from None
     with dicom.understood():
         patient = str(ds.get("PatientID", "") or file.stem)
         run.learn(patient, rules_of.identity(ds))

@@ -58,7 +58,7 @@ def write_one(file: Path, name: str, out: Path, run: Run) -> None:
         if write is None:
             raise RecordError(f"is of a kind that is not read: {file.suffix or 'no ending'}")
         write(file, place, run)
-    except (RecordError, MissingExtra) as error:
+    except RecordError as error:
         _gone(place)
         run.done.refused.append((name, str(error)))
         return
@@ -66,7 +66,8 @@ def write_one(file: Path, name: str, out: Path, run: Run) -> None:
         run.done.files.append((file.name, name))
     else:
         _gone(place)
-        run.done.remarks.append((name, "holds nothing that could come out"))
+        if all(where.split(", line ")[0] != name for where, _ in run.done.refused):
+            run.done.remarks.append((name, "holds nothing that could come out"))
 
 
 def _gone(place: Path) -> None:
