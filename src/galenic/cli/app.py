@@ -106,12 +106,7 @@ def synthesize(
     if as_json:
         show.print_json({"run": result.run, "folder": str(result.folder), **show.report_json(result.report, result.decision)})
     else:
-        show.decision(result.decision)
-        show.out.print(f"Report for the signers: {report_page}")
-        if result.decision.accepted:
-            show.out.print(
-                f"Next: two people sign (galenic sign {result.run} --key NAME), then galenic release {result.run} FOLDER"
-            )
+        show.run(result.run, result.folder, result.decision)
     raise typer.Exit(0 if result.decision.accepted else 1)
 
 

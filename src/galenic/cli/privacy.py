@@ -128,12 +128,7 @@ def _run(copy: flows.Copy, done: flows.Deidentification, report: Path | None, as
         said = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
         show.print_json({**said, "deidentification": flows.deidentification_json(done)})
     else:
-        show.decision(copy.decision)
-        show.out.print(f"Report for the signers: {copy.folder / 'internal' / 'report.html'}")
-        if copy.decision.accepted:
-            show.out.print(
-                f"Next: two people sign (galenic sign {copy.run} --key NAME), then galenic release {copy.run} FOLDER"
-            )
+        show.run(copy.run, copy.folder, copy.decision)
     return (2 if done.refused else 0) if copy.decision.accepted else 1
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -53,6 +54,14 @@ def decision(d: Decision) -> None:
     for item in d.items:
         mark = "[green]met    [/]" if item.outcome == "met" else f"[red]{item.outcome}[/]"
         out.print(f"  {mark} {item.finding} ({item.threshold}): {item.why}")
+
+
+def run(name: str, folder: Path, d: Decision) -> None:
+    """How a run ended, and what comes next."""
+    decision(d)
+    out.print(f"Report for the signers: {folder / 'internal' / 'report.html'}")
+    if d.accepted:
+        out.print(f"Next: two people sign (galenic sign {name} --key NAME), then galenic release {name} FOLDER")
 
 
 def statement(s: Statement) -> None:
