@@ -226,3 +226,15 @@ def test_what_is_no_whole_table_is_refused_and_the_others_come_out(tmp_path: Pat
     done = flows.deidentify([tmp_path / "in"], tmp_path / "out")
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["good.csv"]
     assert {name for name, _ in done.refused} == {"cr.csv", "torn.csv", "empty.csv", "torn.parquet"}
+
+
+def test_values_of_too_few_rows_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"patient_id": range(60), "finding": ["cough"] * 40 + ["gout"] * 15 + ["kuru"] * 5, "k": [4.5] * 60})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert command("deidentify", str(tmp_path / "t.csv"), "--out", str(tmp_path / "out"), "--rare", "11") == 0
+    after = pd.read_csv(tmp_path / "out" / "t.csv")
+    assert after["finding"].value_counts().to_dict() == {"cough": 40, "gout": 15}
+    assert after["finding"].isna().sum() == 5
+    assert (after["k"] == 4.5).all()
+    done = flows.deidentify([tmp_path / "t.csv"], tmp_path / "out2", table={"rare": 11})
+    assert done.dropped["column finding: values of too few rows"] == 5

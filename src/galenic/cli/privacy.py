@@ -39,6 +39,9 @@ def deidentify(
     t: Annotated[float, typer.Option(min=0, max=1, help="How far their sensitive values may be from everybody's.")] = 1.0,
     method: Annotated[str, typer.Option(help="mondrian (least loss) or global (the same steps for all rows).")] = "mondrian",
     fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population that the table holds.")] = None,
+    rare: Annotated[
+        int, typer.Option(min=0, help="Other values that fewer rows of a table share are left out (11 is usual).")
+    ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1,
     engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool",
     day_first: Annotated[bool, typer.Option(help="03/04/2020 is the third of April.")] = False,
@@ -59,7 +62,7 @@ def deidentify(
         )
     key = _key(key_file) if key_file else None
     table: dict[str, Any] = {"quasi": quasi, "sensitive": sensitive, "k": k, "l": l, "t": t, "method": method} if quasi else {}
-    table |= {"fraction": fraction} if fraction else {}
+    table |= ({"fraction": fraction} if fraction else {}) | ({"rare": rare} if rare else {})
     with show.progress(as_json) as tell:
 
         def make(place: Path) -> flows.Deidentification:

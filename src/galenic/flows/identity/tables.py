@@ -64,6 +64,7 @@ class _Plan:
         run.done.dropped.update(f"column {c.name}" for c in self.columns if c.name not in self.treat)
         self.replacers: dict[str, Replacer] = {}
         self._alike()
+        self.rare = self._rare(int(said.get("rare", 0)))
         self.replacers.clear()  # their counts are of a first reading
 
     def _refuse_named_headers(self) -> None:
@@ -131,6 +132,21 @@ class _Plan:
         }
         self.kept = self.made.kept
 
+    def _rare(self, least: int) -> dict[str, frozenset[str]]:
+        """By column of categories: values that fewer rows share than that, cells too small to be told; the quasi-identifiers have k."""
+        names = [c.name for c in self.columns if self.treat.get(c.name) == self.rules.values and c.name not in self.labels]
+        if least < 2 or not names:
+            return {}
+        read = {n: _Dictionary() for n in names}
+        for batch in self._plain(names):
+            for name in names:
+                read[name].add(batch[name])
+        found = {}
+        for name, one in read.items():
+            codes = one.codes(tuple(one.values))
+            found[name] = frozenset(one.values[c] for c in np.unique(codes[anonymity.rare(codes, least)])) - {""}
+        return found
+
     def _plain(self, names: list[str]) -> Iterator[dict[str, list[str | None]]]:
         """Values as text: dates as ISO, numbers as numbers, missing as None; ages and codes as they would come out without groups."""
         by_name = {c.name: c for c in self.columns}
@@ -168,6 +184,9 @@ class _Plan:
                 old = batch[name]
                 values = _texts(old, by_name[name])
                 new = self.treat[name](values, replacers, known)
+                if self.rare.get(name):
+                    new = [None if v in self.rare[name] else n for v, n in zip(values, new, strict=True)]
+                    self.run.done.dropped[f"column {name}: values of too few rows"] += sum(v in self.rare[name] for v in values)
                 columns[name] = self._typed(name, old, new)
             table = pa.table(columns)
             at += size
