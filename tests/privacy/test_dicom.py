@@ -7,7 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from galenic import flows
 from galenic.errors import DescriptionError, RecordError
@@ -152,3 +153,13 @@ def test_a_policy_that_says_what_is_not_known_is_refused(tmp_path: Path) -> None
     for says in ('options = ["everything"]', "blur = true", "[[dicom.mask]]\nboxes = [[1, 2]]"):
         with pytest.raises(DescriptionError, match=r"options|\[dicom\]|mask"):
             through(image(), tmp_path, policy(tmp_path, says))
+
+
+def test_jpeg_2000_in_a_file_of_its_own_is_refused_and_not_looked_at_for_ever(tmp_path: Path) -> None:
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0ftyp" + bytes(40)
+    ds = image(US, "US", PixelData=encapsulate([boxes]))
+    ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    clean, refused = through(ds, tmp_path, policy(tmp_path, "[[dicom.mask]]\nboxes = [[0, 0, 9, 9]]"))
+    assert clean is None
+    assert "JP2" in refused[0][1]

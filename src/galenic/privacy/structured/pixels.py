@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from galenic.errors import RecordError
+from galenic.records.dicom import MISREAD
 
 # kinds of devices that write onto their pictures as a rule (ultrasound, angiography, fluoroscopy, endoscopy, photographs, screens)
 WRITING = frozenset(("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "SM", "OP", "OT", "SC", "DG", "DOC", "IO"))
+_BOXES = b"\0\0\0\x0cjP  "  # how a JP2 file begins; a box of length 0 in one has pydicom look for its end for ever
 SECONDARY = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture Image Storage and its multi-frame kin
 
 
@@ -101,11 +103,15 @@ def _black(ds: Any) -> Any:
 
 def _pixels(ds: Any) -> np.ndarray:
     """(frames, rows, columns[, samples]), decompressed."""
+    if ds.file_meta.TransferSyntaxUID.is_encapsulated and _BOXES in ds.PixelData:
+        raise RecordError(
+            "holds JPEG 2000 in a file of its own (JP2), where PS3.5, A.4.4 allows the bare stream alone. Export it again."
+        )
     try:
         if ds.file_meta.TransferSyntaxUID.is_encapsulated:
             ds.decompress()
         found = np.array(ds.pixel_array)
-    except Exception as error:  # noqa: BLE001  # decoders say what they lack in many ways
+    except MISREAD as error:
         raise RecordError(
             f"may have text in its pixels, which can not be decoded here to mask it ({error.__class__.__name__}). Decompress it first."
         ) from None

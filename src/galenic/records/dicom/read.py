@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -10,11 +11,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galenic.errors import GalenicError, MissingExtra, RecordError
+from galenic.errors import MissingExtra, RecordError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+# how pydicom and its decoders say that a value is not what its type says (mutated files, by the thousand, gave no other)
+MISREAD = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    ArithmeticError,
+    OSError,
+    struct.error,
+)
 _END = 0xFFFCFFFC
 _CUT = ("end of file", "eof", "end of the file", "truncated")
 _MAGIC = 128
@@ -49,11 +62,9 @@ def understood() -> Iterator[list[warnings.WarningMessage]]:
         warnings.simplefilter("always")
         try:
             yield told
-        except GalenicError:
-            raise
         except (EOFError, zlib.error) as error:
             raise RecordError(f"is no DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
-        except Exception as error:  # noqa: BLE001  # pydicom says what it could not read in many ways
+        except MISREAD as error:
             raise RecordError(
                 f"can not be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
                 "Export it again."

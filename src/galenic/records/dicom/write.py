@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.records.dicom.read import MISREAD
 
 # {2.25.} and a UUID as an integer (PS3.5, B.2): what wrote the file
 IMPLEMENTATION = "2.25.211825636083597986150731858619215669057"
@@ -28,7 +29,7 @@ def write(ds: Any, file: Path) -> None:
             write_file_meta_info(head, meta)
             body.is_little_endian, body.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
             write_dataset(body, ds)
-        except Exception as error:  # noqa: BLE001  # a value that the standard does not allow, which came in
+        except MISREAD as error:  # a value that the standard does not allow, which came in
             raise RecordError(
                 f"can not be written as DICOM again ({error.__class__.__name__}: a value does not fit its type)."
             ) from None
