@@ -1,12 +1,14 @@
 """Take identity out, put noise in: de-identification, paid questions, the budget ledger."""
 
-from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, rho_of
+from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
+from galenic.privacy.crosstab import Asked, Crosstab
 from galenic.privacy.deidentify import Deidentified, deidentify
 from galenic.privacy.domain import Domain, bins_for, buy_domain, domain_share, needs_buying, refuse_observed, without_observed
 from galenic.privacy.ledger import Budget, Ledger, Mechanism, Statement, split_delta
-from galenic.privacy.measurement import Crosstab, Protected, sigma2_for, with_anchors
+from galenic.privacy.measurement import Protected, sigma2_for, with_anchors
 
 __all__ = [
+    "Asked",
     "Budget",
     "Crosstab",
     "Deidentified",
@@ -23,6 +25,7 @@ __all__ = [
     "delta_of",
     "domain_share",
     "epsilon_of",
+    "gaussian_mu",
     "needs_buying",
     "refuse_observed",
     "rho_of",

@@ -6,7 +6,7 @@ counts by one each, all of which may fall into one cell: every histogram has L2 
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -21,14 +21,16 @@ from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source,
 from galenic.schema import Column, Table, encode
 
 Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, "integer", "number", "other")
 
 
 def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
-    """Variance of the noise that costs at most rho: sensitivity^2 / (2 rho), rounded up (Bun & Steinke 2016, Prop. 1.6)."""
-    exact = Fraction(sensitivity**2) / (2 * rho)
+    """Variance of the noise that costs at most rho = mu^2 / 2, rounded up: sensitivity^2 / (2 rho) + 1/8 (accountant.gaussian_mu).
+
+    It is at least sensitivity^2 / (2 rho), so the answer is rho-zCDP, too (Bun & Steinke 2016, Prop. 1.6).
+    """
+    exact = Fraction(sensitivity**2) / (2 * rho) + Fraction(1, 8)
     if exact >= 100:
         return Fraction(math.ceil(exact))
     return Fraction(math.ceil(exact * 64), 64)
@@ -77,6 +79,10 @@ class Protected:
         self.budget.draw(mechanism, rho, delta)
         return sigma
 
+    def _tables(self, columns: tuple[Column, ...]) -> Iterator[Table]:
+        """The rows, batch by batch, for counters of this room; what leaves passes through `_noisy`."""
+        return self._source.tables(columns)
+
     def size(self, rho: Fraction) -> tuple[int, float]:
         """(number of rows, at least 1; its noise's standard deviation)."""
         sigma = self._pay("number of rows", rho)
@@ -96,7 +102,7 @@ class Protected:
         """Each coded column's counts of its levels, with its noise's standard deviation; each for its own price, in one pass."""
         sigma = {c.name: self._pay(f"histogram of {c.name}", prices[c.name]) for c in columns}
         totals = {column.name: np.zeros(column.levels, dtype=np.int64) for column in columns}
-        for table in self._source.tables(with_anchors(columns, columns)):
+        for table in self._tables(with_anchors(columns, columns)):
             for column in columns:
                 totals[column.name] += np.bincount(encode(table, column), minlength=column.levels)
         return {n: (self._noisy(c, prices[n]), sigma[n]) for n, c in totals.items()}
@@ -110,7 +116,7 @@ class Protected:
         sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(columns))
         threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(columns) / float(delta))) if sigma else 0.0
         found: dict[str, Counter[str]] = {column.name: Counter() for column in columns}
-        for table in self._source.tables(columns):
+        for table in self._tables(columns):
             for column in columns:
                 for pair in pc.value_counts(table.frame[column.name].drop_null()).to_pylist():
                     found[column.name][pair["values"]] += pair["counts"]
@@ -120,10 +126,6 @@ class Protected:
             noisy = self._noisy(exact, rho / len(columns))
             kept[name] = {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
         return kept
-
-    def crosstab(self, columns: tuple[Column, ...]) -> "Crosstab":
-        """All 1- and 2-way counts of coded columns, still behind the budget; one pass whatever the number of rows."""
-        return Crosstab(self, columns)
 
 
 def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -149,59 +151,3 @@ def _kind_counts(raw: pa.ChunkedArray) -> Counts:
 
 def _true(array: pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(array, False).to_numpy(), dtype=np.bool_)
-
-
-class Crosstab:
-    """Counts of every level with every level of coded columns; exact inside, noisy outside.
-
-    Levels of all columns stand one after another: column j has levels offsets[j] .. offsets[j + 1] - 1.
-    """
-
-    def __init__(self, protected: Protected, columns: tuple[Column, ...]) -> None:
-        self._protected = protected
-        self.columns = columns
-        self.sizes = np.array([column.levels for column in columns])
-        self.offsets = np.r_[0, np.cumsum(self.sizes)]
-        self._counts = np.zeros((self.offsets[-1], self.offsets[-1]), dtype=np.int64)
-        for table in protected._source.tables(with_anchors(columns, columns)):
-            self._add(table)
-
-    def _add(self, table: Table) -> None:
-        codes = np.stack([encode(table, column) for column in self.columns]).astype(np.int32)
-        for i in range(len(self.columns)):
-            for j in range(i, len(self.columns)):
-                a, b = int(self.sizes[i]), int(self.sizes[j])
-                cells = np.bincount(codes[i] * np.int32(b) + codes[j], minlength=a * b).reshape(a, b)
-                self._block(i, j)[...] += cells
-
-    def _block(self, i: int, j: int) -> Counts:
-        o = self.offsets
-        return self._counts[o[i] : o[i + 1], o[j] : o[j + 1]]
-
-    def one_way(self, j: int, rho: Fraction) -> tuple[Counts, float]:
-        """(counts of column j's levels, noise's standard deviation)."""
-        what = f"1-way {self.columns[j].name}"
-        sigma = self._protected._pay(what, rho)
-        return self._protected._noisy(np.diag(self._block(j, j)).copy(), rho), sigma
-
-    def two_way(self, i: int, j: int, rho: Fraction) -> tuple[Counts, float]:
-        """(counts of pairs of levels, shape (levels of i, levels of j), noise's standard deviation); i < j."""
-        what = f"2-way {self.columns[i].name} x {self.columns[j].name}"
-        sigma = self._protected._pay(what, rho)
-        return self._protected._noisy(self._block(i, j), rho), sigma
-
-    def dependence(self, ones: list[Floats], rows: int, rho: Fraction) -> tuple[dict[tuple[int, int], int], float]:
-        """How far each pair is from independent: L1 distance between its counts and those that the (already paid) shares
-        `ones` would give for `rows` rows, rounded to integers. One row changes each score by at most one: L2 sensitivity
-        cap * sqrt(pairs). Returns (scores, noise's standard deviation)."""
-        d = len(self.columns)
-        pairs = [(i, j) for i in range(d) for j in range(i + 1, d)]
-        sigma = self._protected._pay(f"dependence of {len(pairs)} pairs", rho, queries=len(pairs))
-        exact = np.array(
-            [
-                int(np.abs(self._block(i, j) - np.rint(np.outer(ones[i], ones[j]) * rows).astype(np.int64)).sum())
-                for i, j in pairs
-            ]
-        )
-        noisy = self._protected._noisy(exact, rho / len(pairs))
-        return {pair: int(score) for pair, score in zip(pairs, noisy, strict=True)}, sigma

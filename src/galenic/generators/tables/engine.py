@@ -1,11 +1,11 @@
-"""The table engine: paid 1- and 2-way marginals, a mixture of products fitted to them, exact (conditional) sampling."""
+"""The table engine: paid marginals in rounds, a mixture of products fitted to them, exact (conditional) sampling."""
 
 import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.mixture import Marginal, Mixture, averaged, fit_mixture
-from galenic.generators.tables.plan import SELECTION_SHARE, Plan, plan, shares
+from galenic.generators.tables.levels import Integers, is_ordered, unfolded
+from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
+from galenic.generators.tables.outcome import Outcome, fit_outcome
+from galenic.generators.tables.plan import exact_plan, plan
+from galenic.generators.tables.questions import Answers, measure_marginals, measure_triples
+from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.values import condition, decode
-from galenic.privacy import Crosstab, Domain, Protected
+from galenic.privacy import Domain, Protected
 from galenic.schema import Column, Table
 
 ENGINE = "galenic-mixture"
-ENGINE_VERSION = "1"
-MEMBERS, COMPONENTS = 4, 150
+ENGINE_VERSION = "2"
+MODEL_ROWS = 40_000  # rows of the mixture that stand for it when the target's model is fitted
+OVERSAMPLED = 4  # rows drawn for each kept one, when the target is given
 
 Progress = Callable[[str, float], None]
 
@@ -39,13 +44,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit went, all of it post-processing of paid answers. rho_marginals is what the marginals cost together."""
+    """How a fit went, all of it post-processing of paid answers. bins: most levels of an ordered column within pairs, 0 where they
+    were taken as they are; triples: with the target; components: of each member."""
 
     rows: int
     pairs: int
     possible_pairs: int
+    triples: int
+    bins: int
+    members: int
+    components: int
     chi2: float
-    steps: int
     one_noise: float
     pair_noise: float
     private: bool
@@ -54,17 +63,17 @@ class Fit:
 class MixtureTables:
     """Learns from patients' tables and makes new rows like theirs. Satisfies the Generator protocol of generators.tables."""
 
-    def __init__(self, *, members: int = MEMBERS, components: int = COMPONENTS, seed: int | None = None) -> None:
+    def __init__(self, *, target: str | None = None, members: int = MOST_MEMBERS, seed: int | None = None) -> None:
+        self.target = target
         self.members = members
-        self.components = components
         self.seed = seed
 
     def cost(self, columns: int, rows: int, epsilon: float | None = None) -> Cost:
         """Seconds, megabytes and epsilon for a table of that size; read from no data."""
         levels = columns * 12
-        fit = self.members * 250 * 4 * self.components * levels**2 / 2e10
+        fit = 500 * 480 * levels**2 * 4 / 4e10
         count = rows * columns**2 * 2e-9 + rows * columns * 1e-6
-        return Cost(2 + fit + count, 250 + (3 * 4 * levels**2 + 65_536 * columns * 40) / 1e6, epsilon)
+        return Cost(3 + fit + count, 250 + (3 * 4 * levels**2 + 65_536 * columns * 40) / 1e6, epsilon)
 
     def fit(self, real: Protected, domain: Domain, *, progress: Progress | None = None) -> "MixtureTables":
         """Learns from protected rows over a bought domain. All of real's remaining budget is spent.
@@ -76,51 +85,114 @@ class MixtureTables:
         if not coded:
             raise RecordError("no column of the table can be learned from: none has categories or bins. Describe them.")
         self.columns: tuple[Column, ...] = tuple(coded)
+        names = [c.name for c in coded]
+        target = names.index(self.target) if self.target in names else None
         sizes = np.array([c.levels for c in self.columns])
-        steps = plan(sizes, domain.rows, real.rho, real.cap)
-        if not real.private:
-            steps = Plan(len(sizes) * (len(sizes) - 1) // 2, False, 0.0, 0.0)
+        if real.private:
+            steps = plan(sizes, np.array([is_ordered(c) for c in coded]), domain.rows, real.rho, real.cap, target)
+        else:
+            steps = exact_plan(sizes, target)
         tell("counting", 0.1)
-        marginals = measure_marginals(real, self.columns, steps, domain.rows)
+        answers = measure_marginals(real, self.columns, steps, domain.rows, target)
         rng = np.random.default_rng(self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "big"))
-        parts, chi2, taken = [], 0.0, 0
-        for member in range(self.members):
-            tell("fitting", 0.2 + 0.8 * member / self.members)
-            fitted = fit_mixture(marginals, sizes, domain.rows, rng, components=self.components)
-            parts.append(fitted.mixture)
-            chi2, taken = chi2 + fitted.chi2 / self.members, taken + fitted.steps
-        self.mixture = averaged(parts)
+        parts, components = fit_ensemble(
+            list(answers.pairs),
+            answers.sizes,
+            domain.rows,
+            rng,
+            most_members=self.members,
+            progress=lambda share: tell("fitting", 0.2 + 0.7 * share),
+        )
+        coarse = averaged([p.mixture for p in parts])
+        self.groups = answers.groups
+        self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple > 0, rng)
+        ones = [m.counts for m in answers.ones]
+        self.mixture = Mixture(coarse.weights, unfolded(coarse.shares, list(answers.groups), ones), sizes)
         possible = len(sizes) * (len(sizes) - 1) // 2
-        self.fitted = Fit(domain.rows, steps.pairs, possible, chi2, taken, steps.one_noise, steps.pair_noise, real.private)
+        chi2 = float(np.mean([p.chi2 for p in parts]))
+        noise = (steps.one_noise, steps.pair_noise)
+        sums = (answers.asked_pairs, possible, triples, steps.bins or 0, len(parts), components, chi2)
+        self.fitted = Fit(domain.rows, *sums, *noise, real.private)
         tell("fitted", 1.0)
         return self
 
+    def _learn_target(
+        self,
+        real: Protected,
+        answers: Answers,
+        coarse: Mixture,
+        rows: int,
+        target: int | None,
+        ask_triples: bool,
+        rng: np.random.Generator,
+    ) -> tuple[Outcome | None, int]:
+        """The target's model, first by pairs, then (where the plan pays for it) with triples that pairs do not explain."""
+        if target is None or len(answers.sizes) < 2:
+            return None, 0
+        codes = draw(coarse, min(MODEL_ROWS, max(10_000, rows)), rng)
+        share = coarse.one_way(target)
+        by_pairs = fit_outcome(codes, answers.pairs, share, answers.sizes, target, rows)
+        if not ask_triples or answers.table.target is None:
+            return by_pairs, 0
+        expected = _expected(codes, by_pairs, rows)
+        triples = measure_triples(real, answers, expected, rows, codes.shape[0])
+        return fit_outcome(codes, (*answers.pairs, *triples), share, answers.sizes, target, rows), len(triples)
+
     def sample(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Table:
-        """n new rows. given: column -> value (or values) that every row shall have; exact, by reweighting components.
+        """n new rows. given: column -> value (or values) that every row shall have.
 
         DescriptionError if `given` names what the model has not; RecordError if it has probability zero.
         """
         if n < 0:
             raise DescriptionError(f"rows is {n}. Expected 0 or more.")
         rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
-        mixture = _conditioned(self.mixture, condition(self.columns, given or {}))
-        codes = draw(mixture, n, rng)
+        codes = self._codes(n, condition(self.columns, given or {}), rng)
+        return self._table(codes, given or {}, rng)
+
+    def _codes(self, n: int, allowed: dict[int, Integers], rng: np.random.Generator) -> NDArray[np.int64]:
+        mixture = conditioned(self.mixture, allowed)
+        if self.outcome is None or not n:
+            return draw(mixture, n, rng, smooth=not allowed)
+        target = self.outcome.target
+        if target not in allowed:
+            codes = draw(mixture, n, rng, smooth=not allowed)
+            codes[:, target] = self.outcome.drawn(self._coarse(codes), rng)
+            return codes
+        # the mixture knows the target, too, so its draws are near; they are weighed by what the target's model says instead
+        codes = draw(mixture, OVERSAMPLED * n, rng)
+        free = {j: levels for j, levels in allowed.items() if j != target}
+        ours = self.outcome.chances(self._coarse(codes))[:, np.unique(self.groups[target][allowed[target]])].sum(axis=1)
+        theirs = _chance_of(conditioned(self.mixture, free), codes, target, allowed[target])
+        weight = ours / np.maximum(theirs, 1e-9)
+        top = np.cumsum(weight)
+        kept = np.searchsorted(top, (np.arange(n) + rng.random()) / n * top[-1], side="right")
+        return codes[rng.permutation(np.minimum(kept, codes.shape[0] - 1))]
+
+    def _coarse(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.stack([group[codes[:, j]] for j, group in enumerate(self.groups)], axis=1)
+
+    def _table(self, codes: NDArray[np.int64], given: Mapping[str, object], rng: np.random.Generator) -> Table:
         arrays = [decode(column, codes[:, j], rng) for j, column in enumerate(self.columns)]
-        if given:
-            arrays = [_exactly(c, a, given.get(c.name)) for c, a in zip(self.columns, arrays, strict=True)]
+        arrays = [_exactly(c, a, given.get(c.name)) for c, a in zip(self.columns, arrays, strict=True)]
         frame = pa.table(arrays, names=[c.name for c in self.columns])
         return Table(_dated(frame, self.columns), self.columns)
 
     def save(self, folder: Path) -> None:
         """Writes the model: arrays as .npy inside an .npz (no pickle), the rest as JSON. The folder must not exist."""
         folder.mkdir(parents=True)
-        np.savez_compressed(folder / "mixture.npz", weights=self.mixture.weights, shares=self.mixture.shares)
+        arrays = {"weights": self.mixture.weights, "shares": self.mixture.shares, "groups": np.concatenate(self.groups)}
+        outcome: dict[str, Any] | None = None
+        if self.outcome is not None:
+            arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}
+            outcome = {"target": self.outcome.target, "features": self.outcome.features, "order": self.outcome.order}
+        np.savez_compressed(folder / "mixture.npz", **arrays)
         about = {
             "engine": ENGINE,
             "version": ENGINE_VERSION,
             "columns": [asdict(c) for c in self.columns],
             "fit": asdict(self.fitted),
-            "options": {"members": self.members, "components": self.components},
+            "outcome": outcome,
+            "options": {"target": self.target, "members": self.members},
         }
         (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -129,8 +201,8 @@ class MixtureTables:
         """The model that `save` wrote; RecordError if it is of another engine or version."""
         try:
             about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            with np.load(folder / "mixture.npz", allow_pickle=False) as arrays:
-                weights, table = arrays["weights"], arrays["shares"]
+            with np.load(folder / "mixture.npz", allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
         except (OSError, ValueError, KeyError) as error:
             raise RecordError(
                 f"{folder} holds no readable model ({type(error).__name__}). Give the folder save() wrote."
@@ -139,119 +211,52 @@ class MixtureTables:
             raise RecordError(f"{folder} was written by another engine; this is {ENGINE} {ENGINE_VERSION}. Fit again.")
         model = cls(**about["options"])
         model.columns = tuple(_column(c) for c in about["columns"])
-        model.mixture = Mixture(weights, table, np.array([c.levels for c in model.columns]))
+        sizes = np.array([c.levels for c in model.columns])
+        model.mixture = Mixture(arrays["weights"], arrays["shares"], sizes)
+        model.groups = tuple(np.split(arrays["groups"], np.cumsum(sizes)[:-1]))
+        model.outcome = _outcome(about["outcome"], arrays) if about["outcome"] else None
         model.fitted = Fit(**about["fit"])
         return model
+
+
+def _outcome(saved: dict[str, Any], arrays: dict[str, Any]) -> Outcome:
+    features = tuple(tuple(f) for f in saved["features"])
+    return Outcome(saved["target"], features, arrays["sizes"], arrays["coefficients"], arrays["base"], tuple(saved["order"]))
+
+
+def _expected(codes: NDArray[np.int64], outcome: Outcome, rows: int) -> dict[tuple[int, ...], NDArray[np.int64]]:
+    """Whole counts of every pair of columns by the target, as the model of pairs has them."""
+    chances = outcome.chances(codes) * (rows / codes.shape[0])
+    sizes, target = outcome.sizes, outcome.target
+    found = {}
+    for i, j in combinations([j for j in range(len(sizes)) if j != target], 2):
+        cell = codes[:, i] * sizes[j] + codes[:, j]
+        by_level = [np.bincount(cell, chances[:, v], minlength=int(sizes[i] * sizes[j])) for v in range(int(sizes[target]))]
+        counts = np.stack(by_level, axis=1).reshape(int(sizes[i]), int(sizes[j]), int(sizes[target]))
+        found[i, j, target] = np.rint(counts).astype(np.int64)
+    return found
+
+
+def _chance_of(mixture: Mixture, codes: NDArray[np.int64], j: int, levels: Integers) -> NDArray[np.float64]:
+    """P(x_j in levels | the other columns of each row) under a mixture, shape (rows,)."""
+    o = mixture.offsets
+    log_shares = np.log(np.maximum(mixture.shares, 1e-12))
+    inside = mixture.shares[:, o[j] + levels].sum(axis=1)
+    out = np.empty(codes.shape[0])
+    for start in range(0, codes.shape[0], 4_096):
+        rows = codes[start : start + 4_096]
+        log_weight = np.repeat(np.log(np.maximum(mixture.weights, 1e-300))[None], rows.shape[0], axis=0)
+        for other in range(rows.shape[1]):
+            if other != j:
+                log_weight += log_shares[:, o[other] + rows[:, other]].T
+        weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+        out[start : start + 4_096] = weight @ inside / weight.sum(axis=1)
+    return out
 
 
 def _column(saved: dict[str, Any]) -> Column:
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
     return Column(**fields)
-
-
-def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan, rows: int) -> list[Marginal]:
-    """Asks and pays for the plan's marginals; rho is split by cells^(2/3)."""
-    d = len(columns)
-    table = real.crosstab(columns)
-    rho = real.rho
-    every = [(i, j) for i in range(d) for j in range(i + 1, d)]
-    marginals: list[Marginal] = []
-    if steps.select:
-        # choosing needs the single columns first; their share is the same as they would get at the end
-        cells = np.array([c.levels for c in columns] + _typical(columns, every, steps.pairs), dtype=np.float64)
-        part = shares(cells) * float(rho * (1 - SELECTION_SHARE))
-        marginals = [_one(real, table, j, Fraction(part[j])) for j in range(d)]
-        chosen = _select(table, marginals, columns, steps, rows, rho * SELECTION_SHARE)
-        left = real.rho
-        cells = np.array([columns[i].levels * columns[j].levels for i, j in chosen], dtype=np.float64)
-        part = shares(cells) * float(left) if chosen else cells
-    else:
-        chosen = every
-        cells = np.array(
-            [c.levels for c in columns] + [columns[i].levels * columns[j].levels for i, j in every], dtype=np.float64
-        )
-        part = shares(cells) * float(rho)
-        marginals = [_one(real, table, j, Fraction(part[j])) for j in range(d)]
-        part = part[d:]
-    for (i, j), price in zip(chosen, part, strict=True):
-        # rounding of the float shares must not overdraw: the last one takes what is left
-        counts, sigma = table.two_way(i, j, min(Fraction(price), real.rho))
-        marginals.append(_marginal((i, j), counts, sigma))
-    return marginals
-
-
-def _one(real: Protected, table: Crosstab, j: int, rho: Fraction) -> Marginal:
-    counts, sigma = table.one_way(j, min(rho, real.rho))
-    return _marginal((j,), counts, sigma)
-
-
-def _marginal(columns: tuple[int, ...], counts: NDArray[np.int64], sigma: float) -> Marginal:
-    """Exact counts get the variance of sampling (Poisson) instead of noise, so that the fit stops at sampling error."""
-    floats = counts.astype(np.float64)
-    return Marginal(columns, floats, sigma**2 if sigma else floats + 1.0)
-
-
-def _typical(columns: tuple[Column, ...], every: list[tuple[int, int]], k: int) -> list[int]:
-    sizes = sorted((columns[i].levels * columns[j].levels for i, j in every), reverse=True)
-    return [sizes[int(p)] for p in np.linspace(0, len(sizes) - 1, k)] if k else []
-
-
-def _select(
-    table: Crosstab, ones: list[Marginal], columns: tuple[Column, ...], steps: Plan, rows: int, rho: Fraction
-) -> list[tuple[int, int]]:
-    """The pairs furthest from independent, after subtracting what noise would add by measuring them."""
-    estimated = []
-    for m in ones:
-        positive = np.maximum(m.counts, 0.5)
-        estimated.append(positive / positive.sum())
-    scores, _sigma = table.dependence(estimated, rows, rho)
-    mean_cells = float(np.mean([columns[i].levels * columns[j].levels for i, j in scores]))
-    penalty = 2 * steps.pair_noise * rows / mean_cells
-    ranked = sorted(scores, key=lambda p: penalty * columns[p[0]].levels * columns[p[1]].levels - scores[p])
-    return sorted(ranked[: steps.pairs])
-
-
-def _conditioned(mixture: Mixture, allowed: dict[int, NDArray[np.int64]]) -> Mixture:
-    """P(x | x_j in allowed_j): components reweighted by how likely they make the evidence. Exact for products."""
-    if not allowed:
-        return mixture
-    log_weights = np.log(np.maximum(mixture.weights, 1e-300))
-    table = mixture.shares.copy()
-    o = mixture.offsets
-    for j, levels in allowed.items():
-        part = table[:, o[j] : o[j + 1]]
-        kept = np.zeros_like(part)
-        kept[:, levels] = part[:, levels]
-        mass = kept.sum(axis=1)
-        log_weights += np.log(np.maximum(mass, 1e-300))
-        even = np.zeros(part.shape[1])
-        even[levels] = 1 / levels.size
-        table[:, o[j] : o[j + 1]] = np.where(mass[:, None] > 0, kept / np.maximum(mass, 1e-300)[:, None], even)
-    weights = np.exp(log_weights - log_weights.max())
-    return Mixture(weights / weights.sum(), table, mixture.sizes)
-
-
-def _systematic(shares_: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """n levels with counts within one of n * share: systematic sampling, in level order."""
-    top = np.cumsum(shares_)
-    places = (np.arange(n) + rng.random()) / n * top[-1]
-    return np.minimum(np.searchsorted(top, places, side="right"), shares_.size - 1)
-
-
-def draw(mixture: Mixture, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Level numbers, shape (n, columns), rows in random order; systematic within components, so less noisy than chance."""
-    codes = np.empty((n, len(mixture.sizes)), dtype=np.int64)
-    if not n:
-        return codes
-    counts = np.bincount(_systematic(mixture.weights, n, rng), minlength=mixture.weights.size)
-    o, start = mixture.offsets, 0
-    for k in np.flatnonzero(counts):
-        m = int(counts[k])
-        for j in range(len(mixture.sizes)):
-            level = _systematic(mixture.shares[k, o[j] : o[j + 1]], m, rng)
-            codes[start : start + m, j] = rng.permutation(level)
-        start += m
-    return codes[rng.permutation(n)]
 
 
 def _exactly(column: Column, array: pa.Array, wanted: object) -> pa.Array:

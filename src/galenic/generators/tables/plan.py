@@ -1,8 +1,9 @@
-"""Which marginals to pay for, and for how much: decided from sizes and the noisy number of rows, never from a row."""
+"""Which questions to ask and for how much: decided from sizes and the noisy number of rows, never from a row."""
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,79 +11,158 @@ from numpy.typing import NDArray
 from galenic.errors import BudgetError
 
 MOST_LEVELS = 4_000  # the fit holds a levels x levels matrix in memory
-PAIR_NOISE = 0.15  # highest mean total variation that noise alone may put on a measured pair
-ONE_WAY_NOISE = 0.10  # above this even single columns are noise: refuse
-SELECTION_SHARE = Fraction(1, 10)
+ONE_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # of rho, for single columns: the first that is good enough
+GOOD_ONE_NOISE, MOST_ONE_NOISE = 0.02, 0.10  # mean total variation by noise alone; above the second single columns are noise
+USUAL_ONE_SHARE = 0.3  # where no share makes them good: more would starve the pairs
+BINS = (32, 24, 16, 12, 8, 6, 4)  # coarser and coarser levels of ordered columns within pairs
+PAIR_NOISE = 0.5  # on a measured pair; the fit over all pairs takes nine tenths of it out again
+TARGET_NOISE = 0.03  # on a pair with the target; above it, the target's best predictors are chosen first
+TARGET_SHARES = (0.25, 0.4)  # of what pairs may cost: where all pairs with the target are asked, and where some are
+CHOICE_SHARE = 0.05  # of rho, for each choice
+TRIPLE_SHARE, TRIPLE_NOISE, TRIPLES = 0.15, 0.03, 20
 FOLDED_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
 
 
 @dataclass(frozen=True)
 class Plan:
-    """pairs: how many 2-way marginals to measure. select: whether they must be chosen (and paid for) among all.
-    one_noise, pair_noise: mean total variation that noise alone puts on one column and on a measured pair."""
+    """Parts of rho, which add up to 1: single columns; choosing among the target's pairs (0: all are asked) and those pairs;
+    choosing among other pairs and those; choosing triples with the target and those.
 
+    bins: most levels of an ordered column within pairs (None: as they are). pairs: how many pairs without the target.
+    one_noise, pair_noise: mean total variation that noise alone puts on a column and on a pair.
+    """
+
+    ones: float
+    choose_target: float
+    target: float
+    choose_pairs: float
+    pair: float
+    triple: float
+    bins: int | None
     pairs: int
-    select: bool
     one_noise: float
     pair_noise: float
 
 
-def shares(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+def shares(cells: NDArray[np.float64], power: float = 2 / 3) -> NDArray[np.float64]:
     """Parts of rho for marginals of these sizes: cells^(2/3) minimises the summed L1 error (Zhang et al. 2021, PrivSyn)."""
-    weight = cells ** (2 / 3)
+    weight = cells**power
     return np.asarray(weight / weight.sum())
 
 
-def _noise(cells: NDArray[np.float64], rho: float, cap: int, rows: int) -> NDArray[np.float64]:
-    """Total variation that the noise of each marginal amounts to, shape (marginals,)."""
+def noise(cells: NDArray[np.float64], rho: float, cap: int, rows: int) -> NDArray[np.float64]:
+    """Total variation that the noise of each marginal amounts to when together they cost rho, shape (marginals,)."""
     sigma = cap / np.sqrt(2 * rho * shares(cells))
     return np.asarray(0.5 * cells * sigma * FOLDED_NORMAL / rows)
 
 
-def plan(sizes: NDArray[np.int64], rows: int, rho: Fraction, cap: int) -> Plan:
-    """The most pairs whose noise stays below PAIR_NOISE, at least one fewer than columns.
-
-    BudgetError, with the arithmetic, if even that leaves single columns as noise.
-    """
-    d = len(sizes)
-    _refuse_wide(sizes)
-    every = np.array([sizes[i] * sizes[j] for i in range(d) for j in range(i + 1, d)], dtype=np.float64)
-    typical = np.sort(every)[::-1] if every.size else every
-    fewest, most = min(d - 1, every.size), every.size
-    budget = float(rho)
-    if rows <= 0:
-        rows = 1
-    low, high = fewest, most
+def plan(
+    sizes: NDArray[np.int64], ordered: NDArray[np.bool_], rows: int, rho: Fraction, cap: int, target: int | None = None
+) -> Plan:
+    """The questions for columns of these sizes. ordered: which may be taken coarser. BudgetError, with the arithmetic, if even
+    single columns would be noise."""
+    refuse_wide(sizes)
+    d, budget, rows = len(sizes), float(rho), max(rows, 1)
+    if d == 1:
+        one = float(noise(sizes.astype(float), budget, cap, rows).mean())
+        _refuse_noise(one, sizes, rows, budget, cap)
+        return Plan(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, one, 0.0)
+    ones, one = _one_share(sizes, rows, budget, cap)
+    others = [(i, j) for i, j in combinations(range(d), 2) if target not in (i, j)]
+    left, triple = 1 - ones, 0.0
+    if target is not None and others and _triples_pay(sizes, others, target, rows, budget * TRIPLE_SHARE, cap):
+        triple = TRIPLE_SHARE
+        left -= triple
+    choose_target, target_share = 0.0, 0.0
+    if target is not None:
+        with_target = _coarse(np.delete(sizes, target), np.delete(ordered, target), 8) * float(sizes[target])
+        target_share = left * TARGET_SHARES[0]
+        if float(noise(with_target, budget * target_share, cap, rows).mean()) > TARGET_NOISE and d > 4:
+            choose_target = CHOICE_SHARE
+            target_share = (left - choose_target) * TARGET_SHARES[1]
+    if not others:
+        return Plan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, 0, one, 0.0)
+    pair = left - choose_target - target_share
+    bins, pair_noise = _bins(sizes, ordered, others, rows, budget * pair, cap)
+    if pair_noise <= PAIR_NOISE:
+        return Plan(ones, choose_target, target_share, 0.0, pair, triple, bins, len(others), one, pair_noise)
+    pair -= CHOICE_SHARE
+    cells = np.sort(_cells(_coarse(sizes, ordered, bins), others))[::-1]
+    low, high = min(d - 1, cells.size), cells.size
     while low < high:
         middle = (low + high + 1) // 2
-        spend = budget if middle == most else budget * float(1 - SELECTION_SHARE)
-        cells = np.r_[sizes, _sample(typical, middle)].astype(np.float64)
-        fits = float(_noise(cells, spend, cap, rows)[d:].mean()) <= PAIR_NOISE
-        low, high = (middle, high) if fits else (low, middle - 1)
-    cells = np.r_[sizes, _sample(typical, low)].astype(np.float64)
-    noise = _noise(cells, budget if low == most else budget * float(1 - SELECTION_SHARE), cap, rows)
-    one, pair = float(noise[:d].mean()), float(noise[d:].mean()) if low else 0.0
-    if one > ONE_WAY_NOISE:
-        raise BudgetError(_too_small(d, sizes, rows, budget, cap, one))
-    return Plan(low, low < most, one, pair)
+        some = float(noise(_spread(cells, middle), budget * pair, cap, rows).mean())
+        low, high = (middle, high) if some <= PAIR_NOISE else (low, middle - 1)
+    pair_noise = float(noise(_spread(cells, low), budget * pair, cap, rows).mean())
+    return Plan(ones, choose_target, target_share, CHOICE_SHARE, pair, triple, bins, low, one, pair_noise)
 
 
-def _sample(ordered: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> Plan:
+    """Without a budget: every pair as it is, and triples with the target."""
+    refuse_wide(sizes)
+    d = len(sizes)
+    pairs = d * (d - 1) // 2 - (d - 1 if target is not None else 0)
+    triple = TRIPLE_SHARE if target is not None and d > 2 else 0.0
+    return Plan(0.25, 0.0, 0.25, 0.0, 0.5 - triple, triple, None, pairs, 0.0, 0.0)
+
+
+def _one_share(sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> tuple[float, float]:
+    by_share = {s: float(noise(sizes.astype(float), rho * s, cap, rows).mean()) for s in ONE_SHARES}
+    good = [s for s, found in by_share.items() if found <= GOOD_ONE_NOISE]
+    share = good[0] if good else USUAL_ONE_SHARE
+    if by_share[share] > MOST_ONE_NOISE:
+        share = ONE_SHARES[-1]
+    _refuse_noise(by_share[share], sizes, rows, rho, cap)
+    return share, by_share[share]
+
+
+def _triples_pay(sizes: NDArray[np.int64], others: list[tuple[int, int]], target: int, rows: int, rho: float, cap: int) -> bool:
+    """Whether TRIPLES triples of usual size would be measured well enough to tell more than their pairs do."""
+    usual = float(np.median(_cells(sizes.astype(float), others))) * float(sizes[target])
+    few = min(TRIPLES, len(others))
+    return float(noise(np.full(few, usual), rho, cap, rows).mean()) <= TRIPLE_NOISE
+
+
+def _bins(
+    sizes: NDArray[np.int64], ordered: NDArray[np.bool_], pairs: list[tuple[int, int]], rows: int, rho: float, cap: int
+) -> tuple[int | None, float]:
+    """The finest levels at which noise on a pair stays below PAIR_NOISE, or the coarsest there are; and that noise."""
+    found = 0.0
+    for bins in (None, *BINS):
+        found = float(noise(_cells(_coarse(sizes, ordered, bins), pairs), rho, cap, rows).mean())
+        if found <= PAIR_NOISE:
+            return bins, found
+    return BINS[-1], found
+
+
+def _coarse(sizes: NDArray[np.int64], ordered: NDArray[np.bool_], bins: int | None) -> NDArray[np.float64]:
+    # one level more than the bins, for missing values
+    return np.where(ordered, np.minimum(sizes, bins + 1), sizes).astype(float) if bins else sizes.astype(float)
+
+
+def _cells(sizes: NDArray[np.float64], pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+    place = np.array(pairs)
+    return np.asarray(sizes[place[:, 0]] * sizes[place[:, 1]])
+
+
+def _spread(ordered: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """k sizes spread evenly over all pairs: what an unknown choice of k pairs costs on average."""
     return ordered[np.linspace(0, ordered.size - 1, k).astype(int)] if k else ordered[:0]
 
 
-def _too_small(d: int, sizes: NDArray[np.int64], rows: int, rho: float, cap: int, one: float) -> str:
-    factor = one / ONE_WAY_NOISE
-    return (
-        f"too little to say anything: {d} columns of {float(np.mean(sizes)):.1f} levels on average, about {rows} rows, rho="
-        f"{rho:.3g}, {cap} row(s) per patient. Noise alone would shift each single column by {one:.2f} in total variation; "
-        f"{ONE_WAY_NOISE} is the most that is still informative. Rows x sqrt(rho) must grow {factor:.1f}-fold: more patients, a "
-        "larger epsilon, fewer columns (--drop), or coarser ones (declare bounds, categories or edges)."
+def _refuse_noise(one: float, sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> None:
+    if one <= MOST_ONE_NOISE:
+        return
+    raise BudgetError(
+        f"too little to say anything: {len(sizes)} columns of {float(np.mean(sizes)):.1f} levels on average, about {rows} rows, "
+        f"rho={rho:.3g}, {cap} row(s) per patient. Noise alone would shift each single column by {one:.2f} in total variation; "
+        f"{MOST_ONE_NOISE} is the most that is still informative. Rows x sqrt(rho) must grow {one / MOST_ONE_NOISE:.1f}-fold: more "
+        "patients, a larger epsilon, fewer columns (--drop), or coarser ones (declare bounds, categories or edges)."
     )
 
 
-def _refuse_wide(sizes: NDArray[np.int64]) -> None:
+def refuse_wide(sizes: NDArray[np.int64]) -> None:
+    """BudgetError if the columns have more levels in all than the engine handles."""
     if int(sizes.sum()) > MOST_LEVELS:
         raise BudgetError(
             f"{len(sizes)} columns with {int(sizes.sum())} levels in all; this engine handles {MOST_LEVELS}. Drop columns (--drop), "

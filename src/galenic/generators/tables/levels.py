@@ -1,0 +1,49 @@
+"""Coarser levels of a column, made of paid counts, and the way back to fine ones."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galenic.schema import Column
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def is_ordered(column: Column) -> bool:
+    """Whether neighbouring levels are alike, so that they may be taken together."""
+    return column.binned or column.kind == "ordinal"
+
+
+def groups(columns: tuple[Column, ...], counts: list[Floats], bins: int | None) -> list[Integers]:
+    """For each column the coarse level of each level, shape (levels,): at most `bins` levels of about equal counts for
+    ordered columns, OTHER and missing left apart."""
+    return [_groups(column, c, bins) for column, c in zip(columns, counts, strict=True)]
+
+
+def _groups(column: Column, counts: Floats, bins: int | None) -> Integers:
+    apart = int(column.missing) + int(column.other and not column.binned)
+    inner = column.levels - apart
+    if bins is None or inner <= bins or not is_ordered(column):
+        return np.arange(column.levels)
+    share = np.maximum(counts[:inner], 0) + 1e-6
+    share = share / share.sum()
+    middle = np.cumsum(share) - share / 2
+    _, place = np.unique(np.minimum((bins * middle).astype(np.int64), bins - 1), return_inverse=True)
+    return np.r_[place, place.max() + 1 + np.arange(apart)].astype(np.int64)
+
+
+def folded(counts: Floats, group: Integers) -> Floats:
+    """Counts of coarse levels."""
+    return np.bincount(group, counts, minlength=int(group.max()) + 1)
+
+
+def unfolded(shares: Floats, groups_: list[Integers], ones: list[Floats]) -> Floats:
+    """Component shares over coarse levels spread over the fine ones as single columns are, shape (components, fine levels)."""
+    parts, start = [], 0
+    for group, counts in zip(groups_, ones, strict=True):
+        size = int(group.max()) + 1
+        positive = np.maximum(counts, 0) + 1e-9
+        within = positive / folded(positive, group)[group]
+        parts.append(shares[:, start : start + size][:, group] * within)
+        start += size
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,165 @@
+"""Asks and pays for the plan's marginals, in rounds: single columns, pairs, and triples with the target."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galenic.generators.tables.levels import Integers, folded, groups
+from galenic.generators.tables.mixture import Floats, Marginal
+from galenic.generators.tables.plan import CHOICE_SHARE, FOLDED_NORMAL, TRIPLES, Plan, shares
+from galenic.privacy import Asked, Crosstab, Protected
+from galenic.schema import Column
+
+Cells = tuple[int, ...]
+INNER_SHARE = 0.5  # of what pairs cost, for pairs among the target's chosen predictors: what one explains, the other must not
+PAIR_WORTH, TARGET_WORTH, TRIPLE_WORTH = 0.15, 1.0, 0.3  # of a marginal's noise that must be made up for to be worth asking
+TARGET_POWER = 0.5
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was asked so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included."""
+
+    ones: tuple[Marginal, ...]
+    pairs: tuple[Marginal, ...]
+    groups: tuple[Integers, ...]
+    table: Crosstab
+    asked_pairs: int
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Coarse levels of each column."""
+        return np.array([int(g.max()) + 1 for g in self.groups])
+
+
+def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan, rows: int, target: int | None) -> Answers:
+    """Asks for single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
+    d, rho = len(columns), real.rho
+    fine = real_crosstab(real, columns, target)
+    price = shares(fine.sizes.astype(float)) * float(rho) * steps.ones
+    ones = tuple(_marginal(_ask(real, fine, (j,), price[j])) for j in range(d))
+    grouped = tuple(groups(columns, [m.counts for m in ones], steps.bins))
+    table = fine.grouped(grouped) if steps.bins else fine
+    with_target = [tuple(sorted((j, target))) for j in range(d) if j != target] if target is not None else []
+    others: list[Cells] = [c for c in combinations(range(d), 2) if target not in c]
+    alone = [_shares_of(folded(m.counts, g)) for m, g in zip(ones, grouped, strict=True)]
+    if steps.choose_target:
+        cost = rho * Fraction(steps.target)
+        found = _choose(real, table, with_target, alone, rows, rho * Fraction(steps.choose_target), cost, TARGET_WORTH)
+        with_target = found[: max(len(found), 3)]
+    if steps.choose_pairs:
+        ranked = _ranked(table, others, alone, rows, min(rho * Fraction(steps.choose_pairs), real.rho))
+        others = sorted(ranked[: steps.pairs])
+    asked = _pairs(real, table, with_target, others, steps, rho)
+    coarse_ones = [_folded(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
+    return Answers(ones, (*coarse_ones, *map(_marginal, asked)), grouped, table, len(asked))
+
+
+def real_crosstab(real: Protected, columns: tuple[Column, ...], target: int | None) -> Crosstab:
+    """One pass over the rows."""
+    return Crosstab(real, columns, target)
+
+
+def _pairs(
+    real: Protected, table: Crosstab, with_target: list[Cells], others: list[Cells], steps: Plan, rho: Fraction
+) -> list[Asked]:
+    """Pairs with the target, then the others; where predictors were chosen, pairs among them get INNER_SHARE."""
+    chosen = {j for cells in with_target for j in cells}
+    inner = [c for c in others if steps.choose_target and set(c) <= chosen]
+    outer = [c for c in others if c not in set(inner)]
+    part = INNER_SHARE if inner and outer else 1.0
+    parts = [(with_target, steps.target, TARGET_POWER), (inner, steps.pair * part, 2 / 3)]
+    parts.append((outer, steps.pair * (1 - part) if inner else steps.pair, 2 / 3))
+    asked = []
+    for cells, share, power in parts:
+        if cells:
+            size = np.array([np.prod(table.sizes[list(c)]) for c in cells], dtype=np.float64)
+            price = shares(size, power) * float(rho) * share
+            asked += [_ask(real, table, c, p) for c, p in zip(cells, price, strict=True)]
+    return asked
+
+
+def _ask(real: Protected, table: Crosstab, cells: Cells, price: float) -> Asked:
+    # rounding of the float shares must not overdraw: the last one takes what is left
+    return table.ask(cells, min(Fraction(price), real.rho))
+
+
+def _marginal(asked: Asked) -> Marginal:
+    """Exact counts get the variance of sampling (Poisson) instead of noise, so that the fit stops at sampling error."""
+    floats = asked.counts.astype(np.float64)
+    return Marginal(asked.columns, floats, asked.sigma**2 if asked.sigma else floats + 1.0)
+
+
+def _folded(m: Marginal, group: Integers) -> Marginal:
+    variance = np.broadcast_to(np.asarray(m.variance, dtype=np.float64), m.counts.shape)
+    return Marginal(m.columns, folded(m.counts, group), folded(variance, group))
+
+
+def _shares_of(counts: Floats) -> Floats:
+    positive = np.maximum(counts, 0.5)
+    return np.asarray(positive / positive.sum())
+
+
+def _excess(scores: dict[Cells, int], sizes: NDArray[np.int64], rows: int, more: float = 1.0) -> dict[Cells, float]:
+    """Distances above what a sample of `rows` shows by chance. more: variance of chance, in units of the sample's own."""
+    cells = {c: float(np.prod(sizes[list(c)])) for c in scores}
+    return {c: s - FOLDED_NORMAL * np.sqrt(min(cells[c], rows) * rows * more) for c, s in scores.items()}
+
+
+def _ranked(table: Crosstab, pairs: list[Cells], alone: list[Floats], rows: int, price: Fraction) -> list[Cells]:
+    """Pairs by how far they are from independent, the furthest first."""
+    expected = {c: np.rint(np.multiply.outer(alone[c[0]], alone[c[1]]) * rows).astype(np.int64) for c in pairs}
+    excess = _excess(table.distances(expected, price)[0], table.sizes, rows)
+    return sorted(pairs, key=lambda c: -excess[c])
+
+
+def _choose(
+    real: Protected,
+    table: Crosstab,
+    pairs: list[Cells],
+    alone: list[Floats],
+    rows: int,
+    price: Fraction,
+    cost: Fraction,
+    worth: float,
+) -> list[Cells]:
+    expected = {c: np.rint(np.multiply.outer(alone[c[0]], alone[c[1]]) * rows).astype(np.int64) for c in pairs}
+    excess = _excess(table.distances(expected, min(price, real.rho))[0], table.sizes, rows)
+    return _worth_asking(excess, table.sizes, _sigma_of(real, cost), worth, TARGET_POWER)
+
+
+def _sigma_of(real: Protected, cost: Fraction) -> float:
+    """Standard deviation of one count's noise if it alone had the whole price; 0 where answers are exact."""
+    return real.cap / np.sqrt(2 * float(cost)) if real.private else 0.0
+
+
+def _worth_asking(
+    excess: dict[Cells, float], sizes: NDArray[np.int64], sigma: float, worth: float, power: float, most: int | None = None
+) -> list[Cells]:
+    """The marginals, furthest first, of which adding one more would cost the others more by noise than it tells."""
+    ranked = sorted(excess, key=lambda c: -excess[c])[:most]
+    cells = np.array([float(np.prod(sizes[list(c)])) for c in ranked])
+    told = np.cumsum([excess[c] for c in ranked])
+    lost = [
+        float((cells[:k] * sigma / np.sqrt(shares(cells[:k], power))).sum()) * FOLDED_NORMAL for k in range(1, len(ranked) + 1)
+    ]
+    gain = told - worth * np.array(lost)
+    return ranked[: max(int(np.argmax(gain)) + 1, min(3, len(ranked)))]
+
+
+def measure_triples(
+    real: Protected, answers: Answers, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
+) -> list[Marginal]:
+    """Triples with the target that lie furthest from what pairs alone lead to expect, paid with all that is left. expected: whole
+    counts by the model of pairs, from `sampled` rows of it."""
+    whole = real.rho
+    scores = answers.table.distances(expected, whole * Fraction(CHOICE_SHARE) * 4)[0]
+    excess = _excess(scores, answers.table.sizes, rows, 1 + rows / sampled)
+    sigma = _sigma_of(real, real.rho)
+    chosen = _worth_asking(excess, answers.table.sizes, sigma, TRIPLE_WORTH, 2 / 3, TRIPLES)
+    size = np.array([np.prod(answers.table.sizes[list(c)]) for c in chosen], dtype=np.float64)
+    price = shares(size) * float(real.rho)
+    return [_marginal(_ask(real, answers.table, c, p)) for c, p in zip(chosen, price, strict=True)]
