@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.levels import Integers, is_ordered, unfolded
+from galenic.generators.tables.levels import Integers, few, is_ordered, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
 from galenic.generators.tables.outcome import Outcome, fit_outcome
 from galenic.generators.tables.plan import exact_plan, plan
@@ -105,7 +105,7 @@ class MixtureTables:
         )
         coarse = averaged([p.mixture for p in parts])
         self.groups = answers.groups
-        self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple > 0, rng)
+        self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         ones = [m.counts for m in answers.ones]
         self.mixture = Mixture(coarse.weights, unfolded(coarse.shares, list(answers.groups), ones), sizes)
         possible = len(sizes) * (len(sizes) - 1) // 2
@@ -123,20 +123,24 @@ class MixtureTables:
         coarse: Mixture,
         rows: int,
         target: int | None,
-        ask_triples: bool,
+        triple_bins: int,
         rng: np.random.Generator,
     ) -> tuple[Outcome | None, int]:
         """The target's model, first by pairs, then (where the plan pays for it) with triples that pairs do not explain."""
         if target is None or len(answers.sizes) < 2:
             return None, 0
         codes = draw(coarse, min(MODEL_ROWS, max(10_000, rows)), rng)
-        share = coarse.one_way(target)
-        by_pairs = fit_outcome(codes, answers.pairs, share, answers.sizes, target, rows)
-        if not ask_triples or answers.table.target is None:
+        held = [coarse.one_way(j) for j in range(len(answers.sizes))]
+        fewer = tuple(few(self.columns, list(answers.groups), held, triple_bins)) if triple_bins else self.groups
+        fewer = (*fewer[:target], np.arange(answers.sizes[target]), *fewer[target + 1 :])
+        about = (held[target], answers.sizes, fewer, target, rows)
+        by_pairs = fit_outcome(codes, answers.pairs, *about)
+        if not triple_bins or answers.table.target is None:
             return by_pairs, 0
-        expected = _expected(codes, by_pairs, rows)
-        triples = measure_triples(real, answers, expected, rows, codes.shape[0])
-        return fit_outcome(codes, (*answers.pairs, *triples), share, answers.sizes, target, rows), len(triples)
+        table = answers.table.grouped(fewer)
+        expected = _expected(codes, by_pairs, table.sizes, rows)
+        triples = measure_triples(real, table, expected, rows, codes.shape[0])
+        return fit_outcome(codes, (*answers.pairs, *triples), *about), len(triples)
 
     def sample(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Table:
         """n new rows. given: column -> value (or values) that every row shall have.
@@ -184,6 +188,7 @@ class MixtureTables:
         outcome: dict[str, Any] | None = None
         if self.outcome is not None:
             arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}
+            arrays["fewer"] = np.concatenate(self.outcome.fewer)
             outcome = {"target": self.outcome.target, "features": self.outcome.features, "order": self.outcome.order}
         np.savez_compressed(folder / "mixture.npz", **arrays)
         about = {
@@ -221,16 +226,22 @@ class MixtureTables:
 
 def _outcome(saved: dict[str, Any], arrays: dict[str, Any]) -> Outcome:
     features = tuple(tuple(f) for f in saved["features"])
-    return Outcome(saved["target"], features, arrays["sizes"], arrays["coefficients"], arrays["base"], tuple(saved["order"]))
+    fewer = tuple(np.split(arrays["fewer"], np.cumsum(arrays["sizes"])[:-1]))
+    return Outcome(
+        saved["target"], features, arrays["sizes"], fewer, arrays["coefficients"], arrays["base"], tuple(saved["order"])
+    )
 
 
-def _expected(codes: NDArray[np.int64], outcome: Outcome, rows: int) -> dict[tuple[int, ...], NDArray[np.int64]]:
-    """Whole counts of every pair of columns by the target, as the model of pairs has them."""
+def _expected(
+    codes: NDArray[np.int64], outcome: Outcome, sizes: NDArray[np.int64], rows: int
+) -> dict[tuple[int, ...], NDArray[np.int64]]:
+    """Whole counts of every pair of columns by the target, as the model of pairs has them; sizes: levels within triples."""
     chances = outcome.chances(codes) * (rows / codes.shape[0])
-    sizes, target = outcome.sizes, outcome.target
-    found = {}
+    target = outcome.target
+    fewer = np.stack([g[codes[:, j]] for j, g in enumerate(outcome.fewer)], axis=1)
+    found: dict[tuple[int, ...], NDArray[np.int64]] = {}
     for i, j in combinations([j for j in range(len(sizes)) if j != target], 2):
-        cell = codes[:, i] * sizes[j] + codes[:, j]
+        cell = fewer[:, i] * sizes[j] + fewer[:, j]
         by_level = [np.bincount(cell, chances[:, v], minlength=int(sizes[i] * sizes[j])) for v in range(int(sizes[target]))]
         counts = np.stack(by_level, axis=1).reshape(int(sizes[i]), int(sizes[j]), int(sizes[target]))
         found[i, j, target] = np.rint(counts).astype(np.int64)

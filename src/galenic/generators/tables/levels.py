@@ -25,11 +25,34 @@ def _groups(column: Column, counts: Floats, bins: int | None) -> Integers:
     inner = column.levels - apart
     if bins is None or inner <= bins or not is_ordered(column):
         return np.arange(column.levels)
+    return _even(counts, inner, bins)
+
+
+def _even(counts: Floats, inner: int, bins: int) -> Integers:
+    """At most `bins` runs of the first `inner` levels with about equal counts; each of the others for itself."""
     share = np.maximum(counts[:inner], 0) + 1e-6
     share = share / share.sum()
     middle = np.cumsum(share) - share / 2
     _, place = np.unique(np.minimum((bins * middle).astype(np.int64), bins - 1), return_inverse=True)
-    return np.r_[place, place.max() + 1 + np.arange(apart)].astype(np.int64)
+    return np.r_[place, place.max() + 1 + np.arange(counts.size - inner)].astype(np.int64)
+
+
+def few(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats], bins: int) -> list[Integers]:
+    """For each column the coarser level of each of its levels, at most bins + 1: neighbours together where it is ordered, the
+    rarest together where it is not. group, counts: levels so far, and shares of them."""
+    found = []
+    for column, g, c in zip(columns, group, counts, strict=True):
+        levels = int(g.max()) + 1
+        if levels <= bins + 1:
+            found.append(np.arange(levels))
+        elif is_ordered(column):
+            apart = int(column.missing) + int(column.other and not column.binned)
+            found.append(_even(c, levels - apart, bins))
+        else:
+            place = np.full(levels, bins)
+            place[np.argsort(-c, kind="stable")[:bins]] = np.arange(bins)
+            found.append(place)
+    return found
 
 
 def folded(counts: Floats, group: Integers) -> Floats:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-FEWEST_COMPONENTS, MOST_COMPONENTS, GROWTH = 16, 400, 1.5
+FEWEST_COMPONENTS, MOST_COMPONENTS = 16, 400
+GROWTH = ((1.4, 1.25), (2.0, 1.5), (math.inf, 2.0))  # (chi-square that a fit was heading for, more components next time)
 ENSEMBLE, MOST_MEMBERS = 480, 24  # components of all members together, and most members
 MOST_STEPS, LOOK = 1_500, 100
 
@@ -54,11 +56,12 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A mixture, its chi-square per measured cell, and the steps it took."""
+    """A mixture, its chi-square per measured cell, the steps it took, and where chi-square was heading."""
 
     mixture: Mixture
     chi2: float
     steps: int
+    heading: float
 
 
 class _Target:
@@ -141,7 +144,7 @@ def fit_mixture(
             break
         if step % LOOK == 0:
             course.append(chi2)
-            if give_up and _out_of_reach(course):
+            if give_up and _heading_for(course) > 1.0:
                 break
         flow = weights[:, None] * pull
         inner = np.add.reduceat(shares * flow, starts, axis=1)
@@ -153,18 +156,19 @@ def fit_mixture(
     chi2, shares, weights = best
     exact = shares.astype(np.float64)
     exact /= np.repeat(np.add.reduceat(exact, starts, axis=1), sizes, axis=1)
-    return Fitted(Mixture(weights.astype(np.float64) / weights.sum(dtype=np.float64), exact, sizes), chi2, step)
+    mixture = Mixture(weights.astype(np.float64) / weights.sum(dtype=np.float64), exact, sizes)
+    return Fitted(mixture, chi2, step, min(_heading_for(course) or chi2, chi2))
 
 
-def _out_of_reach(course: list[float]) -> bool:
-    """Whether chi-square, if it goes on falling by the same ratio, ends above 1."""
-    if len(course) < 3:  # two differences make a ratio
-        return False
+def _heading_for(course: list[float]) -> float:
+    """Where chi-square ends if it goes on falling by the same ratio; 0 while nothing can be said."""
+    if len(course) < 4:  # the first look is still on the way down from the start
+        return 0.0
     before, now = course[-3] - course[-2], course[-2] - course[-1]
     if now <= 0 or before <= 0:
-        return course[-1] > 1.05  # it stands still, or swings
-    ratio = min(now / before, 0.95)
-    return course[-1] - now * ratio / (1 - ratio) > 1.0
+        return course[-1]  # it stands still, or swings
+    ratio = min(now / before, 0.9)
+    return course[-1] - now * ratio / (1 - ratio)
 
 
 def fit_ensemble(
@@ -180,17 +184,20 @@ def fit_ensemble(
     what they can not bend to. Members differ by their start; their average has none of the ties that a single fit invents."""
     tell = progress or (lambda _share: None)
     components = FEWEST_COMPONENTS
-    while True:
-        last = components >= MOST_COMPONENTS
-        first = fit_mixture(marginals, sizes, rows, rng, components=components, give_up=not last)
-        if first.chi2 <= 1.0 or last:
-            break
-        components = min(math.ceil(components * GROWTH), MOST_COMPONENTS)
-    members = [first]
-    wanted = min(max(ENSEMBLE // components, 2), most_members)
-    while len(members) < wanted:
-        tell(len(members) / wanted)
-        members.append(fit_mixture(marginals, sizes, rows, rng, components=components))
+    # matrices of a few hundred rows: a second thread costs more in waiting than it gains
+    with threadpool_limits(1):
+        while True:
+            last = components >= MOST_COMPONENTS
+            first = fit_mixture(marginals, sizes, rows, rng, components=components, give_up=not last)
+            if first.chi2 <= 1.0 or last:
+                break
+            growth = next(factor for heading, factor in GROWTH if first.heading <= heading)
+            components = min(math.ceil(components * growth), MOST_COMPONENTS)
+        members = [first]
+        wanted = min(max(ENSEMBLE // components, 2), most_members)
+        while len(members) < wanted:
+            tell(len(members) / wanted)
+            members.append(fit_mixture(marginals, sizes, rows, rng, components=components))
     return members, components
 
 

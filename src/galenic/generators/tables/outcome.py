@@ -19,12 +19,13 @@ SMALLEST_SHARE = 1e-4  # of a target's level; rarer ones are left to the mixture
 
 @dataclass(frozen=True)
 class Outcome:
-    """features: columns that each block of coefficients reads, (j,) or (i, j). coefficients: shape (levels of all features, levels
-    of the target). order: columns by how much they tell of the target, the most first."""
+    """features: columns that each block of coefficients reads: (j,) at the model's levels, or (i, j) at the coarser ones of `fewer`.
+    coefficients: shape (levels of all features, levels of the target). order: columns by how much they tell of the target."""
 
     target: int
     features: tuple[tuple[int, ...], ...]
     sizes: NDArray[np.int64]
+    fewer: tuple[Codes, ...]
     coefficients: Floats
     base: Floats
     order: tuple[int, ...]
@@ -34,8 +35,9 @@ class Outcome:
         logits = np.repeat(self.base[None], codes.shape[0], axis=0)
         start = 0
         for feature in self.features:
-            logits += self.coefficients[start + _cell(codes, feature, self.sizes)]
-            start += int(np.prod(self.sizes[list(feature)]))
+            cell, cells = _cell(codes, feature, self.sizes, self.fewer)
+            logits += self.coefficients[start + cell]
+            start += cells
         logits -= logits.max(axis=1, keepdims=True)
         powers = np.exp(logits)
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -58,15 +60,23 @@ class Outcome:
         return drawn
 
 
-def _cell(codes: Codes, feature: tuple[int, ...], sizes: NDArray[np.int64]) -> Codes:
-    place = codes[:, feature[0]]
-    for j in feature[1:]:
-        place = place * sizes[j] + codes[:, j]
-    return place
+def _cell(codes: Codes, feature: tuple[int, ...], sizes: NDArray[np.int64], fewer: tuple[Codes, ...]) -> tuple[Codes, int]:
+    """(cell of each row, how many cells there are)."""
+    if len(feature) == 1:
+        return codes[:, feature[0]], int(sizes[feature[0]])
+    i, j = feature
+    across = int(fewer[j].max()) + 1
+    return fewer[i][codes[:, i]] * across + fewer[j][codes[:, j]], (int(fewer[i].max()) + 1) * across
 
 
 def fit_outcome(
-    codes: Codes, marginals: tuple[Marginal, ...], target_share: Floats, sizes: NDArray[np.int64], target: int, rows: float
+    codes: Codes,
+    marginals: tuple[Marginal, ...],
+    target_share: Floats,
+    sizes: NDArray[np.int64],
+    fewer: tuple[Codes, ...],
+    target: int,
+    rows: float,
 ) -> Outcome:
     """The model fitted to noisy counts with the target. codes: rows of the mixture, which stand for the other columns;
     target_share: shares of the target's levels. Counts enter as sufficient statistics; a cell's prior is the stronger, the
@@ -76,10 +86,11 @@ def fit_outcome(
 
     asked = [m for m in marginals if len(m.columns) > 1 and target in m.columns]
     features = tuple(tuple(j for j in m.columns if j != target) for m in asked)
-    block = [int(np.prod(sizes[list(f)])) for f in features]
+    cells = [_cell(codes, f, sizes, fewer) for f in features]
+    block = [count for _place, count in cells]
     start = np.r_[0, np.cumsum(block)]
     n, levels, total = codes.shape[0], int(sizes[target]), int(start[-1])
-    place = np.stack([start[k] + _cell(codes, f, sizes) for k, f in enumerate(features)], axis=1)
+    place = np.stack([start[k] + cell for k, (cell, _count) in enumerate(cells)], axis=1)
     design = csr_matrix((np.ones(place.size), place.ravel(), np.arange(0, place.size + 1, len(features))), shape=(n, total))
     scale = rows / n
     held = np.asarray(design.sum(axis=0)).ravel() * scale
@@ -120,4 +131,4 @@ def fit_outcome(
         for k, f in enumerate(features)
     }
     order = tuple(f[0] for f in sorted((f for f in features if len(f) == 1), key=lambda f: -weight[f]))
-    return Outcome(target, features, sizes, own, base + shift, order)
+    return Outcome(target, features, sizes, fewer, own, base + shift, order)

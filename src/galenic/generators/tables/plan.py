@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from galenic.errors import BudgetError
 
 MOST_LEVELS = 4_000  # the fit holds a levels x levels matrix in memory
-ONE_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # of rho, for single columns: the first that is good enough
+ONE_SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # of rho, for single columns: the first that is good enough
 GOOD_ONE_NOISE, MOST_ONE_NOISE = 0.02, 0.10  # mean total variation by noise alone; above the second single columns are noise
 USUAL_ONE_SHARE = 0.3  # where no share makes them good: more would starve the pairs
 BINS = (32, 24, 16, 12, 8, 6, 4)  # coarser and coarser levels of ordered columns within pairs
 PAIR_NOISE = 0.5  # on a measured pair; the fit over all pairs takes nine tenths of it out again
-TARGET_NOISE = 0.03  # on a pair with the target; above it, the target's best predictors are chosen first
-TARGET_SHARES = (0.25, 0.4)  # of what pairs may cost: where all pairs with the target are asked, and where some are
+TARGET_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of what pairs may cost, for pairs with the target: the first that is good enough
+GOOD_TARGET_NOISE, TARGET_NOISE = 0.008, 0.03  # above the second, the target's best predictors are chosen first
 CHOICE_SHARE = 0.05  # of rho, for each choice
-TRIPLE_SHARE, TRIPLE_NOISE, TRIPLES = 0.15, 0.03, 20
+FEW_COLUMNS = 4  # up to which nothing is worth choosing among
+TRIPLE_SHARE = 0.1  # of rho, for triples with the target: a fifth of it chooses them
+TRIPLE_NOISE, FEW_TRIPLES, MOST_TRIPLES = 0.02, 5, 20
+TRIPLE_BINS = (16, 12, 8, 6, 4)  # levels of each column within triples, the rest of a category's taken together
 FOLDED_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
 
 
@@ -28,7 +31,8 @@ class Plan:
     """Parts of rho, which add up to 1: single columns; choosing among the target's pairs (0: all are asked) and those pairs;
     choosing among other pairs and those; choosing triples with the target and those.
 
-    bins: most levels of an ordered column within pairs (None: as they are). pairs: how many pairs without the target.
+    bins: most levels of an ordered column within pairs (None: as they are); triple_bins: of any column within triples (0: none are
+    asked). pairs: how many pairs without the target.
     one_noise, pair_noise: mean total variation that noise alone puts on a column and on a pair.
     """
 
@@ -39,6 +43,7 @@ class Plan:
     pair: float
     triple: float
     bins: int | None
+    triple_bins: int
     pairs: int
     one_noise: float
     pair_noise: float
@@ -66,26 +71,25 @@ def plan(
     if d == 1:
         one = float(noise(sizes.astype(float), budget, cap, rows).mean())
         _refuse_noise(one, sizes, rows, budget, cap)
-        return Plan(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, one, 0.0)
+        return Plan(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, 0, one, 0.0)
     ones, one = _one_share(sizes, rows, budget, cap)
     others = [(i, j) for i, j in combinations(range(d), 2) if target not in (i, j)]
-    left, triple = 1 - ones, 0.0
-    if target is not None and others and _triples_pay(sizes, others, target, rows, budget * TRIPLE_SHARE, cap):
-        triple = TRIPLE_SHARE
-        left -= triple
+    triple_bins = _triple_bins(sizes, others, target, rows, budget * TRIPLE_SHARE, cap) if target is not None else 0
+    triple = TRIPLE_SHARE if triple_bins else 0.0
+    left = 1 - ones - triple
     choose_target, target_share = 0.0, 0.0
     if target is not None:
         with_target = _coarse(np.delete(sizes, target), np.delete(ordered, target), 8) * float(sizes[target])
-        target_share = left * TARGET_SHARES[0]
-        if float(noise(with_target, budget * target_share, cap, rows).mean()) > TARGET_NOISE and d > 4:
-            choose_target = CHOICE_SHARE
-            target_share = (left - choose_target) * TARGET_SHARES[1]
+        by_share = {s: float(noise(with_target, budget * left * s, cap, rows).mean()) for s in TARGET_SHARES}
+        share = next((s for s, found in by_share.items() if found <= GOOD_TARGET_NOISE), TARGET_SHARES[-1])
+        choose_target = CHOICE_SHARE if by_share[share] > TARGET_NOISE and d > FEW_COLUMNS else 0.0
+        target_share = (left - choose_target) * share
     if not others:
-        return Plan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, 0, one, 0.0)
+        return Plan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, triple_bins, 0, one, 0.0)
     pair = left - choose_target - target_share
     bins, pair_noise = _bins(sizes, ordered, others, rows, budget * pair, cap)
     if pair_noise <= PAIR_NOISE:
-        return Plan(ones, choose_target, target_share, 0.0, pair, triple, bins, len(others), one, pair_noise)
+        return Plan(ones, choose_target, target_share, 0.0, pair, triple, bins, triple_bins, len(others), one, pair_noise)
     pair -= CHOICE_SHARE
     cells = np.sort(_cells(_coarse(sizes, ordered, bins), others))[::-1]
     low, high = min(d - 1, cells.size), cells.size
@@ -94,7 +98,7 @@ def plan(
         some = float(noise(_spread(cells, middle), budget * pair, cap, rows).mean())
         low, high = (middle, high) if some <= PAIR_NOISE else (low, middle - 1)
     pair_noise = float(noise(_spread(cells, low), budget * pair, cap, rows).mean())
-    return Plan(ones, choose_target, target_share, CHOICE_SHARE, pair, triple, bins, low, one, pair_noise)
+    return Plan(ones, choose_target, target_share, CHOICE_SHARE, pair, triple, bins, triple_bins, low, one, pair_noise)
 
 
 def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> Plan:
@@ -103,7 +107,7 @@ def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> Plan:
     d = len(sizes)
     pairs = d * (d - 1) // 2 - (d - 1 if target is not None else 0)
     triple = TRIPLE_SHARE if target is not None and d > 2 else 0.0
-    return Plan(0.25, 0.0, 0.25, 0.0, 0.5 - triple, triple, None, pairs, 0.0, 0.0)
+    return Plan(0.25, 0.0, 0.25, 0.0, 0.5 - triple, triple, None, 8 if triple else 0, pairs, 0.0, 0.0)
 
 
 def _one_share(sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> tuple[float, float]:
@@ -116,11 +120,13 @@ def _one_share(sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> tup
     return share, by_share[share]
 
 
-def _triples_pay(sizes: NDArray[np.int64], others: list[tuple[int, int]], target: int, rows: int, rho: float, cap: int) -> bool:
-    """Whether TRIPLES triples of usual size would be measured well enough to tell more than their pairs do."""
-    usual = float(np.median(_cells(sizes.astype(float), others))) * float(sizes[target])
-    few = min(TRIPLES, len(others))
-    return float(noise(np.full(few, usual), rho, cap, rows).mean()) <= TRIPLE_NOISE
+def _triple_bins(sizes: NDArray[np.int64], others: list[tuple[int, int]], target: int, rows: int, rho: float, cap: int) -> int:
+    """The finest levels at which FEW_TRIPLES triples would be measured well enough to tell more than their pairs do; 0: none."""
+    for bins in TRIPLE_BINS if others else ():
+        usual = np.median(_cells(np.minimum(sizes, bins + 1).astype(float), others)) * float(sizes[target])
+        if float(noise(np.full(FEW_TRIPLES, usual), rho * 0.8, cap, rows).mean()) <= TRIPLE_NOISE:
+            return bins
+    return 0
 
 
 def _bins(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from galenic.generators.tables.levels import Integers, folded, groups
 from galenic.generators.tables.mixture import Floats, Marginal
-from galenic.generators.tables.plan import CHOICE_SHARE, FOLDED_NORMAL, TRIPLES, Plan, shares
+from galenic.generators.tables.plan import FOLDED_NORMAL, MOST_TRIPLES, Plan, shares
 from galenic.privacy import Asked, Crosstab, Protected
 from galenic.schema import Column
 
@@ -17,6 +17,7 @@ Cells = tuple[int, ...]
 INNER_SHARE = 0.5  # of what pairs cost, for pairs among the target's chosen predictors: what one explains, the other must not
 PAIR_WORTH, TARGET_WORTH, TRIPLE_WORTH = 0.15, 1.0, 0.3  # of a marginal's noise that must be made up for to be worth asking
 TARGET_POWER = 0.5
+TRIPLE_CHOICE = Fraction(1, 5)  # of what triples cost
 
 
 @dataclass(frozen=True)
@@ -151,15 +152,13 @@ def _worth_asking(
 
 
 def measure_triples(
-    real: Protected, answers: Answers, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
+    real: Protected, table: Crosstab, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
 ) -> list[Marginal]:
     """Triples with the target that lie furthest from what pairs alone lead to expect, paid with all that is left. expected: whole
     counts by the model of pairs, from `sampled` rows of it."""
-    whole = real.rho
-    scores = answers.table.distances(expected, whole * Fraction(CHOICE_SHARE) * 4)[0]
-    excess = _excess(scores, answers.table.sizes, rows, 1 + rows / sampled)
-    sigma = _sigma_of(real, real.rho)
-    chosen = _worth_asking(excess, answers.table.sizes, sigma, TRIPLE_WORTH, 2 / 3, TRIPLES)
-    size = np.array([np.prod(answers.table.sizes[list(c)]) for c in chosen], dtype=np.float64)
+    scores = table.distances(expected, real.rho * TRIPLE_CHOICE)[0]
+    excess = _excess(scores, table.sizes, rows, 1 + rows / sampled)
+    chosen = _worth_asking(excess, table.sizes, _sigma_of(real, real.rho), TRIPLE_WORTH, 2 / 3, MOST_TRIPLES)
+    size = np.array([np.prod(table.sizes[list(c)]) for c in chosen], dtype=np.float64)
     price = shares(size) * float(real.rho)
-    return [_marginal(_ask(real, answers.table, c, p)) for c, p in zip(chosen, price, strict=True)]
+    return [_marginal(_ask(real, table, c, p)) for c, p in zip(chosen, price, strict=True)]
