@@ -13,6 +13,7 @@ from galenic import records, store
 from galenic.errors import BudgetError, DescriptionError, RecordError
 from galenic.privacy import (
     Budget,
+    Crosstab,
     Ledger,
     Protected,
     buy_domain,
@@ -47,17 +48,35 @@ def test_one_patient_changes_counts_by_no_more_than_the_stated_sensitivity(n: in
     frame = made_patients(n, seed, visits=cap)
     less = frame.filter(pa.compute.not_equal(frame["patient_id"], frame["patient_id"][0]))
     full, part = (Protected(records.in_memory(f), "patient_id", cap, None) for f in (frame, less))
-    whole, missing = full.crosstab(COLUMNS), part.crosstab(COLUMNS)
+    whole, missing = (Crosstab(p, COLUMNS, target=1) for p in (full, part))
     free = Fraction(1)
-    for j in range(3):
-        assert np.linalg.norm(whole.one_way(j, free)[0] - missing.one_way(j, free)[0]) <= cap
-    for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert np.linalg.norm(whole.two_way(i, j, free)[0] - missing.two_way(i, j, free)[0]) <= cap
-    ones = [np.full(c.levels, 1 / c.levels) for c in COLUMNS]
-    scores = [np.array(list(t.dependence(ones, 50, free)[0].values())) for t in (whole, missing)]
-    assert np.linalg.norm(scores[0] - scores[1]) <= cap * np.sqrt(3)
+    every = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 2, 1)]
+    fold = [np.arange(3), np.arange(3), np.array([0, 0, 1, 2])]
+    for cells in every:
+        assert np.linalg.norm(whole.ask(cells, free).counts - missing.ask(cells, free).counts) <= cap
+        coarse = [t.grouped(fold).ask(cells, free).counts for t in (whole, missing)]
+        assert np.linalg.norm(coarse[0] - coarse[1]) <= cap
+    expected = {c: np.full([int(whole.sizes[j]) for j in c], 7, dtype=np.int64) for c in every}
+    scores = [np.array(list(t.distances(expected, free)[0].values())) for t in (whole, missing)]
+    assert np.abs(scores[0] - scores[1]).max() <= cap
+    assert np.linalg.norm(scores[0] - scores[1]) <= cap * np.sqrt(len(every))
     kinds = [p.kinds(["sex", "age_years"], free)[0] for p in (full, part)]
     assert np.linalg.norm(np.concatenate([kinds[0][k] - kinds[1][k] for k in kinds[0]])) <= cap * np.sqrt(2)
+
+
+def test_one_pass_counts_singles_pairs_and_triples_with_a_target() -> None:
+    frame = made_patients(500, 3)
+    table = Crosstab(Protected(records.in_memory(frame), "patient_id", 1, None), COLUMNS, target=1)
+    data = frame.to_pandas()
+    free = Fraction(1)
+    age = np.digitize(data.age_years, [40.5, 60.5])
+    for (sex, label), smoker in ((pair, s) for pair in enumerate(("female", "male")) for s in range(2)):
+        same = (data.sex == label) & (data.smoker == ("no", "yes")[smoker])
+        assert table.ask((0, 1), free).counts[sex, smoker] == same.sum()
+        for band in range(3):
+            assert table.ask((0, 2, 1), free).counts[sex, band, smoker] == (same & (age == band)).sum()
+    assert table.ask((0, 2), free).counts.sum() == 500
+    assert table.grouped([np.zeros(3, int), np.arange(3), np.zeros(4, int)]).ask((1,), free).counts.sum() == 500
 
 
 def test_rows_above_the_cap_are_refused_because_sensitivity_rests_on_it() -> None:
@@ -73,17 +92,18 @@ def test_noise_has_the_variance_that_was_paid_for() -> None:
 
 def test_a_question_that_is_not_paid_is_not_answered(budget: Budget) -> None:
     protected = Protected(records.in_memory(made_patients(100)), "patient_id", 1, budget)
-    table = protected.crosstab(COLUMNS)
+    table = Crosstab(protected, COLUMNS)
     with pytest.raises(BudgetError, match="1-way sex costs"):
-        table.one_way(0, budget.rho * 2)
-    table.one_way(0, budget.rho)
+        table.ask((0,), budget.rho * 2)
+    table.ask((0,), budget.rho)
     with pytest.raises(BudgetError):
-        table.one_way(0, Fraction(1, 10**9))
+        table.ask((0,), Fraction(1, 10**9))
 
 
 def test_paid_answers_are_noisy_and_charged_with_their_sigma(budget: Budget) -> None:
     protected = Protected(records.in_memory(made_patients(1_000)), "patient_id", 1, budget)
-    counts, sigma = protected.crosstab(COLUMNS).one_way(0, Fraction(1, 1_000))
+    asked = Crosstab(protected, COLUMNS).ask((0,), Fraction(1, 1_000))
+    counts, sigma = asked.counts, asked.sigma
     assert sigma == pytest.approx(np.sqrt(501))  # 1 / (2 rho) + 1/8, rounded up
     assert abs(counts.sum() - 1_000) < 8 * sigma * np.sqrt(3)
     assert budget.mechanisms[-1].sigma == sigma

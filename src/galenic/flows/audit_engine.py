@@ -17,6 +17,7 @@ from galenic.privacy import Ledger, Protected, rho_of, split_delta
 from galenic.schema import Column
 
 BACKGROUND = 500  # rows in a cell that no canary has
+ALL_ON_ONE_PAIR = Plan(0.25, 0.0, 0.0, 0.0, 0.75, 0.0, None, 0, 1, 0.0, 0.0)  # nothing is spent where canaries are not
 
 
 def audit_engine(
@@ -56,7 +57,7 @@ def _asker(ledger: Ledger, canaries: int, epsilon: float, delta: float) -> Calla
             }
         )
         protected = Protected(records.in_memory(frame), "patient", 1, budget)
-        one, _side, both = measure_marginals(protected, columns, Plan(1, False, 0.0, 0.0), rows.size)
+        one, _side, both = measure_marginals(protected, columns, ALL_ON_ONE_PAIR, rows.size, None).pairs
         budget.settle()
         return one.counts[place] / one.variance + both.counts[place, place % 2] / both.variance
 

@@ -16,7 +16,7 @@ def paid_findings(fit: Fit, budget: Budget | None, cap: int) -> tuple[Finding | 
         why = "fitted without noise: no formal guarantee"
         return (*found, *(NotMeasured(n, why, "public") for n in ("privacy.epsilon", "privacy.delta", "engine.audit")))
     unit = f"one patient's rows (at most {cap})"
-    method = f"zCDP accounting of {len(budget.mechanisms)} mechanisms; neighbours differ in {unit}, added or removed"
+    method = f"Gaussian-DP accounting of {len(budget.mechanisms)} mechanisms; neighbours differ in {unit}, added or removed"
     detail = {"rho": float(budget.rho), "mechanisms": len(budget.mechanisms), "cap": cap}
     found += [
         Finding("privacy.epsilon", budget.epsilon, method, "lower", audience="public", detail=detail),

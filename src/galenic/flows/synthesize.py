@@ -136,7 +136,9 @@ def _learn(
         protected = Protected(split.train, declared.patient, split.cap, budget)
         thresholds = budget.threshold_delta if budget else Fraction(0)
         domain = buy_domain(protected, columns, protected.rho * domain_share(columns), thresholds)
-        model = MixtureTables(seed=request.seed).fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))
+        model = MixtureTables(target=request.target, seed=request.seed).fit(
+            protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s)
+        )
     finally:
         if budget:
             budget.settle()

@@ -27,7 +27,7 @@ from galenic.schema import Column, Table
 
 ENGINE = "galenic-mixture"
 ENGINE_VERSION = "2"
-MODEL_ROWS = 40_000  # rows of the mixture that stand for it when the target's model is fitted
+MODEL_ROWS = 20_000  # rows of the mixture that stand for it when the target's model is fitted
 OVERSAMPLED = 4  # rows drawn for each kept one, when the target is given
 
 Progress = Callable[[str, float], None]
@@ -184,7 +184,11 @@ class MixtureTables:
     def save(self, folder: Path) -> None:
         """Writes the model: arrays as .npy inside an .npz (no pickle), the rest as JSON. The folder must not exist."""
         folder.mkdir(parents=True)
-        arrays = {"weights": self.mixture.weights, "shares": self.mixture.shares, "groups": np.concatenate(self.groups)}
+        arrays: dict[str, Any] = {
+            "weights": self.mixture.weights,
+            "shares": self.mixture.shares,
+            "groups": np.concatenate(self.groups),
+        }
         outcome: dict[str, Any] | None = None
         if self.outcome is not None:
             arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}

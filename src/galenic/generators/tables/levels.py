@@ -57,7 +57,7 @@ def few(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats]
 
 def folded(counts: Floats, group: Integers) -> Floats:
     """Counts of coarse levels."""
-    return np.bincount(group, counts, minlength=int(group.max()) + 1)
+    return np.bincount(group, counts, minlength=int(group.max()) + 1).astype(np.float64)
 
 
 def unfolded(shares: Floats, groups_: list[Integers], ones: list[Floats]) -> Floats:

@@ -46,8 +46,8 @@ class Outcome:
         """Levels of the target, shape (rows,): systematic among rows that are alike in what tells most, so that neighbours have
         the shares that the model gives them, and not by chance others."""
         chances = self.chances(codes)
-        keys = [rng.random(codes.shape[0]), *(codes[:, j] for j in self.order[:8][::-1])]
-        rows = np.lexsort(keys)
+        shuffled = rng.permutation(codes.shape[0])
+        rows = shuffled[np.lexsort(codes[shuffled][:, self.order[:8][::-1]].T)] if self.order else shuffled
         drawn = np.full(codes.shape[0], int(np.argmax(self.base)), dtype=np.int64)
         left = np.ones(codes.shape[0])
         for level in range(self.base.size):

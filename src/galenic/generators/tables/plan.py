@@ -16,7 +16,15 @@ GOOD_ONE_NOISE, MOST_ONE_NOISE = 0.02, 0.10  # mean total variation by noise alo
 USUAL_ONE_SHARE = 0.3  # where no share makes them good: more would starve the pairs
 BINS = (32, 24, 16, 12, 8, 6, 4)  # coarser and coarser levels of ordered columns within pairs
 PAIR_NOISE = 0.5  # on a measured pair; the fit over all pairs takes nine tenths of it out again
-TARGET_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of what pairs may cost, for pairs with the target: the first that is good enough
+GOOD_PAIR_NOISE = 0.12  # up to which all pairs are asked; above it, those that tell more than their noise takes
+TARGET_SHARES = (
+    0.15,
+    0.2,
+    0.25,
+    0.3,
+    0.35,
+    0.4,
+)  # of what pairs may cost, for pairs with the target: the first that is good enough
 GOOD_TARGET_NOISE, TARGET_NOISE = 0.008, 0.03  # above the second, the target's best predictors are chosen first
 CHOICE_SHARE = 0.05  # of rho, for each choice
 FEW_COLUMNS = 4  # up to which nothing is worth choosing among
@@ -32,7 +40,7 @@ class Plan:
     choosing among other pairs and those; choosing triples with the target and those.
 
     bins: most levels of an ordered column within pairs (None: as they are); triple_bins: of any column within triples (0: none are
-    asked). pairs: how many pairs without the target.
+    asked). pairs: how many pairs without the target, at most.
     one_noise, pair_noise: mean total variation that noise alone puts on a column and on a pair.
     """
 
@@ -88,11 +96,11 @@ def plan(
         return Plan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, triple_bins, 0, one, 0.0)
     pair = left - choose_target - target_share
     bins, pair_noise = _bins(sizes, ordered, others, rows, budget * pair, cap)
-    if pair_noise <= PAIR_NOISE:
+    if pair_noise <= GOOD_PAIR_NOISE:
         return Plan(ones, choose_target, target_share, 0.0, pair, triple, bins, triple_bins, len(others), one, pair_noise)
     pair -= CHOICE_SHARE
     cells = np.sort(_cells(_coarse(sizes, ordered, bins), others))[::-1]
-    low, high = min(d - 1, cells.size), cells.size
+    low, high = min(d - 1, cells.size), cells.size  # the most pairs whose noise stays below PAIR_NOISE, as far as d - 1 allow
     while low < high:
         middle = (low + high + 1) // 2
         some = float(noise(_spread(cells, middle), budget * pair, cap, rows).mean())

@@ -48,12 +48,14 @@ def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan,
     others: list[Cells] = [c for c in combinations(range(d), 2) if target not in c]
     alone = [_shares_of(folded(m.counts, g)) for m, g in zip(ones, grouped, strict=True)]
     if steps.choose_target:
-        cost = rho * Fraction(steps.target)
-        found = _choose(real, table, with_target, alone, rows, rho * Fraction(steps.choose_target), cost, TARGET_WORTH)
-        with_target = found[: max(len(found), 3)]
+        found = _distances(table, with_target, alone, rows, rho * Fraction(steps.choose_target))
+        with_target = _worth_asking(
+            found, table.sizes, _sigma_of(real, rho * Fraction(steps.target)), TARGET_WORTH, TARGET_POWER
+        )
     if steps.choose_pairs:
-        ranked = _ranked(table, others, alone, rows, min(rho * Fraction(steps.choose_pairs), real.rho))
-        others = sorted(ranked[: steps.pairs])
+        found = _distances(table, others, alone, rows, min(rho * Fraction(steps.choose_pairs), real.rho))
+        sigma = _sigma_of(real, rho * Fraction(steps.pair))
+        others = sorted(_worth_asking(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, steps.pairs))
     asked = _pairs(real, table, with_target, others, steps, rho)
     coarse_ones = [_folded(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
     return Answers(ones, (*coarse_ones, *map(_marginal, asked)), grouped, table, len(asked))
@@ -110,26 +112,10 @@ def _excess(scores: dict[Cells, int], sizes: NDArray[np.int64], rows: int, more:
     return {c: s - FOLDED_NORMAL * np.sqrt(min(cells[c], rows) * rows * more) for c, s in scores.items()}
 
 
-def _ranked(table: Crosstab, pairs: list[Cells], alone: list[Floats], rows: int, price: Fraction) -> list[Cells]:
-    """Pairs by how far they are from independent, the furthest first."""
+def _distances(table: Crosstab, pairs: list[Cells], alone: list[Floats], rows: int, price: Fraction) -> dict[Cells, float]:
+    """How far pairs are from independent, above chance."""
     expected = {c: np.rint(np.multiply.outer(alone[c[0]], alone[c[1]]) * rows).astype(np.int64) for c in pairs}
-    excess = _excess(table.distances(expected, price)[0], table.sizes, rows)
-    return sorted(pairs, key=lambda c: -excess[c])
-
-
-def _choose(
-    real: Protected,
-    table: Crosstab,
-    pairs: list[Cells],
-    alone: list[Floats],
-    rows: int,
-    price: Fraction,
-    cost: Fraction,
-    worth: float,
-) -> list[Cells]:
-    expected = {c: np.rint(np.multiply.outer(alone[c[0]], alone[c[1]]) * rows).astype(np.int64) for c in pairs}
-    excess = _excess(table.distances(expected, min(price, real.rho))[0], table.sizes, rows)
-    return _worth_asking(excess, table.sizes, _sigma_of(real, cost), worth, TARGET_POWER)
+    return _excess(table.distances(expected, price)[0], table.sizes, rows)
 
 
 def _sigma_of(real: Protected, cost: Fraction) -> float:

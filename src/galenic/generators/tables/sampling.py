@@ -72,13 +72,13 @@ def _smoothed(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.G
         )
         gap = (np.asarray(found).reshape(levels, total) - wanted[o[j] : o[j + 1]]).astype(np.float32)
         gap[:, o[j] : o[j + 1]] = 0
-        shuffled = np.lexsort((rng.random(n), component))
+        shuffled = np.argsort(component + rng.random(n))
         a, b = shuffled[:-1:2], shuffled[1::2]
         may = (component[a] == component[b]) & (codes[a, j] != codes[b, j]) & (rng.random(a.size) < SWAPPED)
         a, b = a[may], b[may]
         change = gap[codes[b, j]] - gap[codes[a, j]]
-        each = np.arange(a.size)[:, None]
-        moved = 2 * (change[each, place[a]] - change[each, place[b]]).sum(axis=1) + 4 * (place[a] != place[b]).sum(axis=1)
+        row = np.arange(a.size)[:, None]
+        moved = 2 * (change[row, place[a]] - change[row, place[b]]).sum(axis=1) + 4 * (place[a] != place[b]).sum(axis=1)
         a, b = a[moved < 0], b[moved < 0]
         codes[a, j], codes[b, j] = codes[b, j], codes[a, j]
         place[:, j] = codes[:, j] + o[j]
@@ -101,7 +101,7 @@ def completed(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes
         component = (top < rng.random(rows.shape[0])[:, None] * top[:, -1:]).sum(axis=1)
         for j in range(rows.shape[1]):
             gap = rows[:, j] < 0
-            share = np.cumsum(mixture.shares[component[gap], o[j] : o[j + 1]], axis=1)
+            share = np.asarray(np.cumsum(mixture.shares[component[gap], o[j] : o[j + 1]], axis=1))
             rows[gap, j] = np.minimum(
                 (share < rng.random(int(gap.sum()))[:, None] * share[:, -1:]).sum(axis=1), share.shape[1] - 1
             )
