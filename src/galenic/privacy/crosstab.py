@@ -1,6 +1,6 @@
 """Counts of every level with every level of coded columns (and of a target): exact inside, noisy and paid outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -86,8 +86,13 @@ class Crosstab:
 
     def ask(self, cells: Cells, rho: Fraction) -> Asked:
         """Noisy counts of a marginal for rho: one column, a pair i < j, or a pair with the target."""
-        sigma = self._protected._pay(self._called(cells), rho)
-        return Asked(cells, self._protected._noisy(self._exact(cells), rho), sigma)
+        return self.ask_all({cells: rho})[0]
+
+    def ask_all(self, prices: Mapping[Cells, Fraction]) -> list[Asked]:
+        """Noisy counts of several marginals, each for its own price; all are paid before any is answered."""
+        sigmas = [self._protected._pay(self._called(cells), rho) for cells, rho in prices.items()]
+        answers = self._protected._all_noisy([self._exact(cells) for cells in prices], list(prices.values()))
+        return [Asked(cells, counts, sigma) for cells, counts, sigma in zip(prices, answers, sigmas, strict=True)]
 
     def distances(self, expected: dict[Cells, Counts], rho: Fraction) -> tuple[dict[Cells, int], float]:
         """How far marginals are from what is expected of them (whole numbers, made of paid answers alone): L1 distances, and the

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from galenic.errors import RecordError
 from galenic.privacy.ledger import Budget, Mechanism
-from galenic.privacy.noise import discrete_gaussian
+from galenic.privacy.noise import discrete_gaussian, discrete_gaussians
 from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source, cleaned, dates, matches, units
 from galenic.schema import Column, Table, encode
 
@@ -69,6 +69,14 @@ class Protected:
             return counts
         sigma2 = sigma2_for(rho, self.cap)
         return counts + discrete_gaussian(sigma2, counts.size).reshape(counts.shape)
+
+    def _all_noisy(self, counts: list[Counts], rhos: list[Fraction]) -> list[Counts]:
+        """Several histograms, each with noise worth its own rho, drawn together because that is ten times as fast."""
+        if self.budget is None:
+            return counts
+        noise = discrete_gaussians([sigma2_for(rho, self.cap) for rho in rhos], [c.size for c in counts])
+        parts = np.split(noise, np.cumsum([c.size for c in counts])[:-1])
+        return [c + part.reshape(c.shape) for c, part in zip(counts, parts, strict=True)]
 
     def _pay(self, what: str, rho: Fraction, delta: Fraction = Fraction(0), queries: int = 1) -> float:
         """Draws the price from the budget and returns the noise's standard deviation (0 without a budget)."""

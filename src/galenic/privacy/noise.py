@@ -6,6 +6,7 @@ a decision, so the attacks on float noise (Mironov 2012) have nothing to hold on
 
 import os
 import secrets
+from collections.abc import Sequence
 from fractions import Fraction
 from math import isqrt
 
@@ -24,29 +25,50 @@ def discrete_gaussian(sigma2: Fraction, size: int) -> Integers:
     sigma2: variance parameter, above 0; a rational with a small denominator keeps the arithmetic in 64 bits.
     Raises ValueError if sigma2 is not positive.
     """
-    if sigma2 <= 0:
+    return discrete_gaussians([sigma2], [size])
+
+
+def discrete_gaussians(sigma2s: Sequence[Fraction], sizes: Sequence[int]) -> Integers:
+    """Draws with several variance parameters at once, sizes[i] of sigma2s[i], one after the other, shape (sum of sizes,)."""
+    if any(s <= 0 for s in sigma2s):
         raise ValueError("sigma2 must be above 0")
-    p, q = sigma2.numerator, sigma2.denominator
-    t = _floor_sqrt(p, q) + 1
-    # A proposal beyond 64 t would be accepted with probability below e^-1900; it is cut so that no product overflows.
-    if (64 * t * t * q + p) ** 2 >= _TOP or 2 * p * q * t * t >= _TOP:
-        return np.array([_wide(sigma2) for _ in range(size)], dtype=np.int64)
-    out = np.empty(size, dtype=np.int64)
-    todo = np.arange(size)
+    if any(_is_wide(s) for s in sigma2s):
+        return np.concatenate([_of_one(s, n) for s, n in zip(sigma2s, sizes, strict=True)])
+    p, q = (np.repeat(np.array(a, dtype=np.int64), sizes) for a in zip(*(s.as_integer_ratio() for s in sigma2s), strict=True))
+    t = np.repeat(np.array([_proposal_scale(s) for s in sigma2s], dtype=np.int64), sizes)
+    out = np.empty(p.size, dtype=np.int64)
+    todo = np.arange(p.size)
     while todo.size:
-        y = _discrete_laplace(t, todo.size)
-        near = np.abs(y) <= 64 * t
-        a = np.where(near, np.abs(y), 0) * (t * q) - p
-        keep = _bernoulli_exp(a * a, np.full(todo.size, 2 * p * q * t * t, dtype=np.int64)) & near
+        scale, top, bottom = t[todo], p[todo], q[todo]
+        y = _discrete_laplace(scale)
+        near = np.abs(y) <= 64 * scale
+        a = np.where(near, np.abs(y), 0) * (scale * bottom) - top
+        keep = _bernoulli_exp(a * a, 2 * top * bottom * scale * scale) & near
         out[todo[keep]] = y[keep]
         todo = todo[~keep]
     return out
 
 
+def _of_one(sigma2: Fraction, size: int) -> Integers:
+    if _is_wide(sigma2):
+        return np.array([_wide(sigma2) for _ in range(size)], dtype=np.int64)
+    return discrete_gaussian(sigma2, size)
+
+
+def _proposal_scale(sigma2: Fraction) -> int:
+    return _floor_sqrt(sigma2.numerator, sigma2.denominator) + 1
+
+
+def _is_wide(sigma2: Fraction) -> bool:
+    """Whether a product could leave 64 bits. A proposal beyond 64 t would be accepted with probability below e^-1900; it is cut, so
+    that this bound holds."""
+    p, q, t = sigma2.numerator, sigma2.denominator, _proposal_scale(sigma2)
+    return (64 * t * t * q + p) ** 2 >= _TOP or 2 * p * q * t * t >= _TOP
+
+
 def _wide(sigma2: Fraction) -> int:
     """One draw by the same algorithm in unbounded integers, for parameters whose products leave 64 bits."""
-    p, q = sigma2.numerator, sigma2.denominator
-    t = _floor_sqrt(p, q) + 1
+    p, q, t = sigma2.numerator, sigma2.denominator, _proposal_scale(sigma2)
     while True:
         y = _wide_laplace(t)
         if _wide_bernoulli_exp((abs(y) * t * q - p) ** 2, 2 * p * q * t * t):
@@ -127,12 +149,12 @@ def _bernoulli_exp(a: Integers, b: Integers) -> Booleans:
     return alive
 
 
-def _discrete_laplace(t: int, size: int) -> Integers:
-    """Discrete Laplace with scale t, shape (size,) (Algorithm 2 with s = 1)."""
-    out = np.empty(size, dtype=np.int64)
-    todo = np.arange(size)
+def _discrete_laplace(t: Integers) -> Integers:
+    """Discrete Laplace with scale t, elementwise (Algorithm 2 with s = 1)."""
+    out = np.empty(t.size, dtype=np.int64)
+    todo = np.arange(t.size)
     while todo.size:
-        bound = np.full(todo.size, t, dtype=np.int64)
+        bound = t[todo]
         u = _uniform_below(bound)
         keep = _bernoulli_exp_below_one(u, bound)
         v = np.zeros(todo.size, dtype=np.int64)
@@ -141,7 +163,7 @@ def _discrete_laplace(t: int, size: int) -> Integers:
         while running.size:
             running = running[_bernoulli_exp_below_one(one[running], one[running])]
             v[running] += 1
-        y = u + t * v
+        y = u + bound * v
         negative = _uniform_below(one * 2) == 1
         keep &= ~(negative & (y == 0))
         out[todo[keep]] = np.where(negative, -y, y)[keep]

@@ -28,6 +28,7 @@ from galenic.schema import Column, Table
 ENGINE = "galenic-mixture"
 ENGINE_VERSION = "2"
 MODEL_ROWS = 20_000  # rows of the mixture that stand for it when the target's model is fitted
+EXPECTED_ROWS = 200_000  # and, at most, when triples are held against what pairs lead to expect
 OVERSAMPLED = 4  # rows drawn for each kept one, when the target is given
 
 Progress = Callable[[str, float], None]
@@ -129,7 +130,7 @@ class MixtureTables:
         """The target's model, first by pairs, then (where the plan pays for it) with triples that pairs do not explain."""
         if target is None or len(answers.sizes) < 2:
             return None, 0
-        codes = draw(coarse, min(MODEL_ROWS, max(10_000, rows)), rng)
+        codes = draw(coarse, MODEL_ROWS, rng)
         held = [coarse.one_way(j) for j in range(len(answers.sizes))]
         fewer = tuple(few(self.columns, list(answers.groups), held, triple_bins)) if triple_bins else self.groups
         fewer = (*fewer[:target], np.arange(answers.sizes[target]), *fewer[target + 1 :])
@@ -138,8 +139,9 @@ class MixtureTables:
         if not triple_bins or answers.table.target is None:
             return by_pairs, 0
         table = answers.table.grouped(fewer)
-        expected = _expected(codes, by_pairs, table.sizes, rows)
-        triples = measure_triples(real, table, expected, rows, codes.shape[0])
+        many = draw(coarse, min(max(rows, MODEL_ROWS), EXPECTED_ROWS), rng)
+        expected = _expected(many, by_pairs, table.sizes, rows)
+        triples = measure_triples(real, table, expected, rows, many.shape[0])
         return fit_outcome(codes, (*answers.pairs, *triples), *about), len(triples)
 
     def sample(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Table:

@@ -41,7 +41,7 @@ def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan,
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
     price = shares(fine.sizes.astype(float)) * float(rho) * steps.ones
-    ones = tuple(_marginal(_ask(real, fine, (j,), price[j])) for j in range(d))
+    ones = tuple(_ask(real, fine, [(j,) for j in range(d)], price))
     grouped = tuple(groups(columns, [m.counts for m in ones], steps.bins))
     table = fine.grouped(grouped) if steps.bins else fine
     with_target = [tuple(sorted((j, target))) for j in range(d) if j != target] if target is not None else []
@@ -58,7 +58,7 @@ def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan,
         others = sorted(_worth_asking(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, steps.pairs))
     asked = _pairs(real, table, with_target, others, steps, rho)
     coarse_ones = [_folded(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
-    return Answers(ones, (*coarse_ones, *map(_marginal, asked)), grouped, table, len(asked))
+    return Answers(ones, (*coarse_ones, *asked), grouped, table, len(asked))
 
 
 def real_crosstab(real: Protected, columns: tuple[Column, ...], target: int | None) -> Crosstab:
@@ -68,7 +68,7 @@ def real_crosstab(real: Protected, columns: tuple[Column, ...], target: int | No
 
 def _pairs(
     real: Protected, table: Crosstab, with_target: list[Cells], others: list[Cells], steps: Plan, rho: Fraction
-) -> list[Asked]:
+) -> list[Marginal]:
     """Pairs with the target, then the others; where predictors were chosen, pairs among them get INNER_SHARE."""
     chosen = {j for cells in with_target for j in cells}
     inner = [c for c in others if steps.choose_target and set(c) <= chosen]
@@ -76,18 +76,21 @@ def _pairs(
     part = INNER_SHARE if inner and outer else 1.0
     parts = [(with_target, steps.target, TARGET_POWER), (inner, steps.pair * part, 2 / 3)]
     parts.append((outer, steps.pair * (1 - part) if inner else steps.pair, 2 / 3))
-    asked = []
+    asked: list[Marginal] = []
     for cells, share, power in parts:
         if cells:
             size = np.array([np.prod(table.sizes[list(c)]) for c in cells], dtype=np.float64)
             price = shares(size, power) * float(rho) * share
-            asked += [_ask(real, table, c, p) for c, p in zip(cells, price, strict=True)]
+            asked += _ask(real, table, cells, price)
     return asked
 
 
-def _ask(real: Protected, table: Crosstab, cells: Cells, price: float) -> Asked:
-    # rounding of the float shares must not overdraw: the last one takes what is left
-    return table.ask(cells, min(Fraction(price), real.rho))
+def _ask(real: Protected, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
+    prices, left = {}, real.rho
+    for c, p in zip(cells, price, strict=True):
+        prices[c] = min(Fraction(p), left) if real.private else Fraction(p)  # rounded floats must not overdraw
+        left -= prices[c]
+    return [_marginal(a) for a in table.ask_all(prices)]
 
 
 def _marginal(asked: Asked) -> Marginal:
@@ -147,4 +150,4 @@ def measure_triples(
     chosen = _worth_asking(excess, table.sizes, _sigma_of(real, real.rho), TRIPLE_WORTH, 2 / 3, MOST_TRIPLES)
     size = np.array([np.prod(table.sizes[list(c)]) for c in chosen], dtype=np.float64)
     price = shares(size) * float(real.rho)
-    return [_marginal(_ask(real, table, c, p)) for c, p in zip(chosen, price, strict=True)]
+    return _ask(real, table, chosen, price)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from galenic.generators.tables.mixture import Floats, Mixture
 
 Codes = NDArray[np.int64]
-SWEEPS, SWAPPED = 3, 0.1  # of smoothing: passes over the columns, and share of rows that may change places at once
+SWEEPS, SWAPPED = 4, 0.1  # of smoothing: passes over the columns, and share of rows that may change places at once
 SMOOTHED_CELLS = 2e7  # rows x columns^2 up to which smoothing is worth its seconds; above, chance is small anyway
 
 
@@ -98,11 +98,10 @@ def completed(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes
             log_weight[known] += log_shares[:, o[j] + rows[known, j]].T
         log_weight -= log_weight.max(axis=1, keepdims=True)
         top = np.cumsum(np.exp(log_weight), axis=1)
-        component = (top < rng.random(rows.shape[0])[:, None] * top[:, -1:]).sum(axis=1)
+        component = (top < rng.random((rows.shape[0], 1)) * top[:, -1:]).sum(axis=1)
         for j in range(rows.shape[1]):
             gap = rows[:, j] < 0
             share = np.asarray(np.cumsum(mixture.shares[component[gap], o[j] : o[j + 1]], axis=1))
-            rows[gap, j] = np.minimum(
-                (share < rng.random(int(gap.sum()))[:, None] * share[:, -1:]).sum(axis=1), share.shape[1] - 1
-            )
+            above: Codes = np.asarray(share < rng.random((share.shape[0], 1)) * share[:, -1:])
+            rows[gap, j] = np.minimum(above.sum(axis=1), share.shape[1] - 1)
     return out
