@@ -5,6 +5,8 @@ The target is therefore drawn anew from the model of greatest entropy that agree
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from galenic.generators.tables.mixture import Floats, Marginal
 Codes = NDArray[np.int64]
 MAIN, TIE = 0.3, 0.15  # prior standard deviation of a log-odds by one column, and by two together
 ITERATIONS = 80
-SMALLEST_SHARE = 1e-4  # of a target's level; rarer ones are left to the mixture's share
+SMALLEST_SHARE, NEVER = 1e-4, -30.0  # a level of the target rarer than this is not drawn: its log-odds
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ def _cell(codes: Codes, feature: tuple[int, ...], sizes: NDArray[np.int64], fewe
     return fewer[i][codes[:, i]] * across + fewer[j][codes[:, j]], (int(fewer[i].max()) + 1) * across
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What was measured about the target, one row for each cell of each feature. counts: by the target's level, made to add up to
+    `held`, the cell's rows by the mixture; noise: variance of such a count; prior: of a coefficient, as 1 / variance."""
+
+    counts: Floats
+    noise: Floats
+    held: Floats
+    prior: Floats
+    starts: NDArray[np.int64]
+
+
 def fit_outcome(
     codes: Codes,
     marginals: tuple[Marginal, ...],
@@ -87,48 +101,73 @@ def fit_outcome(
     asked = [m for m in marginals if len(m.columns) > 1 and target in m.columns]
     features = tuple(tuple(j for j in m.columns if j != target) for m in asked)
     cells = [_cell(codes, f, sizes, fewer) for f in features]
-    block = [count for _place, count in cells]
-    start = np.r_[0, np.cumsum(block)]
-    n, levels, total = codes.shape[0], int(sizes[target]), int(start[-1])
-    place = np.stack([start[k] + cell for k, (cell, _count) in enumerate(cells)], axis=1)
-    design = csr_matrix((np.ones(place.size), place.ravel(), np.arange(0, place.size + 1, len(features))), shape=(n, total))
-    scale = rows / n
-    held = np.asarray(design.sum(axis=0)).ravel() * scale
+    starts = np.r_[0, np.cumsum([count for _place, count in cells])]
+    place = np.stack([starts[k] + cell for k, (cell, _count) in enumerate(cells)], axis=1)
+    ends = np.arange(0, place.size + 1, len(features))
+    design = csr_matrix((np.ones(place.size), place.ravel(), ends), shape=(codes.shape[0], int(starts[-1])))
     live = target_share > SMALLEST_SHARE
-    base = np.where(live, np.log(np.maximum(target_share, 1e-12)), -30.0)
-    stat, variance, prior = np.zeros((total, levels)), np.zeros(total), np.zeros(total)
-    for k, (m, feature) in enumerate(zip(asked, features, strict=True)):
-        span = slice(start[k], start[k + 1])
-        counts = np.moveaxis(m.counts, m.columns.index(target), -1).reshape(-1, levels)
-        spread = np.broadcast_to(np.asarray(m.variance, dtype=np.float64), m.counts.shape)
-        gap = held[span] - counts[:, live].sum(axis=1)
-        stat[span] = np.where(live, counts + gap[:, None] / live.sum(), 0.0)
-        variance[span] = np.moveaxis(spread, m.columns.index(target), -1).reshape(-1, levels).mean(axis=1) / 2
-        prior[span] = (MAIN if len(feature) == 1 else TIE) ** -2
-    told = np.maximum(held * float((target_share[live] * (1 - target_share[live])).mean()), 1e-9)
-    ridge = np.minimum((1 + variance / told) * prior, 1e12)[:, None]
-    goal = target_share * rows
-    pace = np.sqrt(rows / (told[:, None] + ridge))  # every direction about equally curved: a third of the iterations
+    told = _told(asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live)
+    base = np.where(live, np.log(np.maximum(target_share, 1e-12)), NEVER)
+    loss = _Loss(design, told, base, target_share, live, rows)
+    found = minimize(
+        loss, np.zeros((told.held.size + 1) * base.size), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    )
+    own, shift = loss.parts(found.x)
+    weight = [float((told.held[a:b, None] * own[a:b] ** 2).sum()) for a, b in pairwise(starts)]
+    mains = [k for k, f in enumerate(features) if len(f) == 1]
+    order = tuple(features[k][0] for k in sorted(mains, key=lambda k: -weight[k]))
+    return Outcome(target, features, sizes, fewer, own, base + shift, order)
 
-    def loss(flat: Floats) -> tuple[float, Floats]:
-        own, shift = flat[: total * levels].reshape(total, levels) * pace, flat[total * levels :]
-        logits = design @ own + (base + shift)
+
+def _told(
+    asked: list[Marginal],
+    features: tuple[tuple[int, ...], ...],
+    target: int,
+    held: Floats,
+    starts: Codes,
+    live: NDArray[np.bool_],
+) -> _Told:
+    levels = live.size
+    counts, noise, prior = np.zeros((held.size, levels)), np.zeros(held.size), np.zeros(held.size)
+    for k, (m, feature) in enumerate(zip(asked, features, strict=True)):
+        span, axis = slice(starts[k], starts[k + 1]), m.columns.index(target)
+        found = np.moveaxis(m.counts, axis, -1).reshape(-1, levels)
+        spread = np.broadcast_to(np.asarray(m.variance, dtype=np.float64), m.counts.shape)
+        gap = held[span] - found[:, live].sum(axis=1)
+        counts[span] = np.where(live, found + gap[:, None] / live.sum(), 0.0)
+        noise[span] = np.moveaxis(spread, axis, -1).reshape(-1, levels).mean(axis=1) / 2
+        prior[span] = (MAIN if len(feature) == 1 else TIE) ** -2
+    return _Told(counts, noise, held, prior, starts)
+
+
+class _Loss:
+    """Minus the log-likelihood per row of a multinomial logistic model whose sufficient statistics are given, plus a ridge; the
+    gradient beside it."""
+
+    def __init__(
+        self, design: Any, told: _Told, base: Floats, target_share: Floats, live: NDArray[np.bool_], rows: float
+    ) -> None:
+        self.design, self.told, self.base, self.live, self.rows = design, told, base, live, rows
+        information = np.maximum(told.held * float((target_share[live] * (1 - target_share[live])).mean()), 1e-9)
+        self.ridge = np.minimum((1 + told.noise / information) * told.prior, 1e12)[:, None]
+        # every direction about equally curved: a third of the iterations
+        self.pace = np.sqrt(rows / (information[:, None] + self.ridge))
+        self.goal = target_share * rows
+
+    def parts(self, flat: Floats) -> tuple[Floats, Floats]:
+        """(coefficients, shift of the base) of a flat vector."""
+        cut = self.told.held.size * self.base.size
+        return flat[:cut].reshape(-1, self.base.size) * self.pace, flat[cut:]
+
+    def __call__(self, flat: Floats) -> tuple[float, Floats]:
+        own, shift = self.parts(flat)
+        logits = self.design @ own + (self.base + shift)
         top = logits.max(axis=1, keepdims=True)
         powers = np.exp(logits - top)
         sums = powers.sum(axis=1, keepdims=True)
-        chance = powers / sums
-        value = scale * float((np.log(sums) + top).sum()) - float((own * stat).sum()) - float((goal * (base + shift)).sum())
-        value += 0.5 * float((ridge * own * own).sum())
-        slope = scale * (design.T @ chance) - stat + ridge * own
-        slope[:, ~live] = 0.0
-        slope_base = np.where(live, scale * chance.sum(axis=0) - goal, 0.0)
-        return value / rows, np.r_[(slope * pace).ravel(), slope_base] / rows
-
-    found = minimize(loss, np.zeros((total + 1) * levels), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
-    own, shift = found.x[: total * levels].reshape(total, levels) * pace, found.x[total * levels :]
-    weight = {
-        f: float((held[start[k] : start[k + 1], None] * own[start[k] : start[k + 1]] ** 2).sum())
-        for k, f in enumerate(features)
-    }
-    order = tuple(f[0] for f in sorted((f for f in features if len(f) == 1), key=lambda f: -weight[f]))
-    return Outcome(target, features, sizes, fewer, own, base + shift, order)
+        chance, scale = powers / sums, self.rows / logits.shape[0]
+        value = scale * float((np.log(sums) + top).sum()) - float((self.goal * (self.base + shift)).sum())
+        value += float((own * (0.5 * self.ridge * own - self.told.counts)).sum())
+        slope = np.where(self.live, scale * (self.design.T @ chance) - self.told.counts + self.ridge * own, 0.0)
+        slope_base = np.where(self.live, scale * chance.sum(axis=0) - self.goal, 0.0)
+        return value / self.rows, np.r_[(slope * self.pace).ravel(), slope_base] / self.rows
