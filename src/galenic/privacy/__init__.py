@@ -3,11 +3,21 @@
 from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
 from galenic.privacy.crosstab import Asked, Crosstab
 from galenic.privacy.deidentify import Deidentified, deidentify
-from galenic.privacy.domain import Domain, bins_for, buy_domain, domain_share, needs_buying, refuse_observed, without_observed
+from galenic.privacy.domain import (
+    LEAST,
+    Domain,
+    bins_for,
+    buy_domain,
+    domain_share,
+    needs_buying,
+    refuse_observed,
+    without_observed,
+)
 from galenic.privacy.ledger import Budget, Ledger, Mechanism, Statement, split_delta
 from galenic.privacy.measurement import Protected, sigma2_for, with_anchors
 
 __all__ = [
+    "LEAST",
     "Asked",
     "Budget",
     "Crosstab",

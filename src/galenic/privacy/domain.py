@@ -5,14 +5,15 @@ noisy counts are heavy; categories from stability-thresholded histograms, rare v
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError
-from galenic.privacy.measurement import KIND_CLASSES, Protected
+from galenic.privacy.measurement import KIND_CLASSES, Protected, sigma2_for
 from galenic.records import DATE_FORMATS
 from galenic.schema import Column, Kind
 
@@ -22,18 +23,23 @@ Purse = dict[str, Fraction]  # what is left to spend on each column
 TINY, HUGE = -10, 40  # bounds are searched between 2^-10 and 2^40 in absolute value
 MAGNITUDES = tuple(-(2.0**k) for k in range(HUGE, TINY - 1, -1)) + tuple(2.0**k for k in range(TINY, HUGE + 1))
 FIRST_CELLS, REFINEMENTS = 32, (8, 4)  # equal cells between the bounds, then heavy cells split in 8, then in 4
-KIND_SHARE, BOUNDS_SHARE = Fraction(2, 10), Fraction(3, 10)
+KIND_SHARE, BOUNDS_SHARE, COMMON_SHARE = Fraction(2, 10), Fraction(3, 10), Fraction(2, 10)
+COMMON_ROWS = 0.05  # share of the rows that must be enough for a value to be found common; else it is not asked
+MOST_BINS = 32
+LEAST = 5  # patients who must share a value before a fit without noise may say it
 STRAYS = 0.005  # share of rows that may look like another kind; they become missing
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Columns ready to be coded, with the noisy number of rows. bins: how many bins a numeric column got at most."""
+    """Columns ready to be coded, with the noisy number of rows. bins: how many bins a numeric column got at most. common: of
+    numeric columns that were bought, the values that many patients share, with their noisy counts."""
 
     columns: tuple[Column, ...]
     rows: int
     rows_sigma: float
     bins: int
+    common: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
 def bins_for(rows: int, rho: Fraction, cap: int) -> int:
@@ -42,7 +48,7 @@ def bins_for(rows: int, rho: Fraction, cap: int) -> int:
     A 2-way table of b x b cells has noise ~ b / sqrt(rho) per row of the pair budget; the cube root keeps it near the
     distance that b bins lose by being coarse. At 71,236 rows, epsilon 1 it gives 20, at 4,000 rows 8.
     """
-    return min(max(round((rows * math.sqrt(rho) / cap) ** (1 / 3)), 4), 32)
+    return min(max(round((rows * math.sqrt(rho) / cap) ** (1 / 3)), 4), MOST_BINS)
 
 
 def refuse_observed(columns: tuple[Column, ...]) -> None:
@@ -95,25 +101,45 @@ def _complete(c: Column) -> bool:
     return bool(c.edges) if c.binned else c.kind != "unknown" and bool(c.categories)
 
 
-def buy_domain(protected: Protected, columns: tuple[Column, ...], rho: Fraction, delta: Fraction) -> Domain:
+def buy_domain(
+    protected: Protected, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = LEAST
+) -> Domain:
     """Columns with everything that coding needs, bought with at most rho (and delta for categories), n included.
 
     Each incomplete column has the same price; what a column does not need to ask makes its other answers better. Without a
-    budget the same questions are answered exactly.
+    budget the same questions are answered exactly, and categories that fewer than `least` patients share are left to OTHER.
     """
     whole = protected.rho
     size_rho = rho / 10 if needs_buying(columns) else rho
     rows, sigma = protected.size(size_rho)
-    bins = bins_for(rows, whole, protected.cap)
+    bins = bins_for(rows, whole, protected.cap) if protected.private else MOST_BINS
     columns = _one_anchor(_small_integers(columns, bins))
+    if not protected.private:
+        columns = _without_rare(protected, columns, least * protected.cap)
     todo = [c for c in columns if not _complete(c)]
+    common: dict[str, dict[float, int]] = {}
     if todo:
         purse = {c.name: (rho - size_rho) / len(todo) for c in todo}
         columns = _one_anchor(_small_integers(_buy_kinds(protected, columns, purse, rows), bins))
-        columns = _buy_categories(protected, columns, purse, delta, bins)
+        columns = _buy_categories(protected, columns, purse, delta / 2, bins, least * protected.cap)
         columns = _buy_bounds(protected, columns, purse)
+        common = _buy_common(protected, columns, purse, delta / 2, rows)
         columns = _buy_edges(protected, columns, purse, rows, bins)
-    return Domain(columns, rows, sigma, bins)
+    return Domain(columns, rows, sigma, bins, common)
+
+
+def _without_rare(protected: Protected, columns: tuple[Column, ...], least: int) -> tuple[Column, ...]:
+    """Categories read from these patients that fewer than `least` rows share become OTHER."""
+    todo = tuple(c for c in columns if not c.binned and c.categories and c.categories_origin == "observed")
+    kept = protected.values(todo, Fraction(0), Fraction(0), least=least) if todo else {}
+    return _replace(
+        columns,
+        {
+            c.name: c.but(categories=tuple(v for v in c.categories if v in kept[c.name]), other=True)
+            for c in todo
+            if len(kept[c.name]) < len(c.categories)
+        },
+    )
 
 
 def _small_integers(columns: tuple[Column, ...], bins: int) -> tuple[Column, ...]:
@@ -176,13 +202,13 @@ def _kind(counts: dict[str, int], rows: int, sigma: float) -> tuple[Kind, str]:
 
 
 def _buy_categories(
-    protected: Protected, columns: tuple[Column, ...], purse: Purse, delta: Fraction, bins: int
+    protected: Protected, columns: tuple[Column, ...], purse: Purse, delta: Fraction, bins: int, least: int
 ) -> tuple[Column, ...]:
     todo = tuple(c for c in columns if not c.binned and not c.categories)
     if not todo:
         return columns
     # one noise for all of them: the least that any has left
-    kept = protected.values(todo, min(purse[c.name] for c in todo) * len(todo), delta)
+    kept = protected.values(todo, min(purse[c.name] for c in todo) * len(todo), delta, least=least)
     changed = {}
     for c in todo:
         most = sorted(kept[c.name], key=lambda v: -kept[c.name][v])[: max(3 * bins, 8)]
@@ -215,6 +241,22 @@ def _bounds(heavy: NDArray[np.intp]) -> tuple[float, float]:
     zero = len(MAGNITUDES) // 2 - 1  # the cell around 0
     first, last = int(heavy[0]), int(heavy[-1])
     return (0.0 if first == zero else MAGNITUDES[first]), (0.0 if last == zero else MAGNITUDES[last + 1])
+
+
+def _buy_common(
+    protected: Protected, columns: tuple[Column, ...], purse: Purse, delta: Fraction, rows: int
+) -> dict[str, dict[float, int]]:
+    """The values that many patients share, of numeric columns without a lattice; so decimals and heaps are known."""
+    todo = tuple(c for c in columns if c.kind == "numeric" and not c.edges and not c.step and not c.heaps)
+    if not todo or not protected.private:
+        return {}
+    price = min(purse[c.name] for c in todo) * COMMON_SHARE
+    # about seven standard deviations are what a value must stand out by
+    if 7 * math.sqrt(sigma2_for(price, protected.cap)) > COMMON_ROWS * rows:
+        return {}
+    found = protected.values(todo, price * len(todo), delta)
+    purse.update({c.name: purse[c.name] - price for c in todo})
+    return {name: {float(v): n for v, n in kept.items()} for name, kept in found.items()}
 
 
 def _grid(c: Column) -> Floats:

@@ -8,13 +8,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from galenic.errors import RecordError
+from galenic.errors import BudgetError, RecordError
 from galenic.privacy.ledger import Budget, Mechanism
 from galenic.privacy.noise import discrete_gaussian, discrete_gaussians
 from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source, cleaned, dates, matches, units
@@ -91,6 +92,17 @@ class Protected:
         """The rows, batch by batch, for counters of this room; what leaves passes through `_noisy`."""
         return self._source.tables(columns)
 
+    def coded(self, columns: tuple[Column, ...], most: int) -> NDArray[np.int64]:
+        """Level numbers of the first `most` rows, shape (rows, columns), for a fit that claims no privacy. BudgetError otherwise."""
+        if self.private:
+            raise BudgetError("rows themselves can not be had for any budget. Ask counting questions.")
+        parts, read = [], 0
+        for table in self._tables(with_anchors(columns, columns)):
+            if read < most:
+                parts.append(np.stack([encode(table, column) for column in columns], axis=1)[: most - read])
+                read += parts[-1].shape[0]
+        return np.concatenate(parts)
+
     def size(self, rho: Fraction) -> tuple[int, float]:
         """(number of rows, at least 1; its noise's standard deviation)."""
         sigma = self._pay("number of rows", rho)
@@ -115,20 +127,23 @@ class Protected:
                 totals[column.name] += np.bincount(encode(table, column), minlength=column.levels)
         return {n: (self._noisy(c, prices[n]), sigma[n]) for n, c in totals.items()}
 
-    def values(self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction) -> dict[str, dict[str, int]]:
-        """Values of each category column that enough patients share, with counts; rare ones are left out.
+    def values(
+        self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = 1
+    ) -> dict[str, dict[Any, int]]:
+        """Values of each column that enough patients share, with counts; rare ones are left out.
 
         A value held by one patient only passes with probability at most delta / len(columns) (stability histogram; the
-        discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25).
+        discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25). least: rows that a value
+        needs without a budget.
         """
         sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(columns))
-        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(columns) / float(delta))) if sigma else 0.0
-        found: dict[str, Counter[str]] = {column.name: Counter() for column in columns}
+        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(columns) / float(delta))) if sigma else least - 0.5
+        found: dict[str, Counter[Any]] = {column.name: Counter() for column in columns}
         for table in self._tables(columns):
             for column in columns:
                 for pair in pc.value_counts(table.frame[column.name].drop_null()).to_pylist():
                     found[column.name][pair["values"]] += pair["counts"]
-        kept: dict[str, dict[str, int]] = {}
+        kept: dict[str, dict[Any, int]] = {}
         for name, counter in found.items():
             exact = np.array(list(counter.values()), dtype=np.int64)
             noisy = self._noisy(exact, rho / len(columns))

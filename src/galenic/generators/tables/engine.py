@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -15,14 +16,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.levels import Integers, few, is_ordered, unfolded
+from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
+from galenic.generators.tables.chain import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
+from galenic.generators.tables.lattice import Lattice, lattice
+from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
 from galenic.generators.tables.outcome import Outcome, fit_outcome
 from galenic.generators.tables.plan import exact_plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals, measure_triples
 from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.values import condition, decode
-from galenic.privacy import Domain, Protected
+from galenic.privacy import LEAST, Domain, Protected
 from galenic.schema import Column, Table
 
 ENGINE = "galenic-mixture"
@@ -64,9 +68,12 @@ class Fit:
 class MixtureTables:
     """Learns from patients' tables and makes new rows like theirs. Satisfies the Generator protocol of generators.tables."""
 
-    def __init__(self, *, target: str | None = None, members: int = MOST_MEMBERS, seed: int | None = None) -> None:
+    def __init__(
+        self, *, target: str | None = None, members: int = MOST_MEMBERS, least: int = LEAST, seed: int | None = None
+    ) -> None:
         self.target = target
         self.members = members
+        self.least = least
         self.seed = seed
 
     def cost(self, columns: int, rows: int, epsilon: float | None = None) -> Cost:
@@ -101,13 +108,15 @@ class MixtureTables:
             answers.sizes,
             domain.rows,
             rng,
-            most_members=self.members,
+            most_members=self.members if real.private else 2,
             progress=lambda share: tell("fitting", 0.2 + 0.7 * share),
         )
         coarse = averaged([p.mixture for p in parts])
         self.groups = answers.groups
         self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         ones = [m.counts for m in answers.ones]
+        self.lattices = self._lattices(real, domain, ones, rng)
+        self.chain, self.boosted = (None, None) if real.private else self._refine(real, target, rng)
         self.mixture = Mixture(coarse.weights, unfolded(coarse.shares, list(answers.groups), ones), sizes)
         possible = len(sizes) * (len(sizes) - 1) // 2
         chi2 = float(np.mean([p.chi2 for p in parts]))
@@ -116,6 +125,32 @@ class MixtureTables:
         self.fitted = Fit(domain.rows, *sums, *noise, real.private)
         tell("fitted", 1.0)
         return self
+
+    def _lattices(
+        self, real: Protected, domain: Domain, ones: list[NDArray[np.float64]], rng: np.random.Generator
+    ) -> dict[str, Lattice]:
+        """Of numeric columns: all values where nothing is private, what was bought as common where it is."""
+        numbers = tuple(c for c in self.columns if c.kind in ("numeric", "integer") and not c.anchor)
+        common: Mapping[str, Mapping[float, int]] = domain.common
+        if not real.private:
+            common = real.values(numbers, Fraction(0), Fraction(0))
+        found = {}
+        for column in numbers:
+            counts = {float(v): float(n) for v, n in common.get(column.name, {}).items()}
+            in_bins = ones[self.columns.index(column)][: len(column.edges) - 1]
+            least = float(self.least * real.cap)
+            made = lattice(column, counts, in_bins, rng, least=least, rare_known=not real.private) if counts else None
+            if made is not None:
+                found[column.name] = made
+        return found
+
+    def _refine(self, real: Protected, target: int | None, rng: np.random.Generator) -> tuple[Chain | None, Boosted | None]:
+        """What rows themselves teach: columns one after another, and the target by all the others."""
+        if len(self.columns) < 2:
+            return None, None
+        codes = real.coded(self.columns, MOST_ROWS)
+        chain = fit_chain(codes, np.array([not is_ordered(c) for c in self.columns]), target, rng)
+        return chain, fit_boosted(codes, target, rng) if target is not None else None
 
     def _learn_target(
         self,
@@ -156,21 +191,31 @@ class MixtureTables:
         return self._table(codes, given or {}, rng)
 
     def _codes(self, n: int, allowed: dict[int, Integers], rng: np.random.Generator) -> NDArray[np.int64]:
-        mixture = conditioned(self.mixture, allowed)
-        if self.outcome is None or not n:
-            return draw(mixture, n, rng, smooth=not allowed)
-        target = self.outcome.target
-        if target not in allowed:
-            codes = draw(mixture, n, rng, smooth=not allowed)
-            codes[:, target] = self.outcome.drawn(self._coarse(codes), rng)
-            return codes
-        # the mixture knows the target, too, so its draws are near; they are weighed by what the target's model says instead
-        codes = draw(mixture, OVERSAMPLED * n, rng)
+        outcome = self.outcome
+        if outcome is not None and outcome.target in allowed and self.chain is None and n:
+            return self._with_target(outcome, n, allowed, rng)
+        if self.chain is not None:
+            codes = self.chain.drawn(n, allowed, rng)
+        else:
+            codes = draw(conditioned(self.mixture, allowed), n, rng, smooth=not allowed)
+        if outcome is not None and outcome.target not in allowed and n:
+            j = outcome.target
+            codes[:, j] = refined(outcome.drawn(self._coarse(codes), rng), self.groups[j], self.mixture.one_way(j), rng)
+        if self.boosted is not None and self.boosted.target not in allowed and n:
+            codes[:, self.boosted.target] = self.boosted.drawn(codes, rng)
+        return codes
+
+    def _with_target(
+        self, outcome: Outcome, n: int, allowed: dict[int, Integers], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Rows whose target is given: the mixture knows it, too, so its draws are near; they are weighed by what the target's
+        model says of them instead."""
+        target = outcome.target
+        codes = draw(conditioned(self.mixture, allowed), OVERSAMPLED * n, rng)
         free = {j: levels for j, levels in allowed.items() if j != target}
-        ours = self.outcome.chances(self._coarse(codes))[:, np.unique(self.groups[target][allowed[target]])].sum(axis=1)
+        ours = outcome.chances(self._coarse(codes))[:, np.unique(self.groups[target][allowed[target]])].sum(axis=1)
         theirs = _chance_of(conditioned(self.mixture, free), codes, target, allowed[target])
-        weight = ours / np.maximum(theirs, 1e-9)
-        top = np.cumsum(weight)
+        top = np.cumsum(ours / np.maximum(theirs, 1e-9))
         kept = np.searchsorted(top, (np.arange(n) + rng.random()) / n * top[-1], side="right")
         return codes[rng.permutation(np.minimum(kept, codes.shape[0] - 1))]
 
@@ -178,7 +223,7 @@ class MixtureTables:
         return np.stack([group[codes[:, j]] for j, group in enumerate(self.groups)], axis=1)
 
     def _table(self, codes: NDArray[np.int64], given: Mapping[str, object], rng: np.random.Generator) -> Table:
-        arrays = [decode(column, codes[:, j], rng) for j, column in enumerate(self.columns)]
+        arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in enumerate(self.columns)]
         arrays = [_exactly(c, a, given.get(c.name)) for c, a in zip(self.columns, arrays, strict=True)]
         frame = pa.table(arrays, names=[c.name for c in self.columns])
         return Table(_dated(frame, self.columns), self.columns)
@@ -196,6 +241,10 @@ class MixtureTables:
             arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}
             arrays["fewer"] = np.concatenate(self.outcome.fewer)
             outcome = {"target": self.outcome.target, "features": self.outcome.features, "order": self.outcome.order}
+        for k, (_name, made) in enumerate(sorted(self.lattices.items())):
+            arrays |= {f"points_{k}": made.points, f"point_weights_{k}": made.weights, f"point_starts_{k}": made.starts}
+        arrays |= chain_arrays(self.chain) if self.chain is not None else {}
+        arrays |= boosted_arrays(self.boosted) if self.boosted is not None else {}
         np.savez_compressed(folder / "mixture.npz", **arrays)
         about = {
             "engine": ENGINE,
@@ -203,7 +252,8 @@ class MixtureTables:
             "columns": [asdict(c) for c in self.columns],
             "fit": asdict(self.fitted),
             "outcome": outcome,
-            "options": {"target": self.target, "members": self.members},
+            "lattices": sorted(self.lattices),
+            "options": {"target": self.target, "members": self.members, "least": self.least},
         }
         (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -226,6 +276,9 @@ class MixtureTables:
         model.mixture = Mixture(arrays["weights"], arrays["shares"], sizes)
         model.groups = tuple(np.split(arrays["groups"], np.cumsum(sizes)[:-1]))
         model.outcome = _outcome(about["outcome"], arrays) if about["outcome"] else None
+        parts = ("points", "point_weights", "point_starts")
+        model.lattices = {name: Lattice(*(arrays[f"{p}_{k}"] for p in parts)) for k, name in enumerate(about["lattices"])}
+        model.chain, model.boosted = chain_of(arrays), boosted_of(arrays)
         model.fitted = Fit(**about["fit"])
         return model
 

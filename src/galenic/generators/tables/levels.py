@@ -70,3 +70,13 @@ def unfolded(shares: Floats, groups_: list[Integers], ones: list[Floats]) -> Flo
         parts.append(shares[:, start : start + size][:, group] * within)
         start += size
     return np.concatenate(parts, axis=1)
+
+
+def refined(coarse: Integers, group: Integers, shares: Floats, rng: np.random.Generator) -> Integers:
+    """A fine level for each coarse one, drawn by the fine levels' shares within it."""
+    order = np.argsort(group, kind="stable")
+    top = np.r_[0.0, np.cumsum(np.maximum(shares[order], 1e-12))]
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 2), side="left")
+    low, high = top[starts[coarse]], top[starts[coarse + 1]]
+    found = np.searchsorted(top, low + rng.random(coarse.size) * (high - low), side="right") - 1
+    return np.asarray(order[np.clip(found, starts[coarse], starts[coarse + 1] - 1)])

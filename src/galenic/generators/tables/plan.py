@@ -14,6 +14,7 @@ MOST_LEVELS = 4_000  # the fit holds a levels x levels matrix in memory
 ONE_SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # of rho, for single columns: the first that is good enough
 GOOD_ONE_NOISE, MOST_ONE_NOISE = 0.02, 0.10  # mean total variation by noise alone; above the second single columns are noise
 USUAL_ONE_SHARE = 0.3  # where no share makes them good: more would starve the pairs
+EXACT_BINS = 16  # of ordered columns within pairs where nothing is private: forests see the finer ones
 BINS = (32, 24, 16, 12, 8, 6, 4)  # coarser and coarser levels of ordered columns within pairs
 PAIR_NOISE = 0.5  # on a measured pair; the fit over all pairs takes nine tenths of it out again
 GOOD_PAIR_NOISE = 0.12  # up to which all pairs are asked; above it, those that tell more than their noise takes
@@ -110,12 +111,11 @@ def plan(
 
 
 def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> Plan:
-    """Without a budget: every pair as it is, and triples with the target."""
+    """Without a budget: every pair."""
     refuse_wide(sizes)
     d = len(sizes)
-    pairs = d * (d - 1) // 2 - (d - 1 if target is not None else 0)
-    triple = TRIPLE_SHARE if target is not None and d > 2 else 0.0
-    return Plan(0.25, 0.0, 0.25, 0.0, 0.5 - triple, triple, None, 8 if triple else 0, pairs, 0.0, 0.0)
+    others = d * (d - 1) // 2 - (d - 1 if target is not None else 0)
+    return Plan(0.25, 0.0, 0.25, 0.0, 0.5, 0.0, EXACT_BINS, 0, others, 0.0, 0.0)
 
 
 def _one_share(sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> tuple[float, float]:

@@ -8,20 +8,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError
+from galenic.generators.tables.lattice import Lattice
 from galenic.schema import OTHER, Codes, Column, Floats, bin_codes
 
 
-def decode(column: Column, codes: Codes, rng: np.random.Generator) -> pa.Array:
+def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: Lattice | None = None) -> pa.Array:
     """Values of a column, shape (n,), in its Arrow type (dates with an anchor: float days after it, missing NaN)."""
     if not column.binned:
         names = [*column.categories, *([OTHER] if column.other else []), *([None] if column.missing else [])]
         return pa.array(names, pa.string()).take(pa.array(codes))
-    values = spread(column, codes, rng)
+    values = spread(column, codes, rng) if lattice is None else _on(lattice, column, codes, rng)
     if column.kind == "numeric" or column.anchor:
         return pa.array(values, from_pandas=True)
     missing = np.isnan(values)
     whole = pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
     return whole if column.kind == "integer" else whole.cast(pa.int32()).cast(pa.date32())
+
+
+def _on(lattice: Lattice, column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
+    missing = codes > len(column.edges) - 2
+    return np.where(missing, np.nan, lattice.drawn(np.minimum(codes, len(column.edges) - 2), rng))
 
 
 def spread(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
