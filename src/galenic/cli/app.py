@@ -1,6 +1,7 @@
 """The commands: parse, call one flow, show the result."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,11 @@ def synthesize(
     holdout: Annotated[Path | None, typer.Option(help="Patients kept aside by you (default: 30 % are held out).")] = None,
     policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal",
     no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False,
+    given: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=VALUE that every row shall have (empty: missing); repeat for more.")
+    ] = None,
+    balance: Annotated[str | None, typer.Option(help="Category column whose values shall be equally frequent.")] = None,
+    min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5,
     out: Annotated[Path | None, typer.Option(help="Also copy the signers' report here (HTML).")] = None,
     where: Annotated[str, typer.Option("--from", help="file, or store: records in custody, past the gate.")] = "file",
     key: Annotated[str | None, typer.Option(help="With --from store: your key.")] = None,
@@ -84,6 +90,7 @@ def synthesize(
     request = flows.Request(
         epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
     )
+    request = replace(request, given=_given(given or []), balance=balance, least=min_patients)
     house = flows.open_house()
     cost = flows.cost(source, request) if source else None
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
@@ -108,6 +115,38 @@ def synthesize(
     else:
         show.run(result.run, result.folder, result.decision)
     raise typer.Exit(0 if result.decision.accepted else 1)
+
+
+def _given(said: list[str]) -> dict[str, object]:
+    """COLUMN=VALUE as a condition; values of one column said twice are alternatives."""
+    found: dict[str, object] = {}
+    for one in said:
+        column, sign, value = one.partition("=")
+        if not sign or not column:
+            raise DescriptionError("--given expects COLUMN=VALUE, such as --given sex=female. Correct it.")
+        before = found.get(column)
+        found[column] = (
+            (value or None) if column not in found else [*(before if isinstance(before, list) else [before]), value or None]
+        )
+    return found
+
+
+@app.command(epilog="Example: galenic impute 20260101-120000-abcdef patients.csv completed.csv")
+def impute(
+    run: str,
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file of yours, with gaps.")],
+    out: Annotated[Path, typer.Argument(help="CSV or Parquet file to write; must not exist.")],
+    seed: Annotated[int | None, typer.Option(help="Draw the same again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fill the gaps of your own rows by a run's model, each from what its row holds. The result holds your patients' values."""
+    done = flows.impute(flows.open_house(), run, records.read(table), out, seed=seed)
+    if as_json:
+        show.print_json({"rows": done.table.rows, "filled": done.filled, "rows_left": done.left, "written": str(out)})
+    else:
+        show.out.print(
+            f"{done.filled} values filled in {done.table.rows} rows, written to {out}; {done.left} row(s) left as they were"
+        )
 
 
 @app.command(epilog="Example: galenic evaluate real.csv synthetic.csv --holdout unseen.csv")

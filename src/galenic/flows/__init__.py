@@ -35,6 +35,7 @@ from galenic.flows.identity.run import Deidentification
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.import_job import KINDS, import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop
+from galenic.flows.impute import impute
 from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.quality import Quality, measure_quality, quality_of_stored
@@ -95,6 +96,7 @@ __all__ = [
     "import_omop",
     "import_state",
     "import_table",
+    "impute",
     "index",
     "init",
     "jobs_url",

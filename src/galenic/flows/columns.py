@@ -8,7 +8,7 @@ from galenic import records
 from galenic.errors import DescriptionError
 from galenic.privacy import refuse_observed, without_observed
 from galenic.records import Source
-from galenic.schema import Column
+from galenic.schema import Column, Constraint, check_names
 
 DescriptionLike = str | Path | tuple[Column, ...] | None
 
@@ -16,22 +16,25 @@ DescriptionLike = str | Path | tuple[Column, ...] | None
 @dataclass(frozen=True)
 class Declared:
     """columns: one for each column of the source. undeclared: those of which nothing but the name is known.
-    patient: the column that tells patients apart, None where each row is its own unit."""
+    patient: the column that tells patients apart, None where each row is its own unit. constraints: what must hold of rows."""
 
     columns: tuple[Column, ...]
     undeclared: tuple[str, ...]
     patient: str | None
+    constraints: tuple[Constraint, ...] = ()
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the caller says about columns. unit: patient or row. buy: pay for what a description only observed."""
+    """What the caller says about columns. unit: patient or row. buy: pay for what a description only observed. constraints: beside
+    those that stand in the description's file."""
 
     description: DescriptionLike = None
     patient: str | None = None
     unit: str = "patient"
     drop: Sequence[str] = ()
     buy: bool = False
+    constraints: tuple[Constraint, ...] = ()
 
 
 def declare(source: Source, wishes: Wishes, *, private: bool) -> Declared:
@@ -48,7 +51,14 @@ def declare(source: Source, wishes: Wishes, *, private: bool) -> Declared:
         columns = without_observed(columns)
     elif private:
         refuse_observed(columns)
-    return Declared(columns, undeclared, patient)
+    return Declared(columns, undeclared, patient, _constraints(columns, wishes))
+
+
+def _constraints(columns: tuple[Column, ...], wishes: Wishes) -> tuple[Constraint, ...]:
+    stated = wishes.description if isinstance(wishes.description, str | Path) else None
+    found = (*wishes.constraints, *(records.read_constraints(stated) if stated is not None else ()))
+    check_names(found, tuple(c.name for c in columns if c.role == "value" and c.kind not in ("identifier", "text")))
+    return found
 
 
 def _base(source: Source, description: DescriptionLike, *, private: bool) -> tuple[tuple[Column, ...], tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """What may be said in public about a private fit: its price, its noise, its fit to paid answers, and its engine's audit."""
 
-from galenic.generators.tables import ENGINE, ENGINE_VERSION, Fit, shipped_audit
+from galenic.generators.tables import ENGINE, ENGINE_VERSION, Drawn, Fit, shipped_audit
 from galenic.privacy import Budget
 from galenic.schema import Finding, NotMeasured
 
@@ -25,6 +25,15 @@ def paid_findings(fit: Fit, budget: Budget | None, cap: int) -> tuple[Finding | 
         _audit(),
     ]
     return tuple(found)
+
+
+def constraint_findings(drawn: Drawn) -> tuple[Finding | NotMeasured, ...]:
+    """How many rows the declared constraints turned down; nothing where none are declared."""
+    if not drawn.rejected:
+        return ()
+    by_name = {name: n / max(drawn.tried, 1) for name, n in drawn.rejected.items()}
+    method = f"share of {drawn.tried} drawn rows that a declared constraint turned down; those kept satisfy all of them"
+    return (Finding("engine.rejected", drawn.rejection_rate, method, "fact", audience="public", detail=by_name),)
 
 
 def _audit() -> Finding | NotMeasured:

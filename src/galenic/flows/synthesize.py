@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -16,10 +17,10 @@ from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import measure
 from galenic.flows.columns import Declared, Wishes, declare
 from galenic.flows.draft import Draft, write_run
-from galenic.flows.findings import paid_findings
+from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
-from galenic.generators.tables import Cost, MixtureTables
-from galenic.privacy import Budget, Domain, Protected, buy_domain, deidentify, domain_share
+from galenic.generators.tables import Cost, Drawn, MixtureTables
+from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, deidentify, domain_share
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, decide, load_policy
 from galenic.schema import Column, Report, Table
@@ -34,7 +35,9 @@ class Request:
 
     rows: synthetic rows (None: the noisy number of training rows). target: the column that utility predicts.
     holdout: patients kept aside by the caller; otherwise 30 % are held out here.
-    private: False fits without noise and is labelled so. seed: of the split and the judge only, never of noise.
+    private: False fits without noise and is labelled so; then `least` patients must share an exact value for it to be said.
+    given: column -> value that every synthetic row shall have. balance: a category column whose values shall be equally frequent.
+    seed: of the split and the judge only, never of noise.
     """
 
     epsilon: float = 1.0
@@ -48,6 +51,9 @@ class Request:
     private: bool = True
     seed: int | None = None
     holdout: Source | None = None
+    given: Mapping[str, object] = field(default_factory=dict)
+    balance: str | None = None
+    least: int = LEAST
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,11 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
         rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
         split = _split(source, declared.patient, request, rng)
         model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
-        synthetic = model.sample(domain.rows if request.rows is None else request.rows)
+        drawn = _drawn(model, request, domain.rows)
+        synthetic = drawn.table
         cpu_seconds = time.process_time()  # of this process so far; internal, since time may depend on rows
         report = _judge(split, synthetic, run, request, rng, progress)
-        report = report.plus(*paid_findings(model.fitted, budget, request.cap))
+        report = report.plus(*paid_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
         return _conclude(
             house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, cpu_seconds
         )
@@ -146,6 +153,13 @@ def _learn(
                 "budget.settled", run, rho=float(budget.rho - budget.rho_left), mechanisms=len(budget.mechanisms)
             )
     return model, domain, budget
+
+
+def _drawn(model: MixtureTables, request: Request, noisy_rows: int) -> Drawn:
+    rows = noisy_rows if request.rows is None else request.rows
+    if request.balance is not None:
+        return model.balanced(request.balance, rows)
+    return model.drawn(rows, request.given)
 
 
 def _judge(split: Split, synthetic: Table, run: str, request: Request, rng: np.random.Generator, progress: Progress) -> Report:

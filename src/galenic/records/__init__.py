@@ -1,13 +1,20 @@
 """Patient records in and out: files to typed tables, descriptions, splits by patient."""
 
 from galenic.records.describe import ambiguous_dates, describe, patient_column, suspicious
-from galenic.records.description import from_toml, read_description, to_toml, undescribed
+from galenic.records.description import (
+    constraints_from_toml,
+    from_toml,
+    read_constraints,
+    read_description,
+    to_toml,
+    undescribed,
+)
 from galenic.records.mapping import read_mapping
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
 from galenic.records.read import read
 from galenic.records.source import Source, in_memory
 from galenic.records.split import Split, Units, split_as_given, split_by_patient, units
-from galenic.records.write import defused, write, write_stream
+from galenic.records.write import defused, write, write_frame, write_stream
 
 __all__ = [
     "DATE_FORMATS",
@@ -19,6 +26,7 @@ __all__ = [
     "Units",
     "ambiguous_dates",
     "cleaned",
+    "constraints_from_toml",
     "dates",
     "defused",
     "describe",
@@ -27,6 +35,7 @@ __all__ = [
     "matches",
     "patient_column",
     "read",
+    "read_constraints",
     "read_description",
     "read_mapping",
     "split_as_given",
@@ -36,5 +45,6 @@ __all__ = [
     "undescribed",
     "units",
     "write",
+    "write_frame",
     "write_stream",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from galenic.errors import DescriptionError
-from galenic.schema import Column
+from galenic.schema import Column, Constraint
 
 HEADER = """\
 # What each column holds. Edit this file: by passing it to galenic you declare the kinds and roles that stand here.
@@ -92,6 +92,44 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
     return from_toml(path.read_text(encoding="utf-8"), str(path))
+
+
+def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
+    """The constraints that stand beside the columns in a TOML file; none if it declares none."""
+    path = Path(path)
+    if not path.is_file():
+        raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
+    return constraints_from_toml(path.read_text(encoding="utf-8"), str(path))
+
+
+def constraints_from_toml(text: str, where: str = "description") -> tuple[Constraint, ...]:
+    """The [[constraint]] tables of a TOML description. DescriptionError names the constraint and field that is off."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
+    rows = data.get("constraint", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DescriptionError(f"{where}: constraints stand as [[constraint]], one table for each. Correct it.")
+    return tuple(_constraint(row, place + 1, where) for place, row in enumerate(rows))
+
+
+def _constraint(row: dict[str, Any], place: int, where: str) -> Constraint:
+    known = {f.name: f for f in fields(Constraint)}
+    about = f"{where}, constraint {row.get('name') or place}"
+    unknown = sorted(set(row) - set(known))
+    if unknown or "kind" not in row:
+        raise DescriptionError(f"{about}: {unknown or ['kind']} not known or absent. Allowed: {sorted(known)}.")
+    types: dict[str, Any] = {"columns": list, "strict": bool, "when": dict, "then": dict}
+    types |= dict.fromkeys(("low", "high", "tolerance"), (int, float))
+    wrong = [k for k, v in row.items() if not isinstance(v, types.get(k, str)) or (isinstance(v, bool) and k != "strict")]
+    if wrong:
+        raise DescriptionError(f"{about}: {wrong} have the wrong type. Compare with docs/how-to/constraints.md.")
+    values: dict[str, Any] = dict(row)
+    values["columns"] = tuple(str(c) for c in row.get("columns", ()))
+    for side in ("when", "then"):
+        values[side] = {c: tuple(str(v) for v in (vs if isinstance(vs, list) else [vs])) for c, vs in row.get(side, {}).items()}
+    return Constraint(**values)
 
 
 def undescribed(names: tuple[str, ...]) -> tuple[Column, ...]:

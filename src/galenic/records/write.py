@@ -42,10 +42,15 @@ def write(table: Table, path: Path) -> None:
 
     The caller chooses where; use store.file_aside so that the file appears whole or not at all.
     """
+    write_frame(table.frame, path)
+
+
+def write_frame(frame: pa.Table, path: Path) -> None:
+    """The same for a frame whose columns nobody has described."""
     if path.suffix == ".parquet":
-        pq.write_table(table.frame, path)
+        pq.write_table(frame, path)
     else:
-        pacsv.write_csv(defused(table.frame), path, pacsv.WriteOptions(quoting_style="needed"))
+        pacsv.write_csv(defused(frame), path, pacsv.WriteOptions(quoting_style="needed"))
 
 
 def write_stream(batches: Iterable[pa.Table], path: Path) -> int:

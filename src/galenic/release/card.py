@@ -40,6 +40,7 @@ WORDS = {
     "engine.noise": "Noise: expected distance of single columns from it alone",
     "engine.rows": "Noisy number of training rows",
     "engine.pairs": "Pairs of columns measured",
+    "engine.rejected": "Drawn rows that a declared constraint turned down",
 }
 
 

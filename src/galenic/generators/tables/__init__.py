@@ -1,15 +1,19 @@
 """Makers of patient tables."""
 
+from galenic.generators.tables.completion import Completed
 from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, Cost, Fit, MixtureTables, shipped_audit
 from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
 from galenic.generators.tables.plan import Plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals
+from galenic.generators.tables.rules import Drawn
 
 __all__ = [
     "ENGINE",
     "ENGINE_VERSION",
     "Answers",
+    "Completed",
     "Cost",
+    "Drawn",
     "Fit",
     "Marginal",
     "Mixture",

@@ -18,16 +18,19 @@ from numpy.typing import NDArray
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
 from galenic.generators.tables.chain import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
+from galenic.generators.tables.completion import Completed, complete
 from galenic.generators.tables.lattice import Lattice, lattice
 from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
 from galenic.generators.tables.outcome import Outcome, fit_outcome
 from galenic.generators.tables.plan import exact_plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals, measure_triples
+from galenic.generators.tables.rules import Drawn, drawn_within, totals, with_totals
 from galenic.generators.tables.sampling import conditioned, draw
+from galenic.generators.tables.saved import plain, read_model, write_model
 from galenic.generators.tables.values import condition, decode
 from galenic.privacy import LEAST, Domain, Protected
-from galenic.schema import Column, Table
+from galenic.schema import Column, Constraint, Table, check_names
 
 ENGINE = "galenic-mixture"
 ENGINE_VERSION = "2"
@@ -69,9 +72,16 @@ class MixtureTables:
     """Learns from patients' tables and makes new rows like theirs. Satisfies the Generator protocol of generators.tables."""
 
     def __init__(
-        self, *, target: str | None = None, members: int = MOST_MEMBERS, least: int = LEAST, seed: int | None = None
+        self,
+        *,
+        target: str | None = None,
+        constraints: tuple[Constraint, ...] = (),
+        members: int = MOST_MEMBERS,
+        least: int = LEAST,
+        seed: int | None = None,
     ) -> None:
         self.target = target
+        self.constraints = constraints
         self.members = members
         self.least = least
         self.seed = seed
@@ -89,7 +99,11 @@ class MixtureTables:
         BudgetError if rows and budget are too small to say anything; nothing but the domain is spent then.
         """
         tell = progress or (lambda _what, _share: None)
-        coded = [c for c in domain.columns if c.coded]
+        self.sums = totals(self.constraints)
+        check_names(self.constraints, tuple(c.name for c in domain.columns))
+        worked_out = {c.columns[0] for c in self.sums}
+        coded = [c for c in domain.columns if c.coded and c.name not in worked_out]
+        self.totals = tuple(c for c in domain.columns if c.name in worked_out)
         if not coded:
             raise RecordError("no column of the table can be learned from: none has categories or bins. Describe them.")
         self.columns: tuple[Column, ...] = tuple(coded)
@@ -184,11 +198,36 @@ class MixtureTables:
 
         DescriptionError if `given` names what the model has not; RecordError if it has probability zero.
         """
+        return self.drawn(n, given, rng).table
+
+    def drawn(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Drawn:
+        """n new rows, and how many were turned down by which constraint on the way."""
         if n < 0:
             raise DescriptionError(f"rows is {n}. Expected 0 or more.")
         rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
-        codes = self._codes(n, condition(self.columns, given or {}), rng)
-        return self._table(codes, given or {}, rng)
+        allowed = condition(self.columns, given or {})
+        rules = tuple(c for c in self.constraints if c.kind != "sum")
+        return drawn_within(lambda m: self._table(self._codes(m, allowed, rng), given or {}, rng), n, rules)
+
+    def balanced(self, column: str, n: int, rng: np.random.Generator | None = None) -> Drawn:
+        """n new rows in which every value of a category column is equally frequent, OTHER and missing left out."""
+        described = next((c for c in self.columns if c.name == column), None)
+        if described is None or described.binned or len(described.categories) < 2:
+            raise DescriptionError(
+                f"balance: {column!r} is no category column of this model with two values or more. Name one."
+            )
+        rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
+        values = described.categories
+        parts = [self.drawn(n // len(values) + (k < n % len(values)), {column: v}, rng) for k, v in enumerate(values)]
+        frame = pa.concat_tables([p.table.frame for p in parts]).take(pa.array(rng.permutation(n)))
+        rejected = {name: sum(p.rejected[name] for p in parts) for name in parts[0].rejected}
+        return Drawn(Table(frame, parts[0].table.columns), sum(p.tried for p in parts), rejected)
+
+    def completed(self, table: Table, rng: np.random.Generator | None = None) -> Completed:
+        """The same rows with what is missing drawn from what each row holds; see completion.complete. The table's columns are
+        described as the model's are."""
+        rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
+        return complete(table, self.columns, self.mixture, lambda codes: self._table(codes, {}, rng), self.constraints, rng)
 
     def _codes(self, n: int, allowed: dict[int, Integers], rng: np.random.Generator) -> NDArray[np.int64]:
         outcome = self.outcome
@@ -226,17 +265,13 @@ class MixtureTables:
         arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in enumerate(self.columns)]
         arrays = [_exactly(c, a, given.get(c.name)) for c, a in zip(self.columns, arrays, strict=True)]
         frame = pa.table(arrays, names=[c.name for c in self.columns])
-        return Table(_dated(frame, self.columns), self.columns)
+        return with_totals(Table(_dated(frame, self.columns), self.columns), self.sums, self.totals)
 
     def save(self, folder: Path) -> None:
         """Writes the model: arrays as .npy inside an .npz (no pickle), the rest as JSON. The folder must not exist."""
-        folder.mkdir(parents=True)
-        arrays: dict[str, Any] = {
-            "weights": self.mixture.weights,
-            "shares": self.mixture.shares,
-            "groups": np.concatenate(self.groups),
-        }
-        outcome: dict[str, Any] | None = None
+        outcome = None
+        arrays: dict[str, Any] = {"weights": self.mixture.weights, "shares": self.mixture.shares}
+        arrays["groups"] = np.concatenate(self.groups)
         if self.outcome is not None:
             arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}
             arrays["fewer"] = np.concatenate(self.outcome.fewer)
@@ -245,33 +280,24 @@ class MixtureTables:
             arrays |= {f"points_{k}": made.points, f"point_weights_{k}": made.weights, f"point_starts_{k}": made.starts}
         arrays |= chain_arrays(self.chain) if self.chain is not None else {}
         arrays |= boosted_arrays(self.boosted) if self.boosted is not None else {}
-        np.savez_compressed(folder / "mixture.npz", **arrays)
         about = {
-            "engine": ENGINE,
-            "version": ENGINE_VERSION,
             "columns": [asdict(c) for c in self.columns],
+            "totals": [asdict(c) for c in self.totals],
+            "constraints": [asdict(c) for c in self.constraints],
             "fit": asdict(self.fitted),
             "outcome": outcome,
             "lattices": sorted(self.lattices),
             "options": {"target": self.target, "members": self.members, "least": self.least},
         }
-        (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        write_model(folder, ENGINE, ENGINE_VERSION, about, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "MixtureTables":
         """The model that `save` wrote; RecordError if it is of another engine or version."""
-        try:
-            about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            with np.load(folder / "mixture.npz", allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, KeyError) as error:
-            raise RecordError(
-                f"{folder} holds no readable model ({type(error).__name__}). Give the folder save() wrote."
-            ) from None
-        if (about.get("engine"), about.get("version")) != (ENGINE, ENGINE_VERSION):
-            raise RecordError(f"{folder} was written by another engine; this is {ENGINE} {ENGINE_VERSION}. Fit again.")
-        model = cls(**about["options"])
-        model.columns = tuple(_column(c) for c in about["columns"])
+        about, arrays = read_model(folder, ENGINE, ENGINE_VERSION)
+        model = cls(constraints=tuple(Constraint(**plain(c)) for c in about["constraints"]), **about["options"])
+        model.columns, model.totals = (tuple(Column(**plain(c)) for c in about[part]) for part in ("columns", "totals"))
+        model.sums = totals(model.constraints)
         sizes = np.array([c.levels for c in model.columns])
         model.mixture = Mixture(arrays["weights"], arrays["shares"], sizes)
         model.groups = tuple(np.split(arrays["groups"], np.cumsum(sizes)[:-1]))
@@ -322,11 +348,6 @@ def _chance_of(mixture: Mixture, codes: NDArray[np.int64], j: int, levels: Integ
         weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
         out[start : start + 4_096] = weight @ inside / weight.sum(axis=1)
     return out
-
-
-def _column(saved: dict[str, Any]) -> Column:
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
-    return Column(**fields)
 
 
 def _exactly(column: Column, array: pa.Array, wanted: object) -> pa.Array:

@@ -1,0 +1,86 @@
+"""Fills the gaps of rows from what each row holds (imputation), within constraints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galenic.errors import DescriptionError
+from galenic.generators.tables.mixture import Mixture
+from galenic.generators.tables.sampling import completed, conditioned
+from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, numbers
+
+ATTEMPTS = 20  # drawings of a row before its gaps are left as they are
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The rows. filled: how many values were drawn; left: rows whose gaps stayed, since no drawing satisfied the constraints."""
+
+    table: Table
+    filled: int
+    left: int
+
+
+def complete(
+    table: Table,
+    columns: tuple[Column, ...],
+    mixture: Mixture,
+    typed: Callable[[Codes], Table],
+    constraints: tuple[Constraint, ...],
+    rng: np.random.Generator,
+) -> Completed:
+    """Rows with their gaps drawn from P(gap | what the row holds). Values that are there stay. DescriptionError if the table has a
+    column that the model has not. typed: makes rows of level numbers into values."""
+    names = [c.name for c in columns]
+    absent = [name for name in table.names if name not in names]
+    if absent:
+        raise DescriptionError(f"columns {absent} are not of this model, which knows {names}. Leave them out.")
+    codes = np.full((table.rows, len(names)), -1, dtype=np.int64)
+    gaps = np.zeros((table.rows, len(table.names)), dtype=np.bool_)
+    for place, name in enumerate(table.names):
+        j = names.index(name)
+        gaps[:, place] = table.frame[name].is_null().to_numpy()
+        codes[:, j] = np.where(gaps[:, place], -1, _levels(table, columns[j]))
+    present = conditioned(mixture, {j: np.arange(c.levels - 1) for j, c in enumerate(columns) if c.missing})
+    rules = tuple(c for c in constraints if set(c.named) <= set(table.names))
+    done, order = [table.frame.filter(pa.array(~gaps.any(axis=1)))], [np.flatnonzero(~gaps.any(axis=1))]
+    todo = np.flatnonzero(gaps.any(axis=1))
+    for _ in range(ATTEMPTS):
+        if not todo.size:
+            break
+        drawn = typed(completed(present, codes[todo], rng)).frame
+        rows = table.frame.take(pa.array(todo))
+        frame = _joined(rows, drawn, table.columns)
+        good = all_hold(Table(frame, table.columns), rules)
+        done.append(frame.filter(pa.array(good)))
+        order.append(todo[good])
+        todo = todo[~good]
+    filled = int(gaps.sum()) - int(gaps[todo].sum())
+    done.append(table.frame.take(pa.array(todo)))
+    order.append(todo)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return Completed(Table(pa.concat_tables(done).take(pa.array(back)), table.columns), filled, int(todo.size))
+
+
+def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.Table:
+    """What is there, else what was drawn; a date that counts from another one keeps its distance from the one that is there."""
+    values = {c.name: pc.coalesce(rows[c.name], drawn[c.name].cast(rows[c.name].type)) for c in columns}
+    for c in columns:
+        if c.anchor in values:
+            days = pc.subtract(drawn[c.name].cast(pa.int32()), drawn[c.anchor].cast(pa.int32()))
+            moved = pc.add(values[c.anchor].cast(pa.int32()), days).cast(pa.date32())
+            values[c.name] = pc.coalesce(rows[c.name], moved)
+    return pa.table(values)
+
+
+def _levels(table: Table, column: Column) -> NDArray[np.int64]:
+    """Level numbers; -1 where the model has no level for what stands there."""
+    if column.binned:
+        return bin_codes(numbers(table, column), column)
+    place = pc.index_in(table.frame[column.name], value_set=pa.array(column.categories, pa.string()))
+    unlisted = len(column.categories) if column.other else -1
+    return np.asarray(pc.fill_null(place, unlisted).to_numpy(), dtype=np.int64)

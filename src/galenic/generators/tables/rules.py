@@ -1,0 +1,101 @@
+"""Rows that satisfy declared constraints: sums are worked out, the rest is kept or drawn again."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from galenic.errors import DescriptionError, RecordError
+from galenic.schema import Column, Constraint, Table, all_hold, holds
+
+HOPELESS = 1 / 500  # a smaller share of rows that satisfy all constraints means that they contradict each other
+ENOUGH = 5_000  # rows to try before that is said
+MOST_AT_ONCE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Rows, how many were tried for them, and how many of those each constraint turned down."""
+
+    table: Table
+    tried: int
+    rejected: dict[str, int]
+
+    @property
+    def rejection_rate(self) -> float:
+        """Share of tried rows that were turned down."""
+        return 1 - self.table.rows / self.tried if self.tried else 0.0
+
+
+def totals(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """The sums, in an order in which each can be worked out. DescriptionError if they go round in a circle, or one column is two
+    sums."""
+    sums = {c.columns[0]: c for c in constraints if c.kind == "sum"}
+    if len(sums) < sum(c.kind == "sum" for c in constraints):
+        raise DescriptionError("a column is declared as the sum of others twice. Keep one of the two constraints.")
+    ordered: list[Constraint] = []
+    while len(ordered) < len(sums):
+        done = {c.columns[0] for c in ordered}
+        ready = [c for total, c in sums.items() if total not in done and not (set(c.columns[1:]) & (set(sums) - done))]
+        if not ready:
+            raise DescriptionError(
+                f"constraints {[c.name for t, c in sums.items() if t not in done]} go round in a circle. Cut one."
+            )
+        ordered += ready
+    return tuple(ordered)
+
+
+def with_totals(table: Table, sums: tuple[Constraint, ...], columns: tuple[Column, ...]) -> Table:
+    """The table with the columns that are sums of others; missing where a part is missing."""
+    described = {c.name: c for c in columns}
+    for rule in sums:
+        parts = [np.asarray(table.frame[name].cast(pa.float64()).to_numpy(), dtype=np.float64) for name in rule.columns[1:]]
+        whole = np.sum(parts, axis=0)
+        column = described[rule.columns[0]]
+        kind = pa.int64() if column.kind == "integer" else pa.float64()
+        values = pa.array(np.where(np.isnan(whole), 0, np.round(whole, 9)), mask=np.isnan(whole)).cast(kind, safe=False)
+        table = Table(table.frame.append_column(column.name, values), (*table.columns, column))
+    return table
+
+
+def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Constraint, ...]) -> Drawn:
+    """n rows that satisfy every constraint: rows that do not are drawn again, so the rest keeps the model's shares.
+
+    RecordError, naming the constraints, if next to no row satisfies them.
+    """
+    if not constraints:
+        return Drawn(sample(n), n, {})
+    kept: list[Table] = []
+    have = tried = 0
+    rejected = dict.fromkeys((c.name for c in constraints), 0)
+    while have < n or not kept:
+        share = max(have / tried, HOPELESS) if tried else 1.0
+        batch = sample(min(math.ceil((n - have) / share * 1.1) if tried else max(n, 1), MOST_AT_ONCE))
+        good = all_hold(batch, constraints)
+        for c in constraints:
+            rejected[c.name] += int((~holds(batch, c)).sum())
+        tried += batch.rows
+        part = Table(batch.frame.filter(pa.array(good)).slice(0, n - have), batch.columns)
+        kept.append(part)
+        have += part.rows
+        if tried >= ENOUGH and have / tried < HOPELESS and have < n:
+            raise RecordError(_contradiction(batch, constraints))
+    frame = pa.concat_tables([t.frame for t in kept])
+    return Drawn(Table(frame, kept[0].columns), tried, rejected)
+
+
+def _contradiction(batch: Table, constraints: tuple[Constraint, ...]) -> str:
+    """Names the fewest constraints that no row satisfies together."""
+    rows = {c.name: holds(batch, c) for c in constraints}
+    left = [c.name for c in constraints]
+    for name in list(left):
+        others = [n for n in left if n != name]
+        if others and np.mean(np.all([rows[n] for n in others], axis=0)) < HOPELESS:
+            left = others
+    what = f"constraint {left[0]!r} holds" if len(left) == 1 else f"constraints {left} hold together"
+    return (
+        f"{what} in fewer than 1 of {round(1 / HOPELESS)} rows like these: they contradict each other or what the table holds. Correct "
+        "the constraint, or the columns that it names."
+    )

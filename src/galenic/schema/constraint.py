@@ -1,0 +1,137 @@
+"""What must hold of every row: order, range, what follows from what, sums. Declared by people, never read from patients."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galenic.errors import DescriptionError
+from galenic.schema.table import Table
+
+ConstraintKind = Literal["order", "range", "implies", "sum"]
+KINDS: tuple[str, ...] = get_args(ConstraintKind)
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One rule for every row. A row in which a value that the rule compares is missing satisfies it.
+
+    order: `columns` never fall (strict: always rise). range: `columns` lie in [low, high]. implies: where every column of `when`
+    has one of its values, every column of `then` has one of its own; an empty tuple stands for "missing".
+    sum: `columns[0]` is the sum of the others, within `tolerance`.
+    """
+
+    kind: ConstraintKind
+    name: str = ""
+    columns: tuple[str, ...] = ()
+    strict: bool = False
+    low: float | None = None
+    high: float | None = None
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    then: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DescriptionError(
+                f"constraint {self.name!r}: kind is not known. Expected one of {', '.join(KINDS)}. Correct it."
+            )
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.kind} of {', '.join(self.named)}")
+        least = {"order": 2, "range": 1, "sum": 2, "implies": 0}[self.kind]
+        if len(self.columns) < least or (self.kind == "implies" and not (self.when and self.then)):
+            what = "when and then" if self.kind == "implies" else f"{least} or more columns"
+            raise DescriptionError(f"constraint {self.name!r} ({self.kind}): expected {what}. Name them.")
+        if self.kind == "range" and self.low is None and self.high is None:
+            raise DescriptionError(f"constraint {self.name!r} (range): expected low, high or both. State one.")
+        if self.low is not None and self.high is not None and not self.low <= self.high:
+            raise DescriptionError(f"constraint {self.name!r} contradicts itself: low is above high. Correct one of them.")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every column that the rule speaks of."""
+        return tuple(dict.fromkeys((*self.columns, *self.when, *self.then)))
+
+
+def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> None:
+    """DescriptionError if a rule speaks of a column that is not there, or two rules have one name."""
+    for c in constraints:
+        absent = [n for n in c.named if n not in names]
+        if absent:
+            raise DescriptionError(f"constraint {c.name!r} names columns {absent} that are absent; there are {list(names)}.")
+    called = [c.name for c in constraints]
+    twice = sorted({n for n in called if called.count(n) > 1})
+    if twice:
+        raise DescriptionError(f"constraints {twice} are declared twice. Keep one of each, or give each its own name.")
+
+
+def holds(table: Table, constraint: Constraint) -> Rows:
+    """Which rows satisfy a rule, shape (rows,)."""
+    if constraint.kind == "implies":
+        applies = np.ones(table.rows, dtype=np.bool_)
+        for column, allowed in constraint.when.items():
+            applies &= _among(table, column, allowed)
+        follows = np.ones(table.rows, dtype=np.bool_)
+        for column, allowed in constraint.then.items():
+            follows &= _among(table, column, allowed)
+        return ~applies | follows
+    numbers = [_numbers(table, name) for name in constraint.columns]
+    good = np.ones(table.rows, dtype=np.bool_)
+    if constraint.kind == "sum":
+        gap = np.abs(numbers[0] - np.sum(numbers[1:], axis=0))
+        return np.isnan(gap) | (gap <= constraint.tolerance)
+    if constraint.kind == "range":
+        low = constraint.low if constraint.low is not None else -np.inf
+        high = constraint.high if constraint.high is not None else np.inf
+        for values in numbers:
+            good &= np.isnan(values) | ((values >= low) & (values <= high))
+        return good
+    for before, after in pairwise(numbers):
+        unknown = np.isnan(before) | np.isnan(after)
+        good &= unknown | ((before < after) if constraint.strict else (before <= after))
+    return good
+
+
+def all_hold(table: Table, constraints: tuple[Constraint, ...]) -> Rows:
+    """Which rows satisfy every rule, shape (rows,)."""
+    good = np.ones(table.rows, dtype=np.bool_)
+    for constraint in constraints:
+        good &= holds(table, constraint)
+    return good
+
+
+def _among(table: Table, name: str, values: tuple[str, ...]) -> Rows:
+    array = table.frame[name]
+    if not values:
+        return np.asarray(array.is_null().to_numpy(), dtype=np.bool_)
+    if not pa.types.is_string(array.type):
+        wanted = pa.array(_as_numbers(name, values))
+        array = array.cast(pa.int32()) if pa.types.is_date32(array.type) else array
+        found = pc.is_in(array.cast(pa.float64(), safe=False), value_set=wanted)
+    else:
+        found = pc.is_in(array, value_set=pa.array(list(values), pa.string()))
+    return np.asarray(pc.fill_null(found, False).to_numpy(), dtype=np.bool_)
+
+
+def _as_numbers(name: str, values: tuple[str, ...]) -> list[float]:
+    try:
+        return [float(v) for v in values]
+    except ValueError:
+        raise DescriptionError(f"a constraint compares {name!r}, which holds numbers, with words. Give numbers.") from None
+
+
+def _numbers(table: Table, name: str) -> NDArray[np.float64]:
+    array = table.frame[name]
+    if pa.types.is_string(array.type):
+        raise DescriptionError(
+            f"a constraint orders or adds {name!r}, which holds categories. Name columns of numbers or dates."
+        )
+    if pa.types.is_date32(array.type):
+        array = array.cast(pa.int32())
+    return np.asarray(array.cast(pa.float64()).to_numpy(), dtype=np.float64)
