@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -162,7 +163,7 @@ def test_order_holds_exactly_where_no_present_pair_falls(rows: list[tuple], stri
     table = Table(frame, tuple(Column(n, "numeric") for n in "abc"))
     found = holds(table, Constraint("order", columns=("a", "b", "c"), strict=strict))
     for row, good in zip(rows, found, strict=True):
-        pairs = [(x, y) for x, y in zip(row, row[1:], strict=False) if x is not None and y is not None]
+        pairs = [(x, y) for x, y in pairwise(row) if x is not None and y is not None]
         assert good == all(x < y if strict else x <= y for x, y in pairs)
 
 

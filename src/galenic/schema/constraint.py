@@ -74,9 +74,7 @@ def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> 
 def holds(table: Table, constraint: Constraint) -> Rows:
     """Which rows satisfy a rule, shape (rows,)."""
     if constraint.kind == "implies":
-        applies = np.ones(table.rows, dtype=np.bool_)
-        for column, allowed in constraint.when.items():
-            applies &= _among(table, column, allowed)
+        applies = concerns(table, constraint)
         follows = np.ones(table.rows, dtype=np.bool_)
         for column, allowed in constraint.then.items():
             follows &= _among(table, column, allowed)
@@ -96,6 +94,14 @@ def holds(table: Table, constraint: Constraint) -> Rows:
         unknown = np.isnan(before) | np.isnan(after)
         good &= unknown | ((before < after) if constraint.strict else (before <= after))
     return good
+
+
+def concerns(table: Table, constraint: Constraint) -> Rows:
+    """Which rows an `implies` speaks of: those in which all of `when` is so, shape (rows,); of other kinds, every row."""
+    rows = np.ones(table.rows, dtype=np.bool_)
+    for column, allowed in constraint.when.items():
+        rows &= _among(table, column, allowed)
+    return rows
 
 
 def all_hold(table: Table, constraints: tuple[Constraint, ...]) -> Rows:

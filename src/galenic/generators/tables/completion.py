@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from galenic.errors import DescriptionError
 from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import completed, conditioned
-from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, numbers
+from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, numbers
 
-ATTEMPTS = 20  # drawings of a row before its gaps are left as they are
+ATTEMPTS = 50  # drawings of a row before its gaps are left as they are
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def complete(
             break
         drawn = typed(completed(present, codes[todo], rng)).frame
         rows = table.frame.take(pa.array(todo))
-        frame = _joined(rows, drawn, table.columns)
+        frame = _kept_missing(_joined(rows, drawn, table.columns), rows, table.columns, rules)
         good = all_hold(Table(frame, table.columns), rules)
         done.append(frame.filter(pa.array(good)))
         order.append(todo[good])
@@ -75,6 +75,19 @@ def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.
             moved = pc.add(values[c.anchor].cast(pa.int32()), days).cast(pa.date32())
             values[c.name] = pc.coalesce(rows[c.name], moved)
     return pa.table(values)
+
+
+def _kept_missing(filled: pa.Table, rows: pa.Table, columns: tuple[Column, ...], rules: tuple[Constraint, ...]) -> pa.Table:
+    """What a rule says is missing (no dose without treatment) is no gap: it stays missing."""
+    for rule in rules:
+        empty = [name for name, values in rule.then.items() if not values]
+        if not empty:
+            continue
+        applies = concerns(Table(filled, columns), rule)
+        for name in empty:
+            gone = pc.if_else(pa.array(applies), pa.scalar(None, filled[name].type), filled[name])
+            filled = filled.set_column(filled.column_names.index(name), name, pc.coalesce(rows[name], gone))
+    return filled
 
 
 def _levels(table: Table, column: Column) -> NDArray[np.int64]:

@@ -125,11 +125,13 @@ class Replacer:
         return _cased(self._free(lambda n: given(n, low) or surname(n, low), "name", low), word)
 
     def _free(self, make: Callable[[int], str], *said: str) -> str:
-        """A made value that is nobody's in the same data, after at most some tries."""
+        """A made value that is nobody's in the same data, and not the one it stands for, after at most some tries."""
         made = ""
+        own = {folded(w) for w in _WORD.findall(said[-1])}
         for attempt in range(20):
             made = make(self._number(*said, *([str(attempt)] if attempt else [])))
-            if not self.avoid or self.avoid.isdisjoint(w.casefold() for w in _WORD.findall(made)):
+            words = [w.casefold() for w in _WORD.findall(made)]
+            if self.avoid.isdisjoint(words) and own.isdisjoint(map(folded, words)):
                 break
         return made
 
