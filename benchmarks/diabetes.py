@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -48,20 +49,53 @@ def comparison(folder: Path) -> tuple[Path, Path, Path, tuple[Column, ...]]:
     order = np.random.RandomState(0).permutation(len(rows))  # the split that the peers' figures were made with
     cut = int(0.7 * len(rows))
     columns = tuple(_column(name, table[name], order[:cut]) for name in COLUMNS)
-    paths = []
-    for name, places in (("train.csv", order[:cut]), ("test.csv", order[cut:])):
+    parts = {"train.csv": order[:cut], "test.csv": order[cut:]}
+    return (*_written(folder, list(COLUMNS), table, parts), _described(folder, columns), columns)
+
+
+WIDE_NUMERIC = (*NUMERIC, "num_lab_procedures", "num_procedures", "number_outpatient", "number_emergency")
+LEFT_OUT = ("encounter_id", "patient_nbr", "weight", "examide", "citoglipton")
+
+
+def wide(folder: Path) -> tuple[Path, Path, Path, tuple[Column, ...]]:
+    """The same for 36 columns: the 12 commonest specialties, columns that are at least .9995 constant left out."""
+    with raw_csv(folder).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [n for n in rows[0] if n not in LEFT_OUT]
+    table = {name: [r[name] for r in rows] for name in names}
+    for name in ("diag_1", "diag_2", "diag_3"):
+        table[name] = [chapter(c) for c in table[name]]
+    table["readmitted"] = ["no" if v == "NO" else "yes" for v in table["readmitted"]]
+    common = {v for v, _n in Counter(v for v in table["medical_specialty"] if v != "?").most_common(12)}
+    table["medical_specialty"] = [v if v in common or v == "?" else "other" for v in table["medical_specialty"]]
+    order = np.random.RandomState(0).permutation(len(rows))
+    cut = int(0.7 * len(rows))
+    names = [n for n in names if Counter(table[n][i] for i in order[:cut]).most_common(1)[0][1] < 0.9995 * cut]
+    columns = tuple(_column(name, table[name], order[:cut]) for name in names)
+    return (
+        *_written(folder, names, table, {"train.csv": order[:cut], "test.csv": order[cut:]}),
+        _described(folder, columns),
+        columns,
+    )
+
+
+def _written(folder: Path, names: list[str], table: dict[str, list[str]], parts: dict[str, np.ndarray]) -> tuple[Path, ...]:
+    for name, places in parts.items():
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        writer.writerows([[table[c][i] for c in COLUMNS] for i in places])
+        writer.writerow(names)
+        writer.writerows([[table[c][i] for c in names] for i in places])
         (folder / name).write_text(out.getvalue(), encoding="utf-8")
-        paths.append(folder / name)
+    return tuple(folder / name for name in parts)
+
+
+def _described(folder: Path, columns: tuple[Column, ...]) -> Path:
     (folder / "columns.toml").write_text(to_toml(columns), encoding="utf-8")
-    return paths[0], paths[1], folder / "columns.toml", columns
+    return folder / "columns.toml"
 
 
 def _column(name: str, values: list[str], train: np.ndarray) -> Column:
-    if name in NUMERIC:
+    if name in WIDE_NUMERIC:
         numbers = np.array(values, dtype=float)[train]
         distinct = np.unique(numbers)
         inner = (

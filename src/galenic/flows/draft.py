@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import resource
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,19 @@ from galenic.privacy import Budget
 from galenic.records import Split
 from galenic.release import Decision, Facts, Policy, attest, card, croissant, decision_json, sha256_file
 from galenic.schema import Report, Table, to_json
+
+
+@dataclass(frozen=True)
+class Used:
+    """What this process had used of CPU (all threads) and memory (the most at once). Internal: both may depend on rows."""
+
+    cpu_seconds: float
+    peak_megabytes: float
+
+    @classmethod
+    def until_now(cls) -> "Used":
+        """As it stands."""
+        return cls(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class Draft:
     dropped: dict[str, str]
     split: Split
     budget: Budget | None
-    cpu_seconds: float
+    used: Used
 
     @property
     def facts(self) -> Facts:
@@ -102,7 +117,8 @@ def _internal(folder: Path, draft: Draft) -> str:
             "test_rows": draft.split.test_rows,
             "rows_left_out_by_cap": draft.split.cap_loss,
         },
-        "cpu_seconds_to_sample": draft.cpu_seconds,
+        "cpu_seconds_to_sample": draft.used.cpu_seconds,
+        "peak_megabytes_to_sample": draft.used.peak_megabytes,
         "mechanisms": [m.__dict__ for m in draft.budget.mechanisms] if draft.budget else [],
     }
     text = json.dumps(data, indent=1)

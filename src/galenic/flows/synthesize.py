@@ -1,7 +1,6 @@
 """From a patient table to a synthetic one that has been judged: the release way up to the signatures."""
 
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from galenic import records
 from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import measure
 from galenic.flows.columns import Declared, Wishes, declare
-from galenic.flows.draft import Draft, write_run
+from galenic.flows.draft import Draft, Used, write_run
 from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
 from galenic.generators.tables import Cost, Drawn, MixtureTables
@@ -109,12 +108,10 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
         model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
         drawn = _drawn(model, request, domain.rows)
         synthetic = drawn.table
-        cpu_seconds = time.process_time()  # of this process so far; internal, since time may depend on rows
+        used = Used.until_now()
         report = _judge(split, synthetic, run, request, rng, progress)
         report = report.plus(*paid_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
-        return _conclude(
-            house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, cpu_seconds
-        )
+        return _conclude(house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, used)
     except GalenicError as error:
         house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
         raise
@@ -186,7 +183,7 @@ def _conclude(
     made: tuple[MixtureTables, Domain, Budget | None],
     request: Request,
     dropped: dict[str, str],
-    cpu_seconds: float,
+    used: Used,
 ) -> Result:
     decision = decide(report, policy)
     model, domain, budget = made
@@ -195,9 +192,7 @@ def _conclude(
     if budget:
         refusals = house.ledger.statement(population).refusals if decision.accepted else house.ledger.count_refusal(population)
     held = split.test.sample(5_000, np.random.default_rng(0)).table(synthetic.columns)
-    draft = Draft(
-        run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget, cpu_seconds
-    )
+    draft = Draft(run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget, used)
     folder = write_run(house, draft)
     outcome = "accepted" if decision.accepted else "refused"
     house.audit.append("decision", run, outcome=outcome, policy=policy.digest, refused=[i.finding for i in decision.refusals])
