@@ -1,6 +1,7 @@
 """Result rows of benchmarks, and peers in virtual environments of their own."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -80,3 +81,20 @@ def write(name: str, rows: list[dict]) -> None:
     kept = [now.pop(r["id"], r) for r in before]
     place.write_text(json.dumps([*kept, *now.values()], indent=1) + "\n", encoding="utf-8")
     print(f"written to {place.relative_to(HERE.parent)}")
+
+
+def zcdp_rho(epsilon: float, delta: float) -> float:
+    """What peers that account by zCDP may spend (Canonne, Kamath & Steinke 2020, Proposition 12)."""
+
+    def delta_of(rho: float) -> float:
+        low, high = 1.01, (epsilon + 1) / (2 * rho) + 2
+        for _ in range(200):
+            alpha = (low + high) / 2
+            low, high = (alpha, high) if (2 * alpha - 1) * rho - epsilon + math.log1p(-1 / alpha) < 0 else (low, alpha)
+        return math.exp((alpha - 1) * (alpha * rho - epsilon) + alpha * math.log1p(-1 / alpha) - math.log(alpha - 1))
+
+    low, high = 0.0, epsilon + 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if delta_of(middle) <= delta else (low, middle)
+    return low

@@ -23,9 +23,9 @@ import diabetes
 from galenic import records, store
 from galenic.errors import BudgetError
 from galenic.evidence import Lineup, any_alarm, code, judge_column, mean_tvd, noisy_copy, planted, with_leak
-from galenic.privacy import Ledger, rho_of
+from galenic.privacy import Ledger
 from galenic.schema import Codes, Column, Table
-from rows import peer, row, write
+from rows import peer, row, write, zcdp_rho
 
 DELTA = 2e-10  # 1 / n^2
 NEIGHBOURS = "delta = 2e-10, add/remove one row"
@@ -58,7 +58,7 @@ def comparison(folder: Path) -> list[dict]:
     train, test, description, columns = diabetes.comparison(folder)
     sizes = np.array([c.levels for c in columns])
     real, held = (code(records.read(p).table(columns), columns) for p in (train, test))
-    rho = float(rho_of(1.0, DELTA))
+    rho = zcdp_rho(1.0, DELTA)  # MST selects by the exponential mechanism, so it is accounted by zCDP
     np.savez(folder / "codes.npz", codes=real, sizes=sizes)
     used = subprocess.run(
         [peer("mst"), Path(__file__).parent / "peers" / "mst.py", folder / "codes.npz", folder / "mst.npz", str(rho)],

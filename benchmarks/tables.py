@@ -4,7 +4,6 @@ Every figure of Galenic's comes from its command line. `tables.py ID ...` runs s
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -25,28 +24,11 @@ import support2
 from galenic import records
 from galenic.evidence import code, mean_tvd
 from galenic.schema import Codes, Column
-from rows import peer, row, write
+from rows import peer, row, write, zcdp_rho
 
 DELTA = 2e-10  # 1 / n^2 of the comparison
 SEEDS = 5
 PUBLIC = "public bins, row as unit, add/remove, epsilon = 1, delta = {delta:.2g}, held-out rows, n_syn = n_train"
-
-
-def zcdp_rho(epsilon: float, delta: float) -> float:
-    """What peers that account by zCDP may spend (Canonne, Kamath & Steinke 2020, Proposition 12)."""
-
-    def delta_of(rho: float) -> float:
-        low, high = 1.01, (epsilon + 1) / (2 * rho) + 2
-        for _ in range(200):
-            alpha = (low + high) / 2
-            low, high = (alpha, high) if (2 * alpha - 1) * rho - epsilon + math.log1p(-1 / alpha) < 0 else (low, alpha)
-        return math.exp((alpha - 1) * (alpha * rho - epsilon) + alpha * math.log1p(-1 / alpha) - math.log(alpha - 1))
-
-    low, high = 0.0, epsilon + 1.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if delta_of(middle) <= delta else (low, middle)
-    return low
 
 
 def galenic(home: Path, *words: object, accept: tuple[int, ...] = (0, 1)) -> dict:
