@@ -16,14 +16,17 @@ from galenic.evidence.audit import Audit, audit
 from galenic.evidence.coding import code, judge_column
 from galenic.evidence.fidelity import column_sets, fidelity, mean_tvd
 from galenic.evidence.measure import measure
+from galenic.evidence.risks import RISKS, Risk, risks
 from galenic.evidence.utility import utility
 
 __all__ = [
     "ALARM",
     "ATTACKS",
+    "RISKS",
     "Audit",
     "Lineup",
     "Outcome",
+    "Risk",
     "any_alarm",
     "audit",
     "code",
@@ -35,6 +38,7 @@ __all__ = [
     "membership",
     "noisy_copy",
     "planted",
+    "risks",
     "shuffled",
     "utility",
     "with_leak",

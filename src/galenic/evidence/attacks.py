@@ -12,6 +12,8 @@ import pyarrow as pa
 import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
 
+from galenic.evidence.coding import code
+from galenic.evidence.risks import RISKS, risk_findings, risks
 from galenic.schema import Column, Finding, NotMeasured, Table, numbers
 
 Floats32 = NDArray[np.float32]
@@ -274,7 +276,7 @@ def membership(
     or flags clean rows, is reported as not measured: its silence would mean nothing."""
     if test.rows < 150 or train.rows < 100:
         why = f"{train.rows} training and {test.rows} held-out rows are too few; 100 and 150 are needed"
-        return tuple(NotMeasured(f"privacy.{a}", why) for a in (*ATTACKS, "controls"))
+        return tuple(NotMeasured(f"privacy.{a}", why) for a in (*ATTACKS, *RISKS, "controls"))
     test, train = shuffled(test, rng), shuffled(train, rng)
     third = test.rows // 3
     parts = [replace(test, frame=test.frame.slice(i * third, third)) for i in range(3)]
@@ -302,12 +304,14 @@ def membership(
                 detail={"p": o.p, "alarm": o.alarm, "planted": {k: bool(v[name].alarm) for k, v in controls.items()}},
             )
         )
-    alarms = float(sum(o.alarm for o in outcome.values()))
+    three = _risks(train, test, synthetic, columns, rng)
+    found += three
+    alarms = float(sum(o.alarm for o in outcome.values()) + sum(f.detail["alarm"] for f in three))
     found.append(
         Finding(
             "privacy.alarms",
             alarms,
-            f"attacks of {len(ATTACKS)} that found a leak beyond what is tolerated at p < {ALARM} each",
+            f"attacks of {len(ATTACKS) + len(RISKS)} that found a leak beyond what is tolerated at p < {ALARM} each",
         )
     )
     if len(found_all) < 3 or miscalibrated(controls["clean"]):
@@ -318,6 +322,15 @@ def membership(
         method = "planted leaks found of 3 (copy, copy with 1 % noise, 1 % of rows leaked) with clean held-out rows not flagged"
         found.append(Finding("privacy.controls", 3.0, method, "higher", detail=detail))
     return tuple(found)
+
+
+def _risks(train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator) -> list[Finding]:
+    """Singling out, linkability, inference, each also on a copy and on a copy with 1 % noise."""
+    most = min(train.rows, test.rows, MOST_SYNTHETIC)
+    members, outsiders, made = (code(_head(t, most), columns) for t in (train, test, synthetic))
+    leaks = {"copy": _head(train, most), "noise": noisy_copy(_head(train, most), columns, rng)}
+    seen = {name: risks(members, outsiders, code(t, columns), columns, rng) for name, t in leaks.items()}
+    return risk_findings(risks(members, outsiders, made, columns, rng), seen, ALARM)
 
 
 def copying(

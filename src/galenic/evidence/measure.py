@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from galenic.evidence.attacks import copying, membership
 from galenic.evidence.coding import judge_column
+from galenic.evidence.fairness import fairness
 from galenic.evidence.fidelity import fidelity
+from galenic.evidence.realism import realism
 from galenic.evidence.utility import utility
-from galenic.schema import Finding, NotMeasured, Report, Table
+from galenic.schema import Constraint, Finding, NotMeasured, Report, Table
 
 Progress = Callable[[str, float], None]
 
@@ -25,11 +27,14 @@ def measure(
     private: bool = False,
     held_out: bool = True,
     target: str | None = None,
+    groups: tuple[str, ...] = (),
+    constraints: tuple[Constraint, ...] = (),
     rng: np.random.Generator | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Fidelity, utility and privacy attacks, in that order.
+    """Fidelity, realism, utility, fairness and privacy attacks, in that order.
 
+    groups: columns that make groups (else those whose names say so). constraints: what must hold of each row.
     held_out: whether `test` holds patients that the maker never saw; otherwise copies are sought, not members.
     private: the findings are internal (computed from real rows, they are not covered by the privacy guarantee); otherwise
     public. The three tables must share their columns. Levels are cut by the training rows.
@@ -39,8 +44,12 @@ def measure(
     columns = tuple(judge_column(train, c) for c in synthetic.columns)
     tell("fidelity", 0.05)
     found: list[Finding | NotMeasured] = list(fidelity(train, test, synthetic, columns, rng))
+    tell("realism", 0.2)
+    found += realism(train, test, synthetic, columns, rng, constraints)
     tell("utility", 0.3)
     found += utility(train, test, synthetic, columns, rng, target=target)
+    tell("fairness", 0.5)
+    found += fairness(train, test, synthetic, columns, rng, target=target, groups=groups)
     tell("attacks", 0.6)
     found += (
         membership(train, test, synthetic, columns, rng) if held_out else copying(joined(train, test), synthetic, columns, rng)

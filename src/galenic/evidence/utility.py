@@ -60,12 +60,17 @@ def utility(
     found: list[Finding | NotMeasured] = []
     truth = task.positive[held[:, j]]
     for family in ("logistic", "boosting"):
-        scores = {}
-        for name, codes in (("real", real), ("synthetic", made)):
-            codes = codes if codes.shape[0] <= MOST_ROWS else codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]
-            scores[name] = _scores(family, np.delete(codes, j, 1), task.positive[codes[:, j]], np.delete(held, j, 1))
+        scores = {name: scores_of(family, t, held, j, task, rng) for name, t in (("real", real), ("synthetic", made))}
         found.extend(_compare(family, task, truth, scores["real"], scores["synthetic"], rng))
     return tuple(found)
+
+
+def scores_of(
+    family: str, codes: Codes, held: Codes, j: int, task: Task, rng: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Scores of held-out rows by a model trained on `codes` to predict column j; None where a class is too small."""
+    codes = codes if codes.shape[0] <= MOST_ROWS else codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]
+    return _scores(family, np.delete(codes, j, 1), task.positive[codes[:, j]], np.delete(held, j, 1))
 
 
 def _scores(family: str, x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64] | None:

@@ -22,7 +22,7 @@ from galenic.generators.tables import Cost, Drawn, MixtureTables
 from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, deidentify, domain_share
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, decide, load_policy
-from galenic.schema import Column, Report, Table
+from galenic.schema import Column, Constraint, Report, Table
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
 DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
@@ -36,7 +36,7 @@ class Request:
     holdout: patients kept aside by the caller; otherwise 30 % are held out here.
     private: False fits without noise and is labelled so; then `least` patients must share an exact value for it to be said.
     given: column -> value that every synthetic row shall have. balance: a category column whose values shall be equally frequent.
-    seed: of the split and the judge only, never of noise.
+    groups: columns by which the judge compares groups of people. seed: of the split and the judge only, never of noise.
     """
 
     epsilon: float = 1.0
@@ -52,6 +52,7 @@ class Request:
     holdout: Source | None = None
     given: Mapping[str, object] = field(default_factory=dict)
     balance: str | None = None
+    groups: tuple[str, ...] = ()
     least: int = LEAST
 
 
@@ -109,7 +110,7 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
         drawn = _drawn(model, request, domain.rows)
         synthetic = drawn.table
         used = Used.until_now()
-        report = _judge(split, synthetic, run, request, rng, progress)
+        report = _judge(split, synthetic, run, request, declared.constraints, rng, progress)
         report = report.plus(*paid_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
         return _conclude(house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, used)
     except GalenicError as error:
@@ -159,7 +160,15 @@ def _drawn(model: MixtureTables, request: Request, noisy_rows: int) -> Drawn:
     return model.drawn(rows, request.given)
 
 
-def _judge(split: Split, synthetic: Table, run: str, request: Request, rng: np.random.Generator, progress: Progress) -> Report:
+def _judge(
+    split: Split,
+    synthetic: Table,
+    run: str,
+    request: Request,
+    constraints: tuple[Constraint, ...],
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Report:
     train, test = (half.sample(JUDGED_ROWS, rng).table(synthetic.columns) for half in (split.train, split.test))
     return measure(
         train,
@@ -168,6 +177,8 @@ def _judge(split: Split, synthetic: Table, run: str, request: Request, rng: np.r
         subject=run,
         private=request.private,
         target=request.target,
+        groups=request.groups,
+        constraints=constraints,
         rng=rng,
         progress=lambda w, s: progress(w, 0.5 + 0.4 * s),
     )

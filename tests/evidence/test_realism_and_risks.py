@@ -1,0 +1,117 @@
+"""The discriminator, plausibility, fairness and the three risks: each is right where the answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from galenic import records
+from galenic.evidence import code, judge_column, noisy_copy, risks
+from galenic.evidence.fairness import fairness
+from galenic.evidence.realism import realism
+from galenic.schema import Column, Constraint, Finding, NotMeasured, Table
+from made import made_patients
+
+
+def table(n: int, seed: int) -> Table:
+    source = records.in_memory(made_patients(n, seed).drop_columns(["patient_id"]))
+    described = records.describe(records.in_memory(made_patients(3_000, 99).drop_columns(["patient_id"])))
+    return source.table(described)
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[Table, ...]:
+    return tuple(table(2_000, seed) for seed in range(4))
+
+
+@pytest.fixture(scope="module")
+def columns(tables: tuple[Table, ...]) -> tuple[Column, ...]:
+    return tuple(judge_column(tables[0], c) for c in tables[0].columns)
+
+
+def changed(t: Table, name: str, values: list) -> Table:
+    frame = t.frame.set_column(t.frame.column_names.index(name), name, pa.array(values, t.frame[name].type))
+    return replace(t, frame=frame)
+
+
+def test_copies_leak_by_every_risk_and_fresh_patients_by_none(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    train, test, fresh, _ = (code(t, columns) for t in tables)
+    rng = np.random.default_rng(0)
+    noisy = code(noisy_copy(tables[0], columns, rng), columns)
+    assert all(r.p_beyond < 1e-6 for r in risks(train, test, train, columns, rng).values())
+    found = risks(train, test, noisy, columns, rng)  # three columns a side are too few to link noisy rows by
+    assert all(found[name].p_beyond < 1e-6 for name in ("singling_out", "inference"))
+    assert all(abs(r.advantage) < 0.05 for r in risks(train, test, fresh, columns, rng).values())
+
+
+def test_false_alarms_of_the_three_risks_are_rare(columns: tuple[Column, ...]) -> None:
+    """40 clean draws of three tests at p < .001: more than 2 alarms come up once in 10,000."""
+    alarms = 0
+    for draw in range(40):
+        members, outsiders, fresh = (code(table(500, 7_000 + 3 * draw + i), columns) for i in range(3))
+        found = risks(members, outsiders, fresh, columns, np.random.default_rng(draw))
+        alarms += any(r.p < 0.001 for r in found.values())
+    assert alarms <= 2
+
+
+def test_what_everybody_knows_is_no_leak(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    """A secret that follows from the rest is guessed on training and held-out rows alike."""
+    follows = [changed(t, "diabetes", t.frame["smoker"].to_pylist()) for t in tables]
+    train, test, fresh, _ = (code(t, columns) for t in follows)
+    found = risks(train, test, fresh, columns, np.random.default_rng(0))["inference"]
+    assert found.success > 0.2
+    assert abs(found.advantage) < 0.05
+
+
+def test_the_discriminator_sees_digits_and_nothing_in_real_rows(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    train, test, fresh, _ = tables
+    rng = np.random.default_rng(0)
+    clean = realism(train, test, fresh, columns, rng)[0]
+    assert isinstance(clean, Finding)
+    assert clean.value == pytest.approx(0.5, abs=0.05)
+    # one decimal more than blood pressures have: levels of 20 bins would never show it
+    pressures = [None if v is None else round(v) + 0.5 for v in fresh.frame["sbp_mmhg"].to_pylist()]
+    told = realism(train, test, changed(fresh, "sbp_mmhg", pressures), columns, rng)[0]
+    assert isinstance(told, Finding)
+    assert told.value > clean.value + 0.1
+    assert told.interval is not None
+    assert told.interval[0] < told.value < told.interval[1]
+
+
+def test_the_impossible_is_counted(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    train, test, fresh, _ = tables
+    old = changed(fresh, "age_years", [300, *fresh.frame["age_years"].to_pylist()[1:]])
+    rule = Constraint("range", name="adults", columns=("age_years",), low=18, high=110)
+    found = {f.name: f for f in realism(train, test, old, columns, np.random.default_rng(0), (rule,))}
+    assert found["plausibility.adults"].value == pytest.approx(1 / 2_000)
+    assert found["plausibility.adults"].detail["held_out"] == 0
+    assert found["plausibility.range"].value >= 1 / 2_000
+
+
+def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    train, test, fresh, _ = tables
+    rng = np.random.default_rng(0)
+    shares, gap = fairness(train, test, fresh, columns, rng, target="diabetes")
+    assert isinstance(shares, Finding)
+    assert isinstance(gap, Finding)
+    assert shares.value < 0.06
+    assert gap.value < 0.12
+    women = np.array([s == "female" for s in fresh.frame["sex"].to_pylist()])
+    outcome = np.array(fresh.frame["diabetes"].to_pylist())
+    outcome[women] = rng.permutation(outcome[women])  # nothing can be learned about women any more
+    _, worse = fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
+    assert isinstance(worse, Finding)
+    assert worse.detail["lost"]["sex: female"] > worse.detail["lost"]["sex: male"] + 0.05
+    few = replace(fresh, frame=fresh.frame.filter(pa.array(~women | (np.arange(2_000) % 10 == 0))))
+    missing, _ = fairness(train, test, few, columns, rng, target="diabetes")
+    assert isinstance(missing, Finding)
+    assert missing.value > 0.3
+    assert missing.detail["shift"]["sex"]["female"] < -0.3
+
+
+def test_groups_nobody_knows_are_not_measured(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    kept = tuple(c for c in columns if c.name in ("age_years", "smoker", "diabetes"))
+    parts = [Table(t.frame.select([c.name for c in kept]), tuple(t.column(c.name) for c in kept)) for t in tables[:3]]
+    found = fairness(*parts, kept, np.random.default_rng(0))
+    assert all(isinstance(f, NotMeasured) and "name one" in f.why for f in found)
