@@ -2,7 +2,7 @@
 
 from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
-from galenic.schema.constraint import Constraint, all_hold, check_names, concerns, holds
+from galenic.schema.constraint import Constraint, all_hold, check_names, concerns, decides, holds
 from galenic.schema.note import Span
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
@@ -33,6 +33,7 @@ __all__ = [
     "bin_codes",
     "check_names",
     "concerns",
+    "decides",
     "encode",
     "from_json",
     "holds",

@@ -104,6 +104,16 @@ def concerns(table: Table, constraint: Constraint) -> Rows:
     return rows
 
 
+def decides(table: Table, constraint: Constraint) -> Rows:
+    """Rows of which a rule says something: those that an `implies` concerns, those in which all that is compared is there."""
+    if constraint.kind == "implies":
+        return concerns(table, constraint)
+    rows = np.ones(table.rows, dtype=np.bool_)
+    for name in constraint.columns:
+        rows &= ~np.isnan(_numbers(table, name))
+    return rows
+
+
 def all_hold(table: Table, constraints: tuple[Constraint, ...]) -> Rows:
     """Which rows satisfy every rule, shape (rows,)."""
     good = np.ones(table.rows, dtype=np.bool_)

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.schema import Column, Constraint, Table, all_hold, holds
+from galenic.schema import Column, Constraint, Table, all_hold, decides, holds
 
 HOPELESS = 1 / 500  # a smaller share of rows that satisfy all constraints means that they contradict each other
-ENOUGH = 5_000  # rows to try before that is said
+ENOUGH, DECIDED = 5_000, 1_000  # rows to try before that is said, and of which the constraints must say something
 MOST_AT_ONCE = 1_000_000
 
 
@@ -67,6 +68,7 @@ def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Cons
     """
     if not constraints:
         return Drawn(sample(n), n, {})
+    _refuse_contradictions(sample(ENOUGH), constraints)
     kept: list[Table] = []
     have = tried = 0
     rejected = dict.fromkeys((c.name for c in constraints), 0)
@@ -81,20 +83,35 @@ def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Cons
         kept.append(part)
         have += part.rows
         if tried >= ENOUGH and have / tried < HOPELESS and have < n:
-            raise RecordError(_contradiction(batch, constraints))
+            raise RecordError(_contradiction([c.name for c in constraints]))
     frame = pa.concat_tables([t.frame for t in kept])
     return Drawn(Table(frame, kept[0].columns), tried, rejected)
 
 
-def _contradiction(batch: Table, constraints: tuple[Constraint, ...]) -> str:
-    """Names the fewest constraints that no row satisfies together."""
-    rows = {c.name: holds(batch, c) for c in constraints}
+def _refuse_contradictions(batch: Table, constraints: tuple[Constraint, ...]) -> None:
+    """RecordError naming the fewest constraints that next to no row satisfies together, among the rows of which all of them say
+    something: a row with a gap satisfies an order, but a table of gaps is not what anybody declared."""
+    says = {c.name: decides(batch, c) for c in constraints}
+    good = {c.name: holds(batch, c) for c in constraints}
+
+    def exclude_each_other(names: list[str]) -> bool:
+        decided = np.all([says[n] for n in names], axis=0)
+        return int(decided.sum()) >= DECIDED and bool(np.mean(np.all([good[n] for n in names], axis=0)[decided]) < HOPELESS)
+
+    for size in (1, 2):
+        for chosen in combinations([c.name for c in constraints], size):
+            if exclude_each_other(list(chosen)):
+                raise RecordError(_contradiction(list(chosen)))
     left = [c.name for c in constraints]
-    for name in list(left):
-        others = [n for n in left if n != name]
-        if others and np.mean(np.all([rows[n] for n in others], axis=0)) < HOPELESS:
-            left = others
-    what = f"constraint {left[0]!r} holds" if len(left) == 1 else f"constraints {left} hold together"
+    if exclude_each_other(left):
+        for name in list(left):
+            others = [n for n in left if n != name]
+            left = others if exclude_each_other(others) else left
+        raise RecordError(_contradiction(left))
+
+
+def _contradiction(names: list[str]) -> str:
+    what = f"constraint {names[0]!r} holds" if len(names) == 1 else f"constraints {names} hold together"
     return (
         f"{what} in fewer than 1 of {round(1 / HOPELESS)} rows like these: they contradict each other or what the table holds. Correct "
         "the constraint, or the columns that it names."
