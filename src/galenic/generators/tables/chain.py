@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from galenic.schema import Floats
 
 Codes = NDArray[np.int64]
-TREES, LEAF, INPUTS = 40, 5, 0.8  # trees of a forest, rows of a leaf, share of the columns tried at a split
+TREES, LEAF, INPUTS = (
+    40,
+    40,
+    0.8,
+)  # trees of a forest, rows of a leaf (5 leaked on few columns), share of columns tried at a split
 MOST_ROWS = 100_000  # that a forest is grown on
 OVERSAMPLED = 10  # rows drawn for each kept one where something is given
 
