@@ -98,3 +98,17 @@ def zcdp_rho(epsilon: float, delta: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if delta_of(middle) <= delta else (low, middle)
     return low
+
+
+def galenic(home: Path, *words: object, accept: tuple[int, ...] = (0,)) -> dict:
+    """Runs a command of the command line with --json and returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "galenic", *map(str, words), "--json"],
+        env={**os.environ, "GALENIC_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in accept:
+        raise SystemExit(f"galenic {words[0]} ended with {done.returncode}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)

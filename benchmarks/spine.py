@@ -5,7 +5,6 @@ Every figure of Galenic's comes from its command line, run as a user runs it. `s
 
 import json
 import multiprocessing
-import os
 import shutil
 import subprocess
 import sys
@@ -25,24 +24,10 @@ from galenic.errors import BudgetError
 from galenic.evidence import Lineup, any_alarm, code, judge_column, mean_tvd, noisy_copy, planted, with_leak
 from galenic.privacy import Ledger
 from galenic.schema import Codes, Column, Table
-from rows import peer, row, write, zcdp_rho
+from rows import galenic, peer, row, write, zcdp_rho
 
 DELTA = 2e-10  # 1 / n^2
 NEIGHBOURS = "delta = 2e-10, add/remove one row"
-
-
-def galenic(home: Path, *words: object, accept: tuple[int, ...] = (0,)) -> dict:
-    """Runs a command of the command line with --json and returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "galenic", *map(str, words), "--json"],
-        env={**os.environ, "GALENIC_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in accept:
-        raise SystemExit(f"galenic {words[0]} ended with {done.returncode}: {done.stderr[-500:]}")
-    return json.loads(done.stdout)
 
 
 def score(made: Codes, held: Codes, sizes: np.ndarray) -> tuple[float, float]:
@@ -61,7 +46,7 @@ def comparison(folder: Path) -> list[dict]:
     rho = zcdp_rho(1.0, DELTA)  # MST selects by the exponential mechanism, so it is accounted by zCDP
     np.savez(folder / "codes.npz", codes=real, sizes=sizes)
     used = subprocess.run(
-        [peer("mst"), Path(__file__).parent / "peers" / "mst.py", folder / "codes.npz", folder / "mst.npz", str(rho)],
+        [peer("mbi"), Path(__file__).parent / "peers" / "mbi.py", "MST", folder / "codes.npz", folder / "mst.npz", str(rho)],
         capture_output=True,
         text=True,
         check=True,

@@ -3,6 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from galenic import records
+from galenic.schema import Table
+
 
 def made_patients(n: int, seed: int = 0, visits: int = 1) -> pa.Table:
     """n made-up patients with 1..visits rows each: numbers, codes, dates, missing values, and real dependence between them."""
@@ -31,3 +34,10 @@ def made_patients(n: int, seed: int = 0, visits: int = 1) -> pa.Table:
             "discharged": pa.array((admitted + stay).astype("datetime64[D]")),
         }
     )
+
+
+def made_table(n: int, seed: int) -> Table:
+    """One visit of each of n made-up patients, typed by a description that is the same for every n and seed."""
+    source = records.in_memory(made_patients(n, seed).drop_columns(["patient_id"]))
+    described = records.describe(records.in_memory(made_patients(3_000, 99).drop_columns(["patient_id"])))
+    return source.table(described)

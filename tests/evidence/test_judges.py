@@ -8,28 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic import records
 from galenic.evidence import Lineup, any_alarm, audit, judge_column, mean_tvd, measure, noisy_copy, planted, shuffled, with_leak
 from galenic.evidence.fidelity import fidelity, tvd
 from galenic.evidence.utility import utility
 from galenic.schema import Column, Finding, NotMeasured, Table
-from made import made_patients
-
-
-def table(n: int, seed: int) -> Table:
-    source = records.in_memory(made_patients(n, seed).drop_columns(["patient_id"]))
-    described = records.describe(records.in_memory(made_patients(3_000, 99).drop_columns(["patient_id"])))
-    return source.table(described)
-
-
-@pytest.fixture(scope="module")
-def tables() -> tuple[Table, ...]:
-    return tuple(table(2_000, seed) for seed in range(5))
-
-
-@pytest.fixture(scope="module")
-def columns(tables: tuple[Table, ...]) -> tuple[Column, ...]:
-    return tuple(judge_column(tables[0], c) for c in tables[0].columns)
+from made import made_table
 
 
 def test_every_planted_leak_is_found_and_fresh_patients_are_not_flagged(
@@ -44,7 +27,7 @@ def test_false_alarms_are_rare(columns: tuple[Column, ...]) -> None:
     """30 clean draws: at most 2 alarms, which a 0.2 % false-alarm rate exceeds once in 30,000."""
     alarms = 0
     for draw in range(30):
-        members, outsiders, reference, clean = (table(400, 1000 + 4 * draw + i) for i in range(4))
+        members, outsiders, reference, clean = (made_table(400, 1000 + 4 * draw + i) for i in range(4))
         alarms += any_alarm(Lineup(columns, members, outsiders, reference).attack(clean))
     assert alarms <= 2
 
@@ -67,7 +50,7 @@ def test_total_variation_by_hand() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_order_of_rows_changes_no_metric(seed: int) -> None:
-    parts = [table(300, i) for i in range(3)]
+    parts = [made_table(300, i) for i in range(3)]
     columns = tuple(judge_column(parts[0], c) for c in parts[0].columns)
     mixed = [shuffled(t, np.random.default_rng(seed)) for t in parts]
     one, two = (fidelity(t[0], t[1], t[2], columns, np.random.default_rng(0)) for t in (parts, mixed))
@@ -102,7 +85,7 @@ def test_shuffled_columns_lose_utility_and_pairs_but_not_singles(tables: tuple[T
 
 
 def test_what_is_too_small_to_attack_is_not_measured() -> None:
-    report = measure(table(60, 0), table(40, 1), table(60, 2))
+    report = measure(made_table(60, 0), made_table(40, 1), made_table(60, 2))
     assert isinstance(report.get("privacy.nearest"), NotMeasured)
     assert isinstance(report.get("privacy.controls"), NotMeasured)
 
