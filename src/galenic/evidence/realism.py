@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from galenic.schema import Column, Constraint, Finding, Floats, NotMeasured, Table, holds, numbers
 
 MOST_ROWS, FEWEST_ROWS, FOLDS = 5_000, 200, 5
+FEWEST_PRESENT = 25  # values of a column, so that every fold has some
 
 
 def realism(
@@ -61,6 +62,9 @@ def _told_apart(a: Floats, b: Floats) -> float:
     from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
 
     x, y = np.concatenate([a, b]), np.arange(len(a) + len(b)) >= len(a)
+    x = x[:, (~np.isnan(x)).sum(axis=0) >= FEWEST_PRESENT]
+    if not x.shape[1]:
+        return 0.5
     score = np.empty(y.size)
     for learn, held in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(x, y):
         score[held] = HistGradientBoostingClassifier(random_state=0).fit(x[learn], y[learn]).predict_proba(x[held])[:, 1]
