@@ -174,8 +174,8 @@ def compared(
 def _peer(folder: Path, name: str, codes: Codes, sizes: np.ndarray, delta: float) -> tuple[Codes, float, float] | None:
     """(levels, CPU seconds, peak MB) of a peer on the same rows, or None if it fails."""
     np.savez(folder / "codes.npz", codes=codes, sizes=sizes)
-    script = Path(__file__).parent / "peers" / "mbi.py"
-    words = [peer("mbi"), script, name, folder / "codes.npz", folder / f"{name}.npz", str(zcdp_rho(1.0, delta))]
+    script = Path(__file__).parent / "peers" / "marginals.py"
+    words = [peer("marginals"), script, name, folder / "codes.npz", folder / f"{name}.npz", str(zcdp_rho(1.0, delta))]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{name} failed: {done.stderr[-300:]}")

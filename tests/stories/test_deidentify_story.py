@@ -78,16 +78,19 @@ def test_no_value_of_an_identity_field_is_left_in_syntheas_records(name: str, po
     source = DATA / "ehr" / name
     if not source.is_dir():
         pytest.skip(f"{source} is not there")
-    done = flows.deidentify([source], tmp_path / "out", policy=policy)
-    assert not done.refused
-    text = "\n".join(json.dumps(d, ensure_ascii=False) for d in documents(tmp_path / "out"))
     values = stated(source)
     if policy == "expert":  # a postal code of the same region in the place of theirs may be another one's
         del values["zip"]
     assert sum(map(len, values.values())) > 60
-    left = {k: [v for v in vs if v in text and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", text)] for k, vs in values.items()}
+    # an expert's shifted date or made-up name may be another one's by chance; what is left in each of two runs is no chance
+    left = values
+    for run in range(2 if policy == "expert" else 1):
+        out = tmp_path / f"out-{run}"
+        assert not flows.deidentify([source], out, policy=policy).refused
+        text = "\n".join(json.dumps(d, ensure_ascii=False) for d in documents(out))
+        left = {k: {v for v in vs if v in text and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", text)} for k, vs in left.items()}
+        assert not [p.name for p in out.iterdir() if any(v in p.name for v in values["name"])]
     assert not any(left.values()), {k: len(v) for k, v in left.items()}
-    assert not [p.name for p in (tmp_path / "out").iterdir() if any(v in p.name for v in values["name"])]
 
 
 def test_the_year_of_birth_of_the_very_old_does_not_come_out(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from galenic.flows.impute import impute
 from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.quality import Quality, measure_quality, quality_of_stored
+from galenic.flows.related import RelatedResult, combined, relations_of, synthesize_related
 from galenic.flows.safekeeping import backup, recover_root, restore, rotate
 from galenic.flows.simulate import Simulated, rates, simulate
 from galenic.flows.synthesize import Request, Result, as_source, cost, synthesize
@@ -61,6 +62,7 @@ __all__ = [
     "Imported",
     "Quality",
     "Received",
+    "RelatedResult",
     "Request",
     "Result",
     "Simulated",
@@ -73,6 +75,7 @@ __all__ = [
     "audit_engine",
     "backup",
     "check_fhir",
+    "combined",
     "consent",
     "cost",
     "declare",
@@ -113,6 +116,7 @@ __all__ = [
     "recover_root",
     "register",
     "relate",
+    "relations_of",
     "release",
     "restore",
     "retrain_tasks",
@@ -124,6 +128,7 @@ __all__ = [
     "statements",
     "stored",
     "synthesize",
+    "synthesize_related",
     "synthesize_stored",
     "terminology",
     "timelines",

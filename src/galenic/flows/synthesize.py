@@ -1,8 +1,9 @@
 """From a patient table to a synthetic one that has been judged: the release way up to the signatures."""
 
+import contextlib
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -15,13 +16,13 @@ from galenic import records
 from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import measure
 from galenic.flows.columns import Declared, Wishes, declare
-from galenic.flows.draft import Draft, Used, write_run
+from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
 from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
 from galenic.generators.tables import Cost, Drawn, MixtureTables
 from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, deidentify, domain_share
 from galenic.records import Source, Split
-from galenic.release import Decision, Policy, decide, load_policy
+from galenic.release import Decision, Policy, load_policy
 from galenic.schema import Column, Constraint, Report, Table
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
@@ -124,19 +125,30 @@ def _split(source: Source, patient: str | None, request: Request, rng: np.random
     return records.split_by_patient(source, patient, rng, cap=request.cap)
 
 
+@contextlib.contextmanager
+def reserved(house: House, run: str, request: Request) -> Iterator[Budget | None]:
+    """The budget that a run may spend (None without privacy), settled whatever happens."""
+    if not request.private:
+        yield None
+        return
+    if request.population == DEFAULT_POPULATION:
+        house.ledger.declare(DEFAULT_POPULATION, epsilon=DEFAULT_LIMIT, delta=DEFAULT_LIMIT_DELTA, actor=house.actor)
+    budget = house.ledger.reserve(
+        request.population, epsilon=request.epsilon, delta=request.delta, purpose=f"synthesize {run}", actor=house.actor
+    )
+    house.audit.append("budget.reserved", run, population=request.population, epsilon=request.epsilon, delta=request.delta)
+    try:
+        yield budget
+    finally:
+        budget.settle()
+        house.audit.append("budget.settled", run, rho=float(budget.rho - budget.rho_left), mechanisms=len(budget.mechanisms))
+
+
 def _learn(
     house: House, run: str, split: Split, declared: Declared, columns: tuple[Column, ...], request: Request, progress: Progress
 ) -> tuple[MixtureTables, Domain, Budget | None]:
-    """Fits on the training half, with a reservation that is settled whatever happens."""
-    budget = None
-    if request.private:
-        if request.population == DEFAULT_POPULATION:
-            house.ledger.declare(DEFAULT_POPULATION, epsilon=DEFAULT_LIMIT, delta=DEFAULT_LIMIT_DELTA, actor=house.actor)
-        budget = house.ledger.reserve(
-            request.population, epsilon=request.epsilon, delta=request.delta, purpose=f"synthesize {run}", actor=house.actor
-        )
-        house.audit.append("budget.reserved", run, population=request.population, epsilon=request.epsilon, delta=request.delta)
-    try:
+    """Fits on the training half."""
+    with reserved(house, run, request) as budget:
         progress("buying the domain", 0.05)
         protected = Protected(split.train, declared.patient, split.cap, budget)
         thresholds = budget.threshold_delta if budget else Fraction(0)
@@ -147,12 +159,6 @@ def _learn(
         domain = replace(domain, columns=(*domain.columns, *totals))
         model = MixtureTables(target=request.target, constraints=declared.constraints, least=request.least, seed=request.seed)
         model.fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))
-    finally:
-        if budget:
-            budget.settle()
-            house.audit.append(
-                "budget.settled", run, rho=float(budget.rho - budget.rho_left), mechanisms=len(budget.mechanisms)
-            )
     return model, domain, budget
 
 
@@ -199,15 +205,22 @@ def _conclude(
     dropped: dict[str, str],
     used: Used,
 ) -> Result:
-    decision = decide(report, policy)
     model, domain, budget = made
-    population = request.population if budget else "none: no formal guarantee"
-    refusals = 0
-    if budget:
-        refusals = house.ledger.statement(population).refusals if decision.accepted else house.ledger.count_refusal(population)
     held = split.test.sample(5_000, np.random.default_rng(0)).table(synthetic.columns)
-    draft = Draft(run, synthetic, held, model, report, decision, policy, population, refusals, dropped, split, budget, used)
-    folder = write_run(house, draft)
-    outcome = "accepted" if decision.accepted else "refused"
-    house.audit.append("decision", run, outcome=outcome, policy=policy.digest, refused=[i.finding for i in decision.refusals])
+    unit = "row" if split.unit == "row" else f"patient, with at most {split.cap} row(s) each"
+    draft = Draft(
+        run=run,
+        tables={"data": synthetic},
+        views={"data": View(synthetic, held)},
+        model=model,
+        report=report,
+        policy=policy,
+        population=request.population,
+        dropped=dropped,
+        unit=unit,
+        sizes=sizes_of(split),
+        budget=budget,
+        used=used,
+    )
+    folder, decision = conclude(house, draft)
     return Result(run, folder, decision, report, synthetic, model, domain)

@@ -265,12 +265,14 @@ def _grid(c: Column) -> Floats:
     if c.kind in ("integer", "date"):
         low, high = math.floor(low), math.ceil(high) + 1
         width = max(math.ceil((high - low) / FIRST_CELLS), 1)
-        return np.arange(low, high + width, width, dtype=np.float64) - 0.5
+        # skewed counts and durations: the cell above zero is cut at powers of two
+        inner = [2.0**k - 0.5 for k in range(math.ceil(math.log2(width)))] if low <= 0 < high else []
+        return np.unique(np.r_[np.arange(low, high + width, width, dtype=np.float64) - 0.5, inner])
     if high <= low:
         high = low + 1.0
     edges = np.linspace(low, high, FIRST_CELLS + 1)
     # zero is where clinical amounts heap (no cost, no visit): it gets a cell of its own
-    zero = [0.0, (high - low) * 1e-6] if low <= 0 < high else []
+    zero = [0.0, (high - low) * 1e-6, *(edges[-1] - edges[-2]) * 2.0 ** -np.arange(1, 7)] if low <= 0 < high else []
     return np.unique(np.array([*edges.tolist(), *zero]))
 
 

@@ -42,10 +42,13 @@ class Protected:
 
     source: rows of the training patients. patient: the column that tells patients apart (None: the row is the unit).
     cap: most rows per patient; checked here, because every sensitivity rests on it.
-    budget: None asks for exact answers, which carry no guarantee.
+    budget: None asks for exact answers, which carry no guarantee. share: part of what is left of the budget that may be spent here;
+    tables of the same patients share one budget.
     """
 
-    def __init__(self, source: Source, patient: str | None, cap: int, budget: Budget | None) -> None:
+    def __init__(
+        self, source: Source, patient: str | None, cap: int, budget: Budget | None, *, share: Fraction = Fraction(1)
+    ) -> None:
         if patient is not None:
             who = units(source, patient)
             if who.ids.size and int(np.bincount(who.ids).max()) > cap:
@@ -53,6 +56,7 @@ class Protected:
         self._source = source
         self.cap = cap if patient is not None else 1
         self.budget = budget
+        self._kept_back = budget.rho_left * (1 - share) if budget else Fraction(0)
 
     @property
     def private(self) -> bool:
@@ -62,7 +66,7 @@ class Protected:
     @property
     def rho(self) -> Fraction:
         """What is left to spend; 1 without a budget, so that shares stay meaningful."""
-        return self.budget.rho_left if self.budget else Fraction(1)
+        return self.budget.rho_left - self._kept_back if self.budget else Fraction(1)
 
     def _noisy(self, counts: Counts, rho: Fraction) -> Counts:
         """Counts of one histogram plus noise worth `rho`, which was paid; exact without a budget."""
@@ -83,6 +87,10 @@ class Protected:
         """Draws the price from the budget and returns the noise's standard deviation (0 without a budget)."""
         if self.budget is None:
             return 0.0
+        if rho > self.rho:
+            raise BudgetError(
+                f"{what} costs rho={float(rho):.3g}; rho={float(self.rho):.3g} is left for this table. Ask less of it."
+            )
         sigma = math.sqrt(sigma2_for(rho / queries, self.cap))
         mechanism = Mechanism(what, float(rho), queries, self.cap * math.sqrt(queries), sigma, float(delta))
         self.budget.draw(mechanism, rho, delta)

@@ -9,11 +9,13 @@ from galenic.records.description import (
     to_toml,
     undescribed,
 )
+from galenic.records.flat import before, flatten, handed_down, lagged, own_columns, shown
 from galenic.records.mapping import read_mapping
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
 from galenic.records.read import read
+from galenic.records.relations import StatedTable, read_relations
 from galenic.records.source import Source, in_memory
-from galenic.records.split import Split, Units, split_as_given, split_by_patient, units
+from galenic.records.split import Split, Units, capped, split_as_given, split_by_patient, units
 from galenic.records.write import defused, write, write_frame, write_stream
 
 __all__ = [
@@ -23,21 +25,30 @@ __all__ = [
     "NUMBER",
     "Source",
     "Split",
+    "StatedTable",
     "Units",
     "ambiguous_dates",
+    "before",
+    "capped",
     "cleaned",
     "constraints_from_toml",
     "dates",
     "defused",
     "describe",
+    "flatten",
     "from_toml",
+    "handed_down",
     "in_memory",
+    "lagged",
     "matches",
+    "own_columns",
     "patient_column",
     "read",
     "read_constraints",
     "read_description",
     "read_mapping",
+    "read_relations",
+    "shown",
     "split_as_given",
     "split_by_patient",
     "suspicious",

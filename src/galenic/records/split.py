@@ -87,13 +87,24 @@ def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np
         raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
     halves, rows, loss = [], [], 0.0
     for half in (source, holdout):
-        who = units(half, patient)
-        kept = np.ones(who.ids.size, dtype=np.bool_) if patient is None else _capped(who, cap, rng)
-        halves.append(half.where(kept))
-        rows.append(int(kept.sum()))
-        loss = loss if halves[1:] else 1 - rows[0] / max(kept.size, 1)
+        all_rows = half.count()
+        halves.append(capped(half, patient, cap, rng))
+        rows.append(halves[-1].count())
+        loss = loss if halves[1:] else 1 - rows[0] / max(all_rows, 1)
     unit = "row" if patient is None else "patient"
     return Split(halves[0], halves[1], unit, 1 if patient is None else cap, rows[0], rows[1], loss)
+
+
+def capped(source: Source, patient: str | None, cap: int, rng: np.random.Generator) -> Source:
+    """Of each patient at most `cap` rows, chosen at random."""
+    if patient is None:
+        return source
+    kept = _capped(units(source, patient), cap, rng)
+    if source.rows is None:
+        return source.where(kept)
+    rows = np.zeros(source.rows.size, dtype=np.bool_)
+    rows[np.flatnonzero(source.rows)[kept]] = True
+    return source.where(rows)
 
 
 def _capped(who: Units, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The card for people: one self-contained HTML page that says what a release is, what was measured and what may be done."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
@@ -7,48 +8,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from galenic.release.plots import distributions, svg
+from galenic.release.plots import MOST_ASSOCIATED, associations, by_group, distributions, svg
 from galenic.release.policy import Decision, Policy
-from galenic.schema import Column, Report, Table, to_json
-
-WORDS = {
-    "fidelity.tvd1": "Distance of single columns from held-out patients",
-    "fidelity.tvd2": "Distance of pairs of columns from held-out patients",
-    "fidelity.tvd3": "Distance of triples of columns from held-out patients",
-    "fidelity.tvd1.floor": "Single columns: what a second real sample shows",
-    "fidelity.tvd2.floor": "Pairs: what a second real sample shows",
-    "fidelity.tvd3.floor": "Triples: what a second real sample shows",
-    "fidelity.tvd1.excess": "Single columns: distance above a second real sample",
-    "fidelity.tvd2.excess": "Pairs of columns: distance above a second real sample",
-    "fidelity.tvd3.excess": "Triples of columns: distance above a second real sample",
-    "fidelity.correlation": "Error of correlations",
-    "fidelity.subgroup": "Worst subgroup: distance above its own floor",
-    "fidelity.discriminator": "A model's skill at telling synthetic rows from patients (0.5: none)",
-    "plausibility.range": "Rows with a value that no training patient comes near",
-    "fairness.representation": "Largest shift of a group's share",
-    "fairness.gap": "Largest AUROC that a group loses",
-    "utility.tstr.logistic": "Logistic regression trained on synthetic rows: AUROC on held-out patients",
-    "utility.tstr.boosting": "Gradient boosting trained on synthetic rows: AUROC on held-out patients",
-    "utility.gap.logistic": "Logistic regression: AUROC lost against real rows",
-    "utility.gap.boosting": "Gradient boosting: AUROC lost against real rows",
-    "privacy.nearest": "Attack: guess who was in the data by the nearest synthetic row (0.5: a coin)",
-    "privacy.density": "Attack: guess who was in the data by density (0.5: a coin)",
-    "privacy.exact": "Patients copied exactly, above what held-out patients show",
-    "privacy.near": "Patients nearly copied, above what held-out patients show",
-    "privacy.singling_out": "Attack: single somebody out by what one synthetic row says, above what works on others",
-    "privacy.linkability": "Attack: link two halves of a record through the synthetic rows, above what works on others",
-    "privacy.inference": "Attack: guess a secret from the rest of a record, above what works on others",
-    "privacy.alarms": "Attacks that found a leak",
-    "privacy.controls": "Planted leaks that the attacks found (of 3)",
-    "privacy.epsilon": "Epsilon: what one patient can change (e to this power)",
-    "privacy.delta": "Delta: chance that the guarantee fails",
-    "engine.audit": "Engine audit: measured privacy loss over the claimed one",
-    "engine.fit": "Fit: chi-square per paid measurement (1: as near as the noise lets anyone see)",
-    "engine.noise": "Noise: expected distance of single columns from it alone",
-    "engine.rows": "Noisy number of training rows",
-    "engine.pairs": "Pairs of columns measured",
-    "engine.rejected": "Drawn rows that a declared constraint turned down",
-}
+from galenic.release.words import WORDS, attacks_in_words
+from galenic.schema import Column, Finding, Report, Table, to_json
 
 
 @dataclass(frozen=True)
@@ -64,30 +27,68 @@ class Facts:
     formal: bool
 
 
-def card(facts: Facts, report: Report, decision: Decision, policy: Policy, synthetic: Table, real: Table | None = None) -> str:
-    """The page. real: held-out rows for the signers' sheet; None on the card that leaves."""
+Views = Mapping[str, tuple[Table, Table | None]]
+
+
+def card(facts: Facts, report: Report, decision: Decision, policy: Policy, tables: Mapping[str, Table], views: Views) -> str:
+    """The page. views: for each table the rows that are plotted, and held-out patients' rows on the signers' sheet (None on the card
+    that leaves)."""
     template = (resources.files("galenic.release") / "card.html").read_text(encoding="utf-8")
-    columns = tuple(c for c in synthetic.columns)
-    about = "Small histograms of up to twelve columns" + (", synthetic beside held-out patients." if real else ", synthetic.")
-    plot = svg(distributions(synthetic, real, columns), "Distributions of columns", about)
     findings = to_json(report)["findings"]
     for f in findings:
         f.setdefault("not_measured", "")
-    head = synthetic.frame.slice(0, 3).to_pylist()
+    several = len(tables) > 1
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     return page.render(
         **asdict(facts),
-        inside=real is not None,
+        inside=any(held is not None for _, held in views.values()),
         decision=decision_json(decision, inside=True),
         policy=policy,
         findings=findings,
         words=WORDS,
-        plot=Markup(plot),  # noqa: S704  # our own SVG; column names in it are escaped by matplotlib
-        columns=[{"name": c.name, "kind": c.kind, "unit": c.unit, "levels": c.levels, "origin": origin(c)} for c in columns],
-        rows=[["" if row[c.name] is None else row[c.name] for c in columns] for row in head],
+        attacks=attacks_in_words(report),
+        plots=[_plots(name if several else "", *view) for name, view in views.items()],
+        groups=_groups(report),
+        tables=[_table(name if several else "", table) for name, table in tables.items()],
         may=_may(facts.formal),
         may_not=_may_not(facts.formal),
     )
+
+
+def _plots(name: str, made: Table, held: Table | None) -> dict[str, Any]:
+    """The pictures of one table, as markup; column names in our own SVG are escaped by matplotlib."""
+    of = f" of {name}" if name else ""
+    beside = ", synthetic beside held-out patients." if held else ", synthetic."
+    single = svg(
+        distributions(made, held, made.columns), f"Distributions{of}", f"Small histograms of up to twelve columns{beside}"
+    )
+    figure = associations(made, held)
+    about = f"Strength of association of every pair of up to {MOST_ASSOCIATED} columns{beside}"
+    pairs = svg(figure, f"Associations{of}", about) if figure is not None else ""
+    return {"name": name, "single": Markup(single), "pairs": Markup(pairs)}  # noqa: S704
+
+
+def _groups(report: Report) -> Markup:
+    """What groups of people lose, where it was measured."""
+    shares, lost = report.get("fairness.representation"), report.get("fairness.gap")
+    shift = shares.detail["shift"] if isinstance(shares, Finding) else {}
+    flat = {f"{column}: {group}": by for column, groups in shift.items() for group, by in groups.items()}
+    gaps = lost.detail["lost"] if isinstance(lost, Finding) else {}
+    if not flat and not gaps:
+        return Markup("")
+    about = "For each group of people: how far its share is from held-out patients', and what AUROC it loses."
+    return Markup(svg(by_group(flat, gaps), "Groups of people", about))  # noqa: S704
+
+
+def _table(name: str, table: Table) -> dict[str, Any]:
+    head = table.frame.slice(0, 3).to_pylist()
+    return {
+        "name": name,
+        "columns": [
+            {"name": c.name, "kind": c.kind, "unit": c.unit, "levels": c.levels, "origin": origin(c)} for c in table.columns
+        ],
+        "rows": [["" if row[c.name] is None else row[c.name] for c in table.columns] for row in head],
+    }
 
 
 def origin(column: Column) -> str:

@@ -1,5 +1,6 @@
 """Croissant 1.0 metadata of a released table (MLCommons Croissant format specification 1.0)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,19 +42,8 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def croissant(name: str, about: str, columns: tuple[Column, ...], data_file: str, sha256: str) -> dict[str, Any]:
-    """The JSON-LD document. Each column is one field of one record set read from the CSV."""
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"rows/{column.name}",
-            "name": column.name,
-            "description": " ".join(p for p in (column.kind, f"in {column.unit}" if column.unit else "") if p),
-            "dataType": TYPES.get(column.kind, "sc:Text"),
-            "source": {"fileObject": {"@id": data_file}, "extract": {"column": column.name}},
-        }
-        for column in columns
-    ]
+def croissant(name: str, about: str, tables: Mapping[str, tuple[tuple[Column, ...], str]]) -> dict[str, Any]:
+    """The JSON-LD document. tables: name -> (columns, sha256 of NAME.csv); each is one record set, each column one field of it."""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -65,12 +55,29 @@ def croissant(name: str, about: str, columns: tuple[Column, ...], data_file: str
         "distribution": [
             {
                 "@type": "cr:FileObject",
-                "@id": data_file,
-                "name": data_file,
-                "contentUrl": data_file,
+                "@id": f"{table}.csv",
+                "name": f"{table}.csv",
+                "contentUrl": f"{table}.csv",
                 "encodingFormat": "text/csv",
                 "sha256": sha256,
             }
+            for table, (_columns, sha256) in tables.items()
         ],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],
+        "recordSet": [_record_set(table, columns) for table, (columns, _sha256) in tables.items()],
     }
+
+
+def _record_set(table: str, columns: tuple[Column, ...]) -> dict[str, Any]:
+    rows = f"{table}-rows"
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{rows}/{column.name}",
+            "name": column.name,
+            "description": " ".join(p for p in (column.kind, f"in {column.unit}" if column.unit else "") if p),
+            "dataType": TYPES.get(column.kind, "sc:Text"),
+            "source": {"fileObject": {"@id": f"{table}.csv"}, "extract": {"column": column.name}},
+        }
+        for column in columns
+    ]
+    return {"@type": "cr:RecordSet", "@id": rows, "name": rows, "field": fields}

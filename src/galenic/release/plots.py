@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galenic.schema import Column, Floats, Table, numbers
 
@@ -91,6 +92,87 @@ def _one(axes: "Axes", synthetic: Table, real: Table | None, column: Column) -> 
         ha="right",
         parse_math=False,
     )
+
+
+MOST_ASSOCIATED, LEVELS = 24, 8
+
+
+def associations(synthetic: Table, real: Table | None) -> "Figure | None":
+    """Cramér's V of every pair of columns as maps: synthetic, and beside it held-out patients and the difference where the reader may
+    see them. None where fewer than two columns vary."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    columns = synthetic.columns[:MOST_ASSOCIATED]
+    if len(columns) < 2 or not synthetic.rows:
+        return None
+    made = _cramer(synthetic, synthetic, columns)
+    maps = [("synthetic", made, 1.0)]
+    if real is not None and real.rows:
+        there = _cramer(real, synthetic, columns)
+        maps += [("held-out patients", there, 1.0), ("difference", made - there, 0.5)]
+    figure = Figure(figsize=(3.6 * len(maps), 3.9))
+    for place, (title, values, top) in enumerate(maps):
+        axes = figure.add_subplot(1, len(maps), place + 1)
+        signed = title == "difference"
+        axes.imshow(values, vmin=-top if signed else 0, vmax=top, cmap="PuOr" if signed else "Blues")
+        axes.set_title(title, fontsize=9, color="#111111")
+        names = [c.name[:14] for c in columns]
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6, color="#111111", parse_math=False)
+        axes.set_yticks(
+            range(len(names)), names if not place else [""] * len(names), fontsize=6, color="#111111", parse_math=False
+        )
+        axes.tick_params(colors="#111111", length=2)
+    return figure
+
+
+def _cramer(table: Table, cuts: Table, columns: tuple[Column, ...]) -> Floats:
+    """Cramér's V of each pair, shape (columns, columns); levels are cut by one table so that two tables compare."""
+    coded = [_levels(table, cuts, c) for c in columns]
+    found = np.eye(len(columns))
+    for i in range(len(columns)):
+        for j in range(i):
+            counts = np.zeros((LEVELS + 1, LEVELS + 1))
+            np.add.at(counts, (coded[i], coded[j]), 1)
+            counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+            expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / max(counts.sum(), 1)
+            least = max(min(counts.shape) - 1, 1)
+            chi2 = float(((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum())
+            found[i, j] = found[j, i] = np.sqrt(chi2 / max(counts.sum(), 1) / least)
+    return found
+
+
+def _levels(table: Table, cuts: Table, column: Column) -> NDArray[np.int64]:
+    """Up to LEVELS levels and one for missing values, shape (rows,)."""
+    if column.binned:
+        seen, values = numbers(cuts, column), numbers(table, column)
+        present = seen[~np.isnan(seen)]
+        edges = np.unique(np.quantile(present, np.arange(1, LEVELS) / LEVELS)) if present.size else np.zeros(0)
+        return np.where(np.isnan(values), LEVELS, np.searchsorted(edges, values, side="right"))
+    order = sorted(_shares(cuts, column.name).items(), key=lambda p: -p[1])
+    place = {name: min(k, LEVELS - 1) for k, (name, _) in enumerate(order) if name != "missing"}
+    texts = table.frame[column.name].to_pylist()
+    return np.array([LEVELS if t is None else place.get(str(t), LEVELS - 1) for t in texts], dtype=np.int64)
+
+
+def by_group(shift: dict[str, float], lost: dict[str, float]) -> "Figure":
+    """Bars for each group of people: the shift of its share, and the AUROC it loses."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    parts = [(t, v) for t, v in (("shift of the group's share", shift), ("AUROC the group loses", lost)) if v]
+    most = max(len(v) for _, v in parts)
+    figure = Figure(figsize=(5 * len(parts), 0.8 + 0.22 * min(most, 24)))
+    for place, (title, values) in enumerate(parts):
+        axes = figure.add_subplot(1, len(parts), place + 1)
+        names = sorted(values, key=lambda n: -abs(values[n]))[:24][::-1]
+        axes.barh(range(len(names)), [values[n] for n in names], color=[ORANGE if values[n] > 0 else BLUE for n in names])
+        axes.axvline(0, color="#111111", lw=0.8)
+        axes.set_yticks(range(len(names)), [n[:34] for n in names], fontsize=7, color="#111111", parse_math=False)
+        axes.set_title(title, fontsize=9, color="#111111")
+        axes.tick_params(labelsize=7, colors="#111111")
+        for spine in axes.spines.values():
+            spine.set_color("#111111")
+    figure.subplots_adjust(wspace=0.9)
+    return figure
 
 
 def _quantile(values: Floats, q: float) -> float:

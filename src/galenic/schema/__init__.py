@@ -4,6 +4,7 @@ from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_names, concerns, decides, holds
 from galenic.schema.note import Span
+from galenic.schema.relation import MARK, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
 from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline
@@ -14,8 +15,10 @@ __all__ = [
     "BIRTH",
     "DEATH",
     "KINDS",
+    "MARK",
     "MISSING_TOKENS",
     "OTHER",
+    "PATIENT",
     "TIMELINE",
     "Codes",
     "Column",
@@ -26,17 +29,21 @@ __all__ = [
     "Kind",
     "NotMeasured",
     "Origin",
+    "Relation",
     "Report",
     "Span",
     "Table",
     "all_hold",
+    "ancestors",
     "bin_codes",
     "check_names",
+    "children",
     "concerns",
     "decides",
     "encode",
     "from_json",
     "holds",
+    "in_order",
     "numbers",
     "timeline",
     "to_json",

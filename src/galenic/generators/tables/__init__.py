@@ -5,6 +5,7 @@ from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, Cost, Fit, 
 from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
 from galenic.generators.tables.plan import Plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals
+from galenic.generators.tables.related import RelatedTables
 from galenic.generators.tables.rules import Drawn
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Mixture",
     "MixtureTables",
     "Plan",
+    "RelatedTables",
     "fit_mixture",
     "measure_marginals",
     "plan",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from galenic.errors import DescriptionError
 from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import completed, conditioned
-from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, numbers
+from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, encode, numbers
 
 ATTEMPTS = 50  # drawings of a row before its gaps are left as they are
 
@@ -64,6 +64,16 @@ def complete(
     order.append(todo)
     back = np.argsort(np.concatenate(order), kind="stable")
     return Completed(Table(pa.concat_tables(done).take(pa.array(back)), table.columns), filled, int(todo.size))
+
+
+def beside(known: pa.Table, columns: tuple[Column, ...], mixture: Mixture, rng: np.random.Generator) -> Codes:
+    """Level numbers of rows of which some columns are known (missing counts as known), the others drawn; shape (rows, columns)."""
+    names = [c.name for c in columns]
+    codes = np.full((known.num_rows, len(columns)), -1, dtype=np.int64)
+    for name in known.column_names:
+        column = columns[names.index(name)]
+        codes[:, names.index(name)] = encode(Table(known.select([name]), (column,)), column)
+    return completed(mixture, codes, rng)
 
 
 def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.Table:

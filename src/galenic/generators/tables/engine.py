@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
 from galenic.generators.tables.chain import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
-from galenic.generators.tables.completion import Completed, complete
+from galenic.generators.tables.completion import Completed, beside, complete
 from galenic.generators.tables.lattice import Lattice, lattice
 from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
@@ -30,7 +30,7 @@ from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.saved import plain, read_model, write_model
 from galenic.generators.tables.values import condition, decode
 from galenic.privacy import LEAST, Domain, Protected
-from galenic.schema import Column, Constraint, Table, check_names
+from galenic.schema import MARK, Column, Constraint, Table, check_names
 
 ENGINE = "galenic-mixture"
 ENGINE_VERSION = "2"
@@ -79,12 +79,19 @@ class MixtureTables:
         members: int = MOST_MEMBERS,
         least: int = LEAST,
         seed: int | None = None,
+        refine: bool = True,
     ) -> None:
         self.target = target
         self.constraints = constraints
         self.members = members
         self.least = least
         self.seed = seed
+        self.refine = refine
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that were learned."""
+        return tuple(c.name for c in self.columns)
 
     def cost(self, columns: int, rows: int, epsilon: float | None = None) -> Cost:
         """Seconds, megabytes and epsilon for a table of that size; read from no data."""
@@ -130,7 +137,8 @@ class MixtureTables:
         self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         ones = [m.counts for m in answers.ones]
         self.lattices = self._lattices(real, domain, ones, rng)
-        self.chain, self.boosted = (None, None) if real.private else self._refine(real, target, rng)
+        plain_fit = real.private or not self.refine
+        self.chain, self.boosted = (None, None) if plain_fit else self._refine(real, target, rng)
         self.mixture = Mixture(coarse.weights, unfolded(coarse.shares, list(answers.groups), ones), sizes)
         possible = len(sizes) * (len(sizes) - 1) // 2
         chi2 = float(np.mean([p.chi2 for p in parts]))
@@ -143,8 +151,9 @@ class MixtureTables:
     def _lattices(
         self, real: Protected, domain: Domain, ones: list[NDArray[np.float64]], rng: np.random.Generator
     ) -> dict[str, Lattice]:
-        """Of numeric columns: all values where nothing is private, what was bought as common where it is."""
-        numbers = tuple(c for c in self.columns if c.kind in ("numeric", "integer") and not c.anchor)
+        """Of numeric columns: all values where nothing is private, what was bought as common where it is. Worked-out days are no
+        values that anybody holds: of them the common ones are enough."""
+        numbers = tuple(c for c in self.columns if c.kind in ("numeric", "integer") and not c.anchor and c.name != "@gap")
         common: Mapping[str, Mapping[float, int]] = domain.common
         if not real.private:
             common = real.values(numbers, Fraction(0), Fraction(0))
@@ -152,8 +161,9 @@ class MixtureTables:
         for column in numbers:
             counts = {float(v): float(n) for v, n in common.get(column.name, {}).items()}
             in_bins = ones[self.columns.index(column)][: len(column.edges) - 1]
+            known = not real.private and not column.name.startswith(MARK)
             least = float(self.least * real.cap)
-            made = lattice(column, counts, in_bins, rng, least=least, rare_known=not real.private) if counts else None
+            made = lattice(column, counts, in_bins, rng, least=least, rare_known=known) if counts else None
             if made is not None:
                 found[column.name] = made
         return found
@@ -222,6 +232,13 @@ class MixtureTables:
         frame = pa.concat_tables([p.table.frame for p in parts]).take(pa.array(rng.permutation(n)))
         rejected = {name: sum(p.rejected[name] for p in parts) for name in parts[0].rejected}
         return Drawn(Table(frame, parts[0].table.columns), sum(p.tried for p in parts), rejected)
+
+    def beside(self, known: pa.Table, rng: np.random.Generator) -> pa.Table:
+        """All other columns of rows of which some are known, one row for each."""
+        codes = beside(known, self.columns, self.mixture, rng)
+        asked = [(j, c) for j, c in enumerate(self.columns) if c.name not in known.column_names]
+        arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in asked]
+        return pa.table(arrays, names=[c.name for _, c in asked])
 
     def completed(self, table: Table, rng: np.random.Generator | None = None) -> Completed:
         """The same rows with what is missing drawn from what each row holds; see completion.complete. The table's columns are

@@ -89,18 +89,25 @@ def completed(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes
     """Rows with their gaps (-1) filled from P(gap | what the row holds), each row by a component drawn from its own posterior."""
     out = codes.copy()
     o = mixture.offsets
-    log_shares = np.log(np.maximum(mixture.shares, 1e-12))
+    # a row for each level, so that what a batch needs is read in whole rows
+    log_shares = np.ascontiguousarray(np.log(np.maximum(mixture.shares, 1e-12)).T.astype(np.float32))
+    first = np.log(np.maximum(mixture.weights, 1e-30)).astype(np.float32)
     for start in range(0, codes.shape[0], 4_096):  # the posteriors of a batch fit in memory
         rows = out[start : start + 4_096]
-        log_weight = np.repeat(np.log(np.maximum(mixture.weights, 1e-300))[None], rows.shape[0], axis=0)
+        log_weight = np.repeat(first[None], rows.shape[0], axis=0)
         for j in range(rows.shape[1]):
             known = rows[:, j] >= 0
-            log_weight[known] += log_shares[:, o[j] + rows[known, j]].T
+            if known.all():
+                log_weight += log_shares[o[j] + rows[:, j]]
+            elif known.any():
+                log_weight[known] += log_shares[o[j] + rows[known, j]]
         log_weight -= log_weight.max(axis=1, keepdims=True)
         top = np.cumsum(np.exp(log_weight), axis=1)
         component = (top < rng.random((rows.shape[0], 1)) * top[:, -1:]).sum(axis=1)
         for j in range(rows.shape[1]):
             gap = rows[:, j] < 0
+            if not gap.any():
+                continue
             share = np.asarray(np.cumsum(mixture.shares[component[gap], o[j] : o[j + 1]], axis=1))
             above: Codes = np.asarray(share < rng.random((share.shape[0], 1)) * share[:, -1:])
             rows[gap, j] = np.minimum(above.sum(axis=1), share.shape[1] - 1)

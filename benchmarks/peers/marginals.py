@@ -1,4 +1,4 @@
-"""Runs MST or AIM of opendp[mbi], at their defaults, on coded rows: python mbi.py MST|AIM codes.npz out.npz rho.
+"""Runs MST or AIM of opendp[mbi], at their defaults, on coded rows: python marginals.py MST|AIM codes.npz out.npz rho.
 
 Prints CPU seconds of fit and sampling, and peak MB.
 """

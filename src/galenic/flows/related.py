@@ -1,0 +1,244 @@
+"""From several tables of the same patients to synthetic ones that have been judged."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galenic import records
+from galenic.errors import DescriptionError, GalenicError
+from galenic.evidence import measure
+from galenic.flows.columns import Wishes, declare
+from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
+from galenic.flows.findings import paid_findings
+from galenic.flows.house import House, Progress, quiet
+from galenic.flows.synthesize import JUDGED_ROWS, Request, reserved
+from galenic.generators.tables import RelatedTables
+from galenic.privacy import deidentify
+from galenic.records import Source, Split, StatedTable
+from galenic.release import Decision, load_policy
+from galenic.schema import PATIENT, Column, Finding, NotMeasured, Relation, Report, Table, in_order
+
+STRICT = ("privacy.", "fidelity.")  # findings that count only if every table has them
+
+
+@dataclass(frozen=True)
+class RelatedResult:
+    """How a run ended. tables: synthetic ones, for the caller who owns the patients' files; they leave by `release`."""
+
+    run: str
+    folder: Path
+    decision: Decision
+    report: Report
+    reports: Mapping[str, Report]
+    tables: Mapping[str, Table]
+    model: RelatedTables
+
+
+def relations_of(
+    path: str | Path, *, private: bool, buy: bool = False
+) -> tuple[tuple[Relation, ...], dict[str, Source], dict[str, str]]:
+    """(the tables that a file states, parents first; their sources; columns left out, with why)."""
+    sources: dict[str, Source] = {}
+    found: list[Relation] = []
+    dropped: dict[str, str] = {}
+    for stated in records.read_relations(path):
+        source = records.read(stated.file)
+        relation, left_out = _relation(stated, source, private=private, buy=buy)
+        sources[stated.name] = source
+        found.append(relation)
+        dropped |= {f"{stated.name}.{name}": why for name, why in left_out.items()}
+    return in_order(tuple(found)), sources, dropped
+
+
+def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) -> tuple[Relation, dict[str, str]]:
+    keys = {stated.key, stated.foreign_key, *stated.links} - {""}
+    unknown = [n for n in (*stated.keep, *stated.drop, *stated.kinds) if n not in source.names]
+    if unknown:
+        raise DescriptionError(f"table {stated.name!r}: columns {unknown} are absent; it has {list(source.names)}.")
+    unkept = [n for n in source.names if stated.keep and n not in (*stated.keep, stated.order, *keys)]
+    left = tuple(n for n in source.names if n in keys or n in stated.drop or n in unkept)
+    wishes = Wishes(stated.columns or None, unit="row", drop=left, buy=buy)
+    declared = declare(source, wishes, private=private)
+    columns = tuple(_stated_kind(c, stated) for c in declared.columns)
+    undeclared = tuple(n for n in declared.undeclared if n != stated.order and n not in stated.kinds)
+    if any(c.role == "value" for c in columns):
+        kept = deidentify(source, columns, undeclared=undeclared)
+        known, dropped = {c.name for c in kept.columns}, {n: w for n, w in kept.dropped.items() if n not in keys}
+    else:
+        known, dropped = set(), {}
+    columns = tuple(
+        c.but(kind="identifier", role="value", edges=(), categories=())
+        if c.name in keys
+        else c
+        if c.name in known
+        else c.but(role="drop")
+        for c in columns
+    )
+    links = {k: t for k, t in stated.links.items()}
+    relation = Relation(
+        stated.name, columns, stated.key, stated.parent, stated.foreign_key, stated.order, stated.most, links, stated.orphans
+    )
+    return relation, dropped
+
+
+def _stated_kind(c: Column, stated: StatedTable) -> Column:
+    """The column as the file of tables states it: the one that orders rows is a date; kinds that it names."""
+    if c.name == stated.order and c.kind != "date":
+        return c.but(kind="date", format=c.format or stated.format, role="value", edges=(), categories=())
+    kind = stated.kinds.get(c.name)
+    if kind is None or kind == c.kind:
+        return c
+    return c.but(kind=kind, edges=(), categories=(), low=None, high=None, step=None, other=kind == "category")
+
+
+def synthesize_related(
+    house: House,
+    relations: tuple[Relation, ...],
+    sources: Mapping[str, Source],
+    request: Request,
+    *,
+    dropped: dict[str, str] | None = None,
+    progress: Progress = quiet,
+) -> RelatedResult:
+    """Flattens, splits by patient, learns table by table, samples, judges every table and decides; keeps all of it in a run.
+
+    request: rows is the number of patients to make. One patient's rows in all tables are what is protected.
+    """
+    policy = load_policy(request.policy)
+    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    try:
+        rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
+        # the patients' rows stand in this folder while they are joined; it goes whatever happens
+        with tempfile.TemporaryDirectory(dir=house.home, prefix=".flat-") as folder:
+            progress("joining tables", 0.02)
+            flat = records.flatten(relations, sources, Path(folder) / "real")
+            halves = _halves(flat, relations, rng)
+            model = RelatedTables(relations, least=request.least, seed=request.seed)
+            with reserved(house, run, request) as budget:
+                model.fit(
+                    {name: s.train for name, s in halves.items()}, budget, progress=lambda w, s: progress(w, 0.05 + 0.4 * s)
+                )
+            progress("sampling", 0.5)
+            tables = model.sample(request.rows if request.rows is not None else model.patients)
+            used = Used.until_now()
+            made = records.flatten(
+                tuple(replace(r, columns=tables[r.name].columns) for r in relations),
+                {name: records.in_memory(t.frame, name) for name, t in tables.items()},
+                Path(folder) / "made",
+            )
+            reports, views = _judged(model, halves, made, run, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
+        findings = {r.name: paid_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient) for r in relations}
+        reports = {name: report.plus(*findings[name]) for name, report in reports.items()}
+        report = combined(run, reports)
+        unit = "patient, with at most " + ", ".join(f"{r.rows_of_a_patient} row(s) of {r.name}" for r in relations)
+        draft = Draft(
+            run=run,
+            tables=tables,
+            views=views,
+            model=model,
+            report=report,
+            policy=policy,
+            population=request.population,
+            dropped=dropped or {},
+            unit=unit,
+            sizes={f"{name}.{what}": n for name, half in halves.items() for what, n in sizes_of(half).items()},
+            budget=budget,
+            used=used,
+        )
+        place, decision = conclude(house, draft)
+        return RelatedResult(run, place, decision, report, reports, tables, model)
+    except GalenicError as error:
+        house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
+        raise
+
+
+def _halves(flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator) -> dict[str, Split]:
+    """Each flat table split by the same patients."""
+    root = records.split_by_patient(flat[relations[0].name], PATIENT, rng)
+    learned = _patients(root.train)
+    halves = {relations[0].name: root}
+    for r in relations[1:]:
+        inside = np.concatenate(
+            [np.asarray(pc.is_in(b[PATIENT], value_set=learned).to_numpy()) for _, b in flat[r.name].raw([PATIENT])]
+            or [np.zeros(0, bool)]
+        )
+        source = flat[r.name]
+        sizes = int(inside.sum()), int((~inside).sum())
+        halves[r.name] = Split(source.where(inside), source.where(~inside), "patient", r.rows_of_a_patient, *sizes, 0.0)
+    return halves
+
+
+def _patients(source: Source) -> pa.Array:
+    return pa.concat_arrays([chunk for _, batch in source.raw([PATIENT]) for chunk in batch[PATIENT].chunks])
+
+
+def _judged(
+    model: RelatedTables,
+    halves: Mapping[str, Split],
+    made: Mapping[str, Source],
+    run: str,
+    request: Request,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[dict[str, Report], dict[str, View]]:
+    """Each flat table judged on one row of each patient, drawn at random: rows of one patient would vouch for each other."""
+    reports, views = {}, {}
+    for place, r in enumerate(model.relations):
+        columns = model.models[r.name].columns
+        three = (halves[r.name].train, halves[r.name].test, made[r.name])
+        one_each = [records.capped(s, PATIENT, 1, rng).sample(JUDGED_ROWS, rng) for s in three]
+        train, test = (s.table(columns) for s in one_each[:2])
+        synthetic = one_each[2].table(tuple(c.but(format="") if c.kind == "date" else c for c in columns))
+        synthetic = Table(synthetic.frame, columns)
+        reports[r.name] = measure(
+            train,
+            test,
+            synthetic,
+            subject=f"{run}: {r.name}",
+            private=request.private,
+            target=request.target if request.target in train.names else None,
+            groups=request.groups,
+            rng=rng,
+            progress=_within(progress, place, len(model.relations)),
+        )
+        own = tuple(c for c in columns if not c.name.startswith("@previous."))
+        views[r.name] = View(*(Table(t.frame.slice(0, 5_000).select([c.name for c in own]), own) for t in (synthetic, test)))
+    return reports, views
+
+
+def _within(progress: Progress, place: int, count: int) -> Progress:
+    return lambda what, share: progress(what, (place + share) / count)
+
+
+def combined(subject: str, reports: Mapping[str, Report]) -> Report:
+    """One report: of each finding the worst table's, with every table's value in its detail. Of privacy and fidelity a table that
+    could not be measured leaves the whole unmeasured; alarms add up."""
+    names = dict.fromkeys(f.name for report in reports.values() for f in report.findings)
+    return Report(subject, tuple(_worst(name, {t: r.get(name) for t, r in reports.items()}) for name in names))
+
+
+def _worst(name: str, by_table: dict[str, Finding | NotMeasured | None]) -> Finding | NotMeasured:
+    measured = {t: f for t, f in by_table.items() if isinstance(f, Finding)}
+    failed = {t: f for t, f in by_table.items() if isinstance(f, NotMeasured)}
+    if not measured or (failed and name.startswith(STRICT)):
+        table, failure = next(iter(failed.items()))
+        return replace(failure, why=f"table {table}: {failure.why}")
+    direction = next(iter(measured.values())).direction
+    choose: Callable[..., str] = min if direction == "higher" else max
+    table = choose(measured, key=lambda t: measured[t].value)
+    worst = measured[table]
+    value = sum(f.value for f in measured.values()) if name == "privacy.alarms" else worst.value
+    detail = {**worst.detail, "tables": {t: f.value for t, f in measured.items()}, "table": table}
+    said = (
+        f"{worst.method}; worst of {len(measured)} tables: {table}" if len(measured) > 1 else f"{worst.method}; table {table}"
+    )
+    return replace(worst, value=value, method=said, detail=detail)

@@ -1,0 +1,213 @@
+"""Several tables of the same patients: a model of each flat table, and rows made parent by parent, one after another.
+
+A row is drawn given what its ancestors say and what the row before it said; how many follow is a column of its parent. So foreign
+keys hold by construction, and one patient's rows in one table are what the privacy of that table's model protects.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galenic.errors import BudgetError
+from galenic.generators.tables.engine import MixtureTables
+from galenic.generators.tables.mixture import MOST_MEMBERS
+from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, domain_share
+from galenic.records import Source, before, handed_down, lagged, own_columns, shown
+from galenic.schema import ARROW_TYPES, PATIENT, Column, Relation, Table, ancestors, in_order
+
+Progress = Callable[[str, float], None]
+MEMBERS = 4  # fits that are averaged: each row of a child table weighs every component of them
+
+
+class RelatedTables:
+    """Learns several tables of the same patients and makes new ones like them, patient by patient."""
+
+    def __init__(self, relations: tuple[Relation, ...], *, least: int = LEAST, seed: int | None = None) -> None:
+        self.relations = in_order(relations)
+        self.least = least
+        self.seed = seed
+        self.models: dict[str, MixtureTables] = {}
+        self.patients = 0
+
+    def fit(self, flat: Mapping[str, Source], budget: Budget | None, *, progress: Progress | None = None) -> "RelatedTables":
+        """Learns from the flat tables (records.flatten) of training patients. Each table's model costs the same part of rho; a patient
+        may be in all of them, so their prices add up."""
+        tell = progress or (lambda _what, _share: None)
+        bought: dict[str, tuple[Column, ...]] = {}
+        count = len(self.relations)
+        for place, r in enumerate(self.relations):
+            tell(f"learning {r.name}", place / count)
+            protected = Protected(flat[r.name], PATIENT, r.rows_of_a_patient, budget, share=Fraction(1, count - place))
+            delta = budget.threshold_delta / count if budget else Fraction(0)
+            own = own_columns(r, self.relations)
+            domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, least=self.least)
+            bought[r.name] = domain.columns
+            if not place:
+                self.patients = domain.rows
+            self.models[r.name] = self._learned(r, protected, domain, bought)
+        return self
+
+    def _learned(
+        self, r: Relation, protected: Protected, domain: Domain, bought: dict[str, tuple[Column, ...]]
+    ) -> MixtureTables:
+        again = set(lagged(r, self.relations))
+        known = [shown(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and handed_down(c)]
+        known += [before(c) for c in domain.columns if c.name in again and c.coded]
+        members = MEMBERS if r.parent else MOST_MEMBERS
+        model = MixtureTables(members=members, least=self.least, seed=self.seed, refine=not r.parent)
+        try:
+            return model.fit(protected, replace(domain, columns=(*domain.columns, *known)))
+        except BudgetError as error:
+            raise BudgetError(f"table {r.name!r}: {error}") from None
+
+    def save(self, folder: Path) -> None:
+        """Writes every table's model into a folder of its own. The folder must not exist."""
+        folder.mkdir()
+        for name, model in self.models.items():
+            model.save(folder / name)
+
+    def sample(self, patients: int, rng: np.random.Generator | None = None) -> dict[str, Table]:
+        """Tables of that many new patients."""
+        rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
+        flat: dict[str, pa.Table] = {}
+        for r in self.relations:
+            flat[r.name] = self._children(r, flat[r.parent], rng) if r.parent else self._roots(r, patients, rng)
+        return {r.name: self._finished(r, flat) for r in self.relations}
+
+    def _roots(self, r: Relation, patients: int, rng: np.random.Generator) -> pa.Table:
+        """A row for each new patient, with how many rows follow in each child table."""
+        frame = self.models[r.name].sample(patients, rng=rng).frame
+        nought = pa.array(np.zeros(patients, dtype=np.int64))
+        day = frame[r.order].cast(pa.int32()).cast(pa.int64()) if r.order else nought
+        keys = pa.array(np.arange(1, patients + 1))
+        for name, values in (("@key", keys), (PATIENT, keys), ("@day", day), ("@root", day)):
+            frame = frame.append_column(name, values)
+        return frame
+
+    def _children(self, r: Relation, parents: pa.Table, rng: np.random.Generator) -> pa.Table:
+        """Rows of a child table: the first of every parent, then the second of those that have one, and so on."""
+        model, counts = self.models[r.name], _filled(parents[f"@n.{r.name}"])
+        said, root = self._above(r, parents), _filled(parents["@root"])
+        day = _filled(parents["@day"]) + (_days(parents[f"@first.{r.name}"], counts, rng) if r.order else 0)
+        end = day + (np.maximum(_days(parents[f"@span.{r.name}"], counts, rng), 0) if r.order else 0)
+        again = [name for name in lagged(r, self.relations) if f"@previous.{name}" in model.names]
+        last: pa.Table | None = None
+        parts: list[pa.Table] = []
+        who = np.flatnonzero(counts >= 1)
+        for step in range(1, int(counts.max(initial=0)) + 1):
+            known = said.take(pa.array(who))
+            for name in again:
+                described = model.columns[model.names.index(f"@previous.{name}")]
+                nothing = pa.nulls(who.size, ARROW_TYPES[described.kind])
+                known = known.append_column(described.name, nothing if last is None else last[name])
+            at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step} if r.order else {}
+            for name, days in at.items():
+                if name in model.names:
+                    known = known.append_column(name, pa.array(days.astype(np.int64)))
+            if "@gap" in model.names and last is None:
+                known = known.append_column("@gap", pa.nulls(who.size, pa.float64()))
+            rows = model.beside(known, rng)
+            if "@gap" in rows.column_names:
+                part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
+                gone = np.rint(np.clip(part, 0, 1) * (end[who] - day[who])).astype(np.int64)
+                day[who] = np.where(counts[who] == step, end[who], day[who] + gone)
+                rows = rows.drop_columns(["@gap"])
+            if "@age" in known.column_names:
+                rows = rows.append_column("@age", known["@age"])
+            rows = rows.append_column("@day", pa.array(day[who])).append_column("@place", pa.array(who))
+            parts.append(rows.append_column("@step", pa.array(np.full(who.size, step))))
+            stay = counts[who] > step
+            last, who = rows.filter(pa.array(stay)), who[stay]
+        frame = pa.concat_tables(parts) if parts else _nobody(model)
+        frame = frame.take(pc.sort_indices(frame, sort_keys=[("@place", "ascending"), ("@step", "ascending")]))
+        place = frame["@place"]
+        frame = frame.append_column("@key", pa.array(np.arange(1, frame.num_rows + 1)))
+        for name in ("@root", PATIENT):
+            frame = frame.append_column(name, parents[name].take(place))
+        for name in said.column_names:
+            frame = frame.append_column(name, said[name].take(place))
+        return frame.append_column("@up", parents["@key"].take(place))
+
+    def _above(self, r: Relation, parents: pa.Table) -> pa.Table:
+        """What a child's model knows of its ancestors, a row for each parent."""
+        parent = ancestors(r, self.relations)[0]
+        own = {shown(c, parent).name: c.name for c in own_columns(parent, self.relations)}
+        names = [n for n in self.models[r.name].names if n in own or (n in parents.column_names and not n.startswith("@"))]
+        return pa.table({n: parents[own.get(n, n)] for n in names})
+
+    def _finished(self, r: Relation, flat: Mapping[str, pa.Table]) -> Table:
+        """A table as the real one is: keys, dates and links put back; columns that were never learned are not there."""
+        frame, arrays, columns = flat[r.name], [], []
+        day = _filled(frame["@day"])
+        for c in r.columns:
+            array = None
+            if c.name == r.key:
+                array = frame["@key"].cast(pa.string())
+            elif c.name == r.foreign_key:
+                array = frame["@up"].cast(pa.string())
+            elif c.name in r.links:
+                array = _linked(frame, flat[r.links[c.name]], f"@link.{c.name}")
+            elif c.name == r.order and r.parent:
+                array = _dates(day, np.zeros(day.size, dtype=np.bool_))
+            elif f"@after.{c.name}" in frame.column_names:
+                after = frame[f"@after.{c.name}"]
+                array = _dates(day + _filled(after), np.asarray(after.is_null().to_numpy()))
+            elif c.name in frame.column_names:
+                array = frame[c.name]
+            if array is not None:
+                learned = next((m for m in self.models[r.name].columns if m.name == c.name), None)
+                kind = "identifier" if c.name in (r.key, r.foreign_key, *r.links) else "date" if c.kind == "date" else None
+                arrays.append(array)
+                columns.append(learned or c.but(kind=kind or c.kind, role="value", edges=(), anchor=""))
+        return Table(pa.table(arrays, names=[c.name for c in columns]), tuple(columns))
+
+
+def _linked(frame: pa.Table, others: pa.Table, flag: str) -> pa.Array:
+    """The key of the same patient's row of another table that is nearest in time, where the flag says that there is one."""
+    order = pc.sort_indices(others, sort_keys=[(PATIENT, "ascending"), ("@day", "ascending")])
+    others = others.take(order)
+    theirs, their_day, key = _filled(others[PATIENT]), _filled(others["@day"]), _filled(others["@key"])
+    mine, my_day = _filled(frame[PATIENT]), _filled(frame["@day"])
+    span = 1 << 22  # days: more than any calendar holds
+    at = np.searchsorted(theirs * span + their_day, mine * span + my_day)
+    found = np.full(mine.size, -1, dtype=np.int64)
+    far = np.full(mine.size, np.iinfo(np.int64).max)
+    for side in (at - 1, at) if theirs.size else ():
+        inside = np.clip(side, 0, theirs.size - 1)
+        off = np.abs(their_day[inside] - my_day)
+        better = (side >= 0) & (side < theirs.size) & (theirs[inside] == mine) & (off < far)
+        found, far = np.where(better, key[inside], found), np.where(better, off, far)
+    wanted = np.asarray(pc.equal(frame[flag], "yes").to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return pa.array(found, mask=~wanted | (found < 0)).cast(pa.string())
+
+
+def _days(told: pa.ChunkedArray, counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Days that each parent tells of its rows; where it has rows and tells none, another parent's with rows."""
+    days, there = _filled(told), np.asarray(told.is_valid().to_numpy(), dtype=np.bool_)
+    able = days[there & (counts > 0)]
+    return np.where(there, days, rng.choice(able, days.size)) if able.size else days
+
+
+def _filled(array: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Whole numbers, 0 where there is none."""
+    return np.asarray(pc.fill_null(array, 0).to_numpy(), dtype=np.int64)
+
+
+def _dates(days: NDArray[np.int64], missing: NDArray[np.bool_]) -> pa.Array:
+    return pa.array(days.astype(np.int32), mask=missing).cast(pa.date32())
+
+
+def _nobody(model: MixtureTables) -> pa.Table:
+    """No rows, where no patient has any."""
+    fields = [
+        (c.name, ARROW_TYPES[c.kind]) for c in model.columns if not c.name.startswith(("@previous.", "@gap", "@left", "@more"))
+    ]
+    fields += [(n, pa.int64()) for n in ("@day", "@place", "@step")]
+    return pa.schema(fields).empty_table()

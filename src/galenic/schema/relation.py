@@ -1,0 +1,112 @@
+"""Several tables of the same patients: which belongs to which, by which keys, in what order. Declared by people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from galenic.errors import DescriptionError
+from galenic.schema.column import Column
+
+MARK = "@"  # begins the names of worked-out columns
+PATIENT = "@patient"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One table among several. The root (no parent) has one row per patient.
+
+    key: column that tells its rows apart. parent, foreign_key: the table whose rows own these, and the column that says which.
+    order: date by which rows of one parent follow each other. most: rows of one patient that are learned from, and made, at most.
+    links: further columns that name a row of another table of the same patient, or nobody. orphans: what becomes of rows whose
+    parent is not there, refuse or drop. columns: every column of the file, described.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: str
+    parent: str = ""
+    foreign_key: str = ""
+    order: str = ""
+    most: int = 20
+    links: Mapping[str, str] = field(default_factory=dict)
+    orphans: str = "refuse"
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        where = f"table {self.name!r}"
+        wanted = [self.key, *([self.foreign_key] if self.parent else []), *([self.order] if self.order else []), *self.links]
+        absent = [n for n in wanted if n not in names]
+        if absent:
+            raise DescriptionError(f"{where}: columns {absent} are absent; it has {names}. Correct their names.")
+        if not self.name or MARK in self.name or "." in self.name:
+            raise DescriptionError(f"{where}: a table's name has no {MARK!r} and no point. Rename it.")
+        if self.most < 1 or (not self.parent and self.foreign_key):
+            raise DescriptionError(f"{where}: most is 1 or more, and only a table with a parent has a foreign key. Correct it.")
+        if self.orphans not in ("refuse", "drop"):
+            raise DescriptionError(f"{where}: orphans is refuse or drop. Correct it.")
+        if self.order and next(c for c in self.columns if c.name == self.order).kind != "date":
+            raise DescriptionError(f'{where}: {self.order!r} orders its rows, so it must be described with kind = "date".')
+        marked = [n for n in names if n.startswith(MARK)]
+        if marked:
+            raise DescriptionError(
+                f"{where}: columns {marked} begin with {MARK!r}, which is kept for worked-out columns. Rename."
+            )
+
+    @property
+    def rows_of_a_patient(self) -> int:
+        """Most rows of one patient."""
+        return self.most if self.parent else 1
+
+    @property
+    def values(self) -> tuple[Column, ...]:
+        """Columns that say something about the patient: neither keys nor what was declared to be left out."""
+        keys = {self.key, self.foreign_key, *self.links}
+        return tuple(
+            c for c in self.columns if c.name not in keys and c.role == "value" and c.kind not in ("identifier", "text")
+        )
+
+
+def in_order(relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    """Parents before children. DescriptionError, with the tables' names, for circles, strangers, and any number of roots but one."""
+    names = [r.name for r in relations]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DescriptionError(f"tables {twice} are declared twice. Keep one of each.")
+    for r in relations:
+        strangers = [t for t in (*([r.parent] if r.parent else []), *r.links.values()) if t not in names]
+        if strangers:
+            raise DescriptionError(f"table {r.name!r} refers to tables {strangers} that are not declared; there are {names}.")
+    roots = [r.name for r in relations if not r.parent]
+    done: list[Relation] = []
+    while len(done) < len(relations):
+        placed = {r.name for r in done}
+        ready = [
+            r for r in relations if r.name not in placed and (not r.parent or r.parent in placed) and not _early(r, placed)
+        ]
+        if not ready:
+            circle = [n for n in names if n not in placed]
+            raise DescriptionError(f"the foreign keys of tables {circle} go round in a circle. Cut one of them.")
+        done += ready
+    if len(roots) != 1:
+        raise DescriptionError(
+            f"tables {roots} have no parent. Exactly one table holds the patients; give the others a parent."
+        )
+    return tuple(done)
+
+
+def _early(r: Relation, placed: set[str]) -> bool:
+    return any(t not in placed for t in r.links.values())
+
+
+def ancestors(relation: Relation, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    """The parent, its parent, and so on up to the root."""
+    by_name = {r.name: r for r in relations}
+    found: list[Relation] = []
+    while relation.parent:
+        relation = by_name[relation.parent]
+        found.append(relation)
+    return tuple(found)
+
+
+def children(relation: Relation, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    """Tables whose parent this one is."""
+    return tuple(r for r in relations if r.parent == relation.name)
