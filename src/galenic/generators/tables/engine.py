@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
@@ -134,7 +135,8 @@ class MixtureTables:
         )
         coarse = averaged([p.mixture for p in parts])
         self.groups = answers.groups
-        self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
+        with threadpool_limits(1):  # small matrices: a second thread waits more than it works
+            self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         ones = [m.counts for m in answers.ones]
         self.lattices = self._lattices(real, domain, ones, rng)
         plain_fit = real.private or not self.refine
