@@ -46,7 +46,14 @@ def comparison(folder: Path) -> list[dict]:
     rho = zcdp_rho(1.0, DELTA)  # MST selects by the exponential mechanism, so it is accounted by zCDP
     np.savez(folder / "codes.npz", codes=real, sizes=sizes)
     used = subprocess.run(
-        [peer("marginals"), Path(__file__).parent / "peers" / "marginals.py", "MST", folder / "codes.npz", folder / "mst.npz", str(rho)],
+        [
+            peer("marginals"),
+            Path(__file__).parent / "peers" / "marginals.py",
+            "MST",
+            folder / "codes.npz",
+            folder / "mst.npz",
+            str(rho),
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from galenic.evidence import code, noisy_copy, risks
+from galenic.evidence import code, judge_column, noisy_copy, risks
 from galenic.evidence.fairness import fairness
 from galenic.evidence.realism import realism
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Table
@@ -75,7 +75,7 @@ def test_the_impossible_is_counted(tables: tuple[Table, ...], columns: tuple[Col
 def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     train, test, fresh = tables[:3]
     rng = np.random.default_rng(0)
-    shares, gap = fairness(train, test, fresh, columns, rng, target="diabetes")
+    shares, gap, _ = fairness(train, test, fresh, columns, rng, target="diabetes")
     assert isinstance(shares, Finding)
     assert isinstance(gap, Finding)
     assert shares.value < 0.06
@@ -83,11 +83,11 @@ def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ..
     women = np.array([s == "female" for s in fresh.frame["sex"].to_pylist()])
     outcome = np.array(fresh.frame["diabetes"].to_pylist())
     outcome[women] = rng.permutation(outcome[women])  # nothing can be learned about women any more
-    _, worse = fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
+    _, worse, _ = fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
     assert isinstance(worse, Finding)
     assert worse.detail["lost"]["sex: female"] > worse.detail["lost"]["sex: male"] + 0.05
     few = replace(fresh, frame=fresh.frame.filter(pa.array(~women | (np.arange(2_000) % 10 == 0))))
-    missing, _ = fairness(train, test, few, columns, rng, target="diabetes")
+    missing, _, _ = fairness(train, test, few, columns, rng, target="diabetes")
     assert isinstance(missing, Finding)
     assert missing.value > 0.3
     assert missing.detail["shift"]["sex"]["female"] < -0.3
@@ -98,3 +98,22 @@ def test_groups_nobody_knows_are_not_measured(tables: tuple[Table, ...], columns
     parts = [Table(t.frame.select([c.name for c in kept]), tuple(t.column(c.name) for c in kept)) for t in tables[:3]]
     found = fairness(*parts, kept, np.random.default_rng(0))
     assert all(isinstance(f, NotMeasured) and "name one" in f.why for f in found)
+
+
+def test_unequal_opportunity_is_seen_and_reweighing_lessens_it() -> None:
+    """Group b has the outcome far less often in the synthetic rows than in truth: cases among b are missed until it is reweighed."""
+    rng = np.random.default_rng(0)
+
+    def made(n: int, fewer: float) -> Table:
+        group, score = rng.choice(["a", "b"], n), rng.normal(size=n)
+        case = (score + rng.normal(0, 0.7, n) > 0.8) & ~((group == "b") & (rng.random(n) < fewer))
+        columns = (Column("race", "category"), Column("score", "numeric"), Column("case", "category"))
+        frame = pa.table({"race": group, "score": np.round(score, 2), "case": np.where(case, "yes", "no")})
+        return Table(frame, columns)
+
+    train, test, biased = made(4_000, 0.0), made(4_000, 0.0), made(4_000, 0.8)
+    coded = tuple(judge_column(train, c) for c in train.columns)
+    found = fairness(train, test, biased, coded, rng, target="case")[2]
+    assert isinstance(found, Finding)
+    assert found.value > found.detail["real"] + 0.15
+    assert found.detail["reweighed"] < found.value / 2

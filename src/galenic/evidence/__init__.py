@@ -12,11 +12,13 @@ from galenic.evidence.attacks import (
     shuffled,
     with_leak,
 )
-from galenic.evidence.audit import Audit, audit
+from galenic.evidence.audit import Audit, audit, audit_events
 from galenic.evidence.coding import code, judge_column
+from galenic.evidence.fairness import balance_effect
 from galenic.evidence.fidelity import column_sets, fidelity, mean_tvd
 from galenic.evidence.measure import measure
 from galenic.evidence.risks import RISKS, Risk, risks
+from galenic.evidence.shadow import shadow_attack
 from galenic.evidence.utility import utility
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "Risk",
     "any_alarm",
     "audit",
+    "audit_events",
+    "balance_effect",
     "code",
     "column_sets",
     "fidelity",
@@ -39,6 +43,7 @@ __all__ = [
     "noisy_copy",
     "planted",
     "risks",
+    "shadow_attack",
     "shuffled",
     "utility",
     "with_leak",

@@ -29,19 +29,23 @@ MOST_SYNTHETIC = 40_000
 NEIGHBOURS = 5
 NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row,
 NEARER = 0.25  # and is closer than this share of the distance to the nearest other person
-ATTACKS = ("nearest", "density", "exact", "near")
+LONELY = 0.1  # share of targets that are farthest from everybody else: the likeliest to be remembered
+ATTACKS = ("nearest", "density", "outlier", "exact", "near")
+POWER = 0.8  # of the cases in which a leak of the printed size raises the alarm
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One attack on one data set. advantage: AUC for rank attacks, excess share of members hit for copy attacks.
     p: probability of at least this under no leak. se: standard error of the advantage under no leak.
-    p_beyond: the same under the most that is tolerated, which for copies is none at all."""
+    p_beyond: the same under the most that is tolerated, which for copies is none at all. detectable: the smallest advantage that
+    raises the alarm in four of five cases."""
 
     advantage: float
     p: float
     se: float
     p_beyond: float
+    detectable: float
 
     @property
     def alarm(self) -> bool:
@@ -136,9 +140,10 @@ class Lineup:
         frame = pa.concat_tables([t.frame for t in tables])
         self.space = space(replace(self.members, frame=frame), self.columns)
         m = min(self.members.rows, self.outsiders.rows, MOST_TARGETS)
-        self.targets = np.concatenate([self.space.points(_head(self.members, m)), self.space.points(_head(self.outsiders, m))])
+        self.targets = np.concatenate([self.space.points(head(self.members, m)), self.space.points(head(self.outsiders, m))])
         self.is_member = np.arange(2 * m) < m
         self.nearest_other, self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
+        self.lonely = self.nearest_other >= np.quantile(self.nearest_other, 1 - LONELY)
         # every held-out row is a non-member; a hash join is cheap enough to use them all
         keys = np.concatenate([row_keys(t, self.columns) for t in tables])
         self.key_is_member = np.arange(keys.size) < self.members.rows
@@ -150,7 +155,7 @@ class Lineup:
 
     def attack(self, synthetic: Table, *, is_spare: bool = False) -> dict[str, Outcome]:
         """Every attack's outcome on one synthetic table. is_spare: the rows tried are the spare ones."""
-        made = _head(synthetic, MOST_SYNTHETIC)
+        made = head(synthetic, MOST_SYNTHETIC)
         points = self.space.points(made)
         gap1, gap5 = nearest(self.targets, points, NEIGHBOURS)
         ratio = np.log(self.from_reference + 1e-6) - np.log(gap5 + 1e-6)
@@ -160,18 +165,20 @@ class Lineup:
         tried = self.unique[~self.key_is_spare[self.unique]] if is_spare else self.unique
         hit = np.fromiter((self.keys[i] in held for i in tried), dtype=np.bool_, count=tried.size)
         return {
-            "nearest": _rank_test(-gap1, self.is_member),
-            "density": _rank_test(ratio, self.is_member),
+            "nearest": rank_test(-gap1, self.is_member),
+            "density": rank_test(ratio, self.is_member),
+            "outlier": rank_test(self.nearest_other[self.lonely] - gap1[self.lonely], self.is_member[self.lonely]),
             "exact": _hit_test(hit, self.key_is_member[tried]),
             "near": _hit_test(near, self.is_member),
         }
 
 
-def _head(table: Table, most: int) -> Table:
+def head(table: Table, most: int) -> Table:
+    """Its first rows, at most so many."""
     return table if table.rows <= most else replace(table, frame=table.frame.slice(0, most))
 
 
-def _rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
+def rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
     """Mann-Whitney: AUC of the score for membership, one-sided p with tie correction."""
     m, n = int(member.sum()), int((~member).sum())
     ranks = scipy.stats.rankdata(score)
@@ -180,9 +187,14 @@ def _rank_test(score: Floats, member: NDArray[np.bool_]) -> Outcome:
     total = m + n
     correction = float((ties**3 - ties).sum()) / (total * (total - 1))
     se = float(np.sqrt(max(total + 1 - correction, 1e-12) / (12 * m * n)))
-    return Outcome(
-        float(auc), float(scipy.stats.norm.sf((auc - 0.5) / se)), se, float(scipy.stats.norm.sf((auc - TOLERATED) / se))
-    )
+    normal = scipy.stats.norm
+    p, p_beyond = float(normal.sf((auc - 0.5) / se)), float(normal.sf((auc - TOLERATED) / se))
+    return Outcome(float(auc), p, se, p_beyond, min(TOLERATED + _seen(se), 1.0))
+
+
+def _seen(se: float) -> float:
+    """How far above what is tolerated an advantage must lie to raise the alarm with POWER."""
+    return float(scipy.stats.norm.isf(ALARM) + scipy.stats.norm.ppf(POWER)) * se
 
 
 def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
@@ -191,7 +203,9 @@ def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> Outcome:
     p = float(scipy.stats.hypergeom.sf(inside - 1, m + n, m, hits)) if hits else 1.0
     rate = hits / max(m + n, 1)
     se = float(np.sqrt(max(rate * (1 - rate), 1e-12) * (1 / max(m, 1) + 1 / max(n, 1))))
-    return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p)
+    # without hits among outsiders the exact test needs log2(1 / ALARM) hits among as many members
+    fewest = np.log(1 / ALARM) / np.log(1 + n / m) / m if m and n else 1.0
+    return Outcome(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p, float(min(max(_seen(se), fewest), 1.0)))
 
 
 def shuffled(table: Table, rng: np.random.Generator) -> Table:
@@ -264,6 +278,9 @@ METHODS: dict[str, Callable[[str], str]] = {
     "density": lambda n: (
         f"AUC of guessing membership by density ratio to a reference sample (after van Breugel et al. 2023), {n} each"
     ),
+    "outlier": lambda n: (
+        f"AUC of guessing membership of the {LONELY:.0%} of {n} members and non-members who are farthest from everybody else"
+    ),
     "exact": lambda _n: "share of unique training rows that appear exactly, less the same for held-out rows; all rows tried",
     "near": lambda n: f"share of training rows with a near copy, less the same for held-out rows, {n} each",
 }
@@ -301,7 +318,12 @@ def membership(
                 METHODS[name](f"{int(lineup.is_member.sum())}"),
                 "lower",
                 interval,
-                detail={"p": o.p, "alarm": o.alarm, "planted": {k: bool(v[name].alarm) for k, v in controls.items()}},
+                detail={
+                    "p": o.p,
+                    "alarm": o.alarm,
+                    "detectable": o.detectable,
+                    "planted": {k: bool(v[name].alarm) for k, v in controls.items()},
+                },
             )
         )
     three = _risks(train, test, synthetic, columns, rng)
@@ -327,67 +349,7 @@ def membership(
 def _risks(train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator) -> list[Finding]:
     """Singling out, linkability, inference, each also on a copy and on a copy with 1 % noise."""
     most = min(train.rows, test.rows, MOST_SYNTHETIC)
-    members, outsiders, made = (code(_head(t, most), columns) for t in (train, test, synthetic))
-    leaks = {"copy": _head(train, most), "noise": noisy_copy(_head(train, most), columns, rng)}
+    members, outsiders, made = (code(head(t, most), columns) for t in (train, test, synthetic))
+    leaks = {"copy": head(train, most), "noise": noisy_copy(head(train, most), columns, rng)}
     seen = {name: risks(members, outsiders, code(t, columns), columns, rng) for name, t in leaks.items()}
     return risk_findings(risks(members, outsiders, made, columns, rng), seen, ALARM)
-
-
-def copying(
-    real: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
-) -> tuple[Finding | NotMeasured, ...]:
-    """Copy detection where nobody kept patients aside: is a real row nearer to the synthetic rows than to as many other real
-    rows? Fresh people are no nearer than that; copies are. Weaker than `membership`, and says so in its method."""
-    if real.rows < 200 or synthetic.rows < 100:
-        why = f"{real.rows} real and {synthetic.rows} synthetic rows are too few; 200 and 100 are needed"
-        return (NotMeasured("privacy.copying", why), NotMeasured("privacy.alarms", why), NotMeasured("privacy.controls", why))
-    real, synthetic = shuffled(real, rng), shuffled(synthetic, rng)
-    half = real.rows // 2
-    a, b = replace(real, frame=real.frame.slice(0, half)), replace(real, frame=real.frame.slice(half, half))
-    outcome = _nearer(a, b, synthetic, columns)
-    controls = {
-        "copy": _nearer(a, b, a, columns),
-        "noise": _nearer(a, b, noisy_copy(a, columns, rng), columns),
-        "leak": _nearer(a, b, with_leak(synthetic, a, rng), columns),
-    }
-    fresh = replace(b, frame=b.frame.slice(0, b.rows // 2))
-    clean = _nearer(a, replace(b, frame=b.frame.slice(b.rows // 2)), fresh, columns)
-    method = (
-        "share of real rows nearer to a synthetic row than to another real row, and exact copies; no held-out patients given"
-    )
-    found: list[Finding | NotMeasured] = [
-        Finding("privacy.copying", outcome[0], method, detail={"p_nearer": outcome[1], "p_exact": outcome[2]}),
-        Finding("privacy.alarms", float(_copied(outcome)), f"copy tests that found a leak at p < {ALARM}"),
-    ]
-    missed = [name for name, o in controls.items() if not _copied(o)]
-    if missed or _copied(clean):
-        why = f"planted leaks missed: {missed or 'none'}; fresh real rows flagged: {_copied(clean)}"
-        return (*found, NotMeasured("privacy.controls", why))
-    return (*found, Finding("privacy.controls", 3.0, "planted leaks found of 3, fresh real rows not flagged", "higher"))
-
-
-def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -> tuple[float, float, float]:
-    """(share of a's rows nearer to synthetic than to b, p that fresh rows would be so near, p of so many exact copies)."""
-    size = min(b.rows, synthetic.rows, MOST_SYNTHETIC)
-    view = space(a, columns)
-    targets = view.points(_head(a, MOST_TARGETS))
-    to_made = nearest(targets, view.points(_head(synthetic, size)), 1)[0]
-    to_real = nearest(targets, view.points(_head(b, size)), 1)[0]
-    ties = to_made == to_real
-    wins, trials = int((to_made < to_real)[~ties].sum()), int((~ties).sum())
-    p_near = float(scipy.stats.binom.sf(wins - 1, trials, 0.5)) if trials else 1.0
-    keys = row_keys(a, columns)
-    _values, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    unique = keys[first[counts == 1]]
-    in_made, in_real = (set(row_keys(t, columns).tolist()) for t in (synthetic, b))
-    only_made = sum(k in in_made and k not in in_real for k in unique)
-    only_real = sum(k in in_real and k not in in_made for k in unique)
-    both = only_made + only_real
-    # more synthetic rows than other real ones hit more often by chance: the odds are scaled to that
-    odds = synthetic.rows / (synthetic.rows + b.rows)
-    p_exact = float(scipy.stats.binom.sf(only_made - 1, both, max(odds, 0.5))) if both else 1.0
-    return wins / max(trials, 1), p_near, p_exact
-
-
-def _copied(outcome: tuple[float, float, float]) -> bool:
-    return min(outcome[1], outcome[2]) < ALARM

@@ -3,9 +3,11 @@
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galenic.evidence.coding import code
-from galenic.evidence.utility import SMALLEST_CLASS, choose_task, scores_of
+from galenic.evidence.fidelity import called
+from galenic.evidence.utility import SMALLEST_CLASS, Task, choose_task, scores_of
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
 GROUPING = re.compile(r"(^|[_\W])(sex|gender|race|ethnic\w*|religion|insurance|payer\w*|language)($|[_\W])", re.I)
@@ -29,14 +31,23 @@ def fairness(
     target: str | None = None,
     groups: tuple[str, ...] = (),
 ) -> tuple[Finding | NotMeasured, ...]:
-    """The largest shift of a group's share, and the largest AUROC that a group loses when the model is trained on synthetic rows."""
+    """The largest shift of a group's share, the largest AUROC that a group loses when the model is trained on synthetic rows, and how
+    unequally such a model finds the positive cases of different groups."""
     places = grouping(columns, groups)
-    names = ("fairness.representation", "fairness.gap")
+    names = ("fairness.representation", "fairness.gap", "fairness.opportunity")
     if not places:
         why = "no column is known to make groups (sex, race, insurance ...); name one"
         return tuple(NotMeasured(n, why) for n in names)
     real, held, made = (code(t, columns) for t in (train, test, synthetic))
-    return _representation(real, held, made, columns, places), _gap(real, held, made, columns, places, target, rng)
+    task = choose_task(columns, real, target)
+    found = (_representation(real, held, made, columns, places),)
+    if isinstance(task, NotMeasured):
+        return (*found, *(NotMeasured(n, task.why) for n in names[1:]))
+    return (
+        *found,
+        _gap(real, held, made, columns, places, task, rng),
+        _opportunity(real, held, made, columns, places, task, rng),
+    )
 
 
 def _representation(
@@ -48,15 +59,9 @@ def _representation(
         shares = [np.bincount(t[:, j], minlength=columns[j].levels) / max(len(t), 1) for t in (real, held, made)]
         worst = max(worst, float(np.abs(shares[2] - shares[1]).max()))
         floor = max(floor, float(np.abs(shares[0] - shares[1]).max()))
-        shifts[columns[j].name] = {_called(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)}
+        shifts[columns[j].name] = {called(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)}
     method = "largest difference of a group's share from held-out patients"
     return Finding("fairness.representation", worst, method, detail={"floor": floor, "shift": shifts})
-
-
-def _called(column: Column, level: int) -> str:
-    if level < len(column.categories):
-        return column.categories[level]
-    return "other" if column.other and level == len(column.categories) else "missing"
 
 
 def _gap(
@@ -65,14 +70,11 @@ def _gap(
     made: Codes,
     columns: tuple[Column, ...],
     places: tuple[int, ...],
-    target: str | None,
+    task: Task,
     rng: np.random.Generator,
 ) -> Finding | NotMeasured:
     from sklearn.metrics import roc_auc_score  # noqa: PLC0415
 
-    task = choose_task(columns, real, target)
-    if isinstance(task, NotMeasured):
-        return NotMeasured("fairness.gap", task.why)
     j = [c.name for c in columns].index(task.column)
     by_real, by_made = (scores_of("boosting", t, held, j, task, rng) for t in (real, made))
     if by_real is None or by_made is None:
@@ -84,8 +86,98 @@ def _gap(
             rows = held[:, g] == level
             if rows.sum() >= SMALLEST_GROUP and min(truth[rows].sum(), (~truth[rows]).sum()) >= SMALLEST_CLASS:
                 by = [float(roc_auc_score(truth[rows], s[rows])) for s in (by_real, by_made)]
-                lost[f"{columns[g].name}: {_called(columns[g], level)}"] = by[0] - by[1]
+                lost[f"{columns[g].name}: {called(columns[g], level)}"] = by[0] - by[1]
     if not lost:
         return NotMeasured("fairness.gap", f"no group has {SMALLEST_GROUP} held-out rows with {SMALLEST_CLASS} of each class")
     method = f"largest AUROC for {task.column!r} that a group loses by training on synthetic rows, of {len(lost)} groups"
     return Finding("fairness.gap", max(lost.values()), method, detail={"lost": lost})
+
+
+def _opportunity(
+    real: Codes,
+    held: Codes,
+    made: Codes,
+    columns: tuple[Column, ...],
+    places: tuple[int, ...],
+    task: Task,
+    rng: np.random.Generator,
+) -> Finding | NotMeasured:
+    """Equality of opportunity (Hardt, Price & Srebro 2016) of a model trained on synthetic rows, beside one trained on real rows and
+    one trained on synthetic rows that were reweighed (Kamiran & Calders 2012) so that no group goes with an outcome."""
+    name, j = "fairness.opportunity", [c.name for c in columns].index(task.column)
+    groups = [g for g in places if g != j]
+    truth = task.positive[held[:, j]]
+    sets = {"real": real, "synthetic": made, "reweighed": _reweighed(made, j, task, groups, rng)}
+    gaps: dict[str, float] = {}
+    for kind, rows in sets.items():
+        scores = scores_of("boosting", rows, held, j, task, rng) if groups else None
+        found = _tpr_gap(scores, truth, held, groups, columns) if scores is not None else None
+        if found is None:
+            return NotMeasured(
+                name, f"no two groups have {SMALLEST_CLASS} positive held-out rows each, or a class is too small"
+            )
+        gaps[kind] = found
+    method = (
+        f"largest difference between groups in the share of {task.column!r} cases found by a model trained on synthetic rows "
+        "(as many rows called positive as there are)"
+    )
+    return Finding(name, gaps["synthetic"], method, detail=gaps)
+
+
+def balance_effect(
+    train: Table,
+    test: Table,
+    balanced: Table,
+    as_drawn: Table,
+    columns: tuple[Column, ...],
+    rng: np.random.Generator,
+    *,
+    by: str,
+    target: str | None = None,
+) -> Finding | NotMeasured:
+    """What making every value of a column equally frequent does to the fairness of a model trained on the rows: the difference
+    between groups in the share of cases found, with balanced rows less with rows as the model draws them."""
+    name = "fairness.balance"
+    real, held, made, plain = (code(t, columns) for t in (train, test, balanced, as_drawn))
+    task, places = choose_task(columns, real, target), grouping(columns, (by,))
+    if isinstance(task, NotMeasured) or not places:
+        return NotMeasured(name, task.why if isinstance(task, NotMeasured) else f"{by!r} makes no groups that can be compared")
+    found = [_opportunity(real, held, t, columns, places, task, rng) for t in (made, plain)]
+    if not isinstance(found[0], Finding) or not isinstance(found[1], Finding):
+        return NotMeasured(name, next(f.why for f in found if isinstance(f, NotMeasured)))
+    method = f"difference between groups of {by!r} in the share of cases found: balanced rows less rows as drawn"
+    detail = {"balanced": found[0].value, "as_drawn": found[1].value, "real": found[0].detail["real"]}
+    return Finding(name, found[0].value - found[1].value, method, detail=detail)
+
+
+def _tpr_gap(
+    scores: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    held: Codes,
+    groups: list[int],
+    columns: tuple[Column, ...],
+) -> float | None:
+    """Largest difference of true-positive rates between groups of one column; None where no column has two groups to compare."""
+    called_positive = scores >= np.quantile(scores, 1 - truth.mean())
+    widest = None
+    for g in groups:
+        rates = []
+        for level in range(columns[g].levels):
+            cases = truth & (held[:, g] == level)
+            if cases.sum() >= SMALLEST_CLASS and (held[:, g] == level).sum() >= SMALLEST_GROUP:
+                rates.append(float(called_positive[cases].mean()))
+        if len(rates) > 1:
+            widest = max(widest or 0.0, max(rates) - min(rates))
+    return widest
+
+
+def _reweighed(made: Codes, j: int, task: Task, groups: list[int], rng: np.random.Generator) -> Codes:
+    """Rows drawn again with weights P(group) P(outcome) / P(group, outcome)."""
+    if not groups or not len(made):
+        return made
+    group = np.unique(made[:, groups], axis=0, return_inverse=True)[1].reshape(-1)
+    cell = group * 2 + task.positive[made[:, j]]
+    both = np.bincount(cell, minlength=2 * (int(group.max()) + 1)) / len(made)
+    by_group, by_outcome = both.reshape(-1, 2).sum(axis=1), both.reshape(-1, 2).sum(axis=0)
+    weight = (by_group[:, None] * by_outcome[None]).reshape(-1)[cell] / both[cell]
+    return made[rng.choice(len(made), len(made), p=weight / weight.sum())]

@@ -85,8 +85,10 @@ def _correlation(held: Codes, made: Codes, real: Codes) -> Finding | NotMeasured
 def _subgroups(
     held: Codes, made: Codes, real: Codes, columns: tuple[Column, ...], sizes: NDArray[np.int64]
 ) -> Finding | NotMeasured:
-    """The subgroup (one level of a category column) whose columns are reproduced worst, above its own floor."""
+    """The subgroup (one level of a category column) whose columns are reproduced worst, above its own floor. Each has a band: what
+    chance alone makes of its excess, by the known spread of sampled shares."""
     worst: tuple[float, str, int] | None = None
+    every: dict[str, dict[str, float]] = {}
     singles: list[tuple[int, ...]] = [(j,) for j in range(len(columns))]
     for g, column in enumerate(columns):
         if column.binned and sizes[g] > 8:
@@ -97,9 +99,34 @@ def _subgroups(
                 continue
             value = mean_tvd(parts[1], parts[0], singles, sizes) if len(parts[1]) else 1.0
             excess = value - mean_tvd(parts[2][: max(len(parts[1]), SMALLEST_GROUP)], parts[0], singles, sizes)
+            band = _band(parts[0], min(len(parts[1]), len(parts[2])), sizes)
+            every[f"{column.name}: {called(column, level)}"] = {"excess": excess, "band": band, "rows": float(len(parts[0]))}
             if worst is None or excess > worst[0]:
                 worst = (excess, column.name, len(parts[0]))
     if worst is None:
         return NotMeasured("fidelity.subgroup", f"no subgroup has {SMALLEST_GROUP} patients in training and held-out rows")
     method = "largest excess of the mean 1-way total variation within one level of one column, over its own floor"
-    return Finding("fidelity.subgroup", worst[0], method, detail={"column": worst[1], "held_out_rows": worst[2]})
+    beyond = sum(g["excess"] > g["band"] for g in every.values())
+    detail = {"column": worst[1], "held_out_rows": worst[2], "beyond_band": beyond, "groups": every}
+    return Finding(
+        "fidelity.subgroup", worst[0], f"{method}; {beyond} of {len(every)} subgroups lie beyond their band", detail=detail
+    )
+
+
+def _band(held: Codes, made_rows: int, sizes: NDArray[np.int64]) -> float:
+    """Twice the standard deviation of a mean 1-way total variation between samples of these sizes: shares of a cell vary by
+    p (1 - p) / n, the absolute value of a normal by (1 - 2 / pi) of that; columns of one row are taken as independent."""
+    variance = 0.0
+    for j, size in enumerate(sizes):
+        p = np.bincount(held[:, j], minlength=int(size)) / max(len(held), 1)
+        variance += float((p * (1 - p)).sum()) * (1 / max(len(held), 1) + 1 / max(made_rows, 1)) * (1 - 2 / np.pi) / 4
+    return float(2 * np.sqrt(variance) / len(sizes))
+
+
+def called(column: Column, level: int) -> str:
+    """What a level of a judge's column is called."""
+    if column.binned:
+        return f"bin {level + 1}" if level < len(column.edges) - 1 else "missing"
+    if level < len(column.categories):
+        return column.categories[level]
+    return "other" if column.other and level == len(column.categories) else "missing"

@@ -7,10 +7,12 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from galenic.evidence.attacks import copying, membership
+from galenic.evidence.attacks import membership
 from galenic.evidence.coding import judge_column
+from galenic.evidence.copies import copying
 from galenic.evidence.fairness import fairness
 from galenic.evidence.fidelity import fidelity
+from galenic.evidence.outcomes import amounts, survival
 from galenic.evidence.realism import realism
 from galenic.evidence.utility import utility
 from galenic.schema import Constraint, Finding, NotMeasured, Report, Table
@@ -27,6 +29,7 @@ def measure(
     private: bool = False,
     held_out: bool = True,
     target: str | None = None,
+    times: tuple[str, str] | None = None,
     groups: tuple[str, ...] = (),
     constraints: tuple[Constraint, ...] = (),
     rng: np.random.Generator | None = None,
@@ -34,7 +37,8 @@ def measure(
 ) -> Report:
     """Fidelity, realism, utility, fairness and privacy attacks, in that order.
 
-    groups: columns that make groups (else those whose names say so). constraints: what must hold of each row.
+    times: (column of the time until an event, column that says whether it happened). groups: columns that make groups (else those
+    whose names say so). constraints: what must hold of each row.
     held_out: whether `test` holds patients that the maker never saw; otherwise copies are sought, not members.
     private: the findings are internal (computed from real rows, they are not covered by the privacy guarantee); otherwise
     public. The three tables must share their columns. Levels are cut by the training rows.
@@ -48,6 +52,8 @@ def measure(
     found += realism(train, test, synthetic, columns, rng, constraints)
     tell("utility", 0.3)
     found += utility(train, test, synthetic, columns, rng, target=target)
+    found += amounts(train, test, synthetic, columns, rng, target)
+    found += survival(train, test, synthetic, columns, rng, times)
     tell("fairness", 0.5)
     found += fairness(train, test, synthetic, columns, rng, target=target, groups=groups)
     tell("attacks", 0.6)

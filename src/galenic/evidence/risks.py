@@ -174,6 +174,7 @@ def risk_findings(found: dict[str, Risk], planted: dict[str, dict[str, Risk]], a
             "control": r.control,
             "p": r.p,
             "alarm": r.p_beyond < alarm,
+            "detectable": float(TOLERATED + (scipy.stats.norm.isf(alarm) + 0.84) * error / 1.96),
             "planted": {leak: bool(risk[name].p_beyond < alarm) for leak, risk in planted.items()},
         }
         interval = (float(r.advantage - error), float(r.advantage + error))

@@ -8,7 +8,7 @@ from galenic import records
 from galenic.errors import DescriptionError
 from galenic.privacy import refuse_observed, without_observed
 from galenic.records import Source
-from galenic.schema import Column, Constraint, check_names
+from galenic.schema import Column, Constraint, check_kinds, check_names
 
 DescriptionLike = str | Path | tuple[Column, ...] | None
 
@@ -58,6 +58,7 @@ def _constraints(columns: tuple[Column, ...], wishes: Wishes) -> tuple[Constrain
     stated = wishes.description if isinstance(wishes.description, str | Path) else None
     found = (*wishes.constraints, *(records.read_constraints(stated) if stated is not None else ()))
     check_names(found, tuple(c.name for c in columns if c.role == "value" and c.kind not in ("identifier", "text")))
+    check_kinds(found, {c.name: c.kind for c in columns})
     return found
 
 

@@ -10,7 +10,7 @@ from galenic.evidence import measure
 from galenic.flows.house import House, Progress, quiet
 from galenic.privacy import deidentify
 from galenic.records import Source
-from galenic.schema import Column, NotMeasured, Report
+from galenic.schema import Column, Constraint, NotMeasured, Report, check_names
 
 JUDGED_ROWS = 60_000
 
@@ -24,13 +24,17 @@ def evaluate(
     columns: tuple[Column, ...] | None = None,
     patient: str | None = None,
     target: str | None = None,
+    times: tuple[str, str] | None = None,
+    groups: tuple[str, ...] = (),
+    constraints: tuple[Constraint, ...] = (),
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Report:
     """Fidelity, utility and privacy of synthetic rows.
 
     holdout: real patients that the maker never saw; with them membership is attacked, without them copies are sought and
-    `real` is halved by patient to get a floor. Identifiers and free text are left out.
+    `real` is halved by patient to get a floor. Identifiers and free text are left out. constraints: those of which the synthetic
+    table has every column are counted; a constraint that the others would need is said to be not measured.
     """
     rng = np.random.default_rng(seed)
     described = columns or records.describe(real, patient)
@@ -47,8 +51,24 @@ def evaluate(
         train, test = (s.sample(JUDGED_ROWS, rng).table(shared) for s in (split.train, split.test))
     if not made.rows:
         raise RecordError(f"{synthetic.name} has no rows. Expected as many as {real.name} has.")
+    check_names(constraints, tuple(c.name for c in kept))
+    names = {c.name for c in shared}
     report = measure(
-        train, test, made, subject=synthetic.name, held_out=holdout is not None, target=target, rng=rng, progress=progress
+        train,
+        test,
+        made,
+        subject=synthetic.name,
+        held_out=holdout is not None,
+        target=target,
+        times=times,
+        groups=groups,
+        constraints=tuple(c for c in constraints if set(c.named) <= names),
+        rng=rng,
+        progress=progress,
+    )
+    why = f"{synthetic.name} lacks a column that it names"
+    report = report.plus(
+        *(NotMeasured(f"plausibility.{c.name}", why, "public") for c in constraints if not set(c.named) <= names)
     )
     lacking = [c.name for c in kept if c.name not in synthetic.names]
     if lacking:

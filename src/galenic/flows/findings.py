@@ -40,11 +40,11 @@ def _audit() -> Finding | NotMeasured:
     found = shipped_audit()
     if found is None:
         return NotMeasured("engine.audit", f"{ENGINE} {ENGINE_VERSION} ships without an audit of this version", "public")
+    measuring = found["steps"]["measuring"]
     method = (
-        f"lower 95 % bound of Gaussian-DP mu over the claimed mu, {found['runs']} runs with {found['canaries']} canaries on a made "
-        "table"
+        f"lower 95 % bound of Gaussian-DP mu over the claimed mu, measuring step, {measuring['runs']} runs with "
+        f"{measuring['canaries']} canaries on a made table; selection and domain audited apart"
     )
-    interval = (found["low"] / found["claimed"], found["high"] / found["claimed"])
-    return Finding(
-        "engine.audit", interval[0], method, "lower", interval, "public", {"estimate": found["mu"] / found["claimed"]}
-    )
+    interval = (measuring["low"] / measuring["claimed"], measuring["high"] / measuring["claimed"])
+    detail = {"estimate": measuring["mu"] / measuring["claimed"], "steps": found["steps"]}
+    return Finding("engine.audit", interval[0], method, "lower", interval, "public", detail)

@@ -14,16 +14,17 @@ import pyarrow as pa
 
 from galenic import records
 from galenic.errors import DescriptionError, GalenicError
-from galenic.evidence import measure
+from galenic.evidence import balance_effect, judge_column, measure
 from galenic.flows.columns import Declared, Wishes, declare
 from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
 from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
+from galenic.flows.shadow import attack_with_shadows
 from galenic.generators.tables import Cost, Drawn, MixtureTables
 from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, deidentify, domain_share
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, load_policy
-from galenic.schema import Column, Constraint, Report, Table
+from galenic.schema import Column, Constraint, Finding, NotMeasured, Report, Table
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
 DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
@@ -35,9 +36,11 @@ class Request:
 
     rows: synthetic rows (None: the noisy number of training rows). target: the column that utility predicts.
     holdout: patients kept aside by the caller; otherwise 30 % are held out here.
+    shadows: fits of shadow models by which membership is attacked, too; each costs as much as the fit itself.
     private: False fits without noise and is labelled so; then `least` patients must share an exact value for it to be said.
     given: column -> value that every synthetic row shall have. balance: a category column whose values shall be equally frequent.
-    groups: columns by which the judge compares groups of people. seed: of the split and the judge only, never of noise.
+    times: (column of the time until an event, column that says whether it happened), for the judge. groups: columns by which the judge
+    compares groups of people. seed: of the split and the judge only, never of noise.
     """
 
     epsilon: float = 1.0
@@ -54,6 +57,8 @@ class Request:
     given: Mapping[str, object] = field(default_factory=dict)
     balance: str | None = None
     groups: tuple[str, ...] = ()
+    times: tuple[str, str] | None = None
+    shadows: int = 0
     least: int = LEAST
 
 
@@ -87,7 +92,8 @@ def cost(source: Source, request: Request) -> Cost:
     columns, rows = len(source.names), source.count()
     learning = MixtureTables().cost(columns, rows, request.epsilon if request.private else None)
     judged = min(rows, JUDGED_ROWS) * columns
-    return replace(learning, seconds=learning.seconds + 4 + 3e-5 * judged, megabytes=learning.megabytes + 2.5e-4 * judged)
+    seconds = learning.seconds * (1 + request.shadows) + 4 + 3e-5 * judged
+    return replace(learning, seconds=seconds, megabytes=learning.megabytes + 2.5e-4 * judged)
 
 
 def synthesize(house: House, source: Source, request: Request, progress: Progress = quiet) -> Result:
@@ -112,6 +118,24 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
         synthetic = drawn.table
         used = Used.until_now()
         report = _judge(split, synthetic, run, request, declared.constraints, rng, progress)
+        if request.shadows:
+            attacked = attack_with_shadows(
+                split,
+                synthetic,
+                kept.columns,
+                declared.constraints,
+                shadows=request.shadows,
+                epsilon=request.epsilon,
+                delta=request.delta,
+                private=request.private,
+                target=request.target,
+                least=request.least,
+                rng=rng,
+                progress=progress,
+            )
+            report = report.plus(replace(attacked, audience="internal" if request.private else "public"))
+        if request.balance is not None:
+            report = report.plus(_balance(split, synthetic, model, request, rng))
         report = report.plus(*paid_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
         return _conclude(house, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, used)
     except GalenicError as error:
@@ -186,11 +210,24 @@ def _judge(
         subject=run,
         private=request.private,
         target=request.target,
+        times=request.times,
         groups=request.groups,
         constraints=constraints,
         rng=rng,
         progress=lambda w, s: progress(w, 0.5 + 0.4 * s),
     )
+
+
+def _balance(
+    split: Split, balanced: Table, model: MixtureTables, request: Request, rng: np.random.Generator
+) -> Finding | NotMeasured:
+    """What balancing does to the fairness of models trained on the rows."""
+    by = str(request.balance)
+    as_drawn = model.sample(balanced.rows)
+    train, test = (half.sample(JUDGED_ROWS, rng).table(balanced.columns) for half in (split.train, split.test))
+    columns = tuple(judge_column(train, c) for c in balanced.columns)
+    found = balance_effect(train, test, balanced, as_drawn, columns, rng, by=by, target=request.target)
+    return replace(found, audience="internal" if request.private else "public")
 
 
 def _conclude(

@@ -20,12 +20,21 @@ WORDS = {
     "plausibility.range": "Rows with a value that no training patient comes near",
     "fairness.representation": "Largest shift of a group's share",
     "fairness.gap": "Largest AUROC that a group loses",
+    "fairness.opportunity": "Largest difference between groups in the share of cases found",
+    "fairness.balance": "Effect of balancing on the difference between groups in the share of cases found",
     "utility.tstr.logistic": "Logistic regression trained on synthetic rows: AUROC on held-out patients",
     "utility.tstr.boosting": "Gradient boosting trained on synthetic rows: AUROC on held-out patients",
     "utility.gap.logistic": "Logistic regression: AUROC lost against real rows",
     "utility.gap.boosting": "Gradient boosting: AUROC lost against real rows",
+    "utility.tstr.bayes": "Naive Bayes trained on synthetic rows: AUROC on held-out patients",
+    "utility.gap.bayes": "Naive Bayes: AUROC lost against real rows",
+    "utility.r2.linear": "Linear model trained on synthetic rows: share of the target explained",
+    "utility.r2.boosting": "Gradient boosting trained on synthetic rows: share of the target explained",
+    "utility.concordance": "Hazard model trained on synthetic rows: concordance on held-out patients",
     "privacy.nearest": "Attack: guess who was in the data by the nearest synthetic row (0.5: a coin)",
     "privacy.density": "Attack: guess who was in the data by density (0.5: a coin)",
+    "privacy.outlier": "Attack: guess whether the most unusual patients were in the data (0.5: a coin)",
+    "privacy.shadow": "Attack: guess who was in the data by shadow models (0.5: a coin)",
     "privacy.exact": "Patients copied exactly, above what held-out patients show",
     "privacy.near": "Patients nearly copied, above what held-out patients show",
     "privacy.singling_out": "Attack: single somebody out by what one synthetic row says, above what works on others",
@@ -47,6 +56,8 @@ WORDS = {
 TRIED = {
     "privacy.nearest": ("Take a person's record and look for the synthetic row most like it", "tell who was in the data"),
     "privacy.density": ("See where synthetic rows crowd more than other people do", "tell who was in the data"),
+    "privacy.outlier": ("Pick the most unusual people and look for rows near them", "tell whether they were in the data"),
+    "privacy.shadow": ("Fit the same engine many times with and without a person and compare", "tell who was in the data"),
     "privacy.exact": ("Search for rows that equal one patient's record", "read that record"),
     "privacy.near": ("Search for rows that nearly equal one patient's record", "read most of that record"),
     "privacy.singling_out": (
@@ -89,10 +100,11 @@ def attacks_in_words(report: Report) -> list[AttackInWords]:
 
 def _result(f: Finding) -> str:
     caught = [name for name, seen in f.detail.get("planted", {}).items() if seen and name != "clean"]
-    power = f" On planted leaks it raised the alarm for: {', '.join(caught)}." if caught else ""
+    power = f" It sees an advantage of {f.detail['detectable']:.3f} or more." if "detectable" in f.detail else ""
+    power += f" On planted leaks it raised the alarm for: {', '.join(caught)}." if caught else ""
     if "success" in f.detail:
         inside, outside = f.detail["success"], f.detail["control"]
         return f"Succeeds on {inside:.1%} of the people in the data and on {outside:.1%} of people who never were in it.{power}"
-    if f.name in ("privacy.nearest", "privacy.density"):
+    if f.name in ("privacy.nearest", "privacy.density", "privacy.outlier", "privacy.shadow"):
         return f"Guesses right with AUC {f.value:.3f}; a coin has 0.500.{power}"
     return f"{f.value:.2%} of the patients in the data beyond what people outside it show.{power}"

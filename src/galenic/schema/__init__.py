@@ -2,7 +2,7 @@
 
 from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
-from galenic.schema.constraint import Constraint, all_hold, check_names, concerns, decides, holds
+from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
 from galenic.schema.note import Span
 from galenic.schema.relation import MARK, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
@@ -36,6 +36,7 @@ __all__ = [
     "all_hold",
     "ancestors",
     "bin_codes",
+    "check_kinds",
     "check_names",
     "children",
     "concerns",

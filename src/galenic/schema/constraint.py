@@ -71,6 +71,45 @@ def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> 
         raise DescriptionError(f"constraints {twice} are declared twice. Keep one of each, or give each its own name.")
 
 
+def check_kinds(constraints: tuple[Constraint, ...], kinds: Mapping[str, str]) -> None:
+    """DescriptionError if rules can not hold together whatever the rows are, as far as declared kinds and the rules themselves tell:
+    before anything is spent. kinds: of the columns, "unknown" where nobody declared it."""
+    for c in constraints:
+        words = [n for n in c.columns if kinds.get(n) in ("category", "ordinal")]
+        if words:
+            raise DescriptionError(
+                f"constraint {c.name!r} orders, bounds or adds {words}, which hold categories. Name numbers or dates."
+            )
+    _refuse_circles([c for c in constraints if c.kind == "order"])
+    bounds: dict[str, tuple[float, float, str]] = {}
+    for c in (c for c in constraints if c.kind == "range"):
+        for n in c.columns:
+            low, high, other = bounds.get(n, (-np.inf, np.inf, ""))
+            low, high = max(low, c.low if c.low is not None else -np.inf), min(high, c.high if c.high is not None else np.inf)
+            if low > high:
+                raise DescriptionError(f"constraints {other!r} and {c.name!r} leave no value for {n!r}. Correct one of them.")
+            bounds[n] = (low, high, c.name)
+
+
+def _refuse_circles(orders: list[Constraint]) -> None:
+    """DescriptionError if columns that must rise come back to where they began."""
+    after: dict[str, set[tuple[str, bool]]] = {}
+    for c in orders:
+        for before, then in pairwise(c.columns):
+            after.setdefault(before, set()).add((then, c.strict))
+    for start in after:
+        seen: dict[tuple[str, bool], None] = {(start, False): None}
+        for name, strict in (todo := list(seen)):
+            for then, rises in after.get(name, ()):
+                step = (then, strict or rises)
+                if step == (start, True):
+                    named = [c.name for c in orders if start in c.columns]
+                    raise DescriptionError(f"constraints {named} demand that {start!r} lies before itself. Cut one of them.")
+                if step not in seen:
+                    seen[step] = None
+                    todo.append(step)
+
+
 def holds(table: Table, constraint: Constraint) -> Rows:
     """Which rows satisfy a rule, shape (rows,)."""
     if constraint.kind == "implies":
