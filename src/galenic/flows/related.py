@@ -82,9 +82,17 @@ def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) 
         else c.but(role="drop")
         for c in columns
     )
-    links = {k: t for k, t in stated.links.items()}
     relation = Relation(
-        stated.name, columns, stated.key, stated.parent, stated.foreign_key, stated.order, stated.most, links, stated.orphans
+        name=stated.name,
+        columns=columns,
+        key=stated.key,
+        parent=stated.parent,
+        foreign_key=stated.foreign_key,
+        order=stated.order,
+        most=stated.most,
+        links=stated.links,
+        orphans=stated.orphans,
+        since=stated.since,
     )
     return relation, dropped
 

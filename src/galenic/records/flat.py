@@ -4,7 +4,8 @@ Joins and windows run in DuckDB over Parquet in a folder of the caller's, so mem
 T's own; `@after.X` days from T's date to another date X; `@gap` days since the row before, as a share of those until the
 last one; `@age` days from the patient's date to
 the row before (of the first row: to itself); `@left` days from there to the last row; `@more` rows that follow; `@link.K` whether K
-names a row; `@n.C`, `@first.C`, `@span.C` rows of a child table C, days until its first, and from there to its last; `P.X` of each
+names a row; `@n.C`, `@first.C`, `@span.C` rows of a child table C, the day of its first (from 1970
+or the parent's date), and from there to its last; `P.X` of each
 ancestor P; `@previous.X` of the row before.
 """
 
@@ -205,7 +206,7 @@ def _said(r: Relation, relations: tuple[Relation, ...], t: str, line: str) -> di
             )
         elif kind in ("@n", "@first", "@span"):
             child = next(o for o in relations if o.name == about)
-            first = f'min(k."@day") - {t}."@day"'
+            first = 'min(k."@day")' + ("" if child.since == "calendar" else f' - {t}."@day"')
             what = {"@n": "count(*)", "@first": first, "@span": 'max(k."@day") - min(k."@day")'}[kind]
             found[c.name] = f"(select {what} from {_q(child.name)} k where k.{_q(child.foreign_key)} = {t}.{_q(r.key)})"
         else:

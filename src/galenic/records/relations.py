@@ -28,6 +28,7 @@ class StatedTable:
     links: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     orphans: str = "refuse"
+    since: str = "calendar"
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ PATIENT = "@patient"
 class Relation:
     """One table among several. The root (no parent) has one row per patient.
 
+    since: what the first row of each parent is dated from, "calendar" (an extract of some years) or "parent" (a life, a stay).
     key: column that tells its rows apart. parent, foreign_key: the table whose rows own these, and the column that says which.
     order: date by which rows of one parent follow each other. most: rows of one patient that are learned from, and made, at most.
     links: further columns that name a row of another table of the same patient, or nobody. orphans: what becomes of rows whose
@@ -29,6 +30,7 @@ class Relation:
     most: int = 20
     links: Mapping[str, str] = field(default_factory=dict)
     orphans: str = "refuse"
+    since: str = "calendar"
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -41,8 +43,8 @@ class Relation:
             raise DescriptionError(f"{where}: a table's name has no {MARK!r} and no point. Rename it.")
         if self.most < 1 or (not self.parent and self.foreign_key):
             raise DescriptionError(f"{where}: most is 1 or more, and only a table with a parent has a foreign key. Correct it.")
-        if self.orphans not in ("refuse", "drop"):
-            raise DescriptionError(f"{where}: orphans is refuse or drop. Correct it.")
+        if self.orphans not in ("refuse", "drop") or self.since not in ("calendar", "parent"):
+            raise DescriptionError(f"{where}: orphans is refuse or drop, since is calendar or parent. Correct it.")
         if self.order and next(c for c in self.columns if c.name == self.order).kind != "date":
             raise DescriptionError(f'{where}: {self.order!r} orders its rows, so it must be described with kind = "date".')
         marked = [n for n in names if n.startswith(MARK)]

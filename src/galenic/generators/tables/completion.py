@@ -66,14 +66,14 @@ def complete(
     return Completed(Table(pa.concat_tables(done).take(pa.array(back)), table.columns), filled, int(todo.size))
 
 
-def beside(known: pa.Table, columns: tuple[Column, ...], mixture: Mixture, rng: np.random.Generator) -> Codes:
-    """Level numbers of rows of which some columns are known (missing counts as known), the others drawn; shape (rows, columns)."""
+def known_levels(known: pa.Table, columns: tuple[Column, ...]) -> Codes:
+    """Level numbers of rows of which some columns are known (missing counts as known), -1 in the others; shape (rows, columns)."""
     names = [c.name for c in columns]
     codes = np.full((known.num_rows, len(columns)), -1, dtype=np.int64)
     for name in known.column_names:
         column = columns[names.index(name)]
         codes[:, names.index(name)] = encode(Table(known.select([name]), (column,)), column)
-    return completed(mixture, codes, rng)
+    return codes
 
 
 def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.Table:

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
 from galenic.generators.tables.chain import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
-from galenic.generators.tables.completion import Completed, beside, complete
+from galenic.generators.tables.completion import Completed, complete, known_levels
 from galenic.generators.tables.lattice import Lattice, lattice
 from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
@@ -29,6 +29,7 @@ from galenic.generators.tables.questions import Answers, measure_marginals, meas
 from galenic.generators.tables.rules import Drawn, drawn_within, totals, with_totals
 from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.saved import plain, read_model, write_model
+from galenic.generators.tables.steps import Steps, fit_steps, outcome_arrays, outcome_of
 from galenic.generators.tables.values import condition, decode
 from galenic.privacy import LEAST, Domain, Protected
 from galenic.schema import MARK, Column, Constraint, Table, check_names
@@ -81,6 +82,7 @@ class MixtureTables:
         least: int = LEAST,
         seed: int | None = None,
         refine: bool = True,
+        known: tuple[str, ...] = (),
     ) -> None:
         self.target = target
         self.constraints = constraints
@@ -88,6 +90,7 @@ class MixtureTables:
         self.least = least
         self.seed = seed
         self.refine = refine
+        self.known = known  # columns that are known of every row that will be drawn (beside)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,6 +141,9 @@ class MixtureTables:
         with threadpool_limits(1):  # small matrices: a second thread waits more than it works
             self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         ones = [m.counts for m in answers.ones]
+        drawn = [j for j, c in enumerate(coded) if self.known and c.name not in self.known]
+        self.relearn = lambda codes: fit_steps(answers, codes, drawn, domain.rows, rng)
+        self.steps = self.relearn(draw(coarse, MODEL_ROWS, rng)) if drawn else Steps(())
         self.lattices = self._lattices(real, domain, ones, rng)
         plain_fit = real.private or not self.refine
         self.chain, self.boosted = (None, None) if plain_fit else self._refine(real, target, rng)
@@ -235,9 +241,11 @@ class MixtureTables:
         rejected = {name: sum(p.rejected[name] for p in parts) for name in parts[0].rejected}
         return Drawn(Table(frame, parts[0].table.columns), sum(p.tried for p in parts), rejected)
 
-    def beside(self, known: pa.Table, rng: np.random.Generator) -> pa.Table:
-        """All other columns of rows of which some are known, one row for each."""
-        codes = beside(known, self.columns, self.mixture, rng)
+    def beside(self, known: pa.Table, rng: np.random.Generator, seen: list[NDArray[np.int64]] | None = None) -> pa.Table:
+        """All other columns of rows of which some are known, one row for each. seen: gets their coarse levels."""
+        codes = self.steps.filled(known_levels(known, self.columns), self.groups, self.mixture, rng)
+        if seen is not None:
+            seen.append(self._coarse(codes))
         asked = [(j, c) for j, c in enumerate(self.columns) if c.name not in known.column_names]
         arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in asked]
         return pa.table(arrays, names=[c.name for _, c in asked])
@@ -288,13 +296,14 @@ class MixtureTables:
 
     def save(self, folder: Path) -> None:
         """Writes the model: arrays as .npy inside an .npz (no pickle), the rest as JSON. The folder must not exist."""
-        outcome = None
         arrays: dict[str, Any] = {"weights": self.mixture.weights, "shares": self.mixture.shares}
         arrays["groups"] = np.concatenate(self.groups)
-        if self.outcome is not None:
-            arrays |= {"coefficients": self.outcome.coefficients, "base": self.outcome.base, "sizes": self.outcome.sizes}
-            arrays["fewer"] = np.concatenate(self.outcome.fewer)
-            outcome = {"target": self.outcome.target, "features": self.outcome.features, "order": self.outcome.order}
+        told = [o for o in (self.outcome, *self.steps.outcomes) if o is not None]
+        outcomes = []
+        for k, outcome in enumerate(told):
+            about_one, more = outcome_arrays(f"outcome_{k}", outcome)
+            outcomes.append(about_one)
+            arrays |= more
         for k, (_name, made) in enumerate(sorted(self.lattices.items())):
             arrays |= {f"points_{k}": made.points, f"point_weights_{k}": made.weights, f"point_starts_{k}": made.starts}
         arrays |= chain_arrays(self.chain) if self.chain is not None else {}
@@ -304,9 +313,10 @@ class MixtureTables:
             "totals": [asdict(c) for c in self.totals],
             "constraints": [asdict(c) for c in self.constraints],
             "fit": asdict(self.fitted),
-            "outcome": outcome,
+            "has_target": self.outcome is not None,
+            "outcomes": outcomes,
             "lattices": sorted(self.lattices),
-            "options": {"target": self.target, "members": self.members, "least": self.least},
+            "options": {"target": self.target, "members": self.members, "least": self.least, "known": self.known},
         }
         write_model(folder, ENGINE, ENGINE_VERSION, about, arrays)
 
@@ -320,20 +330,14 @@ class MixtureTables:
         sizes = np.array([c.levels for c in model.columns])
         model.mixture = Mixture(arrays["weights"], arrays["shares"], sizes)
         model.groups = tuple(np.split(arrays["groups"], np.cumsum(sizes)[:-1]))
-        model.outcome = _outcome(about["outcome"], arrays) if about["outcome"] else None
+        told = [outcome_of(f"outcome_{k}", o, arrays) for k, o in enumerate(about["outcomes"])]
+        model.outcome = told[0] if about["has_target"] else None
+        model.steps = Steps(tuple(told[1:] if about["has_target"] else told))
         parts = ("points", "point_weights", "point_starts")
         model.lattices = {name: Lattice(*(arrays[f"{p}_{k}"] for p in parts)) for k, name in enumerate(about["lattices"])}
         model.chain, model.boosted = chain_of(arrays), boosted_of(arrays)
         model.fitted = Fit(**about["fit"])
         return model
-
-
-def _outcome(saved: dict[str, Any], arrays: dict[str, Any]) -> Outcome:
-    features = tuple(tuple(f) for f in saved["features"])
-    fewer = tuple(np.split(arrays["fewer"], np.cumsum(arrays["sizes"])[:-1]))
-    return Outcome(
-        saved["target"], features, arrays["sizes"], fewer, arrays["coefficients"], arrays["base"], tuple(saved["order"])
-    )
 
 
 def _expected(

@@ -91,10 +91,13 @@ def fit_outcome(
     fewer: tuple[Codes, ...],
     target: int,
     rows: float,
+    *,
+    scaled: bool = False,
 ) -> Outcome:
     """The model fitted to noisy counts with the target. codes: rows of the mixture, which stand for the other columns;
     target_share: shares of the target's levels. Counts enter as sufficient statistics; a cell's prior is the stronger, the
-    more of its count is noise (the shrinkage of a normal mean)."""
+    more of its count is noise (the shrinkage of a normal mean). scaled: where the rows hold a cell more or less often than it was
+    counted, its counts are multiplied (right where rows are made step by step) instead of moved."""
     from scipy.optimize import minimize  # noqa: PLC0415  # a second to load
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
@@ -106,7 +109,7 @@ def fit_outcome(
     ends = np.arange(0, place.size + 1, len(features))
     design = csr_matrix((np.ones(place.size), place.ravel(), ends), shape=(codes.shape[0], int(starts[-1])))
     live = target_share > SMALLEST_SHARE
-    told = _told(asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live)
+    told = _told(asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live, scaled)
     base = np.where(live, np.log(np.maximum(target_share, 1e-12)), NEVER)
     loss = _Loss(design, told, base, target_share, live, rows)
     found = minimize(
@@ -126,6 +129,7 @@ def _told(
     held: Floats,
     starts: Codes,
     live: NDArray[np.bool_],
+    scaled: bool,
 ) -> _Told:
     levels = live.size
     counts, noise, prior = np.zeros((held.size, levels)), np.zeros(held.size), np.zeros(held.size)
@@ -134,7 +138,8 @@ def _told(
         found = np.moveaxis(m.counts, axis, -1).reshape(-1, levels)
         spread = np.broadcast_to(np.asarray(m.variance, dtype=np.float64), m.counts.shape)
         gap = held[span] - found[:, live].sum(axis=1)
-        counts[span] = np.where(live, found + gap[:, None] / live.sum(), 0.0)
+        part = np.maximum(found, 0.0) * live + 1e-3 * live if scaled else np.broadcast_to(live / live.sum(), found.shape)
+        counts[span] = np.where(live, found + gap[:, None] * part / part.sum(axis=1, keepdims=True), 0.0)
         noise[span] = np.moveaxis(spread, axis, -1).reshape(-1, levels).mean(axis=1) / 2
         prior[span] = (MAIN if len(feature) == 1 else TIE) ** -2
     return _Told(counts, noise, held, prior, starts)

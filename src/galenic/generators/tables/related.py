@@ -23,6 +23,7 @@ from galenic.records import Source, before, handed_down, lagged, own_columns, sh
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Relation, Table, ancestors, in_order
 
 Progress = Callable[[str, float], None]
+TRIAL, REHEARSALS = 3_000, 3  # patients, and how often the models of a table are fitted to what they lead to
 MEMBERS = 4  # fits that are averaged: each row of a child table weighs every component of them
 
 
@@ -40,6 +41,8 @@ class RelatedTables:
         """Learns from the flat tables (records.flatten) of training patients. Each table's model costs the same part of rho; a patient
         may be in all of them, so their prices add up."""
         tell = progress or (lambda _what, _share: None)
+        rng = np.random.default_rng(self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "big"))
+        trial: dict[str, pa.Table] = {}
         bought: dict[str, tuple[Column, ...]] = {}
         count = len(self.relations)
         for place, r in enumerate(self.relations):
@@ -52,7 +55,22 @@ class RelatedTables:
             if not place:
                 self.patients = domain.rows
             self.models[r.name] = self._learned(r, protected, domain, bought)
+            trial[r.name] = self._rehearsed(r, trial, rng)
         return self
+
+    def _rehearsed(self, r: Relation, trial: Mapping[str, pa.Table], rng: np.random.Generator) -> pa.Table:
+        """Rows of a table for trial patients. Each row leads to the next, so small errors grow; the columns' models are fitted again to
+        the same paid counts, on the rows that they lead to, until what is known of a row is what will be known (as in imitation
+        learning, Ross, Gordon & Bagnell 2011)."""
+        if not r.parent:
+            return self._roots(r, min(self.patients, TRIAL), rng)
+        model = self.models[r.name]
+        for _ in range(REHEARSALS if model.steps.outcomes else 0):
+            seen: list[NDArray[np.int64]] = []
+            self._children(r, trial[r.parent], rng, seen)
+            if seen:
+                model.steps = model.relearn(np.concatenate(seen))
+        return self._children(r, trial[r.parent], rng)
 
     def _learned(
         self, r: Relation, protected: Protected, domain: Domain, bought: dict[str, tuple[Column, ...]]
@@ -61,7 +79,8 @@ class RelatedTables:
         known = [shown(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and handed_down(c)]
         known += [before(c) for c in domain.columns if c.name in again and c.coded]
         members = MEMBERS if r.parent else MOST_MEMBERS
-        model = MixtureTables(members=members, least=self.least, seed=self.seed, refine=not r.parent)
+        worked_out = (*(c.name for c in known), *(("@age", "@left", "@more") if r.parent else ()))
+        model = MixtureTables(members=members, least=self.least, seed=self.seed, refine=not r.parent, known=worked_out)
         try:
             return model.fit(protected, replace(domain, columns=(*domain.columns, *known)))
         except BudgetError as error:
@@ -91,29 +110,25 @@ class RelatedTables:
             frame = frame.append_column(name, values)
         return frame
 
-    def _children(self, r: Relation, parents: pa.Table, rng: np.random.Generator) -> pa.Table:
+    def _children(
+        self, r: Relation, parents: pa.Table, rng: np.random.Generator, seen: list[NDArray[np.int64]] | None = None
+    ) -> pa.Table:
         """Rows of a child table: the first of every parent, then the second of those that have one, and so on."""
         model, counts = self.models[r.name], _filled(parents[f"@n.{r.name}"])
         said, root = self._above(r, parents), _filled(parents["@root"])
-        day = _filled(parents["@day"]) + (_days(parents[f"@first.{r.name}"], counts, rng) if r.order else 0)
+        day = _filled(parents["@day"])
+        if r.order:
+            first = _days(parents[f"@first.{r.name}"], counts, rng)
+            # nothing happens to a patient who is not born
+            day = np.maximum(first, root) if r.since == "calendar" else day + first
         end = day + (np.maximum(_days(parents[f"@span.{r.name}"], counts, rng), 0) if r.order else 0)
-        again = [name for name in lagged(r, self.relations) if f"@previous.{name}" in model.names]
         last: pa.Table | None = None
         parts: list[pa.Table] = []
         who = np.flatnonzero(counts >= 1)
         for step in range(1, int(counts.max(initial=0)) + 1):
-            known = said.take(pa.array(who))
-            for name in again:
-                described = model.columns[model.names.index(f"@previous.{name}")]
-                nothing = pa.nulls(who.size, ARROW_TYPES[described.kind])
-                known = known.append_column(described.name, nothing if last is None else last[name])
-            at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step} if r.order else {}
-            for name, days in at.items():
-                if name in model.names:
-                    known = known.append_column(name, pa.array(days.astype(np.int64)))
-            if "@gap" in model.names and last is None:
-                known = known.append_column("@gap", pa.nulls(who.size, pa.float64()))
-            rows = model.beside(known, rng)
+            at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step}
+            known = self._known(r, said.take(pa.array(who)), at, last)
+            rows = model.beside(known, rng, seen)
             if "@gap" in rows.column_names:
                 part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
                 gone = np.rint(np.clip(part, 0, 1) * (end[who] - day[who])).astype(np.int64)
@@ -134,6 +149,22 @@ class RelatedTables:
         for name in said.column_names:
             frame = frame.append_column(name, said[name].take(place))
         return frame.append_column("@up", parents["@key"].take(place))
+
+    def _known(self, r: Relation, said: pa.Table, at: dict[str, NDArray[np.int64]], last: pa.Table | None) -> pa.Table:
+        """What is known of each row before it is drawn: what its ancestors say, the row before it (none before the first), where in its
+        line it stands."""
+        model, known = self.models[r.name], said
+        for name in lagged(r, self.relations):
+            if f"@previous.{name}" in model.names:
+                described = model.columns[model.names.index(f"@previous.{name}")]
+                nothing = pa.nulls(said.num_rows, ARROW_TYPES[described.kind])
+                known = known.append_column(described.name, nothing if last is None else last[name])
+        for name, days in at.items():
+            if name in model.names:
+                known = known.append_column(name, pa.array(days.astype(np.int64)))
+        if "@gap" in model.names and last is None:
+            known = known.append_column("@gap", pa.nulls(said.num_rows, pa.float64()))
+        return known
 
     def _above(self, r: Relation, parents: pa.Table) -> pa.Table:
         """What a child's model knows of its ancestors, a row for each parent."""
