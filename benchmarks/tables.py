@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -24,10 +26,11 @@ from galenic import records
 from galenic.evidence import code, mean_tvd
 from galenic.schema import Codes, Column
 from rows import galenic, peer, row, write, zcdp_rho
+from tables_more import ALONE, COMPARED, SLOW
 
 DELTA = 2e-10  # 1 / n^2 of the comparison
 SEEDS = 5
-PUBLIC = "public bins, row as unit, add/remove, epsilon = 1, delta = {delta:.2g}, held-out rows, n_syn = n_train"
+PUBLIC = "{unit} as unit (at most {most} row(s)), add/remove, epsilon = 1, delta = {delta:.2g}, held-out rows, n_syn = n_train"
 
 
 class Judge:
@@ -80,17 +83,26 @@ reason = "Any epsilon."
 
 
 def runs(
-    folder: Path, paths: tuple[Path, Path, Path, tuple[Column, ...]], target: str, delta: float, seeds: int = SEEDS
+    folder: Path,
+    paths: tuple[Path, Path, Path, tuple[Column, ...]],
+    target: str,
+    delta: float,
+    *,
+    seeds: int = SEEDS,
+    unit: str = "row",
+    rows_per_patient: int = 1,
+    rows: int | None = None,
 ) -> tuple[list[Codes], list[dict]]:
     """Synthetic rows and sheets of several private fits through the command line."""
     train, test, description, columns = paths
     (folder / "policy.toml").write_text(POLICY, encoding="utf-8")
-    rows = records.read(train).count()
+    rows = rows or records.read(train).count()
     made, sheets = [], []
     for seed in range(seeds):
         home = folder / f"home-{seed}"
         galenic(home, "budget", "bench", "--epsilon", 1, "--delta", delta)
-        words = ["--holdout", test, "--columns", description, "--unit", "row", "--rows", rows, "--target", target]
+        words = ["--holdout", test, "--columns", description, "--unit", unit, "--rows", rows, "--target", target]
+        words += ["--rows-per-patient", rows_per_patient]
         words += ["--epsilon", 1, "--delta", delta, "--population", "bench", "--policy", folder / "policy.toml"]
         codes, sheet = fitted(home, train, words, columns)
         made.append(codes)
@@ -111,21 +123,25 @@ def compared(
     delta: float,
     aims: dict[str, tuple[str, Callable[[float], bool]] | None],
     with_peers: tuple[str, ...] = (),
+    *,
+    delta_run: float | None = None,
+    floor_from: Path | None = None,
+    **more: Any,
 ) -> list[dict]:
     """Rows tvd2, tvd3, gap, cpu and mb of one table. aims: id -> (target in words, whether met)."""
     train, test, _description, columns = paths
     sizes = np.array([c.levels for c in columns])
-    real, held = (code(records.read(p).table(columns), columns) for p in (train, test))
+    real, held = (code(records.read(p).table(columns), columns) for p in (floor_from or train, test))
     names = [c.name for c in columns]
     goal = names.index(target)
     judge = Judge(held, sizes, goal, columns[goal].categories.index(positive))
     ceiling = judge.auroc(real)
-    made, sheets = runs(folder, paths, target, delta)
+    made, sheets = runs(folder, paths, target, delta_run or delta, **more)
     tvd = np.array([judge.tvd(codes) for codes in made])
     gaps = np.array([ceiling - judge.auroc(codes) for codes in made])
     others = {p: _peer(folder, p, real, sizes, delta) for p in with_peers}
     floor, boot = judge.tvd(real), judge.tvd(real[np.random.default_rng(0).integers(0, len(real), len(real))])
-    setting = PUBLIC.format(delta=delta)
+    setting = PUBLIC.format(delta=delta_run or delta, unit=more.get("unit", "row"), most=more.get("rows_per_patient", 1))
     shape = f"{len(real)} rows x {len(names)} columns, {setting}, mean of {len(made)} fits"
     table = []
 
@@ -151,6 +167,7 @@ def compared(
     table[-1]["interval"] = span(gaps.max(axis=1).tolist())
     cpu = [s["cpu_seconds_to_sample"] for s in sheets]
     peers = {p: round(o[1], 1) for p, o in others.items() if o}
+    peers["chi-square per cell"] = round(float(np.mean([_fit(s) for s in sheets])), 3)
     add(
         "cpu",
         f"CPU seconds of the whole process to the sampled table, imports and reading included, {shape}",
@@ -169,6 +186,10 @@ def compared(
         0,
     )
     return table
+
+
+def _fit(sheet: dict) -> float:
+    return next(f["value"] for f in sheet["report"]["findings"] if f["name"] == "engine.fit")
 
 
 def _peer(folder: Path, name: str, codes: Codes, sizes: np.ndarray, delta: float) -> tuple[Codes, float, float] | None:
@@ -216,13 +237,17 @@ def s32(folder: Path) -> list[dict]:
     return compared(folder, "tables.support2", support2.split(folder), "hospdead", "1", 1 / 6373**2, aims)
 
 
-PARTS = {"d14": d14, "d36": d36, "support2": s32}
+PARTS: dict[str, Callable[[Path], list[dict]]] = {"d14": d14, "d36": d36, "support2": s32}
+PARTS |= {name: partial(part, compared=compared) for name, part in COMPARED.items()} | ALONE
+LATE: dict[str, Callable[[Path], list[dict]]] = {name: partial(part, compared=compared) for name, part in SLOW.items()}
 
 
 def main(wanted: list[str]) -> None:
     for name in wanted or PARTS:
         with tempfile.TemporaryDirectory() as folder:
-            write("tables", PARTS[name](Path(folder)))  # after each part, so that a long run that is cut keeps what it measured
+            write(
+                "tables", (PARTS | LATE)[name](Path(folder))
+            )  # after each part, so that a long run that is cut keeps what it measured
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def measure(
     *,
     subject: str = "synthetic table",
     private: bool = False,
-    held_out: bool = True,
+    held_out: bool | None = True,
     target: str | None = None,
     times: tuple[str, str] | None = None,
     groups: tuple[str, ...] = (),
@@ -39,7 +39,7 @@ def measure(
 
     times: (column of the time until an event, column that says whether it happened). groups: columns that make groups (else those
     whose names say so). constraints: what must hold of each row.
-    held_out: whether `test` holds patients that the maker never saw; otherwise copies are sought, not members.
+    held_out: whether `test` holds patients that the maker never saw; otherwise copies are sought, not members; None: no attacks.
     private: the findings are internal (computed from real rows, they are not covered by the privacy guarantee); otherwise
     public. The three tables must share their columns. Levels are cut by the training rows.
     """
@@ -57,13 +57,14 @@ def measure(
     tell("fairness", 0.5)
     found += fairness(train, test, synthetic, columns, rng, target=target, groups=groups)
     tell("attacks", 0.6)
-    found += (
-        membership(train, test, synthetic, columns, rng) if held_out else copying(joined(train, test), synthetic, columns, rng)
-    )
+    if held_out:
+        found += membership(train, test, synthetic, columns, rng)
+    elif held_out is not None:
+        found += copying(joined(train, test), synthetic, columns, rng)
     tell("judged", 1.0)
     audience: Literal["public", "internal"] = "internal" if private else "public"
     found = [replace(f, audience=audience) for f in found]
-    if not held_out:
+    if held_out is False:
         halves = "the other half of the real patients, whom the maker may have seen"
         found = [
             replace(f, method=f.method.replace("held-out patients", halves)) if isinstance(f, Finding) else f for f in found

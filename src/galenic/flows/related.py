@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from galenic import records
 from galenic.errors import DescriptionError, GalenicError
-from galenic.evidence import measure
+from galenic.evidence import judge_column, measure, membership
 from galenic.flows.columns import Wishes, declare
 from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
 from galenic.flows.findings import paid_findings
@@ -22,10 +23,11 @@ from galenic.flows.house import House, Progress, quiet
 from galenic.flows.synthesize import JUDGED_ROWS, Request, reserved
 from galenic.generators.tables import RelatedTables
 from galenic.privacy import deidentify
-from galenic.records import Source, Split, StatedTable
+from galenic.records import Source, Split, StatedTable, own_columns
 from galenic.release import Decision, load_policy
-from galenic.schema import PATIENT, Column, Finding, NotMeasured, Relation, Report, Table, in_order
+from galenic.schema import NTH, PATIENT, Column, Finding, NotMeasured, Relation, Report, Table, in_order
 
+FEW_PATIENTS = 5_000  # up to which half of them are held out: attacks on fewer would see too little
 STRICT = ("privacy.", "fidelity.")  # findings that count only if every table has them
 
 
@@ -144,8 +146,9 @@ def synthesize_related(
                 Path(folder) / "made",
             )
             reports, views = _judged(model, halves, made, run, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
-        findings = {r.name: paid_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient) for r in relations}
-        reports = {name: report.plus(*findings[name]) for name, report in reports.items()}
+        for r in relations:
+            paid = paid_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient)
+            reports[r.name] = reports[r.name].plus(*paid)
         report = combined(run, reports)
         unit = "patient, with at most " + ", ".join(f"{r.rows_of_a_patient} row(s) of {r.name}" for r in relations)
         draft = Draft(
@@ -171,7 +174,9 @@ def synthesize_related(
 
 def _halves(flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator) -> dict[str, Split]:
     """Each flat table split by the same patients."""
-    root = records.split_by_patient(flat[relations[0].name], PATIENT, rng)
+    patients = flat[relations[0].name]
+    share = 0.3 if patients.count() > FEW_PATIENTS else 0.5
+    root = records.split_by_patient(patients, PATIENT, rng, test_share=share)
     learned = _patients(root.train)
     halves = {relations[0].name: root}
     for r in relations[1:]:
@@ -215,12 +220,55 @@ def _judged(
             private=request.private,
             target=request.target if request.target in train.names else None,
             groups=request.groups,
+            held_out=None,
             rng=rng,
             progress=_within(progress, place, len(model.relations)),
         )
         own = tuple(c for c in columns if not c.name.startswith("@previous."))
         views[r.name] = View(*(Table(t.frame.slice(0, 5_000).select([c.name for c in own]), own) for t in (synthetic, test)))
+    reports["patients"] = _attacked(model, halves, made, run, request, rng)
     return reports, views
+
+
+def _attacked(
+    model: RelatedTables,
+    halves: Mapping[str, Split],
+    made: Mapping[str, Source],
+    run: str,
+    request: Request,
+    rng: np.random.Generator,
+) -> Report:
+    """The attacks, on one row for each patient: what the root says, how many rows follow where, and the first row of each table. One
+    table alone may say too little of a patient for an attack to see anything."""
+    sides = [
+        {name: half.train for name, half in halves.items()},
+        {name: half.test for name, half in halves.items()},
+        dict(made),
+    ]
+    train, test, synthetic = (_records(model, side, rng, is_made=side is sides[2]) for side in sides)
+    columns = tuple(judge_column(train, c) for c in train.columns)
+    found = membership(train, test, synthetic, columns, rng)
+    audience: Literal["public", "internal"] = "internal" if request.private else "public"
+    return Report(f"{run}: patients", tuple(replace(f, audience=audience) for f in found))
+
+
+def _records(model: RelatedTables, flat: Mapping[str, Source], rng: np.random.Generator, *, is_made: bool) -> Table:
+    """One wide row for each of at most JUDGED_ROWS patients."""
+    frame: pa.Table | None = None
+    columns: list[Column] = []
+    for r in model.relations:
+        own = {c.name for c in own_columns(r, model.relations)}
+        kept = tuple(c for c in model.models[r.name].columns if c.name in own and c.name not in ("@gap", "@left", "@more"))
+        typed = tuple(c.but(format="") if c.kind == "date" and is_made else c for c in kept)
+        # worked-out columns have a row number in the flat table; it is read beside the described ones
+        source = flat[r.name].sample(JUDGED_ROWS, rng) if frame is None else flat[r.name]
+        read = source.table((Column(PATIENT, "identifier"), Column(NTH, "integer"), *typed)).frame
+        read = read.filter(pc.equal(read[NTH], 1)).drop_columns([NTH])
+        read = read.rename_columns([PATIENT, *(f"{r.name}: {c.name}" for c in kept)])
+        columns += [c.but(name=f"{r.name}: {c.name}", missing=True) for c in kept]
+        frame = read if frame is None else frame.join(read, PATIENT, join_type="left outer")
+    assert frame is not None
+    return Table(frame.drop_columns([PATIENT]), tuple(columns))
 
 
 def _within(progress: Progress, place: int, count: int) -> Progress:
@@ -229,7 +277,7 @@ def _within(progress: Progress, place: int, count: int) -> Progress:
 
 def combined(subject: str, reports: Mapping[str, Report]) -> Report:
     """One report: of each finding the worst table's, with every table's value in its detail. Of privacy and fidelity a table that
-    could not be measured leaves the whole unmeasured; alarms add up."""
+    could not be measured leaves the whole unmeasured."""
     names = dict.fromkeys(f.name for report in reports.values() for f in report.findings)
     return Report(subject, tuple(_worst(name, {t: r.get(name) for t, r in reports.items()}) for name in names))
 
@@ -239,14 +287,11 @@ def _worst(name: str, by_table: dict[str, Finding | NotMeasured | None]) -> Find
     failed = {t: f for t, f in by_table.items() if isinstance(f, NotMeasured)}
     if not measured or (failed and name.startswith(STRICT)):
         table, failure = next(iter(failed.items()))
-        return replace(failure, why=f"table {table}: {failure.why}")
+        return replace(failure, why=f"{table}: {failure.why}")
     direction = next(iter(measured.values())).direction
     choose: Callable[..., str] = min if direction == "higher" else max
     table = choose(measured, key=lambda t: measured[t].value)
     worst = measured[table]
-    value = sum(f.value for f in measured.values()) if name == "privacy.alarms" else worst.value
     detail = {**worst.detail, "tables": {t: f.value for t, f in measured.items()}, "table": table}
-    said = (
-        f"{worst.method}; worst of {len(measured)} tables: {table}" if len(measured) > 1 else f"{worst.method}; table {table}"
-    )
-    return replace(worst, value=value, method=said, detail=detail)
+    said = f"{worst.method}; worst of {len(measured)} tables: {table}" if len(measured) > 1 else f"{worst.method}; {table}"
+    return replace(worst, method=said, detail=detail)

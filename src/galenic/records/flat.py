@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from galenic.errors import RecordError
 from galenic.records.read import read
 from galenic.records.source import Source
-from galenic.schema import PATIENT, Column, Relation, ancestors, children
+from galenic.schema import NTH, PATIENT, Column, Relation, ancestors, children
 
 DAYS = ("@age", "@left")
 MEMORY = "2GB"
@@ -159,7 +159,8 @@ def _keep(db: duckdb.DuckDBPyConnection, r: Relation, relations: tuple[Relation,
 def _flat(r: Relation, relations: tuple[Relation, ...]) -> str:
     """The query of one flat table."""
     line = f'partition by t.{_q(r.foreign_key)} order by t."@day", t.{_q(r.key)}' if r.parent else ""
-    said = [f"t.{_q(PATIENT)}", *(f"{sql} as {_q(name)}" for name, sql in _said(r, relations, "t", line).items())]
+    nth = f'row_number() over (partition by t.{_q(PATIENT)} order by t."@day", t.{_q(r.key)}) as {_q(NTH)}'
+    said = [f"t.{_q(PATIENT)}", nth, *(f"{sql} as {_q(name)}" for name, sql in _said(r, relations, "t", line).items())]
     joins = []
     for up in ancestors(r, relations):
         child = next(c for c in (r, *ancestors(r, relations)) if c.parent == up.name)

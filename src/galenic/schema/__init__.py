@@ -4,7 +4,7 @@ from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
 from galenic.schema.note import Span
-from galenic.schema.relation import MARK, PATIENT, Relation, ancestors, children, in_order
+from galenic.schema.relation import MARK, NTH, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
 from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline
@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "MARK",
     "MISSING_TOKENS",
+    "NTH",
     "OTHER",
     "PATIENT",
     "TIMELINE",

@@ -8,6 +8,7 @@ from galenic.schema.column import Column
 
 MARK = "@"  # begins the names of worked-out columns
 PATIENT = "@patient"
+NTH = "@nth"  # of a patient's rows in a table, by their order: 1, 2 ...
 
 
 @dataclass(frozen=True)
