@@ -261,7 +261,7 @@ def _several(folder: Path, name: str, tables: Path, words: list[object], about: 
             continue
         own = {c.name for c in own_columns(r, relations) if not c.name.startswith(("@left", "@more"))}
         names = [n for n in flat[1][r.name].names if n not in ("@patient", "@nth") and not n.startswith("@previous.")]
-        columns = tuple(Column(n, "numeric" if _is_number(flat[0][r.name], n) else "category") for n in names)
+        columns = tuple(Column(n, _kind(flat[0][r.name], n)) for n in names)
         tables_ = [f[r.name].table(columns) for f in flat]
         columns = tuple(judge_column(tables_[0], c) for c in columns)
         codes, sizes = [code(t, columns) for t in tables_], np.array([c.levels for c in columns])
@@ -305,14 +305,11 @@ def _described(relations: tuple[Relation, ...], sources: dict, *, made: bool) ->
     return tuple(found)
 
 
-def _is_number(source: object, name: str) -> bool:
-    for _, batch in source.raw([name]):
-        return (
-            pa.types.is_integer(batch[name].type)
-            or pa.types.is_floating(batch[name].type)
-            or pa.types.is_date(batch[name].type)
-        )
-    return False
+def _kind(source: records.Source, name: str) -> str:
+    kind = next(batch[name].type for _, batch in source.raw([name]))
+    if pa.types.is_date(kind):
+        return "date"
+    return "numeric" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else "category"
 
 
 def _valid(relations: tuple[Relation, ...], made: dict) -> float:

@@ -13,7 +13,8 @@ import pyarrow.csv as pacsv
 import pytest
 import sqlalchemy as sa
 
-from galenic import flows, records
+from galenic import flows, records, store
+from galenic.privacy import Budget, Ledger
 from made import made_patients
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
@@ -31,6 +32,14 @@ def patients_csv(tmp_path: Path, patients: pa.Table) -> Path:
     path = tmp_path / "patients.csv"
     pacsv.write_csv(patients, path)
     return path
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> Budget:
+    """epsilon 1, delta 1e-9 of a population that exists for it."""
+    ledger = Ledger(store.Database(f"sqlite:///{tmp_path / 'l.db'}"))
+    ledger.declare("p", epsilon=1.0, delta=1e-9, actor="t")
+    return ledger.reserve("p", epsilon=1.0, delta=1e-9, purpose="t", actor="t")
 
 
 @pytest.fixture

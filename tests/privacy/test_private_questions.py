@@ -1,7 +1,6 @@
 """Questions to protected patients: sensitivity is what it says, nothing is free, nothing observed slips in."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic import records, store
+from galenic import records
 from galenic.errors import BudgetError, DescriptionError, RecordError
 from galenic.privacy import (
     Budget,
     Crosstab,
-    Ledger,
     Protected,
     buy_domain,
     deidentify,
@@ -25,14 +23,6 @@ from galenic.privacy import (
 from galenic.privacy.domain import roundest
 from galenic.schema import Column
 from made import made_patients
-
-
-@pytest.fixture
-def budget(tmp_path: Path) -> Budget:
-    ledger = Ledger(store.Database(f"sqlite:///{tmp_path / 'l.db'}"))
-    ledger.declare("p", epsilon=1.0, delta=1e-9, actor="t")
-    return ledger.reserve("p", epsilon=1.0, delta=1e-9, purpose="t", actor="t")
-
 
 COLUMNS = (
     Column("sex", "category", categories=("female", "male")),

@@ -14,6 +14,8 @@ def judge_column(real: Table, column: Column) -> Column:
     plain = column.but(edges=(), heaps=(), categories=(), low=None, high=None, step=None, anchor="", missing=True)
     if column.binned:
         return plain.but(edges=tuple(quantile_edges(numbers(real, plain)).tolist()), bounds_origin="observed")
+    if column.hierarchy and column.categories:  # real codes are told as synthetic ones are: by their nearest listed parent
+        return plain.but(categories=column.categories, other=True, categories_origin="observed")
     counts = pc.value_counts(real.frame[column.name].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda p: (-p["counts"], p["values"]))[:MOST_CATEGORIES]
     return plain.but(categories=tuple(sorted(p["values"] for p in ordered)), other=True, categories_origin="observed")

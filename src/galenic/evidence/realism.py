@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from galenic.evidence.coding import code
 from galenic.schema import Column, Constraint, Finding, Floats, NotMeasured, Table, holds, numbers
 
 MOST_ROWS, FEWEST_ROWS, FOLDS = 5_000, 200, 5
@@ -86,6 +87,8 @@ def _values(table: Table, columns: tuple[Column, ...], places: dict[str, dict[st
     for c in columns:
         if c.binned:
             parts.append(numbers(table, c))
+        elif c.hierarchy:
+            parts.append(code(table, (c,))[:, 0].astype(float))
         else:
             place = places[c.name]
             parts.append(
@@ -101,6 +104,8 @@ def _outside(table: Table, train: Table, columns: tuple[Column, ...]) -> NDArray
             real, values = numbers(train, c), numbers(table, c)
             if not np.isnan(real).all():
                 out |= (values < np.nanmin(real)) | (values > np.nanmax(real))
+        elif c.hierarchy:  # a parent of codes that patients have is possible
+            out |= code(table, (c,))[:, 0] == len(c.categories)
         else:
             known = pc.is_in(table.frame[c.name], value_set=pc.unique(train.frame[c.name]))
             out |= ~np.asarray(pc.fill_null(known, True).to_numpy(), dtype=np.bool_)

@@ -129,15 +129,15 @@ def buy_domain(
 
 
 def _without_rare(protected: Protected, columns: tuple[Column, ...], least: int) -> tuple[Column, ...]:
-    """Categories read from these patients that fewer than `least` rows share become OTHER."""
+    """Categories read from these patients that fewer than `least` rows share become OTHER, codes of a hierarchy their parent."""
     todo = tuple(c for c in columns if not c.binned and c.categories and c.categories_origin == "observed")
     kept = protected.values(todo, Fraction(0), Fraction(0), least=least) if todo else {}
     return _replace(
         columns,
         {
-            c.name: c.but(categories=tuple(v for v in c.categories if v in kept[c.name]), other=True)
+            c.name: c.but(categories=tuple(sorted(v for v in kept[c.name] if c.hierarchy or v in c.categories)), other=True)
             for c in todo
-            if len(kept[c.name]) < len(c.categories)
+            if c.hierarchy or len(kept[c.name]) < len(c.categories)
         },
     )
 

@@ -19,7 +19,7 @@ from galenic.errors import BudgetError, RecordError
 from galenic.privacy.ledger import Budget, Mechanism
 from galenic.privacy.noise import discrete_gaussian, discrete_gaussians
 from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source, cleaned, dates, matches, units
-from galenic.schema import Column, Table, encode
+from galenic.schema import Column, Table, beginning, encode
 
 Counts = NDArray[np.int64]
 
@@ -142,20 +142,22 @@ class Protected:
 
         A value held by one patient only passes with probability at most delta / len(columns) (stability histogram; the
         discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25). least: rows that a value
-        needs without a budget.
+        needs without a budget. Of codes with a hierarchy the parents are asked, too, each length as a question of its own.
         """
-        sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(columns))
-        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(columns) / float(delta))) if sigma else least - 0.5
-        found: dict[str, Counter[Any]] = {column.name: Counter() for column in columns}
+        asked = [(c, length) for c in columns for length in (0, *c.hierarchy)]
+        sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(asked))
+        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(asked) / float(delta))) if sigma else least - 0.5
+        found: list[Counter[Any]] = [Counter() for _ in asked]
         for table in self._tables(columns):
-            for column in columns:
-                for pair in pc.value_counts(table.frame[column.name].drop_null()).to_pylist():
-                    found[column.name][pair["values"]] += pair["counts"]
-        kept: dict[str, dict[Any, int]] = {}
-        for name, counter in found.items():
+            for counter, (column, length) in zip(found, asked, strict=True):
+                values = table.frame[column.name].drop_null()
+                for pair in pc.value_counts(beginning(values, length) if length else values).to_pylist():
+                    counter[pair["values"]] += pair["counts"]
+        kept: dict[str, dict[Any, int]] = {c.name: {} for c in columns}
+        for counter, (column, _length) in zip(found, asked, strict=True):
             exact = np.array(list(counter.values()), dtype=np.int64)
-            noisy = self._noisy(exact, rho / len(columns))
-            kept[name] = {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
+            noisy = self._noisy(exact, rho / len(asked))
+            kept[column.name] |= {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
         return kept
 
 

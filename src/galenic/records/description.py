@@ -18,7 +18,7 @@ HEADER = """\
 # private fit refuses it. Change it to "declared" if you know it from elsewhere, or delete the line and it is bought.
 
 """
-_TUPLES = {"missing_tokens", "edges", "categories", "heaps"}
+_TUPLES = {"missing_tokens", "edges", "categories", "heaps", "hierarchy"}
 
 
 def to_toml(columns: tuple[Column, ...]) -> str:
@@ -73,6 +73,7 @@ _EXPECTED: dict[str, type | tuple[type, ...]] = {
     "heaps": tuple,
     "categories": tuple,
     "missing_tokens": tuple,
+    "hierarchy": tuple,
 }
 
 
@@ -80,7 +81,7 @@ def _column(row: dict[str, Any], where: str) -> Column:
     for key, value in row.items():
         expected = _EXPECTED.get(key, str)
         items = value if isinstance(value, tuple) else ()
-        item = (int, float) if key in ("edges", "heaps") else str
+        item = (int, float) if key in ("edges", "heaps") else int if key == "hierarchy" else str
         if not isinstance(value, expected) or not all(isinstance(i, item) for i in items):
             raise DescriptionError(f"{where}, column {row['name']!r}: {key} has the wrong type. Correct it.")
     return Column(**row)

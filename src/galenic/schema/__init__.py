@@ -1,6 +1,6 @@
 """The types that pass between rooms: no I/O, no cleverness."""
 
-from galenic.schema.coding import Codes, Floats, bin_codes, encode, numbers
+from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
 from galenic.schema.note import Span
@@ -36,6 +36,7 @@ __all__ = [
     "Table",
     "all_hold",
     "ancestors",
+    "beginning",
     "bin_codes",
     "check_kinds",
     "check_names",

@@ -55,11 +55,19 @@ def bin_codes(values: Floats, column: Column) -> Codes:
     return codes
 
 
+def beginning(array: pa.ChunkedArray, length: int) -> pa.ChunkedArray:
+    """The first characters of each code: its parent in a hierarchy."""
+    return pc.utf8_slice_codeunits(array, 0, length)
+
+
 def _category_codes(table: Table, column: Column) -> Codes:
     array = table.frame[column.name]
     if not pa.types.is_string(array.type):
         array = array.cast(pa.string())
-    place = pc.index_in(array, value_set=pa.array(column.categories, pa.string()))
+    listed = pa.array(column.categories, pa.string())
+    place = pc.index_in(array, value_set=listed)
+    for length in column.hierarchy:
+        place = pc.coalesce(place, pc.index_in(beginning(array, length), value_set=listed))
     missing = array.is_null().to_numpy()
     unlisted = len(column.categories) if column.other else -1
     codes = np.array(pc.fill_null(place, unlisted).to_numpy(), dtype=np.int64)

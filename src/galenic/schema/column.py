@@ -1,6 +1,7 @@
 """What one column of a patient table holds, with the origin of each thing we claim to know about it."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from galenic.errors import DescriptionError
@@ -27,6 +28,8 @@ class Column:
     categories: values in level order; `other` adds one level for every value that is not listed.
     step: spacing of the lattice that values lie on (1 for integers; 0.1 for one decimal).
     heaps: values that many rows share exactly (0 cost, 120 mm[Hg]); a bin that holds one stands for that value alone.
+    hierarchy: of codes whose beginning is their parent (ICD, ATC): lengths of the beginnings, longest first, such as (3, 1); a code
+    that is not listed is told as its nearest listed parent.
     strays: what a value that does not fit the kind is: refused with its row, or (where the kind was bought) missing.
     """
 
@@ -47,6 +50,7 @@ class Column:
     heaps: tuple[float, ...] = ()
     format: str = ""
     anchor: str = ""
+    hierarchy: tuple[int, ...] = ()
     strays: Strays = "refuse"
 
     def __post_init__(self) -> None:
@@ -66,6 +70,12 @@ class Column:
             raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, drop repeats.")
         if len(set(self.categories)) != len(self.categories):
             raise DescriptionError(f"{where}: a category is listed twice. List each once.")
+        if any(n < 1 for n in self.hierarchy) or any(a <= b for a, b in pairwise(self.hierarchy)):
+            raise DescriptionError(
+                f"{where}: hierarchy lists lengths of beginnings, longest first, such as [3, 1]. Correct it."
+            )
+        if self.hierarchy and self.kind not in ("category", "unknown"):
+            raise DescriptionError(f'{where}: only codes have a hierarchy. Set kind = "category".')
         if self.step is not None and not self.step > 0:
             raise DescriptionError(f"{where}: step must be above 0. Leave it out if values lie on no lattice.")
 

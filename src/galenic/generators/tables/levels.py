@@ -10,8 +10,8 @@ Floats = NDArray[np.float64]
 
 
 def is_ordered(column: Column) -> bool:
-    """Whether neighbouring levels are alike, so that they may be taken together."""
-    return column.binned or column.kind == "ordinal"
+    """Whether neighbouring levels are alike, so that they may be taken together: codes in order stand beside those of their chapter."""
+    return column.binned or column.kind == "ordinal" or bool(column.hierarchy)
 
 
 def groups(columns: tuple[Column, ...], counts: list[Floats], bins: int | None) -> list[Integers]:
