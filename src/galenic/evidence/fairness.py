@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from galenic.evidence.coding import code
 from galenic.evidence.fidelity import called
-from galenic.evidence.utility import SMALLEST_CLASS, Task, choose_task, scores_of
+from galenic.evidence.utility import SMALLEST_CLASS, Task, auroc, choose_task, scores_of
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
 GROUPING = re.compile(r"(^|[_\W])(sex|gender|race|ethnic\w*|religion|insurance|payer\w*|language)($|[_\W])", re.I)
@@ -73,8 +73,6 @@ def _gap(
     task: Task,
     rng: np.random.Generator,
 ) -> Finding | NotMeasured:
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-
     j = [c.name for c in columns].index(task.column)
     by_real, by_made = (scores_of("boosting", t, held, j, task, rng) for t in (real, made))
     if by_real is None or by_made is None:
@@ -85,7 +83,7 @@ def _gap(
         for level in range(columns[g].levels) if g != j else ():
             rows = held[:, g] == level
             if rows.sum() >= SMALLEST_GROUP and min(truth[rows].sum(), (~truth[rows]).sum()) >= SMALLEST_CLASS:
-                by = [float(roc_auc_score(truth[rows], s[rows])) for s in (by_real, by_made)]
+                by = [auroc(truth[rows], s[rows]) for s in (by_real, by_made)]
                 lost[f"{columns[g].name}: {called(columns[g], level)}"] = by[0] - by[1]
     if not lost:
         return NotMeasured("fairness.gap", f"no group has {SMALLEST_GROUP} held-out rows with {SMALLEST_CLASS} of each class")

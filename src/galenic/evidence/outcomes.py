@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galenic.evidence.coding import code
+from galenic.evidence.utility import one_thread
 from galenic.schema import Codes, Column, Finding, Floats, NotMeasured, Table, numbers
 
 MOST_ROWS, MOST_RANKED = 20_000, 3_000
@@ -119,7 +120,8 @@ def _regressions(counted: bool) -> tuple[Model, Model]:
 
     def boosting(x: Codes, y: Floats, w: Floats, held: Codes) -> Floats:
         model = HistGradientBoostingRegressor(loss="poisson" if counted else "squared_error", random_state=0)
-        return np.asarray(model.fit(x, y, sample_weight=w).predict(held))
+        with one_thread():
+            return np.asarray(model.fit(x, y, sample_weight=w).predict(held))
 
     return linear, boosting
 

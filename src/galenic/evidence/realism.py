@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.evidence.coding import code
+from galenic.evidence.utility import auroc, one_thread
 from galenic.schema import Column, Constraint, Finding, Floats, NotMeasured, Table, holds, numbers
 
 MOST_ROWS, FEWEST_ROWS, FOLDS = 5_000, 200, 5
@@ -59,7 +60,6 @@ def _discriminator(
 
 def _told_apart(a: Floats, b: Floats) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # two seconds to load
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
     from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
 
     x, y = np.concatenate([a, b]), np.arange(len(a) + len(b)) >= len(a)
@@ -68,8 +68,9 @@ def _told_apart(a: Floats, b: Floats) -> float:
         return 0.5
     score = np.empty(y.size)
     for learn, held in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(x, y):
-        score[held] = HistGradientBoostingClassifier(random_state=0).fit(x[learn], y[learn]).predict_proba(x[held])[:, 1]
-    return float(roc_auc_score(y, score))
+        with one_thread():
+            score[held] = HistGradientBoostingClassifier(random_state=0).fit(x[learn], y[learn]).predict_proba(x[held])[:, 1]
+    return auroc(y, score)
 
 
 def _places(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> dict[str, dict[str, int]]:

@@ -1,9 +1,12 @@
 """Whether a model trained on synthetic rows predicts held-out patients as one trained on real rows does."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from galenic.evidence.coding import code
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
@@ -102,8 +105,13 @@ def _scores(family: str, x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray
         model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(max_iter=300, C=0.3))
     else:
         model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.1, random_state=0)
-    model.fit(x, y)
-    return np.asarray(model.predict_proba(held)[:, 1])
+    with one_thread():
+        return np.asarray(model.fit(x, y).predict_proba(held)[:, 1])
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Boosting on some thousand rows: threads that wait for each other cost more than they gain, far more on a busy machine."""
+    return threadpool_limits(1, user_api="openmp")
 
 
 def _naive_bayes(x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64]:
@@ -127,24 +135,29 @@ def _compare(
     if real is None or made is None or min(truth.sum(), (~truth).sum()) < SMALLEST_CLASS:
         why = f"a class of {task.column!r} has fewer than {SMALLEST_CLASS} rows, or no column is left to predict it from"
         return [NotMeasured(f"utility.tstr.{family}", why), NotMeasured(f"utility.gap.{family}", why)]
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-
     tstr, gap = [], []
     for _ in range(RESAMPLES):
         pick = rng.integers(0, truth.size, truth.size)
         if truth[pick].all() or not truth[pick].any():
             continue
         by_made, by_real = (by[rng.integers(len(by))][pick] for by in (made, real))
-        a, b = roc_auc_score(truth[pick], by_made), roc_auc_score(truth[pick], by_real)
+        a, b = auroc(truth[pick], by_made), auroc(truth[pick], by_real)
         tstr.append(a)
         gap.append(b - a)
-    value, ceiling = float(roc_auc_score(truth, made[0])), float(roc_auc_score(truth, real[0]))
+    value, ceiling = auroc(truth, made[0]), auroc(truth, real[0])
     method = f"AUROC for {task.column!r} on held-out patients, {family} trained on synthetic rows"
     detail = {"real": ceiling, "target": task.column}
     return [
         Finding(f"utility.tstr.{family}", value, method, "higher", _interval(tstr), detail=detail),
         Finding(f"utility.gap.{family}", ceiling - value, "AUROC lost by training on synthetic rows", "lower", _interval(gap)),
     ]
+
+
+def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Area under the receiver operating characteristic: share of pairs of a case and a non-case that are ranked right, ties half."""
+    ranks = scipy.stats.rankdata(score)
+    cases = int(truth.sum())
+    return float((ranks[truth].sum() - cases * (cases + 1) / 2) / (cases * (truth.size - cases)))
 
 
 def _interval(values: list[float]) -> tuple[float, float]:

@@ -93,11 +93,13 @@ def fit_outcome(
     rows: float,
     *,
     scaled: bool = False,
+    before: Outcome | None = None,
 ) -> Outcome:
     """The model fitted to noisy counts with the target. codes: rows of the mixture, which stand for the other columns;
     target_share: shares of the target's levels. Counts enter as sufficient statistics; a cell's prior is the stronger, the
     more of its count is noise (the shrinkage of a normal mean). scaled: where the rows hold a cell more or less often than it was
-    counted, its counts are multiplied (right where rows are made step by step) instead of moved."""
+    counted, its counts are multiplied (right where rows are made step by step) instead of moved. before: the same model fitted to
+    nearly the same, from which to go on."""
     from scipy.optimize import minimize  # noqa: PLC0415  # a second to load
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
@@ -112,9 +114,9 @@ def fit_outcome(
     told = _told(asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live, scaled)
     base = np.where(live, np.log(np.maximum(target_share, 1e-12)), NEVER)
     loss = _Loss(design, told, base, target_share, live, rows)
-    found = minimize(
-        loss, np.zeros((told.held.size + 1) * base.size), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
-    )
+    first = np.zeros((told.held.size + 1) * base.size) if before is None else loss.flat(before)
+    steps = ITERATIONS if before is None else ITERATIONS // 4
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": steps})
     own, shift = loss.parts(found.x)
     weight = [float((told.held[a:b, None] * own[a:b] ** 2).sum()) for a, b in pairwise(starts)]
     mains = [k for k, f in enumerate(features) if len(f) == 1]
@@ -163,6 +165,10 @@ class _Loss:
         """(coefficients, shift of the base) of a flat vector."""
         cut = self.told.held.size * self.base.size
         return flat[:cut].reshape(-1, self.base.size) * self.pace, flat[cut:]
+
+    def flat(self, model: Outcome) -> Floats:
+        """The flat vector of a model of the same features."""
+        return np.r_[(model.coefficients / self.pace).ravel(), model.base - self.base]
 
     def __call__(self, flat: Floats) -> tuple[float, Floats]:
         own, shift = self.parts(flat)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from galenic.errors import BudgetError
 from galenic.generators.tables.engine import MixtureTables
@@ -69,7 +70,8 @@ class RelatedTables:
             seen: list[NDArray[np.int64]] = []
             self._children(r, trial[r.parent], rng, seen)
             if seen:
-                model.steps = model.relearn(np.concatenate(seen))
+                with threadpool_limits(1):
+                    model.steps = model.relearn(np.concatenate(seen), model.steps)
         return self._children(r, trial[r.parent], rng)
 
     def _learned(

@@ -38,9 +38,11 @@ class Steps:
         return fine
 
 
-def fit_steps(answers: Answers, codes: Codes, targets: list[int], rows: float, rng: np.random.Generator) -> Steps:
+def fit_steps(
+    answers: Answers, codes: Codes, targets: list[int], rows: float, rng: np.random.Generator, before: Steps | None = None
+) -> Steps:
     """The models of `targets`, each given all other columns but the targets after it. codes: coarse levels of rows that stand for what
-    will be known when the columns are drawn, shape (rows, columns)."""
+    will be known when the columns are drawn, shape (rows, columns). before: the models to go on from."""
     codes = codes[rng.permutation(codes.shape[0])[:MODEL_ROWS]]
     sizes = answers.sizes
     as_they_are = tuple(np.arange(size) for size in sizes)
@@ -50,7 +52,11 @@ def fit_steps(answers: Answers, codes: Codes, targets: list[int], rows: float, r
         later = set(targets[place + 1 :])
         told = tuple(m for m in answers.pairs if len(m.columns) == 2 and j in m.columns and not later & set(m.columns))
         shares = alone[j] / alone[j].sum()
-        found.append(fit_outcome(codes, told, shares, sizes, as_they_are, j, rows, scaled=True))
+        found.append(
+            fit_outcome(
+                codes, told, shares, sizes, as_they_are, j, rows, scaled=True, before=before.outcomes[place] if before else None
+            )
+        )
         codes[:, j] = found[-1].drawn(codes, rng)  # what follows meets columns as they will be drawn
     return Steps(tuple(found))
 

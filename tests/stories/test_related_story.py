@@ -1,0 +1,100 @@
+"""Several tables from files to a verified release through the command line; what can not be is told before anything is learned."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from galenic.cli import run as galenic
+
+TABLES = """version = 1
+[[table]]
+name = "person"
+file = "person.csv"
+key = "id"
+order = "born"
+kinds = { sex = "category" }
+[[table]]
+name = "visit"
+file = "visit.csv"
+key = "vid"
+parent = "person"
+foreign_key = "pid"
+order = "start"
+kinds = { setting = "category" }
+most = 3
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """1,200 people and their visits."""
+    import random
+
+    chance = random.Random(5)
+    people, visits = ["id,born,sex"], ["vid,pid,start,setting"]
+    for k in range(1_200):
+        sex = chance.choice("fm")
+        people.append(f"p{k},{chance.randint(1940, 1999)}-0{chance.randint(1, 9)}-1{chance.randint(0, 9)},{sex}")
+        for _ in range(chance.randint(0, 3)):
+            setting = "in" if chance.random() < (0.5 if sex == "f" else 0.2) else "out"
+            visits.append(
+                f"v{len(visits)},p{k},202{chance.randint(0, 4)}-0{chance.randint(1, 9)}-1{chance.randint(0, 9)},{setting}"
+            )
+    (tmp_path / "person.csv").write_text("\n".join(people) + "\n")
+    (tmp_path / "visit.csv").write_text("\n".join(visits) + "\n")
+    (tmp_path / "tables.toml").write_text(TABLES)
+    return tmp_path / "tables.toml"
+
+
+def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert galenic(["synthesize-related", str(files), "--no-privacy", "--seed", "1", "--json"]) in (0, 1)
+    made = json.loads(capsys.readouterr().out)
+    assert set(made["rows"]) == {"person", "visit"}
+    controls = next(f for f in made["findings"] if f["name"] == "privacy.controls")
+    if "not_measured" in controls:  # so few columns say little of a patient; then the gate must have closed
+        assert not made["decision"]["accepted"]
+        return
+    assert made["decision"]["accepted"], made["decision"]
+    for name, role in (("ada", "privacy-officer"), ("bea", "clinician")):
+        assert galenic(["key", name, "--role", role]) == 0
+        assert galenic(["sign", made["run"], "--key", name]) == 0
+    assert galenic(["release", made["run"], str(tmp_path / "out")]) == 0
+    assert galenic(["verify", str(tmp_path / "out")]) == 0
+    people = (tmp_path / "out" / "person.csv").read_text().splitlines()
+    visits = (tmp_path / "out" / "visit.csv").read_text().splitlines()
+    assert people[0] == "id,born,sex"
+    assert visits[0] == "vid,pid,start,setting"
+    known = {line.split(",")[0] for line in people[1:]}
+    assert {line.split(",")[1] for line in visits[1:]} <= known
+    card = (tmp_path / "out" / "card.html").read_text()
+    assert "Three example rows of visit" in card
+    assert "What attackers would try" in card
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('parent = "person"', 'parent = "nobody"'), "not declared"),
+        (('key = "vid"', 'key = "gone"'), "absent"),
+        (("most = 3", "most = 0"), "most is 1 or more"),
+        (('name = "visit"', 'name = "visit"\nlinks = { setting = "visit" }'), "circle"),
+        (("most = 3", 'most = 3\ncolour = "red"'), "not known"),
+        (("most = 3", 'most = "3"'), "wrong type"),
+    ],
+)
+def test_a_file_of_tables_that_is_off_ends_with_2(
+    files: Path, home: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], message: str
+) -> None:
+    files.write_text(TABLES.replace(*change))
+    assert galenic(["synthesize-related", str(files), "--no-privacy"]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_too_little_for_a_private_fit_is_said_with_the_table(
+    files: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert galenic(["synthesize-related", str(files), "--epsilon", "0.05"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "too little to say anything" in said
+    assert "table 'person'" in said
