@@ -67,6 +67,8 @@ def fitted(home: Path, train: Path, words: list[object], columns: tuple[Column, 
     place = folder / "artefact" / "data.csv"
     if not place.is_file():
         raise SystemExit(f"refused: {ran['decision']['refusals']}")
+    # a level of its own for what was not bought does not exist among public categories: counted as missing
+    columns = tuple(c.but(missing_tokens=(*c.missing_tokens, "OTHER")) for c in columns)
     return code(records.read(place).table(columns), columns), json.loads((folder / "internal" / "sheet.json").read_text())
 
 

@@ -76,10 +76,12 @@ def _base(source: Source, description: DescriptionLike, *, private: bool) -> tup
         return columns, ()
     columns = description if isinstance(description, tuple) else records.read_description(description)
     missing = [name for name in source.names if name not in {c.name for c in columns}]
+    if missing and isinstance(description, str | Path) and records.drops_others(description):
+        return (*columns, *(Column(name, role="drop") for name in missing)), ()
     if missing:
         raise DescriptionError(
             f"columns {missing[:10]} of {source.name} are not described: nothing may be learned from a column that nobody declared. "
-            'Describe them, or declare role = "drop".'
+            'Describe them, declare role = "drop", or write others = "drop" at the top of the description.'
         )
     return columns, ()
 

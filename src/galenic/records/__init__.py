@@ -3,6 +3,7 @@
 from galenic.records.describe import ambiguous_dates, describe, patient_column, suspicious
 from galenic.records.description import (
     constraints_from_toml,
+    drops_others,
     from_toml,
     read_constraints,
     read_description,
@@ -35,6 +36,7 @@ __all__ = [
     "dates",
     "defused",
     "describe",
+    "drops_others",
     "flatten",
     "from_toml",
     "handed_down",

@@ -45,6 +45,10 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
+    if data.get("others", "refuse") not in ("refuse", "drop"):
+        raise DescriptionError(
+            f'{where}: others is "refuse" or "drop": what becomes of columns that are not described. Correct it.'
+        )
     if data.get("version") != 1 or not isinstance(data.get("column"), list):
         raise DescriptionError(f"{where}: expected version = 1 and one [[column]] for each column.")
     known = {f.name for f in fields(Column)}
@@ -93,6 +97,11 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
     return from_toml(path.read_text(encoding="utf-8"), str(path))
+
+
+def drops_others(path: str | Path) -> bool:
+    """Whether a description says that columns it does not describe are left out (others = "drop")."""
+    return bool(tomllib.loads(Path(path).read_text(encoding="utf-8")).get("others") == "drop")
 
 
 def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
