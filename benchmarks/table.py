@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("spine", "custody", "records", "deidentify")
+NAMES = ("spine", "tables", "custody", "records", "deidentify")
 SHORT = {
     "spine.tvd2": "mean 2-way distance, 14 columns",
     "spine.tvd3": "mean 3-way distance, 14 columns",
@@ -13,6 +13,17 @@ SHORT = {
     "spine.real.gap.logistic": "AUROC lost, readmission, logistic regression",
     "spine.real.gap.boosting": "AUROC lost, readmission, gradient boosting",
     "spine.real.seconds": "seconds for the whole run with evidence, raw table",
+    **{
+        f"tables.{table}.{k}": f"{what}, {shape}"
+        for table, shape in (("d14", "14 columns"), ("d36", "36 columns"), ("support2", "SUPPORT2, 6,373 x 32"))
+        for k, what in (
+            ("tvd2", "mean 2-way distance"),
+            ("tvd3", "mean 3-way distance"),
+            ("gap", "larger AUROC gap to real rows"),
+            ("cpu", "CPU seconds to the sampled table"),
+            ("mb", "peak MB to the sampled table"),
+        )
+    },
     "spine.race": "overdrafts after 10,000 racing reservations",
     "spine.attack.found": "planted leaks found in 20 of 20 draws (of 3)",
     "spine.attack.false": "fresh patients flagged, upper 95 % bound",

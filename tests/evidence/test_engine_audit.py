@@ -104,4 +104,4 @@ def domain_from_data(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_planted_bug_is_caught(bug: Callable[[pytest.MonkeyPatch], None], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
-    assert not found()[step].holds
+    assert not found(steps=(step,))[step].holds

@@ -27,6 +27,7 @@ MISCALIBRATED = 1e-5  # fresh patients below this p mean that the attack itself 
 MOST_TARGETS = 2_000  # members, and as many non-members, that the distance attacks try
 MOST_SYNTHETIC = 40_000
 NEIGHBOURS = 5
+MOST_DIMENSIONS = 200  # of a category
 NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row,
 NEARER = 0.25  # and is closer than this share of the distance to the nearest other person
 LONELY = 0.1  # share of targets that are farthest from everybody else: the likeliest to be remembered
@@ -81,7 +82,7 @@ class Space:
 
 def _one_hot(array: pa.ChunkedArray, place: dict[str, int]) -> Floats:
     code = np.array([place.get(v, 0) if v is not None else 1 for v in array.to_pylist()])
-    out = np.zeros((code.size, len(place) + 2))
+    out = np.zeros((code.size, max(place.values(), default=1) + 1))
     out[np.arange(code.size), code] = np.sqrt(0.5)
     return out
 
@@ -93,7 +94,8 @@ def space(real: Table, columns: tuple[Column, ...]) -> Space:
     for c in columns:
         if not c.binned:
             levels = sorted(v for v in set(real.frame[c.name].to_pylist()) if v is not None)
-            categories[c.name] = {v: i + 2 for i, v in enumerate(levels)}
+            # beyond so many, several share a dimension: two codes then look alike in one case of so many
+            categories[c.name] = {v: i % MOST_DIMENSIONS + 2 for i, v in enumerate(levels)}
     return Space(columns, ladders, categories)
 
 
