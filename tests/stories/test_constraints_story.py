@@ -90,7 +90,7 @@ def test_groups_are_balanced_and_the_shift_is_shown(described: tuple[Path, Path]
             'kind = "order"\ncolumns = ["discharged", "admitted"]\nstrict = true', "order of discharged", id="contradictory"
         ),
         pytest.param('kind = "order"\ncolumns = ["admitted", "gone"]', "absent", id="unknown column"),
-        pytest.param('kind = "order"\ncolumns = ["sex", "smoker"]', "which holds categories", id="words in order"),
+        pytest.param('kind = "order"\ncolumns = ["sex", "smoker"]', "orders, bounds or adds", id="words in order"),
     ],
 )
 def test_a_constraint_that_can_not_be_met_ends_with_2_and_its_name(

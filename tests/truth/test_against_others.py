@@ -89,7 +89,7 @@ def test_our_metadata_is_croissant(tmp_path: Path) -> None:
 
     (tmp_path / "data.csv").write_text("age,sex\n1,f\n")
     columns = (Column("age", "integer", unit="a"), Column("sex", "category"))
-    document = croissant("Synthetic table", "Two columns.", columns, "data.csv", "0" * 64)
+    document = croissant("Synthetic table", "Two columns.", {"data": (columns, "0" * 64)})
     place = tmp_path / "croissant.json"
     place.write_text(json.dumps(document))
     issues = mlcroissant.Dataset(jsonld=place).metadata.ctx.issues

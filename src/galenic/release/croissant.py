@@ -63,12 +63,14 @@ def croissant(name: str, about: str, tables: Mapping[str, tuple[tuple[Column, ..
             }
             for table, (_columns, sha256) in tables.items()
         ],
-        "recordSet": [_record_set(table, columns) for table, (columns, _sha256) in tables.items()],
+        "recordSet": [
+            _record_set("rows" if len(tables) == 1 else f"{table}-rows", table, columns)
+            for table, (columns, _sha256) in tables.items()
+        ],
     }
 
 
-def _record_set(table: str, columns: tuple[Column, ...]) -> dict[str, Any]:
-    rows = f"{table}-rows"
+def _record_set(rows: str, table: str, columns: tuple[Column, ...]) -> dict[str, Any]:
     fields = [
         {
             "@type": "cr:Field",
