@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 FEWEST_COMPONENTS, MOST_COMPONENTS = 16, 400
 GROWTH = ((1.4, 1.25), (2.0, 1.5), (math.inf, 2.0))  # (chi-square that a fit was heading for, more components next time)
-ENSEMBLE, MOST_MEMBERS = 680, 32  # components of all members together, and most members
+ENSEMBLE, MOST_MEMBERS = 800, 32  # components of all members together, and most members
 MOST_STEPS, LOOK = 1_500, 100
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from galenic.generators.tables.mixture import Floats, Mixture
 
 Codes = NDArray[np.int64]
-SWEEPS, SWAPPED = 4, 0.1  # of smoothing: passes over the columns, and share of rows that may change places at once
+SWEEPS, SWAPPED = 6, 0.07  # of smoothing: passes over the columns, and share of rows that may change places at once
 SMOOTHED_CELLS = 2e7  # rows x columns^2 up to which smoothing is worth its seconds; above, chance is small anyway
 
 
