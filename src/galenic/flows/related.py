@@ -1,11 +1,8 @@
 """From several tables of the same patients to synthetic ones that have been judged."""
 
-import os
 import tempfile
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -17,17 +14,18 @@ from galenic import records
 from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import judge_column, measure, membership
 from galenic.flows.columns import Wishes, declare
-from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
+from galenic.flows.draft import Draft, Used, View, conclude
 from galenic.flows.findings import paid_findings
 from galenic.flows.house import House, Progress, quiet
-from galenic.flows.synthesize import JUDGED_ROWS, Request, reserved
+from galenic.flows.synthesize import JUDGED_ROWS, Request, begun, reserved
 from galenic.generators.tables import RelatedTables
 from galenic.privacy import deidentify
 from galenic.records import Source, Split, StatedTable, own_columns
-from galenic.release import Decision, load_policy
+from galenic.release import Decision
 from galenic.schema import NTH, PATIENT, Column, Finding, NotMeasured, Relation, Report, Table, in_order
 
 FEW_PATIENTS = 5_000  # up to which half of them are held out: attacks on fewer would see too little
+SIDES = ("train_rows", "test_rows")
 STRICT = ("privacy.", "fidelity.")  # findings that count only if every table has them
 
 
@@ -122,16 +120,16 @@ def synthesize_related(
 
     request: rows is the number of patients to make. One patient's rows in all tables are what is protected.
     """
-    policy = load_policy(request.policy)
-    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    run, policy, rng = begun(house, request)
     try:
-        rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
         # the patients' rows stand in this folder while they are joined; it goes whatever happens
         with tempfile.TemporaryDirectory(dir=house.home, prefix=".flat-") as folder:
             progress("joining tables", 0.02)
             flat = records.flatten(relations, sources, Path(folder) / "real")
-            halves = _halves(flat, relations, rng)
+            halves = _halves(flat, relations, rng, private=request.private)
+            left_out = {
+                f"{r.name}.rows_left_out": 1 - flat[r.name].count() / max(sources[r.name].count(), 1) for r in relations
+            }
             model = RelatedTables(relations, least=request.least, seed=request.seed)
             with reserved(house, run, request) as budget:
                 model.fit(
@@ -161,7 +159,7 @@ def synthesize_related(
             population=request.population,
             dropped=dropped or {},
             unit=unit,
-            sizes={f"{name}.{what}": n for name, half in halves.items() for what, n in sizes_of(half).items()},
+            sizes={f"{name}.{side}": getattr(half, side) for name, half in halves.items() for side in SIDES} | left_out,
             budget=budget,
             used=used,
         )
@@ -172,10 +170,13 @@ def synthesize_related(
         raise
 
 
-def _halves(flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator) -> dict[str, Split]:
+def _halves(
+    flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator, *, private: bool
+) -> dict[str, Split]:
     """Each flat table split by the same patients."""
     patients = flat[relations[0].name]
-    share = 0.3 if patients.count() > FEW_PATIENTS else 0.5
+    # a private fit must not choose by the exact number of patients
+    share = 0.5 if not private and patients.count() <= FEW_PATIENTS else 0.3
     root = records.split_by_patient(patients, PATIENT, rng, test_share=share)
     learned = _patients(root.train)
     halves = {relations[0].name: root}

@@ -101,17 +101,10 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
 
     The decision may be a refusal: then the synthetic table stays inside and the refusal is counted and audited.
     """
-    policy = load_policy(request.policy)
-    if request.rows is not None and request.rows < 1:
-        raise DescriptionError(
-            f"rows is {request.rows}. Expected 1 or more, or none for as many as there are (noisily counted)."
-        )
-    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    run, policy, rng = begun(house, request)
     try:
         declared = declare(source, request.wishes, private=request.private)
         kept = deidentify(source, declared.columns, undeclared=declared.undeclared)
-        rng = np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
         split = _split(source, declared.patient, request, rng)
         model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
         drawn = _drawn(model, request, domain.rows)
@@ -141,6 +134,22 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
     except GalenicError as error:
         house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
         raise
+
+
+def begun(house: House, request: Request) -> tuple[str, Policy, np.random.Generator]:
+    """(the run's id, its policy, the split's and the judge's chance); what was asked for is on the audit chain from here on."""
+    policy = load_policy(request.policy)
+    if request.rows is not None and request.rows < 1:
+        raise DescriptionError(
+            f"rows is {request.rows}. Expected 1 or more, or none for as many as there are (noisily counted)."
+        )
+    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    return (
+        run,
+        policy,
+        np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big")),
+    )
 
 
 def _split(source: Source, patient: str | None, request: Request, rng: np.random.Generator) -> Split:
