@@ -30,6 +30,8 @@ COLUMNS = (
     Column("age_years", "integer", edges=(17.5, 40.5, 60.5, 95.5)),
 )
 
+NUMBERS = ["age_years", "sbp_mmhg"]
+
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(20, 60), st.integers(1, 3), st.integers(0, 10**6))
@@ -50,8 +52,11 @@ def test_one_patient_changes_counts_by_no_more_than_the_stated_sensitivity(n: in
     scores = [np.array(list(t.distances(expected, free)[0].values())) for t in (whole, missing)]
     assert np.abs(scores[0] - scores[1]).max() <= cap
     assert np.linalg.norm(scores[0] - scores[1]) <= cap * np.sqrt(len(every))
-    kinds = [p.kinds(["sex", "age_years"], free)[0] for p in (full, part)]
-    assert np.linalg.norm(np.concatenate([kinds[0][k] - kinds[1][k] for k in kinds[0]])) <= cap * np.sqrt(2)
+    for both in (
+        [p.kinds(["sex", "age_years"], free)[0] for p in (full, part)],
+        [p.decimals(NUMBERS, free)[0] for p in (full, part)],
+    ):
+        assert 0 < np.linalg.norm(np.concatenate([both[0][k] - both[1][k] for k in both[0]])) <= cap * np.sqrt(2)
 
 
 def test_one_pass_counts_singles_pairs_and_triples_with_a_target() -> None:
@@ -148,6 +153,23 @@ def test_zero_and_round_values_on_which_numbers_heap_are_found() -> None:
     column = Column("cost", "numeric", low=0.0, high=1000.0, bounds_origin="dictionary")
     domain = buy_domain(Protected(source, None, 1, None), (column,), Fraction(1), Fraction(1, 10**9))
     assert set(domain.columns[0].heaps) == {0.0, 450.0}
+
+
+def test_decimals_are_counted_as_they_are_written() -> None:
+    written = ["12", "12.50", "-0.25", ".125", "3.", "1e-5", "0.1234567", "", "high"]
+    protected = Protected(records.in_memory(pa.table({"x": written})), None, 1, None)
+    assert protected.decimals(["x"], Fraction(1))[0]["x"].tolist() == [2, 1, 1, 1, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize(("most", "step"), [(0, 1.0), (1, 0.1), (3, 0.001), (9, None)])
+def test_the_decimals_of_a_column_that_nobody_described_are_bought(budget: Budget, most: int, step: float | None) -> None:
+    rng = np.random.default_rng(most)
+    values = np.round(rng.normal(100, 15, 20_000), most)
+    values[:20] += 1e-8  # one in a thousand is of another make
+    protected = Protected(records.in_memory(pa.table({"x": values})), None, 1, budget)
+    domain = buy_domain(protected, (Column("x", "numeric"),), budget.rho / 3, budget.threshold_delta)
+    assert domain.columns[0].step == (step if step is None else pytest.approx(step))
+    assert any(m.what == "decimals of 1 columns" for m in budget.mechanisms)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ Purse = dict[str, Fraction]  # what is left to spend on each column
 TINY, HUGE = -10, 40  # bounds are searched between 2^-10 and 2^40 in absolute value
 MAGNITUDES = tuple(-(2.0**k) for k in range(HUGE, TINY - 1, -1)) + tuple(2.0**k for k in range(TINY, HUGE + 1))
 FIRST_CELLS, REFINEMENTS = 32, (8, 4)  # equal cells between the bounds, then heavy cells split in 8, then in 4
-KIND_SHARE, BOUNDS_SHARE, COMMON_SHARE = Fraction(2, 10), Fraction(3, 10), Fraction(2, 10)
+KIND_SHARE, BOUNDS_SHARE, COMMON_SHARE, DECIMALS_SHARE = Fraction(2, 10), Fraction(3, 10), Fraction(2, 10), Fraction(1, 20)
+DECIMALS_ROWS = 0.1  # share of the rows that noise may hide of a column's decimals; else they are not asked
 COMMON_ROWS = 0.05  # share of the rows that must be enough for a value to be found common; else it is not asked
 MOST_BINS = 32
 MANY = 1.7  # possible values, in units of the bins, up to which an integer has one bin for each
@@ -126,7 +127,9 @@ def buy_domain(
         columns = _one_anchor(_small_integers(_buy_kinds(protected, columns, purse, rows), bins))
         columns = _buy_categories(protected, columns, purse, delta / 2, bins, least * protected.cap)
         columns = _small_integers(_buy_bounds(protected, columns, purse), bins)
-        common = _buy_common(protected, columns, purse, delta / 2, rows)
+        loose = tuple(c for c in columns if c.kind == "numeric" and not (c.edges or c.step or c.heaps))
+        columns = _buy_decimals(protected, columns, loose, purse, rows)
+        common = _buy_common(protected, loose, purse, delta / 2, rows)
         columns = _buy_edges(protected, columns, purse, rows, bins)
     return Domain(columns, rows, sigma, bins, common)
 
@@ -246,11 +249,32 @@ def _bounds(heavy: NDArray[np.intp]) -> tuple[float, float]:
     return (0.0 if first == zero else MAGNITUDES[first]), (0.0 if last == zero else MAGNITUDES[last + 1])
 
 
+def _buy_decimals(
+    protected: Protected, columns: tuple[Column, ...], todo: tuple[Column, ...], purse: Purse, rows: int
+) -> tuple[Column, ...]:
+    """Numeric columns with the lattice of their decimals: the fewest that all but STRAYS of the rows (or what noise hides) keep to."""
+    if not todo or not protected.private:
+        return columns
+    price = min(purse[c.name] for c in todo) * DECIMALS_SHARE
+    if 3 * math.sqrt(sigma2_for(price, protected.cap)) > DECIMALS_ROWS * rows:
+        return columns
+    found, sigma = protected.decimals([c.name for c in todo], price * len(todo))
+    purse.update({c.name: purse[c.name] - price for c in todo})
+    changed = {}
+    for c in todo:
+        counts = found[c.name].astype(np.float64)
+        beyond = np.r_[np.cumsum(counts[::-1])[::-1][1:], 0.0]  # values with more decimals than that
+        noise = 3 * sigma * np.sqrt(np.arange(counts.size - 1, -1, -1))
+        enough = np.flatnonzero(beyond <= np.maximum(STRAYS * rows, noise))
+        if counts.sum() > noise[0] and enough[0] < counts.size - 1:
+            changed[c.name] = c.but(step=10.0 ** -int(enough[0]))
+    return _replace(columns, changed)
+
+
 def _buy_common(
-    protected: Protected, columns: tuple[Column, ...], purse: Purse, delta: Fraction, rows: int
+    protected: Protected, todo: tuple[Column, ...], purse: Purse, delta: Fraction, rows: int
 ) -> dict[str, dict[float, int]]:
-    """The values that many patients share, of numeric columns without a lattice; so decimals and heaps are known."""
-    todo = tuple(c for c in columns if c.kind == "numeric" and not c.edges and not c.step and not c.heaps)
+    """The values that many patients share, of numeric columns that nobody described; so decimals and heaps are known."""
     if not todo or not protected.private:
         return {}
     price = min(purse[c.name] for c in todo) * COMMON_SHARE

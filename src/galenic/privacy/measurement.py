@@ -23,6 +23,9 @@ from galenic.schema import Column, Table, beginning, encode
 
 Counts = NDArray[np.int64]
 
+MOST_DECIMALS = 6  # decimals that are told apart; values with more of them lie on no lattice that is worth a question
+PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)$"
+
 KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, "integer", "number", "other")
 
 
@@ -126,6 +129,16 @@ class Protected:
                 totals[name] += _kind_counts(batch[name])
         return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
 
+    def decimals(self, names: list[str], rho: Fraction) -> tuple[dict[str, Counts], float]:
+        """How many numbers of each column have 0, 1, … MOST_DECIMALS decimals, and more (last), rho for all; and the noise's standard
+        deviation. Zeros at the end do not count; what is no number is in no cell."""
+        sigma = self._pay(f"decimals of {len(names)} columns", rho, queries=len(names))
+        totals = {name: np.zeros(MOST_DECIMALS + 2, dtype=np.int64) for name in names}
+        for _, batch in self._source.raw(names):
+            for name in names:
+                totals[name] += _decimal_counts(batch[name])
+        return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
+
     def histograms(self, columns: tuple[Column, ...], prices: Mapping[str, Fraction]) -> dict[str, tuple[Counts, float]]:
         """Each coded column's counts of its levels, with its noise's standard deviation; each for its own price, in one pass."""
         sigma = {c.name: self._pay(f"histogram of {c.name}", prices[c.name]) for c in columns}
@@ -180,6 +193,15 @@ def _kind_counts(raw: pa.ChunkedArray) -> Counts:
             code[dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
     code[_true(matches(text, LEADING_ZERO))] = KIND_CLASSES.index("leading zero")
     return np.bincount(code, minlength=len(KIND_CLASSES))
+
+
+def _decimal_counts(raw: pa.ChunkedArray) -> Counts:
+    text = cleaned(raw, Column("x").missing_tokens)
+    plain = _true(matches(text, PLAIN))
+    after = pc.replace_substring_regex(text, r"^[+-]?\d*\.?(\d*?)0*$", r"\1")
+    found = np.minimum(pc.fill_null(pc.utf8_length(after), 0).to_numpy(), MOST_DECIMALS + 1)
+    written = _true(matches(text, NUMBER)) & ~plain  # with an exponent
+    return np.bincount(np.r_[found[plain], np.full(int(written.sum()), MOST_DECIMALS + 1)], minlength=MOST_DECIMALS + 2)
 
 
 def _true(array: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -11,6 +11,8 @@ from galenic.errors import DescriptionError
 from galenic.generators.tables.lattice import Lattice
 from galenic.schema import OTHER, Codes, Column, Floats, bin_codes
 
+FINE = 64  # lattice points of a wide bin above which skewed amounts are drawn by their logarithm, as those without a lattice
+
 
 def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: Lattice | None = None) -> pa.Array:
     """Values of a column, shape (n,), in its Arrow type (dates with an anchor: float days after it, missing NaN)."""
@@ -38,17 +40,19 @@ def spread(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     left, right = edges[place], edges[place + 1]
     u = rng.random(codes.size)
     step = 1.0 if column.kind in ("integer", "date") else column.step
+    skewed = (left > 0) & (right > 4 * left)  # wide bins of skewed amounts: uniform in the logarithm
+    ratio = np.where(skewed, right / np.where(left > 0, left, 1), 1.0)
+    values = np.where(skewed, left * ratio**u, left + u * (right - left))
     if step:
         # the lattice points of [left, right); the last bin is closed
         first = np.ceil(left / step - 1e-9)
         closed = np.floor(right / step + 1e-9) + 1
         count = np.where(place == len(edges) - 2, closed, np.ceil(right / step - 1e-9)) - first
-        values = (first + np.floor(u * np.maximum(count, 1))) * step
+        even = first + np.floor(u * np.maximum(count, 1))
+        near = np.clip(np.rint(values / step), first, first + np.maximum(count, 1) - 1)
+        values = np.where(skewed & (count > FINE) & (column.kind == "numeric"), near, even) * step
         values = np.round(values, max(0, math.ceil(-math.log10(step)) + 2))
     else:
-        skewed = (left > 0) & (right > 4 * left)  # wide bins of skewed amounts: uniform in the logarithm
-        ratio = np.where(skewed, right / np.where(left > 0, left, 1), 1.0)
-        values = np.where(skewed, left * ratio**u, left + u * (right - left))
         values = np.round(values, int(np.clip(4 - math.ceil(math.log10(max(edges[-1] - edges[0], 1e-9))), 0, 9)))
     for heap in column.heaps:
         values[bin_codes(np.array([heap]), column)[0] == place] = heap
