@@ -113,6 +113,59 @@ def test_a_condition_that_never_holds_is_refused_without_its_value(
     assert "lies between" in said(capsys)
 
 
+DESCRIBED = """version = 1
+[[column]]
+name = "sex"
+kind = "category"
+categories = ["f", "m"]
+[[column]]
+name = "ward"
+kind = "category"
+categories = ["a"]
+[[column]]
+name = "x"
+kind = "integer"
+low = 0
+high = 8
+edges = [-0.5, 4.5, 8.5]
+[[column]]
+name = "note"
+kind = "text"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--balance", "x"], "no category column with two values"),
+        (["--balance", "ward"], "no category column with two values"),
+        (["--balance", "race"], "--balance names ['race']"),
+        (["--given", "sex=zebra"], "not one of the model's"),
+        (["--given", "x=999"], "lies between"),
+        (["--given", "x=high"], "Give a number"),
+        (["--given", "note=fine"], "--given names ['note']"),
+        (["--given", "sex=f", "--balance", "sex"], "can not be had together"),
+        (["--target", "outcome"], "--target names ['outcome']"),
+        (["--group", "race"], "--group names ['race']"),
+        (["--survival", "x", "died"], "--survival names ['died']"),
+    ],
+)
+def test_wishes_that_no_model_can_grant_are_refused_before_anything_is_spent(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    rng = np.random.default_rng(0)
+    columns = {"sex": rng.choice(["f", "m"], 500), "ward": ["a"] * 500, "x": rng.integers(0, 9, 500), "note": ["seen"] * 500}
+    (tmp_path / "columns.toml").write_text(DESCRIBED, encoding="utf-8")
+    described = [written(tmp_path, columns), "--unit", "row", "--columns", str(tmp_path / "columns.toml")]
+    assert galenic(["budget", "p", "--epsilon", "2"]) == 0
+    assert galenic(["synthesize", *described, "--population", "p", *words]) == 2
+    text = said(capsys)
+    assert message in text
+    assert "zebra" not in text
+    assert galenic(["budget", "p", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["rho_spent"] == 0
+
+
 def test_a_budget_split_over_five_hundred_releases_adds_up_and_ends(tmp_path: Path) -> None:
     """Zero-concentrated prices add up: 500 releases cost what their sum says, never more than the limit, and the next is refused."""
     ledger = Ledger(store.Database(f"sqlite:///{tmp_path / 'l.db'}"))

@@ -1,11 +1,12 @@
 """What is declared about a table's columns, put together from a description, options and the header."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from galenic import records
 from galenic.errors import DescriptionError
+from galenic.generators.tables import check_balance, check_given
 from galenic.privacy import refuse_observed, without_observed
 from galenic.records import Source
 from galenic.schema import Column, Constraint, check_kinds, check_names
@@ -52,6 +53,35 @@ def declare(source: Source, wishes: Wishes, *, private: bool) -> Declared:
     elif private:
         refuse_observed(columns)
     return Declared(columns, undeclared, patient, _constraints(columns, wishes))
+
+
+def refuse_unknown(
+    columns: tuple[Column, ...],
+    *,
+    named: Mapping[str, Sequence[str]],
+    given: Mapping[str, object],
+    balance: str | None,
+) -> None:
+    """DescriptionError where a run asks for what its declared columns can not give, before anything is spent. What only bought bounds
+    and categories can tell is refused when they are known.
+
+    columns: those that are learned. named: option -> the columns that it names. given, balance: as asked of the model.
+    """
+    by_name = {c.name: c for c in columns}
+    asked = {**named, "--given": tuple(given), "--balance": () if balance is None else (balance,)}
+    for option, names in asked.items():
+        absent = [n for n in names if n not in by_name]
+        if absent:
+            raise DescriptionError(
+                f"{option} names {absent}, which no model will know. Columns that are learned: {sorted(by_name)}."
+            )
+    if given and balance is not None:
+        raise DescriptionError(
+            "--given and --balance can not be had together: a given value would undo the balance. Ask for one."
+        )
+    check_given(tuple(c for c in columns if c.edges or (c.categories and not c.hierarchy)), given)
+    if balance is not None:
+        check_balance(by_name[balance])
 
 
 def _constraints(columns: tuple[Column, ...], wishes: Wishes) -> tuple[Constraint, ...]:

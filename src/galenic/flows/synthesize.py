@@ -15,7 +15,7 @@ import pyarrow as pa
 from galenic import records
 from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import balance_effect, judge_column, measure
-from galenic.flows.columns import Declared, Wishes, declare
+from galenic.flows.columns import Declared, Wishes, declare, refuse_unknown
 from galenic.flows.draft import Draft, Used, View, conclude, sizes_of
 from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
@@ -105,6 +105,12 @@ def synthesize(house: House, source: Source, request: Request, progress: Progres
     try:
         declared = declare(source, request.wishes, private=request.private)
         kept = deidentify(source, declared.columns, undeclared=declared.undeclared)
+        named = {
+            "--target": (request.target,) if request.target else (),
+            "--group": request.groups,
+            "--survival": request.times or (),
+        }
+        refuse_unknown(kept.columns, named=named, given=request.given, balance=request.balance)
         split = _split(source, declared.patient, request, rng)
         model, domain, budget = _learn(house, run, split, declared, kept.columns, request, progress)
         drawn = _drawn(model, request, domain.rows)

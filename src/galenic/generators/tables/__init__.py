@@ -7,6 +7,7 @@ from galenic.generators.tables.plan import Plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals
 from galenic.generators.tables.related import RelatedTables
 from galenic.generators.tables.rules import Drawn
+from galenic.generators.tables.values import check_balance, check_given
 
 __all__ = [
     "ENGINE",
@@ -21,6 +22,8 @@ __all__ = [
     "MixtureTables",
     "Plan",
     "RelatedTables",
+    "check_balance",
+    "check_given",
     "fit_mixture",
     "measure_marginals",
     "plan",

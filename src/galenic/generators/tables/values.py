@@ -101,3 +101,17 @@ def _level(column: Column, value: object) -> int:
     raise DescriptionError(
         f"given: the value for column {column.name!r} is not one of the model's {len(column.categories)} categories."
     )
+
+
+def check_given(columns: tuple[Column, ...], given: Mapping[str, object]) -> None:
+    """DescriptionError if a wanted value is none that these columns, whose bounds and categories are known, can take. Whether a model
+    has rare and missing values is known when it is fitted."""
+    names = {c.name for c in columns}
+    condition(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
+
+
+def check_balance(column: Column) -> None:
+    """DescriptionError if a column has no values that could be equally frequent, as far as it is known."""
+    few = not column.binned and column.kind != "unknown" and column.categories and len(column.categories) < 2
+    if column.binned or few:
+        raise DescriptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")
