@@ -15,10 +15,10 @@ from galenic.errors import DescriptionError, GalenicError
 from galenic.evidence import judge_column, measure, membership
 from galenic.flows.columns import Wishes, declare
 from galenic.flows.draft import Draft, Used, View, conclude
-from galenic.flows.findings import paid_findings
+from galenic.flows.findings import constraint_findings, paid_findings
 from galenic.flows.house import House, Progress, quiet
 from galenic.flows.synthesize import JUDGED_ROWS, Request, begun, reserved
-from galenic.generators.tables import RelatedTables
+from galenic.generators.tables import RelatedTables, check_rules
 from galenic.privacy import deidentify
 from galenic.records import Source, Split, StatedTable, own_columns
 from galenic.release import Decision
@@ -55,7 +55,9 @@ def relations_of(
         sources[stated.name] = source
         found.append(relation)
         dropped |= {f"{stated.name}.{name}": why for name, why in left_out.items()}
-    return in_order(tuple(found)), sources, dropped
+    relations = in_order(tuple(found))
+    check_rules(relations)
+    return relations, sources, dropped
 
 
 def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) -> tuple[Relation, dict[str, str]]:
@@ -93,6 +95,7 @@ def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) 
         links=stated.links,
         orphans=stated.orphans,
         since=stated.since,
+        constraints=(*declared.constraints, *stated.constraint),
     )
     return relation, dropped
 
@@ -127,9 +130,7 @@ def synthesize_related(
             progress("joining tables", 0.02)
             flat = records.flatten(relations, sources, Path(folder) / "real")
             halves = _halves(flat, relations, rng, private=request.private)
-            left_out = {
-                f"{r.name}.rows_left_out": 1 - flat[r.name].count() / max(sources[r.name].count(), 1) for r in relations
-            }
+            sizes = _sizes(relations, sources, flat, halves)
             model = RelatedTables(relations, least=request.least, seed=request.seed)
             with reserved(house, run, request) as budget:
                 model.fit(
@@ -146,8 +147,9 @@ def synthesize_related(
             reports, views = _judged(model, halves, made, run, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
         for r in relations:
             paid = paid_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient)
-            reports[r.name] = reports[r.name].plus(*paid)
+            reports[r.name] = reports[r.name].plus(*paid, *constraint_findings(model.rules[r.name].drawn(tables[r.name])))
         report = combined(run, reports)
+        sizes |= {f"{name}.lines_ended_early": rules.ended for name, rules in model.rules.items() if rules.rules}
         unit = "patient, with at most " + ", ".join(f"{r.rows_of_a_patient} row(s) of {r.name}" for r in relations)
         draft = Draft(
             run=run,
@@ -159,7 +161,7 @@ def synthesize_related(
             population=request.population,
             dropped=dropped or {},
             unit=unit,
-            sizes={f"{name}.{side}": getattr(half, side) for name, half in halves.items() for side in SIDES} | left_out,
+            sizes=sizes,
             budget=budget,
             used=used,
         )
@@ -168,6 +170,14 @@ def synthesize_related(
     except GalenicError as error:
         house.audit.append("synthesize.ended", run, outcome=type(error).__name__)
         raise
+
+
+def _sizes(
+    relations: tuple[Relation, ...], sources: Mapping[str, Source], flat: Mapping[str, Source], halves: Mapping[str, Split]
+) -> dict[str, float]:
+    """Rows of each half, and the share of each table's rows that its cap left out, for the signers' sheet."""
+    sizes: dict[str, float] = {f"{name}.{side}": getattr(half, side) for name, half in halves.items() for side in SIDES}
+    return sizes | {f"{r.name}.rows_left_out": 1 - flat[r.name].count() / max(sources[r.name].count(), 1) for r in relations}
 
 
 def _halves(

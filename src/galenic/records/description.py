@@ -118,7 +118,11 @@ def constraints_from_toml(text: str, where: str = "description") -> tuple[Constr
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
-    rows = data.get("constraint", [])
+    return constraints_of(data.get("constraint", []), where)
+
+
+def constraints_of(rows: object, where: str) -> tuple[Constraint, ...]:
+    """The constraints that parsed TOML holds. DescriptionError names the constraint and field that is off."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DescriptionError(f"{where}: constraints stand as [[constraint]], one table for each. Correct it.")
     return tuple(_constraint(row, place + 1, where) for place, row in enumerate(rows))

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import DescriptionError
+from galenic.records.description import constraints_of
+from galenic.schema import Constraint
 
-_TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": list, "keep": list}
+_TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": list, "keep": list, "constraint": list}
 
 
 @dataclass(frozen=True)
 class StatedTable:
     """What a file states of one table. file, columns: paths, relative to the file that states them. format: of the date in `order`.
     kinds: kinds of columns, where `columns` does not describe them. keep: the only columns to learn from (none: all); drop: columns to
-    leave out. The rest as in schema.Relation."""
+    leave out. constraint: what must hold of each row, beside what `columns` states. The rest as in schema.Relation."""
 
     name: str
     file: str
@@ -31,6 +33,7 @@ class StatedTable:
     since: str = "calendar"
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    constraint: tuple[Constraint, ...] = ()
 
 
 def read_relations(path: str | Path) -> tuple[StatedTable, ...]:
@@ -64,6 +67,7 @@ def _stated(row: dict[str, Any], place: int, path: Path) -> StatedTable:
             f"{about}: {sorted(set(wrong))} have the wrong type. Compare with docs/how-to/related-tables.md."
         )
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    values["constraint"] = constraints_of(row.get("constraint", []), about)
     for name in ("file", "columns"):
         if values.get(name):
             values[name] = str(path.parent / values[name])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from galenic.errors import DescriptionError
 from galenic.schema.column import Column
+from galenic.schema.constraint import Constraint
 
 MARK = "@"  # begins the names of worked-out columns
 PATIENT = "@patient"
@@ -19,7 +20,8 @@ class Relation:
     key: column that tells its rows apart. parent, foreign_key: the table whose rows own these, and the column that says which.
     order: date by which rows of one parent follow each other. most: rows of one patient that are learned from, and made, at most.
     links: further columns that name a row of another table of the same patient, or nobody. orphans: what becomes of rows whose
-    parent is not there, refuse or drop. columns: every column of the file, described.
+    parent is not there, refuse or drop. columns: every column of the file, described. constraints: what must hold of each row; columns
+    of an ancestor are named as TABLE.COLUMN.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Relation:
     links: Mapping[str, str] = field(default_factory=dict)
     orphans: str = "refuse"
     since: str = "calendar"
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -61,8 +64,8 @@ class Relation:
 
     @property
     def values(self) -> tuple[Column, ...]:
-        """Columns that say something about the patient: neither keys nor what was declared to be left out."""
-        keys = {self.key, self.foreign_key, *self.links}
+        """Columns that say something about the patient: neither keys, nor what was declared to be left out, nor sums of others."""
+        keys = {self.key, self.foreign_key, *self.links, *(c.columns[0] for c in self.constraints if c.kind == "sum")}
         return tuple(
             c for c in self.columns if c.name not in keys and c.role == "value" and c.kind not in ("identifier", "text")
         )

@@ -6,6 +6,7 @@ from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
 from galenic.generators.tables.plan import Plan, plan
 from galenic.generators.tables.questions import Answers, measure_marginals
 from galenic.generators.tables.related import RelatedTables
+from galenic.generators.tables.related_rules import check_rules
 from galenic.generators.tables.rules import Drawn
 from galenic.generators.tables.values import check_balance, check_given
 
@@ -24,6 +25,7 @@ __all__ = [
     "RelatedTables",
     "check_balance",
     "check_given",
+    "check_rules",
     "fit_mixture",
     "measure_marginals",
     "plan",

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from galenic.errors import BudgetError
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.mixture import MOST_MEMBERS
+from galenic.generators.tables.related_rules import Days, Rules, check_rules, handed, stated, told
 from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, domain_share
 from galenic.records import Source, before, handed_down, lagged, own_columns, shown
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Relation, Table, ancestors, in_order
@@ -33,9 +35,12 @@ class RelatedTables:
 
     def __init__(self, relations: tuple[Relation, ...], *, least: int = LEAST, seed: int | None = None) -> None:
         self.relations = in_order(relations)
+        check_rules(self.relations)
         self.least = least
         self.seed = seed
         self.models: dict[str, MixtureTables] = {}
+        self.rules = {r.name: Rules(r) for r in self.relations}
+        self.bound = any(rules.rules for rules in self.rules.values())
         self.patients = 0
 
     def fit(self, flat: Mapping[str, Source], budget: Budget | None, *, progress: Progress | None = None) -> "RelatedTables":
@@ -99,18 +104,21 @@ class RelatedTables:
         rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
         flat: dict[str, pa.Table] = {}
         for r in self.relations:
+            self.rules[r.name].reset()
             flat[r.name] = self._children(r, flat[r.parent], rng) if r.parent else self._roots(r, patients, rng)
         return {r.name: self._finished(r, flat) for r in self.relations}
 
     def _roots(self, r: Relation, patients: int, rng: np.random.Generator) -> pa.Table:
         """A row for each new patient, with how many rows follow in each child table."""
-        frame = self.models[r.name].sample(patients, rng=rng).frame
-        nought = pa.array(np.zeros(patients, dtype=np.int64))
-        day = frame[r.order].cast(pa.int32()).cast(pa.int64()) if r.order else nought
+        frame, day = self.rules[r.name].whole(lambda n: self._root_rows(r, n, rng), patients)
         keys = pa.array(np.arange(1, patients + 1))
-        for name, values in (("@key", keys), (PATIENT, keys), ("@day", day), ("@root", day)):
+        for name, values in (("@key", keys), (PATIENT, keys), ("@day", pa.array(day)), ("@root", pa.array(day))):
             frame = frame.append_column(name, values)
-        return frame
+        return handed(frame, r, day, told(frame)) if self.bound else frame
+
+    def _root_rows(self, r: Relation, n: int, rng: np.random.Generator) -> tuple[pa.Table, Days]:
+        frame = self.models[r.name].sample(n, rng=rng).frame
+        return frame, _filled(frame[r.order].cast(pa.int32()).cast(pa.int64())) if r.order else np.zeros(n, dtype=np.int64)
 
     def _children(
         self, r: Relation, parents: pa.Table, rng: np.random.Generator, seen: list[NDArray[np.int64]] | None = None
@@ -124,23 +132,19 @@ class RelatedTables:
             # nothing happens to a patient who is not born
             day = np.maximum(first, root) if r.since == "calendar" else day + first
         end = day + (np.maximum(_days(parents[f"@span.{r.name}"], counts, rng), 0) if r.order else 0)
-        last: pa.Table | None = None
+        above, last = told(parents), None
         parts: list[pa.Table] = []
         who = np.flatnonzero(counts >= 1)
         for step in range(1, int(counts.max(initial=0)) + 1):
             at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step}
             known = self._known(r, said.take(pa.array(who)), at, last)
-            rows = model.beside(known, rng, seen)
-            if "@gap" in rows.column_names:
-                part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
-                gone = np.rint(np.clip(part, 0, 1) * (end[who] - day[who])).astype(np.int64)
-                day[who] = np.where(counts[who] == step, end[who], day[who] + gone)
-                rows = rows.drop_columns(["@gap"])
+            draw = partial(self._next, model, known, day[who], end[who], counts[who] == step, rng, seen)
+            rows, day[who], fine = self.rules[r.name].lines(draw, who.size, above.take(pa.array(who)))
             if "@age" in known.column_names:
                 rows = rows.append_column("@age", known["@age"])
             rows = rows.append_column("@day", pa.array(day[who])).append_column("@place", pa.array(who))
-            parts.append(rows.append_column("@step", pa.array(np.full(who.size, step))))
-            stay = counts[who] > step
+            parts.append(rows.append_column("@step", pa.array(np.full(who.size, step))).filter(pa.array(fine)))
+            stay = fine & (counts[who] > step)
             last, who = rows.filter(pa.array(stay)), who[stay]
         frame = pa.concat_tables(parts) if parts else _nobody(model)
         frame = frame.take(pc.sort_indices(frame, sort_keys=[("@place", "ascending"), ("@step", "ascending")]))
@@ -150,7 +154,28 @@ class RelatedTables:
             frame = frame.append_column(name, parents[name].take(place))
         for name in said.column_names:
             frame = frame.append_column(name, said[name].take(place))
-        return frame.append_column("@up", parents["@key"].take(place))
+        frame = frame.append_column("@up", parents["@key"].take(place))
+        return handed(frame, r, _filled(frame["@day"]), above.take(place)) if self.bound else frame
+
+    @staticmethod
+    def _next(
+        model: MixtureTables,
+        known: pa.Table,
+        day: Days,
+        end: Days,
+        is_last: NDArray[np.bool_],
+        rng: np.random.Generator,
+        seen: list[NDArray[np.int64]] | None,
+        which: NDArray[np.intp],
+    ) -> tuple[pa.Table, Days]:
+        """The next rows of some lines, and their days."""
+        # what is drawn again because of a rule does not count twice among the rows that are seen
+        rows = model.beside(known.take(pa.array(which)), rng, seen if which.size == known.num_rows else None)
+        if "@gap" not in rows.column_names:
+            return rows, day[which].copy()
+        part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
+        gone = np.rint(np.clip(part, 0, 1) * (end[which] - day[which])).astype(np.int64)
+        return rows.drop_columns(["@gap"]), np.where(is_last[which], end[which], day[which] + gone)
 
     def _known(self, r: Relation, said: pa.Table, at: dict[str, NDArray[np.int64]], last: pa.Table | None) -> pa.Table:
         """What is known of each row before it is drawn: what its ancestors say, the row before it (none before the first), where in its
@@ -177,8 +202,9 @@ class RelatedTables:
 
     def _finished(self, r: Relation, flat: Mapping[str, pa.Table]) -> Table:
         """A table as the real one is: keys, dates and links put back; columns that were never learned are not there."""
-        frame, arrays, columns = flat[r.name], [], []
-        day = _filled(frame["@day"])
+        arrays: list[pa.ChunkedArray] = []
+        columns: list[Column] = []
+        frame = stated(r, flat[r.name], _filled(flat[r.name]["@day"]))
         for c in r.columns:
             array = None
             if c.name == r.key:
@@ -187,15 +213,11 @@ class RelatedTables:
                 array = frame["@up"].cast(pa.string())
             elif c.name in r.links:
                 array = _linked(frame, flat[r.links[c.name]], f"@link.{c.name}")
-            elif c.name == r.order and r.parent:
-                array = _dates(day, np.zeros(day.size, dtype=np.bool_))
-            elif f"@after.{c.name}" in frame.column_names:
-                after = frame[f"@after.{c.name}"]
-                array = _dates(day + _filled(after), np.asarray(after.is_null().to_numpy()))
             elif c.name in frame.column_names:
                 array = frame[c.name]
             if array is not None:
                 learned = next((m for m in self.models[r.name].columns if m.name == c.name), None)
+                c = c.but(kind="numeric") if c.kind == "unknown" and learned is None else c  # a total that nobody described
                 kind = "identifier" if c.name in (r.key, r.foreign_key, *r.links) else "date" if c.kind == "date" else None
                 arrays.append(array)
                 columns.append(learned or c.but(kind=kind or c.kind, role="value", edges=(), anchor=""))
@@ -231,10 +253,6 @@ def _days(told: pa.ChunkedArray, counts: NDArray[np.int64], rng: np.random.Gener
 def _filled(array: pa.ChunkedArray) -> NDArray[np.int64]:
     """Whole numbers, 0 where there is none."""
     return np.asarray(pc.fill_null(array, 0).to_numpy(), dtype=np.int64)
-
-
-def _dates(days: NDArray[np.int64], missing: NDArray[np.bool_]) -> pa.Array:
-    return pa.array(days.astype(np.int32), mask=missing).cast(pa.date32())
 
 
 def _nobody(model: MixtureTables) -> pa.Table:

@@ -83,7 +83,7 @@ def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Cons
         kept.append(part)
         have += part.rows
         if tried >= ENOUGH and have / tried < HOPELESS and have < n:
-            raise RecordError(_contradiction([c.name for c in constraints]))
+            raise RecordError(contradiction([c.name for c in constraints]))
     frame = pa.concat_tables([t.frame for t in kept])
     return Drawn(Table(frame, kept[0].columns), tried, rejected)
 
@@ -101,16 +101,17 @@ def _refuse_contradictions(batch: Table, constraints: tuple[Constraint, ...]) ->
     for size in (1, 2):
         for chosen in combinations([c.name for c in constraints], size):
             if exclude_each_other(list(chosen)):
-                raise RecordError(_contradiction(list(chosen)))
+                raise RecordError(contradiction(list(chosen)))
     left = [c.name for c in constraints]
     if exclude_each_other(left):
         for name in list(left):
             others = [n for n in left if n != name]
             left = others if exclude_each_other(others) else left
-        raise RecordError(_contradiction(left))
+        raise RecordError(contradiction(left))
 
 
-def _contradiction(names: list[str]) -> str:
+def contradiction(names: list[str]) -> str:
+    """What to say of constraints that next to no row satisfies together."""
     what = f"constraint {names[0]!r} holds" if len(names) == 1 else f"constraints {names} hold together"
     return (
         f"{what} in fewer than 1 of {round(1 / HOPELESS)} rows like these: they contradict each other or what the table holds. Correct "

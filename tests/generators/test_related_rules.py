@@ -1,0 +1,98 @@
+"""Rules between columns hold for every row of related tables, across tables too; those that can not be are named."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from galenic.errors import DescriptionError, RecordError
+from galenic.generators.tables import RelatedTables
+from galenic.records import flatten
+from galenic.schema import Column, Constraint, Relation
+from made_related import PERSON, VISIT, rows, sources
+
+# the real tables break the first two in many rows: only rules can keep them out of what is made
+WOMEN_ALONE = Constraint("implies", "men are not admitted", when={"person.sex": ("m",)}, then={"setting": ("out",)})
+OLD = Constraint("range", "born late", columns=("born",), low=-5_000)  # days from 1970: after April 1956
+IN_ORDER = Constraint("order", "ends after it starts", columns=("person.born", "start", "end"))
+COST = Constraint("sum", "cost", columns=("cost", "room", "drugs"))
+DEAR = Constraint("range", "dear", columns=("cost",), low=20)
+COSTLY = replace(
+    VISIT,
+    columns=(*VISIT.columns, *(Column(n, "numeric") for n in ("cost", "room", "drugs"))),
+    constraints=(WOMEN_ALONE, IN_ORDER, COST, DEAR),
+)
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, pa.Table]:
+    tables = rows(1_500, 2)
+    visit, rng = tables["visit"], np.random.default_rng(0)
+    room, drugs = (np.round(rng.uniform(0, 100, visit.num_rows), 1) for _ in range(2))
+    for name, values in (("cost", room + drugs), ("room", room), ("drugs", drugs)):
+        visit = visit.append_column(name, pa.array(values))
+    return {"person": tables["person"], "visit": visit}
+
+
+def fitted(relations: tuple[Relation, ...], real: dict[str, pa.Table], folder: Path) -> RelatedTables:
+    return RelatedTables(relations, seed=1).fit(flatten(relations, sources(real), folder), None)
+
+
+def test_every_row_satisfies_rules_within_a_table_and_across_tables(real: dict[str, pa.Table], tmp_path: Path) -> None:
+    model = fitted((replace(PERSON, constraints=(OLD,)), COSTLY), real, tmp_path / "flat")
+    made = model.sample(1_500, np.random.default_rng(0))
+    people, visits = made["person"].frame, made["visit"].frame
+    assert people.num_rows == 1_500
+    assert visits.column_names == ["vid", "pid", "start", "end", "setting", "cost", "room", "drugs"]
+    assert min(people["born"].cast(pa.int32()).to_pylist()) >= -5_000
+    joined = visits.join(people.select(["id", "born", "sex"]), "pid", "id")
+    admitted = pc.equal(joined["setting"], "in")
+    assert set(joined.filter(admitted)["sex"].to_pylist()) == {"f"}
+    started, ended, born = (joined[n].cast(pa.int32()).to_numpy() for n in ("start", "end", "born"))
+    assert (born <= started).all()
+    assert (started <= ended).all()
+    cost, room, drugs = (joined[n].to_numpy() for n in ("cost", "room", "drugs"))
+    assert np.allclose(cost, room + drugs)
+    assert cost.min() >= 20
+    rules = model.rules["visit"]
+    assert rules.rejected["men are not admitted"] > 0
+    assert rules.rejected["dear"] > 0
+    assert 0 < rules.drawn(made["visit"]).rejection_rate < 0.5
+    assert rules.ended <= 0.01 * visits.num_rows
+
+
+def test_what_the_rules_leave_is_as_the_model_had_it(real: dict[str, pa.Table], tmp_path: Path) -> None:
+    """Women's visits, of which the rule says nothing, are admissions as often as without it."""
+    share = []
+    for k, rules in enumerate(((), (WOMEN_ALONE,))):
+        model = fitted((PERSON, replace(VISIT, constraints=rules)), real, tmp_path / str(k))
+        made = model.sample(3_000, np.random.default_rng(1))
+        joined = made["visit"].frame.join(made["person"].frame.select(["id", "sex"]), "pid", "id")
+        women = joined.filter(pc.equal(joined["sex"], "f"))
+        share.append(float(np.mean([s == "in" for s in women["setting"].to_pylist()])))
+    assert share[0] == pytest.approx(share[1], abs=0.03)
+
+
+def test_rules_that_no_row_satisfies_are_named(real: dict[str, pa.Table], tmp_path: Path) -> None:
+    never = Constraint("range", "dearer than anything", columns=("room",), low=1e6)
+    with pytest.raises(RecordError, match=r"table 'visit'.*dearer than anything"):
+        fitted((PERSON, replace(COSTLY, constraints=(never,))), real, tmp_path / "flat").sample(1_500)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Constraint("range", "r", columns=("colour",), low=0), "absent"),
+        (Constraint("range", "r", columns=("lab.value",), low=0), "absent"),
+        (Constraint("range", "r", columns=("setting",), low=0), "hold categories"),
+        (Constraint("order", "r", columns=("person.sex", "start")), "hold categories"),
+        (Constraint("sum", "r", columns=("cost", "room", "person.born")), "a sum adds columns of its own table"),
+        (Constraint("sum", "r", columns=("start", "room")), "a sum adds columns of its own table"),
+    ],
+)
+def test_rules_about_what_is_not_there_are_refused(rule: Constraint, message: str) -> None:
+    with pytest.raises(DescriptionError, match=f"table 'visit'.*{message}"):
+        RelatedTables((PERSON, replace(COSTLY, constraints=(rule,))))
