@@ -64,6 +64,18 @@ def test_every_row_satisfies_rules_within_a_table_and_across_tables(real: dict[s
     assert rules.ended <= 0.01 * visits.num_rows
 
 
+def test_a_model_that_was_saved_makes_the_same_rows(real: dict[str, pa.Table], tmp_path: Path) -> None:
+    model = fitted((replace(PERSON, constraints=(OLD,)), COSTLY), real, tmp_path / "flat")
+    model.save(tmp_path / "model")
+    again = RelatedTables.load(tmp_path / "model")
+    assert again.relations == model.relations
+    assert again.patients == model.patients
+    for name, table in model.sample(300, np.random.default_rng(4)).items():
+        assert again.sample(300, np.random.default_rng(4))[name].frame.equals(table.frame)
+    with pytest.raises(RecordError, match="no models of related tables"):
+        RelatedTables.load(tmp_path)
+
+
 def test_what_the_rules_leave_is_as_the_model_had_it(real: dict[str, pa.Table], tmp_path: Path) -> None:
     """Women's visits, of which the rule says nothing, are admissions as often as without it."""
     share = []

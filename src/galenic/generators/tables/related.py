@@ -4,12 +4,14 @@ A row is drawn given what its ancestors say and what the row before it said; how
 keys hold by construction, and one patient's rows in one table are what the privacy of that table's model protects.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +19,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from galenic.errors import BudgetError
+from galenic.errors import BudgetError, RecordError
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.mixture import MOST_MEMBERS
 from galenic.generators.tables.related_rules import Days, Rules, check_rules, handed, stated, told
+from galenic.generators.tables.saved import plain
 from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, domain_share
 from galenic.records import Source, before, handed_down, lagged, own_columns, shown
-from galenic.schema import ARROW_TYPES, PATIENT, Column, Relation, Table, ancestors, in_order
+from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, Table, ancestors, in_order
 
 Progress = Callable[[str, float], None]
 TRIAL, REHEARSALS = 3_000, 3  # patients, and how often the models of a table are fitted to what they lead to
@@ -94,10 +97,26 @@ class RelatedTables:
             raise BudgetError(f"table {r.name!r}: {error}") from None
 
     def save(self, folder: Path) -> None:
-        """Writes every table's model into a folder of its own. The folder must not exist."""
+        """Writes every table's model into a folder of its own, and how they belong together. The folder must not exist."""
         folder.mkdir()
+        about = {"patients": self.patients, "least": self.least, "relations": [asdict(r) for r in self.relations]}
+        (folder / "relations.json").write_text(json.dumps(about), encoding="utf-8")
         for name, model in self.models.items():
             model.save(folder / name)
+
+    @classmethod
+    def load(cls, folder: Path) -> "RelatedTables":
+        """The models that `save` wrote; RecordError if there are none, or of another engine or version."""
+        place = folder / "relations.json"
+        if not place.is_file():
+            raise RecordError(
+                f"{folder} holds no models of related tables. Name the folder `model` of a run of synthesize-related."
+            )
+        about = json.loads(place.read_text(encoding="utf-8"))
+        model = cls(tuple(_relation(r) for r in about["relations"]), least=about["least"])
+        model.patients = about["patients"]
+        model.models = {r.name: MixtureTables.load(folder / r.name) for r in model.relations}
+        return model
 
     def sample(self, patients: int, rng: np.random.Generator | None = None) -> dict[str, Table]:
         """Tables of that many new patients."""
@@ -222,6 +241,11 @@ class RelatedTables:
                 arrays.append(array)
                 columns.append(learned or c.but(kind=kind or c.kind, role="value", edges=(), anchor=""))
         return Table(pa.table(arrays, names=[c.name for c in columns]), tuple(columns))
+
+
+def _relation(about: dict[str, Any]) -> Relation:
+    columns = tuple(Column(**plain(c)) for c in about.pop("columns"))
+    return Relation(columns=columns, constraints=tuple(Constraint(**plain(c)) for c in about.pop("constraints")), **about)
 
 
 def _linked(frame: pa.Table, others: pa.Table, flag: str) -> pa.Array:
