@@ -187,3 +187,16 @@ def test_a_budget_split_over_five_hundred_releases_adds_up_and_ends(tmp_path: Pa
         ledger.reserve("p", epsilon=0.05, delta=1e-12, purpose="the rest", actor="t")
     with pytest.raises(BudgetError, match="is left"):
         ledger.reserve("p", epsilon=0.2, delta=1e-12, purpose="one more", actor="t")
+
+
+@pytest.mark.parametrize("words", [["--no-privacy"], ["--population", "p"]])
+def test_a_table_of_one_column_is_made_and_what_needs_two_is_not_measured(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    table = written(tmp_path, {"x": np.random.default_rng(0).integers(0, 4, 3_000)})
+    assert galenic(["budget", "p", "--epsilon", "1"]) == 0
+    capsys.readouterr()
+    assert galenic(["synthesize", table, "--unit", "row", *words, "--json"]) == 1
+    found = {f["name"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["fidelity.tvd1.excess"]["value"] < 0.05
+    assert "1 column" in found["fidelity.tvd2.excess"]["not_measured"]
