@@ -51,7 +51,7 @@ def draw(mixture: Mixture, n: int, rng: np.random.Generator, *, smooth: bool = F
             level = systematic(mixture.shares[k, o[j] : o[j + 1]], m, rng)
             codes[start : start + m, j] = rng.permutation(level)
         start += m
-    if smooth and 1 < len(mixture.sizes) and n * len(mixture.sizes) ** 2 <= SMOOTHED_CELLS:
+    if smooth and len(mixture.sizes) > 1 and n * len(mixture.sizes) ** 2 <= SMOOTHED_CELLS:
         codes = _smoothed(codes, np.repeat(np.arange(counts.size), counts), mixture, rng)
     return codes[rng.permutation(n)]
 
