@@ -100,6 +100,38 @@ def test_groups_nobody_knows_are_not_measured(tables: tuple[Table, ...], columns
     assert all(isinstance(f, NotMeasured) and "name one" in f.why for f in found)
 
 
+def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
+    tables: tuple[Table, ...], columns: tuple[Column, ...]
+) -> None:
+    train, test, fresh = tables[:3]
+    shares = fairness(train, test, fresh, columns, np.random.default_rng(0), groups=("age_years",))[0]
+    assert isinstance(shares, Finding)
+    assert len(shares.detail["shift"]["age_years"]) == 5  # four bands, and missing
+    assert sum("to" in band for band in shares.detail["shift"]["age_years"]) == 2
+
+    def coded(table: Table) -> Table:
+        number = pa.array([1 if s == "female" else 2 for s in table.frame["sex"].to_pylist()], pa.int64())
+        frame = table.frame.set_column(table.frame.column_names.index("sex"), "sex", number)
+        return Table(frame, tuple(Column("sex", "integer", edges=(0.5, 2.5)) if c.name == "sex" else c for c in table.columns))
+
+    parts = [coded(t) for t in (train, test, fresh)]
+    described = tuple(judge_column(parts[0], c) for c in parts[0].columns)
+    as_numbers, as_words = (
+        fairness(*three, by, np.random.default_rng(0), target="diabetes")
+        for three, by in ((parts, described), ((train, test, fresh), columns))
+    )
+    assert isinstance(as_numbers[0], Finding)
+    assert isinstance(as_words[0], Finding)
+    assert as_numbers[0].value == pytest.approx(as_words[0].value)
+    assert set(as_numbers[0].detail["shift"]["sex"]) == {"below 1.5", "1.5 or more", "missing"}
+
+
+def test_a_column_of_many_words_makes_no_groups(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
+    many = tuple(c.but(categories=tuple(f"{k:02d}" for k in range(20)), edges=()) if c.name == "sex" else c for c in columns)
+    found = fairness(*tables[:3], many, np.random.default_rng(0), groups=("sex",))
+    assert all(isinstance(f, NotMeasured) and "more than 12" in f.why for f in found)
+
+
 def test_unequal_opportunity_is_seen_and_reweighing_lessens_it() -> None:
     """Group b has the outcome far less often in the synthetic rows than in truth: cases among b are missed until it is reweighed."""
     rng = np.random.default_rng(0)

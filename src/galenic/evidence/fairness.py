@@ -10,15 +10,28 @@ from galenic.evidence.fidelity import called
 from galenic.evidence.utility import SMALLEST_CLASS, Task, auroc, choose_task, scores_of
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
-GROUPING = re.compile(r"(^|[_\W])(sex|gender|race|ethnic\w*|religion|insurance|payer\w*|language)($|[_\W])", re.I)
+GROUPING = re.compile(
+    r"(^|[_\W])(sex|gender|female|male|race|hispanic|nationality|ethnic\w*|religion|insurance|payer\w*|language)($|[_\W])", re.I
+)
 SMALLEST_GROUP = 200
 MOST_LEVELS = 12
 
 
 def grouping(columns: tuple[Column, ...], named: tuple[str, ...] = ()) -> tuple[int, ...]:
-    """Places of the columns that make groups: the named ones, else those whose name says so."""
+    """Places of the columns that make groups: the named ones, else those whose name says so and whose values are few."""
     found = [j for j, c in enumerate(columns) if (c.name in named if named else bool(GROUPING.search(c.name)))]
-    return tuple(j for j in found if not columns[j].binned and columns[j].levels <= MOST_LEVELS + 2)
+    return tuple(j for j in found if columns[j].levels <= MOST_LEVELS + 2)
+
+
+def banded(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column, ...]:
+    """The judge's columns, with four bands for named ones that hold many numbers: ages are compared by quarters."""
+
+    def bands(c: Column) -> Column:
+        every = np.array(c.edges)
+        kept = np.unique(np.linspace(0, every.size - 1, 5).round().astype(int))
+        return c.but(edges=tuple(every[kept].tolist()))
+
+    return tuple(bands(c) if c.name in named and c.binned and c.levels > MOST_LEVELS + 2 else c for c in columns)
 
 
 def fairness(
@@ -33,10 +46,13 @@ def fairness(
 ) -> tuple[Finding | NotMeasured, ...]:
     """The largest shift of a group's share, the largest AUROC that a group loses when the model is trained on synthetic rows, and how
     unequally such a model finds the positive cases of different groups."""
+    columns = banded(columns, groups)
     places = grouping(columns, groups)
     names = ("fairness.representation", "fairness.gap", "fairness.opportunity")
     if not places:
-        why = "no column is known to make groups (sex, race, insurance ...); name one"
+        why = "no column is known to make groups of people (sex, race, insurance ...); name one (--group)"
+        if groups:
+            why = f"{', '.join(groups)}: more than {MOST_LEVELS} different values make no groups"
         return tuple(NotMeasured(n, why) for n in names)
     real, held, made = (code(t, columns) for t in (train, test, synthetic))
     task = choose_task(columns, real, target)

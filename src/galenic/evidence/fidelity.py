@@ -1,6 +1,6 @@
 """How alike synthetic rows and held-out patients are: marginals, correlations, subgroups, each beside the real-vs-real floor."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,16 @@ def _band(held: Codes, made_rows: int, sizes: NDArray[np.int64]) -> float:
 def called(column: Column, level: int) -> str:
     """What a level of a judge's column is called."""
     if column.binned:
-        return f"bin {level + 1}" if level < len(column.edges) - 1 else "missing"
+        return _bands(column)[level] if level < len(column.edges) - 1 else "missing"
     if level < len(column.categories):
         return column.categories[level]
     return "other" if column.other and level == len(column.categories) else "missing"
+
+
+def _bands(column: Column) -> list[str]:
+    """Names of bins: their range to two digits, so that no exact value is told, or their number where that does not tell them apart."""
+    inner = [f"{float(f'{e:.2g}'):g}" for e in column.edges[1:-1]]
+    if not inner:
+        return ["any value"]
+    named = [f"below {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} or more"]
+    return named if len(set(inner)) == len(inner) else [f"bin {k + 1}" for k in range(len(named))]
