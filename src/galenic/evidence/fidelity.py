@@ -134,8 +134,14 @@ def called(column: Column, level: int) -> str:
 
 def _bands(column: Column) -> list[str]:
     """Names of bins: their range to two digits, so that no exact value is told, or their number where that does not tell them apart."""
-    inner = [f"{float(f'{e:.2g}'):g}" for e in column.edges[1:-1]]
-    if not inner:
+    edges = np.array(column.edges[1:-1])
+    if not edges.size:
         return ["any value"]
-    named = [f"below {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} or more"]
-    return named if len(set(inner)) == len(inner) else [f"bin {k + 1}" for k in range(len(named))]
+    if column.kind == "integer" and (np.abs(edges) < 100).all():
+        last, first = np.ceil(edges).astype(int) - 1, np.ceil(edges).astype(int)  # a bin holds its left edge, not its right one
+        inside = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(first[:-1], last[1:], strict=True)]
+        named = [f"up to {last[0]}", *inside, f"{first[-1]} or more"]
+    else:
+        inner = [f"{float(f'{e:.2g}'):g}" for e in edges]
+        named = [f"below {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} or more"]
+    return named if len(set(named)) == len(named) else [f"bin {k + 1}" for k in range(len(named))]
