@@ -144,4 +144,5 @@ def _bands(column: Column) -> list[str]:
     else:
         inner = [f"{float(f'{e:.2g}'):g}" for e in edges]
         named = [f"below {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} or more"]
-    return named if len(set(named)) == len(named) else [f"bin {k + 1}" for k in range(len(named))]
+        named = named if len(set(inner)) == len(inner) else []
+    return named or [f"bin {k + 1}" for k in range(edges.size + 1)]
