@@ -64,6 +64,34 @@ def test_every_row_satisfies_rules_within_a_table_and_across_tables(real: dict[s
     assert rules.ended <= 0.01 * visits.num_rows
 
 
+def test_rows_that_no_date_orders_follow_rules_about_what_two_tables_above_say(
+    real: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    """Diagnoses of a visit: no date of their own, and a rule about the person's sex."""
+    visit, rng = real["visit"], np.random.default_rng(1)
+    number = rng.integers(0, 3, visit.num_rows)
+    of = pa.array(np.repeat(np.arange(visit.num_rows), number))
+    codes = rng.choice(["O80", "I10", "J45"], len(of))
+    found = pa.table({"did": [f"d{k}" for k in range(len(of))], "vid": visit["vid"].take(of), "code": codes})
+    birth = Constraint("implies", "women give birth", when={"code": ("O80",)}, then={"person.sex": ("f",)})
+    diagnosis = Relation(
+        "diagnosis",
+        (Column("did", "identifier"), Column("vid", "identifier"), Column("code", "category")),
+        key="did",
+        parent="visit",
+        foreign_key="vid",
+        most=8,
+        constraints=(birth,),
+    )
+    made = fitted((PERSON, VISIT, diagnosis), {**real, "diagnosis": found}, tmp_path / "flat").sample(
+        1_000, np.random.default_rng(0)
+    )
+    rows = made["diagnosis"].frame.join(made["visit"].frame.select(["vid", "pid"]), "vid")
+    rows = rows.join(made["person"].frame.select(["id", "sex"]), "pid", "id")
+    assert set(rows.filter(pc.equal(rows["code"], "O80"))["sex"].to_pylist()) == {"f"}
+    assert set(rows.filter(pc.equal(rows["sex"], "m"))["code"].to_pylist()) == {"I10", "J45"}
+
+
 def test_a_model_that_was_saved_makes_the_same_rows(real: dict[str, pa.Table], tmp_path: Path) -> None:
     model = fitted((replace(PERSON, constraints=(OLD,)), COSTLY), real, tmp_path / "flat")
     model.save(tmp_path / "model")

@@ -145,7 +145,7 @@ class RelatedTables:
         """Rows of a child table: the first of every parent, then the second of those that have one, and so on."""
         model, counts = self.models[r.name], _filled(parents[f"@n.{r.name}"])
         said, root = self._above(r, parents), _filled(parents["@root"])
-        day = _filled(parents["@day"])
+        day = _filled(parents["@day"]).copy()
         if r.order:
             first = _days(parents[f"@first.{r.name}"], counts, rng)
             # nothing happens to a patient who is not born
