@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables import RelatedTables
+from galenic.generators.tables import Marginal, RelatedTables
+from galenic.generators.tables.related import _reach
 from galenic.records import flatten
-from galenic.schema import Relation, Table, in_order
+from galenic.schema import Column, Relation, Table, in_order
 from made_related import LAB, PERSON, RELATIONS, VISIT, rows, sources
 
 
@@ -137,3 +138,17 @@ def test_orphans_may_be_dropped_and_a_patient_with_many_rows_weighs_no_more_than
     assert max(who.count(p) for p in set(who)) <= 6
     assert who.count("p0") == 6
     assert "nobody" not in who
+
+
+def test_counts_that_answers_do_not_tell_from_nobody_are_out_of_reach() -> None:
+    column = Column("@n.visit", "integer", edges=tuple(k - 0.5 for k in range(8)), missing=False)
+
+    def reach(*counts: float, sd: float = 10.0) -> int:
+        return _reach(column, Marginal((0,), np.array(counts), sd**2))
+
+    assert reach(500, 300, 100, 40, 5, -3, 8) == 3
+    assert reach(500, 300, 100, 40, 5, -3, 30) == 3  # one lucky cell beyond a gap is not believed
+    assert reach(500, 0, 0, 0, 0, 200, 0) == 5  # rows come in fives: what comes after a gap is, where it is many
+    assert reach(500, 300, 100, 40, 15, 15, 15) == 4  # a long thin end counts as far as it does together: 45 is much, 30 is not
+    assert reach(*np.zeros(7)) == 0
+    assert reach(5, 3, 1, 1, 0, 0, 0, sd=0.0) == 3  # without noise: what was seen

@@ -140,7 +140,7 @@ class MixtureTables:
         self.groups = answers.groups
         with threadpool_limits(1):  # small matrices: a second thread waits more than it works
             self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
-        ones = [m.counts for m in answers.ones]
+        self.ones, ones = answers.ones, [m.counts for m in answers.ones]
         drawn = [j for j, c in enumerate(coded) if self.known and c.name not in self.known]
         self.relearn = lambda codes, before=None: fit_steps(answers, codes, drawn, domain.rows, rng, before)
         self.steps = self.relearn(draw(coarse, MODEL_ROWS, rng)) if drawn else Steps(())
