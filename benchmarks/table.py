@@ -5,6 +5,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("spine", "tables", "custody", "records", "deidentify")
+SHAPES = {
+    "d14": "14 columns",
+    "d36": "36 columns",
+    "support2": "SUPPORT2, 6,373 x 32",
+    "paid": "14 columns, bounds and categories bought",
+    "paid.d36": "36 columns, bounds and categories bought",
+    **{
+        f"patient.d{columns}.{k}": f"{columns} columns, {what}"
+        for columns in (14, 36)
+        for k, what in (
+            ("one", "patient as unit, 1 row"),
+            ("three", "patient as unit, 3 rows"),
+            ("row", "row as unit, same split"),
+        )
+    },
+}
+MEASURES = {
+    "tvd2": "mean 2-way distance",
+    "tvd3": "mean 3-way distance",
+    "gap": "larger AUROC gap to real rows",
+    "cpu": "CPU seconds to the sampled table",
+    "mb": "peak MB to the sampled table",
+}
 SHORT = {
     "spine.tvd2": "mean 2-way distance, 14 columns",
     "spine.tvd3": "mean 3-way distance, 14 columns",
@@ -13,17 +36,28 @@ SHORT = {
     "spine.real.gap.logistic": "AUROC lost, readmission, logistic regression",
     "spine.real.gap.boosting": "AUROC lost, readmission, gradient boosting",
     "spine.real.seconds": "seconds for the whole run with evidence, raw table",
+    **{f"tables.{table}.{k}": f"{what}, {shape}" for table, shape in SHAPES.items() for k, what in MEASURES.items()},
+    "tables.open.tstr": "AUROC for hospdead, SUPPORT2, no noise",
+    "tables.open.mia": "strongest membership attack (AUC), SUPPORT2, no noise",
+    "tables.open.discriminator": "a model's AUC in telling rows from held-out ones, SUPPORT2, no noise",
     **{
-        f"tables.{table}.{k}": f"{what}, {shape}"
-        for table, shape in (("d14", "14 columns"), ("d36", "36 columns"), ("support2", "SUPPORT2, 6,373 x 32"))
+        f"tables.multi.{name}.{k}": f"{what}, {about}"
+        for name, about in (("gibleed", "GiBleed, no noise"), ("100k", "100,000 made patients, epsilon 1"))
         for k, what in (
-            ("tvd2", "mean 2-way distance"),
-            ("tvd3", "mean 3-way distance"),
-            ("gap", "larger AUROC gap to real rows"),
-            ("cpu", "CPU seconds to the sampled table"),
-            ("mb", "peak MB to the sampled table"),
+            ("keys", "share of foreign keys and links that hold"),
+            ("tvd", "distance of parent-child pairs over that of pairs of one table"),
+            ("s", "seconds from files to judged tables"),
         )
     },
+    "tables.audit.mu": "lower bound of mu over the claim, measuring step",
+    "tables.audit.exceed": "audits in 100 whose bound exceeds the claim",
+    "tables.scale.1m.s": "CPU seconds, 1.14 million rows x 36 columns",
+    "tables.scale.1m.gb": "peak GB, 1.14 million rows",
+    "tables.scale.1m.chi2": "chi-square per measured cell, 1.14 million rows",
+    "tables.scale.1m.excess": "mean 2-way distance over the floor, 1.14 million rows",
+    "tables.attacks.s": "CPU seconds of all eight attacks, 5,000 x 15",
+    "tables.attacks.found": "planted leaks found in 5 of 5 draws (of 3), 5,000 x 15",
+    "tables.attacks.false": "share of 200 draws with a false alarm, 5,000 x 15",
     "spine.race": "overdrafts after 10,000 racing reservations",
     "spine.attack.found": "planted leaks found in 20 of 20 draws (of 3)",
     "spine.attack.false": "fresh patients flagged, upper 95 % bound",
