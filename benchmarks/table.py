@@ -51,10 +51,16 @@ SHORT = {
     },
     "tables.audit.mu": "lower bound of mu over the claim, measuring step",
     "tables.audit.exceed": "audits in 100 whose bound exceeds the claim",
-    "tables.scale.1m.s": "CPU seconds, 1.14 million rows x 36 columns",
-    "tables.scale.1m.gb": "peak GB, 1.14 million rows",
-    "tables.scale.1m.chi2": "chi-square per measured cell, 1.14 million rows",
-    "tables.scale.1m.excess": "mean 2-way distance over the floor, 1.14 million rows",
+    **{
+        f"tables.scale.{name}.{k}": f"{what}, {rows} million rows x 36 columns"
+        for name, rows in (("1m", "1.14"), ("10m", "10"))
+        for k, what in (
+            ("s", "CPU seconds"),
+            ("gb", "peak GB"),
+            ("chi2", "chi-square per measured cell"),
+            ("excess", "mean 2-way distance over the floor"),
+        )
+    },
     "tables.attacks.s": "CPU seconds of all eight attacks, 5,000 x 15",
     "tables.attacks.found": "planted leaks found in 5 of 5 draws (of 3), 5,000 x 15",
     "tables.attacks.false": "share of 200 draws with a false alarm, 5,000 x 15",
