@@ -25,6 +25,7 @@ from galenic.schema import (
 
 ABOVE = "="  # begins the names of columns that hold what ancestors say, as it stands in their tables
 TRIES = 50  # draws of a row before its line ends there
+MANY_LINES = 20  # lines of which none finds a row in so many draws: no row satisfies the rules
 KINDS: dict[pa.DataType, Kind] = {pa.string(): "category", pa.int64(): "integer", pa.float64(): "numeric", pa.date32(): "date"}
 Days = NDArray[np.int64]
 
@@ -160,6 +161,8 @@ class Rules:
             day[again] = later
             fine[again] = self.good(fresh, later, above.take(pa.array(again)))
             tried, kept = tried + again.size, int(fine.sum())
+        if rows >= MANY_LINES and not fine.any():  # a small table must not come out empty without a word
+            raise RecordError(f"table {self.relation.name!r}: {contradiction([c.name for c in self.rules])}")
         self.ended += int((~fine).sum())
         return frame, day, fine
 
