@@ -210,6 +210,8 @@ def compile_type(definition: dict[str, Any], bound: set[str]) -> dict[str, Any]:
             about["targets"] = targets
         if element.get("isModifier"):
             about["modifier"] = True
+        if element.get("isSummary") and path.count(".") == 1:
+            about["summary"] = True
         binding = element.get("binding", {})
         if binding.get("strength") == "required" and "valueSet" in binding:
             about["binding"] = binding["valueSet"].split("|")[0]

@@ -21,8 +21,28 @@ class RecordError(YourInput):
     """A file or a table is not what its description says."""
 
 
+class NotValid(RecordError):
+    """A resource is not what its standard says. issues: severity, code, expression and text of each."""
+
+    def __init__(self, message: str, issues: tuple[tuple[str, str, str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.issues = issues
+
+
 class DescriptionError(YourInput):
     """A description of columns, a policy or an option contradicts itself."""
+
+
+class NotHere(YourInput):
+    """There is nothing of that name, or nothing that this person may know of: the same answer for both."""
+
+
+class Gone(NotHere):
+    """It was here and was deleted; its history may still be read."""
+
+
+class Conflict(YourInput):
+    """Somebody else changed it meanwhile, or a condition that was asked for does not hold."""
 
 
 class MissingExtra(YourInput):

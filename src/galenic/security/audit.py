@@ -71,7 +71,7 @@ class Entry:
     detail: dict[str, Any]
 
 
-class _Ticket:
+class Ticket:
     """One row that waits to be written; `done` is locked until it is."""
 
     __slots__ = ("done", "error", "fields", "log", "seq")
@@ -83,6 +83,14 @@ class _Ticket:
         self.error: StoreError | None = None
         self.done = threading.Lock()
         self.done.acquire()
+
+    def wait(self) -> int:
+        """The row's number, once it is durable."""
+        self.done.acquire()
+        if self.error is not None:
+            raise self.error
+        assert self.seq is not None
+        return self.seq
 
 
 class AuditLog:
@@ -97,23 +105,18 @@ class AuditLog:
         self.db, self.key, self.actor, self.witness = db, key, actor, witness
         self.next_key = ChainKey(folder / "audit.key")
         self.first_key = folder / "audit-first.key"
-        self._queue: SimpleQueue[_Ticket] = SimpleQueue()
+        self._queue: SimpleQueue[Ticket] = SimpleQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
         self._writer: threading.Thread | None = None
         self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
 
     def append(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> int:
         """Adds a row and returns its number once it is durable. Names, digests and counts only: never a cell's value."""
-        ticket = self.post(action, resource, outcome, actor=actor, **detail)
-        ticket.done.acquire()
-        if ticket.error is not None:
-            raise ticket.error
-        assert ticket.seq is not None
-        return ticket.seq
+        return self.post(action, resource, outcome, actor=actor, **detail).wait()
 
-    def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> _Ticket:
+    def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> Ticket:
         """Queues a row that becomes durable with the next `append` or `flush`."""
-        ticket = _Ticket(
+        ticket = Ticket(
             self,
             {
                 "actor": plain(actor or self.actor),
@@ -129,7 +132,7 @@ class AuditLog:
 
     def flush(self) -> None:
         """Returns when every row queued so far is durable."""
-        ticket = _Ticket(self, None)
+        ticket = Ticket(self, None)
         self._queue.put(ticket)
         self._wake()
         ticket.done.acquire()
@@ -147,7 +150,7 @@ class AuditLog:
                 self._writer = threading.Thread(target=_serve, args=(weakref.ref(self), self._queue), daemon=True)
                 self._writer.start()
 
-    def _write_waiting(self, tickets: list[_Ticket]) -> None:
+    def _write_waiting(self, tickets: list[Ticket]) -> None:
         """One commit for all of them; each learns how it ended, whatever happens."""
         written, why = False, "the audit chain did not take the row. Nothing was done without it."
         try:
@@ -166,7 +169,7 @@ class AuditLog:
                     ticket.error = StoreError(why)
                 ticket.done.release()
 
-    def _write(self, tickets: list[_Ticket]) -> None:
+    def _write(self, tickets: list[Ticket]) -> None:
         if not tickets:
             return
         seq, previous, key = self._seq, self._hash, self._mac_key
@@ -306,7 +309,7 @@ class AuditLog:
         return {"seq": seq, "leaf": leaf.hex(), "path": path, "head": head["head"], "signature": head["signature"]}
 
 
-def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[_Ticket]") -> None:
+def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[Ticket]") -> None:
     """Writes what waits, as long as the log is there; what comes during a commit goes into the next one."""
     while True:
         try:

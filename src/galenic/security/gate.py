@@ -1,44 +1,32 @@
 """The gate: the only way to a handle that decrypts. No decision, no key; no durable audit row, no decision."""
 
-import hmac
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from galenic.errors import AccessDenied, DescriptionError
-from galenic.security.audit import AuditLog
-from galenic.security.facts import COVERED, Fact, Facts
+from galenic.security.audit import AuditLog, Ticket
+from galenic.security.facts import Fact, Facts
 from galenic.security.keys import Key
-from galenic.security.keytree import BUILDS, IDENTITY, KeyTree, subkey
+from galenic.security.keytree import IDENTITY, KeyTree, subkey
+from galenic.security.passes import Pass, Session
 from galenic.security.policies import Policies
 from galenic.security.policy import Ask, Obligations, Verdict
-from galenic.store import Database, Handle, Rows, telemetry, version_numbers
+from galenic.store import Database, Rows, telemetry, version_numbers
 
-KEPT_KEYS = 200_000  # keys of patients that an open decision remembers
 FRESH = 0.02  # s: another process's change of facts is seen within this time; this process's own at once
 SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
 REVIEW_HOURS = 72
+PARTS = ("record", "directory")  # one patient's part of a data set; what of it is about no patient
 WHY_AT_LEAST = 15  # characters of a reason to break the glass
 
 
 ALLOWED = telemetry.DECISIONS.labels("allowed")
-
-
-@dataclass(frozen=True)
-class Session:
-    """Who asks: a registered key of the local operating-system user, until people sign in. id: its fact's key."""
-
-    id: str
-    who: str
-    tenant: str
-    region: str
-    subject: int | None = None  # the patient, where a patient asks
 
 
 class Versions:
@@ -65,125 +53,6 @@ class Versions:
         self._at = 0.0
 
 
-class Pass(Handle):
-    """One open decision: gives keys while it stands, counts what it gave, and closes for good when it no longer stands."""
-
-    def __init__(
-        self, gate: "Gate", session: Session, action: str, resource: str, purpose: str, verdict: Verdict, rows: Rows
-    ) -> None:
-        self.gate, self.session, self.action, self.resource, self.purpose = gate, session, action, resource, purpose
-        self.verdict, self.tenant, self.who = verdict, session.tenant, session.who
-        self.masked, self.floor = verdict.obligations.mask, verdict.obligations.floor
-        self.decision = 0
-        self.to = ""
-        self.counted = {"rows": 0, "fields": 0, "bytes": 0}
-        self.open = True
-        self._seen = gate.versions.get()
-        self._genuine: dict[tuple[object, ...], bool] = {}
-        self._identity: bytes | None = None
-        self._lent: dict[int, bytes] = {}
-        self.rows = rows
-        self._started = time.perf_counter()
-        self._span = telemetry.span("gate", action=action)
-
-    def __enter__(self) -> "Pass":
-        self._span.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes for good; how it ended goes to the audit chain with the next commit."""
-        outcome = "cut" if not self.open else "done" if kind is None else "failed"
-        self.open = False
-        self.gate.audit.post(
-            "gate.closed", self.resource, outcome, actor=self.who, decision=self.decision, to=self.to, **self.counted
-        )
-        telemetry.PASS_SECONDS.observe(time.perf_counter() - self._started)
-        self._span.__exit__(kind, error, trace)
-
-    @property
-    def watermark(self) -> str:
-        """What copies must carry; empty where nothing is asked."""
-        return f"galenic decision {self.decision}" if self.verdict.obligations.watermark else ""
-
-    def require(self, resource: str, *actions: str) -> None:
-        """AccessDenied unless the decision is open, covers the resource and is for one of the actions."""
-        if not self.open:
-            raise AccessDenied("this decision is closed. Open the gate again.")
-        if resource != self.resource or self.action not in actions:
-            raise AccessDenied(
-                f"this decision is to {self.action} {self.resource}, not to {' or '.join(actions)} {resource}. Open the gate for that."
-            )
-
-    def beat(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was handed out; AccessDenied as soon as the decision no longer stands."""
-        self.counted["rows"] += rows
-        self.counted["fields"] += fields
-        self.counted["bytes"] += size
-        if not self.open:
-            raise AccessDenied("this decision is closed. Open the gate again.")
-        now = self.gate.versions.get()
-        if now is self._seen or now == self._seen:
-            return
-        if now["erasures"] != self._seen["erasures"]:
-            self._lent.clear()
-            self.gate.tree.refresh()  # what memory holds of the tree may hold a key that is gone
-        if now["erasures"] != self._seen["erasures"] and self.action in ("train", "export", "index"):
-            self._cut("a patient was erased while this ran; start again, without that patient")
-        self._seen = now
-        again = self.gate.judge(self.session, self.action, self.resource, self.purpose)
-        if not again.allowed or again.obligations != self.verdict.obligations:
-            self._cut(f"the decision no longer stands ({again.reason})")
-
-    def _cut(self, why: str) -> None:
-        self.open = False
-        self.gate.audit.append("gate.cut", self.resource, "cut", actor=self.session.who, decision=self.decision, why=why)
-        raise AccessDenied(f"access to {self.resource} was ended: {why}.")
-
-    def keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients; a patient who was erased has none."""
-        self.beat()
-        fresh = [s for s in subjects if s not in self._lent]
-        if fresh:
-            if len(self._lent) > KEPT_KEYS:
-                self._lent.clear()
-                fresh = subjects
-            self._lent |= {s: subkey(k, "record") for s, k in self.gate.tree.keys(fresh).items()}
-        return {s: self._lent[s] for s in subjects if s in self._lent}
-
-    def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients, made where there are none; for imports only."""
-        self.require(self.resource, "import", "write")
-        there = self.gate.tree.keys(subjects)
-        self.gate.tree.add([s for s in subjects if s not in there])
-        return self.keys(subjects)
-
-    def token(self, kind: str, text: str) -> bytes:
-        """HMAC-SHA256 of an identifier, word or prefix under the house's identity key, 16 bytes."""
-        return self.tokens(kind, [text])[0]
-
-    def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
-        """The same for many texts at once."""
-        self.beat()
-        if self._identity is None:
-            self._identity = self.gate.identity_key()
-        key, digest, whole = self._identity, hmac.digest, f"{self.tenant}\0{kind}\0"
-        return [digest(key, (whole + text).encode(), "sha256")[:16] for text in texts]
-
-    def build_key(self, build: str) -> bytes:
-        """The key of one build of shards or of an index."""
-        self.beat()
-        return subkey(self.gate.tree.key(BUILDS + int(build.rpartition("-")[2])), "index")
-
-    def genuine(self, fact: Mapping[str, Any]) -> bool:
-        """Whether a fact that let a row through was written by the security room."""
-        whole = (bytes(fact["mac"]), *(fact[c] for c in COVERED))
-        if whole not in self._genuine:
-            if len(self._genuine) > 100_000:
-                self._genuine.clear()
-            self._genuine[whole] = self.gate.facts.genuine(fact)
-        return self._genuine[whole]
-
-
 @dataclass
 class Gate:
     """Decides, writes down, then lends keys. `open` is the only door."""
@@ -197,6 +66,9 @@ class Gate:
     _grants: dict[str, tuple[int, frozenset[str], dict[str, str]]] = field(default_factory=dict)
     _sessions: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
     _datasets: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
+    _related: dict[tuple[str, int], tuple[Fact, ...]] = field(default_factory=dict)
+    _related_at: int = -1
+    _shown: dict[tuple[str, int | None, str, str], tuple[int, frozenset[int]]] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -225,10 +97,35 @@ class Gate:
                 )
             stepped = (now + timedelta(minutes=STEP_UP_MINUTES)).isoformat(timespec="seconds")
         until = (now + timedelta(hours=SESSION_HOURS)).isoformat(timespec="seconds")
-        body = (("stepped_up_until", stepped),)
-        self.facts.put(Fact("session", f"{key.name}-{number}", "open", key.name, until=until, body=body), quiet=True)
+        return self._begun(key.name, number, until, (("stepped_up_until", stepped),), home, tenant, subject)
+
+    def begin(
+        self,
+        who: str,
+        *,
+        how: str,
+        seconds: int,
+        name: str = "",
+        subject: int | None = None,
+        about: tuple[tuple[str, Any], ...] = (),
+    ) -> Session:
+        """A session of a person or a client whom a door has recognised. how: by what; name: what it is found by (a digest of the
+        secret that its holder shows); about: what else is known of it."""
+        _roles, home = self._roles(who)
+        if not home:
+            raise AccessDenied(f"{who} holds no role in this installation.")
+        number = self.audit.append("session.opened", who, actor=who, how=how)
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        return self._begun(who, number, until, (*about, ("how", how)), home, "home", subject, name)
+
+    def _begun(
+        self, who: str, number: int, until: str, body: tuple[tuple[str, Any], ...], home: dict[str, str], tenant: str,
+        subject: int | None, name: str = "",
+    ) -> Session:  # fmt: skip
+        name = name or f"{who}-{number}"
+        self.facts.put(Fact("session", name, "open", who, subject, until=until, body=tuple(sorted(body))), quiet=True)
         self.versions.look_again()
-        return Session(f"{key.name}-{number}", key.name, home.get("tenant", tenant), home.get("region", ""), subject)
+        return Session(name, who, home.get("tenant", tenant), home.get("region", ""), subject)
 
     def end(self, session: Session) -> None:
         """Ends a session; streams that it opened are cut."""
@@ -246,19 +143,27 @@ class Gate:
             self._grants[who] = kept
         return kept[1], kept[2]
 
-    def _session(self, session: Session) -> Fact | None:
+    def session(self, name: str) -> tuple[Session, Fact] | None:
+        """The session of that name while it stands, with its fact; None otherwise."""
+        fact = self._session_fact(name)
+        if fact is None or not fact.stands("open", _this_second(int(time.time()))):
+            return None
+        _roles, home = self._roles(fact.who)
+        return Session(name, fact.who, home.get("tenant", "home"), home.get("region", ""), fact.subject), fact
+
+    def _session_fact(self, name: str) -> Fact | None:
         version = self.versions.get()["facts"]
-        kept = self._sessions.get(session.id)
+        kept = self._sessions.get(name)
         if kept is None or kept[0] != version:
-            kept = (version, self.facts.one("session", session.id))
+            kept = (version, self.facts.one("session", name))
             if len(self._sessions) > 10_000:
                 self._sessions.clear()
-            self._sessions[session.id] = kept
+            self._sessions[name] = kept
         return kept[1]
 
     def _ask(self, session: Session, action: str, resource: str, purpose: str) -> Ask | str:
         """What is to be decided, or why it can not even be asked."""
-        fact = self._session(session)
+        fact = self._session_fact(session.id)
         if fact is None or fact.state != "open" or fact.who != session.who:
             return "session-ended"
         now = _this_second(int(time.time()))
@@ -268,11 +173,14 @@ class Gate:
         if not roles:
             return "no-role"
         kind, _, name = resource.partition("/")
-        known = self._known(name) if kind == "dataset" else None
-        if kind == "dataset" and known is None and action != "import":
+        of, _, number = name.partition("/") if kind in PARTS else (name, "", "")
+        known = self._known(of) if kind in ("dataset", *PARTS) else None
+        if kind in ("dataset", *PARTS) and known is None and action != "import":
             return "no-dataset"
         label, flags = _place(known, home)
-        if kind == "subject" and session.subject is not None and name == str(session.subject):
+        if kind == "record":
+            flags |= self._relations(session, number, purpose, label, now)
+        if kind in ("subject", "record") and session.subject is not None and (number or name) == str(session.subject):
             flags.add("own")
         if "service" in roles and any(f.stands("cleared", now) for f in self.facts.of("vendor", who=session.who)):
             flags.add("vendor")
@@ -283,6 +191,36 @@ class Gate:
             flags.add("qualified")
         assurance = 2 if str(fact.get("stepped_up_until", "")) > now else 1
         return Ask(roles, action, kind, purpose, label, assurance, frozenset(flags))
+
+    def _relations(self, session: Session, number: str, purpose: str, label: str, now: str) -> set[str]:
+        """What the facts say of somebody and one patient: whether there is a care relation, and consent to the purpose."""
+        if not number.isdecimal():
+            return set()
+        subject, version = int(number), self.versions.get()["facts"]
+        if self._related_at != version or len(self._related) > 100_000:
+            self._related, self._related_at = {}, version
+        found = self._related.get((session.who, subject))
+        if found is None:
+            care = self.facts.of("care", who=session.who, subject=subject)
+            found = self._related[session.who, subject] = (*care, *self.facts.of("consent", subject=subject))
+        flags = {"care"} if any(f.kind == "care" and f.stands("given", now) for f in found) else set()
+        if any(f.kind == "consent" and f.purpose == purpose and f.label == label and f.stands("given", now) for f in found):
+            flags.add("consent")
+        return flags
+
+    def shown(self, session: Session, dataset: str, purpose: str) -> frozenset[int] | None:
+        """Whose records a search may tell of: None for everybody's, else those of whom the rules let this session read one."""
+        if self.judge(session, "search", f"record/{dataset}/everybody", purpose).allowed:
+            return None
+        version = self.versions.get()["facts"]
+        key = (session.who, session.subject, dataset, purpose)
+        kept = self._shown.get(key)
+        if kept is None or kept[0] != version:
+            subjects = {f.subject for f in self.facts.of("care", who=session.who) if f.subject is not None}
+            subjects |= {session.subject} if session.subject is not None else set()
+            allowed = (s for s in subjects if self.judge(session, "search", f"record/{dataset}/{s}", purpose).allowed)
+            kept = self._shown[key] = (version, frozenset(allowed))
+        return kept[1]
 
     def _known(self, name: str) -> Fact | None:
         """Whose a data set is, its label and region: a fact, so that nobody changes them past this room."""
@@ -304,6 +242,20 @@ class Gate:
 
         why: the reason to break the glass; needed where purpose is "emergency", and reviewed afterwards.
         """
+        handle = self._opened(session, action, resource, purpose, why)
+        return handle.wait() if isinstance(handle, _Waiting) else self._deny(handle)
+
+    def open_many(self, session: Session, action: str, resources: Sequence[str], purpose: str) -> list["Pass | None"]:
+        """One decision each, all written down in one commit; None where it is refused, which is written down as well."""
+        found = [self._opened(session, action, r, purpose, "") for r in resources]
+        handles: list[Pass | None] = []
+        for one in found:
+            handles.append(one.wait() if isinstance(one, _Waiting) else None)
+            if isinstance(one, _Refused):
+                self._denied(one)
+        return handles
+
+    def _opened(self, session: Session, action: str, resource: str, purpose: str, why: str) -> "_Waiting | _Refused":
         ask = self._ask(session, action, resource, purpose)
         verdict = Verdict(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
         if verdict.allowed and purpose == "emergency":
@@ -312,19 +264,20 @@ class Gate:
         if not isinstance(ask, str):
             detail |= {"roles": sorted(ask.roles), "label": ask.label, "assurance": ask.assurance, "flags": sorted(ask.flags)}
         if not verdict.allowed or isinstance(ask, str):
-            self.audit.append("gate.denied", resource, "denied", actor=session.who, **detail)
-            telemetry.DECISIONS.labels("denied").inc()
-            raise AccessDenied(self._refusal(session, action, resource, purpose, verdict))
-        handle = Pass(
-            self, session, action, resource, purpose, verdict, _rows(verdict.obligations, ask, session, purpose, resource)
-        )
-        glass = purpose == "emergency"
-        name = "gate.break-glass" if glass else "gate.opened"
-        handle.decision = self.audit.append(name, resource, "allowed", actor=session.who, **detail)
-        if glass:
-            self._loud(session, resource, handle.decision)
-        ALLOWED.inc()
-        return handle
+            ticket = self.audit.post("gate.denied", resource, "denied", actor=session.who, **detail)
+            return _Refused(ticket, self._refusal(session, action, resource, purpose, verdict))
+        rows = _rows(verdict.obligations, ask, session, purpose, resource)
+        handle = Pass(self, session, action, resource, purpose, verdict, rows)
+        name = "gate.break-glass" if purpose == "emergency" else "gate.opened"
+        return _Waiting(handle, self.audit.post(name, resource, "allowed", actor=session.who, **detail))
+
+    def _denied(self, refused: "_Refused") -> None:
+        refused.ticket.wait()
+        telemetry.DECISIONS.labels("denied").inc()
+
+    def _deny(self, refused: "_Refused") -> NoReturn:
+        self._denied(refused)
+        raise AccessDenied(refused.why)
 
     def _refusal(self, session: Session, action: str, resource: str, purpose: str, verdict: Verdict) -> str:
         rule = next((r for r in self.policies.active().rules if r.id == verdict.reason), None)
@@ -338,7 +291,8 @@ class Gate:
         overdue = [f for f in self.facts.of("review", who=session.who) if f.state == "due" and f.until <= now]
         return Verdict(False, "glass-not-reviewed") if overdue else verdict
 
-    def _loud(self, session: Session, resource: str, decision: int) -> None:
+    def loud(self, session: Session, resource: str, decision: int) -> None:
+        """A broken glass is seen at once, and must be reviewed."""
         until = (datetime.now(UTC) + timedelta(hours=REVIEW_HOURS)).isoformat(timespec="seconds")
         self.facts.put(Fact("review", f"glass-{decision}", "due", session.who, purpose="emergency", until=until))
         telemetry.BROKEN_GLASS.inc()
@@ -353,6 +307,31 @@ class Gate:
         if "privacy-officer" not in roles or not self.policies.different_people(fact.who, session.who):
             raise AccessDenied("a broken glass is reviewed by a privacy officer, and never by the person who broke it.")
         self.facts.put(Fact("review", fact.key, finding, fact.who, purpose="emergency"), actor=session.who)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A refusal that is being written down."""
+
+    ticket: Ticket
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A decision that lends nothing before it is written down."""
+
+    handle: Pass
+    ticket: Ticket
+
+    def wait(self) -> Pass:
+        """The handle, once its row is durable."""
+        handle = self.handle
+        handle.decision = self.ticket.wait()
+        if handle.purpose == "emergency":
+            handle.gate.loud(handle.session, handle.resource, handle.decision)
+        ALLOWED.inc()
+        return handle
 
 
 REFUSALS = {
@@ -386,6 +365,9 @@ def _rows(obligations: Obligations, ask: Ask, session: Session, purpose: str, re
         return Rows(care_of=session.who)
     if obligations.rows == "consent":
         return Rows(consent_to=(purpose, ask.label))
+    if ask.type in PARTS:
+        number = resource.rpartition("/")[2]
+        return Rows(subject=int(number) if number.isdecimal() else -1)
     if obligations.rows == "own" or ask.type == "subject":
         return Rows(subject=int(resource.partition("/")[2] or -1))
     return Rows()

@@ -27,7 +27,7 @@ ROLES = (
 ACTIONS = (
     "access", "administer", "approve", "erase", "export", "import", "index", "read", "reveal", "search", "train", "write",
 )  # fmt: skip
-TYPES = ("dataset", "subject", "house")
+TYPES = ("dataset", "subject", "house", "record", "directory")
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
 FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
 ANYONE = "*"  # where rules without roles stand

@@ -5,6 +5,24 @@ from galenic.store.audit_rows import all_heads, append_audit, audit_batches, aud
 from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
+from galenic.store.criteria import (
+    Amount,
+    Both,
+    Hit,
+    Link,
+    Named,
+    OneOf,
+    Order,
+    Present,
+    Referred,
+    Refers,
+    Search,
+    Span,
+    Test,
+    Text,
+    Token,
+    Updated,
+)
 from galenic.store.database import Database, locked
 from galenic.store.documents import (
     NOBODY,
@@ -48,6 +66,8 @@ from galenic.store.originals import (
 )
 from galenic.store.partitions import run_partitions
 from galenic.store.receipts import add_receipt, all_receipts
+from galenic.store.resource_index import Indexed, ResourceIndex
+from galenic.store.resources import Change, Written, admit_one, of_record, read_rows, rows_between, versions_of, write_resources
 from galenic.store.rows import (
     Row,
     add_population,
@@ -64,22 +84,43 @@ from galenic.store.rows import (
 __all__ = [
     "NOBODY",
     "SCHEMA",
+    "Amount",
+    "Both",
+    "Change",
     "Database",
     "Dataset",
     "Handle",
+    "Hit",
     "Incoming",
+    "Indexed",
     "Kept",
+    "Link",
+    "Named",
     "Nodes",
+    "OneOf",
+    "Order",
+    "Present",
     "Reader",
+    "Referred",
+    "Refers",
+    "ResourceIndex",
     "Row",
     "Rows",
+    "Search",
     "Snapshot",
+    "Span",
+    "Test",
+    "Text",
+    "Token",
+    "Updated",
+    "Written",
     "add_artefact",
     "add_dataset",
     "add_population",
     "add_receipt",
     "add_release",
     "admit",
+    "admit_one",
     "all_builds",
     "all_datasets",
     "all_heads",
@@ -120,6 +161,7 @@ __all__ = [
     "move_on",
     "named",
     "next_build",
+    "of_record",
     "page",
     "point",
     "points",
@@ -131,6 +173,7 @@ __all__ = [
     "read_documents",
     "read_keys",
     "read_nodes",
+    "read_rows",
     "read_shards",
     "recall_release",
     "refresh_keys",
@@ -139,6 +182,7 @@ __all__ = [
     "reserve",
     "resource",
     "restore",
+    "rows_between",
     "rows_of",
     "run_partitions",
     "schema_of",
@@ -151,8 +195,10 @@ __all__ = [
     "telemetry",
     "thing",
     "version_numbers",
+    "versions_of",
     "write",
     "write_blob",
     "write_documents",
     "write_nodes",
+    "write_resources",
 ]

@@ -28,6 +28,7 @@ class Handle(ABC):
     who: str
     purpose: str
     action: str
+    resource: str
     rows: Rows
     masked: frozenset[str]
     floor: int

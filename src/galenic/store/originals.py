@@ -84,23 +84,27 @@ def _columns(known: Dataset) -> list[tuple[str, str, str]]:
 def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
     """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
     required(handle, resource(str(known["name"])), "import")
+    with db.transaction(handle.tenant) as c:
+        return admit_within(c, handle, identifiers)
+
+
+def admit_within(c: sa.Connection, handle: Handle, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
+    """The same, within a transaction that is under way."""
     names = list(set(identifiers))
     tokens = dict(zip(names, handle.tokens("patient", names), strict=True))
-    found: dict[str, int] = {}
-    with db.transaction(handle.tenant) as c:
-        gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))
-        there = _known_tokens(c, subjects, subjects.c.id, handle.tenant, list(tokens.values()))
-        erased = {name for name, token in tokens.items() if token in gone and token not in there}
-        fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
-        if fresh:
-            # counted apart from the rows, which a restore may take back: a number is never a second patient's
-            start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
-            rows: list[dict[str, Any]] = [
-                {"id": start + i, "tenant": handle.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
-            ]
-            c.execute(subjects.insert(), rows)
-            there |= {r["token"]: r["id"] for r in rows}
-        found = {n: there[t] for n, t in tokens.items() if n not in erased}
+    gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))
+    there = _known_tokens(c, subjects, subjects.c.id, handle.tenant, list(tokens.values()))
+    erased = {name for name, token in tokens.items() if token in gone and token not in there}
+    fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
+    if fresh:
+        # counted apart from the rows, which a restore may take back: a number is never a second patient's
+        start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
+        rows: list[dict[str, Any]] = [
+            {"id": start + i, "tenant": handle.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
+        ]
+        c.execute(subjects.insert(), rows)
+        there |= {r["token"]: r["id"] for r in rows}
+    found = {n: there[t] for n, t in tokens.items() if n not in erased}
     return found, erased
 
 

@@ -22,6 +22,13 @@ from galenic.errors import StoreError
 REGISTRY = CollectorRegistry()
 DECISIONS = Counter("galenic_gate_decisions_total", "Decisions of the gate", ["outcome"], registry=REGISTRY)
 BROKEN_GLASS = Counter("galenic_broken_glass_total", "Emergency accesses", registry=REGISTRY)
+REQUESTS = Histogram(
+    "galenic_request_seconds",
+    "Requests over HTTP",
+    ["method", "class"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+    registry=REGISTRY,
+)
 ROWS = Counter("galenic_rows_total", "Rows of patients' data handed out or taken in", ["action"], registry=REGISTRY)
 ERASURES = Counter("galenic_erasures_total", "Patients erased", registry=REGISTRY)
 AUDIT_COMMITS = Histogram(
@@ -79,6 +86,7 @@ FIELDS = frozenset(
         "error",
         "count",
         "folder",
+        "request",
     }
 )
 _place: Path | None = None

@@ -23,6 +23,7 @@ class Element:
     binding: str | None  # value set whose codes are required
     modifier: bool
     rules: tuple[Rule, ...]
+    summary: bool = False  # part of what _summary=true shows
 
     @property
     def listed(self) -> bool:
@@ -80,4 +81,5 @@ def _element(name: str, about: dict[str, Any]) -> Element:
         about.get("binding"),
         about.get("modifier", False),
         tuple(tuple(r) for r in about.get("rules", ())),
+        about.get("summary", False),
     )

@@ -1,0 +1,27 @@
+"""FHIR R4 over the store: each interaction under decisions about one patient each."""
+
+from galenic.flows.fhir.answer import Answer, Asking, issue, outcome
+from galenic.flows.fhir.facade import Facade, open_facade
+from galenic.flows.fhir.read import history, read, version
+from galenic.flows.fhir.search import search
+from galenic.flows.fhir.transact import transact
+from galenic.flows.fhir.write import create, delete, patch, update, validate
+
+__all__ = [
+    "Answer",
+    "Asking",
+    "Facade",
+    "create",
+    "delete",
+    "history",
+    "issue",
+    "open_facade",
+    "outcome",
+    "patch",
+    "read",
+    "search",
+    "transact",
+    "update",
+    "validate",
+    "version",
+]

@@ -1,0 +1,215 @@
+"""One data set served as FHIR: where its resources are, whose they are, and the index that searches go by."""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from galenic import store
+from galenic.errors import AccessDenied, KeyGone, StoreError
+from galenic.flows.custody import describe_dataset
+from galenic.flows.fhir.answer import updated_of
+from galenic.flows.house import House, Progress, quiet
+from galenic.security import BUILDS, Pass, Session
+
+LOOK_EVERY = 0.5  # s: what another process wrote is found within this time
+CHUNK = 1_000
+KNOWN_PEOPLE = 100_000
+KIND = "resources"  # of builds
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a resource is. subject: None where nobody of that identifier is here yet; patient: whether it is to be kept as a
+    patient's, which what names patients or may be about one is."""
+
+    subject: int | None
+    identifier: str
+    patient: bool
+    mentions: tuple[int, ...] = ()
+
+
+@dataclass
+class Facade:
+    """One data set, opened by the server's own session. One per process."""
+
+    house: House
+    name: str
+    known: store.Dataset
+    session: Session
+    index: store.ResourceIndex
+    writing: Any = field(default_factory=threading.RLock)
+    _own: Pass | None = None
+    _looked: float = 0.0
+    _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
+    _erasures: int = -1
+
+    @property
+    def imported_at(self) -> str:
+        """When the data set was made."""
+        return str(self.known["imported_at"])
+
+    def own(self) -> Pass:
+        """The server's own decision: to keep the index."""
+        if self._own is not None:
+            try:
+                self._own.beat()
+            except AccessDenied:
+                self._own = None
+        if self._own is None:
+            self._own = self.house.gate.open(self.session, "index", store.resource(self.name), "operations")
+        return self._own
+
+    def locate(self, name: str) -> tuple[int, int, bool, bool] | None:
+        """(row, subject, whether a patient's, whether it stands) of the newest version of a name (Type/id); None: never here."""
+        self.look()
+        return self.index.find(name)
+
+    def place(self, subject: int | str, patient: bool) -> str:
+        """What decisions call a part of the data set."""
+        return store.of_record(self.known, subject, patient=patient)
+
+    def look(self) -> None:
+        """Takes into the index what was written past it."""
+        now = time.monotonic()
+        if now - self._looked > LOOK_EVERY:
+            self._looked = now
+            self.catch_up()
+
+    def catch_up(self, progress: Progress = quiet) -> int:
+        """Indexes every version that is not in the index yet; returns how many."""
+        last = int(str(store.dataset(self.house.db, self.name, self.session.tenant)["next_row"]))
+        at = first = self.index.through()
+        while at < last:
+            with self.writing:
+                stop = min(at + CHUNK, last)
+                rows = store.rows_between(self.house.db, self.own(), self.known, at, stop)
+                self.index.put([self.indexed(kept, current) for kept, current in rows if kept.type != "Bundle"], through=stop)
+            at = stop
+            progress("indexing", (at - first) / max(last - first, 1))
+        return last - first
+
+    def indexed(self, kept: store.Kept, current: bool) -> store.Indexed:
+        """A version as the index takes it."""
+        from galenic.records.fhir import reread  # noqa: PLC0415
+
+        updated = updated_of(kept, self.imported_at)
+        if not current:
+            patient = kept.type not in directory() or kept.subject != store.NOBODY
+            return store.Indexed(kept.row, kept.type, kept.id, kept.subject, patient, updated, False)
+        resource = reread(kept.document, kept.about)
+        return self.to_index(kept.row, resource, kept.id, kept.subject, updated)
+
+    def to_index(self, row: int, resource: dict[str, Any], own: str, subject: int, updated: int) -> store.Indexed:
+        """A resource that stands as the index takes it."""
+        from galenic.records.fhir import normal, searched, whose  # noqa: PLC0415
+
+        found = searched(resource)
+        person = whose({**resource, "id": own}).person or ""
+        patient = is_patients(resource["resourceType"], person, subject)
+        texts = [(name, normal(text), text) for name, text in found.texts]
+        return store.Indexed(
+            row, resource["resourceType"], own, subject, patient, updated, True,
+            found.tokens, texts, found.spans, found.amounts, found.links,
+        )  # fmt: skip
+
+    def owner(self, resource: dict[str, Any]) -> Owner:
+        """Whose a valid resource with an id is."""
+        from galenic.records.fhir import whose  # noqa: PLC0415
+
+        kind, found = resource["resourceType"], whose(resource)
+        if found.person:
+            identifier = self.identifier(found.person)
+            subject = self.subject_of(identifier)
+            return Owner(subject, identifier, is_patients(kind, found.person, subject or 0))
+        for name in found.through:
+            there = self.index.find(name)
+            if there is not None and there[1] != store.NOBODY:
+                return Owner(there[1], "", there[2])
+        mentions = [self.subject_of(self.identifier(p)) for p in found.patients]
+        return Owner(store.NOBODY, "", is_patients(kind, "", store.NOBODY), tuple(m for m in mentions if m is not None))
+
+    def identifier(self, reference: str) -> str:
+        """How a person of the data set is known in the house."""
+        own = reference.removeprefix("Patient/")
+        return f"{self.known['ids']}|{own}" if self.known["ids"] else own
+
+    def subject_of(self, identifier: str) -> int | None:
+        """The subject id of somebody, or None."""
+        erasures = self.house.gate.versions.get()["erasures"]
+        if erasures != self._erasures:
+            self._people.clear()
+            self._erasures = erasures
+        found = self._people.get(identifier)
+        if found is None:
+            found = store.find_subject(self.house.db, self.own(), identifier)
+            if found is not None:
+                self._people[identifier] = found
+                if len(self._people) > KNOWN_PEOPLE:
+                    self._people.popitem(last=False)
+        return found
+
+    def refused(self, session: Session, action: str, purpose: str) -> None:
+        """What is asked where nothing is: a decision all the same, so that what is hidden and what is absent cost alike."""
+        try:
+            with self.house.gate.open(session, action, self.place("unknown", True), purpose):
+                pass
+        except AccessDenied:
+            pass
+
+    def close(self) -> None:
+        """Lets go of the index."""
+        self.index.close()
+
+
+def is_patients(kind: str, person: str, subject: int) -> bool:
+    """Whether a resource is to be kept as a patient's: all but what no reference of its type can tie to one, and staff."""
+    if person:
+        return not person.startswith("Practitioner/")
+    return subject != store.NOBODY or kind not in directory()
+
+
+@cache
+def directory() -> frozenset[str]:
+    """Types of which no reference can name a patient."""
+    from galenic.records.fhir import parameters, r4  # noqa: PLC0415
+
+    def tied(kind: str) -> bool:
+        found = [p for c, p in parameters(kind).items() if p.type == "reference" and not c.startswith("_")]
+        return any(not p.targets or "Patient" in p.targets for p in found)
+
+    return frozenset(
+        k for k in r4().resources if not tied(k) and k not in ("Patient", "Person", "Binary", "Basic", "Parameters")
+    )
+
+
+def open_facade(house: House, session: Session, name: str, progress: Progress = quiet, *, ids: str = "") -> Facade:
+    """The facade of a data set, made where there is none; its index brought up to date, or made anew where it can not be read."""
+    if not any(d["name"] == name for d in store.all_datasets(house.db, session.tenant)):
+        with house.gate.open(session, "import", store.resource(name), "records") as handle:
+            row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
+            describe_dataset(house, handle, {**row, "ids": ids or name}, store.SCHEMA)
+    known = store.dataset(house.db, name, session.tenant)
+    with house.gate.open(session, "index", store.resource(name), "operations") as handle:
+        index = _index(house, handle, name)
+    facade = Facade(house, name, known, session, index)
+    facade.catch_up(progress)
+    return facade
+
+
+def _index(house: House, handle: Pass, name: str) -> store.ResourceIndex:
+    for build in reversed(store.all_builds(house.db, name, KIND)):
+        place = house.shards / f"{build['id']}.db"
+        if place.exists():
+            try:
+                return store.ResourceIndex(place, handle.build_key(str(build["id"])))
+            except (StoreError, KeyGone):
+                place.unlink(missing_ok=True)
+        store.drop_build(house.db, str(build["id"]), house.shards)
+        house.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
+    made, number = store.next_build(house.db, KIND, name)
+    house.tree.add([BUILDS + number])
+    store.finish_build(house.db, made, {"files": [f"{made}.db", f"{made}.db-wal", f"{made}.db-shm"]})
+    return store.ResourceIndex(house.shards / f"{made}.db", handle.build_key(made))

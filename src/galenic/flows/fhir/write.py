@@ -1,0 +1,349 @@
+"""Create, update, patch, delete and validate: checked first, then written under a decision about whose it is."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from galenic import store
+from galenic.errors import AccessDenied, Conflict, Gone, NotHere, NotValid, RecordError
+from galenic.flows.fhir.answer import Answer, Asking, Resource, issue, now_micros, outcome, stamped
+from galenic.flows.fhir.facade import Facade, Owner
+from galenic.flows.fhir.read import NOT_HERE
+from galenic.security import Pass
+
+UNCHECKED = ("Binary",)
+
+
+@dataclass(slots=True)
+class Staged:
+    """One change that is to be made. exact: the resource, None to delete it; expected: as store.Change; fresh: its id is new."""
+
+    kind: str
+    id: str
+    exact: Resource | None
+    expected: int | None = None
+    fresh: bool = False
+
+    @property
+    def name(self) -> str:
+        """Type/id."""
+        return f"{self.kind}/{self.id}"
+
+
+def taken(raw: bytes, kind: str | None = None) -> Resource:
+    """A checked resource from its bytes, every number as it was written. NotValid with each issue; RecordError for no JSON."""
+    from galenic.records.fhir import parse  # noqa: PLC0415
+
+    document = parse(raw)
+    valid(document.resource, kind)
+    return document.exact
+
+
+def valid(resource: Resource, kind: str | None = None, where: str = "") -> list[tuple[str, str, str, str]]:
+    """Warnings about a resource. NotValid where it is no R4, or of another type than was said."""
+    from galenic.records.fhir import check  # noqa: PLC0415
+
+    said = resource.get("resourceType")
+    if kind is not None and said != kind:
+        raise NotValid(
+            f"the resource is not a {kind}, as the address says.", (("error", "invalid", "resourceType", "another type"),)
+        )
+    issues = tuple((i.level, _code(i.rule), where + i.expression, i.text) for i in check(resource))
+    if any(i[0] == "error" for i in issues):
+        raise NotValid("the resource is not valid R4.", issues)
+    return list(issues)
+
+
+def _code(rule: str) -> str:
+    """The issue type (R4 value set issue-type) of a rule."""
+    if rule in ("structure", "json", "resource-type", "choice"):
+        return "structure"
+    if "-" in rule and rule.rpartition("-")[2].isdecimal():
+        return "invariant"
+    return {"required": "required", "code": "code-invalid", "reference-unresolved": "not-found"}.get(rule, "invalid")
+
+
+def validate(kind: str | None, raw: bytes) -> Answer:
+    """What a check finds in a resource ($validate): an OperationOutcome, which is an answer and no error."""
+    from galenic.records.fhir import parse  # noqa: PLC0415
+
+    try:
+        resource = parse(raw).resource
+        if resource.get("resourceType") == "Parameters":
+            inner = [
+                p.get("resource") for p in resource.get("parameter", ()) if isinstance(p, dict) and p.get("name") == "resource"
+            ]
+            resource = inner[0] if inner and isinstance(inner[0], dict) else resource
+        found = valid(resource, kind)
+    except NotValid as error:
+        return Answer(200, outcome(*(issue(*_named(i)) for i in error.issues)))
+    issues = [issue(*_named(i)) for i in found] or [issue("information", "informational", "no issue was found.")]
+    return Answer(200, outcome(*issues))
+
+
+def _named(found: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+    level, code, expression, text = found
+    return level, code, text, expression
+
+
+def create(facade: Facade, asking: Asking, kind: str, raw: bytes, *, if_none_exist: str = "") -> Answer:
+    """A new resource under an id of ours; with a condition only where nothing meets it."""
+    exact = taken(raw, kind)
+    with facade.writing:
+        if if_none_exist:
+            there = meeting(facade, asking, kind, if_none_exist)
+            if there is not None:
+                return Answer(200, location=f"{asking.base}/{there.name}")
+        return _one(facade, asking, Staged(kind, str(uuid.uuid4()), exact, fresh=True))
+
+
+def update(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, if_match: int | None = None) -> Answer:
+    """A new version under an id; where nothing stands there, its first, if the asker may name ids."""
+    exact = taken(raw, kind)
+    if exact.get("id") != own:
+        raise RecordError(f"the {kind} has no id, or another one than the address. Give it the id that the address names.")
+    return _one(facade, asking, Staged(kind, own, exact, if_match))
+
+
+def update_where(facade: Facade, asking: Asking, kind: str, query: str, raw: bytes, *, if_match: int | None = None) -> Answer:
+    """Conditional update: what meets the condition, or a new resource where nothing does."""
+    exact = taken(raw, kind)
+    with facade.writing:
+        there = meeting(facade, asking, kind, query)
+        given = exact.get("id")
+        if there is None:
+            own = str(given or uuid.uuid4())
+            return _one(facade, asking, Staged(kind, own, exact, if_match, fresh=given is None))
+        own = there.name.partition("/")[2]
+        if given is not None and given != own:
+            raise RecordError(f"the {kind} has another id than the one that meets the condition. Leave its id out.")
+        return _one(facade, asking, Staged(kind, own, exact, if_match))
+
+
+def patch(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, if_match: int | None = None) -> Answer:
+    """JSON Patch (RFC 6902) on the newest version; what comes out is checked like any resource."""
+    with facade.writing:
+        found = facade.locate(f"{kind}/{own}")
+        before = _standing(facade, asking, found)
+        exact = patched(before, raw)
+        if exact.get("id") != own or exact.get("resourceType") != kind:
+            raise NotValid(
+                "a patch changes neither type nor id.", (("error", "not-supported", f"{kind}.id", "may not be changed"),)
+            )
+        valid(orjson.loads(_plain(exact)), kind)
+        return _one(facade, asking, Staged(kind, own, exact, before_version(before, if_match)))
+
+
+def _plain(exact: Resource) -> bytes:
+    from galenic.records.fhir import write  # noqa: PLC0415
+
+    return write(exact)
+
+
+def before_version(before: Resource, if_match: int | None) -> int:
+    """The version that a change of what was read expects to find."""
+    version = int(before["meta"]["versionId"])
+    if if_match is not None and if_match != version:
+        raise Conflict("the version that was named is not the newest. Read it again, and decide again.")
+    return version
+
+
+def patched(before: Resource, raw: bytes) -> Resource:
+    """A resource with a JSON Patch applied. RecordError where it is none, or does not fit."""
+    import json  # noqa: PLC0415
+
+    import jsonpatch  # noqa: PLC0415
+
+    from galenic.records.fhir.parse import Number  # noqa: PLC0415
+
+    try:
+        operations = json.loads(raw, parse_float=Number)
+        if not isinstance(operations, list) or not all(isinstance(o, dict) for o in operations) or len(operations) > 1_000:
+            raise RecordError("a JSON Patch is a list of at most 1,000 operations (RFC 6902).")
+        result = jsonpatch.JsonPatch(operations).apply(before)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError) as error:
+        raise RecordError(
+            f"the patch does not fit the resource ({type(error).__name__}). Read it again; see RFC 6902."
+        ) from None
+    if not isinstance(result, dict):
+        raise RecordError("the patch leaves no resource.")
+    return result
+
+
+def _standing(facade: Facade, asking: Asking, found: tuple[int, int, bool, bool] | None) -> Resource:
+    """The newest version, read in order to change it."""
+    row, subject, patient, live = found or (-1, -1, True, False)
+    handle = _may(facade, asking, subject if found else "unknown", patient)
+    with handle:
+        kept = store.read_rows(facade.house.db, facade.known, {subject: handle}, [row]).get(row) if found else None
+        if kept is None:
+            raise NotHere(NOT_HERE)
+        if not live:
+            raise Gone("it was deleted; what is gone is not patched. Write it anew.")
+        from galenic.flows.fhir.answer import shown  # noqa: PLC0415
+        from galenic.records.fhir import parse_again  # noqa: PLC0415
+
+        return parse_again(shown(kept, facade.imported_at))
+
+
+def _may(facade: Facade, asking: Asking, subject: int | str, patient: bool) -> Pass:
+    """A decision to write, where a refusal must look like absence."""
+    try:
+        return facade.house.gate.open(asking.session, "write", facade.place(subject, patient), asking.purpose)
+    except AccessDenied as refused:
+        raise NotHere(NOT_HERE) from refused
+
+
+def delete(facade: Facade, asking: Asking, kind: str, own: str, *, if_match: int | None = None) -> Answer:
+    """A version that says it is gone; those before it stay. Done again, it changes nothing."""
+    with facade.writing:
+        found = facade.locate(f"{kind}/{own}")
+        if found is None or not found[3]:
+            with _may(facade, asking, found[1] if found else "unknown", found[2] if found else True) as handle:
+                return Answer(204, decision=handle.decision)
+        return _one(facade, asking, Staged(kind, own, None, if_match))
+
+
+def delete_where(facade: Facade, asking: Asking, kind: str, query: str) -> Answer:
+    """Conditional delete: the one that meets the condition, if there is one."""
+    with facade.writing:
+        there = meeting(facade, asking, kind, query)
+        return Answer(204) if there is None else delete(facade, asking, kind, there.name.partition("/")[2])
+
+
+def meeting(facade: Facade, asking: Asking, kind: str, query: str) -> store.Hit | None:
+    """The one resource that meets a condition, of those that the asker may know of. Conflict where several do."""
+    from galenic.records.fhir import conditions_of  # noqa: PLC0415
+
+    conditions = conditions_of(kind, parse_qsl(query.partition("?")[2] or query, keep_blank_values=True))
+    facade.look()
+    seen = facade.house.gate.shown(asking.session, facade.name, asking.purpose)
+    called = f"{asking.session.who}/{asking.purpose}/{facade.house.gate.versions.get()['facts']}"
+    found = facade.index.search(store.Search(kind, conditions, (), seen, called), limit=2)
+    if len(found) > 1:
+        raise Conflict(f"more than one {kind} meets the condition. Narrow it, so that it means one.")
+    return found[0] if found else None
+
+
+# from what is staged to what is written
+
+
+def _one(facade: Facade, asking: Asking, staged: Staged) -> Answer:
+    written, decisions, updated = commit(facade, asking, [staged])
+    one = written[0]
+    if staged.exact is None:
+        return Answer(204, b"", one.version, updated, decision=decisions[0])
+    place = f"{asking.base}/{staged.name}/_history/{one.version}"
+    return Answer(201 if one.made else 200, one.document, one.version, updated, place, decisions[0])
+
+
+def commit(facade: Facade, asking: Asking, staged: list[Staged]) -> tuple[list[store.Written], list[int], int]:
+    """(what was written, the decision of each, when): all of it durably, or none. AccessDenied where one decision is a refusal."""
+    from galenic.records.fhir import identifiers, write  # noqa: PLC0415
+
+    updated = now_micros()
+    with facade.writing:
+        facade.look()
+        standing = {s.name: facade.index.find(s.name) for s in staged if not s.fresh}
+        _may_name(facade, asking, staged, standing)
+        owners = _owners(facade, staged, standing)
+        moved = {(f[1], f[2]) for s, o in zip(staged, owners, strict=True) if (f := standing.get(s.name)) and f[1] != o.subject}
+        passes = _decisions(facade, asking, owners, moved)
+        handles = [passes[o.identifier if o.subject is None else o.subject] for o in owners]
+        try:
+            changes = [
+                store.Change(
+                    handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write), updated, s.exact is None,
+                    s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions,
+                )
+                for s, o, handle in zip(staged, owners, handles, strict=True)
+            ]  # fmt: skip
+            written = store.write_resources(facade.house.db, facade.known, changes, facade.own())
+            _index(facade, staged, changes, written, updated)
+        finally:
+            for handle in passes.values():
+                handle.__exit__(None, None, None)
+    return written, [h.decision for h in handles], updated
+
+
+def _render(staged: Staged, updated: int, write: Any) -> Any:
+    exact = staged.exact or {"resourceType": staged.kind}
+    return lambda version: write(stamped(exact, staged.id, version, updated))
+
+
+def _may_name(facade: Facade, asking: Asking, staged: list[Staged], standing: dict[str, Any]) -> None:
+    """An id of one's own choice would tell whether somebody else's resource has it: only who may see all of them names one."""
+    named = [s for s in staged if not s.fresh and standing.get(s.name) is None]
+    if named and facade.house.gate.shown(asking.session, facade.name, asking.purpose) is not None:
+        facade.refused(asking.session, "write", asking.purpose)
+        raise NotHere(NOT_HERE)
+
+
+def _owners(facade: Facade, staged: list[Staged], standing: dict[str, Any]) -> list[Owner]:
+    found: dict[str, Owner] = {}
+    late: list[Staged] = []
+    for one in staged:
+        there = standing.get(one.name)
+        if one.exact is None:
+            assert there is not None
+            found[one.name] = Owner(there[1], "", there[2])
+            continue
+        owner = facade.owner({**one.exact, "id": one.id})
+        found[one.name] = owner
+        if owner.subject == store.NOBODY and owner.patient:
+            late.append(one)
+    for one in late:  # what is somebody's only by what it refers to, in this very Bundle
+        from galenic.records.fhir import whose  # noqa: PLC0415
+
+        assert one.exact is not None
+        through = [found[n] for n in whose({**one.exact, "id": one.id}).through if n in found and n != one.name]
+        whose_too = [o for o in through if o.subject != store.NOBODY]
+        if whose_too:
+            found[one.name] = whose_too[0]
+    return [found[s.name] for s in staged]
+
+
+def _decisions(facade: Facade, asking: Asking, owners: list[Owner], moved: Iterable[tuple[int, bool]]) -> dict[int | str, Pass]:
+    """A decision to write for each whose something is, and was."""
+    gate = facade.house.gate
+    known = {o.subject: o.patient for o in owners if o.subject is not None} | dict(moved)
+    passes: dict[int | str, Pass] = {}
+    opened = gate.open_many(asking.session, "write", [facade.place(s, p) for s, p in known.items()], asking.purpose)
+    denied = [s for s, handle in zip(known, opened, strict=True) if handle is None]
+    passes |= {s: h for s, h in zip(known, opened, strict=True) if h is not None}
+    try:
+        if denied:
+            raise AccessDenied(
+                f"{asking.session.who} may not write this for {asking.purpose}: no rule allows it for all it is about."
+            )
+        for owner in owners:
+            if owner.subject is None and owner.identifier not in passes:
+                handle = gate.open(asking.session, "write", facade.place("new", owner.patient), asking.purpose)
+                passes[owner.identifier] = handle
+                handle.settle(store.admit_one(facade.house.db, handle, facade.known, owner.identifier, patient=owner.patient))
+    except BaseException:
+        for handle in passes.values():
+            handle.__exit__(None, None, None)
+        raise
+    return passes
+
+
+def _index(
+    facade: Facade, staged: list[Staged], changes: list[store.Change], written: list[store.Written], updated: int
+) -> None:
+    last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
+    rows = []
+    for i, (one, change, made) in enumerate(zip(staged, changes, written, strict=True)):
+        if one.exact is None or last[change.name] != i:
+            patient = change.handle.resource.startswith("record/")
+            rows.append(store.Indexed(made.row, one.kind, one.id, change.subject, patient, updated, False))
+        else:
+            rows.append(facade.to_index(made.row, one.exact, one.id, change.subject, updated))
+    if facade.index.through() == written[0].row:
+        facade.index.put(rows, through=written[-1].row + 1)
+    else:  # another process wrote in between
+        facade.catch_up()

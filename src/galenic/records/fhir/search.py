@@ -1,0 +1,157 @@
+"""R4's search parameters: which there are for a type, where their values stand in a resource, and what they are of."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+from galenic.records.fhir.definitions import Element, r4
+
+Path = tuple[str, ...]
+LEFT_OUT = {"phonetic", "near"}  # sound and distance: not indexed, so not declared
+EVERY = "Resource"
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One search parameter of one type. paths: steps from the resource; components: of a composite, code and paths of each."""
+
+    code: str
+    type: str
+    url: str
+    paths: tuple[Path, ...]
+    targets: tuple[str, ...]  # what a reference may name; empty: anything
+    components: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    parts: tuple[str, ...] = ()  # parameters of the type that hold all its values between them: it has none of its own
+
+
+@cache
+def _compiled() -> dict[str, dict[str, Parameter]]:
+    packed = resources.files("galenic.records.fhir").joinpath("search.json.gz").read_bytes()
+    data = json.loads(gzip.decompress(packed))["parameters"]
+    return {kind: {code: _parameter(code, about) for code, about in own.items()} for kind, own in data.items()}
+
+
+def _parameter(code: str, about: dict[str, object]) -> Parameter:
+    parts = tuple((str(c), _paths(p)) for c, p in about.get("component", ()))  # type: ignore[attr-defined]
+    targets = tuple(map(str, about.get("target", ())))  # type: ignore[call-overload]
+    return Parameter(code, str(about["type"]), str(about["url"]), _paths(about["paths"]), targets, parts)
+
+
+def _paths(found: object) -> tuple[Path, ...]:
+    return tuple(tuple(str(step) for step in path) for path in found)  # type: ignore[attr-defined]
+
+
+@cache
+def parameters(kind: str) -> dict[str, Parameter]:
+    """By code: the parameters of a type that can be searched by, those of every resource among them."""
+    every = _compiled()
+    own = {**every[EVERY], **every.get(kind, {})}
+    own = {code: p for code, p in own.items() if code not in LEFT_OUT and len(p.components) < 3}
+    return {code: replace(p, parts=_parts(p, own)) for code, p in own.items()}
+
+
+def _parts(parameter: Parameter, own: dict[str, Parameter]) -> tuple[str, ...]:
+    """Such as combo-code, which is code and component-code: what it looks for is looked for in those."""
+    if len(parameter.paths) < 2:
+        return ()
+    rest, found = set(parameter.paths), []
+    for other in own.values():
+        same = other.type == parameter.type and len(other.components) == len(parameter.components)
+        if same and set(other.paths) < set(parameter.paths):
+            rest -= set(other.paths)
+            found.append(other.code)
+    return tuple(found) if not rest else ()
+
+
+def component(parameter: Parameter, number: int) -> Parameter:
+    """One component of a composite as a parameter: its code and type, and what it may name."""
+    code = parameter.components[number][0]
+    return next(own[code] for own in _compiled().values() if code in own)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Where values of a parameter stand. type: FHIR's name of what stands there; only: a value that `where` asks of an element
+    beside, or what a reference must name ("@Patient"); exists: only whether something is there counts; systems: of a code whose
+    value set R4 requires, the system of each code."""
+
+    parameter: Parameter
+    type: str
+    only: tuple[str, ...] = ()
+    exists: bool = False
+    systems: Mapping[str, str] = field(default_factory=lambda: NONE)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is read of a node, by property name: values that are searched by, and what is to be walked further."""
+
+    leaves: dict[str, list[Leaf]]
+    inner: dict[str, "Plan"]
+
+
+@cache
+def plan(kind: str) -> tuple[Plan, tuple[tuple[Parameter, Path], ...]]:
+    """How to walk a resource of a type, and its composites with the path of each of their groups."""
+    whole, groups = Plan({}, {}), []
+    for parameter in parameters(kind).values():
+        if parameter.code in ("_id", "_lastUpdated"):
+            continue  # kept beside the values
+        if parameter.parts:
+            continue
+        for path in parameter.paths:
+            if parameter.components:
+                groups.append((parameter, path))
+            else:
+                place(whole, kind, path, parameter)
+    return whole, tuple(groups)
+
+
+def place(whole: Plan, path_of_type: str, path: Path, parameter: Parameter) -> None:
+    """Adds one path of a parameter to a plan of a node of that type."""
+    only = tuple(s for s in path if s[0] == "@" or "=" in s)
+    steps = [s for s in path if s[0] not in "@[" and "=" not in s]
+    _descend(whole, path_of_type, steps, parameter, only)
+
+
+def _descend(node: Plan, kind: str, steps: list[str], parameter: Parameter, only: tuple[str, ...]) -> None:
+    name, *rest = steps
+    wanted = rest.pop(0)[1:].lower() if rest and rest[0][0] == ":" else ""
+    exists = rest == ["exists"]
+    for property_, of in _forms(kind, name, wanted):
+        if not rest or exists:
+            leaf = Leaf(parameter, of, only, exists, _systems(kind, name) if of == "code" else NONE)
+            node.leaves.setdefault(property_, []).append(leaf)
+        else:
+            inner = node.inner.setdefault(property_, Plan({}, {}))
+            _descend(inner, of.removeprefix("@"), rest, parameter, only)
+
+
+def _forms(kind: str, name: str, wanted: str) -> list[tuple[str, str]]:
+    """(property, type) of each form of an element that is of the wanted type."""
+    element = _element(kind, name)
+    if element is None:
+        return []
+    return [(p, of) for p, of in element.names() if not wanted or of.lower() == wanted]
+
+
+@cache
+def _systems(kind: str, name: str) -> Mapping[str, str]:
+    element = _element(kind, name)
+    codes = r4().codes.get(element.binding, {}) if element and element.binding else {}
+    return {code: system for system, some in codes.items() for code in some}
+
+
+@cache
+def _elements(kind: str) -> dict[str, Element]:
+    found = r4().types.get(kind)
+    return {e.name: e for e in found.elements} if found else {}
+
+
+def _element(kind: str, name: str) -> Element | None:
+    return _elements(kind).get(name)

@@ -1,0 +1,74 @@
+"""The application: every door, behind the same headers, the same errors and the same log."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from galenic import __version__, store
+from galenic.errors import GalenicError
+from galenic.flows.fhir import Facade
+from galenic.server.fhir import Fhir, NotAcceptable, WrongType, refusal
+
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Around:
+    """What every request passes: a number of its own, safe headers, the log; and an answer without detail where we fail."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number, started, status = secrets.token_hex(8), time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = {name for name, _ in message["headers"]}
+                extra = [h for h in HEADERS if h[0] not in own]
+                message["headers"] = [*message["headers"], *extra, (b"x-request-id", number.encode())]
+            await send(message)
+
+        scope["galenic.request"] = number
+        await self.app(scope, receive, sending)
+        store.telemetry.REQUESTS.labels(scope["method"], str(status // 100)).observe(time.perf_counter() - started)
+
+
+async def _fails(request: Request, error: Exception) -> Response:
+    """An error that somebody foresaw."""
+    assert isinstance(error, GalenicError)
+    number = str(request.scope.get("galenic.request", ""))
+    if isinstance(error, WrongType | NotAcceptable):
+        answer = refusal(error, number)
+        answer.status_code = 415 if isinstance(error, WrongType) else 406
+        return answer
+    return refusal(error, number)
+
+
+def make_app(facade: Facade, base: str) -> ASGIApp:
+    """The application for one installation. base: its address, as clients write it."""
+    app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.add_exception_handler(GalenicError, _fails)
+    door = Fhir(facade, f"{base}/fhir")
+    app.router.routes.extend(door.routes())
+    return Around(app)
+
+
+Next = Callable[[Request], Awaitable[Response]]

@@ -1,0 +1,25 @@
+"""SMART App Launch 2.0 scopes (section 2.0.4): whether those of a token cover an interaction."""
+
+import re
+
+from galenic.errors import AccessDenied
+
+SCOPE = re.compile(r"(?P<of>patient|user|system)/(?P<kind>[A-Z][A-Za-z]+|\*)\.(?P<may>c?r?u?d?s?|read|write|\*)$")
+OLD = {"read": "rs", "write": "cud", "*": "cruds"}  # of version 1
+
+
+def valid_scope(text: str) -> bool:
+    """Whether a scope is one of SMART's for resources, without parameters, and asks for something."""
+    match = SCOPE.match(text)
+    return match is not None and bool(match["may"])
+
+
+def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
+    """AccessDenied unless the scopes of a token cover every letter (c r u d s) for the type; kind "*": for any type."""
+    covered: set[str] = set()
+    for text in scopes:
+        match = SCOPE.match(text)
+        if match and match["kind"] in ("*", kind):
+            covered |= set(OLD.get(match["may"], match["may"]))
+    if not set(may) <= covered:
+        raise AccessDenied(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")

@@ -1,0 +1,108 @@
+"""Listeners: TLS 1.3, limits on slow and long requests, and an end that waits for what is under way."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
+KEPT_ALIVE, AT_ONCE, ENDING = 30, 512, 20
+
+
+@dataclass(frozen=True)
+class Listening:
+    """One address to listen at. certificate, key: PEM; without them plain HTTP, for behind a proxy on this machine alone.
+    clients: PEM of the authority whose certificates clients must show (mTLS)."""
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    clients: Path | None = None
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """TLS 1.3 and nothing older."""
+        if self.certificate is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(self.certificate, self.key)
+        if self.clients is not None:
+            context.load_verify_locations(self.clients)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class Patient(HttpToolsProtocol):
+    """HTTP/1.1 that waits so long for a head and for a body, and then no longer (slowloris)."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def _wait(self, seconds: float) -> None:
+        self._calm()
+        self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _calm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection that says nothing is no connection."""
+        super().connection_made(transport)
+        self._wait(HEAD_SECONDS)
+
+    def on_message_begin(self) -> None:
+        """The head has begun."""
+        super().on_message_begin()
+        self._wait(HEAD_SECONDS)
+
+    def on_headers_complete(self) -> None:
+        """The body may take longer."""
+        super().on_headers_complete()
+        self._wait(BODY_SECONDS)
+
+    def on_message_complete(self) -> None:
+        """All is here."""
+        super().on_message_complete()
+        self._calm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for."""
+        self._calm()
+        super().connection_lost(exc)
+
+
+def config_of(app: ASGIApp, listening: Listening) -> uvicorn.Config:
+    """How a listener is run."""
+    config = uvicorn.Config(
+        app, host=listening.host, port=listening.port, http=Patient, loop="uvloop", ws="none", lifespan="off", log_config=None,
+        access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEPT_ALIVE, limit_concurrency=AT_ONCE,
+        timeout_graceful_shutdown=ENDING, backlog=256,
+    )  # fmt: skip
+    config.load()
+    config.ssl = listening.tls
+    return config
+
+
+async def _run(pairs: list[tuple[ASGIApp, Listening]]) -> None:
+    servers = [uvicorn.Server(config_of(app, at)) for app, at in pairs]
+    await asyncio.gather(*(s.serve() for s in servers))
+
+
+def serve(pairs: list[tuple[ASGIApp, Listening]]) -> None:
+    """Serves until it is told to stop (SIGTERM, SIGINT), then ends what is under way."""
+    import uvloop  # noqa: PLC0415
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(pairs))
