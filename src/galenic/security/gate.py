@@ -66,6 +66,7 @@ class Gate:
     _grants: dict[str, tuple[int, frozenset[str], dict[str, str]]] = field(default_factory=dict)
     _sessions: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
     _datasets: dict[str, tuple[int, Fact | None]] = field(default_factory=dict)
+    _about: dict[tuple[str, str], tuple[int, tuple[Fact, ...]]] = field(default_factory=dict)
     _related: dict[tuple[str, int], tuple[Fact, ...]] = field(default_factory=dict)
     _related_at: int = -1
     _shown: dict[tuple[str, int | None, str, str], tuple[int, frozenset[int]]] = field(default_factory=dict)
@@ -182,7 +183,7 @@ class Gate:
             flags |= self._relations(session, number, purpose, label, now)
         if kind in ("subject", "record") and session.subject is not None and (number or name) == str(session.subject):
             flags.add("own")
-        if "service" in roles and any(f.stands("cleared", now) for f in self.facts.of("vendor", who=session.who)):
+        if "service" in roles and any(f.stands("cleared", now) for f in self._of("vendor", session.who)):
             flags.add("vendor")
         if action == "export" and any(
             f.stands("approved", now) and f.purpose == purpose
@@ -220,6 +221,13 @@ class Gate:
             subjects |= {session.subject} if session.subject is not None else set()
             allowed = (s for s in subjects if self.judge(session, "search", f"record/{dataset}/{s}", purpose).allowed)
             kept = self._shown[key] = (version, frozenset(allowed))
+        return kept[1]
+
+    def _of(self, kind: str, who: str) -> tuple[Fact, ...]:
+        version = self.versions.get()["facts"]
+        kept = self._about.get((kind, who))
+        if kept is None or kept[0] != version:
+            kept = self._about[kind, who] = (version, tuple(self.facts.of(kind, who=who)))
         return kept[1]
 
     def _known(self, name: str) -> Fact | None:

@@ -2,11 +2,11 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galenic import __version__, store
@@ -66,9 +66,21 @@ def make_app(facade: Facade, base: str) -> ASGIApp:
     """The application for one installation. base: its address, as clients write it."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.add_exception_handler(GalenicError, _fails)
-    door = Fhir(facade, f"{base}/fhir")
-    app.router.routes.extend(door.routes())
-    return Around(app)
+    return Around(Doors(app, Fhir(facade, f"{base}/fhir")))
 
 
-Next = Callable[[Request], Awaitable[Response]]
+class Doors:
+    """FHIR past the framework, which costs as much as the work itself; everything else through it."""
+
+    def __init__(self, app: ASGIApp, fhir: Fhir) -> None:
+        self.app, self.fhir = app, Router(routes=fhir.routes(), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or not (scope["path"] + "/").startswith("/fhir/"):
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.fhir(scope, receive, send)
+        except GalenicError as error:
+            await (await _fails(Request(scope), error))(scope, receive, send)

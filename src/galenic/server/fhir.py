@@ -1,12 +1,13 @@
 """FHIR R4 over HTTP (R4, RESTful API): addresses, headers and status codes around the flows."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ JSON = "application/fhir+json; fhirVersion=4.0"
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}$")
 FORMATS = ("json", "application/json", "application/fhir+json", "application/fhir json")
+THREADS = 12  # at once; more only wait for one another
 Given = list[tuple[str, str]]
 Work = Callable[[Asking], Answer]
 
@@ -64,6 +66,7 @@ class Fhir:
 
     def __init__(self, facade: Facade, base: str) -> None:
         self.facade, self.base = facade, base
+        self.threads = ThreadPoolExecutor(THREADS, "fhir")
 
     def routes(self) -> list[Route]:
         """Every address."""
@@ -84,7 +87,7 @@ class Fhir:
     async def _serve(self, request: Request, scope: tuple[str, str], work: Work) -> Response:
         """Sign-in, scope and format are asked before anything else; then the work, in a thread of its own."""
         _acceptable(request)
-        answer = await run_in_threadpool(self._work, request, scope, work)
+        answer = await asyncio.get_running_loop().run_in_executor(self.threads, self._work, request, scope, work)
         return _response(request, answer)
 
     def _work(self, request: Request, scope: tuple[str, str], work: Work) -> Answer:

@@ -3,7 +3,8 @@
 import contextlib
 import fcntl
 import io
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from galenic.errors import StoreError
 from galenic.store.tables import metadata
 
+POOL = 20  # connections that are kept: opening one costs more than what most are used for
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0002"  # the newest migration; a test compares it with the folder
 
@@ -26,10 +28,13 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.engine = sa.create_engine(self.url)
+        self._local = threading.local()
+        self.engine = sa.create_engine(self.url, pool_size=POOL, max_overflow=POOL)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
+        dbapi = self.engine.dialect.dbapi
+        self._errors: tuple[type[Exception], ...] = (dbapi.Error, SQLAlchemyError) if dbapi else (SQLAlchemyError,)
         try:
             with self.reading() as connection:
                 current = self._version(connection) == HEAD
@@ -63,10 +68,22 @@ class Database:
         except SQLAlchemyError as error:
             raise _explain(error, "was not read") from error
 
+    def rows(self, sql: str, values: Sequence[Any], tenant: str | None = None) -> list[Any]:
+        """The rows of one SELECT, with ? for each value: for reads that run thousands of times a second, without a compiler."""
+        if not self.is_sqlite:
+            with self.reading(tenant) as c:
+                return list(c.exec_driver_sql(sql.replace("?", "%s"), tuple(values)).fetchall())
+        held = getattr(self._local, "held", None)
+        if held is None or held[0] is not self.engine.pool:
+            held = self._local.held = (self.engine.pool, self.engine.raw_connection())
+        try:
+            return list(held[1].driver_connection.execute(sql, values).fetchall())
+        except self._errors as error:
+            raise StoreError(f"the database was not read ({type(error).__name__}). Check free space and rights, then try again.") from error
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[Any]:
         """The same as `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
-        errors = self.engine.dialect.dbapi.Error if self.engine.dialect.dbapi else SQLAlchemyError
         try:
             with contextlib.closing(self.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
@@ -77,7 +94,7 @@ class Database:
                     connection.commit()
                 finally:
                     connection.rollback()  # nothing, after a commit
-        except (errors, SQLAlchemyError) as error:
+        except self._errors as error:
             raise StoreError(
                 f"the database did not take the change ({type(error).__name__}). Nothing was written. Check free space, rights "
                 "and GALENIC_DATABASE, then run the command again."

@@ -56,5 +56,4 @@ def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
 
 def version_numbers(db: Database) -> dict[str, int]:
     """Versions of facts and of erasures."""
-    with db.reading() as c:
-        return {str(r[0]): int(r[1]) for r in c.execute(sa.select(versions))}
+    return {str(r[0]): int(r[1]) for r in db.rows("SELECT name, number FROM versions", ())}

@@ -91,22 +91,23 @@ def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows:
         handle.beat()
     if not handles:
         return {}
-    tenant, found = next(iter(handles.values())).tenant, {}
-    d, o = documents.c, originals.c
-    with db.reading(tenant) as c:
-        for start in range(0, len(rows), PART):
-            part = rows[start : start + PART]
-            query = sa.select(d.row, d.subject, d.version, o.cells).where(
-                (d.dataset == name) & d.row.in_(part) & (o.dataset == name) & (o.row == d.row)
-            )
-            for row, subject, version, cells in c.execute(query):
-                if subject in handles:
-                    kept = _opened(handles[subject], name, int(row), int(subject), int(version), bytes(cells))
-                    if kept is not None:
-                        found[int(row)] = kept
+    tenant = next(iter(handles.values())).tenant
+    found: dict[int, Kept] = {}
+    for start in range(0, len(rows), PART):
+        part = rows[start : start + PART]
+        sql = READ.format(marks=",".join("?" * len(part)))
+        for row, subject, version, cells in db.rows(sql, [name, name, *part], tenant):
+            if subject in handles:
+                kept = _opened(handles[subject], name, int(row), int(subject), int(version), bytes(cells))
+                if kept is not None:
+                    found[int(row)] = kept
     return found
 
 
+READ = (
+    "SELECT d.row, d.subject, d.version, o.cells FROM documents d JOIN originals o ON o.dataset = ? AND o.row = d.row "
+    "WHERE d.dataset = ? AND d.row IN ({marks})"
+)
 PLACES = list(enumerate(COLUMNS))
 
 
