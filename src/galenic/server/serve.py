@@ -1,6 +1,7 @@
 """Listeners: TLS 1.3, limits on slow and long requests, and an end that waits for what is under way."""
 
 import asyncio
+import gc
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from galenic.records.calm import stay_calm
 
 HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
 KEPT_ALIVE, AT_ONCE, ENDING = 30, 512, 20
@@ -103,6 +106,10 @@ async def _run(pairs: list[tuple[ASGIApp, Listening]]) -> None:
 def serve(pairs: list[tuple[ASGIApp, Listening]]) -> None:
     """Serves until it is told to stop (SIGTERM, SIGINT), then ends what is under way."""
     import uvloop  # noqa: PLC0415
+
+    gc.collect()
+    gc.freeze()  # definitions and rules live as long as the process
+    stay_calm()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(pairs))

@@ -77,18 +77,23 @@ class Database:
         if held is None or held[0] is not self.engine.pool:
             held = self._local.held = (self.engine.pool, self.engine.raw_connection())
         try:
-            return list(held[1].driver_connection.execute(sql, values).fetchall())
+            connection: Any = held[1].driver_connection
+            return list(connection.execute(sql, values).fetchall())
         except self._errors as error:
-            raise StoreError(f"the database was not read ({type(error).__name__}). Check free space and rights, then try again.") from error
+            raise StoreError(
+                f"the database was not read ({type(error).__name__}). Check free space and rights, then try again."
+            ) from error
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Any]:
+    def writing(self, tenant: str | None = None) -> Iterator[Any]:
         """The same as `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
         try:
             with contextlib.closing(self.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
                 if self.is_sqlite:
                     cursor.execute("BEGIN IMMEDIATE")
+                elif tenant is not None:
+                    cursor.execute("SELECT set_config('galenic.tenant', %s, true)", (tenant,))
                 try:
                     yield cursor
                     connection.commit()

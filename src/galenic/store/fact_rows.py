@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from galenic.store.database import Database
 from galenic.store.rows import Row
-from galenic.store.tables import facts, versions
+from galenic.store.tables import facts
 
 
 def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
@@ -31,11 +31,10 @@ def _put(c: sa.Connection, row: Row) -> None:
 
 def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
     """Facts of one kind, by equality of columns, ordered by key."""
-    query = sa.select(facts).where(facts.c.kind == kind)
-    for name, value in equal.items():
-        query = query.where(facts.c[name] == value)
-    with db.reading() as c:
-        return [dict(r) for r in c.execute(query.order_by(facts.c.key)).mappings()]
+    names = [c.name for c in facts.c]
+    where = " AND ".join(f"{facts.c[name].name} = ?" for name in equal)
+    sql = f"SELECT {', '.join(names)} FROM facts WHERE kind = ?{' AND ' * bool(where)}{where} ORDER BY key"  # noqa: S608
+    return [dict(zip(names, r, strict=True)) for r in db.rows(sql, (kind, *equal.values()))]
 
 
 def move_on(db: Database, name: str) -> int:

@@ -122,10 +122,8 @@ def find_subject(db: Database, handle: Handle, identifier: str) -> int | None:
         required(handle, "")
     handle.beat()
     token = handle.token("patient", identifier)
-    with db.reading(handle.tenant) as c:
-        where = (subjects.c.tenant == handle.tenant) & (subjects.c.token == token)
-        found = c.execute(sa.select(subjects.c.id).where(where)).scalar_one_or_none()
-    return int(found) if found is not None else None
+    found = db.rows("SELECT id FROM subjects WHERE tenant = ? AND token = ?", (handle.tenant, token), handle.tenant)
+    return int(found[0][0]) if found else None
 
 
 def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: list[int]) -> int:

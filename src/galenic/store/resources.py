@@ -1,7 +1,8 @@
 """Resources one by one: each version a sealed document, read and written under decisions about one patient each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -15,9 +16,8 @@ from galenic.store.database import Database
 from galenic.store.documents import COLUMNS, NOBODY, Kept
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, required
-from galenic.store.lineage import add_within
 from galenic.store.originals import Dataset, admit_within
-from galenic.store.tables import datasets, documents, originals
+from galenic.store.tables import documents, originals
 
 PART = 500
 
@@ -136,12 +136,10 @@ def versions_of(db: Database, handle: Handle, known: Dataset, names: list[str], 
     return [k for k in found if k is not None]
 
 
-def write_resources(
-    db: Database, known: Dataset, changes: list[Change], keyed: Handle, then: Callable[[list[Written]], None] = lambda _w: None
-) -> list[Written]:
+def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: Handle) -> list[Written]:
     """Seals and stores versions, all durably or none. Conflict where another version stands than a change expects.
 
-    keyed: the server's own decision, whose tokens names are found by. then: called before it becomes durable.
+    keyed: the server's own decision, whose tokens names are found by.
     """
     name = str(known["name"])
     for change in changes:
@@ -155,9 +153,10 @@ def write_resources(
     tokens = dict(zip(words, keyed.tokens("word", words), strict=True))
     out: list[Written] = []
     made = _Rows()
-    with db.transaction(keyed.tenant) as c:
-        first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        standing = _standing(c, name, names)
+    with db.writing(keyed.tenant) as cursor:
+        ask = _Statements(cursor, "?" if db.is_sqlite else "%s")
+        first = int(ask.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])
+        standing = _standing(ask, name, names)
         current: dict[bytes, int] = {}
         for change, token in zip(changes, names, strict=True):
             version, stands = standing.get(token, (0, False))
@@ -166,30 +165,56 @@ def write_resources(
             row, version = first + len(out), version + 1
             document = change.render(version)
             out.append(Written(row, version, document, not stands))
+            if stands:
+                retire = "UPDATE documents SET current = ? WHERE dataset = ? AND name = ? AND current"
+                ask.many(retire, [(False, name, token)])
             standing[token], current[token] = (version, not change.deleted), len(made.documents)
             _collect(made, change, keyed, keys[change.subject], (name, row, token, version), document, tokens)
-        _retire(c, name, list(current))
-        _insert(db, c, made, current, changes)
-        c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(out)))
-        artefact = {"id": f"table/{name}", "kind": "table", "made_from": ""}
-        add_within(c, artefact, (x.subject for x in changes if x.subject != NOBODY))
-        then(out)
+        _insert(ask, made, current, changes)
+        ask.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(first + len(out), name)])
+        _trace(ask, name, sorted({x.subject for x in changes if x.subject != NOBODY}))
     for change, one in zip(changes, out, strict=True):
         change.handle.beat(1, len(COLUMNS), len(one.document))
     return out
 
 
-def _standing(c: sa.Connection, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """Statements on the driver's own cursor, with ? for each value."""
+
+    cursor: Any
+    mark: str
+
+    def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        self.cursor.execute(sql.replace("?", self.mark), values)
+        return list(self.cursor.fetchall())
+
+    def many(self, sql: str, values: list[tuple[Any, ...]]) -> None:
+        if values:
+            self.cursor.executemany(sql.replace("?", self.mark), values)
+
+
+def _standing(ask: _Statements, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:
     """By name: (newest version, whether it stands)."""
-    d = documents.c
     found: dict[bytes, tuple[int, bool]] = {}
     for start in range(0, len(tokens), PART):
-        where = (d.dataset == name) & d.name.in_(tokens[start : start + PART])
-        query = (
-            sa.select(d.name, sa.func.max(d.version), sa.func.max(sa.cast(d.current, sa.Integer))).where(where).group_by(d.name)
+        part = tokens[start : start + PART]
+        sql = (
+            "SELECT name, max(version), max(CASE WHEN current THEN 1 ELSE 0 END) FROM documents "  # noqa: S608
+            f"WHERE dataset = ? AND name IN ({','.join('?' * len(part))}) GROUP BY name"
         )
-        found |= {bytes(r[0]): (int(r[1]), bool(r[2])) for r in c.execute(query)}
+        found |= {bytes(r[0]): (int(r[1]), bool(r[2])) for r in ask.rows(sql, (name, *part))}
     return found
+
+
+def _trace(ask: _Statements, name: str, subjects: list[int]) -> None:
+    """Lineage: whose rows the data set holds."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    artefact = (f"table/{name}", "table", "", False, "inside", "live", at)
+    columns = "(id, kind, made_from, private, place, state, made_at)"
+    ask.many(f"INSERT INTO artefacts {columns} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", [artefact])  # noqa: S608
+    rows: list[tuple[Any, ...]] = [(artefact[0], s) for s in subjects]
+    ask.many("INSERT INTO lineage (artefact, subject) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def _collect(
@@ -214,23 +239,13 @@ def _collect(
         made.words += [(name, w, row, keyed.tenant) for w in spoken]
 
 
-def _retire(c: sa.Connection, name: str, tokens: list[bytes]) -> None:
-    for start in range(0, len(tokens), PART):
-        where = (documents.c.dataset == name) & documents.c.name.in_(tokens[start : start + PART]) & documents.c.current
-        c.execute(documents.update().where(where).values(current=False))
-
-
-def _insert(db: Database, c: sa.Connection, made: _Rows, current: dict[bytes, int], changes: list[Change]) -> None:
+def _insert(ask: _Statements, made: _Rows, current: dict[bytes, int], changes: list[Change]) -> None:
     newest = set(current.values())
     stand = [(*row, i in newest and not changes[i].deleted) for i, row in enumerate(made.documents)]
-    for table, columns, values in (
-        ("originals", "dataset, row, tenant, subject, cells", made.cells),
-        ("documents", "dataset, row, tenant, subject, name, digest, version, current", stand),
-        ("document_words", "dataset, word, row, tenant", made.words),
-    ):
-        if values:
-            mark = ", ".join(["?" if db.is_sqlite else "%s"] * (columns.count(",") + 1))
-            c.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({mark})", values)  # noqa: S608
+    ask.many("INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES (?, ?, ?, ?, ?)", made.cells)
+    columns = "(dataset, row, tenant, subject, name, digest, version, current)"
+    ask.many(f"INSERT INTO documents {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stand)  # noqa: S608
+    ask.many("INSERT INTO document_words (dataset, word, row, tenant) VALUES (?, ?, ?, ?)", made.words)
 
 
 def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[Kept, bool]]:

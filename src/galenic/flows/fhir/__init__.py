@@ -5,7 +5,7 @@ from galenic.flows.fhir.facade import Facade, open_facade
 from galenic.flows.fhir.read import history, read, version
 from galenic.flows.fhir.search import search
 from galenic.flows.fhir.transact import transact
-from galenic.flows.fhir.write import create, delete, patch, update, validate
+from galenic.flows.fhir.write import create, delete, delete_where, patch, update, update_where, validate
 
 __all__ = [
     "Answer",
@@ -13,6 +13,7 @@ __all__ = [
     "Facade",
     "create",
     "delete",
+    "delete_where",
     "history",
     "issue",
     "open_facade",
@@ -22,6 +23,7 @@ __all__ = [
     "search",
     "transact",
     "update",
+    "update_where",
     "validate",
     "version",
 ]

@@ -115,14 +115,16 @@ class Facade:
             found.tokens, texts, found.spans, found.amounts, found.links,
         )  # fmt: skip
 
-    def owner(self, resource: dict[str, Any]) -> Owner:
-        """Whose a valid resource with an id is."""
+    def owner(self, resource: dict[str, Any], people: dict[str, int | None]) -> Owner:
+        """Whose a valid resource with an id is. people: who was looked for already."""
         from galenic.records.fhir import whose  # noqa: PLC0415
 
         kind, found = resource["resourceType"], whose(resource)
         if found.person:
             identifier = self.identifier(found.person)
-            subject = self.subject_of(identifier)
+            if identifier not in people:
+                people[identifier] = self.subject_of(identifier)
+            subject = people[identifier]
             return Owner(subject, identifier, is_patients(kind, found.person, subject or 0))
         for name in found.through:
             there = self.index.find(name)

@@ -246,27 +246,32 @@ def commit(facade: Facade, asking: Asking, staged: list[Staged]) -> tuple[list[s
     from galenic.records.fhir import identifiers, write  # noqa: PLC0415
 
     updated = now_micros()
-    with facade.writing:
-        facade.look()
-        standing = {s.name: facade.index.find(s.name) for s in staged if not s.fresh}
-        _may_name(facade, asking, staged, standing)
-        owners = _owners(facade, staged, standing)
-        moved = {(f[1], f[2]) for s, o in zip(staged, owners, strict=True) if (f := standing.get(s.name)) and f[1] != o.subject}
-        passes = _decisions(facade, asking, owners, moved)
-        handles = [passes[o.identifier if o.subject is None else o.subject] for o in owners]
-        try:
-            changes = [
-                store.Change(
-                    handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write), updated, s.exact is None,
-                    s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions,
-                )
-                for s, o, handle in zip(staged, owners, handles, strict=True)
-            ]  # fmt: skip
+    facade.look()
+    standing = {s.name: facade.index.find(s.name) for s in staged if not s.fresh}
+    _may_name(facade, asking, staged, standing)
+    owners = _owners(facade, staged, standing)
+    moved = {(f[1], f[2]) for s, o in zip(staged, owners, strict=True) if (f := standing.get(s.name)) and f[1] != o.subject}
+    passes = _decisions(facade, asking, owners, moved)
+    handles = [passes[o.identifier if o.subject is None else o.subject] for o in owners]
+    try:
+        changes = [
+            store.Change(
+                handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write), updated, s.exact is None,
+                s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions,
+            )
+            for s, o, handle in zip(staged, owners, handles, strict=True)
+        ]  # fmt: skip
+        rows = _indexed(facade, staged, changes, updated)
+        with facade.writing:
+            for name, found in standing.items():
+                now = facade.index.find(name)
+                if (now and now[1]) != (found and found[1]):
+                    raise Conflict(f"{name} became another's while this was asked. Read it again, and decide again.")
             written = store.write_resources(facade.house.db, facade.known, changes, facade.own())
-            _index(facade, staged, changes, written, updated)
-        finally:
-            for handle in passes.values():
-                handle.__exit__(None, None, None)
+            _put(facade, rows, written)
+    finally:
+        for handle in passes.values():
+            handle.__exit__(None, None, None)
     return written, [h.decision for h in handles], updated
 
 
@@ -286,13 +291,14 @@ def _may_name(facade: Facade, asking: Asking, staged: list[Staged], standing: di
 def _owners(facade: Facade, staged: list[Staged], standing: dict[str, Any]) -> list[Owner]:
     found: dict[str, Owner] = {}
     late: list[Staged] = []
+    people: dict[str, int | None] = {}
     for one in staged:
         there = standing.get(one.name)
         if one.exact is None:
             assert there is not None
             found[one.name] = Owner(there[1], "", there[2])
             continue
-        owner = facade.owner({**one.exact, "id": one.id})
+        owner = facade.owner({**one.exact, "id": one.id}, people)
         found[one.name] = owner
         if owner.subject == store.NOBODY and owner.patient:
             late.append(one)
@@ -332,18 +338,23 @@ def _decisions(facade: Facade, asking: Asking, owners: list[Owner], moved: Itera
     return passes
 
 
-def _index(
-    facade: Facade, staged: list[Staged], changes: list[store.Change], written: list[store.Written], updated: int
-) -> None:
+def _indexed(facade: Facade, staged: list[Staged], changes: list[store.Change], updated: int) -> list[store.Indexed]:
+    """What goes into the index; rows are known once they are written."""
     last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
     rows = []
-    for i, (one, change, made) in enumerate(zip(staged, changes, written, strict=True)):
+    for i, (one, change) in enumerate(zip(staged, changes, strict=True)):
         if one.exact is None or last[change.name] != i:
             patient = change.handle.resource.startswith("record/")
-            rows.append(store.Indexed(made.row, one.kind, one.id, change.subject, patient, updated, False))
+            rows.append(store.Indexed(-1, one.kind, one.id, change.subject, patient, updated, False))
         else:
-            rows.append(facade.to_index(made.row, one.exact, one.id, change.subject, updated))
-    if facade.index.through() == written[0].row:
-        facade.index.put(rows, through=written[-1].row + 1)
-    else:  # another process wrote in between
+            rows.append(facade.to_index(-1, one.exact, one.id, change.subject, updated))
+    return rows
+
+
+def _put(facade: Facade, rows: list[store.Indexed], written: list[store.Written]) -> None:
+    if facade.index.through() != written[0].row:  # another process wrote in between
         facade.catch_up()
+        return
+    for row, made in zip(rows, written, strict=True):
+        row.row = made.row
+    facade.index.put(rows, through=written[-1].row + 1)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from galenic.records.fhir.search import Leaf, Parameter, Path, Plan, place, plan
+from galenic.records.fhir.search import Leaf, Parameter, Path, Plan, parameters, place, plan
 from galenic.records.fhir.whose import plain
 
 Resource = dict[str, Any]
@@ -219,7 +219,11 @@ def _nodes(nodes: list[Any], path: Path) -> list[Resource]:
 
 def _group(node: Resource, kind: str, parameter: Parameter, path: Path, found: Values) -> None:
     """Values of the second component under the name of the parameter with each token of the first."""
-    first, second = (_values_of(node, kind, path, paths, parameter, i) for i, (_, paths) in enumerate(parameter.components))
+    (_, one), (_, other) = parameter.components
+    second = _values_of(node, kind, path, other, parameter, 1)
+    if not (second.tokens or second.texts or second.spans or second.amounts or second.links):
+        return
+    first = _values_of(node, kind, path, one, parameter, 0)
     for key in sorted({composite(parameter.code, code) for _, _, code in first.tokens}):
         found.tokens += [(key, s, c) for _, s, c in second.tokens]
         found.links += [(key, t) for _, t in second.links]
@@ -235,16 +239,14 @@ def composite(name: str, code: str) -> str:
 
 def _values_of(node: Resource, kind: str, path: Path, paths: tuple[Path, ...], parameter: Parameter, number: int) -> Values:
     found = Values()
-    for at in component_plans(kind, path, paths, parameter.components[number][0], parameter.code):
+    for at in component_plans(kind, path, paths, parameter.components[number][0]):
         _walk(node, at, found)
     return found
 
 
 @lru_cache(None)
-def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str, of: str) -> tuple[Plan, ...]:
+def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> tuple[Plan, ...]:
     """How to walk a group for one of its components."""
-    from galenic.records.fhir.search import parameters  # noqa: PLC0415
-
     parameter = parameters(kind).get(code)
     if parameter is None:
         return ()
