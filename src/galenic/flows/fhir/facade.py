@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from galenic import store
 from galenic.errors import AccessDenied, KeyGone, StoreError
@@ -13,6 +13,9 @@ from galenic.flows.custody import describe_dataset
 from galenic.flows.fhir.answer import updated_of
 from galenic.flows.house import House, Progress, quiet
 from galenic.security import BUILDS, Pass, Session
+
+if TYPE_CHECKING:
+    from galenic.flows.fhir.together import Together
 
 LOOK_EVERY = 0.5  # s: what another process wrote is found within this time
 CHUNK = 1_000
@@ -40,6 +43,7 @@ class Facade:
     known: store.Dataset
     session: Session
     index: store.ResourceIndex
+    together: "Together"
     writing: Any = field(default_factory=threading.RLock)
     _own: Pass | None = None
     _looked: float = 0.0
@@ -193,10 +197,12 @@ def open_facade(house: House, session: Session, name: str, progress: Progress = 
         with house.gate.open(session, "import", store.resource(name), "records") as handle:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
             describe_dataset(house, handle, {**row, "ids": ids or name}, store.SCHEMA)
+    from galenic.flows.fhir.together import Together  # noqa: PLC0415  # which takes facades
+
     known = store.dataset(house.db, name, session.tenant)
     with house.gate.open(session, "index", store.resource(name), "operations") as handle:
         index = _index(house, handle, name)
-    facade = Facade(house, name, known, session, index)
+    facade = Facade(house, name, known, session, index, Together())
     facade.catch_up(progress)
     return facade
 

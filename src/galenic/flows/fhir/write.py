@@ -13,6 +13,7 @@ from galenic.errors import AccessDenied, Conflict, Gone, NotHere, NotValid, Reco
 from galenic.flows.fhir.answer import Answer, Asking, Resource, issue, now_micros, outcome, stamped
 from galenic.flows.fhir.facade import Facade, Owner
 from galenic.flows.fhir.read import NOT_HERE
+from galenic.flows.fhir.together import Write
 from galenic.security import Pass
 
 UNCHECKED = ("Binary",)
@@ -93,12 +94,12 @@ def _named(found: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
 def create(facade: Facade, asking: Asking, kind: str, raw: bytes, *, if_none_exist: str = "") -> Answer:
     """A new resource under an id of ours; with a condition only where nothing meets it."""
     exact = taken(raw, kind)
-    with facade.writing:
-        if if_none_exist:
-            there = meeting(facade, asking, kind, if_none_exist)
-            if there is not None:
-                return Answer(200, location=f"{asking.base}/{there.name}")
-        return _one(facade, asking, Staged(kind, str(uuid.uuid4()), exact, fresh=True))
+    fresh = Staged(kind, str(uuid.uuid4()), exact, fresh=True)
+    if not if_none_exist:
+        return _one(facade, asking, fresh)
+    with facade.writing:  # nobody else makes it between the look and the write
+        there = meeting(facade, asking, kind, if_none_exist)
+        return _one(facade, asking, fresh) if there is None else Answer(200, location=f"{asking.base}/{there.name}")
 
 
 def update(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, if_match: int | None = None) -> Answer:
@@ -262,13 +263,8 @@ def commit(facade: Facade, asking: Asking, staged: list[Staged]) -> tuple[list[s
             for s, o, handle in zip(staged, owners, handles, strict=True)
         ]  # fmt: skip
         rows = _indexed(facade, staged, changes, updated)
-        with facade.writing:
-            for name, found in standing.items():
-                now = facade.index.find(name)
-                if (now and now[1]) != (found and found[1]):
-                    raise Conflict(f"{name} became another's while this was asked. Read it again, and decide again.")
-            written = store.write_resources(facade.house.db, facade.known, changes, facade.own())
-            _put(facade, rows, written)
+        whose = {name: found[1] if found else None for name, found in standing.items()}
+        written = facade.together.write(facade, Write(changes, rows, whose))
     finally:
         for handle in passes.values():
             handle.__exit__(None, None, None)
@@ -349,12 +345,3 @@ def _indexed(facade: Facade, staged: list[Staged], changes: list[store.Change], 
         else:
             rows.append(facade.to_index(-1, one.exact, one.id, change.subject, updated))
     return rows
-
-
-def _put(facade: Facade, rows: list[store.Indexed], written: list[store.Written]) -> None:
-    if facade.index.through() != written[0].row:  # another process wrote in between
-        facade.catch_up()
-        return
-    for row, made in zip(rows, written, strict=True):
-        row.row = made.row
-    facade.index.put(rows, through=written[-1].row + 1)

@@ -1,0 +1,88 @@
+"""Writes that wait for one another become durable together: one commit for all of them, an answer for each."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from galenic import store
+from galenic.errors import Conflict
+from galenic.flows.fhir.facade import Facade
+
+MOST = 64  # changes of small writes that go into one commit
+
+
+@dataclass(slots=True)
+class Write:
+    """One write: its changes, what goes into the index, and whose each name was when it was decided."""
+
+    changes: list[store.Change]
+    rows: list[store.Indexed]
+    standing: dict[str, int | None]
+    done: bool = False
+    written: list[store.Written] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class Together:
+    """The writes of one facade. Whoever gets the lock writes for all that wait."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Write] = deque()
+        self._mutex = threading.Lock()
+
+    def write(self, facade: Facade, one: Write) -> list[store.Written]:
+        """Returns once the write is durable and in the index; raises what it failed of."""
+        with self._mutex:
+            self._waiting.append(one)
+        with facade.writing:
+            while not one.done:
+                _attempt(facade, self._lot())
+        if one.error is not None:
+            raise one.error
+        return one.written
+
+    def _lot(self) -> list[Write]:
+        """Writes that touch no name twice, in their order."""
+        lot: list[Write] = []
+        names: set[str] = set()
+        with self._mutex:
+            while self._waiting and sum(len(w.changes) for w in lot) < MOST:
+                mine = {c.name for c in self._waiting[0].changes}
+                if mine & names:
+                    break
+                names |= mine
+                lot.append(self._waiting.popleft())
+        return lot
+
+
+def _attempt(facade: Facade, lot: list[Write]) -> None:
+    """All in one commit; one by one where one of them does not go."""
+    try:
+        _commit(facade, lot)
+    except Exception as error:  # noqa: BLE001  # each learns of its own
+        if len(lot) > 1:
+            for one in lot:
+                _attempt(facade, [one])
+            return
+        lot[0].error, lot[0].done = error, True
+
+
+def _commit(facade: Facade, lot: list[Write]) -> None:
+    for one in lot:
+        for name, subject in one.standing.items():
+            now = facade.index.find(name)
+            if (now[1] if now else None) != subject:
+                raise Conflict(f"{name} became another's while this was asked. Read it again, and decide again.")
+    changes = [c for one in lot for c in one.changes]
+    written = store.write_resources(facade.house.db, facade.known, changes, facade.own())
+    rows = [r for one in lot for r in one.rows]
+    if facade.index.through() != written[0].row:  # another process wrote in between
+        facade.catch_up()
+    else:
+        for row, made in zip(rows, written, strict=True):
+            row.row = made.row
+        facade.index.put(rows, through=written[-1].row + 1)
+    at = 0
+    for one in lot:
+        one.written = written[at : at + len(one.changes)]
+        one.done, at = True, at + len(one.changes)
