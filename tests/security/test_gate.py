@@ -93,6 +93,11 @@ DATA = {
     "named": lambda db, h, k: store.named(db, h, k, ["Patient/1"]),
     "spoken_of": lambda db, h, k: store.spoken_of(db, h, k, ["Patient?identifier=1"]),
     "thing": lambda db, h, k: store.thing(db, h, k, "Medication/1"),
+    "admit_one": lambda db, h, k: store.admit_one(db, h, k, "P1"),
+    "rows_between": lambda db, h, k: store.rows_between(db, h, k, 0, 10),
+    "versions_of": lambda db, h, k: store.versions_of(db, h, k, ["Patient/1"], 1),
+    "read_rows": lambda db, h, k: store.read_rows(db, k, {1: h}, [1]),
+    "write_resources": lambda db, h, k: store.write_resources(db, k, [store.Change(h, 1, "Patient", "1", bytes, 0)], h),
     "put_tokens": lambda db, h, k: vault.put_tokens(db, h, k, [(1, "t", "record", "v")]),
     "reveal_token": lambda db, h, k: vault.reveal_token(db, h, k, "t"),
 }
@@ -106,7 +111,7 @@ def test_every_function_that_gives_patients_data_takes_a_handle() -> None:
         for n in store.__all__
         if n != "required" and inspect.isroutine(f := getattr(store, n)) and "handle" in inspect.signature(f).parameters
     }
-    assert takes | {"Reader", "put_tokens", "reveal_token"} == set(DATA)
+    assert takes | {"Reader", "put_tokens", "reveal_token", "read_rows", "write_resources"} == set(DATA)
 
 
 @pytest.mark.parametrize("name", DATA)

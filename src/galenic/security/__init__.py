@@ -5,9 +5,10 @@ from galenic.security.audit_event import audit_event
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.facts import Fact, Facts
 from galenic.security.gate import Gate, Pass, Session
-from galenic.security.keys import GATE, Key, KeyRing
+from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
+from galenic.security.passes import token_name
 from galenic.security.policies import Policies, Replay
 from galenic.security.policy import (
     ACTIONS,
@@ -34,6 +35,7 @@ __all__ = [
     "FLAGS",
     "GATE",
     "LABELS",
+    "NAME",
     "ROLES",
     "TYPES",
     "Ask",
@@ -69,5 +71,6 @@ __all__ = [
     "shipped_policy",
     "sign_receipt",
     "to_cedar",
+    "token_name",
     "verify_receipt",
 ]

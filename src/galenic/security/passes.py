@@ -1,5 +1,6 @@
 """One open decision: what store reads through, while it stands."""
 
+import hashlib
 import hmac
 import time
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from galenic.security.gate import Gate
 
 KEPT_KEYS = 200_000  # keys of patients that an open decision remembers
+
+
+def token_name(secret: str) -> str:
+    """What the session of a secret is called: nobody finds the secret from it."""
+    return "s-" + hashlib.sha256(secret.encode()).hexdigest()[:48]
 
 
 @dataclass(frozen=True)

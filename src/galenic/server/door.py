@@ -1,6 +1,5 @@
 """Who is at the door: the session of a request, by the secret that it shows; and what a request may weigh."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from galenic.errors import GalenicError, YourInput
 from galenic.flows import House
 from galenic.flows.fhir import Asking
-from galenic.security import Fact, Session
+from galenic.security import Fact, Session, token_name
 
 LARGEST_BODY = 32 * 2**20
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)$")
@@ -44,15 +43,10 @@ class Caller:
         return asked or given[0]
 
 
-def name_of(secret: str) -> str:
-    """What the session of a secret is called: nobody finds the secret from it."""
-    return "s-" + hashlib.sha256(secret.encode()).hexdigest()[:48]
-
-
 def bearer(house: House, request: Request) -> Caller:
     """The caller by an access token. NotSignedIn where none stands."""
     match = BEARER.match(request.headers.get("authorization", ""))
-    found = house.gate.session(name_of(match[1])) if match else None
+    found = house.gate.session(token_name(match[1])) if match else None
     if found is None:
         raise NotSignedIn("no access token that stands came with the request. Get one, and send it as: Authorization: Bearer …")
     return Caller(*found)

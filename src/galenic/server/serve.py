@@ -1,13 +1,18 @@
 """Listeners: TLS 1.3, limits on slow and long requests, and an end that waits for what is under way."""
 
 import asyncio
+import contextlib
 import gc
 import ssl
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -98,18 +103,42 @@ def config_of(app: ASGIApp, listening: Listening) -> uvicorn.Config:
     return config
 
 
-async def _run(pairs: list[tuple[ASGIApp, Listening]]) -> None:
-    servers = [uvicorn.Server(config_of(app, at)) for app, at in pairs]
+Pairs = list[tuple[ASGIApp, Listening]]
+
+
+def _servers(pairs: Pairs) -> list[uvicorn.Server]:
+    return [uvicorn.Server(config_of(app, at)) for app, at in pairs]
+
+
+async def _run(servers: list[uvicorn.Server]) -> None:
     await asyncio.gather(*(s.serve() for s in servers))
 
 
-def serve(pairs: list[tuple[ASGIApp, Listening]]) -> None:
+def serve(pairs: Pairs) -> None:
     """Serves until it is told to stop (SIGTERM, SIGINT), then ends what is under way."""
-    import uvloop  # noqa: PLC0415
-
     gc.collect()
     gc.freeze()  # definitions and rules live as long as the process
     stay_calm()
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(pairs))
+        runner.run(_run(_servers(pairs)))
+
+
+@contextlib.contextmanager
+def running(pairs: Pairs) -> Iterator[None]:
+    """The same in a thread of this process, while the block lasts."""
+    servers = _servers(pairs)
+
+    def work() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(servers))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive() and not all(s.started for s in servers):
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(ENDING)

@@ -84,14 +84,18 @@ def _columns(known: Dataset) -> list[tuple[str, str, str]]:
 def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
     """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
     required(handle, resource(str(known["name"])), "import")
-    with db.transaction(handle.tenant) as c:
-        return admit_within(c, handle, identifiers)
+    return admit_known(db, handle, identifiers)
 
 
-def admit_within(c: sa.Connection, handle: Handle, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
-    """The same, within a transaction that is under way."""
+def admit_known(db: Database, handle: Handle, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
+    """The same, for whoever has asked whether the handle covers it."""
     names = list(set(identifiers))
-    tokens = dict(zip(names, handle.tokens("patient", names), strict=True))
+    tokens = dict(zip(names, handle.tokens("patient", names), strict=True))  # may make a key: not within a transaction
+    with db.transaction(handle.tenant) as c:
+        return _admitted(c, handle, tokens)
+
+
+def _admitted(c: sa.Connection, handle: Handle, tokens: dict[str, bytes]) -> tuple[dict[str, int], set[str]]:
     gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))
     there = _known_tokens(c, subjects, subjects.c.id, handle.tenant, list(tokens.values()))
     erased = {name for name, token in tokens.items() if token in gone and token not in there}

@@ -1,7 +1,7 @@
 """Searches of resources as SQL over the index's tables: the narrowest test drives, the others are looked up by row."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from galenic.store.criteria import (
@@ -23,6 +23,7 @@ from galenic.store.criteria import (
 )
 
 LOOK = 2_000  # rows up to which a test is measured before one is chosen to drive
+FEW = 8  # names that are looked up one by one
 AP = 0.1  # ap: within a tenth (R4, Search, 3.1.1.4.3)
 Hash = Callable[[str], int]
 Run = Callable[[str, list[Any]], list[Any]]
@@ -92,10 +93,12 @@ class Compiler:
         first = asked.order[0]
         p, way = self.h(f"{asked.kind}.{first.name}"), "DESC" if first.down else "ASC"
         dated = f"FROM span d CROSS JOIN res r WHERE d.p = ? AND r.row = d.row AND {where}"
-        other = f"FROM res r WHERE {where} AND NOT EXISTS (SELECT 1 FROM span x WHERE x.row = r.row AND x.p = ?)"
+        undated = "NOT EXISTS (SELECT 1 FROM span x WHERE x.row = r.row AND x.p = ?)"
+        other = f"FROM res r WHERE {where} AND {undated}"
         return [Query(dated, [p, *values], f"d.low {way}"), Query(other, [*values, p], "r.row")]
 
     def wheres(self, kind: str, conditions: list[OneOf]) -> Sql:
+        """Every condition, and what keeps the answer to what is shown."""
         where, values = "r.type = ? AND r.live" + self.shown[0], [self.h(kind), *self.shown[1]]
         for condition in conditions:
             sql, more = self.one_of(kind, condition, "r")
@@ -146,7 +149,8 @@ class Compiler:
             keys = [k for t in tests if isinstance(t, Named) for k in self.keys(t)]
             return Scan("res", f"d.key IN ({_marks(keys)})", keys, True)
         if isinstance(one, Both):
-            return self.scan(kind, OneOf((one.test,))) if len(tests) == 1 else None
+            inner = self.scan(kind, OneOf((one.test,))) if len(tests) == 1 else None
+            return None if inner is None else replace(inner, whole=False)
         if isinstance(one, Token | Link):
             if any(isinstance(t, Token) and t.code is None for t in tests):
                 return None
@@ -186,27 +190,29 @@ class Compiler:
             return f"{r}.key IN ({_marks(keys)})", list(keys)
         if isinstance(test, Updated):
             return _span(f"{r}.updated", f"({r}.updated + 1000)", test)
+        if isinstance(test, Refers | Referred):
+            return self.through(kind, test, r)
         p = self.h(f"{kind}.{test.name}")
-        if isinstance(test, Token):
-            return self.token(p, test, r)
-        if isinstance(test, Link):
-            codes = [self.h(t) for t in test.targets]
-            return f"EXISTS (SELECT 1 FROM token x WHERE x.p = ? AND x.h IN ({_marks(codes)}) AND x.row = {r}.row)", [p, *codes]  # noqa: S608
-        if isinstance(test, Text):
-            words, values = self.words(kind, test)
-            where = f"x.p = ? AND x.w IN ({words}) AND x.row = {r}.row"
-            return f"EXISTS (SELECT 1 FROM {_table(test)} x WHERE {where})", [p, *values]  # noqa: S608
-        if isinstance(test, Span):
-            where, values = _span("x.low", "x.high", test)
-            return f"EXISTS (SELECT 1 FROM span x WHERE x.row = {r}.row AND x.p = ? AND {where})", [p, *values]  # noqa: S608
-        if isinstance(test, Amount):
-            where, values = self.amounts(test, "x")
-            return f"EXISTS (SELECT 1 FROM amount x WHERE x.row = {r}.row AND x.p = ? AND {where})", [p, *values]  # noqa: S608
         if isinstance(test, Present):
             tables = TABLES_OF.get(test.type, ())
             parts = [f"{r}.row IN (SELECT row FROM {t} WHERE p = ?)" for t in tables]  # noqa: S608
             return "(" + " OR ".join(parts) + ")", [p] * len(parts)
-        return self.through(kind, test, r)
+        if isinstance(test, Token):
+            return self.token(p, test, r)
+        table, where, values = self.value(kind, test)
+        return f"EXISTS (SELECT 1 FROM {table} x WHERE x.row = {r}.row AND x.p = ? AND {where})", [p, *values]  # noqa: S608
+
+    def value(self, kind: str, test: Link | Text | Span | Amount) -> tuple[str, str, list[Any]]:
+        """(table, WHERE, values) of a test of one value."""
+        if isinstance(test, Link):
+            codes = [self.h(t) for t in test.targets]
+            return "link" if len(codes) > FEW else "token", f"x.h IN ({_marks(codes)})", codes
+        if isinstance(test, Text):
+            words, values = self.words(kind, test)
+            return _table(test), f"x.w IN ({words})", values
+        if isinstance(test, Span):
+            return "span", *_span("x.low", "x.high", test)
+        return "amount", *self.amounts(test, "x")
 
     def token(self, p: int, test: Token, r: str) -> Sql:
         """A code, of one system or any; or any code of a system."""

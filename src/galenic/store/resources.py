@@ -16,7 +16,7 @@ from galenic.store.database import Database
 from galenic.store.documents import COLUMNS, NOBODY, Kept
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, admit_within
+from galenic.store.originals import Dataset, admit_known
 from galenic.store.tables import documents, originals
 
 PART = 500
@@ -67,7 +67,7 @@ def of_record(known: Dataset, subject: int | str, *, patient: bool = True) -> st
 
 
 def _covers(handle: Handle, known: Dataset, subject: int, *actions: str) -> None:
-    if handle.resource.startswith("directory/"):
+    if isinstance(handle, Handle) and handle.resource.startswith("directory/"):
         required(handle, of_record(known, subject, patient=False), *actions)
     else:
         required(handle, of_record(known, subject), *actions)
@@ -76,8 +76,7 @@ def _covers(handle: Handle, known: Dataset, subject: int, *actions: str) -> None
 def admit_one(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
     """The subject id of somebody who is new here, within a decision about a new one. DescriptionError for an erased one."""
     required(handle, of_record(known, "new", patient=patient), "write")
-    with db.transaction(handle.tenant) as c:
-        found, erased = admit_within(c, handle, [identifier])
+    found, erased = admit_known(db, handle, [identifier])
     if erased:
         raise DescriptionError("this patient was erased here, and comes back by a new consent only. Nothing was written.")
     return found[identifier]

@@ -155,7 +155,7 @@ def _less(raw: bytes, asked: "Asked") -> bytes:
     exact = parse_again(raw)
     kind = r4().types[exact["resourceType"]]
     if asked.elements:
-        wanted = {n for e in kind.elements if e.name in asked.elements or e.least for n, _ in e.names()}
+        wanted = {n for e in kind.elements for n, _ in e.names() if e.least or e.name in asked.elements or n in asked.elements}
     elif asked.summary == "text":
         wanted = {"text", *(n for e in kind.elements if e.least for n, _ in e.names())}
     elif asked.summary == "data":

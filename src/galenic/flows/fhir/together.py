@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from galenic import store
-from galenic.errors import Conflict
+from galenic.errors import Conflict, GalenicError, StoreError
 from galenic.flows.fhir.facade import Facade
 
 MOST = 64  # changes of small writes that go into one commit
@@ -59,12 +59,19 @@ def _attempt(facade: Facade, lot: list[Write]) -> None:
     """All in one commit; one by one where one of them does not go."""
     try:
         _commit(facade, lot)
-    except Exception as error:  # noqa: BLE001  # each learns of its own
+    except GalenicError as error:
         if len(lot) > 1:
             for one in lot:
                 _attempt(facade, [one])
             return
         lot[0].error, lot[0].done = error, True
+    except BaseException:
+        for one in lot:
+            one.error, one.done = (
+                StoreError("the write failed here; whether it is durable is not known. Read before writing again."),
+                True,
+            )
+        raise
 
 
 def _commit(facade: Facade, lot: list[Write]) -> None:

@@ -174,11 +174,17 @@ def _condition(kind: str, name: str, value: str, depth: int) -> OneOf | None:
         if modifier:
             raise RecordError("_id takes no modifier.")
         return OneOf((Named(tuple(f"{kind}/{v}" for v in split(value))),))
-    if modifier == "missing":
-        if value not in ("true", "false"):
-            raise RecordError(f"{code}:missing is true or false.")
-        names = parameter.parts or (code,)
-        return OneOf(tuple(Present(n, parameter.type) for n in names), negated=value == "true")
+    return _missing(parameter, value) if modifier == "missing" else _values(kind, parameter, code, modifier, value)
+
+
+def _missing(parameter: Parameter, value: str) -> OneOf:
+    if value not in ("true", "false"):
+        raise RecordError(f"{parameter.code}:missing is true or false.")
+    names = parameter.parts or (parameter.code,)
+    return OneOf(tuple(Present(n, parameter.type) for n in names), negated=value == "true")
+
+
+def _values(kind: str, parameter: Parameter, code: str, modifier: str, value: str) -> OneOf:
     typed = modifier in r4().resources
     if modifier and not (typed and parameter.type == "reference") and modifier not in MODIFIERS.get(parameter.type, ()):
         raise RecordError(f"{code} ({parameter.type}) does not know the modifier {_word(modifier)}.")

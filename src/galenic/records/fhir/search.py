@@ -61,7 +61,7 @@ def _parts(parameter: Parameter, own: dict[str, Parameter]) -> tuple[str, ...]:
         return ()
     rest, found = set(parameter.paths), []
     for other in own.values():
-        same = other.type == parameter.type and len(other.components) == len(parameter.components)
+        same = other.type == parameter.type and [c[1] for c in other.components] == [c[1] for c in parameter.components]
         if same and set(other.paths) < set(parameter.paths):
             rest -= set(other.paths)
             found.append(other.code)

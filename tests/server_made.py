@@ -1,0 +1,116 @@
+"""A server of its own for each test module: an empty data set, a system that may do everything, two clinicians and their patients."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from galenic import flows
+from galenic.flows import fhir, serving
+from galenic.flows.custody import relate
+from galenic.server import Listening, make_app, running
+
+JSON = "application/fhir+json"
+
+
+@dataclass
+class Fhir:
+    """A client of the FHIR door with one access token."""
+
+    web: httpx.Client
+    token: str
+    house: flows.House
+    facade: fhir.Facade
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """One request; names of headers with _ for -."""
+        given = {"Authorization": f"Bearer {self.token}", **self.extra, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        content = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        if content is not None:
+            kind = "application/json-patch+json" if method == "PATCH" else JSON
+            given = {"Content-Type": kind, **given}
+        return self.web.request(method, f"/fhir{path}", content=content, headers=given)
+
+    def make(self, resource: dict[str, Any]) -> str:
+        """Creates a resource; returns its id."""
+        answer = self("POST", f"/{resource['resourceType']}", resource)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def found(self, query: str, **headers: str) -> list[str]:
+        """Ids of what a search matches, in its order."""
+        answer = self("GET", f"/{query}", **headers)
+        assert answer.status_code == 200, answer.text
+        return [e["resource"]["id"] for e in answer.json().get("entry", []) if e["search"]["mode"] == "match"]
+
+    def along(self, query: str) -> set[str]:
+        """Names of what a search includes."""
+        answer = self("GET", f"/{query}")
+        assert answer.status_code == 200, answer.text
+        entries = answer.json().get("entry", [])
+        return {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in entries if e["search"]["mode"] == "include"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Fhir]]:
+    """Makes clients of one server: served("ehr"), or served("clara", role="clinician")."""
+    house = flows.open_house(tmp_path_factory.mktemp("served") / "home")
+    facade = serving.open_served(house)
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    stack = ExitStack()
+    stack.enter_context(running([(make_app(facade, base), Listening("127.0.0.1", port))]))
+    web = stack.enter_context(httpx.Client(base_url=base, timeout=60, trust_env=False))
+
+    def client(
+        who: str, *, role: str = "service", scope: str = "system/*.cruds", purposes: str = "treatment operations"
+    ) -> Fhir:
+        if house.facts.one("grant", f"{who}/{role}") is None:
+            serving.add_client(house, who, role=role)
+        token = serving.issue_token(house, who, scope=scope, purposes=tuple(purposes.split()))
+        return Fhir(web, token, house, facade)
+
+    yield client
+    stack.close()
+    facade.close()
+    house.close()
+
+
+@pytest.fixture(scope="module")
+def ehr(served: Callable[..., Fhir]) -> Fhir:
+    """The hospital's own system: reads and writes every record."""
+    return served("ehr")
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def treats(client: Fhir, patient: str, who: str) -> None:
+    """Writes down that somebody treats a patient."""
+    relate(client.house, serving.server_session(client.house), "records", patient, who)
+
+
+def observation(patient: str, code: str = "8480-6", value: float = 120, **more: Any) -> dict[str, Any]:
+    """An Observation of a patient."""
+    return {
+        "resourceType": "Observation", "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": code, "display": "Systolic blood pressure"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "valueQuantity": {"value": value, "unit": "mm[Hg]", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}, **more,
+    }  # fmt: skip
+
+
+def home_of(client: Fhir) -> Path:
+    """Where the house is."""
+    return client.house.home
