@@ -11,7 +11,8 @@ TOM, ANN, ZOE = (
     {
         "resourceType": "Patient", "id": "tom", "active": True, "gender": "male", "birthDate": "1980-05-17",
         "name": [{"family": "Müller", "given": ["Tom", "Émile"]}], "deceasedBoolean": False,
-        "identifier": [{"system": "urn:mrn", "value": "100", "type": {"coding": [{"system": "urn:t", "code": "MR", "display": "x"}], "text": "Record"}}],
+        "identifier": [{"system": "urn:mrn", "value": "100",
+                        "type": {"coding": [{"system": "urn:t", "code": "MR", "display": "x"}], "text": "Record"}}],
         "telecom": [{"system": "phone", "value": "555-1"}, {"system": "email", "value": "tom@example.org"}],
         "address": [{"city": "Ulm", "line": ["Hauptstraße 1"]}], "managingOrganization": {"reference": "Organization/org"},
     },
@@ -34,7 +35,9 @@ OTHERS: list[dict[str, Any]] = [
      "component": [{"code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]},
                     "valueQuantity": {"value": 131, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}}]},
     {"resourceType": "Observation", "id": "o5", "status": "final",
-     "subject": {"reference": "Patient/zoe", "identifier": {"system": "urn:mrn", "value": "900"}}, "code": {"text": "free"}, "valueString": "Positive reaction"},
+     
+     "subject": {"reference": "Patient/zoe", "identifier": {"system": "urn:mrn", "value": "900"}},
+     "code": {"text": "free"}, "valueString": "Positive reaction"},
     {"resourceType": "Encounter", "id": "e1", "status": "finished", "class": {"system": "urn:c", "code": "AMB"},
      "subject": {"reference": "Patient/tom"}, "period": {"start": "2020-01-02"}},
     {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/tom"}, "encounter": {"reference": "Encounter/e1"},
