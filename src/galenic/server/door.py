@@ -9,6 +9,7 @@ from galenic.errors import GalenicError, YourInput
 from galenic.flows import House
 from galenic.flows.fhir import Asking
 from galenic.security import Fact, Session, token_name
+from galenic.server.scopes import covers
 
 LARGEST_BODY = 32 * 2**20
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)$")
@@ -35,6 +36,10 @@ class Caller:
         """SMART scopes of an access token; empty for a person in a browser."""
         return frozenset(str(self.fact.get("scope", "")).split())
 
+    def may(self, kind: str) -> bool:
+        """Whether the scopes cover reading and searching a type."""
+        return covers(self.scopes, kind, "rs")
+
     def purpose(self, asked: str | None) -> str:
         """The purpose of a request: what it names, of those the session is for; else the first of them."""
         given = str(self.fact.get("purposes", "treatment")).split()
@@ -55,7 +60,7 @@ def bearer(house: House, request: Request) -> Caller:
 def asking(request: Request, caller: Caller, base: str) -> Asking:
     """What a flow is told of the caller."""
     purpose = caller.purpose(request.headers.get(PURPOSE))
-    return Asking(caller.session, purpose, base, request.headers.get("x-galenic-why", ""))
+    return Asking(caller.session, purpose, base, request.headers.get("x-galenic-why", ""), caller.may)
 
 
 async def body_of(request: Request, most: int = LARGEST_BODY) -> bytes:

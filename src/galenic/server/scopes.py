@@ -14,12 +14,17 @@ def valid_scope(text: str) -> bool:
     return match is not None and bool(match["may"])
 
 
-def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
-    """AccessDenied unless the scopes of a token cover every letter (c r u d s) for the type; kind "*": for any type."""
+def covers(scopes: frozenset[str], kind: str, may: str) -> bool:
+    """Whether the scopes of a token cover every letter (c r u d s) for the type; kind "*": for any type."""
     covered: set[str] = set()
     for text in scopes:
         match = SCOPE.match(text)
         if match and match["kind"] in ("*", kind):
             covered |= set(OLD.get(match["may"], match["may"]))
-    if not set(may) <= covered:
+    return set(may) <= covered
+
+
+def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
+    """AccessDenied unless the scopes of a token cover the interaction."""
+    if not covers(scopes, kind, may):
         raise AccessDenied(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")

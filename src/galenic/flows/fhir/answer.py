@@ -1,6 +1,6 @@
 """What an interaction asks and answers, and how a resource looks when it is served."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +15,21 @@ DECISION = "https://galenic.dev/fhir/StructureDefinition/decision"  # extension 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 
+def anything(_kind: str) -> bool:
+    """Whoever came without scopes is bound by the policy alone."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, for what purpose. base: the address of the server, by which it names resources in links."""
+    """Who asks, for what purpose. base: the address of the server, by which it names resources in links; may: whether what the
+    asker came with (an access token's scopes) covers a type."""
 
     session: Session
     purpose: str
     base: str
     why: str = ""
+    may: Callable[[str], bool] = anything
 
 
 @dataclass(frozen=True, slots=True)

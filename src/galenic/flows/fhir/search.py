@@ -38,6 +38,7 @@ class _Found:
 
     def read(self, hits: list[store.Hit]) -> list[store.Hit]:
         """Reads the rows of hits, opening the decisions that are missing; hits that the gate refuses are left out."""
+        hits = [h for h in hits if self.asking.may(h.name.partition("/")[0])]
         fresh = {h.subject: h.patient for h in hits if h.subject not in self.passes}
         places = [self.facade.place(s, p) for s, p in fresh.items()]
         opened = self.facade.house.gate.open_many(self.asking.session, "search", places, self.asking.purpose)
@@ -70,6 +71,7 @@ def search(facade: Facade, asking: Asking, kind: str, given: Given, *, lenient: 
         raise RecordError(
             f"{kind} can not be searched by: {names}. See /metadata; or pass over it with Prefer: handling=lenient."
         )
+    _require(asking, asked.conditions)
     facade.look()
     frame = frame_of(facade, asking, kind)
     whole = store.Search(kind, tuple(asked.conditions), tuple(asked.order), frame.shown, frame.shown_as)
@@ -79,6 +81,16 @@ def search(facade: Facade, asking: Asking, kind: str, given: Given, *, lenient: 
         return _page(found, asked, whole, given, at)
     finally:
         found.close()
+
+
+def _require(asking: Asking, conditions: Iterable[store.OneOf]) -> None:
+    """AccessDenied where a chain goes through a type that the asker may not search: what it finds would tell."""
+    for condition in conditions:
+        for test in condition.tests:
+            if isinstance(test, store.Refers | store.Referred):
+                if not asking.may(test.kind):
+                    raise AccessDenied(f"the token's scopes do not cover {test.kind}, which the search goes through.")
+                _require(asking, test.inner)
 
 
 def _relative(value: str, base: str) -> str:

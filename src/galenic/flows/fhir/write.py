@@ -278,8 +278,11 @@ def _render(staged: Staged, updated: int, write: Any) -> Any:
 
 def _may_name(facade: Facade, asking: Asking, staged: list[Staged], standing: dict[str, Any]) -> None:
     """An id of one's own choice would tell whether somebody else's resource has it: only who may see all of them names one."""
-    named = [s for s in staged if not s.fresh and standing.get(s.name) is None]
-    if named and facade.house.gate.shown(asking.session, facade.name, asking.purpose) is not None:
+    seen = facade.house.gate.shown(asking.session, facade.name, asking.purpose)
+    if seen is None:
+        return
+    found = [standing.get(s.name) for s in staged if not s.fresh]
+    if any(f is None or (f[2] and f[1] not in seen) for f in found):
         facade.refused(asking.session, "write", asking.purpose)
         raise NotHere(NOT_HERE)
 
