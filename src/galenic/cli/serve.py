@@ -1,0 +1,93 @@
+"""The commands of the server: serve, and the systems that may call it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galenic import flows
+from galenic.cli import show
+from galenic.cli.app import Json, app
+from galenic.errors import MissingExtra
+from galenic.flows import serving
+from galenic.security import ROLES
+
+client = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
+app.add_typer(client, name="client")
+
+
+@app.command(epilog="Example: galenic serve")
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8443,
+    base: Annotated[
+        str, typer.Option(help="Address as clients write it, where it is another (https://galenic.example.org).")
+    ] = "",
+    dataset: Annotated[str, typer.Option(help="Data set to serve as FHIR; made where there is none.")] = serving.DATASET,
+    certificate: Annotated[Path | None, typer.Option(help="PEM. Default: one that the server signs itself.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
+    clients: Annotated[Path | None, typer.Option(help="PEM of the authority for services' own certificates (mTLS).")] = None,
+    clients_port: Annotated[int, typer.Option(min=1, max=65535, help="Where services with certificates call.")] = 8444,
+    simulated: Annotated[
+        int, typer.Option(min=0, help="Simulated patients to begin with, where there is no record yet.")
+    ] = 200,
+    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, for this machine alone.")] = False,
+) -> None:
+    """Serve the installation: FHIR R4 at /fhir. Ends on Ctrl-C, once what is under way is done."""
+    try:
+        from galenic.server import Options, fingerprint, prepared  # noqa: PLC0415  # the web framework loads when it is needed
+        from galenic.server import serve as listen  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra(f"the server needs {error.name}: pip install 'galenic[server]'") from None
+    options = Options(
+        host, port, base.rstrip("/"), dataset, certificate, key, plain, simulated, clients, clients_port,
+    )  # fmt: skip
+    house = flows.open_house()
+    with show.progress() as tell:
+        preparing = prepared(house, options, tell)
+        pairs = preparing.__enter__()
+    try:
+        show.out.print(f"serving {options.address}  (FHIR R4: {options.address}/fhir/metadata)", markup=False)
+        if pairs[0][1].certificate is not None:
+            show.out.print(f"certificate SHA-256 {fingerprint(pairs[0][1].certificate)}", markup=False)
+        show.out.print(
+            "a system calls with a token of its own: galenic client add NAME; galenic client token NAME", markup=False
+        )
+        listen(pairs)
+    finally:
+        preparing.__exit__(None, None, None)
+        house.close()
+
+
+@client.command("add", epilog="Example: galenic client add lab --role service")
+def add(
+    name: str,
+    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")] = "service",
+    as_json: Json = False,
+) -> None:
+    """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
+    serving.add_client(flows.open_house(), name, role=role)
+    if as_json:
+        show.print_json({"client": name, "role": role})
+    else:
+        show.out.print(f"client {name} may call as {role}. Give it a token: galenic client token {name}", markup=False)
+
+
+@client.command("token", epilog="Example: galenic client token lab --hours 8 --scope 'system/Observation.cruds'")
+def token(
+    name: str,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How long it stands.")] = 8,
+    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between.")] = serving.EVERYTHING,
+    purpose: Annotated[str, typer.Option(help="Purposes that it may name, with spaces between.")] = "treatment operations",
+    as_json: Json = False,
+) -> None:
+    """Make an access token. It is shown once, and only its digest is kept."""
+    secret = serving.issue_token(
+        flows.open_house(), name, seconds=int(hours * 3600), scope=scope, purposes=tuple(purpose.split())
+    )
+    if as_json:
+        show.print_json(
+            {"client": name, "access_token": secret, "token_type": "Bearer", "expires_in": int(hours * 3600), "scope": scope}
+        )
+    else:
+        show.out.print(secret, markup=False)

@@ -1,0 +1,67 @@
+"""A certificate that the server signs itself, for a first look; a hospital brings its own."""
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from galenic import store
+
+DAYS = 90
+EARLY = timedelta(days=7)  # before its end, in which it is made anew
+
+
+def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """(certificate, key) as PEM, ECDSA P-256, for this host and the local names; made where there is none that holds."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if certificate.exists() and key.exists() and _holds(certificate, host):
+        return certificate, key
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Galenic")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with store.file_aside(key) as aside:
+        aside.write_bytes(pem)
+    key.chmod(0o600)
+    with store.file_aside(certificate) as aside:
+        aside.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
+
+
+def _names(host: str) -> list[x509.GeneralName]:
+    found: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    try:
+        found.append(x509.IPAddress(ipaddress.ip_address(host)))
+    except ValueError:
+        found.append(x509.DNSName(host))
+    return list(dict.fromkeys(found))
+
+
+def _holds(place: Path, host: str) -> bool:
+    made = x509.load_pem_x509_certificate(place.read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return made.not_valid_after_utc > datetime.now(UTC) + EARLY and set(_names(host)) <= set(names)
+
+
+def fingerprint(place: Path) -> str:
+    """SHA-256 of a certificate, as browsers show it."""
+    made = x509.load_pem_x509_certificate(place.read_bytes())
+    return made.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -1,0 +1,73 @@
+"""From an installation to a server: what it serves, under which address, with which certificate."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from galenic.errors import DescriptionError
+from galenic.flows import House, serving
+from galenic.flows.fhir import Facade
+from galenic.flows.house import Progress, quiet
+from galenic.server.app import make_app
+from galenic.server.certificate import own_certificate
+from galenic.server.serve import Listening, Pairs
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve. base: the address that clients write (default: from host and port); certificate, key: PEM (default: one that
+    the server signs itself); plain: HTTP without TLS, on this machine alone; simulated: how many patients to begin with where
+    there are none; clients: PEM of the authority for certificates of services, who call at the second listener."""
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    base: str = ""
+    dataset: str = serving.DATASET
+    certificate: Path | None = None
+    key: Path | None = None
+    plain: bool = False
+    simulated: int = 200
+    clients: Path | None = None
+    clients_port: int = 8444
+
+    @property
+    def address(self) -> str:
+        """The address that clients write."""
+        return self.base or f"{'http' if self.plain else 'https'}://{self.host}:{self.port}"
+
+
+@contextmanager
+def prepared(house: House, options: Options, progress: Progress = quiet) -> Iterator[Pairs]:
+    """The applications and where they listen. DescriptionError where the options would serve patients' data without TLS to others."""
+    if options.plain and options.host not in LOCAL:
+        raise DescriptionError(
+            f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
+        )
+    if (options.certificate is None) != (options.key is None):
+        raise DescriptionError("a certificate comes with its key: give --certificate and --key, or neither.")
+    session = serving.server_session(house)
+    if options.simulated and not serving.has_records(house, options.dataset):
+        progress("simulating patients", 0.0)
+        with tempfile.TemporaryDirectory() as folder:
+            serving.with_simulated(house, session, Path(folder), options.dataset, count=options.simulated)
+    facade: Facade = serving.open_served(house, options.dataset, progress)
+    try:
+        app = make_app(facade, options.address)
+        pairs: Pairs = [(app, _listening(house, options))]
+        if options.clients is not None:
+            pairs.append((app, _listening(house, options, mutual=True)))
+        yield pairs
+    finally:
+        facade.close()
+
+
+def _listening(house: House, options: Options, *, mutual: bool = False) -> Listening:
+    if options.plain:
+        return Listening(options.host, options.port)
+    own = (options.certificate, options.key) if options.certificate else own_certificate(house.home / "tls", options.host)
+    port = options.clients_port if mutual else options.port
+    return Listening(options.host, port, *own, clients=options.clients if mutual else None)
