@@ -6,7 +6,20 @@ from pathlib import Path
 
 from galenic import settings, store
 from galenic.privacy import Ledger
-from galenic.security import AuditLog, Escrow, Facts, Gate, KeyRing, KeyTree, Policies, Session, Witness, root_keeper
+from galenic.security import (
+    AuditLog,
+    Credentials,
+    Escrow,
+    Facts,
+    Gate,
+    KeyRing,
+    KeyTree,
+    People,
+    Policies,
+    Session,
+    Witness,
+    root_keeper,
+)
 
 Progress = Callable[[str, float], None]
 
@@ -30,6 +43,7 @@ class House:
     policies: Policies
     tree: KeyTree
     escrow: Escrow
+    people: People
 
     @property
     def shards(self) -> Path:
@@ -80,4 +94,17 @@ def open_house(home: Path | None = None) -> House:
     facts = Facts(db, tree, audit)
     policies = Policies(db, facts, audit)
     gate = Gate(db, tree, facts, policies, audit)
-    return House(s.home, s.actor, db, Ledger(db), keys, audit, gate, facts, policies, tree, escrow)
+    return House(
+        s.home,
+        s.actor,
+        db,
+        Ledger(db),
+        keys,
+        audit,
+        gate,
+        facts,
+        policies,
+        tree,
+        escrow,
+        People(gate, Credentials(db, facts, tree)),
+    )

@@ -3,12 +3,14 @@
 from galenic.security.audit import AuditLog, Entry, canonical
 from galenic.security.audit_event import audit_event
 from galenic.security.cedar import from_cedar, to_cedar
+from galenic.security.credentials import Credentials, Passkey
 from galenic.security.facts import Fact, Facts
 from galenic.security.gate import Gate, Pass, Session
 from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
 from galenic.security.passes import token_name
+from galenic.security.people import People, Person
 from galenic.security.policies import Policies, Replay
 from galenic.security.policy import (
     ACTIONS,
@@ -40,6 +42,7 @@ __all__ = [
     "TYPES",
     "Ask",
     "AuditLog",
+    "Credentials",
     "Entry",
     "Escrow",
     "Fact",
@@ -50,6 +53,9 @@ __all__ = [
     "KeyTree",
     "Obligations",
     "Pass",
+    "Passkey",
+    "People",
+    "Person",
     "Policies",
     "Policy",
     "Replay",

@@ -13,7 +13,10 @@ from galenic.security.audit import AuditLog, canonical
 from galenic.security.keytree import FACTS, KeyTree
 from galenic.store import Database, Row, facts_of, put_fact, put_facts
 
-KINDS = ("grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset")
+KINDS = (
+    "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
+    "person", "credential", "proposal",
+)  # fmt: skip
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 
 

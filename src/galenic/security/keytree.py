@@ -23,9 +23,9 @@ FRESH = 0.02  # s
 KEPT_LEAVES = 4_000  # of 64 patients each, 4 KB: 16 MB
 WRAPPED = 60  # nonce 12 + key 32 + tag 16
 EMPTY = b"\0" * WRAPPED
-DOMAINS = ("record", "token", "index")
+DOMAINS = ("record", "token", "index", "people")
 SERVICE = CAPACITY - FAN  # the last leaves hold the house's own keys
-IDENTITY, FACTS = SERVICE, SERVICE + 1  # tokens of identifiers; MACs of facts
+IDENTITY, FACTS, PEOPLE = SERVICE, SERVICE + 1, SERVICE + 2  # tokens of identifiers; MACs of facts; secrets of people
 BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients stay below
 
 

@@ -80,6 +80,7 @@ from galenic.store.rows import (
     reserve,
     settle,
 )
+from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
 
 __all__ = [
     "NOBODY",
@@ -140,6 +141,7 @@ __all__ = [
     "by_subject",
     "charges_of",
     "clear_audit",
+    "count_failure",
     "count_refusal",
     "count_subjects",
     "counts",
@@ -148,12 +150,14 @@ __all__ = [
     "drop_build",
     "drop_index_tables",
     "facts_of",
+    "failures",
     "file_aside",
     "find_subject",
     "finish_build",
     "folder_aside",
     "forget",
     "forget_subject",
+    "forgive",
     "jobs",
     "known_digests",
     "last_audit",
@@ -192,8 +196,10 @@ __all__ = [
     "spoken_of",
     "subjects_of",
     "sweep",
+    "take_once",
     "telemetry",
     "thing",
+    "use_once",
     "version_numbers",
     "versions_of",
     "write",

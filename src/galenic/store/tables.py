@@ -220,6 +220,21 @@ receipts = sa.Table(
     sa.Column("envelope", sa.Text, nullable=False),  # signed; names no patient
 )
 
+once = sa.Table(  # what counts one time: a challenge that is open, a code or a token's number that was used
+    "once",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("until", sa.String, nullable=False),
+)
+
+attempts = sa.Table(  # failed sign-ins, by account and where they came from
+    "attempts",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("until", sa.String, nullable=False),
+)
+
 backups = sa.Table(
     "backups",
     metadata,

@@ -1,0 +1,278 @@
+"""What people prove themselves by: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
+
+import base64
+import hmac
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from galenic.errors import AccessDenied, DescriptionError, MissingExtra, StoreError
+from galenic.security.facts import Fact, Facts
+from galenic.security.keytree import PEOPLE, KeyTree, subkey
+from galenic.store import Database, take_once, use_once
+
+if TYPE_CHECKING:
+    import argon2
+
+LEAST, MOST = 12, 256  # characters of a password (NIST SP 800-63B-4, 3.1.1.2: at least 8, and at least 64 allowed)
+STRENGTH = 3  # of 4, as zxcvbn estimates it: more than 10^8 guesses (Wheeler 2016)
+CODES = 10
+CHALLENGE_SECONDS = 300
+STEP = 30  # s that a time code stands (RFC 6238)
+
+
+def _hasher() -> "argon2.PasswordHasher":
+    try:
+        import argon2  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("signing in needs argon2-cffi: pip install 'galenic[server]'") from None
+    return argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's least for argon2id: 19 MiB, t=2, p=1
+
+
+def check_password(password: str, about: tuple[str, ...] = ()) -> None:
+    """DescriptionError for a password that is short, common or easily guessed. about: words that an attacker would try first."""
+    if not LEAST <= len(password) <= MOST:
+        raise DescriptionError(f"a password has {LEAST} to {MOST} characters. A sentence of your own is easy to remember.")
+    import zxcvbn  # noqa: PLC0415  # half a second of lists, which only a new password needs
+
+    found = zxcvbn.zxcvbn(password[:72], user_inputs=[w for w in about if w])
+    if found["score"] < STRENGTH:
+        why = found["feedback"]["warning"] or "It is easily guessed."
+        raise DescriptionError(f"this password would be guessed. {why} Use four or more words that do not belong together.")
+
+
+@dataclass(frozen=True)
+class Passkey:
+    """A passkey as it is kept. id: of the credential, base64url."""
+
+    id: str
+    name: str
+    made_at: str
+
+
+class Credentials:
+    """The credentials of people. Secrets are kept hashed, or sealed under a key of the house."""
+
+    def __init__(self, db: Database, facts: Facts, tree: KeyTree) -> None:
+        self.db, self.facts, self.tree = db, facts, tree
+        self._key: bytes | None = None
+        self._dummy = ""
+
+    def _sealing(self) -> AESGCM:
+        if self._key is None:
+            self.tree.add([PEOPLE])
+            self._key = subkey(self.tree.key(PEOPLE), "people")
+        return AESGCM(self._key)
+
+    def _put(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
+        self.facts.put(
+            Fact("credential", f"{who}/{kind}", state, who, label=kind.partition("/")[0], body=tuple(sorted(body.items())))
+        )
+
+    def _get(self, who: str, kind: str) -> Fact | None:
+        found = self.facts.one("credential", f"{who}/{kind}")
+        return found if found is not None and found.state == "active" else None
+
+    def drop(self, who: str, kind: str = "") -> None:
+        """Takes a credential away, or all of them."""
+        for fact in self.facts.of("credential", who=who):
+            if fact.state == "active" and (not kind or fact.key == f"{who}/{kind}"):
+                self.facts.put(Fact("credential", fact.key, "dropped", who, label=fact.label))
+
+    # passwords
+
+    def set_password(self, who: str, password: str, about: tuple[str, ...] = ()) -> None:
+        """A new password, checked and kept as argon2id."""
+        check_password(password, (who, "galenic", *about))
+        self._put(who, "password", {"hash": _hasher().hash(password)})
+
+    def password_is(self, who: str, password: str) -> bool:
+        """Whether it is the password; as slow for somebody who does not exist."""
+        import argon2  # noqa: PLC0415
+
+        hasher, fact = _hasher(), self._get(who, "password")
+        if not self._dummy:
+            self._dummy = hasher.hash(secrets.token_hex(16))
+        kept = str(fact.get("hash")) if fact else self._dummy
+        try:
+            hasher.verify(kept, password[: 2 * MOST])
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+        if fact is not None and hasher.check_needs_rehash(kept):
+            self._put(who, "password", {"hash": hasher.hash(password)})
+        return fact is not None
+
+    # time codes
+
+    def begin_totp(self, who: str) -> str:
+        """The address (otpauth://) of a new secret for an authenticator; it counts once a code of it was shown."""
+        import pyotp  # noqa: PLC0415
+
+        secret, nonce = pyotp.random_base32(), os.urandom(12)
+        sealed = nonce + self._sealing().encrypt(nonce, secret.encode(), f"totp {who}".encode())
+        self._put(who, "totp", {"sealed": base64.b64encode(sealed).decode()}, "begun")
+        return str(pyotp.TOTP(secret).provisioning_uri(name=who, issuer_name="Galenic"))
+
+    def confirm_totp(self, who: str, code: str) -> None:
+        """Makes the begun secret count. AccessDenied where the code is not of it."""
+        fact = self.facts.one("credential", f"{who}/totp")
+        if fact is None or fact.state != "begun" or not self._code_is(who, fact, code):
+            raise AccessDenied("this code is not of the authenticator that was set up. Check the clock, and try the next code.")
+        self._put(who, "totp", dict(fact.body))
+
+    def totp_is(self, who: str, code: str) -> bool:
+        """Whether a code is right now, and was not used before."""
+        fact = self._get(who, "totp")
+        return fact is not None and self._code_is(who, fact, code)
+
+    def _code_is(self, who: str, fact: Fact, code: str) -> bool:
+        import pyotp  # noqa: PLC0415
+
+        sealed = base64.b64decode(str(fact.get("sealed")))
+        try:
+            secret = self._sealing().decrypt(sealed[:12], sealed[12:], f"totp {who}".encode()).decode()
+        except InvalidTag:
+            raise StoreError(
+                "a secret of a person does not open: it was changed past Galenic. Call the security officer."
+            ) from None
+        now, totp = int(time.time()), pyotp.TOTP(secret)
+        for step in (0, -1, 1):
+            at = now + step * STEP
+            if hmac.compare_digest(str(totp.at(at)), code.strip()):
+                return use_once(self.db, f"totp/{who}/{at // STEP}", 4 * STEP)
+        return False
+
+    # recovery codes
+
+    def new_recovery_codes(self, who: str) -> list[str]:
+        """Ten codes, shown once; those before stand no more."""
+        codes = ["-".join(secrets.token_hex(3) for _ in range(3)) for _ in range(CODES)]
+        self._put(who, "recovery", {"digests": [_digest(c) for c in codes]})
+        return codes
+
+    def recovery_is(self, who: str, code: str) -> bool:
+        """Whether it is one of the codes; it is used up by that."""
+        fact = self._get(who, "recovery")
+        kept = list(fact.get("digests")) if fact else []
+        digest = _digest(code.strip().lower())
+        if digest not in kept:
+            return False
+        self._put(who, "recovery", {"digests": [d for d in kept if d != digest]})
+        return True
+
+    def kinds(self, who: str) -> frozenset[str]:
+        """Which kinds of credential somebody has."""
+        return frozenset(f.label for f in self.facts.of("credential", who=who) if f.state == "active")
+
+    # passkeys
+
+    def passkeys(self, who: str) -> list[Passkey]:
+        """Somebody's passkeys."""
+        found = [f for f in self.facts.of("credential", who=who, label="passkey") if f.state == "active"]
+        return [Passkey(str(f.get("id")), str(f.get("name")), str(f.get("made_at"))) for f in found]
+
+    def _challenge(self, purpose: str) -> bytes:
+        challenge = os.urandom(32)
+        use_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}", CHALLENGE_SECONDS)
+        return challenge
+
+    def _take(self, purpose: str, credential: dict[str, Any]) -> bytes:
+        """The challenge that a browser answered, if it was ours and is still open; it is used up."""
+        try:
+            said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
+            challenge = _unpack(said["challenge"])
+        except (KeyError, TypeError, ValueError):
+            raise AccessDenied("the browser's answer is none. Begin again.") from None
+        if not take_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}"):
+            raise AccessDenied("the question that was answered is not open any more. Begin again.")
+        return challenge
+
+    def begin_passkey(self, who: str, shown: str, rp: str) -> str:
+        """What a browser needs to make a passkey (WebAuthn level 2, 5.4), as JSON. rp: the host that it is for."""
+        import webauthn  # noqa: PLC0415
+        from webauthn.helpers import structs  # noqa: PLC0415
+
+        known = [structs.PublicKeyCredentialDescriptor(id=_unpack(p.id)) for p in self.passkeys(who)]
+        options = webauthn.generate_registration_options(
+            rp_id=rp, rp_name="Galenic", user_id=sha256(f"galenic {who}".encode()).digest(), user_name=who, user_display_name=shown,
+            challenge=self._challenge(f"make/{who}"), exclude_credentials=known, timeout=CHALLENGE_SECONDS * 1000,
+            authenticator_selection=structs.AuthenticatorSelectionCriteria(
+                resident_key=structs.ResidentKeyRequirement.REQUIRED, user_verification=structs.UserVerificationRequirement.REQUIRED
+            ),
+        )  # fmt: skip
+        return str(webauthn.options_to_json(options))
+
+    def finish_passkey(self, who: str, name: str, credential: dict[str, Any], rp: str, origin: str) -> None:
+        """Keeps the passkey that a browser made. AccessDenied where it is not for us, or somebody else's already."""
+        import webauthn  # noqa: PLC0415
+
+        challenge = self._take(f"make/{who}", credential)
+        try:
+            made = webauthn.verify_registration_response(
+                credential=credential, expected_challenge=challenge, expected_rp_id=rp, expected_origin=origin,
+                require_user_verification=True,
+            )  # fmt: skip
+        except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
+            raise AccessDenied(f"the passkey is not one that can be kept ({type(error).__name__}). Begin again.") from None
+        own = _pack(made.credential_id)
+        if any(f.state == "active" and f.get("id") == own for f in self.facts.of("credential", label="passkey")):
+            raise AccessDenied("this passkey is known already. One device is one person's.")
+        body = {
+            "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
+            "made_at": time.strftime("%Y-%m-%d", time.gmtime()),
+        }  # fmt: skip
+        self._put(who, f"passkey/{own[:40]}", body)
+
+    def ask_passkey(self, purpose: str, rp: str, who: str = "") -> str:
+        """What a browser needs to answer with a passkey (WebAuthn level 2, 5.5), as JSON; of anybody, or of this person."""
+        import webauthn  # noqa: PLC0415
+        from webauthn.helpers import structs  # noqa: PLC0415
+
+        known = [structs.PublicKeyCredentialDescriptor(id=_unpack(p.id)) for p in self.passkeys(who)] if who else []
+        options = webauthn.generate_authentication_options(
+            rp_id=rp, challenge=self._challenge(purpose), allow_credentials=known, timeout=CHALLENGE_SECONDS * 1000,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
+        )  # fmt: skip
+        return str(webauthn.options_to_json(options))
+
+    def passkey_of(self, purpose: str, credential: dict[str, Any], rp: str, origin: str) -> str:
+        """Whose passkey answered. AccessDenied where it is nobody's, not for us, or was copied (its counter did not grow)."""
+        import webauthn  # noqa: PLC0415
+
+        challenge = self._take(purpose, credential)
+        own = str(credential.get("id", ""))
+        kept = next(
+            (f for f in self.facts.of("credential", label="passkey") if f.state == "active" and f.get("id") == own), None
+        )
+        if kept is None:
+            raise AccessDenied("this passkey is not known here. Sign in another way, and add it.")
+        try:
+            done = webauthn.verify_authentication_response(
+                credential=credential, expected_challenge=challenge, expected_rp_id=rp, expected_origin=origin,
+                credential_public_key=_unpack(str(kept.get("key"))), credential_current_sign_count=int(kept.get("count")),
+                require_user_verification=True,
+            )  # fmt: skip
+        except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
+            raise AccessDenied(f"the passkey's answer does not hold ({type(error).__name__}). Begin again.") from None
+        if done.new_sign_count != kept.get("count"):
+            self._put(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
+        return kept.who
+
+
+def _digest(code: str) -> str:
+    return sha256(f"galenic recovery {code}".encode()).hexdigest()
+
+
+def _pack(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _unpack(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,334 @@
+"""People of an installation: who they are, how they come, what roles two others gave them, and how they leave."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, NoReturn
+
+from galenic.errors import AccessDenied, DescriptionError
+from galenic.security.audit import AuditLog
+from galenic.security.credentials import Credentials
+from galenic.security.facts import Fact, Facts
+from galenic.security.gate import Gate
+from galenic.security.keys import NAME
+from galenic.security.passes import Session, token_name
+from galenic.security.policy import ROLES
+from galenic.store import count_failure, failures, forgive
+
+INVITED_HOURS = 72
+SESSION_SECONDS, IDLE_SECONDS = 12 * 3600, 30 * 60
+HALF_SECONDS = 10 * 60
+STEP_UP_SECONDS = 5 * 60
+WINDOW = 15 * 60  # s in which failures are counted
+STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 50  # failures after which unknown devices, one known device, one address must wait
+ADMINISTERS = "security-officer"
+APPROVE = frozenset({"security-officer", "privacy-officer"})
+PURPOSES = {  # what the roles' sessions are for, the first by default
+    "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
+    "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
+    "privacy-officer": ("quality", "synthetic-data", "de-identification", "subject-access", "erasure-request"),
+    "security-officer": ("administration",), "ethics-board": ("research",), "integration-engineer": ("records",),
+    "auditor": ("audit",), "patient": ("subject-access",),
+}  # fmt: skip
+WRONG = "name, password or code is not right. After five tries from an unknown device, sign-in waits a quarter of an hour."
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account. human: who it is, one across accounts (a staff number or address); shown: how they are called."""
+
+    name: str
+    human: str
+    shown: str
+    state: str
+    roles: tuple[str, ...] = ()
+
+
+class People:
+    """The people of one installation."""
+
+    def __init__(self, gate: Gate, credentials: Credentials) -> None:
+        self.gate, self.credentials = gate, credentials
+        self.facts: Facts = gate.facts
+        self.audit: AuditLog = gate.audit
+
+    # who there is
+
+    def any(self) -> bool:
+        """Whether anybody has an account yet."""
+        return bool(self.facts.of("person"))
+
+    def get(self, name: str) -> Person | None:
+        """Somebody by account name."""
+        fact = self.facts.one("person", name)
+        return self._person(fact) if fact else None
+
+    def all(self) -> list[Person]:
+        """Everybody, by name."""
+        return [self._person(f) for f in self.facts.of("person")]
+
+    def roles(self, name: str) -> tuple[str, ...]:
+        """The roles that somebody holds now."""
+        now = self.facts.now()
+        return tuple(sorted(f.label for f in self.facts.of("grant", who=name) if f.stands("given", now)))
+
+    def _person(self, fact: Fact) -> Person:
+        return Person(fact.key, fact.label, str(fact.get("shown")), fact.state, self.roles(fact.key))
+
+    # how they come
+
+    def set_up(self, name: str, human: str, shown: str, password: str) -> None:
+        """The first person, who administers. DescriptionError once there is anybody."""
+        if self.any():
+            raise DescriptionError("this installation has been set up. Ask its security officer for an invitation.")
+        self._check(name, human)
+        self.credentials.set_password(name, password, (human, shown))
+        self._write(name, human, shown, "active")
+        self._grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
+
+    def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
+        """Invites somebody; returns the secret of the invitation. The roles count once a second person has approved them.
+
+        While the house has one person who administers, a second such person needs nobody else's approval: there is nobody.
+        """
+        self._must_administer(by)
+        self._check(name, human)
+        strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
+        if strange or not roles:
+            raise DescriptionError(
+                f"roles {strange or 'none'} can not be given to a person. Expected some of {', '.join(ROLES[:-1])}."
+            )
+        secret = secrets.token_urlsafe(24)
+        until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
+        self._write(name, human, shown, "invited", {"invitation": _digest(secret), "until": until, "invited_by": by.who})
+        alone = [p for p in self.all() if p.state == "active" and ADMINISTERS in p.roles] == [self.get(by.who)]
+        for role in roles:
+            if alone and role == ADMINISTERS:
+                self._grant(name, human, role, by=by.who, approved="second person of the installation")
+            else:
+                self.propose(by, name, role)
+        return secret
+
+    def accept(self, secret: str, password: str) -> Person:
+        """The invited person's own password; the invitation is used up."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for fact in self.facts.of("person"):
+            if fact.state == "invited" and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
+                self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
+                self._write(fact.key, fact.label, str(fact.get("shown")), "active")
+                return Person(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
+        raise AccessDenied("this invitation is not open: it was used, is over, or never was. Ask for another.")
+
+    def _check(self, name: str, human: str) -> None:
+        if not NAME.match(name) or name.startswith("galenic"):
+            raise DescriptionError(
+                "an account's name has letters, digits, '.', '_' or '-', and begins with one of the first two."
+            )
+        if not human.strip():
+            raise DescriptionError(
+                "say who it is: a staff number or an address, one and the same for all accounts of a person."
+            )
+        if self.facts.one("person", name) is not None or self.facts.of("grant", who=name):
+            raise DescriptionError("there is an account or a key of that name. Choose another.")
+        if any(f.label == human.strip().casefold() and f.state != "left" for f in self.facts.of("person")):
+            raise DescriptionError("this person has an account already. One human, one account: two could sign for each other.")
+
+    def _write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
+        body = tuple(sorted({"shown": shown, **(more or {})}.items()))
+        self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
+        self.gate.versions.look_again()
+
+    # roles, by two people
+
+    def propose(self, by: Session, name: str, role: str, *, give: bool = True) -> str:
+        """Proposes to give or take a role; returns the proposal's key."""
+        self._must_administer(by)
+        person = self.facts.one("person", name)
+        if person is None or role not in ROLES or role == "service":
+            raise DescriptionError("there is no such person, or no such role of a person.")
+        key = f"{name}/{role}/{'give' if give else 'take'}"
+        body = (("human", person.label), ("verb", "give" if give else "take"))
+        self.facts.put(Fact("proposal", key, "proposed", by.who, label=role, purpose=name, body=body), actor=by.who)
+        return key
+
+    def proposals(self) -> list[Fact]:
+        """Changes of roles that wait for a second person."""
+        return [f for f in self.facts.of("proposal") if f.state == "proposed"]
+
+    def approve(self, by: Session, key: str) -> None:
+        """The second person's approval puts the change in force, and ends the sessions of whom it is about."""
+        fact = self.facts.one("proposal", key)
+        if fact is None or fact.state != "proposed":
+            raise DescriptionError("this change is not proposed, or was decided.")
+        if not APPROVE & set(self.roles(by.who)) or not self._stepped(by):
+            raise AccessDenied("a change of roles is approved by a security or privacy officer, who has just signed in again.")
+        if fact.purpose == by.who or not self.gate.policies.different_people(fact.who, by.who):
+            raise AccessDenied("a change of roles takes two people; neither its proposer nor whom it is about approves it.")
+        human = str(fact.get("human"))
+        if fact.get("verb") == "give":
+            self._grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who)
+        else:
+            self._grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who, state="withdrawn")
+        self.facts.put(
+            Fact("proposal", key, "approved", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
+        )
+        self.end_sessions(fact.purpose)
+
+    def reject(self, by: Session, key: str) -> None:
+        """A change of roles that does not come into force."""
+        fact = self.facts.one("proposal", key)
+        if fact is None or fact.state != "proposed" or not APPROVE & set(self.roles(by.who)):
+            raise DescriptionError("this change is not proposed, or is not yours to decide.")
+        self.facts.put(
+            Fact("proposal", key, "rejected", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
+        )
+
+    def _grant(self, name: str, human: str, role: str, *, by: str, approved: str, state: str = "given") -> None:
+        body = (
+            ("approved_by", approved),
+            ("person", human.strip().casefold()),
+            ("proposed_by", by),
+            ("region", ""),
+            ("tenant", "home"),
+        )
+        self.facts.put(Fact("grant", f"{name}/{role}", state, name, label=role, body=body), actor=by)
+        self.gate.versions.look_again()
+
+    def _must_administer(self, by: Session) -> None:
+        if ADMINISTERS not in self.roles(by.who) or not self._stepped(by):
+            raise AccessDenied("people are the security officer's, who has just signed in again.")
+
+    # how they leave
+
+    def leave(self, by: Session, name: str) -> None:
+        """Somebody leaves, in one step: no sign-in, no session, no role, no credential from now on."""
+        self._must_administer(by)
+        fact = self.facts.one("person", name)
+        if fact is None or name == by.who:
+            raise DescriptionError("there is no such person, or it is you: another security officer lets you go.")
+        self._write(name, fact.label, str(fact.get("shown")), "left")
+        for grant in self.facts.of("grant", who=name):
+            if grant.state == "given":
+                self.facts.put(Fact("grant", grant.key, "withdrawn", name, label=grant.label, body=grant.body), actor=by.who)
+        self.credentials.drop(name)
+        self.end_sessions(name)
+        self.audit.append("person.left", name, actor=by.who)
+
+    def end_sessions(self, name: str, but: str = "") -> int:
+        """Ends every session of somebody; streams that they opened are cut. Returns how many."""
+        ended = 0
+        for fact in self.facts.of("session", who=name):
+            if fact.state in ("open", "half") and fact.key != but:
+                self.facts.put(Fact("session", fact.key, "ended", name), quiet=True)
+                ended += 1
+        if ended:
+            self.audit.append("session.ended", name, count=ended)
+            self.gate.versions.look_again()
+        return ended
+
+    # signing in
+
+    def try_password(self, name: str, password: str, place: str, device: str) -> str:
+        """The secret of half a session, if the password is right; the second factor makes it whole. AccessDenied otherwise, in the
+        same words whatever is wrong. place: where it comes from; device: what a known device showed, "" for an unknown one."""
+        self._may_try(name, place, device)
+        person = self.facts.one("person", name)
+        right = self.credentials.password_is(name, password)
+        if not right or person is None or person.state != "active":
+            self._failed(name, place, device)
+        secret = secrets.token_urlsafe(32)
+        until = (datetime.now(UTC) + timedelta(seconds=HALF_SECONDS)).isoformat(timespec="seconds")
+        self.facts.put(Fact("session", token_name(secret), "half", name, until=until), quiet=True)
+        return secret
+
+    def half(self, secret: str) -> str | None:
+        """Whose half session it is."""
+        fact = self.facts.one("session", token_name(secret))
+        return fact.who if fact is not None and fact.stands("half", self.facts.now()) else None
+
+    def try_code(self, secret: str, code: str, place: str, device: str, agent: str) -> str:
+        """The secret of a whole session, if the time code or recovery code is right."""
+        name = self.half(secret)
+        if name is None:
+            raise AccessDenied("sign-in took too long. Begin again.")
+        self._may_try(name, place, device)
+        if self.credentials.totp_is(name, code):
+            how = "password and time code"
+        elif self.credentials.recovery_is(name, code):
+            how = "password and recovery code"
+        else:
+            self._failed(name, place, device)
+        self.facts.put(Fact("session", token_name(secret), "ended", name), quiet=True)
+        self._forgive(name, place, device)
+        return self.begin(name, how, agent)
+
+    def begin(self, name: str, how: str, agent: str) -> str:
+        """The secret of a new session of somebody who has proved who they are. agent: the browser, which it is bound to."""
+        person = self.facts.one("person", name)
+        if person is None or person.state != "active":
+            raise AccessDenied(WRONG)
+        secret = secrets.token_urlsafe(32)
+        purposes = dict.fromkeys(p for r in self.roles(name) for p in PURPOSES.get(r, ()))
+        about = (
+            ("agent", _digest(agent)),
+            ("purposes", " ".join(purposes) or "none"),
+            ("scope", "user/*.cruds"),
+            ("browser", "yes"),
+        )
+        self.gate.begin(name, how=how, seconds=SESSION_SECONDS, name=token_name(secret), about=about)
+        return secret
+
+    def step_up(self, session: Session, how: str) -> str:
+        """The secret of a session that has just been confirmed, in place of the one before: for what can not be undone."""
+        before = self.facts.one("session", session.id)
+        if before is None or before.state != "open":
+            raise AccessDenied("the session has ended. Sign in again.")
+        secret = secrets.token_urlsafe(32)
+        until = (datetime.now(UTC) + timedelta(seconds=STEP_UP_SECONDS)).isoformat(timespec="seconds")
+        body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how}
+        self.facts.put(Fact("session", session.id, "ended", session.who), quiet=True)
+        fresh = Fact(
+            "session",
+            token_name(secret),
+            "open",
+            session.who,
+            before.subject,
+            until=before.until,
+            body=tuple(sorted(body.items())),
+        )
+        self.facts.put(fresh, quiet=True)
+        self.audit.append("session.stepped-up", session.who, actor=session.who, how=how)
+        self.gate.versions.look_again()
+        return secret
+
+    def _stepped(self, session: Session) -> bool:
+        fact = self.facts.one("session", session.id)
+        return fact is not None and fact.state == "open" and str(fact.get("stepped_up_until", "")) > self.facts.now()
+
+    # rate limits: an attacker locks out strangers' devices, never one that its user has signed in from
+
+    def _keys(self, name: str, place: str, device: str) -> tuple[tuple[str, int], ...]:
+        if device:
+            return ((f"account/{name}/{device}", KNOWN_DEVICE),)
+        return (f"account/{name}/strangers", STRANGERS), (f"place/{_digest(place)}", PLACE)
+
+    def _may_try(self, name: str, place: str, device: str) -> None:
+        for key, most in self._keys(name, place, device):
+            if failures(self.gate.db, key) >= most:
+                self.audit.append("session.throttled", name, "denied", actor=name)
+                raise AccessDenied(WRONG)
+
+    def _failed(self, name: str, place: str, device: str) -> NoReturn:
+        for key, _most in self._keys(name, place, device):
+            count_failure(self.gate.db, key, WINDOW)
+        self.audit.append("session.refused", name, "denied", actor=name)
+        raise AccessDenied(WRONG)
+
+    def _forgive(self, name: str, place: str, device: str) -> None:
+        for key, _most in self._keys(name, place, device):
+            forgive(self.gate.db, key)
+
+
+def _digest(text: str) -> str:
+    return sha256(f"galenic {text}".encode()).hexdigest()

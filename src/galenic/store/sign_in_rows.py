@@ -1,0 +1,54 @@
+"""What counts one time, and how often something failed: small rows that sign-in is decided by. Names in them are digests."""
+
+from datetime import UTC, datetime, timedelta
+
+from galenic.store.database import Database
+
+
+def _at(seconds: float = 0) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def use_once(db: Database, name: str, seconds: float) -> bool:
+    """Writes down that something was used; False where it was used before and that is not over."""
+    mark = "?" if db.is_sqlite else "%s"
+    with db.writing() as cursor:
+        cursor.execute(f"DELETE FROM once WHERE until <= {mark}", (_at(),))  # noqa: S608
+        sql = f"INSERT INTO once (name, until) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"  # noqa: S608
+        cursor.execute(sql, (name, _at(seconds)))
+        return bool(cursor.rowcount == 1)
+
+
+def take_once(db: Database, name: str) -> bool:
+    """Takes what was put there by `use_once`; False where there is none any more."""
+    mark = "?" if db.is_sqlite else "%s"
+    with db.writing() as cursor:
+        cursor.execute(f"DELETE FROM once WHERE name = {mark} AND until > {mark}", (name, _at()))  # noqa: S608
+        return bool(cursor.rowcount == 1)
+
+
+def count_failure(db: Database, name: str, seconds: float) -> int:
+    """One more failure under a name, forgotten after so many seconds without another; returns how many there are."""
+    mark = "?" if db.is_sqlite else "%s"
+    with db.writing() as cursor:
+        cursor.execute(f"DELETE FROM attempts WHERE until <= {mark}", (_at(),))  # noqa: S608
+        cursor.execute(
+            f"INSERT INTO attempts (name, count, until) VALUES ({mark}, 1, {mark}) "  # noqa: S608
+            "ON CONFLICT (name) DO UPDATE SET count = attempts.count + 1, until = excluded.until",
+            (name, _at(seconds)),
+        )
+        cursor.execute(f"SELECT count FROM attempts WHERE name = {mark}", (name,))  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def failures(db: Database, name: str) -> int:
+    """How many failures there are under a name."""
+    found = db.rows("SELECT count FROM attempts WHERE name = ? AND until > ?", (name, _at()))
+    return int(found[0][0]) if found else 0
+
+
+def forgive(db: Database, name: str) -> None:
+    """Forgets the failures under a name."""
+    mark = "?" if db.is_sqlite else "%s"
+    with db.writing() as cursor:
+        cursor.execute(f"DELETE FROM attempts WHERE name = {mark}", (name,))  # noqa: S608
