@@ -44,12 +44,15 @@ def serve(
     )  # fmt: skip
     house = flows.open_house()
     with show.progress() as tell:
-        preparing = prepared(house, options, tell)
+        codes: list[str] = []
+        preparing = prepared(house, options, tell, codes.append)
         pairs = preparing.__enter__()
     try:
         show.out.print(f"serving {options.address}  (FHIR R4: {options.address}/fhir/metadata)", markup=False)
         if pairs[0][1].certificate is not None:
             show.out.print(f"certificate SHA-256 {fingerprint(pairs[0][1].certificate)}", markup=False)
+        for code in codes:
+            show.out.print(f"nobody has an account yet: {options.address}/set-up with the set-up code {code}", markup=False)
         show.out.print(
             "a system calls with a token of its own: galenic client add NAME; galenic client token NAME", markup=False
         )

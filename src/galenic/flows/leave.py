@@ -45,7 +45,7 @@ def sign(house: House, run: str, key_name: str) -> str:
     ReleaseRefused if the key or the role has signed already, or the policy does not ask for the role.
     """
     folder, attestation = _attestation(house, run)
-    _require_untouched(folder, attestation)
+    require_untouched(folder, attestation)
     key = house.keys.get(key_name)
     policy = load_policy_of(folder)
     if key.role not in policy.roles:
@@ -62,7 +62,7 @@ def sign(house: House, run: str, key_name: str) -> str:
     return key.role
 
 
-def _require_untouched(folder: Path, attestation: dict[str, Any]) -> None:
+def require_untouched(folder: Path, attestation: dict[str, Any]) -> None:
     """What a person is about to sign must be what the gate attested: the internal sheet and every file of the artefact."""
     statement = statement_of(attestation)
     attested = {folder / "artefact" / s["name"]: s["digest"]["sha256"] for s in statement["subject"]}

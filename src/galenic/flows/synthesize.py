@@ -25,6 +25,7 @@ from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, deiden
 from galenic.records import Source, Split
 from galenic.release import Decision, Policy, load_policy
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Report, Table
+from galenic.security import Fact
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
 DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
@@ -60,6 +61,7 @@ class Request:
     times: tuple[str, str] | None = None
     shadows: int = 0
     least: int = LEAST
+    by: str = ""  # who asks for it, where somebody is signed in
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,11 @@ def begun(house: House, request: Request) -> tuple[str, Policy, np.random.Genera
             f"rows is {request.rows}. Expected 1 or more, or none for as many as there are (noisily counted)."
         )
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    house.audit.append("synthesize.requested", run, policy=policy.digest, epsilon=request.epsilon if request.private else None)
+    epsilon = request.epsilon if request.private else None
+    row = house.audit.append("synthesize.requested", run, actor=request.by or None, policy=policy.digest, epsilon=epsilon)
+    if request.by:
+        body = (("policy", policy.digest), ("row", row))
+        house.facts.put(Fact("job", f"run/{run}", "requested", request.by, body=body), quiet=True)
     return (
         run,
         policy,

@@ -259,9 +259,22 @@ class People:
             how = "password and recovery code"
         else:
             self._failed(name, place, device)
-        self.facts.put(Fact("session", token_name(secret), "ended", name), quiet=True)
         self._forgive(name, place, device)
+        return self.finish_half(secret, how, agent)
+
+    def finish_half(self, secret: str, how: str, agent: str) -> str:
+        """The secret of a whole session in place of half of one, for who has shown the second factor."""
+        name = self.half(secret)
+        if name is None:
+            raise AccessDenied("sign-in took too long. Begin again.")
+        self.facts.put(Fact("session", token_name(secret), "ended", name), quiet=True)
         return self.begin(name, how, agent)
+
+    def may_confirm(self, name: str, place: str, device: str, right: bool) -> None:
+        """AccessDenied where a code to confirm by is wrong, or was wrong too often."""
+        self._may_try(name, place, device)
+        if not right:
+            self._failed(name, place, device)
 
     def begin(self, name: str, how: str, agent: str) -> str:
         """The secret of a new session of somebody who has proved who they are. agent: the browser, which it is bound to."""

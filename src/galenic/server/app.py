@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from galenic import __version__, store
 from galenic.errors import GalenicError
 from galenic.flows.fhir import Facade
+from galenic.server.console import Console, console_app
 from galenic.server.fhir import Fhir, NotAcceptable, WrongType, refusal
 
 HEADERS = [
@@ -62,10 +63,10 @@ async def _fails(request: Request, error: Exception) -> Response:
     return refusal(error, number)
 
 
-def make_app(facade: Facade, base: str) -> ASGIApp:
+def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIApp:
     """The application for one installation. base: its address, as clients write it."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
-    app.add_exception_handler(GalenicError, _fails)
+    console_app(console or Console(facade.house, facade, base), app)
     return Around(Doors(app, Fhir(facade, f"{base}/fhir")))
 
 

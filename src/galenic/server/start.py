@@ -1,7 +1,7 @@
 """From an installation to a server: what it serves, under which address, with which certificate."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from galenic.flows.fhir import Facade
 from galenic.flows.house import Progress, quiet
 from galenic.server.app import make_app
 from galenic.server.certificate import own_certificate
+from galenic.server.console import Console
 from galenic.server.serve import Listening, Pairs
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -41,8 +42,11 @@ class Options:
 
 
 @contextmanager
-def prepared(house: House, options: Options, progress: Progress = quiet) -> Iterator[Pairs]:
-    """The applications and where they listen. DescriptionError where the options would serve patients' data without TLS to others."""
+def prepared(
+    house: House, options: Options, progress: Progress = quiet, tell: Callable[[str], None] = lambda _code: None
+) -> Iterator[Pairs]:
+    """The applications and where they listen; tells the set-up code while nobody has an account. DescriptionError where the
+    options would serve patients' data without TLS to others."""
     if options.plain and options.host not in LOCAL:
         raise DescriptionError(
             f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
@@ -56,7 +60,10 @@ def prepared(house: House, options: Options, progress: Progress = quiet) -> Iter
             serving.with_simulated(house, session, Path(folder), options.dataset, count=options.simulated)
     facade: Facade = serving.open_served(house, options.dataset, progress)
     try:
-        app = make_app(facade, options.address)
+        console = Console(house, facade, options.address)
+        app = make_app(facade, options.address, console)
+        if not house.people.any():
+            tell(console.set_up_code)
         pairs: Pairs = [(app, _listening(house, options))]
         if options.clients is not None:
             pairs.append((app, _listening(house, options, mutual=True)))

@@ -4,12 +4,14 @@ from galenic.flows.fhir.answer import Answer, Asking, issue, outcome
 from galenic.flows.fhir.facade import Facade, open_facade
 from galenic.flows.fhir.read import history, read, version
 from galenic.flows.fhir.search import search
+from galenic.flows.fhir.timeline import Event, timeline
 from galenic.flows.fhir.transact import transact
 from galenic.flows.fhir.write import create, delete, delete_where, patch, update, update_where, validate
 
 __all__ = [
     "Answer",
     "Asking",
+    "Event",
     "Facade",
     "create",
     "delete",
@@ -21,6 +23,7 @@ __all__ = [
     "patch",
     "read",
     "search",
+    "timeline",
     "transact",
     "update",
     "update_where",

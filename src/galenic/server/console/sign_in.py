@@ -1,0 +1,257 @@
+"""Set-up, sign-in, invitations, confirmation and one's own account."""
+
+import hmac
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+import segno
+from fastapi import APIRouter, Form, Header, Request
+from fastapi.responses import JSONResponse, Response
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+
+from galenic.errors import AccessDenied, DescriptionError, GalenicError
+from galenic.server.console.signed import Console, Signed, to, within
+
+Word = Annotated[str, Form(max_length=400)]
+HALF = "galenic-half"
+
+
+class Answered(BaseModel):
+    """What a browser answers with a passkey."""
+
+    model_config = ConfigDict(extra="forbid")
+    credential: dict[str, Any]
+    next: str = "/"
+    name: str = "passkey"
+
+
+class SignIn:
+    """Sign-in and what belongs to it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.people = console.house.people
+        self.credentials = console.house.people.credentials
+
+    def routes(self) -> APIRouter:
+        """Every address."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/set-up", self.set_up_page, methods=["GET"], response_model=None)
+        router.add_api_route("/set-up", self.set_up, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-in", self.sign_in_page, methods=["GET"], response_model=None)
+        router.add_api_route("/sign-in", self.sign_in, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-in/second", self.second_page, methods=["GET"], response_model=None)
+        router.add_api_route("/sign-in/second", self.second, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-in/passkey/begin", self.passkey_begin, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-in/passkey", self.passkey, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-out", self.sign_out, methods=["POST"], response_model=None)
+        router.add_api_route("/invitation/{secret}", self.invitation_page, methods=["GET"], response_model=None)
+        router.add_api_route("/invitation/{secret}", self.invitation, methods=["POST"], response_model=None)
+        router.add_api_route("/confirm", self.confirm_page, methods=["GET"], response_model=None)
+        router.add_api_route("/confirm", self.confirm, methods=["POST"], response_model=None)
+        router.add_api_route("/confirm/passkey/begin", self.confirm_begin, methods=["POST"], response_model=None)
+        router.add_api_route("/confirm/passkey", self.confirm_passkey, methods=["POST"], response_model=None)
+        router.add_api_route("/account", self.account, methods=["GET"], response_model=None)
+        router.add_api_route("/account/sessions", self.end_others, methods=["POST"], response_model=None)
+        router.add_api_route("/account/codes", self.new_codes, methods=["POST"], response_model=None)
+        router.add_api_route("/account/passkey/begin", self.make_begin, methods=["POST"], response_model=None)
+        router.add_api_route("/account/passkey", self.make_finish, methods=["POST"], response_model=None)
+        return router
+
+    @staticmethod
+    def place_of(request: Request) -> str:
+        """Where a request comes from."""
+        return request.client.host if request.client else ""
+
+    def again(self, request: Request, page: str, error: GalenicError, **given: Any) -> Response:
+        """The same page, with what did not work."""
+        return self.console.page(request, page, status=400, said={"text": str(error), "bad": True}, **given)
+
+    def set_up_page(self, request: Request) -> Response:
+        """The form of the first person."""
+        if self.people.any():
+            return to("/sign-in")
+        return self.console.page(request, "set_up.html", given={})
+
+    def set_up(self, request: Request, code: Word, name: Word, shown: Word, human: Word, password: Word) -> Response:
+        """Makes the first person, who administers."""
+        self.console.same_site(request)
+        try:
+            if not hmac.compare_digest(code.strip().encode(), self.console.set_up_code.encode()):
+                raise AccessDenied("this is not the set-up code. The server printed it when it started.")
+            self.people.set_up(name.strip(), human, shown, password)
+        except GalenicError as error:
+            return self.again(request, "set_up.html", error, given={"name": name, "shown": shown, "human": human})
+        return self._half(request, name.strip(), password, "/people")
+
+    def sign_in_page(self, request: Request, next: str = "/") -> Response:
+        """The first form of sign-in."""
+        if not self.people.any():
+            return to("/set-up")
+        return self.console.page(request, "sign_in.html", next=within(next), given={}, providers=[])
+
+    def sign_in(self, request: Request, name: Word, password: Word, next: Word = "/") -> Response:
+        """Name and password: half a session."""
+        self.console.same_site(request)
+        try:
+            return self._half(request, name.strip(), password, next)
+        except GalenicError as error:
+            return self.again(request, "sign_in.html", error, next=within(next), given={"name": name}, providers=[])
+
+    def _half(self, request: Request, name: str, password: str, place: str) -> Response:
+        secret = self.people.try_password(name, password, self.place_of(request), self.console.device(request, name))
+        answer = to(f"/sign-in/second?next={within(place)}")
+        answer.set_cookie(HALF, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in")
+        return answer
+
+    def _whose_half(self, request: Request) -> tuple[str, str]:
+        secret = request.cookies.get(HALF, "")
+        name = self.people.half(secret)
+        if name is None:
+            raise AccessDenied("sign-in took too long. Begin again.")
+        return secret, name
+
+    def _enrol(self, name: str) -> dict[str, Any]:
+        address = self.credentials.begin_totp(name)
+        picture = segno.make(address, error="m").svg_inline(scale=4, dark="#000", light="#fff")
+        return {"enrol": True, "qr": Markup(picture), "secret": parse_qs(urlsplit(address).query)["secret"][0]}  # noqa: S704  # ours
+
+    def second_page(self, request: Request, next: str = "/") -> Response:
+        """The second factor, or its set-up where there is none."""
+        try:
+            _secret, name = self._whose_half(request)
+        except AccessDenied:
+            return to("/sign-in")
+        given = {"enrol": False} if "totp" in self.credentials.kinds(name) else self._enrol(name)
+        return self.console.page(request, "second.html", next=within(next), **given)
+
+    def second(self, request: Request, code: Word, next: Word = "/") -> Response:
+        """The second factor: a whole session."""
+        self.console.same_site(request)
+        secret, name = self._whose_half(request)
+        agent = request.headers.get("user-agent", "")
+        if "totp" not in self.credentials.kinds(name):
+            try:
+                self.credentials.confirm_totp(name, code)
+            except GalenicError as error:
+                return self.again(request, "second.html", error, next=within(next), **self._enrol(name))
+            codes = self.credentials.new_recovery_codes(name)
+            session = self.people.finish_half(secret, "password and time code", agent)
+            answer: Response = self.console.page(request, "codes.html", codes=codes, next=within(next))
+        else:
+            try:
+                session = self.people.try_code(secret, code, self.place_of(request), self.console.device(request, name), agent)
+            except GalenicError as error:
+                return self.again(request, "second.html", error, next=within(next), enrol=False)
+            answer = to(next)
+        self.console.forget(answer, HALF).delete_cookie(HALF, path="/sign-in")
+        return self.console.remember(self.console.with_session(answer, session), name)
+
+    def passkey_begin(self, request: Request) -> Response:
+        """What a browser needs to answer with a passkey."""
+        self.console.same_site(request)
+        return Response(self.credentials.ask_passkey("sign-in", self.console.rp), media_type="application/json")
+
+    def passkey(self, request: Request, given: Answered) -> Response:
+        """A passkey of anybody: a whole session."""
+        self.console.same_site(request)
+        name = self.credentials.passkey_of("sign-in", given.credential, self.console.rp, self.console.base)
+        session = self.people.begin(name, "passkey", request.headers.get("user-agent", ""))
+        answer = JSONResponse({"next": within(given.next)})
+        return self.console.remember(self.console.with_session(answer, session), name)
+
+    def sign_out(self, request: Request, csrf: Word) -> Response:
+        """Ends the session."""
+        signed = self.console.posted(request, csrf)
+        self.console.house.gate.end(signed.session)
+        return self.console.forget(to("/sign-in"), self.console.cookie)
+
+    def invitation_page(self, request: Request) -> Response:
+        """Where an invitation leads."""
+        return self.console.page(request, "accept.html")
+
+    def invitation(self, request: Request, secret: str, password: Word) -> Response:
+        """The invited person's password."""
+        self.console.same_site(request)
+        try:
+            person = self.people.accept(secret, password)
+        except GalenicError as error:
+            return self.again(request, "accept.html", error)
+        return self._half(request, person.name, password, "/")
+
+    # confirmation, and one's own account
+
+    def confirm_page(self, request: Request, next: str = "/") -> Response:
+        """Where it is confirmed that it is them."""
+        return self.console.page(request, "confirm.html", signed=self.console.required(request), next=within(next))
+
+    def confirm(self, request: Request, csrf: Word, code: Word, next: Word = "/") -> Response:
+        """A time code confirms."""
+        signed = self.console.posted(request, csrf)
+        name = signed.person.name
+        try:
+            self.people.may_confirm(
+                name, self.place_of(request), self.console.device(request, name), self.credentials.totp_is(name, code)
+            )
+        except GalenicError as error:
+            return self.again(request, "confirm.html", error, signed=signed, next=within(next))
+        return self.console.with_session(to(next), self.people.step_up(signed.session, "time code"))
+
+    def confirm_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
+        """What a browser needs to confirm with a passkey."""
+        signed = self.console.posted(request, x_csrf)
+        name = signed.person.name
+        return Response(self.credentials.ask_passkey(f"confirm/{name}", self.console.rp, name), media_type="application/json")
+
+    def confirm_passkey(self, request: Request, given: Answered, x_csrf: Annotated[str, Header()] = "") -> Response:
+        """A passkey of this person confirms."""
+        signed = self.console.posted(request, x_csrf)
+        name = signed.person.name
+        if self.credentials.passkey_of(f"confirm/{name}", given.credential, self.console.rp, self.console.base) != name:
+            raise AccessDenied("this passkey is somebody else's.")
+        return self.console.with_session(
+            JSONResponse({"next": within(given.next)}), self.people.step_up(signed.session, "passkey")
+        )
+
+    def account(self, request: Request, said: str = "") -> Response:
+        """One's own account."""
+        signed = self.console.required(request)
+        return self._account(request, signed, said)
+
+    def _account(self, request: Request, signed: Signed, said: str = "") -> Response:
+        name = signed.person.name
+        sessions = [
+            f for f in self.console.house.facts.of("session", who=name) if f.stands("open", self.console.house.facts.now())
+        ]
+        return self.console.page(
+            request, "account.html", signed=signed, how=signed.fact.get("how", ""), passkeys=self.credentials.passkeys(name),
+            sessions=len(sessions), said={"text": said, "bad": False} if said else None,
+        )  # fmt: skip
+
+    def end_others(self, request: Request, csrf: Word) -> Response:
+        """Ends all sessions but this one."""
+        signed = self.console.posted(request, csrf)
+        ended = self.people.end_sessions(signed.person.name, but=signed.session.id)
+        return to("/account", f"{ended} other sessions are ended.")
+
+    def new_codes(self, request: Request, csrf: Word) -> Response:
+        """New recovery codes in place of those before."""
+        signed = self.console.posted(request, csrf)
+        self.console.confirmed(signed, "/account")
+        codes = self.credentials.new_recovery_codes(signed.person.name)
+        return self.console.page(request, "codes.html", signed=signed, codes=codes, next="/account")
+
+    def make_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
+        """What a browser needs to make a passkey."""
+        signed = self.console.posted(request, x_csrf)
+        options = self.credentials.begin_passkey(signed.person.name, signed.person.shown, self.console.rp)
+        return Response(options, media_type="application/json")
+
+    def make_finish(self, request: Request, given: Answered, x_csrf: Annotated[str, Header()] = "") -> Response:
+        """Keeps a passkey."""
+        signed = self.console.posted(request, x_csrf)
+        if len(given.name) > 64:
+            raise DescriptionError("the name of a device has at most 64 characters.")
+        self.credentials.finish_passkey(signed.person.name, given.name, given.credential, self.console.rp, self.console.base)
+        return JSONResponse({"next": "/account?said=The+passkey+is+kept."})

@@ -1,0 +1,123 @@
+"""People, roles, policy versions and systems that call: the pages of those who administer."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from galenic.errors import GalenicError
+from galenic.flows import serving
+from galenic.security import ROLES
+from galenic.server.console.signed import Console, Signed, to
+
+Word = Annotated[str, Form(max_length=400)]
+
+
+class Staff:
+    """The pages of those who administer."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.house = console.house
+        self.people = console.house.people
+
+    def routes(self) -> APIRouter:
+        """Every address."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/people", self.page, methods=["GET"], response_model=None)
+        router.add_api_route("/people/invite", self.invite, methods=["POST"], response_model=None)
+        router.add_api_route("/people/role", self.role_, methods=["POST"], response_model=None)
+        router.add_api_route("/people/decide", self.decide, methods=["POST"], response_model=None)
+        router.add_api_route("/people/leave", self.leave, methods=["POST"], response_model=None)
+        router.add_api_route("/clients", self.clients, methods=["GET"], response_model=None)
+        router.add_api_route("/clients", self.add, methods=["POST"], response_model=None)
+        router.add_api_route("/clients/token", self.token, methods=["POST"], response_model=None)
+        return router
+
+    def _show(self, request: Request, signed: Signed, said: str = "", *, bad: bool = False, link: str = "") -> Response:
+        return self.console.page(
+            request, "people.html", signed=signed, people=self.people.all(), proposals=self.people.proposals(), roles=ROLES[:-1], link=link,
+            status=400 if bad else 200, said={"text": said, "bad": bad} if said else None,
+        )  # fmt: skip
+
+    def page(self, request: Request, said: str = "") -> Response:
+        """Everybody, and what waits for a second person."""
+        return self._show(request, self.console.required(request, "security-officer", "privacy-officer"), said)
+
+    def invite(
+        self,
+        request: Request, csrf: Word, name: Word, shown: Word, human: Word, role: Annotated[list[str], Form()]
+    ) -> Response:  # fmt: skip
+        """Invites somebody."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/people")
+        try:
+            secret = self.people.invite(signed.session, name.strip(), human, shown, tuple(role))
+        except GalenicError as error:
+            return self._show(request, signed, str(error), bad=True)
+        return self._show(request, signed, f"{shown} is invited. Hand over this address; it stands for 72 hours and is shown once.",
+                     link=f"{self.console.base}/invitation/{secret}")  # fmt: skip
+
+    def role_(self, request: Request, csrf: Word, name: Word, role: Word, verb: Word) -> Response:
+        """Proposes to give or take a role."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/people")
+        try:
+            self.people.propose(signed.session, name, role, give=verb == "give")
+        except GalenicError as error:
+            return self._show(request, signed, str(error), bad=True)
+        return to("/people", "Proposed. A second person decides.")
+
+    def decide(self, request: Request, csrf: Word, key: Word, verb: Word) -> Response:
+        """The second person's decision."""
+        signed = self.console.posted(request, csrf, "security-officer", "privacy-officer")
+        self.console.confirmed(signed, "/people")
+        try:
+            if verb == "approve":
+                self.people.approve(signed.session, key)
+            else:
+                self.people.reject(signed.session, key)
+        except GalenicError as error:
+            return self._show(request, signed, str(error), bad=True)
+        return to("/people", "Approved." if verb == "approve" else "Rejected.")
+
+    def leave(self, request: Request, csrf: Word, name: Word) -> Response:
+        """Somebody leaves, in one step."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/people")
+        try:
+            self.people.leave(signed.session, name)
+        except GalenicError as error:
+            return self._show(request, signed, str(error), bad=True)
+        return to("/people", f"{name} has left: no sign-in, no session, no role from now on.")
+
+    def clients(self, request: Request) -> Response:
+        """Systems that may call."""
+        signed = self.console.required(request, "security-officer")
+        return self._clients(request, signed)
+
+    def _clients(self, request: Request, signed: Signed, token: str = "", said: str = "", *, bad: bool = False) -> Response:
+        found = [f for f in self.house.facts.of("grant") if f.get("client") == "yes" and f.state == "given"]
+        return self.console.page(
+            request, "clients.html", signed=signed, clients=found, token=token, everything=serving.EVERYTHING,
+            said={"text": said, "bad": bad} if said else None, status=400 if bad else 200,
+        )  # fmt: skip
+
+    def add(self, request: Request, csrf: Word, name: Word) -> Response:
+        """Lets a system call."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/clients")
+        try:
+            serving.add_client(self.house, name.strip())
+        except GalenicError as error:
+            return self._clients(request, signed, said=str(error), bad=True)
+        return to("/clients")
+
+    def token(
+        self, request: Request, csrf: Word, name: Word, hours: Annotated[int, Form(ge=1, le=24 * 90)], scope: Word
+    ) -> Response:
+        """An access token, shown once."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/clients")
+        secret = serving.issue_token(self.house, name, seconds=hours * 3600, scope=scope, how=f"issued by {signed.person.name}")
+        return self._clients(request, signed, secret, "This token is shown once.")
