@@ -111,9 +111,10 @@ class Gate:
         about: tuple[tuple[str, Any], ...] = (),
     ) -> Session:
         """A session of a person or a client whom a door has recognised. how: by what; name: what it is found by (a digest of the
-        secret that its holder shows); about: what else is known of it."""
+        secret that its holder shows); about: what else is known of it. Somebody with an account may sign in before a role is
+        given, and can do nothing; a client without a role is nobody."""
         _roles, home = self._roles(who)
-        if not home:
+        if not home and self.facts.one("person", who) is None:
             raise AccessDenied(f"{who} holds no role in this installation.")
         number = self.audit.append("session.opened", who, actor=who, how=how)
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")

@@ -1,0 +1,354 @@
+"""The console in a real browser: from an installation without anybody to a release that two people signed."""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from galenic import flows
+from galenic.flows import serving
+from galenic.flows.demo import POPULATION, description, table
+from galenic.flows.synthesize import Request, synthesize
+from galenic.release import verify
+from galenic.server import Listening, make_app, running
+from galenic.server.console import Console
+from server_made import free_port
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
+AXE = resources.files("axe_playwright_python") / "axe.min.js"
+FOUND = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ")).slice(0, 3).join(", "))"""
+PASSWORD = "orbit-walnut-thirteen-lanterns"
+AUTHENTICATOR = {
+    "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}  # fmt: skip
+SHOTS = os.environ.get("GALENIC_SCREENSHOTS")  # a folder: pages are pictured on the way
+
+
+@dataclass
+class Visitor:
+    """A browser of one person, with an authenticator of their own."""
+
+    page: Any
+    base: str
+    secret: str = ""
+    console: list[str] = field(default_factory=list)
+
+    def go(self, place: str) -> str:
+        """Opens a page; returns its text."""
+        self.page.goto(self.base + place)
+        return self.text
+
+    @property
+    def text(self) -> str:
+        return str(self.page.inner_text("body"))
+
+    def fill(self, **values: str) -> None:
+        for name, value in values.items():
+            self.page.fill(f"#{name}", value)
+
+    def press(self, label: str) -> str:
+        self.page.get_by_role("button", name=label, exact=True).first.click()
+        self.page.wait_for_load_state("networkidle")
+        return self.text
+
+    def code(self) -> str:
+        """The next time code: one that was shown already counts no more, so the clock of the authenticator runs ahead."""
+        import time
+
+        self.used = getattr(self, "used", [])
+        for step in (0, 30, -30):
+            code = str(pyotp.TOTP(self.secret).at(int(time.time()) + step))
+            if code not in self.used:
+                self.used.append(code)
+                return code
+        raise AssertionError("no code is left in this half minute")
+
+    def enrol(self) -> None:
+        """Sets up the authenticator that the page shows, and keeps the recovery codes."""
+        self.secret = self.page.inner_text("code").strip()
+        self.fill(code=self.code())
+        self.press("Sign in")
+        assert "recovery codes" in self.text
+        self.codes = self.page.locator("ul.mono li").all_inner_texts()
+        self.page.get_by_role("link", name="I have kept them").click()
+
+    def add_passkey(self) -> None:
+        self.go("/account")
+        self.fill(**{"passkey-name": "ward tablet"})
+        self.page.get_by_role("button", name="Add a passkey").click()
+        self.page.wait_for_url("**/account?said=**")
+        assert "ward tablet" in self.text
+
+    def confirm(self) -> None:
+        """Confirms with the passkey that it is them, where that is asked."""
+        if "Confirm that it is you" in self.text:
+            self.page.get_by_role("button", name="Confirm with a passkey").click()
+            self.page.wait_for_url(lambda url: "/confirm" not in url)
+
+    def picture(self, name: str) -> None:
+        if SHOTS:
+            self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+    def clean(self) -> None:
+        """axe-core finds nothing on the page, and it does not scroll sideways on a telephone."""
+        self.page.add_script_tag(url="/static/htmx.min.js")  # what the page's policy allows
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert self.page.evaluate(FOUND) == [], self.page.url
+
+
+@dataclass
+class Site:
+    base: str
+    house: flows.House
+    console: Console
+    browser: Any
+    visitors: dict[str, Visitor] = field(default_factory=dict)
+
+    def visitor(self, name: str, **given: Any) -> Visitor:
+        """A browser of its own."""
+        if name not in self.visitors:
+            context = self.browser.new_context(bypass_csp=False, **given)
+            page = context.new_page()
+            session = context.new_cdp_session(page)
+            session.send("WebAuthn.enable")
+            session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+            found = self.visitors[name] = Visitor(page, self.base)
+            page.on("console", lambda m: found.console.append(m.text) if m.type == "error" else None)
+        return self.visitors[name]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed (Debian package chromium)")
+    with ExitStack() as stack:
+        house = flows.open_house(tmp_path_factory.mktemp("site") / "home")
+        facade = serving.open_served(house)
+        stack.callback(house.close)
+        stack.callback(facade.close)
+        port = free_port()
+        base = f"http://localhost:{port}"  # a secure context without TLS: passkeys work
+        console = Console(house, facade, base)
+        stack.enter_context(running([(make_app(facade, base, console), Listening("127.0.0.1", port))]))
+        playwright = stack.enter_context(sync_api.sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        stack.callback(browser.close)
+        yield Site(base, house, console, browser)
+
+
+def invited(site: Site, by: str, name: str, *roles: str) -> Visitor:
+    """Invites somebody through the form, and lets them in."""
+    admin = site.visitor(by)
+    admin.go("/people")
+    admin.fill(name=name, shown=name.title(), human=f"{name}@clinic.example")
+    for role in roles:
+        admin.page.get_by_label(role, exact=True).check()
+    admin.press("Invite")
+    if "Confirm that it is you" in admin.text:
+        admin.confirm()
+        return invited(site, by, name, *roles)
+    link = re.search(r"http://\S+/invitation/\S+", admin.text)
+    assert link, admin.text
+    guest = site.visitor(name)
+    guest.page.goto(link[0])
+    guest.fill(password=PASSWORD)
+    guest.press("Go on")
+    guest.enrol()
+    guest.add_passkey()
+    return guest
+
+
+def approve_all(site: Site, by: str) -> None:
+    officer = site.visitor(by)
+    while "Approve" in officer.go("/people"):
+        officer.press("Approve")
+        officer.confirm()
+
+
+@pytest.fixture(scope="module")
+def staffed(site: Site) -> Site:
+    """Set up by its first person: two security officers, a researcher, a privacy officer, a clinician, an auditor."""
+    sofia = site.visitor("sofia")
+    assert "Set up this installation" in sofia.go("/")
+    sofia.picture("01-set-up")
+    sofia.clean()
+    sofia.fill(code="wrong", name="sofia", shown="Sofia", human="sofia@clinic.example", password=PASSWORD)
+    assert "not the set-up code" in sofia.press("Set up")
+    sofia.fill(code=site.console.set_up_code, password="password1234")
+    assert "would be guessed" in sofia.press("Set up")
+    sofia.fill(code=site.console.set_up_code, password=PASSWORD)
+    assert "Protect your account" in sofia.press("Set up")
+    sofia.picture("02-second-factor")
+    sofia.enrol()
+    sofia.add_passkey()
+    sofia.picture("03-account")
+    invited(site, "sofia", "otto", "security-officer")
+    for name, role in (("rita", "researcher"), ("paul", "privacy-officer"), ("clara", "clinician"), ("aude", "auditor")):
+        invited(site, "sofia", name, role)
+    otto = site.visitor("otto")
+    otto.page.goto(site.base + "/sign-in")
+    otto.page.get_by_role("button", name="Sign in with a passkey").click()
+    otto.page.wait_for_url(site.base + "/")
+    assert "a second person decides" in otto.text
+    otto.picture("04-what-waits")
+    approve_all(site, "otto")
+    for name in ("rita", "paul", "clara", "aude"):  # their sessions ended with the change of roles
+        guest = site.visitor(name)
+        guest.go("/sign-in")
+        guest.page.get_by_role("button", name="Sign in with a passkey").click()
+        guest.page.wait_for_url(site.base + "/")
+    return site
+
+
+def test_everybody_is_who_two_people_say(staffed: Site) -> None:
+    sofia = staffed.visitor("sofia")
+    text = sofia.go("/people")
+    assert "rita@clinic.example" in text
+    assert "Changes that wait" not in text
+    sofia.picture("05-people")
+    assert staffed.house.people.roles("rita") == ("researcher",)
+    for fact in staffed.house.facts.of("grant", who="rita"):
+        assert (fact.get("proposed_by"), fact.get("approved_by")) == ("sofia", "otto")
+
+
+def test_one_human_has_one_account(staffed: Site) -> None:
+    sofia = staffed.visitor("sofia")
+    sofia.go("/people")
+    sofia.fill(name="rita2", shown="Rita again", human="Rita@Clinic.example")
+    sofia.page.get_by_label("clinician", exact=True).check()
+    sofia.press("Invite")
+    sofia.confirm()
+    if "has an account already" not in sofia.text:
+        sofia.fill(name="rita2", shown="Rita again", human="Rita@Clinic.example")
+        sofia.page.get_by_label("clinician", exact=True).check()
+        sofia.press("Invite")
+    assert "has an account already" in sofia.text
+
+
+@pytest.fixture(scope="module")
+def run(staffed: Site) -> str:
+    """A run that rita asked for."""
+    from galenic import records
+    from galenic.flows.columns import Wishes
+
+    staffed.house.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor="rita")
+    wishes = Wishes(description=records.from_toml(description(), "randhie.toml"))
+    request = Request(epsilon=1.0, delta=1e-9, population=POPULATION, wishes=wishes, target="mdvis", by="rita")
+    result = synthesize(staffed.house, table(), request)
+    assert result.decision.accepted
+    return str(result.run)
+
+
+def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str, tmp_path: Path) -> None:
+    rita, paul, clara = (staffed.visitor(n) for n in ("rita", "paul", "clara"))
+    assert "You asked for this run; two others sign." in rita.go(f"/releases/{run}")
+    assert rita.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
+    assert "waits for your signature" in paul.go("/")
+    paul.page.get_by_role("link", name=re.compile(run)).click()
+    paul.picture("06-evidence")
+    paul.clean()
+    paul.press("Sign as privacy-officer")
+    paul.confirm()
+    assert "Signed as privacy-officer" in paul.press("Sign as privacy-officer")
+    assert paul.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
+    clara.go(f"/releases/{run}")
+    clara.press("Sign as clinician")
+    clara.confirm()
+    assert "Signed as clinician" in clara.press("Sign as clinician")
+    clara.picture("07-signed")
+    assert "is signed and can leave" in rita.go("/")
+    rita.go(f"/releases/{run}")
+    rita.press("Download with its proof")
+    rita.confirm()
+    with rita.page.expect_download() as download:
+        rita.page.get_by_role("button", name="Download with its proof").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        packed.extractall(tmp_path)
+    lines = verify(tmp_path / run)
+    assert [line for line in lines if "verified identity" in line and "signed as" in line].__len__() == 2
+    rows = [e for e in staffed.house.audit.entries() if e.action == "signed"]
+    assert {(e.actor, e.detail["role"], e.detail["how"]) for e in rows} == {
+        ("paul", "privacy-officer", "passkey"), ("clara", "clinician", "passkey")}  # fmt: skip
+    asked = next(e for e in staffed.house.audit.entries() if e.action == "synthesize.requested")
+    assert asked.actor == "rita"
+    assert asked.seq < rows[0].seq
+    paul.go(f"/releases/{run}")
+    paul.page.get_by_text("Recall", exact=True).first.click()
+    paul.page.fill("#why", "a column was named wrongly in the description")
+    paul.press("Recall")
+    paul.confirm()
+    if "Recalled." not in paul.text:
+        paul.page.get_by_text("Recall", exact=True).first.click()
+        paul.page.fill("#why", "a column was named wrongly in the description")
+        paul.press("Recall")
+    assert "recalled" in paul.text
+
+
+def test_an_auditor_verifies_the_chain(staffed: Site) -> None:
+    aude = staffed.visitor("aude")
+    aude.go("/audit")
+    assert "rows stand as they were written" in aude.press("Verify the whole chain")
+    aude.picture("08-audit")
+    with aude.page.expect_download() as download:
+        aude.page.get_by_role("link", name=re.compile("^Proof of row")).first.click()
+    assert '"path"' in Path(download.value.path()).read_text()
+
+
+def test_who_leaves_is_out_at_once(staffed: Site) -> None:
+    guest = invited(staffed, "sofia", "leo", "nurse")
+    assert "What waits for you" in guest.go("/")
+    sofia = staffed.visitor("sofia")
+    for _ in range(2):
+        sofia.go("/people")
+        sofia.page.get_by_text("Change leo", exact=True).click()
+        sofia.press("leo leaves")
+        sofia.confirm()
+    assert "Sign in" in guest.go("/")
+    guest.page.get_by_role("button", name="Sign in with a passkey").click()
+    guest.page.wait_for_function("document.getElementById('passkey-said').textContent != ''")
+    assert "not known here" in guest.text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(staffed: Site, scheme: str) -> None:
+    for name, places in {
+        "sofia": ("/", "/people", "/clients", "/account", "/audit"), "paul": ("/releases", "/budget", "/consent"), "clara": ("/patients",),
+    }.items():  # fmt: skip
+        visitor = staffed.visitor(name)
+        visitor.page.emulate_media(color_scheme=scheme)
+        for place in places:
+            visitor.go(place)
+            visitor.clean()
+            visitor.page.set_viewport_size({"width": 360, "height": 800})
+            assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360, place
+            visitor.page.set_viewport_size({"width": 1280, "height": 800})
+        assert not visitor.console, visitor.console
+
+
+def test_pages_read_without_javascript(staffed: Site) -> None:
+    context = staffed.browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(staffed.base + "/sign-in")
+    page.fill("#name", "aude")
+    page.fill("#password", PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    aude = staffed.visitor("aude")
+    page.fill("#code", aude.codes[0])
+    page.get_by_role("button", name="Sign in").click()
+    assert "What waits for you" in page.inner_text("body")
+    page.goto(staffed.base + "/audit")
+    page.get_by_role("button", name="Verify the whole chain").click()
+    assert "rows stand" in page.inner_text("body")
+    context.close()
