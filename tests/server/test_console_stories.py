@@ -257,6 +257,9 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     assert rita.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
     assert "waits for your signature" in paul.go("/")
     paul.page.get_by_role("link", name=re.compile(run)).click()
+    evidence = paul.page.frame_locator("iframe").locator("main")
+    evidence.wait_for()
+    assert "Satisfies policy" in evidence.inner_text()
     paul.picture("06-evidence")
     paul.clean()
     paul.press("Sign as privacy-officer")
@@ -310,15 +313,13 @@ def test_who_leaves_is_out_at_once(staffed: Site) -> None:
     guest = invited(staffed, "sofia", "leo", "nurse")
     assert "What waits for you" in guest.go("/")
     sofia = staffed.visitor("sofia")
-    for _ in range(2):
-        sofia.go("/people")
+    while "leaves" in sofia.go("/people") and "leo has left" not in sofia.text and sofia.page.get_by_text("Change leo").count():
         sofia.page.get_by_text("Change leo", exact=True).click()
         sofia.press("leo leaves")
         sofia.confirm()
     assert "Sign in" in guest.go("/")
     guest.page.get_by_role("button", name="Sign in with a passkey").click()
-    guest.page.wait_for_function("document.getElementById('passkey-said').textContent != ''")
-    assert "not known here" in guest.text
+    guest.page.get_by_text("not known here").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -334,7 +335,7 @@ def test_axe_finds_nothing_on_any_page(staffed: Site, scheme: str) -> None:
             visitor.page.set_viewport_size({"width": 360, "height": 800})
             assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360, place
             visitor.page.set_viewport_size({"width": 1280, "height": 800})
-        assert not visitor.console, visitor.console
+        assert not [text for text in visitor.console if "status of 400" not in text], visitor.console  # refusals are shown, too
 
 
 def test_pages_read_without_javascript(staffed: Site) -> None:
