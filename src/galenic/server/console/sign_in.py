@@ -145,7 +145,7 @@ class SignIn:
             except GalenicError as error:
                 return self.again(request, "second.html", error, next=within(next), enrol=False)
             answer = to(next)
-        self.console.forget(answer, HALF).delete_cookie(HALF, path="/sign-in")
+        self.console.forget(answer, HALF, "/sign-in")
         return self.console.remember(self.console.with_session(answer, session), name)
 
     def passkey_begin(self, request: Request) -> Response:

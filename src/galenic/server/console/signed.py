@@ -176,9 +176,9 @@ class Console:
         answer.set_cookie(self.cookie, secret, httponly=True, secure=self.secure, samesite="lax", path="/")
         return answer
 
-    def forget(self, answer: Response, name: str) -> Response:
+    def forget(self, answer: Response, name: str, place: str = "/") -> Response:
         """An answer that takes a cookie away."""
-        answer.delete_cookie(name, httponly=True, secure=self.secure, samesite="lax", path="/")
+        answer.delete_cookie(name, httponly=True, secure=self.secure, samesite="lax", path=place)
         return answer
 
     # devices that somebody has signed in from
