@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,29 +58,35 @@ class Fhir:
         return {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in entries if e["search"]["mode"] == "include"}
 
 
+@contextmanager
+def a_server(home: Path) -> Iterator[Callable[..., Fhir]]:
+    """A server of its own; makes its clients."""
+    with ExitStack() as stack:
+        house = flows.open_house(home)
+        stack.callback(house.close)
+        facade = serving.open_served(house)
+        stack.callback(facade.close)
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        stack.enter_context(running([(make_app(facade, base), Listening("127.0.0.1", port))]))
+        web = stack.enter_context(httpx.Client(base_url=base, timeout=60, trust_env=False))
+
+        def client(
+            who: str, *, role: str = "service", scope: str = "system/*.cruds", purposes: str = "treatment operations"
+        ) -> Fhir:
+            if house.facts.one("grant", f"{who}/{role}") is None:
+                serving.add_client(house, who, role=role)
+            token = serving.issue_token(house, who, scope=scope, purposes=tuple(purposes.split()))
+            return Fhir(web, token, house, facade)
+
+        yield client
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Fhir]]:
     """Makes clients of one server: served("ehr"), or served("clara", role="clinician")."""
-    house = flows.open_house(tmp_path_factory.mktemp("served") / "home")
-    facade = serving.open_served(house)
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    stack = ExitStack()
-    stack.enter_context(running([(make_app(facade, base), Listening("127.0.0.1", port))]))
-    web = stack.enter_context(httpx.Client(base_url=base, timeout=60, trust_env=False))
-
-    def client(
-        who: str, *, role: str = "service", scope: str = "system/*.cruds", purposes: str = "treatment operations"
-    ) -> Fhir:
-        if house.facts.one("grant", f"{who}/{role}") is None:
-            serving.add_client(house, who, role=role)
-        token = serving.issue_token(house, who, scope=scope, purposes=tuple(purposes.split()))
-        return Fhir(web, token, house, facade)
-
-    yield client
-    stack.close()
-    facade.close()
-    house.close()
+    with a_server(tmp_path_factory.mktemp("served") / "home") as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

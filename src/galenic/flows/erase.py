@@ -10,6 +10,7 @@ from typing import Any
 from galenic import release, store
 from galenic.errors import StoreError
 from galenic.flows.custody import drop, find
+from galenic.flows.fhir.forget import forget_in_indexes
 from galenic.flows.house import House, Progress, quiet
 from galenic.security import Session, opens, sign_receipt
 
@@ -40,6 +41,8 @@ def erase(house: House, session: Session, patient: str, progress: Progress = qui
         rows = store.forget(house.db, handle, subject, at)
         progress("derived copies", 0.3)
         dropped = [_forget_artefact(house, a) for a in artefacts]
+        indexes = forget_in_indexes(house, handle, subject)
+        dropped += [{"id": i, "kind": "index", "place": "inside", "fate": "made anew without the patient"} for i in indexes]
         store.forget_subject(house.db, subject)
         progress("key", 0.6)
         before = time.perf_counter()

@@ -5,6 +5,7 @@ what was written past it, and is made anew where its file or key is gone.
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS amount (row INT, p INT, low REAL, high REAL, s INT, c
   PRIMARY KEY (row, p, low, high, s, c, u)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS amount_by_size ON amount (p, low, high, s, c, u);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
+CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
 CACHE = -32_000  # KiB of pages that each connection keeps
 WALK = 100  # rows that are taken from the index at once
@@ -82,11 +84,13 @@ class ResourceIndex:
         connection = self._connection()
         for statement in TABLES.split(";"):
             connection.execute(statement)
+        connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", (os.urandom(32),))
+        self._salt = bytes(connection.execute("SELECT bytes FROM salt").fetchone()[0])
         place.chmod(0o600)
 
     def _hash(self, text: str) -> int:
         """64 bits that stand for a text in this index alone."""
-        return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self.key).digest(), "big", signed=True)
+        return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self._salt).digest(), "big", signed=True)
 
     def _connection(self) -> Any:
         found = getattr(self._local, "connection", None)
@@ -258,26 +262,38 @@ class ResourceIndex:
             query = f"INSERT OR IGNORE INTO {table} SELECT ?1, w, ?2 FROM word WHERE p = ?1 AND exact = ?3"  # noqa: S608
             c.executemany(query, [(p, row, exact) for p, _, exact, row, label in texts if label == is_label])
 
-    def forget(self, subject: int, new_key: bytes) -> int:
-        """Takes a subject's rows out and seals the file anew under another key; returns how many versions were there."""
+    def copy_without(self, subject: int, place: Path, key: bytes) -> None:
+        """Writes a copy under another key in which the subject was never: what it is kept from can be dropped with its key."""
+        aside = place.with_name(f".{place.name}.aside")
+        aside.unlink(missing_ok=True)
         with self._writing:
-            with self.writing() as c:
-                rows = [int(r[0]) for r in c.execute("SELECT row FROM res WHERE subject = ?", (subject,)).fetchall()]
-                c.execute("CREATE TEMP TABLE gone (row INTEGER PRIMARY KEY)")
-                c.executemany("INSERT INTO gone VALUES (?)", [(r,) for r in rows])
-                for table in ("res", "token", "link", "text", "label", "span", "amount"):
-                    c.execute(f"DELETE FROM {table} WHERE row IN (SELECT row FROM gone)")  # noqa: S608
-                c.execute("DROP TABLE gone")
-                c.execute(
-                    "DELETE FROM word WHERE NOT EXISTS (SELECT 1 FROM text t WHERE t.p = word.p AND t.w = word.w) "
-                    "AND NOT EXISTS (SELECT 1 FROM label t WHERE t.p = word.p AND t.w = word.w)"
-                )
-            self.close()
-            self._local = threading.local()
-            connection = self._connect()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.execute("PRAGMA journal_mode=DELETE")
-            connection.execute(f"PRAGMA rekey = \"x'{new_key.hex()}'\"")
-            connection.execute("VACUUM")
-            connection.close()
-        return len(rows)
+            connection = self._connection()
+            connection.execute(f"ATTACH DATABASE ? AS copied KEY \"x'{key.hex()}'\"", (str(aside),))
+            try:
+                for sql, *_ in connection.execute("SELECT sql FROM main.sqlite_master WHERE type = 'table'").fetchall():
+                    connection.execute(sql.replace("CREATE TABLE ", "CREATE TABLE copied.", 1))
+                connection.execute("BEGIN")
+                self._copy(connection, subject)
+                for sql, *_ in connection.execute(
+                    "SELECT sql FROM main.sqlite_master WHERE type = 'index' AND sql NOT NULL"
+                ).fetchall():
+                    name = sql.split(" INDEX ", 1)
+                    connection.execute(f"{name[0]} INDEX copied.{name[1]}")
+                connection.execute("COMMIT")
+            finally:
+                connection.execute("DETACH DATABASE copied")
+        aside.replace(place)
+        place.chmod(0o600)
+
+    def _copy(self, connection: Any, subject: int) -> None:
+        connection.execute("CREATE TEMP TABLE gone AS SELECT row FROM main.res WHERE subject = ?", (subject,))
+        for table in ("res", "token", "link", "text", "label", "span", "amount"):
+            where = "WHERE row NOT IN (SELECT row FROM temp.gone)"
+            connection.execute(f"INSERT INTO copied.{table} SELECT * FROM main.{table} {where}")  # noqa: S608
+        connection.execute(
+            "INSERT INTO copied.word SELECT * FROM main.word m WHERE EXISTS (SELECT 1 FROM copied.text t WHERE t.p = m.p AND t.w = m.w) "
+            "OR EXISTS (SELECT 1 FROM copied.label t WHERE t.p = m.p AND t.w = m.w)"
+        )
+        connection.execute("INSERT INTO copied.state SELECT * FROM main.state")
+        connection.execute("INSERT INTO copied.salt SELECT * FROM main.salt")
+        connection.execute("DROP TABLE temp.gone")

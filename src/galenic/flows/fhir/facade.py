@@ -11,6 +11,7 @@ from galenic import store
 from galenic.errors import AccessDenied, KeyGone, StoreError
 from galenic.flows.custody import describe_dataset
 from galenic.flows.fhir.answer import updated_of
+from galenic.flows.fhir.forget import KIND, files_of
 from galenic.flows.house import House, Progress, quiet
 from galenic.security import BUILDS, Pass, Session
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5  # s: what another process wrote is found within this time
 CHUNK = 1_000
 KNOWN_PEOPLE = 100_000
-KIND = "resources"  # of builds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class Facade:
     _looked: float = 0.0
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
+    _indexed_at: int = -1
+
+    def __post_init__(self) -> None:
+        self._indexed_at = self.house.gate.versions.get()["erasures"]
 
     @property
     def imported_at(self) -> str:
@@ -76,7 +80,14 @@ class Facade:
         return store.of_record(self.known, subject, patient=patient)
 
     def look(self) -> None:
-        """Takes into the index what was written past it."""
+        """Takes into the index what was written past it; opens another where a patient was erased."""
+        erasures = self.house.gate.versions.get()["erasures"]
+        if erasures != self._indexed_at:
+            with self.writing:
+                old, self.index = self.index, _index(self.house, self.own(), self.name)
+                self._indexed_at, self._looked = erasures, 0.0
+                if old.place == self.index.place:
+                    self.index = old
         now = time.monotonic()
         if now - self._looked > LOOK_EVERY:
             self._looked = now
@@ -210,6 +221,8 @@ def open_facade(house: House, session: Session, name: str, progress: Progress = 
 def _index(house: House, handle: Pass, name: str) -> store.ResourceIndex:
     for build in reversed(store.all_builds(house.db, name, KIND)):
         place = house.shards / f"{build['id']}.db"
+        if not build["detail"]:
+            continue  # being made by another process
         if place.exists():
             try:
                 return store.ResourceIndex(place, handle.build_key(str(build["id"])))
@@ -219,5 +232,5 @@ def _index(house: House, handle: Pass, name: str) -> store.ResourceIndex:
         house.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
     made, number = store.next_build(house.db, KIND, name)
     house.tree.add([BUILDS + number])
-    store.finish_build(house.db, made, {"files": [f"{made}.db", f"{made}.db-wal", f"{made}.db-shm"]})
+    store.finish_build(house.db, made, {"files": files_of(made)})
     return store.ResourceIndex(house.shards / f"{made}.db", handle.build_key(made))
