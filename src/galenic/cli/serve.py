@@ -66,10 +66,15 @@ def serve(
 def add(
     name: str,
     role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")] = "service",
+    jwks: Annotated[
+        Path | None, typer.Option(help="Its public keys (JSON Web Key Set): it signs for its own tokens then.")
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The most that such tokens cover.")] = serving.EVERYTHING,
     as_json: Json = False,
 ) -> None:
     """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
-    serving.add_client(flows.open_house(), name, role=role)
+    keys = jwks.read_text(encoding="utf-8") if jwks else ""
+    serving.add_client(flows.open_house(), name, role=role, jwks=keys, scope=scope)
     if as_json:
         show.print_json({"client": name, "role": role})
     else:

@@ -1,5 +1,6 @@
 """What a server needs of an installation: its own session, the clients that may call it, and the data set it serves."""
 
+import json
 import secrets
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from galenic.flows.fhir import Facade, open_facade
 from galenic.flows.house import House, Progress, quiet
 from galenic.flows.import_fhir import Received, import_fhir
 from galenic.flows.simulate import simulate
-from galenic.security import NAME, ROLES, Fact, Session, token_name
+from galenic.security import NAME, ROLES, Fact, Session, checked_jwks, token_name
 
 SERVER = "galenic-server"
 DATASET = "records"
@@ -33,14 +34,20 @@ def init_if_new(house: House) -> None:
 
 
 def add_client(
-    house: House, name: str, *, role: str = "service", tenant: str = "home", region: str = "", person: str = ""
-) -> None:
-    """Lets a system call, in a role. A service acts for a vendor whose agreement is in force: that is written down with it."""
+    house: House, name: str, *, role: str = "service", tenant: str = "home", region: str = "", person: str = "", jwks: str = "",
+    scope: str = EVERYTHING,
+) -> None:  # fmt: skip
+    """Lets a system call, in a role. A service acts for a vendor whose agreement is in force: that is written down with it.
+
+    jwks: the public keys by which it proves itself for access tokens (JSON Web Key Set); scope: the most that they cover.
+    """
     if not NAME.match(name) or role not in ROLES:
         raise DescriptionError(
             f"a client needs a name of letters, digits, '.', '_' or '-', and one of the roles {', '.join(ROLES)}."
         )
-    body = (("client", "yes"), ("person", person or f"client {name}"), ("region", region), ("tenant", tenant))
+    keys = json.dumps(checked_jwks(jwks)) if jwks else ""
+    whose = person or f"client {name}"
+    body = (("client", "yes"), ("jwks", keys), ("person", whose), ("region", region), ("scope", scope), ("tenant", tenant))
     facts = [Fact("grant", f"{name}/{role}", "given", name, label=role, body=body)]
     house.facts.put_many(facts)
     if role == "service":

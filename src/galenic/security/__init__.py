@@ -1,5 +1,6 @@
 """Who may do what, why, with whose consent: keys, policy, the gate, the audit chain, facts that decisions need, erasure keys."""
 
+from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditLog, Entry, canonical
 from galenic.security.audit_event import audit_event
 from galenic.security.cedar import from_cedar, to_cedar
@@ -68,6 +69,8 @@ __all__ = [
     "Witness",
     "audit_event",
     "canonical",
+    "checked_jwks",
+    "client_of",
     "from_cedar",
     "opens",
     "parse_policy",

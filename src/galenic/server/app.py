@@ -14,6 +14,7 @@ from galenic.errors import GalenicError
 from galenic.flows.fhir import Facade
 from galenic.server.console import Console, console_app
 from galenic.server.fhir import Fhir, NotAcceptable, WrongType, refusal
+from galenic.server.smart import Smart
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -67,18 +68,18 @@ def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIA
     """The application for one installation. base: its address, as clients write it."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     console_app(console or Console(facade.house, facade, base), app)
-    return Around(Doors(app, Fhir(facade, f"{base}/fhir")))
+    return Around(Doors(app, Fhir(facade, f"{base}/fhir"), Smart(facade.house, base)))
 
 
 class Doors:
     """FHIR past the framework, which costs as much as the work itself; everything else through it."""
 
-    def __init__(self, app: ASGIApp, fhir: Fhir) -> None:
-        self.app, self.fhir = app, Router(routes=fhir.routes(), redirect_slashes=False)
+    def __init__(self, app: ASGIApp, fhir: Fhir, smart: Smart) -> None:
+        self.app, self.fhir = app, Router(routes=[*smart.routes(), *fhir.routes()], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not (scope["path"] + "/").startswith("/fhir/"):
+        if scope["type"] != "http" or not (scope["path"] + "/").startswith(("/fhir/", "/auth/")):
             await self.app(scope, receive, send)
             return
         try:

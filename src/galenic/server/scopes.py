@@ -24,6 +24,22 @@ def covers(scopes: frozenset[str], kind: str, may: str) -> bool:
     return set(may) <= covered
 
 
+def granted(asked: str, registered: str) -> str:
+    """The scopes of a request that those of a client cover, each in the words of the request."""
+    own = frozenset(registered.split())
+    found = []
+    for text in dict.fromkeys(asked.split()):
+        match = SCOPE.match(text)
+        if (
+            match
+            and match["of"] == "system"
+            and match["may"]
+            and covers(own, match["kind"], OLD.get(match["may"], match["may"]))
+        ):
+            found.append(text)
+    return " ".join(found)
+
+
 def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
     """AccessDenied unless the scopes of a token cover the interaction."""
     if not covers(scopes, kind, may):

@@ -1,0 +1,83 @@
+"""How a system proves itself: a JWT signed with its own key (RFC 7523; SMART App Launch 2.0, backend services)."""
+
+import json
+import time
+from typing import Any
+
+from galenic.errors import AccessDenied, DescriptionError, MissingExtra
+from galenic.security.facts import Fact, Facts
+from galenic.security.gate import Gate
+from galenic.store import use_once
+
+ALGORITHMS = ["RS384", "ES384"]  # SMART App Launch 2.0, 5.1.3
+LONGEST = 300  # s that an assertion may stand
+SKEW = 30  # s by which clocks may differ
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+
+def checked_jwks(text: str) -> dict[str, Any]:
+    """A JSON Web Key Set of public keys, each with a kid. DescriptionError where it is none, or tells a secret."""
+    try:
+        found = json.loads(text)
+        keys = found["keys"]
+        if not keys or not all(isinstance(k, dict) and k.get("kid") and k.get("kty") in ("RSA", "EC") for k in keys):
+            raise ValueError
+    except (ValueError, TypeError, KeyError):
+        raise DescriptionError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
+    if any(PRIVATE & set(k) for k in keys):
+        raise DescriptionError("this key set holds private keys. Hand over the public halves alone, and replace these keys.")
+    if len({k["kid"] for k in keys}) != len(keys):
+        raise DescriptionError("two keys of the set have the same kid.")
+    return dict(found)
+
+
+def client_of(gate: Gate, assertion: str, audience: str) -> Fact:
+    """The grant of the client that an assertion proves. AccessDenied, in the same words, whatever is wrong with it."""
+    try:
+        return _client(gate.facts, gate, assertion, audience)
+    except (ValueError, KeyError, TypeError) as error:
+        gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
+        raise AccessDenied("the client's assertion does not hold.") from None
+
+
+def _client(facts: Facts, gate: Gate, assertion: str, audience: str) -> Fact:
+    try:
+        from joserfc import errors, jwt  # noqa: PLC0415
+        from joserfc.jwk import KeySet  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("clients with keys need joserfc: pip install 'galenic[server]'") from None
+    if len(assertion) > 8_000 or assertion.count(".") != 2:
+        raise ValueError("form")
+    said = _unchecked(assertion)
+    grants = [f for f in facts.of("grant", who=str(said.get("iss", ""))) if f.get("jwks") and f.stands("given", facts.now())]
+    if not grants:
+        raise ValueError("client")
+    keys = KeySet.import_key_set(json.loads(str(grants[0].get("jwks"))))
+    try:
+        token = jwt.decode(assertion, keys, algorithms=ALGORITHMS)
+    except errors.JoseError as error:
+        raise ValueError(type(error).__name__) from None
+    if {"jku", "jwk", "x5u", "x5c"} & set(token.header) or not token.header.get("kid"):
+        raise ValueError("header")  # the key is the registered one, never one that the assertion brings
+    claims, now = token.claims, int(time.time())
+    expires, number = claims.get("exp"), claims.get("jti")
+    if claims.get("iss") != claims.get("sub") or claims.get("aud") not in (audience, [audience]):
+        raise ValueError("claims")
+    if not isinstance(expires, int) or not now - SKEW < expires <= now + LONGEST + SKEW or claims.get("nbf", now) > now + SKEW:
+        raise ValueError("time")
+    if not isinstance(number, str) or not 1 <= len(number) <= 200:
+        raise ValueError("jti")
+    if not use_once(gate.db, f"jti/{grants[0].who}/{number}", LONGEST + 2 * SKEW):
+        raise ValueError("replay")
+    return grants[0]
+
+
+def _unchecked(assertion: str) -> dict[str, Any]:
+    """What an assertion says of itself: only to find the key that it is then held against."""
+    import base64  # noqa: PLC0415
+
+    part = assertion.split(".")[1]
+    found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    if not isinstance(found, dict):
+        raise ValueError("claims")
+    return found
