@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("spine", "tables", "custody", "records", "deidentify")
+NAMES = ("spine", "tables", "custody", "records", "deidentify", "server")
 SHAPES = {
     "d14": "14 columns",
     "d36": "36 columns",

@@ -22,6 +22,7 @@ FRESH = 0.02  # s: another process's change of facts is seen within this time; t
 SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
 REVIEW_HOURS = 72
+RELATIONS = frozenset({"care", "consent"})
 PARTS = ("record", "directory")  # one patient's part of a data set; what of it is about no patient
 WHY_AT_LEAST = 15  # characters of a reason to break the glass
 
@@ -180,7 +181,7 @@ class Gate:
         if kind in ("dataset", *PARTS) and known is None and action != "import":
             return "no-dataset"
         label, flags = _place(known, home)
-        if kind == "record":
+        if kind == "record" and RELATIONS & self.policies.active().looks_at(action, kind, roles):
             flags |= self._relations(session, number, purpose, label, now)
         if kind in ("subject", "record") and session.subject is not None and (number or name) == str(session.subject):
             flags.add("own")

@@ -124,6 +124,7 @@ class Policy:
                         verdict = Verdict(True, rule.id, rule.obligations)
                         permits.setdefault((action, kind, role), []).append((order, rule, verdict))
         self._forbids, self._permits = forbids, permits
+        self._flags: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
         self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[Rule, Verdict]]] = {}
 
     def decide(self, ask: Ask) -> Verdict:
@@ -139,6 +140,18 @@ class Policy:
             if rule.holds(ask):
                 return verdict
         return NO_PERMIT
+
+    def looks_at(self, action: str, kind: str, roles: frozenset[str]) -> frozenset[str]:
+        """Flags that a decision for these roles can depend on: others need not be looked up."""
+        key = (action, kind, roles)
+        found = self._flags.get(key)
+        if found is None:
+            rules = [r for r, _ in self._forbids.get((action, kind), ())]
+            rules += [r for r, _ in self._shared.get(key) or self._gather(key)]
+            found = frozenset().union(*(r.needs | r.lacks for r in rules))
+            if len(self._flags) < 100_000:
+                self._flags[key] = found
+        return found
 
     def _gather(self, key: tuple[str, str, frozenset[str]]) -> list[tuple[Rule, Verdict]]:
         action, kind, roles = key
