@@ -168,6 +168,27 @@ def test_each_record_names_one_decision_and_a_decision_is_about_one_patient(ward
         assert rows[decision].resource.startswith("record/records/")
 
 
+def test_a_whole_record_is_one_decision_and_nobody_elses(ward: tuple[Fhir, Fhir]) -> None:
+    ehr, clara = ward
+    for client in (ehr, clara):
+        seen, path = [], "/Patient/mine/$everything?_count=2"
+        while path:
+            answer = client("GET", path)
+            assert answer.status_code == 200, answer.text
+            assert len({d for d, _ in decisions(answer)}) == 1
+            seen += [e["resource"] for e in answer.json()["entry"]]
+            path = next((x["url"].partition("/fhir")[2] for x in answer.json().get("link", []) if x["relation"] == "next"), "")
+        names = [f"{r['resourceType']}/{r['id']}" for r in seen]
+        assert len(names) == len(set(names))
+        assert {"Patient/mine", "Observation/of-mine", "Encounter/in-mine"} <= set(names)
+        assert not [n for n in names if "theirs" in n]
+    assert clara("GET", "/Patient/theirs/$everything").content == clara("GET", "/Patient/nobody/$everything").content
+    kinds = clara("GET", "/Patient/mine/$everything?_type=Encounter").json()["entry"]
+    assert {e["resource"]["resourceType"] for e in kinds} == {"Encounter"}
+    assert clara("GET", "/Patient/mine/$everything?_since=2999-01-01").json().get("entry") is None
+    assert clara("GET", "/Patient/mine/$everything?shoe=1").status_code == 400
+
+
 def test_what_was_refused_is_on_the_chain(ward: tuple[Fhir, Fhir]) -> None:
     ehr, clara = ward
     before = ehr.house.audit.head()[0]
@@ -244,7 +265,11 @@ def test_scopes_bound_what_a_token_may_do(served: Callable[..., Fhir]) -> None:
     assert reader("GET", "/Patient?_count=1").status_code == 200
     assert reader("GET", "/Observation").status_code == 403
     assert reader("POST", "/Patient", {"resourceType": "Patient"}).status_code == 403
-    assert reader("POST", "", {"resourceType": "Bundle", "type": "batch"}).status_code == 403
+    entry = {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}
+    assert reader("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).status_code == 403
+    batch = reader("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": [
+        entry, *({"request": {"method": "GET", "url": u}} for u in ("Patient?_count=1", "Observation", "Observation/of-mine"))]})  # fmt: skip
+    assert [e["response"]["status"] for e in batch.json()["entry"]] == ["403", "200", "403", "403"]
     included = reader("GET", "/Patient?_id=mine&_revinclude=Observation:patient").json()
     assert {e["resource"]["resourceType"] for e in included["entry"]} == {"Patient"}
     assert reader("GET", "/Patient?_has:Observation:patient:value-quantity=gt180").status_code == 403

@@ -28,6 +28,9 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
     clients: Annotated[Path | None, typer.Option(help="PEM of the authority for services' own certificates (mTLS).")] = None,
     clients_port: Annotated[int, typer.Option(min=1, max=65535, help="Where services with certificates call.")] = 8444,
+    watch_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where /live, /ready and /metrics are, on this machine; 0: nowhere.")
+    ] = 0,
     simulated: Annotated[
         int, typer.Option(min=0, help="Simulated patients to begin with, where there is no record yet.")
     ] = 200,
@@ -40,7 +43,7 @@ def serve(
     except ImportError as error:
         raise MissingExtra(f"the server needs {error.name}: pip install 'galenic[server]'") from None
     options = Options(
-        host, port, base.rstrip("/"), dataset, certificate, key, plain, simulated, clients, clients_port,
+        host, port, base.rstrip("/"), dataset, certificate, key, plain, simulated, clients, clients_port, watch_port,
     )  # fmt: skip
     house = flows.open_house()
     with show.progress() as tell:

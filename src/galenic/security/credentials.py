@@ -72,9 +72,9 @@ class Credentials:
         return AESGCM(self._key)
 
     def _put(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
-        self.facts.put(
-            Fact("credential", f"{who}/{kind}", state, who, label=kind.partition("/")[0], body=tuple(sorted(body.items())))
-        )
+        label = kind.partition("/")[0]
+        fact = Fact("credential", f"{who}/{kind}", state, who, label=label, body=tuple(sorted(body.items())))
+        self.facts.put(fact, actor=who)
 
     def _get(self, who: str, kind: str) -> Fact | None:
         found = self.facts.one("credential", f"{who}/{kind}")
@@ -84,7 +84,7 @@ class Credentials:
         """Takes a credential away, or all of them."""
         for fact in self.facts.of("credential", who=who):
             if fact.state == "active" and (not kind or fact.key == f"{who}/{kind}"):
-                self.facts.put(Fact("credential", fact.key, "dropped", who, label=fact.label))
+                self.facts.put(Fact("credential", fact.key, "dropped", who, label=fact.label), actor=who)
 
     # passwords
 

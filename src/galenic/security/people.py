@@ -223,7 +223,7 @@ class People:
                 self.facts.put(Fact("session", fact.key, "ended", name), quiet=True)
                 ended += 1
         if ended:
-            self.audit.append("session.ended", name, count=ended)
+            self.audit.append("session.ended", name, actor=name, count=ended)
             self.gate.versions.look_again()
         return ended
 

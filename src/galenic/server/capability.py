@@ -26,7 +26,8 @@ def capability(base: str) -> bytes:
         },
         "resource": [_resource(kind) for kind in sorted(r4().resources) if kind not in NOT_SERVED],
         "interaction": [{"code": "transaction"}, {"code": "batch"}],
-        "operation": [{"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],
+        "operation": [{"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+                      {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],
     }  # fmt: skip
     return orjson.dumps(
         {

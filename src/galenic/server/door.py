@@ -36,9 +36,9 @@ class Caller:
         """SMART scopes of an access token; empty for a person in a browser."""
         return frozenset(str(self.fact.get("scope", "")).split())
 
-    def may(self, kind: str) -> bool:
-        """Whether the scopes cover reading and searching a type."""
-        return covers(self.scopes, kind, "rs")
+    def may(self, kind: str, letters: str = "rs") -> bool:
+        """Whether the scopes cover a type: to read and search, or by these letters."""
+        return covers(self.scopes, kind, letters)
 
     def purpose(self, asked: str | None) -> str:
         """The purpose of a request: what it names, of those the session is for; else the first of them."""

@@ -78,6 +78,7 @@ class Fhir:
             Route("/fhir/$validate", self.validate, methods=["POST"]),
             Route(f"{kind}/$validate", self.validate, methods=["POST"]),
             Route(f"{kind}/_search", self.search, methods=["POST"]),
+            Route("/fhir/Patient/{own:str}/$everything", self.everything, methods=["GET"]),
             Route(f"{own}/_history/{{number:str}}", self.version, methods=["GET"]),
             Route(f"{own}/_history", self.history, methods=["GET"]),
             Route(own, self.one, methods=["GET", "PUT", "PATCH", "DELETE"]),
@@ -157,10 +158,15 @@ class Fhir:
         kind, own = _kind(request), _own(request)
         return await self._serve(request, (kind, "r"), lambda a: fhir.history(self.facade, a, kind, own))
 
+    async def everything(self, request: Request) -> Response:
+        """Patient/$everything."""
+        own, given = _own(request), parse_qsl(request.url.query, keep_blank_values=True)
+        return await self._serve(request, ("Patient", "r"), lambda a: fhir.everything(self.facade, a, own, given))
+
     async def bundle(self, request: Request) -> Response:
         """batch and transaction."""
         raw = await _sent(request)
-        return await self._serve(request, ("*", "cruds"), lambda a: fhir.transact(self.facade, a, raw))
+        return await self._serve(request, ("*", ""), lambda a: fhir.transact(self.facade, a, raw))
 
     async def validate(self, request: Request) -> Response:
         """$validate; it reads nothing, but only callers are served."""

@@ -14,6 +14,7 @@ from galenic.server.app import make_app
 from galenic.server.certificate import own_certificate
 from galenic.server.console import Console
 from galenic.server.serve import Listening, Pairs
+from galenic.server.watch import watch_app
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -22,7 +23,8 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 class Options:
     """How to serve. base: the address that clients write (default: from host and port); certificate, key: PEM (default: one that
     the server signs itself); plain: HTTP without TLS, on this machine alone; simulated: how many patients to begin with where
-    there are none; clients: PEM of the authority for certificates of services, who call at the second listener."""
+    there are none; clients: PEM of the authority for certificates of services, who call at the second
+    listener; watch_port: where health and numbers are, on this machine, 0 for nowhere."""
 
     host: str = "127.0.0.1"
     port: int = 8443
@@ -34,6 +36,7 @@ class Options:
     simulated: int = 200
     clients: Path | None = None
     clients_port: int = 8444
+    watch_port: int = 0
 
     @property
     def address(self) -> str:
@@ -65,6 +68,8 @@ def prepared(
         if not house.people.any():
             tell(console.set_up_code)
         pairs: Pairs = [(app, _listening(house, options))]
+        if options.watch_port:
+            pairs.append((watch_app(facade), Listening("127.0.0.1", options.watch_port)))
         if options.clients is not None:
             pairs.append((app, _listening(house, options, mutual=True)))
         yield pairs

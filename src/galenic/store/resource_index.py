@@ -40,7 +40,7 @@ CREATE INDEX IF NOT EXISTS amount_by_size ON amount (p, low, high, s, c, u);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
 CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
-CACHE = -32_000  # KiB of pages that each connection keeps
+CACHE, WRITERS_CACHE = -16_000, -128_000  # KiB of pages that each reader keeps, and the one that writes
 WALK = 100  # rows that are taken from the index at once
 SHOWN_SETS = 200  # sets of subjects that a connection remembers
 
@@ -78,6 +78,7 @@ class ResourceIndex:
         self._local = threading.local()
         self._errors: tuple[type[BaseException], ...] = (Exception,)
         self._all: list[Any] = []
+        self._writer: Any = None
         self._mutex, self._writing = threading.Lock(), threading.RLock()
         self.hashed = lru_cache(100_000)(self._hash)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -101,7 +102,7 @@ class ResourceIndex:
                 self._all.append(found)
         return found
 
-    def _connect(self) -> Any:
+    def _connect(self, cache: int = CACHE) -> Any:
         try:
             import sqlcipher3  # noqa: PLC0415
         except ImportError:
@@ -112,7 +113,7 @@ class ResourceIndex:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute(f"PRAGMA cache_size={CACHE}")
+            connection.execute(f"PRAGMA cache_size={cache}")
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("CREATE TEMP TABLE shown (k INT, subject INT, PRIMARY KEY (k, subject)) WITHOUT ROWID")
         except sqlcipher3.DatabaseError as error:
@@ -125,9 +126,10 @@ class ResourceIndex:
     def close(self) -> None:
         """Lets go of every connection."""
         with self._mutex:
-            for connection in self._all:
+            for connection in [*self._all, *([self._writer] if self._writer is not None else [])]:
                 connection.close()
             self._all.clear()
+            self._writer = None
 
     # what it knows
 
@@ -149,7 +151,9 @@ class ResourceIndex:
 
     def count(self, asked: Search, most: int | None = None) -> int:
         """How many resources meet the search; counted up to `most`."""
-        return sum(1 for _ in islice(self._found(replace(asked, order=()), -1, 2**62), most))
+        compiled = Compiler(self.hashed, self._shown(asked), self._run).compile(replace(asked, order=()))
+        rows, different = map(sum, zip(*(self._run(*query.counted(most))[0] for query in compiled), strict=True))
+        return most if most is not None and rows >= most else int(different)
 
     def _found(self, asked: Search, after: int, below: int) -> Iterator[Any]:
         """Rows as they come, each once."""
@@ -159,6 +163,15 @@ class ResourceIndex:
                 if row[0] not in seen:
                     seen.add(row[0])
                     yield row
+
+    def of_subject(self, subject: int, after: int, limit: int, since: int = 0, kinds: tuple[str, ...] = ()) -> list[Hit]:
+        """What stands of one subject, in the order of writing: after a row, changed since a time, of these types (none: of all)."""
+        where, values = "r.subject = ? AND r.live AND r.row > ? AND r.updated >= ?", [subject, after, since]
+        if kinds:
+            where += f" AND r.type IN ({','.join('?' * len(kinds))})"
+            values += [self.hashed(k) for k in kinds]
+        sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE {where} ORDER BY r.row LIMIT ?"  # noqa: S608
+        return [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in self._run(sql, [*values, limit])]
 
     def newest(self) -> int:
         """The last row in the index."""
@@ -217,7 +230,9 @@ class ResourceIndex:
     def writing(self) -> Iterator[Any]:
         """One change of the index, whole or not at all."""
         with self._writing:
-            connection = self._connection()
+            if self._writer is None:
+                self._writer = self._connect(WRITERS_CACHE)
+            connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -1,6 +1,7 @@
 """FHIR R4 over the store: each interaction under decisions about one patient each."""
 
 from galenic.flows.fhir.answer import Answer, Asking, issue, outcome
+from galenic.flows.fhir.everything import everything
 from galenic.flows.fhir.facade import Facade, open_facade
 from galenic.flows.fhir.read import history, read, version
 from galenic.flows.fhir.search import search
@@ -16,6 +17,7 @@ __all__ = [
     "create",
     "delete",
     "delete_where",
+    "everything",
     "history",
     "issue",
     "open_facade",

@@ -15,7 +15,7 @@ DECISION = "https://galenic.dev/fhir/StructureDefinition/decision"  # extension 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 
-def anything(_kind: str) -> bool:
+def anything(_kind: str, _letters: str = "rs") -> bool:
     """Whoever came without scopes is bound by the policy alone."""
     return True
 
@@ -23,13 +23,13 @@ def anything(_kind: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Asking:
     """Who asks, for what purpose. base: the address of the server, by which it names resources in links; may: whether what the
-    asker came with (an access token's scopes) covers a type."""
+    asker came with (an access token's scopes) covers a type, to read and search or by SMART's letters (c r u d s)."""
 
     session: Session
     purpose: str
     base: str
     why: str = ""
-    may: Callable[[str], bool] = anything
+    may: Callable[..., bool] = anything
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def search(facade: Facade, asking: Asking, kind: str, given: Given, *, lenient: 
     facade.look()
     frame = frame_of(facade, asking, kind)
     whole = store.Search(kind, tuple(asked.conditions), tuple(asked.order), frame.shown, frame.shown_as)
-    at = _read_cursor(facade, asking, kind, given, cursor) if cursor else {}
+    at = read_cursor(facade, asking, kind, given, cursor) if cursor else {}
     found = _Found(facade, asking, frame, {}, {})
     try:
         return _page(found, asked, whole, given, at)
@@ -117,7 +117,9 @@ def _page(found: _Found, asked: "Asked", whole: store.Search, given: Given, at: 
     head["link"] = [{"relation": "self", "url": _url(found.asking, asked, asked.used)}]
     if more:
         place = {"offset": at.get("offset", 0) + asked.count} if asked.order else {"after": hits[-1].row}
-        cursor = _write_cursor(found, asked.kind, given, {**place, "below": below, "total": head.get("total", -1)})
+        cursor = write_cursor(
+            facade, found.asking, asked.kind, given, {**place, "below": below, "total": head.get("total", -1)}
+        )
         head["link"].append({"relation": "next", "url": _url(found.asking, asked, [*given, (CURSOR, cursor)])})
     entries = [_entry(found, asked, h, "match") for h in matched] + [_entry(found, asked, h, "include") for h in along]
     if asked.unknown:
@@ -248,12 +250,14 @@ def _mark(facade: Facade, asking: Asking, kind: str, given: Given, payload: str)
     return facade.own().token("cursor", whole).hex()
 
 
-def _write_cursor(found: _Found, kind: str, given: Given, place: dict[str, int]) -> str:
+def write_cursor(facade: Facade, asking: Asking, kind: str, given: Given, place: dict[str, int]) -> str:
+    """Where the next page begins, for this asker and search alone."""
     payload = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-    return f"{payload}.{_mark(found.facade, found.asking, kind, given, payload)}"
+    return f"{payload}.{_mark(facade, asking, kind, given, payload)}"
 
 
-def _read_cursor(facade: Facade, asking: Asking, kind: str, given: Given, cursor: str) -> dict[str, Any]:
+def read_cursor(facade: Facade, asking: Asking, kind: str, given: Given, cursor: str) -> dict[str, Any]:
+    """Where a page begins. AccessDenied for a cursor that was made for somebody or something else."""
     payload, _, mark = cursor.partition(".")
     if mark != _mark(facade, asking, kind, given, payload):
         raise AccessDenied("this page was made for another person, purpose or search. Begin at the first page.")

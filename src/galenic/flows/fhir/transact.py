@@ -62,6 +62,9 @@ def transact(facade: Facade, asking: Asking, raw: bytes) -> Answer:
             f"a Bundle holds at most {MOST_ENTRIES:,} entries here.", (("error", "too-long", "Bundle.entry", "too many"),)
         )
     entries = [_entry(i, one, asking.base) for i, one in enumerate(given)]
+    if bundle["type"] == "transaction":
+        for e in entries:
+            _covered(asking, e)
     if bundle["type"] == "batch":
         answers = [_response(facade, asking, e) for e in entries]
     else:
@@ -101,10 +104,18 @@ def version_of(etag: object) -> int | None:
     return int(match[1])
 
 
+def _covered(asking: Asking, e: Entry) -> None:
+    """AccessDenied where the asker's scopes do not cover an entry."""
+    letters = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}.get(e.method, "r" if e.id else "s")
+    if e.kind and not asking.may(e.kind, letters):
+        raise AccessDenied(f"the token's scopes do not cover an entry. Needed: {e.kind}.{letters}.")
+
+
 def _single(facade: Facade, asking: Asking, e: Entry) -> Answer:
     """One entry of a batch, as if it had come alone."""
     from galenic.records.fhir import write  # noqa: PLC0415
 
+    _covered(asking, e)
     raw = write(e.resource) if e.resource else b""
     match, where = version_of(e.request.get("ifMatch")), e.query
     if e.method in ("GET", "HEAD"):
