@@ -1,6 +1,7 @@
 """Listeners: TLS 1.3 alone, certificates of services, slow and broken requests, health, and an end that waits."""
 
 import http.client
+import importlib
 import os
 import signal
 import socket
@@ -93,8 +94,7 @@ def test_health_and_numbers_are_apart(secure: tuple[int, int, int, Path]) -> Non
 
 
 def test_who_sends_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import galenic.server.serve as listeners
-
+    listeners = importlib.import_module("galenic.server.serve")
     monkeypatch.setattr(listeners, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(listeners, "BODY_SECONDS", 1.0)
     house = flows.open_house(tmp_path / "home")
@@ -160,7 +160,9 @@ def test_a_new_installation_is_served_by_one_command_and_ends_when_told(tmp_path
             try:
                 talk = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=5)
                 talk.request("GET", "/fhir/metadata")
-                assert talk.getresponse().status == 200
+                answer = talk.getresponse()
+                answer.read()
+                assert answer.status == 200
                 break
             except OSError:
                 time.sleep(0.25)

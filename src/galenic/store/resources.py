@@ -25,7 +25,8 @@ PART = 500
 @dataclass(frozen=True, slots=True)
 class Change:
     """A version on its way in. render: the document, from its version's number; deleted: there is none any more. expected: the
-    version that must be current (0: none may stand), None for any. words, mentions: what it is to be found by."""
+    version that must be current (0: none may stand), None for any. words, mentions: what it is to be found by; fresh: its id was drawn
+    just now, so that nothing can stand under it."""
 
     handle: Handle
     subject: int
@@ -37,6 +38,7 @@ class Change:
     expected: int | None = None
     words: tuple[str, ...] = ()
     mentions: tuple[int, ...] = ()
+    fresh: bool = False
 
     @property
     def name(self) -> str:
@@ -155,7 +157,7 @@ def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: 
     with db.writing(keyed.tenant) as cursor:
         ask = _Statements(cursor, "?" if db.is_sqlite else "%s")
         first = int(ask.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])
-        standing = _standing(ask, name, names)
+        standing = _standing(ask, name, [n for n, change in zip(names, changes, strict=True) if not change.fresh])
         current: dict[bytes, int] = {}
         for change, token in zip(changes, names, strict=True):
             version, stands = standing.get(token, (0, False))

@@ -258,7 +258,7 @@ def commit(facade: Facade, asking: Asking, staged: list[Staged]) -> tuple[list[s
         changes = [
             store.Change(
                 handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write), updated, s.exact is None,
-                s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions,
+                s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions, s.fresh,
             )
             for s, o, handle in zip(staged, owners, handles, strict=True)
         ]  # fmt: skip

@@ -220,6 +220,9 @@ def _nodes(nodes: list[Any], path: Path) -> list[Resource]:
 def _group(node: Resource, kind: str, parameter: Parameter, path: Path, found: Values) -> None:
     """Values of the second component under the name of the parameter with each token of the first."""
     (_, one), (_, other) = parameter.components
+    names = component_names(kind, path, other, parameter.components[1][0])
+    if names.isdisjoint(node):
+        return
     second = _values_of(node, kind, path, other, parameter, 1)
     if not (second.tokens or second.texts or second.spans or second.amounts or second.links):
         return
@@ -242,6 +245,13 @@ def _values_of(node: Resource, kind: str, path: Path, paths: tuple[Path, ...], p
     for at in component_plans(kind, path, paths, parameter.components[number][0]):
         _walk(node, at, found)
     return found
+
+
+@lru_cache(None)
+def component_names(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> frozenset[str]:
+    """Properties in which a component of a group may stand."""
+    plans = component_plans(kind, path, paths, code)
+    return frozenset(name for p in plans for name in (*p.leaves, *p.inner))
 
 
 @lru_cache(None)
