@@ -165,9 +165,13 @@ def test_a_new_installation_is_served_by_one_command_and_ends_when_told(tmp_path
                 assert answer.status == 200
                 break
             except OSError:
+                talk.close()
                 time.sleep(0.25)
         talk.request("GET", "/")
-        assert talk.getresponse().headers["location"] == "/set-up"
+        answer = talk.getresponse()
+        answer.read()
+        assert answer.headers["location"] == "/set-up"
+        talk.close()
     finally:
         server.send_signal(signal.SIGTERM)
         said, _ = server.communicate(timeout=60)
