@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export MPLBACKEND := Agg
 export OPENBLAS_NUM_THREADS ?= 2
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow bench lint serve clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,12 +23,17 @@ lint: $(SETUP)  ## format, style, import contracts, types, dependencies
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/deptry src
+	$(BIN)/bandit -q -ll -r src -c pyproject.toml
 
 test: lint  ## what CI runs
 	$(BIN)/python -m pytest
 
 test-slow: $(SETUP)  ## audits and races that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=3600
+
+serve: $(SETUP)  ## the server with simulated patients, at https://127.0.0.1:8443
+	$(PIP) -e '.[server]'
+	$(BIN)/galenic serve
 
 bench: $(SETUP)  ## make bench NAME=spine
 	$(BIN)/python benchmarks/$(NAME).py

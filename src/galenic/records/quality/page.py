@@ -58,7 +58,7 @@ def page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str
     lines.sort(key=lambda j: (list(dict.fromkeys(g for g, _ in WORDS.values())).index(j.group), j.name))
     text = (resources.files("galenic.records.quality") / "page.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plots = [(name, Markup(_bars(name, h))) for name, h in done.histograms.items()]  # noqa: S704  # made of numbers; names escaped
+    plots = [(name, Markup(_bars(name, h))) for name, h in done.histograms.items()]  # nosec B704  # noqa: S704  # made of numbers; names escaped
     return environment.from_string(text).render(
         title=title, rows=done.rows, lines=lines, holds=holds, plots=plots, years=_grid(done.missing_by_year),
         groups={g: _grid(t) for g, t in done.missing_by_group.items() if t},
