@@ -189,6 +189,29 @@ def test_a_whole_record_is_one_decision_and_nobody_elses(ward: tuple[Fhir, Fhir]
     assert clara("GET", "/Patient/mine/$everything?shoe=1").status_code == 400
 
 
+def test_an_auditor_reads_the_chain_as_audit_events(ward: tuple[Fhir, Fhir], served: Callable[..., Fhir]) -> None:
+    _ehr, clara = ward
+    clara("GET", "/Patient/theirs")
+    aude = served("aude", role="auditor", scope="user/AuditEvent.rs", purposes="audit")
+    answer = aude("GET", "/AuditEvent?agent:identifier=clara&outcome=4&_count=5").json()
+    first = answer["entry"][0]["resource"]
+    assert first["agent"][0]["who"]["identifier"]["value"] == "clara"
+    assert first["outcome"] == "4"
+    assert _ehr("POST", "/AuditEvent/$validate", first).json()["issue"][0]["severity"] in ("information", "warning")
+    assert aude("GET", f"/AuditEvent/{first['id']}").json() == first
+    seen, path = 0, "/AuditEvent?_count=40&date=ge2020"
+    while path:
+        page = aude("GET", path).json()
+        seen += len(page.get("entry", []))
+        path = next((x["url"].partition("/fhir")[2] for x in page["link"] if x["relation"] == "next"), "")
+    assert seen >= aude.house.audit.head()[0] - 60
+    assert clara("GET", "/AuditEvent").status_code == 403
+    assert _ehr("GET", "/AuditEvent").status_code == 403
+    assert aude("GET", "/AuditEvent?shoe=1").status_code == 400
+    assert _ehr("POST", "/AuditEvent", first).status_code == 405
+    assert aude("GET", "/Patient").status_code == 403
+
+
 def test_what_was_refused_is_on_the_chain(ward: tuple[Fhir, Fhir]) -> None:
     ehr, clara = ward
     before = ehr.house.audit.head()[0]

@@ -13,9 +13,10 @@ from galenic import __version__, store
 from galenic.errors import GalenicError
 from galenic.flows.fhir import Facade
 from galenic.server.console import Console, console_app
-from galenic.server.fhir import Fhir, NotAcceptable, WrongType, refusal
+from galenic.server.fhir import Fhir, NotAcceptable, NotAllowed, WrongType, refusal
 from galenic.server.smart import Smart
 
+SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405}
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -57,11 +58,9 @@ async def _fails(request: Request, error: Exception) -> Response:
     """An error that somebody foresaw."""
     assert isinstance(error, GalenicError)
     number = str(request.scope.get("galenic.request", ""))
-    if isinstance(error, WrongType | NotAcceptable):
-        answer = refusal(error, number)
-        answer.status_code = 415 if isinstance(error, WrongType) else 406
-        return answer
-    return refusal(error, number)
+    answer = refusal(error, number)
+    answer.status_code = next((s for kind, s in SAID.items() if isinstance(error, kind)), answer.status_code)
+    return answer
 
 
 def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIApp:

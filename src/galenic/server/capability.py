@@ -8,7 +8,21 @@ import orjson
 from galenic import __version__
 
 INTERACTIONS = ("read", "vread", "history-instance", "create", "update", "patch", "delete", "search-type")
-NOT_SERVED = ("Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
+NOT_SERVED = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
+
+
+AUDIT = {
+    "type": "AuditEvent",
+    "profile": "http://hl7.org/fhir/StructureDefinition/AuditEvent",
+    "documentation": "The audit chain of this installation, read-only.",
+    "interaction": [{"code": "read"}, {"code": "search-type"}],
+    "searchParam": [
+        {"name": "action", "type": "token"},
+        {"name": "date", "type": "date"},
+        {"name": "outcome", "type": "token"},
+        {"name": "_id", "type": "token"},
+    ],
+}
 
 
 @lru_cache(8)
@@ -24,7 +38,7 @@ def capability(base: str) -> bytes:
                 "system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}]}],
             "description": "Every record leaves by a decision about one patient, which is on the audit chain.",
         },
-        "resource": [_resource(kind) for kind in sorted(r4().resources) if kind not in NOT_SERVED],
+        "resource": [AUDIT, *(_resource(kind) for kind in sorted(r4().resources) if kind not in NOT_SERVED)],
         "interaction": [{"code": "transaction"}, {"code": "batch"}],
         "operation": [{"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
                       {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],

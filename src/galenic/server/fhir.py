@@ -75,6 +75,8 @@ class Fhir:
             Route("/fhir/metadata", self.metadata, methods=["GET"]),
             Route("/fhir/", self.bundle, methods=["POST"]),
             Route("/fhir", self.bundle, methods=["POST"]),
+            Route("/fhir/AuditEvent", self.audit_events, methods=["GET"]),
+            Route("/fhir/AuditEvent/{own:str}", self.audit_event, methods=["GET"]),
             Route("/fhir/$validate", self.validate, methods=["POST"]),
             Route(f"{kind}/$validate", self.validate, methods=["POST"]),
             Route(f"{kind}/_search", self.search, methods=["POST"]),
@@ -104,6 +106,7 @@ class Fhir:
     async def one(self, request: Request) -> Response:
         """read, update, patch, delete."""
         kind, own = _kind(request), _own(request)
+        _not_the_chain(kind, request)
         match = _version(request.headers.get("if-match"))
         if request.method in ("GET", "HEAD"):
             return await self._serve(request, (kind, "r"), lambda a: fhir.read(self.facade, a, kind, own))
@@ -116,6 +119,7 @@ class Fhir:
     async def many(self, request: Request) -> Response:
         """search, create, and the conditional forms of update and delete."""
         kind, query = _kind(request), request.url.query
+        _not_the_chain(kind, request)
         if request.method in ("GET", "HEAD"):
             given = parse_qsl(query, keep_blank_values=True)
             return await self._serve(request, (kind, "s"), self._searching(request, kind, given))
@@ -157,6 +161,16 @@ class Fhir:
         """The history of one resource."""
         kind, own = _kind(request), _own(request)
         return await self._serve(request, (kind, "r"), lambda a: fhir.history(self.facade, a, kind, own))
+
+    async def audit_events(self, request: Request) -> Response:
+        """The audit chain, searched; nobody writes it from outside."""
+        given = parse_qsl(request.url.query, keep_blank_values=True)
+        return await self._serve(request, ("AuditEvent", "s"), lambda a: fhir.audit_events(self.facade, a, given))
+
+    async def audit_event(self, request: Request) -> Response:
+        """One row of the audit chain."""
+        own = _own(request)
+        return await self._serve(request, ("AuditEvent", "r"), lambda a: fhir.read_audit_event(self.facade, a, own))
 
     async def everything(self, request: Request) -> Response:
         """Patient/$everything."""
@@ -204,6 +218,16 @@ async def _sent(request: Request) -> bytes:
         expected = "application/json-patch+json" if patch else "application/fhir+json"
         raise WrongType(f"the body is said to be of another type than is read here. Expected Content-Type: {expected}.")
     return await body_of(request)
+
+
+def _not_the_chain(kind: str, request: Request) -> None:
+    """AuditEvents are rows of the chain: none is made, changed or deleted from outside."""
+    if kind == "AuditEvent" and request.method not in ("GET", "HEAD"):
+        raise NotAllowed("AuditEvents are written by the audit chain alone.")
+
+
+class NotAllowed(YourInput):
+    """The method is none that the address takes (405)."""
 
 
 class WrongType(YourInput):

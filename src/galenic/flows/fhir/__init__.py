@@ -1,6 +1,7 @@
 """FHIR R4 over the store: each interaction under decisions about one patient each."""
 
 from galenic.flows.fhir.answer import Answer, Asking, issue, outcome
+from galenic.flows.fhir.audit_events import audit_events, read_audit_event
 from galenic.flows.fhir.everything import everything
 from galenic.flows.fhir.facade import Facade, open_facade
 from galenic.flows.fhir.read import history, read, version
@@ -14,6 +15,7 @@ __all__ = [
     "Asking",
     "Event",
     "Facade",
+    "audit_events",
     "create",
     "delete",
     "delete_where",
@@ -24,6 +26,7 @@ __all__ = [
     "outcome",
     "patch",
     "read",
+    "read_audit_event",
     "search",
     "timeline",
     "transact",

@@ -246,6 +246,8 @@ def commit(facade: Facade, asking: Asking, staged: list[Staged]) -> tuple[list[s
     """(what was written, the decision of each, when): all of it durably, or none. AccessDenied where one decision is a refusal."""
     from galenic.records.fhir import identifiers, write  # noqa: PLC0415
 
+    if any(s.kind == "AuditEvent" for s in staged):
+        raise AccessDenied("AuditEvents are written by the audit chain alone.")
     updated = now_micros()
     facade.look()
     standing = {s.name: facade.index.find(s.name) for s in staged if not s.fresh}
