@@ -90,3 +90,12 @@ def test_the_readme_quotes_the_benchmark_as_it_was_measured() -> None:
     spec.loader.exec_module(table)
     for name in table.NAMES:
         assert table.embedded((ROOT / "README.md").read_text(encoding="utf-8"), name) == table.render(name)
+
+
+@pytest.mark.parametrize("name", ["galenic.service", "Containerfile", "Caddyfile"])
+def test_what_is_deployed_calls_commands_that_exist(name: str) -> None:
+    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+    lines = re.findall(r"galenic serve [^\n\"]*", text) or [" ".join(re.findall(r'"([^"]+)"', text.split("CMD ")[1]))]
+    for line in lines:
+        command, words = found(shlex.split(line)[1:])
+        command.make_parser(click.Context(command)).parse_args(words)
