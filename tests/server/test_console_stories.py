@@ -312,6 +312,33 @@ def test_an_auditor_verifies_the_chain(staffed: Site) -> None:
     assert '"path"' in Path(download.value.path()).read_text()
 
 
+def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> None:
+    sofia, paul = staffed.visitor("sofia"), staffed.visitor("paul")
+    sofia.go("/policy")
+    changed = (
+        sofia.page.input_value("#text")
+        .replace("version = 1", "version = 2")
+        .replace('roles = ["auditor", "privacy', 'roles = ["privacy')
+    )
+    sofia.page.fill("#text", changed)
+    assert "would have been allowed that were refused" in sofia.press("Try it on the last 30 days")
+    sofia.picture("09-policy")
+    assert staffed.house.policies.active().version == 1
+    while "is proposed" not in sofia.text:
+        sofia.page.fill("#text", changed)
+        sofia.press("Propose it")
+        sofia.confirm()
+    name = next(f.key for f in staffed.house.facts.of("policy") if f.state == "proposed")
+    assert sofia.page.get_by_role("button", name=f"Put {name} in force").count() == 0
+    while "is in force" not in paul.text:
+        paul.go("/policy")
+        paul.press(f"Put {name} in force")
+        paul.confirm()
+    assert staffed.house.policies.active().version == 2
+    sofia.page.fill("#text", "this is no policy")
+    assert "not TOML" in sofia.press("Try it on the last 30 days")
+
+
 def test_who_leaves_is_out_at_once(staffed: Site) -> None:
     guest = invited(staffed, "sofia", "leo", "nurse")
     assert "What waits for you" in guest.go("/")
@@ -327,9 +354,12 @@ def test_who_leaves_is_out_at_once(staffed: Site) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(staffed: Site, scheme: str) -> None:
-    for name, places in {
-        "sofia": ("/", "/people", "/clients", "/account", "/audit"), "paul": ("/releases", "/budget", "/consent"), "clara": ("/patients",),
-    }.items():  # fmt: skip
+    pages = {
+        "sofia": ("/", "/people", "/clients", "/account", "/audit", "/policy"),
+        "paul": ("/releases", "/budget", "/consent"),
+        "clara": ("/patients",),
+    }
+    for name, places in pages.items():
         visitor = staffed.visitor(name)
         visitor.page.emulate_media(color_scheme=scheme)
         for place in places:

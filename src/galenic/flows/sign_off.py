@@ -114,7 +114,7 @@ def sign_off(house: House, session: Session, run: str, role: str, digest: str, m
     folder = house.runs / run
     attestation = json.loads((folder / "attestation.json").read_text(encoding="utf-8"))
     require_untouched(folder, attestation)
-    key = replace(_key(house, session.who, role), identity="verified")
+    key = replace(key_of(house, session.who, role), identity="verified")
     with store.file_aside(folder / "signoffs" / f"{role}.json") as aside:
         aside.write_text(json.dumps(signoff(attestation, key, meaning)), encoding="utf-8")
     house.audit.append(
@@ -123,7 +123,7 @@ def sign_off(house: House, session: Session, run: str, role: str, digest: str, m
     )  # fmt: skip
 
 
-def _key(house: House, who: str, role: str) -> Key:
+def key_of(house: House, who: str, role: str) -> Key:
     """The key that a person signs with in a role, made when it is first needed."""
     name = f"{who}.{role}"
     if name in house.keys.names():

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from galenic import store
 from galenic.errors import AccessDenied, GalenicError, NotHere, OurFailure
+from galenic.server.console.rules import Rules
 from galenic.server.console.sign_in import SignIn
 from galenic.server.console.signed import Console, Unconfirmed, to
 from galenic.server.console.staff import Staff
@@ -29,7 +30,7 @@ HEADINGS = {
 
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
-    for pages in (SignIn(console), Work(console), Staff(console)):
+    for pages in (SignIn(console), Work(console), Staff(console), Rules(console)):
         app.include_router(pages.routes())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 

@@ -36,6 +36,7 @@ NAV: tuple[tuple[str, str, frozenset[str]], ...] = (  # place, name, roles that 
     ("/budget", "Budget", frozenset({"researcher", "data-scientist", "privacy-officer", "auditor"})),
     ("/consent", "Consent", frozenset({"privacy-officer"})),
     ("/audit", "Audit", frozenset({"auditor", "privacy-officer", "security-officer"})),
+    ("/policy", "Policy", frozenset({"security-officer", "privacy-officer", "auditor"})),
     ("/people", "People", frozenset({"security-officer", "privacy-officer"})),
 )
 
