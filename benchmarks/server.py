@@ -1,7 +1,7 @@
 """The server's figures over HTTP, client and server on the same two cores, every decision durable. `server.py PART ...` runs some.
 
-Parts: figures (read, search, create, bundle on 10,000 simulated patients), decisions (100,000 requests, each record held against
-the audit chain).
+Parts: figures (read, search, create, bundle on 10,000 simulated patients), pages (of the console), decisions (100,000 requests,
+each record held against the audit chain).
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from galenic import flows
+from galenic.security import Fact
 from rows import galenic, row, write
 
 PATIENTS, CLIENTS = 10_000, 8
@@ -152,6 +153,55 @@ def figures(port: int, token: str) -> list[dict]:
     return found
 
 
+def pages(port: int, home: Path) -> list[dict]:
+    """Console pages of somebody who treats 500 patients and may see people, the policy and the chain."""
+    house = flows.open_house(home)
+    try:
+        people, name = house.people, "pagebench"
+        if people.get(name) is None:
+            people._write(name, "pagebench@example.org", "Page Bench", "active")
+            for role in ("clinician", "privacy-officer", "security-officer", "auditor"):
+                people._grant(name, "pagebench@example.org", role, by="bench", approved="bench")
+            care = [Fact("care", f"{name}/{s}", "given", name, s) for s in range(1, 501)]
+            house.facts.put_many(care, actor=name)
+        secret = people.begin(name, "bench", "bench")
+        house.audit.flush()
+    finally:
+        house.close()
+    head = {"Cookie": f"galenic={secret}", "User-Agent": "bench"}
+    times: dict[str, list[float]] = {}
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    own = ""
+    for i in range(40):
+        for place in (
+            "/",
+            "/patients",
+            "/patients?name=a",
+            "/patients/OWN",
+            "/releases",
+            "/audit",
+            "/people",
+            "/policy",
+            "/account",
+        ):
+            if "OWN" in place and not own:
+                continue
+            started = time.perf_counter()
+            connection.request("GET", place.replace("OWN", own), headers=head)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if i >= 5:  # templates are compiled when they are first shown
+                times.setdefault(place, []).append(time.perf_counter() - started)
+            assert answer.status == 200, (place, answer.status, text[:200])
+            if place == "/patients" and not own:
+                own = text.split('href="/patients/')[1].split('"')[0]
+    every = sorted(t for ts in times.values() for t in ts)
+    p95 = round(1e3 * every[int(0.95 * len(every))], 1)
+    by_page = {f"{place} p95 ms": round(1e3 * sorted(ts)[int(0.95 * len(ts))], 1) for place, ts in times.items()}
+    what = f"console pages, p95 of {len(every)} loads, {PATIENTS:,} simulated patients"
+    return [row("server.page", what, "ms", p95, "<= 200", p95 <= 200, peers=by_page)]
+
+
 def decisions(port: int, token: str, home: Path, count: int = 100_000) -> list[dict]:
     """Each record that left, held against the chain: one decision, about one patient, the record's own."""
     seen: list[tuple[int, str]] = []
@@ -202,13 +252,14 @@ def whose(resource: dict) -> str:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("parts", nargs="*", default=["figures", "decisions"])
+    words.add_argument("parts", nargs="*", default=["figures", "pages", "decisions"])
     words.add_argument("--home", type=Path, help="an installation to use again, with its simulated patients")
     given = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = given.home or Path(folder) / "home"
         with served(home, PATIENTS) as (port, token):
             found = figures(port, token) if "figures" in given.parts else []
+            found += pages(port, home) if "pages" in given.parts else []
             found += decisions(port, token, home) if "decisions" in given.parts else []
     write("server", found)
 
