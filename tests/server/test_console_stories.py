@@ -11,18 +11,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyotp
 import pytest
 
 from galenic import flows
 from galenic.errors import ReleaseRefused
 from galenic.flows import serving
+from galenic.flows.custody import relate
 from galenic.flows.demo import POPULATION, description, table
 from galenic.flows.synthesize import Request, synthesize
 from galenic.release import verify
 from galenic.server import Listening, make_app, running
 from galenic.server.console import Console
-from server_made import free_port
+from server_made import free_port, observation
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
 AXE = resources.files("axe_playwright_python") / "axe.min.js"
@@ -310,6 +312,63 @@ def test_an_auditor_verifies_the_chain(staffed: Site) -> None:
     with aude.page.expect_download() as download:
         aude.page.get_by_role("link", name=re.compile("^Proof of row")).first.click()
     assert '"path"' in Path(download.value.path()).read_text()
+
+
+EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def treated(staffed: Site) -> Site:
+    """Two patients, one with a name and a value that are an attack; clara treats that one."""
+    house = staffed.house
+    serving.add_client(house, "ehr")
+    token = serving.issue_token(house, "ehr")
+    with httpx.Client(base_url=f"{staffed.base}/fhir", headers={"Authorization": f"Bearer {token}"}, trust_env=False) as ehr:
+        for own, name in (("evil", EVIL), ("other", "Somebody Else")):
+            patient = {"resourceType": "Patient", "id": own, "name": [{"text": name}], "gender": "female", "text": {
+                "status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p>seen</p></div>'}}  # fmt: skip
+            about = {**observation(own), "id": f"of-{own}", "valueString": EVIL, "effectiveDateTime": "2026-05-01"}
+            del about["valueQuantity"]
+            for resource in (patient, about):
+                place, kind = f"/{resource['resourceType']}/{resource['id']}", "application/fhir+json"
+                assert ehr.put(place, json=resource, headers={"Content-Type": kind}).status_code == 201
+    relate(house, serving.server_session(house), "records", "evil", "clara")
+    return staffed
+
+
+def test_a_clinician_sees_whom_she_treats_and_nothing_runs(treated: Site) -> None:
+    clara = treated.visitor("clara")
+    dialogs: list[str] = []
+    clara.page.on("dialog", lambda d: (dialogs.append(d.message), d.dismiss()))
+    text = clara.go("/patients")
+    assert EVIL in text
+    assert "Somebody Else" not in text
+    clara.page.get_by_role("link", name=EVIL).click()
+    assert "Timeline" in clara.text
+    assert f"Systolic blood pressure: {EVIL}" in clara.text
+    clara.picture("10-patient")
+    clara.clean()
+    assert not dialogs
+    assert "none whom you treat" in clara.go("/patients/other")
+    assert "none whom you treat" in clara.go("/patients/nobody")
+    assert "Nobody of that name" in clara.go("/patients?name=somebody")
+
+
+def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -> None:
+    house, paul = treated.house, treated.visitor("paul")
+    session = serving.server_session(house)
+    flows.consent(house, session, "records", ["evil"], "research")
+    flows.consent(house, session, "records", ["evil"], "research", given=False)
+    paul.go("/consent")
+    paul.fill(patient="evil")
+    text = paul.press("Look up")
+    assert re.search(r"research \(clinical\): withdrawn", text)
+    assert "clara" in text
+    assert "treatment" in text
+    paul.picture("11-consent")
+    paul.clean()
+    paul.fill(patient="never-was")
+    assert "no patient of that identifier" in paul.press("Look up")
 
 
 def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> None:

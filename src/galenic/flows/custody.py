@@ -369,7 +369,8 @@ def find(house: House, session: Session, patient: str) -> int:
 
 
 def _looks(house: House, subject: int, tables: set[str]) -> list[dict[str, Any]]:
-    """Decisions that covered the patient: about the patient, or about a data set that holds the patient."""
+    """Decisions that covered the patient: about the patient, the patient's part of a data set, or a data set that holds the patient."""
+    mine = {*tables, f"subject/{subject}", *(t.replace("dataset/", "record/", 1) + f"/{subject}" for t in tables)}
     return [
         {
             "decision": e.seq,
@@ -379,5 +380,5 @@ def _looks(house: House, subject: int, tables: set[str]) -> list[dict[str, Any]]
             "purpose": e.detail.get("purpose"),
         }
         for e in house.audit.entries()
-        if e.action in ("gate.opened", "gate.break-glass") and e.resource in {*tables, f"subject/{subject}"}
+        if e.action in ("gate.opened", "gate.break-glass", "gate.settled") and e.resource in mine
     ]
