@@ -219,7 +219,7 @@ def test_everybody_is_who_two_people_say(staffed: Site) -> None:
     sofia = staffed.visitor("sofia")
     text = sofia.go("/people")
     assert "rita@clinic.example" in text
-    assert "Changes that wait" not in text
+    assert "give rita" not in text, "her role was approved"
     sofia.picture("05-people")
     assert staffed.house.people.roles("rita") == ("researcher",)
     for fact in staffed.house.facts.of("grant", who="rita"):
