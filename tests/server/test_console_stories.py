@@ -359,6 +359,7 @@ def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -
     session = serving.server_session(house)
     flows.consent(house, session, "records", ["evil"], "research")
     flows.consent(house, session, "records", ["evil"], "research", given=False)
+    treated.visitor("clara").go("/patients/evil")
     paul.go("/consent")
     paul.fill(patient="evil")
     text = paul.press("Look up")
