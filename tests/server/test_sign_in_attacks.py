@@ -185,6 +185,12 @@ def test_a_stolen_cookie_ends_every_session(site: Site) -> None:
     assert "session.moved" in [e.action for e in site.house.audit.entries()]
 
 
+def test_a_cookie_is_no_access_token(site: Site) -> None:
+    sofia = site.grown("sofia")
+    stolen = sofia.web.cookies["galenic"]
+    assert site.browser().web.get("/fhir/Patient", headers={"Authorization": f"Bearer {stolen}"}).status_code == 401
+
+
 def test_confirming_gives_the_session_another_secret(site: Site) -> None:
     sofia = site.grown("sofia")
     before = sofia.web.cookies["galenic"]

@@ -52,7 +52,7 @@ def bearer(house: House, request: Request) -> Caller:
     """The caller by an access token. NotSignedIn where none stands."""
     match = BEARER.match(request.headers.get("authorization", ""))
     found = house.gate.session(token_name(match[1])) if match else None
-    if found is None:
+    if found is None or found[1].get("browser") == "yes":  # a cookie is its browser's: shown from elsewhere it was stolen
         raise NotSignedIn("no access token that stands came with the request. Get one, and send it as: Authorization: Bearer …")
     return Caller(*found)
 

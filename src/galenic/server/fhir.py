@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -263,6 +262,3 @@ def _response(request: Request, answer: Answer) -> Response:
     if request.method in ("GET", "HEAD") and answer.version and none_match == headers["ETag"]:
         return Response(b"", 304, headers)
     return Response(body, answer.status, headers, JSON if body else None)
-
-
-Handler = Callable[[Request, Any], Awaitable[Response]]

@@ -296,6 +296,8 @@ class ResourceIndex:
                     connection.execute(f"{name[0]} INDEX copied.{name[1]}")
                 connection.execute("COMMIT")
             finally:
+                if connection.in_transaction:  # it failed: nothing may be left open that the next copy would trip over
+                    connection.execute("ROLLBACK")
                 connection.execute("DETACH DATABASE copied")
         aside.replace(place)
         place.chmod(0o600)

@@ -16,8 +16,6 @@ from galenic.flows.fhir.read import NOT_HERE
 from galenic.flows.fhir.together import Write
 from galenic.security import Pass
 
-UNCHECKED = ("Binary",)
-
 
 @dataclass(slots=True)
 class Staged:
