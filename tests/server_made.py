@@ -1,6 +1,7 @@
 """A server of its own for each test module: an empty data set, a system that may do everything, two clinicians and their patients."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pyotp
 import pytest
 
 from galenic import flows
@@ -93,6 +95,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., F
 def ehr(served: Callable[..., Fhir]) -> Fhir:
     """The hospital's own system: reads and writes every record."""
     return served("ehr")
+
+
+def next_code(secret: str, used: list[str]) -> str:
+    """A time code that was not shown yet: one that was counts no more, so the authenticator's clock runs ahead."""
+    for step in (0, 30, -30):
+        code = str(pyotp.TOTP(secret).at(int(time.time()) + step))
+        if code not in used:
+            used.append(code)
+            return code
+    raise AssertionError("no code is left in this half minute")
 
 
 def free_port() -> int:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pyotp
 import pytest
 
 from galenic import flows
@@ -24,7 +23,7 @@ from galenic.flows.synthesize import Request, synthesize
 from galenic.release import verify
 from galenic.server import Listening, make_app, running
 from galenic.server.console import Console
-from server_made import free_port, observation
+from server_made import free_port, next_code, observation
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
 AXE = resources.files("axe_playwright_python") / "axe.min.js"
@@ -46,6 +45,7 @@ class Visitor:
     base: str
     secret: str = ""
     console: list[str] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
 
     def go(self, place: str) -> str:
         """Opens a page; returns its text."""
@@ -66,16 +66,7 @@ class Visitor:
         return self.text
 
     def code(self) -> str:
-        """The next time code: one that was shown already counts no more, so the clock of the authenticator runs ahead."""
-        import time
-
-        self.used = getattr(self, "used", [])
-        for step in (0, 30, -30):
-            code = str(pyotp.TOTP(self.secret).at(int(time.time()) + step))
-            if code not in self.used:
-                self.used.append(code)
-                return code
-        raise AssertionError("no code is left in this half minute")
+        return next_code(self.secret, self.used)
 
     def enrol(self) -> None:
         """Sets up the authenticator that the page shows, and keeps the recovery codes."""

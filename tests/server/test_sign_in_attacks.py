@@ -9,14 +9,13 @@ from statistics import median
 from typing import Any
 
 import httpx
-import pyotp
 import pytest
 
 from galenic import flows
 from galenic.flows import serving
 from galenic.server import Listening, make_app, running
 from galenic.server.console import Console
-from server_made import free_port
+from server_made import free_port, next_code
 
 PASSWORD = "orbit-walnut-thirteen-lanterns"
 AGENT = "Mozilla/5.0 test"
@@ -36,12 +35,7 @@ class Browser:
         return found[1]
 
     def code(self) -> str:
-        for step in (0, 30, -30):
-            code = str(pyotp.TOTP(self.secret).at(int(time.time()) + step))
-            if code not in self.used:
-                self.used.append(code)
-                return code
-        raise AssertionError("no code is left in this half minute")
+        return next_code(self.secret, self.used)
 
     def password(self, name: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
         return self.web.post("/sign-in", data={"name": name, "password": password}, headers=headers)
