@@ -1,5 +1,6 @@
 """The server's fixtures."""
 
 from server_made import ehr, served
+from site_made import site
 
-__all__ = ["ehr", "served"]
+__all__ = ["ehr", "served", "site"]

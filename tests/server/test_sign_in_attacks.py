@@ -2,90 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
-import httpx
 import pytest
 
-from galenic import flows
 from galenic.flows import serving
-from galenic.server import Listening, make_app, running
 from galenic.server.console import Console
-from server_made import free_port, next_code
-
-PASSWORD = "orbit-walnut-thirteen-lanterns"
-AGENT = "Mozilla/5.0 test"
-
-
-@dataclass
-class Browser:
-    """A browser without JavaScript: cookies, forms, and the secret of an authenticator."""
-
-    web: httpx.Client
-    secret: str = ""
-    used: list[str] = field(default_factory=list)
-
-    def csrf(self, place: str = "/account") -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.web.get(place).text)
-        assert found
-        return found[1]
-
-    def code(self) -> str:
-        return next_code(self.secret, self.used)
-
-    def password(self, name: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
-        return self.web.post("/sign-in", data={"name": name, "password": password}, headers=headers)
-
-    def second(self, code: str) -> httpx.Response:
-        return self.web.post("/sign-in/second", data={"code": code})
-
-
-@dataclass
-class Site:
-    base: str
-    house: flows.House
-    console: Console
-    stack: ExitStack
-
-    def browser(self, **headers: str) -> Browser:
-        given = {"User-Agent": AGENT, **headers}
-        return Browser(self.stack.enter_context(httpx.Client(base_url=self.base, timeout=60, trust_env=False, headers=given)))
-
-    def grown(self, name: str) -> Browser:
-        """Somebody with an account and an authenticator, signed in."""
-        people = self.house.people
-        if people.get(name) is None:
-            if not people.any():
-                people.set_up(name, f"{name}@clinic.example", name, PASSWORD)
-            else:
-                people._write(name, f"{name}@clinic.example", name, "active")
-                people.credentials.set_password(name, PASSWORD)
-        found = self.browser()
-        found.password(name)
-        page = found.web.get("/sign-in/second").text
-        secret = re.search(r"<code>([A-Z2-7]{32})</code>", page)
-        assert secret
-        found.secret = secret[1]
-        assert "recovery codes" in found.second(found.code()).text
-        return found
-
-
-@pytest.fixture
-def site(tmp_path: Any) -> Iterator[Site]:
-    with ExitStack() as stack:
-        house = flows.open_house(tmp_path / "home")
-        facade = serving.open_served(house)
-        stack.callback(house.close)
-        stack.callback(facade.close)
-        port = free_port()
-        base = f"http://localhost:{port}"
-        console = Console(house, facade, base)
-        stack.enter_context(running([(make_app(facade, base, console), Listening("127.0.0.1", port))]))
-        yield Site(base, house, console, stack)
+from site_made import PASSWORD, Site
 
 
 def test_an_attacker_is_locked_out_and_the_user_is_not(site: Site) -> None:

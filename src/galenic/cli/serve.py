@@ -10,6 +10,7 @@ from galenic.cli import show
 from galenic.cli.app import Json, app
 from galenic.errors import MissingExtra
 from galenic.flows import serving
+from galenic.flows.sign_in_with import add_provider
 from galenic.security import ROLES
 
 client = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
@@ -82,6 +83,62 @@ def add(
         show.print_json({"client": name, "role": role})
     else:
         show.out.print(f"client {name} may call as {role}. Give it a token: galenic client token {name}", markup=False)
+
+
+@client.command(
+    "app", epilog="Example: galenic client app growth-chart --redirect https://growth.example.org/back --scope 'user/*.rs'"
+)
+def application(
+    name: str,
+    redirect: Annotated[list[str], typer.Option(help="Where the browser comes back to, letter by letter; may be given again.")],
+    scope: Annotated[str, typer.Option(help="The most that somebody can let it do.")] = "user/*.rs",
+    shown: Annotated[str, typer.Option(help="What people call it.")] = "",
+    jwks: Annotated[Path | None, typer.Option(help="Its public keys, where it can keep a secret (JSON Web Key Set).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
+    house = flows.open_house()
+    serving.init_if_new(house)
+    keys = jwks.read_text(encoding="utf-8") if jwks else ""
+    house.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=house.actor)
+    if as_json:
+        show.print_json({"application": name, "redirects": redirect, "scope": scope})
+    else:
+        show.out.print(f"application {name} may ask people for {scope}. What it sees is what they may see.", markup=False)
+
+
+@app.command(
+    "provider",
+    epilog="Example: galenic provider clinic --issuer https://login.example.org --client galenic --secret-file s.txt",
+)
+def provider(
+    name: str,
+    issuer: Annotated[str, typer.Option(help="Address of the identity provider (OpenID Connect).")],
+    client_id: Annotated[str, typer.Option("--client", help="What this installation is called there.")],
+    secret_file: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="File with the secret that it gave you.")],
+    shown: Annotated[str, typer.Option(help="What people call it.")] = "",
+    origin: Annotated[list[str] | None, typer.Option(help="Further addresses that it has for tokens and keys.")] = None,
+    authority: Annotated[Path | None, typer.Option(help="PEM of its certificate's authority, where it is your own.")] = None,
+    internal: Annotated[bool, typer.Option("--internal", help="It lies in your own network.")] = False,
+    trust_mfa: Annotated[bool, typer.Option("--trust-mfa", help="Take its word that it asked for a second factor.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let people sign in with your identity provider. Register BASE/sign-in/with/NAME/back there as the address to come back to."""
+    house = flows.open_house()
+    serving.init_if_new(house)
+    secret = secret_file.read_text(encoding="utf-8").strip()
+    pem = authority.read_text(encoding="utf-8") if authority else ""
+    add_provider(
+        house, name, issuer, client_id, secret, shown=shown, origins=tuple(origin or ()), internal=internal, authority=pem,
+        mfa=trust_mfa,
+    )  # fmt: skip
+    if as_json:
+        show.print_json({"provider": name, "issuer": issuer, "back": f"/sign-in/with/{name}/back"})
+    else:
+        show.out.print(
+            f"people may sign in with {shown or name}, once an account is linked to it (Account, or an invitation)",
+            markup=False,
+        )
 
 
 @client.command("token", epilog="Example: galenic client token lab --hours 8 --scope 'system/Observation.cruds'")

@@ -7,6 +7,7 @@ from pathlib import Path
 from galenic import settings, store
 from galenic.privacy import Ledger
 from galenic.security import (
+    Apps,
     AuditLog,
     Credentials,
     Escrow,
@@ -14,6 +15,7 @@ from galenic.security import (
     Gate,
     KeyRing,
     KeyTree,
+    OpenId,
     People,
     Policies,
     Session,
@@ -44,6 +46,16 @@ class House:
     tree: KeyTree
     escrow: Escrow
     people: People
+
+    @property
+    def openid(self) -> OpenId:
+        """Identity providers that people may sign in with."""
+        return OpenId(self.people.credentials)
+
+    @property
+    def apps(self) -> Apps:
+        """Applications that read as people who let them."""
+        return Apps(self.people)
 
     @property
     def shards(self) -> Path:

@@ -1,5 +1,6 @@
 """Who may do what, why, with whose consent: keys, policy, the gate, the audit chain, facts that decisions need, erasure keys."""
 
+from galenic.security.apps import App, Apps, Given
 from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditLog, Entry, canonical
 from galenic.security.audit_event import audit_event
@@ -10,6 +11,7 @@ from galenic.security.gate import Gate, Pass, Session
 from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
+from galenic.security.openid import Known, OpenId, Provider
 from galenic.security.passes import token_name
 from galenic.security.people import People, Person
 from galenic.security.policies import Policies, Replay
@@ -41,6 +43,8 @@ __all__ = [
     "NAME",
     "ROLES",
     "TYPES",
+    "App",
+    "Apps",
     "Ask",
     "AuditLog",
     "Credentials",
@@ -49,16 +53,20 @@ __all__ = [
     "Fact",
     "Facts",
     "Gate",
+    "Given",
     "Key",
     "KeyRing",
     "KeyTree",
+    "Known",
     "Obligations",
+    "OpenId",
     "Pass",
     "Passkey",
     "People",
     "Person",
     "Policies",
     "Policy",
+    "Provider",
     "Replay",
     "RootFile",
     "RootInToken",

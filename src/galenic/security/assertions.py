@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from galenic.errors import AccessDenied, DescriptionError, MissingExtra
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import Fact
 from galenic.security.gate import Gate
 from galenic.store import use_once
 
@@ -31,16 +31,17 @@ def checked_jwks(text: str) -> dict[str, Any]:
     return dict(found)
 
 
-def client_of(gate: Gate, assertion: str, audience: str) -> Fact:
-    """The grant of the client that an assertion proves. AccessDenied, in the same words, whatever is wrong with it."""
+def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant") -> Fact:
+    """The grant of the client, or the registration of the application (kind "app"), that an assertion proves. AccessDenied, in the
+    same words, whatever is wrong with it."""
     try:
-        return _client(gate.facts, gate, assertion, audience)
+        return _client(gate, assertion, audience, kind)
     except (ValueError, KeyError, TypeError) as error:
         gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
         raise AccessDenied("the client's assertion does not hold.") from None
 
 
-def _client(facts: Facts, gate: Gate, assertion: str, audience: str) -> Fact:
+def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
     try:
         from joserfc import errors, jwt  # noqa: PLC0415
         from joserfc.jwk import KeySet  # noqa: PLC0415
@@ -49,7 +50,8 @@ def _client(facts: Facts, gate: Gate, assertion: str, audience: str) -> Fact:
     if len(assertion) > 8_000 or assertion.count(".") != 2:
         raise ValueError("form")
     said = _unchecked(assertion)
-    grants = [f for f in facts.of("grant", who=str(said.get("iss", ""))) if f.get("jwks") and f.stands("given", facts.now())]
+    state, now = {"grant": "given", "app": "registered"}[kind], gate.facts.now()
+    grants = [f for f in gate.facts.of(kind, who=str(said.get("iss", ""))) if f.get("jwks") and f.stands(state, now)]
     if not grants:
         raise ValueError("client")
     keys = KeySet.import_key_set(json.loads(str(grants[0].get("jwks"))))
@@ -59,11 +61,11 @@ def _client(facts: Facts, gate: Gate, assertion: str, audience: str) -> Fact:
         raise ValueError(type(error).__name__) from None
     if {"jku", "jwk", "x5u", "x5c"} & set(token.header) or not token.header.get("kid"):
         raise ValueError("header")  # the key is the registered one, never one that the assertion brings
-    claims, now = token.claims, int(time.time())
+    claims, at = token.claims, int(time.time())
     expires, number = claims.get("exp"), claims.get("jti")
     if claims.get("iss") != claims.get("sub") or claims.get("aud") not in (audience, [audience]):
         raise ValueError("claims")
-    if not isinstance(expires, int) or not now - SKEW < expires <= now + LONGEST + SKEW or claims.get("nbf", now) > now + SKEW:
+    if not isinstance(expires, int) or not at - SKEW < expires <= at + LONGEST + SKEW or claims.get("nbf", at) > at + SKEW:
         raise ValueError("time")
     if not isinstance(number, str) or not 1 <= len(number) <= 200:
         raise ValueError("jti")

@@ -65,13 +65,15 @@ class Credentials:
         self._key: bytes | None = None
         self._dummy = ""
 
-    def _sealing(self) -> AESGCM:
+    def sealing(self) -> AESGCM:
+        """What seals secrets of sign-in in this installation."""
         if self._key is None:
             self.tree.add([PEOPLE])
             self._key = subkey(self.tree.key(PEOPLE), "people")
         return AESGCM(self._key)
 
-    def _put(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
+    def keep(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
+        """Keeps a credential of somebody, in place of one of the same kind. kind: its label, and after "/" which of them."""
         label = kind.partition("/")[0]
         fact = Fact("credential", f"{who}/{kind}", state, who, label=label, body=tuple(sorted(body.items())))
         self.facts.put(fact, actor=who)
@@ -91,7 +93,7 @@ class Credentials:
     def set_password(self, who: str, password: str, about: tuple[str, ...] = ()) -> None:
         """A new password, checked and kept as argon2id."""
         check_password(password, (who, "galenic", *about))
-        self._put(who, "password", {"hash": _hasher().hash(password)})
+        self.keep(who, "password", {"hash": _hasher().hash(password)})
 
     def password_is(self, who: str, password: str) -> bool:
         """Whether it is the password; as slow for somebody who does not exist."""
@@ -106,7 +108,7 @@ class Credentials:
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         if fact is not None and hasher.check_needs_rehash(kept):
-            self._put(who, "password", {"hash": hasher.hash(password)})
+            self.keep(who, "password", {"hash": hasher.hash(password)})
         return fact is not None
 
     # time codes
@@ -116,8 +118,8 @@ class Credentials:
         import pyotp  # noqa: PLC0415
 
         secret, nonce = pyotp.random_base32(), os.urandom(12)
-        sealed = nonce + self._sealing().encrypt(nonce, secret.encode(), f"totp {who}".encode())
-        self._put(who, "totp", {"sealed": base64.b64encode(sealed).decode()}, "begun")
+        sealed = nonce + self.sealing().encrypt(nonce, secret.encode(), f"totp {who}".encode())
+        self.keep(who, "totp", {"sealed": base64.b64encode(sealed).decode()}, "begun")
         return str(pyotp.TOTP(secret).provisioning_uri(name=who, issuer_name="Galenic"))
 
     def confirm_totp(self, who: str, code: str) -> None:
@@ -125,7 +127,7 @@ class Credentials:
         fact = self.facts.one("credential", f"{who}/totp")
         if fact is None or fact.state != "begun" or not self._code_is(who, fact, code):
             raise AccessDenied("this code is not of the authenticator that was set up. Check the clock, and try the next code.")
-        self._put(who, "totp", dict(fact.body))
+        self.keep(who, "totp", dict(fact.body))
 
     def totp_is(self, who: str, code: str) -> bool:
         """Whether a code is right now, and was not used before."""
@@ -137,7 +139,7 @@ class Credentials:
 
         sealed = base64.b64decode(str(fact.get("sealed")))
         try:
-            secret = self._sealing().decrypt(sealed[:12], sealed[12:], f"totp {who}".encode()).decode()
+            secret = self.sealing().decrypt(sealed[:12], sealed[12:], f"totp {who}".encode()).decode()
         except InvalidTag:
             raise StoreError(
                 "a secret of a person does not open: it was changed past Galenic. Call the security officer."
@@ -154,7 +156,7 @@ class Credentials:
     def new_recovery_codes(self, who: str) -> list[str]:
         """Ten codes, shown once; those before stand no more."""
         codes = ["-".join(secrets.token_hex(3) for _ in range(3)) for _ in range(CODES)]
-        self._put(who, "recovery", {"digests": [_digest(c) for c in codes]})
+        self.keep(who, "recovery", {"digests": [_digest(c) for c in codes]})
         return codes
 
     def recovery_is(self, who: str, code: str) -> bool:
@@ -164,7 +166,7 @@ class Credentials:
         digest = _digest(code.strip().lower())
         if digest not in kept:
             return False
-        self._put(who, "recovery", {"digests": [d for d in kept if d != digest]})
+        self.keep(who, "recovery", {"digests": [d for d in kept if d != digest]})
         return True
 
     def kinds(self, who: str) -> frozenset[str]:
@@ -228,7 +230,7 @@ class Credentials:
             "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
             "made_at": time.strftime("%Y-%m-%d", time.gmtime()),
         }  # fmt: skip
-        self._put(who, f"passkey/{own[:40]}", body)
+        self.keep(who, f"passkey/{own[:40]}", body)
 
     def ask_passkey(self, purpose: str, rp: str, who: str = "") -> str:
         """What a browser needs to answer with a passkey (WebAuthn level 2, 5.5), as JSON; of anybody, or of this person."""
@@ -262,7 +264,7 @@ class Credentials:
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
             raise AccessDenied(f"the passkey's answer does not hold ({type(error).__name__}). Begin again.") from None
         if done.new_sign_count != kept.get("count"):
-            self._put(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
+            self.keep(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
         return kept.who
 
 

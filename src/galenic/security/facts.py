@@ -1,5 +1,5 @@
 """Facts that decisions need: roles held, care relations, consents, vendors, qualifications, sessions, policies, reviews, and
-whose a data set is, under which label and in which region."""
+whose a data set is, under which label and in which region; who else signs people in, which applications and destinations there are."""
 
 import hmac
 import json
@@ -15,7 +15,7 @@ from galenic.store import Database, Row, facts_of, put_fact, put_facts
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
-    "person", "credential", "proposal",
+    "person", "credential", "proposal", "destination", "provider", "app",
 )  # fmt: skip
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 

@@ -180,6 +180,8 @@ class Gate:
         known = self._known(of) if kind in ("dataset", *PARTS) else None
         if kind in ("dataset", *PARTS) and known is None and action != "import":
             return "no-dataset"
+        if kind == "outside" and not any(f.stands("allowed", now) for f in self._of("destination", name)):
+            return "no-destination"
         label, flags = _place(known, home)
         if kind == "record" and RELATIONS & self.policies.active().looks_at(action, kind, roles):
             flags |= self._relations(session, number, purpose, label, now)
@@ -352,6 +354,7 @@ REFUSALS = {
     "glass-not-reviewed": "An earlier emergency access has not been reviewed in time.",
     "no-permit": "No rule allows it.",
     "no-dataset": "There is no such data set in custody.",
+    "no-destination": "There is no such destination among those that this installation may call.",
 }
 
 

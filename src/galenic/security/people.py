@@ -1,6 +1,7 @@
 """People of an installation: who they are, how they come, what roles two others gave them, and how they leave."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -112,12 +113,25 @@ class People:
 
     def accept(self, secret: str, password: str) -> Person:
         """The invited person's own password; the invitation is used up."""
+        fact = self._invited(secret)
+        self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
+        return self._accepted(fact)
+
+    def accept_linked(self, secret: str, link: Callable[[str], None]) -> Person:
+        """The same for who comes by the site's identity provider, and has no password here. link: links the account to it."""
+        fact = self._invited(secret)
+        link(fact.key)
+        return self._accepted(fact)
+
+    def _accepted(self, fact: Fact) -> Person:
+        self._write(fact.key, fact.label, str(fact.get("shown")), "active")
+        return Person(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
+
+    def _invited(self, secret: str) -> Fact:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for fact in self.facts.of("person"):
             if fact.state == "invited" and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
-                self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
-                self._write(fact.key, fact.label, str(fact.get("shown")), "active")
-                return Person(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
+                return fact
         raise AccessDenied("this invitation is not open: it was used, is over, or never was. Ask for another.")
 
     def _check(self, name: str, human: str) -> None:
@@ -219,7 +233,7 @@ class People:
         """Ends every session of somebody; streams that they opened are cut. Returns how many."""
         ended = 0
         for fact in self.facts.of("session", who=name):
-            if fact.state in ("open", "half") and fact.key != but:
+            if fact.state in ("open", "half", "refresh", "code") and fact.key != but:
                 self.facts.put(Fact("session", fact.key, "ended", name), quiet=True)
                 ended += 1
         if ended:
@@ -237,6 +251,13 @@ class People:
         right = self.credentials.password_is(name, password)
         if not right or person is None or person.state != "active":
             self._failed(name, place, device)
+        return self.begin_half(name)
+
+    def begin_half(self, name: str) -> str:
+        """The secret of half a session, for who has proved who they are by one factor."""
+        person = self.facts.one("person", name)
+        if person is None or person.state != "active":
+            raise AccessDenied(WRONG)
         secret = secrets.token_urlsafe(32)
         until = (datetime.now(UTC) + timedelta(seconds=HALF_SECONDS)).isoformat(timespec="seconds")
         self.facts.put(Fact("session", token_name(secret), "half", name, until=until), quiet=True)

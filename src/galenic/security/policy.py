@@ -25,9 +25,9 @@ ROLES = (
     "service",
 )
 ACTIONS = (
-    "access", "administer", "approve", "erase", "export", "import", "index", "read", "reveal", "search", "train", "write",
+    "access", "administer", "approve", "call", "erase", "export", "import", "index", "read", "reveal", "search", "train", "write",
 )  # fmt: skip
-TYPES = ("dataset", "subject", "house", "record", "directory")
+TYPES = ("dataset", "subject", "house", "record", "directory", "outside")
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
 FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
 ANYONE = "*"  # where rules without roles stand

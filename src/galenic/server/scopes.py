@@ -24,18 +24,13 @@ def covers(scopes: frozenset[str], kind: str, may: str) -> bool:
     return set(may) <= covered
 
 
-def granted(asked: str, registered: str) -> str:
-    """The scopes of a request that those of a client cover, each in the words of the request."""
+def granted(asked: str, registered: str, of: str = "system") -> str:
+    """The scopes of a request that those of a client cover, each in the words of the request. of: whose scopes (system, user)."""
     own = frozenset(registered.split())
     found = []
     for text in dict.fromkeys(asked.split()):
         match = SCOPE.match(text)
-        if (
-            match
-            and match["of"] == "system"
-            and match["may"]
-            and covers(own, match["kind"], OLD.get(match["may"], match["may"]))
-        ):
+        if match and match["of"] == of and match["may"] and covers(own, match["kind"], OLD.get(match["may"], match["may"])):
             found.append(text)
     return " ".join(found)
 
@@ -44,3 +39,20 @@ def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
     """AccessDenied unless the scopes of a token cover the interaction."""
     if not covers(scopes, kind, may):
         raise AccessDenied(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")
+
+
+VERBS = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
+
+
+def in_words(scope: str) -> list[str]:
+    """Scopes as somebody reads them who is to allow them."""
+    found = []
+    for text in scope.split():
+        match = SCOPE.match(text)
+        if match:
+            letters = OLD.get(match["may"], match["may"])
+            what = "records of any kind" if match["kind"] == "*" else match["kind"]
+            found.append(f"{', '.join(VERBS[x] for x in letters)}: {what}")
+        elif text in ("offline_access", "online_access"):
+            found.append("go on for up to eight hours without asking again")
+    return found

@@ -1,4 +1,5 @@
-"""SMART App Launch 2.0 for systems: discovery, and access tokens for clients that sign with a key of their own."""
+"""SMART App Launch 2.0: discovery, and tokens for systems that sign with a key of their own and for applications that somebody lets
+read as them."""
 
 from urllib.parse import parse_qs
 
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from galenic.errors import AccessDenied, GalenicError
 from galenic.flows import House, serving
-from galenic.security import client_of
+from galenic.security import App, client_of
 from galenic.server.door import body_of
 from galenic.server.scopes import granted
 
@@ -35,11 +36,32 @@ class Smart:
         """What SMART clients look for first (5.2)."""
         found = {
             "token_endpoint": f"{self.base}/auth/token",
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "authorization_endpoint": f"{self.base}/authorize",
+            "token_endpoint_auth_methods_supported": ["private_key_jwt", "none"],
             "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-            "grant_types_supported": ["client_credentials"],
-            "scopes_supported": ["system/*.rs", "system/*.cruds"],
-            "capabilities": ["client-confidential-asymmetric", "permission-v2", "permission-v1"],
+            "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "issuer": self.base,
+            "scopes_supported": [
+                "system/*.rs",
+                "system/*.cruds",
+                "user/*.rs",
+                "user/*.cruds",
+                "offline_access",
+                "online_access",
+            ],
+            "capabilities": [
+                "launch-standalone",
+                "client-public",
+                "client-confidential-asymmetric",
+                "permission-user",
+                "permission-offline",
+                "permission-online",
+                "permission-v2",
+                "permission-v1",
+            ],
         }
         return Response(orjson.dumps(found), media_type="application/json")
 
@@ -54,11 +76,42 @@ class Smart:
         if any(len(v) > 1 for v in given.values()):
             return _error("invalid_request", "a parameter stands twice.")
         one = {k: v[0] for k, v in given.items()}
+        if one.get("grant_type") in ("authorization_code", "refresh_token"):
+            return await run_in_threadpool(self._for_app, one)
         if one.get("grant_type") != "client_credentials":
-            return _error("unsupported_grant_type", "expected client_credentials.")
+            return _error("unsupported_grant_type", "expected client_credentials, authorization_code or refresh_token.")
         if one.get("client_assertion_type") != BEARER_TYPE:
             return _error("invalid_client", "expected a client assertion of type jwt-bearer.", 401)
         return await run_in_threadpool(self._issue, one)
+
+    def _for_app(self, given: dict[str, str]) -> Response:
+        """Tokens for a code, or for a refresh token (RFC 6749, 4.1.3 and 6)."""
+        apps = self.house.apps
+        try:
+            app = self._app(given)
+        except AccessDenied as error:
+            return _error("invalid_client", str(error), 401)
+        try:
+            if given["grant_type"] == "refresh_token":
+                made = apps.refresh(app, given.get("refresh_token", ""))
+            else:
+                made = apps.redeem(app, given.get("code", ""), given.get("redirect_uri", ""), given.get("code_verifier", ""))
+        except AccessDenied as error:
+            return _error("invalid_grant", str(error))
+        found = {"access_token": made.access, "token_type": "bearer", "expires_in": made.seconds, "scope": made.scope}
+        if made.refresh:
+            found["refresh_token"] = made.refresh
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    def _app(self, given: dict[str, str]) -> App:
+        """The application at the door: by its key, or, without one, by its name alone, which PKCE makes enough."""
+        if given.get("client_assertion_type") == BEARER_TYPE:
+            proved = client_of(self.house.gate, given.get("client_assertion", ""), f"{self.base}/auth/token", "app")
+            return self.house.apps.get(proved.key)
+        app = self.house.apps.get(given.get("client_id", ""))
+        if not app.public:
+            raise AccessDenied("this application proves itself by its key.")
+        return app
 
     def _issue(self, given: dict[str, str]) -> Response:
         try:

@@ -1,6 +1,7 @@
 """The console as one application: its pages, its files, and errors that a person can read."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from galenic import store
 from galenic.errors import AccessDenied, GalenicError, NotHere, OurFailure
+from galenic.server.console.elsewhere import Elsewhere
 from galenic.server.console.rules import Rules
 from galenic.server.console.sign_in import SignIn
 from galenic.server.console.signed import Console, Unconfirmed, to
@@ -30,7 +32,7 @@ HEADINGS = {
 
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
-    for pages in (SignIn(console), Work(console), Staff(console), Rules(console)):
+    for pages in (SignIn(console), Elsewhere(console), Work(console), Staff(console), Rules(console)):
         app.include_router(pages.routes())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
@@ -44,9 +46,10 @@ def console_app(console: Console, app: FastAPI) -> None:
 def refusal(console: Console, request: Request, error: Exception) -> Response:
     """What a person, or a script of ours, is told."""
     if isinstance(error, NotSignedIn) and not _is_script(request):
-        return to(f"/sign-in?next={request.url.path}")
+        there = f"{request.url.path}?{request.url.query}" if request.url.query and request.method == "GET" else request.url.path
+        return to(f"/sign-in?{urlencode({'next': there})}")
     if isinstance(error, Unconfirmed):
-        return to(f"/confirm?next={error.place}")
+        return to(f"/confirm?{urlencode({'next': error.place})}")
     status, text = told(error, str(request.scope.get("galenic.request", "")))
     if _is_script(request):
         return JSONResponse({"detail": text}, status)

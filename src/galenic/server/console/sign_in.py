@@ -2,7 +2,7 @@
 
 import hmac
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import segno
 from fastapi import APIRouter, Form, Header, Request
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from galenic.errors import AccessDenied, DescriptionError, GalenicError
+from galenic.security import Provider
 from galenic.server.console.signed import Console, Signed, to, within
 
 Word = Annotated[str, Form(max_length=400)]
@@ -59,6 +60,10 @@ class SignIn:
         router.add_api_route("/account/passkey", self.make_finish, methods=["POST"], response_model=None)
         return router
 
+    def providers(self) -> list[Provider]:
+        """Identity providers that people may sign in with."""
+        return self.console.house.openid.all()
+
     @staticmethod
     def place_of(request: Request) -> str:
         """Where a request comes from."""
@@ -89,7 +94,7 @@ class SignIn:
         """The first form of sign-in."""
         if not self.people.any():
             return to("/set-up")
-        return self.console.page(request, "sign_in.html", next=within(next), given={}, providers=[])
+        return self.console.page(request, "sign_in.html", next=within(next), given={}, providers=self.providers())
 
     def sign_in(self, request: Request, name: Word, password: Word, next: Word = "/") -> Response:
         """Name and password: half a session."""
@@ -97,11 +102,13 @@ class SignIn:
         try:
             return self._half(request, name.strip(), password, next)
         except GalenicError as error:
-            return self.again(request, "sign_in.html", error, next=within(next), given={"name": name}, providers=[])
+            return self.again(
+                request, "sign_in.html", error, next=within(next), given={"name": name}, providers=self.providers()
+            )
 
     def _half(self, request: Request, name: str, password: str, place: str) -> Response:
         secret = self.people.try_password(name, password, self.place_of(request), self.console.device(request, name))
-        answer = to(f"/sign-in/second?next={within(place)}")
+        answer = to(f"/sign-in/second?{urlencode({'next': within(place)})}")
         answer.set_cookie(HALF, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in")
         return answer
 
@@ -167,9 +174,9 @@ class SignIn:
         self.console.house.gate.end(signed.session)
         return self.console.forget(to("/sign-in"), self.console.cookie)
 
-    def invitation_page(self, request: Request) -> Response:
+    def invitation_page(self, request: Request, secret: str) -> Response:
         """Where an invitation leads."""
-        return self.console.page(request, "accept.html")
+        return self.console.page(request, "accept.html", secret=secret, providers=self.providers())
 
     def invitation(self, request: Request, secret: str, password: Word) -> Response:
         """The invited person's password."""
@@ -177,7 +184,7 @@ class SignIn:
         try:
             person = self.people.accept(secret, password)
         except GalenicError as error:
-            return self.again(request, "accept.html", error)
+            return self.again(request, "accept.html", error, secret=secret, providers=self.providers())
         return self._half(request, person.name, password, "/")
 
     # confirmation, and one's own account
@@ -224,9 +231,15 @@ class SignIn:
         sessions = [
             f for f in self.console.house.facts.of("session", who=name) if f.stands("open", self.console.house.facts.now())
         ]
+        facts = self.console.house.facts
+        linked = [f for f in facts.of("credential", who=name, label="openid") if f.state == "active"]
+        links = [f.key.rpartition("/")[2] for f in linked]
+        providers = [p for p in self.providers() if p.name not in links]
+        origins = [o for f in facts.of("destination") if f.key in {p.name for p in providers} for o in f.get("origins")]
         return self.console.page(
             request, "account.html", signed=signed, how=signed.fact.get("how", ""), passkeys=self.credentials.passkeys(name),
-            sessions=len(sessions), said={"text": said, "bad": False} if said else None,
+            sessions=len(sessions), links=links, providers=providers, form_to=" ".join(dict.fromkeys(origins)),
+            said={"text": said, "bad": False} if said else None,
         )  # fmt: skip
 
     def end_others(self, request: Request, csrf: Word) -> Response:

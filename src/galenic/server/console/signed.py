@@ -164,13 +164,14 @@ class Console:
     # pages
 
     def page(self, request: Request, template: str, /, *, status: int = 200, **given: Any) -> HTMLResponse:
-        """A page by its template."""
+        """A page by its template. form_to: an origin that its forms may lead to besides this one."""
         signed = given.pop("signed", None)
+        policy = POLICY.replace("form-action 'self'", f"form-action 'self' {given.pop('form_to', '')}".rstrip())
         nav = [(p, n) for p, n, roles in NAV if signed and (not roles or signed.holds(*roles))]
         here = next((p for p, _ in reversed(nav) if request.url.path == p or (p != "/" and request.url.path.startswith(p))), "")
         about = {"signed": signed, "nav": nav, "here": here, "version": __version__, "said": given.pop("said", None)}
         text = self._pages.get_template(template).render(**about, **given)
-        return HTMLResponse(text, status, {"Content-Security-Policy": POLICY})
+        return HTMLResponse(text, status, {"Content-Security-Policy": policy})
 
     def with_session(self, answer: Response, secret: str) -> Response:
         """An answer that carries a session's cookie."""

@@ -1,0 +1,166 @@
+"""Sign-in by the site's own identity provider (OpenID Connect Core 1.0, code flow with PKCE): what is asked, what is believed."""
+
+import base64
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from cryptography.exceptions import InvalidTag
+
+from galenic.errors import AccessDenied, DescriptionError, MissingExtra
+from galenic.security.credentials import Credentials
+from galenic.security.facts import Fact
+from galenic.security.keys import NAME
+from galenic.store import use_once
+
+ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]  # asymmetric ones alone: nobody else holds what verifies
+OPEN = 600  # s in which a sign-in that was begun may come back
+SKEW = 60  # s by which clocks may differ
+SEVERAL = frozenset({"mfa", "hwk", "sc"})  # of amr (RFC 8176): several factors, or a key in hardware
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An identity provider. client: what this installation is called there; mfa: it is trusted to say that it asked for a
+    second factor."""
+
+    name: str
+    shown: str
+    issuer: str
+    client: str
+    mfa: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """Who the provider says it is. subject: its own, never changing name of the person; several: whether with a second factor."""
+
+    provider: Provider
+    subject: str
+    several: bool
+    purpose: str
+    next: str
+
+    @property
+    def label(self) -> str:
+        """How a person's link to it is called."""
+        return f"openid/{self.provider.name}"
+
+
+class OpenId:
+    """Identity providers of one installation."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials, self.facts = credentials, credentials.facts
+
+    def add(self, name: str, issuer: str, client: str, secret: str, *, shown: str, by: str, mfa: bool = False) -> None:
+        """Keeps a provider; its secret is sealed."""
+        if not NAME.match(name) or not client:
+            raise DescriptionError("a provider needs a name of letters and digits, and the client id that it gave you.")
+        body = {
+            "shown": shown or name, "issuer": issuer.rstrip("/"), "client": client, "mfa": "yes" if mfa else "no",
+            "sealed": self._seal(secret.encode(), f"provider {name}"),
+        }  # fmt: skip
+        self.facts.put(Fact("provider", name, "active", body=tuple(sorted(body.items()))), actor=by)
+
+    def all(self) -> list[Provider]:
+        """Every provider that people may sign in with."""
+        return [self._provider(f) for f in self.facts.of("provider") if f.state == "active"]
+
+    def get(self, name: str) -> tuple[Provider, str]:
+        """(a provider, its secret)."""
+        fact = self.facts.one("provider", name)
+        if fact is None or fact.state != "active":
+            raise DescriptionError("there is no such provider here.")
+        return self._provider(fact), self._open(str(fact.get("sealed")), f"provider {name}").decode()
+
+    def _provider(self, fact: Fact) -> Provider:
+        got = fact.get
+        return Provider(fact.key, str(got("shown")), str(got("issuer")), str(got("client")), got("mfa") == "yes")
+
+    def _seal(self, raw: bytes, about: str) -> str:
+        nonce = os.urandom(12)
+        return base64.urlsafe_b64encode(nonce + self.credentials.sealing().encrypt(nonce, raw, about.encode())).decode()
+
+    def _open(self, text: str, about: str) -> bytes:
+        try:
+            raw = base64.urlsafe_b64decode(text)
+            return self.credentials.sealing().decrypt(raw[:12], raw[12:], about.encode())
+        except (InvalidTag, ValueError):
+            raise AccessDenied("this sign-in was not begun in this browser, or took too long. Begin again.") from None
+
+    # one sign-in
+
+    def begin(self, provider: Provider, endpoint: str, back: str, purpose: str, place: str) -> tuple[str, str]:
+        """(where the browser goes, what it keeps meanwhile). endpoint: the provider's; back: where it comes back to; purpose:
+        "sign-in", "link/NAME" or "invitation/SECRET"; place: where to go on afterwards."""
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
+
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        kept = {"provider": provider.name, "state": state, "nonce": nonce, "verifier": verifier, "purpose": purpose,
+                "place": place, "until": int(time.time()) + OPEN}  # fmt: skip
+        query = {
+            "response_type": "code", "client_id": provider.client, "redirect_uri": back, "scope": "openid", "state": state,
+            "nonce": nonce, "code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256",
+        }  # fmt: skip
+        if purpose != "sign-in":
+            query["prompt"] = "login"
+        mark = "&" if "?" in endpoint else "?"
+        return f"{endpoint}{mark}{urlencode(query)}", self._seal(json.dumps(kept).encode(), "openid sign-in")
+
+    def resume(self, kept: str, state: str) -> dict[str, Any]:
+        """What a browser kept of a sign-in that it began, once. AccessDenied where it is over, another's, or was used."""
+        found: dict[str, Any] = json.loads(self._open(kept, "openid sign-in"))
+        if not secrets.compare_digest(found["state"].encode(), state.encode()) or found["until"] < time.time():
+            raise AccessDenied("this sign-in was not begun in this browser, or took too long. Begin again.")
+        if not use_once(self.credentials.db, f"openid/{state}", OPEN):
+            raise AccessDenied("this sign-in was used already. Begin again.")
+        return found
+
+    def believe(self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str) -> Known:
+        """Who an ID token says it is (OpenID Connect Core 1.0, 3.1.3.7). AccessDenied, in the same words, whatever is wrong."""
+        try:
+            from authlib.oidc.core import CodeIDToken  # noqa: PLC0415
+            from joserfc import errors, jwt  # noqa: PLC0415
+            from joserfc.jwk import KeySet  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingExtra(f"sign-in by a provider needs {error.name}: pip install 'galenic[server]'") from None
+        try:
+            usable = [k for k in keys["keys"] if k.get("kty") in ("RSA", "EC", "OKP") and k.get("use", "sig") == "sig"]
+            found = jwt.decode(token, KeySet.import_key_set({"keys": usable}), algorithms=ALGORITHMS)
+            options: Any = {"iss": {"essential": True, "value": provider.issuer}, "aud": {"essential": True, "value": provider.client},
+                            "nonce": {"essential": True}}  # fmt: skip
+            params = {"nonce": kept["nonce"], "client_id": provider.client, "access_token": access}
+            claims = CodeIDToken(found.claims, found.header, options, params)
+            claims.validate(now=int(time.time()), leeway=SKEW)
+            subject = claims["sub"]
+            if not isinstance(subject, str) or not 1 <= len(subject) <= 255:
+                raise ValueError("sub")
+        except (errors.JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.credentials.facts.audit.append("session.refused", provider.name, "denied", why=type(error).__name__)
+            raise AccessDenied(
+                f"what {provider.shown} says does not hold. Begin again, or tell the security officer."
+            ) from None
+        several = provider.mfa and bool(SEVERAL & set(claims.get("amr") or ()))
+        return Known(provider, subject, several, str(kept["purpose"]), str(kept["place"]))
+
+    # who is linked to it
+
+    def person(self, known: Known) -> str | None:
+        """The account that a provider's person is linked to."""
+        for fact in self.facts.of("credential", label="openid"):
+            if fact.state == "active" and (fact.get("issuer"), fact.get("subject")) == (known.provider.issuer, known.subject):
+                return fact.who
+        return None
+
+    def link(self, who: str, known: Known) -> None:
+        """Links an account. AccessDenied where the provider's person is somebody's already."""
+        other = self.person(known)
+        if other not in (None, who):
+            raise AccessDenied("the provider's account is linked to another person here.")
+        body = {"issuer": known.provider.issuer, "subject": known.subject, "made_at": time.strftime("%Y-%m-%d", time.gmtime())}
+        self.credentials.keep(who, known.label, body)
