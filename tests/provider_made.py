@@ -108,6 +108,10 @@ class Provider:
             query_client=lambda own: client if own == client.client_id else None,
             save_token=lambda _token, _request: None,
         )
+        self._grants(server)
+        self._server(server)
+
+    def _grants(self, server: AuthorizationServer) -> None:
         provider = self
 
         class Grant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
@@ -147,7 +151,6 @@ class Provider:
                 return str(provider.said(claims)) if provider.said else honest
 
         server.register_grant(Grant, [Open(require_nonce=True), CodeChallenge(required=True)])
-        self._server(server)
 
     def _server(self, server: AuthorizationServer) -> None:
         @self.app.get("/.well-known/openid-configuration")
