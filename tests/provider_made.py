@@ -90,6 +90,50 @@ class Human:
         return self.subject
 
 
+def _grant(provider: "Provider") -> type:
+    class Grant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+        TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_post",)
+
+        def save_authorization_code(self, code: str, asked: Any) -> None:
+            provider.codes[code] = Code(code, asked, provider.human)
+
+        def query_authorization_code(self, code: str, _client: Any) -> Code | None:
+            return provider.codes.get(code)
+
+        def delete_authorization_code(self, code: Code) -> None:
+            provider.codes.pop(code.code)
+
+        def authenticate_user(self, code: Code) -> Human:
+            return code.user
+
+    return Grant
+
+
+def _open(provider: "Provider") -> type:
+    class Open(OpenIDCode):  # type: ignore[misc]
+        def exists_nonce(self, _nonce: str, _request: Any) -> bool:
+            return False
+
+        def resolve_client_private_key(self, _client: Any) -> Any:
+            return provider.key
+
+        def get_client_claims(self, _client: Any) -> dict[str, Any]:
+            return {"iss": provider.issuer}
+
+        def get_client_algorithm(self, _client: Any) -> str:
+            return "RS256"
+
+        def generate_user_info(self, user: Human, _scope: str) -> UserInfo:
+            return UserInfo(sub=user.subject)
+
+        def encode_id_token(self, token: Any, asked: Any) -> str:
+            honest = str(super().encode_id_token(token, asked))
+            claims = dict(jwt.decode(honest, provider.key, algorithms=["RS256"]).claims)
+            return str(provider.said(claims)) if provider.said else honest
+
+    return Open
+
+
 class Provider:
     """The provider. human: who is in front of it; said: makes what is sent in place of the ID token of these claims; metadata:
     in place of what it says of itself."""
@@ -112,45 +156,7 @@ class Provider:
         self._server(server)
 
     def _grants(self, server: AuthorizationServer) -> None:
-        provider = self
-
-        class Grant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
-            TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_post",)
-
-            def save_authorization_code(self, code: str, asked: Any) -> None:
-                provider.codes[code] = Code(code, asked, provider.human)
-
-            def query_authorization_code(self, code: str, _client: Any) -> Code | None:
-                return provider.codes.get(code)
-
-            def delete_authorization_code(self, code: Code) -> None:
-                provider.codes.pop(code.code)
-
-            def authenticate_user(self, code: Code) -> Human:
-                return code.user
-
-        class Open(OpenIDCode):  # type: ignore[misc]
-            def exists_nonce(self, _nonce: str, _request: Any) -> bool:
-                return False
-
-            def resolve_client_private_key(self, _client: Any) -> Any:
-                return provider.key
-
-            def get_client_claims(self, _client: Any) -> dict[str, Any]:
-                return {"iss": provider.issuer}
-
-            def get_client_algorithm(self, _client: Any) -> str:
-                return "RS256"
-
-            def generate_user_info(self, user: Human, _scope: str) -> UserInfo:
-                return UserInfo(sub=user.subject)
-
-            def encode_id_token(self, token: Any, asked: Any) -> str:
-                honest = str(super().encode_id_token(token, asked))
-                claims = dict(jwt.decode(honest, provider.key, algorithms=["RS256"]).claims)
-                return str(provider.said(claims)) if provider.said else honest
-
-        server.register_grant(Grant, [Open(require_nonce=True), CodeChallenge(required=True)])
+        server.register_grant(_grant(self), [_open(self)(require_nonce=True), CodeChallenge(required=True)])
 
     def _server(self, server: AuthorizationServer) -> None:
         @self.app.get("/.well-known/openid-configuration")

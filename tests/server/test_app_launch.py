@@ -19,6 +19,7 @@ from galenic.flows import serving
 from galenic.flows.custody import relate
 from site_made import Browser, Site
 
+JSON = "application/fhir+json"
 BACK = "https://growth.example.org/back"
 KEY = jwk.ECKey.import_key(ec.generate_private_key(ec.SECP384R1()), {"kid": "app-1"})
 
@@ -111,7 +112,7 @@ def test_an_application_reads_what_the_person_may_read(site: Site, clara: Browse
     assert launch.read(got["access_token"], "/Patient/hers").status_code == 200
     assert launch.read(got["access_token"], "/Patient/other").status_code == 404
     made = clara.web.post(
-        "/fhir/Patient", content="{}", headers={"Authorization": f"Bearer {got['access_token']}", "Cookie": "", "Content-Type": "application/fhir+json"}
+        "/fhir/Patient", content="{}", headers={"Authorization": f"Bearer {got['access_token']}", "Cookie": "", "Content-Type": JSON}
     )  # fmt: skip
     assert made.status_code == 403
     rows = [e for e in site.house.audit.entries() if e.action == "gate.opened" and e.actor == "clara"]

@@ -1,5 +1,6 @@
 """The commands of the server: serve, and the systems that may call it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from galenic.cli import show
 from galenic.cli.app import Json, app
 from galenic.errors import MissingExtra
 from galenic.flows import serving
+from galenic.flows import work as jobs_of_people
 from galenic.flows.sign_in_with import add_provider
 from galenic.security import ROLES
 
@@ -63,6 +65,16 @@ def serve(
         listen(pairs)
     finally:
         preparing.__exit__(None, None, None)
+        house.close()
+
+
+@app.command("work", epilog="Example: galenic work < /dev/null")
+def work() -> None:
+    """Do what people ask for in the console, without network, until standard input ends. `serve` starts one of its own."""
+    house = flows.open_house()
+    try:
+        jobs_of_people.work(house, sys.stdin)
+    finally:
         house.close()
 
 

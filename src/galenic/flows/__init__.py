@@ -33,9 +33,10 @@ from galenic.flows.house import House, house_if_any, open_house
 from galenic.flows.identity.report import deidentification_json, write_deidentification
 from galenic.flows.identity.run import Deidentification
 from galenic.flows.import_fhir import Received, import_fhir
-from galenic.flows.import_job import KINDS, import_state, jobs_url
+from galenic.flows.import_job import import_state, jobs_url
 from galenic.flows.import_people import Taken, import_meds, import_omop
 from galenic.flows.impute import impute
+from galenic.flows.job_kinds import KINDS
 from galenic.flows.kind_of import fhir_files, kind_of
 from galenic.flows.leave import make_key, recall, reconsider, register, release, sign, trust_of, trust_of_release, verify
 from galenic.flows.quality import Quality, measure_quality, quality_of_stored

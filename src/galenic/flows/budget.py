@@ -4,10 +4,12 @@ from galenic.flows.house import House
 from galenic.privacy import Statement
 
 
-def declare(house: House, population: str, *, epsilon: float, delta: float) -> Statement:
+def declare(house: House, population: str, *, epsilon: float, delta: float, actor: str = "") -> Statement:
     """Declares a population with the most that may be learned about one of its patients; declaring again changes nothing."""
-    statement = house.ledger.declare(population, epsilon=epsilon, delta=delta, actor=house.actor)
-    house.audit.append("budget.declared", population, epsilon=statement.epsilon_limit, delta=statement.delta)
+    statement = house.ledger.declare(population, epsilon=epsilon, delta=delta, actor=actor or house.actor)
+    house.audit.append(
+        "budget.declared", population, actor=actor or None, epsilon=statement.epsilon_limit, delta=statement.delta
+    )
     return statement
 
 

@@ -7,7 +7,6 @@ from galenic import records, store
 from galenic.errors import DescriptionError
 from galenic.flows.custody import import_table
 from galenic.flows.house import House, open_house
-from galenic.store import jobs
 
 STEP_ROWS = 50_000
 
@@ -46,9 +45,6 @@ def _rows(house: House, name: str) -> int:
         return int(str(store.dataset(house.db, name, "home")["next_row"]))
     except DescriptionError:
         return 0
-
-
-KINDS: dict[str, jobs.Advance] = {"import": advance_import}
 
 
 def jobs_url(house: House) -> str:

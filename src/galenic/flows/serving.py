@@ -6,15 +6,17 @@ from pathlib import Path
 
 from galenic import store
 from galenic.errors import DescriptionError
-from galenic.flows.custody import init
+from galenic.flows.custody import consent, import_table, init
 from galenic.flows.fhir import Facade, open_facade
 from galenic.flows.house import House, Progress, quiet
 from galenic.flows.import_fhir import Received, import_fhir
-from galenic.flows.simulate import simulate
+from galenic.flows.simulate import simulate, simulated_cohort
+from galenic.records import in_memory
 from galenic.security import NAME, ROLES, Fact, Session, checked_jwks, token_name
 
 SERVER = "galenic-server"
 DATASET = "records"
+COHORT = "simulated-cohort"
 YEAR, DAY = 365 * 86_400, 86_400
 EVERYTHING = "system/*.cruds"
 
@@ -84,6 +86,13 @@ def with_simulated(
     place = folder / "simulated"
     simulate(count, place, form="fhir", seed=seed)
     return import_fhir(house, session, sorted(place.glob("*.ndjson")), name)
+
+
+def with_simulated_cohort(house: House, session: Session, *, count: int = 10_000, seed: int = 7) -> None:
+    """A table of simulated patients who agreed to synthetic data, so that a first release can be made; none of them exists."""
+    table = simulated_cohort(count, seed=seed)
+    import_table(house, session, in_memory(table), COHORT, patient="patient_id")
+    consent(house, session, COHORT, table["patient_id"].to_pylist(), "synthetic-data")
 
 
 def has_records(house: House, name: str = DATASET) -> bool:

@@ -61,6 +61,16 @@ def simulate(
     return done
 
 
+def simulated_cohort(count: int, *, seed: int = 0, years: int = 10) -> pa.Table:
+    """Simulated patients as a table of one row each, at this year's first day."""
+    last = date(datetime.now(UTC).year, 1, 1)
+    start, stop = (date(last.year - years, 1, 1) - EPOCH).days, (last - EPOCH).days
+    given = simulated.load_rates()
+    return simulated.cohort(
+        (table for _people, table in simulated.events(given, count, start=start, stop=stop, seed=seed)), stop
+    )
+
+
 def rates() -> list[dict[str, Any]]:
     """The sources of the rates: rate, source, verified, assumed."""
     return simulated.load_rates().sources()

@@ -5,7 +5,7 @@ import time
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,10 +13,12 @@ from galenic import __version__, store
 from galenic.errors import GalenicError
 from galenic.flows.fhir import Facade
 from galenic.server.console import Console, console_app
+from galenic.server.door import TooLarge
 from galenic.server.fhir import Fhir, NotAcceptable, NotAllowed, WrongType, refusal
 from galenic.server.smart import Smart
 
 SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405}
+LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of a table that is brought in
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -70,6 +72,21 @@ def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIA
     return Around(Doors(app, Fhir(facade, f"{base}/fhir"), Smart(facade.house, base)))
 
 
+class Limited:
+    """A body up to so many bytes; what comes after them is not read."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.left = receive, most
+
+    async def __call__(self) -> Message:
+        """ASGI's receive."""
+        message = await self.receive()
+        self.left -= len(message.get("body", b""))
+        if self.left < 0:
+            raise TooLarge("more was sent than this page takes.")
+        return message
+
+
 class Doors:
     """FHIR past the framework, which costs as much as the work itself; everything else through it."""
 
@@ -79,9 +96,20 @@ class Doors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http" or not (scope["path"] + "/").startswith(("/fhir/", "/auth/")):
-            await self.app(scope, receive, send)
+            await self._page(scope, receive, send)
             return
         try:
             await self.fhir(scope, receive, send)
         except GalenicError as error:
             await (await _fails(Request(scope), error))(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        most = LARGEST_TABLE if scope["path"] == "/data/bring" else LARGEST_FORM
+        said = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
+        if not said.isdigit() or int(said) > most:
+            await PlainTextResponse("More was sent than this page takes.", 413)(scope, receive, send)
+            return
+        await self.app(scope, Limited(receive, most), send)

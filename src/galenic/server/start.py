@@ -10,6 +10,7 @@ from galenic.errors import DescriptionError
 from galenic.flows import House, serving
 from galenic.flows.fhir import Facade
 from galenic.flows.house import Progress, quiet
+from galenic.flows.work import a_worker
 from galenic.server.app import make_app
 from galenic.server.certificate import own_certificate
 from galenic.server.console import Console
@@ -61,6 +62,9 @@ def prepared(
         progress("simulating patients", 0.0)
         with tempfile.TemporaryDirectory() as folder:
             serving.with_simulated(house, session, Path(folder), options.dataset, count=options.simulated)
+        if not serving.has_records(house, serving.COHORT):
+            progress("simulating a cohort", 0.5)
+            serving.with_simulated_cohort(house, session)
     facade: Facade = serving.open_served(house, options.dataset, progress)
     try:
         console = Console(house, facade, options.address)
@@ -72,7 +76,8 @@ def prepared(
             pairs.append((watch_app(facade), Listening("127.0.0.1", options.watch_port)))
         if options.clients is not None:
             pairs.append((app, _listening(house, options, mutual=True)))
-        yield pairs
+        with a_worker(house):
+            yield pairs
     finally:
         facade.close()
 

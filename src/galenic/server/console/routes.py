@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from galenic import store
 from galenic.errors import AccessDenied, GalenicError, NotHere, OurFailure
+from galenic.server.console.data import Data
 from galenic.server.console.elsewhere import Elsewhere
 from galenic.server.console.rules import Rules
 from galenic.server.console.sign_in import SignIn
@@ -32,7 +33,7 @@ HEADINGS = {
 
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
-    for pages in (SignIn(console), Elsewhere(console), Work(console), Staff(console), Rules(console)):
+    for pages in (SignIn(console), Elsewhere(console), Work(console), Data(console), Staff(console), Rules(console)):
         app.include_router(pages.routes())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 

@@ -25,9 +25,17 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+PAPER = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"  # for reports
 NAV: tuple[tuple[str, str, frozenset[str]], ...] = (  # place, name, roles that see it (empty: everybody)
     ("/", "Home", frozenset()),
     ("/patients", "Patients", frozenset({"clinician", "nurse", "pharmacist"})),
+    ("/data", "Data", frozenset({"researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor"})),
+    ("/synthesis", "Synthesis", frozenset({"researcher", "data-scientist", "privacy-officer"})),
+    (
+        "/jobs",
+        "Jobs",
+        frozenset({"researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor", "security-officer"}),
+    ),
     (
         "/releases",
         "Releases",
@@ -37,6 +45,8 @@ NAV: tuple[tuple[str, str, frozenset[str]], ...] = (  # place, name, roles that 
     ("/consent", "Consent", frozenset({"privacy-officer"})),
     ("/audit", "Audit", frozenset({"auditor", "privacy-officer", "security-officer"})),
     ("/policy", "Policy", frozenset({"security-officer", "privacy-officer", "auditor"})),
+    ("/keys", "Keys", frozenset({"security-officer", "auditor"})),
+    ("/clients", "Systems", frozenset({"security-officer"})),
     ("/people", "People", frozenset({"security-officer", "privacy-officer"})),
 )
 

@@ -17,12 +17,20 @@ from galenic.errors import DescriptionError, GalenicError, NotHere, Verification
 from galenic.flows import fhir
 from galenic.flows.sign_off import Waiting, reject, run_of, runs_of, sign_off
 from galenic.release import MEANING
-from galenic.server.console.signed import Console, Signed, to
+from galenic.server.console.signed import PAPER, Console, Signed, to
 
 Word = Annotated[str, Form(max_length=2_000)]
 PAGE = 20
+DELTA = 1e-8  # of a population
 SIGNERS = ("researcher", "data-scientist", "privacy-officer", "clinician", "ethics-board", "auditor")
-PAPER = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
+
+
+def number(text: str, what: str = "epsilon") -> float:
+    """A number that somebody typed. DescriptionError where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise DescriptionError(f"{what} is a number, 1 for instance.") from None
 
 
 def page_of(things: Iterable[Any], number: int) -> tuple[list[Any], bool]:
@@ -56,6 +64,7 @@ class Work:
         router.add_api_route("/releases/{run}/download", self.download, methods=["POST"], response_model=None)
         router.add_api_route("/releases/{run}/recall", self.recall, methods=["POST"], response_model=None)
         router.add_api_route("/budget", self.budget, methods=["GET"], response_model=None)
+        router.add_api_route("/budget", self.declare, methods=["POST"], response_model=None)
         router.add_api_route("/consent", self.consent, methods=["GET"], response_model=None)
         router.add_api_route("/consent", self.looked_up, methods=["POST"], response_model=None)
         router.add_api_route("/audit", self.audit, methods=["GET"], response_model=None)
@@ -189,10 +198,30 @@ class Work:
 
     # budgets
 
-    def budget(self, request: Request) -> Response:
+    def budget(self, request: Request, said: str = "") -> Response:
         """What was spent of each population's budget."""
         signed = self.console.required(request, "researcher", "data-scientist", "privacy-officer", "auditor")
-        return self.console.page(request, "budget.html", signed=signed, statements=flows.statements(self.house))
+        return self._budget(request, signed, {"text": said, "bad": False} if said else None)
+
+    def _budget(self, request: Request, signed: Signed, said: object = None, status: int = 200) -> Response:
+        return self.console.page(
+            request, "budget.html", signed=signed, statements=flows.statements(self.house), said=said, status=status,
+            declares=signed.holds("privacy-officer"),
+        )  # fmt: skip
+
+    def declare(self, request: Request, csrf: Word, population: Word, epsilon: Word) -> Response:
+        """Declares a population, once and for all."""
+        signed = self.console.posted(request, csrf, "privacy-officer")
+        self.console.confirmed(signed, "/budget")
+        try:
+            if population.strip() in self.house.ledger.populations():
+                raise DescriptionError("this population is declared. Its limit stays: what was promised to its patients.")
+            flows.declare_population(
+                self.house, population.strip(), epsilon=number(epsilon, "a limit"), delta=DELTA, actor=signed.person.name
+            )
+        except GalenicError as error:
+            return self._budget(request, signed, {"text": str(error), "bad": True}, 400)
+        return to("/budget", f"Declared: no more than ε {epsilon} is ever learned about one of its patients.")
 
     # consent
 

@@ -1,0 +1,8 @@
+"""Which jobs there are, and what a step of each does."""
+
+from galenic.flows.import_job import advance_import
+from galenic.flows.quality_job import advance_quality
+from galenic.flows.synthesis_job import advance_synthesis
+from galenic.store import jobs
+
+KINDS: dict[str, jobs.Advance] = {"import": advance_import, "synthesis": advance_synthesis, "quality": advance_quality}

@@ -1,0 +1,189 @@
+"""Jobs that people ask for and a worker does: a process of its own, without network, under the right of whoever asked."""
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from galenic import settings, store
+from galenic.errors import AccessDenied, DescriptionError
+from galenic.flows.house import House, Progress
+from galenic.flows.import_job import jobs_url
+from galenic.security import Fact, Session, cut_off
+from galenic.store import jobs
+
+SECONDS = 12 * 3600  # that a job may take
+READY = "at work"
+
+
+@dataclass(frozen=True)
+class Doing:
+    """How a job stands. state: waiting, running, done, failed, stopped; what: what is being done; by: who asked."""
+
+    id: str
+    kind: str
+    state: str
+    what: str
+    share: float
+    by: str
+    about: dict[str, Any]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.state in ("done", "failed", "stopped")
+
+
+STATES = {"ENQUEUED": "waiting", "DELAYED": "waiting", "PENDING": "running", "SUCCESS": "done", "CANCELLED": "stopped"}
+
+
+def ask(house: House, session: Session, kind: str, about: dict[str, Any]) -> str:
+    """Asks for a job in somebody's name; returns its id. It runs under a session of its own, which ends with their rights."""
+    fact = house.facts.one("session", session.id)
+    secret = "job-" + secrets.token_hex(20)
+    body = tuple((n, fact.get(n)) for n in ("purposes", "scope") if fact is not None and fact.get(n) is not None)
+    house.gate.begin(session.who, how=f"job {kind}", seconds=SECONDS, name=secret, about=body)
+    state = {**about, "home": str(house.home), "session": secret, "by": session.who, "ticket": secrets.token_hex(12)}
+    asked = jobs.Asked(jobs_url(house))
+    try:
+        job = asked.ask(kind, state)
+    finally:
+        asked.close()
+    house.facts.put(Fact("job", f"work/{job}", "asked", session.who, label=kind), actor=session.who)
+    return job
+
+
+def doing(house: House, job: str) -> Doing:
+    """How a job stands that was asked for by `ask`. DescriptionError if there is none."""
+    fact = house.facts.one("job", f"work/{job}")
+    if fact is None:
+        raise DescriptionError("there is no such job.")
+    asked = jobs.Asked(jobs_url(house))
+    try:
+        return _doing(house, fact, asked.get(job))
+    finally:
+        asked.close()
+
+
+def all_doing(house: House, who: str = "", limit: int = 200) -> list[Doing]:
+    """Jobs that were asked for, newest first. who: by whom alone."""
+    facts = {f.key.partition("/")[2]: f for f in house.facts.of("job") if f.key.startswith("work/") and who in ("", f.who)}
+    asked = jobs.Asked(jobs_url(house))
+    try:
+        return [_doing(house, facts[j.id], j) for j in asked.all(limit) if j.id in facts]
+    finally:
+        asked.close()
+
+
+def stop(house: House, session: Session, job: str) -> None:
+    """Stops a job: at once where it waits; else its right ends, and with that what it is doing."""
+    fact = house.facts.one("job", f"work/{job}")
+    if fact is None or fact.who != session.who:
+        raise DescriptionError("there is no such job of yours.")
+    asked = jobs.Asked(jobs_url(house))
+    try:
+        own = asked.get(job).kept.get("session", "")
+        asked.cancel(job)
+    finally:
+        asked.close()
+    found = house.gate.session(str(own))
+    if found is not None:
+        house.gate.end(found[0])
+    house.audit.append("job.stopped", job, actor=session.who)
+
+
+def _doing(house: House, fact: Fact, job: jobs.Job) -> Doing:
+    kept = job.kept
+    state = STATES.get(job.state, "failed")
+    if state == "done" and kept.get("error"):
+        state = "failed"
+    what, share = str(kept.get("error") or kept.get("what") or ""), job.share
+    if state == "running":
+        with contextlib.suppress(OSError, ValueError):
+            told = json.loads(_told(house, str(kept.get("ticket"))).read_text(encoding="utf-8"))
+            what, share = told["what"], max(share, told["share"])
+    return Doing(job.id, job.kind, state, what, 1.0 if state == "done" else share, fact.who, kept)
+
+
+def _told(house: House, ticket: str) -> Path:
+    return house.home / "jobs" / f"{ticket}.json"
+
+
+def teller(house: House, state: dict[str, Any]) -> Progress:
+    """Progress of a step, told to whoever looks. Holds no data."""
+    place = _told(house, state["ticket"])
+    place.parent.mkdir(exist_ok=True, mode=0o700)
+
+    def tell(what: str, share: float) -> None:
+        with store.file_aside(place) as aside:
+            aside.write_text(json.dumps({"what": what, "share": share}), encoding="utf-8")
+
+    return tell
+
+
+def begun_before(house: House, state: dict[str, Any]) -> bool:
+    """Whether an earlier worker began this step, and died in it."""
+    place = _told(house, state["ticket"])
+    if place.exists():
+        return True
+    teller(house, state)("begun", 0.0)
+    return False
+
+
+def session_of(house: House, state: dict[str, Any]) -> Session:
+    """The session that a job runs under. AccessDenied where it ended."""
+    found = house.gate.session(str(state["session"]))
+    if found is None or found[0].who != state["by"]:
+        raise AccessDenied("whoever asked for this job has left, lost a role, or stopped it.")
+    return found[0]
+
+
+def outside_hosts() -> frozenset[str]:
+    """Hosts at which the house keeps its root key or its witness: the only ones that a worker calls."""
+    places = settings.load()
+    found = [p.partition(":")[2] for p in (places.root, *places.witness) if p.startswith(("vault:", "syslog:"))]
+    return frozenset(str(urlsplit(p if "//" in p else f"//{p}").hostname) for p in found)
+
+
+def work(house: House, until: IO[str]) -> None:
+    """Does what is asked for, without network, until there is nothing more to read from `until`."""
+    from galenic.flows.job_kinds import KINDS  # noqa: PLC0415  # which takes this file
+
+    cut_off.cut_off(outside_hosts())
+    how = os.environ.get("GALENIC_NAMESPACE", "shared")
+    store.telemetry.log("info", "a worker is at work without network", namespace=how)
+    with jobs.opened(jobs_url(house), KINDS):
+        print(READY, flush=True)  # noqa: T201  # to whoever started it
+        until.read()
+
+
+@contextlib.contextmanager
+def a_worker(house: House) -> Iterator[None]:
+    """A worker for as long as the block lasts: a process of its own."""
+    given = {**os.environ, "GALENIC_HOME": str(house.home), "LOGNAME": house.actor}
+    command = [sys.executable, "-m", "galenic", "work"]
+    if house.db.is_sqlite and not outside_hosts():
+        command = [sys.executable, "-S", cut_off.__file__, *command]  # without network by the kernel's word, too
+    worker = subprocess.Popen(  # noqa: S603  # nosec B603  # ourselves
+        command, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert worker.stdout is not None
+        if not worker.stdout.readline().startswith(READY):
+            raise DescriptionError("the worker did not start. See the log of the installation.")
+        yield
+    finally:
+        if worker.stdin is not None:
+            worker.stdin.close()  # which tells it to end
+        try:
+            worker.wait(20)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()

@@ -1,0 +1,224 @@
+"""Data sets with their quality, synthesis as a guided job, jobs and keys."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import HTMLResponse, Response
+
+from galenic import records, store
+from galenic.errors import DescriptionError, GalenicError
+from galenic.flows import quality_job, synthesis_job, work
+from galenic.flows.custody import consent, import_table
+from galenic.flows.safekeeping import rotate
+from galenic.security import NAME
+from galenic.server.console.signed import PAPER, Console, Signed, to
+from galenic.server.console.work import number
+
+Word = Annotated[str, Form(max_length=400)]
+LOOKS = ("researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor")
+LEARNS = ("researcher", "data-scientist", "privacy-officer")
+BRINGS = ("integration-engineer",)
+POLICIES = ("internal", "partner", "public")
+AGREED = ("yes", "true", "1", "given")
+SHOWN_JOBS = 50
+
+
+class Data:
+    """The pages of data sets, synthesis, jobs and keys."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.house = console.house
+
+    def routes(self) -> APIRouter:
+        """Every address."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/data", self.datasets, methods=["GET"], response_model=None)
+        router.add_api_route("/data/bring", self.bring, methods=["POST"], response_model=None)
+        router.add_api_route("/data/{name}/quality", self.quality, methods=["GET"], response_model=None)
+        router.add_api_route("/data/{name}/quality", self.measure, methods=["POST"], response_model=None)
+        router.add_api_route("/synthesis", self.guide, methods=["GET"], response_model=None)
+        router.add_api_route("/synthesis/cost", self.cost, methods=["POST"], response_model=None)
+        router.add_api_route("/synthesis", self.start, methods=["POST"], response_model=None)
+        router.add_api_route("/jobs", self.jobs, methods=["GET"], response_model=None)
+        router.add_api_route("/jobs/{job}", self.job, methods=["GET"], response_model=None)
+        router.add_api_route("/jobs/{job}/now", self.now, methods=["GET"], response_model=None)
+        router.add_api_route("/jobs/{job}/stop", self.stop, methods=["POST"], response_model=None)
+        router.add_api_route("/keys", self.keys, methods=["GET"], response_model=None)
+        router.add_api_route("/keys/rotate", self.rotate, methods=["POST"], response_model=None)
+        return router
+
+    # data sets
+
+    def datasets(self, request: Request, said: str = "") -> Response:
+        """Every data set in custody."""
+        return self._datasets(request, self.console.required(request, *LOOKS), {"text": said, "bad": False} if said else None)
+
+    def _datasets(self, request: Request, signed: Signed, said: object = None, status: int = 200) -> Response:
+        found = [
+            {**d, "quality": quality_job.kept_quality(self.house, str(d["name"]))}
+            for d in store.all_datasets(self.house.db, signed.session.tenant)
+        ]
+        return self.console.page(
+            request, "data.html", signed=signed, datasets=found, measures=signed.holds(*LEARNS), brings=signed.holds(*BRINGS),
+            said=said, status=status,
+        )  # fmt: skip
+
+    def quality(self, request: Request, name: str) -> Response:
+        """The quality of a data set, on paper that runs nothing."""
+        self.console.required(request, *LOOKS)
+        self._known(name)
+        text = quality_job.quality_page(self.house, name)
+        return HTMLResponse(text, headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"})
+
+    def _known(self, name: str) -> None:
+        if not any(d["name"] == name for d in store.all_datasets(self.house.db)):
+            raise DescriptionError("there is no such data set.")
+
+    def measure(self, request: Request, name: str, csrf: Word) -> Response:
+        """Asks for the quality of a data set."""
+        signed = self.console.posted(request, csrf, *LEARNS)
+        self._known(name)
+        return to(f"/jobs/{quality_job.ask_quality(self.house, signed.session, name)}")
+
+    def bring(
+        self, request: Request, csrf: Word, name: Word, patient: Word, table: Annotated[UploadFile, File()], agreed: Word = ""
+    ) -> Response:
+        """Brings a table into custody. agreed: a column that says who agreed to synthetic data."""
+        signed = self.console.posted(request, csrf, *BRINGS)
+        ending = Path(table.filename or "").suffix.lower()
+        try:
+            if ending not in (".csv", ".parquet"):
+                raise DescriptionError("bring a table as .csv or .parquet.")
+            place = self.house.home / "incoming"
+            place.mkdir(exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                file = Path(folder) / f"table{ending}"
+                _write(table, file)
+                said = self._bring(signed, records.read(file), name.strip(), patient.strip(), agreed.strip())
+        except GalenicError as error:
+            return self._datasets(request, signed, {"text": str(error), "bad": True}, 400)
+        return to("/data", said)
+
+    def _bring(self, signed: Signed, source: records.Source, name: str, patient: str, agreed: str) -> str:
+        if not NAME.match(name):
+            raise DescriptionError("a data set's name has letters, digits, '.', '_' or '-'.")
+        if agreed and agreed not in source.names:
+            raise DescriptionError("there is no such column of consent in the table.")
+        done = import_table(self.house, signed.session, source, name, patient=patient)
+        who: list[str] = []
+        if agreed:
+            for batch in source.batches([patient, agreed]):
+                pairs = zip(batch[patient].to_pylist(), batch[agreed].to_pylist(), strict=True)
+                who += [str(p) for p, a in pairs if str(a).strip().lower() in AGREED]
+            consent(self.house, signed.session, name, list(dict.fromkeys(who)), synthesis_job.PURPOSE)
+        return f"{done.rows:,} rows of {done.patients:,} patients are in custody as {name}; {len(set(who)):,} agreed to synthetic data."
+
+    # synthesis
+
+    def _guide(self, request: Request, signed: Signed, given: dict[str, str], **more: Any) -> Response:
+        tables = synthesis_job.tables_in_custody(self.house, signed.session.tenant)
+        chosen = next((t for t in tables if t["name"] == given.get("dataset")), tables[0] if tables else None)
+        columns = store.schema_of(chosen).names if chosen else []
+        filled = {"dataset": str(chosen["name"]) if chosen else "", "epsilon": "1", "target": "", "policy": "internal", **given}
+        whole = {"told": None, "said": None, **more}
+        return self.console.page(
+            request, "synthesis.html", signed=signed, tables=tables, columns=columns, given=filled, policies=POLICIES, **whole
+        )
+
+    def guide(self, request: Request, dataset: str = "") -> Response:
+        """The form: what to learn from, how much to spend, what it is for."""
+        signed = self.console.required(request, *LEARNS)
+        return self._guide(request, signed, {"dataset": dataset} if dataset else {})
+
+    def cost(
+        self, request: Request, csrf: Word, dataset: Word, epsilon: Word, target: Word = "", policy: Word = "internal"
+    ) -> Response:
+        """What it will take, before anything begins."""
+        signed = self.console.posted(request, csrf, *LEARNS)
+        given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
+        try:
+            told = synthesis_job.tell_cost(self.house, signed.session, dataset, number(epsilon))
+        except GalenicError as error:
+            return self._guide(request, signed, given, said={"text": str(error), "bad": True}, status=400)
+        return self._guide(request, signed, given, told=told)
+
+    def start(
+        self, request: Request, csrf: Word, dataset: Word, epsilon: Word, target: Word = "", policy: Word = "internal"
+    ) -> Response:
+        """Begins the job."""
+        signed = self.console.posted(request, csrf, *LEARNS)
+        try:
+            if policy not in POLICIES:
+                raise DescriptionError(f"expected one of the policies {', '.join(POLICIES)}.")
+            job = synthesis_job.ask_synthesis(
+                self.house, signed.session, dataset, epsilon=number(epsilon), target=target, policy=policy
+            )
+        except GalenicError as error:
+            given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
+            return self._guide(request, signed, given, said={"text": str(error), "bad": True}, status=400)
+        return to(f"/jobs/{job}")
+
+    # jobs
+
+    def jobs(self, request: Request, page: int = 1) -> Response:
+        """One's own jobs; an auditor's and a security officer's page has everybody's."""
+        signed = self.console.required(request, *LOOKS, "security-officer")
+        who = "" if signed.holds("auditor", "security-officer") else signed.person.name
+        found = work.all_doing(self.house, who)
+        start = (max(page, 1) - 1) * SHOWN_JOBS
+        return self.console.page(
+            request, "jobs.html", signed=signed, jobs=found[start : start + SHOWN_JOBS], page=page, more=len(found) > start + SHOWN_JOBS
+        )  # fmt: skip
+
+    def _job(self, request: Request, job: str) -> tuple[Signed, work.Doing]:
+        signed = self.console.required(request, *LOOKS, "security-officer")
+        found = work.doing(self.house, job)
+        if found.by != signed.person.name and not signed.holds("auditor", "security-officer"):
+            raise DescriptionError("there is no such job.")
+        return signed, found
+
+    def job(self, request: Request, job: str) -> Response:
+        """One job, live."""
+        signed, found = self._job(request, job)
+        return self.console.page(request, "job.html", signed=signed, job=found)
+
+    def now(self, request: Request, job: str) -> Response:
+        """How a job stands now: the part of its page that changes."""
+        signed, found = self._job(request, job)
+        return self.console.page(request, "job_now.html", signed=signed, job=found)
+
+    def stop(self, request: Request, job: str, csrf: Word) -> Response:
+        """Stops a job of one's own."""
+        signed = self.console.posted(request, csrf, *LOOKS)
+        work.stop(self.house, signed.session, job)
+        return to(f"/jobs/{job}")
+
+    # keys
+
+    def keys(self, request: Request, said: str = "") -> Response:
+        """Which keys there are, by their fingerprints; no page shows a key."""
+        signed = self.console.required(request, "security-officer", "auditor")
+        ring = [self.house.keys.get(n) for n in self.house.keys.names()]
+        copies = [kept_at.isoformat(timespec="minutes") for kept_at, _sealed, _slot in self.house.escrow.copies()]
+        return self.console.page(
+            request, "keys.html", signed=signed, gate=self.house.keys.gate(), keys=ring, copies=copies,
+            backups=store.backups(self.house.db), keeper=type(self.house.tree.keeper).__name__,
+            said={"text": said, "bad": False} if said else None,
+        )  # fmt: skip
+
+    def rotate(self, request: Request, csrf: Word) -> Response:
+        """A new root, and all keys below it wrapped anew."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/keys")
+        return to("/keys", f"The root is new; {rotate(self.house, signed.session):,} keys are wrapped anew.")
+
+
+def _write(table: UploadFile, file: Path) -> None:
+    """What was sent, readable by this process alone."""
+    with open(file, "xb", opener=lambda p, flags: os.open(p, flags, 0o600)) as out:  # the mode from the start
+        while part := table.file.read(2**20):
+            out.write(part)
