@@ -158,7 +158,7 @@ def work(house: House, until: IO[str]) -> None:
 
     cut_off.cut_off(outside_hosts())
     how = os.environ.get("GALENIC_NAMESPACE", "shared")
-    store.telemetry.log("info", "a worker is at work without network", namespace=how)
+    store.telemetry.log("info", "a worker is at work without network", step=f"network namespace: {how}")
     with jobs.opened(jobs_url(house), KINDS):
         print(READY, flush=True)  # noqa: T201  # to whoever started it
         until.read()
@@ -171,19 +171,17 @@ def a_worker(house: House) -> Iterator[None]:
     command = [sys.executable, "-m", "galenic", "work"]
     if house.db.is_sqlite and not outside_hosts():
         command = [sys.executable, "-S", cut_off.__file__, *command]  # without network by the kernel's word, too
-    worker = subprocess.Popen(  # noqa: S603  # nosec B603  # ourselves
+    with subprocess.Popen(  # noqa: S603  # nosec B603  # ourselves
         command, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert worker.stdout is not None
-        if not worker.stdout.readline().startswith(READY):
-            raise DescriptionError("the worker did not start. See the log of the installation.")
-        yield
-    finally:
-        if worker.stdin is not None:
-            worker.stdin.close()  # which tells it to end
+    ) as worker:
         try:
-            worker.wait(20)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
+            if worker.stdout is None or not worker.stdout.readline().startswith(READY):
+                raise DescriptionError("the worker did not start. See the log of the installation.")
+            yield
+        finally:
+            if worker.stdin is not None:
+                worker.stdin.close()  # which tells it to end
+            try:
+                worker.wait(20)
+            except subprocess.TimeoutExpired:
+                worker.kill()

@@ -111,7 +111,7 @@ class Data:
         done = import_table(self.house, signed.session, source, name, patient=patient)
         who: list[str] = []
         if agreed:
-            for batch in source.batches([patient, agreed]):
+            for batch in source.open([patient, agreed]):
                 pairs = zip(batch[patient].to_pylist(), batch[agreed].to_pylist(), strict=True)
                 who += [str(p) for p, a in pairs if str(a).strip().lower() in AGREED]
             consent(self.house, signed.session, name, list(dict.fromkeys(who)), synthesis_job.PURPOSE)

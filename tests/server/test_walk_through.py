@@ -1,0 +1,161 @@
+"""From a fresh installation to a signed release, all of it in the browser, as docs/walk-through.md tells it with these pictures."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from browser_made import Site, Visitor, a_browser, approve_all, invited
+from galenic import flows
+from galenic.flows import serving, work
+from galenic.release import verify
+from galenic.server import Options, prepared, running
+from server_made import free_port
+from site_made import PASSWORD
+
+WAIT = 120_000  # ms
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """What `galenic serve` serves from an empty home: simulated patients, a cohort, and a worker process without network."""
+    with ExitStack() as stack:
+        browser = stack.enter_context(a_browser())
+        house = flows.open_house(tmp_path_factory.mktemp("walk") / "home")
+        stack.callback(house.close)
+        port = free_port()
+        base = f"http://localhost:{port}"
+        codes: list[str] = []
+        options = Options(port=port, base=base, plain=True, simulated=20)
+        pairs = stack.enter_context(prepared(house, options, tell=codes.append))
+        stack.enter_context(running(pairs))
+        made = Site(base, house, None, browser)  # type: ignore[arg-type]  # no story of it looks inside
+        made.code = codes[0]
+        yield made
+
+
+def by_passkey(visitor: Visitor) -> None:
+    visitor.go("/sign-in")
+    visitor.page.get_by_role("button", name="Sign in with a passkey").click()
+    visitor.page.wait_for_url(visitor.base + "/")
+
+
+def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Path) -> None:
+    sofia = site.visitor("sofia")
+    sofia.go("/")
+    sofia.picture("walk-01-set-up")
+    sofia.fill(code=site.code, name="sofia", shown="Sofia", human="sofia@clinic.example", password=PASSWORD)
+    sofia.press("Set up")
+    sofia.enrol()
+    sofia.add_passkey()
+    invited(site, "sofia", "otto", "security-officer")
+    for name, role in (
+        ("rita", "researcher"),
+        ("paul", "privacy-officer"),
+        ("clara", "clinician"),
+        ("ines", "integration-engineer"),
+    ):
+        invited(site, "sofia", name, role)
+    sofia.go("/people")
+    sofia.picture("walk-02-people")
+    by_passkey(site.visitor("otto"))
+    approve_all(site, "otto")
+    for name in ("rita", "paul", "clara", "ines"):
+        by_passkey(site.visitor(name))
+    rita, paul, clara = (site.visitor(n) for n in ("rita", "paul", "clara"))
+
+    # the privacy officer promises a limit
+    def declare() -> str:
+        paul.go("/budget")
+        paul.fill(population=serving.COHORT, epsilon="4")
+        return paul.press("Declare")
+
+    assert "no more than ε 4" in paul.surely(declare)
+    paul.clean()
+
+    # the researcher looks at the data, and asks
+    rita.go("/data")
+    assert serving.COHORT in rita.text
+    rita.clean()
+    with rita.page.expect_navigation():
+        rita.page.get_by_role("row", name=re.compile(serving.COHORT)).get_by_role("button", name="Measure quality").click()
+    rita.page.get_by_role("link", name="Read the report").wait_for(timeout=WAIT)
+    rita.go("/data")
+    assert "report of" in rita.text
+    rita.picture("walk-03-data")
+    rita.go(f"/synthesis?dataset={serving.COHORT}")
+    rita.page.select_option("#target", "hypertension")
+    rita.fill(epsilon="9")
+    assert "The budget does not suffice" in rita.press("What will it cost?")
+    rita.fill(epsilon="1")
+    text = rita.press("What will it cost?")
+    assert "ε 1 of the 4 that are left of 4" in text
+    assert "10,000 rows" in text
+    rita.clean()
+    rita.picture("walk-04-cost")
+    rita.press("Spend it and begin")
+    assert "Synthesis of" in rita.text
+    rita.page.locator("progress").wait_for(timeout=WAIT)
+    rita.clean()
+    rita.picture("walk-05-progress")
+    job = rita.page.url.rpartition("/")[2]
+    rita.page.get_by_role("link", name="Look at the evidence").wait_for(timeout=WAIT)
+    assert rita.page.url.endswith(job), "the page told it without being loaded again"
+    assert "accepted" in rita.text
+    rita.go("/jobs")
+    rita.clean()
+    assert clara.go(f"/jobs/{job}").count("no such job") == 1 or "for people in the role" in clara.text, (
+        "jobs are their asker's"
+    )
+    run = str(work.doing(site.house, job).about["run"])
+    rita.go(f"/releases/{run}")
+    assert "You asked for this run; two others sign." in rita.text
+
+    # two people sign
+    paul.go(f"/releases/{run}")
+    paul.page.frame_locator("iframe").locator("main").wait_for()
+    paul.picture("walk-06-evidence")
+    assert "Signed as privacy-officer" in paul.surely(lambda: paul.press("Sign as privacy-officer"))
+    clara.go(f"/releases/{run}")
+    assert "Signed as clinician" in clara.surely(lambda: clara.press("Sign as clinician"))
+    clara.picture("walk-07-signed")
+
+    # it leaves with its proof, and a recipient verifies it
+    rita.go(f"/confirm?next=/releases/{run}")
+    rita.page.get_by_role("button", name="Confirm with a passkey").click()
+    rita.page.wait_for_url(f"**/releases/{run}")
+    with rita.page.expect_download() as download:
+        rita.page.get_by_role("button", name="Download with its proof").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        packed.extractall(tmp_path)
+    lines = verify(tmp_path / run)
+    assert sum("verified identity" in line and "signed as" in line for line in lines) == 2
+    (tmp_path / run / "data.csv").write_text("swapped\n")
+    with pytest.raises(Exception, match="data"):
+        verify(tmp_path / run)
+    sofia.go("/keys")
+    sofia.clean()
+    sofia.picture("walk-08-keys")
+
+
+def test_an_integration_engineer_brings_a_table_in(site: Site, tmp_path: Path) -> None:
+    if "ines" not in site.visitors:
+        pytest.skip("the walk-through before this story makes its people")
+    ines = site.visitor("ines")
+    rows = "\n".join(f"p{i},{20 + i % 60},{'yes' if i % 2 else 'no'}" for i in range(200))
+    (tmp_path / "ward.csv").write_text(f"patient,age,agreed\n{rows}\n")
+    ines.go("/data")
+    ines.clean()
+    ines.fill(name="ward", patient="patient", agreed="agreed")
+    ines.page.set_input_files("#table", tmp_path / "ward.csv")
+    assert "200 rows of 200 patients are in custody as ward; 100 agreed" in ines.press("Bring in")
+    ines.fill(name="../ward", patient="patient")
+    ines.page.set_input_files("#table", tmp_path / "ward.csv")
+    assert "a data set's name has letters" in ines.press("Bring in")
+    ines.fill(name="ward2", patient="nobody")
+    ines.page.set_input_files("#table", tmp_path / "ward.csv")
+    assert "column 'nobody' is absent" in ines.press("Bring in")
+    assert not list((site.house.home / "incoming").iterdir()), "nothing of what was sent stays outside custody"
