@@ -74,6 +74,7 @@ DATA = {
     "point": lambda db, h, k: store.point(db, h, k, 1),
     "points": lambda db, h, k: store.points(db, h, k, [1]),
     "rows_of": lambda db, h, k: store.rows_of(db, h, k, 1),
+    "standing_rows": lambda db, h, k: store.standing_rows(db, h, k, 1),
     "counts": lambda db, h, k: store.counts(db, h, k, ["sex"]),
     "subjects_of": lambda db, h, k: store.subjects_of(db, h, "clinic"),
     "find_subject": lambda db, h, k: store.find_subject(db, h, "P000001"),

@@ -20,6 +20,7 @@ from galenic.flows.identity.run import Deidentification
 from galenic.privacy import text
 from galenic.release import Decision, attest, decide, decision_json, load_policy
 from galenic.schema import Finding, NotMeasured, Report, to_json
+from galenic.security import Fact
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every entry: the same copy gives the same bytes
 
@@ -36,15 +37,19 @@ class Copy:
 
 
 def deidentify_run(
-    house: House, make: Callable[[Path], Deidentification], *, policy: str = "deidentified", population: str = "", source: str = "files"
+    house: House, make: Callable[[Path], Deidentification], *, policy: str = "deidentified", population: str = "", source: str = "files",
+    by: str = "",
 ) -> Copy:  # fmt: skip
-    """Makes the copy in a run of the house and decides by its residual risk. make: writes it into a new folder.
+    """Makes the copy in a run of the house and decides by its residual risk. make: writes it into a new folder; by: who asks for it,
+    where somebody is signed in.
 
     A copy that is refused does not stay: the run keeps the report alone.
     """
     rules = load_policy(policy)
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    house.audit.append("deidentify.requested", run, policy=rules.digest, source=source)
+    row = house.audit.append("deidentify.requested", run, actor=by or None, policy=rules.digest, source=source)
+    if by:
+        house.facts.put(Fact("job", f"run/{run}", "requested", by, body=(("policy", rules.digest), ("row", row))), quiet=True)
     folder = house.runs / run
     try:
         with store.folder_aside(folder) as aside:

@@ -22,7 +22,8 @@ from galenic.security import Pass, Session
 
 def deidentify_stored(
     house: House, session: Session, name: str, *, policy: str = "safe-harbor", release_policy: str = "deidentified",
-    purpose: str = "de-identification", language: str = "en", vault: bool = False, progress: Progress = quiet,
+    purpose: str = "de-identification", language: str = "en", vault: bool = False, by: str = "",
+    progress: Progress = quiet,
 ) -> Copy:  # fmt: skip
     """A copy of a FHIR data set in custody, as a run to be signed. vault: tokens lead back, past the gate (`reveal_token`).
 
@@ -44,7 +45,7 @@ def deidentify_stored(
             run.done.stated = stated_left([place], run)
             return run.done
 
-        copy = deidentify_run(house, make, policy=release_policy, population=name, source=f"store/{name}")
+        copy = deidentify_run(house, make, policy=release_policy, population=name, source=f"store/{name}", by=by)
         try:
             handle.beat()
             row = {"id": f"model/{copy.run}", "kind": "copy", "made_from": f"table/{name}"}

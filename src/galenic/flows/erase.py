@@ -10,6 +10,7 @@ from typing import Any
 from galenic import release, store
 from galenic.errors import StoreError
 from galenic.flows.custody import drop, find
+from galenic.flows.fhir.bulk_job import drop_bulk
 from galenic.flows.fhir.forget import forget_in_indexes
 from galenic.flows.house import House, Progress, quiet
 from galenic.security import Session, opens, sign_receipt
@@ -84,6 +85,9 @@ def _forget_artefact(house: House, artefact: dict[str, Any]) -> dict[str, Any]:
     elif kind in ("index", "shards"):
         drop(house, name)
         fate = "dropped; built again from what is left"
+    elif kind == "bulk":
+        drop_bulk(house, name.partition("/")[2])
+        fate = "dropped; exported again from what is left"
     elif kind == "copy":
         shutil.rmtree(house.run(name.partition("/")[2]), ignore_errors=True)
         fate = "dropped; made again from what is left"

@@ -12,12 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from galenic import __version__, store
 from galenic.errors import GalenicError
 from galenic.flows.fhir import Facade
+from galenic.flows.fhir.bulk import TooMany
+from galenic.server.bulk import TooOften
 from galenic.server.console import Console, console_app
 from galenic.server.door import TooLarge
 from galenic.server.fhir import Fhir, NotAcceptable, NotAllowed, WrongType, refusal
 from galenic.server.smart import Smart
 
-SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405}
+SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405, TooMany: 429, TooOften: 429}
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of a table that is brought in
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -62,6 +64,8 @@ async def _fails(request: Request, error: Exception) -> Response:
     number = str(request.scope.get("galenic.request", ""))
     answer = refusal(error, number)
     answer.status_code = next((s for kind, s in SAID.items() if isinstance(error, kind)), answer.status_code)
+    if answer.status_code == 429:
+        answer.headers["Retry-After"] = "10"
     return answer
 
 

@@ -40,7 +40,10 @@ def capability(base: str) -> bytes:
         },
         "resource": [AUDIT, *(_resource(kind) for kind in sorted(r4().resources) if kind not in NOT_SERVED)],
         "interaction": [{"code": "transaction"}, {"code": "batch"}],
-        "operation": [{"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+        "operation": [{"name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"},
+                      {"name": "patient-export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"},
+                      {"name": "group-export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"},
+                      {"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
                       {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],
     }  # fmt: skip
     return orjson.dumps(
@@ -51,6 +54,7 @@ def capability(base: str) -> bytes:
             "kind": "instance",
             "software": {"name": "Galenic", "version": __version__},
             "implementation": {"description": "Galenic, FHIR R4 over records in custody", "url": base},
+            "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json"],
             "patchFormat": ["application/json-patch+json"],

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from functools import partial
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from galenic import store
 from galenic.errors import AccessDenied, Conflict, GalenicError, Gone, NotHere, NotValid, RecordError, YourInput
 from galenic.flows import fhir
 from galenic.flows.fhir import Answer, Asking, Facade, issue, outcome
+from galenic.server.bulk import Bulk, in_thread
 from galenic.server.capability import capability
 from galenic.server.door import NotSignedIn, TooLarge, asking, bearer, body_of
 from galenic.server.scopes import require_scope
@@ -71,6 +73,7 @@ class Fhir:
         """Every address."""
         kind, own = "/fhir/{kind:str}", "/fhir/{kind:str}/{own:str}"
         return [
+            *Bulk(self.facade, self.base, partial(in_thread, self.threads)).routes(),
             Route("/fhir/metadata", self.metadata, methods=["GET"]),
             Route("/fhir/", self.bundle, methods=["POST"]),
             Route("/fhir", self.bundle, methods=["POST"]),

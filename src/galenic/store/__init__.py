@@ -67,7 +67,17 @@ from galenic.store.originals import (
 from galenic.store.partitions import run_partitions
 from galenic.store.receipts import add_receipt, all_receipts
 from galenic.store.resource_index import Indexed, ResourceIndex
-from galenic.store.resources import Change, Written, admit_one, of_record, read_rows, rows_between, versions_of, write_resources
+from galenic.store.resources import (
+    Change,
+    Written,
+    admit_one,
+    of_record,
+    read_rows,
+    rows_between,
+    standing_rows,
+    versions_of,
+    write_resources,
+)
 from galenic.store.rows import (
     Row,
     add_population,
@@ -194,6 +204,7 @@ __all__ = [
     "set_state",
     "settle",
     "spoken_of",
+    "standing_rows",
     "subjects_of",
     "sweep",
     "take_once",

@@ -267,3 +267,12 @@ def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last:
             kind, own, digest, beside = orjson.loads(str(about))
             found.append((Kept(row, subject, version, kind, own, digest, beside, str(document)), bool(current)))
     return found
+
+
+def standing_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
+    """Rows of what stands of one subject, in the order of writing; within a decision about whose it is."""
+    _covers(handle, known, subject, "read", "search")
+    d = documents.c
+    query = sa.select(d.row).where((d.dataset == str(known["name"])) & (d.subject == subject) & d.current)
+    with db.reading(handle.tenant) as c:
+        return [int(r[0]) for r in c.execute(query.order_by(d.row))]

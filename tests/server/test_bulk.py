@@ -1,0 +1,228 @@
+"""Bulk Data Access: an export is asked for, done by the worker, fetched and checked; nobody else sees it, and nothing hidden is in it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from galenic import flows
+from galenic.flows import serving, work
+from galenic.flows.custody import consent
+from galenic.flows.erase import erase
+from galenic.flows.sign_off import run_of
+from server_made import Fhir, observation, treats
+
+ASYNC = {"Prefer": "respond-async"}
+
+
+@pytest.fixture(scope="module")
+def bulk(ehr: Fhir) -> Iterator[Fhir]:
+    """Thirty patients with two observations each, a place that is nobody's, and a worker."""
+    for i in range(30):
+        patient = {
+            "resourceType": "Patient",
+            "id": f"p{i}",
+            "gender": "female" if i % 2 else "male",
+            "birthDate": f"19{50 + i}-01-01",
+        }
+        assert ehr("PUT", f"/Patient/p{i}", patient).status_code == 201
+        for j in range(2):
+            assert (
+                ehr("PUT", f"/Observation/o{i}-{j}", {**observation(f"p{i}", value=100 + j), "id": f"o{i}-{j}"}).status_code
+                == 201
+            )
+    ehr.make({"resourceType": "Location", "name": "Ward"})
+    with work.a_worker(ehr.house):
+        yield ehr
+
+
+def begun(client: Fhir, place: str, **headers: str) -> str:
+    answer = client("GET", place, **{**ASYNC, **headers})
+    assert answer.status_code == 202, answer.text
+    there = str(answer.headers["content-location"])
+    assert "/fhir/bulk/" in there
+    return there.partition("/fhir")[2]
+
+
+def ended(client: Fhir, place: str, *, until: int = 200) -> Any:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = client("GET", place)
+        if answer.status_code == until or answer.status_code not in (202, 429):
+            return answer
+        assert answer.headers["retry-after"]
+        time.sleep(1.2)
+    raise AssertionError("the export does not end")
+
+
+def fetched(client: Fhir, manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Resources by type, each file checked against the manifest."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in manifest["output"]:
+        answer = client("GET", file["url"].partition("/fhir")[2])
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/fhir+ndjson"
+        assert hashlib.sha256(answer.content).hexdigest() == file["extension"]["https://galenic.dev/fhir/bulk/sha256"]
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert len(lines) == file["count"]
+        assert {r["resourceType"] for r in lines} == {file["type"]}
+        found.setdefault(file["type"], []).extend(lines)
+    return found
+
+
+def test_the_whole_system(bulk: Fhir) -> None:
+    place = begun(bulk, "/$export")
+    answer = ended(bulk, place)
+    assert answer.status_code == 200, answer.text
+    manifest = answer.json()
+    assert manifest["requiresAccessToken"] is True
+    assert manifest["request"].endswith("/fhir/$export")
+    assert answer.headers["expires"].endswith("GMT")
+    found = fetched(bulk, manifest)
+    assert {k: len(v) for k, v in found.items()} == {"Patient": 30, "Observation": 60, "Location": 1}
+    decisions = [r["meta"]["extension"][0]["valueString"] for rs in found.values() for r in rs]
+    by = {e.seq: e for e in bulk.house.audit.entries() if e.action == "gate.opened"}
+    assert {by[int(d)].detail["verb"] for d in decisions} == {"read"}
+    assert len(set(decisions)) == 31, "a decision of its own for each patient, and one for what is nobody's"
+    of_patient = {r["id"]: r["meta"]["extension"][0]["valueString"] for r in found["Patient"]}
+    for r in found["Observation"]:
+        assert r["meta"]["extension"][0]["valueString"] == of_patient[r["subject"]["reference"].partition("/")[2]]
+    assert bulk("DELETE", place).status_code == 202
+    assert bulk("GET", place).status_code == 404
+    assert bulk("GET", f"{place}/0").status_code == 404
+
+
+def test_types_since_and_patients(bulk: Fhir) -> None:
+    found = fetched(bulk, ended(bulk, begun(bulk, "/Patient/$export?_type=Observation")).json())
+    assert {k: len(v) for k, v in found.items()} == {"Observation": 60}
+    before = ended(bulk, begun(bulk, "/Patient/$export?_type=Patient")).json()["transactionTime"]
+    assert bulk("PUT", "/Patient/p3", {"resourceType": "Patient", "id": "p3", "gender": "other"}).status_code == 200
+    found = fetched(bulk, ended(bulk, begun(bulk, f"/Patient/$export?_since={before}")).json())
+    assert [r["id"] for r in found["Patient"]] == ["p3"]
+    given = {"resourceType": "Parameters", "parameter": [
+        {"name": "patient", "valueReference": {"reference": "Patient/p5"}}, {"name": "_type", "valueString": "Patient"}]}  # fmt: skip
+    answer = bulk("POST", "/Patient/$export", given, **ASYNC)
+    assert answer.status_code == 202, answer.text
+    found = fetched(bulk, ended(bulk, answer.headers["content-location"].partition("/fhir")[2]).json())
+    assert [r["id"] for r in found["Patient"]] == ["p5"]
+
+
+def test_a_group(bulk: Fhir) -> None:
+    members = [{"entity": {"reference": f"Patient/p{i}"}} for i in (1, 2)] + [
+        {"entity": {"reference": "Patient/p9"}, "inactive": True}
+    ]
+    group = bulk.make({"resourceType": "Group", "type": "person", "actual": True, "member": members})
+    found = fetched(bulk, ended(bulk, begun(bulk, f"/Group/{group}/$export?_type=Patient,Observation")).json())
+    assert {r["id"] for r in found["Patient"]} == {"p1", "p2"}
+    assert len(found["Observation"]) == 4
+    assert bulk("GET", "/Group/nobodys/$export", **ASYNC).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("place", "headers", "status"),
+    [
+        ("/$export", {}, 400), ("/$export?_type=Nonsense", ASYNC, 400), ("/$export?_since=yesterday", ASYNC, 400),
+        ("/$export?_outputFormat=csv", ASYNC, 400), ("/$export?_typeFilter=x", ASYNC, 400), ("/Patient/$export?patient=p1", ASYNC, 400),
+        ("/bulk/nothing", {}, 404), ("/bulk/nothing/0", {}, 404),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_asked(bulk: Fhir, place: str, headers: dict[str, str], status: int) -> None:
+    answer = bulk("GET", place, **headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_nobody_else_sees_it_and_scopes_hold(bulk: Fhir, served: Callable[..., Fhir]) -> None:
+    place = begun(bulk, "/Patient/$export?_type=Patient")
+    other = served("other")
+    assert other("GET", place).status_code == 404
+    assert other("DELETE", place).status_code == 404
+    assert ended(bulk, place).status_code == 200
+    assert other("GET", f"{place}/0").status_code == 404
+    narrow = served("ehr", scope="system/Observation.rs")
+    assert narrow("GET", f"{place}/0").status_code == 403, "a token of the same system that does not cover the type"
+    assert narrow("GET", "/$export?_type=Patient", **ASYNC).status_code == 403
+    found = fetched(narrow, ended(narrow, begun(narrow, "/Patient/$export")).json())
+    assert set(found) == {"Observation"}
+
+
+def test_of_whom_one_may_not_know_nothing_is_in_it(bulk: Fhir, served: Callable[..., Fhir]) -> None:
+    clara = served("clara", role="clinician", scope="user/*.rs", purposes="treatment")
+    treats(bulk, "p7", "clara")
+    found = fetched(clara, ended(clara, begun(clara, "/Patient/$export")).json())
+    assert {r["id"] for r in found["Patient"]} == {"p7"}
+    assert len(found["Observation"]) == 2
+
+
+def test_too_many_and_too_often(bulk: Fhir, served: Callable[..., Fhir]) -> None:
+    busy = served("busy")
+    places = [begun(busy, "/$export") for _ in range(3)]
+    again = busy("GET", "/$export", **ASYNC)
+    statuses = [busy("GET", places[-1]).status_code for _ in range(14)]
+    if 200 not in statuses:
+        assert 429 in statuses
+    if again.status_code != 202:  # unless one was done meanwhile
+        assert again.status_code == 429
+        assert again.headers["retry-after"]
+    for place in places:
+        busy("DELETE", place)
+
+
+def test_an_export_ends_with_the_right_of_whoever_asked(bulk: Fhir, served: Callable[..., Fhir]) -> None:
+    gone = served("gone")
+    place = begun(gone, "/$export")
+    bulk.house.people.end_sessions("gone")
+    deadline = time.monotonic() + 30
+    job = place.rpartition("/")[2]
+    while not work.doing(bulk.house, job).ended and time.monotonic() < deadline:
+        time.sleep(0.3)
+    found = work.doing(bulk.house, job)
+    assert found.state in ("failed", "done")
+    if found.state == "failed":
+        assert "has left" in found.what
+
+
+def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]) -> None:
+    house, server = bulk.house, serving.server_session(bulk.house)
+    consent(house, server, "records", [f"p{i}" for i in range(30) if i not in (7, 8)], "research")
+    rita = served("rita", role="researcher", scope="user/*.rs", purposes="research")
+    assert rita("GET", "/$export?_since=2020-01-01T00:00:00Z", **ASYNC).status_code == 400
+    place = begun(rita, "/$export?_type=Patient")
+    job = place.rpartition("/")[2]
+    deadline = time.monotonic() + 120
+    while not work.doing(house, job).ended and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert work.doing(house, job).state == "done", work.doing(house, job).what
+    answer = rita("GET", place)
+    run = str(work.doing(house, job).about["run"])
+    waiting = run_of(house, run)
+    assert waiting.by == "rita", "who asked for it does not sign it"
+    assert answer.status_code == 202
+    assert "waits for its signature" in answer.headers["x-progress"]
+    for role in waiting.roles:
+        flows.make_key(house, f"key-{role}", role)
+        flows.sign(house, run, f"key-{role}")
+    manifest = ended(rita, place).json()
+    assert manifest["extension"]["https://galenic.dev/fhir/bulk/release"] == run
+    found = fetched(rita, manifest)
+    assert set(found) == {"Patient"}
+    assert len(found["Patient"]) == 28, "of those who agreed"
+    assert not {r.get("id") for r in found["Patient"]} & {f"p{i}" for i in range(30)}
+
+
+def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
+    place = begun(bulk, "/Patient/$export?_type=Patient")
+    assert ended(bulk, place).status_code == 200
+    house = bulk.house
+    build = str(work.doing(house, place.rpartition("/")[2]).about["build"])
+    assert list((house.shards / build).iterdir())
+    serving.add_client(house, "petra", role="privacy-officer")
+    flows.make_key(house, "petra-key", "privacy-officer")
+    flows.make_key(house, "petra-second", "privacy-officer")
+    erased = erase(house, house.sign_in("petra-key", "petra-second"), "records|p29")
+    assert any(a["kind"] == "bulk" and a["fate"].startswith("dropped") for a in erased.facts["artefacts"])
+    assert not (house.shards / build).exists()
+    assert bulk("GET", f"{place}/0").status_code != 200
