@@ -1,13 +1,15 @@
 """De-identification from custody: under patients' own keys, so that erasing one ends what leads back to them."""
 
+import hashlib
 import hmac
 import secrets
 import shutil
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from galenic import store
+from galenic import __version__, store
 from galenic.errors import AccessDenied, DescriptionError
 from galenic.flows.deidentify_run import Copy, deidentify_run
 from galenic.flows.export_records import FhirWriter
@@ -18,6 +20,8 @@ from galenic.flows.identity.search import stated_left
 from galenic.privacy import structured, text
 from galenic.privacy.vault import TokenVault, reveal
 from galenic.security import Pass, Session
+
+TARGETS = 1_000  # of one Provenance
 
 
 def deidentify_stored(
@@ -74,7 +78,7 @@ class _Stored:
                     patients[kept.subject] = kept.id
                     self.run.learn(str(kept.subject), stated(reread(kept.document, kept.about)))
         self.run.learned()
-        seen = 0
+        seen, made = 0, list[str]()
         with ExitStack() as stack:
             out = stack.enter_context(FhirWriter(place, "fhir", self.run.done.resources))
             for batch in store.read_documents(self.house.db, self.handle, self.known):
@@ -85,9 +89,25 @@ class _Stored:
                     clean = self._one(kept, keys[kept.subject], patients, reread(kept.document, kept.about))
                     out.put(clean["resourceType"], str(clean.get("id", "")), write(clean))
                     seen += 1
+                    if "id" in clean:
+                        made.append(f"{clean['resourceType']}/{clean['id']}")
+                while made:
+                    whence = self._provenance(made[:TARGETS])
+                    out.put("Provenance", whence["id"], write(whence))
+                    del made[:TARGETS]
                 progress(f"de-identifying, {seen:,} resources", 0.5)
         if self.vault:
             self.vault.flush()
+
+    def _provenance(self, made: list[str]) -> dict[str, Any]:
+        """That these resources were derived, by what, and of what; the original is named by nothing that leads to it."""
+        policy = f"Galenic {__version__}, de-identification by policy {self.run.done.policy.name}"
+        return {
+            "resourceType": "Provenance", "id": hashlib.sha256(" ".join(made).encode()).hexdigest()[:32], "target": [{"reference": r} for r in made],
+            "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+            "agent": [{"type": {"text": "assembler"}, "who": {"display": policy}}],
+            "entity": [{"role": "source", "what": {"display": "records in custody, under keys of their own"}}],
+        }  # fmt: skip
 
     def _one(self, kept: store.Kept, key: bytes, patients: dict[int, str], resource: dict[str, Any]) -> dict[str, Any]:
         done = self.run.done
