@@ -8,7 +8,7 @@ import pytest
 
 from galenic.flows import serving
 from galenic.server.console import Console
-from site_made import PASSWORD, Site
+from site_made import PASSWORD, Browser, Site
 
 
 def test_an_attacker_is_locked_out_and_the_user_is_not(site: Site) -> None:
@@ -229,3 +229,77 @@ def test_the_host_header_names_nothing(site: Site) -> None:
 def test_paths_do_not_climb(site: Site, place: str) -> None:
     sofia = site.grown("sofia")
     assert sofia.web.get(place).status_code in (400, 403, 404)
+
+
+NEW = "harbour-velvet-seventeen-otters"
+
+
+def confirmed(browser: Browser) -> Browser:
+    browser.web.post("/confirm", data={"csrf": browser.csrf(), "code": browser.code()})
+    return browser
+
+
+def test_a_password_is_changed_by_who_knows_the_one_before(site: Site) -> None:
+    sofia = site.grown("sofia")
+    other = site.browser()
+    other.password("sofia")
+    other.second(sofia.code())
+    assert other.web.get("/account").status_code == 200
+    form = {"csrf": sofia.csrf(), "old": "not-the-password", "new": NEW}
+    assert sofia.web.post("/account/password", data=form).status_code == 400
+    assert sofia.web.post("/account/password", data={**form, "old": PASSWORD, "new": "password1234"}).status_code == 400
+    assert sofia.web.post("/account/password", data={**form, "old": PASSWORD}).status_code == 303
+    assert other.web.get("/account").status_code == 303, "other sessions are ended"
+    assert sofia.web.get("/account").status_code == 200
+    assert sofia.password("sofia", PASSWORD).status_code == 400
+    assert sofia.password("sofia", NEW).status_code == 303
+
+
+def test_a_forgotten_password_is_reset_without_losing_the_second_factor(site: Site) -> None:
+    sofia, otto = site.grown("sofia"), site.grown("otto")
+    confirmed(sofia)
+    page = sofia.web.post("/people/reset", data={"csrf": sofia.csrf(), "name": "otto"})
+    place = re.search(r"http://\S+(/invitation/[\w-]+)", page.text)
+    assert place
+    assert otto.web.get("/account").status_code == 303, "sessions are ended at once"
+    assert otto.password("otto").status_code == 400, "the password before counts no more"
+    fresh = site.browser()
+    answer = fresh.web.post(place[1], data={"password": NEW})
+    assert answer.headers["location"].startswith("/sign-in/second")
+    assert "<code>" not in fresh.web.get("/sign-in/second").text, "no new authenticator is offered"
+    assert fresh.web.get("/account").status_code == 303
+    assert fresh.second(otto.code()).status_code == 303
+    assert site.browser().web.post(place[1], data={"password": NEW}).status_code == 400, "the address counts once"
+    assert sofia.web.post("/people/reset", data={"csrf": sofia.csrf(), "name": "sofia"}).status_code == 400
+
+
+def test_who_administers_ends_sessions_and_nobody_else_does(site: Site) -> None:
+    sofia, otto = site.grown("sofia"), site.grown("otto")
+    confirmed(otto)
+    for place in ("/people/sessions", "/people/reset"):
+        assert otto.web.post(place, data={"csrf": otto.csrf(), "name": "sofia"}).status_code == 403
+    confirmed(sofia)
+    assert sofia.web.post("/people/sessions", data={"csrf": sofia.csrf(), "name": "otto"}).status_code == 303
+    assert otto.web.get("/account").status_code == 303
+
+
+def test_credentials_are_added_by_who_has_just_proved_who_they_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from galenic.server.console import signed
+
+    sofia = site.grown("sofia")
+    headers = {"X-CSRF": sofia.csrf(), "Content-Type": "application/json"}
+    assert sofia.web.post("/account/passkey/begin", json={}, headers=headers).status_code == 200, "just signed in"
+    monkeypatch.setattr(signed, "FRESH", -1)
+    assert sofia.web.post("/account/passkey/begin", json={}, headers=headers).status_code == 303, "asked to confirm first"
+    confirmed(sofia)
+    headers = {"X-CSRF": sofia.csrf(), "Content-Type": "application/json"}
+    assert sofia.web.post("/account/passkey/begin", json={}, headers=headers).status_code == 200
+
+
+def test_signing_out_clears_the_browser(site: Site) -> None:
+    sofia = site.grown("sofia")
+    secret = sofia.web.cookies["galenic"]
+    answer = sofia.web.post("/sign-out", data={"csrf": sofia.csrf()})
+    assert "storage" in answer.headers["clear-site-data"]
+    again = site.browser()
+    assert again.web.get("/account", headers={"Cookie": f"galenic={secret}"}).status_code == 303

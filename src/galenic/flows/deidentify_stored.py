@@ -101,9 +101,10 @@ class _Stored:
 
     def _provenance(self, made: list[str]) -> dict[str, Any]:
         """That these resources were derived, by what, and of what; the original is named by nothing that leads to it."""
+        own = hashlib.sha256(" ".join(made).encode()).hexdigest()[:32]
         policy = f"Galenic {__version__}, de-identification by policy {self.run.done.policy.name}"
         return {
-            "resourceType": "Provenance", "id": hashlib.sha256(" ".join(made).encode()).hexdigest()[:32], "target": [{"reference": r} for r in made],
+            "resourceType": "Provenance", "id": own, "target": [{"reference": r} for r in made],
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "agent": [{"type": {"text": "assembler"}, "who": {"display": policy}}],
             "entity": [{"role": "source", "what": {"display": "records in custody, under keys of their own"}}],

@@ -94,6 +94,26 @@ class Apps:
                 self.facts.put(replace(fact, state="ended"), quiet=True)
         self.gate.versions.look_again()
 
+    def allowed_by(self, who: str) -> list[tuple[str, str, str]]:
+        """(name, what people call it, scope) of the applications that read as somebody now."""
+        now, found = self.facts.now(), {}
+        for fact in self.facts.of("session", who=who):
+            if fact.get("app") and fact.state in ("open", "refresh") and fact.until > now:
+                found[str(fact.get("app"))] = str(fact.get("scope"))
+        apps = {a.name: a for a in self.all()}
+        return [(n, apps[n].shown, s) for n, s in sorted(found.items()) if n in apps]
+
+    def revoke(self, who: str, name: str) -> int:
+        """Takes back what somebody let an application do. Returns how many of its tokens count no more."""
+        ended = 0
+        for fact in self.facts.of("session", who=who):
+            if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
+                self.facts.put(replace(fact, state="ended"), quiet=True)
+                ended += 1
+        self.gate.versions.look_again()
+        self.gate.audit.append("app.revoked", name, actor=who, count=ended)
+        return ended
+
     # what somebody lets an application do
 
     def allow(self, who: str, app: App, redirect: str, scope: str, challenge: str) -> str:

@@ -17,7 +17,7 @@ from galenic.security.passes import Session, token_name
 from galenic.security.policy import ROLES
 from galenic.store import count_failure, failures, forgive
 
-INVITED_HOURS = 72
+INVITED_HOURS, RESET_HOURS = 72, 1
 SESSION_SECONDS, IDLE_SECONDS = 12 * 3600, 30 * 60
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
@@ -130,7 +130,8 @@ class People:
     def _invited(self, secret: str) -> Fact:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for fact in self.facts.of("person"):
-            if fact.state == "invited" and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
+            waits = fact.state in ("invited", "active") and fact.get("invitation")
+            if waits and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
                 return fact
         raise AccessDenied("this invitation is not open: it was used, is over, or never was. Ask for another.")
 
@@ -152,6 +153,38 @@ class People:
         body = tuple(sorted({"shown": shown, **(more or {})}.items()))
         self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
         self.gate.versions.look_again()
+
+    # passwords later on
+
+    def change_password(self, by: Session, old: str, new: str, place: str, device: str) -> None:
+        """A new password for who knows the one before; their other sessions end. AccessDenied where it is not the one before."""
+        self._may_try(by.who, place, device)
+        if not self.credentials.password_is(by.who, old):
+            self._failed(by.who, place, device)
+        person = self.facts.one("person", by.who)
+        if person is not None:
+            self.credentials.set_password(by.who, new, (person.label, str(person.get("shown"))))
+            self.audit.append("person.password", by.who, actor=by.who)
+            self.end_sessions(by.who, but=by.id)
+
+    def reset(self, by: Session, name: str) -> str:
+        """The secret by which somebody who forgot the password sets another; the second factor stays asked for. Sessions end."""
+        self._must_administer(by)
+        fact = self.facts.one("person", name)
+        if fact is None or fact.state != "active" or name == by.who:
+            raise DescriptionError("there is no such person, or it is you: another security officer resets yours.")
+        secret = secrets.token_urlsafe(24)
+        until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
+        self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": _digest(secret), "until": until})
+        self.credentials.drop(name, "password")
+        self.end_sessions(name)
+        self.audit.append("person.reset", name, actor=by.who)
+        return secret
+
+    def end_all(self, by: Session, name: str) -> int:
+        """Ends somebody's sessions, by who administers. Returns how many."""
+        self._must_administer(by)
+        return self.end_sessions(name)
 
     # roles, by two people
 
@@ -309,6 +342,7 @@ class People:
             ("purposes", " ".join(purposes) or "none"),
             ("scope", "user/*.cruds"),
             ("browser", "yes"),
+            ("began", datetime.now(UTC).isoformat(timespec="seconds")),
         )
         self.gate.begin(name, how=how, seconds=SESSION_SECONDS, name=token_name(secret), about=about)
         return secret

@@ -55,6 +55,8 @@ class SignIn:
         router.add_api_route("/confirm/passkey", self.confirm_passkey, methods=["POST"], response_model=None)
         router.add_api_route("/account", self.account, methods=["GET"], response_model=None)
         router.add_api_route("/account/sessions", self.end_others, methods=["POST"], response_model=None)
+        router.add_api_route("/account/password", self.change_password, methods=["POST"], response_model=None)
+        router.add_api_route("/account/apps", self.revoke, methods=["POST"], response_model=None)
         router.add_api_route("/account/codes", self.new_codes, methods=["POST"], response_model=None)
         router.add_api_route("/account/passkey/begin", self.make_begin, methods=["POST"], response_model=None)
         router.add_api_route("/account/passkey", self.make_finish, methods=["POST"], response_model=None)
@@ -172,7 +174,9 @@ class SignIn:
         """Ends the session."""
         signed = self.console.posted(request, csrf)
         self.console.house.gate.end(signed.session)
-        return self.console.forget(to("/sign-in"), self.console.cookie)
+        answer = self.console.forget(to("/sign-in"), self.console.cookie)
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return answer
 
     def invitation_page(self, request: Request, secret: str) -> Response:
         """Where an invitation leads."""
@@ -226,11 +230,11 @@ class SignIn:
         signed = self.console.required(request)
         return self._account(request, signed, said)
 
-    def _account(self, request: Request, signed: Signed, said: str = "") -> Response:
+    def _account(self, request: Request, signed: Signed, said: str = "", *, bad: bool = False) -> Response:
         name = signed.person.name
-        sessions = [
-            f for f in self.console.house.facts.of("session", who=name) if f.stands("open", self.console.house.facts.now())
-        ]
+        now = self.console.house.facts.now()
+        standing = [f for f in self.console.house.facts.of("session", who=name) if f.stands("open", now)]
+        sessions = [(str(f.get("how")), str(f.get("began", "")), f.key == signed.session.id) for f in standing]
         facts = self.console.house.facts
         linked = [f for f in facts.of("credential", who=name, label="openid") if f.state == "active"]
         links = [f.key.rpartition("/")[2] for f in linked]
@@ -238,8 +242,10 @@ class SignIn:
         origins = [o for f in facts.of("destination") if f.key in {p.name for p in providers} for o in f.get("origins")]
         return self.console.page(
             request, "account.html", signed=signed, how=signed.fact.get("how", ""), passkeys=self.credentials.passkeys(name),
-            sessions=len(sessions), links=links, providers=providers, form_to=" ".join(dict.fromkeys(origins)),
-            said={"text": said, "bad": False} if said else None,
+            sessions=sessions, apps=self.console.house.apps.allowed_by(name), links=links, providers=providers,
+            form_to=" ".join(dict.fromkeys(origins)),
+            said={"text": said, "bad": bad} if said else None, status=400 if bad else 200,
+            has_password="password" in self.credentials.kinds(name),
         )  # fmt: skip
 
     def end_others(self, request: Request, csrf: Word) -> Response:
@@ -247,6 +253,22 @@ class SignIn:
         signed = self.console.posted(request, csrf)
         ended = self.people.end_sessions(signed.person.name, but=signed.session.id)
         return to("/account", f"{ended} other sessions are ended.")
+
+    def change_password(self, request: Request, csrf: Word, old: Word, new: Word) -> Response:
+        """A new password, for who knows the one before."""
+        signed = self.console.posted(request, csrf)
+        device = self.console.device(request, signed.person.name)
+        try:
+            self.people.change_password(signed.session, old, new, self.place_of(request), device)
+        except GalenicError as error:
+            return self._account(request, signed, str(error), bad=True)
+        return to("/account", "The password is changed, and your other sessions are ended.")
+
+    def revoke(self, request: Request, csrf: Word, app: Word) -> Response:
+        """Takes back what an application was let do."""
+        signed = self.console.posted(request, csrf)
+        self.console.house.apps.revoke(signed.person.name, app)
+        return to("/account", f"{app} reads as you no more.")
 
     def new_codes(self, request: Request, csrf: Word) -> Response:
         """New recovery codes in place of those before."""
@@ -258,6 +280,7 @@ class SignIn:
     def make_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
         """What a browser needs to make a passkey."""
         signed = self.console.posted(request, x_csrf)
+        self.console.fresh(signed, "/account")
         options = self.credentials.begin_passkey(signed.person.name, signed.person.shown, self.console.rp)
         return Response(options, media_type="application/json")
 

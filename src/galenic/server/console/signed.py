@@ -20,7 +20,7 @@ from galenic.flows.fhir import Facade
 from galenic.security import Fact, Person, Session, token_name
 from galenic.server.door import NotSignedIn
 
-IDLE = 30 * 60  # s
+IDLE, FRESH = 30 * 60, 5 * 60  # s
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -169,6 +169,13 @@ class Console:
     def confirmed(self, signed: Signed, place: str) -> None:
         """Unconfirmed unless it was confirmed within five minutes that it is them."""
         if not signed.stepped:
+            raise Unconfirmed(place)
+
+    def fresh(self, signed: Signed, place: str) -> None:
+        """Unconfirmed unless it was confirmed, or they signed in, within five minutes: for one's own credentials."""
+        began = str(signed.fact.get("began", ""))
+        recent = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - FRESH))
+        if not signed.stepped and began < recent:
             raise Unconfirmed(place)
 
     # pages

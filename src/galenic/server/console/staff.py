@@ -29,6 +29,8 @@ class Staff:
         router.add_api_route("/people/role", self.role_, methods=["POST"], response_model=None)
         router.add_api_route("/people/decide", self.decide, methods=["POST"], response_model=None)
         router.add_api_route("/people/leave", self.leave, methods=["POST"], response_model=None)
+        router.add_api_route("/people/reset", self.reset, methods=["POST"], response_model=None)
+        router.add_api_route("/people/sessions", self.end_sessions, methods=["POST"], response_model=None)
         router.add_api_route("/clients", self.clients, methods=["GET"], response_model=None)
         router.add_api_route("/clients", self.add, methods=["POST"], response_model=None)
         router.add_api_route("/clients/token", self.token, methods=["POST"], response_model=None)
@@ -90,6 +92,23 @@ class Staff:
         except GalenicError as error:
             return self._show(request, signed, str(error), bad=True)
         return to("/people", f"{name} has left: no sign-in, no session, no role from now on.")
+
+    def reset(self, request: Request, csrf: Word, name: Word) -> Response:
+        """A new password for who forgot it."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/people")
+        try:
+            secret = self.people.reset(signed.session, name)
+        except GalenicError as error:
+            return self._show(request, signed, str(error), bad=True)
+        said = f"{name} sets another password at this address, within an hour; the second factor stays asked for."
+        return self._show(request, signed, said, link=f"{self.console.base}/invitation/{secret}")
+
+    def end_sessions(self, request: Request, csrf: Word, name: Word) -> Response:
+        """Ends somebody's sessions."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/people")
+        return to("/people", f"{self.people.end_all(signed.session, name)} sessions of {name} are ended.")
 
     def clients(self, request: Request) -> Response:
         """Systems that may call."""
