@@ -250,15 +250,52 @@ def whose(resource: dict) -> str:
     )
 
 
+def fuzzed() -> list[dict]:
+    """What naughty strings and schemathesis bring about."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    from fuzz_made import fuzz  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        sent = fuzz(Path(folder) / "home", 90_000, 400)
+    bad = len(sent.failures) + len(sent.told)
+    what = f"answers of 500 and errors that tell of a patient, in {sent.cases:,} requests by schemathesis and naughty strings"
+    return [
+        row(
+            "server.fuzz",
+            what,
+            "bad answers",
+            bad,
+            "0 in 100,000",
+            bad == 0 and sent.cases >= 100_000,
+            peers={"cases": sent.cases},
+        )
+    ]
+
+
+def asvs() -> list[dict]:
+    """How many rows of OWASP ASVS 5.0, levels 1 and 2, have an automatic check that a planted failure turns red."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    from asvs_made import count  # noqa: PLC0415
+
+    checks, rows = count()
+    what = f"automatic checks that a planted failure turns red, of {rows} rows of ASVS 5.0 levels 1 and 2"
+    return [row("server.asvs", what, "checks", checks, ">= 150", checks >= 150)]
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("parts", nargs="*", default=["figures", "pages", "decisions"])
+    words.add_argument("parts", nargs="*", default=["figures", "pages", "decisions", "fuzz", "asvs"])
     words.add_argument("--home", type=Path, help="an installation to use again, with its simulated patients")
     given = words.parse_args()
+    alone = {"fuzz": fuzzed, "asvs": asvs}
+    found = [r for name, measure in alone.items() if name in given.parts for r in measure()]
+    if set(given.parts) <= set(alone):
+        write("server", found)
+        return
     with tempfile.TemporaryDirectory() as folder:
         home = given.home or Path(folder) / "home"
         with served(home, PATIENTS) as (port, token):
-            found = figures(port, token) if "figures" in given.parts else []
+            found += figures(port, token) if "figures" in given.parts else []
             found += pages(port, home) if "pages" in given.parts else []
             found += decisions(port, token, home) if "decisions" in given.parts else []
     write("server", found)

@@ -4,19 +4,21 @@ import secrets
 import time
 
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galenic import __version__, store
-from galenic.errors import GalenicError
+from galenic.errors import GalenicError, OurFailure
 from galenic.flows.fhir import Facade
 from galenic.flows.fhir.bulk import TooMany
 from galenic.server.bulk import TooOften
 from galenic.server.console import Console, console_app
 from galenic.server.door import TooLarge
 from galenic.server.fhir import Fhir, NotAcceptable, NotAllowed, WrongType, refusal
+from galenic.server.openapi import openapi
 from galenic.server.smart import Smart
 
 SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405, TooMany: 429, TooOften: 429}
@@ -69,11 +71,21 @@ async def _fails(request: Request, error: Exception) -> Response:
     return answer
 
 
+async def _broke(request: Request, error: Exception) -> Response:
+    """An error that nobody foresaw: its kind and the request's number go to the log, and nothing of it to the client."""
+    number = str(request.scope.get("galenic.request", ""))
+    store.telemetry.log("error", "a request failed", error=type(error).__name__, request=number)
+    return refusal(OurFailure("an error that nobody foresaw"), number)
+
+
 def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIApp:
     """The application for one installation. base: its address, as clients write it."""
-    app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     console_app(console or Console(facade.house, facade, base), app)
-    return Around(Doors(app, Fhir(facade, f"{base}/fhir"), Smart(facade.house, base)))
+    described = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
+    app.router.routes.insert(0, described)
+    doors = Doors(app, Fhir(facade, f"{base}/fhir"), Smart(facade.house, base))
+    return Around(ServerErrorMiddleware(doors, handler=_broke))
 
 
 class Limited:

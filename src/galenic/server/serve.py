@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import ssl
 import threading
 import time
@@ -91,6 +92,17 @@ class Patient(HttpToolsProtocol):
         super().connection_lost(exc)
 
 
+class Unsaid(logging.Filter):
+    """Of an error that nobody foresaw the log says the kind alone: its words may hold what a request held."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Takes the traceback away."""
+        if record.exc_info and record.exc_info[0] is not None:
+            record.msg, record.args = f"an error that nobody foresaw: {record.exc_info[0].__name__}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def config_of(app: ASGIApp, listening: Listening) -> uvicorn.Config:
     """How a listener is run."""
     config = uvicorn.Config(
@@ -99,6 +111,9 @@ def config_of(app: ASGIApp, listening: Listening) -> uvicorn.Config:
         timeout_graceful_shutdown=ENDING, backlog=256,
     )  # fmt: skip
     config.load()
+    said = logging.getLogger("uvicorn.error")
+    if not any(isinstance(f, Unsaid) for f in said.filters):
+        said.addFilter(Unsaid())
     config.ssl = listening.tls
     return config
 

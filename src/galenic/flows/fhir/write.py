@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,6 +32,9 @@ class Staged:
     def name(self) -> str:
         """Type/id."""
         return f"{self.kind}/{self.id}"
+
+
+MOST_CHANGES, LARGEST_PATCHED = 1_000, 2**22
 
 
 def taken(raw: bytes, kind: str | None = None) -> Resource:
@@ -153,18 +157,28 @@ def before_version(before: Resource, if_match: int | None) -> int:
 
 def patched(before: Resource, raw: bytes) -> Resource:
     """A resource with a JSON Patch applied. RecordError where it is none, or does not fit."""
-    import json  # noqa: PLC0415
-
     import jsonpatch  # noqa: PLC0415
 
-    from galenic.records.fhir.parse import Number  # noqa: PLC0415
+    from galenic.records.fhir import parse_again, write  # noqa: PLC0415
 
     try:
-        operations = json.loads(raw, parse_float=Number)
-        if not isinstance(operations, list) or not all(isinstance(o, dict) for o in operations) or len(operations) > 1_000:
-            raise RecordError("a JSON Patch is a list of at most 1,000 operations (RFC 6902).")
-        result = jsonpatch.JsonPatch(operations).apply(before)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError) as error:
+        orjson.loads(raw)  # which refuses what is nested too deep
+        operations: Any = parse_again(raw)
+        if (
+            not isinstance(operations, list)
+            or not all(isinstance(o, dict) for o in operations)
+            or len(operations) > MOST_CHANGES
+        ):
+            raise RecordError(f"a JSON Patch is a list of at most {MOST_CHANGES:,} operations (RFC 6902).")
+        result: Any = before
+        copies = [i + 1 for i, operation in enumerate(operations) if operation.get("op") == "copy"]
+        for first, last in pairwise(dict.fromkeys([0, *copies, len(operations)])):
+            result = jsonpatch.JsonPatch(operations[first:last]).apply(result)
+            if len(write(result)) > LARGEST_PATCHED:  # each copy may double it
+                raise RecordError(f"the patch makes more than {LARGEST_PATCHED:,} bytes of the resource.")
+    except (
+        jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError, RecursionError
+    ) as error:  # fmt: skip
         raise RecordError(
             f"the patch does not fit the resource ({type(error).__name__}). Read it again; see RFC 6902."
         ) from None
