@@ -293,7 +293,7 @@ def naughty(
             except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError, ValueError):
                 sent.refused += 1
                 return
-            except httpx.RemoteProtocolError:
+            except httpx.TransportError:
                 sent.statuses[0] += 1  # such bytes end the connection
                 return
             sent.take(f"{method} {place} {headers} {(body or b'')[:300]!r}", answer.status_code, answer.text)
@@ -355,7 +355,7 @@ def _send(web: httpx.Client, base: str, case: Any, token: str, sent: Sent) -> No
     except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError, ValueError, TypeError, AttributeError):
         sent.refused += 1
         return
-    except httpx.RemoteProtocolError:
+    except httpx.TransportError:
         sent.statuses[0] += 1
         return
     sent.take(f"{case.method} {place} {given.get('params')}", answer.status_code, answer.text)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 12, 256  # characters of a password (NIST SP 800-63B-4, 3.1.1.2: at least 8, and at least 64 allowed)
 STRENGTH = 3  # of 4, as zxcvbn estimates it: more than 10^8 guesses (Wheeler 2016)
-CODES = 10
+CODES, GROUPS = 10, 5  # recovery codes; groups of 24 bits in each: 120 bits, so that a plain digest keeps them
 CHALLENGE_SECONDS = 300
 STEP = 30  # s that a time code stands (RFC 6238)
 
@@ -155,7 +155,7 @@ class Credentials:
 
     def new_recovery_codes(self, who: str) -> list[str]:
         """Ten codes, shown once; those before stand no more."""
-        codes = ["-".join(secrets.token_hex(3) for _ in range(3)) for _ in range(CODES)]
+        codes = ["-".join(secrets.token_hex(3) for _ in range(GROUPS)) for _ in range(CODES)]
         self.keep(who, "recovery", {"digests": [_digest(c) for c in codes]})
         return codes
 

@@ -25,6 +25,7 @@ JSON = "application/fhir+json; fhirVersion=4.0"
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}$")
 FORMATS = ("json", "application/json", "application/fhir+json", "application/fhir json")
+PLAIN = ("", "identity")  # a packed body would have to be unpacked to know how large it is
 THREADS = 12  # at once; more only wait for one another
 Given = list[tuple[str, str]]
 Work = Callable[[Asking], Answer]
@@ -215,6 +216,8 @@ def _version(etag: str | None) -> int | None:
 
 async def _sent(request: Request) -> bytes:
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "").lower() not in PLAIN:
+        raise WrongType("a packed body is not read here. Send it as it is, without Content-Encoding.")
     patch = request.method == "PATCH"
     if said not in TAKES or patch != (said == "application/json-patch+json"):
         expected = "application/json-patch+json" if patch else "application/fhir+json"
