@@ -147,7 +147,7 @@ class Credentials:
         now, totp = int(time.time()), pyotp.TOTP(secret)
         for step in (0, -1, 1):
             at = now + step * STEP
-            if hmac.compare_digest(str(totp.at(at)), code.strip()):
+            if hmac.compare_digest(str(totp.at(at)).encode(), code.strip().encode()):
                 return use_once(self.db, f"totp/{who}/{at // STEP}", 4 * STEP)
         return False
 

@@ -154,7 +154,7 @@ class Console:
         """The same for a form: it must come from a page of this session."""
         found = self.required(request, *roles)
         self.same_site(request)
-        if not hmac.compare_digest(csrf, found.csrf):
+        if not hmac.compare_digest(csrf.encode(), found.csrf.encode()):
             raise AccessDenied("this form is not of your session. Go back, load the page again, and send it again.")
         return found
 
@@ -214,7 +214,7 @@ class Console:
     def device(self, request: Request, name: str) -> str:
         """What marks this browser as one that this person has signed in from; "" for a stranger's."""
         nonce, _, mark = request.cookies.get(self.device_cookie, "").partition(".")
-        return nonce if nonce and hmac.compare_digest(mark, self._device_mark(name, nonce)) else ""
+        return nonce if nonce and hmac.compare_digest(mark.encode(), self._device_mark(name, nonce).encode()) else ""
 
     def remember(self, answer: Response, name: str) -> Response:
         """Marks the browser as known."""

@@ -281,6 +281,8 @@ class Work:
     def proof(self, request: Request, number: int) -> Response:
         """The inclusion proof of one row."""
         self.console.required(request, "auditor", "privacy-officer", "security-officer")
+        if not 1 <= number <= self.house.audit.head()[0]:
+            raise NotHere("the audit chain has no such row.")
         return Response(
             orjson.dumps(self.house.audit.proof(number), option=orjson.OPT_INDENT_2), media_type="application/json",
             headers={"Content-Disposition": f'attachment; filename="audit-{number}.json"'},
