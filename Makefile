@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export MPLBACKEND := Agg
 export OPENBLAS_NUM_THREADS ?= 2
 
-.PHONY: demo test test-slow bench lint serve clean
+.PHONY: demo test test-slow bench lint serve sbom clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,8 +35,12 @@ serve: $(SETUP)  ## the server with simulated patients, at https://127.0.0.1:844
 	$(PIP) -e '.[server]'
 	$(BIN)/galenic serve
 
+sbom: $(SETUP)  ## every part of this environment, as CycloneDX: build/sbom.json
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --output-format JSON --output-file build/sbom.json $(BIN)/python
+
 bench: $(SETUP)  ## make bench NAME=spine
 	$(BIN)/python benchmarks/$(NAME).py
 
 clean:
-	rm -rf $(VENV) galenic-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build galenic-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
@@ -72,10 +72,11 @@ class Site:
         return found
 
 
-@pytest.fixture
-def site(tmp_path: Any) -> Iterator[Site]:
+@contextmanager
+def a_site(home: Path) -> Iterator[Site]:
+    """A console and its FHIR door, without TLS, on this machine."""
     with ExitStack() as stack:
-        house = flows.open_house(tmp_path / "home")
+        house = flows.open_house(home)
         facade = serving.open_served(house)
         stack.callback(house.close)
         stack.callback(facade.close)
@@ -84,3 +85,10 @@ def site(tmp_path: Any) -> Iterator[Site]:
         console = Console(house, facade, base)
         stack.enter_context(running([(make_app(facade, base, console), Listening("127.0.0.1", port))]))
         yield Site(base, house, console, stack)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site of the test's own."""
+    with a_site(tmp_path / "home") as made:
+        yield made

@@ -1,0 +1,1 @@
+"""Rows of OWASP ASVS 5.0."""
