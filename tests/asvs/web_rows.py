@@ -33,7 +33,7 @@ from galenic.records import exchange
 from galenic.security import Fact
 from galenic.server import app, fhir, smart, start
 from galenic.server.certificate import own_certificate
-from galenic.server.console import elsewhere, sign_in, signed
+from galenic.server.console import data, elsewhere, sign_in, signed
 from galenic.server.console.signed import Console
 from server_made import free_port
 
@@ -654,6 +654,7 @@ check("V6.4.2", plant=planted_template("<label>Your mother's maiden name</label>
 @check("V5.1.1", plant=patched(app, "LARGEST_TABLE", 2**20))
 def what_may_be_sent_is_documented(place: Place) -> None:
     documented(place, "table that is brought in (.csv or .parquet), bytes", app.LARGEST_TABLE)
+    documented(place, "rows of a table that is brought in", data.MOST_ROWS)
 
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))

@@ -97,4 +97,4 @@ def with_simulated_cohort(house: House, session: Session, *, count: int = 10_000
 
 def has_records(house: House, name: str = DATASET) -> bool:
     """Whether there is anything in the data set."""
-    return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.all_datasets(house.db))
+    return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.all_datasets(house.db, "home"))

@@ -24,6 +24,7 @@ BRINGS = ("integration-engineer",)
 POLICIES = ("internal", "partner", "public")
 AGREED = ("yes", "true", "1", "given")
 SHOWN_JOBS = 50
+MOST_ROWS = 2_000_000  # of a table that is brought in by a page
 
 
 class Data:
@@ -69,19 +70,18 @@ class Data:
 
     def quality(self, request: Request, name: str) -> Response:
         """The quality of a data set, on paper that runs nothing."""
-        self.console.required(request, *LOOKS)
-        self._known(name)
+        self._known(self.console.required(request, *LOOKS), name)
         text = quality_job.quality_page(self.house, name)
         return HTMLResponse(text, headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"})
 
-    def _known(self, name: str) -> None:
-        if not any(d["name"] == name for d in store.all_datasets(self.house.db)):
+    def _known(self, signed: Signed, name: str) -> None:
+        if not any(d["name"] == name for d in store.all_datasets(self.house.db, signed.session.tenant)):
             raise DescriptionError("there is no such data set.")
 
     def measure(self, request: Request, name: str, csrf: Word) -> Response:
         """Asks for the quality of a data set."""
         signed = self.console.posted(request, csrf, *LEARNS)
-        self._known(name)
+        self._known(signed, name)
         return to(f"/jobs/{quality_job.ask_quality(self.house, signed.session, name)}")
 
     def bring(
@@ -106,6 +106,8 @@ class Data:
     def _bring(self, signed: Signed, source: records.Source, name: str, patient: str, agreed: str) -> str:
         if not NAME.match(name):
             raise DescriptionError("a data set's name has letters, digits, '.', '_' or '-'.")
+        if too_long(source):
+            raise DescriptionError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
         if agreed and agreed not in source.names:
             raise DescriptionError("there is no such column of consent in the table.")
         done = import_table(self.house, signed.session, source, name, patient=patient)
@@ -215,6 +217,16 @@ class Data:
         signed = self.console.posted(request, csrf, "security-officer")
         self.console.confirmed(signed, "/keys")
         return to("/keys", f"The root is new; {rotate(self.house, signed.session):,} keys are wrapped anew.")
+
+
+def too_long(source: records.Source) -> bool:
+    """Whether there are more rows than a page takes: a small file may hold any number of equal ones."""
+    seen = 0
+    for batch in source.open([source.names[0]]):
+        seen += batch.num_rows
+        if seen > MOST_ROWS:
+            return True
+    return False
 
 
 def _write(table: UploadFile, file: Path) -> None:
