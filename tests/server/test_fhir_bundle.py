@@ -160,3 +160,43 @@ def test_decimals_in_a_bundle_come_back_as_they_were_written(ehr: Fhir) -> None:
     answer = ehr("POST", "", raw.replace(b'"value":7', b'"value":7.00'))
     place = answer.json()["entry"][0]["response"]["location"].partition("/fhir")[2].partition("/_history")[0]
     assert '"value":7.00' in ehr("GET", place).text
+
+
+def packed(changes: list[dict[str, Any]]) -> dict[str, Any]:
+    data = base64.b64encode(orjson.dumps(changes)).decode()
+    return {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
+
+
+def test_a_transaction_patches_too_and_whole(ehr: Fhir) -> None:
+    own = ehr.make({"resourceType": "Patient", "gender": "female"})
+    entries = [
+        {"resource": packed([{"op": "replace", "path": "/gender", "value": "other"}]), "request": {"method": "PATCH", "url": f"Patient/{own}"}},
+        {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}},
+    ]  # fmt: skip
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = ehr("POST", "", bundle)
+    assert answer.status_code == 200, answer.text
+    assert [e["response"]["status"] for e in answer.json()["entry"]] == ["200", "201"]
+    assert ehr("GET", f"/Patient/{own}").json()["gender"] == "other"
+    entries[0]["resource"] = packed([{"op": "replace", "path": "/gender", "value": "male"}])
+    entries[1]["resource"] = {"resourceType": "Patient", "gender": "neither"}
+    assert ehr("POST", "", bundle).status_code == 422
+    assert ehr("GET", f"/Patient/{own}").json()["gender"] == "other"
+    entries[1] = {
+        "resource": packed([{"op": "remove", "path": "/gender"}]),
+        "request": {"method": "PATCH", "url": f"Patient/{own}"},
+    }
+    assert ehr("POST", "", bundle).status_code == 422, "one resource is changed once"
+    late = {"method": "PATCH", "url": f"Patient/{own}", "ifMatch": 'W/"1"'}
+    assert ehr("POST", "", {**bundle, "entry": [{**entries[0], "request": late}]}).status_code == 412
+
+
+def test_references_by_the_servers_own_address_are_to_what_is_here(ehr: Fhir) -> None:
+    own = ehr.make({"resourceType": "Patient"})
+    base = f"{str(ehr.web.base_url).rstrip('/')}/fhir"
+    about = {**observation(own), "subject": {"reference": f"{base}/Patient/{own}"}}
+    made = ehr.make(about)
+    assert ehr("GET", f"/Observation/{made}").json()["subject"]["reference"] == f"Patient/{own}"
+    assert ehr.found(f"Observation?subject=Patient/{own}") == [made]
+    elsewhere = ehr.make({**observation(own), "performer": [{"reference": "https://other.example/fhir/Practitioner/1"}]})
+    assert ehr("GET", f"/Observation/{elsewhere}").json()["performer"][0]["reference"].startswith("https://other.example/")

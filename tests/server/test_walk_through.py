@@ -98,7 +98,7 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     rita.picture("walk-04-cost")
     rita.press("Spend it and begin")
     assert "Synthesis of" in rita.text
-    rita.page.locator("progress").wait_for(timeout=WAIT)
+    rita.page.get_by_text("running", exact=True).wait_for(timeout=WAIT)
     rita.clean()
     rita.picture("walk-05-progress")
     job = rita.page.url.rpartition("/")[2]

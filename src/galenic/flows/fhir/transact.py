@@ -15,6 +15,7 @@ from galenic.flows.fhir.read import read
 from galenic.flows.fhir.search import search
 from galenic.flows.fhir.write import (
     Staged,
+    changed,
     commit,
     create,
     delete,
@@ -234,9 +235,7 @@ def _stage(facade: Facade, asking: Asking, e: Entry, staged: dict[int, Staged], 
     elif e.method == "DELETE":
         _delete(facade, asking, e, match, staged, there)
     else:
-        raise NotValid(
-            "a transaction does not patch here.", (("error", "not-supported", f"{place}.request", "send PATCH alone"),)
-        )
+        staged[e.number] = changed(facade, asking, e.kind, e.id, _patch_of(e), match)
 
 
 def _put(facade: Facade, asking: Asking, e: Entry, match: int | None) -> Staged:

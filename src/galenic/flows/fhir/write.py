@@ -37,13 +37,19 @@ class Staged:
 MOST_CHANGES, LARGEST_PATCHED = 1_000, 2**22
 
 
-def taken(raw: bytes, kind: str | None = None) -> Resource:
-    """A checked resource from its bytes, every number as it was written. NotValid with each issue; RecordError for no JSON."""
-    from galenic.records.fhir import parse  # noqa: PLC0415
+def taken(raw: bytes, kind: str | None = None, base: str = "") -> Resource:
+    """A checked resource from its bytes, every number as it was written. NotValid with each issue; RecordError for no JSON.
+
+    base: the server's address; what is referred to by it is here, and named without it.
+    """
+    from galenic.records.fhir import parse, references, rename  # noqa: PLC0415
 
     document = parse(raw)
     valid(document.resource, kind)
-    return document.exact
+    exact = document.exact
+    if base and f"{base}/".encode() in raw:
+        rename(exact, {t: t.removeprefix(f"{base}/") for t in references(document.resource) if t.startswith(f"{base}/")})
+    return exact
 
 
 def valid(resource: Resource, kind: str | None = None, where: str = "") -> list[tuple[str, str, str, str]]:
@@ -95,7 +101,7 @@ def _named(found: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
 
 def create(facade: Facade, asking: Asking, kind: str, raw: bytes, *, if_none_exist: str = "") -> Answer:
     """A new resource under an id of ours; with a condition only where nothing meets it."""
-    exact = taken(raw, kind)
+    exact = taken(raw, kind, asking.base)
     fresh = Staged(kind, str(uuid.uuid4()), exact, fresh=True)
     if not if_none_exist:
         return _one(facade, asking, fresh)
@@ -106,7 +112,7 @@ def create(facade: Facade, asking: Asking, kind: str, raw: bytes, *, if_none_exi
 
 def update(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, if_match: int | None = None) -> Answer:
     """A new version under an id; where nothing stands there, its first, if the asker may name ids."""
-    exact = taken(raw, kind)
+    exact = taken(raw, kind, asking.base)
     if exact.get("id") != own:
         raise RecordError(f"the {kind} has no id, or another one than the address. Give it the id that the address names.")
     return _one(facade, asking, Staged(kind, own, exact, if_match))
@@ -114,7 +120,7 @@ def update(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, i
 
 def update_where(facade: Facade, asking: Asking, kind: str, query: str, raw: bytes, *, if_match: int | None = None) -> Answer:
     """Conditional update: what meets the condition, or a new resource where nothing does."""
-    exact = taken(raw, kind)
+    exact = taken(raw, kind, asking.base)
     with facade.writing:
         there = meeting(facade, asking, kind, query)
         given = exact.get("id")
@@ -130,15 +136,20 @@ def update_where(facade: Facade, asking: Asking, kind: str, query: str, raw: byt
 def patch(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, *, if_match: int | None = None) -> Answer:
     """JSON Patch (RFC 6902) on the newest version; what comes out is checked like any resource."""
     with facade.writing:
-        found = facade.locate(f"{kind}/{own}")
-        before = _standing(facade, asking, found)
-        exact = patched(before, raw)
-        if exact.get("id") != own or exact.get("resourceType") != kind:
-            raise NotValid(
-                "a patch changes neither type nor id.", (("error", "not-supported", f"{kind}.id", "may not be changed"),)
-            )
-        valid(orjson.loads(_plain(exact)), kind)
-        return _one(facade, asking, Staged(kind, own, exact, before_version(before, if_match)))
+        return _one(facade, asking, changed(facade, asking, kind, own, raw, if_match))
+
+
+def changed(facade: Facade, asking: Asking, kind: str, own: str, raw: bytes, if_match: int | None) -> Staged:
+    """What a JSON Patch makes of the newest version, which it expects to find."""
+    found = facade.locate(f"{kind}/{own}")
+    before = _standing(facade, asking, found)
+    exact = patched(before, raw)
+    if exact.get("id") != own or exact.get("resourceType") != kind:
+        raise NotValid(
+            "a patch changes neither type nor id.", (("error", "not-supported", f"{kind}.id", "may not be changed"),)
+        )
+    valid(orjson.loads(_plain(exact)), kind)
+    return Staged(kind, own, exact, before_version(before, if_match))
 
 
 def _plain(exact: Resource) -> bytes:
