@@ -199,6 +199,32 @@ def test_a_clinician_sees_whom_she_treats_and_nothing_runs(treated: Site) -> Non
     assert "Nobody of that name" in clara.go("/patients?name=somebody")
 
 
+def test_the_glass_is_broken_and_somebody_else_looks_at_it(treated: Site) -> None:
+    clara, paul = treated.visitor("clara"), treated.visitor("paul")
+
+    def open_it() -> str:
+        clara.go("/patients/other")
+        clara.page.get_by_text("This is an emergency").click()
+        clara.fill(why="unconscious, no papers, allergic reaction")
+        return clara.press("Open the record")
+
+    text = clara.surely(open_it)
+    assert "Emergency access, because: unconscious" in text
+    assert "Somebody Else" in text
+    clara.clean()
+    assert "none whom you treat" in clara.go("/patients/other"), "once"
+    assert "An emergency access by clara" in paul.go("/")
+    paul.go("/reviews")
+    paul.clean()
+
+    def justified() -> str:
+        paul.go("/reviews")
+        return paul.press("Justified")
+
+    assert "justified" in paul.surely(justified)
+    assert "None is due" in paul.text
+
+
 def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -> None:
     house, paul = treated.house, treated.visitor("paul")
     session = serving.server_session(house)
@@ -267,8 +293,8 @@ def test_who_leaves_is_out_at_once(staffed: Site) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(staffed: Site, scheme: str) -> None:
     pages = {
-        "sofia": ("/", "/people", "/clients", "/account", "/audit", "/policy"),
-        "paul": ("/releases", "/budget", "/consent"),
+        "sofia": ("/", "/people", "/clients", "/account", "/audit", "/policy", "/keys", "/jobs"),
+        "paul": ("/releases", "/budget", "/consent", "/reviews", "/data", "/synthesis", "/jobs"),
         "clara": ("/patients",),
     }
     for name, places in pages.items():

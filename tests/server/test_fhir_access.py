@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from galenic.flows.custody import relate
 from galenic.flows.serving import server_session
+from galenic.security import token_name
 from server_made import Fhir, observation, treats
 
 DECISION = "https://galenic.dev/fhir/StructureDefinition/decision"
@@ -256,12 +258,24 @@ def test_a_condition_says_nothing_of_what_is_hidden(ward: tuple[Fhir, Fhir]) -> 
     assert answer.status_code == 201
 
 
+def stepped_up(client: Fhir) -> None:
+    """As if the person behind a token had just confirmed that it is them."""
+    fact = client.house.facts.one("session", token_name(client.token))
+    assert fact is not None
+    body = tuple(sorted({**dict(fact.body), "stepped_up_until": "2999-01-01T00:00:00+00:00"}.items()))
+    client.house.facts.put(replace(fact, body=body))
+    client.house.gate.versions.look_again()
+
+
 def test_the_glass_can_be_broken_with_a_reason_and_it_is_seen(ward: tuple[Fhir, Fhir]) -> None:
     ehr, clara = ward
     without = clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency")
     assert without.status_code == 404
     before = ehr.house.audit.head()[0]
     why = "unconscious, no papers, allergic reaction"
+    unconfirmed = clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency", X_Galenic_Why=why)
+    assert unconfirmed.status_code == 404, "who breaks the glass has just shown again who they are"
+    stepped_up(clara)
     assert clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency", X_Galenic_Why=why).status_code == 200
     assert [e.action for e in ehr.house.audit.entries(before) if e.action.startswith("gate.break")] == ["gate.break-glass"]
     assert any(f.state == "due" for f in ehr.house.facts.of("review", who="clara"))

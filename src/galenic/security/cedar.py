@@ -6,7 +6,9 @@ from typing import Any
 from galenic.errors import DescriptionError, MissingExtra
 from galenic.security.policy import ACTIONS, FLAGS, LABELS, ROLES, TYPES, Ask, Obligations, Policy, Rule, parse_policy
 
-ENTITY = {"dataset": "Dataset", "subject": "Subject", "house": "House", "record": "Record", "directory": "Directory"}
+ENTITY = {
+    "dataset": "Dataset", "subject": "Subject", "house": "House", "record": "Record", "directory": "Directory", "outside": "Outside",
+}  # fmt: skip
 
 
 def to_cedar(policy: Policy) -> str:

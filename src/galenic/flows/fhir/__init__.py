@@ -6,7 +6,7 @@ from galenic.flows.fhir.everything import everything
 from galenic.flows.fhir.facade import Facade, open_facade
 from galenic.flows.fhir.read import history, read, version
 from galenic.flows.fhir.search import search
-from galenic.flows.fhir.timeline import Event, timeline
+from galenic.flows.fhir.timeline import Event, emergency, timeline
 from galenic.flows.fhir.transact import transact
 from galenic.flows.fhir.write import create, delete, delete_where, patch, update, update_where, validate
 
@@ -19,6 +19,7 @@ __all__ = [
     "create",
     "delete",
     "delete_where",
+    "emergency",
     "everything",
     "history",
     "issue",

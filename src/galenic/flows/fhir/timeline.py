@@ -7,6 +7,7 @@ from typing import Any
 from galenic import store
 from galenic.errors import AccessDenied
 from galenic.flows.fhir.answer import Asking, shown
+from galenic.flows.fhir.everything import MOST, everything
 from galenic.flows.fhir.facade import Facade
 from galenic.flows.fhir.search import frame_of
 
@@ -55,6 +56,16 @@ def timeline(facade: Facade, asking: Asking, own: str) -> list[Event]:
         for handle in passes.values():
             handle.__exit__(None, None, None)
     return sorted(found, key=lambda e: e.time, reverse=True)[:NEWEST]
+
+
+def emergency(facade: Facade, asking: Asking, own: str) -> tuple[dict[str, Any], list[Event]]:
+    """(a patient, the newest events) under one decision, which breaks the glass: asking is for an emergency and says why."""
+    bundle = json.loads(everything(facade, asking, own, [("_count", str(MOST))]).body)
+    found = [e["resource"] for e in bundle.get("entry", ())]
+    decision = int(bundle["entry"][0]["extension"][0]["valueString"])
+    events = [_event(r, decision) for r in found if r["resourceType"] in KINDS]
+    patient = next(r for r in found if r["resourceType"] == "Patient" and r["id"] == own)
+    return patient, sorted(events, key=lambda e: e.time, reverse=True)[:NEWEST]
 
 
 DATES = {"Condition": "recorded-date", "MedicationRequest": "authoredon"}

@@ -15,7 +15,7 @@ from galenic.flows.custody import consent, import_table
 from galenic.flows.safekeeping import rotate
 from galenic.security import NAME
 from galenic.server.console.signed import PAPER, Console, Signed, to
-from galenic.server.console.work import number
+from galenic.server.console.work import number, page_of
 
 Word = Annotated[str, Form(max_length=400)]
 LOOKS = ("researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor")
@@ -54,17 +54,20 @@ class Data:
 
     # data sets
 
-    def datasets(self, request: Request, said: str = "") -> Response:
+    def datasets(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Every data set in custody."""
-        return self._datasets(request, self.console.required(request, *LOOKS), {"text": said, "bad": False} if said else None)
+        signed, told = self.console.required(request, *LOOKS), {"text": said, "bad": False} if said else None
+        return self._datasets(request, signed, told, find=find, page=page)
 
-    def _datasets(self, request: Request, signed: Signed, said: object = None, status: int = 200) -> Response:
-        found = [
-            {**d, "quality": quality_job.kept_quality(self.house, str(d["name"]))}
-            for d in store.all_datasets(self.house.db, signed.session.tenant)
-        ]
+    def _datasets(
+        self, request: Request, signed: Signed, said: object = None, status: int = 200, *, find: str = "", page: int = 1
+    ) -> Response:
+        every = (d for d in store.all_datasets(self.house.db, signed.session.tenant) if find in str(d["name"]))
+        shown, more = page_of(every, page)
+        found = [{**d, "quality": quality_job.kept_quality(self.house, str(d["name"]))} for d in shown]
         return self.console.page(
-            request, "data.html", signed=signed, datasets=found, measures=signed.holds(*LEARNS), brings=signed.holds(*BRINGS),
+            request, "data.html", signed=signed, datasets=found, find=find, page=page, more=more,
+            measures=signed.holds(*LEARNS), brings=signed.holds(*BRINGS),
             said=said, status=status,
         )  # fmt: skip
 
@@ -166,14 +169,15 @@ class Data:
 
     # jobs
 
-    def jobs(self, request: Request, page: int = 1) -> Response:
+    def jobs(self, request: Request, page: int = 1, state: str = "") -> Response:
         """One's own jobs; an auditor's and a security officer's page has everybody's."""
         signed = self.console.required(request, *LOOKS, "security-officer")
         who = "" if signed.holds("auditor", "security-officer") else signed.person.name
-        found = work.all_doing(self.house, who)
+        found = [j for j in work.all_doing(self.house, who) if state in ("", j.state)]
         start = (max(page, 1) - 1) * SHOWN_JOBS
         return self.console.page(
-            request, "jobs.html", signed=signed, jobs=found[start : start + SHOWN_JOBS], page=page, more=len(found) > start + SHOWN_JOBS
+            request, "jobs.html", signed=signed, jobs=found[start : start + SHOWN_JOBS], page=page,
+            more=len(found) > start + SHOWN_JOBS, state=state
         )  # fmt: skip
 
     def _job(self, request: Request, job: str) -> tuple[Signed, work.Doing]:

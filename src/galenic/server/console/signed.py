@@ -43,6 +43,7 @@ NAV: tuple[tuple[str, str, frozenset[str]], ...] = (  # place, name, roles that 
     ),
     ("/budget", "Budget", frozenset({"researcher", "data-scientist", "privacy-officer", "auditor"})),
     ("/consent", "Consent", frozenset({"privacy-officer"})),
+    ("/reviews", "Emergencies", frozenset({"privacy-officer"})),
     ("/audit", "Audit", frozenset({"auditor", "privacy-officer", "security-officer"})),
     ("/policy", "Policy", frozenset({"security-officer", "privacy-officer", "auditor"})),
     ("/keys", "Keys", frozenset({"security-officer", "auditor"})),

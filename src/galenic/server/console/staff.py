@@ -9,6 +9,7 @@ from galenic.errors import GalenicError
 from galenic.flows import serving
 from galenic.security import ROLES
 from galenic.server.console.signed import Console, Signed, to
+from galenic.server.console.work import page_of
 
 Word = Annotated[str, Form(max_length=400)]
 
@@ -33,18 +34,33 @@ class Staff:
         router.add_api_route("/people/sessions", self.end_sessions, methods=["POST"], response_model=None)
         router.add_api_route("/clients", self.clients, methods=["GET"], response_model=None)
         router.add_api_route("/clients", self.add, methods=["POST"], response_model=None)
+        router.add_api_route("/clients/apps", self.remove_app, methods=["POST"], response_model=None)
         router.add_api_route("/clients/token", self.token, methods=["POST"], response_model=None)
         return router
 
-    def _show(self, request: Request, signed: Signed, said: str = "", *, bad: bool = False, link: str = "") -> Response:
+    def _show(
+        self,
+        request: Request,
+        signed: Signed,
+        said: str = "",
+        *,
+        bad: bool = False,
+        link: str = "",
+        find: str = "",
+        page: int = 1,
+    ) -> Response:
+        wanted = find.strip().casefold()
+        found, more = page_of((p for p in self.people.all() if wanted in f"{p.name} {p.shown} {p.human}".casefold()), page)
         return self.console.page(
-            request, "people.html", signed=signed, people=self.people.all(), proposals=self.people.proposals(), roles=ROLES[:-1], link=link,
+            request, "people.html", signed=signed, people=found, find=find, page=page, more=more,
+            proposals=self.people.proposals(), roles=ROLES[:-1], link=link,
             status=400 if bad else 200, said={"text": said, "bad": bad} if said else None,
         )  # fmt: skip
 
-    def page(self, request: Request, said: str = "") -> Response:
+    def page(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Everybody, and what waits for a second person."""
-        return self._show(request, self.console.required(request, "security-officer", "privacy-officer"), said)
+        signed = self.console.required(request, "security-officer", "privacy-officer")
+        return self._show(request, signed, said, find=find, page=page)
 
     def invite(
         self,
@@ -110,17 +126,36 @@ class Staff:
         self.console.confirmed(signed, "/people")
         return to("/people", f"{self.people.end_all(signed.session, name)} sessions of {name} are ended.")
 
-    def clients(self, request: Request) -> Response:
-        """Systems that may call."""
+    def clients(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
+        """Systems that may call, and applications that people may let read as them."""
         signed = self.console.required(request, "security-officer")
-        return self._clients(request, signed)
+        return self._clients(request, signed, said=said, find=find, page=page)
 
-    def _clients(self, request: Request, signed: Signed, token: str = "", said: str = "", *, bad: bool = False) -> Response:
-        found = [f for f in self.house.facts.of("grant") if f.get("client") == "yes" and f.state == "given"]
+    def _clients(
+        self,
+        request: Request,
+        signed: Signed,
+        token: str = "",
+        said: str = "",
+        *,
+        bad: bool = False,
+        find: str = "",
+        page: int = 1,
+    ) -> Response:
+        every = (f for f in self.house.facts.of("grant") if f.get("client") == "yes" and f.state == "given" and find in f.who)
+        found, more = page_of(every, page)
         return self.console.page(
-            request, "clients.html", signed=signed, clients=found, token=token, everything=serving.EVERYTHING,
+            request, "clients.html", signed=signed, clients=found, find=find, page=page, more=more, apps=self.house.apps.all(),
+            providers=self.house.openid.all(), token=token, everything=serving.EVERYTHING,
             said={"text": said, "bad": bad} if said else None, status=400 if bad else 200,
         )  # fmt: skip
+
+    def remove_app(self, request: Request, csrf: Word, name: Word) -> Response:
+        """An application is none any more; its tokens count no more."""
+        signed = self.console.posted(request, csrf, "security-officer")
+        self.console.confirmed(signed, "/clients")
+        self.house.apps.remove(name, by=signed.person.name)
+        return to("/clients", f"{name} is removed; what it was given counts no more.")
 
     def add(self, request: Request, csrf: Word, name: Word) -> Response:
         """Lets a system call."""

@@ -72,6 +72,9 @@ class Work:
         router.add_api_route("/audit/{number}/proof", self.proof, methods=["GET"], response_model=None)
         router.add_api_route("/patients", self.patients, methods=["GET"], response_model=None)
         router.add_api_route("/patients/{own}", self.patient, methods=["GET"], response_model=None)
+        router.add_api_route("/patients/{own}/emergency", self.emergency, methods=["POST"], response_model=None)
+        router.add_api_route("/reviews", self.reviews, methods=["GET"], response_model=None)
+        router.add_api_route("/reviews", self.review, methods=["POST"], response_model=None)
         return router
 
     def home(self, request: Request) -> Response:
@@ -104,7 +107,8 @@ class Work:
         if signed.holds("privacy-officer"):
             due = [f for f in self.house.facts.of("review") if f.state == "due"]
             found += [
-                {"place": "/audit", "what": f"An emergency access by {f.who} is to be reviewed", "since": f.until} for f in due
+                {"place": "/reviews", "what": f"An emergency access by {f.who} is to be reviewed", "since": f.until}
+                for f in due
             ]
         return found
 
@@ -198,14 +202,17 @@ class Work:
 
     # budgets
 
-    def budget(self, request: Request, said: str = "") -> Response:
+    def budget(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """What was spent of each population's budget."""
         signed = self.console.required(request, "researcher", "data-scientist", "privacy-officer", "auditor")
-        return self._budget(request, signed, {"text": said, "bad": False} if said else None)
+        return self._budget(request, signed, {"text": said, "bad": False} if said else None, find=find, page=page)
 
-    def _budget(self, request: Request, signed: Signed, said: object = None, status: int = 200) -> Response:
+    def _budget(
+        self, request: Request, signed: Signed, said: object = None, status: int = 200, *, find: str = "", page: int = 1
+    ) -> Response:
+        found, more = page_of((s for s in flows.statements(self.house) if find in s.population), page)
         return self.console.page(
-            request, "budget.html", signed=signed, statements=flows.statements(self.house), said=said, status=status,
+            request, "budget.html", signed=signed, statements=found, find=find, page=page, more=more, said=said, status=status,
             declares=signed.holds("privacy-officer"),
         )  # fmt: skip
 
@@ -307,10 +314,46 @@ class Work:
         asking = fhir.Asking(signed.session, "treatment", f"{self.console.base}/fhir")
         try:
             whole = json.loads(fhir.read(self.console.facade, asking, "Patient", own).body)
-        except NotHere as error:
-            raise DescriptionError("there is no such patient, or none whom you treat.") from error
+        except NotHere:
+            said = {"text": "There is no such patient, or none whom you treat.", "bad": True}
+            return self.console.page(
+                request, "hidden.html", status=404, signed=signed, own=own, breaks=signed.holds("clinician"), said=said
+            )
         events = fhir.timeline(self.console.facade, asking, own)
-        return self.console.page(request, "patient.html", signed=signed, patient=whole, events=events, called=called)
+        return self.console.page(
+            request, "patient.html", signed=signed, patient=whole, events=events, called=called, emergency=""
+        )
+
+    def emergency(self, request: Request, own: str, csrf: Word, why: Word) -> Response:
+        """One patient's record in an emergency: shown at once, to be explained afterwards."""
+        signed = self.console.posted(request, csrf, "clinician")
+        self.console.confirmed(signed, f"/patients/{own}")
+        asking = fhir.Asking(signed.session, "emergency", f"{self.console.base}/fhir", why)
+        try:
+            whole, events = fhir.emergency(self.console.facade, asking, own)
+        except NotHere:
+            said = {"text": "There is no such patient, or the reason says too little: a sentence, please.", "bad": True}
+            return self.console.page(request, "hidden.html", status=404, signed=signed, own=own, breaks=True, said=said)
+        return self.console.page(
+            request, "patient.html", signed=signed, patient=whole, events=events, called=called, emergency=why
+        )
+
+    def reviews(self, request: Request, said: str = "") -> Response:
+        """Emergencies that are to be looked at by somebody else."""
+        signed = self.console.required(request, "privacy-officer")
+        due = [f for f in self.house.facts.of("review") if f.state == "due"]
+        rows = {f"glass-{e.seq}": e for e in self.house.audit.entries() if e.action == "gate.break-glass"}
+        told = {"text": said, "bad": False} if said else None
+        return self.console.page(request, "reviews.html", signed=signed, due=[(f, rows.get(f.key)) for f in due], said=told)
+
+    def review(self, request: Request, csrf: Word, decision: Annotated[int, Form(ge=1)], finding: Word) -> Response:
+        """What was found of one."""
+        signed = self.console.posted(request, csrf, "privacy-officer")
+        self.console.confirmed(signed, "/reviews")
+        if finding not in ("justified", "misuse"):
+            raise DescriptionError("a review finds the access justified, or misuse.")
+        self.house.gate.review(signed.session, decision, finding)
+        return to("/reviews", f"Decision {decision}: {finding}.")
 
 
 def reversed_entries(house: flows.House, size: int, step: int = 500) -> Iterable[Any]:
