@@ -85,6 +85,7 @@ class Visitor:
 
     def picture(self, name: str) -> None:
         if SHOTS:
+            self.page.wait_for_timeout(1_500 if self.page.locator("iframe").count() else 100)  # until it is painted
             self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
     def clean(self) -> None:
