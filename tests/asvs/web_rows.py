@@ -102,8 +102,7 @@ def unescaped(place: Place) -> Any:
 
 @check("V1.1.2", "V1.2.1", plant=unescaped)
 def pages_escape_what_they_show(place: Place) -> None:
-    web = somebody(place).web
-    assert "<b>evil" not in web.get("/account", params={"said": '<b>evil "x"'}).text
+    assert "<b>evil" not in bare(place).post("/sign-in", data={"name": '"><b>evil', "password": "wrong-wrong-wrong"}).text
 
 
 @check("V1.2.2", plant=patched(sign_in, "within", lambda place: place))

@@ -303,3 +303,13 @@ def test_signing_out_clears_the_browser(site: Site) -> None:
     assert "storage" in answer.headers["clear-site-data"]
     again = site.browser()
     assert again.web.get("/account", headers={"Cookie": f"galenic={secret}"}).status_code == 303
+
+
+def test_no_link_makes_a_page_say_what_others_want(site: Site) -> None:
+    sofia = site.grown("sofia")
+    evil = "Your account is locked. Call +1 555 0100."
+    for place in ("/account", "/people", "/keys", "/clients", "/policy", "/jobs"):
+        for said in (evil, "0" * 32 + evil):
+            assert "555 0100" not in sofia.web.get(place, params={"said": said}).text, place
+    answer = sofia.web.post("/account/sessions", data={"csrf": sofia.csrf()})
+    assert "other sessions are ended" in sofia.web.get(answer.headers["location"]).text

@@ -229,6 +229,17 @@ def test_calls_go_where_they_were_declared_to_and_nowhere_else(site: Site, provi
         exchange.call(handle, "https://localhost:1/")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "224.0.0.1", "100.64.0.1", "::1", "fe80::1%eth0", "fc00::1", "::ffff:10.0.0.1",
+     "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2"],
+)  # fmt: skip
+def test_addresses_of_the_houses_own_network_are_known_in_every_form(address: str) -> None:
+    assert not exchange._public(address)
+    assert exchange._public("9.9.9.9")
+    assert exchange._public("2620:fe::fe")
+
+
 def test_only_the_exchange_calls_out() -> None:
     """No other file of the package has a client of any kind."""
     from pathlib import Path

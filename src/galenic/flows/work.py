@@ -6,7 +6,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ from galenic.store import jobs
 
 SECONDS = 12 * 3600  # that a job may take
 READY = "at work"
+AGAIN, ENDING = 1.0, 20  # s until a worker that died is started again; that one may take to end
 
 
 @dataclass(frozen=True)
@@ -165,23 +167,53 @@ def work(house: House, until: IO[str]) -> None:
 
 
 @contextlib.contextmanager
-def a_worker(house: House) -> Iterator[None]:
-    """A worker for as long as the block lasts: a process of its own."""
+def a_worker(house: House) -> Iterator[Callable[[], int]]:
+    """A worker for as long as the block lasts: a process of its own, started again where it dies. Yields what tells its number."""
+    ending, workers = threading.Event(), [_started(house)]
+
+    def watch() -> None:
+        while not ending.is_set():
+            workers[0].wait()
+            if ending.wait(AGAIN):
+                return
+            store.telemetry.log("warning", "a worker ended, and is started again")
+            _closed(workers[0])
+            with contextlib.suppress(DescriptionError):  # tried again
+                workers[0] = _started(house)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield lambda: workers[0].pid
+    finally:
+        ending.set()
+        _closed(workers[0])
+        watching.join(AGAIN)
+
+
+def _started(house: House) -> subprocess.Popen[str]:
     given = {**os.environ, "GALENIC_HOME": str(house.home), "LOGNAME": house.actor}
     command = [sys.executable, "-m", "galenic", "work"]
     if house.db.is_sqlite and not outside_hosts():
         command = [sys.executable, "-S", cut_off.__file__, *command]  # without network by the kernel's word, too
-    with subprocess.Popen(  # noqa: S603  # nosec B603  # ourselves
+    worker = subprocess.Popen(  # noqa: S603  # nosec B603  # ourselves
         command, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as worker:
-        try:
-            if worker.stdout is None or not worker.stdout.readline().startswith(READY):
-                raise DescriptionError("the worker did not start. See the log of the installation.")
-            yield
-        finally:
-            if worker.stdin is not None:
-                worker.stdin.close()  # which tells it to end
-            try:
-                worker.wait(20)
-            except subprocess.TimeoutExpired:
-                worker.kill()
+    )
+    if worker.stdout is None or not worker.stdout.readline().startswith(READY):
+        _closed(worker)
+        raise DescriptionError("the worker did not start. See the log of the installation.")
+    return worker
+
+
+def _closed(worker: subprocess.Popen[str]) -> None:
+    """Ends a worker: what it reads ends, and with that its work; if that takes long, at once."""
+    with contextlib.suppress(OSError):
+        if worker.stdin is not None:
+            worker.stdin.close()
+    try:
+        worker.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+    if worker.stdout is not None:
+        worker.stdout.close()

@@ -99,6 +99,17 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
         ) from None
 
 
+EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): an address of version 4 within one of 6
+
+
+def _public(text: str) -> bool:
+    """Whether an address is one of the public network, and leads to no other that is not."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and (address in EMBEDDING or address.sixtofour or address.teredo):
+        return False
+    return address.is_global and not address.is_multicast
+
+
 def _backend(internal: bool) -> Any:
     """A backend that looks at the address that it connects to: a name may lead anywhere, and elsewhere the next time."""
     import httpcore  # noqa: PLC0415
@@ -106,7 +117,7 @@ def _backend(internal: bool) -> Any:
     class Looking(httpcore.SyncBackend):
         def connect_tcp(self, host: str, port: int, timeout: float | None = None, *given: Any, **more: Any) -> Any:
             found = sorted({str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-            if not internal and not all(ipaddress.ip_address(a.partition("%")[0]).is_global for a in found):
+            if not internal and not all(_public(a) for a in found):
                 raise AccessDenied("the destination's name leads into the house's own network, which it was not declared for.")
             return super().connect_tcp(found[0], port, timeout, *given, **more)
 

@@ -14,7 +14,7 @@ from galenic.flows import quality_job, synthesis_job, work
 from galenic.flows.custody import consent, import_table
 from galenic.flows.safekeeping import rotate
 from galenic.security import NAME
-from galenic.server.console.signed import PAPER, Console, Signed, to
+from galenic.server.console.signed import PAPER, Console, Signed, heard, to
 from galenic.server.console.work import number, page_of
 
 Word = Annotated[str, Form(max_length=400)]
@@ -56,6 +56,7 @@ class Data:
 
     def datasets(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Every data set in custody."""
+        said = heard(said)
         signed, told = self.console.required(request, *LOOKS), {"text": said, "bad": False} if said else None
         return self._datasets(request, signed, told, find=find, page=page)
 
@@ -207,6 +208,7 @@ class Data:
 
     def keys(self, request: Request, said: str = "") -> Response:
         """Which keys there are, by their fingerprints; no page shows a key."""
+        said = heard(said)
         signed = self.console.required(request, "security-officer", "auditor")
         ring = [self.house.keys.get(n) for n in self.house.keys.names()]
         copies = [kept_at.isoformat(timespec="minutes") for kept_at, _sealed, _slot in self.house.escrow.copies()]

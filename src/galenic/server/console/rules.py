@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from galenic.errors import GalenicError
 from galenic.flows.sign_off import key_of
 from galenic.security import Key, Replay, parse_policy
-from galenic.server.console.signed import Console, Signed, to
+from galenic.server.console.signed import Console, Signed, heard, to
 
 SEES = ("security-officer", "privacy-officer", "auditor")
 DECIDES = ("security-officer", "privacy-officer")
@@ -52,6 +52,7 @@ class Rules:
 
     def page(self, request: Request, said: str = "") -> Response:
         """The rules in force."""
+        said = heard(said)
         return self._show(request, self.console.required(request, *SEES), said)
 
     def tried(self, request: Request, csrf: Word, text: Text) -> Response:

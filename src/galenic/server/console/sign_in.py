@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from galenic.errors import AccessDenied, DescriptionError, GalenicError
 from galenic.security import Provider
-from galenic.server.console.signed import Console, Signed, to, within
+from galenic.server.console.signed import Console, Signed, heard, saying, to, within
 
 Word = Annotated[str, Form(max_length=400)]
 HALF = "galenic-half"
@@ -227,6 +227,7 @@ class SignIn:
 
     def account(self, request: Request, said: str = "") -> Response:
         """One's own account."""
+        said = heard(said)
         signed = self.console.required(request)
         return self._account(request, signed, said)
 
@@ -290,4 +291,4 @@ class SignIn:
         if len(given.name) > 64:
             raise DescriptionError("the name of a device has at most 64 characters.")
         self.credentials.finish_passkey(signed.person.name, given.name, given.credential, self.console.rp, self.console.base)
-        return JSONResponse({"next": "/account?said=The+passkey+is+kept."})
+        return JSONResponse({"next": saying("/account", "The passkey is kept.")})

@@ -20,6 +20,7 @@ from galenic.flows.fhir import Facade
 from galenic.security import Fact, Person, Session, token_name
 from galenic.server.door import NotSignedIn
 
+SAYS = secrets.token_bytes(32)  # of this process: what pages were sent to say
 IDLE, FRESH = 30 * 60, 5 * 60  # s
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -235,7 +236,20 @@ def within(place: str) -> str:
 
 def to(place: str, said: str = "") -> RedirectResponse:
     """On to another page of this server, after a form."""
+    return RedirectResponse(saying(place, said), 303)
+
+
+def saying(place: str, said: str) -> str:
+    """A page of this server that says something when it comes: marked, so that no link of others makes a page of ours say theirs."""
     target = within(place)
     if said:
-        target += f"{'&' if '?' in target else '?'}said={quote(said)}"
-    return RedirectResponse(target, 303)
+        mark = hmac.new(SAYS, said.encode(), sha256).hexdigest()[:32]
+        target += f"{'&' if '?' in target else '?'}said={quote(mark + said)}"
+    return target
+
+
+def heard(said: str) -> str:
+    """What a page is to say, if it was this server that sent the browser there; "" otherwise."""
+    mark, text = said[:32], said[32:]
+    right = hmac.new(SAYS, text.encode(), sha256).hexdigest()[:32]
+    return text if hmac.compare_digest(mark.encode(), right.encode()) else ""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from galenic.errors import GalenicError
 from galenic.flows import serving
 from galenic.security import ROLES
-from galenic.server.console.signed import Console, Signed, to
+from galenic.server.console.signed import Console, Signed, heard, to
 from galenic.server.console.work import page_of
 
 Word = Annotated[str, Form(max_length=400)]
@@ -59,6 +59,7 @@ class Staff:
 
     def page(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Everybody, and what waits for a second person."""
+        said = heard(said)
         signed = self.console.required(request, "security-officer", "privacy-officer")
         return self._show(request, signed, said, find=find, page=page)
 
@@ -128,6 +129,7 @@ class Staff:
 
     def clients(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Systems that may call, and applications that people may let read as them."""
+        said = heard(said)
         signed = self.console.required(request, "security-officer")
         return self._clients(request, signed, said=said, find=find, page=page)
 

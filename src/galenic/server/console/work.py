@@ -17,7 +17,7 @@ from galenic.errors import DescriptionError, GalenicError, NotHere, Verification
 from galenic.flows import fhir
 from galenic.flows.sign_off import Waiting, reject, run_of, runs_of, sign_off
 from galenic.release import MEANING
-from galenic.server.console.signed import PAPER, Console, Signed, to
+from galenic.server.console.signed import PAPER, Console, Signed, heard, to
 
 Word = Annotated[str, Form(max_length=2_000)]
 PAGE = 20
@@ -144,6 +144,7 @@ class Work:
 
     def release(self, request: Request, run: str, said: str = "") -> Response:
         """One run with its evidence and signatures."""
+        said = heard(said)
         signed = self.console.required(request, *SIGNERS)
         return self._show(request, signed, run_of(self.house, run), said={"text": said, "bad": False} if said else None)
 
@@ -204,6 +205,7 @@ class Work:
 
     def budget(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """What was spent of each population's budget."""
+        said = heard(said)
         signed = self.console.required(request, "researcher", "data-scientist", "privacy-officer", "auditor")
         return self._budget(request, signed, {"text": said, "bad": False} if said else None, find=find, page=page)
 
@@ -340,6 +342,7 @@ class Work:
 
     def reviews(self, request: Request, said: str = "") -> Response:
         """Emergencies that are to be looked at by somebody else."""
+        said = heard(said)
         signed = self.console.required(request, "privacy-officer")
         due = [f for f in self.house.facts.of("review") if f.state == "due"]
         rows = {f"glass-{e.seq}": e for e in self.house.audit.entries() if e.action == "gate.break-glass"}
