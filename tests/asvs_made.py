@@ -67,45 +67,34 @@ def patched(target: Any, name: str, value: Any) -> Plant:
 # sources, scripts, templates: what must not stand in them
 
 
-def planted_source(text: str) -> Plant:
-    """A plant: another file among the sources."""
+def _planted(kind: str, file: str, text: str) -> Plant:
+    """A plant: another folder, or file, among the sources, templates or scripts."""
 
     @contextlib.contextmanager
     def plant(place: Place) -> Iterator[None]:
         folder = place.folder / f"planted{next(place.numbers)}"
         folder.mkdir()
-        (folder / "planted.py").write_text(text, encoding="utf-8")
-        with mock.patch.object(place, "sources", [*place.sources, folder]):
+        (folder / file).write_text(text, encoding="utf-8")
+        more = folder / file if kind == "scripts" else folder
+        with mock.patch.object(place, kind, [*getattr(place, kind), more]):
             yield
 
     return plant
+
+
+def planted_source(text: str) -> Plant:
+    """A plant: another file among the sources."""
+    return _planted("sources", "planted.py", text)
 
 
 def planted_script(text: str) -> Plant:
     """A plant: another script among the pages' own."""
-
-    @contextlib.contextmanager
-    def plant(place: Place) -> Iterator[None]:
-        file = place.folder / f"planted{next(place.numbers)}.js"
-        file.write_text(text, encoding="utf-8")
-        with mock.patch.object(place, "scripts", [*place.scripts, file]):
-            yield
-
-    return plant
+    return _planted("scripts", "planted.js", text)
 
 
 def planted_template(text: str) -> Plant:
     """A plant: another template among the pages'."""
-
-    @contextlib.contextmanager
-    def plant(place: Place) -> Iterator[None]:
-        folder = place.folder / f"planted{next(place.numbers)}"
-        folder.mkdir()
-        (folder / "planted.html").write_text(text, encoding="utf-8")
-        with mock.patch.object(place, "templates", [*place.templates, folder]):
-            yield
-
-    return plant
+    return _planted("templates", "planted.html", text)
 
 
 _TREES: dict[Path, ast.Module] = {}

@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +77,17 @@ class Visitor:
         assert "recovery codes" in self.text
         self.codes = self.page.locator("ul.mono li").all_inner_texts()
         self.page.get_by_role("link", name="I have kept them").click()
+
+    def download(self, run: str, folder: Path) -> Path:
+        """Takes a release with its proof, having confirmed that it is them; returns where it was unpacked."""
+        self.go(f"/confirm?next=/releases/{run}")
+        self.page.get_by_role("button", name="Confirm with a passkey").click()
+        self.page.wait_for_url(f"**/releases/{run}")
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name="Download with its proof").click()
+        with zipfile.ZipFile(download.value.path()) as packed:
+            packed.extractall(folder)
+        return folder / run
 
     def add_passkey(self) -> None:
         self.go("/account")

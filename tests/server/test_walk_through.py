@@ -1,7 +1,6 @@
 """From a fresh installation to a signed release, all of it in the browser, as docs/walk-through.md tells it with these pictures."""
 
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -124,18 +123,12 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     clara.picture("walk-07-signed")
 
     # it leaves with its proof, and a recipient verifies it
-    rita.go(f"/confirm?next=/releases/{run}")
-    rita.page.get_by_role("button", name="Confirm with a passkey").click()
-    rita.page.wait_for_url(f"**/releases/{run}")
-    with rita.page.expect_download() as download:
-        rita.page.get_by_role("button", name="Download with its proof").click()
-    with zipfile.ZipFile(download.value.path()) as packed:
-        packed.extractall(tmp_path)
-    lines = verify(tmp_path / run)
+    released = rita.download(run, tmp_path)
+    lines = verify(released)
     assert sum("verified identity" in line and "signed as" in line for line in lines) == 2
-    (tmp_path / run / "data.csv").write_text("swapped\n")
+    (released / "data.csv").write_text("swapped\n")
     with pytest.raises(Exception, match="data"):
-        verify(tmp_path / run)
+        verify(released)
     sofia.go("/keys")
     sofia.clean()
     sofia.picture("walk-08-keys")
