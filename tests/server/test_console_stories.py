@@ -232,6 +232,17 @@ def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -
     assert "treatment" in text
     paul.picture("11-consent")
     paul.clean()
+    paul.fill(who="nobody-here")
+    assert "Nobody of that name has looked" in paul.press("Filter")
+    paul.fill(who="clara")
+    assert "clara" in paul.press("Filter")
+    for _ in range(25):
+        treated.visitor("clara").page.request.get(f"{treated.base}/patients/evil")
+    paul.go("/consent")
+    paul.fill(patient="evil")
+    assert "Page 1" in paul.press("Look up")
+    assert "Page 2" in paul.press("Older")
+    paul.go("/consent")
     paul.fill(patient="never-was")
     assert "no patient of that identifier" in paul.press("Look up")
 

@@ -239,8 +239,10 @@ class Work:
         signed = self.console.required(request, "privacy-officer")
         return self.console.page(request, "consent.html", signed=signed, found=None, patient="")
 
-    def looked_up(self, request: Request, csrf: Word, patient: Word) -> Response:
-        """Who used a patient's data."""
+    def looked_up(
+        self, request: Request, csrf: Word, patient: Word, who: Word = "", page: Annotated[int, Form(ge=1)] = 1
+    ) -> Response:
+        """Who used a patient's data. Each page is a look-up of its own, and written down as one."""
         signed = self.console.posted(request, csrf, "privacy-officer")
         try:
             found = flows.own_record(self.house, signed.session, patient.strip())
@@ -254,7 +256,10 @@ class Work:
                 status=404,
                 said={"text": str(error), "bad": True},
             )
-        return self.console.page(request, "consent.html", signed=signed, found=found, patient=patient)
+        looks, more = page_of((n for n in reversed(found["looked at by"]) if who.strip() in ("", n["who"])), page)
+        return self.console.page(
+            request, "consent.html", signed=signed, found=found, patient=patient, looks=looks, more=more, page=page, who=who
+        )
 
     # the audit chain
 
