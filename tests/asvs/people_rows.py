@@ -80,6 +80,7 @@ def defences_against_guessing_are_documented(place: Place) -> None:
     documented(place, "failures of unknown devices at one account", people.STRANGERS)
     documented(place, "failures of one known device", people.KNOWN_DEVICE)
     documented(place, "seconds in which failures are counted", people.WINDOW)
+    documented(place, "sign-ins with a provider begun from one address in a minute", elsewhere.BEGUN)
 
 
 @check("V6.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace('"galenic"', "")))

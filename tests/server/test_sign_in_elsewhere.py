@@ -198,6 +198,16 @@ def test_a_provider_that_says_it_is_somebody_else_or_leads_elsewhere_is_refused(
     assert {e.action for e in rows} >= {"gate.opened"}, "each call out is a decision on the chain"
 
 
+def test_a_stranger_does_not_make_the_server_call_without_end(site: Site, provider: Provider) -> None:
+    site.grown("sofia")
+    stranger = site.browser()
+    statuses = [stranger.web.get("/sign-in/with/clinic").status_code for _ in range(33)]
+    assert statuses[:30] == [303] * 30
+    assert statuses[30:] == [403] * 3
+    calls = [e for e in site.house.audit.entries() if e.action == "gate.opened" and e.resource == "outside/clinic"]
+    assert len(calls) == 30
+
+
 def test_calls_go_where_they_were_declared_to_and_nowhere_else(site: Site, provider: Provider) -> None:
     house, session = site.house, serving.server_session(site.house)
     with pytest.raises(AccessDenied, match="no-destination"):

@@ -1,5 +1,7 @@
 """Sign-in by the site's identity provider, and applications that somebody lets read as them."""
 
+import time
+from collections import OrderedDict
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -9,10 +11,11 @@ from fastapi.responses import RedirectResponse, Response
 from galenic.errors import AccessDenied
 from galenic.flows import sign_in_with
 from galenic.security import App, Known
-from galenic.server.console.sign_in import HALF, Word
+from galenic.server.console.sign_in import HALF, SignIn, Word
 from galenic.server.console.signed import Console, Signed, to, within
 from galenic.server.scopes import granted, in_words
 
+BEGUN, MINUTE, MOST_PLACES = 30, 60.0, 10_000  # sign-ins with a provider that one address may begin in a minute
 KEPT = "galenic-provider"  # the cookie of a sign-in that was begun
 Long = Annotated[str, Form(max_length=2_000)]
 
@@ -24,6 +27,7 @@ class Elsewhere:
         self.console = console
         self.house = console.house
         self.people = console.house.people
+        self.begun: OrderedDict[str, list[float]] = OrderedDict()
 
     def routes(self) -> APIRouter:
         """Every address."""
@@ -38,7 +42,8 @@ class Elsewhere:
 
     # the site's identity provider
 
-    def _out(self, name: str, purpose: str, place: str) -> Response:
+    def _out(self, request: Request, name: str, purpose: str, place: str) -> Response:
+        self._not_too_often(SignIn.place_of(request))
         back = self._back(name)
         there, kept = sign_in_with.begin(self.house, self.console.facade.session, name, back, purpose, within(place))
         answer = RedirectResponse(there, 303)
@@ -47,22 +52,32 @@ class Elsewhere:
         )
         return answer
 
+    def _not_too_often(self, place: str) -> None:
+        """Who is not signed in makes the server call the provider: so often a minute from one address, and no more."""
+        now = time.monotonic()
+        recent = [t for t in self.begun.pop(place, []) if now - t < MINUTE]
+        self.begun[place] = [*recent, now]
+        if len(self.begun) > MOST_PLACES:
+            self.begun.popitem(last=False)
+        if len(recent) >= BEGUN:
+            raise AccessDenied("too many sign-ins were begun from here. Wait a minute.")
+
     def _back(self, name: str) -> str:
         return f"{self.console.base}/sign-in/with/{name}/back"
 
-    def begin(self, name: str, next: str = "/") -> Response:
+    def begin(self, request: Request, name: str, next: str = "/") -> Response:
         """On to the provider."""
-        return self._out(name, "sign-in", next)
+        return self._out(request, name, "sign-in", next)
 
-    def accept(self, secret: str, name: str) -> Response:
+    def accept(self, request: Request, secret: str, name: str) -> Response:
         """The invited person signs in there, and has no password here."""
-        return self._out(name, f"invitation/{secret}", "/")
+        return self._out(request, name, f"invitation/{secret}", "/")
 
     def link(self, request: Request, csrf: Word, name: Word) -> Response:
         """Links one's own account to the provider's."""
         signed = self.console.posted(request, csrf)
         self.console.confirmed(signed, "/account")
-        return self._out(name, f"link/{signed.person.name}", "/account")
+        return self._out(request, name, f"link/{signed.person.name}", "/account")
 
     def back(self, request: Request, name: str) -> Response:
         """Back from the provider."""
