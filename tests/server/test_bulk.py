@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from galenic.flows import serving, work
 from galenic.flows.custody import consent
 from galenic.flows.erase import erase
 from galenic.flows.sign_off import run_of
-from server_made import Fhir, observation, treats
+from server_made import Fhir, a_server, observation, treats
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -158,32 +159,39 @@ def test_of_whom_one_may_not_know_nothing_is_in_it(bulk: Fhir, served: Callable[
     assert len(found["Observation"]) == 2
 
 
-def test_too_many_and_too_often(bulk: Fhir, served: Callable[..., Fhir]) -> None:
-    busy = served("busy")
-    places = [begun(busy, "/$export") for _ in range(3)]
-    again = busy("GET", "/$export", **ASYNC)
-    statuses = [busy("GET", places[-1]).status_code for _ in range(14)]
-    if 200 not in statuses:
-        assert 429 in statuses
-    if again.status_code != 202:  # unless one was done meanwhile
-        assert again.status_code == 429
-        assert again.headers["retry-after"]
-    for place in places:
-        busy("DELETE", place)
+@pytest.fixture
+def unworked(tmp_path: Path) -> Iterator[Fhir]:
+    """A server whose worker has ended: what is asked for waits."""
+    with a_server(tmp_path / "home") as client:
+        asker = client("asker")
+        assert asker("PUT", "/Patient/p0", {"resourceType": "Patient", "id": "p0"}).status_code == 201
+        with work.a_worker(asker.house):
+            pass
+        yield asker
 
 
-def test_an_export_ends_with_the_right_of_whoever_asked(bulk: Fhir, served: Callable[..., Fhir]) -> None:
-    gone = served("gone")
-    place = begun(gone, "/$export")
-    bulk.house.people.end_sessions("gone")
-    deadline = time.monotonic() + 30
-    job = place.rpartition("/")[2]
-    while not work.doing(bulk.house, job).ended and time.monotonic() < deadline:
-        time.sleep(0.3)
-    found = work.doing(bulk.house, job)
-    assert found.state in ("failed", "done")
-    if found.state == "failed":
-        assert "has left" in found.what
+def test_too_many_and_too_often(unworked: Fhir) -> None:
+    places = [begun(unworked, "/$export") for _ in range(3)]
+    fourth = unworked("GET", "/$export", **ASYNC)
+    assert fourth.status_code == 429
+    assert fourth.headers["retry-after"]
+    assert [unworked("GET", places[0]).status_code for _ in range(12)] == [202] * 10 + [429] * 2
+    assert unworked("DELETE", places[0]).status_code == 202
+    assert unworked("GET", places[0]).status_code == 404
+    assert unworked("GET", "/$export", **ASYNC).status_code == 202, "one that was stopped counts no more"
+
+
+def test_an_export_ends_with_the_right_of_whoever_asked(unworked: Fhir) -> None:
+    job = begun(unworked, "/$export").rpartition("/")[2]
+    unworked.house.people.end_sessions("asker")
+    with work.a_worker(unworked.house):
+        deadline = time.monotonic() + 60
+        while not work.doing(unworked.house, job).ended and time.monotonic() < deadline:
+            time.sleep(0.2)
+    found = work.doing(unworked.house, job)
+    assert found.state == "failed"
+    assert "has left" in found.what
+    assert found.about["files"] == []
 
 
 def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]) -> None:

@@ -66,3 +66,21 @@ def test_a_worker_works_until_its_input_ends(home: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("at work")
+
+
+def test_files_that_can_not_be_used_are_said_and_nothing_is_started(home: Path, tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "words.pem").write_text("no certificate")
+    for words in (
+        ("client", "add", "reg", "--jwks", tmp_path / "nowhere.json"), ("client", "add", "reg", "--jwks", binary),
+        ("provider", "x", "--issuer", "https://x.example", "--client", "x", "--secret-file", binary),
+        ("serve", "--certificate", tmp_path / "nowhere.pem", "--key", tmp_path / "nowhere.key"),
+        ("serve", "--certificate", tmp_path / "words.pem", "--key", tmp_path / "words.pem"),
+        ("serve", "--clients", tmp_path / "words.pem"),
+    ):  # fmt: skip
+        done = galenic(home, *words)
+        assert done.returncode == 2, (words, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "Give" in done.stderr
+        assert "serving" not in done.stdout

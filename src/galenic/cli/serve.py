@@ -9,7 +9,7 @@ import typer
 from galenic import flows
 from galenic.cli import show
 from galenic.cli.app import Json, app
-from galenic.errors import MissingExtra
+from galenic.errors import DescriptionError, MissingExtra
 from galenic.flows import serving
 from galenic.flows import work as jobs_of_people
 from galenic.flows.sign_in_with import add_provider
@@ -78,6 +78,14 @@ def work() -> None:
         house.close()
 
 
+def _text(place: Path) -> str:
+    """What a file that was named holds. DescriptionError where it can not be read as text."""
+    try:
+        return place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DescriptionError(f"{place} can not be read ({type(error).__name__}). Give the path of a text file.") from None
+
+
 @client.command("add", epilog="Example: galenic client add lab --role service")
 def add(
     name: str,
@@ -89,7 +97,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
-    keys = jwks.read_text(encoding="utf-8") if jwks else ""
+    keys = _text(jwks) if jwks else ""
     serving.add_client(flows.open_house(), name, role=role, jwks=keys, scope=scope)
     if as_json:
         show.print_json({"client": name, "role": role})
@@ -111,7 +119,7 @@ def application(
     """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
     house = flows.open_house()
     serving.init_if_new(house)
-    keys = jwks.read_text(encoding="utf-8") if jwks else ""
+    keys = _text(jwks) if jwks else ""
     house.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=house.actor)
     if as_json:
         show.print_json({"application": name, "redirects": redirect, "scope": scope})
@@ -138,8 +146,8 @@ def provider(
     """Let people sign in with your identity provider. Register BASE/sign-in/with/NAME/back there as the address to come back to."""
     house = flows.open_house()
     serving.init_if_new(house)
-    secret = secret_file.read_text(encoding="utf-8").strip()
-    pem = authority.read_text(encoding="utf-8") if authority else ""
+    secret = _text(secret_file).strip()
+    pem = _text(authority) if authority else ""
     add_provider(
         house, name, issuer, client_id, secret, shown=shown, origins=tuple(origin or ()), internal=internal, authority=pem,
         mfa=trust_mfa,

@@ -1,5 +1,6 @@
 """From an installation to a server: what it serves, under which address, with which certificate."""
 
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def prepared(
         )
     if (options.certificate is None) != (options.key is None):
         raise DescriptionError("a certificate comes with its key: give --certificate and --key, or neither.")
+    for mutual in (False, True) if options.clients else (False,):
+        _usable(_listening(house, options, mutual=mutual))
     session = serving.server_session(house)
     if options.simulated and not serving.has_records(house, options.dataset):
         progress("simulating patients", 0.0)
@@ -80,6 +83,17 @@ def prepared(
             yield pairs
     finally:
         facade.close()
+
+
+def _usable(listening: Listening) -> None:
+    """DescriptionError where a certificate, its key or the clients' authority can not be read, or do not belong together."""
+    try:
+        _ = listening.tls
+    except (OSError, ssl.SSLError) as error:
+        what = getattr(error, "reason", None) or type(error).__name__
+        raise DescriptionError(
+            f"the certificate, its key or the authority of clients can not be used ({what}). Give PEM files that belong together."
+        ) from None
 
 
 def _listening(house: House, options: Options, *, mutual: bool = False) -> Listening:
