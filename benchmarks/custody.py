@@ -22,12 +22,27 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from galenic import custody, release
+from galenic.installation import Installation, open_installation
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from custody_machine import Custody
 from galenic import flows, records, store
 from galenic.errors import GalenicError
-from galenic.security import ACTIONS, FLAGS, LABELS, ROLES, TYPES, Ask, Policy, Rule, audit, opens, to_cedar
+from galenic.security import (
+    ACTIONS,
+    FLAGS,
+    LABELS,
+    ROLES,
+    TYPES,
+    AccessPolicy,
+    AccessRequest,
+    AccessRule,
+    audit,
+    opens,
+    to_cedar,
+)
 from galenic.security.cedar import request_of
 from galenic.security.policy import NOTHING, Obligations
 from rows import peer, row, write
@@ -36,45 +51,47 @@ from tampering import KINDS, Victim
 PURPOSES = tuple(f"purpose-{i}" for i in range(12))
 
 
-def house_in(folder: Path) -> flows.House:
+def house_in(folder: Path) -> Installation:
     """A new installation with one key per role, stepped up by a second."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("GALENIC_ROOT", "GALENIC_WITNESS", "GALENIC_ESCROW", "GALENIC_DATABASE"):
         os.environ.pop(name, None)
-    house = flows.open_house(folder)
-    flows.init(house)
+    installation = open_installation(folder)
+    custody.initialize(installation)
     for name, role in (("inge", "integration-engineer"), ("paul", "privacy-officer"), ("sven", "security-officer")):
-        flows.make_key(house, name, role)
-        flows.make_key(house, f"{name}2", role)
-    return house
+        release.make_key(installation, name, role)
+        release.make_key(installation, f"{name}2", role)
+    return installation
 
 
-def policy_of(size: int, seed: int = 0) -> Policy:
+def policy_of(size: int, seed: int = 0) -> AccessPolicy:
     """`size` rules: two forbids, then permits of one role, action, type and purpose each."""
     rng = random.Random(seed)
     combinations = list(itertools.product(ROLES, ACTIONS, TYPES, PURPOSES))
     rng.shuffle(combinations)
     none = frozenset()
     rules = [
-        Rule(
+        AccessRule(
             "stepped", "forbid", none, frozenset({"erase", "export"}), none, none, none, none, none, 0, 2, NOTHING, "Step up."
         ),
-        Rule("tenant", "forbid", none, none, none, none, none, none, frozenset({"same_tenant"}), 0, 0, NOTHING, "Own records."),
+        AccessRule(
+            "tenant", "forbid", none, none, none, none, none, none, frozenset({"same_tenant"}), 0, 0, NOTHING, "Own records."
+        ),
     ]
     for i, (role, action, kind, purpose) in enumerate(combinations[: size - 2]):
         rules.append(
-            Rule(
+            AccessRule(
                 f"p{i}", "permit", frozenset({role}), frozenset({action}), frozenset({kind}), frozenset({purpose}), none,
                 frozenset({"care"} if i % 3 == 0 else ()), none, 0, 0, Obligations(floor=5), "Because.",
             )
         )  # fmt: skip
-    return Policy("bench", 1, rules)
+    return AccessPolicy("bench", 1, rules)
 
 
-def asks(count: int, seed: int = 1) -> list[Ask]:
+def asks(count: int, seed: int = 1) -> list[AccessRequest]:
     rng = random.Random(seed)
     return [
-        Ask(
+        AccessRequest(
             frozenset(rng.sample(ROLES, rng.choice((1, 1, 2)))),
             rng.choice(ACTIONS),
             rng.choice(TYPES),
@@ -142,23 +159,23 @@ def decide(_folder: Path) -> list[dict]:
 
 def gate(folder: Path) -> list[dict]:
     """custody.gate: passes per second, 32 clients, every intent durable before work; and the audit log alone."""
-    house = house_in(folder / "gate")
+    installation = house_in(folder / "gate")
     frame = pa.table({"patient_id": ["P1", "P2"], "note": ["a", "b"]})
-    flows.import_table(house, house.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
-    session = house.sign_in("paul")
+    custody.import_table(installation, installation.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
+    session = installation.sign_in("paul")
     passes, clients = 400, 32
     taken: list[float] = []
 
     def client() -> None:
         for _ in range(passes):
             before = time.perf_counter()
-            with house.gate.open(session, "train", "dataset/clinic", "quality"):
+            with installation.gate.open(session, "train", "dataset/clinic", "quality"):
                 pass
             taken.append(time.perf_counter() - before)
 
     def logger() -> None:
         for _ in range(passes):
-            house.audit.append("step", "x")
+            installation.audit.append("step", "x")
 
     rates = []
     for work in (logger, client):
@@ -169,8 +186,8 @@ def gate(folder: Path) -> list[dict]:
         for t in threads:
             t.join()
         rates.append(passes * clients / (time.perf_counter() - start))
-    house.audit.flush()
-    assert house.audit.intact()
+    installation.audit.flush()
+    assert installation.audit.intact()
     p99 = float(np.percentile(taken, 99)) * 1000
     peers = {"our audit log alone, rows/s": round(rates[0]), "p99 ms": round(p99, 1)}
     met = rates[1] >= 5_000 and p99 <= 20
@@ -189,17 +206,17 @@ def gate(folder: Path) -> list[dict]:
 
 def victim(folder: Path, rows: int = 60) -> tuple[Victim, bytes, str]:
     shutil.rmtree(folder, ignore_errors=True)
-    house = flows.open_house(folder)
+    installation = open_installation(folder)
     for i in range(rows):
-        house.audit.append("step", f"run-{i}", actor="test")
+        installation.audit.append("step", f"run-{i}", actor="test")
         if i == rows - 6:
-            house.db.shrink()
+            installation.db.shrink()
             shutil.copy(folder / "galenic.db", folder / "older.db")
-    house.db.shrink()
-    house.close()
+    installation.db.shrink()
+    installation.close()
     first = bytes.fromhex((folder / "keys" / "audit-first.key").read_text())
     key = (folder / "keys" / "audit.key").read_bytes()[8:]
-    gate_key = house.keys.gate()
+    gate_key = installation.keys.gate()
     return Victim(folder / "galenic.db", rows, key, gate_key.private, folder / "older.db"), first, gate_key.public
 
 
@@ -242,13 +259,13 @@ def verify(folder: Path) -> list[dict]:
     """custody.verify: rows per second of the offline verifier with MACs, heads and witness, one process."""
     place = folder / "verify"
     shutil.rmtree(place, ignore_errors=True)
-    house = flows.open_house(place)
+    installation = open_installation(place)
     count = 1_000_000
     for start in range(0, count, 1_000):
         for i in range(start, start + 1_000):
-            house.audit.post("gate.opened", "dataset/clinic", "allowed", purpose="treatment", number=i)
-        house.close()
-    (place / "pub").write_text(house.keys.gate().public)
+            installation.audit.post("gate.opened", "dataset/clinic", "allowed", purpose="treatment", number=i)
+        installation.close()
+    (place / "pub").write_text(installation.keys.gate().public)
     words = [
         "--public",
         place / "pub",
@@ -284,8 +301,8 @@ def verify(folder: Path) -> list[dict]:
 def erase(folder: Path) -> list[dict]:
     """custody.erase: the key part and the whole receipt for one of 100,000; canaries left in clear anywhere."""
     place = folder / "erase"
-    house = house_in(place)
-    inge, paul = house.sign_in("inge"), house.sign_in("paul", "paul2")
+    installation = house_in(place)
+    inge, paul = installation.sign_in("inge"), installation.sign_in("paul", "paul2")
     people, canary = 100_000, "CANARY-7f3a9"
     ids = [f"P{i:06d}" for i in range(people)]
     frame = pa.table(
@@ -296,21 +313,21 @@ def erase(folder: Path) -> list[dict]:
         }
     )
     before = time.perf_counter()
-    flows.import_table(house, inge, records.in_memory(frame), "clinic", patient="patient_id")
+    custody.import_table(installation, inge, records.in_memory(frame), "clinic", patient="patient_id")
     imported = time.perf_counter() - before
-    flows.index(house, house.sign_in("paul"), "clinic", "quality")
-    sven = house.sign_in("sven", "sven2")
-    flows.backup(house, sven, folder / "erase-backup")
+    custody.build_index(installation, installation.sign_in("paul"), "clinic", "quality")
+    sven = installation.sign_in("sven", "sven2")
+    custody.backup(installation, sven, folder / "erase-backup")
     keys, whole = [], []
     for i in (5, 50_000, 99_999, 777, 31_415):
         before = time.perf_counter()
-        done = flows.erase(house, paul, ids[i])
+        done = flows.erase(installation, paul, ids[i])
         whole.append(time.perf_counter() - before)
         keys.append(done.facts["key"]["milliseconds"])
         assert done.facts["key"]["destroyed"]
         assert not any(b["opens_with_todays_root"] for b in done.facts["backups"])
     yesterday = store.read_keys(folder / "erase-backup")
-    assert opens(yesterday.nodes, house.tree.root(), 1), "others must still open"
+    assert opens(yesterday.nodes, installation.tree.root(), 1), "others must still open"
     left = 0
     for path in [*place.rglob("*"), *(folder / "erase-backup").rglob("*")]:
         if path.is_file():
@@ -345,32 +362,32 @@ def erase(folder: Path) -> list[dict]:
 def reads(folder: Path) -> list[dict]:
     """custody.read, custody.scan: inside one open pass; 20,000 rows of one 250-byte cell (as the prototype), 4 rows per patient."""
     place = folder / "reads"
-    house = house_in(place)
-    inge, paul = house.sign_in("inge"), house.sign_in("paul")
+    installation = house_in(place)
+    inge, paul = installation.sign_in("inge"), installation.sign_in("paul")
     count = 20_000
     text = ["x" * 240 + f"{i:010d}" for i in range(count)]
     who = [f"P{i // 4:06d}" for i in range(count)]
     narrow = pa.table({"patient_id": who, "note": text})
     wide = pa.table({"patient_id": who, **{f"c{j}": [f"{i * j % 997}" for i in range(count)] for j in range(10)}})
     for name, frame in (("narrow", narrow), ("wide", wide)):
-        flows.import_table(house, inge, records.in_memory(frame), name, patient="patient_id")
+        custody.import_table(installation, inge, records.in_memory(frame), name, patient="patient_id")
     scans = {}
     for name, columns in (("narrow", ["note"]), ("wide", None)):
-        known = store.dataset(house.db, name, "home")
-        with house.gate.open(paul, "read", f"dataset/{name}", "quality") as handle:
+        known = store.dataset(installation.db, name, "home")
+        with installation.gate.open(paul, "read", f"dataset/{name}", "quality") as handle:
             best = 0.0
             for _ in range(5):
                 before = time.perf_counter()
-                rows = sum(t.num_rows for t in store.read(house.db, handle, known, columns))
+                rows = sum(t.num_rows for t in store.read(installation.db, handle, known, columns))
                 best = max(best, rows / (time.perf_counter() - before))
             scans[name] = best
-    known = store.dataset(house.db, "narrow", "home")
+    known = store.dataset(installation.db, "narrow", "home")
     places = list(range(count))
     random.Random(0).shuffle(places)
-    with house.gate.open(paul, "read", "dataset/narrow", "quality") as handle:
+    with installation.gate.open(paul, "read", "dataset/narrow", "quality") as handle:
         rate = 0.0
         for _ in range(3):  # each reader asks the pass for every patient's key anew
-            reader = store.Reader(house.db, handle, known, ["note"])
+            reader = store.Reader(installation.db, handle, known, ["note"])
             before = time.perf_counter()
             for i in places[:10_000]:
                 assert reader.point(i)
@@ -404,15 +421,15 @@ def _write_until_killed(place: Path, pipe: int, limit: int | None, seed: int) ->
     if limit is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    house = flows.open_house(place)
-    session = house.sign_in("inge")
+    installation = open_installation(place)
+    session = installation.sign_in("inge")
     i = 0
     while True:
         i += 1
-        os.write(pipe, f"a {house.audit.append('step', str(i))}\n".encode())
+        os.write(pipe, f"a {installation.audit.append('step', str(i))}\n".encode())
         frame = pa.table({"patient_id": [f"K{seed}-{i}-{j}" for j in range(20)], "note": ["x" * 50] * 20})
-        flows.import_table(house, session, records.in_memory(frame), "clinic", patient="patient_id")
-        os.write(pipe, f"r {store.dataset(house.db, 'clinic', 'home')['next_row']}\n".encode())
+        custody.import_table(installation, session, records.in_memory(frame), "clinic", patient="patient_id")
+        os.write(pipe, f"r {store.dataset(installation.db, 'clinic', 'home')['next_row']}\n".encode())
         os.write(pipe, f"f {store.write_blob(place / 'files', bytes(32), [bytes(3000)] * 100)}\n".encode())
 
 
@@ -423,8 +440,8 @@ def kill(folder: Path) -> list[dict]:
     for run in range(runs):
         place = folder / f"kill{run // 25}"
         if run % 25 == 0:
-            house = house_in(place)
-            house.close()
+            installation = house_in(place)
+            installation.close()
         before = max((p.stat().st_size for p in place.glob("galenic.db*")), default=0)
         full = before + rng.randrange(200_000) if run % 5 == 0 else None
         reading, writing = os.pipe()
@@ -444,10 +461,10 @@ def kill(folder: Path) -> list[dict]:
         os.waitpid(child, 0)
         with os.fdopen(reading) as f:
             acknowledged = [line.split() for line in f.read().splitlines() if len(line.split()) == 2]
-        house = flows.open_house(place)
-        faults, rows = house.audit.faults()
-        known = {str(d["name"]): int(str(d["next_row"])) for d in store.all_datasets(house.db, "home")}
-        with house.db.reading() as c:
+        installation = open_installation(place)
+        faults, rows = installation.audit.faults()
+        known = {str(d["name"]): int(str(d["next_row"])) for d in store.all_datasets(installation.db, "home")}
+        with installation.db.reading() as c:
             stored = c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one()
         lost += rows < max((int(v) for k, v in acknowledged if k == "a"), default=0)
         lost += stored < max((int(v) for k, v in acknowledged if k == "r"), default=0)
@@ -457,7 +474,7 @@ def kill(folder: Path) -> list[dict]:
                 lost += sum(map(len, store.read_blob(place / "files" / name, bytes(32)))) != 300_000
         for path in (place / "files").glob("[0-9a-f]*"):
             half += len(path.name) == 64 and sum(map(len, store.read_blob(path, bytes(32)))) != 300_000
-        house.close()
+        installation.close()
         for path in (place / "files").glob("*"):
             path.unlink()
     peers = {"of which with a full disk": runs // 5}

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.csv as pacsv
 import pydicom
-from galenic import flows
-from galenic.privacy.anonymity import Wanted, alike, quasi
+from galenic.privacy.anonymization import PrivacyModel, anonymize, quasi_identifier
 from galenic.privacy.structured.dicom import table as profile
 from galenic.records import dicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from rows import peer, row
+from galenic.privacy import deidentification
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TEXTS = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR")
@@ -90,7 +90,7 @@ def images() -> list[dict]:
         warnings.simplefilter("ignore")
         everything().save_as(place / "all.dcm", enforce_file_format=True)
         before = marks(pydicom.dcmread(place / "all.dcm"))
-        flows.deidentify([place / "all.dcm"], place / "out")
+        deidentification.deidentify([place / "all.dcm"], place / "out")
         left = marks(pydicom.dcmread(place / "out" / "all.dcm"))
         try:
             their(place / "all.dcm", place / "theirs.dcm")
@@ -110,14 +110,14 @@ def images() -> list[dict]:
         for copy in range(48):
             shutil.copy(file, place / "small" / f"f{number:03d}{chr(97 + copy % 24)}{'xy'[copy // 24]}.dcm")
     files = sorted((place / "small").iterdir())
-    out = {name for _, name in flows.deidentify(files, place / "first", workers=2).files}
+    out = {name for _, name in deidentification.deidentify(files, place / "first", workers=2).files}
     files = [f for f in files if f.name in out]  # the others are refused, as screens that may show anything
     speed: dict[str, object] = {}
     for workers in (1, 2):
         best = 0.0
         for attempt in range(3):
             start = time.perf_counter()
-            flows.deidentify(files, place / f"small-{workers}-{attempt}", workers=workers)
+            deidentification.deidentify(files, place / f"small-{workers}-{attempt}", workers=workers)
             best = max(best, len(files) / (time.perf_counter() - start))
         speed[f"ours, {workers} process{'es' * (workers > 1)}"] = round(best, 1)
     start, ended = time.perf_counter(), 0
@@ -157,7 +157,7 @@ def _codes(values: dict[str, np.ndarray]) -> tuple[tuple, np.ndarray]:
     columns, codes = [], []
     for name, kind in QUASI.items():
         texts = [f"{v:g}" if kind == "number" else str(v) for v in np.unique(values[name])]
-        column = quasi(name, kind, texts)
+        column = quasi_identifier(name, kind, texts)
         place = {v: i for i, v in enumerate(column.values)}
         _, inverse = np.unique(values[name], return_inverse=True)
         columns.append(column)
@@ -179,7 +179,7 @@ def tables() -> list[dict]:
     seconds = {}
     for method in ("mondrian", "global"):
         start = time.perf_counter()
-        alike(columns, codes, Wanted(5), method=method, share=0.02)
+        anonymize(columns, codes, PrivacyModel(5), method=method, share=0.02)
         seconds[method] = time.perf_counter() - start
     rate = codes.size / max(seconds.values())
     beside = {f"ours, {m}": round(s, 1) for m, s in seconds.items()} | {
@@ -191,7 +191,7 @@ def tables() -> list[dict]:
     frame = frame.rename(columns={frame.columns[0]: "row"}).dropna(subset=list(QUASI)).reset_index(drop=True)
     values = {n: frame[n].to_numpy() for n in QUASI}
     columns, codes = _codes(values)
-    made = {m: alike(columns, codes, Wanted(5), method=m, share=0.02) for m in ("mondrian", "global")}
+    made = {m: anonymize(columns, codes, PrivacyModel(5), method=m, share=0.02) for m in ("mondrian", "global")}
     check = {
         m: {
             c.name: [names[i] for i in label[a.kept].tolist()]
@@ -206,9 +206,9 @@ def tables() -> list[dict]:
     got = json.loads(
         subprocess.run([peer("kanon"), script], input=json.dumps(asked), capture_output=True, text=True, check=True).stdout
     )
-    from galenic.privacy.anonymity import groups  # noqa: PLC0415
+    from galenic.privacy.anonymization import groups  # noqa: PLC0415
 
-    own = groups(codes, Wanted(5))
+    own = groups(codes, PrivacyModel(5))
     order = np.argsort(own, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(own[order])) + 1)
     ours, theirs = loss(values, parts), loss(values, [np.array(p) for p in got["partitions"]])

@@ -11,8 +11,9 @@ import time
 from hashlib import md5
 from pathlib import Path
 
-from galenic import flows
-from galenic.records.fhir import check, read_ndjson
+from galenic import custody, flows
+from galenic.installation import open_installation
+from galenic.records.fhir import read_ndjson, validate_resource
 from galenic.records.omop import Omop
 from rows import peer, row, write
 
@@ -38,11 +39,11 @@ def checked(places: list[str]) -> None:
     """In a process of its own: reads and checks every line; prints figures as JSON."""
     count = refused = 0
     for warm in places:
-        check(next(read_ndjson(Path(warm))).document.resource)  # compiles the type's schema
+        validate_resource(next(read_ndjson(Path(warm))).document.resource)  # compiles the type's schema
     wall, start = time.perf_counter(), time.process_time()
     for name in places:
         for line in read_ndjson(Path(name)):
-            found = check(line.document.resource) if line.document else ()
+            found = validate_resource(line.document.resource) if line.document else ()
             refused += line.document is None or any(i.level == "error" for i in found)
             count += 1
     spent, wall = time.process_time() - start, time.perf_counter() - wall
@@ -120,24 +121,24 @@ def bundles(folder: Path, times: int) -> list[Path]:
 
 def received(home: str, places: list[str]) -> None:
     """In a process of its own: Bundles into custody, then events; prints figures as JSON."""
-    house = flows.open_house(Path(home))
-    flows.init(house)
+    installation = open_installation(Path(home))
+    custody.initialize(installation)
     for key, role in (("inge", "integration-engineer"), ("paul", "privacy-officer")):
-        house.keys.create(key, role)
-        flows.grant(house, key, role, person=key)
-    inge, paul = house.sign_in("inge"), house.sign_in("paul")
-    flows.import_fhir(house, inge, [Path(places[0]), Path(places[-1])], "warm")
+        installation.keys.create(key, role)
+        custody.grant_role(installation, key, role, person=key)
+    inge, paul = installation.sign_in("inge"), installation.sign_in("paul")
+    custody.import_fhir(installation, inge, [Path(places[0]), Path(places[-1])], "warm")
     wall, start = time.perf_counter(), time.process_time()
-    done = flows.import_fhir(
-        house, inge, [Path(p) for p in places], "hospital", helpers=int(os.environ["H"]) if "H" in os.environ else None
+    done = custody.import_fhir(
+        installation, inge, [Path(p) for p in places], "hospital", helpers=int(os.environ["H"]) if "H" in os.environ else None
     )
     stored = time.perf_counter() - wall
-    with flows.timelines(house, paul, "hospital", "quality", action="index") as lines:
+    with custody.timelines(installation, paul, "hospital", "quality", action="index") as lines:
         wall, spent = time.perf_counter() - wall, time.process_time() - start
         events = lines.events
     again = time.perf_counter()
-    second = flows.import_fhir(
-        house, inge, [Path(p) for p in places], "hospital", helpers=int(os.environ["H"]) if "H" in os.environ else None
+    second = custody.import_fhir(
+        installation, inge, [Path(p) for p in places], "hospital", helpers=int(os.environ["H"]) if "H" in os.environ else None
     )
     again = time.perf_counter() - again
     assert second.new == 0 and second.again >= done.new, second
@@ -148,7 +149,7 @@ def received(home: str, places: list[str]) -> None:
             | {"new": done.new, "refused": done.refused, "unresolved": done.unresolved}
         )
     )
-    house.close()
+    installation.close()
 
 
 def bundle(folder: Path) -> list[dict]:

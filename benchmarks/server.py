@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from galenic import flows
+from galenic.installation import open_installation
 from galenic.security import Fact
 from rows import galenic, row, write
 
@@ -155,19 +155,19 @@ def figures(port: int, token: str) -> list[dict]:
 
 def pages(port: int, home: Path) -> list[dict]:
     """Console pages of somebody who treats 500 patients and may see people, the policy and the chain."""
-    house = flows.open_house(home)
+    installation = open_installation(home)
     try:
-        people, name = house.people, "pagebench"
+        people, name = installation.people, "pagebench"
         if people.get(name) is None:
             people._write(name, "pagebench@example.org", "Page Bench", "active")
             for role in ("clinician", "privacy-officer", "security-officer", "auditor"):
                 people._grant(name, "pagebench@example.org", role, by="bench", approved="bench")
             care = [Fact("care", f"{name}/{s}", "given", name, s) for s in range(1, 501)]
-            house.facts.put_many(care, actor=name)
+            installation.facts.put_many(care, actor=name)
         secret = people.begin(name, "bench", "bench")
-        house.audit.flush()
+        installation.audit.flush()
     finally:
-        house.close()
+        installation.close()
     head = {"Cookie": f"galenic={secret}", "User-Agent": "bench"}
     times: dict[str, list[float]] = {}
     connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -225,11 +225,11 @@ def decisions(port: int, token: str, home: Path, count: int = 100_000) -> list[d
         return (read, search, read, search, create)[i % 5](rng, i)
 
     load(port, token, mixed, count, look=look)
-    house = flows.open_house(home)
+    installation = open_installation(home)
     try:
-        rows = {e.seq: e for e in house.audit.entries() if e.action in ("gate.opened", "gate.settled")}
+        rows = {e.seq: e for e in installation.audit.entries() if e.action in ("gate.opened", "gate.settled")}
     finally:
-        house.close()
+        installation.close()
     about: dict[int, set[str]] = {}
     for decision, patient in seen:
         about.setdefault(decision, set()).add(patient)

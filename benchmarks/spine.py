@@ -21,7 +21,16 @@ from scipy.stats import beta
 import diabetes
 from galenic import records, store
 from galenic.errors import BudgetError
-from galenic.evidence import Lineup, any_alarm, code, judge_column, mean_tvd, noisy_copy, planted, with_leak
+from galenic.evidence.tables import (
+    AttackPool,
+    any_alarm,
+    encode_columns,
+    judge_column,
+    mean_tvd,
+    noisy_copy,
+    planted,
+    with_leak,
+)
 from galenic.privacy import Ledger
 from galenic.schema import Codes, Column, Table
 from rows import galenic, peer, row, write, zcdp_rho
@@ -42,7 +51,7 @@ def comparison(folder: Path) -> list[dict]:
     """spine.tvd2, spine.tvd3, spine.cpu: the same rows, bins, rho and held-out rows for Galenic and MST."""
     train, test, description, columns = diabetes.comparison(folder)
     sizes = np.array([c.levels for c in columns])
-    real, held = (code(records.read(p).table(columns), columns) for p in (train, test))
+    real, held = (encode_columns(records.read(p).table(columns), columns) for p in (train, test))
     rho = zcdp_rho(1.0, DELTA)  # MST selects by the exponential mechanism, so it is accounted by zCDP
     np.savez(folder / "codes.npz", codes=real, sizes=sizes)
     used = subprocess.run(
@@ -82,7 +91,7 @@ def comparison(folder: Path) -> list[dict]:
         ]
         ran = galenic(home, "synthesize", train, *words, "--epsilon", 1, "--delta", DELTA, "--population", "comparison")
         made = records.read(Path(ran["folder"]) / "artefact" / "data.csv").table(columns)
-        tvds.append(score(code(made, columns), held, sizes))
+        tvds.append(score(encode_columns(made, columns), held, sizes))
         cpu.append(json.loads((Path(ran["folder"]) / "internal" / "sheet.json").read_text())["cpu_seconds_to_sample"])
     floor = score(real, held, sizes)
     low, mean, high = np.min(tvds, 0), np.mean(tvds, 0), np.max(tvds, 0)
@@ -208,7 +217,7 @@ def attack(folder: Path) -> list[dict]:
         picked = rng.permutation(every.rows)[: 4 * size]
         parts = [Table(every.frame.take(pa.array(picked[i * size : (i + 1) * size])), described) for i in range(4)]
         columns = tuple(judge_column(parts[0], c) for c in described)
-        lineup = Lineup(columns, parts[0], parts[1], parts[2], parts[3])
+        lineup = AttackPool(columns, parts[0], parts[1], parts[2], parts[3])
         if draw < 20:
             controls = planted(lineup, parts[3], parts[3], rng)
             for name in found:

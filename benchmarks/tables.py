@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 import diabetes
 import support2
 from galenic import records
-from galenic.evidence import code, mean_tvd
+from galenic.evidence.tables import encode_columns, mean_tvd
 from galenic.schema import Codes, Column
 from rows import galenic, peer, row, write, zcdp_rho
 from tables_more import ALONE, COMPARED, SLOW
@@ -69,7 +69,9 @@ def fitted(home: Path, train: Path, words: list[object], columns: tuple[Column, 
         raise SystemExit(f"refused: {ran['decision']['refusals']}")
     # a level of its own for what was not bought does not exist among public categories: counted as missing
     columns = tuple(c.but(missing_tokens=(*c.missing_tokens, "OTHER")) for c in columns)
-    return code(records.read(place).table(columns), columns), json.loads((folder / "internal" / "sheet.json").read_text())
+    return encode_columns(records.read(place).table(columns), columns), json.loads(
+        (folder / "internal" / "sheet.json").read_text()
+    )
 
 
 POLICY = """name = "bench"
@@ -133,7 +135,7 @@ def compared(
     """Rows tvd2, tvd3, gap, cpu and mb of one table. aims: id -> (target in words, whether met)."""
     train, test, _description, columns = paths
     sizes = np.array([c.levels for c in columns])
-    real, held = (code(records.read(p).table(columns), columns) for p in (floor_from or train, test))
+    real, held = (encode_columns(records.read(p).table(columns), columns) for p in (floor_from or train, test))
     names = [c.name for c in columns]
     goal = names.index(target)
     judge = Judge(held, sizes, goal, columns[goal].categories.index(positive))

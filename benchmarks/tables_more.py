@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import diabetes
 import support2
 from galenic import flows, records
-from galenic.evidence import code, judge_column, mean_tvd, membership, noisy_copy, with_leak
+from galenic.evidence.tables import encode_columns, judge_column, mean_tvd, membership, noisy_copy, with_leak
 from galenic.generators.tables import shipped_audit
 from galenic.records import own_columns, to_toml
 from galenic.schema import Column, Finding, Relation, Table
@@ -282,7 +282,7 @@ def _several(folder: Path, name: str, tables: Path, words: list[object], about: 
         columns = tuple(Column(n, _kind(flat[0][r.name], n)) for n in names)
         tables_ = [f[r.name].table(columns) for f in flat]
         columns = tuple(judge_column(tables_[0], c) for c in columns)
-        codes, sizes = [code(t, columns) for t in tables_], np.array([c.levels for c in columns])
+        codes, sizes = [encode_columns(t, columns) for t in tables_], np.array([c.levels for c in columns])
         for i, j in combinations(range(len(names)), 2):
             tvd = mean_tvd(codes[1], codes[0], [(i, j)], sizes)
             (crossed if (names[i] in own) != (names[j] in own) else single if names[i] in own else []).append(tvd)

@@ -180,12 +180,12 @@ def documented(place: Place, limit: str, value: object) -> None:
 def somebody(place: Place, *roles: str) -> Any:
     """A signed-in person of their own, in these roles."""
     name = f"person{next(place.numbers)}"
-    if not place.site.house.people.any():
+    if not place.site.installation.people.any():
         place.site.grown("founder")
     browser = place.site.grown(name)
     browser.name = name
     for role in roles:
-        place.site.house.people._grant(name, f"{name}@clinic.example", role, by="founder", approved="otto")
+        place.site.installation.people._grant(name, f"{name}@clinic.example", role, by="founder", approved="otto")
     return browser
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from galenic import flows
+from galenic.installation import Installation
 from galenic.server.console import Console
 from server_made import next_code
 from site_made import PASSWORD
@@ -111,7 +111,7 @@ class Visitor:
 @dataclass
 class Site:
     base: str
-    house: flows.House
+    installation: Installation
     console: Console
     browser: Any
     visitors: dict[str, Visitor] = field(default_factory=dict)

@@ -13,7 +13,9 @@ import pyarrow.csv as pacsv
 import pytest
 import sqlalchemy as sa
 
-from galenic import flows, records, store
+from galenic import records, release, store
+from galenic.custody import import_table, initialize
+from galenic.installation import Installation, open_installation
 from galenic.privacy import Budget, Ledger
 from made import made_patients
 
@@ -53,9 +55,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def house(home: Path) -> flows.House:
+def installation(home: Path) -> Installation:
     """The house at that place."""
-    return flows.open_house(home)
+    return open_installation(home)
 
 
 @pytest.fixture(scope="session")
@@ -70,23 +72,23 @@ def data() -> Path:
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with custody founded, a person per role (with a second key each), and 200 patients as data set "clinic"."""
     home = tmp_path_factory.mktemp("founded") / "home"
-    house = flows.open_house(home)
-    flows.init(house)
+    installation = open_installation(home)
+    initialize(installation)
     for name, role in PEOPLE.items():
         for key in (name, f"{name}2"):
-            flows.make_key(house, key, role, person=name)
-    session = house.sign_in("inge")
+            release.make_key(installation, key, role, person=name)
+    session = installation.sign_in("inge")
     source = records.in_memory(made_patients(200, 3, visits=2))
-    flows.import_table(house, session, source, "clinic", patient="patient_id")
-    house.close()
+    import_table(installation, session, source, "clinic", patient="patient_id")
+    installation.close()
     return home
 
 
 @pytest.fixture
-def custody(founded: Path, home: Path) -> flows.House:
+def custody(founded: Path, home: Path) -> Installation:
     """A copy of that home, of this test alone."""
     shutil.copytree(founded, home)
-    return flows.open_house(home)
+    return open_installation(home)
 
 
 PEOPLE = {

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from galenic import flows, records, store
-from galenic.errors import AccessDenied, BudgetError, DescriptionError, GalenicError
+from galenic import custody, flows, records, release, store
+from galenic.errors import AccessDeniedError, BudgetError, DescriptionError, GalenicError
+from galenic.installation import Installation, open_installation
 from galenic.privacy import Mechanism
 from galenic.privacy.ledger import RHO_UNIT
-from galenic.security import Pass, Session
+from galenic.security import Grant, Session
 
 PATIENTS = [f"P{i}" for i in range(6)]
 PEOPLE = {
@@ -29,13 +30,13 @@ PEOPLE = {
 COLUMNS = ["patient_id", "note"]
 
 
-def seen_by(house: flows.House, handle: Pass) -> set[str]:
+def seen_by(installation: Installation, handle: Grant) -> set[str]:
     """Patients that an open decision shows."""
-    known = next((d for d in store.all_datasets(house.db, "home") if d["name"] == "clinic"), None)
+    known = next((d for d in store.all_datasets(installation.db, "home") if d["name"] == "clinic"), None)
     if known is None:  # restored to a time before the first import
         handle.beat()
         return set()
-    return {v for t in store.read(house.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
+    return {v for t in store.read(installation.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
 
 
 class Custody(RuleBasedStateMachine):
@@ -50,21 +51,21 @@ class Custody(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         if cls.founded is None:
             cls.founded = Path(tempfile.mkdtemp()) / "home"
-            house = flows.open_house(cls.founded)
+            installation = open_installation(cls.founded)
             for name, role in PEOPLE.items():
                 for key in (name, f"{name}2"):
-                    flows.make_key(house, key, role, person=name)
-            house.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
-            house.close()
+                    release.make_key(installation, key, role, person=name)
+            installation.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
+            installation.close()
         shutil.copytree(cls.founded, self.folder / "home")
-        self.house = flows.open_house(self.folder / "home")
+        self.installation = open_installation(self.folder / "home")
         self.inside: dict[str, int] = {}
         self.erased: set[str] = set()
         self.consented: set[str] = set()
         self.treated: set[str] = set()
         self.rosa = True
         self.rosa_in: Session | None = None  # her session, while it is open
-        self.stream: Pass | None = None  # a decision of hers that was left open
+        self.stream: Grant | None = None  # a decision of hers that was left open
         self.counted: dict[str, int] | None = None  # rows per patient when the backup was written
         self.indexed: dict[str, int] | None = None  # rows per patient in the index
         self.spent = Fraction(0)
@@ -73,12 +74,12 @@ class Custody(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.leave_stream()
-        self.house.audit.flush()
-        assert self.house.audit.faults()[0] == []
-        opened = {e.seq for e in self.house.audit.entries() if e.action in ("gate.opened", "gate.break-glass")}
-        closed = {e.detail["decision"] for e in self.house.audit.entries() if e.action == "gate.closed"}
+        self.installation.audit.flush()
+        assert self.installation.audit.faults()[0] == []
+        opened = {e.seq for e in self.installation.audit.entries() if e.action in ("gate.opened", "gate.break-glass")}
+        closed = {e.detail["decision"] for e in self.installation.audit.entries() if e.action == "gate.closed"}
         assert opened == closed
-        self.house.close()
+        self.installation.close()
         shutil.rmtree(self.folder)
 
     def leave_stream(self) -> None:
@@ -88,7 +89,7 @@ class Custody(RuleBasedStateMachine):
 
     def used(self) -> tuple[int, int]:
         """(rho taken, rho there may be), in the ledger's units."""
-        (row,) = store.all_populations(self.house.db)
+        (row,) = store.all_populations(self.installation.db)
         return row["rho_used"], row["rho_limit"]
 
     def step(self) -> None:
@@ -100,8 +101,8 @@ class Custody(RuleBasedStateMachine):
     def come(self, who: str, rows: int) -> None:
         self.step()
         frame = pa.table({"patient_id": [who] * rows, "note": [f"note of {who}"] * rows})
-        session = self.house.sign_in("inge")
-        done = flows.import_table(self.house, session, records.in_memory(frame), "clinic", patient="patient_id")
+        session = self.installation.sign_in("inge")
+        done = custody.import_table(self.installation, session, records.in_memory(frame), "clinic", patient="patient_id")
         assert (done.erased, done.erased_rows) == ((1, rows) if who in self.erased else (0, 0))
         if who not in self.erased:
             self.inside[who] = self.inside.get(who, 0) + rows
@@ -112,9 +113,11 @@ class Custody(RuleBasedStateMachine):
         self.step()
         if who not in self.inside:
             with pytest.raises(DescriptionError):
-                flows.consent(self.house, self.house.sign_in("inge"), "clinic", [who], "research", given=given)
+                custody.record_consent(
+                    self.installation, self.installation.sign_in("inge"), "clinic", [who], "research", given=given
+                )
             return
-        flows.consent(self.house, self.house.sign_in("inge"), "clinic", [who], "research", given=given)
+        custody.record_consent(self.installation, self.installation.sign_in("inge"), "clinic", [who], "research", given=given)
         (self.consented.add if given else self.consented.discard)(who)
 
     @precondition(lambda self: self.inside)
@@ -123,22 +126,24 @@ class Custody(RuleBasedStateMachine):
         self.step()
         if who not in self.inside:
             with pytest.raises(DescriptionError):
-                flows.relate(self.house, self.house.sign_in("inge"), "clinic", who, "ada", given=given)
+                custody.record_care_relation(
+                    self.installation, self.installation.sign_in("inge"), "clinic", who, "ada", given=given
+                )
             return
-        flows.relate(self.house, self.house.sign_in("inge"), "clinic", who, "ada", given=given)
+        custody.record_care_relation(self.installation, self.installation.sign_in("inge"), "clinic", who, "ada", given=given)
         (self.treated.add if given else self.treated.discard)(who)
 
     @rule(given=st.booleans(), elsewhere=st.booleans())
     def role(self, given: bool, elsewhere: bool) -> None:
         self.step()
-        house = flows.open_house(self.house.home) if elsewhere else self.house
+        installation = open_installation(self.installation.home) if elsewhere else self.installation
         if given:
-            flows.grant(house, "rosa", "researcher", person="rosa")
+            custody.grant_role(installation, "rosa", "researcher", person="rosa")
         else:
-            flows.withdraw_role(house, "rosa", "researcher")
+            custody.withdraw_role(installation, "rosa", "researcher")
         self.rosa = given
         if elsewhere:
-            house.close()
+            installation.close()
             time.sleep(0.03)  # another process's change is seen within 20 ms
 
     @precondition(lambda self: self.rosa_in is None)
@@ -146,29 +151,29 @@ class Custody(RuleBasedStateMachine):
     def rosa_signs_in(self) -> None:
         self.step()
         if self.rosa:
-            self.rosa_in = self.house.sign_in("rosa")
+            self.rosa_in = self.installation.sign_in("rosa")
         else:
-            with pytest.raises(AccessDenied):
-                self.house.sign_in("rosa")
+            with pytest.raises(AccessDeniedError):
+                self.installation.sign_in("rosa")
 
     @precondition(lambda self: self.rosa_in is not None)
     @rule()
     def rosa_signs_out(self) -> None:
         self.step()
         session, self.rosa_in = self.rosa_in, None
-        self.house.gate.end(session)
-        with pytest.raises(AccessDenied):
-            self.house.gate.open(session, "read", "dataset/clinic", "research")
+        self.installation.gate.end(session)
+        with pytest.raises(AccessDeniedError):
+            self.installation.gate.open(session, "read", "dataset/clinic", "research")
         if self.stream is not None:
-            with pytest.raises(AccessDenied):
-                seen_by(self.house, self.stream)
+            with pytest.raises(AccessDeniedError):
+                seen_by(self.installation, self.stream)
             self.leave_stream()
 
     @precondition(lambda self: self.rosa_in is not None and self.stream is None and self.rosa and self.inside)
     @rule()
     def leave_a_stream_open(self) -> None:
         self.step()
-        self.stream = self.house.gate.open(self.rosa_in, "read", "dataset/clinic", "research")
+        self.stream = self.installation.gate.open(self.rosa_in, "read", "dataset/clinic", "research")
         self.stream.__enter__()
 
     @precondition(lambda self: self.stream is not None)
@@ -176,35 +181,35 @@ class Custody(RuleBasedStateMachine):
     def go_on_with_the_stream(self) -> None:
         self.step()
         if self.rosa:
-            assert seen_by(self.house, self.stream) == self.consented & set(self.inside)
+            assert seen_by(self.installation, self.stream) == self.consented & set(self.inside)
         else:
-            with pytest.raises(AccessDenied):
-                seen_by(self.house, self.stream)
+            with pytest.raises(AccessDeniedError):
+                seen_by(self.installation, self.stream)
             self.leave_stream()
 
     @precondition(lambda self: self.rosa_in is not None and self.rosa and len(self.inside) > 1)
     @rule(size=st.integers(1, 3))
     def page_with_another_purpose(self, size: int) -> None:
         self.step()
-        known = store.dataset(self.house.db, "clinic", "home")
-        with self.house.gate.open(self.rosa_in, "read", "dataset/clinic", "research") as handle:
-            _, cursor = store.page(self.house.db, handle, known, size)
+        known = store.dataset(self.installation.db, "clinic", "home")
+        with self.installation.gate.open(self.rosa_in, "read", "dataset/clinic", "research") as handle:
+            _, cursor = store.page(self.installation.db, handle, known, size)
         if cursor:
             with (
-                self.house.gate.open(self.house.sign_in("paul"), "read", "dataset/clinic", "quality") as handle,
-                pytest.raises(AccessDenied),
+                self.installation.gate.open(self.installation.sign_in("paul"), "read", "dataset/clinic", "quality") as handle,
+                pytest.raises(AccessDeniedError),
             ):
-                store.page(self.house.db, handle, known, size, cursor)
+                store.page(self.installation.db, handle, known, size, cursor)
 
     @rule(who=st.sampled_from(PATIENTS), stepped=st.booleans())
     def erase(self, who: str, stepped: bool) -> None:
         self.step()
-        session = self.house.sign_in("paul", "paul2" if stepped else None)
+        session = self.installation.sign_in("paul", "paul2" if stepped else None)
         if who not in self.inside or not stepped:
-            with pytest.raises((DescriptionError, AccessDenied)):
-                flows.erase(self.house, session, who)
+            with pytest.raises((DescriptionError, AccessDeniedError)):
+                flows.erase(self.installation, session, who)
             return
-        done = flows.erase(self.house, session, who)
+        done = flows.erase(self.installation, session, who)
         assert done.facts["key"]["destroyed"]
         assert done.facts["rows"] == self.inside.pop(who)
         assert not any(b["opens_with_todays_root"] for b in done.facts["backups"])
@@ -218,63 +223,63 @@ class Custody(RuleBasedStateMachine):
     @rule()
     def index(self) -> None:
         self.step()
-        flows.index(self.house, self.house.sign_in("paul"), "clinic", "quality", codes=("note",))
+        custody.build_index(self.installation, self.installation.sign_in("paul"), "clinic", "quality", codes=("note",))
         self.indexed = dict(self.inside)
 
     @precondition(lambda self: self.inside)
     @rule(who=st.sampled_from(PATIENTS))
     def search(self, who: str) -> None:
         self.step()
-        session = self.house.sign_in("ada")
+        session = self.installation.sign_in("ada")
         where = [("note", "=", f"note of {who}")]
         if self.indexed is None:
             with pytest.raises(GalenicError):
-                flows.search(self.house, session, "clinic", "treatment", where)
+                custody.search_index(self.installation, session, "clinic", "treatment", where)
             return
-        found = flows.search(self.house, session, "clinic", "treatment", where)
+        found = custody.search_index(self.installation, session, "clinic", "treatment", where)
         assert {r["patient_id"] for r in found} == {who} & self.treated & set(self.indexed)
 
     @precondition(lambda self: self.inside)
     @rule(why=st.sampled_from(["", "short", "unconscious in the ambulance, allergies unknown"]))
     def break_the_glass(self, why: str) -> None:
         self.step()
-        session = self.house.sign_in("ada")
+        session = self.installation.sign_in("ada")
         if len(why) < 15:
-            with pytest.raises(AccessDenied):
-                self.house.gate.open(session, "read", "dataset/clinic", "emergency", why=why)
+            with pytest.raises(AccessDeniedError):
+                self.installation.gate.open(session, "read", "dataset/clinic", "emergency", why=why)
             return
-        with self.house.gate.open(session, "read", "dataset/clinic", "emergency", why=why) as handle:
-            assert seen_by(self.house, handle) == set(self.inside)
+        with self.installation.gate.open(session, "read", "dataset/clinic", "emergency", why=why) as handle:
+            assert seen_by(self.installation, handle) == set(self.inside)
         self.to_review.append(handle.decision)
 
     @precondition(lambda self: self.to_review)
     @rule(who=st.sampled_from(["pia", "sven", "ada2"]))
     def review(self, who: str) -> None:
         self.step()
-        session = self.house.sign_in(who)
+        session = self.installation.sign_in(who)
         if who == "pia":
-            self.house.gate.review(session, self.to_review.pop(), "justified")
+            self.installation.gate.review(session, self.to_review.pop(), "justified")
         else:
-            with pytest.raises(AccessDenied):
-                self.house.gate.review(session, self.to_review[-1], "justified")
+            with pytest.raises(AccessDeniedError):
+                self.installation.gate.review(session, self.to_review[-1], "justified")
 
     @rule()
     def rotate(self) -> None:
         self.step()
-        flows.rotate(self.house, self.house.sign_in("sven", "sven2"))
+        custody.rotate(self.installation, self.installation.sign_in("sven", "sven2"))
 
     @precondition(lambda self: self.counted is None)
     @rule()
     def backup(self) -> None:
         self.step()
-        flows.backup(self.house, self.house.sign_in("sven", "sven2"), self.folder / "backup")
+        custody.backup(self.installation, self.installation.sign_in("sven", "sven2"), self.folder / "backup")
         self.counted = dict(self.inside)
 
     @precondition(lambda self: self.counted is not None)
     @rule()
     def restore(self) -> None:
         self.step()
-        flows.restore(self.house, self.folder / "backup", self.house.sign_in("sven", "sven2"))
+        custody.restore(self.installation, self.folder / "backup", self.installation.sign_in("sven", "sven2"))
         assert self.counted is not None
         self.inside = {w: n for w, n in self.counted.items() if w not in self.erased}
         self.consented &= set(self.inside)
@@ -285,15 +290,15 @@ class Custody(RuleBasedStateMachine):
     def begin_again(self) -> None:
         self.step()
         self.leave_stream()
-        self.house.close()
-        self.house = flows.open_house(self.house.home)
+        self.installation.close()
+        self.installation = open_installation(self.installation.home)
 
     @rule(epsilon=st.sampled_from([0.01, 0.05, 0.2, 0.4, 0.6]))
     def reserve(self, epsilon: float) -> None:
         self.step()
         before = self.used()
         try:
-            budget = self.house.ledger.reserve("clinic", epsilon=epsilon, delta=1e-12, purpose="x", actor="test")
+            budget = self.installation.ledger.reserve("clinic", epsilon=epsilon, delta=1e-12, purpose="x", actor="test")
         except BudgetError:
             assert self.used() == before
             return
@@ -330,20 +335,20 @@ class Custody(RuleBasedStateMachine):
 
     @invariant()
     def research_sees_who_is_inside_and_consented(self) -> None:
-        if self.rosa_in is None or not store.all_datasets(self.house.db, "home"):
+        if self.rosa_in is None or not store.all_datasets(self.installation.db, "home"):
             return
         if self.rosa:
-            with self.house.gate.open(self.rosa_in, "read", "dataset/clinic", "research") as handle:
-                assert seen_by(self.house, handle) == self.consented & set(self.inside)
+            with self.installation.gate.open(self.rosa_in, "read", "dataset/clinic", "research") as handle:
+                assert seen_by(self.installation, handle) == self.consented & set(self.inside)
         else:
-            with pytest.raises(AccessDenied):
-                self.house.gate.open(self.rosa_in, "read", "dataset/clinic", "research")
+            with pytest.raises(AccessDeniedError):
+                self.installation.gate.open(self.rosa_in, "read", "dataset/clinic", "research")
 
     @invariant()
     def lineage_holds_who_is_inside(self) -> None:
-        if store.all_datasets(self.house.db, "home"):
-            assert store.count_subjects(self.house.db, "table/clinic") == len(self.inside)
+        if store.all_datasets(self.installation.db, "home"):
+            assert store.count_subjects(self.installation.db, "table/clinic") == len(self.inside)
 
     @invariant()
     def nothing_is_half_written(self) -> None:
-        assert not list(self.house.home.rglob("*.aside"))
+        assert not list(self.installation.home.rglob("*.aside"))

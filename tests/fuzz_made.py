@@ -366,9 +366,9 @@ AGENT = "fuzz"
 
 def somebody(client: Any, base: str) -> tuple[dict[str, str], str]:
     """(cookies of a signed-in security officer's browser, its token for forms)."""
-    house = client.house
-    house.people.set_up("sofia", "sofia@clinic.example", "Sofia", "orbit-walnut-thirteen-lanterns")
-    secret = house.people.begin("sofia", "test", AGENT)
+    installation = client.installation
+    installation.people.set_up("sofia", "sofia@clinic.example", "Sofia", "orbit-walnut-thirteen-lanterns")
+    secret = installation.people.begin("sofia", "test", AGENT)
     with httpx.Client(base_url=base, trust_env=False, cookies={"galenic": secret}, headers={"User-Agent": AGENT}) as web:
         found = re.search(r'name="csrf" value="([^"]+)"', web.get("/account").text)
     assert found

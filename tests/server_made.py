@@ -13,10 +13,10 @@ import orjson
 import pyotp
 import pytest
 
-from galenic import flows
-from galenic.flows import fhir, serving
-from galenic.flows.custody import relate
-from galenic.server import Listening, make_app, running
+from galenic.custody import add_client, fhir, server_session
+from galenic.custody.datasets import record_care_relation
+from galenic.installation import Installation, open_installation
+from galenic.server import Listener, make_app, running_servers, setup
 
 JSON = "application/fhir+json"
 
@@ -27,8 +27,8 @@ class Fhir:
 
     web: httpx.Client
     token: str
-    house: flows.House
-    facade: fhir.Facade
+    installation: Installation
+    repository: fhir.FhirRepository
     extra: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -64,22 +64,22 @@ class Fhir:
 def a_server(home: Path) -> Iterator[Callable[..., Fhir]]:
     """A server of its own; makes its clients."""
     with ExitStack() as stack:
-        house = flows.open_house(home)
-        stack.callback(house.close)
-        facade = serving.open_served(house)
-        stack.callback(facade.close)
+        installation = open_installation(home)
+        stack.callback(installation.close)
+        repository = setup.open_served(installation)
+        stack.callback(repository.close)
         port = free_port()
         base = f"http://127.0.0.1:{port}"
-        stack.enter_context(running([(make_app(facade, base), Listening("127.0.0.1", port))]))
+        stack.enter_context(running_servers([(make_app(repository, base), Listener("127.0.0.1", port))]))
         web = stack.enter_context(httpx.Client(base_url=base, timeout=60, trust_env=False))
 
         def client(
             who: str, *, role: str = "service", scope: str = "system/*.cruds", purposes: str = "treatment operations"
         ) -> Fhir:
-            if house.facts.one("grant", f"{who}/{role}") is None:
-                serving.add_client(house, who, role=role)
-            token = serving.issue_token(house, who, scope=scope, purposes=tuple(purposes.split()))
-            return Fhir(web, token, house, facade)
+            if installation.facts.one("grant", f"{who}/{role}") is None:
+                add_client(installation, who, role=role)
+            token = setup.issue_token(installation, who, scope=scope, purposes=tuple(purposes.split()))
+            return Fhir(web, token, installation, repository)
 
         yield client
 
@@ -116,7 +116,7 @@ def free_port() -> int:
 
 def treats(client: Fhir, patient: str, who: str) -> None:
     """Writes down that somebody treats a patient."""
-    relate(client.house, serving.server_session(client.house), "records", patient, who)
+    record_care_relation(client.installation, server_session(client.installation), "records", patient, who)
 
 
 def observation(patient: str, code: str = "8480-6", value: float = 120, **more: Any) -> dict[str, Any]:
@@ -131,4 +131,4 @@ def observation(patient: str, code: str = "8480-6", value: float = 120, **more: 
 
 def home_of(client: Fhir) -> Path:
     """Where the house is."""
-    return client.house.home
+    return client.installation.home

@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from galenic import flows
-from galenic.flows import serving
-from galenic.server import Listening, make_app, running
+from galenic.installation import Installation, open_installation
+from galenic.server import Listener, make_app, running_servers, setup
 from galenic.server.console import Console
 from server_made import free_port, next_code
 
@@ -45,7 +44,7 @@ class Browser:
 @dataclass
 class Site:
     base: str
-    house: flows.House
+    installation: Installation
     console: Console
     stack: ExitStack
 
@@ -55,7 +54,7 @@ class Site:
 
     def grown(self, name: str) -> Browser:
         """Somebody with an account and an authenticator, signed in."""
-        people = self.house.people
+        people = self.installation.people
         if people.get(name) is None:
             if not people.any():
                 people.set_up(name, f"{name}@clinic.example", name, PASSWORD)
@@ -76,15 +75,15 @@ class Site:
 def a_site(home: Path) -> Iterator[Site]:
     """A console and its FHIR door, without TLS, on this machine."""
     with ExitStack() as stack:
-        house = flows.open_house(home)
-        facade = serving.open_served(house)
-        stack.callback(house.close)
-        stack.callback(facade.close)
+        installation = open_installation(home)
+        repository = setup.open_served(installation)
+        stack.callback(installation.close)
+        stack.callback(repository.close)
         port = free_port()
         base = f"http://localhost:{port}"
-        console = Console(house, facade, base)
-        stack.enter_context(running([(make_app(facade, base, console), Listening("127.0.0.1", port))]))
-        yield Site(base, house, console, stack)
+        console = Console(installation, repository, base)
+        stack.enter_context(running_servers([(make_app(repository, base, console), Listener("127.0.0.1", port))]))
+        yield Site(base, installation, console, stack)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from galenic.cli import app
+from galenic.installation import open_installation
 from made import made_patients
 
 ROOT = Path(__file__).parents[1]
@@ -72,9 +73,8 @@ def test_the_python_of_the_how_to_runs(home: Path, tmp_path: Path, monkeypatch: 
     frame = made_patients(6_000).drop_columns(["discharged"])
     pacsv.write_csv(frame, tmp_path / "patients.csv")
     monkeypatch.chdir(tmp_path)
-    from galenic import flows
 
-    flows.open_house().ledger.declare("clinic-2024", epsilon=3.0, delta=1e-8, actor="test")
+    open_installation().ledger.declare("clinic-2024", epsilon=3.0, delta=1e-8, actor="test")
     names: dict = {}
     exec(compile(code, "how-to", "exec"), names)
     assert names["model"].result_.decision is not None

@@ -24,22 +24,24 @@ from joserfc import jwk, jwt
 
 from asvs.web_rows import ehr, retemplated
 from asvs_made import Place, calls, check, confirmed, documented, patched, planted_source, somebody, without
-from galenic.errors import AccessDenied, DescriptionError, GalenicError
-from galenic.flows import serving, sign_in_with
+from galenic.custody import add_client, server_session
+from galenic.errors import AccessDeniedError, DescriptionError, GalenicError
 from galenic.records.exchange import Reply
-from galenic.security import Apps, Credentials, Gate, People, apps, assertions, credentials, openid, people
-from galenic.security.openid import Known, OpenId, Provider
-from galenic.security.passes import token_name
-from galenic.server import fhir
-from galenic.server.console import elsewhere, signed
-from galenic.server.console.signed import Console
+from galenic.security import Apps, Credentials, Gate, UserDirectory, apps, assertions, credentials, openid, people
+from galenic.security.grants import token_name
+from galenic.security.openid import IdTokenClaims, OpenId, Provider
+from galenic.server import identity_provider, setup
+from galenic.server.console import external_login
+from galenic.server.console import session as signed
+from galenic.server.console.session import Console
+from galenic.server.endpoints import fhir
 from site_made import PASSWORD
 
 STRONG = "harbour-velvet-seventeen-otters"
 BACK = "https://app.example/back"
 
 
-def refused(act: Any, errors: tuple[type[Exception], ...] = (AccessDenied, DescriptionError)) -> bool:
+def refused(act: Any, errors: tuple[type[Exception], ...] = (AccessDeniedError, DescriptionError)) -> bool:
     """Whether something is refused in so many words."""
     try:
         act()
@@ -80,7 +82,7 @@ def defences_against_guessing_are_documented(place: Place) -> None:
     documented(place, "failures of unknown devices at one account", people.STRANGERS)
     documented(place, "failures of one known device", people.KNOWN_DEVICE)
     documented(place, "seconds in which failures are counted", people.WINDOW)
-    documented(place, "sign-ins with a provider begun from one address in a minute", elsewhere.BEGUN)
+    documented(place, "sign-ins with a provider begun from one address in a minute", external_login.BEGUN)
 
 
 @check("V6.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace('"galenic"', "")))
@@ -121,11 +123,11 @@ def people_change_their_passwords(place: Place) -> None:
 def somebody_with_password(place: Place) -> Any:
     """Somebody, whatever is planted: their password is kept by what was there before."""
     name = f"person{next(place.numbers)}"
-    house = place.site.house
-    if not house.people.any():
+    installation = place.site.installation
+    if not installation.people.any():
         place.site.grown("founder")
-    house.people._write(name, f"{name}@clinic.example", name, "active")
-    house.people.credentials.keep(name, "password", {"hash": argon2.PasswordHasher(2, 19_456, 1).hash(PASSWORD)})
+    installation.people._write(name, f"{name}@clinic.example", name, "active")
+    installation.people.credentials.keep(name, "password", {"hash": argon2.PasswordHasher(2, 19_456, 1).hash(PASSWORD)})
     browser = place.site.grown(name)
     browser.name = name
     return browser
@@ -160,7 +162,7 @@ def _folded(_place: Place) -> Any:
 
 @check("V6.2.8", plant=_folded)
 def passwords_are_taken_letter_by_letter(place: Place) -> None:
-    browser, kept = somebody_with_password(place), place.site.house.people.credentials
+    browser, kept = somebody_with_password(place), place.site.installation.people.credentials
     assert not kept.password_is(browser.name, PASSWORD + " ")
     assert not kept.password_is(browser.name, PASSWORD.upper())
     assert not kept.password_is(browser.name, PASSWORD[:-1])
@@ -183,7 +185,7 @@ def _ending(_place: Place) -> Any:
 
 @check("V6.2.10", plant=_ending)
 def passwords_do_not_end(place: Place) -> None:
-    kept = place.site.house.people.credentials
+    kept = place.site.installation.people.credentials
     kept.set_password("lasting", STRONG)
     fact = kept.facts.one("credential", "lasting/password")
     assert fact is not None
@@ -218,12 +220,12 @@ def guessing_is_stopped(place: Place) -> None:
 def _admin(place: Place) -> Any:
     @contextlib.contextmanager
     def plant() -> Iterator[None]:
-        house = place.site.house
-        house.people._write("admin", "nobody", "Admin", "active")
+        installation = place.site.installation
+        installation.people._write("admin", "nobody", "Admin", "active")
         try:
             yield
         finally:
-            house.people._write("admin", "nobody", "Admin", "left")
+            installation.people._write("admin", "nobody", "Admin", "left")
 
     return plant()
 
@@ -231,7 +233,7 @@ def _admin(place: Place) -> Any:
 @check("V6.3.2", plant=_admin)
 def there_is_no_account_by_default(place: Place) -> None:
     for name in ("admin", "root", "sa", "administrator", "test", "galenic"):
-        found = place.site.house.people.get(name)
+        found = place.site.installation.people.get(name)
         assert found is None or found.state == "left", name
 
 
@@ -247,7 +249,7 @@ def one_factor_opens_nothing(place: Place) -> None:
 def officer(place: Place) -> Any:
     """A session that administers, just confirmed."""
     browser = confirmed(somebody(place, "security-officer"))
-    found = place.site.house.gate.session(token_name(browser.web.cookies["galenic"]))
+    found = place.site.installation.gate.session(token_name(browser.web.cookies["galenic"]))
     assert found is not None
     return found[0]
 
@@ -255,7 +257,7 @@ def officer(place: Place) -> Any:
 @check("V6.4.1", plant=patched(people.secrets, "token_urlsafe", lambda _n=32: "abc"))
 def invitations_can_not_be_guessed(place: Place) -> None:
     place.kept.setdefault("officer", officer(place))
-    secret = place.site.house.people.invite(
+    secret = place.site.installation.people.invite(
         place.kept["officer"], f"guest{next(place.numbers)}", uuid.uuid4().hex, "Guest", ("nurse",)
     )
     assert len(secret) >= 24
@@ -270,13 +272,13 @@ def _all_gone(_place: Place) -> Any:
 @check("V6.4.3", plant=_all_gone)
 def a_reset_leaves_the_second_factor(place: Place) -> None:
     name = somebody_with_password(place).name
-    place.site.house.people.reset(officer(place), name)
-    assert "totp" in place.site.house.people.credentials.kinds(name)
+    place.site.installation.people.reset(officer(place), name)
+    assert "totp" in place.site.installation.people.credentials.kinds(name)
 
 
 @check("V2.3.4", "V6.5.1", plant=patched(credentials, "use_once", lambda *_a: True))
 def codes_count_once(place: Place) -> None:
-    browser, kept = somebody_with_password(place), place.site.house.people.credentials
+    browser, kept = somebody_with_password(place), place.site.installation.people.credentials
     code = browser.code()
     assert kept.totp_is(browser.name, code)
     assert not kept.totp_is(browser.name, code)
@@ -284,7 +286,7 @@ def codes_count_once(place: Place) -> None:
 
 @check("V6.5.2", "V6.5.4", plant=patched(credentials, "GROUPS", 1))
 def recovery_codes_are_long(place: Place) -> None:
-    code = place.site.house.people.credentials.new_recovery_codes("anybody")[0]
+    code = place.site.installation.people.credentials.new_recovery_codes("anybody")[0]
     bits = 4 * len(code.replace("-", ""))
     assert bits >= 112
     documented(place, "bits of a recovery code", bits)
@@ -304,7 +306,7 @@ def what_is_not_to_be_guessed_is_from_the_system(place: Place) -> None:
 def codes_are_short_lived(place: Place) -> None:
     browser = somebody_with_password(place)
     old = str(pyotp.TOTP(browser.secret).at(int(time.time()) - 300))
-    assert not place.site.house.people.credentials.totp_is(browser.name, old)
+    assert not place.site.installation.people.credentials.totp_is(browser.name, old)
 
 
 check("V6.6.1", "V6.6.2", "V6.6.3", plant=planted_source("import twilio"))(
@@ -321,12 +323,12 @@ OTHER = jwk.RSAKey.import_key(rsa.generate_private_key(65537, 2048), {"kid": "on
 PROVIDER = Provider("clinic", "the clinic", ISSUER, "galenic", mfa=True)
 
 
-def believed(place: Place, key: Any = KEY, **wrong: Any) -> Known:
+def believed(place: Place, key: Any = KEY, **wrong: Any) -> IdTokenClaims:
     now = int(time.time())
     claims = {"iss": ISSUER, "sub": "248", "aud": "galenic", "exp": now + 60, "iat": now, "nonce": "the-nonce", **wrong}
     token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
     kept = {"nonce": "the-nonce", "purpose": "sign-in", "place": "/"}
-    return place.site.house.openid.believe(PROVIDER, kept, token, {"keys": [KEY.as_dict(private=False)]}, "")
+    return place.site.installation.openid.believe(PROVIDER, kept, token, {"keys": [KEY.as_dict(private=False)]}, "")
 
 
 def _unverified(_place: Place) -> Any:
@@ -353,17 +355,20 @@ def a_second_factor_is_taken_from_what_the_provider_says(place: Place) -> None:
     assert {"mfa", "hwk", "sc"} >= openid.SEVERAL
 
 
-def _by_subject(self: OpenId, known: Known) -> str | None:
+def _by_subject(self: OpenId, known: IdTokenClaims) -> str | None:
     facts = self.facts.of("credential", label="openid")
     return next((f.who for f in facts if f.get("subject") == known.subject), None)
 
 
 @check("V6.8.1", plant=patched(OpenId, "person", _by_subject))
 def people_of_two_providers_are_two(place: Place) -> None:
-    known = Known(PROVIDER, "same-number", False, "sign-in", "/")
-    place.site.house.openid.link("linked", known)
-    assert place.site.house.openid.person(known) == "linked"
-    assert place.site.house.openid.person(replace(known, provider=replace(PROVIDER, issuer="https://other.example"))) is None
+    known = IdTokenClaims(PROVIDER, "same-number", False, "sign-in", "/")
+    place.site.installation.openid.link("linked", known)
+    assert place.site.installation.openid.person(known) == "linked"
+    assert (
+        place.site.installation.openid.person(replace(known, provider=replace(PROVIDER, issuer="https://other.example")))
+        is None
+    )
 
 
 @check(
@@ -373,8 +378,8 @@ def people_of_two_providers_are_two(place: Place) -> None:
     ),
 )
 def people_are_known_by_their_subject(place: Place) -> None:
-    place.site.house.openid.link("linked", Known(PROVIDER, "same-number", False, "sign-in", "/"))
-    assert place.site.house.openid.person(Known(PROVIDER, "another-number", False, "sign-in", "/")) is None
+    place.site.installation.openid.link("linked", IdTokenClaims(PROVIDER, "same-number", False, "sign-in", "/"))
+    assert place.site.installation.openid.person(IdTokenClaims(PROVIDER, "another-number", False, "sign-in", "/")) is None
 
 
 NOT_VALIDATED = patched(CodeIDToken, "validate", lambda *_a, **_k: None)
@@ -396,15 +401,15 @@ def _told(issuer: str) -> Any:
 
 
 def _metadata(place: Place, issuer: str) -> Any:
-    house = place.site.house
+    installation = place.site.installation
     with (
-        mock.patch.object(sign_in_with.exchange, "call", _told(issuer)),
+        mock.patch.object(identity_provider.exchange, "call", _told(issuer)),
         mock.patch.object(Gate, "open", lambda *_a, **_k: contextlib.nullcontext()),
     ):
-        return sign_in_with._metadata(house, None, PROVIDER)  # type: ignore[arg-type]
+        return identity_provider._metadata(installation, None, PROVIDER)  # type: ignore[arg-type]
 
 
-@check("V10.5.3", plant=patched(sign_in_with, "_metadata", lambda *_a: {}))
+@check("V10.5.3", plant=patched(identity_provider, "_metadata", lambda *_a: {}))
 def a_provider_is_who_it_was_declared_to_be(place: Place) -> None:
     assert refused(lambda: _metadata(place, "https://evil.example"))
 
@@ -417,29 +422,29 @@ def _state(address: str) -> str:
 
 @check("V10.1.2", "V10.2.1", plant=lambda _p: mock.patch.object(openid.secrets, "compare_digest", lambda *_a: True))
 def a_sign_in_is_the_browsers_that_began_it(place: Place) -> None:
-    ours = place.site.house.openid
+    ours = place.site.installation.openid
     _address, kept = ours.begin(PROVIDER, f"{ISSUER}/authorize", "https://x/back", "sign-in", "/")
     assert refused(lambda: ours.resume(kept, secrets.token_urlsafe(16)))
 
 
 def _same_issuer(_place: Place) -> Any:
-    before = sign_in_with.finish
+    before = identity_provider.finish
 
-    def finish(house: Any, session: Any, name: str, back: str, kept: str, given: dict[str, str]) -> Any:
-        return before(house, session, name, back, kept, {k: v for k, v in given.items() if k != "iss"})
+    def finish(installation: Any, session: Any, name: str, back: str, kept: str, given: dict[str, str]) -> Any:
+        return before(installation, session, name, back, kept, {k: v for k, v in given.items() if k != "iss"})
 
-    return mock.patch.object(sign_in_with, "finish", finish)
+    return mock.patch.object(identity_provider, "finish", finish)
 
 
 @check("V10.2.2", plant=_same_issuer)
 def providers_are_not_mixed_up(place: Place) -> None:
-    house = place.site.house
-    house.openid.add("clinic", ISSUER, "galenic", "secret", shown="the clinic", by="check")
-    address, kept = house.openid.begin(PROVIDER, f"{ISSUER}/authorize", "https://x/back", "sign-in", "/")
+    installation = place.site.installation
+    installation.openid.add("clinic", ISSUER, "galenic", "secret", shown="the clinic", by="check")
+    address, kept = installation.openid.begin(PROVIDER, f"{ISSUER}/authorize", "https://x/back", "sign-in", "/")
     given = {"state": _state(address), "iss": "https://evil.example", "code": "x"}
     try:
-        sign_in_with.finish(house, serving.server_session(house), "clinic", "https://x/back", kept, given)
-    except AccessDenied as error:
+        identity_provider.finish(installation, server_session(installation), "clinic", "https://x/back", kept, given)
+    except AccessDeniedError as error:
         assert "another provider" in str(error), str(error)
     except GalenicError:
         raise AssertionError("it went on to the provider") from None
@@ -471,8 +476,8 @@ def how_many_sessions_is_documented(place: Place) -> None:
 @check("V7.1.3", "V7.6.1", plant=patched(people, "SESSION_SECONDS", 10**7))
 def sessions_beside_the_providers_are_documented(place: Place) -> None:
     assert "With the identity provider sessions are apart" in place.document
-    secret = place.site.house.people.begin(somebody(place).name, "the clinic, with a second factor there", "x")
-    fact = place.site.house.facts.one("session", token_name(secret))
+    secret = place.site.installation.people.begin(somebody(place).name, "the clinic, with a second factor there", "x")
+    fact = place.site.installation.facts.one("session", token_name(secret))
     assert fact is not None
     left = datetime.fromisoformat(fact.until).timestamp() - time.time()
     assert left <= 43_200 + 5
@@ -511,7 +516,7 @@ def other_tokens_are_no_access_tokens(place: Place) -> None:
 @check("V7.2.2", "V7.2.3", plant=patched(people.secrets, "token_urlsafe", lambda _n=32: "a-static-key"))
 def sessions_have_secrets_of_their_own(place: Place) -> None:
     place.kept.setdefault("person", somebody(place).name)
-    one, two = (place.site.house.people.begin(place.kept["person"], "check", "x") for _ in range(2))
+    one, two = (place.site.installation.people.begin(place.kept["person"], "check", "x") for _ in range(2))
     assert one != two
     assert len(one) >= 22  # 128 bits of base64url
 
@@ -539,8 +544,8 @@ def sessions_that_nobody_uses_end(place: Place) -> None:
 
 @check("V7.3.2", plant=patched(people, "SESSION_SECONDS", 10**9))
 def sessions_end_whatever_happens(place: Place) -> None:
-    secret = place.site.house.people.begin(somebody(place).name, "check", "x")
-    fact = place.site.house.facts.one("session", token_name(secret))
+    secret = place.site.installation.people.begin(somebody(place).name, "check", "x")
+    fact = place.site.installation.facts.one("session", token_name(secret))
     assert fact is not None
     assert datetime.fromisoformat(fact.until).timestamp() - time.time() <= 43_200 + 5
 
@@ -553,13 +558,13 @@ def signing_out_ends_the_session(place: Place) -> None:
     assert place.site.browser().web.get("/account", headers={"Cookie": f"galenic={secret}"}).status_code == 303
 
 
-KEEPS = patched(People, "end_sessions", lambda *_a, **_k: 0)
+KEEPS = patched(UserDirectory, "end_sessions", lambda *_a, **_k: 0)
 
 
 @check("V7.4.2", plant=KEEPS)
 def who_leaves_is_out(place: Place) -> None:
     leaver = somebody(place)
-    place.site.house.people.leave(officer(place), leaver.name)
+    place.site.installation.people.leave(officer(place), leaver.name)
     assert leaver.web.get("/account").status_code == 303
 
 
@@ -574,10 +579,10 @@ def another_password_ends_other_sessions(place: Place) -> None:
     assert other.web.get("/account").status_code == 303
 
 
-@check("V7.4.5", plant=patched(People, "end_all", lambda *_a: 0))
+@check("V7.4.5", plant=patched(UserDirectory, "end_all", lambda *_a: 0))
 def who_administers_ends_sessions(place: Place) -> None:
     somebody_else = somebody(place)
-    place.site.house.people.end_all(officer(place), somebody_else.name)
+    place.site.installation.people.end_all(officer(place), somebody_else.name)
     assert somebody_else.web.get("/account").status_code == 303
 
 
@@ -591,7 +596,7 @@ def credentials_change_after_a_fresh_proof(place: Place) -> None:
 @check("V7.5.2", plant=KEEPS)
 def people_see_and_end_their_sessions(place: Place) -> None:
     browser = somebody(place)
-    place.site.house.people.begin(browser.name, "another ward", "x")
+    place.site.installation.people.begin(browser.name, "another ward", "x")
     assert "another ward" in browser.web.get("/account").text
     browser.web.post("/account/sessions", data={"csrf": browser.csrf()})
     assert "another ward" not in browser.web.get("/account").text
@@ -608,10 +613,10 @@ def proved(
     place: Place, key: Any = SYSTEM, algorithm: str = "ES384", header: dict[str, Any] | None = None, **wrong: Any
 ) -> bool:
     """Whether an assertion is taken."""
-    house, audience = place.site.house, f"{place.site.base}/auth/token"
-    if house.facts.one("grant", "registry/service") is None:
+    installation, audience = place.site.installation, f"{place.site.base}/auth/token"
+    if installation.facts.one("grant", "registry/service") is None:
         public = {"keys": [SYSTEM.as_dict(private=False), RSA.as_dict(private=False)]}
-        serving.add_client(house, "registry", jwks=json.dumps(public))
+        add_client(installation, "registry", jwks=json.dumps(public))
     claims = {
         "iss": "registry",
         "sub": "registry",
@@ -622,8 +627,8 @@ def proved(
     }
     token = jwt.encode({"alg": algorithm, "kid": key.kid, **(header or {})}, claims, key, algorithms=[algorithm])
     try:
-        assertions.client_of(house.gate, token, audience)
-    except AccessDenied:
+        assertions.client_of(installation.gate, token, audience)
+    except AccessDeniedError:
         return False
     return True
 
@@ -672,7 +677,7 @@ class Launch:
     """An application that a clinician lets read."""
 
     def __init__(self, place: Place, *, jwks: str = "") -> None:
-        self.place, self.apps = place, place.site.house.apps
+        self.place, self.apps = place, place.site.installation.apps
         self.name = f"app{next(place.numbers)}"
         self.apps.add(self.name, (BACK,), "user/*.rs offline_access", shown="Growth chart", jwks=jwks, by="check")
         self.browser = somebody(place, "clinician")
@@ -700,7 +705,7 @@ class Launch:
 @check("V10.3.2", plant=patched(fhir, "require_scope", lambda *_a: None))
 def scopes_hold(place: Place) -> None:
     ehr(place)
-    token = serving.issue_token(place.site.house, "ehr", scope="system/Observation.rs")
+    token = setup.issue_token(place.site.installation, "ehr", scope="system/Observation.rs")
     answer = place.site.browser().web.get("/fhir/Patient/nobody", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 403
 
@@ -726,7 +731,7 @@ def _both(*plants: Any) -> Iterator[None]:
 
 @check("V10.4.3", plant=patched(apps, "CODE_SECONDS", 10**6))
 def codes_of_applications_are_short_lived(place: Place) -> None:
-    fact = place.site.house.facts.one("session", token_name(Launch(place).code()))
+    fact = place.site.installation.facts.one("session", token_name(Launch(place).code()))
     assert fact is not None
     assert datetime.fromisoformat(fact.until).timestamp() - time.time() <= 61
     documented(place, "seconds of an authorization code", apps.CODE_SECONDS)
@@ -740,7 +745,7 @@ def _asks(place: Place, **wrong: str) -> str:
     return found[1] if found else ""
 
 
-@check("V10.4.4", plant=patched(elsewhere.Elsewhere, "_refused", lambda *_a: ""))
+@check("V10.4.4", plant=patched(external_login.ExternalLogin, "_refused", lambda *_a: ""))
 def there_is_one_way_to_tokens(place: Place) -> None:
     assert _asks(place, response_type="token") == "unsupported_response_type"
 
@@ -773,10 +778,10 @@ def _anew(_place: Place) -> Any:
 def refresh_tokens_end_together(place: Place) -> None:
     launch = Launch(place)
     first = launch.given()
-    ends = [place.site.house.facts.one("session", token_name(first.refresh))]
+    ends = [place.site.installation.facts.one("session", token_name(first.refresh))]
     with mock.patch.object(apps, "REFRESH_SECONDS", apps.REFRESH_SECONDS + 100):
         second = launch.apps.refresh(launch.apps.get(launch.name), first.refresh)
-    ends.append(place.site.house.facts.one("session", token_name(second.refresh)))
+    ends.append(place.site.installation.facts.one("session", token_name(second.refresh)))
     assert ends[0] is not None
     assert ends[1] is not None
     assert ends[0].until == ends[1].until
@@ -811,12 +816,12 @@ def an_application_with_a_key_proves_itself(place: Place) -> None:
     assert answer.status_code == 401
 
 
-@check("V10.4.11", plant=patched(elsewhere, "granted", lambda asked, *_a: asked))
+@check("V10.4.11", plant=patched(external_login, "granted", lambda asked, *_a: asked))
 def applications_get_what_they_registered_for(place: Place) -> None:
     assert _asks(place, scope="user/*.cruds") == "invalid_scope"
 
 
-@check("V10.7.2", plant=patched(elsewhere, "in_words", lambda _scope: []))
+@check("V10.7.2", plant=patched(external_login, "in_words", lambda _scope: []))
 def people_are_told_what_they_allow(place: Place) -> None:
     launch = Launch(place)
     text = launch.browser.web.get("/authorize", params=launch.asked()).text

@@ -37,18 +37,31 @@ from asvs_made import (
     without,
 )
 from galenic import store
-from galenic.errors import AccessDenied, RecordError, StoreError
-from galenic.flows import serving
-from galenic.flows.fhir import write
+from galenic.custody import add_client, server_session
+from galenic.custody.fhir import writing
+from galenic.errors import AccessDeniedError, RecordError, StoreError
+from galenic.installation import open_installation
 from galenic.records import ccda, exchange
-from galenic.security import AuditLog, KeyTree, OpenId, People, Policies, Policy, Rule, Verdict, credentials
+from galenic.security import (
+    AccessDecision,
+    AccessPolicy,
+    AccessRule,
+    AuditLog,
+    KeyTree,
+    OpenId,
+    PolicyStore,
+    UserDirectory,
+    credentials,
+)
+from galenic.security.keytree import PEOPLE
 from galenic.security.policy import Obligations
-from galenic.server import fhir
+from galenic.server import setup
 from galenic.server.console import data
-from galenic.server.console.signed import Console
+from galenic.server.console.session import Console
+from galenic.server.endpoints import fhir
 from galenic.store import blobs, telemetry
 
-everything = importlib.import_module("galenic.flows.fhir.everything")  # the package has a function of that name
+everything = importlib.import_module("galenic.custody.fhir.patient_everything")  # the package has a function of that name
 
 # V1: input and output
 
@@ -148,13 +161,13 @@ check("V1.3.5", plant=planted_source("import markdown"))(without("markdown", "mi
 
 @check("V1.3.6", plant=lambda _p: mock.patch.object(exchange, "origin_of", lambda _url: "https://inner.example:443"))
 def addresses_are_held_against_a_list(place: Place) -> None:
-    house = place.site.house
-    exchange.declare(house.facts, "outer", ("https://inner.example",), by="check")
-    house.gate.versions.look_again()
-    with house.gate.open(serving.server_session(house), "call", "outside/outer", "sign-in") as handle:
+    installation = place.site.installation
+    exchange.declare(installation.facts, "outer", ("https://inner.example",), by="check")
+    installation.gate.versions.look_again()
+    with installation.gate.open(server_session(installation), "call", "outside/outer", "sign-in") as handle:
         try:
             exchange.call(handle, "https://169.254.169.254/latest")
-        except AccessDenied as error:
+        except AccessDeniedError as error:
             assert "not one of destination" in str(error), str(error)
         except RecordError:
             raise AssertionError("it called out") from None
@@ -226,7 +239,7 @@ def what_input_must_be_is_documented(place: Place) -> None:
     assert "Related values are checked together" in part.partition("##")[0]
 
 
-@check("V2.2.1", "V15.3.5", plant=patched(write, "valid", lambda *_a: None))
+@check("V2.2.1", "V15.3.5", plant=patched(writing, "valid", lambda *_a: None))
 def resources_are_held_against_the_standard(place: Place) -> None:
     for wrong in ({"gender": "neither"}, {"active": "true"}, {"birthDate": "1970-13-45"}, {"strange": 1}):
         assert ehr(place).post("/fhir/Patient", json={"resourceType": "Patient", **wrong}).status_code == 422, wrong
@@ -239,7 +252,7 @@ def the_server_checks_what_the_browser_checked(place: Place) -> None:
     assert browser.web.post("/account/password", data=form).status_code == 400
 
 
-@check("V2.2.3", plant=patched(write, "valid", lambda *_a: None))
+@check("V2.2.3", plant=patched(writing, "valid", lambda *_a: None))
 def values_fit_each_other(place: Place) -> None:
     both = {
         "resourceType": "Observation",
@@ -251,7 +264,7 @@ def values_fit_each_other(place: Place) -> None:
     assert ehr(place).post("/fhir/Observation", json=both).status_code == 422
 
 
-@check("V2.3.2", plant=patched(write, "MOST_CHANGES", 10**9))
+@check("V2.3.2", plant=patched(writing, "MOST_CHANGES", 10**9))
 def limits_hold(place: Place) -> None:
     ehr(place).put("/fhir/Patient/patched", json={"resourceType": "Patient", "id": "patched"})
     many = [{"op": "test", "path": "/resourceType", "value": "Patient"}] * 1_001
@@ -262,13 +275,13 @@ def limits_hold(place: Place) -> None:
 
 
 def _as_batch(_place: Place) -> Any:
-    from galenic.flows import fhir as doors
+    from galenic.custody import fhir as doors
 
     before = doors.transact
     return mock.patch.object(
         doors,
         "transact",
-        lambda facade, asking, raw, *a, **k: before(facade, asking, raw.replace(b"transaction", b"batch"), *a, **k),
+        lambda repository, context, raw, *a, **k: before(repository, context, raw.replace(b"transaction", b"batch"), *a, **k),
     )
 
 
@@ -316,17 +329,19 @@ def names_are_not_paths(place: Place) -> None:
 
 # V8: who may do what
 
-ALLOW = patched(Policy, "decide", lambda _self, _ask: Verdict(True, "planted"))
+ALLOW = patched(AccessPolicy, "decide", lambda _self, _ask: AccessDecision(True, "planted"))
 
 
 def _with_rule(**more: Any) -> Plant:
     def plant(place: Place) -> Any:
-        before = place.site.house.policies.active()
+        before = place.site.installation.policies.active()
         fresh = {n: frozenset() for n in ("roles", "actions", "types", "purposes", "labels", "needs", "lacks")}
         given: dict[str, Any] = {
             "id": "planted", "effect": "permit", "assurance": 0, "below": 0, "obligations": Obligations(), "reason": "because", **fresh, **more,
         }  # fmt: skip
-        return mock.patch.object(Policies, "active", lambda _self: Policy("house", 99, (*before.rules, Rule(**given))))
+        return mock.patch.object(
+            PolicyStore, "active", lambda _self: AccessPolicy("house", 99, (*before.rules, AccessRule(**given)))
+        )
 
     return plant
 
@@ -334,14 +349,14 @@ def _with_rule(**more: Any) -> Plant:
 @check("V8.1.1", plant=_with_rule(reason=""))
 def every_rule_says_why(place: Place) -> None:
     assert "policy.toml" in place.document
-    assert all(len(r.reason) > 20 for r in place.site.house.policies.active().rules if r.effect == "permit")
+    assert all(len(r.reason) > 20 for r in place.site.installation.policies.active().rules if r.effect == "permit")
 
 
 @check(
     "V8.1.2", plant=_with_rule(obligations=Obligations(mask=frozenset({"unheard_of"})), reason="A reason that is long enough.")
 )
 def fields_that_are_withheld_are_documented(place: Place) -> None:
-    for one in {m for r in place.site.house.policies.active().rules for m in r.obligations.mask}:
+    for one in {m for r in place.site.installation.policies.active().rules for m in r.obligations.mask}:
         assert one in place.document, one
 
 
@@ -360,17 +375,17 @@ def pages_are_for_their_roles(place: Place) -> None:
 @check("V8.2.2", plant=ALLOW)
 def records_are_for_those_who_may(place: Place) -> None:
     ehr(place).put("/fhir/Patient/hidden", json={"resourceType": "Patient", "id": "hidden"})
-    house = place.site.house
-    serving.add_client(house, "stranger", role="clinician")
-    token = serving.issue_token(house, "stranger", scope="user/*.rs", purposes=("treatment",))
+    installation = place.site.installation
+    add_client(installation, "stranger", role="clinician")
+    token = setup.issue_token(installation, "stranger", scope="user/*.rs", purposes=("treatment",))
     assert bare(place).get("/fhir/Patient/hidden", headers={"Authorization": f"Bearer {token}"}).status_code == 404
 
 
 def judged(place: Place, who: str, role: str, action: str, resource: str, purpose: str) -> Any:
-    house = place.site.house
-    serving.add_client(house, who, role=role)
-    session = house.gate.begin(who, how="check", seconds=60)
-    return house.gate.judge(session, action, resource, purpose)
+    installation = place.site.installation
+    add_client(installation, who, role=role)
+    session = installation.gate.begin(who, how="check", seconds=60)
+    return installation.gate.judge(session, action, resource, purpose)
 
 
 @check("V8.2.3", plant=ALLOW)
@@ -381,10 +396,10 @@ def fields_are_withheld(place: Place) -> None:
 
 @check("V8.4.1", plant=ALLOW)
 def organisations_are_apart(place: Place) -> None:
-    house = place.site.house
-    serving.add_client(house, "elsewhere", role="service", tenant="another-house")
-    session = house.gate.begin("elsewhere", how="check", seconds=60)
-    assert not house.gate.judge(session, "read", "record/records/1", "treatment").allowed
+    installation = place.site.installation
+    add_client(installation, "elsewhere", role="service", tenant="another-house")
+    session = installation.gate.begin("elsewhere", how="check", seconds=60)
+    assert not installation.gate.judge(session, "read", "record/records/1", "treatment").allowed
 
 
 @check("V10.3.4", plant=ALLOW)
@@ -440,8 +455,8 @@ check("V11.2.1", plant=planted_source("import Crypto.Cipher.AES"))(
 
 @check("V11.2.3", plant=patched(KeyTree, "key", lambda *_a: b"8 bytes!"))
 def keys_have_256_bits(place: Place) -> None:
-    house = place.site.house
-    assert len(house.tree.key(credentials.PEOPLE)) == 32
+    installation = place.site.installation
+    assert len(installation.tree.key(PEOPLE)) == 32
 
 
 @check(
@@ -497,7 +512,7 @@ def hashes_are_approved_ones(place: Place) -> None:
     plant=lambda _p: mock.patch.object(credentials, "_hasher", lambda: argon2.PasswordHasher(1, 8, 1, type=argon2.Type.I)),
 )
 def passwords_are_kept_by_argon2id(place: Place) -> None:
-    kept = place.site.house.people.credentials
+    kept = place.site.installation.people.credentials
     kept.set_password("kept", "harbour-velvet-seventeen-otters")
     fact = kept.facts.one("credential", "kept/password")
     assert fact is not None
@@ -529,8 +544,10 @@ def _thin(*, salt: bytes, length: int, r: int, p: int, **_n: int) -> Any:
 
 @check("V13.3.1", plant=patched(OpenId, "_seal", lambda _self, raw, _about: raw.decode()))
 def secrets_are_sealed(place: Place) -> None:
-    place.site.house.openid.add("sealed", "https://login.example", "galenic", "a-secret-of-the-client", shown="x", by="check")
-    raw = b"".join(p.read_bytes() for p in place.site.house.home.glob("galenic.db*"))
+    place.site.installation.openid.add(
+        "sealed", "https://login.example", "galenic", "a-secret-of-the-client", shown="x", by="check"
+    )
+    raw = b"".join(p.read_bytes() for p in place.site.installation.home.glob("galenic.db*"))
     assert b"login.example" in raw, "what is not secret can be found there"
     assert b"a-secret-of-the-client" not in raw
 
@@ -538,7 +555,9 @@ def secrets_are_sealed(place: Place) -> None:
 def _readable(place: Place) -> Any:
     @contextlib.contextmanager
     def plant() -> Iterator[None]:
-        file = next(p for p in (place.site.house.home / "keys").rglob("*") if p.is_file() and p.suffix in (".pem", ".key"))
+        file = next(
+            p for p in (place.site.installation.home / "keys").rglob("*") if p.is_file() and p.suffix in (".pem", ".key")
+        )
         before = file.stat().st_mode
         file.chmod(0o644)
         try:
@@ -551,7 +570,7 @@ def _readable(place: Place) -> Any:
 
 @check("V13.3.2", plant=_readable)
 def keys_are_for_the_servers_account(place: Place) -> None:
-    found = [p for p in (place.site.house.home / "keys").rglob("*") if p.is_file() and p.suffix in (".pem", ".key")]
+    found = [p for p in (place.site.installation.home / "keys").rglob("*") if p.is_file() and p.suffix in (".pem", ".key")]
     assert found
     assert all(p.stat().st_mode & 0o077 == 0 for p in found), [p.name for p in found if p.stat().st_mode & 0o077]
 
@@ -638,24 +657,24 @@ def no_test_is_shipped(place: Place) -> None:
 
 
 def _generous(_place: Place) -> Any:
-    before = People.accept
+    before = UserDirectory.accept
 
-    def accept(self: People, secret: str, password: str) -> Any:
+    def accept(self: UserDirectory, secret: str, password: str) -> Any:
         person = before(self, secret, password)
         self._grant(person.name, person.human, "security-officer", by="form", approved="form")
         return person
 
-    return mock.patch.object(People, "accept", accept)
+    return mock.patch.object(UserDirectory, "accept", accept)
 
 
 @check("V15.3.3", plant=_generous)
 def forms_set_what_they_are_for(place: Place) -> None:
-    house, name = place.site.house, f"guest{next(place.numbers)}"
+    installation, name = place.site.installation, f"guest{next(place.numbers)}"
     if "inviter" not in place.kept:
         from asvs.people_rows import officer
 
         place.kept["inviter"] = officer(place)
-    secret = house.people.invite(place.kept["inviter"], name, f"{name}@clinic.example", "Guest", ("nurse",))
+    secret = installation.people.invite(place.kept["inviter"], name, f"{name}@clinic.example", "Guest", ("nurse",))
     form = {
         "password": "harbour-velvet-seventeen-otters",
         "role": "security-officer",
@@ -663,7 +682,7 @@ def forms_set_what_they_are_for(place: Place) -> None:
         "roles": "security-officer",
     }
     bare(place).post(f"/invitation/{secret}", data=form)
-    assert house.people.roles(name) == ()
+    assert installation.people.roles(name) == ()
 
 
 def _actions(place: Place) -> set[str]:
@@ -691,10 +710,10 @@ def everything_that_is_written_down_is_documented(place: Place) -> None:
 
 def rows_by(place: Place, act: Any) -> list[Any]:
     """Rows of the chain that something writes."""
-    size, _root = place.site.house.audit.head()
+    size, _root = place.site.installation.audit.head()
     act()
-    place.site.house.audit.flush()
-    return list(place.site.house.audit.entries(size))
+    place.site.installation.audit.flush()
+    return list(place.site.installation.audit.entries(size))
 
 
 def _renamed(*actions: str) -> Plant:
@@ -732,7 +751,7 @@ def _plain(_place: Place) -> Any:
 
 
 def _logged(place: Place, **fields: object) -> str:
-    file = place.site.house.home / "logs" / "galenic.jsonl"
+    file = place.site.installation.home / "logs" / "galenic.jsonl"
     telemetry.log_to(file)
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     telemetry.log("warning", "the glass was broken", **fields)
@@ -765,7 +784,10 @@ def sign_ins_are_written_down(place: Place) -> None:
     name = somebody_with_password(place).name
     found = rows_by(
         place,
-        lambda: (place.site.browser().password(name, "wrong-wrong-wrong"), place.site.house.people.begin(name, "passkey", "x")),
+        lambda: (
+            place.site.browser().password(name, "wrong-wrong-wrong"),
+            place.site.installation.people.begin(name, "passkey", "x"),
+        ),
     )
     assert "session.refused" in {e.action for e in found}
     assert any(e.action == "session.opened" and e.detail["how"] == "passkey" for e in found)
@@ -774,8 +796,8 @@ def sign_ins_are_written_down(place: Place) -> None:
 @check("V16.3.2", plant=_renamed("gate.denied"))
 def refusals_are_written_down(place: Place) -> None:
     def act() -> None:
-        with contextlib.suppress(AccessDenied):
-            place.site.house.gate.open(serving.server_session(place.site.house), "export", "dataset/records", "research")
+        with contextlib.suppress(AccessDeniedError):
+            place.site.installation.gate.open(server_session(place.site.installation), "export", "dataset/records", "research")
 
     assert "gate.denied" in {e.action for e in rows_by(place, act)}
 
@@ -796,18 +818,17 @@ def attempts_to_get_past_are_written_down(place: Place) -> None:
 
 @check("V16.4.2", plant=lambda _p: mock.patch.object(AuditLog, "faults", lambda *_a, **_k: ([], 0)))
 def a_row_that_was_changed_is_found(place: Place) -> None:
-    from galenic import flows
 
     with tempfile.TemporaryDirectory() as folder:
-        house = flows.open_house(Path(folder) / "home")
+        installation = open_installation(Path(folder) / "home")
         try:
-            serving.server_session(house)
-            house.audit.flush()
-            with house.db.writing() as cursor:
+            server_session(installation)
+            installation.audit.flush()
+            with installation.db.writing() as cursor:
                 cursor.execute("UPDATE audit SET entry = entry || ' ' WHERE seq = 2")
-            assert house.audit.faults()[0]
+            assert installation.audit.faults()[0]
         finally:
-            house.close()
+            installation.close()
 
 
 # V17, and what else is not there

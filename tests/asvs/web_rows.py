@@ -27,17 +27,18 @@ from asvs_made import (
     templates,
     without,
 )
-from galenic.errors import AccessDenied, DescriptionError, RecordError
-from galenic.flows import serving
+from galenic.custody import add_client, server_session
+from galenic.errors import AccessDeniedError, DescriptionError, RecordError
 from galenic.records import exchange
 from galenic.security import Fact
-from galenic.server import app, fhir, smart, start
+from galenic.server import app, setup, start
 from galenic.server.certificate import own_certificate
-from galenic.server.console import data, elsewhere, sign_in, signed
-from galenic.server.console.signed import Console
+from galenic.server.console import data, external_login, session, sign_in
+from galenic.server.console.session import Console
+from galenic.server.endpoints import fhir, smart
 from server_made import free_port
 
-serve = importlib.import_module("galenic.server.serve")  # the package has a function of that name
+serve = importlib.import_module("galenic.server.listeners")  # the package has a function of that name
 
 
 def bare(place: Place) -> httpx.Client:
@@ -45,7 +46,7 @@ def bare(place: Place) -> httpx.Client:
 
 
 def header(place: Place, name: str, where: str = "/sign-in") -> str:
-    somebody(place) if not place.site.house.people.any() else None
+    somebody(place) if not place.site.installation.people.any() else None
     return bare(place).get(where).headers.get(name, "")
 
 
@@ -58,7 +59,7 @@ def served(path: str, text: str = "planted", status: int = 200) -> Plant:
     """A plant: an address that answers, whatever the method."""
 
     def plant(_place: Place) -> Any:
-        before = app.Doors.__call__
+        before = app.Dispatcher.__call__
 
         async def doors(self: Any, scope: Any, receive: Any, send: Any) -> None:
             if scope["path"] == path:
@@ -66,7 +67,7 @@ def served(path: str, text: str = "planted", status: int = 200) -> Plant:
             else:
                 await before(self, scope, receive, send)
 
-        return mock.patch.object(app.Doors, "__call__", doors)
+        return mock.patch.object(app.Dispatcher, "__call__", doors)
 
     return plant
 
@@ -126,9 +127,9 @@ def errors_are_json_whatever_is_in_them(place: Place) -> None:
 def ehr(place: Place) -> httpx.Client:
     """A client of the FHIR door that may do everything."""
     if "ehr" not in place.kept:
-        house = place.site.house
-        serving.add_client(house, "ehr")
-        token = serving.issue_token(house, "ehr")
+        installation = place.site.installation
+        add_client(installation, "ehr")
+        token = setup.issue_token(installation, "ehr")
         head = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
         place.kept["ehr"] = place.site.stack.enter_context(
             httpx.Client(base_url=place.site.base, headers=head, trust_env=False)
@@ -152,7 +153,7 @@ def types_are_not_guessed(place: Place) -> None:
 
 
 def cookies(place: Place, base: str) -> str:
-    console = Console(place.site.house, place.site.console.facade, base)
+    console = Console(place.site.installation, place.site.console.repository, base)
     answer = console.remember(console.with_session(Response(), "secret"), "somebody")
     return "\n".join(v for n, v in answer.headers.items() if n == "set-cookie")
 
@@ -197,7 +198,7 @@ def no_other_origin_reads_answers(place: Place) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-@check("V3.4.3", plant=patched(signed, "POLICY", "default-src 'self'; object-src *"))
+@check("V3.4.3", plant=patched(session, "POLICY", "default-src 'self'; object-src *"))
 def pages_run_what_is_theirs_alone(place: Place) -> None:
     said = header(place, "content-security-policy")
     assert "default-src 'none'" in said
@@ -217,7 +218,7 @@ def nothing_may_be_framed_by_others(place: Place) -> None:
         assert "frame-ancestors 'none'" in header(place, "content-security-policy", where), where
 
 
-@check("V3.5.1", plant=lambda _p: mock.patch.object(signed.hmac, "compare_digest", lambda *_a: True))
+@check("V3.5.1", plant=lambda _p: mock.patch.object(session.hmac, "compare_digest", lambda *_a: True))
 def forms_of_other_sites_are_refused(place: Place) -> None:
     web = somebody(place).web
     assert web.post("/account/sessions", data={"csrf": "0" * 40}).status_code == 403
@@ -249,11 +250,11 @@ check("V3.7.1", plant=planted_template("<embed src='x.swf'><applet></applet>"))(
 @check(
     "V3.7.2",
     "V10.4.1",
-    plant=patched(elsewhere.Elsewhere, "_asked", lambda self, given: self.house.apps.get(given["client_id"])),
+    plant=patched(external_login.ExternalLogin, "_asked", lambda self, given: self.installation.apps.get(given["client_id"])),
 )
 def nobody_is_sent_to_an_address_that_was_not_registered(place: Place) -> None:
-    house = place.site.house
-    house.apps.add("chart", ("https://chart.example/back",), "user/*.rs")
+    installation = place.site.installation
+    installation.apps.add("chart", ("https://chart.example/back",), "user/*.rs")
     web = somebody(place).web
     for wrong in ("https://evil.example/", "https://chart.example/back/..", "https://chart.example/back?x"):
         asked = {"client_id": "chart", "redirect_uri": wrong, "response_type": "code"}
@@ -285,7 +286,7 @@ def nobody_says_where_they_come_from(place: Place) -> None:
             host = "127.0.0.1"
 
     assert sign_in.SignIn.place_of(Request) == "127.0.0.1"  # type: ignore[arg-type]
-    assert serve.config_of(lambda *_a: None, serve.Listening("127.0.0.1", 0)).proxy_headers is False  # type: ignore[arg-type]
+    assert serve.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).proxy_headers is False  # type: ignore[arg-type]
 
 
 graphql = without("graphql", "strawberry", "ariadne", "graphene")
@@ -300,7 +301,7 @@ class _Talking(uvicorn.Config):
 
 @check("V4.4.1", "V4.4.2", "V4.4.3", "V4.4.4", plant=patched(serve.uvicorn, "Config", _Talking))
 def there_are_no_websockets(place: Place) -> None:
-    assert serve.config_of(lambda *_a: None, serve.Listening("127.0.0.1", 0)).ws == "none"  # type: ignore[arg-type]
+    assert serve.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).ws == "none"  # type: ignore[arg-type]
 
 
 # V5: files
@@ -332,7 +333,7 @@ def what_was_sent_is_served_nowhere(place: Place) -> None:
 
 def _context(place: Place, *, clients: bool = False) -> ssl.SSLContext:
     certificate, key = own_certificate(place.folder / "tls", "localhost")
-    context = serve.Listening("127.0.0.1", 0, certificate, key, certificate if clients else None).tls
+    context = listeners.Listener("127.0.0.1", 0, certificate, key, certificate if clients else None).tls
     assert context is not None
     return context
 
@@ -344,7 +345,7 @@ def _old(_self: Any) -> ssl.SSLContext:
     return context
 
 
-OLD = patched(serve.Listening, "tls", property(_old))
+OLD = patched(listeners.Listener, "tls", property(_old))
 
 
 @check("V12.1.1", plant=OLD)
@@ -374,14 +375,14 @@ def others_are_not_served_without_tls(place: Place) -> None:
     def begun(_house: Any) -> None:
         raise AssertionError("it would have served without TLS")
 
-    with mock.patch.object(start.serving, "server_session", begun), contextlib.suppress(DescriptionError):
-        start.prepared(place.site.house, start.Options(host="0.0.0.0", plain=True)).__enter__()
+    with mock.patch.object(start.setup, "server_session", begun), contextlib.suppress(DescriptionError):
+        start.prepare_server(place.site.installation, start.ServerOptions(host="0.0.0.0", plain=True)).__enter__()
 
 
 @check("V12.3.1", "V12.3.3", plant=patched(exchange, "origin_of", lambda _url: "https://anywhere:443"))
 def calls_out_are_by_tls(place: Place) -> None:
     try:
-        exchange.declare(place.site.house.facts, "plain", ("http://other.example",), by="check", internal=True)
+        exchange.declare(place.site.installation.facts, "plain", ("http://other.example",), by="check", internal=True)
     except DescriptionError:
         return
     raise AssertionError("declared without TLS")
@@ -392,15 +393,15 @@ def _tls_server(place: Place) -> Iterator[tuple[int, str]]:
     """(port, certificate) of a server whose certificate no public authority signed."""
     certificate, key = own_certificate(place.folder / "tls", "localhost")
     port = free_port()
-    with serve.running([(PlainTextResponse("here"), serve.Listening("127.0.0.1", port, certificate, key))]):
+    with serve.running([(PlainTextResponse("here"), listeners.Listener("127.0.0.1", port, certificate, key))]):
         yield port, certificate.read_text(encoding="utf-8")
 
 
 def _call(place: Place, name: str, port: int, authority: str = "") -> exchange.Reply:
-    house = place.site.house
-    exchange.declare(house.facts, name, (f"https://localhost:{port}",), by="check", internal=True, authority=authority)
-    house.gate.versions.look_again()
-    with house.gate.open(serving.server_session(house), "call", f"outside/{name}", "sign-in") as handle:
+    installation = place.site.installation
+    exchange.declare(installation.facts, name, (f"https://localhost:{port}",), by="check", internal=True, authority=authority)
+    installation.gate.versions.look_again()
+    with installation.gate.open(server_session(installation), "call", f"outside/{name}", "sign-in") as handle:
         return exchange.call(handle, f"https://localhost:{port}/")
 
 
@@ -442,7 +443,7 @@ def the_houses_own_authority_is_the_one_that_counts(place: Place) -> None:
 
 @check("V13.1.1", plant=lambda place: mock.patch.object(place, "document", place.document.replace("`sign-in`", "")))
 def whom_it_calls_is_documented(place: Place) -> None:
-    rules = [r for r in place.site.house.policies.active().rules if "call" in r.actions]
+    rules = [r for r in place.site.installation.policies.active().rules if "call" in r.actions]
     for purpose in {p for r in rules for p in r.purposes}:
         assert f"`{purpose}`" in place.document, purpose
 
@@ -453,9 +454,9 @@ def tokens_of_systems_are_short(place: Place) -> None:
     documented(place, "seconds of a system's access token", smart.SECONDS)
 
 
-@check("V13.2.3", plant=patched(signed.secrets, "token_hex", lambda *_a: "default-code"))
+@check("V13.2.3", plant=patched(session.secrets, "token_hex", lambda *_a: "default-code"))
 def there_is_no_set_up_code_for_all(place: Place) -> None:
-    one, two = (Console(place.site.house, place.site.console.facade, "https://x").set_up_code for _ in range(2))
+    one, two = (Console(place.site.installation, place.site.console.repository, "https://x").set_up_code for _ in range(2))
     assert one != two
     assert len(one) >= 16
 
@@ -463,7 +464,7 @@ def there_is_no_set_up_code_for_all(place: Place) -> None:
 def _declared(place: Place) -> Any:
     @contextlib.contextmanager
     def plant() -> Iterator[None]:
-        facts, gate = place.site.house.facts, place.site.house.gate
+        facts, gate = place.site.installation.facts, place.site.installation.gate
         facts.put(Fact("destination", "anywhere", "allowed", "anywhere", body=(("origins", ["https://x:443"]),)))
         gate.versions.look_again()
         try:
@@ -477,11 +478,11 @@ def _declared(place: Place) -> Any:
 
 @check("V13.2.4", "V13.2.5", plant=_declared)
 def what_was_not_declared_is_not_called(place: Place) -> None:
-    house = place.site.house
+    installation = place.site.installation
     try:
-        with house.gate.open(serving.server_session(house), "call", "outside/anywhere", "sign-in"):
+        with installation.gate.open(server_session(installation), "call", "outside/anywhere", "sign-in"):
             pass
-    except AccessDenied:
+    except AccessDeniedError:
         return
     raise AssertionError("a destination that nobody declared")
 
@@ -494,9 +495,9 @@ def no_source_control_is_served(place: Place) -> None:
 
 @check("V13.4.2", "V16.5.1", plant=patched(fhir, "status_of", lambda _error: (400, "invalid")))
 def failures_of_ours_say_nothing_of_themselves(place: Place) -> None:
-    from galenic.errors import OurFailure
+    from galenic.errors import InternalError
 
-    body = bytes(fhir.refusal(OurFailure("inner words of table originals"), "number").body)
+    body = bytes(fhir.refusal(InternalError("inner words of table originals"), "number").body)
     assert b"inner words" not in body
     assert b"number" in body
 
@@ -523,7 +524,7 @@ def watching_is_for_this_machine_alone(place: Place) -> None:
 
 
 def _by_address(_place: Place) -> Any:
-    before = app.Doors.__call__
+    before = app.Dispatcher.__call__
 
     async def doors(self: Any, scope: Any, receive: Any, send: Any) -> None:
         found = re.search(rb"access_token=([^&]+)", scope.get("query_string", b""))
@@ -531,7 +532,7 @@ def _by_address(_place: Place) -> Any:
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer " + found[1])]}
         await before(self, scope, receive, send)
 
-    return mock.patch.object(app.Doors, "__call__", doors)
+    return mock.patch.object(app.Dispatcher, "__call__", doors)
 
 
 @check("V14.2.1", plant=_by_address)
@@ -553,7 +554,7 @@ def pages_load_nothing_from_elsewhere(place: Place) -> None:
 
 
 def _kept_on(_place: Place) -> Any:
-    before = app.Around.__call__
+    before = app.RequestMiddleware.__call__
 
     async def around(self: Any, scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Any) -> None:
@@ -563,7 +564,7 @@ def _kept_on(_place: Place) -> Any:
 
         await before(self, scope, receive, sending)
 
-    return mock.patch.object(app.Around, "__call__", around)
+    return mock.patch.object(app.RequestMiddleware, "__call__", around)
 
 
 @check("V14.3.1", plant=_kept_on)
@@ -583,10 +584,10 @@ check("V15.3.6", plant=planted_script("function merge(a, b) { for (const k in b)
 
 @check("V15.3.2", plant=lambda _p: mock.patch.object(exchange, "_call", _followed))
 def redirects_of_others_are_not_followed(place: Place) -> None:
-    house = place.site.house
-    exchange.declare(house.facts, "redirecting", (place.site.base,), by="check", internal=True)
-    house.gate.versions.look_again()
-    with house.gate.open(serving.server_session(house), "call", "outside/redirecting", "sign-in") as handle:
+    installation = place.site.installation
+    exchange.declare(installation.facts, "redirecting", (place.site.base,), by="check", internal=True)
+    installation.gate.versions.look_again()
+    with installation.gate.open(server_session(installation), "call", "outside/redirecting", "sign-in") as handle:
         assert exchange.call(handle, f"{place.site.base}/account").status == 303
 
 
@@ -658,15 +659,16 @@ def what_may_be_sent_is_documented(place: Place) -> None:
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))
 def limits_are_documented(place: Place) -> None:
-    from galenic.flows.fhir import bulk, write
-    from galenic.server import bulk as bulk_door
-    from galenic.server import door
+    from galenic.custody.fhir import writing
+    from galenic.jobs import bulk_export
+    from galenic.server import authentication
+    from galenic.server.endpoints import bulk as bulk_door
 
-    documented(place, "body of a FHIR request, bytes", door.LARGEST_BODY)
+    documented(place, "body of a FHIR request, bytes", authentication.LARGEST_BODY)
     documented(place, "form of a page, bytes", app.LARGEST_FORM)
-    documented(place, "operations in a JSON Patch", write.MOST_CHANGES)
-    documented(place, "bytes of a resource after a JSON Patch", write.LARGEST_PATCHED)
-    documented(place, "exports of one client at once", bulk.MOST_AT_ONCE)
+    documented(place, "operations in a JSON Patch", writing.MOST_CHANGES)
+    documented(place, "bytes of a resource after a JSON Patch", writing.LARGEST_PATCHED)
+    documented(place, "exports of one client at once", bulk_export.MOST_AT_ONCE)
     documented(place, "polls of one export in ten seconds", bulk_door.POLLS)
     documented(place, "bytes that another system may answer", exchange.MOST)
 

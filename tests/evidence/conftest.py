@@ -2,7 +2,7 @@
 
 import pytest
 
-from galenic.evidence import judge_column
+from galenic.evidence.tables import judge_column
 from galenic.schema import Column, Table
 from made import made_table
 

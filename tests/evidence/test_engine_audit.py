@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galenic import privacy
-from galenic.evidence import Audit, audit, audit_events
+from galenic.evidence.tables import Audit, audit, audit_events
 from galenic.flows import audit_engine
 from galenic.privacy import measurement
 
@@ -81,13 +81,13 @@ def unpaid_selection(patch: pytest.MonkeyPatch) -> None:
 
 
 def domain_from_data(patch: pytest.MonkeyPatch) -> None:
-    honest = measurement.Protected.values
+    honest = measurement.PrivateRows.values
 
     def everything(self: Any, columns: Any, rho: Fraction, delta: Fraction, *, least: int = 1) -> dict:
         honest(self, columns, rho, delta, least=least)
         return {c.name: {v: 1 for t in self._tables(columns) for v in t.frame[c.name].to_pylist()} for c in columns}
 
-    patch.setattr(measurement.Protected, "values", everything)
+    patch.setattr(measurement.PrivateRows, "values", everything)
 
 
 @pytest.mark.parametrize(

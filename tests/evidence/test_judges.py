@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic.evidence import Lineup, any_alarm, judge_column, mean_tvd, measure, noisy_copy, planted, shuffled, with_leak
-from galenic.evidence.fidelity import fidelity, tvd
-from galenic.evidence.utility import utility
+from galenic.evidence.tables import (
+    AttackPool,
+    any_alarm,
+    evaluate_table,
+    judge_column,
+    mean_tvd,
+    noisy_copy,
+    planted,
+    shuffled,
+    with_leak,
+)
+from galenic.evidence.tables.fidelity import measure_fidelity, tvd
+from galenic.evidence.tables.utility import measure_utility
 from galenic.schema import Column, Finding, NotMeasured, Table
 from made import made_table
 
@@ -19,7 +29,7 @@ def test_every_planted_leak_is_found_and_fresh_patients_are_not_flagged(
     tables: tuple[Table, ...], columns: tuple[Column, ...]
 ) -> None:
     rng = np.random.default_rng(0)
-    controls = planted(Lineup(columns, tables[0], tables[1], tables[2]), tables[3], tables[4], rng)
+    controls = planted(AttackPool(columns, tables[0], tables[1], tables[2]), tables[3], tables[4], rng)
     assert {name: any_alarm(o) for name, o in controls.items()} == {"copy": True, "noise": True, "leak": True, "clean": False}
 
 
@@ -28,12 +38,12 @@ def test_false_alarms_are_rare(columns: tuple[Column, ...]) -> None:
     alarms = 0
     for draw in range(30):
         members, outsiders, reference, clean = (made_table(400, 1000 + 4 * draw + i) for i in range(4))
-        alarms += any_alarm(Lineup(columns, members, outsiders, reference).attack(clean))
+        alarms += any_alarm(AttackPool(columns, members, outsiders, reference).attack(clean))
     assert alarms <= 2
 
 
 def test_a_copy_scores_far_above_one_half(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
-    lineup = Lineup(columns, tables[0], tables[1], tables[2])
+    lineup = AttackPool(columns, tables[0], tables[1], tables[2])
     assert lineup.attack(tables[0])["nearest"].advantage > 0.95
     assert lineup.attack(noisy_copy(tables[0], columns, np.random.default_rng(0)))["nearest"].advantage > 0.9
     assert lineup.attack(tables[3])["nearest"].advantage == pytest.approx(0.5, abs=0.05)
@@ -53,7 +63,7 @@ def test_the_order_of_rows_changes_no_metric(seed: int) -> None:
     parts = [made_table(300, i) for i in range(3)]
     columns = tuple(judge_column(parts[0], c) for c in parts[0].columns)
     mixed = [shuffled(t, np.random.default_rng(seed)) for t in parts]
-    one, two = (fidelity(t[0], t[1], t[2], columns, np.random.default_rng(0)) for t in (parts, mixed))
+    one, two = (measure_fidelity(t[0], t[1], t[2], columns, np.random.default_rng(0)) for t in (parts, mixed))
     for f, g in zip(one, two, strict=True):
         if isinstance(f, Finding) and "floor" not in f.name and "excess" not in f.name and "subgroup" not in f.name:
             assert isinstance(g, Finding)
@@ -61,7 +71,7 @@ def test_the_order_of_rows_changes_no_metric(seed: int) -> None:
 
 
 def test_real_rows_as_good_as_real_rows(tables: tuple[Table, ...]) -> None:
-    report = measure(tables[0], tables[1], tables[2], target="diabetes")
+    report = evaluate_table(tables[0], tables[1], tables[2], target="diabetes")
     for name in ("fidelity.tvd1.excess", "fidelity.tvd2.excess", "fidelity.tvd3.excess"):
         found = report.get(name)
         assert isinstance(found, Finding)
@@ -77,15 +87,15 @@ def test_shuffled_columns_lose_utility_and_pairs_but_not_singles(tables: tuple[T
     rng = np.random.default_rng(0)
     frame = tables[2].frame
     apart = pa.table({n: frame[n].take(pa.array(rng.permutation(frame.num_rows))) for n in frame.column_names})
-    report = measure(tables[0], tables[1], replace(tables[2], frame=apart), target="diabetes")
+    report = evaluate_table(tables[0], tables[1], replace(tables[2], frame=apart), target="diabetes")
     value = {f.name: f.value for f in report.findings if isinstance(f, Finding)}
-    assert value["fidelity.tvd1.excess"] < 0.01
-    assert value["fidelity.tvd2.excess"] > 0.01
-    assert value["utility.gap.boosting"] > 0.1
+    assert value["measure_fidelity.tvd1.excess"] < 0.01
+    assert value["measure_fidelity.tvd2.excess"] > 0.01
+    assert value["measure_utility.gap.boosting"] > 0.1
 
 
 def test_what_is_too_small_to_attack_is_not_measured() -> None:
-    report = measure(made_table(60, 0), made_table(40, 1), made_table(60, 2))
+    report = evaluate_table(made_table(60, 0), made_table(40, 1), made_table(60, 2))
     assert isinstance(report.get("privacy.nearest"), NotMeasured)
     assert isinstance(report.get("privacy.controls"), NotMeasured)
 
@@ -93,9 +103,9 @@ def test_what_is_too_small_to_attack_is_not_measured() -> None:
 def test_a_target_that_cannot_be_predicted_is_not_measured(tables: tuple[Table, ...]) -> None:
     one = tuple(Table(t.frame.select(["sex"]), (t.column("sex"),)) for t in tables[:3])
     columns = (judge_column(one[0], one[0].columns[0]),)
-    found = utility(*one, columns, np.random.default_rng(0))
+    found = measure_utility(*one, columns, np.random.default_rng(0))
     assert all(isinstance(f, NotMeasured) for f in found)
-    found = utility(*one, columns, np.random.default_rng(0), target="absent")
+    found = measure_utility(*one, columns, np.random.default_rng(0), target="absent")
     assert "not among the columns" in str(found[0])
 
 
@@ -104,7 +114,7 @@ def test_an_attack_that_cannot_see_planted_leaks_says_so() -> None:
     rng = np.random.default_rng(0)
     columns = tuple(Column(n, "category", categories=("a", "b")) for n in "xy")
     parts = [Table(pa.table({n: rng.choice(["a", "b"], 600) for n in "xy"}), columns) for _ in range(3)]
-    controls = measure(*parts).get("privacy.controls")
+    controls = evaluate_table(*parts).get("privacy.controls")
     assert isinstance(controls, NotMeasured)
     assert "missed" in controls.why
 
@@ -121,7 +131,7 @@ def test_copies_are_found_without_held_out_patients(tables: tuple[Table, ...], l
         "leak": with_leak(fresh, real, rng, share=0.05),
     }[leak]
     half = [replace(real, frame=real.frame.slice(i * 1_000, 1_000)) for i in range(2)]
-    report = measure(half[0], half[1], made, held_out=False)
+    report = evaluate_table(half[0], half[1], made, held_out=False)
     alarms = report.get("privacy.alarms")
     assert isinstance(alarms, Finding)
     assert alarms.value == (leak != "none")

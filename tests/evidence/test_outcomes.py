@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from galenic.evidence import fidelity, judge_column, membership
-from galenic.evidence.outcomes import amounts, concordance, survival
+from galenic.evidence.tables import judge_column, measure_fidelity, membership
+from galenic.evidence.tables.regression_and_survival import amounts, concordance, survival
 from galenic.schema import Column, Finding, NotMeasured, Table
 
 COLUMNS = (
@@ -105,7 +105,9 @@ def test_fresh_rows_keep_most_subgroups_within_their_band_and_a_spoiled_one_leav
     parts: tuple[Table, Table, Table],
 ) -> None:
     train, test, fresh = parts
-    clean, found = (fidelity(train, test, t, judged(train), np.random.default_rng(0))[-1] for t in (fresh, spoil(fresh)))
+    clean, found = (
+        measure_fidelity(train, test, t, judged(train), np.random.default_rng(0))[-1] for t in (fresh, spoil(fresh))
+    )
     assert isinstance(clean, Finding)
     assert isinstance(found, Finding)
     assert clean.detail["beyond_band"] <= 0.25 * len(clean.detail["groups"])

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from galenic.evidence import code, judge_column, noisy_copy, risks
-from galenic.evidence.fairness import fairness
-from galenic.evidence.realism import realism
+from galenic.evidence.tables import encode_columns, judge_column, measure_risks, noisy_copy
+from galenic.evidence.tables.discriminator import realism
+from galenic.evidence.tables.fairness import fairness
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Table
 from made import made_table
 
@@ -19,21 +19,21 @@ def changed(t: Table, name: str, values: list) -> Table:
 
 
 def test_copies_leak_by_every_risk_and_fresh_patients_by_none(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
-    train, test, fresh = (code(t, columns) for t in tables[:3])
+    train, test, fresh = (encode_columns(t, columns) for t in tables[:3])
     rng = np.random.default_rng(0)
-    noisy = code(noisy_copy(tables[0], columns, rng), columns)
-    assert all(r.p_beyond < 1e-6 for r in risks(train, test, train, columns, rng).values())
-    found = risks(train, test, noisy, columns, rng)  # three columns a side are too few to link noisy rows by
+    noisy = encode_columns(noisy_copy(tables[0], columns, rng), columns)
+    assert all(r.p_beyond < 1e-6 for r in measure_risks(train, test, train, columns, rng).values())
+    found = measure_risks(train, test, noisy, columns, rng)  # three columns a side are too few to link noisy rows by
     assert all(found[name].p_beyond < 1e-6 for name in ("singling_out", "inference"))
-    assert all(abs(r.advantage) < 0.05 for r in risks(train, test, fresh, columns, rng).values())
+    assert all(abs(r.advantage) < 0.05 for r in measure_risks(train, test, fresh, columns, rng).values())
 
 
 def test_false_alarms_of_the_three_risks_are_rare(columns: tuple[Column, ...]) -> None:
     """40 clean draws of three tests at p < .001: more than 2 alarms come up once in 10,000."""
     alarms = 0
     for draw in range(40):
-        members, outsiders, fresh = (code(made_table(500, 7_000 + 3 * draw + i), columns) for i in range(3))
-        found = risks(members, outsiders, fresh, columns, np.random.default_rng(draw))
+        members, outsiders, fresh = (encode_columns(made_table(500, 7_000 + 3 * draw + i), columns) for i in range(3))
+        found = measure_risks(members, outsiders, fresh, columns, np.random.default_rng(draw))
         alarms += any(r.p < 0.001 for r in found.values())
     assert alarms <= 2
 
@@ -41,8 +41,8 @@ def test_false_alarms_of_the_three_risks_are_rare(columns: tuple[Column, ...]) -
 def test_what_everybody_knows_is_no_leak(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     """A secret that follows from the rest is guessed on training and held-out rows alike."""
     follows = [changed(t, "diabetes", t.frame["smoker"].to_pylist()) for t in tables]
-    train, test, fresh = (code(t, columns) for t in follows[:3])
-    found = risks(train, test, fresh, columns, np.random.default_rng(0))["inference"]
+    train, test, fresh = (encode_columns(t, columns) for t in follows[:3])
+    found = measure_risks(train, test, fresh, columns, np.random.default_rng(0))["inference"]
     assert found.success > 0.2
     assert abs(found.advantage) < 0.05
 

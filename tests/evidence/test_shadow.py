@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from galenic.evidence import judge_column, noisy_copy, shadow_attack
+from galenic.evidence.tables import judge_column, noisy_copy, shadow_attack
 from galenic.schema import Finding, NotMeasured, Table
 from made import made_table
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from galenic import records
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables import MixtureTables
-from galenic.privacy import Domain, Protected, buy_domain
+from galenic.privacy import Domain, PrivateRows, buy_domain
 from galenic.records import constraints_from_toml
 from galenic.schema import Column, Constraint, Table, all_hold, holds
 
@@ -57,8 +57,8 @@ def learn() -> Callable[..., MixtureTables]:
     def fit(*rules: Constraint) -> MixtureTables:
         source = records.in_memory(clinic(4_000))
         columns = tuple(c.but(role="value") for c in records.describe(source))
-        domain = buy_domain(Protected(source, None, 1, None), columns, Fraction(1, 4), Fraction(0))
-        return MixtureTables(constraints=rules, members=2, seed=0).fit(Protected(source, None, 1, None), domain)
+        domain = buy_domain(PrivateRows(source, None, 1, None), columns, Fraction(1, 4), Fraction(0))
+        return MixtureTables(constraints=rules, members=2, seed=0).fit(PrivateRows(source, None, 1, None), domain)
 
     return fit
 
@@ -204,4 +204,4 @@ def test_nothing_is_learned_of_a_table_of_sums_alone() -> None:
     frame = pa.table({"a": [1.0, 2.0] * 50})
     domain = Domain((Column("a", "numeric"),), 100, 0.0, 4)
     with pytest.raises(RecordError, match="no column"):
-        MixtureTables().fit(Protected(records.in_memory(frame), None, 1, None), domain)
+        MixtureTables().fit(PrivateRows(records.in_memory(frame), None, 1, None), domain)

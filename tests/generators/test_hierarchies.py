@@ -9,10 +9,10 @@ import pytest
 
 from galenic import records
 from galenic.errors import DescriptionError
-from galenic.evidence import fidelity, judge_column
-from galenic.evidence.realism import realism
+from galenic.evidence.tables import judge_column, measure_fidelity
+from galenic.evidence.tables.discriminator import realism
 from galenic.generators.tables import MixtureTables
-from galenic.privacy import Budget, Protected, buy_domain
+from galenic.privacy import Budget, PrivateRows, buy_domain
 from galenic.schema import Column, Finding, NotMeasured, Table
 
 COMMON = ("E11.9", "I10.0", "J18.9", "J45.9")
@@ -32,7 +32,7 @@ COLUMNS = (Column("code", "category", hierarchy=(3, 1), other=True), Column("war
 
 
 def learned(frame: pa.Table, budget: Budget | None) -> MixtureTables:
-    protected = Protected(records.in_memory(frame), None, 1, budget)
+    protected = PrivateRows(records.in_memory(frame), None, 1, budget)
     thresholds = budget.threshold_delta if budget else Fraction(0)
     domain = buy_domain(protected, COLUMNS, protected.rho * Fraction(1, 2), thresholds)
     return MixtureTables(seed=1).fit(protected, domain)
@@ -67,7 +67,7 @@ def test_dependence_reaches_parents_and_the_judge_rolls_real_codes_up(budget: Bu
     found: dict[str, Finding | NotMeasured] = {
         f.name: f
         for f in (
-            *fidelity(train, test, made, judged, np.random.default_rng(0)),
+            *measure_fidelity(train, test, made, judged, np.random.default_rng(0)),
             *realism(train, test, made, judged, np.random.default_rng(0)),
         )
     }

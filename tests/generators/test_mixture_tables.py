@@ -12,7 +12,7 @@ from galenic.errors import BudgetError, DescriptionError, RecordError
 from galenic.generators.tables import Marginal, MixtureTables, fit_mixture
 from galenic.generators.tables.plan import shares
 from galenic.generators.tables.sampling import conditioned, draw
-from galenic.privacy import Budget, Domain, Ledger, Protected, buy_domain
+from galenic.privacy import Budget, Domain, Ledger, PrivateRows, buy_domain
 from galenic.schema import Column
 from made import made_patients
 
@@ -20,7 +20,7 @@ from made import made_patients
 def learned(frame: pa.Table, budget: Budget | None = None, **options: int) -> tuple[MixtureTables, Domain]:
     source = records.in_memory(frame)
     columns = tuple(c for c in records.describe(source) if c.role == "value")
-    protected = Protected(source, "patient_id", 1, budget)
+    protected = PrivateRows(source, "patient_id", 1, budget)
     if budget is not None:
         columns = tuple(c.but(bounds_origin="declared", categories_origin="declared") for c in columns)
     domain = buy_domain(protected, columns, protected.rho / 4, budget.threshold_delta if budget else Fraction(0))
@@ -152,7 +152,7 @@ def test_many_columns_are_selected_and_paid_for(budget: Budget) -> None:
     columns = tuple(
         Column(c, "category", categories=tuple(sorted(set(frame[c].to_pylist()))), missing=False) for c in frame.column_names
     )
-    protected = Protected(records.in_memory(frame), None, 1, budget)
+    protected = PrivateRows(records.in_memory(frame), None, 1, budget)
     domain = buy_domain(protected, columns, protected.rho / 100, Fraction(0))
     model = MixtureTables(seed=0).fit(protected, domain)
     assert model.fitted.pairs < model.fitted.possible_pairs
@@ -197,5 +197,5 @@ def test_a_table_wider_than_the_engine_is_refused() -> None:
     columns = tuple(Column(f"c{i}", "category", categories=("a", "b")) for i in range(2_000))
     frame = pa.table({c.name: ["a", "b"] * 20 for c in columns})
     with pytest.raises(BudgetError, match="this engine handles"):
-        protected = Protected(records.in_memory(frame), None, 1, None)
+        protected = PrivateRows(records.in_memory(frame), None, 1, None)
         MixtureTables().fit(protected, Domain(columns, 40, 0.0, 4))

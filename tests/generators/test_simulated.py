@@ -24,17 +24,17 @@ RATES = simulated.load_rates()
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[simulated.People, ...]:
+def drawn() -> tuple[simulated.SimulatedPatients, ...]:
     rng = np.random.default_rng(3)
     return tuple(simulated.draw_people(RATES, 20_000, start=START, stop=STOP, rng=rng) for _ in range(3))
 
 
-def joined(drawn: tuple[simulated.People, ...], name: str) -> np.ndarray:
+def joined(drawn: tuple[simulated.SimulatedPatients, ...], name: str) -> np.ndarray:
     return np.concatenate([getattr(p, name) for p in drawn])
 
 
 @pytest.mark.parametrize("name", [c.name for c in RATES.conditions])
-def test_prevalence_by_age_is_the_cited_one(drawn: tuple[simulated.People, ...], name: str) -> None:
+def test_prevalence_by_age_is_the_cited_one(drawn: tuple[simulated.SimulatedPatients, ...], name: str) -> None:
     """Within five standard errors (a false alarm in a million) and the half of the last digit that is cited."""
     given = RATES.raw["condition"][name]
     age, alive = (STOP - joined(drawn, "birth")) / YEAR, joined(drawn, "death") > STOP
@@ -49,7 +49,7 @@ def test_prevalence_by_age_is_the_cited_one(drawn: tuple[simulated.People, ...],
 
 
 @pytest.mark.parametrize("sex", ["female", "male"])
-def test_expectation_of_life_is_the_cited_one(drawn: tuple[simulated.People, ...], sex: str) -> None:
+def test_expectation_of_life_is_the_cited_one(drawn: tuple[simulated.SimulatedPatients, ...], sex: str) -> None:
     """From deaths and years lived by age, as a life table is made; its standard error is about 0.15 years."""
     mine = joined(drawn, "female") == (sex == "female")
     birth, death = joined(drawn, "birth")[mine], joined(drawn, "death")[mine]
@@ -65,7 +65,7 @@ def test_expectation_of_life_is_the_cited_one(drawn: tuple[simulated.People, ...
     assert abs(years - RATES.raw["life"][sex]["expectancy_years"]) < 0.8
 
 
-def test_conditions_come_together_and_with_mass(drawn: tuple[simulated.People, ...]) -> None:
+def test_conditions_come_together_and_with_mass(drawn: tuple[simulated.SimulatedPatients, ...]) -> None:
     had = {c.name: np.concatenate([p.had(c.name, STOP) for p in drawn]) for c in RATES.conditions}
     old = (STOP - joined(drawn, "birth")) / YEAR > 60
     assert had["hypertension"][old & had["diabetes"]].mean() > had["hypertension"][old & ~had["diabetes"]].mean() + 0.1
@@ -73,7 +73,7 @@ def test_conditions_come_together_and_with_mass(drawn: tuple[simulated.People, .
 
 
 def test_measures_and_influenza_are_the_cited_ones() -> None:
-    chunks = list(simulated.events(RATES, 10_000, start=START, stop=STOP, seed=5))
+    chunks = list(simulated.simulate_events(RATES, 10_000, start=START, stop=STOP, seed=5))
     table = pa.concat_tables([t for _, t in chunks])
     counts = Counter(table["code"].to_pylist())
     lived = sum((np.minimum(p.death, STOP) - np.maximum(p.birth, START)).sum() for p, _ in chunks) / YEAR
@@ -90,7 +90,7 @@ def test_measures_and_influenza_are_the_cited_ones() -> None:
         assert first.std() == pytest.approx(given["sd"], rel=0.06)
 
 
-def test_what_people_live_in_is_as_cited(drawn: tuple[simulated.People, ...]) -> None:
+def test_what_people_live_in_is_as_cited(drawn: tuple[simulated.SimulatedPatients, ...]) -> None:
     shares = np.bincount(joined(drawn, "education"), minlength=4) / 60_000
     assert np.abs(shares - RATES.raw["education"]["shares"]).max() < 0.01
     assert joined(drawn, "hungry").mean() == pytest.approx(RATES.raw["food"]["insecure"], abs=0.006)
@@ -100,7 +100,7 @@ def test_what_people_live_in_is_as_cited(drawn: tuple[simulated.People, ...]) ->
 
 
 def test_nothing_happens_after_death_or_before_birth() -> None:
-    for _, table in simulated.events(RATES, 5_000, start=START, stop=STOP, seed=6):
+    for _, table in simulated.simulate_events(RATES, 5_000, start=START, stop=STOP, seed=6):
         timed = table.filter(pc.is_valid(table["time"]))
         spans = timed.group_by("subject_id").aggregate([("time", "min"), ("time", "max")])
         for code, name in (("MEDS_BIRTH", "time_min"), ("MEDS_DEATH", "time_max")):
@@ -112,7 +112,7 @@ def test_nothing_happens_after_death_or_before_birth() -> None:
 
 def test_the_same_seed_gives_the_same_and_more_people_change_nobody() -> None:
     few, many, other = (
-        [t for _, t in simulated.events(RATES, n, start=START, stop=STOP, seed=s)]
+        [t for _, t in simulated.simulate_events(RATES, n, start=START, stop=STOP, seed=s)]
         for n, s in ((5_000, 9), (6_000, 9), (5_000, 10))
     )
     assert few[0].equals(many[0])
@@ -149,10 +149,10 @@ def test_every_form_holds_the_same_people_and_fhir_says_that_they_are_made(
     for path in sorted((tmp_path / "fhir").glob("*.ndjson")):
         for line in fhir.read_ndjson(path):
             assert line.document
-            assert not fhir.check(line.document.resource)
+            assert not fhir.validate_resource(line.document.resource)
             labels = line.document.resource.get("meta", {}).get("security", [{}])
             assert path.name == "Provenance.ndjson" or labels[0]["code"] == "HTEST"
-    assert not fhir.check(fhir.parse((tmp_path / "bundle").read_bytes()).resource)
+    assert not fhir.validate_resource(fhir.parse((tmp_path / "bundle").read_bytes()).resource)
     assert sum(t.num_rows for t in Omop(tmp_path / "omop").rows("person")) == 40
 
 

@@ -9,11 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.privacy.anonymity import Quasi, Wanted, alike, best_node, population_uniques, quasi, rare, risk
-from galenic.privacy.anonymity.lattice import _Search, penalty
+from galenic.privacy.anonymization import (
+    PrivacyModel,
+    QuasiIdentifier,
+    anonymize,
+    best_node,
+    measure_risk,
+    population_uniques,
+    quasi_identifier,
+    rare,
+)
+from galenic.privacy.anonymization.lattice import _Search, penalty
 
 
-def made(n: int, seed: int) -> tuple[tuple[Quasi, ...], np.ndarray, np.ndarray]:
+def made(n: int, seed: int) -> tuple[tuple[QuasiIdentifier, ...], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     values = {
         ("age", "number"): [str(v) for v in rng.integers(0, 90, n)],
@@ -21,16 +30,16 @@ def made(n: int, seed: int) -> tuple[tuple[Quasi, ...], np.ndarray, np.ndarray]:
         ("zip", "category"): [f"{v:05d}" for v in rng.integers(10_000, 10_400, n)],
         ("seen", "date"): [f"{y}-{m:02d}-11" for y, m in zip(rng.integers(2000, 2020, n), rng.integers(1, 13, n), strict=True)],
     }
-    columns = tuple(quasi(name, kind, given) for (name, kind), given in values.items())
+    columns = tuple(quasi_identifier(name, kind, given) for (name, kind), given in values.items())
     codes = np.column_stack([[c.values.index(v) for v in given] for c, given in zip(columns, values.values(), strict=True)])
     return columns, codes, rng.integers(0, 4, n)
 
 
 @pytest.mark.parametrize("method", ["mondrian", "global"])
-@pytest.mark.parametrize("wanted", [Wanted(5), Wanted(3, 2), Wanted(8, 2, 0.5)])
-def test_what_comes_out_has_k_l_and_t(method: str, wanted: Wanted) -> None:
+@pytest.mark.parametrize("wanted", [PrivacyModel(5), PrivacyModel(3, 2), PrivacyModel(8, 2, 0.5)])
+def test_what_comes_out_has_k_l_and_t(method: str, wanted: PrivacyModel) -> None:
     columns, codes, sensitive = made(1_500, 1)
-    done = alike(columns, codes, wanted, method=method, share=0.05, sensitive=sensitive)
+    done = anonymize(columns, codes, wanted, method=method, share=0.05, sensitive=sensitive)
     frame = pd.DataFrame(
         {c.name: [names[i] for i in label] for c, label, names in zip(columns, done.label, done.names, strict=True)}
     )
@@ -52,9 +61,9 @@ def test_what_comes_out_has_k_l_and_t(method: str, wanted: Wanted) -> None:
 @settings(max_examples=15, deadline=None)
 def test_the_lattice_finds_what_asking_every_node_finds(seed: int, k: int, share: float) -> None:
     columns, codes, _ = made(200, seed)
-    node = best_node(columns, codes, Wanted(k), share)
+    node = best_node(columns, codes, PrivacyModel(k), share)
     combos, counts = np.unique(codes, axis=0, return_counts=True)
-    search = _Search(columns, combos, counts, None, 1, Wanted(k), share * len(codes))
+    search = _Search(columns, combos, counts, None, 1, PrivacyModel(k), share * len(codes))
     every = list(product(*(range(len(c.ladder)) for c in columns)))
     fine = [n for n in every if search.suppressed(n) <= search.most]
     minimal = [n for n in fine if not any(m != n and all(a <= b for a, b in zip(m, n, strict=True)) for m in fine)]
@@ -76,28 +85,28 @@ def test_a_ladder_tells_less_with_each_rung() -> None:
 
 def test_a_sites_own_hierarchy_is_used_and_must_know_every_value() -> None:
     steps = {"A1": ("A", "letters"), "A2": ("A", "letters"), "B1": ("B", "letters")}
-    column = quasi("ward", "category", ["A1", "B1", "A2"], steps)
+    column = quasi_identifier("ward", "category", ["A1", "B1", "A2"], steps)
     assert column.labels[1:3] == (("A", "B"), ("letters",))
     with pytest.raises(DescriptionError, match="lacks 1"):
-        quasi("ward", "category", ["A1", "C9"], steps)
+        quasi_identifier("ward", "category", ["A1", "C9"], steps)
 
 
 def test_missing_values_are_a_group_of_their_own_that_is_named() -> None:
-    column = quasi("age", "number", ["", "30", "40"])
+    column = quasi_identifier("age", "number", ["", "30", "40"])
     assert column.values == ("30", "40", "")
     assert column.label(np.array([0, 2])) == ("30..30|(none)", 3)
 
 
 def test_the_risk_of_known_classes() -> None:
-    found = risk(np.array([1, 1, 2, 4, 12]))
+    found = measure_risk(np.array([1, 1, 2, 4, 12]))
     assert found.prosecutor == pytest.approx((1.0, 5 / 20, 8 / 20))
     assert found.unique == pytest.approx(2 / 20)
     assert found.journalist is None
-    sampled = risk(np.array([5, 5, 10]), 0.1)
+    sampled = measure_risk(np.array([5, 5, 10]), 0.1)
     assert sampled.journalist == pytest.approx((0.02, 3 / 200))
     assert sampled.marketer == pytest.approx(3 / 200)
     assert sampled.population_unique == (0, 0)
-    assert risk(np.array([], np.int64)).rows == 0
+    assert measure_risk(np.array([], np.int64)).rows == 0
 
 
 @pytest.mark.parametrize("fraction", [0.02, 0.05, 0.1, 0.3, 0.6])
@@ -127,6 +136,6 @@ def test_rare_values_are_told() -> None:
 def test_what_no_node_can_give_is_refused() -> None:
     columns, codes, sensitive = made(30, 1)
     with pytest.raises(RecordError, match="not even all"):
-        best_node(columns, codes, Wanted(5, 9), 0.0, sensitive)
+        best_node(columns, codes, PrivacyModel(5, 9), 0.0, sensitive)
     with pytest.raises(DescriptionError, match="no method"):
-        alike(columns, codes, Wanted(5), method="magic")
+        anonymize(columns, codes, PrivacyModel(5), method="magic")

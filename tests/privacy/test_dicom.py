@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from galenic import flows
 from galenic.errors import DescriptionError, RecordError
+from galenic.privacy import deidentification
 from galenic.records import dicom
 
 US, MR, SC = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
@@ -38,7 +38,7 @@ def image(kind: str = MR, modality: str = "MR", *, number: int = 1, **more: Any)
 def through(ds: Dataset, place: Path, policy: str = "safe-harbor") -> tuple[Dataset | None, list[tuple[str, str]]]:
     place.mkdir(exist_ok=True)
     ds.save_as(place / "a.dcm", enforce_file_format=True)
-    done = flows.deidentify([place / "a.dcm"], place / "out", policy=policy)
+    done = deidentification.deidentify([place / "a.dcm"], place / "out", policy=policy)
     out = place / "out" / "a.dcm"
     return (pydicom.dcmread(out) if out.exists() else None), done.refused
 
@@ -106,7 +106,7 @@ def test_a_study_stays_together_and_its_dates_move_together(tmp_path: Path) -> N
         reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = MR, "1.2.3.777.1"
         ds.ReferencedImageSequence = [reference]
         ds.save_as(tmp_path / "in" / f"i{number}.dcm", enforce_file_format=True)
-    flows.deidentify([tmp_path / "in"], tmp_path / "out", policy="expert")
+    deidentification.deidentify([tmp_path / "in"], tmp_path / "out", policy="expert")
     a, b = (pydicom.dcmread(tmp_path / "out" / f"i{n}.dcm") for n in (1, 2))
     assert a.StudyInstanceUID == b.StudyInstanceUID != "1.2.3.777.100"
     assert b.ReferencedImageSequence[0].ReferencedSOPInstanceUID == a.SOPInstanceUID

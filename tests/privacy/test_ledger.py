@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from galenic import flows, store
+from galenic import store
 from galenic.errors import BudgetError, DescriptionError
+from galenic.installation import Installation, open_installation
 from galenic.privacy import Budget, Ledger, Mechanism
 
 
@@ -145,14 +146,14 @@ def test_racing_processes_never_overdraw(tmp_path: Path, processes: int, attempt
 
 
 def _reserve_and_hang(home: str, ready: "multiprocessing.synchronize.Event") -> None:
-    house = flows.open_house(Path(home))
-    house.ledger.reserve("clinic", epsilon=0.95, delta=1e-10, purpose="killed", actor="test")
+    installation = open_installation(Path(home))
+    installation.ledger.reserve("clinic", epsilon=0.95, delta=1e-10, purpose="killed", actor="test")
     ready.set()
     time.sleep(60)
 
 
-def test_a_reservation_whose_process_was_killed_counts_as_spent(home: Path, house: flows.House) -> None:
-    house.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
+def test_a_reservation_whose_process_was_killed_counts_as_spent(home: Path, installation: Installation) -> None:
+    installation.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
     process = context.Process(target=_reserve_and_hang, args=(str(home), ready))
@@ -160,8 +161,8 @@ def test_a_reservation_whose_process_was_killed_counts_as_spent(home: Path, hous
     assert ready.wait(60)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    s = house.ledger.statement("clinic")
+    s = installation.ledger.statement("clinic")
     assert s.rho_spent > 0
     assert s.charges[0]["settled_at"] is None
     with pytest.raises(BudgetError):
-        house.ledger.reserve("clinic", epsilon=0.9, delta=1e-10, purpose="t", actor="t")
+        installation.ledger.reserve("clinic", epsilon=0.9, delta=1e-10, purpose="t", actor="t")

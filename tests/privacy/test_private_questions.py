@@ -13,9 +13,9 @@ from galenic.errors import BudgetError, DescriptionError, RecordError
 from galenic.privacy import (
     Budget,
     Crosstab,
-    Protected,
+    PrivateRows,
     buy_domain,
-    deidentify,
+    deidentify_columns,
     refuse_observed,
     sigma2_for,
     without_observed,
@@ -39,7 +39,7 @@ def test_one_patient_changes_counts_by_no_more_than_the_stated_sensitivity(n: in
     """Every question, with and without one patient: L2 change at most cap (times sqrt(questions))."""
     frame = made_patients(n, seed, visits=cap)
     less = frame.filter(pa.compute.not_equal(frame["patient_id"], frame["patient_id"][0]))
-    full, part = (Protected(records.in_memory(f), "patient_id", cap, None) for f in (frame, less))
+    full, part = (PrivateRows(records.in_memory(f), "patient_id", cap, None) for f in (frame, less))
     whole, missing = (Crosstab(p, COLUMNS, target=1) for p in (full, part))
     free = Fraction(1)
     every = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 2, 1)]
@@ -61,7 +61,7 @@ def test_one_patient_changes_counts_by_no_more_than_the_stated_sensitivity(n: in
 
 def test_one_pass_counts_singles_pairs_and_triples_with_a_target() -> None:
     frame = made_patients(500, 3)
-    table = Crosstab(Protected(records.in_memory(frame), "patient_id", 1, None), COLUMNS, target=1)
+    table = Crosstab(PrivateRows(records.in_memory(frame), "patient_id", 1, None), COLUMNS, target=1)
     data = frame.to_pandas()
     free = Fraction(1)
     age = np.digitize(data.age_years, [40.5, 60.5])
@@ -77,7 +77,7 @@ def test_one_pass_counts_singles_pairs_and_triples_with_a_target() -> None:
 def test_rows_above_the_cap_are_refused_because_sensitivity_rests_on_it() -> None:
     frame = made_patients(50, 0, visits=4)
     with pytest.raises(RecordError, match="more than the declared 2"):
-        Protected(records.in_memory(frame), "patient_id", 2, None)
+        PrivateRows(records.in_memory(frame), "patient_id", 2, None)
 
 
 def test_noise_has_the_variance_that_was_paid_for() -> None:
@@ -86,7 +86,7 @@ def test_noise_has_the_variance_that_was_paid_for() -> None:
 
 
 def test_a_question_that_is_not_paid_is_not_answered(budget: Budget) -> None:
-    protected = Protected(records.in_memory(made_patients(100)), "patient_id", 1, budget)
+    protected = PrivateRows(records.in_memory(made_patients(100)), "patient_id", 1, budget)
     table = Crosstab(protected, COLUMNS)
     with pytest.raises(BudgetError, match="1-way sex costs"):
         table.ask((0,), budget.rho * 2)
@@ -96,7 +96,7 @@ def test_a_question_that_is_not_paid_is_not_answered(budget: Budget) -> None:
 
 
 def test_paid_answers_are_noisy_and_charged_with_their_sigma(budget: Budget) -> None:
-    protected = Protected(records.in_memory(made_patients(1_000)), "patient_id", 1, budget)
+    protected = PrivateRows(records.in_memory(made_patients(1_000)), "patient_id", 1, budget)
     asked = Crosstab(protected, COLUMNS).ask((0,), Fraction(1, 1_000))
     counts, sigma = asked.counts, asked.sigma
     assert sigma == pytest.approx(np.sqrt(501))  # 1 / (2 rho) + 1/8, rounded up
@@ -117,7 +117,7 @@ def test_an_observed_bound_is_refused_in_a_private_fit() -> None:
 
 def test_everything_that_nobody_declared_is_bought(budget: Budget) -> None:
     source = records.in_memory(made_patients(20_000).drop_columns(["discharged"]))
-    protected = Protected(source, "patient_id", 1, budget)
+    protected = PrivateRows(source, "patient_id", 1, budget)
     names = tuple(n for n in source.names if n != "patient_id")
     domain = buy_domain(protected, records.undescribed(names), budget.rho / 3, budget.threshold_delta)
     found = {c.name: c for c in domain.columns}
@@ -140,7 +140,7 @@ def test_everything_that_nobody_declared_is_bought(budget: Budget) -> None:
 
 def test_a_code_that_one_patient_has_is_not_bought(budget: Budget) -> None:
     frame = pa.table({"patient_id": [str(i) for i in range(5_000)], "code": ["rare", *["common"] * 4_999]})
-    protected = Protected(records.in_memory(frame), "patient_id", 1, budget)
+    protected = PrivateRows(records.in_memory(frame), "patient_id", 1, budget)
     kept = protected.values((Column("code", "category"),), budget.rho / 2, budget.threshold_delta)
     # "rare" passes with probability below 1e-10
     assert set(kept["code"]) == {"common"}
@@ -151,13 +151,13 @@ def test_zero_and_round_values_on_which_numbers_heap_are_found() -> None:
     cost = np.where(rng.random(30_000) < 0.4, 0.0, np.where(rng.random(30_000) < 0.5, 450.0, rng.uniform(1, 1000, 30_000)))
     source = records.in_memory(pa.table({"cost": cost}))
     column = Column("cost", "numeric", low=0.0, high=1000.0, bounds_origin="dictionary")
-    domain = buy_domain(Protected(source, None, 1, None), (column,), Fraction(1), Fraction(1, 10**9))
+    domain = buy_domain(PrivateRows(source, None, 1, None), (column,), Fraction(1), Fraction(1, 10**9))
     assert set(domain.columns[0].heaps) == {0.0, 450.0}
 
 
 def test_decimals_are_counted_as_they_are_written() -> None:
     written = ["12", "12.50", "-0.25", ".125", "3.", "1e-5", "0.1234567", "", "high"]
-    protected = Protected(records.in_memory(pa.table({"x": written})), None, 1, None)
+    protected = PrivateRows(records.in_memory(pa.table({"x": written})), None, 1, None)
     assert protected.decimals(["x"], Fraction(1))[0]["x"].tolist() == [2, 1, 1, 1, 0, 0, 0, 2]
 
 
@@ -166,7 +166,7 @@ def test_the_decimals_of_a_column_that_nobody_described_are_bought(budget: Budge
     rng = np.random.default_rng(most)
     values = np.round(rng.normal(100, 15, 20_000), most)
     values[:20] += 1e-8  # one in a thousand is of another make
-    protected = Protected(records.in_memory(pa.table({"x": values})), None, 1, budget)
+    protected = PrivateRows(records.in_memory(pa.table({"x": values})), None, 1, budget)
     domain = buy_domain(protected, (Column("x", "numeric"),), budget.rho / 3, budget.threshold_delta)
     assert domain.columns[0].step == (step if step is None else pytest.approx(step))
     assert any(m.what == "decimals of 1 columns" for m in budget.mechanisms)
@@ -183,9 +183,9 @@ def test_identifiers_and_text_leave_by_declaration_and_undeclared_ones_are_refus
     frame = pa.table({"mrn": [f"{i:07d}" for i in range(200)], "x": [i % 3 for i in range(200)]})
     source = records.in_memory(frame)
     with pytest.raises(RecordError, match=r"mrn \(identifier\)"):
-        deidentify(source, records.undescribed(source.names), undeclared=source.names)
-    kept = deidentify(source, (Column("mrn", "identifier"), Column("x", "integer")))
+        deidentify_columns(source, records.undescribed(source.names), undeclared=source.names)
+    kept = deidentify_columns(source, (Column("mrn", "identifier"), Column("x", "integer")))
     assert [c.name for c in kept.columns] == ["x"]
     assert set(kept.dropped) == {"mrn"}
     with pytest.raises(RecordError, match="no column is left"):
-        deidentify(source, (Column("mrn", "identifier"), Column("x", "integer", role="drop")))
+        deidentify_columns(source, (Column("mrn", "identifier"), Column("x", "integer", role="drop")))

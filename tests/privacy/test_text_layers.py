@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from galenic.privacy import text as deid
 from galenic.privacy.text.find import united_spans
-from galenic.privacy.text.plain import plain
+from galenic.privacy.text.normalization import plain
 from galenic.privacy.text.rules import RULES, by_rules
-from galenic.schema import Span
+from galenic.schema import TextSpan
 
 
 def kinds_of(text: str) -> dict[str, set[str]]:
@@ -94,7 +94,7 @@ def test_reading_only_what_is_near_digits_misses_nothing(text: str) -> None:
     assert whole <= {(s.start, s.end, s.kind) for s in by_rules(text)}
 
 
-KNOWN = deid.Known(
+KNOWN = deid.StatedIdentifiers(
     {"name": ("María López-García", "Lee"), "record": ("00482913",), "phone": ("+1 (415) 555-2671",)},
     frozenset({"lee", "garden"}),
 )
@@ -159,9 +159,11 @@ def test_a_place_in_what_is_read_is_a_place_in_the_original() -> None:
 
 def test_spans_that_overlap_become_one_of_the_strongest_kind() -> None:
     text = "write to ana.lopez@gmail.com now"
-    found = united_spans(text, [Span(13, 18, "name", "known"), Span(9, 28, "email", "rule"), Span(9, 12, "name", "tagger")])
+    found = united_spans(
+        text, [TextSpan(13, 18, "name", "known"), TextSpan(9, 28, "email", "rule"), TextSpan(9, 12, "name", "tagger")]
+    )
     assert [(s.kind, text[s.start : s.end]) for s in found] == [("email", "ana.lopez@gmail.com")]
 
 
 def test_a_span_takes_the_whole_word() -> None:
-    assert united_spans("xx Maria yy", [Span(4, 6, "name", "tagger")])[0].start == 3
+    assert united_spans("xx Maria yy", [TextSpan(4, 6, "name", "tagger")])[0].start == 3

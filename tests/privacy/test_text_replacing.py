@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from galenic.errors import DescriptionError
 from galenic.privacy import text as deid
 from galenic.privacy.text.dates import move
-from galenic.schema import Span
+from galenic.schema import TextSpan
 
 DAYS = st.integers(-4_000, 4_000)
 WRITTEN = st.dates(date(1905, 1, 1), date(2090, 1, 1))
@@ -110,7 +110,7 @@ def test_surrogate_numbers_are_nobodys() -> None:
 
 def test_text_between_identifiers_is_left_as_it_is() -> None:
     text = "Ana came.\r\n\tShe left."
-    assert replacer("safe-harbor").text(text, [Span(0, 3, "name", "rule")]) == "[NAME] came.\r\n\tShe left."
+    assert replacer("safe-harbor").text(text, [TextSpan(0, 3, "name", "rule")]) == "[NAME] came.\r\n\tShe left."
 
 
 def test_masking_keeps_the_shape(tmp_path: Path) -> None:

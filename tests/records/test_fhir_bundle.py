@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from galenic.errors import RecordError
-from galenic.records.fhir import Opened, check, lower, open_bundle, parse, rename, whose, write
+from galenic.records.fhir import (
+    Opened,
+    compartment_of,
+    open_bundle,
+    parse,
+    rename_references,
+    resource_to_events,
+    validate_resource,
+    write,
+)
 
 A, B = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "urn:uuid:6f1a2b3c-0000-4000-8000-000000000002"
 
@@ -33,7 +42,7 @@ def opened(one: dict[str, Any], find: Any = None) -> Any:
 
 def resolved(found: Opened) -> Opened:
     for entry in found.entries:
-        rename(entry.resource, entry.renamed)
+        rename_references(entry.resource, entry.renamed)
     return found
 
 
@@ -107,9 +116,9 @@ def test_synthea_bundles_come_apart_and_every_patient_gets_its_events(data: Path
         assert found.issues == []
         known = {f"{e.kind}/{e.id}": e.resource for e in found.entries}
         patients = {name for name in known if name.startswith("Patient/")}
-        people = {lower(e.resource, known.get).patient for e in found.entries} - {None}
+        people = {resource_to_events(e.resource, known.get).patient for e in found.entries} - {None}
         assert people == patients
-        assert not any(i.level == "error" for e in found.entries for i in check(parse(write(e.resource)).resource))
+        assert not any(i.level == "error" for e in found.entries for i in validate_resource(parse(write(e.resource)).resource))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +140,6 @@ def test_synthea_bundles_come_apart_and_every_patient_gets_its_events(data: Path
     ],
 )
 def test_whose_a_resource_is(more: dict[str, Any], person: str | None) -> None:
-    found = whose({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "a"}, **more})
+    found = compartment_of({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "a"}, **more})
     assert found.person == person
     assert set(found.patients) == ({"Patient/7", "Patient/8"} if "Location" in str(more) else set())

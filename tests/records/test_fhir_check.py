@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic.records.fhir import check, r4
+from galenic.records.fhir import r4, validate_resource
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -65,7 +65,7 @@ BUNDLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("resource", [PATIENT, OBSERVATION, BUNDLE], ids=lambda r: r["resourceType"])
 def test_what_is_valid_passes(resource: dict[str, Any]) -> None:
-    assert check(resource) == ()
+    assert validate_resource(resource) == ()
 
 
 def set_at(resource: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -156,13 +156,13 @@ CASES: list[tuple[dict[str, Any], str, Any, str, str]] = [
 
 @pytest.mark.parametrize(("resource", "path", "value", "rule", "where"), CASES, ids=lambda v: v if isinstance(v, str) else "")
 def test_what_is_wrong_is_named(resource: dict[str, Any], path: str, value: Any, rule: str, where: str) -> None:
-    found = check(set_at(resource, path, value))
+    found = validate_resource(set_at(resource, path, value))
     assert (rule, where) in {(i.rule, i.expression) for i in found}, found
     assert all(i.level == "error" and i.text for i in found)
 
 
 def test_an_unknown_modifier_extension_is_a_warning() -> None:
-    found = check({**PATIENT, "modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]})
+    found = validate_resource({**PATIENT, "modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]})
     assert [(i.level, i.rule) for i in found] == [("warning", "modifier-extension")]
 
 
@@ -178,7 +178,7 @@ def test_no_issue_repeats_a_value() -> None:
         {f"{secret} ": 1},
         {"multipleBirthInteger": secret},
     ):
-        found = check({**PATIENT, **change})
+        found = validate_resource({**PATIENT, **change})
         assert found
         assert not any(secret in i.text or secret in i.expression for i in found)
 
@@ -187,13 +187,13 @@ def test_every_type_and_rule_of_r4_is_here() -> None:
     assert len(r4().resources) == 146
     assert {"Patient", "Bundle", "Parameters", "Binary", "VisionPrescription"} <= r4().resources
     for kind in r4().resources:  # each compiles, and an unknown element is refused
-        assert any(i.rule == "unknown-element" for i in check({"resourceType": kind, "nonsense": 1}))
+        assert any(i.rule == "unknown-element" for i in validate_resource({"resourceType": kind, "nonsense": 1}))
 
 
 @pytest.mark.parametrize("value", [10**30, "half a pair: \ud800", {1: 2}, object()])
 def test_what_json_can_not_hold_is_said_and_not_raised(value: object) -> None:
     given = {**OBSERVATION, "valueQuantity": {"value": 1, "unit": value}}
-    found = check(given)
+    found = validate_resource(given)
     assert found and all(i.level == "error" for i in found), found
 
 
@@ -202,7 +202,7 @@ def test_depth_does_not_make_it_crash(depth: int) -> None:
     node: dict[str, Any] = {"url": "u", "valueString": "a"}
     for _ in range(depth // 2):
         node = {"url": "u", "extension": [node]}
-    found = check({"resourceType": "Patient", "extension": [node]})
+    found = validate_resource({"resourceType": "Patient", "extension": [node]})
     assert [i.rule for i in found] == ([] if depth < 500 else ["depth"])
 
 
@@ -226,7 +226,7 @@ anything = st.recursive(
 @given(anything, st.sampled_from(sorted(r4().resources)))
 def test_no_json_makes_it_crash(value: Any, kind: str) -> None:
     for resource in (value, {**value, "resourceType": kind} if isinstance(value, dict) else value):
-        for issue in check(resource):
+        for issue in validate_resource(resource):
             assert issue.level in ("error", "warning")
 
 
@@ -235,7 +235,7 @@ def read(path: Path) -> Any:
 
 
 def errors(resource: Any) -> Counter[tuple[str, str]]:
-    return Counter((i.rule, i.expression) for i in check(resource) if i.level == "error")
+    return Counter((i.rule, i.expression) for i in validate_resource(resource) if i.level == "error")
 
 
 # HL7's own examples that break HL7's own definitions
@@ -285,19 +285,19 @@ def test_synthea_holds_no_error(data: Path) -> None:
     ],
 )
 def test_elements_that_others_added_to_r4_are_refused(resource: dict, place: str) -> None:
-    assert any(place in issue.expression for issue in check(resource) if issue.level == "error")
+    assert any(place in issue.expression for issue in validate_resource(resource) if issue.level == "error")
 
 
 def test_evidence_variables_are_those_of_r4() -> None:
     characteristic = {"definitionCodeableConcept": {"text": "smokers"}, "groupMeasure": "mean", "timeFromStart": {"value": 3}}
-    assert not check({"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [characteristic]})
+    assert not validate_resource({"resourceType": "EvidenceVariable", "status": "draft", "characteristic": [characteristic]})
 
 
 def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
     """On every element of the official examples, as it is and with each of its parts taken away or doubled."""
     from galenic.records.fhir.definitions import r4
+    from galenic.records.fhir.invariant_shortcuts import SURE
     from galenic.records.fhir.invariants import compile_rule
-    from galenic.records.fhir.sure import SURE
 
     rules = {r[0]: compile_rule(r[3]) for t in r4().types.values() for r in t.rules if r[0] in SURE}
     assert rules.keys() == SURE.keys()
@@ -374,6 +374,6 @@ def test_contained_resources_may_name_each_other_and_themselves() -> None:
     observation |= {"subject": {"reference": "#p"}, "hasMember": [{"reference": "#o"}]}
     report = {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "a"}, "result": [{"reference": "#o"}]}
     report |= {"contained": [{"resourceType": "Patient", "id": "p"}, observation]}
-    assert not check(report)
+    assert not validate_resource(report)
     observation["subject"] = {"reference": "#nobody"}
-    assert "ref-1" in {i.rule for i in check(report)}
+    assert "ref-1" in {i.rule for i in validate_resource(report)}

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from galenic.records.fhir import check, lower, parse, read_ndjson
-from galenic.records.fhir.lower import SPECS
+from galenic.records.fhir import parse, read_ndjson, resource_to_events, validate_resource
+from galenic.records.fhir.to_events import SPECS
 from galenic.schema import BIRTH, DEATH, TIMELINE, Event
 
 MINUTE = 60_000_000
@@ -38,8 +38,8 @@ def test_a_measurement_keeps_its_number_unit_time_and_offset() -> None:
         b'"valueQuantity":{"value":120.50,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}'
     )
     document = parse(raw)
-    assert not check(document.resource)
-    found = lower(document.exact)
+    assert not validate_resource(document.resource)
+    found = resource_to_events(document.exact)
     assert found.patient == "Patient/p"
     assert found.events == [
         Event(
@@ -60,7 +60,7 @@ def test_a_measurement_keeps_its_number_unit_time_and_offset() -> None:
     ],
 )
 def test_a_time_is_the_first_moment_of_what_was_stated(stated: str, start: str, dropped: bool) -> None:
-    found = lower(observation(effectiveDateTime=stated))
+    found = resource_to_events(observation(effectiveDateTime=stated))
     assert found.events[0].time == at(start)
     assert bool(found.dropped) == dropped
 
@@ -85,7 +85,7 @@ def test_a_time_is_the_first_moment_of_what_was_stated(stated: str, start: str, 
     ],
 )
 def test_values_of_every_form(value: dict[str, Any], number: float | None, text: str | None) -> None:
-    (event,) = lower(observation(effectiveDateTime="2020-01-01", **value)).events
+    (event,) = resource_to_events(observation(effectiveDateTime="2020-01-01", **value)).events
     assert (event.numeric_value, event.text_value) == (number, text)
 
 
@@ -93,12 +93,12 @@ def test_components_are_events_of_their_own() -> None:
     parts = [
         {"code": {"coding": [{"system": "http://loinc.org", "code": c}]}, "valueInteger": v} for c, v in (("a", 1), ("b", 2))
     ]
-    found = lower(observation(effectiveInstant="2020-01-01T00:00:00Z", component=parts))
+    found = resource_to_events(observation(effectiveInstant="2020-01-01T00:00:00Z", component=parts))
     assert [(e.code, e.numeric_value) for e in found.events] == [("LOINC//a", 1.0), ("LOINC//b", 2.0)]
 
 
 def test_a_condition_ends_when_it_abates() -> None:
-    found = lower(
+    found = resource_to_events(
         {
             "resourceType": "Condition",
             "subject": {"reference": "Patient/p"},
@@ -126,14 +126,15 @@ def test_a_medication_is_found_where_it_stands() -> None:
     }
     beside = {**request, "medicationReference": {"reference": "Medication/m"}}
     known = {"Medication/m": {"resourceType": "Medication", "id": "m", "code": drug}}
-    assert [lower(r, known.get).events[0].code for r in ({**request, "medicationCodeableConcept": drug}, inside, beside)] == [
-        "RxNorm//860975"
-    ] * 3
-    assert lower(beside).dropped == {"MedicationRequest: text without a code": 1}
+    assert [
+        resource_to_events(r, known.get).events[0].code
+        for r in ({**request, "medicationCodeableConcept": drug}, inside, beside)
+    ] == ["RxNorm//860975"] * 3
+    assert resource_to_events(beside).dropped == {"MedicationRequest: text without a code": 1}
 
 
 def test_a_patient_is_born_and_dies_and_identifiers_stay_behind() -> None:
-    found = lower(
+    found = resource_to_events(
         {
             "resourceType": "Patient",
             "id": "p",
@@ -149,11 +150,13 @@ def test_a_patient_is_born_and_dies_and_identifiers_stay_behind() -> None:
 
 
 def test_what_is_nobodys_or_an_error_makes_no_event() -> None:
-    assert lower({"resourceType": "Organization", "name": "x"}).dropped == {"Organization": 1}
+    assert resource_to_events({"resourceType": "Organization", "name": "x"}).dropped == {"Organization": 1}
     wrong = {"coding": [{"code": "entered-in-error"}]}
-    assert not lower({"resourceType": "Condition", "subject": {"reference": "Patient/p"}, "verificationStatus": wrong}).events
-    assert not lower(observation(status="entered-in-error")).events
-    assert lower({"resourceType": "Observation", "status": "final", "code": CODE}).dropped == {
+    assert not resource_to_events(
+        {"resourceType": "Condition", "subject": {"reference": "Patient/p"}, "verificationStatus": wrong}
+    ).events
+    assert not resource_to_events(observation(status="entered-in-error")).events
+    assert resource_to_events({"resourceType": "Observation", "status": "final", "code": CODE}).dropped == {
         "Observation without a patient": 1
     }
 
@@ -175,7 +178,7 @@ def test_every_resource_of_a_patient_in_synthea_becomes_events(data: Path) -> No
         for line in read_ndjson(path):
             assert line.document is not None
             kind = line.document.resource["resourceType"]
-            found = lower(line.document.exact)
+            found = resource_to_events(line.document.exact)
             counted[kind] += 1
             made[kind] += bool(found.events)
             if found.events and kind != "Patient":

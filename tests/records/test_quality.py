@@ -11,7 +11,9 @@ import pyarrow.csv as pacsv
 import pytest
 
 from galenic import cli, flows, records
+from galenic.custody import import_table
 from galenic.errors import DescriptionError
+from galenic.installation import Installation
 from galenic.records import quality
 from galenic.records.terminology import Terminology
 from galenic.schema import BIRTH, DEATH, TIMELINE, Finding, NotMeasured
@@ -46,7 +48,7 @@ def source(columns: dict[str, list], tmp_path: Path, name: str = "t.csv") -> Pat
     return tmp_path / name
 
 
-def found(done: flows.Quality, name: str) -> Finding:
+def found(done: flows.QualityResult, name: str) -> Finding:
     finding = done.report.get(name)
     assert isinstance(finding, Finding), finding
     return finding
@@ -236,8 +238,8 @@ def test_the_page_and_the_exit_code_say_whether_the_floor_holds_and_no_value_is_
     assert cli.run(["quality", str(tmp_path / "none.csv")]) == 2
 
 
-def test_a_data_set_in_custody_is_measured_past_the_gate(custody: flows.House, tmp_path: Path) -> None:
-    flows.import_table(custody, custody.sign_in("inge"), records.read(source(made(), tmp_path)), "wards", patient="mrn")
+def test_a_data_set_in_custody_is_measured_past_the_gate(custody: Installation, tmp_path: Path) -> None:
+    import_table(custody, custody.sign_in("inge"), records.read(source(made(), tmp_path)), "wards", patient="mrn")
     done = flows.quality_of_stored(custody, custody.sign_in("paul"), "wards", "quality")
     assert found(done, "quality.orders").value == 0
     with pytest.raises(Exception, match="may not index"):

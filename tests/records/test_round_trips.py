@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from galenic.records import columnar, defused, fhir
-from galenic.records.fhir.kept import reread
-from galenic.records.fhir.slices import Apart, slices, take_apart
+from galenic.records.fhir.bundle_bytes import SplitBundle, slices, split_bundle
+from galenic.records.fhir.stored_resource import restore_resource
 from galenic.records.meds import read_meds, write_meds
 from galenic.records.omop import Omop
 from galenic.schema import TIMELINE
@@ -41,7 +41,7 @@ def test_a_fhir_resource_comes_back_to_the_last_digit(resource: dict) -> None:
     raw = fhir.write(resource)
     assert same(fhir.parse(raw).exact, resource)
     assert fhir.write(fhir.parse(raw).exact) == raw
-    assert same(reread(raw.decode(), {}), resource)
+    assert same(restore_resource(raw.decode(), {}), resource)
 
 
 @settings(max_examples=150, deadline=None)
@@ -59,7 +59,7 @@ def test_every_resource_of_a_bundle_is_found_byte_for_byte(resources: list[dict]
     found = slices(raw, fhir.parse(raw).resource)
     assert [{"resource": fhir.parse(f or b"").resource} for f in found] == fhir.parse(raw).resource["entry"]
     assert all(f in raw for f in found if f)
-    apart = take_apart(raw)
+    apart = split_bundle(raw)
     assert apart is None or (apart.bundle, apart.bytes_of) == (fhir.parse(raw).resource, found)
     assert apart is None or apart.refers == [fhir.references(r) for r in plain]
     assert (
@@ -71,7 +71,7 @@ def test_a_bundle_is_taken_apart_only_where_that_is_what_it_says() -> None:
     good = (
         b'{\n  "resourceType": "Bundle",\n  "entry": [\n    {\n      "resource": {\n        "id": "a"\n      }\n    }\n  ]\n}'
     )
-    assert take_apart(good) == Apart(
+    assert split_bundle(good) == SplitBundle(
         {"resourceType": "Bundle", "entry": [{"resource": {"id": "a"}}]}, [b'{\n        "id": "a"\n      }'], [[]]
     )
     for old, new in (
@@ -82,7 +82,7 @@ def test_a_bundle_is_taken_apart_only_where_that_is_what_it_says() -> None:
         (b'"id": "a"', b'"id": tru'),
         (b"      }\n    }", b"    }"),
     ):
-        assert take_apart(good.replace(old, new)) is None, new
+        assert split_bundle(good.replace(old, new)) is None, new
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="=+-@"), min_size=1, max_size=8)

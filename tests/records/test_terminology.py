@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from galenic import cli, flows
+from galenic import cli
 from galenic.errors import RecordError
+from galenic.records import terminology
 from galenic.records.terminology import Terminology, load
-from galenic.records.terminology.load import CONSO, REL
-from galenic.records.units import convert, is_unit
+from galenic.records.terminology.loaders import CONSO, REL
+from galenic.records.unit_conversion import convert, is_unit
 
 SHIPPED = Terminology()
 
@@ -136,13 +137,13 @@ def test_a_licensed_release_is_loaded_and_stays(
     assert cli.run(["code", "lookup", kind, code]) == 2
     assert "not-loaded" in capsys.readouterr().out
     assert cli.run(["code", "load", kind, str(make(tmp_path))]) == 0  # type: ignore[operator]
-    found = flows.terminology().validate(kind, code)
+    found = terminology.terminology().validate(kind, code)
     assert found.concept
     assert found.concept.display == reads
     if above:
-        assert flows.terminology().subsumes(kind, above, code) == "subsumes"
-    assert flows.terminology().validate(kind, "nonsense").state == "not-found"
-    assert found.concept.system in flows.terminology().systems()
+        assert terminology.terminology().subsumes(kind, above, code) == "subsumes"
+    assert terminology.terminology().validate(kind, "nonsense").state == "not-found"
+    assert found.concept.system in terminology.terminology().systems()
 
 
 def test_what_is_out_of_use_says_so_and_what_is_no_release_is_refused(tmp_path: Path) -> None:

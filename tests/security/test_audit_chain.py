@@ -16,32 +16,33 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from disks import frozen, small_disk
-from galenic import flows, settings, store
+from galenic import settings, store
 from galenic.errors import DescriptionError, StoreError
-from galenic.security import AuditLog, KeyRing, Witness, audit_event, root_from_proof, verify_audit
+from galenic.installation import Installation, open_installation
+from galenic.security import AuditLog, KeyRing, Witness, root_from_proof, to_audit_event, verify_audit
 from tampering import KINDS, Kind, Victim
 
 ROWS = 16
 
 
 @pytest.fixture
-def chained(house: flows.House) -> flows.House:
+def chained(installation: Installation) -> Installation:
     for i in range(ROWS):
-        house.audit.append("step", f"run-{i}", actor="test")
-    return house
+        installation.audit.append("step", f"run-{i}", actor="test")
+    return installation
 
 
 @pytest.fixture
 def victim(home: Path) -> tuple[Victim, bytes]:
     """A chain, what an attacker finds, and the first key, which somebody kept offline."""
-    house = flows.open_house(home)
+    installation = open_installation(home)
     for i in range(ROWS):
-        house.audit.append("step", f"run-{i}", actor="test")
+        installation.audit.append("step", f"run-{i}", actor="test")
         if i == ROWS - 6:
-            house.db.shrink()
+            installation.db.shrink()
             shutil.copy(home / "galenic.db", home / "older.db")
-    house.db.shrink()
-    house.close()
+    installation.db.shrink()
+    installation.close()
     first = bytes.fromhex((home / "keys" / "audit-first.key").read_text())
     key = (home / "keys" / "audit.key").read_bytes()[8:]
     found = Victim(home / "galenic.db", ROWS, key, KeyRing(home / "keys").gate().private, home / "older.db")
@@ -84,17 +85,17 @@ def test_a_database_rolled_back_is_noticed_before_the_next_row(victim: tuple[Vic
         Path(str(home / "galenic.db") + suffix).unlink(missing_ok=True)
     shutil.copy(victim[0].older, home / "galenic.db")
     with pytest.raises(StoreError, match="rolled back"):
-        flows.open_house(home).audit.append("step", "next")
+        open_installation(home).audit.append("step", "next")
 
 
-def test_a_changed_chain_stops_what_needs_it_whole(chained: flows.House) -> None:
+def test_a_changed_chain_stops_what_needs_it_whole(chained: Installation) -> None:
     with chained.db.transaction() as c:
         c.exec_driver_sql("UPDATE audit SET entry = replace(entry, 'run-2', 'run-9')")
     with pytest.raises(StoreError, match="row 3: changed"):
         chained.audit.require_intact()
 
 
-def test_an_inclusion_proof_leads_to_the_signed_root(chained: flows.House) -> None:
+def test_an_inclusion_proof_leads_to_the_signed_root(chained: Installation) -> None:
     for seq in (1, 2, 9, ROWS):
         proof = chained.audit.proof(seq)
         head = json.loads(proof["head"])
@@ -108,41 +109,43 @@ def test_an_inclusion_proof_leads_to_the_signed_root(chained: flows.House) -> No
         chained.audit.proof(99)
 
 
-def test_many_writers_share_commits_and_every_row_is_there(house: flows.House) -> None:
+def test_many_writers_share_commits_and_every_row_is_there(installation: Installation) -> None:
     numbers: list[int] = []
 
     def write(who: int) -> None:
         for i in range(20):
-            numbers.append(house.audit.append("step", f"{who}-{i}"))
-            house.audit.post("after", f"{who}-{i}")
+            numbers.append(installation.audit.append("step", f"{who}-{i}"))
+            installation.audit.post("after", f"{who}-{i}")
 
     threads = [threading.Thread(target=write, args=(i,)) for i in range(32)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    house.audit.flush()
-    assert house.audit.faults() == ([], 32 * 40)
+    installation.audit.flush()
+    assert installation.audit.faults() == ([], 32 * 40)
     assert len(set(numbers)) == 32 * 20
-    assert len(store.all_heads(house.db)) < 32 * 40
+    assert len(store.all_heads(installation.db)) < 32 * 40
 
 
 def test_two_processes_write_one_chain(home: Path) -> None:
     code = "from galenic import flows; h = flows.open_house()\nfor i in range(25): h.audit.append('step', str(i))"
     crowd = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [p.wait(timeout=120) for p in crowd] == [0, 0, 0]
-    assert flows.open_house(home).audit.faults() == ([], 75)
+    assert open_installation(home).audit.faults() == ([], 75)
 
 
-def test_a_row_that_can_not_be_written_is_refused_and_the_next_one_is_taken(chained: flows.House, home: Path) -> None:
+def test_a_row_that_can_not_be_written_is_refused_and_the_next_one_is_taken(chained: Installation, home: Path) -> None:
     with frozen(home / "keys" / "audit.key"), pytest.raises(StoreError, match="can not be opened"):
-        flows.open_house(home).audit.append("step", "while read-only")
+        open_installation(home).audit.append("step", "while read-only")
     chained.audit.append("step", "after it")
     assert chained.audit.faults()[0] == []
     assert list(chained.audit.entries())[-1].resource == "after it"
 
 
-def test_a_witness_without_room_takes_no_half_line(house: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_witness_without_room_takes_no_half_line(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with small_disk(tmp_path / "far", "4k") as far:
         witness = Witness((str(far / "heads.jsonl"),))
         with pytest.raises(StoreError, match="No space left"):
@@ -151,7 +154,7 @@ def test_a_witness_without_room_takes_no_half_line(house: flows.House, tmp_path:
         assert len(witness.read()) > 20
 
 
-def test_an_auditor_verifies_a_copy_on_a_read_only_medium(chained: flows.House, home: Path) -> None:
+def test_an_auditor_verifies_a_copy_on_a_read_only_medium(chained: Installation, home: Path) -> None:
     chained.close()
     (home / "gate.pub").write_text(chained.keys.gate().public)
     words = [sys.executable, "-I", verify_audit.__file__, home / "galenic.db", "--public", home / "gate.pub"]
@@ -162,7 +165,7 @@ def test_an_auditor_verifies_a_copy_on_a_read_only_medium(chained: flows.House, 
 
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.8])
 def test_a_kill_loses_no_acknowledged_row(home: Path, after: float) -> None:
-    flows.open_house(home).close()
+    open_installation(home).close()
     code = (
         "import sys\nfrom galenic import flows\nh = flows.open_house()\n"
         "while True: print(h.audit.append('step', 'x'), flush=True)"
@@ -174,54 +177,60 @@ def test_a_kill_loses_no_acknowledged_row(home: Path, after: float) -> None:
         time.sleep(after)
         os.kill(process.pid, signal.SIGKILL)
         acknowledged = [int(n) for n in process.stdout.read().split()]
-    found, rows = flows.open_house(home).audit.faults()
+    found, rows = open_installation(home).audit.faults()
     assert not found
     assert rows >= max(acknowledged, default=1)
-    flows.open_house(home).audit.append("step", "after")
-    assert flows.open_house(home).audit.intact()
+    open_installation(home).audit.append("step", "after")
+    assert open_installation(home).audit.intact()
 
 
-def test_names_can_not_forge_lines_or_colours(house: flows.House) -> None:
-    house.audit.append("step", "a\n  99  2026  root  erased\x1b[31m\u202etxt")
-    entry = list(house.audit.entries())[-1]
+def test_names_can_not_forge_lines_or_colours(installation: Installation) -> None:
+    installation.audit.append("step", "a\n  99  2026  root  erased\x1b[31m\u202etxt")
+    entry = list(installation.audit.entries())[-1]
     assert entry.resource.isprintable()
     assert "\\n" in entry.resource
     assert "\\u202e" in entry.resource
-    line = json.loads(Path(house.audit.witness.files[0]).read_text().splitlines()[-1])
+    line = json.loads(Path(installation.audit.witness.files[0]).read_text().splitlines()[-1])
     assert set(line) == {"head", "signature"}
 
 
-def test_a_clock_set_back_is_written_down_and_revives_nothing(house: flows.House) -> None:
-    house.audit.append("step", "now")
-    house.audit._time = "2999-01-01T00:00:00.000+00:00"
-    house.audit.append("step", "earlier")
-    assert '"clock":"set back"' in next(store.audit_batches(house.db))[-1][1]
-    assert house.facts.now() >= "2999"
+def test_a_clock_set_back_is_written_down_and_revives_nothing(installation: Installation) -> None:
+    installation.audit.append("step", "now")
+    installation.audit._time = "2999-01-01T00:00:00.000+00:00"
+    installation.audit.append("step", "earlier")
+    assert '"clock":"set back"' in next(store.audit_batches(installation.db))[-1][1]
+    assert installation.facts.now() >= "2999"
 
 
-def test_without_its_witness_nothing_is_written(house: flows.House, tmp_path: Path) -> None:
+def test_without_its_witness_nothing_is_written(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    log = AuditLog(house.db, house.keys.gate(), "test", house.home / "keys", Witness((str(tmp_path / "file" / "heads"),)))
+    log = AuditLog(
+        installation.db,
+        installation.keys.gate(),
+        "test",
+        installation.home / "keys",
+        Witness((str(tmp_path / "file" / "heads"),)),
+    )
     with pytest.raises(StoreError, match="witness"):
         log.append("step", "unseen")
     with pytest.raises(DescriptionError, match="no witness"):
         Witness(())
 
 
-def test_heads_reach_syslog(house: flows.House, tmp_path: Path) -> None:
+def test_heads_reach_syslog(installation: Installation, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(5)
         where = f"syslog:127.0.0.1:{server.getsockname()[1]}"
-        witness = Witness((str(house.home / "witness" / "heads.jsonl"), where))
-        AuditLog(house.db, house.keys.gate(), "test", house.home / "keys", witness).append("step", "x")
+        witness = Witness((str(installation.home / "witness" / "heads.jsonl"), where))
+        AuditLog(installation.db, installation.keys.gate(), "test", installation.home / "keys", witness).append("step", "x")
         message = server.recv(4096).decode()
     assert message.startswith("<109>1 ")
     assert json.loads(message.partition("audit-head - ")[2])["signature"]
 
 
-def test_rows_become_fhir_audit_events(chained: flows.House) -> None:
-    event = audit_event(next(chained.audit.entries()))
+def test_rows_become_fhir_audit_events(chained: Installation) -> None:
+    event = to_audit_event(next(chained.audit.entries()))
     assert event["resourceType"] == "AuditEvent"
     for field in ("type", "recorded", "agent", "source"):  # cardinality 1 or more in R4
         assert event[field]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from galenic.security import cut_off
+from galenic.security import network_sandbox
 
 TRY = """
 import socket, sys
-from galenic.security.cut_off import cut_off
+from galenic.security.network_sandbox import cut_off
 cut_off(frozenset(sys.argv[2:]))
 def tried(what, act):
     try:
@@ -60,7 +60,7 @@ def test_the_kernel_leaves_nothing_to_call_not_even_to_programs_that_are_started
     open_to_all = told("-c", calls)
     assert open_to_all["shell"] == "0", "the planted listener can be called without the namespace"
     script = f"import os; print('namespace', os.environ['GALENIC_NAMESPACE']); {calls}"
-    found = told("-S", str(cut_off.__file__), sys.executable, "-c", script)
+    found = told("-S", str(network_sandbox.__file__), sys.executable, "-c", script)
     if found["namespace"] != "own":
         pytest.skip("this kernel lets no process have a network of its own")
     assert found["shell"] == "1"

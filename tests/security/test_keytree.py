@@ -20,8 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from galenic import flows, store
-from galenic.errors import DescriptionError, KeyGone, MissingExtra, StoreError
+from galenic import store
+from galenic.custody import backup
+from galenic.errors import DescriptionError, KeyErasedError, MissingExtraError, StoreError
+from galenic.installation import Installation
 from galenic.security import Escrow, KeyTree, RootFile, RootInVault, opens, root_keeper
 from galenic.security.keytree import CAPACITY, subkey
 
@@ -39,7 +41,7 @@ def test_a_forgotten_key_is_gone_here_and_in_yesterdays_copy_and_nobody_elses_is
     yesterday, old_root = store.read_all_nodes(tree.db), tree.root()
     assert opens(yesterday, old_root, 1)
     tree.forget([1])
-    with pytest.raises(KeyGone):
+    with pytest.raises(KeyErasedError):
         tree.key(1)
     assert not opens(yesterday, tree.root(), 1)
     assert not opens(store.read_all_nodes(tree.db), tree.root(), 1)
@@ -70,7 +72,7 @@ def test_another_process_that_replaced_the_root_is_noticed(tree: KeyTree, tmp_pa
     other.forget([1])
     time.sleep(0.03)  # what another process does is seen within 20 ms
     assert tree.key(2) == before
-    with pytest.raises(KeyGone):
+    with pytest.raises(KeyErasedError):
         tree.key(1)
 
 
@@ -102,7 +104,7 @@ tree.forget([1])
     tree.recover()
     assert tree.key(2).hex() == done.stdout.strip()
     tree.forget([1])
-    with pytest.raises(KeyGone):
+    with pytest.raises(KeyErasedError):
         tree.key(1)
     db.close()
 
@@ -112,7 +114,7 @@ def test_subkeys_of_domains_differ_and_places_are_bounded(tree: KeyTree) -> None
     assert len({subkey(tree.key(1), d) for d in ("record", "token", "index")}) == 3
     with pytest.raises(StoreError, match="beyond"):
         tree.add([CAPACITY])
-    with pytest.raises(KeyGone):
+    with pytest.raises(KeyErasedError):
         tree.key(4242)
 
 
@@ -284,7 +286,7 @@ def test_a_root_in_a_pkcs11_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     keeper = root_keeper(f"pkcs11:{module}?token=galenic")
     try:
         assert keeper.get() is None
-    except MissingExtra:
+    except MissingExtraError:
         pytest.skip("python-pkcs11 is not installed (extra pkcs11)")
     for root in (os.urandom(32), os.urandom(32)):
         keeper.put(root)
@@ -294,8 +296,8 @@ def test_a_root_in_a_pkcs11_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         keeper.get()
 
 
-def test_the_root_is_neither_in_the_database_nor_in_a_backup(custody: flows.House, tmp_path: Path) -> None:
-    flows.backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
+def test_the_root_is_neither_in_the_database_nor_in_a_backup(custody: Installation, tmp_path: Path) -> None:
+    backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
     custody.db.shrink()
     for path in [custody.home / "galenic.db", *(tmp_path / "backup").rglob("*")]:
         assert not path.is_file() or custody.tree.root() not in path.read_bytes()

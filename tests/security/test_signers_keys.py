@@ -8,42 +8,42 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows
 from galenic.errors import DescriptionError, StoreError
+from galenic.installation import Installation
 from galenic.security import Escrow, KeyRing
 
 
-def test_keys_are_for_their_owner_only(house: flows.House) -> None:
-    key = house.keys.create("ada", "clinician")
-    mode = (house.keys.folder / "ada.json").stat().st_mode
+def test_keys_are_for_their_owner_only(installation: Installation) -> None:
+    key = installation.keys.create("ada", "clinician")
+    mode = (installation.keys.folder / "ada.json").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
-    assert stat.S_IMODE(house.keys.folder.stat().st_mode) == 0o700
-    assert house.keys.get("ada").fingerprint == key.fingerprint
+    assert stat.S_IMODE(installation.keys.folder.stat().st_mode) == 0o700
+    assert installation.keys.get("ada").fingerprint == key.fingerprint
 
 
-def test_a_passphrase_locks_keys(house: flows.House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passphrase_locks_keys(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GALENIC_PASSPHRASE", "correct horse")
-    house.keys.create("ada", "clinician")
-    assert "ENCRYPTED" in json.loads((house.keys.folder / "ada.json").read_text())["pem"]
+    installation.keys.create("ada", "clinician")
+    assert "ENCRYPTED" in json.loads((installation.keys.folder / "ada.json").read_text())["pem"]
     monkeypatch.setenv("GALENIC_PASSPHRASE", "wrong")
     with pytest.raises(StoreError, match="GALENIC_PASSPHRASE"):
-        house.keys.get("ada")
+        installation.keys.get("ada")
 
 
 @pytest.mark.parametrize(
     ("name", "role"), [("../x", "clinician"), ("gate", "clinician"), ("ada", "emperor"), ("", "clinician")]
 )
-def test_a_key_with_a_bad_name_or_role_is_refused(house: flows.House, name: str, role: str) -> None:
+def test_a_key_with_a_bad_name_or_role_is_refused(installation: Installation, name: str, role: str) -> None:
     with pytest.raises(DescriptionError):
-        house.keys.create(name, role)
+        installation.keys.create(name, role)
 
 
-def test_a_name_is_taken_once_and_an_unknown_key_is_said_to_be_unknown(house: flows.House) -> None:
-    house.keys.create("ada", "clinician")
+def test_a_name_is_taken_once_and_an_unknown_key_is_said_to_be_unknown(installation: Installation) -> None:
+    installation.keys.create("ada", "clinician")
     with pytest.raises(DescriptionError, match="already"):
-        house.keys.create("ada", "privacy-officer")
+        installation.keys.create("ada", "privacy-officer")
     with pytest.raises(DescriptionError, match="known: ada"):
-        house.keys.get("bob")
+        installation.keys.get("bob")
 
 
 def test_processes_that_begin_at_once_share_one_key_of_the_house(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwk, jwt
 
+from galenic.custody import add_client, server_session
+from galenic.custody.datasets import record_care_relation
 from galenic.errors import DescriptionError
-from galenic.flows import serving
-from galenic.flows.custody import relate
+from galenic.server import setup
 from site_made import Browser, Site
 
 JSON = "application/fhir+json"
@@ -81,16 +82,16 @@ def clara(site: Site) -> Browser:
     """A clinician with one patient of hers and one of nobody's."""
     site.grown("sofia")
     found = site.grown("clara")
-    people = site.house.people
+    people = site.installation.people
     people._grant("clara", "clara@clinic.example", "clinician", by="sofia", approved="otto")
-    serving.add_client(site.house, "ehr")
-    token = serving.issue_token(site.house, "ehr")
+    add_client(site.installation, "ehr")
+    token = setup.issue_token(site.installation, "ehr")
     for own in ("hers", "other"):
         patient = json.dumps({"resourceType": "Patient", "id": own, "gender": "female"})
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json", "Cookie": ""}
         assert found.web.put(f"/fhir/Patient/{own}", content=patient, headers=headers).status_code == 201
-    relate(site.house, serving.server_session(site.house), "records", "hers", "clara")
-    site.house.apps.add("growth", (BACK,), "user/*.rs offline_access", shown="Growth chart", by="sofia")
+    record_care_relation(site.installation, server_session(site.installation), "records", "hers", "clara")
+    site.installation.apps.add("growth", (BACK,), "user/*.rs offline_access", shown="Growth chart", by="sofia")
     return found
 
 
@@ -115,11 +116,11 @@ def test_an_application_reads_what_the_person_may_read(site: Site, clara: Browse
         "/fhir/Patient", content="{}", headers={"Authorization": f"Bearer {got['access_token']}", "Cookie": "", "Content-Type": JSON}
     )  # fmt: skip
     assert made.status_code == 403
-    rows = [e for e in site.house.audit.entries() if e.action == "gate.opened" and e.actor == "clara"]
+    rows = [e for e in site.installation.audit.entries() if e.action == "gate.opened" and e.actor == "clara"]
     assert rows, "what it reads is on the chain under her name"
     renewed = launch.refresh(got["refresh_token"]).json()
     assert launch.read(renewed["access_token"], "/Patient/hers").status_code == 200
-    site.house.people.end_sessions("clara")
+    site.installation.people.end_sessions("clara")
     assert launch.read(renewed["access_token"], "/Patient/hers").status_code == 401
     assert launch.refresh(renewed["refresh_token"]).status_code == 400, (
         "who leaves, or changes a role, takes applications along"
@@ -134,7 +135,7 @@ def test_a_code_counts_once_and_ends_what_came_of_it_when_shown_again(site: Site
     assert launch.token(code=code).json()["error"] == "invalid_grant"
     assert launch.read(got["access_token"], "/Patient/hers").status_code == 401
     assert launch.refresh(got["refresh_token"]).status_code == 400
-    assert "session.replayed" in {e.action for e in site.house.audit.entries()}
+    assert "session.replayed" in {e.action for e in site.installation.audit.entries()}
 
 
 def test_a_refresh_token_counts_once_and_ends_its_line_when_shown_again(site: Site, clara: Browser) -> None:
@@ -156,7 +157,7 @@ def test_a_refresh_token_counts_once_and_ends_its_line_when_shown_again(site: Si
     ids=["another verifier", "no verifier", "short verifier", "another address", "no address", "another application", "nobody", "another code"],
 )  # fmt: skip
 def test_a_code_is_worth_nothing_to_others(site: Site, clara: Browser, wrong: dict[str, str]) -> None:
-    site.house.apps.add("another", (BACK,), "user/*.rs", by="sofia")
+    site.installation.apps.add("another", (BACK,), "user/*.rs", by="sofia")
     launch = Launch(site, clara)
     answer = launch.token(**{"code": launch.allow()["code"], **wrong})
     assert answer.status_code in (400, 401), answer.text
@@ -202,7 +203,7 @@ def test_who_says_no_and_who_is_not_signed_in(site: Site, clara: Browser) -> Non
 
 def test_an_application_with_a_key_proves_itself_by_it(site: Site, clara: Browser) -> None:
     public = json.dumps({"keys": [KEY.as_dict(private=False)]})
-    site.house.apps.add("kept", (BACK,), "user/Patient.rs", jwks=public, by="sofia")
+    site.installation.apps.add("kept", (BACK,), "user/Patient.rs", jwks=public, by="sofia")
     launch = Launch(site, clara, "kept")
     code = launch.allow(scope="user/Patient.rs offline_access")["code"]
     assert launch.token(code=code).status_code == 401, "its name alone is not enough"
@@ -234,13 +235,13 @@ def test_an_application_with_a_key_proves_itself_by_it(site: Site, clara: Browse
 )
 def test_an_address_that_anybody_could_take_is_not_registered(site: Site, place: str) -> None:
     with pytest.raises(DescriptionError, match="come back to"):
-        site.house.apps.add("growth", (place,), "user/*.rs")
+        site.installation.apps.add("growth", (place,), "user/*.rs")
 
 
 def test_an_application_that_is_removed_is_none_at_once(site: Site, clara: Browser) -> None:
     launch = Launch(site, clara)
     got = launch.token(code=launch.allow()["code"]).json()
-    site.house.apps.remove("growth", by="sofia")
+    site.installation.apps.remove("growth", by="sofia")
     assert launch.read(got["access_token"], "/Patient/hers").status_code == 401
     assert launch.refresh(got["refresh_token"]).status_code == 401
     assert clara.web.get("/authorize", params=launch.asked()).status_code == 403

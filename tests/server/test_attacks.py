@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from galenic.errors import AccessDenied
+from galenic.errors import AccessDeniedError
 from server_made import Fhir, observation, treats
 from site_made import Browser, Site
 
@@ -76,36 +76,36 @@ def key(site: Site) -> Authenticator:
     """Sofia's, which is kept."""
     site.grown("sofia")
     found = Authenticator()
-    kept = site.house.people.credentials
+    kept = site.installation.people.credentials
     kept.finish_passkey("sofia", "key", found.make(kept.begin_passkey("sofia", "Sofia", RP)), RP, ORIGIN)
     return found
 
 
 def asked(site: Site) -> str:
-    return site.house.people.credentials.ask_passkey("sign-in", RP)
+    return site.installation.people.credentials.ask_passkey("sign-in", RP)
 
 
 def shown(site: Site, credential: dict[str, Any]) -> str:
-    return site.house.people.credentials.passkey_of("sign-in", credential, RP, ORIGIN)
+    return site.installation.people.credentials.passkey_of("sign-in", credential, RP, ORIGIN)
 
 
 def test_a_true_passkey_is_taken_and_false_ones_are_not(site: Site, key: Authenticator) -> None:
     assert shown(site, key.show(asked(site))) == "sofia"
-    with pytest.raises(AccessDenied):  # a page of another origin passed the question on
+    with pytest.raises(AccessDeniedError):  # a page of another origin passed the question on
         shown(site, key.show(asked(site), origin="https://clinic.example.evil.example"))
-    with pytest.raises(AccessDenied):  # it was made for another site
+    with pytest.raises(AccessDeniedError):  # it was made for another site
         shown(site, key.show(asked(site), rp="evil.example"))
-    with pytest.raises(AccessDenied):  # nobody asked
+    with pytest.raises(AccessDeniedError):  # nobody asked
         shown(site, key.show(asked(site), challenge=pack(b"x" * 32)))
-    with pytest.raises(AccessDenied):  # without a finger or a number
+    with pytest.raises(AccessDeniedError):  # without a finger or a number
         shown(site, key.show(asked(site), flags=0x01))
     answer = key.show(asked(site))
     assert shown(site, answer) == "sofia"
-    with pytest.raises(AccessDenied):  # the same answer again
+    with pytest.raises(AccessDeniedError):  # the same answer again
         shown(site, answer)
     other = Authenticator()
     other.count = 50
-    with pytest.raises(AccessDenied):  # another key under the same name
+    with pytest.raises(AccessDeniedError):  # another key under the same name
         shown(site, other.show(asked(site)))
     assert shown(site, key.show(asked(site))) == "sofia", "and the true one still is"
 
@@ -113,17 +113,17 @@ def test_a_true_passkey_is_taken_and_false_ones_are_not(site: Site, key: Authent
 def test_a_copied_key_is_seen_by_its_counter(site: Site, key: Authenticator) -> None:
     assert shown(site, key.show(asked(site))) == "sofia"
     key.count = 0  # the copy was made before
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDeniedError):
         shown(site, key.show(asked(site)))
 
 
 def test_what_is_not_a_passkey_for_us_is_not_kept(site: Site) -> None:
     site.grown("sofia")
-    kept, forged = site.house.people.credentials, Authenticator()
+    kept, forged = site.installation.people.credentials, Authenticator()
     for wrong in ({"origin": "https://evil.example"}, {"rp": "evil.example"}, {"challenge": pack(b"y" * 32)}):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             kept.finish_passkey("sofia", "key", forged.make(kept.begin_passkey("sofia", "Sofia", RP), **wrong), RP, ORIGIN)
-    with pytest.raises(AccessDenied):  # the question was somebody else's
+    with pytest.raises(AccessDeniedError):  # the question was somebody else's
         kept.finish_passkey("sofia", "key", forged.make(kept.begin_passkey("otto", "Otto", RP)), RP, ORIGIN)
     assert kept.passkeys("sofia") == []
 
@@ -165,7 +165,7 @@ def test_a_packed_body_is_not_unpacked(ehr: Fhir) -> None:
 def engineer(site: Site) -> Browser:
     site.grown("sofia")
     found = site.grown("ines")
-    site.house.people._grant("ines", "ines@clinic.example", "integration-engineer", by="sofia", approved="otto")
+    site.installation.people._grant("ines", "ines@clinic.example", "integration-engineer", by="sofia", approved="otto")
     return found
 
 
@@ -185,7 +185,7 @@ def test_a_table_that_would_fill_the_disk_is_refused(site: Site, engineer: Brows
     zipped = b"PK\x03\x04" + bytes(100)
     assert bring(engineer, "zip", zipped, "rows.csv").status_code == 400
     assert bring(engineer, "zip", zipped, "rows.zip").status_code == 400
-    assert not list((site.house.home / "incoming").iterdir())
+    assert not list((site.installation.home / "incoming").iterdir())
 
 
 def test_a_files_name_is_text_and_no_path(site: Site, engineer: Browser) -> None:
@@ -193,7 +193,7 @@ def test_a_files_name_is_text_and_no_path(site: Site, engineer: Browser) -> None
     answer = bring(engineer, "x", b"\x00\xff", evil)
     assert answer.status_code == 400
     assert "<img src=x" not in answer.text
-    assert not list(site.house.home.parent.glob("*img*"))
+    assert not list(site.installation.home.parent.glob("*img*"))
 
 
 @pytest.mark.parametrize("place", ["/fhir/Patient", "/sign-in", "/auth/token"])

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from galenic import flows
-from galenic.flows import serving, work
-from galenic.flows.custody import consent
-from galenic.flows.erase import erase
-from galenic.flows.sign_off import run_of
+from galenic import release
+from galenic.custody import add_client, server_session
+from galenic.custody.datasets import record_consent
+from galenic.flows.erasure import erase
+from galenic.jobs import worker
+from galenic.release.signing import run_status
 from server_made import Fhir, a_server, observation, treats
 
 ASYNC = {"Prefer": "respond-async"}
@@ -37,7 +38,7 @@ def bulk(ehr: Fhir) -> Iterator[Fhir]:
                 == 201
             )
     ehr.make({"resourceType": "Location", "name": "Ward"})
-    with work.a_worker(ehr.house):
+    with worker.worker_process(ehr.installation):
         yield ehr
 
 
@@ -86,7 +87,7 @@ def test_the_whole_system(bulk: Fhir) -> None:
     found = fetched(bulk, manifest)
     assert [len(found[k]) for k in ("Patient", "Observation", "Location")] == [30, 60, 1]
     decisions = [r["meta"]["extension"][0]["valueString"] for rs in found.values() for r in rs]
-    by = {e.seq: e for e in bulk.house.audit.entries() if e.action == "gate.opened"}
+    by = {e.seq: e for e in bulk.installation.audit.entries() if e.action == "gate.opened"}
     assert {by[int(d)].detail["verb"] for d in decisions} == {"read"}
     assert len(set(decisions)) in (31, 32), "a decision of its own for each patient; for what is nobody's, and names nobody"
     of_patient = {r["id"]: r["meta"]["extension"][0]["valueString"] for r in found["Patient"]}
@@ -165,7 +166,7 @@ def unworked(tmp_path: Path) -> Iterator[Fhir]:
     with a_server(tmp_path / "home") as client:
         asker = client("asker")
         assert asker("PUT", "/Patient/p0", {"resourceType": "Patient", "id": "p0"}).status_code == 201
-        with work.a_worker(asker.house):
+        with worker.worker_process(asker.installation):
             pass
         yield asker
 
@@ -183,43 +184,43 @@ def test_too_many_and_too_often(unworked: Fhir) -> None:
 
 def test_an_export_ends_with_the_right_of_whoever_asked(unworked: Fhir) -> None:
     job = begun(unworked, "/$export").rpartition("/")[2]
-    unworked.house.people.end_sessions("asker")
-    with work.a_worker(unworked.house):
+    unworked.installation.people.end_sessions("asker")
+    with worker.worker_process(unworked.installation):
         deadline = time.monotonic() + 60
-        while not work.doing(unworked.house, job).ended and time.monotonic() < deadline:
+        while not worker.job_status(unworked.installation, job).ended and time.monotonic() < deadline:
             time.sleep(0.2)
-    found = work.doing(unworked.house, job)
+    found = worker.job_status(unworked.installation, job)
     assert found.state == "failed"
     assert "has left" in found.what
     assert found.about["files"] == []
 
 
 def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]) -> None:
-    house, server = bulk.house, serving.server_session(bulk.house)
-    consent(house, server, "records", [f"p{i}" for i in range(30) if i not in (7, 8)], "research")
+    installation, server = bulk.installation, server_session(bulk.installation)
+    record_consent(installation, server, "records", [f"p{i}" for i in range(30) if i not in (7, 8)], "research")
     rita = served("rita", role="researcher", scope="user/*.rs", purposes="research")
     assert rita("GET", "/$export?_since=2020-01-01T00:00:00Z", **ASYNC).status_code == 400
     place = begun(rita, "/$export?_type=Patient")
     job = place.rpartition("/")[2]
     deadline = time.monotonic() + 120
-    while not work.doing(house, job).ended and time.monotonic() < deadline:
+    while not worker.job_status(installation, job).ended and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert work.doing(house, job).state == "done", work.doing(house, job).what
+    assert worker.job_status(installation, job).state == "done", worker.job_status(installation, job).what
     answer = rita("GET", place)
-    run = str(work.doing(house, job).about["run"])
-    waiting = run_of(house, run)
+    run = str(worker.job_status(installation, job).about["run"])
+    waiting = run_status(installation, run)
     assert waiting.by == "rita", "who asked for it does not sign it"
     assert answer.status_code == 202
     assert "waits for its signature" in answer.headers["x-progress"]
     for role in waiting.roles:
-        flows.make_key(house, f"key-{role}", role)
-        flows.sign(house, run, f"key-{role}")
+        release.make_key(installation, f"key-{role}", role)
+        release.sign_with_key(installation, run, f"key-{role}")
     manifest = ended(rita, place).json()
     assert manifest["extension"]["https://galenic.dev/fhir/bulk/release"] == run
     found = fetched(rita, manifest)
     assert set(found) == {"Patient"}
     assert len(found["Patient"]) == 28, "of those who agreed"
-    whole = zipfile.ZipFile(house.home / "released" / run / "data.zip")
+    whole = zipfile.ZipFile(installation.home / "released" / run / "data.zip")
     whence = [json.loads(line) for n in whole.namelist() if "Provenance" in n for line in whole.read(n).splitlines()]
     said = {t["reference"] for p in whence for t in p["target"]}
     assert {f"Patient/{r['id']}" for r in found["Patient"]} <= said, "what was derived says so"
@@ -230,13 +231,13 @@ def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
     assert bulk("PUT", "/Patient/leaving", {"resourceType": "Patient", "id": "leaving"}).status_code == 201
     place = begun(bulk, "/Patient/$export?_type=Patient")
     assert ended(bulk, place).status_code == 200
-    house = bulk.house
-    build = str(work.doing(house, place.rpartition("/")[2]).about["build"])
-    assert list((house.shards / build).iterdir())
-    serving.add_client(house, "petra", role="privacy-officer")
-    flows.make_key(house, "petra-key", "privacy-officer")
-    flows.make_key(house, "petra-second", "privacy-officer")
-    erased = erase(house, house.sign_in("petra-key", "petra-second"), "records|leaving")
+    installation = bulk.installation
+    build = str(worker.job_status(installation, place.rpartition("/")[2]).about["build"])
+    assert list((installation.shards / build).iterdir())
+    add_client(installation, "petra", role="privacy-officer")
+    release.make_key(installation, "petra-key", "privacy-officer")
+    release.make_key(installation, "petra-second", "privacy-officer")
+    erased = erase(installation, installation.sign_in("petra-key", "petra-second"), "records|leaving")
     assert any(a["kind"] == "bulk" and a["fate"].startswith("dropped") for a in erased.facts["artefacts"])
-    assert not (house.shards / build).exists()
+    assert not (installation.shards / build).exists()
     assert bulk("GET", f"{place}/0").status_code != 200

@@ -9,14 +9,15 @@ import httpx
 import pytest
 
 from browser_made import Site, a_browser, approve_all, invite, invited
-from galenic import flows
-from galenic.errors import ReleaseRefused
-from galenic.flows import serving
-from galenic.flows.custody import relate
-from galenic.flows.demo import POPULATION, description, table
-from galenic.flows.synthesize import Request, synthesize
+from galenic import custody, release
+from galenic.custody import add_client, server_session
+from galenic.custody.datasets import record_care_relation
+from galenic.errors import ReleaseRefusedError
+from galenic.flows.demonstration import POPULATION, demo_table, description
+from galenic.flows.synthesis import SynthesisRequest, synthesize
+from galenic.installation import open_installation
 from galenic.release import verify
-from galenic.server import Listening, make_app, running
+from galenic.server import Listener, make_app, running_servers, setup
 from galenic.server.console import Console
 from server_made import free_port, observation
 from site_made import PASSWORD
@@ -26,15 +27,15 @@ from site_made import PASSWORD
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         browser = stack.enter_context(a_browser())
-        house = flows.open_house(tmp_path_factory.mktemp("site") / "home")
-        facade = serving.open_served(house)
-        stack.callback(house.close)
-        stack.callback(facade.close)
+        installation = open_installation(tmp_path_factory.mktemp("site") / "home")
+        repository = setup.open_served(installation)
+        stack.callback(installation.close)
+        stack.callback(repository.close)
         port = free_port()
         base = f"http://localhost:{port}"  # a secure context without TLS: passkeys work
-        console = Console(house, facade, base)
-        stack.enter_context(running([(make_app(facade, base, console), Listening("127.0.0.1", port))]))
-        yield Site(base, house, console, browser)
+        console = Console(installation, repository, base)
+        stack.enter_context(running_servers([(make_app(repository, base, console), Listener("127.0.0.1", port))]))
+        yield Site(base, installation, console, browser)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +79,8 @@ def test_everybody_is_who_two_people_say(staffed: Site) -> None:
     assert "rita@clinic.example" in text
     assert "give rita" not in text, "her role was approved"
     sofia.picture("05-people")
-    assert staffed.house.people.roles("rita") == ("researcher",)
-    for fact in staffed.house.facts.of("grant", who="rita"):
+    assert staffed.installation.people.roles("rita") == ("researcher",)
+    for fact in staffed.installation.facts.of("grant", who="rita"):
         assert (fact.get("proposed_by"), fact.get("approved_by")) == ("sofia", "otto")
 
 
@@ -93,20 +94,22 @@ def test_one_human_has_one_account(staffed: Site) -> None:
 def run(staffed: Site) -> str:
     """A run that rita asked for."""
     from galenic import records
-    from galenic.flows.columns import Wishes
+    from galenic.flows.columns import ColumnOptions
 
-    staffed.house.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor="rita")
-    wishes = Wishes(description=records.from_toml(description(), "randhie.toml"))
-    request = Request(epsilon=1.0, delta=1e-9, population=POPULATION, wishes=wishes, target="mdvis", by="rita")
-    result = synthesize(staffed.house, table(), request)
+    staffed.installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor="rita")
+    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    request = SynthesisRequest(
+        epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", by="rita"
+    )
+    result = synthesize(staffed.installation, demo_table(), request)
     assert result.decision.accepted
     return str(result.run)
 
 
 def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str, tmp_path: Path) -> None:
     rita, paul, clara = (staffed.visitor(n) for n in ("rita", "paul", "clara"))
-    with pytest.raises(ReleaseRefused, match="console"):  # nobody signs past it with a file of a key
-        flows.sign(staffed.house, run, "anybody")
+    with pytest.raises(ReleaseRefusedError, match="console"):  # nobody signs past it with a file of a key
+        release.sign_with_key(staffed.installation, run, "anybody")
     assert "You asked for this run; two others sign." in rita.go(f"/releases/{run}")
     assert rita.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
     assert "waits for your signature" in paul.go("/")
@@ -126,10 +129,10 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     released = rita.download(run, tmp_path)
     lines = verify(released)
     assert [line for line in lines if "verified identity" in line and "signed as" in line].__len__() == 2
-    rows = [e for e in staffed.house.audit.entries() if e.action == "signed"]
+    rows = [e for e in staffed.installation.audit.entries() if e.action == "signed"]
     assert {(e.actor, e.detail["role"], e.detail["how"]) for e in rows} == {
         ("paul", "privacy-officer", "passkey"), ("clara", "clinician", "passkey")}  # fmt: skip
-    asked = next(e for e in staffed.house.audit.entries() if e.action == "synthesize.requested")
+    asked = next(e for e in staffed.installation.audit.entries() if e.action == "synthesize.requested")
     assert asked.actor == "rita"
     assert asked.seq < rows[0].seq
 
@@ -158,9 +161,9 @@ EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 @pytest.fixture(scope="module")
 def treated(staffed: Site) -> Site:
     """Two patients, one with a name and a value that are an attack; clara treats that one."""
-    house = staffed.house
-    serving.add_client(house, "ehr")
-    token = serving.issue_token(house, "ehr")
+    installation = staffed.installation
+    add_client(installation, "ehr")
+    token = setup.issue_token(installation, "ehr")
     with httpx.Client(base_url=f"{staffed.base}/fhir", headers={"Authorization": f"Bearer {token}"}, trust_env=False) as ehr:
         for own, name in (("evil", EVIL), ("other", "Somebody Else")):
             patient = {"resourceType": "Patient", "id": own, "name": [{"text": name}], "gender": "female", "text": {
@@ -170,7 +173,7 @@ def treated(staffed: Site) -> Site:
             for resource in (patient, about):
                 place, kind = f"/{resource['resourceType']}/{resource['id']}", "application/fhir+json"
                 assert ehr.put(place, json=resource, headers={"Content-Type": kind}).status_code == 201
-    relate(house, serving.server_session(house), "records", "evil", "clara")
+    record_care_relation(installation, server_session(installation), "records", "evil", "clara")
     return staffed
 
 
@@ -219,10 +222,10 @@ def test_the_glass_is_broken_and_somebody_else_looks_at_it(treated: Site) -> Non
 
 
 def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -> None:
-    house, paul = treated.house, treated.visitor("paul")
-    session = serving.server_session(house)
-    flows.consent(house, session, "records", ["evil"], "research")
-    flows.consent(house, session, "records", ["evil"], "research", given=False)
+    installation, paul = treated.installation, treated.visitor("paul")
+    session = server_session(installation)
+    custody.record_consent(installation, session, "records", ["evil"], "research")
+    custody.record_consent(installation, session, "records", ["evil"], "research", given=False)
     treated.visitor("clara").go("/patients/evil")
     paul.go("/consent")
     paul.fill(patient="evil")
@@ -258,14 +261,14 @@ def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> N
     sofia.page.fill("#text", changed)
     assert "would have been allowed that were refused" in sofia.press("Try it on the last 30 days")
     sofia.picture("09-policy")
-    assert staffed.house.policies.active().version == 1
+    assert staffed.installation.policies.active().version == 1
 
     def propose() -> str:
         sofia.page.fill("#text", changed)
         return sofia.press("Propose it")
 
     assert "is proposed" in sofia.surely(propose)
-    name = next(f.key for f in staffed.house.facts.of("policy") if f.state == "proposed")
+    name = next(f.key for f in staffed.installation.facts.of("policy") if f.state == "proposed")
     assert sofia.page.get_by_role("button", name=f"Put {name} in force").count() == 0
 
     def put_in_force() -> str:
@@ -273,7 +276,7 @@ def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> N
         return paul.press(f"Put {name} in force")
 
     paul.surely(put_in_force)
-    assert staffed.house.policies.active().version == 2
+    assert staffed.installation.policies.active().version == 2
     sofia.page.fill("#text", "this is no policy")
     assert "not TOML" in sofia.press("Try it on the last 30 days")
 

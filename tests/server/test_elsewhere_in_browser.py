@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from browser_made import a_browser
-from galenic.flows.sign_in_with import add_provider
 from galenic.security import token_name
+from galenic.server.identity_provider import add_provider
 from provider_made import SECRET, a_provider
 from server_made import free_port
 from site_made import Site
@@ -50,10 +50,12 @@ def application() -> Iterator[tuple[str, list[str]]]:
 def signed_in(site: Site, chromium: Any, name: str) -> Any:
     """A page of somebody who has just confirmed that it is them."""
     page = chromium.new_context().new_page()
-    first = site.house.people.begin(name, "test", page.evaluate("navigator.userAgent"))
-    found = site.house.gate.session(token_name(first))
+    first = site.installation.people.begin(name, "test", page.evaluate("navigator.userAgent"))
+    found = site.installation.gate.session(token_name(first))
     assert found
-    page.context.add_cookies([{"name": "galenic", "value": site.house.people.step_up(found[0], "test"), "url": site.base}])
+    page.context.add_cookies(
+        [{"name": "galenic", "value": site.installation.people.step_up(found[0], "test"), "url": site.base}]
+    )
     return page
 
 
@@ -62,7 +64,9 @@ def test_the_provider_is_linked_and_signed_in_with(site: Site, chromium: Any, mo
     site.grown("sofia")
     with a_provider(free_port(), f"{site.base}/sign-in/with/clinic/back") as provider:
         provider.human.amr = ["mfa"]
-        add_provider(site.house, "clinic", provider.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True)
+        add_provider(
+            site.installation, "clinic", provider.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True
+        )
         page = signed_in(site, chromium, "sofia")
         page.goto(f"{site.base}/account")
         page.get_by_role("button", name="Link to the clinic").click()
@@ -79,7 +83,7 @@ def test_the_provider_is_linked_and_signed_in_with(site: Site, chromium: Any, mo
 def test_an_application_is_let_read(site: Site, chromium: Any, application: tuple[str, list[str]]) -> None:
     back, came = application
     site.grown("sofia")
-    site.house.apps.add("growth", (back,), "user/*.rs", shown="Growth chart", by="sofia")
+    site.installation.apps.add("growth", (back,), "user/*.rs", shown="Growth chart", by="sofia")
     challenge = base64.urlsafe_b64encode(hashlib.sha256(secrets.token_bytes(32)).digest()).decode().rstrip("=")
     asked = {
         "response_type": "code", "client_id": "growth", "redirect_uri": back, "scope": "user/*.rs", "state": "s",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from galenic.flows.custody import relate
-from galenic.flows.serving import server_session
+from galenic.custody import server_session
+from galenic.custody.datasets import record_care_relation
 from galenic.security import token_name
 from server_made import Fhir, observation, treats
 
@@ -164,7 +164,7 @@ def test_each_record_names_one_decision_and_a_decision_is_about_one_patient(ward
         about.setdefault(decision, set()).add(patient)
     assert len(found) >= 5
     assert all(len(patients) == 1 for patients in about.values())
-    rows = {str(e.seq): e for e in ehr.house.audit.entries()}
+    rows = {str(e.seq): e for e in ehr.installation.audit.entries()}
     for decision in about:
         assert rows[decision].outcome == "allowed"
         assert rows[decision].resource.startswith("record/records/")
@@ -206,7 +206,7 @@ def test_an_auditor_reads_the_chain_as_audit_events(ward: tuple[Fhir, Fhir], ser
         page = aude("GET", path).json()
         seen += len(page.get("entry", []))
         path = next((x["url"].partition("/fhir")[2] for x in page["link"] if x["relation"] == "next"), "")
-    assert seen >= aude.house.audit.head()[0] - 60
+    assert seen >= aude.installation.audit.head()[0] - 60
     assert clara("GET", "/AuditEvent").status_code == 403
     assert _ehr("GET", "/AuditEvent").status_code == 403
     assert aude("GET", "/AuditEvent?shoe=1").status_code == 400
@@ -216,9 +216,9 @@ def test_an_auditor_reads_the_chain_as_audit_events(ward: tuple[Fhir, Fhir], ser
 
 def test_what_was_refused_is_on_the_chain(ward: tuple[Fhir, Fhir]) -> None:
     ehr, clara = ward
-    before = ehr.house.audit.head()[0]
+    before = ehr.installation.audit.head()[0]
     clara("GET", "/Patient/theirs")
-    denied = [e for e in ehr.house.audit.entries(before) if e.action == "gate.denied"]
+    denied = [e for e in ehr.installation.audit.entries(before) if e.action == "gate.denied"]
     assert [(e.actor, e.detail["verb"]) for e in denied] == [("clara", "read")]
 
 
@@ -260,25 +260,27 @@ def test_a_condition_says_nothing_of_what_is_hidden(ward: tuple[Fhir, Fhir]) -> 
 
 def stepped_up(client: Fhir) -> None:
     """As if the person behind a token had just confirmed that it is them."""
-    fact = client.house.facts.one("session", token_name(client.token))
+    fact = client.installation.facts.one("session", token_name(client.token))
     assert fact is not None
     body = tuple(sorted({**dict(fact.body), "stepped_up_until": "2999-01-01T00:00:00+00:00"}.items()))
-    client.house.facts.put(replace(fact, body=body))
-    client.house.gate.versions.look_again()
+    client.installation.facts.put(replace(fact, body=body))
+    client.installation.gate.versions.look_again()
 
 
 def test_the_glass_can_be_broken_with_a_reason_and_it_is_seen(ward: tuple[Fhir, Fhir]) -> None:
     ehr, clara = ward
     without = clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency")
     assert without.status_code == 404
-    before = ehr.house.audit.head()[0]
+    before = ehr.installation.audit.head()[0]
     why = "unconscious, no papers, allergic reaction"
     unconfirmed = clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency", X_Galenic_Why=why)
     assert unconfirmed.status_code == 404, "who breaks the glass has just shown again who they are"
     stepped_up(clara)
     assert clara("GET", "/Patient/theirs", X_Galenic_Purpose="emergency", X_Galenic_Why=why).status_code == 200
-    assert [e.action for e in ehr.house.audit.entries(before) if e.action.startswith("gate.break")] == ["gate.break-glass"]
-    assert any(f.state == "due" for f in ehr.house.facts.of("review", who="clara"))
+    assert [e.action for e in ehr.installation.audit.entries(before) if e.action.startswith("gate.break")] == [
+        "gate.break-glass"
+    ]
+    assert any(f.state == "due" for f in ehr.installation.facts.of("review", who="clara"))
 
 
 def test_a_purpose_that_the_session_is_not_for_is_refused(ward: tuple[Fhir, Fhir]) -> None:
@@ -292,7 +294,7 @@ def test_a_relation_that_ends_closes_the_record_at_once(ward: tuple[Fhir, Fhir],
     assert nora("GET", "/Patient/mine").status_code == 404
     treats(ehr, "mine", "nora")
     assert nora("GET", "/Patient/mine").status_code == 200
-    relate(ehr.house, server_session(ehr.house), "records", "mine", "nora", given=False)
+    record_care_relation(ehr.installation, server_session(ehr.installation), "records", "mine", "nora", given=False)
     assert nora("GET", "/Patient/mine").status_code == 404
     assert nora.found("Patient") == []
 

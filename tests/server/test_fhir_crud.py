@@ -186,7 +186,7 @@ def test_what_is_not_served_is_said_so(ehr: Fhir, method: str, path: str, header
 
 def test_nobody_is_served_without_a_token_that_stands(ehr: Fhir) -> None:
     for token in ("x", "=", "a" * 40, ehr.token + "x"):
-        other = Fhir(ehr.web, token, ehr.house, ehr.facade)
+        other = Fhir(ehr.web, token, ehr.installation, ehr.repository)
         answer = other("GET", "/Patient")
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows
-from galenic.flows import serving
-from galenic.flows.import_fhir import import_fhir
+from galenic import flows, release
+from galenic.custody import server_session
+from galenic.custody.fhir_import import import_fhir
 from server_made import Fhir, a_server, observation
 
 
 def test_what_was_imported_past_the_server_is_found(ehr: Fhir, tmp_path: Path) -> None:
     flows.simulate(3, tmp_path / "sim", form="fhir", seed=5)
-    session = serving.server_session(ehr.house)
-    done = import_fhir(ehr.house, session, sorted((tmp_path / "sim").glob("*.ndjson")), "records")
+    session = server_session(ehr.installation)
+    done = import_fhir(ehr.installation, session, sorted((tmp_path / "sim").glob("*.ndjson")), "records")
     assert done.people == 3
-    ehr.facade.catch_up()
+    ehr.repository.catch_up()
     own = ehr.found("Patient?_tag:missing=true&_count=3")[0]
     read = ehr("GET", f"/Patient/{own}")
     assert read.status_code == 200
@@ -52,14 +52,14 @@ def test_an_erased_patient_is_gone_from_the_index(tmp_path: Path) -> None:
             ehr("PUT", f"/Patient/{own}", {"resourceType": "Patient", "id": own, "name": [{"family": own.title()}]})
             ehr.make({**observation(own), "note": [{"text": own}]})
         for key in ("paul", "paul2"):
-            flows.make_key(ehr.house, key, "privacy-officer", person="Paul")
-        before = ehr.facade.index.key
-        flows.erase(ehr.house, ehr.house.sign_in("paul", "paul2"), "records|goes")
+            release.make_key(ehr.installation, key, "privacy-officer", person="Paul")
+        before = ehr.repository.index.key
+        flows.erase(ehr.installation, ehr.installation.sign_in("paul", "paul2"), "records|goes")
         assert ehr("GET", "/Patient/goes").status_code in (404, 410)
         assert ehr.found("Patient") == ["stays"]
         assert ehr.found("Observation?patient=goes") == []
-        assert ehr.facade.index.key != before
-        assert ehr.facade.index.find("Patient/goes") is None
+        assert ehr.repository.index.key != before
+        assert ehr.repository.index.find("Patient/goes") is None
         assert ehr("PUT", "/Patient/goes", {"resourceType": "Patient", "id": "goes"}).status_code == 400, (
             "only by a new consent"
         )

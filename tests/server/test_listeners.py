@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from galenic import flows
 from galenic.errors import DescriptionError
-from galenic.server import Options, prepared, running
+from galenic.installation import open_installation
+from galenic.server import ServerOptions, prepare_server, running_servers
 from server_made import free_port
 
 
@@ -32,11 +32,11 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int,
     folder = tmp_path_factory.mktemp("listeners")
     authority(folder)
     tls, mutual, watch = free_port(), free_port(), free_port()
-    options = Options(port=tls, clients=folder / "ca.pem", clients_port=mutual, watch_port=watch, simulated=0)
+    options = ServerOptions(port=tls, clients=folder / "ca.pem", clients_port=mutual, watch_port=watch, simulated=0)
     with ExitStack() as stack:
-        house = flows.open_house(folder / "home")
-        stack.callback(house.close)
-        stack.enter_context(running(stack.enter_context(prepared(house, options))))
+        installation = open_installation(folder / "home")
+        stack.callback(installation.close)
+        stack.enter_context(running_servers(stack.enter_context(prepare_server(installation, options))))
         yield tls, mutual, watch, folder
 
 
@@ -94,12 +94,12 @@ def test_health_and_numbers_are_apart(secure: tuple[int, int, int, Path]) -> Non
 
 
 def test_who_sends_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listeners = importlib.import_module("galenic.server.serve")
+    listeners = importlib.import_module("galenic.server.listeners")
     monkeypatch.setattr(listeners, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(listeners, "BODY_SECONDS", 1.0)
-    house = flows.open_house(tmp_path / "home")
+    installation = open_installation(tmp_path / "home")
     port = free_port()
-    with prepared(house, Options(port=port, plain=True, simulated=0)) as pairs, running(pairs):
+    with prepare_server(installation, ServerOptions(port=port, plain=True, simulated=0)) as pairs, running_servers(pairs):
         for sent in (b"", b"GET /fhir/metadata HTT", b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"):
             with socket.create_connection(("127.0.0.1", port)) as slow:
                 slow.sendall(sent)
@@ -109,7 +109,7 @@ def test_who_sends_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.
                     pass
                 assert time.monotonic() - started < 4
         assert httpx.get(f"http://127.0.0.1:{port}/fhir/metadata", trust_env=False).status_code == 200
-    house.close()
+    installation.close()
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,18 @@ def test_what_two_servers_could_read_differently_is_refused(secure: tuple[int, i
 
 
 def test_without_tls_only_this_machine_is_served(tmp_path: Path) -> None:
-    house = flows.open_house(tmp_path / "home")
-    with pytest.raises(DescriptionError, match="this machine"), prepared(house, Options(host="0.0.0.0", plain=True)):
+    installation = open_installation(tmp_path / "home")
+    with (
+        pytest.raises(DescriptionError, match="this machine"),
+        prepare_server(installation, ServerOptions(host="0.0.0.0", plain=True)),
+    ):
         pass
-    with pytest.raises(DescriptionError, match="key"), prepared(house, Options(certificate=tmp_path / "c.pem")):
+    with (
+        pytest.raises(DescriptionError, match="key"),
+        prepare_server(installation, ServerOptions(certificate=tmp_path / "c.pem")),
+    ):
         pass
-    house.close()
+    installation.close()
 
 
 def test_a_new_installation_is_served_by_one_command_and_ends_when_told(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from statistics import median
 
 import pytest
 
-from galenic.flows import serving
+from galenic.custody import SERVER
+from galenic.server import setup
 from galenic.server.console import Console
 from site_made import PASSWORD, Browser, Site
 
@@ -21,7 +22,7 @@ def test_an_attacker_is_locked_out_and_the_user_is_not(site: Site) -> None:
     again = sofia.password("sofia")
     assert again.status_code == 303, "the device that she signed in from before is known"
     assert sofia.second(sofia.code()).status_code == 303
-    rows = [e.action for e in site.house.audit.entries()]
+    rows = [e.action for e in site.installation.audit.entries()]
     assert rows.count("session.refused") == 5
     assert rows.count("session.throttled") == 2
 
@@ -40,12 +41,12 @@ def test_a_code_counts_once_and_guesses_are_counted(site: Site) -> None:
     guesser.password("sofia")
     answers = [guesser.second(f"{n:06d}").status_code for n in range(8)]
     assert set(answers) == {400}
-    assert "throttled" in {e.action.partition(".")[2] for e in site.house.audit.entries()}
+    assert "throttled" in {e.action.partition(".")[2] for e in site.installation.audit.entries()}
 
 
 def test_a_recovery_code_counts_once(site: Site) -> None:
     sofia = site.grown("sofia")
-    codes = site.house.people.credentials.new_recovery_codes("sofia")
+    codes = site.installation.people.credentials.new_recovery_codes("sofia")
     assert sofia.password("sofia").status_code == 303
     assert sofia.second(codes[0]).status_code == 303
     sofia.password("sofia")
@@ -99,7 +100,7 @@ def test_a_stolen_cookie_ends_every_session(site: Site) -> None:
     thief.web.cookies.set("galenic", sofia.web.cookies["galenic"])
     assert thief.web.get("/account").status_code == 303
     assert sofia.web.get("/account").status_code == 303
-    assert "session.moved" in [e.action for e in site.house.audit.entries()]
+    assert "session.moved" in [e.action for e in site.installation.audit.entries()]
 
 
 def test_a_cookie_is_no_access_token(site: Site) -> None:
@@ -172,7 +173,7 @@ def test_cookies_are_kept_from_scripts_and_other_sites(site: Site) -> None:
     for one in set_cookie:
         assert "httponly" in one.lower()
         assert "samesite=lax" in one.lower()
-    assert Console(site.house, site.console.facade, "https://galenic.example").cookie == "__Host-galenic"
+    assert Console(site.installation, site.console.repository, "https://galenic.example").cookie == "__Host-galenic"
 
 
 def test_the_set_up_page_is_closed_once_there_is_somebody(site: Site) -> None:
@@ -181,13 +182,13 @@ def test_the_set_up_page_is_closed_once_there_is_somebody(site: Site) -> None:
     assert guest.web.get("/set-up").status_code == 303
     data = {"code": site.console.set_up_code, "name": "eve", "shown": "Eve", "human": "eve@x.example", "password": PASSWORD}
     assert guest.web.post("/set-up", data=data).status_code == 400
-    assert site.house.people.get("eve") is None
+    assert site.installation.people.get("eve") is None
 
 
 def test_a_name_is_text_and_nothing_else(site: Site) -> None:
     sofia = site.grown("sofia")
     script = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-    site.house.people._write("eve", "eve@x.example", script, "invited")
+    site.installation.people._write("eve", "eve@x.example", script, "invited")
     page = sofia.web.get("/people").text
     assert script not in page
     assert "&lt;script&gt;" in page
@@ -199,7 +200,7 @@ def test_a_name_is_text_and_nothing_else(site: Site) -> None:
 )
 def test_an_invited_guest_can_not_name_a_role(site: Site, given: dict[str, str]) -> None:
     sofia = site.grown("sofia")
-    people = site.house.people
+    people = site.installation.people
     sofia.web.post("/confirm", data={"csrf": sofia.csrf(), "code": sofia.code()})
     page = sofia.web.post(
         "/people/invite", data={"csrf": sofia.csrf(), "name": "gus", "shown": "Gus", "human": "gus@x.example", "role": "nurse"}
@@ -218,7 +219,7 @@ def test_the_host_header_names_nothing(site: Site) -> None:
         "/sign-in", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "1.2.3.4"}
     )
     assert "evil" not in answer.text
-    token = serving.issue_token(site.house, serving.SERVER)
+    token = setup.issue_token(site.installation, SERVER)
     bundle = sofia.web.get("/fhir/Patient", headers={"Host": "evil.example", "Authorization": f"Bearer {token}"})
     assert "evil" not in bundle.text
 
@@ -284,12 +285,12 @@ def test_who_administers_ends_sessions_and_nobody_else_does(site: Site) -> None:
 
 
 def test_credentials_are_added_by_who_has_just_proved_who_they_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from galenic.server.console import signed
+    from galenic.server.console import session
 
     sofia = site.grown("sofia")
     headers = {"X-CSRF": sofia.csrf(), "Content-Type": "application/json"}
     assert sofia.web.post("/account/passkey/begin", json={}, headers=headers).status_code == 200, "just signed in"
-    monkeypatch.setattr(signed, "FRESH", -1)
+    monkeypatch.setattr(session, "FRESH", -1)
     assert sofia.web.post("/account/passkey/begin", json={}, headers=headers).status_code == 303, "asked to confirm first"
     confirmed(sofia)
     headers = {"X-CSRF": sofia.csrf(), "Content-Type": "application/json"}

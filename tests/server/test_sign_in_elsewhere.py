@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from galenic.errors import AccessDenied, DescriptionError, RecordError
-from galenic.flows import serving
-from galenic.flows.sign_in_with import add_provider
+from galenic.custody import server_session
+from galenic.errors import AccessDeniedError, DescriptionError, RecordError
 from galenic.records import exchange
+from galenic.server.identity_provider import add_provider
 from provider_made import SECRET, Provider, a_provider
 from server_made import free_port
 from site_made import Browser, Site
@@ -22,7 +22,7 @@ from site_made import Browser, Site
 def provider(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # the provider speaks without TLS, on this machine
     with a_provider(free_port(), f"{site.base}/sign-in/with/clinic/back") as made:
-        add_provider(site.house, "clinic", made.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True)
+        add_provider(site.installation, "clinic", made.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True)
         yield made
 
 
@@ -70,10 +70,10 @@ def test_an_invited_person_needs_no_password_here(site: Site, provider: Provider
     answer = through(rita, rita.web.get(f"{place[1]}/with/clinic"))
     assert answer.headers["location"] == "/"
     assert "Rita" in rita.web.get("/").text
-    assert site.house.people.credentials.kinds("rita") == {"openid"}
+    assert site.installation.people.credentials.kinds("rita") == {"openid"}
     again = site.browser()
     assert through(again, again.web.get(f"{place[1]}/with/clinic")).status_code == 403, "an invitation counts once"
-    site.house.people.leave(_stepped(site, sofia), "rita")
+    site.installation.people.leave(_stepped(site, sofia), "rita")
     assert rita.web.get("/").headers["location"] == "/sign-in"
     gone = site.browser()
     assert through(gone, gone.web.get("/sign-in/with/clinic")).status_code == 403
@@ -82,7 +82,7 @@ def test_an_invited_person_needs_no_password_here(site: Site, provider: Provider
 def _stepped(site: Site, browser: Browser) -> Any:
     from galenic.security import token_name
 
-    found = site.house.gate.session(token_name(browser.web.cookies["galenic"]))
+    found = site.installation.gate.session(token_name(browser.web.cookies["galenic"]))
     assert found
     return found[0]
 
@@ -194,7 +194,7 @@ def test_a_provider_that_says_it_is_somebody_else_or_leads_elsewhere_is_refused(
     provider.metadata = {"authorization_endpoint": "javascript:alert(1)"}
     assert site.browser().web.get("/sign-in/with/clinic").status_code == 400
     provider.metadata = {}
-    rows = [e for e in site.house.audit.entries() if e.resource == "outside/clinic"]
+    rows = [e for e in site.installation.audit.entries() if e.resource == "outside/clinic"]
     assert {e.action for e in rows} >= {"gate.opened"}, "each call out is a decision on the chain"
 
 
@@ -204,36 +204,36 @@ def test_a_stranger_does_not_make_the_server_call_without_end(site: Site, provid
     statuses = [stranger.web.get("/sign-in/with/clinic").status_code for _ in range(33)]
     assert statuses[:30] == [303] * 30
     assert statuses[30:] == [403] * 3
-    calls = [e for e in site.house.audit.entries() if e.action == "gate.opened" and e.resource == "outside/clinic"]
+    calls = [e for e in site.installation.audit.entries() if e.action == "gate.opened" and e.resource == "outside/clinic"]
     assert len(calls) == 30
 
 
 def test_calls_go_where_they_were_declared_to_and_nowhere_else(site: Site, provider: Provider) -> None:
-    house, session = site.house, serving.server_session(site.house)
-    with pytest.raises(AccessDenied, match="no-destination"):
-        house.gate.open(session, "call", "outside/nowhere", "sign-in")
-    with pytest.raises(AccessDenied, match="no-permit"):
-        house.gate.open(session, "call", "outside/clinic", "treatment")
-    with house.gate.open(session, "call", "outside/clinic", "sign-in") as handle:
-        with pytest.raises(AccessDenied, match="not one of destination"):
+    installation, session = site.installation, server_session(site.installation)
+    with pytest.raises(AccessDeniedError, match="no-destination"):
+        installation.gate.open(session, "call", "outside/nowhere", "sign-in")
+    with pytest.raises(AccessDeniedError, match="no-permit"):
+        installation.gate.open(session, "call", "outside/clinic", "treatment")
+    with installation.gate.open(session, "call", "outside/clinic", "sign-in") as handle:
+        with pytest.raises(AccessDeniedError, match="not one of destination"):
             exchange.call(handle, f"http://127.0.0.1:{free_port()}/")
-        with pytest.raises(AccessDenied, match="not one of destination"):
+        with pytest.raises(AccessDeniedError, match="not one of destination"):
             exchange.call(handle, provider.issuer.replace("127.0.0.1", "127.0.0.1.nip.example"))
         assert exchange.call(handle, f"{provider.issuer}/keys").status == 200
     for bad in ("ftp://x.example", "https://user@x.example", "file:///etc/passwd", "https://", "https://x:99999"):
         with pytest.raises(DescriptionError):
             exchange.origin_of(bad)
     with pytest.raises(DescriptionError, match="without TLS"):
-        exchange.declare(house.facts, "plain", ("http://idp.example",), by="test", internal=True)
-    exchange.declare(house.facts, "outer", ("https://localhost:1",), by="test")
+        exchange.declare(installation.facts, "plain", ("http://idp.example",), by="test", internal=True)
+    exchange.declare(installation.facts, "outer", ("https://localhost:1",), by="test")
     with (
-        house.gate.open(session, "call", "outside/outer", "sign-in") as handle,
-        pytest.raises(AccessDenied, match="own network"),
+        installation.gate.open(session, "call", "outside/outer", "sign-in") as handle,
+        pytest.raises(AccessDeniedError, match="own network"),
     ):
         exchange.call(handle, "https://localhost:1/")
-    exchange.declare(house.facts, "down", ("https://localhost:1",), by="test", internal=True)
+    exchange.declare(installation.facts, "down", ("https://localhost:1",), by="test", internal=True)
     with (
-        house.gate.open(session, "call", "outside/down", "sign-in") as handle,
+        installation.gate.open(session, "call", "outside/down", "sign-in") as handle,
         pytest.raises(RecordError, match="can not be called"),
     ):
         exchange.call(handle, "https://localhost:1/")

@@ -8,27 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows
-from galenic.errors import AccessDenied, GalenicError, ReleaseRefused
-from galenic.flows import serving
-from galenic.flows.demo import POPULATION, description, table
-from galenic.flows.sign_off import run_of, sign_off
-from galenic.flows.synthesize import Request, synthesize
+from galenic import release
+from galenic.custody import init_if_new
+from galenic.errors import AccessDeniedError, GalenicError, ReleaseRefusedError
+from galenic.flows.demonstration import POPULATION, demo_table, description
+from galenic.flows.synthesis import SynthesisRequest, synthesize
+from galenic.installation import Installation, open_installation
+from galenic.release.signing import run_status, sign_off
 from galenic.security import Session
 
 
 @pytest.fixture(scope="module")
-def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[flows.House, list[str], dict[str, Session]]]:
+def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, list[str], dict[str, Session]]]:
     """Two runs that rita asked for, and sessions of those who sign."""
     from galenic import records
-    from galenic.flows.columns import Wishes
+    from galenic.flows.columns import ColumnOptions
 
-    house = flows.open_house(tmp_path_factory.mktemp("signers") / "home")
-    serving.init_if_new(house)
-    house.ledger.declare(POPULATION, epsilon=2.0, delta=1e-8, actor="rita")
-    wishes = Wishes(description=records.from_toml(description(), "randhie.toml"))
-    request = Request(epsilon=1.0, delta=1e-9, population=POPULATION, wishes=wishes, target="mdvis", by="rita")
-    runs = [str(synthesize(house, table(), request).run) for _ in range(2)]
+    installation = open_installation(tmp_path_factory.mktemp("signers") / "home")
+    init_if_new(installation)
+    installation.ledger.declare(POPULATION, epsilon=2.0, delta=1e-8, actor="rita")
+    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    request = SynthesisRequest(
+        epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", by="rita"
+    )
+    runs = [str(synthesize(installation, demo_table(), request).run) for _ in range(2)]
     sessions = {}
     for name, role in (
         ("rita", "researcher"),
@@ -36,110 +39,110 @@ def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[flows.Ho
         ("clara", "clinician"),
         ("petra", "privacy-officer"),
     ):
-        house.people._write(name, f"{name}@clinic.example", name, "active")
-        house.people._grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
-        begun = house.gate.session(_token(house, name))
+        installation.people._write(name, f"{name}@clinic.example", name, "active")
+        installation.people._grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
+        begun = installation.gate.session(_token(installation, name))
         assert begun is not None
         sessions[name] = begun[0]
-    yield house, runs, sessions
-    house.close()
+    yield installation, runs, sessions
+    installation.close()
 
 
-def _token(house: flows.House, name: str) -> str:
+def _token(installation: Installation, name: str) -> str:
     from galenic.security import token_name
 
-    secret = house.people.begin(name, "passkey", "x")
-    found = house.gate.session(token_name(secret))
+    secret = installation.people.begin(name, "passkey", "x")
+    found = installation.gate.session(token_name(secret))
     assert found is not None
-    return token_name(house.people.step_up(found[0], "passkey"))
+    return token_name(installation.people.step_up(found[0], "passkey"))
 
 
 @pytest.fixture
-def run(signers: tuple[flows.House, list[str], dict[str, Session]]) -> Iterator[Path]:
+def run(signers: tuple[Installation, list[str], dict[str, Session]]) -> Iterator[Path]:
     """The first run, as it was, put back afterwards."""
-    house, runs, _sessions = signers
-    folder, aside = house.runs / runs[0], house.home / "aside"
+    installation, runs, _sessions = signers
+    folder, aside = installation.runs / runs[0], installation.home / "aside"
     shutil.copytree(folder, aside)
     yield folder
     shutil.rmtree(folder)
     aside.rename(folder)
 
 
-def test_a_signature_on_another_hash_is_none(signers: tuple[flows.House, list[str], dict[str, Session]], run: Path) -> None:
-    house, runs, sessions = signers
-    first, second = (run_of(house, r) for r in runs)
-    with pytest.raises(ReleaseRefused, match="not what the evidence was shown of"):
-        sign_off(house, sessions["paul"], runs[0], "privacy-officer", second.digest)
-    sign_off(house, sessions["paul"], runs[0], "privacy-officer", first.digest)
-    replayed = house.runs / runs[1] / "signoffs" / "privacy-officer.json"
+def test_a_signature_on_another_hash_is_none(signers: tuple[Installation, list[str], dict[str, Session]], run: Path) -> None:
+    installation, runs, sessions = signers
+    first, second = (run_status(installation, r) for r in runs)
+    with pytest.raises(ReleaseRefusedError, match="not what the evidence was shown of"):
+        sign_off(installation, sessions["paul"], runs[0], "privacy-officer", second.digest)
+    sign_off(installation, sessions["paul"], runs[0], "privacy-officer", first.digest)
+    replayed = installation.runs / runs[1] / "signoffs" / "privacy-officer.json"
     shutil.copy(run / "signoffs" / "privacy-officer.json", replayed)
     try:
-        sign_off(house, sessions["clara"], runs[1], "clinician", second.digest)
+        sign_off(installation, sessions["clara"], runs[1], "clinician", second.digest)
         with pytest.raises(GalenicError, match="sign"):
-            flows.release(house, runs[1], house.home / "out")
-        assert not (house.home / "out").exists()
+            release.write_release(installation, runs[1], installation.home / "out")
+        assert not (installation.home / "out").exists()
     finally:
         replayed.unlink()
-        (house.runs / runs[1] / "signoffs" / "clinician.json").unlink(missing_ok=True)
+        (installation.runs / runs[1] / "signoffs" / "clinician.json").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("what", ["data.csv", "evidence.json", "decision.json", "policy.toml", "card.html"])
 def test_what_was_swapped_after_the_evidence_is_not_signed(
-    signers: tuple[flows.House, list[str], dict[str, Session]], run: Path, what: str
+    signers: tuple[Installation, list[str], dict[str, Session]], run: Path, what: str
 ) -> None:
-    house, runs, sessions = signers
-    digest = run_of(house, runs[0]).digest
+    installation, runs, sessions = signers
+    digest = run_status(installation, runs[0]).digest
     place = next(p for p in (run / "artefact").rglob("*") if p.name == what or (what == "data.csv" and p.stem == "data"))
     place.write_bytes(place.read_bytes() + b" ")
     with pytest.raises(GalenicError):
-        sign_off(house, sessions["paul"], runs[0], "privacy-officer", digest)
+        sign_off(installation, sessions["paul"], runs[0], "privacy-officer", digest)
     assert not list((run / "signoffs").glob("*.json"))
 
 
 def test_what_was_swapped_between_signature_and_release_does_not_leave(
-    signers: tuple[flows.House, list[str], dict[str, Session]], run: Path
+    signers: tuple[Installation, list[str], dict[str, Session]], run: Path
 ) -> None:
-    house, runs, sessions = signers
-    digest = run_of(house, runs[0]).digest
+    installation, runs, sessions = signers
+    digest = run_status(installation, runs[0]).digest
     for name, role in (("paul", "privacy-officer"), ("clara", "clinician")):
-        sign_off(house, sessions[name], runs[0], role, digest)
+        sign_off(installation, sessions[name], runs[0], role, digest)
     place = next(p for p in (run / "artefact").rglob("*") if p.stem == "data")
     honest = place.read_bytes()
     place.write_bytes(honest.replace(b"0", b"1", 1))
     with pytest.raises(GalenicError):
-        flows.release(house, runs[0], house.home / "out")
+        release.write_release(installation, runs[0], installation.home / "out")
     place.write_bytes(honest)
     attestation = json.loads((run / "attestation.json").read_text())
     (run / "attestation.json").write_text(json.dumps({**attestation, "payload": attestation["payload"][:-8] + "AAAAAAA="}))
     with pytest.raises(GalenicError):
-        flows.release(house, runs[0], house.home / "out")
-    assert not (house.home / "out").exists()
+        release.write_release(installation, runs[0], installation.home / "out")
+    assert not (installation.home / "out").exists()
 
 
 def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
-    signers: tuple[flows.House, list[str], dict[str, Session]], run: Path
+    signers: tuple[Installation, list[str], dict[str, Session]], run: Path
 ) -> None:
-    house, runs, sessions = signers
-    digest = run_of(house, runs[0]).digest
-    house.people._grant("rita", "rita@clinic.example", "privacy-officer", by="sofia", approved="otto")
-    with pytest.raises(AccessDenied, match="asked for a run"):
-        sign_off(house, sessions["rita"], runs[0], "privacy-officer", digest)
-    with pytest.raises(AccessDenied, match="do not hold"):
-        sign_off(house, sessions["clara"], runs[0], "privacy-officer", digest)
-    house.people._grant("paul", "paul@clinic.example", "clinician", by="sofia", approved="otto")
-    sign_off(house, sessions["paul"], runs[0], "privacy-officer", digest)
-    with pytest.raises(AccessDenied, match="second person"):
-        sign_off(house, sessions["paul"], runs[0], "clinician", digest)
+    installation, runs, sessions = signers
+    digest = run_status(installation, runs[0]).digest
+    installation.people._grant("rita", "rita@clinic.example", "privacy-officer", by="sofia", approved="otto")
+    with pytest.raises(AccessDeniedError, match="asked for a run"):
+        sign_off(installation, sessions["rita"], runs[0], "privacy-officer", digest)
+    with pytest.raises(AccessDeniedError, match="do not hold"):
+        sign_off(installation, sessions["clara"], runs[0], "privacy-officer", digest)
+    installation.people._grant("paul", "paul@clinic.example", "clinician", by="sofia", approved="otto")
+    sign_off(installation, sessions["paul"], runs[0], "privacy-officer", digest)
+    with pytest.raises(AccessDeniedError, match="second person"):
+        sign_off(installation, sessions["paul"], runs[0], "clinician", digest)
     twin = replace(sessions["clara"], who="clara2")
-    house.people._write("clara2", "paul@clinic.example", "Paul again", "active")
-    house.people._grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
-    with pytest.raises(AccessDenied):
-        sign_off(house, replace(twin, id=_token(house, "clara2")), runs[0], "clinician", digest)
+    installation.people._write("clara2", "paul@clinic.example", "Paul again", "active")
+    installation.people._grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
+    with pytest.raises(AccessDeniedError):
+        sign_off(installation, replace(twin, id=_token(installation, "clara2")), runs[0], "clinician", digest)
     assert sorted(p.stem for p in (run / "signoffs").glob("*.json")) == ["privacy-officer"]
-    stale = house.people.begin("clara", "passkey", "x")
+    stale = installation.people.begin("clara", "passkey", "x")
     from galenic.security import token_name
 
-    found = house.gate.session(token_name(stale))
+    found = installation.gate.session(token_name(stale))
     assert found is not None
-    with pytest.raises(AccessDenied, match="fresh confirmation"):
-        sign_off(house, found[0], runs[0], "clinician", digest)
+    with pytest.raises(AccessDeniedError, match="fresh confirmation"):
+        sign_off(installation, found[0], runs[0], "clinician", digest)

@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jwk, jwt
 
+from galenic.custody import add_client
 from galenic.errors import DescriptionError
-from galenic.flows import serving
 from server_made import Fhir
 
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -23,7 +23,7 @@ PUBLIC = {"keys": [EC_KEY.as_dict(private=False), RSA_KEY.as_dict(private=False)
 
 @pytest.fixture(scope="module")
 def backend(ehr: Fhir) -> Fhir:
-    serving.add_client(ehr.house, "backend", jwks=json.dumps(PUBLIC), scope="system/Patient.rs system/Observation.cruds")
+    add_client(ehr.installation, "backend", jwks=json.dumps(PUBLIC), scope="system/Patient.rs system/Observation.cruds")
     return ehr
 
 
@@ -51,7 +51,7 @@ def test_the_registered_key_gets_a_token_that_works(backend: Fhir, key: Any, alg
     body = answer.json()
     assert body["scope"] == "system/Patient.rs system/Observation.s"
     assert body["expires_in"] <= 300
-    caller = Fhir(backend.web, body["access_token"], backend.house, backend.facade)
+    caller = Fhir(backend.web, body["access_token"], backend.installation, backend.repository)
     assert caller("GET", "/Patient").status_code == 200
     assert caller("GET", "/Condition").status_code == 403
     assert caller("POST", "/Patient", {"resourceType": "Patient"}).status_code == 403
@@ -124,8 +124,8 @@ def test_other_requests_are_refused_in_oauths_words(backend: Fhir, change: dict[
 
 def test_a_private_key_is_not_taken(backend: Fhir) -> None:
     with pytest.raises(DescriptionError, match="private"):
-        serving.add_client(backend.house, "careless", jwks=json.dumps({"keys": [EC_KEY.as_dict(private=True)]}))
-    assert backend.house.facts.of("grant", who="careless") == []
+        add_client(backend.installation, "careless", jwks=json.dumps({"keys": [EC_KEY.as_dict(private=True)]}))
+    assert backend.installation.facts.of("grant", who="careless") == []
 
 
 def test_clients_find_the_door(backend: Fhir) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from browser_made import Site, Visitor, a_browser, approve_all, invited
-from galenic import flows
-from galenic.flows import serving, work
+from galenic.installation import open_installation
+from galenic.jobs import worker
 from galenic.release import verify
-from galenic.server import Options, prepared, running
+from galenic.server import ServerOptions, prepare_server, running_servers, setup
 from server_made import free_port
 from site_made import PASSWORD
 
@@ -23,15 +23,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """What `galenic serve` serves from an empty home: simulated patients, a cohort, and a worker process without network."""
     with ExitStack() as stack:
         browser = stack.enter_context(a_browser())
-        house = flows.open_house(tmp_path_factory.mktemp("walk") / "home")
-        stack.callback(house.close)
+        installation = open_installation(tmp_path_factory.mktemp("walk") / "home")
+        stack.callback(installation.close)
         port = free_port()
         base = f"http://localhost:{port}"
         codes: list[str] = []
-        options = Options(port=port, base=base, plain=True, simulated=20)
-        pairs = stack.enter_context(prepared(house, options, tell=codes.append))
-        stack.enter_context(running(pairs))
-        made = Site(base, house, None, browser)  # type: ignore[arg-type]  # no story of it looks inside
+        options = ServerOptions(port=port, base=base, plain=True, simulated=20)
+        pairs = stack.enter_context(prepare_server(installation, options, tell=codes.append))
+        stack.enter_context(running_servers(pairs))
+        made = Site(base, installation, None, browser)  # type: ignore[arg-type]  # no story of it looks inside
         made.code = codes[0]
         yield made
 
@@ -69,7 +69,7 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     # the privacy officer promises a limit
     def declare() -> str:
         paul.go("/budget")
-        paul.fill(population=serving.COHORT, epsilon="4")
+        paul.fill(population=setup.COHORT, epsilon="4")
         return paul.press("Declare")
 
     assert "no more than ε 4" in paul.surely(declare)
@@ -77,15 +77,15 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
 
     # the researcher looks at the data, and asks
     rita.go("/data")
-    assert serving.COHORT in rita.text
+    assert setup.COHORT in rita.text
     rita.clean()
     with rita.page.expect_navigation():
-        rita.page.get_by_role("row", name=re.compile(serving.COHORT)).get_by_role("button", name="Measure quality").click()
+        rita.page.get_by_role("row", name=re.compile(setup.COHORT)).get_by_role("button", name="Measure quality").click()
     rita.page.get_by_role("link", name="Read the report").wait_for(timeout=WAIT)
     rita.go("/data")
     assert "report of" in rita.text
     rita.picture("walk-03-data")
-    rita.go(f"/synthesis?dataset={serving.COHORT}")
+    rita.go(f"/synthesis?dataset={setup.COHORT}")
     rita.page.select_option("#target", "hypertension")
     rita.fill(epsilon="9")
     assert "The budget does not suffice" in rita.press("What will it cost?")
@@ -108,7 +108,7 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     rita.clean()
     assert "no such job" in paul.go(f"/jobs/{job}"), "jobs are their asker's"
     assert "for people in the role" in clara.go(f"/jobs/{job}")
-    run = str(work.doing(site.house, job).about["run"])
+    run = str(worker.job_status(site.installation, job).about["run"])
     rita.go(f"/releases/{run}")
     assert "You asked for this run; two others sign." in rita.text
 
@@ -150,4 +150,4 @@ def brings_a_table_in(site: Site, tmp_path: Path) -> None:
     ines.fill(name="ward2", patient="nobody")
     ines.page.set_input_files("#table", tmp_path / "ward.csv")
     assert "column 'nobody' is absent" in ines.press("Bring in")
-    assert not list((site.house.home / "incoming").iterdir()), "nothing of what was sent stays outside custody"
+    assert not list((site.installation.home / "incoming").iterdir()), "nothing of what was sent stays outside custody"

@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 
 from galenic import flows, records, store
+from galenic.custody import build_index, import_table, record_care_relation, record_consent, search_index
 from galenic.errors import DescriptionError, StoreError
+from galenic.installation import Installation
 
 SECRET = "Quillfeather"
 
 
 @pytest.fixture
-def indexed(custody: flows.House) -> flows.House:
+def indexed(custody: Installation) -> Installation:
     frame = pa.table(
         {
             "patient_id": [f"Q{i:03d}" for i in range(40)],
@@ -23,19 +25,19 @@ def indexed(custody: flows.House) -> flows.House:
             "seen": [f"2020-01-{1 + i % 28:02d}" for i in range(40)],
         }
     )
-    flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "names", patient="patient_id")
-    flows.index(custody, custody.sign_in("paul"), "names", "quality", codes=("code",))
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "names", patient="patient_id")
+    build_index(custody, custody.sign_in("paul"), "names", "quality", codes=("code",))
     for i in range(40):
-        flows.relate(custody, custody.sign_in("inge"), "names", f"Q{i:03d}", "ada") if i < 12 else None
+        record_care_relation(custody, custody.sign_in("inge"), "names", f"Q{i:03d}", "ada") if i < 12 else None
     return custody
 
 
-def found(house: flows.House, *conditions: tuple[str, str, str]) -> list[str]:
-    rows = flows.search(house, house.sign_in("ada"), "names", "treatment", list(conditions))
+def found(installation: Installation, *conditions: tuple[str, str, str]) -> list[str]:
+    rows = search_index(installation, installation.sign_in("ada"), "names", "treatment", list(conditions))
     return sorted(str(r["patient_id"]) for r in rows)
 
 
-def test_codes_dates_quantities_words_and_prefixes_are_found(indexed: flows.House) -> None:
+def test_codes_dates_quantities_words_and_prefixes_are_found(indexed: Installation) -> None:
     assert found(indexed, ("code", "=", "E1")) == ["Q001", "Q006", "Q011"]  # of ada's twelve, not of all forty
     assert found(indexed, ("age", ">=", "30"), ("age", "<", "32")) == ["Q010", "Q011"]
     assert found(indexed, ("seen", "<=", "2020-01-02")) == ["Q000", "Q001"]
@@ -56,12 +58,12 @@ def test_codes_dates_quantities_words_and_prefixes_are_found(indexed: flows.Hous
         (("code", "like", "E%"), "can not be searched by"),
     ],
 )
-def test_what_the_index_can_not_answer_it_refuses(indexed: flows.House, condition: tuple[str, str, str], why: str) -> None:
+def test_what_the_index_can_not_answer_it_refuses(indexed: Installation, condition: tuple[str, str, str], why: str) -> None:
     with pytest.raises(DescriptionError, match=why):
         found(indexed, condition)
 
 
-def test_the_file_shows_no_name_code_or_date_and_not_even_that_it_is_a_database(indexed: flows.House) -> None:
+def test_the_file_shows_no_name_code_or_date_and_not_even_that_it_is_a_database(indexed: Installation) -> None:
     (place,) = indexed.shards.glob("*.db")
     data = place.read_bytes()
     for word in (SECRET, "Other5", "2020-01", "SQLite format", "CREATE TABLE"):
@@ -137,23 +139,23 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob(".*aside"))
 
 
-def test_rows_are_found_by_their_own_numbers_after_an_erasure_and_under_a_consent(custody: flows.House) -> None:
+def test_rows_are_found_by_their_own_numbers_after_an_erasure_and_under_a_consent(custody: Installation) -> None:
     """Found by the state machine: rows used to be counted, and gaps led a search to somebody else's rows."""
     people = [f"Q{i}" for i in range(6)]
     frame = pa.table(
         {"patient_id": [p for p in people for _ in range(2)], "note": [f"note of {p}" for p in people for _ in range(2)]}
     )
     inge, paul = custody.sign_in("inge"), custody.sign_in("paul", "paul2")
-    flows.import_table(custody, inge, records.in_memory(frame), "notes", patient="patient_id")
+    import_table(custody, inge, records.in_memory(frame), "notes", patient="patient_id")
     flows.erase(custody, paul, "Q0")
-    flows.relate(custody, inge, "notes", "Q3", "ada")
-    flows.index(custody, paul, "notes", "quality", codes=("note",))
+    record_care_relation(custody, inge, "notes", "Q3", "ada")
+    build_index(custody, paul, "notes", "quality", codes=("note",))
     for who in people:
-        found = flows.search(custody, custody.sign_in("ada"), "notes", "treatment", [("note", "=", f"note of {who}")])
+        found = search_index(custody, custody.sign_in("ada"), "notes", "treatment", [("note", "=", f"note of {who}")])
         assert [r["patient_id"] for r in found] == (["Q3", "Q3"] if who == "Q3" else [])
-    flows.consent(custody, inge, "notes", ["Q2", "Q5"], "research")
+    record_consent(custody, inge, "notes", ["Q2", "Q5"], "research")
     rosa = custody.sign_in("rosa")
-    flows.index(custody, rosa, "notes", "research", codes=("note",))
+    build_index(custody, rosa, "notes", "research", codes=("note",))
     for who in people:
-        found = flows.search(custody, rosa, "notes", "research", [("note", "=", f"note of {who}")])
+        found = search_index(custody, rosa, "notes", "research", [("note", "=", f"note of {who}")])
         assert [r["patient_id"] for r in found] == ([who, who] if who in ("Q2", "Q5") else [])

@@ -10,8 +10,10 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import flows, store
+from galenic import store
 from galenic.errors import DescriptionError
+from galenic.installation import Installation
+from galenic.jobs import KINDS, import_state, jobs_url
 from galenic.store import jobs
 from made import made_patients
 
@@ -92,13 +94,13 @@ def test_a_job_is_cancelled_and_resumed(tmp_path: Path) -> None:
             work.start("dance", {})
 
 
-def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: flows.House, tmp_path: Path) -> None:
+def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(5_000), tmp_path / "patients.csv")
-    state = {**flows.import_state(custody, tmp_path / "patients.csv", "big", "patient_id", "inge"), "step": 3_000}
-    first = flows.KINDS["import"](state)
-    again = flows.KINDS["import"](state)  # as after a kill between the rows and the note that they were written
+    state = {**import_state(custody, tmp_path / "patients.csv", "big", "patient_id", "inge"), "step": 3_000}
+    first = KINDS["import"](state)
+    again = KINDS["import"](state)  # as after a kill between the rows and the note that they were written
     assert first["rows_before"] == again["rows_before"] == 3_000
-    last = flows.KINDS["import"](again)
+    last = KINDS["import"](again)
     assert last["done"]
     known = store.dataset(custody.db, "big", "home")
     with custody.gate.open(custody.sign_in("paul"), "read", "dataset/big", "quality") as handle:
@@ -107,10 +109,10 @@ def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: flo
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_import_runs_as_a_job(custody: flows.House, tmp_path: Path) -> None:
+def test_an_import_runs_as_a_job(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(300), tmp_path / "patients.csv")
-    with jobs.opened(flows.jobs_url(custody), flows.KINDS) as work:
-        job = work.start("import", flows.import_state(custody, tmp_path / "patients.csv", "small", "patient_id", "inge"))
+    with jobs.opened(jobs_url(custody), KINDS) as work:
+        job = work.start("import", import_state(custody, tmp_path / "patients.csv", "small", "patient_id", "inge"))
         assert work.wait(job)["done"]
         assert [j.state for j in work.all()] == ["SUCCESS"]
     assert store.dataset(custody.db, "small", "home")["next_row"] == 300

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows, records, store
+from galenic import custody, flows, records, release, store
 from galenic.errors import BudgetError
+from galenic.installation import Installation, open_installation
 from galenic.privacy import Ledger
 from galenic.security import AuditLog, KeyRing, Witness
 from made import made_patients
@@ -60,11 +61,11 @@ def test_the_audit_chain_is_whole(url: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[flows.House]:
+def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     """Custody on PostgreSQL, with 60 patients."""
     monkeypatch.setenv("GALENIC_DATABASE", url)
-    house = flows.open_house(home)
-    flows.init(house)
+    installation = open_installation(home)
+    custody.initialize(installation)
     for name, role in (
         ("inge", "integration-engineer"),
         ("paul", "privacy-officer"),
@@ -72,36 +73,38 @@ def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[flo
         ("rosa", "researcher"),
     ):
         for key in (name, f"{name}2"):
-            flows.make_key(house, key, role, person=name)
+            release.make_key(installation, key, role, person=name)
     frame = made_patients(60)
-    flows.import_table(house, house.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
-    yield house
-    house.close()
+    custody.import_table(installation, installation.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
+    yield installation
+    installation.close()
 
 
-def people(house: flows.House, who: str = "paul", purpose: str = "quality") -> set[str]:
-    known = store.dataset(house.db, "clinic", "home")
-    with house.gate.open(house.sign_in(who), "read", "dataset/clinic", purpose) as handle:
-        return {v for t in store.read(house.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
+def people(installation: Installation, who: str = "paul", purpose: str = "quality") -> set[str]:
+    known = store.dataset(installation.db, "clinic", "home")
+    with installation.gate.open(installation.sign_in(who), "read", "dataset/clinic", purpose) as handle:
+        return {v for t in store.read(installation.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
 
 
-def test_custody_works_the_same(there: flows.House, tmp_path: Path) -> None:
+def test_custody_works_the_same(there: Installation, tmp_path: Path) -> None:
     everybody = {f"P{i:06d}" for i in range(60)}
     assert people(there) == everybody
-    flows.consent(there, there.sign_in("inge"), "clinic", ["P000001", "P000002"], "research")
+    custody.record_consent(there, there.sign_in("inge"), "clinic", ["P000001", "P000002"], "research")
     assert people(there, "rosa", "research") == {"P000001", "P000002"}
-    flows.index(there, there.sign_in("paul"), "clinic", "quality", codes=("sex",))
-    hits = flows.search(there, there.sign_in("rosa"), "clinic", "research", [("age_years", ">=", "0"), ("sex", "=", "female")])
+    custody.build_index(there, there.sign_in("paul"), "clinic", "quality", codes=("sex",))
+    hits = custody.search_index(
+        there, there.sign_in("rosa"), "clinic", "research", [("age_years", ">=", "0"), ("sex", "=", "female")]
+    )
     assert {str(h["patient_id"]) for h in hits} <= {"P000001", "P000002"}
-    flows.backup(there, there.sign_in("sven", "sven2"), tmp_path / "backup")
+    custody.backup(there, there.sign_in("sven", "sven2"), tmp_path / "backup")
     done = flows.erase(there, there.sign_in("paul", "paul2"), "P000001")
     assert done.facts["key"]["destroyed"]
-    flows.restore(there, tmp_path / "backup", there.sign_in("sven", "sven2"))
+    custody.restore(there, tmp_path / "backup", there.sign_in("sven", "sven2"))
     assert people(there) == everybody - {"P000001"}
     assert there.audit.faults()[0] == []
 
 
-def test_row_level_security_hides_rows_from_who_names_no_tenant(there: flows.House) -> None:
+def test_row_level_security_hides_rows_from_who_names_no_tenant(there: Installation) -> None:
     def rows(tenant: str | None) -> int:
         with there.db.reading(tenant) as c:
             return int(c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one())
@@ -109,8 +112,8 @@ def test_row_level_security_hides_rows_from_who_names_no_tenant(there: flows.Hou
     assert (rows("home"), rows("elsewhere"), rows(None)) == (60, 0, 0)
 
 
-def test_the_index_is_unlogged(there: flows.House) -> None:
-    built = flows.index(there, there.sign_in("paul"), "clinic", "quality")
+def test_the_index_is_unlogged(there: Installation) -> None:
+    built = custody.build_index(there, there.sign_in("paul"), "clinic", "quality")
     with there.db.reading() as c:
         kinds = c.exec_driver_sql(
             f"SELECT relpersistence FROM pg_class WHERE relname LIKE '{built['build'].replace('-', '_')}%%'"
@@ -122,25 +125,25 @@ def test_the_index_is_unlogged(there: flows.House) -> None:
 def test_documents_are_kept_found_and_erased_there_too(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GALENIC_DATABASE", url)
     monkeypatch.setenv("GALENIC_HOME", str(tmp_path / "home"))
-    house = flows.open_house()
-    flows.init(house)
+    installation = open_installation()
+    custody.initialize(installation)
     for name, role in (("inge", "integration-engineer"), ("paul", "privacy-officer"), ("paul2", "privacy-officer")):
-        house.keys.create(name, role)
-        flows.grant(house, name, role, person=name[:4])
+        installation.keys.create(name, role)
+        custody.grant_role(installation, name, role, person=name[:4])
     flows.simulate(12, tmp_path / "people", form="fhir", seed=3)
-    inge = house.sign_in("inge")
-    files = flows.fhir_files([tmp_path / "people"])
-    first = flows.import_fhir(house, inge, files, "hospital")
+    inge = installation.sign_in("inge")
+    files = records.fhir_files([tmp_path / "people"])
+    first = custody.import_fhir(installation, inge, files, "hospital")
     assert (first.refused, first.people, first.new) == (0, 12, first.seen.total())
-    assert flows.import_fhir(house, inge, files, "hospital").new == 0
-    with flows.timelines(house, house.sign_in("paul"), "hospital", "quality") as lines:
+    assert custody.import_fhir(installation, inge, files, "hospital").new == 0
+    with custody.timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
         assert lines.subjects == 12
         before = lines.events
-    flows.erase(house, house.sign_in("paul", "paul2"), "3")
-    with flows.timelines(house, house.sign_in("paul"), "hospital", "quality") as lines:
+    flows.erase(installation, installation.sign_in("paul", "paul2"), "3")
+    with custody.timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
         assert (lines.subjects, lines.events < before) == (11, True)
-    again = flows.import_fhir(house, inge, files, "hospital")
+    again = custody.import_fhir(installation, inge, files, "hospital")
     assert (again.new, again.erased > 0) == (0, True)
-    with house.db.reading("other") as c:
+    with installation.db.reading("other") as c:
         assert c.exec_driver_sql("SELECT count(*) FROM documents").scalar_one() == 0  # rows of another tenant
-    house.close()
+    installation.close()

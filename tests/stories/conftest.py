@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import flows
+from galenic import flows, release
+from galenic.installation import open_installation
 from made import made_patients
 
 
@@ -15,18 +16,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]
     """(home, run, release folder) of a private run on made-up patients that two people signed."""
     folder = tmp_path_factory.mktemp("finished")
     pacsv.write_csv(made_patients(8_000, 5).drop_columns(["discharged"]), folder / "patients.csv")
-    house = flows.open_house(folder / "home")
-    request = flows.Request(population="clinic", target="diabetes", seed=1)
-    house.ledger.declare("clinic", epsilon=2.0, delta=4e-9, actor="test")
+    installation = open_installation(folder / "home")
+    request = flows.SynthesisRequest(population="clinic", target="diabetes", seed=1)
+    installation.ledger.declare("clinic", epsilon=2.0, delta=4e-9, actor="test")
     source = flows.as_source(folder / "patients.csv")
     # noise is never seeded: about 1 run in 200 is refused (measured); thrice running, 1 in 8 million
-    results = (flows.synthesize(house, source, request) for _ in range(3))
+    results = (flows.synthesize(installation, source, request) for _ in range(3))
     result = next(r for r in results if r.decision.accepted)
     for name, role in (("ada", "privacy-officer"), ("bea", "clinician")):
-        house.keys.create(name, role)
-        flows.sign(house, result.run, name)
-    flows.release(house, result.run, folder / "release")
-    house.close()
+        installation.keys.create(name, role)
+        release.sign_with_key(installation, result.run, name)
+    release.write_release(installation, result.run, folder / "release")
+    installation.close()
     return folder / "home", result.run, folder / "release"
 
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import cli, flows
+from galenic import cli
+from galenic.installation import open_installation
 from made import made_patients
 
 
@@ -166,10 +167,10 @@ def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
     )
     assert run("synthesize", patients_csv, "--drop", "discharged", "--epsilon", 2, "--policy", policy, "--json") == 1
     made = out(capsys)
-    house = flows.open_house(home)
-    assert house.ledger.statement("default").refusals == 1
+    installation = open_installation(home)
+    assert installation.ledger.statement("default").refusals == 1
     assert not (Path(made["folder"]) / "artefact").exists()
-    assert [e.outcome for e in house.audit.entries() if e.action == "decision"] == ["refused"]
+    assert [e.outcome for e in installation.audit.entries() if e.action == "decision"] == ["refused"]
 
 
 def test_anybodys_synthetic_data_is_judged(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -201,22 +202,22 @@ def start(home: Path, table: Path) -> subprocess.Popen:
 def test_stopping_at_any_step_leaves_no_half_run_and_a_true_ledger(home: Path, patients_csv: Path, how: int) -> None:
     """Stopped after each audited step: runs are whole or absent, a reservation stays spent, the chain stays intact."""
     for stop_after in ("synthesize.requested", "budget.reserved", "budget.settled", "decision"):
-        seen = len(list(flows.open_house(home).audit.entries()))
+        seen = len(list(open_installation(home).audit.entries()))
         process = start(home, patients_csv)
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if any(e.action == stop_after for e in list(flows.open_house(home).audit.entries())[seen:]):
+            if any(e.action == stop_after for e in list(open_installation(home).audit.entries())[seen:]):
                 process.send_signal(how)
                 break
             time.sleep(0.02)
         process.wait(60)
-        house = flows.open_house(home)
-        assert house.audit.intact()
+        installation = open_installation(home)
+        assert installation.audit.intact()
         for folder in (p for p in home.glob("runs/*") if not p.name.startswith(".")):
             assert (folder / "internal" / "sheet.json").is_file()
             assert (folder / "attestation.json").is_file() or not (folder / "artefact").exists()
-        if "default" in house.ledger.populations():
-            s = house.ledger.statement("default")
+        if "default" in installation.ledger.populations():
+            s = installation.ledger.statement("default")
             assert 0 <= s.rho_spent <= s.rho_limit
 
 

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import cli, flows, records, store
-from galenic.errors import AccessDenied, RecordError, StoreError, VerificationError
+from galenic import cli, flows, records, release, store
+from galenic.custody import backup, export_table, grant_role, import_table, initialize, record_consent, recover_root, restore
+from galenic.errors import AccessDeniedError, RecordError, StoreError, VerificationError
+from galenic.installation import Installation, open_installation
 from galenic.security import Fact, verify_receipt
 from made import made_patients
 
@@ -30,10 +32,10 @@ def out(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def people_of(house: flows.House, name: str = "clinic") -> set[str]:
-    known = store.dataset(house.db, name, "home")
-    with house.gate.open(house.sign_in("paul"), "read", f"dataset/{name}", "quality") as handle:
-        return {v for t in store.read(house.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
+def people_of(installation: Installation, name: str = "clinic") -> set[str]:
+    known = store.dataset(installation.db, name, "home")
+    with installation.gate.open(installation.sign_in("paul"), "read", f"dataset/{name}", "quality") as handle:
+        return {v for t in store.read(installation.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
 
 
 def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -75,8 +77,8 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
     assert run("verify-receipt", tmp_path / "receipt.json", "--public", tmp_path / "gate.pub") == 0
     assert run("access", "P000003", "--key", "paul") == 2
     assert run("restore", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
-    house = flows.open_house(home)
-    assert people_of(house) == {f"P{i:06d}" for i in range(120)} - {"P000003"}
+    installation = open_installation(home)
+    assert people_of(installation) == {f"P{i:06d}" for i in range(120)} - {"P000003"}
     out(capsys)
     assert run("import", tmp_path / "patients.csv", "--as", "again", "--patient", "patient_id", "--key", "inge", "--json") == 0
     assert json.loads(out(capsys))["erased"] == 1
@@ -89,21 +91,21 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
     out(capsys)
     assert run("audit", "verify", "--json") == 0
     assert json.loads(out(capsys))["opened, never closed"] == []  # each process wrote how its decisions ended
-    house.db.shrink()
+    installation.db.shrink()
     for path in [*home.rglob("*"), *(tmp_path / "backup").rglob("*")]:
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
 
 def test_the_release_way_from_custody_ends_with_the_consent(
-    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inge = custody.sign_in("inge")
     frame = made_patients(3_000, 9).drop_columns(["discharged"])
-    flows.import_table(custody, inge, records.in_memory(frame), "big", patient="patient_id")
-    request = flows.Request(private=False, target="diabetes", wishes=flows.Wishes(patient="patient_id"))
+    import_table(custody, inge, records.in_memory(frame), "big", patient="patient_id")
+    request = flows.SynthesisRequest(private=False, target="diabetes", column_options=flows.ColumnOptions(patient="patient_id"))
     with pytest.raises(Exception, match="no patient in it has consented"):
         flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
-    flows.consent(custody, inge, "big", [f"P{i:06d}" for i in range(2_000)], "synthetic-data")
+    record_consent(custody, inge, "big", [f"P{i:06d}" for i in range(2_000)], "synthetic-data")
     result = flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
     known = store.count_subjects(custody.db, f"model/{result.run}")
     assert known == 2_000
@@ -119,15 +121,15 @@ def test_the_release_way_from_custody_ends_with_the_consent(
             flows.erase(custody, custody.sign_in("paul", "paul2"), "P000002")
 
     before = set(custody.runs.iterdir())
-    with pytest.raises(AccessDenied, match="erased while this ran"):
+    with pytest.raises(AccessDeniedError, match="erased while this ran"):
         flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request, progress=meanwhile)
     assert set(custody.runs.iterdir()) == before
 
 
 def test_a_patient_erased_during_an_export_is_not_in_it(
-    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flows.consent(custody, custody.sign_in("inge"), "clinic", [f"P{i:06d}" for i in range(1, 90)], "research")
+    record_consent(custody, custody.sign_in("inge"), "clinic", [f"P{i:06d}" for i in range(1, 90)], "research")
     about = {"purpose": "research", "label": "dataset/clinic"}
     custody.facts.put(Fact("qualification", "rosa/clinic", "approved", "rosa", **about))
     custody.gate.versions.look_again()
@@ -143,15 +145,15 @@ def test_a_patient_erased_during_an_export_is_not_in_it(
             yield batch
 
     monkeypatch.setattr(store, "read", read_and_erase)
-    with pytest.raises(AccessDenied, match="erased while this ran"):
-        flows.export(custody, rosa, "clinic", "research", tmp_path / "rows.csv")
+    with pytest.raises(AccessDeniedError, match="erased while this ran"):
+        export_table(custody, rosa, "clinic", "research", tmp_path / "rows.csv")
     assert not list(tmp_path.glob("*.csv*"))
 
 
-def test_a_patient_erased_during_a_read_to_train_ends_it(custody: flows.House) -> None:
+def test_a_patient_erased_during_a_read_to_train_ends_it(custody: Installation) -> None:
     known = store.dataset(custody.db, "clinic", "home")
     with (
-        pytest.raises(AccessDenied, match="erased while this ran"),
+        pytest.raises(AccessDeniedError, match="erased while this ran"),
         custody.gate.open(custody.sign_in("paul"), "train", "dataset/clinic", "quality") as handle,
     ):
         for _table in store.read(custody.db, handle, known):
@@ -170,16 +172,16 @@ SWAPS = {
 
 
 @pytest.mark.parametrize("swap", SWAPS)
-def test_a_row_moved_elsewhere_is_noticed(custody: flows.House, swap: str) -> None:
+def test_a_row_moved_elsewhere_is_noticed(custody: Installation, swap: str) -> None:
     frame = made_patients(3)
-    flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "other", patient="patient_id")
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "other", patient="patient_id")
     with custody.db.transaction() as c:
         assert c.exec_driver_sql(SWAPS[swap]).rowcount
     with pytest.raises(StoreError, match="not as it was written"):
         people_of(custody)
 
 
-def test_a_cell_moved_within_its_row_is_noticed(custody: flows.House) -> None:
+def test_a_cell_moved_within_its_row_is_noticed(custody: Installation) -> None:
     with custody.db.transaction() as c:
         cells = bytes(c.exec_driver_sql("SELECT cells FROM originals WHERE row = 5").scalar_one())
         size = 16 + int.from_bytes(cells[:4], "big")
@@ -191,14 +193,14 @@ def test_a_cell_moved_within_its_row_is_noticed(custody: flows.House) -> None:
 
 
 @pytest.mark.parametrize("column", ["tenant", "label", "region"])
-def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: flows.House, column: str) -> None:
+def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: Installation, column: str) -> None:
     """A data set of another tenant (label, region) is given to ours by SQL; the decision goes by the fact and denies."""
     given = {"tenant": "home", "label": "clinical", "region": "EU"}
-    flows.grant(custody, "inge2", "integration-engineer", person="inge", tenant="elsewhere" if column == "tenant" else "home")
-    flows.grant(custody, "paul", "privacy-officer", person="paul", region="EU")
+    grant_role(custody, "inge2", "integration-engineer", person="inge", tenant="elsewhere" if column == "tenant" else "home")
+    grant_role(custody, "paul", "privacy-officer", person="paul", region="EU")
     kinds = {"label": "psychiatric"} if column == "label" else {"region": "US"}
     source = records.in_memory(made_patients(3))
-    flows.import_table(custody, custody.sign_in("inge2"), source, "far", patient="patient_id", **kinds)
+    import_table(custody, custody.sign_in("inge2"), source, "far", patient="patient_id", **kinds)
     action = "train" if column == "label" else "read"
     for statement in (
         f"UPDATE datasets SET {column} = '{given[column]}' WHERE name = 'far'",
@@ -210,16 +212,16 @@ def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: flows.H
             c.exec_driver_sql(statement)
         custody.gate.versions.look_again()
         with (
-            pytest.raises((AccessDenied, StoreError)),
-            flows.open_house(custody.home).gate.open(custody.sign_in("paul"), action, "dataset/far", "quality") as handle,
+            pytest.raises((AccessDeniedError, StoreError)),
+            open_installation(custody.home).gate.open(custody.sign_in("paul"), action, "dataset/far", "quality") as handle,
         ):
             next(store.read(custody.db, handle, store.dataset(custody.db, "far")))
     with pytest.raises(StoreError, match="has gone from the database"):
-        flows.import_table(custody, custody.sign_in("inge"), records.in_memory(made_patients(3)), "far", patient="patient_id")
+        import_table(custody, custody.sign_in("inge"), records.in_memory(made_patients(3)), "far", patient="patient_id")
 
 
 def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_back(
-    custody: flows.House, tmp_path: Path
+    custody: Installation, tmp_path: Path
 ) -> None:
     custody.audit.flush()
     custody.db.shrink()
@@ -230,13 +232,13 @@ def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_b
         Path(f"{custody.home / 'galenic.db'}{suffix}").unlink(missing_ok=True)
     shutil.copy(tmp_path / "yesterday.db", custody.home / "galenic.db")
     with pytest.raises(StoreError):
-        flows.open_house(custody.home).sign_in("paul")
+        open_installation(custody.home).sign_in("paul")
 
 
 def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
-    custody: flows.House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flows.backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
+    backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
     flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     everybody = people_of(custody)
     custody.close()
@@ -244,35 +246,35 @@ def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
         shutil.copytree(custody.home / name, tmp_path / "new" / name)
     private = (custody.home / "escrow" / "escrow-private.pem").read_bytes()
     shutil.rmtree(custody.home)
-    house = flows.open_house(tmp_path / "new")
-    flows.recover_root(house, private)
-    counted = flows.restore(house, tmp_path / "backup")
+    installation = open_installation(tmp_path / "new")
+    recover_root(installation, private)
+    counted = restore(installation, tmp_path / "backup")
     assert counted["erased_again"] == 1
-    assert people_of(house) == everybody
+    assert people_of(installation) == everybody
     assert "P000001" not in everybody
-    assert house.audit.faults()[0] == []
-    assert next(house.audit.entries()).action == "chain.begun-anew"
+    assert installation.audit.faults()[0] == []
+    assert next(installation.audit.entries()).action == "chain.begun-anew"
 
 
-def test_a_number_is_never_a_second_patients_even_after_a_restore(custody: flows.House, tmp_path: Path) -> None:
+def test_a_number_is_never_a_second_patients_even_after_a_restore(custody: Installation, tmp_path: Path) -> None:
     sven = custody.sign_in("sven", "sven2")
-    flows.backup(custody, sven, tmp_path / "backup")
+    backup(custody, sven, tmp_path / "backup")
     inge = custody.sign_in("inge")
 
     def come(name: str) -> None:
         frame = made_patients(1).set_column(0, "patient_id", pa.array([name]))
-        flows.import_table(custody, inge, records.in_memory(frame), "clinic", patient="patient_id")
+        import_table(custody, inge, records.in_memory(frame), "clinic", patient="patient_id")
 
     come("late")
-    flows.consent(custody, inge, "clinic", ["late"], "research")
-    flows.restore(custody, tmp_path / "backup", sven)
+    record_consent(custody, inge, "clinic", ["late"], "research")
+    restore(custody, tmp_path / "backup", sven)
     come("later")
     known = store.dataset(custody.db, "clinic", "home")
     with custody.gate.open(custody.sign_in("rosa"), "read", "dataset/clinic", "research") as handle:
         assert sum(t.num_rows for t in store.read(custody.db, handle, known)) == 0
 
 
-def test_a_receipt_that_was_changed_is_refused(custody: flows.House) -> None:
+def test_a_receipt_that_was_changed_is_refused(custody: Installation) -> None:
     done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     public = custody.keys.gate().public
     assert verify_receipt(done.envelope, public) == json.loads(json.dumps(done.facts))
@@ -283,15 +285,15 @@ def test_a_receipt_that_was_changed_is_refused(custody: flows.House) -> None:
 
 def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(30_000), tmp_path / "patients.csv")
-    flows.init(flows.open_house(home))
-    flows.make_key(flows.open_house(home), "inge", "integration-engineer")
+    initialize(open_installation(home))
+    release.make_key(open_installation(home), "inge", "integration-engineer")
     words = ["import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
     process = subprocess.Popen([sys.executable, "-m", "galenic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
-    house = flows.open_house(home)
+    installation = open_installation(home)
 
     def there() -> int:
-        found = store.all_datasets(house.db, "home")
+        found = store.all_datasets(installation.db, "home")
         return int(str(found[0]["next_row"])) if found else 0
 
     while there() < 4_000 and time.time() < deadline:
@@ -301,9 +303,9 @@ def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home:
     rows = there()
     assert 4_000 <= rows < 30_000
     assert rows % 2_000 == 0
-    with house.db.reading() as c:
+    with installation.db.reading() as c:
         assert c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one() == rows
-    assert house.audit.faults()[0] == []
+    assert installation.audit.faults()[0] == []
 
 
 @pytest.mark.parametrize(
@@ -313,14 +315,14 @@ def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home:
         (lambda t: t.drop_columns(["sex"]), "other columns"),
     ],
 )
-def test_a_bad_import_says_what_is_wrong(custody: flows.House, change: object, why: str) -> None:
+def test_a_bad_import_says_what_is_wrong(custody: Installation, change: object, why: str) -> None:
     frame = change(made_patients(120))  # type: ignore[operator]
     name = "clinic" if why == "other columns" else "new"
     with pytest.raises((RecordError, Exception), match=why):
-        flows.import_table(custody, custody.sign_in("inge"), records.in_memory(frame), name, patient="patient_id")
+        import_table(custody, custody.sign_in("inge"), records.in_memory(frame), name, patient="patient_id")
 
 
-def test_when_the_database_takes_no_row_the_gate_does_not_open(custody: flows.House) -> None:
+def test_when_the_database_takes_no_row_the_gate_does_not_open(custody: Installation) -> None:
     session = custody.sign_in("paul")
     with custody.db.transaction() as c:
         c.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'disk full'); END")
@@ -337,7 +339,7 @@ def test_when_the_database_takes_no_row_the_gate_does_not_open(custody: flows.Ho
     assert people_of(custody)
 
 
-def test_logs_metrics_and_spans_hold_no_cell(custody: flows.House, capsys: pytest.CaptureFixture) -> None:
+def test_logs_metrics_and_spans_hold_no_cell(custody: Installation, capsys: pytest.CaptureFixture) -> None:
     people_of(custody)
     text = store.telemetry.metrics()
     assert 'galenic_gate_decisions_total{outcome="allowed"}' in text
@@ -349,7 +351,7 @@ def test_logs_metrics_and_spans_hold_no_cell(custody: flows.House, capsys: pytes
     assert json.loads(line)["who"] == "a??[31mb?"
 
 
-def test_erasing_in_sixteen_threads_erases_each_and_no_other(custody: flows.House) -> None:
+def test_erasing_in_sixteen_threads_erases_each_and_no_other(custody: Installation) -> None:
     session = custody.sign_in("paul", "paul2")
     done: list[str] = []
 

@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from galenic import cli, flows, store
-from galenic.errors import AccessDenied, DescriptionError, ReleaseRefused
+from galenic import cli, flows, release, store
+from galenic.custody import import_fhir
+from galenic.errors import AccessDeniedError, DescriptionError, ReleaseRefusedError
+from galenic.installation import Installation, open_installation
 from galenic.records import fhir
 
 NOTE = "Mrs. Agathe Zwingli was seen by Dr. Whitfield on 12 March 2023 and takes metformin 500 mg. Call 415-555-2671.\n"
@@ -37,10 +39,10 @@ def seen(number: int, of: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def hospital(custody: flows.House, tmp_path: Path) -> flows.House:
+def hospital(custody: Installation, tmp_path: Path) -> Installation:
     place = tmp_path / "in.ndjson"
     place.write_bytes(b"".join(fhir.write(r) + b"\n" for r in (patient(1), patient(2), seen(1, 1), seen(4, 1), seen(2, 2))))
-    flows.import_fhir(custody, custody.sign_in("inge"), [place], "hospital")
+    import_fhir(custody, custody.sign_in("inge"), [place], "hospital")
     return custody
 
 
@@ -49,7 +51,7 @@ def unpacked(folder: Path) -> dict[str, list[dict[str, Any]]]:
         return {n: [json.loads(line) for line in packed.read(n).splitlines()] for n in packed.namelist()}
 
 
-def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: flows.House, tmp_path: Path) -> None:
+def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installation, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text(NOTE)
     policy = tmp_path / "lenient.toml"
@@ -59,14 +61,14 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: flows.Hou
     )
     custody.close()
     assert command("deidentify", str(tmp_path / "notes"), "--release-policy", str(policy)) == 0
-    house = flows.open_house()
-    run = next(p.name for p in house.runs.iterdir())
-    with pytest.raises(ReleaseRefused, match="not signed"):
-        flows.release(house, run, tmp_path / "out")
-    flows.sign(house, run, "ada")
-    flows.sign(house, run, "paul")
-    flows.release(house, run, tmp_path / "out")
-    assert flows.verify(tmp_path / "out")
+    installation = open_installation()
+    run = next(p.name for p in installation.runs.iterdir())
+    with pytest.raises(ReleaseRefusedError, match="not signed"):
+        release.write_release(installation, run, tmp_path / "out")
+    release.sign_with_key(installation, run, "ada")
+    release.sign_with_key(installation, run, "paul")
+    release.write_release(installation, run, tmp_path / "out")
+    assert release.verify_release(tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "out" / "data.zip") as packed:
         clean = packed.read("a.txt").decode()
     assert "metformin 500 mg" in clean
@@ -77,10 +79,10 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: flows.Hou
     assert evidence["deid.expected"]["value"] > 0
     (tmp_path / "out" / "data.zip").write_bytes((tmp_path / "out" / "data.zip").read_bytes() + b" ")
     with pytest.raises(Exception, match="changed"):
-        flows.verify(tmp_path / "out")
+        release.verify_release(tmp_path / "out")
 
 
-def test_a_table_in_which_people_stand_alone_stays_inside(custody: flows.House, tmp_path: Path) -> None:
+def test_a_table_in_which_people_stand_alone_stays_inside(custody: Installation, tmp_path: Path) -> None:
     frame = pd.DataFrame({"age": range(20, 80), "sex": ["f", "m"] * 30, "gout": [0, 1] * 30})
     frame.to_csv(tmp_path / "t.csv", index=False)
     custody.close()
@@ -90,14 +92,14 @@ def test_a_table_in_which_people_stand_alone_stays_inside(custody: flows.House, 
         tmp_path / "u.csv", index=False
     )  # nobody knows whether what stands in it is known: not measured, not let out
     assert command("deidentify", str(tmp_path / "u.csv"), "--json") == 1
-    house = flows.open_house()
-    refused = [p for p in house.runs.iterdir() if not (p / "artefact").exists()]
+    installation = open_installation()
+    refused = [p for p in installation.runs.iterdir() if not (p / "artefact").exists()]
     assert len(refused) == 2
     assert not [f for p in refused for f in p.rglob("*.csv")]
     assert (refused[0] / "internal" / "report.html").exists()
 
 
-def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital: flows.House, tmp_path: Path) -> None:
+def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital: Installation, tmp_path: Path) -> None:
     paul = hospital.sign_in("paul", "paul2")
     copy = flows.deidentify_stored(hospital, paul, "hospital", policy="expert", vault=True)
     assert copy.decision.accepted, copy.decision.refusals
@@ -132,14 +134,14 @@ def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital:
     assert left == [("patient", "p2")]
 
 
-def test_every_try_to_lead_back_is_decided_and_written_down(hospital: flows.House) -> None:
+def test_every_try_to_lead_back_is_decided_and_written_down(hospital: Installation) -> None:
     paul = hospital.sign_in("paul", "paul2")
     copy = flows.deidentify_stored(hospital, paul, "hospital", vault=True)
     token = unpacked(copy.folder / "artefact")["Patient.ndjson"][0]["id"]
     for who, purpose in (("ada", "patient-safety"), ("rosa", "research"), ("paul", "curiosity")):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             flows.reveal_token(hospital, hospital.sign_in(who, f"{who}2"), "hospital", token, purpose)
-    with pytest.raises(AccessDenied, match="second key"):
+    with pytest.raises(AccessDeniedError, match="second key"):
         flows.reveal_token(hospital, hospital.sign_in("paul"), "hospital", token, "incident")
     flows.reveal_token(hospital, paul, "hospital", token, "incident")
     with pytest.raises(DescriptionError, match="stands for nothing"):
@@ -151,7 +153,7 @@ def test_every_try_to_lead_back_is_decided_and_written_down(hospital: flows.Hous
     assert sum("gate.denied" in k and "reveal" in k for k in kinds) == 4
 
 
-def test_without_the_vault_no_token_leads_back(hospital: flows.House) -> None:
+def test_without_the_vault_no_token_leads_back(hospital: Installation) -> None:
     paul = hospital.sign_in("paul", "paul2")
     copy = flows.deidentify_stored(hospital, paul, "hospital")
     token = unpacked(copy.folder / "artefact")["Patient.ndjson"][0]["id"]
@@ -161,8 +163,8 @@ def test_without_the_vault_no_token_leads_back(hospital: flows.House) -> None:
     assert unpacked(other.folder / "artefact")["Patient.ndjson"][0]["id"] != token
 
 
-def test_who_may_not_learn_from_records_makes_no_copy(hospital: flows.House) -> None:
-    with pytest.raises(AccessDenied):
+def test_who_may_not_learn_from_records_makes_no_copy(hospital: Installation) -> None:
+    with pytest.raises(AccessDeniedError):
         flows.deidentify_stored(hospital, hospital.sign_in("ada"), "hospital")
     assert not list(hospital.runs.iterdir()) if hospital.runs.exists() else True
     with pytest.raises(DescriptionError, match="holds table"):

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from conftest import DATA
-from galenic import cli, flows
-from galenic.flows.identity import notes
+from galenic import cli
+from galenic.privacy import deidentification
+from galenic.privacy.deidentification import notes
 
 NOTE = """Patient: Maria Lopez   MRN: 00482913   DOB: 03/04/1931
 Mrs. Lopez is a 93-year-old retired teacher from Oakland, CA 94612, seen by Dr. Whitfield at Mercy General Hospital on 12 March 2023.
@@ -86,7 +87,7 @@ def test_no_value_of_an_identity_field_is_left_in_syntheas_records(name: str, po
     left = values
     for run in range(2 if policy == "expert" else 1):
         out = tmp_path / f"out-{run}"
-        assert not flows.deidentify([source], out, policy=policy).refused
+        assert not deidentification.deidentify([source], out, policy=policy).refused
         text = "\n".join(json.dumps(d, ensure_ascii=False) for d in documents(out))
         left = {k: {v for v in vs if v in text and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", text)} for k, vs in left.items()}
         assert not [p.name for p in out.iterdir() if any(v in p.name for v in values["name"])]
@@ -97,7 +98,7 @@ def test_the_year_of_birth_of_the_very_old_does_not_come_out(tmp_path: Path) -> 
     for name, born in (("old", "1930-05-06"), ("young", "1990-05-06")):
         patient = {"resourceType": "Patient", "id": name, "birthDate": born, "deceasedDateTime": "2024-01-02T03:04:05Z"}
         (tmp_path / f"{name}.json").write_text(json.dumps(patient), encoding="utf-8")
-    flows.deidentify([tmp_path / "old.json", tmp_path / "young.json"], tmp_path / "out")
+    deidentification.deidentify([tmp_path / "old.json", tmp_path / "young.json"], tmp_path / "out")
     out = [json.loads(p.read_bytes()) for p in sorted((tmp_path / "out").iterdir())]
     assert [p.get("birthDate") for p in out] == [None, "1990"]
     assert {p["deceasedDateTime"] for p in out} == {"2024"}
@@ -109,9 +110,9 @@ def test_what_comes_out_is_valid_and_refers_to_itself(tmp_path: Path) -> None:
     source = DATA / "ehr" / "synthea-hiv-bundles"
     if not source.is_dir():
         pytest.skip(f"{source} is not there")
-    flows.deidentify([source], tmp_path / "out")
+    deidentification.deidentify([source], tmp_path / "out")
     for bundle in documents(tmp_path / "out"):
-        assert [i for i in fhir.check(bundle) if i.level == "error"] == []
+        assert [i for i in fhir.validate_resource(bundle) if i.level == "error"] == []
         urls = {e["fullUrl"] for e in bundle["entry"]}
         named = {t for e in bundle["entry"] for t in fhir.references(e["resource"]) if t.startswith("urn:")}
         assert named <= urls and named
@@ -137,7 +138,7 @@ def test_the_same_key_gives_the_same_surrogates_and_no_key_gives_others(tmp_path
     (tmp_path / "a.txt").write_text(NOTE, encoding="utf-8")
     texts = []
     for i, key in enumerate((b"k" * 32, b"k" * 32, None)):
-        flows.deidentify([tmp_path / "a.txt"], tmp_path / f"out{i}", policy="expert", key=key)
+        deidentification.deidentify([tmp_path / "a.txt"], tmp_path / f"out{i}", policy="expert", key=key)
         texts.append((tmp_path / f"out{i}" / "a.txt").read_text(encoding="utf-8"))
     assert texts[0] == texts[1] != texts[2]
     assert [t for t in THEIRS if t in texts[0]] == []
@@ -166,7 +167,7 @@ def test_attachments_are_read_or_dropped(tmp_path: Path) -> None:
     inner = base64.b64encode(("Seen by Dr. Whitfield on 12 March 2023. " * 3).encode()).decode()
     picture = base64.b64encode(bytes(range(256))).decode()
     (tmp_path / "a.txt").write_text(f"Letter: {inner}\nScan: {picture}\n", encoding="utf-8")
-    done = flows.deidentify([tmp_path / "a.txt"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out")
     text = (tmp_path / "out" / "a.txt").read_text(encoding="utf-8")
     assert picture not in text and "[ATTACHMENT]" in text
     again = base64.b64decode(text.split()[1]).decode()
@@ -177,7 +178,7 @@ def test_attachments_are_read_or_dropped(tmp_path: Path) -> None:
 def test_one_line_of_ten_megabytes_is_read_in_pieces(tmp_path: Path) -> None:
     said = "The wound is dry and the patient walks well. " * 40
     (tmp_path / "a.txt").write_text((said + "Call 415-555-2671. ") * 600, encoding="utf-8")
-    flows.deidentify([tmp_path / "a.txt"], tmp_path / "out")
+    deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out")
     text = (tmp_path / "out" / "a.txt").read_text(encoding="utf-8")
     assert "2671" not in text and text.count("[PHONE]") == 600
 
@@ -212,7 +213,7 @@ def test_two_files_of_one_name_both_come_out(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / "in" / folder).mkdir(parents=True)
         (tmp_path / "in" / folder / "note.txt").write_text(f"Ward {folder}.", encoding="utf-8")
-    done = flows.deidentify([tmp_path / "in"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "in"], tmp_path / "out")
     assert len(done.files) == 2
     assert {p.read_text(encoding="utf-8") for p in (tmp_path / "out").iterdir()} == {"Ward a.", "Ward b."}
 
@@ -220,7 +221,7 @@ def test_two_files_of_one_name_both_come_out(tmp_path: Path) -> None:
 def test_a_broken_line_does_not_take_the_rest_with_it(tmp_path: Path) -> None:
     good = '{"resourceType": "Patient", "id": "a", "gender": "female"}'
     (tmp_path / "p.ndjson").write_text(f'{good}\n{{"resourceType": "Pat\n{good}\n', encoding="utf-8")
-    done = flows.deidentify([tmp_path / "p.ndjson"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "p.ndjson"], tmp_path / "out")
     assert [where for where, _ in done.refused] == ["p.ndjson, line 2"]
     assert len((tmp_path / "out" / "p.ndjson").read_bytes().splitlines()) == 2
 
@@ -231,7 +232,7 @@ def test_a_bundle_of_two_patients_is_searched_for_both(tmp_path: Path) -> None:
     seen = {"resourceType": "Observation", "id": "o", "status": "final", "code": said}
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in (*people, seen)]}
     (tmp_path / "b.json").write_text(json.dumps(bundle), encoding="utf-8")
-    flows.deidentify([tmp_path / "b.json"], tmp_path / "out")
+    deidentification.deidentify([tmp_path / "b.json"], tmp_path / "out")
     text = (tmp_path / "out" / "b.json").read_text(encoding="utf-8").casefold()
     assert "qwexley" not in text and "zzirkel" not in text and "[name] and [name]" in text
 
@@ -252,10 +253,10 @@ def test_many_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
     for bulk in sorted((data / "ehr" / "synthea-bulk-10").iterdir())[:2]:
         (source / bulk.name).write_bytes(bulk.read_bytes())
     key = bytes(range(32))
-    done = [flows.deidentify([source], tmp_path / f"out{w}", policy="expert", key=key, workers=w) for w in (1, 2)]
+    done = [deidentification.deidentify([source], tmp_path / f"out{w}", policy="expert", key=key, workers=w) for w in (1, 2)]
     one, two = ({f.name: f.read_bytes() for f in sorted((tmp_path / f"out{w}").iterdir())} for w in (1, 2))
     assert one == two
-    reports = [flows.deidentification_json(d) for d in done]
+    reports = [deidentification.deidentification_json(d) for d in done]
     assert reports[0] == reports[1]
     assert reports[0]["search"]["left"] == 0
 
@@ -275,14 +276,14 @@ def test_a_large_note_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
         filler = "The wound heals well, na\u00efve to drugs, no fever.\n"
         (tmp_path / f"{encoding}.txt").write_bytes((filler * 1_000 + NOTE + filler * 10).encode(encoding))
-        done = flows.deidentify([tmp_path / f"{encoding}.txt"], tmp_path / f"out-{encoding}")
+        done = deidentification.deidentify([tmp_path / f"{encoding}.txt"], tmp_path / f"out-{encoding}")
         clean = next((tmp_path / f"out-{encoding}").iterdir()).read_text(encoding="utf-8")
         assert clean.startswith(filler)
         assert clean.count(filler) >= 1_005
         assert not [t for t in THEIRS if t in clean]
         assert [w for _, w in done.remarks] == ([] if "utf-8" in encoding else [f"was read as {encoding}"])
     (tmp_path / "bytes.txt").write_bytes(bytes(range(256)) * 100)
-    assert "no text" in flows.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refused[0][1]
+    assert "no text" in deidentification.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refused[0][1]
 
 
 @pytest.mark.slow

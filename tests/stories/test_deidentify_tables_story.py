@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from galenic import cli, flows
+from galenic import cli
 from galenic.errors import DescriptionError
+from galenic.privacy import deidentification
 
 NAMES = ["Agathe Zwingli", "Bartholomew Quux", "Chiara Fossombrone", "Dmitri Oblomov"]
 
@@ -99,7 +100,7 @@ def test_dates_move_with_the_patient_and_keep_their_distances(tmp_path: Path) ->
     times = ["2020-02-28 10:00:00", "2020-03-05 11:30:00", "2021-01-01 00:00:00", "2021-01-02 00:00:00"]
     frame = pd.DataFrame({"patient_id": [1, 1, 2, 2] * 5, "seen_date": times * 5, "x": range(20)})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    flows.deidentify([tmp_path / "a.csv"], tmp_path / "out", policy="expert")
+    deidentification.deidentify([tmp_path / "a.csv"], tmp_path / "out", policy="expert")
     after = pd.read_csv(tmp_path / "out" / "a.csv")
     old, new = pd.to_datetime(frame["seen_date"]), pd.to_datetime(after["seen_date"])
     assert (old != new).all()
@@ -112,7 +113,7 @@ def test_parquet_stays_parquet_with_its_numbers(tmp_path: Path) -> None:
     clinics = ["Mercy", "Mercy", "St Elsewhere"]
     table = pa.table({"patient_id": [1, 2, 3], "age": [30, 95, 40], "bmi": [20.5, None, 31.0], "clinic": clinics})
     pq.write_table(table, tmp_path / "t.parquet")
-    flows.deidentify([tmp_path / "t.parquet"], tmp_path / "out")
+    deidentification.deidentify([tmp_path / "t.parquet"], tmp_path / "out")
     after = pq.read_table(tmp_path / "out" / "t.parquet")
     assert after.column_names == ["patient_id", "age", "bmi"]
     assert after["age"].to_pylist() == [30, 90, 40]
@@ -124,14 +125,14 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused_and_a_spreadsheet_is_ref
         tmp_path / "t.csv", index=False
     )
     (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04 a spreadsheet")
-    done = flows.deidentify([tmp_path / "t.csv", tmp_path / "sheet.xlsx"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "t.csv", tmp_path / "sheet.xlsx"], tmp_path / "out")
     assert "'=HYPERLINK" in (tmp_path / "out" / "t.csv").read_text()
     assert "spreadsheet" in dict(done.refused)["sheet.xlsx"]
 
 
 def test_a_header_with_an_identifier_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("measure,219-09-9999,jane@example.com\nweight,70,80\n")
-    done = flows.deidentify([tmp_path / "t.csv"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out")
     assert not done.files
     assert "header, column" in done.refused[0][1]
 
@@ -139,9 +140,9 @@ def test_a_header_with_an_identifier_is_refused(tmp_path: Path) -> None:
 def test_a_column_that_is_left_out_can_not_be_known(tmp_path: Path) -> None:
     people(50).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DescriptionError, match="left out"):
-        flows.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["patient_name"]})
+        deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["patient_name"]})
     with pytest.raises(DescriptionError, match="no column"):
-        flows.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["shoe_size"]})
+        deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["shoe_size"]})
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def meds(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("policy", ["safe-harbor", "expert"])
 def test_meds_keeps_its_shape_and_not_its_people(policy: str, meds: Path, tmp_path: Path) -> None:
-    done = flows.deidentify([meds.parent], tmp_path / "out", policy=policy)
+    done = deidentification.deidentify([meds.parent], tmp_path / "out", policy=policy)
     assert not done.refused
     place = tmp_path / "out" / "lines"
     after = pq.read_table(place / "data" / "0.parquet").to_pandas()
@@ -223,7 +224,7 @@ def test_what_is_no_whole_table_is_refused_and_the_others_come_out(tmp_path: Pat
     (tmp_path / "in" / "empty.csv").write_bytes(b"")
     (tmp_path / "in" / "torn.parquet").write_bytes(b"PAR1 and nothing more")
     (tmp_path / "in" / "good.csv").write_bytes(b"patient_id,a\n1,2\n3,4\n")
-    done = flows.deidentify([tmp_path / "in"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "in"], tmp_path / "out")
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["good.csv"]
     assert {name for name, _ in done.refused} == {"cr.csv", "torn.csv", "empty.csv", "torn.parquet"}
 
@@ -236,5 +237,5 @@ def test_values_of_too_few_rows_are_left_out(tmp_path: Path) -> None:
     assert after["finding"].value_counts().to_dict() == {"cough": 40, "gout": 15}
     assert after["finding"].isna().sum() == 5
     assert (after["k"] == 4.5).all()
-    done = flows.deidentify([tmp_path / "t.csv"], tmp_path / "out2", table={"rare": 11})
+    done = deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out2", table={"rare": 11})
     assert done.dropped["column finding: values of too few rows"] == 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from disks import frozen, small_disk
-from galenic import flows
+from galenic.installation import Installation, open_installation
 
 
 def galenic(home: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def test_a_disk_that_fills_up_leaves_no_half_run(tmp_path: Path, patients_csv: P
         assert not list(disk.glob("home/runs/.*.aside"))
 
 
-def test_nothing_is_decided_on_a_read_only_file_system(custody: flows.House, tmp_path: Path, patients_csv: Path) -> None:
+def test_nothing_is_decided_on_a_read_only_file_system(custody: Installation, tmp_path: Path, patients_csv: Path) -> None:
     custody.close()
     target = tmp_path / "rows.csv"
     with frozen(custody.home):
@@ -46,4 +46,4 @@ def test_nothing_is_decided_on_a_read_only_file_system(custody: flows.House, tmp
             assert "P000001" not in done.stdout + done.stderr
     assert not target.exists()
     assert not (tmp_path / "receipt.json").exists()
-    assert flows.open_house(custody.home).audit.faults()[0] == []
+    assert open_installation(custody.home).audit.faults()[0] == []

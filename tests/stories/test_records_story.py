@@ -17,8 +17,22 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from galenic import cli, flows, store
-from galenic.errors import AccessDenied, RecordError
+from galenic import cli, flows, records, store
+from galenic.custody import (
+    FORMS,
+    Received,
+    export_records,
+    grant_role,
+    import_fhir,
+    import_meds,
+    import_omop,
+    own_record,
+    record_approval,
+    record_consent,
+    timelines,
+)
+from galenic.errors import AccessDeniedError, RecordError
+from galenic.installation import Installation, open_installation
 from galenic.records import fhir
 from galenic.records.meds import read_codes, read_meds
 from galenic.records.omop import Omop
@@ -46,18 +60,18 @@ def ndjson(place: Path, resources: list[dict[str, Any]]) -> Path:
     return place
 
 
-def resources_of(house: flows.House, name: str, *, history: bool = False) -> list[dict[str, Any]]:
-    known = store.dataset(house.db, name, "home")
-    with house.gate.open(house.sign_in("paul"), "read", f"dataset/{name}", "quality") as handle:
-        kept = [k for batch in store.read_documents(house.db, handle, known, history=history) for k in batch]
-    return [fhir.reread(k.document, k.about) for k in kept if k.type != "Bundle"]
+def resources_of(installation: Installation, name: str, *, history: bool = False) -> list[dict[str, Any]]:
+    known = store.dataset(installation.db, name, "home")
+    with installation.gate.open(installation.sign_in("paul"), "read", f"dataset/{name}", "quality") as handle:
+        kept = [k for batch in store.read_documents(installation.db, handle, known, history=history) for k in batch]
+    return [fhir.restore_resource(k.document, k.about) for k in kept if k.type != "Bundle"]
 
 
-def bring(house: flows.House, *places: Path, name: str = "hospital", **more: Any) -> flows.Received:
-    return flows.import_fhir(house, house.sign_in("inge"), list(places), name, **more)
+def bring(installation: Installation, *places: Path, name: str = "hospital", **more: Any) -> Received:
+    return import_fhir(installation, installation.sign_in("inge"), list(places), name, **more)
 
 
-def test_what_goes_in_is_there_to_the_last_digit_and_again_changes_nothing(custody: flows.House, tmp_path: Path) -> None:
+def test_what_goes_in_is_there_to_the_last_digit_and_again_changes_nothing(custody: Installation, tmp_path: Path) -> None:
     given = [patient(1), patient(2), observation(1, 1, "7.10"), observation(2, 2, "0.00000001"), observation(3, 2, "1E+2")]
     place = ndjson(tmp_path / "all.ndjson", given)
     done = bring(custody, place)
@@ -70,7 +84,7 @@ def test_what_goes_in_is_there_to_the_last_digit_and_again_changes_nothing(custo
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
 
-def test_a_new_version_takes_the_place_of_the_old_one_which_stays(custody: flows.House, tmp_path: Path) -> None:
+def test_a_new_version_takes_the_place_of_the_old_one_which_stays(custody: Installation, tmp_path: Path) -> None:
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1), observation(1, 1, "7.1")]))
     bring(custody, ndjson(tmp_path / "b.ndjson", [observation(1, 1, "7.2"), observation(1, 1, "7.3")]))
     bring(custody, ndjson(tmp_path / "c.ndjson", [observation(1, 1, "7.1")]))  # an old file once more
@@ -79,7 +93,7 @@ def test_a_new_version_takes_the_place_of_the_old_one_which_stays(custody: flows
     assert len([r for r in resources_of(custody, "hospital", history=True) if r["id"] == "o1"]) == 3
 
 
-def test_hospital_and_practitioners_may_come_after_those_who_refer_to_them(custody: flows.House, tmp_path: Path) -> None:
+def test_hospital_and_practitioners_may_come_after_those_who_refer_to_them(custody: Installation, tmp_path: Path) -> None:
     a = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001"
     visit = {
         "resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": a},
@@ -95,15 +109,15 @@ def test_hospital_and_practitioners_may_come_after_those_who_refer_to_them(custo
     doctor = {"resourceType": "Practitioner", "id": "d7", "identifier": [{"system": "http://npi.example", "value": "7"}]}
     assert bring(custody, ndjson(tmp_path / "doctors.ndjson", [doctor])).unresolved == 0
     approve(custody, "hospital")
-    flows.consent(custody, custody.sign_in("inge"), "hospital", [a[9:]], "research")
-    flows.export_records(custody, custody.sign_in("rosa", "rosa2"), "hospital", "research", tmp_path / "out", "fhir")
+    record_consent(custody, custody.sign_in("inge"), "hospital", [a[9:]], "research")
+    export_records(custody, custody.sign_in("rosa", "rosa2"), "hospital", "research", tmp_path / "out", "fhir")
     (found,) = [line.document.exact for line in fhir.read_ndjson(tmp_path / "out" / "Encounter.ndjson") if line.document]
     assert found["participant"][0]["individual"] == {"reference": "Practitioner/d7"}
     assert found["subject"] == {"reference": f"Patient/{a[9:]}"}
     assert not (tmp_path / "out" / "Practitioner.ndjson").exists()  # who did not agree stays
 
 
-def test_a_conditional_create_makes_nobody_twice(custody: flows.House, tmp_path: Path) -> None:
+def test_a_conditional_create_makes_nobody_twice(custody: Installation, tmp_path: Path) -> None:
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1)]))
     a = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000009"
     person = {k: v for k, v in patient(1).items() if k != "id"}
@@ -120,7 +134,7 @@ def test_a_conditional_create_makes_nobody_twice(custody: flows.House, tmp_path:
 
 
 def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_never(
-    custody: flows.House, tmp_path: Path
+    custody: Installation, tmp_path: Path
 ) -> None:
     by_number = observation(1, 1) | {"subject": {"identifier": {"system": "http://hospital.example/mrn", "value": "M1"}}}
     stranger = observation(2, 1) | {"subject": {"identifier": {"system": "http://hospital.example/mrn", "value": "M9"}}}
@@ -133,7 +147,7 @@ def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_ne
     )
     assert (done.new, done.refused, done.nobodys, done.people) == (4, 1, 0, 3)
     assert done.issues["error", "patient-unknown"] == 1
-    own = flows.own_record(custody, custody.sign_in("paul"), "p1")
+    own = own_record(custody, custody.sign_in("paul"), "p1")
     assert [d["id"] for d in own["rows"]["hospital"]] == ["p1", "o1"]
     bundle = {
         "resourceType": "Bundle",
@@ -146,7 +160,7 @@ def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_ne
 
 
 def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
-    custody: flows.House, tmp_path: Path, capsys: pytest.CaptureFixture
+    custody: Installation, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     place = ndjson(tmp_path / "mixed.ndjson", [patient(1), {**observation(1, 1), "status": CANARY}])
     place.write_bytes(place.read_bytes() + b"{ nonsense\n\n" + fhir.write(patient(2)))
@@ -160,7 +174,7 @@ def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
     assert len(resources_of(custody, "hospital")) == 2
 
 
-def test_erasure_takes_the_patients_documents_and_what_names_several(custody: flows.House, tmp_path: Path) -> None:
+def test_erasure_takes_the_patients_documents_and_what_names_several(custody: Installation, tmp_path: Path) -> None:
     group = {
         "resourceType": "Group", "id": "g", "type": "person", "actual": True,
         "member": [{"entity": {"reference": "Patient/p1"}}, {"entity": {"reference": "Patient/p2"}}],
@@ -171,7 +185,7 @@ def test_erasure_takes_the_patients_documents_and_what_names_several(custody: fl
     }  # fmt: skip
     place = ndjson(tmp_path / "all.ndjson", [trace, group, patient(1), patient(2), observation(1, 1), observation(2, 2)])
     assert bring(custody, place).new == 6
-    own = flows.own_record(custody, custody.sign_in("paul"), "p1")
+    own = own_record(custody, custody.sign_in("paul"), "p1")
     assert {d["type"] for d in own["rows"]["hospital"]} == {"Patient", "Observation", "Provenance"}
     done = flows.erase(custody, custody.sign_in("paul", "paul2"), "hospital|p1")
     assert done.facts["rows"] == 4
@@ -184,42 +198,42 @@ def test_erasure_takes_the_patients_documents_and_what_names_several(custody: fl
     assert "p1" not in {r["id"] for r in resources_of(custody, "hospital")}
 
 
-def test_the_same_id_on_two_servers_is_two_people_unless_said_otherwise(custody: flows.House, tmp_path: Path) -> None:
+def test_the_same_id_on_two_servers_is_two_people_unless_said_otherwise(custody: Installation, tmp_path: Path) -> None:
     place = ndjson(tmp_path / "a.ndjson", [patient(1)])
     bring(custody, place, name="north")
     bring(custody, place, name="south")
     bring(custody, place, name="north-again", ids="north")
     with pytest.raises(Exception, match="several patients"):
-        flows.own_record(custody, custody.sign_in("paul"), "p1")
-    own = flows.own_record(custody, custody.sign_in("paul"), "north|p1")["rows"]
+        own_record(custody, custody.sign_in("paul"), "p1")
+    own = own_record(custody, custody.sign_in("paul"), "north|p1")["rows"]
     assert {name: len(rows) for name, rows in own.items()} == {"clinic": 0, "north": 1, "south": 0, "north-again": 1}
 
 
-def approve(house: flows.House, name: str) -> None:
+def approve(installation: Installation, name: str) -> None:
     for key in ("eli", "eli2"):
-        if not any(f.who == key for f in house.facts.of("grant")):
-            house.keys.create(key, "ethics-board")
-            flows.grant(house, key, "ethics-board", person="eli")
-    flows.approve(house, house.sign_in("eli", "eli2"), name, "rosa", "research")
+        if not any(f.who == key for f in installation.facts.of("grant")):
+            installation.keys.create(key, "ethics-board")
+            grant_role(installation, key, "ethics-board", person="eli")
+    record_approval(installation, installation.sign_in("eli", "eli2"), name, "rosa", "research")
 
 
-def test_the_ethics_board_approves_others_and_takes_it_back(custody: flows.House, tmp_path: Path) -> None:
+def test_the_ethics_board_approves_others_and_takes_it_back(custody: Installation, tmp_path: Path) -> None:
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1)]))
     approve(custody, "hospital")
     eli, rosa = custody.sign_in("eli", "eli2"), custody.sign_in("rosa", "rosa2")
-    with pytest.raises(AccessDenied, match="the one who approves"):
-        flows.approve(custody, eli, "hospital", "eli2", "research")
-    with pytest.raises(AccessDenied, match="may not approve"):
-        flows.approve(custody, rosa, "hospital", "rosa", "research")
-    flows.export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
-    with pytest.raises(AccessDenied):
-        flows.export_records(custody, rosa, "hospital", "quality", tmp_path / "y", "fhir")
-    flows.approve(custody, eli, "hospital", "rosa", "research", given=False)
-    with pytest.raises(AccessDenied):
-        flows.export_records(custody, rosa, "hospital", "research", tmp_path / "z", "fhir")
+    with pytest.raises(AccessDeniedError, match="the one who approves"):
+        record_approval(custody, eli, "hospital", "eli2", "research")
+    with pytest.raises(AccessDeniedError, match="may not approve"):
+        record_approval(custody, rosa, "hospital", "rosa", "research")
+    export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
+    with pytest.raises(AccessDeniedError):
+        export_records(custody, rosa, "hospital", "quality", tmp_path / "y", "fhir")
+    record_approval(custody, eli, "hospital", "rosa", "research", given=False)
+    with pytest.raises(AccessDeniedError):
+        export_records(custody, rosa, "hospital", "research", tmp_path / "z", "fhir")
 
 
-def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custody: flows.House, tmp_path: Path) -> None:
+def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custody: Installation, tmp_path: Path) -> None:
     visit = {"resourceType": "Encounter", "id": "e-secret", "status": "finished", "class": {"code": "AMB"}}
     visit |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2020-03-04", "end": "2020-03-05"}}
     within = observation(1, 1, encounter={"reference": "Encounter/e-secret"})
@@ -227,11 +241,11 @@ def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custo
     diagnosis |= {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]}}
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1), patient(2), visit, within, observation(2, 2), diagnosis]))
     rosa = custody.sign_in("rosa", "rosa2")
-    with pytest.raises(AccessDenied):
-        flows.export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
+    with pytest.raises(AccessDeniedError):
+        export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
     approve(custody, "hospital")
-    flows.consent(custody, custody.sign_in("inge"), "hospital", ["p1"], "research")
-    made = {f: flows.export_records(custody, rosa, "hospital", "research", tmp_path / f, f) for f in flows.FORMS}
+    record_consent(custody, custody.sign_in("inge"), "hospital", ["p1"], "research")
+    made = {f: export_records(custody, rosa, "hospital", "research", tmp_path / f, f) for f in FORMS}
     assert made["fhir"].written == {"Patient": 1, "Observation": 1, "Encounter": 1, "Condition": 1}
     (table,) = read_meds(tmp_path / "meds")
     (code,) = [r for r in read_codes(tmp_path / "meds").to_pylist() if r["code"].startswith("ICD10CM")]
@@ -247,14 +261,14 @@ def test_only_those_who_agreed_leave_and_in_another_form_under_new_numbers(custo
     events = [e for batch in omop.events() for e in batch.to_pylist()]
     assert {"MEDS_BIRTH"} < {e["code"] for e in events}
     assert next(e for e in events if e["value_text"])["value_text"] == "7.10"
-    assert not any(i.level == "error" for i in fhir.check(fhir.parse((tmp_path / "bundle").read_bytes()).resource))
+    assert not any(i.level == "error" for i in fhir.validate_resource(fhir.parse((tmp_path / "bundle").read_bytes()).resource))
     marks = json.loads((tmp_path / "meds.decision.json").read_text())
     assert marks["purpose"] == "research"
     receipt = flows.erase(custody, custody.sign_in("paul", "paul2"), "p1").facts
-    assert len(receipt["outside"]) == len(flows.FORMS)
+    assert len(receipt["outside"]) == len(FORMS)
 
 
-def test_a_table_with_a_mapping_has_timelines_and_becomes_fhir(custody: flows.House, tmp_path: Path) -> None:
+def test_a_table_with_a_mapping_has_timelines_and_becomes_fhir(custody: Installation, tmp_path: Path) -> None:
     (tmp_path / "watch.csv").write_text(
         "who,at,device,bpm,born\na,2024-05-06T07:08:09+02:00,w1,61.50,1980-01-02\na,2024-05-06T07:09:09+02:00,w1,,1980-01-02\n"
         "b,2024-05-06T07:08:09Z,=cmd(),58,1981-01-02\n"
@@ -277,18 +291,18 @@ def test_a_table_with_a_mapping_has_timelines_and_becomes_fhir(custody: flows.Ho
     ]
     assert cli.run([str(w) for w in words]) == 0
     approve(custody, "watch")
-    flows.consent(custody, custody.sign_in("inge"), "watch", ["a", "b"], "research")
+    record_consent(custody, custody.sign_in("inge"), "watch", ["a", "b"], "research")
     rosa = custody.sign_in("rosa", "rosa2")
-    done = flows.export_records(custody, rosa, "watch", "research", tmp_path / "fhir", "fhir")
+    done = export_records(custody, rosa, "watch", "research", tmp_path / "fhir", "fhir")
     assert done.written == {"Patient": 2, "Observation": 3, "Provenance": 2}
     documents = [line.document for line in fhir.read_ndjson(tmp_path / "fhir" / "Observation.ndjson") if line.document]
-    assert not any(fhir.check(d.resource) for d in documents)
+    assert not any(fhir.validate_resource(d.resource) for d in documents)
     found = [d.exact for d in documents]
     first = next(r for r in found if str(r.get("valueQuantity", {}).get("value")) == "61.50")
     assert first["effectiveDateTime"] == "2024-05-06T07:08:09+02:00"
     assert first["code"]["coding"] == [{"system": "http://loinc.org", "code": "8867-4"}]
     assert first["meta"]["security"][0]["code"] == "MAPPED"
-    flows.export_records(custody, rosa, "watch", "research", tmp_path / "events.csv", "csv")
+    export_records(custody, rosa, "watch", "research", tmp_path / "events.csv", "csv")
     assert "'=cmd()" in (tmp_path / "events.csv").read_text()
     people = [line.document.exact for line in fhir.read_ndjson(tmp_path / "fhir" / "Patient.ndjson") if line.document]
     assert {p["birthDate"] for p in people} == {"1980-01-02", "1981-01-02"}
@@ -306,22 +320,22 @@ def some_of(source: Omop, folder: Path, most: int) -> Path:
     return folder
 
 
-def test_omop_and_meds_go_in_and_come_out_as_they_were(custody: flows.House, tmp_path: Path, data: Path) -> None:
+def test_omop_and_meds_go_in_and_come_out_as_they_were(custody: Installation, tmp_path: Path, data: Path) -> None:
     source = some_of(Omop(data / "ehr" / "omop-eunomia" / "gibleed"), tmp_path / "source", 200)
-    done = flows.import_omop(custody, custody.sign_in("inge"), source, "gibleed")
-    assert flows.import_omop(custody, custody.sign_in("inge"), source, "gibleed").new == 0
+    done = import_omop(custody, custody.sign_in("inge"), source, "gibleed")
+    assert import_omop(custody, custody.sign_in("inge"), source, "gibleed").new == 0
     direct = Omop(source)
     wanted = Counter((e["subject"], e["code"], e["time"]) for b in direct.events() for e in b.to_pylist())
-    with flows.timelines(custody, custody.sign_in("paul"), "gibleed", "quality") as lines:
+    with timelines(custody, custody.sign_in("paul"), "gibleed", "quality") as lines:
         rows = [r for b in lines.batches() for r in b.select(["subject_id", "code", "time", "source_ref"]).to_pylist()]
         names = {r["subject_id"]: r["source_ref"].partition("/")[2] for r in rows if r["source_ref"].startswith("person/")}
         assert Counter((names[r["subject_id"]], r["code"], r["time"]) for r in rows) == wanted
         assert lines.described["SNOMED//40055000"] == "Chronic sinusitis"
     approve(custody, "gibleed")
     persons = [p for b in direct.rows("person") for p in b["_person"].to_pylist()]
-    flows.consent(custody, custody.sign_in("inge"), "gibleed", persons, "research")
+    record_consent(custody, custody.sign_in("inge"), "gibleed", persons, "research")
     rosa = custody.sign_in("rosa", "rosa2")
-    out = flows.export_records(custody, rosa, "gibleed", "research", tmp_path / "omop", "omop")
+    out = export_records(custody, rosa, "gibleed", "research", tmp_path / "omop", "omop")
     assert {t: n for t, n in out.written.items() if t != "observation_period"} == {
         t: n for t, n in done.rows.items() if t != "observation_period"
     }
@@ -329,18 +343,18 @@ def test_omop_and_meds_go_in_and_come_out_as_they_were(custody: flows.House, tmp
     for table in ("person", "measurement", "condition_occurrence"):
         before = {tuple(r.values()) for b in direct.rows(table) for r in b.to_pylist()}
         assert {tuple(r.values()) for b in back.rows(table) for r in b.to_pylist()} == before
-    flows.export_records(custody, rosa, "gibleed", "research", tmp_path / "meds", "meds")
-    flows.import_meds(custody, custody.sign_in("inge"), tmp_path / "meds", "events")
-    with flows.timelines(custody, custody.sign_in("paul"), "events", "quality") as lines:
+    export_records(custody, rosa, "gibleed", "research", tmp_path / "meds", "meds")
+    import_meds(custody, custody.sign_in("inge"), tmp_path / "meds", "events")
+    with timelines(custody, custody.sign_in("paul"), "events", "quality") as lines:
         assert lines.events == sum(wanted.values())
         assert lines.described["SNOMED//40055000"] == "Chronic sinusitis"
     (first,) = [f for f in sorted((tmp_path / "meds" / "data").glob("*.parquet"))][:1]
     assert pq.read_table(first).num_rows
 
 
-def test_synthea_comes_in_whole_by_type_and_by_its_bundles(custody: flows.House, data: Path) -> None:
+def test_synthea_comes_in_whole_by_type_and_by_its_bundles(custody: Installation, data: Path) -> None:
     for folder in ("synthea-bulk-10", "synthea-hiv-bundles"):
-        files = flows.fhir_files([data / "ehr" / folder])
+        files = records.fhir_files([data / "ehr" / folder])
         done = bring(custody, *files, name=folder)
         assert (done.refused, done.again, done.new) == (0, 0, done.seen.total())
         assert Counter(r["resourceType"] for r in resources_of(custody, folder)) == done.seen
@@ -356,7 +370,7 @@ house.close()
 """
 
 
-def test_an_import_killed_twenty_times_loses_nothing_and_doubles_nothing(custody: flows.House, tmp_path: Path) -> None:
+def test_an_import_killed_twenty_times_loses_nothing_and_doubles_nothing(custody: Installation, tmp_path: Path) -> None:
     chance, folder = random.Random(7), tmp_path / "in"
     folder.mkdir()
     given: list[dict[str, Any]] = []
@@ -381,17 +395,17 @@ def test_an_import_killed_twenty_times_loses_nothing_and_doubles_nothing(custody
             work.wait()
             kills += 1
     assert (kills, work.returncode) == (20, 0)
-    house = flows.open_house(custody.home)
-    found = resources_of(house, "hospital", history=True)
+    installation = open_installation(custody.home)
+    found = resources_of(installation, "hospital", history=True)
     assert sorted(r["id"] for r in found) == sorted(r["id"] for r in given + more)
-    assert house.audit.faults()[0] == []
+    assert installation.audit.faults()[0] == []
     start = time.perf_counter()
-    again = bring(house, *sorted(folder.iterdir()))
+    again = bring(installation, *sorted(folder.iterdir()))
     assert (again.new, again.again) == (0, len(given) + len(more))
     assert time.perf_counter() - start < 20
 
 
-def test_helpers_do_the_same_work_and_one_that_dies_is_replaced(custody: flows.House, tmp_path: Path) -> None:
+def test_helpers_do_the_same_work_and_one_that_dies_is_replaced(custody: Installation, tmp_path: Path) -> None:
     places = [
         ndjson(tmp_path / f"{k}.ndjson", [patient(k), *(observation(1000 * k + i, k) for i in range(700))]) for k in range(4)
     ]
@@ -410,7 +424,7 @@ def test_helpers_do_the_same_work_and_one_that_dies_is_replaced(custody: flows.H
     ],
 )
 def test_folders_that_hold_no_records_are_refused_and_leave_nothing(
-    custody: flows.House, tmp_path: Path, made: dict[str, str], said: str, capsys: pytest.CaptureFixture
+    custody: Installation, tmp_path: Path, made: dict[str, str], said: str, capsys: pytest.CaptureFixture
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -423,7 +437,7 @@ def test_folders_that_hold_no_records_are_refused_and_leave_nothing(
         store.dataset(custody.db, "bad", "home")
 
 
-def test_a_mapping_that_does_not_fit_says_so(custody: flows.House, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_mapping_that_does_not_fit_says_so(custody: Installation, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "t.csv").write_text("who,at\na,2024-01-01\n")
     for text, said in (
         ('[[event]]\ncode = "X"\ntime = "when"\n', "when"),
@@ -436,4 +450,4 @@ def test_a_mapping_that_does_not_fit_says_so(custody: flows.House, tmp_path: Pat
         assert cli.run([str(w) for w in words]) == 2
         assert said in " ".join(capsys.readouterr().err.split())
     with pytest.raises(RecordError):
-        flows.import_meds(custody, custody.sign_in("inge"), tmp_path, "none")
+        import_meds(custody, custody.sign_in("inge"), tmp_path, "none")

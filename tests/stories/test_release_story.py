@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows
-from galenic.errors import DescriptionError, ReleaseRefused, VerificationError
+from galenic import release
+from galenic.errors import DescriptionError, ReleaseRefusedError, VerificationError
+from galenic.installation import Installation, open_installation
 from galenic.release import signoff, verify
 
 
 def trust(finished: tuple[Path, str, Path]) -> dict[str, str]:
-    return flows.trust_of(flows.open_house(finished[0]), ("ada", "bea"))
+    return release.trust_of(open_installation(finished[0]), ("ada", "bea"))
 
 
 def edit(path: Path, change: Callable) -> None:
@@ -113,14 +114,14 @@ def change_role(folder: Path) -> None:
 def test_a_tampered_release_is_refused(released: Path, tamper: Callable, why: str) -> None:
     tamper(released)
     with pytest.raises(VerificationError, match=why):
-        flows.verify(released)
+        release.verify_release(released)
 
 
 def resigned(finished: tuple[Path, str, Path], released: Path, change: Callable[[Path], None]) -> Path:
     """An insider with the gate's key and both people's keys attests a changed folder anew."""
     from galenic.release import attest, statement_of
 
-    house = flows.open_house(finished[0])
+    installation = open_installation(finished[0])
     change(released)
     old = statement_of(json.loads((released / "attestation.json").read_text()))
     for name in ("attestation.json", "signoffs.json"):
@@ -129,8 +130,8 @@ def resigned(finished: tuple[Path, str, Path], released: Path, change: Callable[
     import hashlib
 
     predicate["policy"]["digest"] = hashlib.sha256((released / "policy.toml").read_bytes()).hexdigest()
-    attestation = attest(released, predicate, house.keys.gate())
-    signed = [signoff(attestation, house.keys.get(n)) for n in ("ada", "bea")]
+    attestation = attest(released, predicate, installation.keys.gate())
+    signed = [signoff(attestation, installation.keys.get(n)) for n in ("ada", "bea")]
     (released / "attestation.json").write_text(json.dumps(attestation))
     (released / "signoffs.json").write_text(json.dumps(signed))
     return released
@@ -156,16 +157,16 @@ def test_even_with_every_key_the_evidence_must_satisfy_the_shipped_policy(
     finished: tuple[Path, str, Path], released: Path, change: Callable[[Path], None], why: str
 ) -> None:
     with pytest.raises(VerificationError, match=why):
-        flows.verify(resigned(finished, released, change))
+        release.verify_release(resigned(finished, released, change))
 
 
 def test_a_signature_replayed_from_another_release_is_refused(finished: tuple[Path, str, Path], released: Path) -> None:
     stolen = (released / "signoffs.json").read_text()
     resigned(finished, released, lambda f: (f / "card.html").write_text("another card"))
-    flows.verify(released)
+    release.verify_release(released)
     (released / "signoffs.json").write_text(stolen)
     with pytest.raises(VerificationError, match="another release"):
-        flows.verify(released)
+        release.verify_release(released)
 
 
 def test_keys_that_are_not_trusted_are_refused(finished: tuple[Path, str, Path], released: Path, tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_keys_that_are_not_trusted_are_refused(finished: tuple[Path, str, Path],
         place = tmp_path / "keys.json"
         place.write_text(json.dumps(change))
         with pytest.raises(VerificationError, match="not trusted"):
-            flows.verify(released, trust=place)
+            release.verify_release(released, trust=place)
 
 
 def test_nothing_real_leaves_in_a_private_release(finished: tuple[Path, str, Path]) -> None:
@@ -195,55 +196,55 @@ def test_a_recalled_release_is_refused_by_whoever_has_the_notice(
     finished: tuple[Path, str, Path], released: Path, tmp_path: Path
 ) -> None:
     home = Path(shutil.copytree(finished[0], tmp_path / "home"))
-    house = flows.open_house(home)
+    installation = open_installation(home)
     with pytest.raises(DescriptionError, match="no release of run"):
-        flows.recall(house, "nothing", "why", tmp_path / "n.json")
-    notice = flows.recall(house, finished[1], "wrong cohort", tmp_path / "notice.json")
+        release.recall_release(installation, "nothing", "why", tmp_path / "n.json")
+    notice = release.recall_release(installation, finished[1], "wrong cohort", tmp_path / "notice.json")
     with pytest.raises(VerificationError, match="recalled: wrong cohort"):
-        flows.verify(released, recalls=(notice,))
+        release.verify_release(released, recalls=(notice,))
     with pytest.raises(VerificationError, match="recalled: wrong cohort"):
-        flows.verify(released, house=house)
-    assert flows.register(house)[0]["state"] == "recalled"
+        release.verify_release(released, installation=installation)
+    assert release.list_releases(installation)[0]["state"] == "recalled"
 
 
-def test_a_notice_of_another_gate_recalls_nothing(released: Path, house: flows.House, tmp_path: Path) -> None:
+def test_a_notice_of_another_gate_recalls_nothing(released: Path, installation: Installation, tmp_path: Path) -> None:
     from galenic.release import payload_digest, recall_notice
 
     digest = payload_digest(json.loads((released / "attestation.json").read_text()))
     place = tmp_path / "forged.json"
-    place.write_text(json.dumps(recall_notice(digest, "forged", house.keys.gate())))
-    assert flows.verify(released, recalls=(place,))
+    place.write_text(json.dumps(recall_notice(digest, "forged", installation.keys.gate())))
+    assert release.verify_release(released, recalls=(place,))
 
 
 def test_the_public_policy_refuses_what_unverified_people_signed(finished: tuple[Path, str, Path], tmp_path: Path) -> None:
-    house = flows.open_house(Path(shutil.copytree(finished[0], tmp_path / "home")))
-    before = house.ledger.statement("clinic").refusals
-    with pytest.raises(ReleaseRefused, match="verified people"):
-        flows.release(house, finished[1], tmp_path / "out", policy_name="public")
-    assert house.ledger.statement("clinic").refusals == before + 1
+    installation = open_installation(Path(shutil.copytree(finished[0], tmp_path / "home")))
+    before = installation.ledger.statement("clinic").refusals
+    with pytest.raises(ReleaseRefusedError, match="verified people"):
+        release.write_release(installation, finished[1], tmp_path / "out", policy_name="public")
+    assert installation.ledger.statement("clinic").refusals == before + 1
     assert not (tmp_path / "out").exists()
 
 
 def test_a_run_leaves_only_signed_by_two_and_not_after_a_recall(finished: tuple[Path, str, Path], tmp_path: Path) -> None:
     home = Path(shutil.copytree(finished[0], tmp_path / "home"))
-    house = flows.open_house(home)
-    flows.release(house, finished[1], tmp_path / "again")
+    installation = open_installation(home)
+    release.write_release(installation, finished[1], tmp_path / "again")
     assert (tmp_path / "again" / "data.csv").read_bytes() == (finished[2] / "data.csv").read_bytes()
-    assert len(flows.register(house)) == 1
-    flows.recall(house, finished[1], "wrong cohort", tmp_path / "notice.json")
-    with pytest.raises(ReleaseRefused, match="recalled: wrong cohort"):
-        flows.release(house, finished[1], tmp_path / "after")
-    with house.db.transaction() as connection:
+    assert len(release.list_releases(installation)) == 1
+    release.recall_release(installation, finished[1], "wrong cohort", tmp_path / "notice.json")
+    with pytest.raises(ReleaseRefusedError, match="recalled: wrong cohort"):
+        release.write_release(installation, finished[1], tmp_path / "after")
+    with installation.db.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM releases")
     (home / "runs" / finished[1] / "signoffs" / "clinician.json").unlink()
-    with pytest.raises(ReleaseRefused, match="not signed by: clinician"):
-        flows.release(house, finished[1], tmp_path / "half")
+    with pytest.raises(ReleaseRefusedError, match="not signed by: clinician"):
+        release.write_release(installation, finished[1], tmp_path / "half")
     assert not (tmp_path / "half").exists()
-    with pytest.raises(ReleaseRefused, match="signed as privacy-officer already"):
-        flows.sign(house, finished[1], "ada")
-    house.keys.create("carl", "researcher")
-    with pytest.raises(ReleaseRefused, match="not for a researcher"):
-        flows.sign(house, finished[1], "carl")
+    with pytest.raises(ReleaseRefusedError, match="signed as privacy-officer already"):
+        release.sign_with_key(installation, finished[1], "ada")
+    installation.keys.create("carl", "researcher")
+    with pytest.raises(ReleaseRefusedError, match="not for a researcher"):
+        release.sign_with_key(installation, finished[1], "carl")
 
 
 @pytest.mark.parametrize("name", ["internal/sheet.json", "artefact/data.csv"])
@@ -253,12 +254,12 @@ def test_nobody_signs_what_changed_since_it_was_attested(finished: tuple[Path, s
     (run / "signoffs" / "clinician.json").unlink()
     with (run / name).open("a") as file:
         file.write(" ")
-    with pytest.raises(ReleaseRefused, match="changed since the run was attested"):
-        flows.sign(flows.open_house(home), finished[1], "bea")
+    with pytest.raises(ReleaseRefusedError, match="changed since the run was attested"):
+        release.sign_with_key(open_installation(home), finished[1], "bea")
 
 
 def test_every_step_is_on_the_audit_chain(finished: tuple[Path, str, Path]) -> None:
-    log = flows.open_house(finished[0]).audit
+    log = open_installation(finished[0]).audit
     assert log.intact()
     actions = [e.action for e in log.entries() if e.resource == finished[1]]
     expected = ["synthesize.requested", "budget.reserved", "budget.settled", "decision", "signed", "signed", "release"]

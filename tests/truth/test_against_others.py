@@ -11,7 +11,7 @@ from scipy.special import logsumexp, ndtri_exp
 from scipy.stats import ks_2samp
 
 from galenic.privacy import delta_of, epsilon_of, gaussian_mu, noise, rho_of, sigma2_for
-from galenic.release import croissant
+from galenic.release import croissant_metadata
 from galenic.schema import Column
 
 
@@ -89,7 +89,7 @@ def test_our_metadata_is_croissant(tmp_path: Path) -> None:
 
     (tmp_path / "data.csv").write_text("age,sex\n1,f\n")
     columns = (Column("age", "integer", unit="a"), Column("sex", "category"))
-    document = croissant("Synthetic table", "Two columns.", {"data": (columns, "0" * 64)})
+    document = croissant_metadata("Synthetic table", "Two columns.", {"data": (columns, "0" * 64)})
     place = tmp_path / "croissant.json"
     place.write_text(json.dumps(document))
     issues = mlcroissant.Dataset(jsonld=place).metadata.ctx.issues

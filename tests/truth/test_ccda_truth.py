@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from galenic import flows
 from galenic.errors import RecordError
+from galenic.privacy import deidentification
 from galenic.records import ccda
 
 Q = "{urn:hl7-org:v3}"
@@ -23,7 +23,7 @@ def words(file: Path) -> tuple[ElementTree.Element, str]:
 
 @pytest.mark.parametrize("policy", ["safe-harbor", "expert"])
 def test_nobody_of_the_header_is_left_in_any_element(policy: str, data: Path, tmp_path: Path) -> None:
-    done = flows.deidentify([data / "ehr" / "ccda"], tmp_path / "out", policy=policy)
+    done = deidentification.deidentify([data / "ehr" / "ccda"], tmp_path / "out", policy=policy)
     assert len(done.files) == 18
     assert {name for name, why in done.refused if "body" in why} == {name for name, _ in done.refused}
     told = 0
@@ -78,7 +78,7 @@ def document(body: str, header: str = "") -> str:
 
 def cleaned(text: str, tmp_path: Path) -> str:
     (tmp_path / "a.xml").write_text(text, encoding="utf-8")
-    done = flows.deidentify([tmp_path / "a.xml"], tmp_path / "out")
+    done = deidentification.deidentify([tmp_path / "a.xml"], tmp_path / "out")
     return (tmp_path / "out" / "a.xml").read_text(encoding="utf-8") if done.files else done.refused[0][1]
 
 

@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from galenic import flows
+from galenic.privacy import deidentification
 from galenic.privacy.structured.dicom import table
 from galenic.records import dicom
 
@@ -107,7 +107,7 @@ def test_every_attribute_of_the_profile_is_handled_nested_and_private_too(policy
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         everything().save_as(tmp_path / "all.dcm", enforce_file_format=True)
-    done = flows.deidentify([tmp_path / "all.dcm"], tmp_path / "out", policy=policy)
+    done = deidentification.deidentify([tmp_path / "all.dcm"], tmp_path / "out", policy=policy)
     assert not done.refused
     clean = pydicom.dcmread(tmp_path / "out" / "all.dcm")
     kept = {
@@ -152,7 +152,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sorted(p for p in FILES.rglob("*") if p.is_file() and (p.suffix == ".dcm" or dicom.is_dicom(p)))
     ):
         shutil.copy(file, source / f"f{number:03d}.dcm")
-    done = flows.deidentify([source], out)
+    done = deidentification.deidentify([source], out)
     assert len(done.files) >= 100
     assert all(why for _, why in done.refused)
     return out

@@ -15,7 +15,7 @@ from galenic.cli import related as _related  # noqa: F401
 from galenic.cli import serve as _serve  # noqa: F401
 from galenic.cli import terms as _terms  # noqa: F401
 from galenic.cli.app import app
-from galenic.cli.show import talk
+from galenic.cli.show import messages
 from galenic.errors import GalenicError
 
 # typer brings a click of its own from some version on; what its errors share is found by name in either
@@ -36,8 +36,8 @@ def run(words: list[str] | None = None) -> int:
         result = app(args=words, standalone_mode=False)
         return int(result) if isinstance(result, int) else 0
     except GalenicError as error:
-        talk.print(f"[bold]{_heading(error)}[/]", end=" ")
-        talk.print(str(error), markup=False)
+        messages.print(f"[bold]{_heading(error)}[/]", end=" ")
+        messages.print(str(error), markup=False)
         return error.exit_code
     except typer.Exit as done:
         return int(done.exit_code)
@@ -45,13 +45,13 @@ def run(words: list[str] | None = None) -> int:
         error.show()  # type: ignore[attr-defined]
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        talk.print("stopped; nothing was half-written. A reservation that was open counts as spent.")
+        messages.print("stopped; nothing was half-written. A reservation that was open counts as spent.")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        talk.print("out of memory. Use fewer columns (--drop) or a machine with more memory.")
+        messages.print("out of memory. Use fewer columns (--drop) or a machine with more memory.")
         return 3
 
 
@@ -62,10 +62,10 @@ def unexpected(kind: type[BaseException], _error: BaseException, trace: Tracebac
     else:
         place = traceback.extract_tb(trace)[-1] if trace else None
         where = f"{Path(place.filename).name}:{place.lineno}" if place else "an unknown place"
-        talk.print(
+        messages.print(
             f"[bold]Our failure:[/] a bug ({kind.__name__} at {where}). Nothing was half-written. Please report it; ", end=""
         )
-        talk.print("GALENIC_DEBUG=1 shows details, which may hold patient data.", markup=False)
+        messages.print("GALENIC_DEBUG=1 shows details, which may hold patient data.", markup=False)
     sys.stdout.flush()
     os._exit(3)
 

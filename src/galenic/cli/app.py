@@ -11,7 +11,18 @@ import galenic
 from galenic import flows, records, store
 from galenic.cli import show
 from galenic.errors import DescriptionError
-from galenic.release import decide, load_policy
+from galenic.installation import installation_if_any, open_installation
+from galenic.release import (
+    decide,
+    list_releases,
+    load_policy,
+    make_key,
+    recall_release,
+    sign_with_key,
+    trust_of_release,
+    verify_release,
+    write_release,
+)
 from galenic.security import ROLES
 
 app = typer.Typer(
@@ -44,7 +55,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Infer what each column holds, and write it as TOML for you to correct."""
-    columns, text = flows.describe(flows.open_house(), records.read(table), patient=patient, private=private)
+    columns, text = flows.describe(open_installation(), records.read(table), patient=patient, private=private)
     if as_json:
         show.print_json(
             [{"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in columns]
@@ -54,7 +65,9 @@ def describe(
     if out is not None:
         with store.file_aside(out) as aside:
             aside.write_text(text, encoding="utf-8")
-        show.talk.print(f"{len(columns)} columns described in {out}. Read it, correct it, then pass it with --columns {out}.")
+        show.messages.print(
+            f"{len(columns)} columns described in {out}. Read it, correct it, then pass it with --columns {out}."
+        )
 
 
 @app.command(epilog="Example: galenic synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
@@ -96,28 +109,28 @@ def synthesize(
     if where not in ("file", "store") or (where == "store") != (key is not None):
         raise DescriptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
     source = records.read(table) if where == "file" else None
-    wishes = flows.Wishes(columns, patient, unit, tuple(drop or ()), buy)
+    column_options = flows.ColumnOptions(columns, patient, unit, tuple(drop or ()), buy)
     unseen = records.read(holdout) if holdout else None
-    request = flows.Request(
-        epsilon, delta, population, wishes, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
+    request = flows.SynthesisRequest(
+        epsilon, delta, population, column_options, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
     )
     request = replace(request, given=_given(given or []), balance=balance, least=min_patients)
     request = replace(request, groups=tuple(group or ()), times=survival, shadows=shadows)
-    house = flows.open_house()
-    cost = flows.cost(source, request) if source else None
+    installation = open_installation()
+    cost = flows.estimate_cost(source, request) if source else None
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
     told = f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB; " if cost else ""
-    show.talk.print(f"{told}{price}; one {unit} is protected.")
+    show.messages.print(f"{told}{price}; one {unit} is protected.")
     if unit == "patient" and not no_privacy:
-        show.talk.print(
+        show.messages.print(
             f"At most {rows_per_patient} row(s) of each patient are used; noise is {rows_per_patient} x that of one row."
         )
     with show.progress(as_json) as tell:
         if source:
-            result = flows.synthesize(house, source, request, tell)
+            result = flows.synthesize(installation, source, request, tell)
         else:
-            session = house.sign_in(str(key))
-            result = flows.synthesize_stored(house, session, str(table), request, purpose=purpose, progress=tell)
+            session = installation.sign_in(str(key))
+            result = flows.synthesize_stored(installation, session, str(table), request, purpose=purpose, progress=tell)
     report_page = result.folder / "internal" / "report.html"
     if out is not None:
         with store.file_aside(out) as aside:
@@ -152,7 +165,7 @@ def impute(
     as_json: Json = False,
 ) -> None:
     """Fill the gaps of your own rows by a run's model, each from what its row holds. The result holds your patients' values."""
-    done = flows.impute(flows.open_house(), run, records.read(table), out, seed=seed)
+    done = flows.impute(open_installation(), run, records.read(table), out, seed=seed)
     if as_json:
         show.print_json({"rows": done.table.rows, "filled": done.filled, "rows_left": done.left, "written": str(out)})
     else:
@@ -183,7 +196,7 @@ def evaluate(
     unseen = records.read(holdout) if holdout else None
     with show.progress(as_json) as tell:
         report = flows.evaluate(
-            flows.open_house(),
+            open_installation(),
             *sources,
             holdout=unseen,
             columns=described,
@@ -214,7 +227,7 @@ def key(
     as_json: Json = False,
 ) -> None:
     """Make a person's key with its role (its identity stays unverified until people exist in the installation)."""
-    made = flows.make_key(flows.open_house(), name, role, person=person)
+    made = make_key(open_installation(), name, role, person=person)
     if as_json:
         show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
     else:
@@ -224,8 +237,8 @@ def key(
 @app.command(epilog="Example: galenic sign 20260101-120000-abcdef --key ada")
 def sign(run: str, key: Annotated[str, typer.Option(help="Name of your key.")], as_json: Json = False) -> None:
     """Sign a run, in the role of your key, after reading its report."""
-    house = flows.open_house()
-    role = flows.sign(house, run, key)
+    installation = open_installation()
+    role = sign_with_key(installation, run, key)
     if as_json:
         show.print_json({"run": run, "role": role, "identity": "unverified"})
     else:
@@ -241,11 +254,11 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Write the release folder, if evidence, policy and signatures allow it."""
-    house = flows.open_house()
-    target, lines = flows.release(house, run, folder, policy_name=policy)
+    installation = open_installation()
+    target, lines = write_release(installation, run, folder, policy_name=policy)
     if trust is not None:
         with store.file_aside(trust) as aside:
-            aside.write_text(json.dumps(flows.trust_of_release(house, target), indent=1), encoding="utf-8")
+            aside.write_text(json.dumps(trust_of_release(installation, target), indent=1), encoding="utf-8")
     if as_json:
         show.print_json({"run": run, "folder": str(target), "checked": lines})
     else:
@@ -262,7 +275,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a release offline: files, evidence, policy, signatures."""
-    lines = flows.verify(folder, trust=trust, recalls=tuple(recalls or ()), house=flows.house_if_any())
+    lines = verify_release(folder, trust=trust, recalls=tuple(recalls or ()), installation=installation_if_any())
     if as_json:
         show.print_json({"folder": str(folder), "verified": True, "checked": lines})
     else:
@@ -278,13 +291,13 @@ def recall(
     notice: Annotated[Path, typer.Option(help="Where to write the signed notice for recipients.")] = Path("recall.json"),
 ) -> None:
     """Take a release back."""
-    show.out.print(f"recalled; hand {flows.recall(flows.open_house(), run, reason, notice)} to every recipient")
+    show.out.print(f"recalled; hand {recall_release(open_installation(), run, reason, notice)} to every recipient")
 
 
 @app.command(epilog="Example: galenic register")
 def register(as_json: Json = False) -> None:
     """List what has been released and recalled."""
-    rows = flows.register(flows.open_house())
+    rows = list_releases(open_installation())
     if as_json:
         show.print_json(rows)
         return
@@ -302,12 +315,12 @@ def budget(
     as_json: Json = False,
 ) -> None:
     """Declare a population's privacy budget, or show who spent what on what."""
-    house = flows.open_house()
+    installation = open_installation()
     if epsilon is not None:
         if population is None:
             raise DescriptionError("name the population to declare: galenic budget NAME --epsilon 3")
-        flows.declare_population(house, population, epsilon=epsilon, delta=delta)
-    found = flows.statements(house, population)
+        flows.declare_population(installation, population, epsilon=epsilon, delta=delta)
+    found = flows.budget_statements(installation, population)
     if as_json:
         show.print_json([_plain(s) for s in found])
         return
@@ -347,13 +360,13 @@ def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything
     """Run the whole way on public data: RAND Health Insurance Experiment, epsilon 1, the person as the unit."""
     flows.demo_table()
     place = folder.absolute()
-    house = flows.open_house(place / "home")
-    show.talk.print("RAND Health Insurance Experiment: 20,190 person-years of 5,912 people. epsilon 1, unit: the person.")
-    cost = flows.cost(flows.demo_table(), flows.Request())
-    show.talk.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB.")
+    installation = open_installation(place / "home")
+    show.messages.print("RAND Health Insurance Experiment: 20,190 person-years of 5,912 people. epsilon 1, unit: the person.")
+    cost = flows.estimate_cost(flows.demo_table(), flows.SynthesisRequest())
+    show.messages.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB.")
     target = _fresh(place / "release")
     with show.progress() as tell:
-        done = flows.demo(house, target, progress=tell)
+        done = flows.run_demo(installation, target, progress=tell)
     show.decision(done.result.decision)
     show.out.print("\nsigned by the demo, not by people (two throw-away keys)")
     show.out.print("[green]VERIFIED[/] offline:")

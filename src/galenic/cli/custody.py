@@ -6,23 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
-from galenic import flows, store
+from galenic import custody, flows, store
 from galenic.cli import show
 from galenic.cli.app import Json, Key, Second, app
 from galenic.errors import DescriptionError
-from galenic.security import audit_event, from_cedar, read_policy, to_cedar, verify_receipt
+from galenic.installation import open_installation
+from galenic.jobs import KINDS, jobs_url
+from galenic.security import from_cedar, read_policy, to_audit_event, to_cedar, verify_receipt
 
 
 @app.command(epilog="Example: galenic init")
 def init(as_json: Json = False) -> None:
     """Found custody: root key, escrow, audit chain with its witness."""
-    done = flows.init(flows.open_house())
+    done = custody.initialize(open_installation())
     if as_json:
         show.print_json(done)
         return
     for what, where in done.items():
         show.out.print(f"{what}: {where}")
-    show.talk.print(
+    show.messages.print(
         "Root, escrow and witness are in the home folder unless GALENIC_ROOT, GALENIC_ESCROW and GALENIC_WITNESS say otherwise."
     )
 
@@ -32,7 +34,7 @@ def datasets(as_json: Json = False) -> None:
     """List what is in custody; no patient's data."""
     found = [
         {k: d[k] for k in ("name", "kind", "tenant", "region", "label", "patient", "ids", "next_row", "imported_at")}
-        for d in store.all_datasets(flows.open_house().db, "home")
+        for d in store.all_datasets(open_installation().db, "home")
     ]
     if as_json:
         show.print_json(found)
@@ -51,9 +53,11 @@ def consent(
     until: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD (default: no end).")] = "",
 ) -> None:
     """Record that patients consented to a purpose, or withdrew; a withdrawal reaches streams that are open."""
-    house = flows.open_house()
+    installation = open_installation()
     names = [line.strip() for line in _text(patients).splitlines() if line.strip()]
-    count = flows.consent(house, house.sign_in(key), dataset, names, purpose, given=not withdrawn, until=until)
+    count = custody.record_consent(
+        installation, installation.sign_in(key), dataset, names, purpose, given=not withdrawn, until=until
+    )
     show.out.print(f"{count} consents to {purpose} recorded as {'withdrawn' if withdrawn else 'given'}")
 
 
@@ -74,8 +78,8 @@ def relate(
     ended: Annotated[bool, typer.Option(help="The relation is over.")] = False,
 ) -> None:
     """Record who treats a patient: those who treat read."""
-    house = flows.open_house()
-    flows.relate(house, house.sign_in(key), dataset, patient, who, days=days, given=not ended)
+    installation = open_installation()
+    custody.record_care_relation(installation, installation.sign_in(key), dataset, patient, who, days=days, given=not ended)
     show.out.print(f"care relation of {who} {'ended' if ended else 'recorded'}")
 
 
@@ -90,15 +94,17 @@ def approve(
     withdrawn: Annotated[bool, typer.Option(help="The approval is taken back.")] = False,
 ) -> None:
     """Record that the ethics board lets somebody export a data set for a purpose."""
-    house = flows.open_house()
-    flows.approve(house, house.sign_in(key, second), dataset, who, purpose, until=until, given=not withdrawn)
+    installation = open_installation()
+    custody.record_approval(
+        installation, installation.sign_in(key, second), dataset, who, purpose, until=until, given=not withdrawn
+    )
     show.out.print(f"export of {dataset} by {who} for {purpose} is {'no longer approved' if withdrawn else 'approved'}")
 
 
 @app.command("withdraw-role", epilog="Example: galenic withdraw-role ada clinician")
 def withdraw_role(key: str, role: str) -> None:
     """Take a role back; what it opened is cut."""
-    flows.withdraw_role(flows.open_house(), key, role)
+    custody.withdraw_role(open_installation(), key, role)
     show.out.print(f"{key} is no longer {role}")
 
 
@@ -112,8 +118,10 @@ def index(
     ] = "",
 ) -> None:
     """Build the search index of a data set."""
-    house = flows.open_house()
-    built = flows.index(house, house.sign_in(key), dataset, purpose, codes=tuple(c for c in codes.split(",") if c))
+    installation = open_installation()
+    built = custody.build_index(
+        installation, installation.sign_in(key), dataset, purpose, codes=tuple(c for c in codes.split(",") if c)
+    )
     show.out.print(f"{built['build']}: {built['rows']} rows; in clear inside the encrypted file: {', '.join(built['clear'])}")
 
 
@@ -134,8 +142,8 @@ def search(
         if len(parts) != 3:
             raise DescriptionError("a condition is COLUMN OPERATOR VALUE, for example: age_years >= 65")
         conditions.append((parts[0], parts[1], parts[2]))
-    house = flows.open_house()
-    for row in flows.search(house, house.sign_in(key), dataset, purpose, conditions, limit=limit):
+    installation = open_installation()
+    for row in custody.search_index(installation, installation.sign_in(key), dataset, purpose, conditions, limit=limit):
         typer.echo(json.dumps(row, default=str))
 
 
@@ -146,15 +154,15 @@ def access(
     out: Annotated[Path | None, typer.Option(help="Write here instead of to stdout.")] = None,
 ) -> None:
     """Everything about one patient, and who looked: for the patient (GDPR articles 15 and 20)."""
-    house = flows.open_house()
-    found = flows.own_record(house, house.sign_in(key), patient)
+    installation = open_installation()
+    found = custody.own_record(installation, installation.sign_in(key), patient)
     text = json.dumps(found, indent=1, default=str)
     if out is None:
         typer.echo(text)
     else:
         with store.file_aside(out) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
-        show.talk.print(f"written to {out}")
+        show.messages.print(f"written to {out}")
 
 
 @app.command(epilog="Example: galenic erase P000001 --key paul --second paul2 --receipt receipt.json")
@@ -166,9 +174,9 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Erase a patient: key, rows, derived copies, backups; with a signed receipt (GDPR article 17)."""
-    house = flows.open_house()
+    installation = open_installation()
     with show.progress(as_json) as tell:
-        done = flows.erase(house, house.sign_in(key, second), patient, tell)
+        done = flows.erase(installation, installation.sign_in(key, second), patient, tell)
     if receipt is not None:
         with store.file_aside(receipt) as aside:
             aside.write_text(done.envelope, encoding="utf-8")
@@ -198,8 +206,8 @@ def verify_receipt_(
 @app.command(epilog="Example: galenic backup /mnt/backup/2026-11-21 --key sven --second sven2")
 def backup(folder: Path, key: Key, second: Second) -> None:
     """Write a backup; what is erased later dies in it too."""
-    house = flows.open_house()
-    done = flows.backup(house, house.sign_in(key, second), folder)
+    installation = open_installation()
+    done = custody.backup(installation, installation.sign_in(key, second), folder)
     show.out.print(f"{done['rows']['originals']} sealed rows in {folder}")
 
 
@@ -210,10 +218,10 @@ def restore(
     second: Annotated[str | None, typer.Option(help="A second key of yours.")] = None,
 ) -> None:
     """Bring records back; whoever was erased since stays erased."""
-    house = flows.open_house()
-    if key is None and (store.all_datasets(house.db, "home") or next(iter(house.facts.of("grant")), None)):
+    installation = open_installation()
+    if key is None and (store.all_datasets(installation.db, "home") or next(iter(installation.facts.of("grant")), None)):
         raise DescriptionError("this installation is in use. Restore with --key and --second of a security officer.")
-    counted = flows.restore(house, folder, house.sign_in(key, second) if key else None)
+    counted = custody.restore(installation, folder, installation.sign_in(key, second) if key else None)
     show.out.print(
         f"{counted['originals']} sealed rows are back; {counted['erased_again']} patients erased since then stay erased"
     )
@@ -222,15 +230,15 @@ def restore(
 @app.command("recover-root", epilog="Example: galenic recover-root escrow-private.pem")
 def recover_root(private: Annotated[Path, typer.Argument(help="The escrow's private key, from the safe.")]) -> None:
     """Put the escrowed root key back, after its place was lost."""
-    flows.recover_root(flows.open_house(), _text(private).encode())
+    custody.recover_root(open_installation(), _text(private).encode())
     show.out.print("the root is back")
 
 
 @app.command(epilog="Example: galenic rotate --key sven --second sven2")
 def rotate(key: Key, second: Second) -> None:
     """A new root and new node keys for the whole tree."""
-    house = flows.open_house()
-    show.out.print(f"{flows.rotate(house, house.sign_in(key, second))} keys wrapped anew under a new root")
+    installation = open_installation()
+    show.out.print(f"{custody.rotate(installation, installation.sign_in(key, second))} keys wrapped anew under a new root")
 
 
 @app.command(epilog="Example: galenic review 17 --key paul --finding justified")
@@ -238,8 +246,8 @@ def review(decision: int, key: Key, finding: Annotated[str, typer.Option(help="j
     """Close the review of an emergency access."""
     if finding not in ("justified", "misuse"):
         raise DescriptionError("a review finds the access justified, or misuse.")
-    house = flows.open_house()
-    house.gate.review(house.sign_in(key), decision, finding)
+    installation = open_installation()
+    installation.gate.review(installation.sign_in(key), decision, finding)
     show.out.print(f"decision {decision}: {finding}")
 
 
@@ -251,8 +259,8 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List durable jobs; cancel or resume one."""
-    house = flows.open_house()
-    with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as running:
+    installation = open_installation()
+    with store.jobs.opened(jobs_url(installation), KINDS) as running:
         if cancel:
             running.cancel(cancel)
         if resume:
@@ -283,7 +291,7 @@ def audit_show(context: typer.Context, as_json: Json = False) -> None:
     """Show the audit chain and check that it is whole."""
     if context.invoked_subcommand:
         return
-    log = flows.open_house().audit
+    log = open_installation().audit
     faults, _count = log.faults()
     if as_json:
         entries = [e.__dict__ for e in log.entries()]
@@ -302,11 +310,11 @@ def audit_verify(
     as_json: Json = False,
 ) -> None:
     """Check every row: chain, keyed MACs, Merkle roots, signed heads, witness. Names the first row that is wrong."""
-    house = flows.open_house()
+    installation = open_installation()
     key = bytes.fromhex(_text(first_key).strip()) if first_key else None
     seen = store_heads(witness) if witness else None
-    faults, count = house.audit.faults(key, seen)
-    open_passes = _unfinished(house)
+    faults, count = installation.audit.faults(key, seen)
+    open_passes = _unfinished(installation)
     if as_json:
         show.print_json({"intact": not faults, "rows": count, "faults": faults, "opened, never closed": open_passes})
     else:
@@ -314,7 +322,7 @@ def audit_verify(
             show.out.print(f"[red]{fault}[/]")
         if open_passes:
             show.out.print(f"{len(open_passes)} decisions were opened and never closed (a process died): {open_passes[:10]}")
-        size, root = house.audit.head()
+        size, root = installation.audit.head()
         show.out.print(f"{'[red]BROKEN[/]' if faults else '[green]INTACT[/]'}: {count} rows stand; head {size} {root[:16]}…")
     raise typer.Exit(1 if faults else 0)
 
@@ -330,9 +338,9 @@ def store_heads(place: Path) -> list[tuple[str, str]]:
         ) from None
 
 
-def _unfinished(house: Any) -> list[int]:
+def _unfinished(installation: Any) -> list[int]:
     opened: set[int] = set()
-    for e in house.audit.entries():
+    for e in installation.audit.entries():
         if e.action in ("gate.opened", "gate.break-glass"):
             opened.add(e.seq)
         elif e.action == "gate.closed":
@@ -343,20 +351,20 @@ def _unfinished(house: Any) -> list[int]:
 @audit.command("proof", epilog="Example: galenic audit proof 3")
 def audit_proof(row: int) -> None:
     """Proof that a row is under the signed head (RFC 6962)."""
-    show.print_json(flows.open_house().audit.proof(row))
+    show.print_json(open_installation().audit.proof(row))
 
 
 @audit.command("events", epilog="Example: galenic audit events --after 100")
 def audit_events(after: Annotated[int, typer.Option(help="Only rows after this one.")] = 0) -> None:
     """Rows as FHIR R4 AuditEvent resources, one JSON per line."""
-    for e in flows.open_house().audit.entries(after):
-        typer.echo(json.dumps(audit_event(e)))
+    for e in open_installation().audit.entries(after):
+        typer.echo(json.dumps(to_audit_event(e)))
 
 
 @audit.command("public-key", epilog="Example: galenic audit public-key")
 def audit_public_key() -> None:
     """The gate's public key, for auditors (base64)."""
-    typer.echo(flows.open_house().keys.gate().public)
+    typer.echo(open_installation().keys.gate().public)
 
 
 policy = typer.Typer(help="Who may do what: show, propose, approve, exchange with Cedar.", no_args_is_help=True)
@@ -366,16 +374,16 @@ app.add_typer(policy, name="policy")
 @policy.command("show", epilog="Example: galenic policy show")
 def policy_show(cedar: Annotated[bool, typer.Option("--cedar", help="As Cedar text.")] = False) -> None:
     """The policy in force."""
-    active = flows.open_house().policies.active()
+    active = open_installation().policies.active()
     typer.echo(to_cedar(active) if cedar else active.text)
 
 
 @policy.command("propose", epilog="Example: galenic policy propose policy.toml --key sven")
 def policy_propose(file: Annotated[Path, typer.Argument(help="TOML, or Cedar text (.cedar).")], key: Key) -> None:
     """Put a policy forward, after deciding the last 30 days again by it."""
-    house = flows.open_house()
+    installation = open_installation()
     new = from_cedar(_text(file), name=file.stem) if file.suffix == ".cedar" else read_policy(file)
-    name, replay = house.policies.propose(new, house.keys.get(key))
+    name, replay = installation.policies.propose(new, installation.keys.get(key))
     show.out.print(f"proposed {name}; of {replay.decisions} decisions of the last 30 days:")
     show.out.print(f"  newly allowed: {replay.newly_allowed}  (audit rows {list(replay.allowed_examples)})")
     show.out.print(f"  newly denied:  {replay.newly_denied}  (audit rows {list(replay.denied_examples)})")
@@ -385,6 +393,6 @@ def policy_propose(file: Annotated[Path, typer.Argument(help="TOML, or Cedar tex
 @policy.command("approve", epilog="Example: galenic policy approve house-2-0123abcd --key paul")
 def policy_approve(name: str, key: Key) -> None:
     """Put a proposed policy in force, as the second person."""
-    house = flows.open_house()
-    done = house.policies.approve(name, house.keys.get(key))
+    installation = open_installation()
+    done = installation.policies.approve(name, installation.keys.get(key))
     show.out.print(f"in force: {done.name} version {done.version}, {len(done.rules)} rules")

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from galenic import flows
+from galenic import flows, release
 from galenic.cli import show
 from galenic.cli.app import Json, app
 from galenic.errors import DescriptionError
+from galenic.installation import open_installation
+from galenic.privacy import deidentification
 
 
 @app.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
@@ -65,8 +67,8 @@ def deidentify(
     table |= ({"fraction": fraction} if fraction else {}) | ({"rare": rare} if rare else {})
     with show.progress(as_json) as tell:
 
-        def make(place: Path) -> flows.Deidentification:
-            return flows.deidentify(
+        def make(place: Path) -> deidentification.DeidentificationReport:
+            return deidentification.deidentify(
                 paths, place, policy=policy, language=language, model=model, key=key, day_first=day_first, table=table, workers=workers,
                 engine=engine, progress=tell,
             )  # fmt: skip
@@ -74,14 +76,15 @@ def deidentify(
         if out is not None:
             done, copy = make(out), None
         else:
-            house = flows.open_house()
+            installation = open_installation()
             if where == "store":
                 copy = flows.deidentify_stored(
-                    house, house.sign_in(str(signed_in)), str(paths[0]), policy=policy, release_policy=release_policy, language=language,
+                    installation, installation.sign_in(str(signed_in)), str(paths[0]), policy=policy, release_policy=release_policy,
+                    language=language,
                     vault=vault, progress=tell,
                 )  # fmt: skip
             else:
-                copy = flows.deidentify_run(house, make, policy=release_policy)
+                copy = release.deidentify_run(installation, make, policy=release_policy)
             done = copy.done
     if copy is not None:
         return _run(copy, done, report, as_json)
@@ -95,12 +98,12 @@ def _check_from(where: str, key: str | None, out: Path | None) -> None:
         )
 
 
-def _written(done: flows.Deidentification, report: Path | None, as_json: bool) -> int:
+def _written(done: deidentification.DeidentificationReport, report: Path | None, as_json: bool) -> int:
     """Says what came out, by kind: 2 where something did not."""
     if report:
-        flows.write_deidentification(done, report)
+        deidentification.write_deidentification(done, report)
     if as_json:
-        show.print_json(flows.deidentification_json(done))
+        show.print_json(deidentification.deidentification_json(done))
         return 2 if done.refused else 0
     held = f"{done.taken.touched:,} of {done.taken.texts:,} texts held identifiers"
     show.out.print(f"{len(done.files):,} file{'s' * (len(done.files) != 1)} by policy {done.policy.name}: {held}", markup=False)
@@ -123,13 +126,15 @@ def _written(done: flows.Deidentification, report: Path | None, as_json: bool) -
     return 2 if done.refused else 0
 
 
-def _run(copy: flows.Copy, done: flows.Deidentification, report: Path | None, as_json: bool) -> int:
+def _run(
+    copy: release.DeidentifiedRun, done: deidentification.DeidentificationReport, report: Path | None, as_json: bool
+) -> int:
     """Says how a run ended: 1 where its policy refused it."""
     if report:
-        flows.write_deidentification(done, report)
+        deidentification.write_deidentification(done, report)
     if as_json:
         said = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
-        show.print_json({**said, "deidentification": flows.deidentification_json(done)})
+        show.print_json({**said, "deidentification": deidentification.deidentification_json(done)})
     else:
         show.run(copy.run, copy.folder, copy.decision)
     return (2 if done.refused else 0) if copy.decision.accepted else 1
@@ -147,9 +152,9 @@ def reveal(
     as_json: Json = False,
 ) -> None:
     """Lead a token back to what it stands for. Every try is on the audit chain."""
-    house = flows.open_house()
-    kind, value = flows.reveal_token(house, house.sign_in(key, second), dataset, token, purpose)
-    house.close()
+    installation = open_installation()
+    kind, value = flows.reveal_token(installation, installation.sign_in(key, second), dataset, token, purpose)
+    installation.close()
     if as_json:
         show.print_json({"kind": kind, "value": value})
     else:

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from galenic import flows, records, store
+from galenic import custody, flows, jobs, records, store
 from galenic.cli import show
 from galenic.cli.app import Json, Key, Second, app
 from galenic.errors import DescriptionError
+from galenic.installation import open_installation
+from galenic.records import fhir
 from galenic.schema import NotMeasured, to_json
 
 
@@ -22,7 +24,7 @@ def check(
     found = []
     with show.progress(as_json) as tell:
         for path in files:
-            found.append(flows.check_fhir(path, tell))
+            found.append(fhir.validate_files(path, tell))
     if as_json:
         show.print_json(
             [
@@ -43,7 +45,7 @@ def check(
     return 0 if all(f.valid for f in found) else 2
 
 
-def _print(found: flows.Checked) -> None:
+def _print(found: fhir.ValidationResult) -> None:
     verdict = "valid" if found.valid else f"{found.refused} refused"
     show.out.print(f"{found.source}: {found.resources.total():,} resources, {verdict}")
     for issue in found.shown:
@@ -71,41 +73,41 @@ def import_(
     as_json: Json = False,
 ) -> int:
     """Bring records into custody, sealed under each patient's key. Run again, it passes over what is there (tables: adds)."""
-    house = flows.open_house()
-    kind = flows.kind_of(paths, patient)
+    installation = open_installation()
+    kind = records.kind_of(paths, patient)
     if durable:
         if kind != "table":
             raise DescriptionError(
                 "only tables need --durable: an import of FHIR, OMOP or MEDS that was cut short is run again."
             )
-        state = flows.import_state(house, paths[0], name, patient, key, label=label, region=region)
-        with store.jobs.opened(flows.jobs_url(house), flows.KINDS) as work:
+        state = jobs.import_state(installation, paths[0], name, patient, key, label=label, region=region)
+        with store.jobs.opened(jobs.jobs_url(installation), jobs.KINDS) as work:
             job = work.start("import", state)
-            show.talk.print(f"job {job}; if this process dies: galenic jobs --work")
+            show.messages.print(f"job {job}; if this process dies: galenic jobs --work")
             work.wait(job)
             show.out.print(f"{work.get(job).steps} steps done")
         return 0
-    session = house.sign_in(key)
+    session = installation.sign_in(key)
     with show.progress(as_json) as tell:
         if kind == "table":
             source = records.read(paths[0])
             saved = records.read_mapping(mapping, source.names).toml if mapping else ""
-            table = flows.import_table(
-                house, session, source, name, patient=patient, label=label, region=region, mapping=saved, progress=tell
+            table = custody.import_table(
+                installation, session, source, name, patient=patient, label=label, region=region, mapping=saved, progress=tell
             )
         elif kind == "fhir":
-            found = flows.import_fhir(
-                house, session, flows.fhir_files(paths), name, ids=ids, label=label, region=region, progress=tell
+            found = custody.import_fhir(
+                installation, session, records.fhir_files(paths), name, ids=ids, label=label, region=region, progress=tell
             )
         else:
-            take = {"omop": flows.import_omop, "meds": flows.import_meds}[kind]
-            taken = take(house, session, paths[0], name, ids=ids, label=label, region=region, progress=tell)
+            take = {"omop": custody.import_omop, "meds": custody.import_meds}[kind]
+            taken = take(installation, session, paths[0], name, ids=ids, label=label, region=region, progress=tell)
     if kind == "table":
         return _say_table(table, as_json)
     return _say_fhir(found, as_json) if kind == "fhir" else _say_taken(taken, as_json)
 
 
-def _say_table(done: flows.Imported, as_json: bool) -> int:
+def _say_table(done: custody.Imported, as_json: bool) -> int:
     if as_json:
         show.print_json(done.__dict__)
     else:
@@ -115,7 +117,7 @@ def _say_table(done: flows.Imported, as_json: bool) -> int:
     return 0
 
 
-def _say_fhir(done: flows.Received, as_json: bool) -> int:
+def _say_fhir(done: custody.Received, as_json: bool) -> int:
     if as_json:
         issues = [{"level": level, "rule": rule, "count": n} for (level, rule), n in done.issues.items()]
         show.print_json({**done.__dict__, "seen": dict(done.seen), "issues": issues})
@@ -139,7 +141,7 @@ def _say_fhir(done: flows.Received, as_json: bool) -> int:
     return 2 if done.refused else 0
 
 
-def _say_taken(done: flows.Taken, as_json: bool) -> int:
+def _say_taken(done: custody.Taken, as_json: bool) -> int:
     if as_json:
         show.print_json({**done.__dict__, "rows": dict(done.rows)})
         return 0
@@ -171,18 +173,18 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write what a decision lets out; the copy is listed as outside from then on."""
-    house = flows.open_house()
-    kind = str(store.dataset(house.db, dataset, "home")["kind"])
+    installation = open_installation()
+    kind = str(store.dataset(installation.db, dataset, "home")["kind"])
     form = form or {"table": "rows"}.get(kind, kind)
     if form == "rows":
         if kind != "table":
             raise DescriptionError(
                 f"data set {dataset!r} holds {kind}, not the rows of a table. Expected --as {kind} or another form."
             )
-        rows = flows.export(house, house.sign_in(key, second), dataset, purpose, target)
+        rows = custody.export_table(installation, installation.sign_in(key, second), dataset, purpose, target)
         show.out.print(f"{rows} rows written to {target}")
         return
-    done = flows.export_records(house, house.sign_in(key, second), dataset, purpose, target, form)
+    done = custody.export_records(installation, installation.sign_in(key, second), dataset, purpose, target, form)
     if as_json:
         show.print_json({**done.__dict__, "written": dict(done.written), "dropped": dict(done.dropped)})
         return
@@ -247,8 +249,8 @@ def quality(
     """Measure the quality of records. Ends with 1 where the quality floor does not hold."""
     with show.progress(as_json) as tell:
         if key:
-            house = flows.open_house()
-            done = flows.quality_of_stored(house, house.sign_in(key), paths[0], purpose, floor=floor)
+            installation = open_installation()
+            done = flows.quality_of_stored(installation, installation.sign_in(key), paths[0], purpose, floor=floor)
         else:
             done = flows.measure_quality(
                 [Path(p) for p in paths],

@@ -8,6 +8,7 @@ import typer
 from galenic import flows
 from galenic.cli import show
 from galenic.cli.app import Json, app
+from galenic.installation import open_installation
 
 
 @app.command(
@@ -30,14 +31,14 @@ def synthesize_related(
 ) -> None:
     """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
     relations, sources, dropped = flows.relations_of(tables, private=not no_privacy, buy=buy)
-    request = flows.Request(
+    request = flows.SynthesisRequest(
         epsilon, delta, population, rows=patients, policy=policy, private=not no_privacy, seed=seed, least=min_patients
     )
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
     parts = ", ".join(f"{r.name} (at most {r.rows_of_a_patient} row(s))" for r in relations)
-    show.talk.print(f"{price}; one patient is protected, in all tables together: {parts}.")
+    show.messages.print(f"{price}; one patient is protected, in all tables together: {parts}.")
     with show.progress(as_json) as tell:
-        result = flows.synthesize_related(flows.open_house(), relations, sources, request, dropped=dropped, progress=tell)
+        result = flows.synthesize_related(open_installation(), relations, sources, request, dropped=dropped, progress=tell)
     if as_json:
         rows = {name: table.rows for name, table in result.tables.items()}
         found = show.report_json(result.report, result.decision)

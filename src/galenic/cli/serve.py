@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from galenic import flows
 from galenic.cli import show
 from galenic.cli.app import Json, app
-from galenic.errors import DescriptionError, MissingExtra
-from galenic.flows import serving
-from galenic.flows import work as jobs_of_people
-from galenic.flows.sign_in_with import add_provider
+from galenic.custody import EVERYTHING, add_client, init_if_new
+from galenic.errors import DescriptionError, MissingExtraError
+from galenic.installation import open_installation
+from galenic.jobs import worker as jobs_of_people
 from galenic.security import ROLES
+from galenic.server import add_provider, setup
 
 client = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
 app.add_typer(client, name="client")
@@ -26,7 +26,7 @@ def serve(
     base: Annotated[
         str, typer.Option(help="Address as clients write it, where it is another (https://galenic.example.org).")
     ] = "",
-    dataset: Annotated[str, typer.Option(help="Data set to serve as FHIR; made where there is none.")] = serving.DATASET,
+    dataset: Annotated[str, typer.Option(help="Data set to serve as FHIR; made where there is none.")] = setup.DATASET,
     certificate: Annotated[Path | None, typer.Option(help="PEM. Default: one that the server signs itself.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
     clients: Annotated[Path | None, typer.Option(help="PEM of the authority for services' own certificates (mTLS).")] = None,
@@ -41,17 +41,17 @@ def serve(
 ) -> None:
     """Serve the installation: FHIR R4 at /fhir. Ends on Ctrl-C, once what is under way is done."""
     try:
-        from galenic.server import Options, fingerprint, prepared  # noqa: PLC0415  # the web framework loads when it is needed
+        from galenic.server import ServerOptions, fingerprint, prepare_server  # noqa: PLC0415  # the web framework loads when it is needed
         from galenic.server import serve as listen  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtra(f"the server needs {error.name}: pip install 'galenic[server]'") from None
-    options = Options(
+        raise MissingExtraError(f"the server needs {error.name}: pip install 'galenic[server]'") from None
+    options = ServerOptions(
         host, port, base.rstrip("/"), dataset, certificate, key, plain, simulated, clients, clients_port, watch_port,
     )  # fmt: skip
-    house = flows.open_house()
+    installation = open_installation()
     with show.progress() as tell:
         codes: list[str] = []
-        preparing = prepared(house, options, tell, codes.append)
+        preparing = prepare_server(installation, options, tell, codes.append)
         pairs = preparing.__enter__()
     try:
         show.out.print(f"serving {options.address}  (FHIR R4: {options.address}/fhir/metadata)", markup=False)
@@ -65,17 +65,17 @@ def serve(
         listen(pairs)
     finally:
         preparing.__exit__(None, None, None)
-        house.close()
+        installation.close()
 
 
 @app.command("work", epilog="Example: galenic work < /dev/null")
 def work() -> None:
     """Do what people ask for in the console, without network, until standard input ends. `serve` starts one of its own."""
-    house = flows.open_house()
+    installation = open_installation()
     try:
-        jobs_of_people.work(house, sys.stdin)
+        jobs_of_people.run_worker(installation, sys.stdin)
     finally:
-        house.close()
+        installation.close()
 
 
 def _text(place: Path) -> str:
@@ -93,12 +93,12 @@ def add(
     jwks: Annotated[
         Path | None, typer.Option(help="Its public keys (JSON Web Key Set): it signs for its own tokens then.")
     ] = None,
-    scope: Annotated[str, typer.Option(help="The most that such tokens cover.")] = serving.EVERYTHING,
+    scope: Annotated[str, typer.Option(help="The most that such tokens cover.")] = EVERYTHING,
     as_json: Json = False,
 ) -> None:
     """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
     keys = _text(jwks) if jwks else ""
-    serving.add_client(flows.open_house(), name, role=role, jwks=keys, scope=scope)
+    add_client(open_installation(), name, role=role, jwks=keys, scope=scope)
     if as_json:
         show.print_json({"client": name, "role": role})
     else:
@@ -117,10 +117,10 @@ def application(
     as_json: Json = False,
 ) -> None:
     """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
-    house = flows.open_house()
-    serving.init_if_new(house)
+    installation = open_installation()
+    init_if_new(installation)
     keys = _text(jwks) if jwks else ""
-    house.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=house.actor)
+    installation.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=installation.actor)
     if as_json:
         show.print_json({"application": name, "redirects": redirect, "scope": scope})
     else:
@@ -144,12 +144,12 @@ def provider(
     as_json: Json = False,
 ) -> None:
     """Let people sign in with your identity provider. Register BASE/sign-in/with/NAME/back there as the address to come back to."""
-    house = flows.open_house()
-    serving.init_if_new(house)
+    installation = open_installation()
+    init_if_new(installation)
     secret = _text(secret_file).strip()
     pem = _text(authority) if authority else ""
     add_provider(
-        house, name, issuer, client_id, secret, shown=shown, origins=tuple(origin or ()), internal=internal, authority=pem,
+        installation, name, issuer, client_id, secret, shown=shown, origins=tuple(origin or ()), internal=internal, authority=pem,
         mfa=trust_mfa,
     )  # fmt: skip
     if as_json:
@@ -165,13 +165,13 @@ def provider(
 def token(
     name: str,
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How long it stands.")] = 8,
-    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between.")] = serving.EVERYTHING,
+    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between.")] = EVERYTHING,
     purpose: Annotated[str, typer.Option(help="Purposes that it may name, with spaces between.")] = "treatment operations",
     as_json: Json = False,
 ) -> None:
     """Make an access token. It is shown once, and only its digest is kept."""
-    secret = serving.issue_token(
-        flows.open_house(), name, seconds=int(hours * 3600), scope=scope, purposes=tuple(purpose.split())
+    secret = setup.issue_token(
+        open_installation(), name, seconds=int(hours * 3600), scope=scope, purposes=tuple(purpose.split())
     )
     if as_json:
         show.print_json(

@@ -15,7 +15,7 @@ from galenic.privacy import Statement
 from galenic.release import Decision
 from galenic.schema import NotMeasured, Report, to_json
 
-talk = Console(stderr=True, highlight=False)
+messages = Console(stderr=True, highlight=False)
 out = Console(highlight=False, soft_wrap=True)
 
 
@@ -28,7 +28,7 @@ def print_json(data: Any) -> None:
 def progress(hidden: bool = False) -> Iterator[Callable[[str, float], None]]:
     """A progress bar on stderr; yields tell(what, share done)."""
     columns = (TextColumn("{task.description:<20}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=talk, disable=hidden, transient=True) as bar:
+    with Progress(*columns, console=messages, disable=hidden, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda what, share: bar.update(task, description=what, completed=share)
 

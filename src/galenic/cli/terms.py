@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from galenic import flows
 from galenic.cli import show
 from galenic.cli.app import Json, app
-from galenic.records.units import convert as convert_units
+from galenic.records import convert as convert_units
+from galenic.records import terminology
 
 code = typer.Typer(help="Look up codes, compare them, load terminologies that you license.", no_args_is_help=True)
 app.add_typer(code, name="code")
@@ -23,7 +23,7 @@ def lookup(
     as_json: Json = False,
 ) -> int:
     """Say what a code means. Ends with 2 where the table lacks it, and says so where the table itself is not loaded."""
-    found = flows.terminology().validate(system, value, display)
+    found = terminology.terminology().validate(system, value, display)
     if as_json:
         show.print_json(
             {"state": found.state, "display_fits": found.display_fits, "concept": found.concept and found.concept.__dict__}
@@ -46,7 +46,7 @@ def lookup(
 @code.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
 def subsumes(system: System, a: str, b: str) -> int:
     """How A stands to B: equivalent, subsumes, subsumed-by, not-subsumed."""
-    found = flows.terminology().subsumes(system, a, b)
+    found = terminology.terminology().subsumes(system, a, b)
     show.out.print(found)
     return 2 if found in ("not-found", "not-loaded") else 0
 
@@ -57,7 +57,7 @@ def load_(
     place: Annotated[Path, typer.Argument(help="Folder (cvx: file) of the release, as its publisher hands it out.")],
 ) -> None:
     """Load a terminology that you are licensed to use; it stays in this installation."""
-    show.out.print(f"{flows.load_terminology(kind, place):,} codes of {kind} are loaded")
+    show.out.print(f"{terminology.load_terminology(kind, place):,} codes of {kind} are loaded")
 
 
 @code.command(epilog="Example: galenic code convert 98.6 [degF] Cel")

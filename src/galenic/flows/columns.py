@@ -15,7 +15,7 @@ DescriptionLike = str | Path | tuple[Column, ...] | None
 
 
 @dataclass(frozen=True)
-class Declared:
+class TableDescription:
     """columns: one for each column of the source. undeclared: those of which nothing but the name is known.
     patient: the column that tells patients apart, None where each row is its own unit. constraints: what must hold of rows."""
 
@@ -26,7 +26,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ColumnOptions:
     """What the caller says about columns. unit: patient or row. buy: pay for what a description only observed. constraints: beside
     those that stand in the description's file."""
 
@@ -38,21 +38,21 @@ class Wishes:
     constraints: tuple[Constraint, ...] = ()
 
 
-def declare(source: Source, wishes: Wishes, *, private: bool) -> Declared:
+def describe_table(source: Source, column_options: ColumnOptions, *, private: bool) -> TableDescription:
     """Columns as the caller declared them. Without a description a private fit knows names only (and buys the rest); a fit
     without privacy describes the table itself."""
-    columns, undeclared = _base(source, wishes.description, private=private)
-    patient = _patient(source, columns, wishes)
-    unknown = [name for name in wishes.drop if name not in source.names]
+    columns, undeclared = _base(source, column_options.description, private=private)
+    patient = _patient(source, columns, column_options)
+    unknown = [name for name in column_options.drop if name not in source.names]
     if unknown:
         raise DescriptionError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
-    columns = tuple(_with_role(c, patient, wishes.drop) for c in columns)
-    undeclared = tuple(name for name in undeclared if name != patient and name not in wishes.drop)
-    if private and wishes.buy:
+    columns = tuple(_with_role(c, patient, column_options.drop) for c in columns)
+    undeclared = tuple(name for name in undeclared if name != patient and name not in column_options.drop)
+    if private and column_options.buy:
         columns = without_observed(columns)
     elif private:
         refuse_observed(columns)
-    return Declared(columns, undeclared, patient, _constraints(columns, wishes))
+    return TableDescription(columns, undeclared, patient, _constraints(columns, column_options))
 
 
 def refuse_unknown(
@@ -84,9 +84,9 @@ def refuse_unknown(
         check_balance(by_name[balance])
 
 
-def _constraints(columns: tuple[Column, ...], wishes: Wishes) -> tuple[Constraint, ...]:
-    stated = wishes.description if isinstance(wishes.description, str | Path) else None
-    found = (*wishes.constraints, *(records.read_constraints(stated) if stated is not None else ()))
+def _constraints(columns: tuple[Column, ...], column_options: ColumnOptions) -> tuple[Constraint, ...]:
+    stated = column_options.description if isinstance(column_options.description, str | Path) else None
+    found = (*column_options.constraints, *(records.read_constraints(stated) if stated is not None else ()))
     check_names(found, tuple(c.name for c in columns if c.role == "value" and c.kind not in ("identifier", "text")))
     check_kinds(found, {c.name: c.kind for c in columns})
     return found
@@ -116,15 +116,17 @@ def _base(source: Source, description: DescriptionLike, *, private: bool) -> tup
     return columns, ()
 
 
-def _patient(source: Source, columns: tuple[Column, ...], wishes: Wishes) -> str | None:
-    if wishes.unit not in ("patient", "row"):
-        raise DescriptionError(f"the unit is {wishes.unit!r}. Expected patient or row.")
-    if wishes.unit == "row":
+def _patient(source: Source, columns: tuple[Column, ...], column_options: ColumnOptions) -> str | None:
+    if column_options.unit not in ("patient", "row"):
+        raise DescriptionError(f"the unit is {column_options.unit!r}. Expected patient or row.")
+    if column_options.unit == "row":
         return None
-    if wishes.patient is not None:
-        if wishes.patient not in source.names:
-            raise DescriptionError(f"the patient column {wishes.patient!r} is absent; the data has {list(source.names)}.")
-        return wishes.patient
+    if column_options.patient is not None:
+        if column_options.patient not in source.names:
+            raise DescriptionError(
+                f"the patient column {column_options.patient!r} is absent; the data has {list(source.names)}."
+            )
+        return column_options.patient
     found = next((c.name for c in columns if c.role == "patient"), None) or records.patient_column(source.names)
     if found is None:
         raise DescriptionError(

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from galenic.errors import DescriptionError
-from galenic.flows.columns import DescriptionLike, Wishes
-from galenic.flows.house import open_house
-from galenic.flows.synthesize import DEFAULT_POPULATION, Request, Result, as_source, synthesize
+from galenic.flows.columns import ColumnOptions, DescriptionLike
+from galenic.flows.synthesis import DEFAULT_POPULATION, SynthesisRequest, SynthesisResult, as_source, synthesize
+from galenic.installation import open_installation
 
 
 class Synthesizer:
@@ -64,18 +64,18 @@ class Synthesizer:
 
     def fit(self, table: "str | Path | pa.Table | Any", y: None = None) -> "Synthesizer":  # noqa: ARG002  # scikit-learn's signature
         """Learns from a path, an Arrow table or a data frame; pays from the population's budget. `y` is ignored."""
-        wishes = Wishes(self.columns, self.patient, self.unit, self.drop, self.buy)
-        request = Request(
+        column_options = ColumnOptions(self.columns, self.patient, self.unit, self.drop, self.buy)
+        request = SynthesisRequest(
             epsilon=self.epsilon if self.epsilon is not None else 1.0,
             delta=self.delta,
             population=self.population,
-            wishes=wishes,
+            column_options=column_options,
             cap=self.rows_per_patient,
             target=self.target,
             policy=self.policy,
             private=self.epsilon is not None,
         )
-        self.result_: Result = synthesize(open_house(self.home), as_source(table), request)
+        self.result_: SynthesisResult = synthesize(open_installation(self.home), as_source(table), request)
         self.model_ = self.result_.model
         return self
 

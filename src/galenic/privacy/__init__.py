@@ -1,8 +1,7 @@
 """Take identity out, put noise in: de-identification, paid questions, the budget ledger."""
 
 from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
-from galenic.privacy.crosstab import Asked, Crosstab
-from galenic.privacy.deidentify import Deidentified, deidentify
+from galenic.privacy.column_deidentification import DeidentifiedColumns, deidentify_columns
 from galenic.privacy.domain import (
     LEAST,
     Domain,
@@ -14,30 +13,34 @@ from galenic.privacy.domain import (
     without_observed,
 )
 from galenic.privacy.ledger import Budget, Ledger, Mechanism, Statement, split_delta
-from galenic.privacy.measurement import Protected, sigma2_for, with_anchors
+from galenic.privacy.marginals import Crosstab, NoisyMarginal
+from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
+from galenic.privacy.vault import TokenVault, reveal
 
 __all__ = [
     "LEAST",
-    "Asked",
     "Budget",
     "Crosstab",
-    "Deidentified",
+    "DeidentifiedColumns",
     "Domain",
     "Ledger",
     "Mechanism",
-    "Protected",
+    "NoisyMarginal",
+    "PrivateRows",
     "Statement",
+    "TokenVault",
     "bins_for",
     "buy_domain",
     "checked_delta",
     "checked_epsilon",
-    "deidentify",
+    "deidentify_columns",
     "delta_of",
     "domain_share",
     "epsilon_of",
     "gaussian_mu",
     "needs_buying",
     "refuse_observed",
+    "reveal",
     "rho_of",
     "sigma2_for",
     "split_delta",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError
-from galenic.privacy.measurement import KIND_CLASSES, Protected, sigma2_for
+from galenic.privacy.measurement import KIND_CLASSES, PrivateRows, sigma2_for
 from galenic.records import DATE_FORMATS
 from galenic.schema import Column, Kind
 
@@ -106,7 +106,7 @@ def _complete(c: Column) -> bool:
 
 
 def buy_domain(
-    protected: Protected, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = LEAST
+    protected: PrivateRows, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = LEAST
 ) -> Domain:
     """Columns with everything that coding needs, bought with at most rho (and delta for categories), n included.
 
@@ -134,7 +134,7 @@ def buy_domain(
     return Domain(columns, rows, sigma, bins, common)
 
 
-def _without_rare(protected: Protected, columns: tuple[Column, ...], least: int) -> tuple[Column, ...]:
+def _without_rare(protected: PrivateRows, columns: tuple[Column, ...], least: int) -> tuple[Column, ...]:
     """Categories read from these patients that fewer than `least` rows share become OTHER, codes of a hierarchy their parent."""
     todo = tuple(c for c in columns if not c.binned and c.categories and c.categories_origin == "observed")
     kept = protected.values(todo, Fraction(0), Fraction(0), least=least) if todo else {}
@@ -171,7 +171,7 @@ def _replace(columns: tuple[Column, ...], changed: dict[str, Column]) -> tuple[C
     return tuple(changed.get(c.name, c) for c in columns)
 
 
-def _buy_kinds(protected: Protected, columns: tuple[Column, ...], purse: Purse, rows: int) -> tuple[Column, ...]:
+def _buy_kinds(protected: PrivateRows, columns: tuple[Column, ...], purse: Purse, rows: int) -> tuple[Column, ...]:
     names = [c.name for c in columns if c.kind == "unknown"]
     if not names:
         return columns
@@ -208,7 +208,7 @@ def _kind(counts: dict[str, int], rows: int, sigma: float) -> tuple[Kind, str]:
 
 
 def _buy_categories(
-    protected: Protected, columns: tuple[Column, ...], purse: Purse, delta: Fraction, bins: int, least: int
+    protected: PrivateRows, columns: tuple[Column, ...], purse: Purse, delta: Fraction, bins: int, least: int
 ) -> tuple[Column, ...]:
     todo = tuple(c for c in columns if not c.binned and not c.categories)
     if not todo:
@@ -222,7 +222,7 @@ def _buy_categories(
     return _replace(columns, changed)
 
 
-def _buy_bounds(protected: Protected, columns: tuple[Column, ...], purse: Purse) -> tuple[Column, ...]:
+def _buy_bounds(protected: PrivateRows, columns: tuple[Column, ...], purse: Purse) -> tuple[Column, ...]:
     todo = tuple(c for c in columns if c.binned and not c.edges and (c.low is None or c.high is None))
     if not todo:
         return columns
@@ -250,7 +250,7 @@ def _bounds(heavy: NDArray[np.intp]) -> tuple[float, float]:
 
 
 def _buy_decimals(
-    protected: Protected, columns: tuple[Column, ...], todo: tuple[Column, ...], purse: Purse, rows: int
+    protected: PrivateRows, columns: tuple[Column, ...], todo: tuple[Column, ...], purse: Purse, rows: int
 ) -> tuple[Column, ...]:
     """Numeric columns with the lattice of their decimals: the fewest that all but STRAYS of the rows (or what noise hides) keep to."""
     if not todo or not protected.private:
@@ -272,7 +272,7 @@ def _buy_decimals(
 
 
 def _buy_common(
-    protected: Protected, todo: tuple[Column, ...], purse: Purse, delta: Fraction, rows: int
+    protected: PrivateRows, todo: tuple[Column, ...], purse: Purse, delta: Fraction, rows: int
 ) -> dict[str, dict[float, int]]:
     """The values that many patients share, of numeric columns that nobody described; so decimals and heaps are known."""
     if not todo or not protected.private:
@@ -318,7 +318,7 @@ def _refined(c: Column, edges: Floats, counts: NDArray[np.int64], parts: int, he
     return np.array(out)
 
 
-def _buy_edges(protected: Protected, columns: tuple[Column, ...], purse: Purse, rows: int, bins: int) -> tuple[Column, ...]:
+def _buy_edges(protected: PrivateRows, columns: tuple[Column, ...], purse: Purse, rows: int, bins: int) -> tuple[Column, ...]:
     todo = tuple(c for c in columns if c.binned and not c.edges)
     if not todo:
         return columns

@@ -40,7 +40,7 @@ def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
     return Fraction(math.ceil(exact * 64), 64)
 
 
-class Protected:
+class PrivateRows:
     """Training rows behind the budget: the only way to learn from them is to ask a counting question and pay.
 
     source: rows of the training patients. patient: the column that tells patients apart (None: the row is the unit).

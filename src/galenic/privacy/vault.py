@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from galenic.errors import DescriptionError
-from galenic.store import Database, Dataset, Handle
-from galenic.store.vault import put_tokens, reveal_token
+from galenic.store import Database, Dataset, Handle, put_tokens, reveal_token
 
 AT_ONCE = 2_000
 

@@ -1,6 +1,8 @@
 """Patient records in and out: files to typed tables, descriptions, splits by patient."""
 
-from galenic.records.describe import ambiguous_dates, describe, patient_column, suspicious
+from galenic.records.ccda import HL7, SDTC, XSI, is_ccda
+from galenic.records.column_inference import ambiguous_dates, describe, patient_column, suspicious
+from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
 from galenic.records.description import (
     constraints_from_toml,
     drops_others,
@@ -10,54 +12,92 @@ from galenic.records.description import (
     to_toml,
     undescribed,
 )
-from galenic.records.flat import before, flatten, handed_down, lagged, own_columns, shown
-from galenic.records.mapping import read_mapping
+from galenic.records.exchange import Reply, call, declare, origin_of
+from galenic.records.flatten_tables import before, flatten, inherited, own_columns, previous_row, shown
+from galenic.records.formats import fhir_files, kind_of
+from galenic.records.gc import freeze_gc, paused_gc
+from galenic.records.mapping import events_of, parse_mapping, read_mapping
+from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
+from galenic.records.omop import VOCABULARY, Omop
+from galenic.records.omop_write import OmopWriter
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
-from galenic.records.read import read
+from galenic.records.reader import read
 from galenic.records.relations import StatedTable, read_relations
 from galenic.records.source import Source, in_memory
 from galenic.records.split import Split, Units, capped, split_as_given, split_by_patient, units
-from galenic.records.write import defused, write, write_frame, write_stream
+from galenic.records.unit_conversion import convert
+from galenic.records.writer import defused, write, write_frame, write_stream
 
 __all__ = [
+    "CODES",
     "DATE_FORMATS",
+    "HL7",
     "INTEGER",
     "LEADING_ZERO",
     "NUMBER",
+    "ORDER",
+    "SDTC",
+    "VERSION",
+    "VOCABULARY",
+    "XSI",
+    "Omop",
+    "OmopWriter",
+    "Reply",
     "Source",
     "Split",
     "StatedTable",
     "Units",
     "ambiguous_dates",
+    "as_timeline",
     "before",
+    "by_subject",
+    "call",
     "capped",
     "cleaned",
     "constraints_from_toml",
+    "convert",
     "dates",
+    "declare",
     "defused",
     "describe",
     "drops_others",
+    "events_of",
+    "fhir_files",
     "flatten",
+    "freeze_gc",
     "from_toml",
-    "handed_down",
     "in_memory",
-    "lagged",
+    "inherited",
+    "is_ccda",
+    "kind_of",
     "matches",
+    "origin_of",
     "own_columns",
+    "pack",
+    "parse_mapping",
     "patient_column",
+    "paused_gc",
+    "previous_row",
     "read",
+    "read_codes_whole",
     "read_constraints",
     "read_description",
     "read_mapping",
+    "read_meds",
     "read_relations",
+    "read_whole",
     "shown",
     "split_as_given",
     "split_by_patient",
     "suspicious",
     "to_toml",
+    "type_of",
     "undescribed",
     "units",
+    "unpack",
+    "unpack_all",
     "write",
     "write_frame",
+    "write_meds",
     "write_stream",
 ]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from galenic.errors import AccessDenied, DescriptionError, MissingExtra, RecordError
-from galenic.security import Fact, Facts, Pass
+from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, RecordError
+from galenic.security import Fact, Facts, Grant
 
 MOST = 2**20  # bytes of an answer
 SECONDS = 10.0  # for each step of a call
@@ -50,14 +50,14 @@ def declare(facts: Facts, name: str, urls: Iterable[str], *, by: str, internal: 
     facts.put(Fact("destination", name, "allowed", name, body=tuple(sorted(body.items()))), actor=by)
 
 
-def call(handle: Pass, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+def call(handle: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
     """GET, or POST of a form, under a decision to call outside/NAME. AccessDenied for an origin or an address that the destination
     may not have; RecordError where nothing, or too much, is answered. Redirects are not followed."""
     name = handle.resource.partition("/")[2]
     handle.require(f"outside/{name}", "call")
     known = handle.gate.facts.one("destination", name)
     if known is None or known.state != "allowed" or origin_of(url) not in known.get("origins"):
-        raise AccessDenied(f"the address is not one of destination {name!r}. It was declared with: {_origins(known)}.")
+        raise AccessDeniedError(f"the address is not one of destination {name!r}. It was declared with: {_origins(known)}.")
     given = {"Accept": "application/json", **(headers or {})}
     body = None
     if form is not None:
@@ -74,7 +74,7 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
     try:
         import httpcore  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("calls to other systems need httpcore: pip install 'galenic[server]'") from None
+        raise MissingExtraError("calls to other systems need httpcore: pip install 'galenic[server]'") from None
     context = ssl.create_default_context(cadata=known.get("authority") or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     method, sent = ("GET" if body is None else "POST"), list(headers.items())
@@ -118,7 +118,9 @@ def _backend(internal: bool) -> Any:
         def connect_tcp(self, host: str, port: int, timeout: float | None = None, *given: Any, **more: Any) -> Any:
             found = sorted({str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
             if not internal and not all(_public(a) for a in found):
-                raise AccessDenied("the destination's name leads into the house's own network, which it was not declared for.")
+                raise AccessDeniedError(
+                    "the destination's name leads into the house's own network, which it was not declared for."
+                )
             return super().connect_tcp(found[0], port, timeout, *given, **more)
 
     return Looking()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from galenic.records.omop import COLUMNS
-from galenic.records.write import safe_text
+from galenic.records.writer import safe_text
 from galenic.schema import BIRTH, DEATH
 
 Row = dict[str, Any]

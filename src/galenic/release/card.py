@@ -9,13 +9,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from galenic.release.plots import MOST_ASSOCIATED, associations, by_group, distributions, svg
-from galenic.release.policy import Decision, Policy
+from galenic.release.policy import Decision, ReleasePolicy
 from galenic.release.words import WORDS, attacks_in_words
 from galenic.schema import Column, Finding, Report, Table, to_json
 
 
 @dataclass(frozen=True)
-class Facts:
+class CardFacts:
     """What a card says beside findings."""
 
     title: str
@@ -30,7 +30,9 @@ class Facts:
 Views = Mapping[str, tuple[Table, Table | None]]
 
 
-def card(facts: Facts, report: Report, decision: Decision, policy: Policy, tables: Mapping[str, Table], views: Views) -> str:
+def render_card(
+    facts: CardFacts, report: Report, decision: Decision, policy: ReleasePolicy, tables: Mapping[str, Table], views: Views
+) -> str:
     """The page. views: for each table the rows that are plotted, and held-out patients' rows on the signers' sheet (None on the card
     that leaves)."""
     template = (resources.files("galenic.release") / "card.html").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ Outcome = Literal["met", "not met", "not measured", "missing"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class PolicyRule:
     """One threshold on one finding."""
 
     finding: str
@@ -35,7 +35,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Policy:
+class ReleasePolicy:
     """A named policy. text is its exact TOML, digest that text's sha256: what was decided by is what is signed."""
 
     name: str
@@ -43,7 +43,7 @@ class Policy:
     purpose: str
     roles: tuple[str, ...]
     identity: Literal["unverified", "verified"]
-    rules: tuple[Rule, ...]
+    rules: tuple[PolicyRule, ...]
     text: str
 
     @property
@@ -51,13 +51,13 @@ class Policy:
         """sha256 of the policy's text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def but(self, rules: tuple[Rule, ...]) -> "Policy":
+    def but(self, rules: tuple[PolicyRule, ...]) -> "ReleasePolicy":
         """The same policy with only some of its rules."""
         return replace(self, rules=rules)
 
 
 @dataclass(frozen=True)
-class Item:
+class DecisionItem:
     """How one rule came out. value is None where the finding is internal and the reader is not a signer."""
 
     finding: str
@@ -75,15 +75,15 @@ class Decision:
     policy: str
     policy_digest: str
     accepted: bool
-    items: tuple[Item, ...]
+    items: tuple[DecisionItem, ...]
 
     @property
-    def refusals(self) -> tuple[Item, ...]:
+    def refusals(self) -> tuple[DecisionItem, ...]:
         """The items that stand in the way."""
         return tuple(item for item in self.items if item.outcome != "met")
 
 
-def load_policy(name: str) -> Policy:
+def load_policy(name: str) -> ReleasePolicy:
     """A shipped policy by name, or one from a TOML file. DescriptionError says what is off."""
     if name in SHIPPED:
         text = (resources.files("galenic.release") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
@@ -94,12 +94,14 @@ def load_policy(name: str) -> Policy:
     return parse_policy(path.read_text(encoding="utf-8"), str(path))
 
 
-def parse_policy(text: str, where: str) -> Policy:
+def parse_policy(text: str, where: str) -> ReleasePolicy:
     """A policy from its TOML text."""
     try:
         data: dict[str, Any] = tomllib.loads(text)
-        rules = tuple(Rule(**rule) for rule in data["rule"])
-        policy = Policy(data["name"], data["version"], data["purpose"], tuple(data["roles"]), data["identity"], rules, text)
+        rules = tuple(PolicyRule(**rule) for rule in data["rule"])
+        policy = ReleasePolicy(
+            data["name"], data["version"], data["purpose"], tuple(data["roles"]), data["identity"], rules, text
+        )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise DescriptionError(f"policy {where}: {type(error).__name__}: {error}. Compare with a shipped policy.") from None
     empty = [rule.finding for rule in rules if not rule.threshold or not rule.reason]
@@ -111,7 +113,7 @@ def parse_policy(text: str, where: str) -> Policy:
     return policy
 
 
-def decide(report: Report, policy: Policy) -> Decision:
+def decide(report: Report, policy: ReleasePolicy) -> Decision:
     """Holds every rule against the report. A finding that is missing or was not measured does not satisfy any rule, and an
     empty report satisfies none."""
     items = tuple(_item(rule, report.get(rule.finding)) for rule in policy.rules)
@@ -119,10 +121,10 @@ def decide(report: Report, policy: Policy) -> Decision:
     return Decision(policy.name, policy.digest, accepted, items)
 
 
-def _item(rule: Rule, finding: Finding | NotMeasured | None) -> Item:
+def _item(rule: PolicyRule, finding: Finding | NotMeasured | None) -> DecisionItem:
     if finding is None:
-        return Item(rule.finding, "missing", rule.threshold, rule.reason, "public", "the evidence does not hold it")
+        return DecisionItem(rule.finding, "missing", rule.threshold, rule.reason, "public", "the evidence does not hold it")
     if isinstance(finding, NotMeasured):
-        return Item(rule.finding, "not measured", rule.threshold, rule.reason, finding.audience, finding.why)
+        return DecisionItem(rule.finding, "not measured", rule.threshold, rule.reason, finding.audience, finding.why)
     outcome: Outcome = "met" if rule.holds(finding.value) else "not met"
-    return Item(rule.finding, outcome, rule.threshold, rule.reason, finding.audience, f"measured {finding.value:.4g}")
+    return DecisionItem(rule.finding, outcome, rule.threshold, rule.reason, finding.audience, f"measured {finding.value:.4g}")

@@ -3,11 +3,12 @@
 from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
-from galenic.schema.note import Span
+from galenic.schema.note import TextSpan
+from galenic.schema.progress import Progress, no_progress
 from galenic.schema.relation import MARK, NTH, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.table import ARROW_TYPES, Table
-from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline
+from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline_table
 
 __all__ = [
     "ARROW_TYPES",
@@ -30,10 +31,11 @@ __all__ = [
     "Kind",
     "NotMeasured",
     "Origin",
+    "Progress",
     "Relation",
     "Report",
-    "Span",
     "Table",
+    "TextSpan",
     "all_hold",
     "ancestors",
     "beginning",
@@ -47,7 +49,8 @@ __all__ = [
     "from_json",
     "holds",
     "in_order",
+    "no_progress",
     "numbers",
-    "timeline",
+    "timeline_table",
     "to_json",
 ]

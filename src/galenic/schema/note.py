@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class TextSpan:
     """Signs [start, end) of a text that identify somebody. kind: of galenic.privacy.text's kinds; layer: what found it; score:
     how sure a learned tagger was, 1 for the rest."""
 

@@ -46,7 +46,7 @@ class Event(NamedTuple):
     source_ref: str | None = None
 
 
-def timeline(rows: list[tuple[Any, ...]]) -> pa.Table:
+def timeline_table(rows: list[tuple[Any, ...]]) -> pa.Table:
     """A table of TIMELINE from (subject_id, *Event, ingest_id), one or more, in their order."""
     columns = dict(zip(["subject_id", *Event._fields, "ingest_id"], zip(*rows, strict=True), strict=True))
     return pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE)

@@ -1,35 +1,36 @@
 """Who may do what, why, with whose consent: keys, policy, the gate, the audit chain, facts that decisions need, erasure keys."""
 
-from galenic.security.apps import App, Apps, Given
+from galenic.security.apps import App, Apps, TokenSet
 from galenic.security.assertions import checked_jwks, client_of
-from galenic.security.audit import AuditLog, Entry, canonical
-from galenic.security.audit_event import audit_event
+from galenic.security.audit import AuditEntry, AuditLog, canonical
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.credentials import Credentials, Passkey
 from galenic.security.facts import Fact, Facts
-from galenic.security.gate import Gate, Pass, Session
+from galenic.security.fhir_audit_event import to_audit_event
+from galenic.security.gate import Gate
+from galenic.security.grants import Grant, Session, token_name
 from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
-from galenic.security.openid import Known, OpenId, Provider
-from galenic.security.passes import token_name
-from galenic.security.people import People, Person
-from galenic.security.policies import Policies, Replay
+from galenic.security.network_sandbox import block_network
+from galenic.security.openid import IdTokenClaims, OpenId, Provider
+from galenic.security.people import User, UserDirectory
 from galenic.security.policy import (
     ACTIONS,
     FLAGS,
     LABELS,
     ROLES,
     TYPES,
-    Ask,
+    AccessDecision,
+    AccessPolicy,
+    AccessRequest,
+    AccessRule,
     Obligations,
-    Policy,
-    Rule,
-    Verdict,
     parse_policy,
     read_policy,
     shipped_policy,
 )
+from galenic.security.policy_store import PolicyStore, Replay
 from galenic.security.receipt import sign_receipt, verify_receipt
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
 from galenic.security.witness import Witness
@@ -43,39 +44,39 @@ __all__ = [
     "NAME",
     "ROLES",
     "TYPES",
+    "AccessDecision",
+    "AccessPolicy",
+    "AccessRequest",
+    "AccessRule",
     "App",
     "Apps",
-    "Ask",
+    "AuditEntry",
     "AuditLog",
     "Credentials",
-    "Entry",
     "Escrow",
     "Fact",
     "Facts",
     "Gate",
-    "Given",
+    "Grant",
+    "IdTokenClaims",
     "Key",
     "KeyRing",
     "KeyTree",
-    "Known",
     "Obligations",
     "OpenId",
-    "Pass",
     "Passkey",
-    "People",
-    "Person",
-    "Policies",
-    "Policy",
+    "PolicyStore",
     "Provider",
     "Replay",
     "RootFile",
     "RootInToken",
     "RootInVault",
-    "Rule",
     "Session",
-    "Verdict",
+    "TokenSet",
+    "User",
+    "UserDirectory",
     "Witness",
-    "audit_event",
+    "block_network",
     "canonical",
     "checked_jwks",
     "client_of",
@@ -87,6 +88,7 @@ __all__ = [
     "root_keeper",
     "shipped_policy",
     "sign_receipt",
+    "to_audit_event",
     "to_cedar",
     "token_name",
     "verify_receipt",

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from galenic.errors import AccessDenied, DescriptionError
+from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.security.assertions import checked_jwks
 from galenic.security.facts import Fact
+from galenic.security.grants import token_name
 from galenic.security.keys import NAME
-from galenic.security.passes import token_name
-from galenic.security.people import PURPOSES, People
+from galenic.security.people import PURPOSES, UserDirectory
 from galenic.store import use_once
 
 CODE_SECONDS, ACCESS_SECONDS, REFRESH_SECONDS = 60, 900, 8 * 3600
@@ -37,7 +37,7 @@ class App:
 
 
 @dataclass(frozen=True)
-class Given:
+class TokenSet:
     """What an application is given."""
 
     access: str
@@ -49,7 +49,7 @@ class Given:
 class Apps:
     """The applications of one installation."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: UserDirectory) -> None:
         self.people, self.facts, self.gate = people, people.facts, people.gate
 
     def add(self, name: str, redirects: tuple[str, ...], scope: str, *, shown: str = "", jwks: str = "", by: str = "") -> None:
@@ -77,7 +77,7 @@ class Apps:
         """An application. AccessDenied if there is none."""
         fact = self.facts.one("app", name)
         if fact is None or fact.state != "registered":
-            raise AccessDenied("there is no such application here.")
+            raise AccessDeniedError("there is no such application here.")
         got = fact.get
         return App(name, str(got("shown")), tuple(got("redirects")), str(got("scope")), not got("jwks"))
 
@@ -119,20 +119,20 @@ class Apps:
     def allow(self, who: str, app: App, redirect: str, scope: str, challenge: str) -> str:
         """The code that the browser takes to the application."""
         if redirect not in app.redirects or not CHALLENGE.match(challenge):
-            raise AccessDenied("the application is not known by this address, or brought no challenge (PKCE, S256).")
+            raise AccessDeniedError("the application is not known by this address, or brought no challenge (PKCE, S256).")
         code = secrets.token_urlsafe(32)
         body = {"app": app.name, "redirect": redirect, "scope": scope, "challenge": challenge}
         self._put(code, "code", who, CODE_SECONDS, body)
         self.gate.audit.append("app.allowed", app.name, actor=who, scope=scope)
         return code
 
-    def redeem(self, app: App, code: str, redirect: str, verifier: str) -> Given:
+    def redeem(self, app: App, code: str, redirect: str, verifier: str) -> TokenSet:
         """What a code stands for. One that is shown twice was stolen: what came of it counts no more."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
 
         fact = self.facts.one("session", token_name(code))
         if fact is None or fact.get("app") != app.name or fact.state not in ("code", "used"):
-            raise AccessDenied(REFUSED)
+            raise AccessDeniedError(REFUSED)
         if fact.state == "used" or not use_once(self.gate.db, f"code/{fact.key}", 2 * CODE_SECONDS):
             self._stolen(fact)
         right = VERIFIER.match(verifier) and hmac.compare_digest(
@@ -140,19 +140,19 @@ class Apps:
         )
         self.facts.put(replace(fact, state="used"), quiet=True)
         if not right or fact.get("redirect") != redirect or fact.until <= self.facts.now():
-            raise AccessDenied(REFUSED)
+            raise AccessDeniedError(REFUSED)
         return self._give(fact.who, app, str(fact.get("scope")), fact.key)
 
-    def refresh(self, app: App, token: str) -> Given:
+    def refresh(self, app: App, token: str) -> TokenSet:
         """New tokens for a refresh token, which counts no more. One that is shown twice was stolen: the whole line ends."""
         fact = self.facts.one("session", token_name(token))
         if fact is None or fact.get("app") != app.name or fact.state not in ("refresh", "used") or fact.get("family") is None:
-            raise AccessDenied(REFUSED)
+            raise AccessDeniedError(REFUSED)
         if fact.state == "used" or not use_once(self.gate.db, f"refresh/{fact.key}", REFRESH_SECONDS):
             self._stolen(fact)
         self.facts.put(replace(fact, state="used"), quiet=True)
         if fact.until <= self.facts.now():
-            raise AccessDenied(REFUSED)
+            raise AccessDeniedError(REFUSED)
         return self._give(fact.who, app, str(fact.get("scope")), str(fact.get("family")), fact.until)
 
     def _stolen(self, fact: Fact) -> None:
@@ -162,12 +162,12 @@ class Apps:
                 self.facts.put(replace(one, state="ended"), quiet=True)
         self.gate.versions.look_again()
         self.gate.audit.append("session.replayed", fact.who, "denied", actor=fact.who, app=str(fact.get("app")))
-        raise AccessDenied(REFUSED)
+        raise AccessDeniedError(REFUSED)
 
-    def _give(self, who: str, app: App, scope: str, family: str, until: str = "") -> Given:
+    def _give(self, who: str, app: App, scope: str, family: str, until: str = "") -> TokenSet:
         person = self.people.get(who)
         if person is None or person.state != "active":
-            raise AccessDenied(REFUSED)
+            raise AccessDeniedError(REFUSED)
         access, refresh = secrets.token_urlsafe(32), ""
         purposes = " ".join(dict.fromkeys(p for r in person.roles for p in PURPOSES.get(r, ()))) or "none"
         resources = " ".join(s for s in scope.split() if "/" in s)
@@ -176,7 +176,7 @@ class Apps:
         if {"offline_access", "online_access"} & set(scope.split()):
             refresh = secrets.token_urlsafe(32)
             self._put(refresh, "refresh", who, REFRESH_SECONDS, {"app": app.name, "family": family, "scope": scope}, until)
-        return Given(access, refresh, scope)
+        return TokenSet(access, refresh, scope)
 
     def _put(self, secret: str, state: str, who: str, seconds: int, body: dict[str, Any], until: str = "") -> None:
         end = until or (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from galenic.errors import AccessDenied, DescriptionError, MissingExtra
+from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError
 from galenic.security.facts import Fact
 from galenic.security.gate import Gate
 from galenic.store import use_once
@@ -38,7 +38,7 @@ def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant") ->
         return _client(gate, assertion, audience, kind)
     except (ValueError, KeyError, TypeError) as error:
         gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
-        raise AccessDenied("the client's assertion does not hold.") from None
+        raise AccessDeniedError("the client's assertion does not hold.") from None
 
 
 def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
@@ -46,7 +46,7 @@ def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
         from joserfc import errors, jwt  # noqa: PLC0415
         from joserfc.jwk import KeySet  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("clients with keys need joserfc: pip install 'galenic[server]'") from None
+        raise MissingExtraError("clients with keys need joserfc: pip install 'galenic[server]'") from None
     if len(assertion) > 8_000 or assertion.count(".") != 2:
         raise ValueError("form")
     said = _unchecked(assertion)

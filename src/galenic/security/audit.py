@@ -59,7 +59,7 @@ def plain(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """One step: who did what to which thing, and how it ended."""
 
     seq: int
@@ -256,13 +256,13 @@ class AuditLog:
             self._time = json.loads(head["head"])["time"] if head else ""
         return self._time
 
-    def entries(self, after: int = 0) -> Iterator[Entry]:
+    def entries(self, after: int = 0) -> Iterator[AuditEntry]:
         """Rows, oldest first."""
         for batch in audit_batches(self.db, after):
             for _seq, text, _hash, _mac in batch:
                 data = json.loads(text)
                 data.pop("clock", None)
-                yield Entry(**data)
+                yield AuditEntry(**data)
 
     def head(self) -> tuple[int, str]:
         """(size, Merkle root) of the last signed head; keep it elsewhere to notice a chain cut short."""

@@ -3,20 +3,31 @@
 import json
 from typing import Any
 
-from galenic.errors import DescriptionError, MissingExtra
-from galenic.security.policy import ACTIONS, FLAGS, LABELS, ROLES, TYPES, Ask, Obligations, Policy, Rule, parse_policy
+from galenic.errors import DescriptionError, MissingExtraError
+from galenic.security.policy import (
+    ACTIONS,
+    FLAGS,
+    LABELS,
+    ROLES,
+    TYPES,
+    AccessPolicy,
+    AccessRequest,
+    AccessRule,
+    Obligations,
+    parse_policy,
+)
 
 ENTITY = {
     "dataset": "Dataset", "subject": "Subject", "house": "House", "record": "Record", "directory": "Directory", "outside": "Outside",
 }  # fmt: skip
 
 
-def to_cedar(policy: Policy) -> str:
+def to_cedar(policy: AccessPolicy) -> str:
     """The policy as Cedar. Obligations travel as annotations, which Cedar carries and does not interpret."""
     return "\n".join(_text(rule) for rule in policy.rules)
 
 
-def _text(rule: Rule) -> str:
+def _text(rule: AccessRule) -> str:
     o = rule.obligations
     notes = [("id", rule.id), ("reason", rule.reason)]
     notes += [("mask", ",".join(sorted(o.mask)))] if o.mask else []
@@ -46,7 +57,7 @@ def _any(parts: Any) -> str:
     return found[0] if len(found) == 1 else f"({' || '.join(found)})"
 
 
-def request_of(ask: Ask, name: str = "x") -> dict[str, Any]:
+def request_of(ask: AccessRequest, name: str = "x") -> dict[str, Any]:
     """An ask as a Cedar request."""
     return {
         "principal": f'Person::"{name}"',
@@ -62,12 +73,12 @@ def request_of(ask: Ask, name: str = "x") -> dict[str, Any]:
     }
 
 
-def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> Policy:
+def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> AccessPolicy:
     """A policy from Cedar text, as far as the table can express it. DescriptionError names the policy and the clause."""
     try:
         import cedarpy  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("Cedar text is read by cedarpy: pip install 'galenic[cedar]'") from None
+        raise MissingExtraError("Cedar text is read by cedarpy: pip install 'galenic[cedar]'") from None
     try:
         data = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:
@@ -84,7 +95,7 @@ def _order(item: tuple[str, Any]) -> int:
     return int("".join(c for c in item[0] if c.isdigit()) or 0)
 
 
-def _rule(place: str, body: dict[str, Any]) -> Rule:
+def _rule(place: str, body: dict[str, Any]) -> AccessRule:
     notes = body.get("annotations", {})
     who = str(notes.get("id", place))
     fields: dict[str, Any] = {k: frozenset() for k in ("roles", "types", "purposes", "labels", "needs", "lacks")}
@@ -108,7 +119,7 @@ def _rule(place: str, body: dict[str, Any]) -> Rule:
         str(notes.get("rows", "")),
         notes.get("watermark") == "true",
     )
-    return Rule(
+    return AccessRule(
         who, body["effect"], fields["roles"], fields["actions"], fields["types"], fields["purposes"], fields["labels"],
         fields["needs"], fields["lacks"], fields["assurance"], fields["below"], o, str(notes.get("reason", "Imported from Cedar.")),
     )  # fmt: skip
@@ -211,7 +222,7 @@ def _bound(node: dict[str, Any], negated: bool, fields: dict[str, Any]) -> bool:
     return False
 
 
-def _toml(name: str, version: int, rules: list[Rule]) -> str:
+def _toml(name: str, version: int, rules: list[AccessRule]) -> str:
     lines = [f"name = {json.dumps(name)}", f"version = {version}"]
     for rule in rules:
         lines += ["", f"[[{rule.effect}]]", f"id = {json.dumps(rule.id)}"]

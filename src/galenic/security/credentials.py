@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDenied, DescriptionError, MissingExtra, StoreError
+from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, StoreError
 from galenic.security.facts import Fact, Facts
 from galenic.security.keytree import PEOPLE, KeyTree, subkey
 from galenic.store import Database, take_once, use_once
@@ -32,7 +32,7 @@ def _hasher() -> "argon2.PasswordHasher":
     try:
         import argon2  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("signing in needs argon2-cffi: pip install 'galenic[server]'") from None
+        raise MissingExtraError("signing in needs argon2-cffi: pip install 'galenic[server]'") from None
     return argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's least for argon2id: 19 MiB, t=2, p=1
 
 
@@ -126,7 +126,9 @@ class Credentials:
         """Makes the begun secret count. AccessDenied where the code is not of it."""
         fact = self.facts.one("credential", f"{who}/totp")
         if fact is None or fact.state != "begun" or not self._code_is(who, fact, code):
-            raise AccessDenied("this code is not of the authenticator that was set up. Check the clock, and try the next code.")
+            raise AccessDeniedError(
+                "this code is not of the authenticator that was set up. Check the clock, and try the next code."
+            )
         self.keep(who, "totp", dict(fact.body))
 
     def totp_is(self, who: str, code: str) -> bool:
@@ -191,9 +193,9 @@ class Credentials:
             said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
             challenge = _unpack(said["challenge"])
         except (KeyError, TypeError, ValueError):
-            raise AccessDenied("the browser's answer is none. Begin again.") from None
+            raise AccessDeniedError("the browser's answer is none. Begin again.") from None
         if not take_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}"):
-            raise AccessDenied("the question that was answered is not open any more. Begin again.")
+            raise AccessDeniedError("the question that was answered is not open any more. Begin again.")
         return challenge
 
     def begin_passkey(self, who: str, shown: str, rp: str) -> str:
@@ -222,10 +224,10 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDenied(f"the passkey is not one that can be kept ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(f"the passkey is not one that can be kept ({type(error).__name__}). Begin again.") from None
         own = _pack(made.credential_id)
         if any(f.state == "active" and f.get("id") == own for f in self.facts.of("credential", label="passkey")):
-            raise AccessDenied("this passkey is known already. One device is one person's.")
+            raise AccessDeniedError("this passkey is known already. One device is one person's.")
         body = {
             "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
             "made_at": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -254,7 +256,7 @@ class Credentials:
             (f for f in self.facts.of("credential", label="passkey") if f.state == "active" and f.get("id") == own), None
         )
         if kept is None:
-            raise AccessDenied("this passkey is not known here. Sign in another way, and add it.")
+            raise AccessDeniedError("this passkey is not known here. Sign in another way, and add it.")
         try:
             done = webauthn.verify_authentication_response(
                 credential=credential, expected_challenge=challenge, expected_rp_id=rp, expected_origin=origin,
@@ -262,7 +264,7 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDenied(f"the passkey's answer does not hold ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(f"the passkey's answer does not hold ({type(error).__name__}). Begin again.") from None
         if done.new_sign_count != kept.get("count"):
             self.keep(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
         return kept.who

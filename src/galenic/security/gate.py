@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from galenic.errors import AccessDenied, DescriptionError
+from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.security.audit import AuditLog, Ticket
 from galenic.security.facts import Fact, Facts
+from galenic.security.grants import Grant, Session
 from galenic.security.keys import Key
 from galenic.security.keytree import IDENTITY, KeyTree, subkey
-from galenic.security.passes import Pass, Session
-from galenic.security.policies import Policies
-from galenic.security.policy import Ask, Obligations, Verdict
+from galenic.security.policy import AccessDecision, AccessRequest, Obligations
+from galenic.security.policy_store import PolicyStore
 from galenic.store import Database, Rows, telemetry, version_numbers
 
 FRESH = 0.02  # s: another process's change of facts is seen within this time; this process's own at once
@@ -61,7 +61,7 @@ class Gate:
     db: Database
     tree: KeyTree
     facts: Facts
-    policies: Policies
+    policies: PolicyStore
     audit: AuditLog
     versions: Versions = field(init=False)
     _grants: dict[str, tuple[int, frozenset[str], dict[str, str]]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Gate:
         """A session for a key that opened; `second` steps it up. DescriptionError if the key has no role here."""
         _roles, home = self._roles(key.name)
         if not home:
-            raise AccessDenied(
+            raise AccessDeniedError(
                 f"key {key.name!r} holds no role in this installation. Grant one: galenic key {key.name} --role ROLE"
             )
         now = datetime.now(UTC)
@@ -116,7 +116,7 @@ class Gate:
         given, and can do nothing; a client without a role is nobody."""
         _roles, home = self._roles(who)
         if not home and self.facts.one("person", who) is None:
-            raise AccessDenied(f"{who} holds no role in this installation.")
+            raise AccessDeniedError(f"{who} holds no role in this installation.")
         number = self.audit.append("session.opened", who, actor=who, how=how)
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
         return self._begun(who, number, until, (*about, ("how", how)), home, "home", subject, name)
@@ -164,7 +164,7 @@ class Gate:
             self._sessions[name] = kept
         return kept[1]
 
-    def _ask(self, session: Session, action: str, resource: str, purpose: str) -> Ask | str:
+    def _ask(self, session: Session, action: str, resource: str, purpose: str) -> AccessRequest | str:
         """What is to be decided, or why it can not even be asked."""
         fact = self._session_fact(session.id)
         if fact is None or fact.state != "open" or fact.who != session.who:
@@ -195,7 +195,7 @@ class Gate:
         ):
             flags.add("qualified")
         assurance = 2 if str(fact.get("stepped_up_until", "")) > now else 1
-        return Ask(roles, action, kind, purpose, label, assurance, frozenset(flags))
+        return AccessRequest(roles, action, kind, purpose, label, assurance, frozenset(flags))
 
     def _relations(self, session: Session, number: str, purpose: str, label: str, now: str) -> set[str]:
         """What the facts say of somebody and one patient: whether there is a care relation, and consent to the purpose."""
@@ -243,12 +243,12 @@ class Gate:
             self._datasets[name] = kept
         return kept[1]
 
-    def judge(self, session: Session, action: str, resource: str, purpose: str) -> Verdict:
+    def judge(self, session: Session, action: str, resource: str, purpose: str) -> AccessDecision:
         """The verdict alone, without opening anything."""
         ask = self._ask(session, action, resource, purpose)
-        return Verdict(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
+        return AccessDecision(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
 
-    def open(self, session: Session, action: str, resource: str, purpose: str, *, why: str = "") -> "Pass":
+    def open(self, session: Session, action: str, resource: str, purpose: str, *, why: str = "") -> "Grant":
         """A handle while the decision stands; use it as a context: with gate.open(...) as g. AccessDenied with the rule's id and
         reason where it is refused.
 
@@ -257,10 +257,10 @@ class Gate:
         handle = self._opened(session, action, resource, purpose, why)
         return handle.wait() if isinstance(handle, _Waiting) else self._deny(handle)
 
-    def open_many(self, session: Session, action: str, resources: Sequence[str], purpose: str) -> list["Pass | None"]:
+    def open_many(self, session: Session, action: str, resources: Sequence[str], purpose: str) -> list["Grant | None"]:
         """One decision each, all written down in one commit; None where it is refused, which is written down as well."""
         found = [self._opened(session, action, r, purpose, "") for r in resources]
-        handles: list[Pass | None] = []
+        handles: list[Grant | None] = []
         for one in found:
             handles.append(one.wait() if isinstance(one, _Waiting) else None)
             if isinstance(one, _Refused):
@@ -269,7 +269,7 @@ class Gate:
 
     def _opened(self, session: Session, action: str, resource: str, purpose: str, why: str) -> "_Waiting | _Refused":
         ask = self._ask(session, action, resource, purpose)
-        verdict = Verdict(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
+        verdict = AccessDecision(False, ask) if isinstance(ask, str) else self.policies.active().decide(ask)
         if verdict.allowed and purpose == "emergency":
             verdict = self._glass(session, verdict, why)
         detail: dict[str, Any] = {"verb": action, "purpose": purpose, "reason": verdict.reason, "session": session.id}
@@ -279,7 +279,7 @@ class Gate:
             ticket = self.audit.post("gate.denied", resource, "denied", actor=session.who, **detail)
             return _Refused(ticket, self._refusal(session, action, resource, purpose, verdict))
         rows = _rows(verdict.obligations, ask, session, purpose, resource)
-        handle = Pass(self, session, action, resource, purpose, verdict, rows)
+        handle = Grant(self, session, action, resource, purpose, verdict, rows)
         name = "gate.break-glass" if purpose == "emergency" else "gate.opened"
         return _Waiting(handle, self.audit.post(name, resource, "allowed", actor=session.who, **detail))
 
@@ -289,19 +289,19 @@ class Gate:
 
     def _deny(self, refused: "_Refused") -> NoReturn:
         self._denied(refused)
-        raise AccessDenied(refused.why)
+        raise AccessDeniedError(refused.why)
 
-    def _refusal(self, session: Session, action: str, resource: str, purpose: str, verdict: Verdict) -> str:
+    def _refusal(self, session: Session, action: str, resource: str, purpose: str, verdict: AccessDecision) -> str:
         rule = next((r for r in self.policies.active().rules if r.id == verdict.reason), None)
         why = rule.reason if rule else REFUSALS.get(verdict.reason, "No rule allows it.")
         return f"{session.who} may not {action} {resource} for {purpose or 'no stated purpose'} ({verdict.reason}): {why}"
 
-    def _glass(self, session: Session, verdict: Verdict, why: str) -> Verdict:
+    def _glass(self, session: Session, verdict: AccessDecision, why: str) -> AccessDecision:
         if len(why.strip()) < WHY_AT_LEAST:
-            return Verdict(False, "glass-without-reason")
+            return AccessDecision(False, "glass-without-reason")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         overdue = [f for f in self.facts.of("review", who=session.who) if f.state == "due" and f.until <= now]
-        return Verdict(False, "glass-not-reviewed") if overdue else verdict
+        return AccessDecision(False, "glass-not-reviewed") if overdue else verdict
 
     def loud(self, session: Session, resource: str, decision: int) -> None:
         """A broken glass is seen at once, and must be reviewed."""
@@ -317,7 +317,7 @@ class Gate:
         if fact is None or fact.state != "due":
             raise DescriptionError(f"no review of decision {decision} is due.")
         if "privacy-officer" not in roles or not self.policies.different_people(fact.who, session.who):
-            raise AccessDenied("a broken glass is reviewed by a privacy officer, and never by the person who broke it.")
+            raise AccessDeniedError("a broken glass is reviewed by a privacy officer, and never by the person who broke it.")
         self.facts.put(Fact("review", fact.key, finding, fact.who, purpose="emergency"), actor=session.who)
 
 
@@ -333,10 +333,10 @@ class _Refused:
 class _Waiting:
     """A decision that lends nothing before it is written down."""
 
-    handle: Pass
+    handle: Grant
     ticket: Ticket
 
-    def wait(self) -> Pass:
+    def wait(self) -> Grant:
         """The handle, once its row is durable."""
         handle = self.handle
         handle.decision = self.ticket.wait()
@@ -373,7 +373,7 @@ def _this_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")
 
 
-def _rows(obligations: Obligations, ask: Ask, session: Session, purpose: str, resource: str) -> Rows:
+def _rows(obligations: Obligations, ask: AccessRequest, session: Session, purpose: str, resource: str) -> Rows:
     if obligations.rows == "care":
         return Rows(care_of=session.who)
     if obligations.rows == "consent":

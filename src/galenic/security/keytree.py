@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from galenic.errors import KeyGone, StoreError
+from galenic.errors import KeyErasedError, StoreError
 from galenic.security.root import Escrow, RootKeeper
-from galenic.store import Database, locked, read_all_nodes, read_nodes, version_numbers, write_nodes
-from galenic.store.key_rows import Nodes
+from galenic.store import Database, Nodes, locked, read_all_nodes, read_nodes, version_numbers, write_nodes
 
 FAN = 64
 DEPTH = 4  # 64^4: 16.7 million patients and builds
@@ -39,7 +38,7 @@ def _unwrap(parent: bytes | AESGCM, wrapped: bytes, level: int, place: int) -> b
     try:
         return seal.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
     except InvalidTag:
-        raise KeyGone(
+        raise KeyErasedError(
             "a key of the tree does not open: the root was replaced after this copy was made, or the copy was changed."
         ) from None
 
@@ -82,7 +81,7 @@ class KeyTree:
         with self._mutex:
             try:
                 return self._key(place)
-            except KeyGone:
+            except KeyErasedError:
                 self.refresh()  # another process may have replaced the root
                 return self._key(place)
 
@@ -99,7 +98,7 @@ class KeyTree:
     def _key(self, place: int) -> bytes:
         found = self._keys([place])
         if place not in found:
-            raise KeyGone(f"there is no key {place}: it was never made, or its patient was erased.")
+            raise KeyErasedError(f"there is no key {place}: it was never made, or its patient was erased.")
         return found[place]
 
     def keys(self, places: list[int]) -> dict[int, bytes]:
@@ -107,7 +106,7 @@ class KeyTree:
         with self._mutex:
             try:
                 return self._keys(places)
-            except KeyGone:
+            except KeyErasedError:
                 self.refresh()
                 return self._keys(places)
 
@@ -127,7 +126,7 @@ class KeyTree:
                 try:
                     found[place] = leaf[1].decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
                 except InvalidTag:
-                    raise KeyGone(f"key {place} does not open: it was changed, or the root was replaced.") from None
+                    raise KeyErasedError(f"key {place} does not open: it was changed, or the root was replaced.") from None
         while len(self._leaves) > KEPT_LEAVES:
             self._leaves.popitem(last=False)
         return found
@@ -156,7 +155,7 @@ class KeyTree:
             node = read_nodes(self.db, [(level - 1, place // FAN)]).get((level - 1, place // FAN))
             i = place % FAN
             if node is None or node[i * WRAPPED : (i + 1) * WRAPPED] == EMPTY:
-                raise KeyGone("there is no such key: it was never made, or its patient was erased.")
+                raise KeyErasedError("there is no such key: it was never made, or its patient was erased.")
             key = _unwrap(parent, node[i * WRAPPED : (i + 1) * WRAPPED], level, place)
         self._node_keys[level, place] = key
         while len(self._node_keys) > 20_000:
@@ -280,7 +279,7 @@ class KeyTree:
             root = self._root_or_fail()
             try:
                 new_root = _unwrap(root, pending, -1, 0)
-            except KeyGone:  # the root was replaced already; only the note is left
+            except KeyErasedError:  # the root was replaced already; only the note is left
                 new_root = root
             self.keeper.put(new_root)
             self._root = new_root
@@ -344,7 +343,7 @@ def opens(nodes: Nodes, root: bytes, place: int) -> bool:
             return False
         try:
             key = _unwrap(key, wrapped, level + 1, child)
-        except KeyGone:
+        except KeyErasedError:
             return False
     return True
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from cryptography.exceptions import InvalidTag
 
-from galenic.errors import AccessDenied, DescriptionError, MissingExtra
+from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError
 from galenic.security.credentials import Credentials
 from galenic.security.facts import Fact
 from galenic.security.keys import NAME
@@ -36,7 +36,7 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class Known:
+class IdTokenClaims:
     """Who the provider says it is. subject: its own, never changing name of the person; several: whether with a second factor."""
 
     provider: Provider
@@ -91,7 +91,7 @@ class OpenId:
             raw = base64.urlsafe_b64decode(text)
             return self.credentials.sealing().decrypt(raw[:12], raw[12:], about.encode())
         except (InvalidTag, ValueError):
-            raise AccessDenied("this sign-in was not begun in this browser, or took too long. Begin again.") from None
+            raise AccessDeniedError("this sign-in was not begun in this browser, or took too long. Begin again.") from None
 
     # one sign-in
 
@@ -116,19 +116,19 @@ class OpenId:
         """What a browser kept of a sign-in that it began, once. AccessDenied where it is over, another's, or was used."""
         found: dict[str, Any] = json.loads(self._open(kept, "openid sign-in"))
         if not secrets.compare_digest(found["state"].encode(), state.encode()) or found["until"] < time.time():
-            raise AccessDenied("this sign-in was not begun in this browser, or took too long. Begin again.")
+            raise AccessDeniedError("this sign-in was not begun in this browser, or took too long. Begin again.")
         if not use_once(self.credentials.db, f"openid/{state}", OPEN):
-            raise AccessDenied("this sign-in was used already. Begin again.")
+            raise AccessDeniedError("this sign-in was used already. Begin again.")
         return found
 
-    def believe(self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str) -> Known:
+    def believe(self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str) -> IdTokenClaims:
         """Who an ID token says it is (OpenID Connect Core 1.0, 3.1.3.7). AccessDenied, in the same words, whatever is wrong."""
         try:
             from authlib.oidc.core import CodeIDToken  # noqa: PLC0415
             from joserfc import errors, jwt  # noqa: PLC0415
             from joserfc.jwk import KeySet  # noqa: PLC0415
         except ImportError as error:
-            raise MissingExtra(f"sign-in by a provider needs {error.name}: pip install 'galenic[server]'") from None
+            raise MissingExtraError(f"sign-in by a provider needs {error.name}: pip install 'galenic[server]'") from None
         try:
             usable = [k for k in keys["keys"] if k.get("kty") in ("RSA", "EC", "OKP") and k.get("use", "sig") == "sig"]
             found = jwt.decode(token, KeySet.import_key_set({"keys": usable}), algorithms=ALGORITHMS)
@@ -142,25 +142,25 @@ class OpenId:
                 raise ValueError("sub")
         except (errors.JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.credentials.facts.audit.append("session.refused", provider.name, "denied", why=type(error).__name__)
-            raise AccessDenied(
+            raise AccessDeniedError(
                 f"what {provider.shown} says does not hold. Begin again, or tell the security officer."
             ) from None
         several = provider.mfa and bool(SEVERAL & set(claims.get("amr") or ()))
-        return Known(provider, subject, several, str(kept["purpose"]), str(kept["place"]))
+        return IdTokenClaims(provider, subject, several, str(kept["purpose"]), str(kept["place"]))
 
     # who is linked to it
 
-    def person(self, known: Known) -> str | None:
+    def person(self, known: IdTokenClaims) -> str | None:
         """The account that a provider's person is linked to."""
         for fact in self.facts.of("credential", label="openid"):
             if fact.state == "active" and (fact.get("issuer"), fact.get("subject")) == (known.provider.issuer, known.subject):
                 return fact.who
         return None
 
-    def link(self, who: str, known: Known) -> None:
+    def link(self, who: str, known: IdTokenClaims) -> None:
         """Links an account. AccessDenied where the provider's person is somebody's already."""
         other = self.person(known)
         if other not in (None, who):
-            raise AccessDenied("the provider's account is linked to another person here.")
+            raise AccessDeniedError("the provider's account is linked to another person here.")
         body = {"issuer": known.provider.issuer, "subject": known.subject, "made_at": time.strftime("%Y-%m-%d", time.gmtime())}
         self.credentials.keep(who, known.label, body)

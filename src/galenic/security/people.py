@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NoReturn
 
-from galenic.errors import AccessDenied, DescriptionError
+from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.security.audit import AuditLog
 from galenic.security.credentials import Credentials
 from galenic.security.facts import Fact, Facts
 from galenic.security.gate import Gate
+from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
-from galenic.security.passes import Session, token_name
 from galenic.security.policy import ROLES
 from galenic.store import count_failure, failures, forgive
 
@@ -36,7 +36,7 @@ WRONG = "name, password or code is not right. After five tries from an unknown d
 
 
 @dataclass(frozen=True)
-class Person:
+class User:
     """Somebody with an account. human: who it is, one across accounts (a staff number or address); shown: how they are called."""
 
     name: str
@@ -46,7 +46,7 @@ class Person:
     roles: tuple[str, ...] = ()
 
 
-class People:
+class UserDirectory:
     """The people of one installation."""
 
     def __init__(self, gate: Gate, credentials: Credentials) -> None:
@@ -60,12 +60,12 @@ class People:
         """Whether anybody has an account yet."""
         return bool(self.facts.of("person"))
 
-    def get(self, name: str) -> Person | None:
+    def get(self, name: str) -> User | None:
         """Somebody by account name."""
         fact = self.facts.one("person", name)
         return self._person(fact) if fact else None
 
-    def all(self) -> list[Person]:
+    def all(self) -> list[User]:
         """Everybody, by name."""
         return [self._person(f) for f in self.facts.of("person")]
 
@@ -74,8 +74,8 @@ class People:
         now = self.facts.now()
         return tuple(sorted(f.label for f in self.facts.of("grant", who=name) if f.stands("given", now)))
 
-    def _person(self, fact: Fact) -> Person:
-        return Person(fact.key, fact.label, str(fact.get("shown")), fact.state, self.roles(fact.key))
+    def _person(self, fact: Fact) -> User:
+        return User(fact.key, fact.label, str(fact.get("shown")), fact.state, self.roles(fact.key))
 
     # how they come
 
@@ -111,21 +111,21 @@ class People:
                 self.propose(by, name, role)
         return secret
 
-    def accept(self, secret: str, password: str) -> Person:
+    def accept(self, secret: str, password: str) -> User:
         """The invited person's own password; the invitation is used up."""
         fact = self._invited(secret)
         self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
         return self._accepted(fact)
 
-    def accept_linked(self, secret: str, link: Callable[[str], None]) -> Person:
+    def accept_linked(self, secret: str, link: Callable[[str], None]) -> User:
         """The same for who comes by the site's identity provider, and has no password here. link: links the account to it."""
         fact = self._invited(secret)
         link(fact.key)
         return self._accepted(fact)
 
-    def _accepted(self, fact: Fact) -> Person:
+    def _accepted(self, fact: Fact) -> User:
         self._write(fact.key, fact.label, str(fact.get("shown")), "active")
-        return Person(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
+        return User(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
 
     def _invited(self, secret: str) -> Fact:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -133,7 +133,7 @@ class People:
             waits = fact.state in ("invited", "active") and fact.get("invitation")
             if waits and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
                 return fact
-        raise AccessDenied("this invitation is not open: it was used, is over, or never was. Ask for another.")
+        raise AccessDeniedError("this invitation is not open: it was used, is over, or never was. Ask for another.")
 
     def _check(self, name: str, human: str) -> None:
         if not NAME.match(name) or name.startswith("galenic"):
@@ -209,9 +209,13 @@ class People:
         if fact is None or fact.state != "proposed":
             raise DescriptionError("this change is not proposed, or was decided.")
         if not APPROVE & set(self.roles(by.who)) or not self._stepped(by):
-            raise AccessDenied("a change of roles is approved by a security or privacy officer, who has just signed in again.")
+            raise AccessDeniedError(
+                "a change of roles is approved by a security or privacy officer, who has just signed in again."
+            )
         if fact.purpose == by.who or not self.gate.policies.different_people(fact.who, by.who):
-            raise AccessDenied("a change of roles takes two people; neither its proposer nor whom it is about approves it.")
+            raise AccessDeniedError(
+                "a change of roles takes two people; neither its proposer nor whom it is about approves it."
+            )
         human = str(fact.get("human"))
         if fact.get("verb") == "give":
             self._grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who)
@@ -244,7 +248,7 @@ class People:
 
     def _must_administer(self, by: Session) -> None:
         if ADMINISTERS not in self.roles(by.who) or not self._stepped(by):
-            raise AccessDenied("people are the security officer's, who has just signed in again.")
+            raise AccessDeniedError("people are the security officer's, who has just signed in again.")
 
     # how they leave
 
@@ -290,7 +294,7 @@ class People:
         """The secret of half a session, for who has proved who they are by one factor."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
-            raise AccessDenied(WRONG)
+            raise AccessDeniedError(WRONG)
         secret = secrets.token_urlsafe(32)
         until = (datetime.now(UTC) + timedelta(seconds=HALF_SECONDS)).isoformat(timespec="seconds")
         self.facts.put(Fact("session", token_name(secret), "half", name, until=until), quiet=True)
@@ -305,7 +309,7 @@ class People:
         """The secret of a whole session, if the time code or recovery code is right."""
         name = self.half(secret)
         if name is None:
-            raise AccessDenied("sign-in took too long. Begin again.")
+            raise AccessDeniedError("sign-in took too long. Begin again.")
         self._may_try(name, place, device)
         if self.credentials.totp_is(name, code):
             how = "password and time code"
@@ -320,7 +324,7 @@ class People:
         """The secret of a whole session in place of half of one, for who has shown the second factor."""
         name = self.half(secret)
         if name is None:
-            raise AccessDenied("sign-in took too long. Begin again.")
+            raise AccessDeniedError("sign-in took too long. Begin again.")
         self.facts.put(Fact("session", token_name(secret), "ended", name), quiet=True)
         return self.begin(name, how, agent)
 
@@ -334,7 +338,7 @@ class People:
         """The secret of a new session of somebody who has proved who they are. agent: the browser, which it is bound to."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
-            raise AccessDenied(WRONG)
+            raise AccessDeniedError(WRONG)
         secret = secrets.token_urlsafe(32)
         purposes = dict.fromkeys(p for r in self.roles(name) for p in PURPOSES.get(r, ()))
         about = (
@@ -351,7 +355,7 @@ class People:
         """The secret of a session that has just been confirmed, in place of the one before: for what can not be undone."""
         before = self.facts.one("session", session.id)
         if before is None or before.state != "open":
-            raise AccessDenied("the session has ended. Sign in again.")
+            raise AccessDeniedError("the session has ended. Sign in again.")
         secret = secrets.token_urlsafe(32)
         until = (datetime.now(UTC) + timedelta(seconds=STEP_UP_SECONDS)).isoformat(timespec="seconds")
         body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how}
@@ -385,13 +389,13 @@ class People:
         for key, most in self._keys(name, place, device):
             if failures(self.gate.db, key) >= most:
                 self.audit.append("session.throttled", name, "denied", actor=name)
-                raise AccessDenied(WRONG)
+                raise AccessDeniedError(WRONG)
 
     def _failed(self, name: str, place: str, device: str) -> NoReturn:
         for key, _most in self._keys(name, place, device):
             count_failure(self.gate.db, key, WINDOW)
         self.audit.append("session.refused", name, "denied", actor=name)
-        raise AccessDenied(WRONG)
+        raise AccessDeniedError(WRONG)
 
     def _forgive(self, name: str, place: str, device: str) -> None:
         for key, _most in self._keys(name, place, device):

@@ -34,7 +34,7 @@ ANYONE = "*"  # where rules without roles stand
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AccessRequest:
     """What a decision is about. Flags are facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
 
     roles: frozenset[str]
@@ -58,7 +58,7 @@ class Obligations:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """One rule. Empty sets mean any. needs: flags that must hold; unless (forbid only): flags that lift it."""
 
     id: str
@@ -75,7 +75,7 @@ class Rule:
     obligations: Obligations
     reason: str
 
-    def holds(self, ask: Ask) -> bool:
+    def holds(self, ask: AccessRequest) -> bool:
         """Whether the rule's conditions hold, its action and type being the asked ones."""
         return (
             (not self.purposes or ask.purpose in self.purposes)
@@ -89,7 +89,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AccessDecision:
     """Allowed or not, by which rule. reason: the rule's id, or "no-permit"."""
 
     allowed: bool
@@ -97,20 +97,20 @@ class Verdict:
     obligations: Obligations = field(default_factory=Obligations)
 
 
-NO_PERMIT = Verdict(False, "no-permit")
+NO_PERMIT = AccessDecision(False, "no-permit")
 NOTHING = Obligations()
 
 
-class Policy:
+class AccessPolicy:
     """Rules compiled to (action, type) → role → rules. Deny first; the obligations of every permit that applies are those of
     the first in the file: the file's order is the order of generosity."""
 
-    def __init__(self, name: str, version: int, rules: Iterable[Rule], text: str = "") -> None:
+    def __init__(self, name: str, version: int, rules: Iterable[AccessRule], text: str = "") -> None:
         self.name, self.version, self.rules, self.text = name, version, tuple(rules), text
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         seen: set[str] = set()
-        forbids: dict[tuple[str, str], list[tuple[Rule, Verdict]]] = {}
-        permits: dict[tuple[str, str, str], list[tuple[int, Rule, Verdict]]] = {}
+        forbids: dict[tuple[str, str], list[tuple[AccessRule, AccessDecision]]] = {}
+        permits: dict[tuple[str, str, str], list[tuple[int, AccessRule, AccessDecision]]] = {}
         for order, rule in enumerate(self.rules):
             if rule.id in seen:
                 raise DescriptionError(f"policy {name!r} has two rules with id {rule.id!r}. Give each its own.")
@@ -118,16 +118,16 @@ class Policy:
             for action in rule.actions or ACTIONS:
                 for kind in rule.types or TYPES:
                     if rule.effect == "forbid":
-                        forbids.setdefault((action, kind), []).append((rule, Verdict(False, rule.id)))
+                        forbids.setdefault((action, kind), []).append((rule, AccessDecision(False, rule.id)))
                         continue
                     for role in rule.roles or (ANYONE,):
-                        verdict = Verdict(True, rule.id, rule.obligations)
+                        verdict = AccessDecision(True, rule.id, rule.obligations)
                         permits.setdefault((action, kind, role), []).append((order, rule, verdict))
         self._forbids, self._permits = forbids, permits
         self._flags: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
-        self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[Rule, Verdict]]] = {}
+        self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[AccessRule, AccessDecision]]] = {}
 
-    def decide(self, ask: Ask) -> Verdict:
+    def decide(self, ask: AccessRequest) -> AccessDecision:
         """The verdict with its reason: the first forbid that holds, else the first permit that holds, else no."""
         for rule, verdict in self._forbids.get((ask.action, ask.type), ()):
             if rule.holds(ask):
@@ -153,7 +153,7 @@ class Policy:
                 self._flags[key] = found
         return found
 
-    def _gather(self, key: tuple[str, str, frozenset[str]]) -> list[tuple[Rule, Verdict]]:
+    def _gather(self, key: tuple[str, str, frozenset[str]]) -> list[tuple[AccessRule, AccessDecision]]:
         action, kind, roles = key
         merged = {o: (r, v) for role in (ANYONE, *roles) for o, r, v in self._permits.get((action, kind, role), ())}
         found = [merged[o] for o in sorted(merged)]
@@ -162,12 +162,12 @@ class Policy:
         return found
 
 
-def shipped_policy() -> Policy:
+def shipped_policy() -> AccessPolicy:
     """The policy that a new installation begins with."""
     return parse_policy(files("galenic.security").joinpath("policy.toml").read_text(encoding="utf-8"))
 
 
-def read_policy(place: Path) -> Policy:
+def read_policy(place: Path) -> AccessPolicy:
     """A policy from a TOML file."""
     try:
         return parse_policy(place.read_text(encoding="utf-8"))
@@ -175,7 +175,7 @@ def read_policy(place: Path) -> Policy:
         raise DescriptionError(f"policy {place} can not be read ({type(error).__name__}). Expected a TOML file.") from None
 
 
-def parse_policy(text: str) -> Policy:
+def parse_policy(text: str) -> AccessPolicy:
     """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. DescriptionError says which rule is wrong."""
     try:
         data = tomllib.loads(text)
@@ -185,13 +185,13 @@ def parse_policy(text: str) -> Policy:
     if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
         raise DescriptionError(f"the policy needs a name, a whole version, [[permit]] and [[forbid]]; not {unknown or 'less'}.")
     rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
-    return Policy(data["name"], data["version"], rules, text)
+    return AccessPolicy(data["name"], data["version"], rules, text)
 
 
 SETS = {"roles": ROLES, "actions": ACTIONS, "types": TYPES, "labels": LABELS, "needs": FLAGS, "lacks": FLAGS}
 
 
-def _rule(effect: str, row: dict[str, Any]) -> Rule:
+def _rule(effect: str, row: dict[str, Any]) -> AccessRule:
     name = str(row.get("id", ""))
     known = {*SETS, "id", "purposes", "assurance", "below", "mask", "floor", "rows", "watermark", "reason"}
     unknown = sorted(set(row) - known)
@@ -210,7 +210,7 @@ def _rule(effect: str, row: dict[str, Any]) -> Rule:
     extra = Obligations(frozenset(row.get("mask", [])), limits["floor"], row.get("rows", ""), bool(row.get("watermark", False)))
     if effect == "forbid" and extra != NOTHING:
         raise DescriptionError(f"rule {name!r} forbids; obligations belong to a permit.")
-    return Rule(
+    return AccessRule(
         name, effect, sets["roles"], sets["actions"], sets["types"], sets["purposes"], sets["labels"], sets["needs"],
         sets["lacks"], limits["assurance"], limits["below"], extra, str(row["reason"]),
     )  # fmt: skip

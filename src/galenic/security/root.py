@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from galenic.errors import DescriptionError, MissingExtra, StoreError
+from galenic.errors import DescriptionError, MissingExtraError, StoreError
 from galenic.security.slots import Slots
 from galenic.store import file_aside, locked
 
@@ -136,7 +136,7 @@ class RootInToken:
         try:
             import pkcs11  # noqa: PLC0415
         except ImportError:
-            raise MissingExtra("PKCS#11 needs python-pkcs11: pip install 'galenic[pkcs11]'") from None
+            raise MissingExtraError("PKCS#11 needs python-pkcs11: pip install 'galenic[pkcs11]'") from None
         try:
             token = pkcs11.lib(self.module).get_token(token_label=self.token)
             return token.open(rw=True, user_pin=os.environ.get("PKCS11_PIN", ""))

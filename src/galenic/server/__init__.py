@@ -2,7 +2,24 @@
 
 from galenic.server.app import make_app
 from galenic.server.certificate import fingerprint
-from galenic.server.serve import Listening, running, serve
-from galenic.server.start import Options, prepared
+from galenic.server.identity_provider import add_provider
+from galenic.server.listeners import Listener, running_servers, serve
+from galenic.server.setup import DATASET, issue_token
+from galenic.server.start import ServerOptions, prepare_server
 
-__all__ = ["Listening", "Options", "fingerprint", "make_app", "prepared", "running", "serve"]
+__all__ = [
+    "DATASET",
+    "EVERYTHING",
+    "Listener",
+    "ServerOptions",
+    "add_client",
+    "add_provider",
+    "fingerprint",
+    "init_if_new",
+    "issue_token",
+    "make_app",
+    "prepare_server",
+    "running_servers",
+    "serve",
+    "server_session",
+]

@@ -11,17 +11,29 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galenic import __version__, store
-from galenic.errors import GalenicError, OurFailure
-from galenic.flows.fhir import Facade
-from galenic.flows.fhir.bulk import TooMany
-from galenic.server.bulk import TooOften
+from galenic.custody.fhir import FhirRepository
+from galenic.errors import GalenicError, InternalError
+from galenic.jobs import TooManyExportsError
+from galenic.server.authentication import BodyTooLargeError
 from galenic.server.console import Console, console_app
-from galenic.server.door import TooLarge
-from galenic.server.fhir import Fhir, NotAcceptable, NotAllowed, WrongType, refusal
+from galenic.server.endpoints import (
+    Fhir,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    RateLimitError,
+    Smart,
+    UnsupportedMediaTypeError,
+    refusal,
+)
 from galenic.server.openapi import openapi
-from galenic.server.smart import Smart
 
-SAID: dict[type[GalenicError], int] = {WrongType: 415, NotAcceptable: 406, NotAllowed: 405, TooMany: 429, TooOften: 429}
+SAID: dict[type[GalenicError], int] = {
+    UnsupportedMediaTypeError: 415,
+    NotAcceptableError: 406,
+    MethodNotAllowedError: 405,
+    TooManyExportsError: 429,
+    RateLimitError: 429,
+}
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of a table that is brought in
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -34,7 +46,7 @@ HEADERS = [
 ]
 
 
-class Around:
+class RequestMiddleware:
     """What every request passes: a number of its own, safe headers, the log; and an answer without detail where we fail."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -76,20 +88,20 @@ async def _broke(request: Request, error: Exception) -> Response:
     """An error that nobody foresaw: its kind and the request's number go to the log, and nothing of it to the client."""
     number = str(request.scope.get("galenic.request", ""))
     store.telemetry.log("error", "a request failed", error=type(error).__name__, request=number)
-    return refusal(OurFailure("an error that nobody foresaw"), number)
+    return refusal(InternalError("an error that nobody foresaw"), number)
 
 
-def make_app(facade: Facade, base: str, console: Console | None = None) -> ASGIApp:
+def make_app(repository: FhirRepository, base: str, console: Console | None = None) -> ASGIApp:
     """The application for one installation. base: its address, as clients write it."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    console_app(console or Console(facade.house, facade, base), app)
+    console_app(console or Console(repository.installation, repository, base), app)
     described = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
     app.router.routes.insert(0, described)
-    doors = Doors(app, Fhir(facade, f"{base}/fhir"), Smart(facade.house, base))
-    return Around(ServerErrorMiddleware(doors, handler=_broke))
+    doors = Dispatcher(app, Fhir(repository, f"{base}/fhir"), Smart(repository.installation, base))
+    return RequestMiddleware(ServerErrorMiddleware(doors, handler=_broke))
 
 
-class Limited:
+class BodyLimit:
     """A body up to so many bytes; what comes after them is not read."""
 
     def __init__(self, receive: Receive, most: int) -> None:
@@ -100,11 +112,11 @@ class Limited:
         message = await self.receive()
         self.left -= len(message.get("body", b""))
         if self.left < 0:
-            raise TooLarge("more was sent than this page takes.")
+            raise BodyTooLargeError("more was sent than this page takes.")
         return message
 
 
-class Doors:
+class Dispatcher:
     """FHIR past the framework, which costs as much as the work itself; everything else through it."""
 
     def __init__(self, app: ASGIApp, fhir: Fhir, smart: Smart) -> None:
@@ -129,4 +141,4 @@ class Doors:
         if not said.isdigit() or int(said) > most:
             await PlainTextResponse("More was sent than this page takes.", 413)(scope, receive, send)
             return
-        await self.app(scope, Limited(receive, most), send)
+        await self.app(scope, BodyLimit(receive, most), send)

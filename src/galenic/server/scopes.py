@@ -2,7 +2,7 @@
 
 import re
 
-from galenic.errors import AccessDenied
+from galenic.errors import AccessDeniedError
 
 SCOPE = re.compile(r"(?P<of>patient|user|system)/(?P<kind>[A-Z][A-Za-z]+|\*)\.(?P<may>c?r?u?d?s?|read|write|\*)$")
 OLD = {"read": "rs", "write": "cud", "*": "cruds"}  # of version 1
@@ -38,7 +38,7 @@ def granted(asked: str, registered: str, of: str = "system") -> str:
 def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
     """AccessDenied unless the scopes of a token cover the interaction."""
     if not covers(scopes, kind, may):
-        raise AccessDenied(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")
+        raise AccessDeniedError(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")
 
 
 VERBS = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}

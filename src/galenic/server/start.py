@@ -7,22 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from galenic.custody import server_session
+from galenic.custody.fhir import FhirRepository
 from galenic.errors import DescriptionError
-from galenic.flows import House, serving
-from galenic.flows.fhir import Facade
-from galenic.flows.house import Progress, quiet
-from galenic.flows.work import a_worker
+from galenic.installation import Installation
+from galenic.jobs import worker_process
+from galenic.schema import Progress, no_progress
+from galenic.server import setup
 from galenic.server.app import make_app
 from galenic.server.certificate import own_certificate
 from galenic.server.console import Console
-from galenic.server.serve import Listening, Pairs
-from galenic.server.watch import watch_app
+from galenic.server.health import health_app
+from galenic.server.listeners import Listener, Pairs
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     """How to serve. base: the address that clients write (default: from host and port); certificate, key: PEM (default: one that
     the server signs itself); plain: HTTP without TLS, on this machine alone; simulated: how many patients to begin with where
     there are none; clients: PEM of the authority for certificates of services, who call at the second
@@ -31,7 +33,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8443
     base: str = ""
-    dataset: str = serving.DATASET
+    dataset: str = setup.DATASET
     certificate: Path | None = None
     key: Path | None = None
     plain: bool = False
@@ -47,8 +49,11 @@ class Options:
 
 
 @contextmanager
-def prepared(
-    house: House, options: Options, progress: Progress = quiet, tell: Callable[[str], None] = lambda _code: None
+def prepare_server(
+    installation: Installation,
+    options: ServerOptions,
+    progress: Progress = no_progress,
+    tell: Callable[[str], None] = lambda _code: None,
 ) -> Iterator[Pairs]:
     """The applications and where they listen; tells the set-up code while nobody has an account. DescriptionError where the
     options would serve patients' data without TLS to others."""
@@ -59,33 +64,33 @@ def prepared(
     if (options.certificate is None) != (options.key is None):
         raise DescriptionError("a certificate comes with its key: give --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
-        _usable(_listening(house, options, mutual=mutual))
-    session = serving.server_session(house)
-    if options.simulated and not serving.has_records(house, options.dataset):
+        _usable(_listening(installation, options, mutual=mutual))
+    session = server_session(installation)
+    if options.simulated and not setup.has_records(installation, options.dataset):
         progress("simulating patients", 0.0)
         with tempfile.TemporaryDirectory() as folder:
-            serving.with_simulated(house, session, Path(folder), options.dataset, count=options.simulated)
-        if not serving.has_records(house, serving.COHORT):
+            setup.import_simulated_records(installation, session, Path(folder), options.dataset, count=options.simulated)
+        if not setup.has_records(installation, setup.COHORT):
             progress("simulating a cohort", 0.5)
-            serving.with_simulated_cohort(house, session)
-    facade: Facade = serving.open_served(house, options.dataset, progress)
+            setup.import_simulated_cohort(installation, session)
+    repository: FhirRepository = setup.open_served(installation, options.dataset, progress)
     try:
-        console = Console(house, facade, options.address)
-        app = make_app(facade, options.address, console)
-        if not house.people.any():
+        console = Console(installation, repository, options.address)
+        app = make_app(repository, options.address, console)
+        if not installation.people.any():
             tell(console.set_up_code)
-        pairs: Pairs = [(app, _listening(house, options))]
+        pairs: Pairs = [(app, _listening(installation, options))]
         if options.watch_port:
-            pairs.append((watch_app(facade), Listening("127.0.0.1", options.watch_port)))
+            pairs.append((health_app(repository), Listener("127.0.0.1", options.watch_port)))
         if options.clients is not None:
-            pairs.append((app, _listening(house, options, mutual=True)))
-        with a_worker(house):
+            pairs.append((app, _listening(installation, options, mutual=True)))
+        with worker_process(installation):
             yield pairs
     finally:
-        facade.close()
+        repository.close()
 
 
-def _usable(listening: Listening) -> None:
+def _usable(listening: Listener) -> None:
     """DescriptionError where a certificate, its key or the clients' authority can not be read, or do not belong together."""
     try:
         _ = listening.tls
@@ -96,9 +101,11 @@ def _usable(listening: Listening) -> None:
         ) from None
 
 
-def _listening(house: House, options: Options, *, mutual: bool = False) -> Listening:
+def _listening(installation: Installation, options: ServerOptions, *, mutual: bool = False) -> Listener:
     if options.plain:
-        return Listening(options.host, options.port)
-    own = (options.certificate, options.key) if options.certificate else own_certificate(house.home / "tls", options.host)
+        return Listener(options.host, options.port)
+    own = (
+        (options.certificate, options.key) if options.certificate else own_certificate(installation.home / "tls", options.host)
+    )
     port = options.clients_port if mutual else options.port
-    return Listening(options.host, port, *own, clients=options.clients if mutual else None)
+    return Listener(options.host, port, *own, clients=options.clients if mutual else None)

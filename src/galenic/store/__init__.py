@@ -2,12 +2,14 @@
 
 from galenic.store import jobs, telemetry
 from galenic.store.audit_rows import all_heads, append_audit, audit_batches, audit_snapshot, clear_audit, last_audit
-from galenic.store.backup import Snapshot, backup, backups, read_keys, refresh_keys, restore
+from galenic.store.backup_files import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
 from galenic.store.criteria import (
     Amount,
     Both,
+    Criterion,
+    DateRange,
     Hit,
     Link,
     Named,
@@ -16,9 +18,7 @@ from galenic.store.criteria import (
     Present,
     Referred,
     Refers,
-    Search,
-    Span,
-    Test,
+    ResourceQuery,
     Text,
     Token,
     Updated,
@@ -28,7 +28,7 @@ from galenic.store.documents import (
     NOBODY,
     SCHEMA,
     Incoming,
-    Kept,
+    StoredDocument,
     known_digests,
     named,
     read_documents,
@@ -91,6 +91,7 @@ from galenic.store.rows import (
     settle,
 )
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
+from galenic.store.vault import put_tokens, reveal_token
 
 __all__ = [
     "NOBODY",
@@ -98,13 +99,14 @@ __all__ = [
     "Amount",
     "Both",
     "Change",
+    "Criterion",
     "Database",
     "Dataset",
+    "DateRange",
     "Handle",
     "Hit",
     "Incoming",
     "Indexed",
-    "Kept",
     "Link",
     "Named",
     "Nodes",
@@ -115,12 +117,11 @@ __all__ = [
     "Referred",
     "Refers",
     "ResourceIndex",
+    "ResourceQuery",
     "Row",
     "Rows",
-    "Search",
     "Snapshot",
-    "Span",
-    "Test",
+    "StoredDocument",
     "Text",
     "Token",
     "Updated",
@@ -181,6 +182,7 @@ __all__ = [
     "points",
     "put_fact",
     "put_facts",
+    "put_tokens",
     "read",
     "read_all_nodes",
     "read_blob",
@@ -196,6 +198,7 @@ __all__ = [
     "reserve",
     "resource",
     "restore",
+    "reveal_token",
     "rows_between",
     "rows_of",
     "run_partitions",

@@ -30,7 +30,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DateRange:
     """A time. low, high: first and past-last µs of what was asked; prefix: one of R4's (eq, ne, gt, lt, ge, le, sa, eb, ap)."""
 
     name: str
@@ -99,18 +99,18 @@ class Referred:
 class Both:
     """The test and the condition hold."""
 
-    test: "Test"
+    test: "Criterion"
     beside: "OneOf"
 
 
-Test = Both | Link | Token | Text | Span | Amount | Named | Updated | Present | Refers | Referred
+Criterion = Both | Link | Token | Text | DateRange | Amount | Named | Updated | Present | Refers | Referred
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """Any of the tests holds; negated: none does."""
 
-    tests: tuple[Test, ...]
+    tests: tuple[Criterion, ...]
     negated: bool = False
 
 
@@ -124,7 +124,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ResourceQuery:
     """Resources of a type that meet all conditions. shown: only those about these subjects and about no patient; None: all."""
 
     kind: str

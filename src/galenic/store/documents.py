@@ -44,7 +44,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredDocument:
     """A document as it is kept. version: 1 for the first of its name."""
 
     row: int
@@ -183,7 +183,7 @@ def spoken_of(db: Database, handle: Handle, known: Dataset, words: list[str]) ->
     return found
 
 
-def thing(db: Database, handle: Handle, known: Dataset, name: str) -> Kept | None:
+def thing(db: Database, handle: Handle, known: Dataset, name: str) -> StoredDocument | None:
     """The current document of a name (Type/id) that is nobody's: a medication, a place."""
     required(handle, resource(str(known["name"])), "read", "train", "export", "index")
     token = handle.token("name", f"{known['name']}\0{name}")
@@ -194,7 +194,7 @@ def thing(db: Database, handle: Handle, known: Dataset, name: str) -> Kept | Non
     return next(iter(_opened(handle, known, {}, rows)), None)
 
 
-def read_documents(db: Database, handle: Handle, known: Dataset, *, history: bool = False) -> Iterator[list[Kept]]:
+def read_documents(db: Database, handle: Handle, known: Dataset, *, history: bool = False) -> Iterator[list[StoredDocument]]:
     """Batches of current documents (history: of all versions) that the decision covers, by subject: nobody's first, unless the
     decision is about one subject; no subject's documents lie apart. Each batch is checked against the decision again."""
     name, after = str(known["name"]), (-1, -1)
@@ -237,7 +237,7 @@ def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
     return query.where((d.subject == NOBODY) | f.subject.is_not(None)), True
 
 
-def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Sequence[Any]) -> list[Kept]:
+def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Sequence[Any]) -> list[StoredDocument]:
     name = str(known["name"])
     lend(handle, keys, {int(r[1]) for r in rows})
     places = bind(name, list(enumerate(COLUMNS)))
@@ -246,6 +246,6 @@ def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Seque
         if subject in keys:
             about, document = open_cells(keys[subject], name, row, subject, places, cells)
             kind, own, digest, beside = orjson.loads(str(about))
-            found.append(Kept(row, subject, version, kind, own, digest, beside, str(document)))
+            found.append(StoredDocument(row, subject, version, kind, own, digest, beside, str(document)))
     handle.beat(len(found), len(found) * len(COLUMNS), sum(len(r[3]) for r in rows))
     return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from galenic.errors import AccessDenied
+from galenic.errors import AccessDeniedError
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Handle(ABC):
 def required(handle: Handle | None, resource: str, *actions: str) -> Handle:
     """The handle, if it is one and covers the resource. Every function of store that gives patients' data begins here."""
     if not isinstance(handle, Handle):
-        raise AccessDenied("patients' data is read through an open gate only. Open it: with gate.open(...) as g, and pass g.")
+        raise AccessDeniedError(
+            "patients' data is read through an open gate only. Open it: with gate.open(...) as g, and pass g."
+        )
     handle.require(resource, *actions)
     return handle

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import AccessDenied, DescriptionError, MissingExtra, StoreError
+from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, StoreError
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
 from galenic.store.handle import Handle, required
@@ -83,7 +83,7 @@ def search(
     inside = [c for c in conditions if c[1] == "contains"]
     for column, operator, _ in conditions:
         if column in handle.masked:
-            raise AccessDenied(f"column {column!r} is withheld by the decision, and so is searching it.")
+            raise AccessDeniedError(f"column {column!r} is withheld by the decision, and so is searching it.")
         _check(detail, column, operator)
     quick = [c for c in conditions if c[1] != "contains"]
     with _opened(db, handle, build, folder) as run:
@@ -160,7 +160,7 @@ def _opened(db: Database, handle: Handle, build: str, folder: Path, *, make: boo
     try:
         import sqlcipher3  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("the search index needs SQLCipher: pip install 'galenic[index]'") from None
+        raise MissingExtraError("the search index needs SQLCipher: pip install 'galenic[index]'") from None
     place = folder / f"{build}.db"
     if not make and not place.exists():
         raise StoreError(f"{build} is gone: it was dropped, for example when a patient in it was erased. Build it again.")

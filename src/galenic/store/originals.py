@@ -10,7 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDenied, DescriptionError, RecordError
+from galenic.errors import AccessDeniedError, DescriptionError, RecordError
 from galenic.store.cells import bind, lend, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
@@ -257,7 +257,7 @@ def _batches(
 def _wanted(known: Dataset, handle: Handle, names: list[str] | None) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
     """(places and names of columns to decrypt, their schema, names in the order asked for)."""
     if handle.masked and known.get("kind", "table") != "table":
-        raise AccessDenied(
+        raise AccessDeniedError(
             "the decision withholds columns, and documents have none to withhold. Ask for events or a view of them instead."
         )
     schema = schema_of(known)
@@ -279,7 +279,7 @@ def page(
     if cursor:
         place, _, mark = cursor.partition(".")
         if not place.isdecimal() or mark != _mark(handle, str(known["name"]), int(place)):
-            raise AccessDenied("this cursor was made for another person, purpose or data set. Begin at the first page.")
+            raise AccessDeniedError("this cursor was made for another person, purpose or data set. Begin at the first page.")
         after = int(place)
     if not 1 <= size <= 10_000:
         raise DescriptionError(f"a page holds 1 to 10,000 rows, not {size}.")
@@ -298,7 +298,9 @@ def counts(db: Database, handle: Handle, known: Dataset, by: list[str]) -> list[
     floor (and one more, the next smallest, where a single withheld count could be had by subtraction)."""
     required(handle, resource(str(known["name"])), "read", "train", "export", "index", "search")
     if any(c in handle.masked for c in by):
-        raise AccessDenied(f"columns {sorted(set(by) & handle.masked)} are withheld by the decision; do not count by them.")
+        raise AccessDeniedError(
+            f"columns {sorted(set(by) & handle.masked)} are withheld by the decision; do not count by them."
+        )
     total: Counter[tuple[object, ...]] = Counter()
     for table in read(db, handle, known, by):
         total.update(zip(*(table[c].to_pylist() for c in by), strict=True))

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from galenic.errors import DescriptionError, MissingExtra, StoreError
+from galenic.errors import DescriptionError, MissingExtraError, StoreError
 from galenic.store.files import file_aside
 
 Work = Callable[[str], bytes]
@@ -68,7 +68,7 @@ def _ray(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
     try:
         import ray  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("partitions on Ray need it: pip install 'galenic[ray]'") from None
+        raise MissingExtraError("partitions on Ray need it: pip install 'galenic[ray]'") from None
     if not ray.is_initialized():
         here = {
             "env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

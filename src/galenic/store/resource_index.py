@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import MissingExtra, StoreError
-from galenic.store.criteria import Hit, Link, OneOf, Search
+from galenic.errors import MissingExtraError, StoreError
+from galenic.store.criteria import Hit, Link, OneOf, ResourceQuery
 from galenic.store.resource_query import Compiler
 
 TABLES = """
@@ -106,7 +106,7 @@ class ResourceIndex:
         try:
             import sqlcipher3  # noqa: PLC0415
         except ImportError:
-            raise MissingExtra("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
+            raise MissingExtraError("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
         try:
             connection = sqlcipher3.connect(str(self.place), isolation_level=None, check_same_thread=False, timeout=60)
             connection.execute(f"PRAGMA key = \"x'{self.key.hex()}'\"")
@@ -144,18 +144,18 @@ class ResourceIndex:
         found = self._connection().execute(query, (self.hashed(name),)).fetchone()
         return (int(found[0]), int(found[1]), bool(found[2]), bool(found[3])) if found else None
 
-    def search(self, asked: Search, *, limit: int, after: int = -1, offset: int = 0, below: int = 2**62) -> list[Hit]:
+    def search(self, asked: ResourceQuery, *, limit: int, after: int = -1, offset: int = 0, below: int = 2**62) -> list[Hit]:
         """Resources that meet the search, in its order, else in that of writing: those after row `after`, up to row `below`."""
         found = islice(self._found(asked, after, below), offset, offset + limit)
         return [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in found]
 
-    def count(self, asked: Search, most: int | None = None) -> int:
+    def count(self, asked: ResourceQuery, most: int | None = None) -> int:
         """How many resources meet the search; counted up to `most`."""
         compiled = Compiler(self.hashed, self._shown(asked), self._run).compile(replace(asked, order=()))
         rows, different = map(sum, zip(*(self._run(*query.counted(most))[0] for query in compiled), strict=True))
         return most if most is not None and rows >= most else int(different)
 
-    def _found(self, asked: Search, after: int, below: int) -> Iterator[Any]:
+    def _found(self, asked: ResourceQuery, after: int, below: int) -> Iterator[Any]:
         """Rows as they come, each once."""
         seen: set[int] = set()
         for query in Compiler(self.hashed, self._shown(asked), self._run).compile(asked):
@@ -177,12 +177,12 @@ class ResourceIndex:
         """The last row in the index."""
         return int(self._run("SELECT coalesce(max(row), 0) FROM res", [])[0][0])
 
-    def referring(self, names: list[str], parameter: str, kind: str, asked: Search, limit: int) -> list[Hit]:
+    def referring(self, names: list[str], parameter: str, kind: str, asked: ResourceQuery, limit: int) -> list[Hit]:
         """Resources of a type that refer to one of these names by a parameter, of those that are shown."""
         tests = OneOf((Link(parameter, tuple(names)),))
-        return self.search(Search(kind, (tests,), (), asked.shown, asked.shown_as), limit=limit)
+        return self.search(ResourceQuery(kind, (tests,), (), asked.shown, asked.shown_as), limit=limit)
 
-    def named(self, names: list[str], asked: Search) -> list[Hit]:
+    def named(self, names: list[str], asked: ResourceQuery) -> list[Hit]:
         """Resources of these names, of those that are shown."""
         found: list[Hit] = []
         for start in range(0, len(names), 200):
@@ -194,7 +194,7 @@ class ResourceIndex:
             found += [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in rows]
         return found
 
-    def _shown(self, asked: Search) -> tuple[str, list[Any]]:
+    def _shown(self, asked: ResourceQuery) -> tuple[str, list[Any]]:
         """What keeps a query to the subjects that are shown."""
         if asked.shown is None:
             return "", []

@@ -7,6 +7,8 @@ from typing import Any
 from galenic.store.criteria import (
     Amount,
     Both,
+    Criterion,
+    DateRange,
     Link,
     Named,
     OneOf,
@@ -14,9 +16,7 @@ from galenic.store.criteria import (
     Present,
     Referred,
     Refers,
-    Search,
-    Span,
-    Test,
+    ResourceQuery,
     Text,
     Token,
     Updated,
@@ -75,7 +75,7 @@ class Compiler:
     def __init__(self, h: Hash, shown: Sql, run: Run) -> None:
         self.h, self.shown, self.run = h, shown, run
 
-    def compile(self, asked: Search) -> list[Query]:
+    def compile(self, asked: ResourceQuery) -> list[Query]:
         """Queries whose rows, one after the other, are the answer."""
         kind, conditions = asked.kind, [self.narrowed(c) for c in asked.conditions]
         driver, number = self.driver(kind, conditions)
@@ -95,7 +95,7 @@ class Compiler:
         ordered = order or ("d.row" if scan.ordered else "r.row")
         return [Query(sql, [*scan.values, *values], ordered, order_values)]
 
-    def by_date(self, asked: Search, conditions: list[OneOf]) -> list[Query]:
+    def by_date(self, asked: ResourceQuery, conditions: list[OneOf]) -> list[Query]:
         """Many rows in the order of a date: along the dates, then those that have none."""
         where, values = self.wheres(asked.kind, conditions)
         first = asked.order[0]
@@ -120,7 +120,7 @@ class Compiler:
         test = condition.tests[0]
         if not isinstance(test, Refers | Referred):
             return condition
-        inner = Search(test.kind, test.inner)
+        inner = ResourceQuery(test.kind, test.inner)
         queries = self.compile(inner)
         rows: dict[int, str] = {}
         for query in queries:
@@ -177,9 +177,9 @@ class Compiler:
         if isinstance(one, Text) and one.how != "over":
             words, values = self.words(kind, one)
             return Scan(_table(one), f"d.p = ? AND d.w IN ({words})", [self.h(f"{kind}.{one.name}"), *values], True)
-        if isinstance(one, Span | Amount) and one.prefix != "ne":
-            where, values = _span("d.low", "d.high", one) if isinstance(one, Span) else self.amounts(one, "d")
-            table = "span" if isinstance(one, Span) else "amount"
+        if isinstance(one, DateRange | Amount) and one.prefix != "ne":
+            where, values = _span("d.low", "d.high", one) if isinstance(one, DateRange) else self.amounts(one, "d")
+            table = "span" if isinstance(one, DateRange) else "amount"
             return Scan(table, f"d.p = ? AND {where}", [self.h(f"{kind}.{one.name}"), *values], True)
         return None
 
@@ -193,7 +193,7 @@ class Compiler:
         sql = "(" + " OR ".join(p[0] for p in parts) + ")"
         return ("NOT " if condition.negated else "") + sql, [v for p in parts for v in p[1]]
 
-    def test(self, kind: str, test: Test, r: str) -> Sql:
+    def test(self, kind: str, test: Criterion, r: str) -> Sql:
         """One test of the resource that `r` names."""
         if isinstance(test, Both):
             first, beside = self.test(kind, test.test, r), self.one_of(kind, test.beside, r)
@@ -215,7 +215,7 @@ class Compiler:
         table, where, values = self.value(kind, test)
         return f"EXISTS (SELECT 1 FROM {table} x WHERE x.row = {r}.row AND x.p = ? AND {where})", [p, *values]  # noqa: S608
 
-    def value(self, kind: str, test: Link | Text | Span | Amount) -> tuple[str, str, list[Any]]:
+    def value(self, kind: str, test: Link | Text | DateRange | Amount) -> tuple[str, str, list[Any]]:
         """(table, WHERE, values) of a test of one value."""
         if isinstance(test, Link):
             codes = [self.h(t) for t in test.targets]
@@ -223,7 +223,7 @@ class Compiler:
         if isinstance(test, Text):
             words, values = self.words(kind, test)
             return _table(test), f"x.w IN ({words})", values
-        if isinstance(test, Span):
+        if isinstance(test, DateRange):
             return "span", *_span("x.low", "x.high", test)
         return "amount", *self.amounts(test, "x")
 
@@ -310,7 +310,7 @@ def _table(test: Text) -> str:
     return "label" if test.name.endswith(":text") else "text"
 
 
-def _span(low: str, high: str, test: Span | Updated) -> Sql:
+def _span(low: str, high: str, test: DateRange | Updated) -> Sql:
     """R4's prefixes over ranges (Search, 3.1.1.4.5): what is searched is first to last, what is there low to high, ends open."""
     first, last = test.low, test.high
     if test.prefix == "ap":

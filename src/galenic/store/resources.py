@@ -10,10 +10,10 @@ import orjson
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import Conflict, DescriptionError
+from galenic.errors import ConflictError, DescriptionError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
-from galenic.store.documents import COLUMNS, NOBODY, Kept
+from galenic.store.documents import COLUMNS, NOBODY, StoredDocument
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, required
 from galenic.store.originals import Dataset, admit_known
@@ -84,7 +84,7 @@ def admit_one(db: Database, handle: Handle, known: Dataset, identifier: str, *, 
     return found[identifier]
 
 
-def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows: list[int]) -> dict[int, Kept]:
+def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows: list[int]) -> dict[int, StoredDocument]:
     """By row: versions of resources, each under the decision about whose it is (by subject). Rows of others are left out."""
     name = str(known["name"])
     for subject, handle in handles.items():
@@ -93,7 +93,7 @@ def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows:
     if not handles:
         return {}
     tenant = next(iter(handles.values())).tenant
-    found: dict[int, Kept] = {}
+    found: dict[int, StoredDocument] = {}
     for start in range(0, len(rows), PART):
         part = rows[start : start + PART]
         sql = READ.format(marks=",".join("?" * len(part)))
@@ -112,17 +112,17 @@ READ = (
 PLACES = list(enumerate(COLUMNS))
 
 
-def _opened(handle: Handle, name: str, row: int, subject: int, version: int, cells: bytes) -> Kept | None:
+def _opened(handle: Handle, name: str, row: int, subject: int, version: int, cells: bytes) -> StoredDocument | None:
     key = handle.keys([subject]).get(subject)
     if key is None:
         return None
     about, document = open_cells(AESGCM(key), name, row, subject, bind(name, PLACES), cells)
     kind, own, digest, beside = orjson.loads(str(about))
     handle.beat(1, len(COLUMNS), len(cells))
-    return Kept(row, subject, version, kind, own, digest, beside, str(document))
+    return StoredDocument(row, subject, version, kind, own, digest, beside, str(document))
 
 
-def versions_of(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[Kept]:
+def versions_of(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
     """Every version of resources of one subject by these names (Type/id), newest first."""
     name = str(known["name"])
     _covers(handle, known, subject, "read", "search", "write")
@@ -162,7 +162,7 @@ def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: 
         for change, token in zip(changes, names, strict=True):
             version, stands = standing.get(token, (0, False))
             if change.expected is not None and change.expected != (version if stands else 0):
-                raise Conflict(f"{change.name} is not at the version that was expected. Read it again, and decide again.")
+                raise ConflictError(f"{change.name} is not at the version that was expected. Read it again, and decide again.")
             row, version = first + len(out), version + 1
             document = change.render(version)
             out.append(Written(row, version, document, not stands))
@@ -249,7 +249,7 @@ def _insert(ask: _Statements, made: _Rows, current: dict[bytes, int], changes: l
     ask.many("INSERT INTO document_words (dataset, word, row, tenant) VALUES (?, ?, ?, ?)", made.words)
 
 
-def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[Kept, bool]]:
+def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[StoredDocument, bool]]:
     """Versions in rows `first` to before `last` for the index, with whether each is current; within the server's own decision."""
     name = str(known["name"])
     required(handle, f"dataset/{name}", "index")
@@ -265,7 +265,7 @@ def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last:
         if subject in keys:
             about, document = open_cells(keys[subject], name, row, subject, places, bytes(cells))
             kind, own, digest, beside = orjson.loads(str(about))
-            found.append((Kept(row, subject, version, kind, own, digest, beside, str(document)), bool(current)))
+            found.append((StoredDocument(row, subject, version, kind, own, digest, beside, str(document)), bool(current)))
     return found
 
 

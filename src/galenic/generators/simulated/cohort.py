@@ -20,7 +20,7 @@ DAYS = 365.25
 PREFIX = "SIM-"
 
 
-def cohort(tables: Iterable[pa.Table], stop: int) -> pa.Table:
+def cohort_table(tables: Iterable[pa.Table], stop: int) -> pa.Table:
     """One row a patient from timelines of whole patients. stop: day since 1970 that ages are counted at."""
     return pa.concat_tables([_rows(t, stop) for t in tables])
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from galenic.generators.simulated.people import YEAR, Bools, People, draw_people
+from galenic.generators.simulated.people import YEAR, Bools, SimulatedPatients, draw_people
 from galenic.generators.simulated.rates import Floats, Rates
 from galenic.schema import BIRTH, DEATH, TIMELINE
 
@@ -26,7 +26,7 @@ SMOKES = ("never smoked", "former smoker", "current smoker")
 class _Drawn:
     """Columns of events, part by part."""
 
-    people: People
+    people: SimulatedPatients
     rng: np.random.Generator
     parts: list[dict[str, pa.Array]] = field(default_factory=list)
     visits: int = 0  # numbers of encounters go on from here
@@ -81,7 +81,9 @@ def _times(day: Floats) -> pa.Array:
     return pa.array(seconds * 1_000_000).cast(pa.timestamp("us"))
 
 
-def events(rates: Rates, count: int, *, start: float, stop: float, seed: int) -> Iterator[tuple[People, pa.Table]]:
+def simulate_events(
+    rates: Rates, count: int, *, start: float, stop: float, seed: int
+) -> Iterator[tuple[SimulatedPatients, pa.Table]]:
     """(people, their events within [start, stop), days since 1970) of each chunk; the same seed gives the same people."""
     first = 0
     for number in range(-(-count // CHUNK)):

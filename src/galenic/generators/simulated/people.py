@@ -13,7 +13,7 @@ LATENT = ("diabetes", "hypertension", "coronary", "copd", "breast_cancer", "mass
 
 
 @dataclass(frozen=True)
-class People:
+class SimulatedPatients:
     """People, shape (n,) each. birth, death: days since 1970 (death infinite after the window); onset: age in years per condition,
     infinite for never; height in cm; mass: body mass index in kg/m2; smoking: 0 never, 1 former, 2 current; education: 0 less than
     high school to 3 a degree; hungry: food was not certain."""
@@ -36,7 +36,7 @@ class People:
         return self.birth + self.onset[condition] * YEAR <= day
 
 
-def draw_people(rates: Rates, count: int, *, start: float, stop: float, rng: np.random.Generator) -> People:
+def draw_people(rates: Rates, count: int, *, start: float, stop: float, rng: np.random.Generator) -> SimulatedPatients:
     """People who are alive at `start` or born before `stop` (days since 1970), by the age structure of a population that is
     neither growing nor shrinking."""
     female = rng.random(count) < rates.raw["female_share"]["value"]
@@ -60,7 +60,7 @@ def draw_people(rates: Rates, count: int, *, start: float, stop: float, rng: np.
     education = rng.choice(4, count, p=rates.raw["education"]["shares"])
     hungry = rng.random(count) < rates.raw["food"]["insecure"]
     dies = np.where(death > stop, np.inf, death)
-    return People(female, birth, dies, onset, height, np.clip(mass, 16, 60), smoking, education, hungry)
+    return SimulatedPatients(female, birth, dies, onset, height, np.clip(mass, 16, 60), smoking, education, hungry)
 
 
 def _ages(alive: Floats, count: int, years: float, rng: np.random.Generator) -> tuple[Floats, Floats]:

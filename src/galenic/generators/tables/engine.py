@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from galenic.errors import DescriptionError, RecordError
+from galenic.generators.tables.autoregressive import Steps, fit_steps, outcome_arrays, outcome_of
 from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
-from galenic.generators.tables.chain import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
 from galenic.generators.tables.completion import Completed, complete, known_levels
+from galenic.generators.tables.forest import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
 from galenic.generators.tables.lattice import Lattice, lattice
 from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
 from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
-from galenic.generators.tables.outcome import Outcome, fit_outcome
-from galenic.generators.tables.plan import exact_plan, plan
+from galenic.generators.tables.plan import exact_plan, make_plan
 from galenic.generators.tables.questions import Answers, measure_marginals, measure_triples
-from galenic.generators.tables.rules import Drawn, drawn_within, totals, with_totals
+from galenic.generators.tables.rules import SampledRows, drawn_within, totals, with_totals
 from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.saved import plain, read_model, write_model
-from galenic.generators.tables.steps import Steps, fit_steps, outcome_arrays, outcome_of
+from galenic.generators.tables.target_model import Outcome, fit_outcome
 from galenic.generators.tables.values import condition, decode
-from galenic.privacy import LEAST, Domain, Protected
+from galenic.privacy import LEAST, Domain, PrivateRows
 from galenic.schema import MARK, Column, Constraint, Table, check_names
 
 ENGINE = "galenic-mixture"
@@ -104,7 +104,7 @@ class MixtureTables:
         count = rows * columns**2 * 2e-9 + rows * columns * 1e-6
         return Cost(3 + fit + count, 250 + (3 * 4 * levels**2 + 65_536 * columns * 40) / 1e6, epsilon)
 
-    def fit(self, real: Protected, domain: Domain, *, progress: Progress | None = None) -> "MixtureTables":
+    def fit(self, real: PrivateRows, domain: Domain, *, progress: Progress | None = None) -> "MixtureTables":
         """Learns from protected rows over a bought domain. All of real's remaining budget is spent.
 
         BudgetError if rows and budget are too small to say anything; nothing but the domain is spent then.
@@ -122,7 +122,7 @@ class MixtureTables:
         target = names.index(self.target) if self.target in names else None
         sizes = np.array([c.levels for c in self.columns])
         if real.private:
-            steps = plan(sizes, np.array([is_ordered(c) for c in coded]), domain.rows, real.rho, real.cap, target)
+            steps = make_plan(sizes, np.array([is_ordered(c) for c in coded]), domain.rows, real.rho, real.cap, target)
         else:
             steps = exact_plan(sizes, target)
         tell("counting", 0.1)
@@ -157,7 +157,7 @@ class MixtureTables:
         return self
 
     def _lattices(
-        self, real: Protected, domain: Domain, ones: list[NDArray[np.float64]], rng: np.random.Generator
+        self, real: PrivateRows, domain: Domain, ones: list[NDArray[np.float64]], rng: np.random.Generator
     ) -> dict[str, Lattice]:
         """Of numeric columns: all values where nothing is private, what was bought as common where it is. Worked-out days are no
         values that anybody holds: of them the common ones are enough."""
@@ -176,7 +176,7 @@ class MixtureTables:
                 found[column.name] = made
         return found
 
-    def _refine(self, real: Protected, target: int | None, rng: np.random.Generator) -> tuple[Chain | None, Boosted | None]:
+    def _refine(self, real: PrivateRows, target: int | None, rng: np.random.Generator) -> tuple[Chain | None, Boosted | None]:
         """What rows themselves teach: columns one after another, and the target by all the others."""
         if len(self.columns) < 2:
             return None, None
@@ -186,7 +186,7 @@ class MixtureTables:
 
     def _learn_target(
         self,
-        real: Protected,
+        real: PrivateRows,
         answers: Answers,
         coarse: Mixture,
         rows: int,
@@ -218,7 +218,7 @@ class MixtureTables:
         """
         return self.drawn(n, given, rng).table
 
-    def drawn(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Drawn:
+    def drawn(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> SampledRows:
         """n new rows, and how many were turned down by which constraint on the way."""
         if n < 0:
             raise DescriptionError(f"rows is {n}. Expected 0 or more.")
@@ -227,7 +227,7 @@ class MixtureTables:
         rules = tuple(c for c in self.constraints if c.kind != "sum")
         return drawn_within(lambda m: self._table(self._codes(m, allowed, rng), given or {}, rng), n, rules)
 
-    def balanced(self, column: str, n: int, rng: np.random.Generator | None = None) -> Drawn:
+    def balanced(self, column: str, n: int, rng: np.random.Generator | None = None) -> SampledRows:
         """n new rows in which every value of a category column is equally frequent, OTHER and missing left out."""
         described = next((c for c in self.columns if c.name == column), None)
         if described is None or described.binned or len(described.categories) < 2:
@@ -239,7 +239,7 @@ class MixtureTables:
         parts = [self.drawn(n // len(values) + (k < n % len(values)), {column: v}, rng) for k, v in enumerate(values)]
         frame = pa.concat_tables([p.table.frame for p in parts]).take(pa.array(rng.permutation(n)))
         rejected = {name: sum(p.rejected[name] for p in parts) for name in parts[0].rejected}
-        return Drawn(Table(frame, parts[0].table.columns), sum(p.tried for p in parts), rejected)
+        return SampledRows(Table(frame, parts[0].table.columns), sum(p.tried for p in parts), rejected)
 
     def beside(self, known: pa.Table, rng: np.random.Generator, seen: list[NDArray[np.int64]] | None = None) -> pa.Table:
         """All other columns of rows of which some are known, one row for each. seen: gets their coarse levels."""

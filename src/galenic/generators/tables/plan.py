@@ -36,7 +36,7 @@ FOLDED_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
 
 
 @dataclass(frozen=True)
-class Plan:
+class MarginalPlan:
     """Parts of rho, which add up to 1: single columns; choosing among the target's pairs (0: all are asked) and those pairs;
     choosing among other pairs and those; choosing triples with the target and those.
 
@@ -70,9 +70,9 @@ def noise(cells: NDArray[np.float64], rho: float, cap: int, rows: int) -> NDArra
     return np.asarray(0.5 * cells * sigma * FOLDED_NORMAL / rows)
 
 
-def plan(
+def make_plan(
     sizes: NDArray[np.int64], ordered: NDArray[np.bool_], rows: int, rho: Fraction, cap: int, target: int | None = None
-) -> Plan:
+) -> MarginalPlan:
     """The questions for columns of these sizes. ordered: which may be taken coarser. BudgetError, with the arithmetic, if even
     single columns would be noise."""
     refuse_wide(sizes)
@@ -80,7 +80,7 @@ def plan(
     if d == 1:
         one = float(noise(sizes.astype(float), budget, cap, rows).mean())
         _refuse_noise(one, sizes, rows, budget, cap)
-        return Plan(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, 0, one, 0.0)
+        return MarginalPlan(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, 0, one, 0.0)
     ones, one = _one_share(sizes, rows, budget, cap)
     others = [(i, j) for i, j in combinations(range(d), 2) if target not in (i, j)]
     triple_bins = _triple_bins(sizes, others, target, rows, budget * TRIPLE_SHARE, cap) if target is not None else 0
@@ -94,11 +94,13 @@ def plan(
         choose_target = CHOICE_SHARE if by_share[share] > TARGET_NOISE and d > FEW_COLUMNS else 0.0
         target_share = (left - choose_target) * share
     if not others:
-        return Plan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, triple_bins, 0, one, 0.0)
+        return MarginalPlan(ones, choose_target, left - choose_target, 0.0, 0.0, triple, None, triple_bins, 0, one, 0.0)
     pair = left - choose_target - target_share
     bins, pair_noise = _bins(sizes, ordered, others, rows, budget * pair, cap)
     if pair_noise <= GOOD_PAIR_NOISE:
-        return Plan(ones, choose_target, target_share, 0.0, pair, triple, bins, triple_bins, len(others), one, pair_noise)
+        return MarginalPlan(
+            ones, choose_target, target_share, 0.0, pair, triple, bins, triple_bins, len(others), one, pair_noise
+        )
     pair -= CHOICE_SHARE
     cells = np.sort(_cells(_coarse(sizes, ordered, bins), others))[::-1]
     low, high = min(d - 1, cells.size), cells.size  # the most pairs whose noise stays below PAIR_NOISE, as far as d - 1 allow
@@ -107,15 +109,15 @@ def plan(
         some = float(noise(_spread(cells, middle), budget * pair, cap, rows).mean())
         low, high = (middle, high) if some <= PAIR_NOISE else (low, middle - 1)
     pair_noise = float(noise(_spread(cells, low), budget * pair, cap, rows).mean())
-    return Plan(ones, choose_target, target_share, CHOICE_SHARE, pair, triple, bins, triple_bins, low, one, pair_noise)
+    return MarginalPlan(ones, choose_target, target_share, CHOICE_SHARE, pair, triple, bins, triple_bins, low, one, pair_noise)
 
 
-def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> Plan:
+def exact_plan(sizes: NDArray[np.int64], target: int | None = None) -> MarginalPlan:
     """Without a budget: every pair."""
     refuse_wide(sizes)
     d = len(sizes)
     others = d * (d - 1) // 2 - (d - 1 if target is not None else 0)
-    return Plan(0.25, 0.0, 0.25, 0.0, 0.5, 0.0, EXACT_BINS, 0, others, 0.0, 0.0)
+    return MarginalPlan(0.25, 0.0, 0.25, 0.0, 0.5, 0.0, EXACT_BINS, 0, others, 0.0, 0.0)
 
 
 def _one_share(sizes: NDArray[np.int64], rows: int, rho: float, cap: int) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from galenic.generators.tables.levels import Integers, folded, groups
 from galenic.generators.tables.mixture import Floats, Marginal
-from galenic.generators.tables.plan import FOLDED_NORMAL, MOST_TRIPLES, Plan, shares
-from galenic.privacy import Asked, Crosstab, Protected
+from galenic.generators.tables.plan import FOLDED_NORMAL, MOST_TRIPLES, MarginalPlan, shares
+from galenic.privacy import Crosstab, NoisyMarginal, PrivateRows
 from galenic.schema import Column
 
 Cells = tuple[int, ...]
@@ -36,7 +36,9 @@ class Answers:
         return np.array([int(g.max()) + 1 for g in self.groups])
 
 
-def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan, rows: int, target: int | None) -> Answers:
+def measure_marginals(
+    real: PrivateRows, columns: tuple[Column, ...], steps: MarginalPlan, rows: int, target: int | None
+) -> Answers:
     """Asks for single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
@@ -61,13 +63,13 @@ def measure_marginals(real: Protected, columns: tuple[Column, ...], steps: Plan,
     return Answers(ones, (*coarse_ones, *asked), grouped, table, len(asked))
 
 
-def real_crosstab(real: Protected, columns: tuple[Column, ...], target: int | None) -> Crosstab:
+def real_crosstab(real: PrivateRows, columns: tuple[Column, ...], target: int | None) -> Crosstab:
     """One pass over the rows."""
     return Crosstab(real, columns, target)
 
 
 def _pairs(
-    real: Protected, table: Crosstab, with_target: list[Cells], others: list[Cells], steps: Plan, rho: Fraction
+    real: PrivateRows, table: Crosstab, with_target: list[Cells], others: list[Cells], steps: MarginalPlan, rho: Fraction
 ) -> list[Marginal]:
     """Pairs with the target, then the others; where predictors were chosen, pairs among them get INNER_SHARE."""
     chosen = {j for cells in with_target for j in cells}
@@ -85,7 +87,7 @@ def _pairs(
     return asked
 
 
-def _ask(real: Protected, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
+def _ask(real: PrivateRows, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
     prices, left = {}, real.rho
     for c, p in zip(cells, price, strict=True):
         prices[c] = min(Fraction(p), left) if real.private else Fraction(p)  # rounded floats must not overdraw
@@ -93,7 +95,7 @@ def _ask(real: Protected, table: Crosstab, cells: list[Cells], price: Floats) ->
     return [_marginal(a) for a in table.ask_all(prices)]
 
 
-def _marginal(asked: Asked) -> Marginal:
+def _marginal(asked: NoisyMarginal) -> Marginal:
     """Exact counts get the variance of sampling (Poisson) instead of noise, so that the fit stops at sampling error."""
     floats = asked.counts.astype(np.float64)
     return Marginal(asked.columns, floats, asked.sigma**2 if asked.sigma else floats + 1.0)
@@ -121,7 +123,7 @@ def _distances(table: Crosstab, pairs: list[Cells], alone: list[Floats], rows: i
     return _excess(table.distances(expected, price)[0], table.sizes, rows)
 
 
-def _sigma_of(real: Protected, cost: Fraction) -> float:
+def _sigma_of(real: PrivateRows, cost: Fraction) -> float:
     """Standard deviation of one count's noise if it alone had the whole price; 0 where answers are exact."""
     return real.cap / np.sqrt(2 * float(cost)) if real.private else 0.0
 
@@ -141,7 +143,7 @@ def _worth_asking(
 
 
 def measure_triples(
-    real: Protected, table: Crosstab, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
+    real: PrivateRows, table: Crosstab, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
 ) -> list[Marginal]:
     """Triples with the target that lie furthest from what pairs alone lead to expect, paid with all that is left. expected: whole
     counts by the model of pairs, from `sampled` rows of it."""

@@ -24,8 +24,8 @@ from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.mixture import MOST_MEMBERS, Marginal
 from galenic.generators.tables.related_rules import Days, Rules, check_rules, handed, stated, told
 from galenic.generators.tables.saved import plain
-from galenic.privacy import LEAST, Budget, Domain, Protected, buy_domain, domain_share
-from galenic.records import Source, before, handed_down, lagged, own_columns, shown
+from galenic.privacy import LEAST, Budget, Domain, PrivateRows, buy_domain, domain_share
+from galenic.records import Source, before, inherited, own_columns, previous_row, shown
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, Table, ancestors, children, in_order
 
 Progress = Callable[[str, float], None]
@@ -58,7 +58,7 @@ class RelatedTables:
         count = len(self.relations)
         for place, r in enumerate(self.relations):
             tell(f"learning {r.name}", place / count)
-            protected = Protected(flat[r.name], PATIENT, r.rows_of_a_patient, budget, share=Fraction(1, count - place))
+            protected = PrivateRows(flat[r.name], PATIENT, r.rows_of_a_patient, budget, share=Fraction(1, count - place))
             delta = budget.threshold_delta / count if budget else Fraction(0)
             own = own_columns(r, self.relations)
             domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, least=self.least)
@@ -85,10 +85,10 @@ class RelatedTables:
         return self._children(r, trial[r.parent], rng)
 
     def _learned(
-        self, r: Relation, protected: Protected, domain: Domain, bought: dict[str, tuple[Column, ...]]
+        self, r: Relation, protected: PrivateRows, domain: Domain, bought: dict[str, tuple[Column, ...]]
     ) -> MixtureTables:
-        again = set(lagged(r, self.relations))
-        known = [shown(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and handed_down(c)]
+        again = set(previous_row(r, self.relations))
+        known = [shown(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and inherited(c)]
         known += [before(c) for c in domain.columns if c.name in again and c.coded]
         members = MEMBERS if r.parent else MOST_MEMBERS
         worked_out = (*(c.name for c in known), *(("@age", "@left", "@more") if r.parent else ()))
@@ -211,7 +211,7 @@ class RelatedTables:
         """What is known of each row before it is drawn: what its ancestors say, the row before it (none before the first), where in its
         line it stands."""
         model, known = self.models[r.name], said
-        for name in lagged(r, self.relations):
+        for name in previous_row(r, self.relations):
             if f"@previous.{name}" in model.names:
                 described = model.columns[model.names.index(f"@previous.{name}")]
                 nothing = pa.nulls(said.num_rows, ARROW_TYPES[described.kind])

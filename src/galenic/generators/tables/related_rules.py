@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.rules import ENOUGH, HOPELESS, MOST_AT_ONCE, Drawn, contradiction, totals, with_totals
+from galenic.generators.tables.rules import ENOUGH, HOPELESS, MOST_AT_ONCE, SampledRows, contradiction, totals, with_totals
 from galenic.schema import (
     Column,
     Constraint,
@@ -166,9 +166,9 @@ class Rules:
         self.ended += int((~fine).sum())
         return frame, day, fine
 
-    def drawn(self, table: Table) -> Drawn:
+    def drawn(self, table: Table) -> SampledRows:
         """What is told of the rules of a finished table."""
-        return Drawn(table, max(self.tried, table.rows), self.rejected)
+        return SampledRows(table, max(self.tried, table.rows), self.rejected)
 
 
 def handed(frame: pa.Table, r: Relation, day: Days, above: pa.Table) -> pa.Table:

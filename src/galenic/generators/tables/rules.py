@@ -17,7 +17,7 @@ MOST_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampledRows:
     """Rows, how many were tried for them, and how many of those each constraint turned down."""
 
     table: Table
@@ -61,13 +61,13 @@ def with_totals(table: Table, sums: tuple[Constraint, ...], columns: tuple[Colum
     return table
 
 
-def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Constraint, ...]) -> Drawn:
+def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Constraint, ...]) -> SampledRows:
     """n rows that satisfy every constraint: rows that do not are drawn again, so the rest keeps the model's shares.
 
     RecordError, naming the constraints, if next to no row satisfies them.
     """
     if not constraints:
-        return Drawn(sample(n), n, {})
+        return SampledRows(sample(n), n, {})
     _refuse_contradictions(sample(ENOUGH), constraints)
     kept: list[Table] = []
     have = tried = 0
@@ -85,7 +85,7 @@ def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Cons
         if tried >= ENOUGH and have / tried < HOPELESS and have < n:
             raise RecordError(contradiction([c.name for c in constraints]))
     frame = pa.concat_tables([t.frame for t in kept])
-    return Drawn(Table(frame, kept[0].columns), tried, rejected)
+    return SampledRows(Table(frame, kept[0].columns), tried, rejected)
 
 
 def _refuse_contradictions(batch: Table, constraints: tuple[Constraint, ...]) -> None:

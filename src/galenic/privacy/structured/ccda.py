@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
 from galenic.errors import RecordError
-from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, move, tells_old_age
-from galenic.records.ccda import HL7, SDTC, XSI
+from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, move, tells_old_age
+from galenic.records import HL7, SDTC, XSI
 
 # attributes that say nothing of anybody; every other one is left out and listed
 _ATTRIBUTES = frozenset(
@@ -90,8 +90,8 @@ class CcdaRules:
     finder: Finder
     replacer: Replacer
     key: bytes
-    known: Known | None = None
-    taken: Taken = field(default_factory=Taken)
+    known: StatedIdentifiers | None = None
+    taken: TextFindings = field(default_factory=TextFindings)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -115,7 +115,7 @@ class CcdaRules:
         return how
 
 
-def identity(root: Element) -> tuple[str, dict[str, tuple[str, ...]]]:
+def ccda_identity(root: Element) -> tuple[str, dict[str, tuple[str, ...]]]:
     """(the patient's number, what the header states of patient and of everybody it names, by kind)."""
     q = f"{{{HL7}}}"
     role = root.find(f".//{q}recordTarget/{q}patientRole")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, tells_old_age
+from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, tells_old_age
 from galenic.schema import Column
 
 _NAMES = {  # what a column's name tells of what stands in it, by whole words of it; the first that fits
@@ -55,7 +55,7 @@ def may_be_known(column: Column) -> bool:
 
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
-Treat = Callable[[list[str | None], list[Replacer], list[Known | None]], list[str | None]]
+Treat = Callable[[list[str | None], list[Replacer], list[StatedIdentifiers | None]], list[str | None]]
 
 
 @dataclass
@@ -65,7 +65,7 @@ class ColumnRules:
     finder: Finder
     policy: dict[str, str]
     key: bytes
-    taken: Taken = field(default_factory=Taken)
+    taken: TextFindings = field(default_factory=TextFindings)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -102,20 +102,26 @@ class ColumnRules:
         kind = told(column.name)
         return "record" if column.role == "patient" else kind if kind in _KNOWN else None
 
-    def _tokens(self, values: list[str | None], replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+    def _tokens(
+        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         self.taken.found["record", "field"] += sum(v is not None for v in values)
         for replacer in replacers[:1]:
             replacer.count("record", "tokenise")
         return [None if v is None else self.token(v) for v in values]
 
     def _whole(self, kind: str) -> Treat:
-        def treat(values: list[str | None], replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+        def treat(
+            values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+        ) -> list[str | None]:
             self.taken.found[kind, "field"] += sum(v is not None for v in values)
             return [None if v is None else r.value(kind, v) for v, r in zip(values, replacers, strict=True)]
 
         return treat
 
-    def _dates(self, values: list[str | None], replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+    def _dates(
+        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         """ISO dates: kept, moved with the patient's others, or their year alone."""
         self.taken.found["date", "field"] += sum(v is not None for v in values)
         out: list[str | None] = []
@@ -131,7 +137,9 @@ class ColumnRules:
                 out.append(replacer.value("date", value[:10]) + value[10:])
         return out
 
-    def ages(self, values: list[str | None], replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+    def ages(
+        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         """Above 89 all are 90 (45 CFR 164.514(b)(2)(i)(C)), unless the policy keeps ages."""
         if self.policy["age"] == "keep":
             return values
@@ -147,17 +155,23 @@ class ColumnRules:
             out.append("90" if old else value)
         return out
 
-    def _texts(self, values: list[str | None], replacers: list[Replacer], known: list[Known | None]) -> list[str | None]:
+    def _texts(
+        self, values: list[str | None], replacers: list[Replacer], known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         return [
             None if v is None else deidentify_text(v, self.finder, r, k, self.taken)
             for v, r, k in zip(values, replacers, known, strict=True)
         ]
 
-    def numbers(self, values: list[str | None], _replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+    def numbers(
+        self, values: list[str | None], _replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         """Measurements, as they are."""
         return values
 
-    def values(self, values: list[str | None], replacers: list[Replacer], _known: list[Known | None]) -> list[str | None]:
+    def values(
+        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
+    ) -> list[str | None]:
         """Categories: what has the form of an identifier goes."""
         out: list[str | None] = []
         for value, replacer in zip(values, replacers, strict=True):

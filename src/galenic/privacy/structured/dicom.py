@@ -11,7 +11,7 @@ from typing import Any
 
 from galenic.errors import DescriptionError, RecordError
 from galenic.privacy.structured.pixels import Mask, clean_pixels
-from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, move
+from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, move
 from galenic.records.dicom import is_plain_number
 
 # code, meaning (PS3.16, CID 7050): what 0012,0064 says was done
@@ -93,8 +93,8 @@ class DicomRules:
     options: frozenset[str] = frozenset()
     masks: tuple[Mask, ...] = ()
     strict: bool = False
-    known: Known | None = None
-    taken: Taken = field(default_factory=Taken)
+    known: StatedIdentifiers | None = None
+    taken: TextFindings = field(default_factory=TextFindings)
     dropped: Counter[str] = field(default_factory=Counter)  # by attribute
     remarks: list[str] = field(default_factory=list)
 
@@ -117,7 +117,7 @@ class DicomRules:
         return hmac.digest(self.key, f"{kind}\0{value}".encode(), "sha256")[:8].hex().upper()
 
 
-def identity(ds: Any) -> dict[str, tuple[str, ...]]:
+def dicom_identity(ds: Any) -> dict[str, tuple[str, ...]]:
     """What an object's header states of its patient and of those around, by kind of identifier."""
     found: dict[str, tuple[str, ...]] = {}
     for kind, keywords in _OWN.items():

@@ -12,8 +12,8 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
-from galenic.privacy.text import Finder, Known, Replacer, Taken, deidentify_text, tells_old_age
-from galenic.records.fhir.definitions import r4
+from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, tells_old_age
+from galenic.records.fhir import r4
 
 Node = Any
 GONE = object()  # an element that is left out
@@ -40,8 +40,8 @@ class FhirRules:
     finder: Finder
     replacer: Replacer
     key: bytes
-    known: Known | None = None
-    taken: Taken = field(default_factory=Taken)
+    known: StatedIdentifiers | None = None
+    taken: TextFindings = field(default_factory=TextFindings)
     dropped: Counter[str] = field(default_factory=Counter)  # by path: elements and extensions that were left out
     keep: Callable[[str, str, str], None] | None = None  # (token, kind, value): the vault's, where tokens are to lead back
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from galenic.privacy.text.known import Known
 from galenic.privacy.text.lists import Gazetteer
-from galenic.privacy.text.plain import plain
+from galenic.privacy.text.normalization import plain
 from galenic.privacy.text.rules import by_rules
+from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
-from galenic.schema import Span
+from galenic.schema import TextSpan
 
 CLASSES = {
     "NAME": "name",
@@ -59,13 +59,13 @@ class Finder:
     usual: float = 0.2
     kinds: dict[str, str] = field(default_factory=lambda: dict(CLASSES))
     lists: Gazetteer | None = None
-    _seen: dict[str, list[Span]] = field(default_factory=dict, repr=False)
+    _seen: dict[str, list[TextSpan]] = field(default_factory=dict, repr=False)
 
     def but(self, lists: Gazetteer) -> "Finder":
         """The same with a site's lists."""
         return replace(self, lists=lists, _seen={})
 
-    def find(self, text: str, known: Known | None = None) -> list[Span]:
+    def find(self, text: str, known: StatedIdentifiers | None = None) -> list[TextSpan]:
         """Spans in their order, none of them overlapping."""
         read = plain(text)
         found = [*(known.find(read.text) if known else ()), *by_rules(read.text), *self._tagged(read.text)]
@@ -76,7 +76,7 @@ class Finder:
             return united
         return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
 
-    def _tagged(self, text: str) -> list[Span]:
+    def _tagged(self, text: str) -> list[TextSpan]:
         """By the tagger; short texts, which records repeat many times, are remembered."""
         if self.tagger is None:
             return []
@@ -89,7 +89,7 @@ class Finder:
             found = self._seen[text] = self._asked(text)
         return found
 
-    def _asked(self, text: str) -> list[Span]:
+    def _asked(self, text: str) -> list[TextSpan]:
         assert self.tagger is not None
         bounds, p = self.tagger.tag(text)
         if not bounds:
@@ -101,7 +101,7 @@ class Finder:
         need = np.array([self.thresholds.get(k, self.usual) for k in labels], np.float32)[best]
         begins = p[np.arange(len(p)), 1 + 2 * best] > p[np.arange(len(p)), 2 + 2 * best]
         hot = np.flatnonzero(sure > need)
-        found: list[Span] = []
+        found: list[TextSpan] = []
         last = -2
         for i in hot.tolist():
             a, b = bounds[i]
@@ -114,13 +114,13 @@ class Finder:
             if last == i - 1 and found and found[-1].kind == kind and not begins[i] and "\n" not in text[found[-1].end : a]:
                 found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(sure[i])))
             elif text[a].isalnum():
-                found.append(Span(a, b, kind, "tagger", float(sure[i])))
+                found.append(TextSpan(a, b, kind, "tagger", float(sure[i])))
             else:
                 continue
             last = i
         return [self._named(text, s) for s in found]
 
-    def _named(self, text: str, span: Span) -> Span:
+    def _named(self, text: str, span: TextSpan) -> TextSpan:
         """With the kind that its form, or what stands before it, tells."""
         value = text[span.start : span.end]
         if span.kind == "phone":
@@ -135,13 +135,13 @@ class Finder:
             return replace(span, kind=max(said)[1]) if said else span
         return span
 
-    def _again(self, text: str, found: Iterable[Span]) -> list[Span]:
+    def _again(self, text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
         """Other places of a name that was found surely somewhere in the text."""
         words = set()
         for span in found:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
-        return [Span(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _places(text, form)]
+        return [TextSpan(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _places(text, form)]
 
 
 _TITLE = re.compile(
@@ -159,7 +159,7 @@ _WORKS = re.compile(
 )
 
 
-def _whose(text: str, span: Span) -> Span:
+def _whose(text: str, span: TextSpan) -> TextSpan:
     """A name as a clinician's or a relative's, an organisation as an employer, where the words around it say so."""
     if span.kind not in ("name", "organisation"):
         return span
@@ -185,14 +185,14 @@ def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
         at = text.find(word, end)
 
 
-def _is_form(span: Span) -> bool:
+def _is_form(span: TextSpan) -> bool:
     """Whether it is an address or a number of a form of its own, in which a name may stand."""
     return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
 
 
-def united_spans(text: str, found: Iterable[Span]) -> list[Span]:
+def united_spans(text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
     """One span for all that overlap, of the kind of the strongest layer, the longest within one; whole words, and no signs around them."""
-    out: list[Span] = []
+    out: list[TextSpan] = []
     for span in sorted(found, key=lambda s: (s.start, -s.end)):
         if out and span.start < out[-1].end:
             a, b = out[-1], span
@@ -203,7 +203,7 @@ def united_spans(text: str, found: Iterable[Span]) -> list[Span]:
     return [_whole(text, s) for s in out]
 
 
-def _whole(text: str, span: Span) -> Span:
+def _whole(text: str, span: TextSpan) -> TextSpan:
     a, b = span.start, span.end
     while b < len(text) and b > a and text[b - 1].isalpha() and text[b].isalpha():
         b += 1

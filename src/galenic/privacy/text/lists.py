@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from galenic.errors import DescriptionError, MissingExtra
+from galenic.errors import DescriptionError, MissingExtraError
 from galenic.privacy.text.names import listed_names
-from galenic.schema import Span
+from galenic.schema import TextSpan
 
 try:
     from ahocorasick_rs import AhoCorasick, MatchKind
@@ -29,7 +29,7 @@ class Gazetteer:
 
     def __post_init__(self) -> None:
         if AhoCorasick is None:
-            raise MissingExtra(
+            raise MissingExtraError(
                 "lists of names are searched by ahocorasick-rs, which is not installed: pip install 'galenic[text]'."
             )
         kinds: dict[str, str] = {}
@@ -41,7 +41,7 @@ class Gazetteer:
         self._kinds = [kinds[p] for p in self._patterns]
         self._automaton = AhoCorasick(self._patterns, matchkind=MatchKind.LeftmostLongest)
 
-    def find(self, text: str) -> Iterator[Span]:
+    def find(self, text: str) -> Iterator[TextSpan]:
         """Spans of layer "list", in their order."""
         small = text.lower()
         if len(small) != len(text):
@@ -53,13 +53,13 @@ class Gazetteer:
             kind, usual = self._kinds[number], small[a:b] in self.common
             if kind:
                 if not usual or text[a].isupper():
-                    yield Span(a, b, kind, "list")
+                    yield TextSpan(a, b, kind, "list")
                 continue
             if not text[a].isupper():
                 continue
             if last[0] >= 0 and text[last[0] : a] == " " and not (usual and last[1]):
                 start = text.rfind(" ", 0, last[0]) + 1
-                yield Span(max(start, 0), b, "name", "list", 0.7)
+                yield TextSpan(max(start, 0), b, "name", "list", 0.7)
             last = (b, usual)
 
 

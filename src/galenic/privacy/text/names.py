@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from galenic.errors import MissingExtra
-from galenic.privacy.text.known import folded
+from galenic.errors import MissingExtraError
+from galenic.privacy.text.stated_identifiers import folded
 
 # cultures whose names are told apart; a name of none of them becomes a name of the first
 CULTURES = (
@@ -44,7 +44,7 @@ def _cultures() -> tuple[Culture, ...]:
         try:
             provider = import_module(f"faker.providers.person.{locale}").Provider
         except ModuleNotFoundError:
-            raise MissingExtra("surrogates need lists of names: pip install 'galenic[text]'.") from None
+            raise MissingExtraError("surrogates need lists of names: pip install 'galenic[text]'.") from None
         lists = (
             _of(provider, "first_names_female"),
             _of(provider, "first_names_male"),

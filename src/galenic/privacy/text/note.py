@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from galenic.privacy.text.find import Finder
-from galenic.privacy.text.known import Known
 from galenic.privacy.text.replace import Replacer
+from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 
 PIECE = 200_000  # signs that are read together
 LEAST_ENCODED = 40
@@ -20,7 +20,7 @@ _BREAK = re.compile(r"\s")
 
 
 @dataclass
-class Taken:
+class TextFindings:
     """What was done to texts. found: by kind and layer; treated: by kind and treatment; dropped: what could not be read, by reason."""
 
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -31,10 +31,10 @@ class Taken:
 
 
 def deidentify_text(
-    text: str, finder: Finder, replacer: Replacer, known: Known | None = None, taken: Taken | None = None
+    text: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None = None, taken: TextFindings | None = None
 ) -> str:
     """The text without what identifies. Encoded attachments are read if they are text, and dropped if not."""
-    done = taken if taken is not None else Taken()
+    done = taken if taken is not None else TextFindings()
     done.texts += 1
     done.signs += len(text)
     before = done.found.total()
@@ -48,7 +48,7 @@ def deidentify_text(
     return "".join(out)
 
 
-def _piece(text: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+def _piece(text: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
     if not text.strip():
         return text
     spans = finder.find(text, known)
@@ -69,7 +69,7 @@ def _pieces(text: str) -> Iterator[str]:
     yield text[at:]
 
 
-def _decoded(said: str, finder: Finder, replacer: Replacer, known: Known | None, done: Taken) -> str:
+def _decoded(said: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
     """Something encoded (Base64): the same without what identifies, or a mark in its place."""
     head, _, body = said.rpartition(",")
     try:

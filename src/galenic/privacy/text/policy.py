@@ -26,7 +26,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Policy:
+class DeidentificationPolicy:
     """treat: by kind, one of TREATMENTS. text: what it is for. dicom: how images go: options of PS3.15, masks, strict. table: how tables
     go: k, l, t and what a recipient may know. lists: a site's own names, by kind a file."""
 
@@ -48,7 +48,7 @@ def kinds() -> dict[str, Kind]:
     return {name: Kind(name, one["letter"], one["gdpr"], one["text"], one.get("of", "")) for name, one in raw.items()}
 
 
-def read_policy(name: str) -> Policy:
+def read_policy(name: str) -> DeidentificationPolicy:
     """A policy by its name, or by the path of a TOML file. DescriptionError where it is none."""
     if name in BUILT_IN:
         text = files("galenic.privacy.text").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def read_policy(name: str) -> Policy:
         ) from None
 
 
-def _policy(name: str, raw: dict[str, Any]) -> Policy:
+def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     treat = raw.get("treat", {})
     like = read_policy(raw["like"]) if raw.get("like") in BUILT_IN else None
     base = dict(like.treat) if like else {}
@@ -88,4 +88,4 @@ def _policy(name: str, raw: dict[str, Any]) -> Policy:
             f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'
         )
     parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table", "lists")}
-    return Policy(name, str(raw.get("text", "")), base, **parts)
+    return DeidentificationPolicy(name, str(raw.get("text", "")), base, **parts)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from galenic.errors import MissingExtra
+from galenic.errors import MissingExtraError
 from galenic.privacy.text.find import Finder
 from galenic.privacy.text.models import finder_for
 from galenic.privacy.text.policy import kinds
@@ -32,7 +32,7 @@ def recognizer(language: str = "en", finder: Finder | None = None) -> Any:
     try:
         from presidio_analyzer import EntityRecognizer, RecognizerResult  # noqa: PLC0415  # optional
     except ImportError:
-        raise MissingExtra("presidio-analyzer is not installed: pip install presidio-analyzer.") from None
+        raise MissingExtraError("presidio-analyzer is not installed: pip install presidio-analyzer.") from None
     own = finder or finder_for(language)
 
     class Galenic(EntityRecognizer):

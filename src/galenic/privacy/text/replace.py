@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from galenic.privacy.text.dates import WEEKDAYS, move
-from galenic.privacy.text.known import folded
 from galenic.privacy.text.names import address, company, given, surname, town
-from galenic.privacy.text.policy import Policy, kinds
-from galenic.schema import Span
+from galenic.privacy.text.policy import DeidentificationPolicy, kinds
+from galenic.privacy.text.stated_identifiers import folded
+from galenic.schema import TextSpan
 
 # first three digits of postal codes of 20,000 people or fewer in the census of 2000 (HHS's guidance on de-identification of 2012,
 # from memory: unverified)
@@ -34,7 +34,7 @@ def tells_old_age(year: int) -> bool:
 class Replacer:
     """Replaces the identifiers of one patient. key: 32 bytes that are the patient's: without it no surrogate leads back."""
 
-    policy: Policy
+    policy: DeidentificationPolicy
     key: bytes
     states: frozenset[str] = frozenset()
     day_first: bool = False
@@ -46,7 +46,7 @@ class Replacer:
         """How far this patient's dates move: 53 to 312 whole weeks back, so that weekdays and intervals stay."""
         return -_WEEK * (53 + self._number("days") % 260)
 
-    def text(self, text: str, spans: Iterable[Span]) -> str:
+    def text(self, text: str, spans: Iterable[TextSpan]) -> str:
         """The text with every span replaced."""
         out, at = [], 0
         for span in spans:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from galenic.schema import Span
+from galenic.schema import TextSpan
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _SHORT = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
@@ -167,7 +167,7 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
     return _CUT.join(pieces), there, here
 
 
-def by_rules(text: str) -> Iterator[Span]:
+def by_rules(text: str) -> Iterator[TextSpan]:
     """Every identifier that a rule finds; they may overlap. Every rule wants a digit or an address: only what is near one is read."""
     cut, there, here = _near(text)
     if not cut:
@@ -181,6 +181,6 @@ def by_rules(text: str) -> Iterator[Span]:
         yield _back(*m.span(m.lastindex or 0), "age", there, here)
 
 
-def _back(a: int, b: int, kind: str, there: list[int], here: list[int]) -> Span:
+def _back(a: int, b: int, kind: str, there: list[int], here: list[int]) -> TextSpan:
     shift = here[i := bisect_right(there, a) - 1] - there[i]
-    return Span(a + shift, b + shift, kind, "rule")
+    return TextSpan(a + shift, b + shift, kind, "rule")

@@ -1,56 +1,82 @@
 """FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
 
 from galenic.records.fhir.bundle import Entry, Opened, open_bundle
-from galenic.records.fhir.check import check
+from galenic.records.fhir.bundle_bytes import slices
+from galenic.records.fhir.compartment import Compartment, compartment_of, identifiers, normalize_reference, references
 from galenic.records.fhir.definitions import r4
+from galenic.records.fhir.file_validation import ValidationResult, documents_of, validate_files
+from galenic.records.fhir.from_events import MAPPED, SYNTHETIC, Origin, events_to_resources
 from galenic.records.fhir.issue import Issue
-from galenic.records.fhir.kept import display, rename, reread
-from galenic.records.fhir.lower import Lowered, lower, short_code
-from galenic.records.fhir.parse import Document, Line, Number, is_ndjson, parse, parse_again, read_ndjson, read_whole, write
-from galenic.records.fhir.query import Asked, Include, conditions_of, understand
-from galenic.records.fhir.search import Parameter, parameters
-from galenic.records.fhir.searched import Values, normal, searched, span
-from galenic.records.fhir.slices import slices
+from galenic.records.fhir.parsing import (
+    Document,
+    Line,
+    Number,
+    is_ndjson,
+    lines,
+    parse,
+    parse_exact,
+    read_ndjson,
+    read_whole,
+    write,
+)
+from galenic.records.fhir.prepare import Part, Prepared, count_types, prepare
+from galenic.records.fhir.search_parameters import Parameter, parameters
+from galenic.records.fhir.search_request import Include, SearchRequest, conditions_of, parse_search
+from galenic.records.fhir.search_values import SearchValues, date_range, normalize_text, search_values_of
+from galenic.records.fhir.stored_resource import display, rename_references, restore_resource
+from galenic.records.fhir.to_events import ConvertedEvents, resource_to_events, short_code
+from galenic.records.fhir.validation import validate_resource
 from galenic.records.fhir.views import flatten
-from galenic.records.fhir.whose import Whose, identifiers, plain, references, whose
 
 __all__ = [
-    "Asked",
+    "MAPPED",
+    "SYNTHETIC",
+    "Compartment",
+    "ConvertedEvents",
     "Document",
     "Entry",
     "Include",
     "Issue",
     "Line",
-    "Lowered",
     "Number",
     "Opened",
+    "Origin",
     "Parameter",
-    "Values",
-    "Whose",
-    "check",
+    "Part",
+    "Prepared",
+    "SearchRequest",
+    "SearchValues",
+    "ValidationResult",
+    "compartment_of",
     "conditions_of",
+    "count_types",
+    "date_range",
     "display",
+    "documents_of",
+    "events_to_resources",
     "flatten",
     "identifiers",
     "is_ndjson",
-    "lower",
-    "normal",
+    "lines",
+    "normalize_reference",
+    "normalize_text",
     "open_bundle",
     "parameters",
     "parse",
-    "parse_again",
-    "plain",
+    "parse_exact",
+    "parse_search",
+    "prepare",
     "r4",
     "read_ndjson",
     "read_whole",
     "references",
-    "rename",
-    "reread",
-    "searched",
+    "rename_references",
+    "resource_to_events",
+    "restore_resource",
+    "search_values_of",
     "short_code",
     "slices",
-    "span",
-    "understand",
-    "whose",
+    "validate_files",
+    "validate_resource",
     "write",
 ]

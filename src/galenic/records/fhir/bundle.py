@@ -7,9 +7,9 @@ from hashlib import sha256
 from typing import Any
 
 from galenic.errors import RecordError
-from galenic.records.fhir.check import CONDITIONAL, REFERENCE
+from galenic.records.fhir.compartment import identifiers, references
 from galenic.records.fhir.issue import Issue
-from galenic.records.fhir.whose import identifiers, references
+from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches

@@ -11,10 +11,10 @@ import orjson
 
 from galenic.errors import RecordError
 from galenic.records.fhir.bundle import Entry, open_bundle
-from galenic.records.fhir.check import check
-from galenic.records.fhir.parse import BOM, LARGEST, parse
-from galenic.records.fhir.slices import Apart, slices, take_apart
-from galenic.records.fhir.whose import identifiers, references, whose
+from galenic.records.fhir.bundle_bytes import SplitBundle, slices, split_bundle
+from galenic.records.fhir.compartment import compartment_of, identifiers, references
+from galenic.records.fhir.parsing import BOM, LARGEST, parse
+from galenic.records.fhir.validation import validate_resource
 
 IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
 TYPE = re.compile(r"[A-Za-z]+")
@@ -75,7 +75,7 @@ def _types(resource: Any) -> Counter[str]:
 def _prepare(number: int, raw: bytes) -> Prepared:
     done = Prepared(number, sha256(raw).hexdigest(), len(raw))
     whole = raw.removeprefix(BOM)
-    apart = take_apart(whole) if len(raw) <= LARGEST else None
+    apart = split_bundle(whole) if len(raw) <= LARGEST else None
     try:
         resource = apart.bundle if apart else parse(raw, f"line {number}" if number else "the document").resource
     except RecordError as error:
@@ -83,7 +83,7 @@ def _prepare(number: int, raw: bytes) -> Prepared:
         done.issues.append(("error", "json", "", str(error)))
         return done
     done.seen = _types(resource)
-    for issue in check(resource):
+    for issue in validate_resource(resource):
         done.refused |= issue.level == "error"
         done.issues.append((issue.level, issue.rule, issue.expression, issue.text))
     if done.refused:
@@ -96,7 +96,7 @@ def _prepare(number: int, raw: bytes) -> Prepared:
         done.parts = [part]
         return done
     try:
-        done.parts = _bundle(whole, apart or Apart(resource, slices(whole, resource)), done)
+        done.parts = _bundle(whole, apart or SplitBundle(resource, slices(whole, resource)), done)
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "bundle-type", "Bundle", str(error)))
@@ -104,13 +104,13 @@ def _prepare(number: int, raw: bytes) -> Prepared:
 
 
 def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str) -> Part:
-    found = whose(resource, renamed)
+    found = compartment_of(resource, renamed)
     words = tuple(identifiers(resource))
     kind, own = resource["resourceType"], resource["id"]
     return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
 
 
-def _bundle(raw: bytes, apart: Apart, done: Prepared) -> list[Part]:
+def _bundle(raw: bytes, apart: SplitBundle, done: Prepared) -> list[Part]:
     bundle = apart.bundle
     entries = bundle.get("entry", ())
     had_id = ["id" in e.get("resource", ()) for e in entries]

@@ -1,11 +1,11 @@
 """How good records are: conformance, completeness, plausibility (Kahn and others 2016, eGEMs 4(1):18), measured with where and what to do."""
 
 from galenic.records.quality.analytes import ANALYTES, Analyte, analyte_of
-from galenic.records.quality.duplicates import duplicates
+from galenic.records.quality.duplicates import find_duplicates
 from galenic.records.quality.events import measure_events
-from galenic.records.quality.page import page
-from galenic.records.quality.population import drift, read_reference, representative
-from galenic.records.quality.repair import repair
+from galenic.records.quality.page import render_page
+from galenic.records.quality.population import drift, read_reference, representativeness
+from galenic.records.quality.repair import repair_units
 from galenic.records.quality.tables import TableQuality, measure_table
 from galenic.records.quality.units import Mix, find_mix
 
@@ -16,12 +16,12 @@ __all__ = [
     "TableQuality",
     "analyte_of",
     "drift",
-    "duplicates",
+    "find_duplicates",
     "find_mix",
     "measure_events",
     "measure_table",
-    "page",
     "read_reference",
-    "repair",
-    "representative",
+    "render_page",
+    "repair_units",
+    "representativeness",
 ]

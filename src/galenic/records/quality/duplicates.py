@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from galenic.errors import MissingExtra
+from galenic.errors import MissingExtraError
 from galenic.records.source import Source
 from galenic.schema import Finding, NotMeasured
 
@@ -25,7 +25,7 @@ LIKELY = 0.95  # probability from which on two records count as one person
 MOST = 500_000  # records that are compared
 
 
-def duplicates(source: Source) -> Finding | NotMeasured:
+def find_duplicates(source: Source) -> Finding | NotMeasured:
     """Share of records that probably repeat a person; names, birth and places of living tell persons apart."""
     columns = {what: n for what, pattern in NAMES.items() for n in source.names if re.match(pattern, n.lower())}
     if not {"family", "birth"} & columns.keys() or len(columns) < 3:
@@ -75,7 +75,7 @@ def _pairs(frame: pa.Table, there: set[str]) -> list[tuple[int, int, float]] | s
         from splink import Linker, SettingsCreator, block_on  # noqa: PLC0415
         from splink.backends.duckdb import DuckDBAPI  # noqa: PLC0415
     except ImportError:
-        raise MissingExtra("probable duplicates are found by Splink: pip install 'galenic[linkage]'") from None
+        raise MissingExtraError("probable duplicates are found by Splink: pip install 'galenic[linkage]'") from None
     fuzzy = {"given": [0.9], "family": [0.92, 0.85]}
     comparisons: list[Any] = [
         compare.JaroWinklerAtThresholds(c, fuzzy[c])

@@ -13,7 +13,7 @@ from galenic.records.quality.analytes import Floats, analyte_of
 from galenic.records.quality.tables import SHOWN, TableQuality, _histogram, _outliers
 from galenic.records.quality.units import Mix, find_mix
 from galenic.records.terminology import LABELS, Terminology
-from galenic.records.units import is_unit
+from galenic.records.unit_conversion import is_unit
 from galenic.schema import BIRTH, DEATH, Finding, NotMeasured
 
 Open = Callable[[], Iterator[pa.Table]]

@@ -52,7 +52,7 @@ class Judged:
     places: list[dict[str, Any]]
 
 
-def page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str]], holds: bool) -> str:
+def render_page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str]], holds: bool) -> str:
     """The page. rules: by finding (outcome, threshold, reason); holds: whether the floor does."""
     lines = [_line(f, rules.get(f.name)) for f in done.findings]
     lines.sort(key=lambda j: (list(dict.fromkeys(g for g, _ in WORDS.values())).index(j.group), j.name))

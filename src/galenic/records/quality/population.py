@@ -32,7 +32,7 @@ def read_reference(path: Path) -> Reference:
     return {c: {str(k): float(s) for k, s in shares.items()} for c, shares in given.items()}
 
 
-def representative(source: Source, reference: Reference) -> Finding | NotMeasured:
+def representativeness(source: Source, reference: Reference) -> Finding | NotMeasured:
     """Total variation distance from the reference, of the column that differs most."""
     if not reference:
         return NotMeasured("quality.representative", "no reference population was declared")

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from galenic.records.quality.units import Mix
 from galenic.records.source import Source
-from galenic.records.write import write_stream
+from galenic.records.writer import write_stream
 
 
-def repair(source: Source, mixes: dict[str, Mix], target: Path) -> dict[str, int]:
+def repair_units(source: Source, mixes: dict[str, Mix], target: Path) -> dict[str, int]:
     """Writes the table with the values of each mix in the unit of the rest; returns how many of each column. A mix whose conversion
     is not known is left as it is."""
     count = dict.fromkeys(mixes, 0)

@@ -1,6 +1,16 @@
 """Codes and what they mean: lookup, validate, subsumes; tables that are shipped, and loaders for those that a site licenses."""
 
-from galenic.records.terminology.load import LOADERS, load
-from galenic.records.terminology.tables import LABELS, Concept, Terminology, Verdict
+from galenic.records.terminology.installed import load_terminology, terminology
+from galenic.records.terminology.loaders import LOADERS, load
+from galenic.records.terminology.tables import LABELS, CodeValidation, Concept, Terminology
 
-__all__ = ["LABELS", "LOADERS", "Concept", "Terminology", "Verdict", "load"]
+__all__ = [
+    "LABELS",
+    "LOADERS",
+    "CodeValidation",
+    "Concept",
+    "Terminology",
+    "load",
+    "load_terminology",
+    "terminology",
+]

@@ -44,7 +44,7 @@ class Concept:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CodeValidation:
     """Whether a code is one. state: not-found says that the table is here and lacks it; not-loaded, that nobody can say, since
     the table is not here, or only a part of it is."""
 
@@ -89,15 +89,15 @@ class Terminology:
         mine = {str(pa.ipc.open_file(p).get_batch(0)["system"][0]) for p in own}
         return sorted({*SHIPPED, *pc.unique(_shipped(HL7)["system"]).to_pylist(), *mine})
 
-    def validate(self, system: str, code: str, display: str | None = None) -> Verdict:
+    def validate(self, system: str, code: str, display: str | None = None) -> CodeValidation:
         """Whether the code is one of the system, and whether the display is what the system calls it."""
         table = self._table(NAMES.get(system, system))
         if table is None:
-            return Verdict("not-loaded")
+            return CodeValidation("not-loaded")
         concept = table.get(code)
         if concept is None:
-            return Verdict("not-found" if table.whole else "not-loaded")
-        return Verdict("found", concept, None if display is None else _alike(display) == _alike(concept.display))
+            return CodeValidation("not-found" if table.whole else "not-loaded")
+        return CodeValidation("found", concept, None if display is None else _alike(display) == _alike(concept.display))
 
     def subsumes(self, system: str, a: str, b: str) -> Relation | State:
         """How a stands to b (FHIR R4, CodeSystem/$subsumes); not-found or not-loaded where that can not be said."""

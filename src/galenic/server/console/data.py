@@ -9,13 +9,13 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, Response
 
 from galenic import records, store
+from galenic.custody import import_table, record_consent, rotate
 from galenic.errors import DescriptionError, GalenicError
-from galenic.flows import quality_job, synthesis_job, work
-from galenic.flows.custody import consent, import_table
-from galenic.flows.safekeeping import rotate
+from galenic.jobs import quality as quality_job
+from galenic.jobs import synthesis, worker
 from galenic.security import NAME
-from galenic.server.console.signed import PAPER, Console, Signed, heard, to
-from galenic.server.console.work import number, page_of
+from galenic.server.console.dashboard import number, page_of
+from galenic.server.console.session import PAPER, Console, SignedIn, clean_message, redirect_to
 
 Word = Annotated[str, Form(max_length=400)]
 LOOKS = ("researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor")
@@ -27,12 +27,12 @@ SHOWN_JOBS = 50
 MOST_ROWS = 2_000_000  # of a table that is brought in by a page
 
 
-class Data:
+class DataPages:
     """The pages of data sets, synthesis, jobs and keys."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.house = console.house
+        self.installation = console.installation
 
     def routes(self) -> APIRouter:
         """Every address."""
@@ -56,16 +56,16 @@ class Data:
 
     def datasets(self, request: Request, said: str = "", find: str = "", page: int = 1) -> Response:
         """Every data set in custody."""
-        said = heard(said)
+        said = clean_message(said)
         signed, told = self.console.required(request, *LOOKS), {"text": said, "bad": False} if said else None
         return self._datasets(request, signed, told, find=find, page=page)
 
     def _datasets(
-        self, request: Request, signed: Signed, said: object = None, status: int = 200, *, find: str = "", page: int = 1
+        self, request: Request, signed: SignedIn, said: object = None, status: int = 200, *, find: str = "", page: int = 1
     ) -> Response:
-        every = (d for d in store.all_datasets(self.house.db, signed.session.tenant) if find in str(d["name"]))
+        every = (d for d in store.all_datasets(self.installation.db, signed.session.tenant) if find in str(d["name"]))
         shown, more = page_of(every, page)
-        found = [{**d, "quality": quality_job.kept_quality(self.house, str(d["name"]))} for d in shown]
+        found = [{**d, "quality": quality_job.stored_quality(self.installation, str(d["name"]))} for d in shown]
         return self.console.page(
             request, "data.html", signed=signed, datasets=found, find=find, page=page, more=more,
             measures=signed.holds(*LEARNS), brings=signed.holds(*BRINGS),
@@ -75,18 +75,18 @@ class Data:
     def quality(self, request: Request, name: str) -> Response:
         """The quality of a data set, on paper that runs nothing."""
         self._known(self.console.required(request, *LOOKS), name)
-        text = quality_job.quality_page(self.house, name)
+        text = quality_job.quality_page(self.installation, name)
         return HTMLResponse(text, headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"})
 
-    def _known(self, signed: Signed, name: str) -> None:
-        if not any(d["name"] == name for d in store.all_datasets(self.house.db, signed.session.tenant)):
+    def _known(self, signed: SignedIn, name: str) -> None:
+        if not any(d["name"] == name for d in store.all_datasets(self.installation.db, signed.session.tenant)):
             raise DescriptionError("there is no such data set.")
 
     def measure(self, request: Request, name: str, csrf: Word) -> Response:
         """Asks for the quality of a data set."""
         signed = self.console.posted(request, csrf, *LEARNS)
         self._known(signed, name)
-        return to(f"/jobs/{quality_job.ask_quality(self.house, signed.session, name)}")
+        return redirect_to(f"/jobs/{quality_job.submit_quality(self.installation, signed.session, name)}")
 
     def bring(
         self, request: Request, csrf: Word, name: Word, patient: Word, table: Annotated[UploadFile, File()], agreed: Word = ""
@@ -97,7 +97,7 @@ class Data:
         try:
             if ending not in (".csv", ".parquet"):
                 raise DescriptionError("bring a table as .csv or .parquet.")
-            place = self.house.home / "incoming"
+            place = self.installation.home / "incoming"
             place.mkdir(exist_ok=True, mode=0o700)
             with tempfile.TemporaryDirectory(dir=place) as folder:
                 file = Path(folder) / f"table{ending}"
@@ -105,28 +105,28 @@ class Data:
                 said = self._bring(signed, records.read(file), name.strip(), patient.strip(), agreed.strip())
         except GalenicError as error:
             return self._datasets(request, signed, {"text": str(error), "bad": True}, 400)
-        return to("/data", said)
+        return redirect_to("/data", said)
 
-    def _bring(self, signed: Signed, source: records.Source, name: str, patient: str, agreed: str) -> str:
+    def _bring(self, signed: SignedIn, source: records.Source, name: str, patient: str, agreed: str) -> str:
         if not NAME.match(name):
             raise DescriptionError("a data set's name has letters, digits, '.', '_' or '-'.")
         if too_long(source):
             raise DescriptionError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
         if agreed and agreed not in source.names:
             raise DescriptionError("there is no such column of consent in the table.")
-        done = import_table(self.house, signed.session, source, name, patient=patient)
+        done = import_table(self.installation, signed.session, source, name, patient=patient)
         who: list[str] = []
         if agreed:
             for batch in source.open([patient, agreed]):
                 pairs = zip(batch[patient].to_pylist(), batch[agreed].to_pylist(), strict=True)
                 who += [str(p) for p, a in pairs if str(a).strip().lower() in AGREED]
-            consent(self.house, signed.session, name, list(dict.fromkeys(who)), synthesis_job.PURPOSE)
+            record_consent(self.installation, signed.session, name, list(dict.fromkeys(who)), synthesis.PURPOSE)
         return f"{done.rows:,} rows of {done.patients:,} patients are in custody as {name}; {len(set(who)):,} agreed to synthetic data."
 
     # synthesis
 
-    def _guide(self, request: Request, signed: Signed, given: dict[str, str], **more: Any) -> Response:
-        tables = synthesis_job.tables_in_custody(self.house, signed.session.tenant)
+    def _guide(self, request: Request, signed: SignedIn, given: dict[str, str], **more: Any) -> Response:
+        tables = synthesis.tables_in_custody(self.installation, signed.session.tenant)
         chosen = next((t for t in tables if t["name"] == given.get("dataset")), tables[0] if tables else None)
         columns = store.schema_of(chosen).names if chosen else []
         filled = {"dataset": str(chosen["name"]) if chosen else "", "epsilon": "1", "target": "", "policy": "internal", **given}
@@ -147,7 +147,7 @@ class Data:
         signed = self.console.posted(request, csrf, *LEARNS)
         given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
         try:
-            told = synthesis_job.tell_cost(self.house, signed.session, dataset, number(epsilon))
+            told = synthesis.estimate_job_cost(self.installation, signed.session, dataset, number(epsilon))
         except GalenicError as error:
             return self._guide(request, signed, given, said={"text": str(error), "bad": True}, status=400)
         return self._guide(request, signed, given, told=told)
@@ -160,13 +160,13 @@ class Data:
         try:
             if policy not in POLICIES:
                 raise DescriptionError(f"expected one of the policies {', '.join(POLICIES)}.")
-            job = synthesis_job.ask_synthesis(
-                self.house, signed.session, dataset, epsilon=number(epsilon), target=target, policy=policy
+            job = synthesis.submit_synthesis(
+                self.installation, signed.session, dataset, epsilon=number(epsilon), target=target, policy=policy
             )
         except GalenicError as error:
             given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
             return self._guide(request, signed, given, said={"text": str(error), "bad": True}, status=400)
-        return to(f"/jobs/{job}")
+        return redirect_to(f"/jobs/{job}")
 
     # jobs
 
@@ -174,16 +174,16 @@ class Data:
         """One's own jobs; an auditor's and a security officer's page has everybody's."""
         signed = self.console.required(request, *LOOKS, "security-officer")
         who = "" if signed.holds("auditor", "security-officer") else signed.person.name
-        found = [j for j in work.all_doing(self.house, who) if state in ("", j.state)]
+        found = [j for j in worker.all_job_statuses(self.installation, who) if state in ("", j.state)]
         start = (max(page, 1) - 1) * SHOWN_JOBS
         return self.console.page(
             request, "jobs.html", signed=signed, jobs=found[start : start + SHOWN_JOBS], page=page,
             more=len(found) > start + SHOWN_JOBS, state=state
         )  # fmt: skip
 
-    def _job(self, request: Request, job: str) -> tuple[Signed, work.Doing]:
+    def _job(self, request: Request, job: str) -> tuple[SignedIn, worker.JobStatus]:
         signed = self.console.required(request, *LOOKS, "security-officer")
-        found = work.doing(self.house, job)
+        found = worker.job_status(self.installation, job)
         if found.by != signed.person.name and not signed.holds("auditor", "security-officer"):
             raise DescriptionError("there is no such job.")
         return signed, found
@@ -201,20 +201,20 @@ class Data:
     def stop(self, request: Request, job: str, csrf: Word) -> Response:
         """Stops a job of one's own."""
         signed = self.console.posted(request, csrf, *LOOKS)
-        work.stop(self.house, signed.session, job)
-        return to(f"/jobs/{job}")
+        worker.stop_job(self.installation, signed.session, job)
+        return redirect_to(f"/jobs/{job}")
 
     # keys
 
     def keys(self, request: Request, said: str = "") -> Response:
         """Which keys there are, by their fingerprints; no page shows a key."""
-        said = heard(said)
+        said = clean_message(said)
         signed = self.console.required(request, "security-officer", "auditor")
-        ring = [self.house.keys.get(n) for n in self.house.keys.names()]
-        copies = [kept_at.isoformat(timespec="minutes") for kept_at, _sealed, _slot in self.house.escrow.copies()]
+        ring = [self.installation.keys.get(n) for n in self.installation.keys.names()]
+        copies = [kept_at.isoformat(timespec="minutes") for kept_at, _sealed, _slot in self.installation.escrow.copies()]
         return self.console.page(
-            request, "keys.html", signed=signed, gate=self.house.keys.gate(), keys=ring, copies=copies,
-            backups=store.backups(self.house.db), keeper=type(self.house.tree.keeper).__name__,
+            request, "keys.html", signed=signed, gate=self.installation.keys.gate(), keys=ring, copies=copies,
+            backups=store.backups(self.installation.db), keeper=type(self.installation.tree.keeper).__name__,
             said={"text": said, "bad": False} if said else None,
         )  # fmt: skip
 
@@ -222,7 +222,7 @@ class Data:
         """A new root, and all keys below it wrapped anew."""
         signed = self.console.posted(request, csrf, "security-officer")
         self.console.confirmed(signed, "/keys")
-        return to("/keys", f"The root is new; {rotate(self.house, signed.session):,} keys are wrapped anew.")
+        return redirect_to("/keys", f"The root is new; {rotate(self.installation, signed.session):,} keys are wrapped anew.")
 
 
 def too_long(source: records.Source) -> bool:

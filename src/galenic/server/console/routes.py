@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from galenic import store
-from galenic.errors import AccessDenied, GalenicError, NotHere, OurFailure
-from galenic.server.console.data import Data
-from galenic.server.console.elsewhere import Elsewhere
-from galenic.server.console.rules import Rules
+from galenic.errors import AccessDeniedError, GalenicError, InternalError, NotFoundError
+from galenic.server.authentication import BodyTooLargeError, NotSignedInError
+from galenic.server.console.dashboard import Dashboard
+from galenic.server.console.data import DataPages
+from galenic.server.console.external_login import ExternalLogin
+from galenic.server.console.policy import PolicyPages
+from galenic.server.console.session import Console, StepUpRequired, redirect_to
 from galenic.server.console.sign_in import SignIn
-from galenic.server.console.signed import Console, Unconfirmed, to
-from galenic.server.console.staff import Staff
-from galenic.server.console.work import Work
-from galenic.server.door import NotSignedIn, TooLarge
+from galenic.server.console.users import UserPages
 
 HEADINGS = {
     400: "That did not work",
@@ -33,7 +33,14 @@ HEADINGS = {
 
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
-    for pages in (SignIn(console), Elsewhere(console), Work(console), Data(console), Staff(console), Rules(console)):
+    for pages in (
+        SignIn(console),
+        ExternalLogin(console),
+        Dashboard(console),
+        DataPages(console),
+        UserPages(console),
+        PolicyPages(console),
+    ):
         app.include_router(pages.routes())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
@@ -46,12 +53,12 @@ def console_app(console: Console, app: FastAPI) -> None:
 
 def refusal(console: Console, request: Request, error: Exception) -> Response:
     """What a person, or a script of ours, is told."""
-    if isinstance(error, NotSignedIn) and not _is_script(request):
+    if isinstance(error, NotSignedInError) and not _is_script(request):
         there = f"{request.url.path}?{request.url.query}" if request.url.query and request.method == "GET" else request.url.path
-        return to(f"/sign-in?{urlencode({'next': there})}")
-    if isinstance(error, Unconfirmed):
-        return to(f"/confirm?{urlencode({'next': error.place})}")
-    status, text = told(error, str(request.scope.get("galenic.request", "")))
+        return redirect_to(f"/sign-in?{urlencode({'next': there})}")
+    if isinstance(error, StepUpRequired):
+        return redirect_to(f"/confirm?{urlencode({'next': error.place})}")
+    status, text = error_message(error, str(request.scope.get("galenic.request", "")))
     if _is_script(request):
         return JSONResponse({"detail": text}, status)
     signed = console.signed(request)
@@ -60,7 +67,7 @@ def refusal(console: Console, request: Request, error: Exception) -> Response:
     )
 
 
-def told(error: Exception, number: str) -> tuple[int, str]:
+def error_message(error: Exception, number: str) -> tuple[int, str]:
     """(status, words) of an error; of our own failures only that there was one, and its number in the log."""
     if isinstance(error, HTTPException):
         return error.status_code, {404: "There is no such page."}.get(
@@ -69,8 +76,8 @@ def told(error: Exception, number: str) -> tuple[int, str]:
     if isinstance(error, RequestValidationError):
         names = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
         return 422, f"The form is not complete, or a value does not fit: {names}."
-    if isinstance(error, GalenicError) and not isinstance(error, OurFailure):
-        kinds = ((NotSignedIn, 401), (AccessDenied, 403), (NotHere, 404), (TooLarge, 413))
+    if isinstance(error, GalenicError) and not isinstance(error, InternalError):
+        kinds = ((NotSignedInError, 401), (AccessDeniedError, 403), (NotFoundError, 404), (BodyTooLargeError, 413))
         return next((s for k, s in kinds if isinstance(error, k)), 400), str(error)
     store.telemetry.log("error", "a page failed", error=type(error).__name__, request=number)
     return 500, f"The request failed here. It is noted as {number}."

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from galenic.errors import AccessDenied, DescriptionError, GalenicError
+from galenic.errors import AccessDeniedError, DescriptionError, GalenicError
 from galenic.security import Provider
-from galenic.server.console.signed import Console, Signed, heard, saying, to, within
+from galenic.server.console.session import Console, SignedIn, clean_message, local_path, redirect_to, with_message
 
 Word = Annotated[str, Form(max_length=400)]
 HALF = "galenic-half"
@@ -32,8 +32,8 @@ class SignIn:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.people = console.house.people
-        self.credentials = console.house.people.credentials
+        self.people = console.installation.people
+        self.credentials = console.installation.people.credentials
 
     def routes(self) -> APIRouter:
         """Every address."""
@@ -64,7 +64,7 @@ class SignIn:
 
     def providers(self) -> list[Provider]:
         """Identity providers that people may sign in with."""
-        return self.console.house.openid.all()
+        return self.console.installation.openid.all()
 
     @staticmethod
     def place_of(request: Request) -> str:
@@ -78,7 +78,7 @@ class SignIn:
     def set_up_page(self, request: Request) -> Response:
         """The form of the first person."""
         if self.people.any():
-            return to("/sign-in")
+            return redirect_to("/sign-in")
         return self.console.page(request, "set_up.html", given={})
 
     def set_up(self, request: Request, code: Word, name: Word, shown: Word, human: Word, password: Word) -> Response:
@@ -86,7 +86,7 @@ class SignIn:
         self.console.same_site(request)
         try:
             if not hmac.compare_digest(code.strip().encode(), self.console.set_up_code.encode()):
-                raise AccessDenied("this is not the set-up code. The server printed it when it started.")
+                raise AccessDeniedError("this is not the set-up code. The server printed it when it started.")
             self.people.set_up(name.strip(), human, shown, password)
         except GalenicError as error:
             return self.again(request, "set_up.html", error, given={"name": name, "shown": shown, "human": human})
@@ -95,8 +95,8 @@ class SignIn:
     def sign_in_page(self, request: Request, next: str = "/") -> Response:
         """The first form of sign-in."""
         if not self.people.any():
-            return to("/set-up")
-        return self.console.page(request, "sign_in.html", next=within(next), given={}, providers=self.providers())
+            return redirect_to("/set-up")
+        return self.console.page(request, "sign_in.html", next=local_path(next), given={}, providers=self.providers())
 
     def sign_in(self, request: Request, name: Word, password: Word, next: Word = "/") -> Response:
         """Name and password: half a session."""
@@ -105,12 +105,12 @@ class SignIn:
             return self._half(request, name.strip(), password, next)
         except GalenicError as error:
             return self.again(
-                request, "sign_in.html", error, next=within(next), given={"name": name}, providers=self.providers()
+                request, "sign_in.html", error, next=local_path(next), given={"name": name}, providers=self.providers()
             )
 
     def _half(self, request: Request, name: str, password: str, place: str) -> Response:
         secret = self.people.try_password(name, password, self.place_of(request), self.console.device(request, name))
-        answer = to(f"/sign-in/second?{urlencode({'next': within(place)})}")
+        answer = redirect_to(f"/sign-in/second?{urlencode({'next': local_path(place)})}")
         answer.set_cookie(HALF, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in")
         return answer
 
@@ -118,7 +118,7 @@ class SignIn:
         secret = request.cookies.get(HALF, "")
         name = self.people.half(secret)
         if name is None:
-            raise AccessDenied("sign-in took too long. Begin again.")
+            raise AccessDeniedError("sign-in took too long. Begin again.")
         return secret, name
 
     def _enrol(self, name: str) -> dict[str, Any]:
@@ -130,10 +130,10 @@ class SignIn:
         """The second factor, or its set-up where there is none."""
         try:
             _secret, name = self._whose_half(request)
-        except AccessDenied:
-            return to("/sign-in")
+        except AccessDeniedError:
+            return redirect_to("/sign-in")
         given = {"enrol": False} if "totp" in self.credentials.kinds(name) else self._enrol(name)
-        return self.console.page(request, "second.html", next=within(next), **given)
+        return self.console.page(request, "second.html", next=local_path(next), **given)
 
     def second(self, request: Request, code: Word, next: Word = "/") -> Response:
         """The second factor: a whole session."""
@@ -144,16 +144,16 @@ class SignIn:
             try:
                 self.credentials.confirm_totp(name, code)
             except GalenicError as error:
-                return self.again(request, "second.html", error, next=within(next), **self._enrol(name))
+                return self.again(request, "second.html", error, next=local_path(next), **self._enrol(name))
             codes = self.credentials.new_recovery_codes(name)
             session = self.people.finish_half(secret, "password and time code", agent)
-            answer: Response = self.console.page(request, "codes.html", codes=codes, next=within(next))
+            answer: Response = self.console.page(request, "codes.html", codes=codes, next=local_path(next))
         else:
             try:
                 session = self.people.try_code(secret, code, self.place_of(request), self.console.device(request, name), agent)
             except GalenicError as error:
-                return self.again(request, "second.html", error, next=within(next), enrol=False)
-            answer = to(next)
+                return self.again(request, "second.html", error, next=local_path(next), enrol=False)
+            answer = redirect_to(next)
         self.console.forget(answer, HALF, "/sign-in")
         return self.console.remember(self.console.with_session(answer, session), name)
 
@@ -167,14 +167,14 @@ class SignIn:
         self.console.same_site(request)
         name = self.credentials.passkey_of("sign-in", given.credential, self.console.rp, self.console.base)
         session = self.people.begin(name, "passkey", request.headers.get("user-agent", ""))
-        answer = JSONResponse({"next": within(given.next)})
+        answer = JSONResponse({"next": local_path(given.next)})
         return self.console.remember(self.console.with_session(answer, session), name)
 
     def sign_out(self, request: Request, csrf: Word) -> Response:
         """Ends the session."""
         signed = self.console.posted(request, csrf)
-        self.console.house.gate.end(signed.session)
-        answer = self.console.forget(to("/sign-in"), self.console.cookie)
+        self.console.installation.gate.end(signed.session)
+        answer = self.console.forget(redirect_to("/sign-in"), self.console.cookie)
         answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
@@ -195,7 +195,7 @@ class SignIn:
 
     def confirm_page(self, request: Request, next: str = "/") -> Response:
         """Where it is confirmed that it is them."""
-        return self.console.page(request, "confirm.html", signed=self.console.required(request), next=within(next))
+        return self.console.page(request, "confirm.html", signed=self.console.required(request), next=local_path(next))
 
     def confirm(self, request: Request, csrf: Word, code: Word, next: Word = "/") -> Response:
         """A time code confirms."""
@@ -206,8 +206,8 @@ class SignIn:
                 name, self.place_of(request), self.console.device(request, name), self.credentials.totp_is(name, code)
             )
         except GalenicError as error:
-            return self.again(request, "confirm.html", error, signed=signed, next=within(next))
-        return self.console.with_session(to(next), self.people.step_up(signed.session, "time code"))
+            return self.again(request, "confirm.html", error, signed=signed, next=local_path(next))
+        return self.console.with_session(redirect_to(next), self.people.step_up(signed.session, "time code"))
 
     def confirm_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
         """What a browser needs to confirm with a passkey."""
@@ -220,30 +220,30 @@ class SignIn:
         signed = self.console.posted(request, x_csrf)
         name = signed.person.name
         if self.credentials.passkey_of(f"confirm/{name}", given.credential, self.console.rp, self.console.base) != name:
-            raise AccessDenied("this passkey is somebody else's.")
+            raise AccessDeniedError("this passkey is somebody else's.")
         return self.console.with_session(
-            JSONResponse({"next": within(given.next)}), self.people.step_up(signed.session, "passkey")
+            JSONResponse({"next": local_path(given.next)}), self.people.step_up(signed.session, "passkey")
         )
 
     def account(self, request: Request, said: str = "") -> Response:
         """One's own account."""
-        said = heard(said)
+        said = clean_message(said)
         signed = self.console.required(request)
         return self._account(request, signed, said)
 
-    def _account(self, request: Request, signed: Signed, said: str = "", *, bad: bool = False) -> Response:
+    def _account(self, request: Request, signed: SignedIn, said: str = "", *, bad: bool = False) -> Response:
         name = signed.person.name
-        now = self.console.house.facts.now()
-        standing = [f for f in self.console.house.facts.of("session", who=name) if f.stands("open", now)]
+        now = self.console.installation.facts.now()
+        standing = [f for f in self.console.installation.facts.of("session", who=name) if f.stands("open", now)]
         sessions = [(str(f.get("how")), str(f.get("began", "")), f.key == signed.session.id) for f in standing]
-        facts = self.console.house.facts
+        facts = self.console.installation.facts
         linked = [f for f in facts.of("credential", who=name, label="openid") if f.state == "active"]
         links = [f.key.rpartition("/")[2] for f in linked]
         providers = [p for p in self.providers() if p.name not in links]
         origins = [o for f in facts.of("destination") if f.key in {p.name for p in providers} for o in f.get("origins")]
         return self.console.page(
             request, "account.html", signed=signed, how=signed.fact.get("how", ""), passkeys=self.credentials.passkeys(name),
-            sessions=sessions, apps=self.console.house.apps.allowed_by(name), links=links, providers=providers,
+            sessions=sessions, apps=self.console.installation.apps.allowed_by(name), links=links, providers=providers,
             form_to=" ".join(dict.fromkeys(origins)),
             said={"text": said, "bad": bad} if said else None, status=400 if bad else 200,
             has_password="password" in self.credentials.kinds(name),
@@ -253,7 +253,7 @@ class SignIn:
         """Ends all sessions but this one."""
         signed = self.console.posted(request, csrf)
         ended = self.people.end_sessions(signed.person.name, but=signed.session.id)
-        return to("/account", f"{ended} other sessions are ended.")
+        return redirect_to("/account", f"{ended} other sessions are ended.")
 
     def change_password(self, request: Request, csrf: Word, old: Word, new: Word) -> Response:
         """A new password, for who knows the one before."""
@@ -263,13 +263,13 @@ class SignIn:
             self.people.change_password(signed.session, old, new, self.place_of(request), device)
         except GalenicError as error:
             return self._account(request, signed, str(error), bad=True)
-        return to("/account", "The password is changed, and your other sessions are ended.")
+        return redirect_to("/account", "The password is changed, and your other sessions are ended.")
 
     def revoke(self, request: Request, csrf: Word, app: Word) -> Response:
         """Takes back what an application was let do."""
         signed = self.console.posted(request, csrf)
-        self.console.house.apps.revoke(signed.person.name, app)
-        return to("/account", f"{app} reads as you no more.")
+        self.console.installation.apps.revoke(signed.person.name, app)
+        return redirect_to("/account", f"{app} reads as you no more.")
 
     def new_codes(self, request: Request, csrf: Word) -> Response:
         """New recovery codes in place of those before."""
@@ -291,4 +291,4 @@ class SignIn:
         if len(given.name) > 64:
             raise DescriptionError("the name of a device has at most 64 characters.")
         self.credentials.finish_passkey(signed.person.name, given.name, given.credential, self.console.rp, self.console.base)
-        return JSONResponse({"next": saying("/account", "The passkey is kept.")})
+        return JSONResponse({"next": with_message("/account", "The passkey is kept.")})

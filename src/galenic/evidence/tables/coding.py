@@ -1,0 +1,45 @@
+"""How a judge cuts columns into levels: 20 quantiles of the real training rows, or one bin per value where there are few."""
+
+import numpy as np
+import pyarrow.compute as pc
+
+from galenic.schema import Codes, Column, Floats, Table, bin_codes, encode, numbers
+
+QUANTILES = 20
+MOST_CATEGORIES = 50
+
+
+def judge_column(real: Table, column: Column) -> Column:
+    """The column with bins or categories taken from real rows. Internal: what is measured with it is for the signers."""
+    plain = column.but(edges=(), heaps=(), categories=(), low=None, high=None, step=None, anchor="", missing=True)
+    if column.binned:
+        return plain.but(edges=tuple(quantile_edges(numbers(real, plain)).tolist()), bounds_origin="observed")
+    if column.hierarchy and column.categories:  # real codes are told as synthetic ones are: by their nearest listed parent
+        return plain.but(categories=column.categories, other=True, categories_origin="observed")
+    counts = pc.value_counts(real.frame[column.name].drop_null()).to_pylist()
+    ordered = sorted(counts, key=lambda p: (-p["counts"], p["values"]))[:MOST_CATEGORIES]
+    return plain.but(categories=tuple(sorted(p["values"] for p in ordered)), other=True, categories_origin="observed")
+
+
+def quantile_edges(values: Floats) -> Floats:
+    """Edges of 20 quantile bins, or of one bin per value if there are 20 values or fewer; open to both sides."""
+    values = values[~np.isnan(values)]
+    distinct = np.unique(values)
+    if distinct.size == 0:
+        inner = np.array([0.0])
+    elif distinct.size <= QUANTILES:
+        inner = (distinct[1:] + distinct[:-1]) / 2
+    else:
+        inner = np.unique(np.quantile(values, np.arange(1, QUANTILES) / QUANTILES))
+    return np.r_[-1e300, inner, 1e300]
+
+
+def encode_columns(table: Table, columns: tuple[Column, ...]) -> Codes:
+    """Level numbers, shape (rows, columns); a value the judge never saw is OTHER, one outside its bins the nearest."""
+    return np.stack([_one(table, column) for column in columns], axis=1)
+
+
+def _one(table: Table, column: Column) -> Codes:
+    if column.binned:
+        return bin_codes(numbers(table, column), column)
+    return encode(table, column)

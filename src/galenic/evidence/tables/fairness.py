@@ -1,0 +1,197 @@
+"""Whether synthetic rows serve every group alike: is it there, and does a model trained on them fail some group?"""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galenic.evidence.tables.coding import encode_columns
+from galenic.evidence.tables.fidelity import called
+from galenic.evidence.tables.utility import SMALLEST_CLASS, Task, auroc, choose_task, scores_of
+from galenic.schema import Codes, Column, Finding, NotMeasured, Table
+
+GROUPING = re.compile(
+    r"(^|[_\W])(sex|gender|female|male|race|hispanic|nationality|ethnic\w*|religion|insurance|payer\w*|language)($|[_\W])", re.I
+)
+SMALLEST_GROUP = 200
+MOST_LEVELS = 12
+
+
+def grouping(columns: tuple[Column, ...], named: tuple[str, ...] = ()) -> tuple[int, ...]:
+    """Places of the columns that make groups: the named ones, else those whose name says so and whose values are few."""
+    found = [j for j, c in enumerate(columns) if (c.name in named if named else bool(GROUPING.search(c.name)))]
+    return tuple(j for j in found if columns[j].levels <= MOST_LEVELS + 2)
+
+
+def banded(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column, ...]:
+    """The judge's columns, with four bands for named ones that hold many numbers: ages are compared by quarters."""
+
+    def bands(c: Column) -> Column:
+        every = np.array(c.edges)
+        kept = np.unique(np.linspace(0, every.size - 1, 5).round().astype(int))
+        return c.but(edges=tuple(every[kept].tolist()))
+
+    return tuple(bands(c) if c.name in named and c.binned and c.levels > MOST_LEVELS + 2 else c for c in columns)
+
+
+def fairness(
+    train: Table,
+    test: Table,
+    synthetic: Table,
+    columns: tuple[Column, ...],
+    rng: np.random.Generator,
+    *,
+    target: str | None = None,
+    groups: tuple[str, ...] = (),
+) -> tuple[Finding | NotMeasured, ...]:
+    """The largest shift of a group's share, the largest AUROC that a group loses when the model is trained on synthetic rows, and how
+    unequally such a model finds the positive cases of different groups."""
+    columns = banded(columns, groups)
+    places = grouping(columns, groups)
+    names = ("fairness.representation", "fairness.gap", "fairness.opportunity")
+    if not places:
+        why = "no column is known to make groups of people (sex, race, insurance ...); name one (--group)"
+        if groups:
+            why = f"{', '.join(groups)}: more than {MOST_LEVELS} different values make no groups"
+        return tuple(NotMeasured(n, why) for n in names)
+    real, held, made = (encode_columns(t, columns) for t in (train, test, synthetic))
+    task = choose_task(columns, real, target)
+    found = (_representation(real, held, made, columns, places),)
+    if isinstance(task, NotMeasured):
+        return (*found, *(NotMeasured(n, task.why) for n in names[1:]))
+    return (
+        *found,
+        _gap(real, held, made, columns, places, task, rng),
+        _opportunity(real, held, made, columns, places, task, rng),
+    )
+
+
+def _representation(
+    real: Codes, held: Codes, made: Codes, columns: tuple[Column, ...], places: tuple[int, ...]
+) -> Finding | NotMeasured:
+    shifts: dict[str, dict[str, float]] = {}
+    worst, floor = 0.0, 0.0
+    for j in places:
+        shares = [np.bincount(t[:, j], minlength=columns[j].levels) / max(len(t), 1) for t in (real, held, made)]
+        worst = max(worst, float(np.abs(shares[2] - shares[1]).max()))
+        floor = max(floor, float(np.abs(shares[0] - shares[1]).max()))
+        shifts[columns[j].name] = {called(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)}
+    method = "largest difference of a group's share from held-out patients"
+    return Finding("fairness.representation", worst, method, detail={"floor": floor, "shift": shifts})
+
+
+def _gap(
+    real: Codes,
+    held: Codes,
+    made: Codes,
+    columns: tuple[Column, ...],
+    places: tuple[int, ...],
+    task: Task,
+    rng: np.random.Generator,
+) -> Finding | NotMeasured:
+    j = [c.name for c in columns].index(task.column)
+    by_real, by_made = (scores_of("boosting", t, held, j, task, rng) for t in (real, made))
+    if by_real is None or by_made is None:
+        return NotMeasured("fairness.gap", f"a class of {task.column!r} has fewer than {SMALLEST_CLASS} rows")
+    truth = task.positive[held[:, j]]
+    lost: dict[str, float] = {}
+    for g in places:
+        for level in range(columns[g].levels) if g != j else ():
+            rows = held[:, g] == level
+            if rows.sum() >= SMALLEST_GROUP and min(truth[rows].sum(), (~truth[rows]).sum()) >= SMALLEST_CLASS:
+                by = [auroc(truth[rows], s[rows]) for s in (by_real, by_made)]
+                lost[f"{columns[g].name}: {called(columns[g], level)}"] = by[0] - by[1]
+    if not lost:
+        return NotMeasured("fairness.gap", f"no group has {SMALLEST_GROUP} held-out rows with {SMALLEST_CLASS} of each class")
+    method = f"largest AUROC for {task.column!r} that a group loses by training on synthetic rows, of {len(lost)} groups"
+    return Finding("fairness.gap", max(lost.values()), method, detail={"lost": lost})
+
+
+def _opportunity(
+    real: Codes,
+    held: Codes,
+    made: Codes,
+    columns: tuple[Column, ...],
+    places: tuple[int, ...],
+    task: Task,
+    rng: np.random.Generator,
+) -> Finding | NotMeasured:
+    """Equality of opportunity (Hardt, Price & Srebro 2016) of a model trained on synthetic rows, beside one trained on real rows and
+    one trained on synthetic rows that were reweighed (Kamiran & Calders 2012) so that no group goes with an outcome."""
+    name, j = "fairness.opportunity", [c.name for c in columns].index(task.column)
+    groups = [g for g in places if g != j]
+    truth = task.positive[held[:, j]]
+    sets = {"real": real, "synthetic": made, "reweighed": _reweighed(made, j, task, groups, rng)}
+    gaps: dict[str, float] = {}
+    for kind, rows in sets.items():
+        scores = scores_of("boosting", rows, held, j, task, rng) if groups else None
+        found = _tpr_gap(scores, truth, held, groups, columns) if scores is not None else None
+        if found is None:
+            return NotMeasured(
+                name, f"no two groups have {SMALLEST_CLASS} positive held-out rows each, or a class is too small"
+            )
+        gaps[kind] = found
+    method = (
+        f"largest difference between groups in the share of {task.column!r} cases found by a model trained on synthetic rows "
+        "(as many rows called positive as there are)"
+    )
+    return Finding(name, gaps["synthetic"], method, detail=gaps)
+
+
+def balance_effect(
+    train: Table,
+    test: Table,
+    balanced: Table,
+    as_drawn: Table,
+    columns: tuple[Column, ...],
+    rng: np.random.Generator,
+    *,
+    by: str,
+    target: str | None = None,
+) -> Finding | NotMeasured:
+    """What making every value of a column equally frequent does to the fairness of a model trained on the rows: the difference
+    between groups in the share of cases found, with balanced rows less with rows as the model draws them."""
+    name = "fairness.balance"
+    real, held, made, plain = (encode_columns(t, columns) for t in (train, test, balanced, as_drawn))
+    task, places = choose_task(columns, real, target), grouping(columns, (by,))
+    if isinstance(task, NotMeasured) or not places:
+        return NotMeasured(name, task.why if isinstance(task, NotMeasured) else f"{by!r} makes no groups that can be compared")
+    found = [_opportunity(real, held, t, columns, places, task, rng) for t in (made, plain)]
+    if not isinstance(found[0], Finding) or not isinstance(found[1], Finding):
+        return NotMeasured(name, next(f.why for f in found if isinstance(f, NotMeasured)))
+    method = f"difference between groups of {by!r} in the share of cases found: balanced rows less rows as drawn"
+    detail = {"balanced": found[0].value, "as_drawn": found[1].value, "real": found[0].detail["real"]}
+    return Finding(name, found[0].value - found[1].value, method, detail=detail)
+
+
+def _tpr_gap(
+    scores: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    held: Codes,
+    groups: list[int],
+    columns: tuple[Column, ...],
+) -> float | None:
+    """Largest difference of true-positive rates between groups of one column; None where no column has two groups to compare."""
+    called_positive = scores >= np.quantile(scores, 1 - truth.mean())
+    widest = None
+    for g in groups:
+        rates = []
+        for level in range(columns[g].levels):
+            cases = truth & (held[:, g] == level)
+            if cases.sum() >= SMALLEST_CLASS and (held[:, g] == level).sum() >= SMALLEST_GROUP:
+                rates.append(float(called_positive[cases].mean()))
+        if len(rates) > 1:
+            widest = max(widest or 0.0, max(rates) - min(rates))
+    return widest
+
+
+def _reweighed(made: Codes, j: int, task: Task, groups: list[int], rng: np.random.Generator) -> Codes:
+    """Rows drawn again with weights P(group) P(outcome) / P(group, outcome)."""
+    if not groups or not len(made):
+        return made
+    group = np.unique(made[:, groups], axis=0, return_inverse=True)[1].reshape(-1)
+    cell = group * 2 + task.positive[made[:, j]]
+    both = np.bincount(cell, minlength=2 * (int(group.max()) + 1)) / len(made)
+    by_group, by_outcome = both.reshape(-1, 2).sum(axis=1), both.reshape(-1, 2).sum(axis=0)
+    weight = (by_group[:, None] * by_outcome[None]).reshape(-1)[cell] / both[cell]
+    return made[rng.choice(len(made), len(made), p=weight / weight.sum())]

@@ -1,0 +1,73 @@
+"""The demonstration: the RAND Health Insurance Experiment, from its table to a verified release, at epsilon = 1."""
+
+import json
+from dataclasses import dataclass
+from importlib import resources, util
+from pathlib import Path
+
+from galenic import records, store
+from galenic.errors import MissingExtraError, ReleaseRefusedError
+from galenic.flows.columns import ColumnOptions
+from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
+from galenic.installation import Installation
+from galenic.records import Source
+from galenic.release import make_key, sign_with_key, trust_of, verify_release, write_release
+from galenic.schema import Progress, no_progress
+
+POPULATION = "rand-hie"
+ROLES = ("privacy-officer", "clinician")
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """How the demonstration ended. refusal: what the public policy said to the same run."""
+
+    result: SynthesisResult
+    folder: Path
+    checked: tuple[str, ...]
+    refusal: str
+
+
+def demo_table() -> Source:
+    """The table that ships inside statsmodels: 20,190 person-years of 5,912 people, public domain."""
+    found = util.find_spec("statsmodels")
+    if found is None or found.origin is None:
+        raise MissingExtraError("the demonstration's data ships in statsmodels. Install it: pip install 'galenic[demo]'")
+    return records.read(Path(found.origin).parent / "datasets" / "randhie" / "src" / "randhie.csv")
+
+
+def description() -> str:
+    """What the demo declares of the table's columns, as TOML; its head says what is documented and what its authors had seen."""
+    return (resources.files("galenic.flows") / "demo_data" / "randhie.toml").read_text(encoding="utf-8")
+
+
+def run_demo(
+    installation: Installation, target: Path, *, seed: int | None = None, progress: Progress = no_progress
+) -> DemoResult:
+    """Runs the whole way with two throw-away keys under the internal policy, then shows the public policy refusing it."""
+    installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor=installation.actor)
+    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    request = SynthesisRequest(
+        epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", seed=seed
+    )
+    result = synthesize(installation, demo_table(), request, progress)
+    progress("signing", 0.93)
+    for role in ROLES:
+        sign_with_key(installation, result.run, make_key(installation, f"demo-{role}-{result.run}", role).name)
+    refusal = _public(installation, result.run, target)
+    folder, _lines = write_release(installation, result.run, target)
+    trust = target.parent / "trusted-keys.json"
+    with store.file_aside(trust) as aside:
+        names = tuple(f"demo-{role}-{result.run}" for role in ROLES)
+        aside.write_text(json.dumps(trust_of(installation, names), indent=1), encoding="utf-8")
+    checked = verify_release(folder, trust=trust, installation=installation)
+    progress("verified", 1.0)
+    return DemoResult(result, folder, tuple(checked), refusal)
+
+
+def _public(installation: Installation, run: str, target: Path) -> str:
+    try:
+        write_release(installation, run, target, policy_name="public")
+    except ReleaseRefusedError as refusal:
+        return str(refusal)
+    return "the public policy did not refuse"

@@ -1,1 +1,0 @@
-"""Identity out of files, one module for each kind of file."""

@@ -1,0 +1,36 @@
+"""Fills the gaps of a table by the model of a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from galenic import records, store
+from galenic.errors import DescriptionError, RecordError
+from galenic.generators.tables import Completed, MixtureTables
+from galenic.installation import Installation
+from galenic.records import Source
+
+
+def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> Completed:
+    """Reads the caller's own rows, draws what is missing from what each row holds, and writes them. Values that are there, and
+    columns that the model does not know, stay as they are."""
+    folder = installation.runs / run / "model"
+    if not folder.is_dir():
+        raise DescriptionError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
+    if out.exists():
+        raise DescriptionError(f"{out} is there already. Name a file that is not.")
+    model = MixtureTables.load(folder)
+    columns = tuple(c for c in model.columns if c.name in source.names)
+    if not columns:
+        raise RecordError(
+            f"{source.name} has none of the model's columns {[c.name for c in model.columns]}. Give a table like it."
+        )
+    done = model.completed(source.table(columns), np.random.default_rng(seed) if seed is not None else None)
+    installation.audit.append("impute", run, rows=done.table.rows, filled=done.filled, left=done.left)
+    whole = pa.concat_tables([batch for _, batch in source.raw()])
+    for name in done.table.names:
+        whole = whole.set_column(whole.column_names.index(name), name, done.table.frame[name])
+    with store.file_aside(out) as aside:
+        records.write_frame(whole, aside)
+    return done

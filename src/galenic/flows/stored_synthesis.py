@@ -1,0 +1,41 @@
+"""The release way from custody: the same as from a file, while a decision to train on the records stands."""
+
+import shutil
+
+from galenic import store
+from galenic.custody import training_source
+from galenic.errors import AccessDeniedError
+from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
+from galenic.installation import Installation
+from galenic.schema import Progress, no_progress
+from galenic.security import Session
+
+
+def synthesize_stored(
+    installation: Installation,
+    session: Session,
+    name: str,
+    request: SynthesisRequest,
+    *,
+    purpose: str = "synthetic-data",
+    progress: Progress = no_progress,
+) -> SynthesisResult:
+    """Learns from a data set in custody and decides; the model is tied to its patients, so that erasing one finds it.
+
+    AccessDenied, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
+    """
+    with training_source(installation, session, name, purpose) as (source, handle):
+
+        def tell(what: str, share: float) -> None:
+            handle.beat()
+            progress(what, share)
+
+        result = synthesize(installation, source, request, tell)
+        try:
+            handle.beat()
+            row = {"id": f"model/{result.run}", "kind": "model", "made_from": f"table/{name}", "private": request.private}
+            store.add_artefact(installation.db, row, store.subjects_of(installation.db, handle, name))
+        except AccessDeniedError:
+            shutil.rmtree(result.folder, ignore_errors=True)
+            raise
+    return result

@@ -1,0 +1,18 @@
+"""Describes a table's columns as TOML that a person can edit."""
+
+from galenic import records
+from galenic.installation import Installation
+from galenic.privacy import without_observed
+from galenic.records import Source
+from galenic.schema import Column
+
+
+def describe(
+    installation: Installation, source: Source, *, patient: str | None = None, private: bool = False
+) -> tuple[tuple[Column, ...], str]:
+    """(columns, their TOML). private: leaves out what was observed in the data, so that a private fit buys it."""
+    columns = records.describe(source, patient)
+    if private:
+        columns = without_observed(columns)
+    installation.audit.append("described", source.name, columns=len(columns))
+    return columns, records.to_toml(columns)

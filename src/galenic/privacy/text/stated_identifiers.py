@@ -1,0 +1,115 @@
+"""Identifiers that the patient's own record states: matched first, with variants and typing errors."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from galenic.schema import TextSpan
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_NUMBER = re.compile(r"\d(?:[ ()./-]{0,2}\d){3,24}")
+_MIXED = re.compile(r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
+_LEAST = 3  # letters; shorter parts of names are words of every text
+
+
+def folded(word: str) -> str:
+    """In small letters, without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
+
+
+def _digits(text: str) -> str:
+    """At most the last ten: numbers are written with and without their country's."""
+    return "".join(c for c in text if c.isdigit())[-10:]
+
+
+def _signs(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+@dataclass
+class StatedIdentifiers:
+    """What is known of a patient. identifiers: by kind, as they are written in the record."""
+
+    identifiers: Mapping[str, tuple[str, ...]]
+    common: frozenset[str] = frozenset()
+    _words: dict[str, str] = field(default_factory=dict)
+    _near: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _numbers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, values in self.identifiers.items():
+            for value in values:
+                self._take(kind, value)
+
+    def _take(self, kind: str, value: str) -> None:
+        if any(c.isdigit() for c in value) and len(_signs(value)) >= 4:
+            self._numbers[_signs(value)] = kind
+        if len(_digits(value)) >= 5 and kind not in ("name", "place", "organisation"):
+            self._numbers[_digits(value)] = kind
+        if kind in ("name", "place", "organisation"):
+            for word in _WORD.findall(value):
+                for part in {word, *re.split(r"['’-]", word)}:
+                    low = folded(part)
+                    if len(low) >= _LEAST and (kind == "name" or low not in self.common):
+                        self._words[low] = kind
+                        if len(low) >= 5 and kind == "name":
+                            for hole in _holes(low):
+                                self._near[hole].add(low)
+
+    def find(self, text: str) -> Iterator[TextSpan]:
+        """Every place where one of them stands, or something a typing error away."""
+        for m in _WORD.finditer(text):
+            pieces = _pieces(m)
+            kinds = [self._kind(text[a:b]) for a, b in pieces]
+            if len(pieces) > 1 and all(kinds[1:]):  # each part of a name with a hyphen: all of it
+                yield TextSpan(*m.span(), str(kinds[1]), "known")
+                continue
+            yield from (TextSpan(a, b, kind, "known") for (a, b), kind in zip(pieces, kinds, strict=True) if kind)
+        for pattern, read in ((_NUMBER, _digits), (_MIXED, _signs)):
+            for m in pattern.finditer(text):
+                kind = self._numbers.get(read(m[0]))
+                if kind:
+                    yield TextSpan(*m.span(), kind, "known")
+
+    def _kind(self, word: str) -> str | None:
+        low = folded(word)
+        found = self._words.get(low)
+        if found:
+            # a name that is a word of every text counts where it is written as a name
+            return None if low in self.common and word.islower() else found
+        if len(low) < 5 or low in self.common:
+            return None
+        for hole in _holes(low):
+            if any(_one_off(low, other) for other in self._near.get(hole, ())):
+                return "name"
+        return None
+
+
+def _pieces(m: re.Match[str]) -> list[tuple[int, int]]:
+    """The word, and its parts where it has some."""
+    whole, found = m[0], [m.span()]
+    if any(c in whole for c in "'’-"):
+        at = m.start()
+        for part in re.split(r"(['’-])", whole):
+            if len(part) >= _LEAST:
+                found.append((at, at + len(part)))
+            at += len(part)
+    return found
+
+
+def _holes(word: str) -> set[str]:
+    """The word, and the word with a letter left out."""
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+
+
+def _one_off(a: str, b: str) -> bool:
+    """Whether one letter was added, left out, replaced, or swapped with the next."""
+    if abs(len(a) - len(b)) > 1 or a == b:
+        return a == b
+    short, long = sorted((a, b), key=len)
+    i = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
+    if len(short) != len(long):
+        return short[i:] == long[i + 1 :]
+    return short[i + 1 :] == long[i + 1 :] or (short[i : i + 2] == long[i : i + 2][::-1] and short[i + 2 :] == long[i + 2 :])

@@ -1,0 +1,95 @@
+"""Checks a file of FHIR R4: every resource, every issue counted, the first of each kind shown."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galenic.errors import RecordError
+from galenic.records.fhir.definitions import r4
+from galenic.records.fhir.parsing import Line, is_ndjson, parse, read_ndjson, read_whole
+from galenic.records.fhir.validation import validate_resource
+from galenic.schema import Progress, no_progress
+
+if TYPE_CHECKING:
+    from galenic.records.fhir.parsing import Document, Line
+
+SHOWN = 3  # issues shown per rule
+
+
+@dataclass
+class ValidationResult:
+    """What a check found. resources: how many of each type; counted: issues by (level, rule); shown: the first of each."""
+
+    source: str
+    resources: Counter[str] = field(default_factory=Counter)
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing was refused."""
+        return self.refused == 0
+
+
+def validate_files(path: Path, progress: Progress = no_progress) -> ValidationResult:
+    """Checks FHIR JSON (one resource, a Bundle) or NDJSON, plain or gzip; memory is bounded by the longest line.
+
+    RecordError if the file can not be read to its end.
+    """
+
+    done = ValidationResult(path.name)
+    size = max(path.stat().st_size, 1) if path.exists() else 1
+    read = 0
+    for line in _lines(path):
+        where = f"line {line.number}" if line.number else ""
+        read += len(line.raw)
+        if line.document is None:
+            done.refused += 1
+            _note(done, "error", "json", "", "", line.fault)  # which names its line
+            continue
+        resource = line.document.resource
+        found = validate_resource(resource)
+        done.refused += any(i.level == "error" for i in found)
+        entries = resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ()
+        held = [e["resource"] for e in entries if isinstance(e, dict) and isinstance(e.get("resource"), dict)]
+        done.resources.update(_type(r) for r in (held or [resource]))
+        for issue in found:
+            _note(done, issue.level, issue.rule, where, issue.expression, issue.text)
+        progress("checking", min(read / size, 1.0))
+    return done
+
+
+def _type(resource: dict[str, Any]) -> str:
+
+    kind = resource.get("resourceType")
+    return kind if isinstance(kind, str) and kind in r4().resources else "(no type of R4)"
+
+
+def _note(done: ValidationResult, level: str, rule: str, where: str, expression: str, text: str) -> None:
+    done.counted[level, rule] += 1
+    if done.counted[level, rule] <= SHOWN:
+        done.shown.append({"level": level, "rule": rule, "where": where, "expression": expression, "text": text})
+
+
+def _lines(path: Path) -> Iterator["Line"]:
+    """The documents of a file, NDJSON by its name, else one; plain or gzip. A bad one is a Line with its fault."""
+
+    if is_ndjson(path):
+        yield from read_ndjson(path)
+        return
+    raw = read_whole(path)
+    try:
+        yield Line(0, raw, parse(raw, path.name))
+    except RecordError as error:
+        yield Line(0, raw, None, str(error))
+
+
+def documents_of(path: Path) -> Iterator["Document"]:
+    """The documents of a file that are valid R4, without those that are not."""
+
+    for line in _lines(path):
+        if line.document is not None and not any(i.level == "error" for i in validate_resource(line.document.resource)):
+            yield line.document

@@ -1,0 +1,205 @@
+"""FHIR JSON from bytes: strictly, with every number as it was written, and NDJSON in bounded memory."""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+
+from galenic.errors import RecordError
+
+LARGEST = 64 * 2**20  # bytes of one document
+CHUNK = 1 << 20
+BOM = b"\xef\xbb\xbf"
+# a number that a float does not give back as it was written: trailing zero, exponent, tiny, more digits than a float keeps, -0
+INEXACT = re.compile(
+    rb"[:\[,\s]-?(?:\d+\.\d*0|\d+(?:\.\d+)?[eE][+-]?\d+|0\.0{4}\d*|\d{16,}|[\d.]{17,})(?=[,\]}\s])|[:\[,\s]-0(?=[,\]}\s])"
+)
+KEY = re.compile(rb'"\s*:')
+
+
+class Number(str):
+    """A decimal as it was written, such as 1.10."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """One JSON document. resource: numbers as floats."""
+
+    raw: bytes
+    resource: dict[str, Any]
+
+    @cached_property
+    def exact(self) -> dict[str, Any]:
+        """The resource, decimals that a float would change as Number."""
+        return _exact(self.raw) if INEXACT.search(self.raw) else self.resource
+
+
+def _exact(raw: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(raw, parse_float=Number, parse_int=_whole)
+    return found
+
+
+def parse(raw: bytes, where: str = "the document") -> Document:
+    """A resource from its bytes. RecordError says where the JSON breaks; it never repeats what stands there."""
+    if len(raw) > LARGEST:
+        raise RecordError(
+            f"{where} has {len(raw):,} bytes; at most {LARGEST:,} are read as one. Send NDJSON, one resource per line, or "
+            "smaller Bundles."
+        )
+    raw = raw.removeprefix(BOM)
+    try:
+        resource = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise RecordError(f"{where} is not JSON: {_reason(error, raw)}") from None
+    if not isinstance(resource, dict):
+        raise RecordError(f"{where} is no JSON object. Expected one FHIR resource.")
+    try:
+        keys = orjson.dumps(resource).count(b'":')
+    except orjson.JSONEncodeError:
+        raise RecordError(f"{where} is nested deeper than 254 levels. No FHIR resource is: send it flatter.") from None
+    if (raw.count(b'":') != keys and len(KEY.findall(raw)) != keys) or b'\\":' in raw or b"u0022:" in raw:
+        _refuse_repeats(raw, where)
+    return Document(raw, resource)
+
+
+def parse_exact(raw: bytes) -> dict[str, Any]:
+    """The exact resource from bytes that `parse` has taken before."""
+    return _exact(raw)
+
+
+def write(exact: dict[str, Any]) -> bytes:
+    """A resource as compact JSON, every decimal as it was written: parse(write(x)).exact == x."""
+    return orjson.dumps(exact, default=_number, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _whole(text: str) -> Any:
+    return int(text) if len(text) < 19 and text != "-0" else Number(text)
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Number):
+        return orjson.Fragment(value.encode())
+    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
+
+
+def _reason(error: orjson.JSONDecodeError, raw: bytes) -> str:
+    if not raw.strip():
+        return "it is empty."
+    head = raw.lstrip()[:1]
+    if head == b"<":
+        return "it looks like XML. Send FHIR as JSON."
+    what = re.sub(r": line \d+ column \d+ \(char \d+\)$", "", str(error))
+    hints = (
+        ("end of data", "It was cut off: send it again."),
+        ("UTF-8", "Write it as UTF-8."),
+        ("after document", "JSON has no comments, and one document holds one resource; many go into NDJSON."),
+        ("surrogate", "Half a surrogate pair is no character."),
+        ("infinity", "The number is too large for any computer's decimal."),
+        ("depth", "It is nested deeper than 1,024 levels."),
+    )
+    hint = next((h for mark, h in hints if mark in what), "See RFC 8259.")
+    return f"{what} (line {error.lineno}, column {error.colno}). {hint}"
+
+
+def _refuse_repeats(raw: bytes, where: str) -> None:
+    repeated: list[str] = []
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in found]
+        repeated.extend(n for n in dict.fromkeys(names) if names.count(n) > 1)
+        return dict(found)
+
+    json.loads(raw, object_pairs_hook=pairs)
+    if repeated:
+        shown = repeated[0] if re.fullmatch(r"\w{1,64}", repeated[0]) else "(a name that no element has)"
+        raise RecordError(
+            f"{where} names {shown} twice in one object. Keep one of them: readers would disagree about which counts."
+        )
+
+
+def read_whole(path: Path) -> bytes:
+    """A file of one document, plain or gzip, up to LARGEST and one byte; RecordError if it can not be read."""
+    whole = b""
+    for chunk in _chunks(path):
+        whole += chunk
+        if len(whole) > LARGEST:
+            break
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of NDJSON: a document, or why there is none."""
+
+    number: int
+    raw: bytes
+    document: Document | None
+    fault: str = ""
+
+
+def is_ndjson(path: Path) -> bool:
+    """Whether a file is NDJSON, by its name."""
+    return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
+
+
+def read_ndjson(path: Path) -> Iterator[Line]:
+    """Every line that holds something, plain or gzip, whatever ends its lines. Memory is bounded by the longest line.
+
+    RecordError if the file itself can not be read to its end; a bad line is a Line with its fault.
+    """
+    number = 0
+    for number, raw in lines(path):
+        try:
+            yield Line(number, raw, parse(raw, f"line {number}"))
+        except RecordError as error:
+            yield Line(number, raw, None, str(error))
+    if not number and not path.stat().st_size:
+        raise RecordError(f"{path.name} is empty. Expected one resource per line.")
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number, bytes) of every line that holds something; nothing is parsed. RecordError where one is too long."""
+    number, rest, after_return = 0, b"", False
+    for chunk in _chunks(path):
+        if not number and not rest:
+            chunk = chunk.removeprefix(BOM)
+        if after_return and chunk[:1] == b"\n":  # \r\n cut in two by the end of a chunk
+            chunk = chunk[1:]
+        after_return = chunk[-1:] == b"\r"
+        *whole, rest = re.split(rb"\r\n|\r|\n", rest + chunk)
+        for line in whole:
+            number += 1
+            if line.strip():
+                yield number, line
+        if len(rest) > LARGEST:
+            raise RecordError(
+                f"line {number + 1} of {path.name} is longer than {LARGEST:,} bytes. Expected one resource per line."
+            )
+    if rest.strip():
+        yield number + 1, rest
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with ExitStack() as stack:
+        try:
+            file: IO[bytes] = stack.enter_context(path.open("rb"))
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            if packed:
+                file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
+            while chunk := file.read(CHUNK):
+                yield chunk
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise RecordError(f"{path.name} is a gzip file that ends too early or is damaged. Send it again.") from None
+        except OSError as error:
+            raise RecordError(f"{path} can not be read ({error.strerror}). Check the path and its rights.") from None

@@ -1,0 +1,45 @@
+"""A resource as it was kept: its own bytes, and beside them what its Bundle said of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from galenic.records.fhir.parsing import parse_exact
+from galenic.records.fhir.to_events import short_code
+
+
+def restore_resource(document: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The exact resource, with the id that it was given and with references that name what they mean."""
+    exact = parse_exact(document.encode())
+    if "id" in about and "id" not in exact:
+        exact = {"resourceType": exact["resourceType"], "id": about["id"], **exact}
+    if "references" in about:
+        rename_references(exact, about["references"])
+    return exact
+
+
+def rename_references(node: Any, renamed: dict[str, str]) -> None:
+    """Puts other references in the place of those that are named."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            text = one.get("reference")
+            if isinstance(text, str) and text in renamed:
+                one["reference"] = renamed[text]
+            stack += [v for v in one.values() if isinstance(v, dict | list)]
+        else:
+            stack += [v for v in one if isinstance(v, dict | list)]
+
+
+def display(node: Any, code: str) -> str:
+    """How the coding reads that events call `code`; empty where the resource does not say."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            if "display" in one and "code" in one and short_code(one.get("system"), one["code"]) == code:
+                return str(one["display"])
+            stack += [v for v in one.values() if isinstance(v, dict | list)]
+        else:
+            stack += [v for v in one if isinstance(v, dict | list)]
+    return ""

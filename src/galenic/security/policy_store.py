@@ -1,0 +1,125 @@
+"""Which policy is in force: two people activate a version, after seeing what it would have changed in the last 30 days."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.security.audit import AuditLog
+from galenic.security.facts import Fact, Facts
+from galenic.security.keys import Key
+from galenic.security.policy import AccessPolicy, AccessRequest, parse_policy, shipped_policy
+from galenic.store import Database, version_numbers
+
+REPLAY_DAYS = 30
+APPROVERS = frozenset({"security-officer", "privacy-officer"})
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a policy would have decided otherwise: counts, and numbers of audit rows as examples (at most 20 each)."""
+
+    decisions: int
+    newly_allowed: int
+    newly_denied: int
+    allowed_examples: tuple[int, ...]
+    denied_examples: tuple[int, ...]
+
+
+class PolicyStore:
+    """The policies of one installation."""
+
+    def __init__(self, db: Database, facts: Facts, audit: AuditLog) -> None:
+        self.db, self.facts, self.audit = db, facts, audit
+        self._active: tuple[int, AccessPolicy] | None = None
+        self._checked = 0.0
+
+    def active(self) -> AccessPolicy:
+        """The policy in force; the shipped one until two people activate another."""
+        if self._active is None:
+            self.reload()
+        assert self._active is not None
+        return self._active[1]
+
+    def reload(self) -> None:
+        """Reads the policy in force again."""
+        version = version_numbers(self.db).get("facts", 0)
+        standing = [f for f in self.facts.of("policy") if f.state == "active"]
+        policy = parse_policy(str(max(standing, key=lambda f: str(f.get("at"))).get("text"))) if standing else shipped_policy()
+        self._active = (version, policy)
+
+    def different_people(self, a: str, b: str) -> bool:
+        """Whether two keys belong to two people; one person with two accounts is one person."""
+        people = [{str(f.get("person", "")) for f in self.facts.of("grant", who=key)} for key in (a, b)]
+        return a != b and all(people) and not people[0] & people[1]
+
+    def replay(self, policy: AccessPolicy) -> Replay:
+        """Every decision of the last 30 days, decided again."""
+        count, allowed, denied = 0, [], []
+        for seq, ask, was in _asks(self.audit):
+            count += 1
+            now = policy.decide(ask).allowed
+            if now and not was:
+                allowed.append(seq)
+            elif was and not now:
+                denied.append(seq)
+        return Replay(count, len(allowed), len(denied), tuple(allowed[:20]), tuple(denied[:20]))
+
+    def propose(self, policy: AccessPolicy, key: Key) -> tuple[str, Replay]:
+        """Puts a policy forward; returns its id and what it would change. The replay is part of what is approved."""
+        self._may(key)
+        found = self.replay(policy)
+        name = f"{policy.name}-{policy.version}-{policy.digest[:8]}"
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        signature = key.sign(f"propose {name} {policy.digest}".encode())
+        body = (("at", at), ("proposed_by", key.name), ("signature", signature), ("text", policy.text))
+        self.facts.put(Fact("policy", name, "proposed", key.name, body=body), actor=key.name)
+        self.audit.append(
+            "policy.proposed", name, actor=key.name, newly_allowed=found.newly_allowed, newly_denied=found.newly_denied
+        )
+        return name, found
+
+    def approve(self, name: str, key: Key) -> AccessPolicy:
+        """The second person's approval, which puts the policy in force. AccessDenied for the proposer by any account."""
+        self._may(key)
+        fact = self.facts.one("policy", name)
+        if fact is None or fact.state != "proposed":
+            raise DescriptionError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
+        if not self.different_people(fact.who, key.name):
+            raise AccessDeniedError("a policy takes two people; its proposer can not approve it, by this or any other account.")
+        policy = parse_policy(str(fact.get("text")))
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        body = tuple(sorted({**dict(fact.body), "at": at, "approved_by": key.name, "approval": key.sign(
+            f"approve {name} {policy.digest}".encode())}.items()))  # fmt: skip
+        self.facts.put(Fact("policy", name, "active", fact.who, body=body), actor=key.name)
+        self.audit.append("policy.activated", name, actor=key.name, digest=policy.digest, proposed_by=fact.who)
+        self.reload()
+        return policy
+
+    def _may(self, key: Key) -> None:
+        now = self.facts.now()
+        roles = {f.label for f in self.facts.of("grant", who=key.name) if f.stands("given", now)}
+        if not roles & APPROVERS:
+            raise AccessDeniedError(f"{key.name} may not change the policy; a security officer or a privacy officer may.")
+
+
+def _asks(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:
+    since = (datetime.now(UTC) - timedelta(days=REPLAY_DAYS)).isoformat(timespec="milliseconds")
+    for entry in audit.entries():
+        detail = entry.detail
+        if (
+            entry.time < since
+            or "flags" not in detail
+            or entry.action not in ("gate.opened", "gate.denied", "gate.break-glass")
+        ):
+            continue
+        ask = AccessRequest(
+            frozenset(detail["roles"]),
+            detail["verb"],
+            entry.resource.partition("/")[0],
+            detail["purpose"],
+            detail["label"],
+            detail["assurance"],
+            frozenset(detail["flags"]),
+        )
+        yield entry.seq, ask, entry.outcome == "allowed"

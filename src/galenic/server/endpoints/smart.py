@@ -1,0 +1,131 @@
+"""SMART App Launch 2.0: discovery, and tokens for systems that sign with a key of their own and for applications that somebody lets
+read as them."""
+
+from urllib.parse import parse_qs
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from galenic.errors import AccessDeniedError, GalenicError
+from galenic.installation import Installation
+from galenic.security import App, client_of
+from galenic.server import setup
+from galenic.server.authentication import body_of
+from galenic.server.scopes import granted
+
+BEARER_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+SECONDS = 300
+
+
+class Smart:
+    """Discovery and the token endpoint. base: the server's address."""
+
+    def __init__(self, installation: Installation, base: str) -> None:
+        self.installation, self.base = installation, base
+
+    def routes(self) -> list[Route]:
+        """Every address."""
+        return [
+            Route("/fhir/.well-known/smart-configuration", self.configuration, methods=["GET"]),
+            Route("/auth/token", self.token, methods=["POST"]),
+        ]
+
+    async def configuration(self, _request: Request) -> Response:
+        """What SMART clients look for first (5.2)."""
+        found = {
+            "token_endpoint": f"{self.base}/auth/token",
+            "authorization_endpoint": f"{self.base}/authorize",
+            "token_endpoint_auth_methods_supported": ["private_key_jwt", "none"],
+            "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+            "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "issuer": self.base,
+            "scopes_supported": [
+                "system/*.rs",
+                "system/*.cruds",
+                "user/*.rs",
+                "user/*.cruds",
+                "offline_access",
+                "online_access",
+            ],
+            "capabilities": [
+                "launch-standalone",
+                "client-public",
+                "client-confidential-asymmetric",
+                "permission-user",
+                "permission-offline",
+                "permission-online",
+                "permission-v2",
+                "permission-v1",
+            ],
+        }
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    async def token(self, request: Request) -> Response:
+        """An access token for a signed assertion (RFC 6749, 4.4; RFC 7523)."""
+        if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return _error("invalid_request", "expected application/x-www-form-urlencoded.")
+        try:
+            given = parse_qs((await body_of(request, 20_000)).decode(), strict_parsing=True, max_num_fields=10)
+        except (ValueError, GalenicError):
+            return _error("invalid_request", "the form can not be read.")
+        if any(len(v) > 1 for v in given.values()):
+            return _error("invalid_request", "a parameter stands twice.")
+        one = {k: v[0] for k, v in given.items()}
+        if one.get("grant_type") in ("authorization_code", "refresh_token"):
+            return await run_in_threadpool(self._for_app, one)
+        if one.get("grant_type") != "client_credentials":
+            return _error("unsupported_grant_type", "expected client_credentials, authorization_code or refresh_token.")
+        if one.get("client_assertion_type") != BEARER_TYPE:
+            return _error("invalid_client", "expected a client assertion of type jwt-bearer.", 401)
+        return await run_in_threadpool(self._issue, one)
+
+    def _for_app(self, given: dict[str, str]) -> Response:
+        """Tokens for a code, or for a refresh token (RFC 6749, 4.1.3 and 6)."""
+        apps = self.installation.apps
+        try:
+            app = self._app(given)
+        except AccessDeniedError as error:
+            return _error("invalid_client", str(error), 401)
+        try:
+            if given["grant_type"] == "refresh_token":
+                made = apps.refresh(app, given.get("refresh_token", ""))
+            else:
+                made = apps.redeem(app, given.get("code", ""), given.get("redirect_uri", ""), given.get("code_verifier", ""))
+        except AccessDeniedError as error:
+            return _error("invalid_grant", str(error))
+        found = {"access_token": made.access, "token_type": "bearer", "expires_in": made.seconds, "scope": made.scope}
+        if made.refresh:
+            found["refresh_token"] = made.refresh
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    def _app(self, given: dict[str, str]) -> App:
+        """The application at the door: by its key, or, without one, by its name alone, which PKCE makes enough."""
+        if given.get("client_assertion_type") == BEARER_TYPE:
+            proved = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token", "app")
+            return self.installation.apps.get(proved.key)
+        app = self.installation.apps.get(given.get("client_id", ""))
+        if not app.public:
+            raise AccessDeniedError("this application proves itself by its key.")
+        return app
+
+    def _issue(self, given: dict[str, str]) -> Response:
+        try:
+            client = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token")
+        except AccessDeniedError as error:
+            return _error("invalid_client", str(error), 401)
+        scope = granted(given.get("scope", ""), str(client.get("scope", "")))
+        if not scope:
+            return _error("invalid_scope", "none of these scopes is the client's.")
+        secret = setup.issue_token(self.installation, client.who, seconds=SECONDS, scope=scope, how="private_key_jwt")
+        found = {"access_token": secret, "token_type": "bearer", "expires_in": SECONDS, "scope": scope}
+        return Response(orjson.dumps(found), media_type="application/json")
+
+
+def _error(code: str, text: str, status: int = 400) -> Response:
+    return Response(orjson.dumps({"error": code, "error_description": text}), status, media_type="application/json")

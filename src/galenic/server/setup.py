@@ -1,0 +1,60 @@
+"""What a server needs of an installation: its own session, the clients that may call it, and the data set it serves."""
+
+import secrets
+from pathlib import Path
+
+from galenic import store
+from galenic.custody import EVERYTHING, Received, import_fhir, import_table, record_consent, server_session
+from galenic.custody.fhir import FhirRepository, open_repository
+from galenic.flows import simulate, simulated_cohort
+from galenic.installation import Installation
+from galenic.records import in_memory
+from galenic.schema import Progress, no_progress
+from galenic.security import Session, token_name
+
+DATASET = "records"
+COHORT = "simulated-cohort"
+DAY = 86_400
+
+
+def issue_token(
+    installation: Installation,
+    who: str,
+    *,
+    seconds: int = DAY,
+    scope: str = EVERYTHING,
+    purposes: tuple[str, ...] = ("treatment", "operations"),
+    how: str = "issued by hand",
+    subject: int | None = None,
+) -> str:
+    """A secret that stands for a session until it is over; only its digest is kept."""
+    secret = secrets.token_urlsafe(32)
+    about = (("purposes", " ".join(purposes)), ("scope", scope))
+    installation.gate.begin(who, how=how, seconds=seconds, name=token_name(secret), subject=subject, about=about)
+    return secret
+
+
+def open_served(installation: Installation, name: str = DATASET, progress: Progress = no_progress) -> FhirRepository:
+    """The facade of a data set, by the server's own session."""
+    return open_repository(installation, server_session(installation), name, progress)
+
+
+def import_simulated_records(
+    installation: Installation, session: Session, folder: Path, name: str = DATASET, *, count: int = 200, seed: int = 7
+) -> Received:
+    """Simulated patients as a first content, so that there is something to look at; none of them exists."""
+    place = folder / "simulated"
+    simulate(count, place, form="fhir", seed=seed)
+    return import_fhir(installation, session, sorted(place.glob("*.ndjson")), name)
+
+
+def import_simulated_cohort(installation: Installation, session: Session, *, count: int = 10_000, seed: int = 7) -> None:
+    """A table of simulated patients who agreed to synthetic data, so that a first release can be made; none of them exists."""
+    table = simulated_cohort(count, seed=seed)
+    import_table(installation, session, in_memory(table), COHORT, patient="patient_id")
+    record_consent(installation, session, COHORT, table["patient_id"].to_pylist(), "synthetic-data")
+
+
+def has_records(installation: Installation, name: str = DATASET) -> bool:
+    """Whether there is anything in the data set."""
+    return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.all_datasets(installation.db, "home"))

@@ -1,0 +1,170 @@
+"""Durable jobs on DBOS: a job is a value that advances step by step; each step's result is kept, so a killed job goes on."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from galenic.errors import DescriptionError, MissingExtraError, StoreError
+
+State = dict[str, Any]
+Advance = Callable[[State], State]
+QUEUE, VERSION = "asked", "1"
+ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job. state: ENQUEUED, PENDING, SUCCESS, ERROR, CANCELLED. share: how much is done, 0 to 1; steps: how many were kept; kept:
+    its last state."""
+
+    id: str
+    kind: str
+    state: str
+    share: float
+    steps: int
+    kept: State = field(default_factory=dict)
+
+
+class Jobs:
+    """The jobs of one installation, while this process runs them. kinds: what a step of each kind of job does.
+
+    A state is small JSON that names things in store, never patients' data; `done` ends the job, `share` is shown. A step that
+    was under way when the process died is run again, so it must find out what it has already done.
+    """
+
+    def __init__(self, dbos: Any, url: str, kinds: dict[str, Advance]) -> None:
+        self._dbos, self.kinds = dbos, kinds
+        config: dict[str, Any] = {
+            "name": "galenic",
+            "system_database_url": url,
+            "log_level": "ERROR",
+            "application_version": VERSION,
+        }
+        config["serializer"] = dbos.DBOSPortableJSONSerializer()
+        self._instance = dbos.DBOS(config=config)
+        form = dbos.WorkflowSerializationFormat.PORTABLE  # JSON: nothing is unpickled
+
+        def step(kind: str, state: str) -> str:
+            return json.dumps(kinds[kind](json.loads(state)))
+
+        advance = dbos.DBOS.step(name="advance")(step)
+
+        def run(kind: str, state: str) -> str:
+            while not json.loads(state).get("done"):
+                state = advance(kind, state)
+            return state
+
+        self._run = dbos.DBOS.workflow(name="job", serialization_type=form)(run)
+        dbos.DBOS.launch()  # jobs that a dead process left go on from here
+        dbos.DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=0.5)  # what others ask for, one by one
+
+    def start(self, kind: str, state: State) -> str:
+        """Starts a job; returns its id."""
+        if kind not in self.kinds:
+            raise DescriptionError(f"{kind!r} is not a kind of job. Expected one of {', '.join(self.kinds)}.")
+        return str(self._dbos.DBOS.start_workflow(self._run, kind, json.dumps(state)).get_workflow_id())
+
+    def wait(self, job: str) -> State:
+        """The last state of a job, once it has ended well; its error otherwise."""
+        result: State = json.loads(self._dbos.DBOS.retrieve_workflow(job).get_result())
+        return result
+
+    def cancel(self, job: str) -> None:
+        """Stops a job after the step that is under way."""
+        self._known(job)
+        self._dbos.DBOS.cancel_workflow(job)
+
+    def resume(self, job: str) -> None:
+        """Goes on with a job that was cancelled or has failed, after its last kept step."""
+        self._known(job)
+        self._dbos.DBOS.resume_workflow(job)
+
+    def get(self, job: str) -> Job:
+        """How a job stands."""
+        self._known(job)
+        return _job(self._dbos.DBOS, self._dbos.DBOS.get_workflow_status(job))
+
+    def all(self) -> list[Job]:
+        """Every job, oldest first."""
+        return [_job(self._dbos.DBOS, s) for s in self._dbos.DBOS.list_workflows(name="job")]
+
+    def _known(self, job: str) -> None:
+        if self._dbos.DBOS.get_workflow_status(job) is None:
+            raise DescriptionError(f"there is no job {job!r}. See: galenic jobs")
+
+    def close(self) -> None:
+        """Ends this process's part; jobs that are under way go on where `opened` is called next."""
+        self._dbos.DBOS.destroy(destroy_registry=True)
+
+
+def _job(api: Any, status: Any) -> Job:
+    steps = api.list_workflow_steps(status.workflow_id)
+    outputs = [s["output"] for s in steps if s["output"] is not None]
+    given = status.input["args"] if status.input else ("?", "{}")
+    kept: State = json.loads(outputs[-1] if outputs else given[1])
+    share = float(kept.get("share", 0.0)) if outputs else 0.0
+    return Job(status.workflow_id, str(given[0]), str(status.status), share, len(outputs), kept)
+
+
+class JobQueue:
+    """The jobs of one installation as a process sees them that runs none: it asks for them, and looks how they stand."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import dbos  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtraError("jobs need DBOS: pip install 'galenic[jobs]'") from None
+        self._form = dbos.WorkflowSerializationFormat.PORTABLE
+        self._client = dbos.DBOSClient(system_database_url=url, serializer=dbos.DBOSPortableJSONSerializer())
+
+    def ask(self, kind: str, state: State) -> str:
+        """Asks for a job; returns its id. A worker takes it up."""
+        options: Any = {"workflow_name": "job", "queue_name": QUEUE, "serialization_type": self._form, "app_version": VERSION}
+        try:
+            return str(self._client.enqueue(options, kind, json.dumps(state)).get_workflow_id())
+        except DBAPIError:
+            raise StoreError("no worker has run here yet, so nobody would take the job. Start one: galenic work") from None
+
+    def get(self, job: str) -> Job:
+        """How a job stands. DescriptionError if there is none."""
+        found = self._list(workflow_ids=[job])
+        if not found:
+            raise DescriptionError("there is no such job.")
+        return _job(self._client, found[0])
+
+    def all(self, limit: int = 20, offset: int = 0) -> list[Job]:
+        """Jobs, newest first."""
+        return [_job(self._client, s) for s in self._list(name="job", limit=limit, offset=offset, sort_desc=True)]
+
+    def _list(self, **which: Any) -> list[Any]:
+        try:
+            return list(self._client.list_workflows(**which))
+        except DBAPIError:
+            return []  # no worker has run here yet: there is no table
+
+    def cancel(self, job: str) -> None:
+        """Stops a job: at once where it waits, else after the step that is under way."""
+        self.get(job)
+        self._client.cancel_workflow(job)
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._client.destroy()
+
+
+@contextlib.contextmanager
+def opened(url: str, kinds: dict[str, Advance]) -> Iterator[Jobs]:
+    """The jobs in the database at `url`; whatever a dead process left is taken up at once."""
+    try:
+        import dbos  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("durable jobs need DBOS: pip install 'galenic[jobs]'") from None
+    jobs = Jobs(dbos, url, kinds)
+    try:
+        yield jobs
+    finally:
+        jobs.close()
