@@ -3,6 +3,7 @@
 from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
+from galenic.schema.erasure import ErasureOutcome
 from galenic.schema.note import TextSpan
 from galenic.schema.progress import Progress, no_progress
 from galenic.schema.relation import MARK, NTH, PATIENT, Relation, ancestors, children, in_order
@@ -25,6 +26,7 @@ __all__ = [
     "Codes",
     "Column",
     "Constraint",
+    "ErasureOutcome",
     "Event",
     "Finding",
     "Floats",
