@@ -54,10 +54,9 @@ def files_touched_by(work: Callable[[], Any]) -> list[str]:
 def search_files(count: int = 50) -> list[str]:
     """Files that take part in `GET /Patient?name=` on a served installation with simulated patients, after earlier requests."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from server_made import a_server  # noqa: PLC0415
-
     from galenic.custody import server_session  # noqa: PLC0415
     from galenic.server import setup  # noqa: PLC0415
+    from server_made import a_server  # noqa: PLC0415
 
     with CallRecorder() as recorder, tempfile.TemporaryDirectory() as folder, a_server(Path(folder) / "home") as client:
         ehr = client("ehr")
@@ -76,5 +75,5 @@ def search_files(count: int = 50) -> list[str]:
 
 if __name__ == "__main__":
     files = search_files()
-    print("\n".join(files))  # noqa: T201
-    print(len(files), "files take part in GET /Patient?name=")  # noqa: T201
+    print("\n".join(files))
+    print(len(files), "files take part in GET /Patient?name=")

@@ -13,10 +13,10 @@ import atheris
 
 with atheris.instrument_imports(include=["galenic.records"]):
     from galenic.errors import GalenicError
-    from galenic.records.fhir import parse, restore_resource, validate_resource, write
+    from galenic.records.fhir import parse, restore_resource, validate_resource, write_json
     from galenic.records.fhir.parsing import read_ndjson
-    from galenic.records.fhir.prepare import prepare
-    from galenic.records.fhir.stored_resource import display
+    from galenic.records.fhir.preparation import prepare
+    from galenic.records.fhir.stored_resource import display_of
     from galenic.records.fhir.to_events import resource_to_events
     from galenic.records.mapping import events_of, parse_mapping
 
@@ -35,10 +35,10 @@ def one(data: bytes) -> None:
         document = None
     if document is not None:
         issues = validate_resource(document.resource)
-        assert write(parse(write(document.exact)).exact) == write(document.exact)
+        assert write_json(parse(write_json(document.exact)).exact) == write_json(document.exact)
         if not any(i.level == "error" for i in issues):
             for event in resource_to_events(restore_resource(data.removeprefix(b"\xef\xbb\xbf").decode(), {})).events:
-                display(document.resource, event.code)
+                display_of(document.resource, event.code)
         prepare([(1, data)])
     PLACE.write_bytes(data)
     try:

@@ -277,7 +277,7 @@ def limits_hold(place: Place) -> None:
 def _as_batch(_place: Place) -> Any:
     from galenic.custody import fhir as doors
 
-    before = doors.transact
+    before = doors.process_bundle
     return mock.patch.object(
         doors,
         "transact",

@@ -10,14 +10,14 @@ import pytest
 
 from galenic.errors import RecordError
 from galenic.records.fhir import (
-    Opened,
+    OpenedBundle,
     compartment_of,
     open_bundle,
     parse,
     rename_references,
     resource_to_events,
     validate_resource,
-    write,
+    write_json,
 )
 
 A, B = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "urn:uuid:6f1a2b3c-0000-4000-8000-000000000002"
@@ -40,7 +40,7 @@ def opened(one: dict[str, Any], find: Any = None) -> Any:
     return resolved(open_bundle(copy.deepcopy(one), raw, *([find] if find else [])))
 
 
-def resolved(found: Opened) -> Opened:
+def resolved(found: OpenedBundle) -> OpenedBundle:
     for entry in found.entries:
         rename_references(entry.resource, entry.renamed)
     return found
@@ -118,7 +118,9 @@ def test_synthea_bundles_come_apart_and_every_patient_gets_its_events(data: Path
         patients = {name for name in known if name.startswith("Patient/")}
         people = {resource_to_events(e.resource, known.get).patient for e in found.entries} - {None}
         assert people == patients
-        assert not any(i.level == "error" for e in found.entries for i in validate_resource(parse(write(e.resource)).resource))
+        assert not any(
+            i.level == "error" for e in found.entries for i in validate_resource(parse(write_json(e.resource)).resource)
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galenic.errors import RecordError
-from galenic.records.fhir import parse, read_ndjson, write
+from galenic.records.fhir import parse, read_ndjson, write_json
 
 GOOD = b'{"resourceType":"Patient","id":"a"}'
 
@@ -75,7 +75,7 @@ def test_a_decimal_is_kept_as_it_was_written(number: str) -> None:
     exact = parse(f'{{"a":[{{"value":{number}}}],"b":{number} }}'.encode()).exact
     assert str(exact["b"]) == number
     assert str(exact["a"][0]["value"]) == number
-    assert write(exact) == f'{{"a":[{{"value":{number}}}],"b":{number}}}'.encode()
+    assert write_json(exact) == f'{{"a":[{{"value":{number}}}],"b":{number}}}'.encode()
 
 
 @settings(max_examples=200, deadline=None)
@@ -97,14 +97,14 @@ values = st.recursive(
 @given(st.dictionaries(st.text(max_size=6), values, max_size=5))
 def test_what_is_written_is_read_again(resource: dict[str, object]) -> None:
     exact = parse(json.dumps(resource).encode()).exact
-    assert parse(write(exact)).exact == exact
+    assert parse(write_json(exact)).exact == exact
 
 
 def test_what_is_read_is_written_again_to_the_byte(data: Path) -> None:
     for path in sorted((data / "ehr" / "synthea-bulk-10").glob("*.ndjson*")):
         for line in read_ndjson(path):
             assert line.document is not None
-            assert write(line.document.exact) == line.raw.strip()
+            assert write_json(line.document.exact) == line.raw.strip()
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n \r"])

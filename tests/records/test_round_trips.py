@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from galenic.records import columnar, defused, fhir
-from galenic.records.fhir.bundle_bytes import SplitBundle, slices, split_bundle
+from galenic.records.fhir.bundle_bytes import SplitBundle, resource_bytes, split_bundle
 from galenic.records.fhir.stored_resource import restore_resource
 from galenic.records.meds import read_meds, write_meds
 from galenic.records.omop import Omop
@@ -18,7 +18,7 @@ from galenic.schema import TIMELINE
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 DECIMAL = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
-LEAF = st.one_of(TEXT.filter(bool), st.booleans(), DECIMAL.map(fhir.Number))
+LEAF = st.one_of(TEXT.filter(bool), st.booleans(), DECIMAL.map(fhir.ExactNumber))
 NODE = st.recursive(
     LEAF,
     lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(TEXT.filter(bool), inner, max_size=3),
@@ -32,15 +32,15 @@ def same(a: object, b: object) -> bool:
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
-    return fhir.write({"x": a}) == fhir.write({"x": b})  # type: ignore[dict-item]
+    return fhir.write_json({"x": a}) == fhir.write_json({"x": b})  # type: ignore[dict-item]
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(TEXT.filter(bool), NODE, min_size=1, max_size=5))
 def test_a_fhir_resource_comes_back_to_the_last_digit(resource: dict) -> None:
-    raw = fhir.write(resource)
+    raw = fhir.write_json(resource)
     assert same(fhir.parse(raw).exact, resource)
-    assert fhir.write(fhir.parse(raw).exact) == raw
+    assert fhir.write_json(fhir.parse(raw).exact) == raw
     assert same(restore_resource(raw.decode(), {}), resource)
 
 
@@ -49,14 +49,14 @@ def test_a_fhir_resource_comes_back_to_the_last_digit(resource: dict) -> None:
     st.lists(st.dictionaries(TEXT.filter(lambda t: t not in ("", "resource")), NODE, max_size=3), min_size=1, max_size=3),
     st.sampled_from([None, 1, 2, 4]),
 )
-@example([{"0": [fhir.Number("20000000000000000000")]}], 1)  # more than 64 bits
+@example([{"0": [fhir.ExactNumber("20000000000000000000")]}], 1)  # more than 64 bits
 def test_every_resource_of_a_bundle_is_found_byte_for_byte(resources: list[dict], indent: int | None) -> None:
     import json
 
-    plain = [json.loads(fhir.write({"resourceType": "Basic", **r})) for r in resources]
+    plain = [json.loads(fhir.write_json({"resourceType": "Basic", **r})) for r in resources]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in plain]}
     raw = json.dumps(bundle, indent=indent, ensure_ascii=False).encode()
-    found = slices(raw, fhir.parse(raw).resource)
+    found = resource_bytes(raw, fhir.parse(raw).resource)
     assert [{"resource": fhir.parse(f or b"").resource} for f in found] == fhir.parse(raw).resource["entry"]
     assert all(f in raw for f in found if f)
     apart = split_bundle(raw)

@@ -41,7 +41,9 @@ def seen(number: int, of: int) -> dict[str, Any]:
 @pytest.fixture
 def hospital(custody: Installation, tmp_path: Path) -> Installation:
     place = tmp_path / "in.ndjson"
-    place.write_bytes(b"".join(fhir.write(r) + b"\n" for r in (patient(1), patient(2), seen(1, 1), seen(4, 1), seen(2, 2))))
+    place.write_bytes(
+        b"".join(fhir.write_json(r) + b"\n" for r in (patient(1), patient(2), seen(1, 1), seen(4, 1), seen(2, 2)))
+    )
     import_fhir(custody, custody.sign_in("inge"), [place], "hospital")
     return custody
 

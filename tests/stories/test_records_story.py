@@ -48,7 +48,7 @@ def patient(number: int) -> dict[str, Any]:
 
 def observation(number: int, of: int, value: str = "7.10", **more: Any) -> dict[str, Any]:
     code = {"coding": [{"system": "http://loinc.org", "code": "4548-4", "display": "HbA1c"}]}
-    quantity = {"value": fhir.Number(value), "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
+    quantity = {"value": fhir.ExactNumber(value), "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
     return {
         "resourceType": "Observation", "id": f"o{number}", "status": "final", "code": code, "subject": {"reference": f"Patient/p{of}"},
         "effectiveDateTime": "2020-03-04T10:00:00+01:00", "valueQuantity": quantity, **more,
@@ -56,7 +56,7 @@ def observation(number: int, of: int, value: str = "7.10", **more: Any) -> dict[
 
 
 def ndjson(place: Path, resources: list[dict[str, Any]]) -> Path:
-    place.write_bytes(b"".join(fhir.write(r) + b"\n" for r in resources))
+    place.write_bytes(b"".join(fhir.write_json(r) + b"\n" for r in resources))
     return place
 
 
@@ -125,7 +125,7 @@ def test_a_conditional_create_makes_nobody_twice(custody: Installation, tmp_path
     value = observation(5, 1) | {"subject": {"reference": a}, "id": "o5"}
     entries = [{"fullUrl": a, "resource": person, "request": asked}]
     entries.append({"fullUrl": a[:-1] + "8", "resource": value, "request": {"method": "PUT", "url": "Observation/o5"}})
-    text = fhir.write({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    text = fhir.write_json({"resourceType": "Bundle", "type": "transaction", "entry": entries})
     (tmp_path / "b.json").write_bytes(text)
     bring(custody, tmp_path / "b.json")
     found = resources_of(custody, "hospital")
@@ -154,7 +154,7 @@ def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_ne
         "type": "collection",
         "entry": [{"fullUrl": "urn:uuid:1", "resource": by_number | {"id": "o9"}}],
     }
-    (tmp_path / "c.json").write_bytes(fhir.write(bundle))
+    (tmp_path / "c.json").write_bytes(fhir.write_json(bundle))
     again = bring(custody, tmp_path / "c.json")
     assert (again.new, again.refused) == (1, 0)
 
@@ -163,7 +163,7 @@ def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
     custody: Installation, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     place = ndjson(tmp_path / "mixed.ndjson", [patient(1), {**observation(1, 1), "status": CANARY}])
-    place.write_bytes(place.read_bytes() + b"{ nonsense\n\n" + fhir.write(patient(2)))
+    place.write_bytes(place.read_bytes() + b"{ nonsense\n\n" + fhir.write_json(patient(2)))
     assert cli.run(["import", str(place), "--as", "hospital", "--key", "inge"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "2 resources of 2 people are in custody" in said
@@ -378,7 +378,9 @@ def test_an_import_killed_twenty_times_loses_nothing_and_doubles_nothing(custody
         of = [patient(k), *(observation(100 * k + i, k) for i in range(60))]
         given += of
         entries = [{"fullUrl": f"http://h.example/{r['resourceType']}/{r['id']}", "resource": r} for r in of]
-        (folder / f"{k:02d}.json").write_bytes(fhir.write({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+        (folder / f"{k:02d}.json").write_bytes(
+            fhir.write_json({"resourceType": "Bundle", "type": "collection", "entry": entries})
+        )
     more = [observation(10_000 + i, i % 30) for i in range(1_500)]
     ndjson(folder / "more.ndjson", more)
     custody.close()

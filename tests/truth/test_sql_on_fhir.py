@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from galenic.errors import GalenicError
-from galenic.records.fhir import flatten
+from galenic.records.fhir import flatten_resource
 
 
 def cases(data: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
@@ -21,7 +21,7 @@ def cases(data: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any
 
 def passes(resources: list[dict[str, Any]], test: dict[str, Any]) -> bool:
     try:
-        rows = list(flatten(test["view"], resources))
+        rows = list(flatten_resource(test["view"], resources))
     except GalenicError:
         return bool(test.get("expectError"))
     if "expectCount" in test:
@@ -55,12 +55,12 @@ def view(*columns: tuple[str, str], **more: Any) -> dict[str, Any]:
 
 
 def test_rows_come_per_place_and_nothing_is_invented() -> None:
-    assert list(flatten(view(("id", "id"), ("born", "birthDate")), PEOPLE)) == [
+    assert list(flatten_resource(view(("id", "id"), ("born", "birthDate")), PEOPLE)) == [
         {"id": "a", "born": "1970-06"},
         {"id": "b", "born": None},
     ]
-    assert list(flatten(view(("family", "family"), forEach="name"), PEOPLE)) == [{"family": "A"}, {"family": "B"}]
-    assert list(flatten(view(("family", "family"), forEachOrNull="name"), PEOPLE))[2] == {"family": None}
+    assert list(flatten_resource(view(("family", "family"), forEach="name"), PEOPLE)) == [{"family": "A"}, {"family": "B"}]
+    assert list(flatten_resource(view(("family", "family"), forEachOrNull="name"), PEOPLE))[2] == {"family": None}
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_rows_come_per_place_and_nothing_is_invented() -> None:
 )
 def test_a_bad_view_is_refused_with_what_is_wrong(bad: dict[str, Any], says: str) -> None:
     with pytest.raises(GalenicError, match=says):
-        list(flatten(bad, PEOPLE))
+        list(flatten_resource(bad, PEOPLE))

@@ -165,9 +165,9 @@ def _keep(
     incoming = []
     for d in kept:
         text = columnar.pack(d.rows)
-        subject = subjects[called[d.person]] if d.person else store.NOBODY
-        incoming.append(store.Incoming(subject, d.kind, d.id, sha256(text.encode()).hexdigest(), d.about, text))
+        subject = subjects[called[d.person]] if d.person else store.NO_SUBJECT
+        incoming.append(store.IncomingDocument(subject, d.kind, d.id, sha256(text.encode()).hexdigest(), d.about, text))
     new = store.write_documents(installation.db, handle, known, incoming)
     done.new += new
     done.again += len(incoming) - new
-    return {i.subject for i in incoming if i.subject != store.NOBODY}
+    return {i.subject for i in incoming if i.subject != store.NO_SUBJECT}

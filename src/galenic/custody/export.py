@@ -77,7 +77,7 @@ def _list_as_outside(
     installation: Installation, handle: Grant, known: store.Dataset, purpose: str, target: Path, done: ExportResult
 ) -> None:
     name = str(known["name"])
-    who = [s for s in store.subjects_of(installation.db, handle, name) if s != store.NOBODY]
+    who = [s for s in store.subjects_of(installation.db, handle, name) if s != store.NO_SUBJECT]
     row = {"id": f"export/{handle.decision}", "kind": "export", "made_from": f"table/{name}", "place": "outside"}
     store.add_artefact(installation.db, row, who)
     mark = {"decision": handle.decision, "watermark": handle.watermark, "dataset": name, "purpose": purpose}
@@ -89,11 +89,11 @@ def _own(installation: Installation, handle: Grant, known: store.Dataset, place:
     if known["kind"] == "omop":
         _omop_tables(installation, handle, known, place, done)
         return
-    from galenic.records.fhir import write  # noqa: PLC0415  # its definitions load when they are needed
+    from galenic.records.fhir import write_json  # noqa: PLC0415  # its definitions load when they are needed
 
     with FhirWriter(place, done.form, done.written) as out:
         for resource in _resources(installation, handle, known):
-            out.put(resource["resourceType"], resource["id"], write(resource))
+            out.put(resource["resourceType"], resource["id"], write_json(resource))
 
 
 def _resources(installation: Installation, handle: Grant, known: store.Dataset) -> Iterator[dict[str, Any]]:
@@ -104,7 +104,7 @@ def _resources(installation: Installation, handle: Grant, known: store.Dataset) 
         found = [restore_resource(k.document, k.about) for k in batch if k.type != "Bundle"]
         searches = {t for r in found for t in references(r) if "?" in t and t not in meant}
         if searches:
-            names = store.spoken_of(installation.db, handle, known, sorted(searches))
+            names = store.documents_by_identifier(installation.db, handle, known, sorted(searches))
             meant |= {s: names[s][0] for s in searches if len(set(names.get(s, ()))) == 1}
         for resource in found:
             rename_references(resource, meant)
@@ -181,19 +181,14 @@ def _converted(lines: Timelines, place: Path, done: ExportResult) -> None:
 
 
 def _lifted(lines: Timelines, batches: Iterator[pa.Table], place: Path, done: ExportResult) -> None:
-    from galenic.records.fhir import (  # noqa: PLC0415
-        MAPPED,
-        Origin,
-        events_to_resources,
-        write,
-    )
+    from galenic.records.fhir import MAPPED, Origin, events_to_resources, write_json  # noqa: PLC0415
 
     at = datetime.now(UTC)
     origin: Origin = Origin(f"Galenic {__version__}, events to FHIR R4", f"data set {lines.name}, {lines.version}", MAPPED, at)
     with FhirWriter(place, done.form, done.written) as out:
         for number, rows in people_in(batches):
             for resource in events_to_resources(str(number), rows, origin, lines.described, done.dropped):
-                out.put(resource["resourceType"], resource["id"], write(resource))
+                out.put(resource["resourceType"], resource["id"], write_json(resource))
 
 
 def _readable(table: pa.Table) -> pa.Table:

@@ -302,7 +302,7 @@ class Door:
         if len(self._found) + len(self._absent) > MOST_KNOWN:
             self._found.clear()
             self._absent.clear()
-        names = store.spoken_of(self.installation.db, self.handle, self.known, fresh)
+        names = store.documents_by_identifier(self.installation.db, self.handle, self.known, fresh)
         for word in fresh:
             meant = set(names.get(word, ()))
             if len(meant) == 1:
@@ -334,11 +334,11 @@ class Door:
         subjects, gone = store.admit(self.installation.db, self.handle, self.known, list(called.values()))
         incoming = [self._incoming(p, called, subjects) for p in now if called.get(p.person) not in gone]
         self.done.erased += len(now) - len(incoming)
-        self._people |= {i.subject for i in incoming if i.subject != store.NOBODY}
+        self._people |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}
         self._absent.difference_update(w for i in incoming for w in i.words)
         new = store.write_documents(self.installation.db, self.handle, self.known, incoming)
         heads = sum(p.kind == "Bundle" for p in now)
-        self.done.nobodys += sum(i.subject == store.NOBODY and i.type != "Bundle" for i in incoming)
+        self.done.nobodys += sum(i.subject == store.NO_SUBJECT and i.type != "Bundle" for i in incoming)
         self.done.new += new - heads
         self.done.again += len(incoming) - new
 
@@ -349,10 +349,10 @@ class Door:
             return
         mine = {f"{p.kind}/{p.id}": p.person for p in parts if p.person}
         elsewhere = {t for p in open_ones for t in p.through if t not in mine and "?" not in t}
-        here = store.named(self.installation.db, self.handle, self.known, sorted(elsewhere)) if elsewhere else {}
+        here = store.document_subjects(self.installation.db, self.handle, self.known, sorted(elsewhere)) if elsewhere else {}
         for part in open_ones:
             owners = [mine[t] for t in part.through if t in mine]
-            owners += [f"#{here[t]}" for t in part.through if here.get(t, store.NOBODY) != store.NOBODY]
+            owners += [f"#{here[t]}" for t in part.through if here.get(t, store.NO_SUBJECT) != store.NO_SUBJECT]
             if owners:
                 part.person = mine[f"{part.kind}/{part.id}"] = owners[0]
 
@@ -369,9 +369,11 @@ class Door:
         own = reference.removeprefix("Patient/")
         return f"{self.ids}|{own}" if self.ids else own
 
-    def _incoming(self, part: "Part", called: dict[str, str], subjects: dict[str, int]) -> store.Incoming:
-        subject = subjects[called[part.person]] if part.person in called else store.NOBODY
+    def _incoming(self, part: "Part", called: dict[str, str], subjects: dict[str, int]) -> store.IncomingDocument:
+        subject = subjects[called[part.person]] if part.person in called else store.NO_SUBJECT
         if part.person.startswith("#"):  # by what it refers to: the subject is known by number
             subject = int(part.person[1:])
         mentions = tuple(subjects[called[r]] for r in part.patients if called[r] in subjects)
-        return store.Incoming(subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions)
+        return store.IncomingDocument(
+            subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions
+        )

@@ -182,13 +182,13 @@ def _fhir(drawn: EventBuffer) -> Lower:
     from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
 
     def find(reference: str) -> dict[str, Any] | None:
-        kept = store.thing(drawn.installation.db, drawn.handle, drawn.known, reference)
+        kept = store.shared_document(drawn.installation.db, drawn.handle, drawn.known, reference)
         return None if kept is None else fhir.restore_resource(kept.document, kept.about)
 
     def lower(batch: list[store.StoredDocument]) -> None:
         rows: list[tuple[Any, ...]] = []
         for kept in batch:
-            if kept.subject == store.NOBODY or kept.type == "Bundle":
+            if kept.subject == store.NO_SUBJECT or kept.type == "Bundle":
                 continue
             numbers = kept.type == "Observation" and NUMBERS.search(kept.document)  # of others no number is lowered
             resource = fhir.parse_exact(kept.document.encode()) if numbers else orjson.loads(kept.document)
@@ -199,7 +199,7 @@ def _fhir(drawn: EventBuffer) -> Lower:
             for event in found.events:
                 rows.append((kept.subject, *event, kept.row))
                 if event.code not in drawn.described:
-                    drawn.described[event.code] = fhir.display(resource, event.code)
+                    drawn.described[event.code] = fhir.display_of(resource, event.code)
         drawn.put(rows)
 
     return lower
@@ -213,7 +213,7 @@ def _omop(drawn: EventBuffer) -> Lower:
         tables: dict[str, list[str]] = {}
         subjects: dict[str, int] = {}
         for kept in batch:
-            if kept.subject == store.NOBODY:
+            if kept.subject == store.NO_SUBJECT:
                 if kept.type in VOCABULARY:
                     vocabulary.setdefault(kept.type, []).append(kept.document)
                 continue

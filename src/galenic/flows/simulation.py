@@ -97,19 +97,14 @@ def _write(
                     omop.put(number, rows)
             done.written, done.dropped = omop.rows, omop.dropped
             return
-        from galenic.records.fhir import (  # noqa: PLC0415  # definitions load when they are needed
-            SYNTHETIC,
-            Origin,
-            events_to_resources,
-            write,
-        )
+        from galenic.records.fhir import SYNTHETIC, Origin, events_to_resources, write_json  # noqa: PLC0415  # definitions load when they are needed
 
         agent = f"Galenic {__version__}, {simulated.VERSION}, seed {seed}: no real patient's data went in"
         origin = Origin(agent, f"published rates, sha256 {given.digest}", SYNTHETIC, datetime.now(UTC), ucum=True)
         with FhirWriter(place, form, done.written) as out:
             for number, rows in people_in(tables):
                 for resource in events_to_resources(str(number), rows, origin, reads, done.dropped):
-                    out.put(resource["resourceType"], resource["id"], write(resource))
+                    out.put(resource["resourceType"], resource["id"], write_json(resource))
 
 
 READS = {

@@ -71,7 +71,7 @@ class _Stored:
         self.vault = TokenVault(installation.db, handle, known) if vault else None
 
     def write(self, place: Path, progress: Progress) -> None:
-        from galenic.records.fhir import restore_resource, write  # noqa: PLC0415  # its definitions load when they are needed
+        from galenic.records.fhir import restore_resource, write_json  # noqa: PLC0415  # its definitions load when they are needed
 
         patients: dict[int, str] = {}
         for batch in store.read_documents(self.installation.db, self.handle, self.known):
@@ -89,13 +89,13 @@ class _Stored:
                     if kept.type == "Bundle" or kept.subject not in keys:
                         continue
                     clean = self._one(kept, keys[kept.subject], patients, restore_resource(kept.document, kept.about))
-                    out.put(clean["resourceType"], str(clean.get("id", "")), write(clean))
+                    out.put(clean["resourceType"], str(clean.get("id", "")), write_json(clean))
                     seen += 1
                     if "id" in clean:
                         made.append(f"{clean['resourceType']}/{clean['id']}")
                 while made:
                     whence = self._provenance(made[:TARGETS])
-                    out.put("Provenance", whence["id"], write(whence))
+                    out.put("Provenance", whence["id"], write_json(whence))
                     del made[:TARGETS]
                 progress(f"de-identifying, {seen:,} resources", 0.5)
         if self.vault:

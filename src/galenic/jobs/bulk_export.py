@@ -11,7 +11,7 @@ from typing import Any
 
 from galenic import store
 from galenic.custody import drop_bulk
-from galenic.custody.fhir import FhirRepository, RequestContext, instant, now_micros, read
+from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, now_micros, read
 from galenic.errors import AccessDeniedError, DescriptionError, NotFoundError, RecordError
 from galenic.jobs import worker
 from galenic.jobs.bulk_steps import COPY, RECORDS
@@ -70,7 +70,7 @@ def request_export(
     allowed = _kinds(context, kinds)
     about: dict[str, Any] = {
         "dataset": repository.name, "level": level, "kinds": allowed, "purpose": context.purpose, "request": request, "why": context.why,
-        "asked_at": instant(now_micros()), "since": _since(since),
+        "asked_at": format_instant(now_micros()), "since": _since(since),
     }  # fmt: skip
     if context.purpose in SECONDARY:
         if since or group or patients:

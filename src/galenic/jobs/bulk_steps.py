@@ -10,7 +10,7 @@ import orjson
 
 from galenic import store
 from galenic.custody import BULK_BUILD, drop_bulk, server_session
-from galenic.custody.fhir import DECISION, directory, shown, updated_of
+from galenic.custody.fhir import DECISION_EXTENSION, last_updated, serialize, types_without_patient
 from galenic.errors import AccessDeniedError, GalenicError
 from galenic.flows import deidentify_stored
 from galenic.installation import Installation, open_installation
@@ -56,9 +56,9 @@ def _begin(installation: Installation, known: store.Dataset, state: dict[str, An
     with _own(installation, state["dataset"]) as own:
         every = store.subjects_of(installation.db, own, str(known["name"]))
     people = state.get("people")
-    ids = [s for s in every if s != store.NOBODY and (people is None or s in set(people))]
+    ids = [s for s in every if s != store.NO_SUBJECT and (people is None or s in set(people))]
     if state["level"] == "system" and people is None:
-        ids.append(store.NOBODY)
+        ids.append(store.NO_SUBJECT)
     return {"build": build, "ids": ids, "at": 0, "files": []}
 
 
@@ -68,7 +68,7 @@ def _own(installation: Installation, name: str) -> Grant:
 
 def _end(installation: Installation, session: Session, state: dict[str, Any]) -> None:
     row = {"id": f"bulk/{state['build']}", "kind": "bulk", "made_from": f"table/{state['dataset']}"}
-    store.add_artefact(installation.db, row, [s for s in state["ids"] if s != store.NOBODY])
+    store.add_artefact(installation.db, row, [s for s in state["ids"] if s != store.NO_SUBJECT])
     store.finish_build(installation.db, state["build"], {"files": []})
     installation.gate.end(session)
 
@@ -85,8 +85,8 @@ class _Step:
         ids, at = self.state["ids"], self.state["at"]
         while at < len(ids) and self.size < STEP_BYTES:
             part = ids[at : at + PEOPLE]
-            self._people([s for s in part if s != store.NOBODY])
-            if store.NOBODY in part:
+            self._people([s for s in part if s != store.NO_SUBJECT])
+            if store.NO_SUBJECT in part:
                 self._nobodys()
             at += len(part)
         files = [*self.state["files"], *self._written()]
@@ -95,7 +95,7 @@ class _Step:
 
     def _people(self, subjects: list[int]) -> None:
         """Each under a decision of its own; of whom the asker may not read, nothing is written and nothing said."""
-        places = [store.of_record(self.known, s) for s in subjects]
+        places = [store.record_resource(self.known, s) for s in subjects]
         opened = self.installation.gate.open_many(self.session, "read", places, self.state["purpose"])
         with ExitStack() as stack:
             for subject, handle in zip(subjects, opened, strict=True):
@@ -104,20 +104,20 @@ class _Step:
 
     def _nobodys(self) -> None:
         """What is about no patient, and what names none."""
-        for patient, kinds in ((False, self.kinds & directory()), (True, self.kinds - directory())):
-            place = store.of_record(self.known, store.NOBODY, patient=patient)
+        for patient, kinds in ((False, self.kinds & types_without_patient()), (True, self.kinds - types_without_patient())):
+            place = store.record_resource(self.known, store.NO_SUBJECT, patient=patient)
             try:
                 with self.installation.gate.open(self.session, "read", place, self.state["purpose"]) as handle:
-                    self._take(handle, store.NOBODY, kinds)
+                    self._take(handle, store.NO_SUBJECT, kinds)
             except AccessDeniedError:
                 continue
 
     def _take(self, handle: Grant, subject: int, kinds: frozenset[str]) -> None:
         made = str(self.known["imported_at"])
-        rows = store.standing_rows(self.installation.db, handle, self.known, subject)
+        rows = store.current_rows(self.installation.db, handle, self.known, subject)
         for kept in store.read_rows(self.installation.db, self.known, {subject: handle}, rows).values():
-            if kept.type in kinds and not kept.about.get("deleted") and updated_of(kept, made) >= self.state["since"]:
-                line = _marked(shown(kept, made), handle.decision)
+            if kept.type in kinds and not kept.about.get("deleted") and last_updated(kept, made) >= self.state["since"]:
+                line = _marked(serialize(kept, made), handle.decision)
                 self.lines[kept.type].append(line)
                 self.size += len(line)
 
@@ -137,8 +137,11 @@ def _marked(raw: bytes, decision: int) -> bytes:
     """A record that says by which decision it left."""
     resource = orjson.loads(raw)
     meta = resource.get("meta", {})
-    mark = {"url": DECISION, "valueString": str(decision)}
-    resource["meta"] = {**meta, "extension": [*(e for e in meta.get("extension", ()) if e.get("url") != DECISION), mark]}
+    mark = {"url": DECISION_EXTENSION, "valueString": str(decision)}
+    resource["meta"] = {
+        **meta,
+        "extension": [*(e for e in meta.get("extension", ()) if e.get("url") != DECISION_EXTENSION), mark],
+    }
     return orjson.dumps(resource)
 
 

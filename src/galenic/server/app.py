@@ -17,11 +17,11 @@ from galenic.jobs import TooManyExportsError
 from galenic.server.authentication import BodyTooLargeError
 from galenic.server.console import Console, console_app
 from galenic.server.endpoints import (
-    Fhir,
+    FhirEndpoint,
     MethodNotAllowedError,
     NotAcceptableError,
     RateLimitError,
-    Smart,
+    SmartEndpoint,
     UnsupportedMediaTypeError,
     refusal,
 )
@@ -97,7 +97,7 @@ def make_app(repository: FhirRepository, base: str, console: Console | None = No
     console_app(console or Console(repository.installation, repository, base), app)
     described = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
     app.router.routes.insert(0, described)
-    doors = Dispatcher(app, Fhir(repository, f"{base}/fhir"), Smart(repository.installation, base))
+    doors = Dispatcher(app, FhirEndpoint(repository, f"{base}/fhir"), SmartEndpoint(repository.installation, base))
     return RequestMiddleware(ServerErrorMiddleware(doors, handler=_broke))
 
 
@@ -119,7 +119,7 @@ class BodyLimit:
 class Dispatcher:
     """FHIR past the framework, which costs as much as the work itself; everything else through it."""
 
-    def __init__(self, app: ASGIApp, fhir: Fhir, smart: Smart) -> None:
+    def __init__(self, app: ASGIApp, fhir: FhirEndpoint, smart: SmartEndpoint) -> None:
         self.app, self.fhir = app, Router(routes=[*smart.routes(), *fhir.routes()], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -64,9 +64,9 @@ def capability(base: str) -> bytes:
 
 
 def _resource(kind: str) -> dict[str, Any]:
-    from galenic.records.fhir import parameters  # noqa: PLC0415
+    from galenic.records.fhir import search_parameters_of  # noqa: PLC0415
 
-    own = parameters(kind)
+    own = search_parameters_of(kind)
     references = sorted(c for c, p in own.items() if p.type == "reference")
     found: dict[str, Any] = {
         "type": kind,

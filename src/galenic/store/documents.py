@@ -20,12 +20,12 @@ from galenic.store.tables import datasets, document_words, documents, facts, ori
 
 COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, and what else is known of it
 SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
-NOBODY = 0  # the subject of what is about no person: its key is a key of the house
+NO_SUBJECT = 0  # the subject of what is about no person: its key is a key of the house
 SIZE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingDocument:
     """A document on its way in. digest: of its bytes, hex; about: what else is known of it; words: what it is to be found by."""
 
     subject: int
@@ -75,7 +75,7 @@ def _parts(things: list[bytes]) -> Iterator[list[bytes]]:
         yield things[start : start + 500]
 
 
-def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list[Incoming]) -> int:
+def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list[IncomingDocument]) -> int:
     """Seals and stores documents, all of them durably or none; returns how many were new.
 
     The last one of a name is current, those before it stay as its versions; bytes that are here under that name are not stored again.
@@ -115,7 +115,7 @@ def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list
         if rows:
             c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(rows)))
             artefact = {"id": f"table/{name}", "kind": "table", "made_from": ""}
-            add_within(c, artefact, (r[3] for r in cells if r[3] != NOBODY))
+            add_within(c, artefact, (r[3] for r in cells if r[3] != NO_SUBJECT))
     handle.beat(len(rows), len(rows) * len(COLUMNS), sum(len(r[4]) for r in cells))
     return len(rows)
 
@@ -147,7 +147,7 @@ def _insert(  # the statements that run for each document
             c.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({mark})", values)  # noqa: S608
 
 
-def named(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dict[str, int]:
+def document_subjects(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dict[str, int]:
     """Whose documents of these names (Type/id) are; names that are not here are left out."""
     required(handle, resource(str(known["name"])), "import")
     tokens = dict(zip(handle.tokens("name", [f"{known['name']}\0{n}" for n in names]), names, strict=True))
@@ -161,7 +161,7 @@ def named(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dic
     return found
 
 
-def spoken_of(db: Database, handle: Handle, known: Dataset, words: list[str]) -> dict[str, list[str]]:
+def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words: list[str]) -> dict[str, list[str]]:
     """By word: Type/id of the current documents that are found by it."""
     name = str(known["name"])
     required(handle, resource(name), "import", "read", "train", "export")
@@ -183,12 +183,12 @@ def spoken_of(db: Database, handle: Handle, known: Dataset, words: list[str]) ->
     return found
 
 
-def thing(db: Database, handle: Handle, known: Dataset, name: str) -> StoredDocument | None:
+def shared_document(db: Database, handle: Handle, known: Dataset, name: str) -> StoredDocument | None:
     """The current document of a name (Type/id) that is nobody's: a medication, a place."""
     required(handle, resource(str(known["name"])), "read", "train", "export", "index")
     token = handle.token("name", f"{known['name']}\0{name}")
     d = documents.c
-    query = _query(str(known["name"])).where((d.name == token) & (d.subject == NOBODY) & d.current)
+    query = _query(str(known["name"])).where((d.name == token) & (d.subject == NO_SUBJECT) & d.current)
     with db.reading(handle.tenant) as c:
         rows = c.execute(query).all()
     return next(iter(_opened(handle, known, {}, rows)), None)
@@ -211,7 +211,7 @@ def read_documents(db: Database, handle: Handle, known: Dataset, *, history: boo
         if not rows:
             return
         after = (int(rows[-1][1]), int(rows[-1][0]))
-        genuine = [r for r in rows if not with_fact or r[1] == NOBODY or handle.genuine(dict(r._mapping))]
+        genuine = [r for r in rows if not with_fact or r[1] == NO_SUBJECT or handle.genuine(dict(r._mapping))]
         yield _opened(handle, known, keys, genuine)
 
 
@@ -234,7 +234,7 @@ def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
         sa.join(documents, originals, (originals.c.dataset == d.dataset) & (originals.c.row == d.row)), facts, stands
     )
     query = query.add_columns(*f).select_from(joined)
-    return query.where((d.subject == NOBODY) | f.subject.is_not(None)), True
+    return query.where((d.subject == NO_SUBJECT) | f.subject.is_not(None)), True
 
 
 def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Sequence[Any]) -> list[StoredDocument]:

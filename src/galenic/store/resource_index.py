@@ -46,7 +46,7 @@ SHOWN_SETS = 200  # sets of subjects that a connection remembers
 
 
 @dataclass(slots=True)
-class Indexed:
+class IndexEntry:
     """One version of a resource on its way into the index. tokens (parameter, system, code), texts (parameter, compared form, as
     written), spans (parameter, low, high), amounts (parameter, low, high, system, code, unit), links (parameter, name); live: current
     and not deleted."""
@@ -241,7 +241,7 @@ class ResourceIndex:
                 connection.execute("ROLLBACK")
                 raise
 
-    def put(self, rows: list[Indexed], *, through: int | None = None) -> None:
+    def put(self, rows: list[IndexEntry], *, through: int | None = None) -> None:
         """Adds versions of resources; an older version of the same name stands no more. through: every row below is here now."""
         if not rows and through is None:
             return

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.errors import ConflictError, DescriptionError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
-from galenic.store.documents import COLUMNS, NOBODY, StoredDocument
+from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, required
 from galenic.store.originals import Dataset, admit_known
@@ -23,7 +23,7 @@ PART = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ResourceChange:
     """A version on its way in. render: the document, from its version's number; deleted: there is none any more. expected: the
     version that must be current (0: none may stand), None for any. words, mentions: what it is to be found by; fresh: its id was drawn
     just now, so that nothing can stand under it."""
@@ -47,7 +47,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenVersion:
     """A version as it was written."""
 
     row: int
@@ -63,21 +63,21 @@ class _Rows:
     words: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def of_record(known: Dataset, subject: int | str, *, patient: bool = True) -> str:
+def record_resource(known: Dataset, subject: int | str, *, patient: bool = True) -> str:
     """What decisions call one patient's part of a data set, or a part that is about no patient. subject: "new" for a new one."""
     return f"{'record' if patient else 'directory'}/{known['name']}/{subject}"
 
 
 def _covers(handle: Handle, known: Dataset, subject: int, *actions: str) -> None:
     if isinstance(handle, Handle) and handle.resource.startswith("directory/"):
-        required(handle, of_record(known, subject, patient=False), *actions)
+        required(handle, record_resource(known, subject, patient=False), *actions)
     else:
-        required(handle, of_record(known, subject), *actions)
+        required(handle, record_resource(known, subject), *actions)
 
 
-def admit_one(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
+def admit_subject(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
     """The subject id of somebody who is new here, within a decision about a new one. DescriptionError for an erased one."""
-    required(handle, of_record(known, "new", patient=patient), "write")
+    required(handle, record_resource(known, "new", patient=patient), "write")
     found, erased = admit_known(db, handle, [identifier])
     if erased:
         raise DescriptionError("this patient was erased here, and comes back by a new consent only. Nothing was written.")
@@ -122,7 +122,7 @@ def _opened(handle: Handle, name: str, row: int, subject: int, version: int, cel
     return StoredDocument(row, subject, version, kind, own, digest, beside, str(document))
 
 
-def versions_of(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
+def read_versions(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
     """Every version of resources of one subject by these names (Type/id), newest first."""
     name = str(known["name"])
     _covers(handle, known, subject, "read", "search", "write")
@@ -137,7 +137,7 @@ def versions_of(db: Database, handle: Handle, known: Dataset, names: list[str], 
     return [k for k in found if k is not None]
 
 
-def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: Handle) -> list[Written]:
+def write_resources(db: Database, known: Dataset, changes: list[ResourceChange], keyed: Handle) -> list[WrittenVersion]:
     """Seals and stores versions, all durably or none. Conflict where another version stands than a change expects.
 
     keyed: the server's own decision, whose tokens names are found by.
@@ -152,7 +152,7 @@ def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: 
     names = keyed.tokens("name", [f"{name}\0{c.name}" for c in changes])
     words = list(dict.fromkeys(w for c in changes for w in c.words))
     tokens = dict(zip(words, keyed.tokens("word", words), strict=True))
-    out: list[Written] = []
+    out: list[WrittenVersion] = []
     made = _Rows()
     with db.writing(keyed.tenant) as cursor:
         ask = _Statements(cursor, "?" if db.is_sqlite else "%s")
@@ -165,7 +165,7 @@ def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: 
                 raise ConflictError(f"{change.name} is not at the version that was expected. Read it again, and decide again.")
             row, version = first + len(out), version + 1
             document = change.render(version)
-            out.append(Written(row, version, document, not stands))
+            out.append(WrittenVersion(row, version, document, not stands))
             if stands:
                 retire = "UPDATE documents SET current = ? WHERE dataset = ? AND name = ? AND current"
                 ask.many(retire, [(False, name, token)])
@@ -173,7 +173,7 @@ def write_resources(db: Database, known: Dataset, changes: list[Change], keyed: 
             _collect(made, change, keyed, keys[change.subject], (name, row, token, version), document, tokens)
         _insert(ask, made, current, changes)
         ask.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(first + len(out), name)])
-        _trace(ask, name, sorted({x.subject for x in changes if x.subject != NOBODY}))
+        _trace(ask, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
     for change, one in zip(changes, out, strict=True):
         change.handle.beat(1, len(COLUMNS), len(one.document))
     return out
@@ -220,7 +220,7 @@ def _trace(ask: _Statements, name: str, subjects: list[int]) -> None:
 
 def _collect(
     made: _Rows,
-    change: Change,
+    change: ResourceChange,
     keyed: Handle,
     key: AESGCM,
     at: tuple[str, int, bytes, int],
@@ -240,7 +240,7 @@ def _collect(
         made.words += [(name, w, row, keyed.tenant) for w in spoken]
 
 
-def _insert(ask: _Statements, made: _Rows, current: dict[bytes, int], changes: list[Change]) -> None:
+def _insert(ask: _Statements, made: _Rows, current: dict[bytes, int], changes: list[ResourceChange]) -> None:
     newest = set(current.values())
     stand = [(*row, i in newest and not changes[i].deleted) for i, row in enumerate(made.documents)]
     ask.many("INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES (?, ?, ?, ?, ?)", made.cells)
@@ -269,7 +269,7 @@ def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last:
     return found
 
 
-def standing_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
+def current_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
     """Rows of what stands of one subject, in the order of writing; within a decision about whose it is."""
     _covers(handle, known, subject, "read", "search")
     d = documents.c

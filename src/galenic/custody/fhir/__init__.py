@@ -3,26 +3,26 @@
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
 from galenic.custody.fhir.erasure import forget_in_indexes
 from galenic.custody.fhir.messages import (
-    DECISION,
+    DECISION_EXTENSION,
     FhirResponse,
     RequestContext,
-    instant,
-    issue,
+    format_instant,
+    last_updated,
     now_micros,
-    outcome,
-    shown,
-    updated_of,
+    operation_outcome,
+    outcome_issue,
+    serialize,
 )
 from galenic.custody.fhir.patient_everything import patient_everything
 from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline
-from galenic.custody.fhir.reading import history, read, version
-from galenic.custody.fhir.repository import FhirRepository, directory, open_repository
+from galenic.custody.fhir.reading import read, read_history, read_version
+from galenic.custody.fhir.repository import FhirRepository, open_repository, types_without_patient
 from galenic.custody.fhir.searching import search
-from galenic.custody.fhir.transactions import transact, version_of
+from galenic.custody.fhir.transactions import parse_etag, process_bundle
 from galenic.custody.fhir.writing import create, delete, delete_where, patch, update, update_where, validate
 
 __all__ = [
-    "DECISION",
+    "DECISION_EXTENSION",
     "FhirRepository",
     "FhirResponse",
     "RequestContext",
@@ -30,28 +30,28 @@ __all__ = [
     "create",
     "delete",
     "delete_where",
-    "directory",
     "emergency_timeline",
     "forget_in_indexes",
-    "history",
-    "instant",
-    "issue",
+    "format_instant",
+    "last_updated",
     "now_micros",
     "open_repository",
-    "outcome",
+    "operation_outcome",
+    "outcome_issue",
+    "parse_etag",
     "patch",
     "patient_everything",
     "patient_timeline",
+    "process_bundle",
     "read",
     "read_audit_event",
+    "read_history",
+    "read_version",
     "search",
     "search_audit_events",
-    "shown",
-    "transact",
+    "serialize",
+    "types_without_patient",
     "update",
     "update_where",
-    "updated_of",
     "validate",
-    "version",
-    "version_of",
 ]

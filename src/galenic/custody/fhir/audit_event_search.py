@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from galenic.custody.fhir.messages import DECISION, FhirResponse, RequestContext, Resource
+from galenic.custody.fhir.messages import DECISION_EXTENSION, FhirResponse, RequestContext, Resource
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.searching import read_cursor, write_cursor
 from galenic.errors import NotFoundError, RecordError
@@ -82,7 +82,7 @@ def _newest(repository: FhirRepository, before: int) -> Iterator[AuditEntry]:
 def _served(context: RequestContext, entry: AuditEntry, decision: int) -> Resource:
     resource = to_audit_event(entry)
     return {
-        "extension": [{"url": DECISION, "valueString": str(decision)}],
+        "extension": [{"url": DECISION_EXTENSION, "valueString": str(decision)}],
         "fullUrl": f"{context.base}/AuditEvent/{resource['id']}",
         "resource": resource,
         "search": {"mode": "match"},

@@ -15,11 +15,11 @@ MOST = 64  # changes of small writes that go into one commit
 class PendingWrite:
     """One write: its changes, what goes into the index, and whose each name was when it was decided."""
 
-    changes: list[store.Change]
-    rows: list[store.Indexed]
+    changes: list[store.ResourceChange]
+    rows: list[store.IndexEntry]
     standing: dict[str, int | None]
     done: bool = False
-    written: list[store.Written] = field(default_factory=list)
+    written: list[store.WrittenVersion] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -30,7 +30,7 @@ class GroupCommit:
         self._waiting: deque[PendingWrite] = deque()
         self._mutex = threading.Lock()
 
-    def write(self, repository: FhirRepository, one: PendingWrite) -> list[store.Written]:
+    def write(self, repository: FhirRepository, one: PendingWrite) -> list[store.WrittenVersion]:
         """Returns once the write is durable and in the index; raises what it failed of."""
         with self._mutex:
             self._waiting.append(one)

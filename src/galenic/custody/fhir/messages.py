@@ -11,7 +11,7 @@ from galenic.security import Session
 from galenic.store import StoredDocument
 
 Resource = dict[str, Any]
-DECISION = "https://galenic.dev/fhir/StructureDefinition/decision"  # extension on an entry: the decision it left by
+DECISION_EXTENSION = "https://galenic.dev/fhir/StructureDefinition/decision"  # extension on an entry: the decision it left by
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 
@@ -50,19 +50,19 @@ def now_micros() -> int:
     return int(datetime.now(UTC).timestamp() * 1000) * 1000
 
 
-def instant(micros: int) -> str:
+def format_instant(micros: int) -> str:
     """An instant of R4, UTC, to the millisecond."""
     return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def stamped(exact: Resource, own: str, version: int, updated: int) -> Resource:
+def with_server_meta(exact: Resource, own: str, version: int, updated: int) -> Resource:
     """A resource with the id, version and time that the server gives it; what else its meta says stays."""
-    meta = {**exact.get("meta", {}), "versionId": str(version), "lastUpdated": instant(updated)}
+    meta = {**exact.get("meta", {}), "versionId": str(version), "lastUpdated": format_instant(updated)}
     rest = {k: v for k, v in exact.items() if k not in ("resourceType", "id", "meta")}
     return {"resourceType": exact["resourceType"], "id": own, "meta": meta, **rest}
 
 
-def updated_of(kept: StoredDocument, imported_at: str) -> int:
+def last_updated(kept: StoredDocument, imported_at: str) -> int:
     """When a version was written, µs since 1970; an imported one when its data set was."""
     served = kept.about.get("served")
     if served is not None:
@@ -70,16 +70,18 @@ def updated_of(kept: StoredDocument, imported_at: str) -> int:
     return int(datetime.fromisoformat(imported_at).timestamp() * 1_000_000)
 
 
-def shown(kept: StoredDocument, imported_at: str) -> bytes:
+def serialize(kept: StoredDocument, imported_at: str) -> bytes:
     """A version as it is served: as it was written, or, imported, with its version and time."""
     if "served" in kept.about:
         return kept.document.encode()
-    from galenic.records.fhir import restore_resource, write  # noqa: PLC0415
+    from galenic.records.fhir import restore_resource, write_json  # noqa: PLC0415
 
-    return write(stamped(restore_resource(kept.document, kept.about), kept.id, kept.version, updated_of(kept, imported_at)))
+    return write_json(
+        with_server_meta(restore_resource(kept.document, kept.about), kept.id, kept.version, last_updated(kept, imported_at))
+    )
 
 
-def issue(severity: str, code: str, text: str, expression: str = "") -> Resource:
+def outcome_issue(severity: str, code: str, text: str, expression: str = "") -> Resource:
     """One issue of an OperationOutcome."""
     found: Resource = {"severity": severity, "code": code, "diagnostics": text}
     if expression:
@@ -87,6 +89,6 @@ def issue(severity: str, code: str, text: str, expression: str = "") -> Resource
     return found
 
 
-def outcome(*issues: Resource) -> bytes:
+def operation_outcome(*issues: Resource) -> bytes:
     """An OperationOutcome."""
     return orjson.dumps({"resourceType": "OperationOutcome", "issue": list(issues)})

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from galenic import store
-from galenic.custody.fhir.messages import DECISION, FhirResponse, RequestContext, Resource, shown
-from galenic.custody.fhir.reading import NOT_HERE
+from galenic.custody.fhir.messages import DECISION_EXTENSION, FhirResponse, RequestContext, Resource, serialize
+from galenic.custody.fhir.reading import NOT_FOUND
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.searching import read_cursor, write_cursor
 from galenic.errors import AccessDeniedError, NotFoundError, RecordError
@@ -40,11 +40,11 @@ def patient_everything(
             context.session, "read", repository.place(subject, patient), context.purpose, why=context.why
         )
     except AccessDeniedError as refused:
-        raise NotFoundError(NOT_HERE) from refused
+        raise NotFoundError(NOT_FOUND) from refused
     place = f"Patient/{own}/$everything"
     with handle:
         if found is None or not found[3]:
-            raise NotFoundError(NOT_HERE)
+            raise NotFoundError(NOT_FOUND)
         plain = [(k, v) for k, v in given if k != "_cursor"]
         at: dict[str, Any] = read_cursor(repository, context, place, plain, asked["_cursor"]) if "_cursor" in asked else {}
         rows = repository.index.of_subject(int(found[1]), at.get("after", -1), count + 1, since, kinds)
@@ -71,8 +71,8 @@ def _count(text: str) -> int:
 
 def _entry(repository: FhirRepository, context: RequestContext, kept: store.StoredDocument, decision: int) -> Resource:
     return {
-        "extension": [{"url": DECISION, "valueString": str(decision)}],
+        "extension": [{"url": DECISION_EXTENSION, "valueString": str(decision)}],
         "fullUrl": f"{context.base}/{kept.type}/{kept.id}",
-        "resource": orjson.Fragment(shown(kept, repository.imported_at)),
+        "resource": orjson.Fragment(serialize(kept, repository.imported_at)),
         "search": {"mode": "match"},
     }

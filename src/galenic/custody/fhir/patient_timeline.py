@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from galenic import store
-from galenic.custody.fhir.messages import RequestContext, shown
+from galenic.custody.fhir.messages import RequestContext, serialize
 from galenic.custody.fhir.patient_everything import MOST, patient_everything
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.searching import frame_of
@@ -53,7 +53,7 @@ def patient_timeline(repository: FhirRepository, context: RequestContext, own: s
         raise AccessDeniedError("no rule lets you read this record.")
     try:
         kept = store.read_rows(repository.installation.db, repository.known, passes, [h.row for h in hits])
-        found = [_event(json.loads(shown(k, repository.imported_at)), passes[k.subject].decision) for k in kept.values()]
+        found = [_event(json.loads(serialize(k, repository.imported_at)), passes[k.subject].decision) for k in kept.values()]
     finally:
         for handle in passes.values():
             handle.__exit__(None, None, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from galenic import store
 from galenic.custody.datasets import describe_dataset
 from galenic.custody.fhir.erasure import KIND, files_of
-from galenic.custody.fhir.messages import updated_of
+from galenic.custody.fhir.messages import last_updated
 from galenic.errors import AccessDeniedError, KeyErasedError, StoreError
 from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
@@ -25,7 +25,7 @@ KNOWN_PEOPLE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class ResourceOwner:
     """Whose a resource is. subject: None where nobody of that identifier is here yet; patient: whether it is to be kept as a
     patient's, which what names patients or may be about one is."""
 
@@ -78,7 +78,7 @@ class FhirRepository:
 
     def place(self, subject: int | str, patient: bool) -> str:
         """What decisions call a part of the data set."""
-        return store.of_record(self.known, subject, patient=patient)
+        return store.record_resource(self.known, subject, patient=patient)
 
     def look(self) -> None:
         """Takes into the index what was written past it; opens another where a patient was erased."""
@@ -107,31 +107,31 @@ class FhirRepository:
             progress("indexing", (at - first) / max(last - first, 1))
         return last - first
 
-    def indexed(self, kept: store.StoredDocument, current: bool) -> store.Indexed:
+    def indexed(self, kept: store.StoredDocument, current: bool) -> store.IndexEntry:
         """A version as the index takes it."""
         from galenic.records.fhir import restore_resource  # noqa: PLC0415
 
-        updated = updated_of(kept, self.imported_at)
+        updated = last_updated(kept, self.imported_at)
         if not current:
-            patient = kept.type not in directory() or kept.subject != store.NOBODY
-            return store.Indexed(kept.row, kept.type, kept.id, kept.subject, patient, updated, False)
+            patient = kept.type not in types_without_patient() or kept.subject != store.NO_SUBJECT
+            return store.IndexEntry(kept.row, kept.type, kept.id, kept.subject, patient, updated, False)
         resource = restore_resource(kept.document, kept.about)
         return self.to_index(kept.row, resource, kept.id, kept.subject, updated)
 
-    def to_index(self, row: int, resource: dict[str, Any], own: str, subject: int, updated: int) -> store.Indexed:
+    def to_index(self, row: int, resource: dict[str, Any], own: str, subject: int, updated: int) -> store.IndexEntry:
         """A resource that stands as the index takes it."""
         from galenic.records.fhir import compartment_of, normalize_text, search_values_of  # noqa: PLC0415
 
         found = search_values_of(resource)
         person = compartment_of({**resource, "id": own}).person or ""
-        patient = is_patients(resource["resourceType"], person, subject)
+        patient = belongs_to_patient(resource["resourceType"], person, subject)
         texts = [(name, normalize_text(text), text) for name, text in found.texts]
-        return store.Indexed(
+        return store.IndexEntry(
             row, resource["resourceType"], own, subject, patient, updated, True,
             found.tokens, texts, found.spans, found.amounts, found.links,
         )  # fmt: skip
 
-    def owner(self, resource: dict[str, Any], people: dict[str, int | None]) -> Owner:
+    def owner(self, resource: dict[str, Any], people: dict[str, int | None]) -> ResourceOwner:
         """Whose a valid resource with an id is. people: who was looked for already."""
         from galenic.records.fhir import compartment_of  # noqa: PLC0415
 
@@ -141,13 +141,15 @@ class FhirRepository:
             if identifier not in people:
                 people[identifier] = self.subject_of(identifier)
             subject = people[identifier]
-            return Owner(subject, identifier, is_patients(kind, found.person, subject or 0))
+            return ResourceOwner(subject, identifier, belongs_to_patient(kind, found.person, subject or 0))
         for name in found.through:
             there = self.index.find(name)
-            if there is not None and there[1] != store.NOBODY:
-                return Owner(there[1], "", there[2])
+            if there is not None and there[1] != store.NO_SUBJECT:
+                return ResourceOwner(there[1], "", there[2])
         mentions = [self.subject_of(self.identifier(p)) for p in found.patients]
-        return Owner(store.NOBODY, "", is_patients(kind, "", store.NOBODY), tuple(m for m in mentions if m is not None))
+        return ResourceOwner(
+            store.NO_SUBJECT, "", belongs_to_patient(kind, "", store.NO_SUBJECT), tuple(m for m in mentions if m is not None)
+        )
 
     def identifier(self, reference: str) -> str:
         """How a person of the data set is known in the house."""
@@ -182,20 +184,20 @@ class FhirRepository:
         self.index.close()
 
 
-def is_patients(kind: str, person: str, subject: int) -> bool:
+def belongs_to_patient(kind: str, person: str, subject: int) -> bool:
     """Whether a resource is to be kept as a patient's: all but what no reference of its type can tie to one, and staff."""
     if person:
         return not person.startswith("Practitioner/")
-    return subject != store.NOBODY or kind not in directory()
+    return subject != store.NO_SUBJECT or kind not in types_without_patient()
 
 
 @cache
-def directory() -> frozenset[str]:
+def types_without_patient() -> frozenset[str]:
     """Types of which no reference can name a patient."""
-    from galenic.records.fhir import parameters, r4  # noqa: PLC0415
+    from galenic.records.fhir import r4, search_parameters_of  # noqa: PLC0415
 
     def tied(kind: str) -> bool:
-        found = [p for c, p in parameters(kind).items() if p.type == "reference" and not c.startswith("_")]
+        found = [p for c, p in search_parameters_of(kind).items() if p.type == "reference" and not c.startswith("_")]
         return any(not p.targets or "Patient" in p.targets for p in found)
 
     return frozenset(

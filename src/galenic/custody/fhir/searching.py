@@ -10,7 +10,15 @@ from urllib.parse import urlencode
 import orjson
 
 from galenic import store
-from galenic.custody.fhir.messages import DECISION, SUBSETTED, FhirResponse, RequestContext, Resource, issue, shown
+from galenic.custody.fhir.messages import (
+    DECISION_EXTENSION,
+    SUBSETTED,
+    FhirResponse,
+    RequestContext,
+    Resource,
+    outcome_issue,
+    serialize,
+)
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.errors import AccessDeniedError, RecordError
 from galenic.security import Grant
@@ -155,11 +163,11 @@ def _noted(found: _Found) -> int:
 
 def _entry(found: _Found, asked: "SearchRequest", hit: store.Hit, mode: str) -> Resource:
     kept, handle = found.kept[hit.row], found.passes[hit.subject]
-    raw = shown(kept, found.repository.imported_at)
+    raw = serialize(kept, found.repository.imported_at)
     if asked.elements or asked.summary in ("true", "text", "data"):
         raw = _less(raw, asked)
     return {
-        "extension": [{"url": DECISION, "valueString": str(handle.decision)}],
+        "extension": [{"url": DECISION_EXTENSION, "valueString": str(handle.decision)}],
         "fullUrl": f"{found.context.base}/{kept.type}/{kept.id}",
         "resource": orjson.Fragment(raw),
         "search": {"mode": mode},
@@ -168,7 +176,7 @@ def _entry(found: _Found, asked: "SearchRequest", hit: store.Hit, mode: str) -> 
 
 def _less(raw: bytes, asked: "SearchRequest") -> bytes:
     """A part of a resource, marked as such."""
-    from galenic.records.fhir import parse_exact, r4, write  # noqa: PLC0415
+    from galenic.records.fhir import parse_exact, r4, write_json  # noqa: PLC0415
 
     exact = parse_exact(raw)
     kind = r4().types[exact["resourceType"]]
@@ -183,12 +191,12 @@ def _less(raw: bytes, asked: "SearchRequest") -> bytes:
     found = {k: v for k, v in exact.items() if k in ALWAYS or k in wanted or k.removeprefix("_") in wanted}
     tags = found["meta"].get("tag", [])
     found["meta"] = {**found["meta"], "tag": [*tags, SUBSETTED]}
-    return write(found)
+    return write_json(found)
 
 
 def _passed_over(asked: "SearchRequest") -> Resource:
     text = "parameters that are not known were passed over: " + ", ".join(n for n in asked.unknown if n.isprintable())[:200]
-    resource = {"resourceType": "OperationOutcome", "issue": [issue("warning", "not-supported", text)]}
+    resource = {"resourceType": "OperationOutcome", "issue": [outcome_issue("warning", "not-supported", text)]}
     return {"resource": resource, "search": {"mode": "outcome"}}
 
 
@@ -229,12 +237,14 @@ def _forward(found: _Found, includes: Iterable["Include"], hits: list[store.Hit]
 
 
 def _backward(found: _Found, includes: Iterable["Include"], hits: list[store.Hit]) -> list[store.Hit]:
-    from galenic.records.fhir import parameters  # noqa: PLC0415
+    from galenic.records.fhir import search_parameters_of  # noqa: PLC0415
 
     names, out = [h.name for h in hits], []
     for one in includes:
         codes = (
-            [c for c, p in parameters(one.source).items() if p.type == "reference"] if one.parameter == "*" else [one.parameter]
+            [c for c, p in search_parameters_of(one.source).items() if p.type == "reference"]
+            if one.parameter == "*"
+            else [one.parameter]
         )
         for code in codes:
             out += found.repository.index.referring(names, code, one.source, found.frame, MOST_ALONG)

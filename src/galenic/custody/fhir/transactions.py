@@ -8,22 +8,30 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from galenic.custody.fhir.messages import DECISION, FhirResponse, RequestContext, Resource, instant, issue, outcome
+from galenic.custody.fhir.messages import (
+    DECISION_EXTENSION,
+    FhirResponse,
+    RequestContext,
+    Resource,
+    format_instant,
+    operation_outcome,
+    outcome_issue,
+)
 from galenic.custody.fhir.reading import read
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.writing import (
-    Staged,
-    apply_patch,
+    StagedChange,
     commit,
     create,
     delete,
     delete_where,
-    meeting,
+    match_condition,
     patch,
+    require_valid,
+    stage_patch,
     update,
     update_where,
-    valid,
 )
 from galenic.errors import (
     AccessDeniedError,
@@ -49,7 +57,7 @@ STATUS = {
 
 
 @dataclass(slots=True)
-class Entry:
+class TransactionEntry:
     """One entry of the Bundle, as it was understood."""
 
     number: int
@@ -62,7 +70,7 @@ class Entry:
     url: str
 
 
-def transact(repository: FhirRepository, context: RequestContext, raw: bytes) -> FhirResponse:
+def process_bundle(repository: FhirRepository, context: RequestContext, raw: bytes) -> FhirResponse:
     """What a batch or transaction Bundle asks."""
     from galenic.records.fhir import parse  # noqa: PLC0415
 
@@ -84,13 +92,13 @@ def transact(repository: FhirRepository, context: RequestContext, raw: bytes) ->
     if bundle["type"] == "batch":
         answers = [_response(repository, context, e) for e in entries]
     else:
-        valid(document.resource)
+        require_valid(document.resource)
         answers = _whole(repository, context, entries)
     body: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
     return FhirResponse(200, orjson.dumps({**body, "entry": answers} if answers else body))
 
 
-def _entry(number: int, one: Any, base: str) -> Entry:
+def _entry(number: int, one: Any, base: str) -> TransactionEntry:
     place = f"Bundle.entry[{number}]"
     request = one.get("request") if isinstance(one, dict) else None
     if not isinstance(request, dict) or not isinstance(request.get("url"), str) or request.get("method") not in ORDER:
@@ -101,7 +109,7 @@ def _entry(number: int, one: Any, base: str) -> Entry:
     match = TARGET.match(url)
     if match is None:
         if request["method"] in ("GET", "HEAD"):
-            return Entry(number, request["method"], "", "", url, request, None, "")
+            return TransactionEntry(number, request["method"], "", "", url, request, None, "")
         raise InvalidResourceError(
             "an entry's url is none.", (("error", "invalid", f"{place}.request.url", "Expected Type, Type/id or Type?search"),)
         )
@@ -109,10 +117,12 @@ def _entry(number: int, one: Any, base: str) -> Entry:
     if request["method"] in ("POST", "PUT") and not isinstance(resource, dict):
         raise InvalidResourceError("an entry has no resource.", (("error", "required", f"{place}.resource", "is absent"),))
     own, query = match["id"] or "", match["query"] or ""
-    return Entry(number, request["method"], match["kind"], own, query, request, resource, str(one.get("fullUrl", "")))
+    return TransactionEntry(
+        number, request["method"], match["kind"], own, query, request, resource, str(one.get("fullUrl", ""))
+    )
 
 
-def version_of(etag: object) -> int | None:
+def parse_etag(etag: object) -> int | None:
     """The version that an entity tag names (W/"3"); None for none. RecordError for one that is none of ours."""
     if not etag:
         return None
@@ -122,20 +132,20 @@ def version_of(etag: object) -> int | None:
     return int(match[1])
 
 
-def _covered(context: RequestContext, e: Entry) -> None:
+def _covered(context: RequestContext, e: TransactionEntry) -> None:
     """AccessDenied where the asker's scopes do not cover an entry."""
     letters = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}.get(e.method, "r" if e.id else "s")
     if e.kind and not context.may(e.kind, letters):
         raise AccessDeniedError(f"the token's scopes do not cover an entry. Needed: {e.kind}.{letters}.")
 
 
-def _single(repository: FhirRepository, context: RequestContext, e: Entry) -> FhirResponse:
+def _single(repository: FhirRepository, context: RequestContext, e: TransactionEntry) -> FhirResponse:
     """One entry of a batch, as if it had come alone."""
-    from galenic.records.fhir import write  # noqa: PLC0415
+    from galenic.records.fhir import write_json  # noqa: PLC0415
 
     _covered(context, e)
-    raw = write(e.resource) if e.resource else b""
-    match, where = version_of(e.request.get("ifMatch")), e.query
+    raw = write_json(e.resource) if e.resource else b""
+    match, where = parse_etag(e.request.get("ifMatch")), e.query
     if e.method in ("GET", "HEAD"):
         if not e.kind:
             raise RecordError("a Bundle reads Type/id or Type?search.")
@@ -159,7 +169,7 @@ def _single(repository: FhirRepository, context: RequestContext, e: Entry) -> Fh
     )
 
 
-def _patch_of(e: Entry) -> bytes:
+def _patch_of(e: TransactionEntry) -> bytes:
     """A JSON Patch travels in a Bundle as a Binary (R4, HTTP, 3.1.0.11.2)."""
     import base64  # noqa: PLC0415
     import binascii  # noqa: PLC0415
@@ -170,7 +180,7 @@ def _patch_of(e: Entry) -> bytes:
         raise RecordError("a patch in a Bundle is a Binary whose data is a JSON Patch in base64.") from None
 
 
-def _response(repository: FhirRepository, context: RequestContext, e: Entry) -> Resource:
+def _response(repository: FhirRepository, context: RequestContext, e: TransactionEntry) -> Resource:
     try:
         answer = _single(repository, context, e)
     except GalenicError as error:
@@ -181,12 +191,12 @@ def _response(repository: FhirRepository, context: RequestContext, e: Entry) -> 
 def _answered(answer: FhirResponse) -> Resource:
     response: Resource = {"status": str(answer.status)}
     if answer.version:
-        response |= {"etag": f'W/"{answer.version}"', "lastModified": instant(answer.updated)}
+        response |= {"etag": f'W/"{answer.version}"', "lastModified": format_instant(answer.updated)}
     if answer.location:
         response["location"] = answer.location
     found: Resource = {"response": response}
     if answer.decision:
-        found["extension"] = [{"url": DECISION, "valueString": str(answer.decision)}]
+        found["extension"] = [{"url": DECISION_EXTENSION, "valueString": str(answer.decision)}]
     return {**found, "resource": orjson.Fragment(answer.body)} if answer.body else found
 
 
@@ -197,16 +207,16 @@ def status_of(error: GalenicError) -> str:
 
 def _outcome(error: GalenicError) -> bytes:
     if isinstance(error, InvalidResourceError):
-        return outcome(*(issue(level, code, text, where) for level, code, where, text in error.issues))
-    return outcome(issue("error", "processing", str(error)))
+        return operation_outcome(*(outcome_issue(level, code, text, where) for level, code, where, text in error.issues))
+    return operation_outcome(outcome_issue("error", "processing", str(error)))
 
 
 # transactions
 
 
-def _whole(repository: FhirRepository, context: RequestContext, entries: list[Entry]) -> list[Resource]:
+def _whole(repository: FhirRepository, context: RequestContext, entries: list[TransactionEntry]) -> list[Resource]:
     with repository.writing:
-        staged: dict[int, Staged] = {}
+        staged: dict[int, StagedChange] = {}
         there: dict[int, FhirResponse] = {}
         meant: dict[str, str] = {}
         for e in sorted(entries, key=lambda e: ORDER[e.method]):
@@ -236,35 +246,39 @@ def _whole(repository: FhirRepository, context: RequestContext, entries: list[En
 
 
 def _stage(
-    repository: FhirRepository, context: RequestContext, e: Entry, staged: dict[int, Staged], there: dict[int, FhirResponse]
+    repository: FhirRepository,
+    context: RequestContext,
+    e: TransactionEntry,
+    staged: dict[int, StagedChange],
+    there: dict[int, FhirResponse],
 ) -> None:
     place = f"Bundle.entry[{e.number}]"
     if e.resource is not None and e.method in ("POST", "PUT") and e.resource.get("resourceType") != e.kind:
         raise InvalidResourceError(
             "an entry's resource is of another type than its url.", (("error", "invalid", f"{place}.resource", "another type"),)
         )
-    match = version_of(e.request.get("ifMatch"))
+    match = parse_etag(e.request.get("ifMatch"))
     if e.method == "POST":
         condition = str(e.request.get("ifNoneExist", ""))
-        found = meeting(repository, context, e.kind, condition) if condition else None
+        found = match_condition(repository, context, e.kind, condition) if condition else None
         if found is not None:
             there[e.number] = FhirResponse(200, location=f"{context.base}/{found.name}")
         else:
-            staged[e.number] = Staged(e.kind, str(uuid.uuid4()), e.resource, fresh=True)
+            staged[e.number] = StagedChange(e.kind, str(uuid.uuid4()), e.resource, fresh=True)
     elif e.method == "PUT":
         staged[e.number] = _put(repository, context, e, match)
     elif e.method == "DELETE":
         _delete(repository, context, e, match, staged, there)
     else:
-        staged[e.number] = apply_patch(repository, context, e.kind, e.id, _patch_of(e), match)
+        staged[e.number] = stage_patch(repository, context, e.kind, e.id, _patch_of(e), match)
 
 
-def _put(repository: FhirRepository, context: RequestContext, e: Entry, match: int | None) -> Staged:
+def _put(repository: FhirRepository, context: RequestContext, e: TransactionEntry, match: int | None) -> StagedChange:
     assert e.resource is not None
     own, given = e.id, e.resource.get("id")
     fresh = False
     if not own:
-        found = meeting(repository, context, e.kind, e.query)
+        found = match_condition(repository, context, e.kind, e.query)
         fresh = found is None and given is None
         own = found.name.partition("/")[2] if found else str(given or uuid.uuid4())
     if given is not None and given != own:
@@ -272,29 +286,29 @@ def _put(repository: FhirRepository, context: RequestContext, e: Entry, match: i
         raise InvalidResourceError(
             "an entry's resource has another id than its url.", (("error", "invalid", where, "another id"),)
         )
-    return Staged(e.kind, own, e.resource, match, fresh)
+    return StagedChange(e.kind, own, e.resource, match, fresh)
 
 
 def _delete(
     repository: FhirRepository,
     context: RequestContext,
-    e: Entry,
+    e: TransactionEntry,
     match: int | None,
-    staged: dict[int, Staged],
+    staged: dict[int, StagedChange],
     there: dict[int, FhirResponse],
 ) -> None:
     own = e.id
     if not own:
-        found = meeting(repository, context, e.kind, e.query)
+        found = match_condition(repository, context, e.kind, e.query)
         own = found.name.partition("/")[2] if found else ""
     known = repository.locate(f"{e.kind}/{own}") if own else None
     if known is None or not known[3]:
         there[e.number] = FhirResponse(204)
     else:
-        staged[e.number] = Staged(e.kind, own, None, match)
+        staged[e.number] = StagedChange(e.kind, own, None, match)
 
 
-def _no_name_twice(staged: dict[int, Staged]) -> None:
+def _no_name_twice(staged: dict[int, StagedChange]) -> None:
     seen: dict[str, int] = {}
     for number, one in staged.items():
         if one.name in seen:
@@ -315,7 +329,7 @@ def _name(repository: FhirRepository, context: RequestContext, exact: Resource, 
             renamed.setdefault(text, text.removeprefix(f"{context.base}/"))
         elif "?" in text and not text.startswith("http"):
             kind, _, query = text.partition("?")
-            found = meeting(repository, context, kind, query)
+            found = match_condition(repository, context, kind, query)
             if found is None:
                 raise ConflictError(f"a reference names a {kind} by a search that nothing meets. Nothing was written.")
             renamed[text] = found.name
@@ -324,6 +338,8 @@ def _name(repository: FhirRepository, context: RequestContext, exact: Resource, 
 
 
 def _plain(exact: Resource) -> Resource:
-    from galenic.records.fhir import write  # noqa: PLC0415
+    from galenic.records.fhir import write_json  # noqa: PLC0415
 
-    return exact if not any(isinstance(v, str) and type(v) is not str for v in exact.values()) else orjson.loads(write(exact))
+    return (
+        exact if not any(isinstance(v, str) and type(v) is not str for v in exact.values()) else orjson.loads(write_json(exact))
+    )

@@ -11,15 +11,23 @@ import orjson
 
 from galenic import store
 from galenic.custody.fhir.group_commit import PendingWrite
-from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource, issue, now_micros, outcome, stamped
-from galenic.custody.fhir.reading import NOT_HERE
-from galenic.custody.fhir.repository import FhirRepository, Owner
+from galenic.custody.fhir.messages import (
+    FhirResponse,
+    RequestContext,
+    Resource,
+    now_micros,
+    operation_outcome,
+    outcome_issue,
+    with_server_meta,
+)
+from galenic.custody.fhir.reading import NOT_FOUND
+from galenic.custody.fhir.repository import FhirRepository, ResourceOwner
 from galenic.errors import AccessDeniedError, ConflictError, GoneError, InvalidResourceError, NotFoundError, RecordError
 from galenic.security import Grant
 
 
 @dataclass(slots=True)
-class Staged:
+class StagedChange:
     """One change that is to be made. exact: the resource, None to delete it; expected: as store.Change; fresh: its id is new."""
 
     kind: str
@@ -45,7 +53,7 @@ def parse_resource(raw: bytes, kind: str | None = None, base: str = "") -> Resou
     from galenic.records.fhir import parse, references, rename_references  # noqa: PLC0415
 
     document = parse(raw)
-    valid(document.resource, kind)
+    require_valid(document.resource, kind)
     exact = document.exact
     if base and f"{base}/".encode() in raw:
         rename_references(
@@ -54,7 +62,7 @@ def parse_resource(raw: bytes, kind: str | None = None, base: str = "") -> Resou
     return exact
 
 
-def valid(resource: Resource, kind: str | None = None, where: str = "") -> list[tuple[str, str, str, str]]:
+def require_valid(resource: Resource, kind: str | None = None, where: str = "") -> list[tuple[str, str, str, str]]:
     """Warnings about a resource. NotValid where it is no R4, or of another type than was said."""
     from galenic.records.fhir import validate_resource  # noqa: PLC0415
 
@@ -89,11 +97,13 @@ def validate(kind: str | None, raw: bytes) -> FhirResponse:
                 p.get("resource") for p in resource.get("parameter", ()) if isinstance(p, dict) and p.get("name") == "resource"
             ]
             resource = inner[0] if inner and isinstance(inner[0], dict) else resource
-        found = valid(resource, kind)
+        found = require_valid(resource, kind)
     except InvalidResourceError as error:
-        return FhirResponse(200, outcome(*(issue(*_named(i)) for i in error.issues)))
-    issues = [issue(*_named(i)) for i in found] or [issue("information", "informational", "no issue was found.")]
-    return FhirResponse(200, outcome(*issues))
+        return FhirResponse(200, operation_outcome(*(outcome_issue(*_named(i)) for i in error.issues)))
+    issues = [outcome_issue(*_named(i)) for i in found] or [
+        outcome_issue("information", "informational", "no issue was found.")
+    ]
+    return FhirResponse(200, operation_outcome(*issues))
 
 
 def _named(found: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
@@ -106,11 +116,11 @@ def create(
 ) -> FhirResponse:
     """A new resource under an id of ours; with a condition only where nothing meets it."""
     exact = parse_resource(raw, kind, context.base)
-    fresh = Staged(kind, str(uuid.uuid4()), exact, fresh=True)
+    fresh = StagedChange(kind, str(uuid.uuid4()), exact, fresh=True)
     if not if_none_exist:
         return _one(repository, context, fresh)
     with repository.writing:  # nobody else makes it between the look and the write
-        there = meeting(repository, context, kind, if_none_exist)
+        there = match_condition(repository, context, kind, if_none_exist)
         return _one(repository, context, fresh) if there is None else FhirResponse(200, location=f"{context.base}/{there.name}")
 
 
@@ -121,7 +131,7 @@ def update(
     exact = parse_resource(raw, kind, context.base)
     if exact.get("id") != own:
         raise RecordError(f"the {kind} has no id, or another one than the address. Give it the id that the address names.")
-    return _one(repository, context, Staged(kind, own, exact, if_match))
+    return _one(repository, context, StagedChange(kind, own, exact, if_match))
 
 
 def update_where(
@@ -130,15 +140,15 @@ def update_where(
     """Conditional update: what meets the condition, or a new resource where nothing does."""
     exact = parse_resource(raw, kind, context.base)
     with repository.writing:
-        there = meeting(repository, context, kind, query)
+        there = match_condition(repository, context, kind, query)
         given = exact.get("id")
         if there is None:
             own = str(given or uuid.uuid4())
-            return _one(repository, context, Staged(kind, own, exact, if_match, fresh=given is None))
+            return _one(repository, context, StagedChange(kind, own, exact, if_match, fresh=given is None))
         own = there.name.partition("/")[2]
         if given is not None and given != own:
             raise RecordError(f"the {kind} has another id than the one that meets the condition. Leave its id out.")
-        return _one(repository, context, Staged(kind, own, exact, if_match))
+        return _one(repository, context, StagedChange(kind, own, exact, if_match))
 
 
 def patch(
@@ -146,31 +156,31 @@ def patch(
 ) -> FhirResponse:
     """JSON Patch (RFC 6902) on the newest version; what comes out is checked like any resource."""
     with repository.writing:
-        return _one(repository, context, apply_patch(repository, context, kind, own, raw, if_match))
+        return _one(repository, context, stage_patch(repository, context, kind, own, raw, if_match))
 
 
-def apply_patch(
+def stage_patch(
     repository: FhirRepository, context: RequestContext, kind: str, own: str, raw: bytes, if_match: int | None
-) -> Staged:
+) -> StagedChange:
     """What a JSON Patch makes of the newest version, which it expects to find."""
     found = repository.locate(f"{kind}/{own}")
     before = _standing(repository, context, found)
-    exact = patched(before, raw)
+    exact = apply_json_patch(before, raw)
     if exact.get("id") != own or exact.get("resourceType") != kind:
         raise InvalidResourceError(
             "a patch changes neither type nor id.", (("error", "not-supported", f"{kind}.id", "may not be changed"),)
         )
-    valid(orjson.loads(_plain(exact)), kind)
-    return Staged(kind, own, exact, before_version(before, if_match))
+    require_valid(orjson.loads(_plain(exact)), kind)
+    return StagedChange(kind, own, exact, expected_version(before, if_match))
 
 
 def _plain(exact: Resource) -> bytes:
-    from galenic.records.fhir import write  # noqa: PLC0415
+    from galenic.records.fhir import write_json  # noqa: PLC0415
 
-    return write(exact)
+    return write_json(exact)
 
 
-def before_version(before: Resource, if_match: int | None) -> int:
+def expected_version(before: Resource, if_match: int | None) -> int:
     """The version that a change of what was read expects to find."""
     version = int(before["meta"]["versionId"])
     if if_match is not None and if_match != version:
@@ -178,11 +188,11 @@ def before_version(before: Resource, if_match: int | None) -> int:
     return version
 
 
-def patched(before: Resource, raw: bytes) -> Resource:
+def apply_json_patch(before: Resource, raw: bytes) -> Resource:
     """A resource with a JSON Patch applied. RecordError where it is none, or does not fit."""
     import jsonpatch  # noqa: PLC0415
 
-    from galenic.records.fhir import parse_exact, write  # noqa: PLC0415
+    from galenic.records.fhir import parse_exact, write_json  # noqa: PLC0415
 
     try:
         orjson.loads(raw)  # which refuses what is nested too deep
@@ -197,7 +207,7 @@ def patched(before: Resource, raw: bytes) -> Resource:
         copies = [i + 1 for i, operation in enumerate(operations) if operation.get("op") == "copy"]
         for first, last in pairwise(dict.fromkeys([0, *copies, len(operations)])):
             result = jsonpatch.JsonPatch(operations[first:last]).apply(result)
-            if len(write(result)) > LARGEST_PATCHED:  # each copy may double it
+            if len(write_json(result)) > LARGEST_PATCHED:  # each copy may double it
                 raise RecordError(f"the patch makes more than {LARGEST_PATCHED:,} bytes of the resource.")
     except (
         jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError, RecursionError
@@ -219,13 +229,13 @@ def _standing(repository: FhirRepository, context: RequestContext, found: tuple[
             store.read_rows(repository.installation.db, repository.known, {subject: handle}, [row]).get(row) if found else None
         )
         if kept is None:
-            raise NotFoundError(NOT_HERE)
+            raise NotFoundError(NOT_FOUND)
         if not live:
             raise GoneError("it was deleted; what is gone is not patched. Write it anew.")
-        from galenic.custody.fhir.messages import shown  # noqa: PLC0415
+        from galenic.custody.fhir.messages import serialize  # noqa: PLC0415
         from galenic.records.fhir import parse_exact  # noqa: PLC0415
 
-        return parse_exact(shown(kept, repository.imported_at))
+        return parse_exact(serialize(kept, repository.imported_at))
 
 
 def _may(repository: FhirRepository, context: RequestContext, subject: int | str, patient: bool) -> Grant:
@@ -233,7 +243,7 @@ def _may(repository: FhirRepository, context: RequestContext, subject: int | str
     try:
         return repository.installation.gate.open(context.session, "write", repository.place(subject, patient), context.purpose)
     except AccessDeniedError as refused:
-        raise NotFoundError(NOT_HERE) from refused
+        raise NotFoundError(NOT_FOUND) from refused
 
 
 def delete(
@@ -245,17 +255,17 @@ def delete(
         if found is None or not found[3]:
             with _may(repository, context, found[1] if found else "unknown", found[2] if found else True) as handle:
                 return FhirResponse(204, decision=handle.decision)
-        return _one(repository, context, Staged(kind, own, None, if_match))
+        return _one(repository, context, StagedChange(kind, own, None, if_match))
 
 
 def delete_where(repository: FhirRepository, context: RequestContext, kind: str, query: str) -> FhirResponse:
     """Conditional delete: the one that meets the condition, if there is one."""
     with repository.writing:
-        there = meeting(repository, context, kind, query)
+        there = match_condition(repository, context, kind, query)
         return FhirResponse(204) if there is None else delete(repository, context, kind, there.name.partition("/")[2])
 
 
-def meeting(repository: FhirRepository, context: RequestContext, kind: str, query: str) -> store.Hit | None:
+def match_condition(repository: FhirRepository, context: RequestContext, kind: str, query: str) -> store.Hit | None:
     """The one resource that meets a condition, of those that the asker may know of. Conflict where several do."""
     from galenic.records.fhir import conditions_of  # noqa: PLC0415
 
@@ -272,7 +282,7 @@ def meeting(repository: FhirRepository, context: RequestContext, kind: str, quer
 # from what is staged to what is written
 
 
-def _one(repository: FhirRepository, context: RequestContext, staged: Staged) -> FhirResponse:
+def _one(repository: FhirRepository, context: RequestContext, staged: StagedChange) -> FhirResponse:
     written, decisions, updated = commit(repository, context, [staged])
     one = written[0]
     if staged.exact is None:
@@ -282,10 +292,10 @@ def _one(repository: FhirRepository, context: RequestContext, staged: Staged) ->
 
 
 def commit(
-    repository: FhirRepository, context: RequestContext, staged: list[Staged]
-) -> tuple[list[store.Written], list[int], int]:
+    repository: FhirRepository, context: RequestContext, staged: list[StagedChange]
+) -> tuple[list[store.WrittenVersion], list[int], int]:
     """(what was written, the decision of each, when): all of it durably, or none. AccessDenied where one decision is a refusal."""
-    from galenic.records.fhir import identifiers, write  # noqa: PLC0415
+    from galenic.records.fhir import identifier_searches, write_json  # noqa: PLC0415
 
     if any(s.kind == "AuditEvent" for s in staged):
         raise AccessDeniedError("AuditEvents are written by the audit chain alone.")
@@ -299,9 +309,9 @@ def commit(
     handles = [passes[o.identifier if o.subject is None else o.subject] for o in owners]
     try:
         changes = [
-            store.Change(
-                handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write), updated, s.exact is None,
-                s.expected, tuple(identifiers({**s.exact, "id": s.id})) if s.exact else (), o.mentions, s.fresh,
+            store.ResourceChange(
+                handle, int(handle.resource.rpartition("/")[2]), s.kind, s.id, _render(s, updated, write_json), updated, s.exact is None,
+                s.expected, tuple(identifier_searches({**s.exact, "id": s.id})) if s.exact else (), o.mentions, s.fresh,
             )
             for s, o, handle in zip(staged, owners, handles, strict=True)
         ]  # fmt: skip
@@ -314,12 +324,14 @@ def commit(
     return written, [h.decision for h in handles], updated
 
 
-def _render(staged: Staged, updated: int, write: Any) -> Any:
+def _render(staged: StagedChange, updated: int, write: Any) -> Any:
     exact = staged.exact or {"resourceType": staged.kind}
-    return lambda version: write(stamped(exact, staged.id, version, updated))
+    return lambda version: write(with_server_meta(exact, staged.id, version, updated))
 
 
-def _may_name(repository: FhirRepository, context: RequestContext, staged: list[Staged], standing: dict[str, Any]) -> None:
+def _may_name(
+    repository: FhirRepository, context: RequestContext, staged: list[StagedChange], standing: dict[str, Any]
+) -> None:
     """An id of one's own choice would tell whether somebody else's resource has it: only who may see all of them names one."""
     seen = repository.installation.gate.shown(context.session, repository.name, context.purpose)
     if seen is None:
@@ -327,36 +339,36 @@ def _may_name(repository: FhirRepository, context: RequestContext, staged: list[
     found = [standing.get(s.name) for s in staged if not s.fresh]
     if any(f is None or (f[2] and f[1] not in seen) for f in found):
         repository.refused(context.session, "write", context.purpose)
-        raise NotFoundError(NOT_HERE)
+        raise NotFoundError(NOT_FOUND)
 
 
-def _owners(repository: FhirRepository, staged: list[Staged], standing: dict[str, Any]) -> list[Owner]:
-    found: dict[str, Owner] = {}
-    late: list[Staged] = []
+def _owners(repository: FhirRepository, staged: list[StagedChange], standing: dict[str, Any]) -> list[ResourceOwner]:
+    found: dict[str, ResourceOwner] = {}
+    late: list[StagedChange] = []
     people: dict[str, int | None] = {}
     for one in staged:
         there = standing.get(one.name)
         if one.exact is None:
             assert there is not None
-            found[one.name] = Owner(there[1], "", there[2])
+            found[one.name] = ResourceOwner(there[1], "", there[2])
             continue
         owner = repository.owner({**one.exact, "id": one.id}, people)
         found[one.name] = owner
-        if owner.subject == store.NOBODY and owner.patient:
+        if owner.subject == store.NO_SUBJECT and owner.patient:
             late.append(one)
     for one in late:  # what is somebody's only by what it refers to, in this very Bundle
         from galenic.records.fhir import compartment_of  # noqa: PLC0415
 
         assert one.exact is not None
         through = [found[n] for n in compartment_of({**one.exact, "id": one.id}).through if n in found and n != one.name]
-        whose_too = [o for o in through if o.subject != store.NOBODY]
+        whose_too = [o for o in through if o.subject != store.NO_SUBJECT]
         if whose_too:
             found[one.name] = whose_too[0]
     return [found[s.name] for s in staged]
 
 
 def _decisions(
-    repository: FhirRepository, context: RequestContext, owners: list[Owner], moved: Iterable[tuple[int, bool]]
+    repository: FhirRepository, context: RequestContext, owners: list[ResourceOwner], moved: Iterable[tuple[int, bool]]
 ) -> dict[int | str, Grant]:
     """A decision to write for each whose something is, and was."""
     gate = repository.installation.gate
@@ -375,7 +387,7 @@ def _decisions(
                 handle = gate.open(context.session, "write", repository.place("new", owner.patient), context.purpose)
                 passes[owner.identifier] = handle
                 handle.settle(
-                    store.admit_one(
+                    store.admit_subject(
                         repository.installation.db, handle, repository.known, owner.identifier, patient=owner.patient
                     )
                 )
@@ -387,15 +399,15 @@ def _decisions(
 
 
 def _indexed(
-    repository: FhirRepository, staged: list[Staged], changes: list[store.Change], updated: int
-) -> list[store.Indexed]:
+    repository: FhirRepository, staged: list[StagedChange], changes: list[store.ResourceChange], updated: int
+) -> list[store.IndexEntry]:
     """What goes into the index; rows are known once they are written."""
     last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
     rows = []
     for i, (one, change) in enumerate(zip(staged, changes, strict=True)):
         if one.exact is None or last[change.name] != i:
             patient = change.handle.resource.startswith("record/")
-            rows.append(store.Indexed(-1, one.kind, one.id, change.subject, patient, updated, False))
+            rows.append(store.IndexEntry(-1, one.kind, one.id, change.subject, patient, updated, False))
         else:
             rows.append(repository.to_index(-1, one.exact, one.id, change.subject, updated))
     return rows

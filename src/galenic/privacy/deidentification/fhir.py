@@ -75,7 +75,7 @@ def write_fhir(file: Path, out: Path, run: DeidentificationRun) -> None:
                 run.done.refused.append((f"{out.name}, line {number}" if number else out.name, wrong[0]))
                 continue
             clean = _resource(document.exact, run)
-            target.write(fhir.write(clean) + b"\n")
+            target.write(fhir.write_json(clean) + b"\n")
             run.done.resources.update(r["resourceType"] for r in _inside(clean))
 
 

@@ -1,67 +1,66 @@
 """FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
 
-from galenic.records.fhir.bundle import Entry, Opened, open_bundle
-from galenic.records.fhir.bundle_bytes import slices
-from galenic.records.fhir.compartment import Compartment, compartment_of, identifiers, normalize_reference, references
+from galenic.records.fhir.bundle import BundleEntry, OpenedBundle, open_bundle
+from galenic.records.fhir.bundle_bytes import resource_bytes
+from galenic.records.fhir.compartment import Compartment, compartment_of, identifier_searches, normalize_reference, references
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.file_validation import ValidationResult, documents_of, validate_files
 from galenic.records.fhir.from_events import MAPPED, SYNTHETIC, Origin, events_to_resources
-from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.parsing import (
     Document,
-    Line,
-    Number,
+    ExactNumber,
+    NdjsonLine,
     is_ndjson,
     lines,
     parse,
     parse_exact,
     read_ndjson,
     read_whole,
-    write,
+    write_json,
 )
-from galenic.records.fhir.prepare import Part, Prepared, count_types, prepare
-from galenic.records.fhir.search_parameters import Parameter, parameters
+from galenic.records.fhir.preparation import Part, Prepared, count_types, prepare
+from galenic.records.fhir.search_parameters import SearchParameter, search_parameters_of
 from galenic.records.fhir.search_request import Include, SearchRequest, conditions_of, parse_search
 from galenic.records.fhir.search_values import SearchValues, date_range, normalize_text, search_values_of
-from galenic.records.fhir.stored_resource import display, rename_references, restore_resource
+from galenic.records.fhir.stored_resource import display_of, rename_references, restore_resource
 from galenic.records.fhir.to_events import ConvertedEvents, resource_to_events, short_code
 from galenic.records.fhir.validation import validate_resource
-from galenic.records.fhir.views import flatten
+from galenic.records.fhir.views import flatten_resource
 
 __all__ = [
     "MAPPED",
     "SYNTHETIC",
+    "BundleEntry",
     "Compartment",
     "ConvertedEvents",
     "Document",
-    "Entry",
+    "ExactNumber",
     "Include",
-    "Issue",
-    "Line",
-    "Number",
-    "Opened",
+    "NdjsonLine",
+    "OpenedBundle",
     "Origin",
-    "Parameter",
     "Part",
     "Prepared",
+    "SearchParameter",
     "SearchRequest",
     "SearchValues",
+    "ValidationIssue",
     "ValidationResult",
     "compartment_of",
     "conditions_of",
     "count_types",
     "date_range",
-    "display",
+    "display_of",
     "documents_of",
     "events_to_resources",
-    "flatten",
-    "identifiers",
+    "flatten_resource",
+    "identifier_searches",
     "is_ndjson",
     "lines",
     "normalize_reference",
     "normalize_text",
     "open_bundle",
-    "parameters",
     "parse",
     "parse_exact",
     "parse_search",
@@ -71,12 +70,13 @@ __all__ = [
     "read_whole",
     "references",
     "rename_references",
+    "resource_bytes",
     "resource_to_events",
     "restore_resource",
+    "search_parameters_of",
     "search_values_of",
     "short_code",
-    "slices",
     "validate_files",
     "validate_resource",
-    "write",
+    "write_json",
 ]

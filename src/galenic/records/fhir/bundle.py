@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from galenic.errors import RecordError
-from galenic.records.fhir.compartment import identifiers, references
-from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.compartment import identifier_searches, references
+from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
@@ -18,7 +18,7 @@ IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # name space of ids tha
 
 
 @dataclass(slots=True)
-class Entry:
+class BundleEntry:
     """One resource of a Bundle. made: whether it is to be stored; False where a conditional create found it here already."""
 
     number: int
@@ -36,19 +36,19 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenedBundle:
     """What a Bundle held. renamed (of each entry): what its references mean, as Type/id, where they do not say so themselves;
     lost: references that name nothing, with the entry they stand in."""
 
-    entries: list[Entry]
-    issues: list[Issue]
-    lost: list[tuple[Entry, str]]
+    entries: list[BundleEntry]
+    issues: list[ValidationIssue]
+    lost: list[tuple[BundleEntry, str]]
 
-    def unresolved(self) -> list[Issue]:
+    def unresolved(self) -> list[ValidationIssue]:
         """A warning for each reference that names nothing."""
         what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
         places = (_where(entry.resource, text, f"{entry.place}.resource") for entry, text in self.lost)
-        return [Issue("warning", where, "reference-unresolved", what) for where in places]
+        return [ValidationIssue("warning", where, "reference-unresolved", what) for where in places]
 
 
 def open_bundle(
@@ -56,7 +56,7 @@ def open_bundle(
     raw: bytes,
     find: Find = lambda _kind, _search: None,
     refers: Sequence[list[str]] | None = None,
-) -> Opened:
+) -> OpenedBundle:
     """The resources of a valid Bundle, with ids and what their references mean; the references themselves stay as they are.
 
     raw: the Bundle's bytes; ids that Galenic gives are derived from them, so that the same Bundle gives the same ids again.
@@ -67,9 +67,9 @@ def open_bundle(
     if bundle.get("type") not in TAKEN:
         raise RecordError(f"a Bundle of this type holds no records. Expected one of {', '.join(TAKEN)}.")
     seed = sha256(raw).hexdigest()
-    entries: list[Entry] = []
-    issues: list[Issue] = []
-    lost: list[tuple[Entry, str]] = []
+    entries: list[BundleEntry] = []
+    issues: list[ValidationIssue] = []
+    lost: list[tuple[BundleEntry, str]] = []
     for i, one in enumerate(bundle.get("entry", ())):
         resource = one.get("resource")
         method = one.get("request", {}).get("method", "POST")
@@ -90,16 +90,16 @@ def open_bundle(
                 lost.append((entry, text))
             elif named != text:
                 entry.renamed[text] = named
-    return Opened(entries, issues, lost)
+    return OpenedBundle(entries, issues, lost)
 
 
-def _entry(one: Resource, resource: Resource, number: int, seed: str, find: Find) -> Entry:
+def _entry(one: Resource, resource: Resource, number: int, seed: str, find: Find) -> BundleEntry:
     kind, url, request = resource["resourceType"], one.get("fullUrl"), one.get("request", {})
     condition = request.get("ifNoneExist")
     if condition:
         there = find(kind, condition.partition("?")[2] or condition)
         if there is not None:
-            return Entry(number, kind, there, url, resource, made=False)
+            return BundleEntry(number, kind, there, url, resource, made=False)
     asked = REFERENCE.match(request.get("url", "")) if request.get("method") == "PUT" else None
     if "id" not in resource:
         if asked is not None:
@@ -109,19 +109,19 @@ def _entry(one: Resource, resource: Resource, number: int, seed: str, find: Find
         else:
             given = str(uuid.uuid5(IDS, seed))
         resource["id"] = given
-    return Entry(number, kind, resource["id"], url, resource)
+    return BundleEntry(number, kind, resource["id"], url, resource)
 
 
-def _same_twice(entries: list[Entry], issues: list[Issue]) -> None:
+def _same_twice(entries: list[BundleEntry], issues: list[ValidationIssue]) -> None:
     seen: set[tuple[str, str]] = set()
     for entry in entries:
         if (entry.kind, entry.id) in seen and entry.made:
             what = "has the type and id of another entry of this Bundle. Each version counts, the last one last."
-            issues.append(Issue("warning", entry.place, "bundle-same-id", what))
+            issues.append(ValidationIssue("warning", entry.place, "bundle-same-id", what))
         seen.add((entry.kind, entry.id))
 
 
-def _base(entry: Entry) -> str | None:
+def _base(entry: BundleEntry) -> str | None:
     """What relative references of an entry are relative to."""
     match = REFERENCE.match(entry.url) if entry.url else None
     return match["base"] if match else None
@@ -141,7 +141,7 @@ def _where(root: Any, text: str, place: str) -> str:
     return place
 
 
-def _named(text: str, base: str | None, by_url: dict[str, Entry], inside: dict[str, set[str]], find: Find) -> str | None:
+def _named(text: str, base: str | None, by_url: dict[str, BundleEntry], inside: dict[str, set[str]], find: Find) -> str | None:
     """Type/id of what a reference means; the reference as it is where it names something outside; None where nothing."""
     entry = by_url.get(text) or (by_url.get(f"{base}/{text}") if base else None)
     if entry is not None:
@@ -163,10 +163,10 @@ def _inside(kind: str, search: str, by_identifier: dict[str, set[str]]) -> str |
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _identified(entries: list[Entry]) -> dict[str, set[str]]:
+def _identified(entries: list[BundleEntry]) -> dict[str, set[str]]:
     """Ids of the entries by the searches that mean them."""
     found: dict[str, set[str]] = {}
     for entry in entries:
-        for search in identifiers(entry.resource):
+        for search in identifier_searches(entry.resource):
             found.setdefault(search, set()).add(entry.id)
     return found

@@ -72,7 +72,7 @@ def _keys_twice(text: bytes, compact: bytes) -> bool:
     return text.count(b'":') != compact.count(b'":') or b'\\":' in text or b"u0022:" in text
 
 
-def slices(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:
+def resource_bytes(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:
     """For each entry the bytes of its resource; None where it has none. bundle: parsed from `raw`, with numbers as floats."""
     entries = bundle.get("entry", ())
     return _compact(raw, entries) or _by_lines(raw, entries) or _scanned(raw, len(entries))

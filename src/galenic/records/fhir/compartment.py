@@ -100,7 +100,7 @@ def references(resource: Resource, compact: bytes | None = None) -> list[str]:
     return list(found)
 
 
-def identifiers(resource: Resource) -> Iterator[str]:
+def identifier_searches(resource: Resource) -> Iterator[str]:
     """Searches that mean this resource: Type?identifier=system|value, and without the system."""
     given = resource.get("identifier", ())
     for one in given if isinstance(given, list) else (given,):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from galenic.records.fhir.definitions import Element, Type, r4
-from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.schemas import PATTERNS
 
 WHOLE = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
@@ -18,13 +18,13 @@ FORMS = {
 }
 
 
-def explain(node: Any, kind: str, where: str) -> Iterator[Issue]:
+def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
     """Issues of one object of a type ("Patient", "@Patient.contact", "HumanName")."""
     if not isinstance(node, dict):
-        yield Issue("error", where, "structure", f"is no object. Expected {kind.removeprefix('@')}.")
+        yield ValidationIssue("error", where, "structure", f"is no object. Expected {kind.removeprefix('@')}.")
         return
     if not node:
-        yield Issue("error", where, "ele-1", "is an empty object. Leave it out.")
+        yield ValidationIssue("error", where, "ele-1", "is an empty object. Leave it out.")
         return
     type_ = r4().types[kind.removeprefix("@")]
     known = {name: (element, of) for element in type_.elements for name, of in element.names() if element.most != 0}
@@ -43,77 +43,81 @@ def explain(node: Any, kind: str, where: str) -> Iterator[Issue]:
     yield from _explain_presence(node, type_, where)
 
 
-def _unknown(name: str, known: dict[str, Any], type_: Type, where: str) -> Issue:
+def _unknown(name: str, known: dict[str, Any], type_: Type, where: str) -> ValidationIssue:
     near = difflib.get_close_matches(name, known, 1)
     shown = name if re.fullmatch(r"\w{1,64}", name) else "(a name that no element has)"
     hint = f" Did you mean {near[0]}?" if near else ""
-    return Issue("error", f"{where}.{shown}", "unknown-element", f"is no element of {type_.path} in R4.{hint}")
+    return ValidationIssue("error", f"{where}.{shown}", "unknown-element", f"is no element of {type_.path} in R4.{hint}")
 
 
-def _explain_presence(node: dict[str, Any], type_: Type, where: str) -> Iterator[Issue]:
+def _explain_presence(node: dict[str, Any], type_: Type, where: str) -> Iterator[ValidationIssue]:
     for element in type_.elements:
         forms = [n for n, _ in element.names() if n in node or "_" + n in node]
         if element.least and not forms:
-            yield Issue("error", f"{where}.{element.name}", "cardinality", f"is absent. {type_.path} needs it.")
+            yield ValidationIssue("error", f"{where}.{element.name}", "cardinality", f"is absent. {type_.path} needs it.")
         if len(forms) > 1:
             what = f"stands in {len(forms)} forms ({', '.join(forms)}). Keep one."
-            yield Issue("error", f"{where}.{element.name}", "choice", what)
+            yield ValidationIssue("error", f"{where}.{element.name}", "choice", what)
     if type_.path == "Extension":
         has = any(n.startswith(("value", "_value")) for n in node)
         if has == ("extension" in node):
-            yield Issue("error", where, "ext-1", "needs either a value or extensions, and not both.")
+            yield ValidationIssue("error", where, "ext-1", "needs either a value or extensions, and not both.")
 
 
-def _explain_value(value: Any, element: Element, kind: str, where: str, *, beside: bool, other: Any) -> Iterator[Issue]:
+def _explain_value(
+    value: Any, element: Element, kind: str, where: str, *, beside: bool, other: Any
+) -> Iterator[ValidationIssue]:
     if element.listed != isinstance(value, list):
         what = "may repeat, so it is a list" if element.listed else "does not repeat, so it is no list"
-        yield Issue("error", where, "cardinality", f"{what}.")
+        yield ValidationIssue("error", where, "cardinality", f"{what}.")
         return
     if not isinstance(value, list):
         yield from _explain_one(value, element, kind, where)
         return
     if not value:
-        yield Issue("error", where, "ele-1", "is an empty list. Leave it out.")
+        yield ValidationIssue("error", where, "ele-1", "is an empty list. Leave it out.")
     if element.most is not None and len(value) > element.most:
-        yield Issue("error", where, "cardinality", f"has {len(value)} values; at most {element.most} may be there.")
+        yield ValidationIssue("error", where, "cardinality", f"has {len(value)} values; at most {element.most} may be there.")
     for i, one in enumerate(value):
         if one is None and (beside or (isinstance(other, list) and i < len(other) and other[i] is not None)):
             continue
         yield from _explain_one(one, element, kind, f"{where}[{i}]")
 
 
-def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterator[Issue]:
+def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterator[ValidationIssue]:
     if value is None:
-        yield Issue("error", where, "null", "is null. Leave it out.")
+        yield ValidationIssue("error", where, "null", "is null. Leave it out.")
     elif kind == "Resource":
         if not isinstance(value, dict) or "resourceType" not in value:
-            yield Issue("error", where, "resource-type", "is no resource: it has no resourceType.")
+            yield ValidationIssue("error", where, "resource-type", "is no resource: it has no resourceType.")
     elif kind not in r4().primitives:
         yield from explain(value, kind, where)
         if element.binding and kind == "CodeableConcept" and isinstance(value, dict):
             codes = r4().codes.get(element.binding, {})
             given = [c for c in value.get("coding", ()) if isinstance(c, dict)] if isinstance(value.get("coding"), list) else []
             if codes and not any(c.get("code") in codes.get(str(c.get("system")), ()) for c in given):
-                yield Issue("error", where, "binding", f"needs a code of {element.binding}.")
+                yield ValidationIssue("error", where, "binding", f"needs a code of {element.binding}.")
     else:
         yield from _explain_primitive(value, element, kind, where)
 
 
-def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> Iterator[Issue]:
+def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> Iterator[ValidationIssue]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {"boolean": isinstance(value, bool), "decimal": number}
     if kind in WHOLE:
         fits[kind] = number and float(value).is_integer()
     if not fits.get(kind, isinstance(value, str)):
-        yield Issue("error", where, "type", f"has the wrong JSON type. Expected {kind}.")
+        yield ValidationIssue("error", where, "type", f"has the wrong JSON type. Expected {kind}.")
     elif kind in WHOLE:
         if not WHOLE[kind] <= value < 2**31:
             what = f"is out of range. A {kind} is at least {WHOLE[kind]} and below 2147483648."
-            yield Issue("error", where, "range", what)
+            yield ValidationIssue("error", where, "range", what)
     elif element.binding and kind == "code" and element.binding in r4().codes:
         codes = sorted({c for some in r4().codes[element.binding].values() for c in some})
         if value not in codes:
             shown = ", ".join(codes[:12]) + (", …" if len(codes) > 12 else "")
-            yield Issue("error", where, "binding", f"is none of the codes that {element.binding} allows: {shown}.")
+            yield ValidationIssue("error", where, "binding", f"is none of the codes that {element.binding} allows: {shown}.")
     elif kind in PATTERNS and not re.fullmatch(PATTERNS[kind].removeprefix("^").removesuffix("$"), value):
-        yield Issue("error", where, "format", f"is no {kind}. Expected {FORMS.get(kind, 'the form that R4 defines')}.")
+        yield ValidationIssue(
+            "error", where, "format", f"is no {kind}. Expected {FORMS.get(kind, 'the form that R4 defines')}."
+        )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from galenic.errors import RecordError
 from galenic.records.fhir.definitions import r4
-from galenic.records.fhir.parsing import Line, is_ndjson, parse, read_ndjson, read_whole
+from galenic.records.fhir.parsing import NdjsonLine, is_ndjson, parse, read_ndjson, read_whole
 from galenic.records.fhir.validation import validate_resource
 from galenic.schema import Progress, no_progress
 
 if TYPE_CHECKING:
-    from galenic.records.fhir.parsing import Document, Line
+    from galenic.records.fhir.parsing import Document, NdjsonLine
 
 SHOWN = 3  # issues shown per rule
 
@@ -74,7 +74,7 @@ def _note(done: ValidationResult, level: str, rule: str, where: str, expression:
         done.shown.append({"level": level, "rule": rule, "where": where, "expression": expression, "text": text})
 
 
-def _lines(path: Path) -> Iterator["Line"]:
+def _lines(path: Path) -> Iterator["NdjsonLine"]:
     """The documents of a file, NDJSON by its name, else one; plain or gzip. A bad one is a Line with its fault."""
 
     if is_ndjson(path):
@@ -82,9 +82,9 @@ def _lines(path: Path) -> Iterator["Line"]:
         return
     raw = read_whole(path)
     try:
-        yield Line(0, raw, parse(raw, path.name))
+        yield NdjsonLine(0, raw, parse(raw, path.name))
     except RecordError as error:
-        yield Line(0, raw, None, str(error))
+        yield NdjsonLine(0, raw, None, str(error))
 
 
 def documents_of(path: Path) -> Iterator["Document"]:

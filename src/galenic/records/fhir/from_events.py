@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from galenic.records.fhir.parsing import Number
+from galenic.records.fhir.parsing import ExactNumber
 from galenic.records.fhir.to_events import SYSTEMS
 from galenic.schema import BIRTH, DEATH
 
@@ -230,7 +230,9 @@ def _observation(one: Resource, row: Row, patient: Resource, concept: Resource) 
     if number is not None:
         written = str(row["value_text"] or "")
         value = (
-            Number(written) if DECIMAL.fullmatch(written) else Number(np.format_float_positional(np.float32(number), trim="-"))
+            ExactNumber(written)
+            if DECIMAL.fullmatch(written)
+            else ExactNumber(np.format_float_positional(np.float32(number), trim="-"))
         )
         quantity: Resource = {"value": value}
         if row["unit"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class ValidationIssue:
     """One thing wrong. level: error (not FHIR) or warning (FHIR, but meaning may be lost). expression: FHIRPath of the element.
     rule: HL7's key or one of ours. It never holds a value from the resource."""
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from xml.parsers import expat
 
-from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.issue import ValidationIssue
 
 XHTML = frozenset(
     re.findall(
@@ -18,12 +18,12 @@ RUNS = re.compile(r"^\s*(?:javascript|vbscript|data):|expression\s*\(", re.IGNOR
 SHOWN = re.compile(r"<[^>]*>|\s")
 
 
-def check_narrative(node: dict[str, Any], where: str) -> list[Issue]:
+def check_narrative(node: dict[str, Any], where: str) -> list[ValidationIssue]:
     """What is wrong with a Narrative's div."""
     faults = list(dict.fromkeys(_faults(node["div"]) if isinstance(node.get("div"), str) else ()))
     rule = {"is empty": "txt-2"}
     what = "Expected limited XHTML in one <div>."
-    return [Issue("error", f"{where}.div", rule.get(fault, "txt-1"), f"{fault}. {what}") for fault in faults]
+    return [ValidationIssue("error", f"{where}.div", rule.get(fault, "txt-1"), f"{fault}. {what}") for fault in faults]
 
 
 def _faults(div: str) -> list[str]:

@@ -25,7 +25,7 @@ INEXACT = re.compile(
 KEY = re.compile(rb'"\s*:')
 
 
-class Number(str):
+class ExactNumber(str):
     """A decimal as it was written, such as 1.10."""
 
     __slots__ = ()
@@ -45,7 +45,7 @@ class Document:
 
 
 def _exact(raw: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(raw, parse_float=Number, parse_int=_whole)
+    found: dict[str, Any] = json.loads(raw, parse_float=ExactNumber, parse_int=_whole)
     return found
 
 
@@ -77,17 +77,17 @@ def parse_exact(raw: bytes) -> dict[str, Any]:
     return _exact(raw)
 
 
-def write(exact: dict[str, Any]) -> bytes:
+def write_json(exact: dict[str, Any]) -> bytes:
     """A resource as compact JSON, every decimal as it was written: parse(write(x)).exact == x."""
     return orjson.dumps(exact, default=_number, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
 def _whole(text: str) -> Any:
-    return int(text) if len(text) < 19 and text != "-0" else Number(text)
+    return int(text) if len(text) < 19 and text != "-0" else ExactNumber(text)
 
 
 def _number(value: Any) -> orjson.Fragment:
-    if isinstance(value, Number):
+    if isinstance(value, ExactNumber):
         return orjson.Fragment(value.encode())
     raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
 
@@ -138,7 +138,7 @@ def read_whole(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class NdjsonLine:
     """One line of NDJSON: a document, or why there is none."""
 
     number: int
@@ -152,7 +152,7 @@ def is_ndjson(path: Path) -> bool:
     return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
 
 
-def read_ndjson(path: Path) -> Iterator[Line]:
+def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
     """Every line that holds something, plain or gzip, whatever ends its lines. Memory is bounded by the longest line.
 
     RecordError if the file itself can not be read to its end; a bad line is a Line with its fault.
@@ -160,9 +160,9 @@ def read_ndjson(path: Path) -> Iterator[Line]:
     number = 0
     for number, raw in lines(path):
         try:
-            yield Line(number, raw, parse(raw, f"line {number}"))
+            yield NdjsonLine(number, raw, parse(raw, f"line {number}"))
         except RecordError as error:
-            yield Line(number, raw, None, str(error))
+            yield NdjsonLine(number, raw, None, str(error))
     if not number and not path.stat().st_size:
         raise RecordError(f"{path.name} is empty. Expected one resource per line.")
 

@@ -17,7 +17,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class SearchParameter:
     """One search parameter of one type. paths: steps from the resource; components: of a composite, code and paths of each."""
 
     code: str
@@ -30,16 +30,16 @@ class Parameter:
 
 
 @cache
-def _compiled() -> dict[str, dict[str, Parameter]]:
+def _compiled() -> dict[str, dict[str, SearchParameter]]:
     packed = resources.files("galenic.records.fhir").joinpath("search.json.gz").read_bytes()
     data = json.loads(gzip.decompress(packed))["parameters"]
     return {kind: {code: _parameter(code, about) for code, about in own.items()} for kind, own in data.items()}
 
 
-def _parameter(code: str, about: dict[str, object]) -> Parameter:
+def _parameter(code: str, about: dict[str, object]) -> SearchParameter:
     parts = tuple((str(c), _paths(p)) for c, p in about.get("component", ()))  # type: ignore[attr-defined]
     targets = tuple(map(str, about.get("target", ())))  # type: ignore[call-overload]
-    return Parameter(code, str(about["type"]), str(about["url"]), _paths(about["paths"]), targets, parts)
+    return SearchParameter(code, str(about["type"]), str(about["url"]), _paths(about["paths"]), targets, parts)
 
 
 def _paths(found: object) -> tuple[Path, ...]:
@@ -47,7 +47,7 @@ def _paths(found: object) -> tuple[Path, ...]:
 
 
 @cache
-def parameters(kind: str) -> dict[str, Parameter]:
+def search_parameters_of(kind: str) -> dict[str, SearchParameter]:
     """By code: the parameters of a type that can be searched by, those of every resource among them."""
     every = _compiled()
     own = {**every[EVERY], **every.get(kind, {})}
@@ -55,7 +55,7 @@ def parameters(kind: str) -> dict[str, Parameter]:
     return {code: replace(p, parts=_parts(p, own)) for code, p in own.items()}
 
 
-def _parts(parameter: Parameter, own: dict[str, Parameter]) -> tuple[str, ...]:
+def _parts(parameter: SearchParameter, own: dict[str, SearchParameter]) -> tuple[str, ...]:
     """Such as combo-code, which is code and component-code: what it looks for is looked for in those."""
     if len(parameter.paths) < 2:
         return ()
@@ -68,7 +68,7 @@ def _parts(parameter: Parameter, own: dict[str, Parameter]) -> tuple[str, ...]:
     return tuple(found) if not rest else ()
 
 
-def component(parameter: Parameter, number: int) -> Parameter:
+def component(parameter: SearchParameter, number: int) -> SearchParameter:
     """One component of a composite as a parameter: its code and type, and what it may name."""
     code = parameter.components[number][0]
     return next(own[code] for own in _compiled().values() if code in own)
@@ -80,7 +80,7 @@ class Leaf:
     beside, or what a reference must name ("@Patient"); exists: only whether something is there counts; systems: of a code whose
     value set R4 requires, the system of each code."""
 
-    parameter: Parameter
+    parameter: SearchParameter
     type: str
     only: tuple[str, ...] = ()
     exists: bool = False
@@ -88,18 +88,18 @@ class Leaf:
 
 
 @dataclass(slots=True)
-class Plan:
+class ExtractionPlan:
     """What is read of a node, by property name: values that are searched by, and what is to be walked further."""
 
     leaves: dict[str, list[Leaf]]
-    inner: dict[str, "Plan"]
+    inner: dict[str, "ExtractionPlan"]
 
 
 @cache
-def plan(kind: str) -> tuple[Plan, tuple[tuple[Parameter, Path], ...]]:
+def extraction_plan(kind: str) -> tuple[ExtractionPlan, tuple[tuple[SearchParameter, Path], ...]]:
     """How to walk a resource of a type, and its composites with the path of each of their groups."""
-    whole, groups = Plan({}, {}), []
-    for parameter in parameters(kind).values():
+    whole, groups = ExtractionPlan({}, {}), []
+    for parameter in search_parameters_of(kind).values():
         if parameter.code in ("_id", "_lastUpdated"):
             continue  # kept beside the values
         if parameter.parts:
@@ -112,14 +112,14 @@ def plan(kind: str) -> tuple[Plan, tuple[tuple[Parameter, Path], ...]]:
     return whole, tuple(groups)
 
 
-def place(whole: Plan, path_of_type: str, path: Path, parameter: Parameter) -> None:
+def place(whole: ExtractionPlan, path_of_type: str, path: Path, parameter: SearchParameter) -> None:
     """Adds one path of a parameter to a plan of a node of that type."""
     only = tuple(s for s in path if s[0] == "@" or "=" in s)
     steps = [s for s in path if s[0] not in "@[" and "=" not in s]
     _descend(whole, path_of_type, steps, parameter, only)
 
 
-def _descend(node: Plan, kind: str, steps: list[str], parameter: Parameter, only: tuple[str, ...]) -> None:
+def _descend(node: ExtractionPlan, kind: str, steps: list[str], parameter: SearchParameter, only: tuple[str, ...]) -> None:
     name, *rest = steps
     wanted = rest.pop(0)[1:].lower() if rest and rest[0][0] == ":" else ""
     exists = rest == ["exists"]
@@ -128,7 +128,7 @@ def _descend(node: Plan, kind: str, steps: list[str], parameter: Parameter, only
             leaf = Leaf(parameter, of, only, exists, _systems(kind, name) if of == "code" else NONE)
             node.leaves.setdefault(property_, []).append(leaf)
         else:
-            inner = node.inner.setdefault(property_, Plan({}, {}))
+            inner = node.inner.setdefault(property_, ExtractionPlan({}, {}))
             _descend(inner, of.removeprefix("@"), rest, parameter, only)
 
 

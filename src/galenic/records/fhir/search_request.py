@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from galenic.errors import RecordError
 from galenic.records.fhir.definitions import r4
-from galenic.records.fhir.search_parameters import Parameter, component, parameters, plan
+from galenic.records.fhir.search_parameters import SearchParameter, component, extraction_plan, search_parameters_of
 from galenic.records.fhir.search_values import composite, date_range, normalize_text
 from galenic.store import (
     Amount,
@@ -143,14 +143,14 @@ def _include(kind: str, value: str, modifier: str, reverse: bool) -> Include:
         return Include(kind, "*", "", modifier != "")
     if source not in r4().resources or (target and target not in r4().resources):
         raise RecordError(f"{name} names no type of R4. Expected Type:parameter or Type:parameter:Target.")
-    found = parameters(source).get(code)
+    found = search_parameters_of(source).get(code)
     if code != "*" and (found is None or found.type != "reference"):
         raise RecordError(f"{name} names no reference of {source}. Expected one of {', '.join(_references(source))}, or *.")
     return Include(source, code, target, modifier != "")
 
 
 def _references(kind: str) -> list[str]:
-    return sorted(c for c, p in parameters(kind).items() if p.type == "reference")
+    return sorted(c for c, p in search_parameters_of(kind).items() if p.type == "reference")
 
 
 ORDERS = {"date": "date", "string": "string", "uri": "string", "number": "number", "quantity": "number"}
@@ -162,9 +162,9 @@ def _order(kind: str, text: str) -> Order:
         return Order("", "name", down)
     if code == "_lastUpdated":
         return Order("", "updated", down)
-    found = parameters(kind).get(code)
+    found = search_parameters_of(kind).get(code)
     if found is None or found.type not in ORDERS:
-        able = sorted(c for c, p in parameters(kind).items() if p.type in ORDERS)
+        able = sorted(c for c, p in search_parameters_of(kind).items() if p.type in ORDERS)
         raise RecordError(f"_sort names what {kind} can not be sorted by. Expected _id or one of {', '.join(able)}.")
     return Order(code, ORDERS[found.type], down)
 
@@ -180,7 +180,7 @@ def _condition(kind: str, name: str, value: str, depth: int) -> OneOf | None:
         return _has(name, value, depth)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
-    parameter = parameters(kind).get(code)
+    parameter = search_parameters_of(kind).get(code)
     if parameter is None:
         return None
     if dot:
@@ -192,21 +192,21 @@ def _condition(kind: str, name: str, value: str, depth: int) -> OneOf | None:
     return _missing(parameter, value) if modifier == "missing" else _values(kind, parameter, code, modifier, value)
 
 
-def _missing(parameter: Parameter, value: str) -> OneOf:
+def _missing(parameter: SearchParameter, value: str) -> OneOf:
     if value not in ("true", "false"):
         raise RecordError(f"{parameter.code}:missing is true or false.")
     names = parameter.parts or (parameter.code,)
     return OneOf(tuple(Present(n, parameter.type) for n in names), negated=value == "true")
 
 
-def _values(kind: str, parameter: Parameter, code: str, modifier: str, value: str) -> OneOf:
+def _values(kind: str, parameter: SearchParameter, code: str, modifier: str, value: str) -> OneOf:
     typed = modifier in r4().resources
     if modifier and not (typed and parameter.type == "reference") and modifier not in MODIFIERS.get(parameter.type, ()):
         raise RecordError(f"{code} ({parameter.type}) does not know the modifier {_word(modifier)}.")
     values = split(value)
     if len(values) > MOST_VALUES:
         raise RecordError(f"{code} names {len(values)} values; at most {MOST_VALUES} are asked at once.")
-    own = [parameters(kind)[c] for c in parameter.parts] or [parameter]
+    own = [search_parameters_of(kind)[c] for c in parameter.parts] or [parameter]
     tests = tuple(t for v in values for p in own for t in _test(kind, p, p.code, modifier, v))
     return OneOf(tests, negated=modifier == "not")
 
@@ -220,14 +220,14 @@ def _has(name: str, value: str, depth: int) -> OneOf | None:
     inner = rest[0]
     if kind not in r4().resources:
         return None
-    reference = parameters(kind).get(code)
+    reference = search_parameters_of(kind).get(code)
     if reference is None or reference.type != "reference" or not inner:
         raise RecordError(f"_has needs a type, one of its references and a parameter: _has:{kind}:patient:code=…")
     condition = _condition(kind, inner, value, depth + 1)
     return None if condition is None else OneOf((Referred(code, kind, (condition,)),))
 
 
-def _chain(parameter: Parameter, modifier: str, rest: str, value: str, depth: int) -> OneOf | None:
+def _chain(parameter: SearchParameter, modifier: str, rest: str, value: str, depth: int) -> OneOf | None:
     if parameter.type != "reference":
         raise RecordError(f"{parameter.code} is no reference; nothing can be chained to it.")
     if modifier and modifier not in r4().resources:
@@ -242,7 +242,7 @@ def _chain(parameter: Parameter, modifier: str, rest: str, value: str, depth: in
 
 
 def _has_parameter(kind: str, name: str) -> bool:
-    return name.startswith("_has:") or re.split("[:.]", name, maxsplit=1)[0] in parameters(kind)
+    return name.startswith("_has:") or re.split("[:.]", name, maxsplit=1)[0] in search_parameters_of(kind)
 
 
 def split(value: str, by: str = ",") -> list[str]:
@@ -257,7 +257,7 @@ def unescape(text: str) -> str:
     return re.sub(r"\\([,$|\\])", r"\1", text) if "\\" in text else text
 
 
-def _test(kind: str, parameter: Parameter, name: str, modifier: str, value: str) -> tuple[Criterion, ...]:
+def _test(kind: str, parameter: SearchParameter, name: str, modifier: str, value: str) -> tuple[Criterion, ...]:
     """The tests of one value, each of which is enough."""
     if parameter.type == "composite":
         return (_composite(kind, parameter, value),)
@@ -267,13 +267,13 @@ def _test(kind: str, parameter: Parameter, name: str, modifier: str, value: str)
     return (found,)
 
 
-def _implied(kind: str, parameter: Parameter) -> bool:
-    whole, _groups = plan(kind)
+def _implied(kind: str, parameter: SearchParameter) -> bool:
+    whole, _groups = extraction_plan(kind)
     leaves = [leaf for some in whole.leaves.values() for leaf in some if leaf.parameter.code == parameter.code]
     return bool(leaves) and all(leaf.type in ("code", "boolean") for leaf in leaves)
 
 
-def _composite(kind: str, parameter: Parameter, value: str) -> Criterion:
+def _composite(kind: str, parameter: SearchParameter, value: str) -> Criterion:
     values = split(value, "$")
     if len(values) != len(parameter.components):
         raise RecordError(f"{parameter.code} needs {len(parameter.components)} values with $ between them.")
@@ -287,7 +287,7 @@ def _composite(kind: str, parameter: Parameter, value: str) -> Criterion:
     return Both(found, OneOf(tuple(Token(n, unescape(bars[0]), unescape(bars[1])) for n in names)))
 
 
-def _token(parameter: Parameter, name: str, modifier: str, value: str) -> Criterion:
+def _token(parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
     if modifier == "text":
         return Text(f"{name}:text", normalize_text(unescape(value)), "starts")
     bars = split(value, "|")
@@ -302,7 +302,7 @@ def _token(parameter: Parameter, name: str, modifier: str, value: str) -> Criter
     return Token(name, unescape(bars[0]), unescape(bars[1]) if bars[1] else None)
 
 
-def _reference(parameter: Parameter, name: str, modifier: str, value: str) -> Criterion:
+def _reference(parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
     if modifier == "identifier":
         return _token(parameter, f"{name}:identifier", "", value)
     text = unescape(value)
@@ -313,16 +313,16 @@ def _reference(parameter: Parameter, name: str, modifier: str, value: str) -> Cr
     return Link(name, tuple(f"{target}/{text}" for target in parameter.targets or sorted(r4().resources)))
 
 
-def _string(_parameter: Parameter, name: str, modifier: str, value: str) -> Criterion:
+def _string(_parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
     text = unescape(value)
     return Text(name, text, "exact") if modifier == "exact" else Text(name, normalize_text(text), modifier or "starts")
 
 
-def _uri(_parameter: Parameter, name: str, modifier: str, value: str) -> Criterion:
+def _uri(_parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
     return Text(name, unescape(value), {"": "exact", "below": "under", "above": "over"}[modifier])
 
 
-def _date(parameter: Parameter, name: str, _modifier: str, value: str) -> Criterion:
+def _date(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
     match = PREFIX.match(value)
     prefix, text = (match[1], value[2:]) if match else ("eq", value)
     text = text.replace(" ", "+")  # a + that nobody escaped
@@ -335,11 +335,11 @@ def _date(parameter: Parameter, name: str, _modifier: str, value: str) -> Criter
     return Updated(prefix, low, high) if parameter.code == "_lastUpdated" else DateRange(name, prefix, low, high)
 
 
-def _number(parameter: Parameter, name: str, _modifier: str, value: str) -> Criterion:
+def _number(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
     return Amount(name, *_amount(parameter, value))
 
 
-def _amount(parameter: Parameter, value: str) -> tuple[str, float, float, float]:
+def _amount(parameter: SearchParameter, value: str) -> tuple[str, float, float, float]:
     """(prefix, value, least, past the most that counts as equal): half of the last digit each way (R4, Search, 3.1.1.4.6)."""
     match = PREFIX.match(value)
     prefix, text = (match[1], value[2:]) if match else ("eq", value)
@@ -353,7 +353,7 @@ def _amount(parameter: Parameter, value: str) -> tuple[str, float, float, float]
     return prefix, float(number), float(number - half), float(number + half)
 
 
-def _quantity(parameter: Parameter, name: str, _modifier: str, value: str) -> Criterion:
+def _quantity(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
     parts = split(value, "|")
     if len(parts) not in (1, 3):
         raise RecordError(f"{parameter.code} is a number, or number|system|code with an empty system for any.")
@@ -363,7 +363,7 @@ def _quantity(parameter: Parameter, name: str, _modifier: str, value: str) -> Cr
     return Amount(name, *asked, system=unescape(parts[1]), code=unescape(parts[2]) or None)
 
 
-TESTS: dict[str, Callable[[Parameter, str, str, str], Criterion]] = {
+TESTS: dict[str, Callable[[SearchParameter, str, str, str], Criterion]] = {
     "token": _token,
     "reference": _reference,
     "string": _string,

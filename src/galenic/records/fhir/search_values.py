@@ -10,7 +10,15 @@ from functools import lru_cache
 from typing import Any
 
 from galenic.records.fhir.compartment import normalize_reference
-from galenic.records.fhir.search_parameters import Leaf, Parameter, Path, Plan, parameters, place, plan
+from galenic.records.fhir.search_parameters import (
+    ExtractionPlan,
+    Leaf,
+    Path,
+    SearchParameter,
+    extraction_plan,
+    place,
+    search_parameters_of,
+)
 
 Resource = dict[str, Any]
 PERIOD_ENDS = (-(2**62), 2**62)  # µs: a period that is open
@@ -38,7 +46,7 @@ class SearchValues:
 def search_values_of(resource: Resource) -> SearchValues:
     """The values of a valid resource."""
     kind = resource["resourceType"]
-    found, (whole, groups) = SearchValues(), plan(kind)
+    found, (whole, groups) = SearchValues(), extraction_plan(kind)
     _walk(resource, whole, found)
     if kind == "Patient" and not any(t[0] == "deceased" for t in found.tokens):
         found.tokens.append(("deceased", "", "false"))  # R4: whether deceased exists and is not false
@@ -48,7 +56,7 @@ def search_values_of(resource: Resource) -> SearchValues:
     return found
 
 
-def _walk(node: Resource, at: Plan, found: SearchValues) -> None:
+def _walk(node: Resource, at: ExtractionPlan, found: SearchValues) -> None:
     for name, leaves in at.leaves.items():
         value = node.get(name)
         if value is None:
@@ -219,7 +227,7 @@ def _nodes(nodes: list[Any], path: Path) -> list[Resource]:
     return nodes
 
 
-def _group(node: Resource, kind: str, parameter: Parameter, path: Path, found: SearchValues) -> None:
+def _group(node: Resource, kind: str, parameter: SearchParameter, path: Path, found: SearchValues) -> None:
     """Values of the second component under the name of the parameter with each token of the first."""
     (_, one), (_, other) = parameter.components
     names = component_names(kind, path, other, parameter.components[1][0])
@@ -243,7 +251,7 @@ def composite(name: str, code: str) -> str:
 
 
 def _values_of(
-    node: Resource, kind: str, path: Path, paths: tuple[Path, ...], parameter: Parameter, number: int
+    node: Resource, kind: str, path: Path, paths: tuple[Path, ...], parameter: SearchParameter, number: int
 ) -> SearchValues:
     found = SearchValues()
     for at in component_plans(kind, path, paths, parameter.components[number][0]):
@@ -259,12 +267,12 @@ def component_names(kind: str, path: Path, paths: tuple[Path, ...], code: str) -
 
 
 @lru_cache(None)
-def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> tuple[Plan, ...]:
+def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> tuple[ExtractionPlan, ...]:
     """How to walk a group for one of its components."""
-    parameter = parameters(kind).get(code)
+    parameter = search_parameters_of(kind).get(code)
     if parameter is None:
         return ()
-    whole = Plan({}, {})
+    whole = ExtractionPlan({}, {})
     for one in paths:
         place(whole, ".".join((kind, *path)), one, parameter)
     return (whole,)

@@ -31,7 +31,7 @@ def rename_references(node: Any, renamed: dict[str, str]) -> None:
             stack += [v for v in one if isinstance(v, dict | list)]
 
 
-def display(node: Any, code: str) -> str:
+def display_of(node: Any, code: str) -> str:
     """How the coding reads that events call `code`; empty where the resource does not say."""
     stack = [node]
     while stack:

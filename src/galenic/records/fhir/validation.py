@@ -14,7 +14,7 @@ from galenic.records.fhir.definitions import Element, Rule, r4
 from galenic.records.fhir.explain import explain
 from galenic.records.fhir.invariant_shortcuts import SURE
 from galenic.records.fhir.invariants import compile_rule
-from galenic.records.fhir.issue import Issue
+from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.narrative import check_narrative
 from galenic.records.fhir.schemas import validator
 
@@ -28,20 +28,22 @@ OWN = re.compile(rb'"#[^"\\]*(?:\\.[^"\\]*)*"')
 ABSOLUTE = re.compile(r"^(?:https?|ftp|mailto|mllp|tel|cid):\S+$|^urn:\S+$")
 
 
-def validate_resource(resource: Any) -> tuple[Issue, ...]:
+def validate_resource(resource: Any) -> tuple[ValidationIssue, ...]:
     """Every issue of one resource (a Bundle with all it holds); nothing where it is valid."""
-    found: list[Issue] = []
+    found: list[ValidationIssue] = []
     try:
         _check(resource, "", found)
     except RecursionError:
         found.append(
-            Issue("error", "$this", "depth", "is nested too deep to be checked. No FHIR resource is: send it flatter.")
+            ValidationIssue(
+                "error", "$this", "depth", "is nested too deep to be checked. No FHIR resource is: send it flatter."
+            )
         )
     except (TypeError, ValueError):
         if _is_json(resource):
             raise
         what = "holds a value that is none of JSON's: an integer beyond 64 bits, half a surrogate pair, an object of Python's."
-        found.append(Issue("error", "$this", "json", what + " Give what was read from JSON."))
+        found.append(ValidationIssue("error", "$this", "json", what + " Give what was read from JSON."))
     return tuple(found[:MOST])
 
 
@@ -54,7 +56,11 @@ def _is_json(resource: Any) -> bool:
 
 
 def _check(
-    resource: Any, where: str, found: list[Issue], in_bundle: frozenset[str] = frozenset(), beside: frozenset[str] = frozenset()
+    resource: Any,
+    where: str,
+    found: list[ValidationIssue],
+    in_bundle: frozenset[str] = frozenset(),
+    beside: frozenset[str] = frozenset(),
 ) -> None:
     """Adds the issues of one resource. in_bundle: fullUrls of its Bundle; beside: ids of what its container contains, where it is
     contained itself: references with # are the container's (R4, References, 2.3.0.2)."""
@@ -77,9 +83,9 @@ def _check(
                 _check(parameter["resource"], f"{where}.parameter[{i}].resource", found)
 
 
-def _kind(resource: Any, where: str, found: list[Issue]) -> str | None:
+def _kind(resource: Any, where: str, found: list[ValidationIssue]) -> str | None:
     if not isinstance(resource, dict):
-        found.append(Issue("error", where or "$this", "structure", "a resource is a JSON object; this is none."))
+        found.append(ValidationIssue("error", where or "$this", "structure", "a resource is a JSON object; this is none."))
         return None
     kind = resource.get("resourceType")
     if isinstance(kind, str) and kind in r4().resources:
@@ -87,17 +93,19 @@ def _kind(resource: Any, where: str, found: list[Issue]) -> str | None:
     near = difflib.get_close_matches(kind, r4().resources, 1) if isinstance(kind, str) else []
     hint = f" Did you mean {near[0]}?" if near else " Is it of another FHIR version?"
     what = "resourceType is absent" if kind is None else "resourceType names no resource of R4"
-    found.append(Issue("error", f"{where}.resourceType" if where else "resourceType", "resource-type", what + "." + hint))
+    found.append(
+        ValidationIssue("error", f"{where}.resourceType" if where else "resourceType", "resource-type", what + "." + hint)
+    )
     return None
 
 
-def _refused(resource: Resource, kind: str, where: str) -> list[Issue]:
+def _refused(resource: Resource, kind: str, where: str) -> list[ValidationIssue]:
     found = list(islice(explain(resource, kind, where), MOST))
     if not found and not validator(kind, nulls=True).is_valid(resource):
         # nor is it a null beside an extension; the schema is stricter than our words: say where, without values
         error = next(validator(kind).iter_errors(resource))
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.instance_path)
-        found.append(Issue("error", where + place, "structure", "does not have the structure that R4 defines here."))
+        found.append(ValidationIssue("error", where + place, "structure", "does not have the structure that R4 defines here."))
     return found
 
 
@@ -150,13 +158,13 @@ def _plan(kind: str) -> _Plan:
     return _Plan(kind, rules, parts, plain and not rules and kind != "Narrative")
 
 
-def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list[Issue]) -> None:
+def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
     for key, level, human, sure, holds in rules:
         if not (sure and isinstance(node, dict) and sure(node)) and not holds(node, inside.resource):
-            found.append(Issue(level, where, key, human))
+            found.append(ValidationIssue(level, where, key, human))
 
 
-def _walk(node: Resource, plan: _Plan, where: str, inside: _Inside, found: list[Issue]) -> None:
+def _walk(node: Resource, plan: _Plan, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
     _broken(plan.rules, node, where, inside, found)
     if plan.kind == "Narrative":
         found += check_narrative(node, where)
@@ -172,7 +180,9 @@ def _walk(node: Resource, plan: _Plan, where: str, inside: _Inside, found: list[
             _visit(value, part, name, f"{where}.{name}", inside, found)
 
 
-def _visit(node: Any, part: tuple[str, Element, Compiled], name: str, where: str, inside: _Inside, found: list[Issue]) -> None:
+def _visit(
+    node: Any, part: tuple[str, Element, Compiled], name: str, where: str, inside: _Inside, found: list[ValidationIssue]
+) -> None:
     kind, element, rules = part
     if rules:
         _broken(rules, node, where, inside, found)
@@ -182,7 +192,7 @@ def _visit(node: Any, part: tuple[str, Element, Compiled], name: str, where: str
         _reference(node, element, where, inside, found)
     elif name == "modifierExtension":
         text = "changes the meaning of what it stands in, and is not known here. What it stands in is kept, not interpreted."
-        found.append(Issue("warning", where, "modifier-extension", text))
+        found.append(ValidationIssue("warning", where, "modifier-extension", text))
     plan = _plan(kind)
     if not (plan.plain or kind in ENOUGH) or _deep(node, kind):
         _walk(node, plan, where, inside, found)
@@ -204,16 +214,16 @@ def _deep(node: Resource, kind: str) -> bool:
     return inner is not None
 
 
-def _reference(node: Resource, element: Element, where: str, inside: _Inside, found: list[Issue]) -> None:
+def _reference(node: Resource, element: Element, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
     said, text = node.get("type"), node.get("reference")
     if isinstance(said, str) and said not in r4().resources and "/" not in said:
-        found.append(Issue("error", f"{where}.type", "reference-type", "names no resource of R4."))
+        found.append(ValidationIssue("error", f"{where}.type", "reference-type", "names no resource of R4."))
     if not isinstance(text, str):
         return
     if text[:1] == "#":
         if len(text) > 1 and text[1:] not in inside.contained:
             what = "names a contained resource that is not there. Contain it, or name another."
-            found.append(Issue("error", where, "ref-1", what))
+            found.append(ValidationIssue("error", where, "ref-1", what))
         return
     kind = _type_named(text)
     if kind is None:
@@ -229,30 +239,32 @@ def _type_named(text: str) -> str | None:
     return match["type"] if match else None
 
 
-def _without_type(text: str, where: str, inside: _Inside) -> list[Issue]:
+def _without_type(text: str, where: str, inside: _Inside) -> list[ValidationIssue]:
     if text.startswith("urn:uuid:") and inside.in_bundle and text not in inside.in_bundle:
         what = "names an entry (urn:uuid) that the Bundle does not hold. Add the entry."
-        return [Issue("error", where, "reference-inside", what)]
+        return [ValidationIssue("error", where, "reference-inside", what)]
     if ABSOLUTE.match(text):
         return []
     what = "is no reference. Expected Type/id, an absolute URL, urn:uuid:…, #id of a contained resource or Type?search."
-    return [Issue("error", f"{where}.reference", "reference-form", what)]
+    return [ValidationIssue("error", f"{where}.reference", "reference-form", what)]
 
 
-def _with_type(text: str, kind: str, said: Any, element: Element, where: str) -> list[Issue]:
+def _with_type(text: str, kind: str, said: Any, element: Element, where: str) -> list[ValidationIssue]:
     if kind not in r4().resources:
         what = "names a type that is no resource of R4."
-        return [] if text.startswith("http") else [Issue("error", f"{where}.reference", "reference-type", what)]
+        return [] if text.startswith("http") else [ValidationIssue("error", f"{where}.reference", "reference-type", what)]
     found = []
     if element.targets and kind not in element.targets:
         what = f"may name {', '.join(element.targets)}, and names another type."
-        found.append(Issue("error", where, "reference-target", what))
+        found.append(ValidationIssue("error", where, "reference-target", what))
     if isinstance(said, str) and said in r4().resources and said != kind:
-        found.append(Issue("error", f"{where}.type", "reference-type", "names another type than the reference itself."))
+        found.append(
+            ValidationIssue("error", f"{where}.type", "reference-type", "names another type than the reference itself.")
+        )
     return found
 
 
-def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
+def _contained(resource: Resource, where: str, found: list[ValidationIssue]) -> None:
     named, beside = _own_references(resource), _ids(resource["contained"])
     seen: set[str] = set()
     for i, one in enumerate(resource["contained"]):
@@ -263,22 +275,30 @@ def _contained(resource: Resource, where: str, found: list[Issue]) -> None:
         own = one.get("id")
         if not isinstance(own, str):
             found.append(
-                Issue("error", place, "contained-id", "has no id. A contained resource is named by its id: give it one.")
+                ValidationIssue(
+                    "error", place, "contained-id", "has no id. A contained resource is named by its id: give it one."
+                )
             )
         elif own in seen:
-            found.append(Issue("error", place, "contained-id", "has the same id as another contained resource."))
+            found.append(ValidationIssue("error", place, "contained-id", "has the same id as another contained resource."))
         elif f"#{own}" not in named and "#" not in _own_references(one):
-            found.append(Issue("error", place, "dom-3", "is named by no reference of its resource. Name it, or leave it out."))
+            found.append(
+                ValidationIssue("error", place, "dom-3", "is named by no reference of its resource. Name it, or leave it out.")
+            )
         seen.add(str(own))
         if "contained" in one:
-            found.append(Issue("error", place, "dom-2", "contains resources itself. Contain them all at one level."))
+            found.append(ValidationIssue("error", place, "dom-2", "contains resources itself. Contain them all at one level."))
         meta = one.get("meta") if isinstance(one.get("meta"), dict) else {}
         if meta and ("versionId" in meta or "lastUpdated" in meta):
             found.append(
-                Issue("error", f"{place}.meta", "dom-4", "has a version or a time of change; only the outer resource has.")
+                ValidationIssue(
+                    "error", f"{place}.meta", "dom-4", "has a version or a time of change; only the outer resource has."
+                )
             )
         if meta and "security" in meta:
-            found.append(Issue("error", f"{place}.meta", "dom-5", "has a security label; only the outer resource has."))
+            found.append(
+                ValidationIssue("error", f"{place}.meta", "dom-5", "has a security label; only the outer resource has.")
+            )
 
 
 def _own_references(node: Any) -> set[str]:
@@ -287,7 +307,7 @@ def _own_references(node: Any) -> set[str]:
     return {str(orjson.loads(t)) if b"\\" in t else t[1:-1].decode() for t in found}
 
 
-def _bundle(bundle: Resource, where: str, found: list[Issue]) -> None:
+def _bundle(bundle: Resource, where: str, found: list[ValidationIssue]) -> None:
     entries = bundle.get("entry", ())
     urls = frozenset(e["fullUrl"] for e in entries if "fullUrl" in e)
     inside = urls if bundle["type"] in ("transaction", "batch", "document", "message", "collection") else frozenset()
@@ -302,9 +322,13 @@ def _bundle(bundle: Resource, where: str, found: list[Issue]) -> None:
         match = REFERENCE.match(url) if isinstance(url, str) and url.startswith("http") else None
         if match and own is not None and match["id"] != own:
             found.append(
-                Issue("error", f"{place}.fullUrl", "bundle-full-url", "ends with another id than that of its resource.")
+                ValidationIssue(
+                    "error", f"{place}.fullUrl", "bundle-full-url", "ends with another id than that of its resource."
+                )
             )
         if url is not None and not ABSOLUTE.match(url):
             found.append(
-                Issue("error", f"{place}.fullUrl", "bundle-full-url", "is relative. Expected an absolute URL or urn:uuid:…")
+                ValidationIssue(
+                    "error", f"{place}.fullUrl", "bundle-full-url", "is relative. Expected an absolute URL or urn:uuid:…"
+                )
             )

@@ -26,7 +26,7 @@ LIBRARY = (Exception, ValueError, TypeError, NotImplementedError)  # exactly the
 UNITS = ("column", "select", "unionAll")
 
 
-def flatten(view: Resource, resources: Iterable[Resource]) -> Iterator[Row]:
+def flatten_resource(view: Resource, resources: Iterable[Resource]) -> Iterator[Row]:
     """Rows of a ViewDefinition, resource by resource. DescriptionError for a view that the standard does not allow;
     RecordError where a column that is no collection has several values."""
     kind = view.get("resource")

@@ -1,15 +1,21 @@
 """One module per protocol that the server speaks."""
 
 from galenic.server.endpoints.bulk import RateLimitError
-from galenic.server.endpoints.fhir import Fhir, MethodNotAllowedError, NotAcceptableError, UnsupportedMediaTypeError, refusal
-from galenic.server.endpoints.smart import Smart
+from galenic.server.endpoints.fhir import (
+    FhirEndpoint,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    UnsupportedMediaTypeError,
+    refusal,
+)
+from galenic.server.endpoints.smart import SmartEndpoint
 
 __all__ = [
-    "Fhir",
+    "FhirEndpoint",
     "MethodNotAllowedError",
     "NotAcceptableError",
     "RateLimitError",
-    "Smart",
+    "SmartEndpoint",
     "UnsupportedMediaTypeError",
     "refusal",
 ]

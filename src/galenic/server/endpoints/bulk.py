@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from galenic.custody.fhir import FhirRepository, RequestContext, issue, outcome
+from galenic.custody.fhir import FhirRepository, RequestContext, operation_outcome, outcome_issue
 from galenic.errors import DescriptionError, RecordError
 from galenic.jobs import bulk_export
 from galenic.server.authentication import bearer, body_of, request_context
@@ -33,7 +33,7 @@ class RateLimitError(DescriptionError):
     """It was asked again too soon."""
 
 
-class Bulk:
+class BulkEndpoint:
     """The addresses of bulk export. base: of the FHIR door; run: does work in a thread."""
 
     def __init__(self, repository: FhirRepository, base: str, run: Callable[..., Any]) -> None:
@@ -79,7 +79,9 @@ class Bulk:
             )  # fmt: skip
 
         job = await self.run(work)
-        body = outcome(issue("information", "informational", "the export begins; ask for its status at Content-Location."))
+        body = operation_outcome(
+            outcome_issue("information", "informational", "the export begins; ask for its status at Content-Location.")
+        )
         return Response(body, 202, {"Content-Location": f"{self.base}/bulk/{job}"}, JSON)
 
     async def status(self, request: Request) -> Response:
@@ -88,7 +90,9 @@ class Bulk:
         if request.method == "DELETE":
             await self.run(lambda: self._drop(request, job))
             return Response(
-                outcome(issue("information", "informational", "it is stopped, and what was made is deleted.")),
+                operation_outcome(
+                    outcome_issue("information", "informational", "it is stopped, and what was made is deleted.")
+                ),
                 202,
                 media_type=JSON,
             )
@@ -101,7 +105,9 @@ class Bulk:
             return Response(b"", 202, {"X-Progress": progress.encode("ascii", "replace").decode(), "Retry-After": "2"})
         if export.state == "failed":
             return Response(
-                outcome(issue("error", "processing", export.what or "the export failed. Ask again.")), 500, media_type=JSON
+                operation_outcome(outcome_issue("error", "processing", export.what or "the export failed. Ask again.")),
+                500,
+                media_type=JSON,
             )
         until = datetime.fromisoformat(export.at) + timedelta(days=1)
         return Response(self._manifest(export), 200, {"Expires": format_datetime(until, usegmt=True)}, "application/json")

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from galenic import store
 from galenic.custody import fhir
-from galenic.custody.fhir import FhirRepository, FhirResponse, RequestContext, issue, outcome
+from galenic.custody.fhir import FhirRepository, FhirResponse, RequestContext, operation_outcome, outcome_issue
 from galenic.errors import (
     AccessDeniedError,
     ConflictError,
@@ -27,7 +27,7 @@ from galenic.errors import (
 )
 from galenic.server.authentication import BodyTooLargeError, NotSignedInError, bearer, body_of, request_context
 from galenic.server.capability import capability
-from galenic.server.endpoints.bulk import Bulk, in_thread
+from galenic.server.endpoints.bulk import BulkEndpoint, in_thread
 from galenic.server.scopes import require_scope
 
 JSON = "application/fhir+json; fhirVersion=4.0"
@@ -62,17 +62,17 @@ def refusal(error: GalenicError, request_id: str = "") -> Response:
     """An error as an OperationOutcome; of our own failures only that there was one, and its number in the log."""
     status, code = status_of(error)
     if isinstance(error, InvalidResourceError) and error.issues:
-        body = outcome(*(issue(level, kind, text, where) for level, kind, where, text in error.issues))
+        body = operation_outcome(*(outcome_issue(level, kind, text, where) for level, kind, where, text in error.issues))
     elif status == 500:
         store.telemetry.log("error", "a request failed", error=type(error).__name__, request=request_id)
-        body = outcome(issue("fatal", code, f"the request failed here. It is noted as {request_id}."))
+        body = operation_outcome(outcome_issue("fatal", code, f"the request failed here. It is noted as {request_id}."))
     else:
-        body = outcome(issue("error", code, str(error)))
+        body = operation_outcome(outcome_issue("error", code, str(error)))
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return Response(body, status, headers, JSON)
 
 
-class Fhir:
+class FhirEndpoint:
     """The FHIR door of one data set. base: the address that clients know the server by."""
 
     def __init__(self, repository: FhirRepository, base: str) -> None:
@@ -83,7 +83,7 @@ class Fhir:
         """Every address."""
         kind, own = "/fhir/{kind:str}", "/fhir/{kind:str}/{own:str}"
         return [
-            *Bulk(self.repository, self.base, partial(in_thread, self.threads)).routes(),
+            *BulkEndpoint(self.repository, self.base, partial(in_thread, self.threads)).routes(),
             Route("/fhir/metadata", self.metadata, methods=["GET"]),
             Route("/fhir/", self.bundle, methods=["POST"]),
             Route("/fhir", self.bundle, methods=["POST"]),
@@ -167,12 +167,12 @@ class Fhir:
     async def version(self, request: Request) -> Response:
         """vread."""
         kind, own, number = _kind(request), _own(request), str(request.path_params["number"])
-        return await self._serve(request, (kind, "r"), lambda a: fhir.version(self.repository, a, kind, own, number))
+        return await self._serve(request, (kind, "r"), lambda a: fhir.read_version(self.repository, a, kind, own, number))
 
     async def history(self, request: Request) -> Response:
         """The history of one resource."""
         kind, own = _kind(request), _own(request)
-        return await self._serve(request, (kind, "r"), lambda a: fhir.history(self.repository, a, kind, own))
+        return await self._serve(request, (kind, "r"), lambda a: fhir.read_history(self.repository, a, kind, own))
 
     async def audit_events(self, request: Request) -> Response:
         """The audit chain, searched; nobody writes it from outside."""
@@ -192,7 +192,7 @@ class Fhir:
     async def bundle(self, request: Request) -> Response:
         """batch and transaction."""
         raw = await _sent(request)
-        return await self._serve(request, ("*", ""), lambda a: fhir.transact(self.repository, a, raw))
+        return await self._serve(request, ("*", ""), lambda a: fhir.process_bundle(self.repository, a, raw))
 
     async def validate(self, request: Request) -> Response:
         """$validate; it reads nothing, but only callers are served."""
@@ -218,9 +218,9 @@ def _own(request: Request) -> str:
 
 
 def _version(etag: str | None) -> int | None:
-    from galenic.custody.fhir import version_of  # noqa: PLC0415
+    from galenic.custody.fhir import parse_etag  # noqa: PLC0415
 
-    return version_of(etag)
+    return parse_etag(etag)
 
 
 async def _sent(request: Request) -> bytes:
@@ -274,7 +274,7 @@ def _response(request: Request, answer: FhirResponse) -> Response:
         if "return=minimal" in prefer:
             body = b""
         elif "return=OperationOutcome" in prefer:
-            body = outcome(issue("information", "informational", "done."))
+            body = operation_outcome(outcome_issue("information", "informational", "done."))
     none_match = request.headers.get("if-none-match")
     if request.method in ("GET", "HEAD") and answer.version and none_match == headers["ETag"]:
         return Response(b"", 304, headers)

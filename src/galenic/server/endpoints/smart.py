@@ -20,7 +20,7 @@ BEARER_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SECONDS = 300
 
 
-class Smart:
+class SmartEndpoint:
     """Discovery and the token endpoint. base: the server's address."""
 
     def __init__(self, installation: Installation, base: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from galenic.errors import RecordError
-from galenic.records.fhir.bundle import Entry, open_bundle
-from galenic.records.fhir.bundle_bytes import SplitBundle, slices, split_bundle
-from galenic.records.fhir.compartment import compartment_of, identifiers, references
+from galenic.records.fhir.bundle import BundleEntry, open_bundle
+from galenic.records.fhir.bundle_bytes import SplitBundle, resource_bytes, split_bundle
+from galenic.records.fhir.compartment import compartment_of, identifier_searches, references
 from galenic.records.fhir.parsing import BOM, LARGEST, parse
 from galenic.records.fhir.validation import validate_resource
 
@@ -96,7 +96,7 @@ def _prepare(number: int, raw: bytes) -> Prepared:
         done.parts = [part]
         return done
     try:
-        done.parts = _bundle(whole, apart or SplitBundle(resource, slices(whole, resource)), done)
+        done.parts = _bundle(whole, apart or SplitBundle(resource, resource_bytes(whole, resource)), done)
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "bundle-type", "Bundle", str(error)))
@@ -105,7 +105,7 @@ def _prepare(number: int, raw: bytes) -> Prepared:
 
 def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str) -> Part:
     found = compartment_of(resource, renamed)
-    words = tuple(identifiers(resource))
+    words = tuple(identifier_searches(resource))
     kind, own = resource["resourceType"], resource["id"]
     return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
 
@@ -140,6 +140,6 @@ def _bundle(raw: bytes, apart: SplitBundle, done: Prepared) -> list[Part]:
     return [*parts, top]
 
 
-def _condition(given: dict[str, Any], entry: Entry) -> str:
+def _condition(given: dict[str, Any], entry: BundleEntry) -> str:
     asked = given.get("request", {}).get("ifNoneExist")
     return f"{entry.kind}?{asked.partition('?')[2] or asked}" if asked else ""
