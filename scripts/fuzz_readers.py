@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["galenic.records"]):
     from galenic.errors import GalenicError
     from galenic.records.fhir import parse, restore_resource, validate_resource, write_json
     from galenic.records.fhir.parsing import read_ndjson
-    from galenic.records.fhir.preparation import prepare
+    from galenic.records.fhir.preparation import prepare_document
     from galenic.records.fhir.stored_resource import display_of
     from galenic.records.fhir.to_events import resource_to_events
     from galenic.records.mapping import events_of, parse_mapping
@@ -39,7 +39,7 @@ def one(data: bytes) -> None:
         if not any(i.level == "error" for i in issues):
             for event in resource_to_events(restore_resource(data.removeprefix(b"\xef\xbb\xbf").decode(), {})).events:
                 display_of(document.resource, event.code)
-        prepare([(1, data)])
+        prepare_document([(1, data)])
     PLACE.write_bytes(data)
     try:
         for line in read_ndjson(PLACE):

@@ -239,7 +239,7 @@ def what_input_must_be_is_documented(place: Place) -> None:
     assert "Related values are checked together" in part.partition("##")[0]
 
 
-@check("V2.2.1", "V15.3.5", plant=patched(writing, "valid", lambda *_a: None))
+@check("V2.2.1", "V15.3.5", plant=patched(writing, "require_valid", lambda *_a: None))
 def resources_are_held_against_the_standard(place: Place) -> None:
     for wrong in ({"gender": "neither"}, {"active": "true"}, {"birthDate": "1970-13-45"}, {"strange": 1}):
         assert ehr(place).post("/fhir/Patient", json={"resourceType": "Patient", **wrong}).status_code == 422, wrong
@@ -252,7 +252,7 @@ def the_server_checks_what_the_browser_checked(place: Place) -> None:
     assert browser.web.post("/account/password", data=form).status_code == 400
 
 
-@check("V2.2.3", plant=patched(writing, "valid", lambda *_a: None))
+@check("V2.2.3", plant=patched(writing, "require_valid", lambda *_a: None))
 def values_fit_each_other(place: Place) -> None:
     both = {
         "resourceType": "Observation",
@@ -280,7 +280,7 @@ def _as_batch(_place: Place) -> Any:
     before = doors.process_bundle
     return mock.patch.object(
         doors,
-        "transact",
+        "process_bundle",
         lambda repository, context, raw, *a, **k: before(repository, context, raw.replace(b"transaction", b"batch"), *a, **k),
     )
 

@@ -113,7 +113,10 @@ def addresses_are_built_of_safe_parts(place: Place) -> None:
 
 
 @check(
-    "V1.2.3", plant=lambda _p: mock.patch.object(fhir, "outcome", lambda *issues: ('{"issue": "' + str(issues) + '"}').encode())
+    "V1.2.3",
+    plant=lambda _p: mock.patch.object(
+        fhir, "operation_outcome", lambda *issues: ('{"issue": "' + str(issues) + '"}').encode()
+    ),
 )
 def errors_are_json_whatever_is_in_them(place: Place) -> None:
     answer = ehr(place).get('/fhir/Patient?a"b=1')

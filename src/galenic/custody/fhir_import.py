@@ -22,7 +22,7 @@ from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
 
 if TYPE_CHECKING:
-    from galenic.records.fhir import Part, Prepared
+    from galenic.records.fhir import PreparedDocument, PreparedResource
 
 LINES, BYTES = 500, 2 * 2**20  # NDJSON lines that become durable together: so many, or so many bytes
 WORTH = 8 * 2**20  # bytes of input from which on helpers are worth their start
@@ -120,9 +120,9 @@ def _in_order(places: list[Path]) -> list[Path]:
 
 def _prepared(
     door: "Door", places: list[Path], pool: ProcessPoolExecutor | None, helpers: int
-) -> Iterator[tuple[str, list["Prepared"]]]:
+) -> Iterator[tuple[str, list["PreparedDocument"]]]:
     """Documents that become durable together, parsed and checked, in their order; a few units ahead where there are helpers."""
-    from galenic.records.fhir import prepare  # noqa: PLC0415  # its definitions load when they are needed
+    from galenic.records.fhir import prepare_document  # noqa: PLC0415  # its definitions load when they are needed
 
     ahead: deque[_Unit] = deque()
     units = ((p.name, u) for p in places for u in _units(p))
@@ -134,15 +134,15 @@ def _prepared(
                 more = False
                 break
             fresh = door.pass_over(unit)
-            ahead.append(_Unit(where, fresh, _sent(pool, prepare, fresh)))
-        while ahead and (ahead[0].ready or not _help(ahead, prepare)):
-            yield ahead[0].where, ahead[0].result(prepare)
+            ahead.append(_Unit(where, fresh, _sent(pool, prepare_document, fresh)))
+        while ahead and (ahead[0].ready or not _help(ahead, prepare_document)):
+            yield ahead[0].where, ahead[0].result(prepare_document)
             ahead.popleft()
             if len(ahead) < AHEAD:
                 break
 
 
-Work = Callable[[Lines], list["Prepared"]]
+Work = Callable[[Lines], list["PreparedDocument"]]
 
 
 @dataclass(slots=True)
@@ -151,14 +151,14 @@ class _Unit:
 
     where: str
     lines: Lines
-    future: "Future[list[Prepared]] | None"
-    done: "list[Prepared] | None" = None
+    future: "Future[list[PreparedDocument]] | None"
+    done: "list[PreparedDocument] | None" = None
 
     @property
     def ready(self) -> bool:
         return self.done is not None or self.future is None or self.future.done()
 
-    def result(self, work: Work) -> list["Prepared"]:
+    def result(self, work: Work) -> list["PreparedDocument"]:
         if self.done is None and self.future is not None:
             try:
                 self.done = self.future.result()
@@ -176,7 +176,7 @@ def _help(ahead: deque[_Unit], work: Work) -> bool:
     return False
 
 
-def _sent(pool: ProcessPoolExecutor | None, work: Work, lines: Lines) -> Future[list["Prepared"]] | None:
+def _sent(pool: ProcessPoolExecutor | None, work: Work, lines: Lines) -> Future[list["PreparedDocument"]] | None:
     if pool is None or not lines:
         return None
     main = sys.modules["__main__"]
@@ -224,7 +224,7 @@ class Door:
         self._absent: set[str] = set()
         self._open: Counter[str] = Counter()
         self._people: set[int] = set()
-        self._late: list[Part] = []
+        self._late: list[PreparedResource] = []
 
     def pass_over(self, unit: Lines) -> Lines:
         """Counts what is here already, byte for byte; returns the rest."""
@@ -239,9 +239,9 @@ class Door:
                 self.done.again += count.total()
         return [line for line, digest in zip(unit, digests, strict=True) if digest not in here]
 
-    def take(self, documents: list["Prepared"], where: str) -> None:
+    def take(self, documents: list["PreparedDocument"], where: str) -> None:
         """Keeps what is valid, durably, before the next unit is looked at."""
-        parts: list[Part] = []
+        parts: list[PreparedResource] = []
         for document in documents:
             place = f"{where}, line {document.number}" if document.number else where
             self.done.seen += document.seen
@@ -269,7 +269,7 @@ class Door:
                 )
                 self._note("warning", "reference-unresolved", "", word.partition("?")[0], what)
 
-    def _named(self, parts: list["Part"]) -> list["Part"]:
+    def _named(self, parts: list["PreparedResource"]) -> list["PreparedResource"]:
         """The parts of one document with what its searches mean here; without those that are only created where there is none."""
         self._look(s for p in parts for s in (*p.searches, p.condition, p.person) if "?" in s)
         there: dict[str, str] = {}
@@ -310,7 +310,7 @@ class Door:
             else:
                 self._absent.add(word)
 
-    def _keep(self, parts: list["Part"], *, last: bool = False) -> None:
+    def _keep(self, parts: list["PreparedResource"], *, last: bool = False) -> None:
         self._through(parts)
         waits = [] if last else [p for p in parts if not p.person and not p.patients and p.through and p.kind in LATE]
         late = {id(p) for p in waits}
@@ -342,7 +342,7 @@ class Door:
         self.done.new += new - heads
         self.done.again += len(incoming) - new
 
-    def _through(self, parts: list["Part"]) -> None:
+    def _through(self, parts: list["PreparedResource"]) -> None:
         """Gives to whose they are what says so only by what it refers to, in this unit or here already."""
         open_ones = [p for p in parts if not p.person and p.through]
         if not open_ones:
@@ -369,7 +369,7 @@ class Door:
         own = reference.removeprefix("Patient/")
         return f"{self.ids}|{own}" if self.ids else own
 
-    def _incoming(self, part: "Part", called: dict[str, str], subjects: dict[str, int]) -> store.IncomingDocument:
+    def _incoming(self, part: "PreparedResource", called: dict[str, str], subjects: dict[str, int]) -> store.IncomingDocument:
         subject = subjects[called[part.person]] if part.person in called else store.NO_SUBJECT
         if part.person.startswith("#"):  # by what it refers to: the subject is known by number
             subject = int(part.person[1:])

@@ -19,7 +19,7 @@ from galenic.records.fhir.parsing import (
     read_whole,
     write_json,
 )
-from galenic.records.fhir.preparation import Part, Prepared, count_types, prepare
+from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, prepare_document
 from galenic.records.fhir.search_parameters import SearchParameter, search_parameters_of
 from galenic.records.fhir.search_request import Include, SearchRequest, conditions_of, parse_search
 from galenic.records.fhir.search_values import SearchValues, date_range, normalize_text, search_values_of
@@ -40,8 +40,8 @@ __all__ = [
     "NdjsonLine",
     "OpenedBundle",
     "Origin",
-    "Part",
-    "Prepared",
+    "PreparedDocument",
+    "PreparedResource",
     "SearchParameter",
     "SearchRequest",
     "SearchValues",
@@ -64,7 +64,7 @@ __all__ = [
     "parse",
     "parse_exact",
     "parse_search",
-    "prepare",
+    "prepare_document",
     "r4",
     "read_ndjson",
     "read_whole",

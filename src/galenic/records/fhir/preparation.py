@@ -21,7 +21,7 @@ TYPE = re.compile(r"[A-Za-z]+")
 
 
 @dataclass(slots=True)
-class Part:
+class PreparedResource:
     """One resource, its bytes as they came. about: what its Bundle said of it. person: reference to whose it is, "" for nobody's;
     patients: whom it names where it is none's alone; through: what else it refers to. words: searches that mean it; searches:
     those by which it refers; condition: the search that, if it means something here already, makes this one not be kept."""
@@ -40,19 +40,19 @@ class Part:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedDocument:
     """One document: its parts, or why it is refused. issues: level, rule, expression, text of each."""
 
     number: int
     digest: str
     size: int
     seen: Counter[str] = field(default_factory=Counter)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[PreparedResource] = field(default_factory=list)
     issues: list[tuple[str, str, str, str]] = field(default_factory=list)
     refused: bool = False
 
 
-def prepare(lines: list[tuple[int, bytes]]) -> list[Prepared]:
+def prepare_document(lines: list[tuple[int, bytes]]) -> list[PreparedDocument]:
     """Each document (line number or 0, bytes) on its own; may run in a process of its own."""
     return [_prepare(number, raw) for number, raw in lines]
 
@@ -72,8 +72,8 @@ def _types(resource: Any) -> Counter[str]:
     return Counter(k if isinstance(k, str) and TYPE.fullmatch(k) else "(none)" for k in kinds)
 
 
-def _prepare(number: int, raw: bytes) -> Prepared:
-    done = Prepared(number, sha256(raw).hexdigest(), len(raw))
+def _prepare(number: int, raw: bytes) -> PreparedDocument:
+    done = PreparedDocument(number, sha256(raw).hexdigest(), len(raw))
     whole = raw.removeprefix(BOM)
     apart = split_bundle(whole) if len(raw) <= LARGEST else None
     try:
@@ -103,20 +103,22 @@ def _prepare(number: int, raw: bytes) -> Prepared:
     return done
 
 
-def _part(resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str) -> Part:
+def _part(
+    resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str
+) -> PreparedResource:
     found = compartment_of(resource, renamed)
     words = tuple(identifier_searches(resource))
     kind, own = resource["resourceType"], resource["id"]
-    return Part(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
+    return PreparedResource(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
 
 
-def _bundle(raw: bytes, apart: SplitBundle, done: Prepared) -> list[Part]:
+def _bundle(raw: bytes, apart: SplitBundle, done: PreparedDocument) -> list[PreparedResource]:
     bundle = apart.bundle
     entries = bundle.get("entry", ())
     had_id = ["id" in e.get("resource", ()) for e in entries]
     opened = open_bundle(bundle, raw, refers=apart.refers)
     done.issues += [(i.level, i.rule, i.expression, i.text) for i in opened.issues]
-    parts: list[Part] = []
+    parts: list[PreparedResource] = []
     lost: dict[int, list[str]] = {}
     for entry, text in opened.lost:
         if "?" in text:
@@ -136,7 +138,7 @@ def _bundle(raw: bytes, apart: SplitBundle, done: Prepared) -> list[Part]:
     people = tuple(dict.fromkeys(p.person for p in parts if p.person.startswith("Patient")))
     person = people[0] if len(people) == 1 else ""
     head = orjson.dumps({k: v for k, v in bundle.items() if k != "entry"})
-    top = Part("Bundle", done.digest, head, {}, person, () if person else people, digest=done.digest)
+    top = PreparedResource("Bundle", done.digest, head, {}, person, () if person else people, digest=done.digest)
     return [*parts, top]
 
 
