@@ -129,7 +129,7 @@ def test_many_writers_share_commits_and_every_row_is_there(installation: Install
 
 
 def test_two_processes_write_one_chain(home: Path) -> None:
-    code = "from galenic import flows; h = flows.open_house()\nfor i in range(25): h.audit.append('step', str(i))"
+    code = "from galenic.installation import open_installation; h = open_installation()\nfor i in range(25): h.audit.append('step', str(i))"
     crowd = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [p.wait(timeout=120) for p in crowd] == [0, 0, 0]
     assert open_installation(home).audit.faults() == ([], 75)
@@ -167,7 +167,7 @@ def test_an_auditor_verifies_a_copy_on_a_read_only_medium(chained: Installation,
 def test_a_kill_loses_no_acknowledged_row(home: Path, after: float) -> None:
     open_installation(home).close()
     code = (
-        "import sys\nfrom galenic import flows\nh = flows.open_house()\n"
+        "import sys\nfrom galenic.installation import open_installation\nh = open_installation()\n"
         "while True: print(h.audit.append('step', 'x'), flush=True)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -11,8 +11,8 @@ from galenic.security import network_sandbox
 
 TRY = """
 import socket, sys
-from galenic.security.network_sandbox import cut_off
-cut_off(frozenset(sys.argv[2:]))
+from galenic.security.network_sandbox import block_network
+block_network(frozenset(sys.argv[2:]))
 def tried(what, act):
     try:
         act()

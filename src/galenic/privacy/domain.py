@@ -50,7 +50,8 @@ def bins_for(rows: int, rho: Fraction, cap: int) -> int:
     A 2-way table of b x b cells has noise ~ b / sqrt(rho) per row of the pair budget; the cube root keeps it near the
     distance that b bins lose by being coarse. At 71,236 rows, epsilon 1 it gives 20, at 4,000 rows 8.
     """
-    return min(max(round((rows * math.sqrt(rho) / cap) ** (1 / 3)), 4), MOST_BINS)
+    bins: int = round((rows * math.sqrt(rho) / cap) ** (1 / 3))
+    return min(max(bins, 4), MOST_BINS)
 
 
 def refuse_observed(columns: tuple[Column, ...]) -> None:

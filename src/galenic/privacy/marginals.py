@@ -47,7 +47,8 @@ class Crosstab:
 
     def _by_target_fits(self, target: int) -> bool:
         others = np.delete(self.sizes, target).astype(float)
-        return (others.sum() ** 2 - (others**2).sum()) / 2 * float(self.sizes[target]) <= MOST_TRIPLE_CELLS
+        pairs = float(others.sum() ** 2 - (others**2).sum()) / 2
+        return pairs * float(self.sizes[target]) <= MOST_TRIPLE_CELLS
 
     def _with_target(self, i: int, j: int) -> Cells:
         return (i, j) if self.target is None or self.target in (i, j) else (i, j, self.target)

@@ -12,10 +12,12 @@ import json
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+Json = dict[str, Any]
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 RELEASE, SIGNOFF, RECALL = "urn:galenic:release:v1", "urn:galenic:signoff:v1", "urn:galenic:recall:v1"
@@ -37,7 +39,7 @@ def need(condition: object, why: str) -> None:
         raise Bad(why)
 
 
-def opened(envelope: dict, kind: str, trust: dict | None) -> tuple[dict, str]:
+def opened(envelope: Json, kind: str, trust: Json | None) -> tuple[Json, str]:
     """The statement in a DSSE envelope, and its signer's fingerprint, after checking the one signature on it."""
     need(isinstance(envelope, dict) and envelope.get("payloadType") == PAYLOAD, "an envelope is not an in-toto DSSE envelope")
     payload = base64.b64decode(envelope["payload"], validate=True)
@@ -58,7 +60,7 @@ def opened(envelope: dict, kind: str, trust: dict | None) -> tuple[dict, str]:
     return statement, fingerprint
 
 
-def check_files(folder: Path, subjects: list) -> None:
+def check_files(folder: Path, subjects: list[Json]) -> None:
     named = {s["name"]: s["digest"]["sha256"] for s in subjects}
     need(len(named) == len(subjects), "the attestation names a file twice")
     for path in folder.rglob("*"):
@@ -71,7 +73,7 @@ def check_files(folder: Path, subjects: list) -> None:
             need(hashlib.file_digest(file, "sha256").hexdigest() == digest, f"{name} was changed")
 
 
-def check_decision(folder: Path, predicate: dict) -> dict:
+def check_decision(folder: Path, predicate: Json) -> Json:
     """Decides again: every rule of the policy against the public findings; internal ones must be recorded as met."""
     text = (folder / "policy.toml").read_bytes()
     policy, digest = tomllib.loads(text.decode()), hashlib.sha256(text).hexdigest()
@@ -93,7 +95,7 @@ def check_decision(folder: Path, predicate: dict) -> dict:
     return policy
 
 
-def check_signoffs(folder: Path, digest: str, policy: dict, gate: str, trust: dict | None) -> list[str]:
+def check_signoffs(folder: Path, digest: str, policy: Json, gate: str, trust: Json | None) -> list[str]:
     keys, roles, lines = {gate}, set(), []
     for envelope in json.loads((folder / "signoffs.json").read_text()):
         statement, key = opened(envelope, SIGNOFF, trust)
@@ -110,7 +112,7 @@ def check_signoffs(folder: Path, digest: str, policy: dict, gate: str, trust: di
     return lines
 
 
-def verify(folder: Path, trust: dict | None = None, recalls: list | None = None) -> list[str]:
+def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None = None) -> list[str]:
     """What was checked, line by line. Raises Bad with the reason if anything is not as it was signed."""
     try:
         need(folder.is_dir() and not folder.is_symlink(), f"{folder} is not a folder")

@@ -122,7 +122,8 @@ def holds(table: Table, constraint: Constraint) -> Rows:
     good = np.ones(table.rows, dtype=np.bool_)
     if constraint.kind == "sum":
         gap = np.abs(numbers[0] - np.sum(numbers[1:], axis=0))
-        return np.isnan(gap) | (gap <= constraint.tolerance)
+        adds_up: Rows = np.isnan(gap) | (gap <= constraint.tolerance)
+        return adds_up
     if constraint.kind == "range":
         low = constraint.low if constraint.low is not None else -np.inf
         high = constraint.high if constraint.high is not None else np.inf

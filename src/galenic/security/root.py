@@ -5,6 +5,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -108,7 +109,7 @@ class RootInVault:
         if version > 1:
             self._call("POST", self.metadata, {"versions": list(range(1, version))})
 
-    def _call(self, method: str, url: str, body: dict | None) -> dict | None:
+    def _call(self, method: str, url: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(url, data=data, method=method)  # noqa: S310  # the scheme is checked above
         request.add_header("X-Vault-Token", os.environ.get("VAULT_TOKEN", ""))
@@ -121,7 +122,8 @@ class RootInVault:
             raise StoreError(f"Vault answered {error.code}. Check VAULT_TOKEN and its policy for {url}.") from None
         except (urllib.error.URLError, TimeoutError) as error:
             raise StoreError(f"Vault at {url} was not reached ({type(error).__name__}). Nothing was opened.") from None
-        return json.loads(text) if text else {}
+        found: dict[str, Any] = json.loads(text) if text else {}
+        return found
 
 
 class RootInToken:
@@ -132,7 +134,7 @@ class RootInToken:
     def __init__(self, where: str) -> None:
         self.module, _, self.token = where.partition("?token=")
 
-    def _session(self):  # type: ignore[no-untyped-def]
+    def _session(self) -> Any:
         try:
             import pkcs11  # noqa: PLC0415
         except ImportError:

@@ -7,7 +7,6 @@ Heads hold the root of the Merkle tree (RFC 6962) over row hashes, signed with E
 
 import argparse
 import base64
-import functools
 import hashlib
 import json
 import os
@@ -21,13 +20,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 START = bytes(32)
+Rows = Iterable[tuple[int, str, bytes, bytes]]  # number, entry, hash, MAC
+Heads = list[tuple[str, str]]  # JSON text, signature
 
 
-def root_of(tree: list) -> bytes:
-    return functools.reduce(lambda root, left: hashlib.sha256(b"\1" + left + root).digest(), reversed(tree))
+def root_of(tree: list[bytes]) -> bytes:
+    root = tree[-1]
+    for left in reversed(tree[:-1]):
+        root = hashlib.sha256(b"\1" + left + root).digest()
+    return root
 
 
-def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str | None, int, dict]:
+def check_rows(rows: Rows, sizes: set[int], first_key: bytes | None) -> tuple[str | None, int, dict[int, bytes]]:
     """(first fault, rows that stand, root at each of `sizes`)."""
     roots: dict[int, bytes] = {}
     previous, key, place, sha256, blake2b = START, first_key, 0, hashlib.sha256, hashlib.blake2b
@@ -55,7 +59,7 @@ def check_rows(rows: Iterable, sizes: set, first_key: bytes | None) -> tuple[str
     return None, place, roots
 
 
-def check_head(text: str, signature: str, public: bytes, roots: dict, whose: str) -> str | None:
+def check_head(text: str, signature: str, public: bytes, roots: dict[int, bytes], whose: str) -> str | None:
     try:
         head = json.loads(text)
         size, root = int(head["size"]), bytes.fromhex(head["root"])
@@ -72,10 +76,9 @@ def check_head(text: str, signature: str, public: bytes, roots: dict, whose: str
     return None
 
 
-def verify(rows: Iterable, heads: list, public: bytes, witnessed: list, first_key: bytes | None) -> tuple[list, int]:
+def verify(rows: Rows, heads: Heads, public: bytes, witnessed: Heads, first_key: bytes | None) -> tuple[list[str], int]:
     """(faults, rows that stand). heads, witnessed: pairs (head as JSON text, signature)."""
-    sizes = {_size(text) for text, _signature in [*heads, *witnessed]}
-    fault, count, roots = check_rows(rows, sizes, first_key)
+    fault, count, roots = check_rows(rows, {_size(text) for text, _signature in [*heads, *witnessed]}, first_key)
     found = [fault] if fault else []
     if not fault:
         pairs = [(h, "a head") for h in heads] + [(w, "the witness's head") for w in witnessed]
@@ -98,7 +101,7 @@ def _size(text: str) -> int:
         return -1
 
 
-def read_witness(path: Path) -> list:
+def read_witness(path: Path) -> Heads:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     return [(line["head"], line["signature"]) for line in lines]
 
@@ -110,9 +113,8 @@ def opened(database: Path) -> sqlite3.Connection:  # a closed copy on a read-onl
 
 def first_bad_mac(database: Path, key: bytes) -> int | None:
     rows = opened(database).execute("SELECT hash, mac FROM audit ORDER BY seq")
-    blake2b = hashlib.blake2b
     for place, (row_hash, mac) in enumerate(rows, start=1):
-        both = blake2b(row_hash, key=key).digest()
+        both = hashlib.blake2b(row_hash, key=key).digest()
         if both[:32] != mac:
             return place
         key = both[32:]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -143,7 +144,7 @@ def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
 
 def _manifest(folder: Path) -> dict[str, object]:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise DescriptionError(f"{folder} is not a backup. Expected a folder that galenic backup wrote.") from None
     for name, digest in manifest["sha256"].items():
@@ -170,7 +171,7 @@ def _load(place: Path) -> Iterator[list[Row]]:
             yield reader.get_batch(i).to_pylist()
 
 
-def _arrow(kind: sa.types.TypeEngine) -> pa.DataType:
+def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
     if isinstance(kind, sa.LargeBinary):
         return pa.binary()
     if isinstance(kind, sa.Boolean):

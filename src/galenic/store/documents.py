@@ -131,7 +131,13 @@ def _standing(c: sa.Connection, name: str, tokens: list[bytes]) -> dict[bytes, s
 
 
 def _insert(  # the statements that run for each document
-    db: Database, c: sa.Connection, name: str, cells: list, rows: list, words: list, current: dict[bytes, int]
+    db: Database,
+    c: sa.Connection,
+    name: str,
+    cells: list[tuple[Any, ...]],
+    rows: list[list[Any]],
+    words: list[tuple[Any, ...]],
+    current: dict[bytes, int],
 ) -> None:
     old = [t for t, place in current.items() if rows[place][6] > 1]
     for part in _parts(old):
@@ -215,13 +221,13 @@ def read_documents(db: Database, handle: Handle, known: Dataset, *, history: boo
         yield _opened(handle, known, keys, genuine)
 
 
-def _query(name: str) -> sa.Select:
+def _query(name: str) -> sa.Select[Any]:
     d, o = documents.c, originals.c
     here = (d.dataset == name) & (o.dataset == d.dataset) & (o.row == d.row)
     return sa.select(d.row, d.subject, d.version, o.cells).where(here)
 
 
-def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
+def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
     """What a decision covers: patients' documents as rows of tables, and nobody's."""
     d, f = documents.c, facts.c
     query = _query(name)

@@ -112,7 +112,9 @@ def _admitted(c: sa.Connection, handle: Handle, tokens: dict[str, bytes]) -> tup
     return found, erased
 
 
-def _known_tokens(c: sa.Connection, table: sa.Table, column: sa.Column, tenant: str, tokens: list[bytes]) -> dict[bytes, int]:
+def _known_tokens(
+    c: sa.Connection, table: sa.Table, column: sa.Column[int], tenant: str, tokens: list[bytes]
+) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for start in range(0, len(tokens), 500):
         where = (table.c.tenant == tenant) & table.c.token.in_(tokens[start : start + 500])
@@ -156,7 +158,8 @@ def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: li
 
 
 def _texts(array: pa.ChunkedArray) -> list[str | None]:
-    return array.cast(pa.string()).to_pylist()
+    texts: list[str | None] = array.cast(pa.string()).to_pylist()
+    return texts
 
 
 def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnElement[bool]:
@@ -170,7 +173,7 @@ def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnE
     return stands & (f.kind == "consent") & (f.purpose == purpose) & (f.label == label)
 
 
-def _where(name: str, rows: Rows, now: str) -> tuple[sa.Select, bool]:
+def _where(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
     """The rows that a decision covers, as SQL, and whether each comes with the fact that lets it through."""
     o = originals.c
     if rows.care_of is None and rows.consent_to is None:

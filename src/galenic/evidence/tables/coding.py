@@ -31,7 +31,8 @@ def quantile_edges(values: Floats) -> Floats:
         inner = (distinct[1:] + distinct[:-1]) / 2
     else:
         inner = np.unique(np.quantile(values, np.arange(1, QUANTILES) / QUANTILES))
-    return np.r_[-1e300, inner, 1e300]
+    edges: Floats = np.r_[-1e300, inner, 1e300]
+    return edges
 
 
 def encode_columns(table: Table, columns: tuple[Column, ...]) -> Codes:

@@ -18,7 +18,9 @@ def shares(codes: Codes, columns: tuple[int, ...], sizes: NDArray[np.int64]) -> 
     cell = np.zeros(codes.shape[0], dtype=np.int64)
     for j in columns:
         cell = cell * sizes[j] + codes[:, j]
-    return np.bincount(cell, minlength=int(np.prod(sizes[list(columns)]))) / max(codes.shape[0], 1)
+    counts = np.bincount(cell, minlength=int(np.prod(sizes[list(columns)])))
+    part: NDArray[np.float64] = counts / max(codes.shape[0], 1)
+    return part
 
 
 def tvd(a: Codes, b: Codes, columns: tuple[int, ...], sizes: NDArray[np.int64]) -> float:

@@ -79,4 +79,5 @@ def _likelihood_ratio(observed: Floats, seen: Floats, inside: NDArray[np.bool_])
     mean[1] = np.where(count[1] > 0, mean[1], mean[0] + gap)
     mean[0] = np.where(count[0] > 0, mean[0], mean[1] - gap)
     spread = float(np.sqrt(np.mean((seen - np.where(inside, mean[1], mean[0])) ** 2))) + 1e-6
-    return ((observed - mean[0]) ** 2 - (observed - mean[1]) ** 2) / (2 * spread**2)
+    ratio: Floats = ((observed - mean[0]) ** 2 - (observed - mean[1]) ** 2) / (2 * spread**2)
+    return ratio

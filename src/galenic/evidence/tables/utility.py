@@ -111,7 +111,8 @@ def _scores(family: str, x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray
 
 def one_thread() -> AbstractContextManager[object]:
     """Boosting on some thousand rows: threads that wait for each other cost more than they gain, far more on a busy machine."""
-    return threadpool_limits(1, user_api="openmp")
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="openmp")
+    return limits
 
 
 def _naive_bayes(x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64]:

@@ -142,7 +142,11 @@ class MixtureTables:
             self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         self.ones, ones = answers.ones, [m.counts for m in answers.ones]
         drawn = [j for j, c in enumerate(coded) if self.known and c.name not in self.known]
-        self.relearn = lambda codes, before=None: fit_steps(answers, codes, drawn, domain.rows, rng, before)
+
+        def relearn(codes: NDArray[np.int64], before: Steps | None = None) -> Steps:
+            return fit_steps(answers, codes, drawn, domain.rows, rng, before)
+
+        self.relearn = relearn
         self.steps = self.relearn(draw(coarse, MODEL_ROWS, rng)) if drawn else Steps(())
         self.lattices = self._lattices(real, domain, ones, rng)
         plain_fit = real.private or not self.refine

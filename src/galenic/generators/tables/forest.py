@@ -39,7 +39,7 @@ class Forest:
 
     def leaves(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """The leaf of a random tree for each row, shape (rows,)."""
-        node = self.roots[rng.integers(0, self.roots.size, codes.shape[0])]
+        node: Codes = self.roots[rng.integers(0, self.roots.size, codes.shape[0])]
         inputs = np.array(self.inputs, dtype=np.int64)
         walking = np.arange(codes.shape[0])
         while walking.size:

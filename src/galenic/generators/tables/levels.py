@@ -34,7 +34,8 @@ def _even(counts: Floats, inner: int, bins: int) -> Integers:
     share = share / share.sum()
     middle = np.cumsum(share) - share / 2
     _, place = np.unique(np.minimum((bins * middle).astype(np.int64), bins - 1), return_inverse=True)
-    return np.r_[place, place.max() + 1 + np.arange(counts.size - inner)].astype(np.int64)
+    groups: Integers = np.r_[place, place.max() + 1 + np.arange(counts.size - inner)].astype(np.int64)
+    return groups
 
 
 def few(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats], bins: int) -> list[Integers]:

@@ -42,7 +42,8 @@ class Mixture:
     @property
     def offsets(self) -> NDArray[np.int64]:
         """Where each column's levels begin, and the end."""
-        return np.r_[0, np.cumsum(self.sizes)]
+        offsets: NDArray[np.int64] = np.r_[0, np.cumsum(self.sizes)]
+        return offsets
 
     def of(self, j: int) -> Floats:
         """p_kj of column j, shape (components, levels of j)."""
@@ -109,7 +110,8 @@ class _Adam:
         self.square += 0.01 * (gradient * gradient - self.square)
         mean = self.mean / (1 - 0.9**self.steps)
         square = self.square / (1 - 0.99**self.steps)
-        return (rate * mean / (np.sqrt(square) + 1e-8)).astype(np.float32)
+        change: Floats32 = (rate * mean / (np.sqrt(square) + 1e-8)).astype(np.float32)
+        return change
 
 
 def fit_mixture(
@@ -203,7 +205,8 @@ def fit_ensemble(
 
 def _softmax(logits: Floats32, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Floats32:
     powers = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts, axis=1), sizes, axis=1))
-    return powers / np.repeat(np.add.reduceat(powers, starts, axis=1), sizes, axis=1)
+    shares: Floats32 = powers / np.repeat(np.add.reduceat(powers, starts, axis=1), sizes, axis=1)
+    return shares
 
 
 def averaged(parts: list[Mixture]) -> Mixture:

@@ -34,7 +34,8 @@ def systematic(shares: Floats, n: int, rng: np.random.Generator) -> Codes:
     """n levels with counts within one of n * share: systematic sampling, in level order."""
     top = np.cumsum(shares)
     places = (np.arange(n) + rng.random()) / n * top[-1]
-    return np.minimum(np.searchsorted(top, places, side="right"), shares.size - 1)
+    levels: Codes = np.minimum(np.searchsorted(top, places, side="right"), shares.size - 1)
+    return levels
 
 
 def draw(mixture: Mixture, n: int, rng: np.random.Generator, *, smooth: bool = False) -> Codes:

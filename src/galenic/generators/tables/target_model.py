@@ -168,7 +168,8 @@ class _Loss:
 
     def flat(self, model: Outcome) -> Floats:
         """The flat vector of a model of the same features."""
-        return np.r_[(model.coefficients / self.pace).ravel(), model.base - self.base]
+        vector: Floats = np.r_[(model.coefficients / self.pace).ravel(), model.base - self.base]
+        return vector
 
     def __call__(self, flat: Floats) -> tuple[float, Floats]:
         own, shift = self.parts(flat)

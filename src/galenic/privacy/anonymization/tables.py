@@ -125,4 +125,5 @@ def measured_k(labels: list[np.ndarray], sensitive: np.ndarray | None = None) ->
 
 def rare(values: np.ndarray, least: int) -> np.ndarray:
     """Which rows hold a value that fewer rows than that share: cells too small to be told. values: (rows,) of integers from 0."""
-    return np.bincount(values)[values] < least
+    too_few: np.ndarray = np.bincount(values)[values] < least
+    return too_few

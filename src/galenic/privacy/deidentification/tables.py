@@ -283,7 +283,8 @@ class _Dictionary:
 
     def codes(self, ordered: tuple[str, ...]) -> np.ndarray:
         place = {v: i for i, v in enumerate(ordered)}
-        return np.array([place[v] for v in self.of], np.int32)[np.concatenate(self.parts)]
+        codes: np.ndarray = np.array([place[v] for v in self.of], np.int32)[np.concatenate(self.parts)]
+        return codes
 
 
 def _kind(column: Column, values: list[str]) -> str:

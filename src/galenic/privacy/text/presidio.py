@@ -35,7 +35,7 @@ def recognizer(language: str = "en", finder: Finder | None = None) -> Any:
         raise MissingExtraError("presidio-analyzer is not installed: pip install presidio-analyzer.") from None
     own = finder or finder_for(language)
 
-    class Galenic(EntityRecognizer):
+    class Galenic(EntityRecognizer):  # type: ignore[misc]  # presidio is optional
         """All layers of Galenic's finder."""
 
         def load(self) -> None:

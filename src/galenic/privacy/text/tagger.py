@@ -89,7 +89,8 @@ class Tagger:
             h -= h.mean(1, keepdims=True)
             h /= np.sqrt((h * h).mean(1, keepdims=True) + 1e-5)
             h = h * w[f"norms.{i}.weight"] + w[f"norms.{i}.bias"]
-        return h @ w["leave.weight"].T + w["leave.bias"]
+        scores: np.ndarray = h @ w["leave.weight"].T + w["leave.bias"]
+        return scores
 
 
 def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarray]:

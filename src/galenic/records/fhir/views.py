@@ -98,7 +98,7 @@ class _Paths:
         return evaluate
 
 
-class _Strict(ErrorListener):
+class _Strict(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
     """Refuses what the library's own parse skips without a word: `a b`, `name..given`, one bracket too many."""
 
     def __init__(self, path: str) -> None:
@@ -111,7 +111,7 @@ class _Strict(ErrorListener):
 
 def _require_syntax(path: str) -> None:
     lexer = FHIRPathLexer(InputStream(path))
-    parser = FHIRPathParser(CommonTokenStream(lexer))
+    parser: Any = FHIRPathParser(CommonTokenStream(lexer))
     for part in (lexer, parser):
         part.removeErrorListeners()
         part.addErrorListener(_Strict(path))

@@ -106,7 +106,7 @@ def _prior(frame: pa.Table, keys: list[str]) -> float:
     """Chance that two records are of one person: pairs that agree in all keys, four fifths of those there are; at least one pair."""
     counts = frame.drop_null().group_by(keys).aggregate([("unique_id", "count")])["unique_id_count"].to_pylist()
     pairs = sum(n * (n - 1) / 2 for n in counts) / 0.8
-    return max(pairs, 1.0) / (frame.num_rows * (frame.num_rows - 1) / 2)
+    return float(max(pairs, 1.0)) / float(frame.num_rows * (frame.num_rows - 1) / 2)
 
 
 def _fitted(linker: Any, blocks: list[Any]) -> list[tuple[int, int, float]]:

@@ -30,7 +30,7 @@ def load(kind: str, place: Path, folder: Path) -> int:
     table = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
     with file_aside(folder / file_name(system)) as aside, pa.ipc.new_file(aside, SCHEMA) as out:
         out.write_table(table)
-    return table.num_rows
+    return len(rows)
 
 
 def _rows(
