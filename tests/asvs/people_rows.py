@@ -96,7 +96,7 @@ def words_of_this_place_are_documented(place: Place) -> None:
 )
 def ways_in_are_the_documented_ones(place: Place) -> None:
     places = sorted({f.stem for f, _call in calls(place, "with_session")})
-    assert places == ["elsewhere", "sign_in"], places
+    assert places == ["external_login", "sign_in"], places
     for way in ("password with time code", "passkey with user verification", "identity provider", "access tokens of systems"):
         assert way in place.document, way
 

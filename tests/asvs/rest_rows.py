@@ -197,7 +197,7 @@ def formats_are_constants(place: Place) -> None:
 
 @check("V1.4.1", plant=planted_source("import ctypes\nctypes.memmove(0, 0, 9)"))
 def memory_is_managed(place: Place) -> None:
-    assert sorted(f.name for f, t in trees(place) if "ctypes" in ast.dump(t)) == ["cut_off.py"]
+    assert sorted(f.name for f, t in trees(place) if "ctypes" in ast.dump(t)) == ["network_sandbox.py"]
 
 
 @check("V1.4.2", plant=patched(everything, "MOST", 10**40))
@@ -699,7 +699,7 @@ def _actions(place: Place) -> set[str]:
     return found
 
 
-@check("V16.1.1", plant=planted_source("def act(house):\n    house.audit.append('undocumented.event', 'x')"))
+@check("V16.1.1", plant=planted_source("def act(installation):\n    installation.audit.append('undocumented.event', 'x')"))
 def everything_that_is_written_down_is_documented(place: Place) -> None:
     missing = sorted(a for a in _actions(place) if f"`{a}`" not in place.document)
     assert not missing, missing

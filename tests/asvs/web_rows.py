@@ -38,7 +38,7 @@ from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir, smart
 from server_made import free_port
 
-serve = importlib.import_module("galenic.server.listeners")  # the package has a function of that name
+listeners = importlib.import_module("galenic.server.listeners")
 
 
 def bare(place: Place) -> httpx.Client:
@@ -106,7 +106,7 @@ def pages_escape_what_they_show(place: Place) -> None:
     assert "<b>evil" not in bare(place).post("/sign-in", data={"name": '"><b>evil', "password": "wrong-wrong-wrong"}).text
 
 
-@check("V1.2.2", plant=patched(sign_in, "within", lambda place: place))
+@check("V1.2.2", plant=patched(sign_in, "local_path", lambda place: place))
 def addresses_are_built_of_safe_parts(place: Place) -> None:
     text = bare(place).get("/sign-in", params={"next": "javascript:alert(1)"}).text
     assert "javascript:" not in text
@@ -289,7 +289,7 @@ def nobody_says_where_they_come_from(place: Place) -> None:
             host = "127.0.0.1"
 
     assert sign_in.SignIn.place_of(Request) == "127.0.0.1"  # type: ignore[arg-type]
-    assert serve.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).proxy_headers is False  # type: ignore[arg-type]
+    assert listeners.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).proxy_headers is False  # type: ignore[arg-type]
 
 
 graphql = without("graphql", "strawberry", "ariadne", "graphene")
@@ -302,9 +302,9 @@ class _Talking(uvicorn.Config):
         self.ws = "auto"
 
 
-@check("V4.4.1", "V4.4.2", "V4.4.3", "V4.4.4", plant=patched(serve.uvicorn, "Config", _Talking))
+@check("V4.4.1", "V4.4.2", "V4.4.3", "V4.4.4", plant=patched(listeners.uvicorn, "Config", _Talking))
 def there_are_no_websockets(place: Place) -> None:
-    assert serve.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).ws == "none"  # type: ignore[arg-type]
+    assert listeners.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).ws == "none"  # type: ignore[arg-type]
 
 
 # V5: files
@@ -396,7 +396,7 @@ def _tls_server(place: Place) -> Iterator[tuple[int, str]]:
     """(port, certificate) of a server whose certificate no public authority signed."""
     certificate, key = own_certificate(place.folder / "tls", "localhost")
     port = free_port()
-    with serve.running([(PlainTextResponse("here"), listeners.Listener("127.0.0.1", port, certificate, key))]):
+    with listeners.running_servers([(PlainTextResponse("here"), listeners.Listener("127.0.0.1", port, certificate, key))]):
         yield port, certificate.read_text(encoding="utf-8")
 
 
@@ -676,9 +676,9 @@ def limits_are_documented(place: Place) -> None:
     documented(place, "bytes that another system may answer", exchange.MOST)
 
 
-@check("V15.1.3", plant=patched(serve, "AT_ONCE", 10**6))
+@check("V15.1.3", plant=patched(listeners, "AT_ONCE", 10**6))
 def what_takes_long_is_documented(place: Place) -> None:
-    documented(place, "requests at once", serve.AT_ONCE)
-    documented(place, "seconds for a request's head", int(serve.HEAD_SECONDS))
-    documented(place, "seconds for a request's body", int(serve.BODY_SECONDS))
+    documented(place, "requests at once", listeners.AT_ONCE)
+    documented(place, "seconds for a request's head", int(listeners.HEAD_SECONDS))
+    documented(place, "seconds for a request's body", int(listeners.BODY_SECONDS))
     assert "worker process" in place.document
