@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.csv as pacsv
 import pydicom
 from galenic.privacy.anonymization import PrivacyModel, anonymize, quasi_identifier
-from galenic.privacy.structured.dicom import table as profile
+from galenic.privacy.deidentification.rules.dicom import profile_table as profile
 from galenic.records import dicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -206,9 +206,9 @@ def tables() -> list[dict]:
     got = json.loads(
         subprocess.run([peer("kanon"), script], input=json.dumps(asked), capture_output=True, text=True, check=True).stdout
     )
-    from galenic.privacy.anonymization import groups  # noqa: PLC0415
+    from galenic.privacy.anonymization import partition_rows  # noqa: PLC0415
 
-    own = groups(codes, PrivacyModel(5))
+    own = partition_rows(codes, PrivacyModel(5))
     order = np.argsort(own, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(own[order])) + 1)
     ours, theirs = loss(values, parts), loss(values, [np.array(p) for p in got["partitions"]])

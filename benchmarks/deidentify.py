@@ -124,10 +124,10 @@ def planted_notes() -> list[tuple[str, Spans]]:
 
 def ours(texts: list[str]) -> list[list[tuple[int, int]]]:
     """What is found as an identifier; ages to 89 are none."""
-    finder = deid.finder_for("en")
+    detector = deid.load_detector("en")
     out = []
     for text in texts:
-        spans = finder.find(text)
+        spans = detector.find(text)
         old = [s for s in spans if s.kind != "age" or int("".join(c for c in text[s.start : s.end] if c.isdigit()) or 0) > 89]
         out.append([(s.start, s.end) for s in old])
     return out
@@ -215,19 +215,19 @@ def hard() -> list[dict]:
 
 def meddocan() -> list[dict]:
     """deid.meddocan: typed F1 of exact spans, and cases without a leak, on the dev split."""
-    finder = deid.finder_for("es")
-    assert finder.tagger is not None
+    detector = deid.load_detector("es")
+    assert detector.tagger is not None
     right = wrong = lost = leaks = 0
     given = cases(GUARD, "dev")
     for case in given:
         gold = set(case.spans)
-        bounds, p = finder.tagger.tag(case.text)
-        found = set(deid.typed(finder.tagger.labels, bounds, p))
+        bounds, p = detector.tagger.tag(case.text)
+        found = set(deid.decode_spans(detector.tagger.labels, bounds, p))
         right, wrong, lost = right + len(gold & found), wrong + len(found - gold), lost + len(gold - found)
         red = np.zeros(len(case.text), bool)
-        for a, b in [(s.start, s.end) for s in finder.find(case.text)] + [(a, b) for a, b, _ in found]:
+        for a, b in [(s.start, s.end) for s in detector.find(case.text)] + [(a, b) for a, b, _ in found]:
             red[a:b] = True
-        kept = [(a, b) for a, b, label in gold if label in finder.kinds]
+        kept = [(a, b) for a, b, label in gold if label in detector.kinds]
         leaks += any(c.isalnum() and not red[a + i] for a, b in kept for i, c in enumerate(case.text[a:b]))
     f1 = 2 * right / (2 * right + wrong + lost)
     leakfree = 1 - leaks / len(given)
@@ -255,16 +255,16 @@ def speed() -> list[dict]:
     """deid.speed: found and replaced, MB/s, one process."""
     os.environ["OMP_NUM_THREADS"] = "1"
     texts = [t for _, t in sources(GUARD)]
-    finder, policy = deid.finder_for("en"), deid.read_policy("safe-harbor")
+    detector, policy = deid.load_detector("en"), deid.read_policy("safe-harbor")
     for text, _ in planted_notes():  # its words become known, as after the first minutes of any run
-        finder.find(text)
+        detector.find(text)
     best = 0.0
     for _ in range(3):
-        finder._seen.clear()  # no text is remembered
-        replacer = deid.Replacer(policy, b"k" * 32, deid.states())
+        detector._seen.clear()  # no text is remembered
+        replacer = deid.Replacer(policy, b"k" * 32, deid.state_names())
         start = time.process_time()
         for text in texts:
-            deid.deidentify_text(text, finder, replacer)
+            deid.deidentify_text(text, detector, replacer)
         best = max(best, sum(map(len, texts)) / 1e6 / (time.process_time() - start))
     peers = {f"{r} (finding only)": round(other(r, texts)[1], 3) for r in ("presidio", "scrubadub")}
     what = f"MB of notes and dialogues per second of one core, found and replaced, {len(texts):,} texts, best of 3"

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from galenic.errors import RecordError
-from galenic.privacy.anonymization import PrivacyModel, groups
+from galenic.privacy.anonymization import PrivacyModel, partition_rows
 
 TABLES = arrays(np.int32, st.tuples(st.integers(20, 120), st.integers(1, 4)), elements=st.integers(0, 9))
 
 
 @given(TABLES, st.integers(1, 12))
 def test_every_group_has_k_rows_and_every_row_a_group(codes: np.ndarray, k: int) -> None:
-    sizes = np.bincount(groups(codes, PrivacyModel(k)))
+    sizes = np.bincount(partition_rows(codes, PrivacyModel(k)))
     assert sizes.min() >= k
     assert sizes.sum() == len(codes)
 
@@ -23,7 +23,7 @@ def test_every_group_has_k_rows_and_every_row_a_group(codes: np.ndarray, k: int)
 def test_every_group_has_l_values_and_stays_within_t(codes: np.ndarray, k: int, distinct: int, t: float) -> None:
     sensitive = np.arange(len(codes)) % 3
     whole = np.bincount(sensitive) / len(codes)
-    found = groups(codes, PrivacyModel(k, distinct, t), sensitive)
+    found = partition_rows(codes, PrivacyModel(k, distinct, t), sensitive)
     for group in range(found.max() + 1):
         values = np.bincount(sensitive[found == group], minlength=3)
         assert np.count_nonzero(values) >= distinct
@@ -32,7 +32,7 @@ def test_every_group_has_l_values_and_stays_within_t(codes: np.ndarray, k: int, 
 
 def test_groups_are_boxes_that_rows_of_others_stay_out_of() -> None:
     codes = np.random.default_rng(1).integers(0, 50, (2_000, 2))
-    found = groups(codes, PrivacyModel(5))
+    found = partition_rows(codes, PrivacyModel(5))
     boxes = [(codes[found == g].min(0), codes[found == g].max(0)) for g in range(found.max() + 1)]
     for g, (low, high) in enumerate(boxes):
         inside = ((codes >= low) & (codes <= high)).all(1)
@@ -44,4 +44,4 @@ def test_groups_are_boxes_that_rows_of_others_stay_out_of() -> None:
 def test_what_no_grouping_can_give_is_refused(wanted: PrivacyModel) -> None:
     codes = np.zeros((50, 2), np.int32)
     with pytest.raises(RecordError, match=r"k = 100|l = 4"):
-        groups(codes, wanted, np.arange(50) % 3)
+        partition_rows(codes, wanted, np.arange(50) % 3)

@@ -14,12 +14,12 @@ from galenic.privacy.anonymization import (
     QuasiIdentifier,
     anonymize,
     best_node,
+    is_rare,
     measure_risk,
     population_uniques,
     quasi_identifier,
-    rare,
 )
-from galenic.privacy.anonymization.lattice import _Search, penalty
+from galenic.privacy.anonymization.lattice import _Search, information_loss
 
 
 def made(n: int, seed: int) -> tuple[tuple[QuasiIdentifier, ...], np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ def test_the_lattice_finds_what_asking_every_node_finds(seed: int, k: int, share
 def test_a_ladder_tells_less_with_each_rung() -> None:
     for column in made(500, 3)[0]:
         assert len(column.labels[-1]) == 1
-        lost = [penalty(column, r).mean() for r in range(len(column.ladder))]
+        lost = [information_loss(column, r).mean() for r in range(len(column.ladder))]
         assert lost == sorted(lost)
         assert lost[0] == 0
         assert lost[-1] == pytest.approx(1)
@@ -130,7 +130,7 @@ def test_who_is_alone_in_the_population_is_estimated_from_a_sample(fraction: flo
 
 
 def test_rare_values_are_told() -> None:
-    assert rare(np.array([0, 0, 0, 1, 2, 2]), 3).tolist() == [False, False, False, True, True, True]
+    assert is_rare(np.array([0, 0, 0, 1, 2, 2]), 3).tolist() == [False, False, False, True, True, True]
 
 
 def test_what_no_node_can_give_is_refused() -> None:

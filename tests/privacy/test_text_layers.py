@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galenic.privacy import text as deid
-from galenic.privacy.text.find import united_spans
-from galenic.privacy.text.normalization import plain
-from galenic.privacy.text.rules import RULES, by_rules
+from galenic.privacy.text.detector import merge_spans
+from galenic.privacy.text.normalization import normalize
+from galenic.privacy.text.patterns import PATTERNS, find_patterns
 from galenic.schema import TextSpan
 
 
 def kinds_of(text: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for s in by_rules(text):
+    for s in find_patterns(text):
         found.setdefault(s.kind, set()).add(text[s.start : s.end])
     return found
 
@@ -86,12 +86,12 @@ PIECES = (
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
 def test_reading_only_what_is_near_digits_misses_nothing(text: str) -> None:
     whole = set()
-    for rule in RULES:
+    for rule in PATTERNS:
         for m in rule.pattern.finditer(text):
             a, b = m.span("v") if "v" in rule.pattern.groupindex else m.span()
             if rule.check is None or rule.check(text[a:b]):
                 whole.add((a, b, rule.kind))
-    assert whole <= {(s.start, s.end, s.kind) for s in by_rules(text)}
+    assert whole <= {(s.start, s.end, s.kind) for s in find_patterns(text)}
 
 
 KNOWN = deid.StatedIdentifiers(
@@ -146,12 +146,12 @@ def test_a_name_that_is_a_word_counts_where_it_is_written_as_a_name() -> None:
     ],
 )
 def test_unseen_and_alike_signs_are_read_through(written: str, read: str) -> None:
-    assert plain(written).text == read
+    assert normalize(written).text == read
 
 
 def test_a_place_in_what_is_read_is_a_place_in_the_original() -> None:
     text = "seen: M\u200bar\u200dia L\u043epez today"
-    read = plain(text)
+    read = normalize(text)
     start = read.text.index("Maria")
     a, b = read.original(start, start + len("Maria Lopez"))
     assert text[a:b] == "M\u200bar\u200dia L\u043epez"
@@ -159,11 +159,11 @@ def test_a_place_in_what_is_read_is_a_place_in_the_original() -> None:
 
 def test_spans_that_overlap_become_one_of_the_strongest_kind() -> None:
     text = "write to ana.lopez@gmail.com now"
-    found = united_spans(
+    found = merge_spans(
         text, [TextSpan(13, 18, "name", "known"), TextSpan(9, 28, "email", "rule"), TextSpan(9, 12, "name", "tagger")]
     )
     assert [(s.kind, text[s.start : s.end]) for s in found] == [("email", "ana.lopez@gmail.com")]
 
 
 def test_a_span_takes_the_whole_word() -> None:
-    assert united_spans("xx Maria yy", [TextSpan(4, 6, "name", "tagger")])[0].start == 3
+    assert merge_spans("xx Maria yy", [TextSpan(4, 6, "name", "tagger")])[0].start == 3

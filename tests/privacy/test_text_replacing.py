@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from galenic.errors import DescriptionError
 from galenic.privacy import text as deid
-from galenic.privacy.text.dates import move
+from galenic.privacy.text.dates import shift_date
 from galenic.schema import TextSpan
 
 DAYS = st.integers(-4_000, 4_000)
@@ -18,7 +18,7 @@ WRITTEN = st.dates(date(1905, 1, 1), date(2090, 1, 1))
 
 
 def replacer(policy: str, key: bytes = b"k" * 32) -> deid.Replacer:
-    return deid.Replacer(deid.read_policy(policy), key, deid.states())
+    return deid.Replacer(deid.read_policy(policy), key, deid.state_names())
 
 
 @given(WRITTEN, DAYS, st.sampled_from(["%Y-%m-%d", "%m/%d/%Y", "%B %d, %Y", "%d %b %Y", "%Y%m%d", "%d-%b-%Y", "%A, %B %d, %Y"]))
@@ -31,7 +31,7 @@ def test_a_date_moves_in_the_form_in_which_it_was_written(day: date, days: int, 
         new = day + timedelta(days)
     if "%b" in form and 5 in (day.month, new.month):  # May is written out either way
         return
-    moved = move(day.strftime(form), days).text or ""
+    moved = shift_date(day.strftime(form), days).text or ""
     assert re.sub(r"\b0", "", moved) == re.sub(r"\b0", "", new.strftime(form))  # 10/10/2000 does not say how 9 is written
 
 
@@ -53,7 +53,7 @@ def test_intervals_and_weekdays_stay_and_every_date_moves_by_more_than_a_year(a:
     ],
 )  # fmt: skip
 def test_dates_as_people_write_them(written: str, moved: str | None) -> None:
-    assert move(written, -371).text == moved
+    assert shift_date(written, -371).text == moved
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_a_policy_that_says_too_little_or_nonsense_is_refused(tmp_path: Path, to
 
 @pytest.mark.parametrize("name", deid.BUILT_IN)
 def test_every_built_in_policy_treats_every_kind(name: str) -> None:
-    assert set(deid.read_policy(name).treat) == set(deid.kinds())
+    assert set(deid.read_policy(name).treat) == set(deid.identifier_kinds())
 
 
 def test_clinicians_relatives_and_employers_go_by_a_policy_of_their_own(tmp_path: Path) -> None:
-    finder = deid.finder_for("en")
+    detector = deid.load_detector("en")
     said = "Her daughter Ana Quillfeather called Dr. Whitlock. She works at Brightwater Logistics. Seen by Tom Ashgrove, RN. Mrs. Penhaligon left."
-    kinds = {said[s.start : s.end]: s.kind for s in finder.find(said)}
+    kinds = {said[s.start : s.end]: s.kind for s in detector.find(said)}
     assert kinds["Ana Quillfeather"] == "relative"
     assert kinds["Whitlock"] == "clinician"
     assert kinds["Tom Ashgrove"] == "clinician"
@@ -148,7 +148,7 @@ def test_clinicians_relatives_and_employers_go_by_a_policy_of_their_own(tmp_path
     assert kinds["Penhaligon"] == "name"
     (tmp_path / "p.toml").write_text('like = "safe-harbor"\n[treat]\nclinician = "keep"\nrelative = "mask"\n')
     replacer = deid.Replacer(deid.read_policy(str(tmp_path / "p.toml")), b"k" * 32)
-    clean = deid.deidentify_text(said, finder, replacer)
+    clean = deid.deidentify_text(said, detector, replacer)
     assert clean == (
         "Her daughter *** ************ called Dr. Whitlock. She works at [ORGANISATION]. Seen by Tom Ashgrove, RN. Mrs. [NAME] left."
     )

@@ -16,7 +16,7 @@ import pytest
 from conftest import DATA
 from galenic import cli
 from galenic.privacy import deidentification
-from galenic.privacy.deidentification import notes
+from galenic.privacy.deidentification import note as notes
 
 NOTE = """Patient: Maria Lopez   MRN: 00482913   DOB: 03/04/1931
 Mrs. Lopez is a 93-year-old retired teacher from Oakland, CA 94612, seen by Dr. Whitfield at Mercy General Hospital on 12 March 2023.

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from galenic.privacy import deidentification
-from galenic.privacy.structured.dicom import table
+from galenic.privacy.deidentification.rules.dicom import profile_table
 from galenic.records import dicom
 
 FILES = Path(pydicom.__file__).parent / "data"
@@ -47,7 +47,7 @@ def test_the_table_is_the_one_that_dicom_anonymizer_carries() -> None:
         for tag in getattr(others, f"{name}_TAGS")
         if len(tag) == 2
     }
-    ours = {tag: row.basic for tag, row in table().items() if "X" not in tag}
+    ours = {tag: row.basic for tag, row in profile_table().items() if "X" not in tag}
     assert ours == theirs
 
 
@@ -77,7 +77,7 @@ def filled(tags: list[int]) -> Dataset:
 
 def everything() -> Dataset:
     """One object with every attribute of the table, at the top and two sequences deep, with curves, overlays and private ones."""
-    tags = [int(t, 16) for t in table() if "X" not in t and t[:4] not in ("0000", "0002") and t != "00420011"]
+    tags = [int(t, 16) for t in profile_table() if "X" not in t and t[:4] not in ("0000", "0002") and t != "00420011"]
     ds = filled(tags)
     inner, deep = filled(tags), filled(tags)
     item = Dataset()
@@ -112,7 +112,7 @@ def test_every_attribute_of_the_profile_is_handled_nested_and_private_too(policy
     clean = pydicom.dcmread(tmp_path / "out" / "all.dcm")
     kept = {
         pydicom.datadict.keyword_for_tag(int(tag, 16))
-        for tag, row in table().items()
+        for tag, row in profile_table().items()
         if "X" not in tag and any(row.options.get(option) in ("K", "C") for option in OPTIONS[policy])
     }
     left = [(k, v) for k, v in leaves(clean) if re.search(r"ZQXV|1\.2\.3\.55555|Zwingli|Agathe|ID-4711", v) and k not in kept]

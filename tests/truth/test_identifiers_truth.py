@@ -7,7 +7,7 @@ import pytest
 
 from conftest import DATA
 from galenic.privacy import text as deid
-from galenic.privacy.text.names import _whose
+from galenic.privacy.text.surrogate_names import _name_index
 
 ROOT = Path(__file__).parents[2]
 GUARD = DATA / "guard"
@@ -32,7 +32,7 @@ def test_what_is_planted_is_in_no_gazetteer() -> None:
     }
     names = {n for n in names if len(n) > 3}
     assert len(names) > 300
-    assert not names & set(_whose())
+    assert not names & set(_name_index())
     assert not names & deid_planted.listed()
 
 
@@ -49,22 +49,22 @@ def test_no_context_of_the_benchmark_is_a_template_of_training() -> None:
 
 @needs_guard
 def test_spanish_cases_keep_hardly_anything() -> None:
-    finder = deid.finder_for("es")
-    assert finder.tagger is not None
+    detector = deid.load_detector("es")
+    assert detector.tagger is not None
     right = wrong = lost = 0
     for case in meddocan.cases(GUARD, "dev")[:60]:
-        bounds, p = finder.tagger.tag(case.text)
-        found, gold = set(deid.typed(finder.tagger.labels, bounds, p)), set(case.spans)
+        bounds, p = detector.tagger.tag(case.text)
+        found, gold = set(deid.decode_spans(detector.tagger.labels, bounds, p)), set(case.spans)
         right, wrong, lost = right + len(gold & found), wrong + len(found - gold), lost + len(gold - found)
     assert 2 * right / (2 * right + wrong + lost) > 0.93
 
 
 @needs_guard
 def test_planted_identifiers_are_found_in_notes_that_nobody_here_wrote() -> None:
-    finder = deid.finder_for("en")
+    detector = deid.load_detector("en")
     every = found = 0
     for text, spans in deid_planted.planted(GUARD)[:80]:
-        red = {i for s in finder.find(text) for i in range(s.start, s.end)}
+        red = {i for s in detector.find(text) for i in range(s.start, s.end)}
         own = [i for a, b, _ in spans for i in range(a, b) if text[i].isalnum()]
         every, found = every + len(own), found + len(red & set(own))
     assert found / every > 0.93

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from galenic.privacy.text.tokens import BUCKETS, FLAGS, MOST, features, flags, tokenize
+from galenic.privacy.text.tokenization import BUCKETS, FLAGS, MOST, features, flags, tokenize
 from texts import KINDS, UNSURE, Text, corpus
 from torch import nn
 from values import World

@@ -101,7 +101,7 @@ def _check_from(where: str, key: str | None, out: Path | None) -> None:
 def _written(done: deidentification.DeidentificationReport, report: Path | None, as_json: bool) -> int:
     """Says what came out, by kind: 2 where something did not."""
     if report:
-        deidentification.write_deidentification(done, report)
+        deidentification.write_report(done, report)
     if as_json:
         show.print_json(deidentification.deidentification_json(done))
         return 2 if done.refused else 0
@@ -131,7 +131,7 @@ def _run(
 ) -> int:
     """Says how a run ended: 1 where its policy refused it."""
     if report:
-        deidentification.write_deidentification(done, report)
+        deidentification.write_report(done, report)
     if as_json:
         said = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
         show.print_json({**said, "deidentification": deidentification.deidentification_json(done)})

@@ -13,8 +13,13 @@ from galenic import __version__, store
 from galenic.custody import FhirWriter
 from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.installation import Installation
-from galenic.privacy import TokenVault, reveal, structured, text
-from galenic.privacy.deidentification import DeidentificationReport, DeidentificationRun, stated, stated_left
+from galenic.privacy import TokenVault, deidentification, reveal, text
+from galenic.privacy.deidentification import (
+    DeidentificationReport,
+    DeidentificationRun,
+    identifiers_of_patient,
+    search_residuals,
+)
 from galenic.release import DeidentifiedRun, deidentify_run
 from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
@@ -39,14 +44,14 @@ def deidentify_stored(
     with installation.gate.open(session, "train", store.resource(name), purpose) as handle:
 
         def make(place: Path) -> DeidentificationReport:
-            finder = text.finder_for(language)
+            detector = text.load_detector(language)
             run = DeidentificationRun(
-                DeidentificationReport(text.read_policy(policy)), finder, secrets.token_bytes(32), day_first=False
+                DeidentificationReport(text.read_policy(policy)), detector, secrets.token_bytes(32), day_first=False
             )
-            run.done.measured = text.measured(language)
+            run.done.measured = text.detector_accuracy(language)
             place.mkdir()
             _Stored(installation, handle, known, run, vault).write(place, progress)
-            run.done.stated = stated_left([place], run)
+            run.done.stated = search_residuals([place], run)
             return run.done
 
         copy = deidentify_run(installation, make, policy=release_policy, population=name, source=f"store/{name}", by=by)
@@ -78,7 +83,7 @@ class _Stored:
             for kept in batch:
                 if kept.type == "Patient":
                     patients[kept.subject] = kept.id
-                    self.run.learn(str(kept.subject), stated(restore_resource(kept.document, kept.about)))
+                    self.run.learn(str(kept.subject), identifiers_of_patient(restore_resource(kept.document, kept.about)))
         self.run.learned()
         seen, made = 0, list[str]()
         with ExitStack() as stack:
@@ -117,7 +122,7 @@ class _Stored:
     ) -> dict[str, Any]:
         done = self.run.done
         own = hmac.digest(key, b"de-identification", "sha256")  # the patient's: gone when the patient is erased
-        replacer = text.Replacer(done.policy, own, text.states(), self.run.day_first, self.run.avoid)
+        replacer = text.Replacer(done.policy, own, text.state_names(), self.run.day_first, self.run.avoid)
         keep = None
         if self.vault is not None:
             of = self.vault.of(kept.subject)
@@ -127,10 +132,10 @@ class _Stored:
                 if kind != "id" or value == mine:  # of ids the patient's leads back; the others name things
                     of(token, "patient" if kind == "id" else kind, value)
 
-        rules = structured.FhirRules(
-            self.run.finder, replacer, self.tokens, self.run.of([str(kept.subject)]), done.taken, keep=keep
+        rules = deidentification.FhirRules(
+            self.run.detector, replacer, self.tokens, self.run.of([str(kept.subject)]), done.taken, keep=keep
         )
-        clean = structured.deidentify_resource(resource, rules)
+        clean = deidentification.deidentify_resource(resource, rules)
         done.treated.update(replacer.counted)
         done.dropped.update(rules.dropped)
         return clean

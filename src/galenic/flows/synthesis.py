@@ -19,7 +19,7 @@ from galenic.flows.columns import ColumnOptions, TableDescription, describe_tabl
 from galenic.flows.shadow_attack import attack_with_shadows
 from galenic.generators.tables import Cost, MixtureTables, SampledRows, constraint_findings, paid_findings
 from galenic.installation import Installation
-from galenic.privacy import LEAST, Budget, Domain, PrivateRows, buy_domain, deidentify_columns, domain_share
+from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, deidentify_columns, domain_share
 from galenic.records import Source, Split
 from galenic.release import Decision, Draft, Preview, ReleasePolicy, ResourceUsage, decide_and_write, load_policy, sizes_of
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Progress, Report, Table, no_progress
@@ -58,7 +58,7 @@ class SynthesisRequest:
     groups: tuple[str, ...] = ()
     times: tuple[str, str] | None = None
     shadows: int = 0
-    least: int = LEAST
+    least: int = MIN_PATIENTS
     by: str = ""  # who asks for it, where somebody is signed in
 
 

@@ -1,11 +1,11 @@
 """Take identity out, put noise in: de-identification, paid questions, the budget ledger."""
 
-from galenic.privacy.accountant import checked_delta, checked_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
+from galenic.privacy.accountant import check_delta, check_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
 from galenic.privacy.column_deidentification import DeidentifiedColumns, deidentify_columns
 from galenic.privacy.domain import (
-    LEAST,
+    MIN_PATIENTS,
     Domain,
-    bins_for,
+    bin_count,
     buy_domain,
     domain_share,
     needs_buying,
@@ -18,7 +18,7 @@ from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
 from galenic.privacy.vault import TokenVault, reveal
 
 __all__ = [
-    "LEAST",
+    "MIN_PATIENTS",
     "Budget",
     "Crosstab",
     "DeidentifiedColumns",
@@ -29,10 +29,10 @@ __all__ = [
     "PrivateRows",
     "Statement",
     "TokenVault",
-    "bins_for",
+    "bin_count",
     "buy_domain",
-    "checked_delta",
-    "checked_epsilon",
+    "check_delta",
+    "check_epsilon",
     "deidentify_columns",
     "delta_of",
     "domain_share",

@@ -14,7 +14,7 @@ SMALLEST_EPSILON = 1e-6
 LARGEST_EPSILON = 1e3
 
 
-def checked_epsilon(epsilon: float) -> float:
+def check_epsilon(epsilon: float) -> float:
     """The same epsilon if it is a number a guarantee can be made of; DescriptionError otherwise."""
     if not math.isfinite(epsilon) or not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
         raise DescriptionError(
@@ -24,7 +24,7 @@ def checked_epsilon(epsilon: float) -> float:
     return float(epsilon)
 
 
-def checked_delta(delta: float) -> float:
+def check_delta(delta: float) -> float:
     """The same delta if it lies in [1e-15, 0.01], what the ledger can count; DescriptionError otherwise."""
     if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
         raise DescriptionError(

@@ -28,7 +28,7 @@ DECIMALS_ROWS = 0.1  # share of the rows that noise may hide of a column's decim
 COMMON_ROWS = 0.05  # share of the rows that must be enough for a value to be found common; else it is not asked
 MOST_BINS = 32
 MANY = 1.7  # possible values, in units of the bins, up to which an integer has one bin for each
-LEAST = 5  # patients who must share a value before a fit without noise may say it
+MIN_PATIENTS = 5  # patients who must share a value before a fit without noise may say it
 STRAYS = 0.005  # share of rows that may look like another kind; they become missing
 
 
@@ -44,7 +44,7 @@ class Domain:
     common: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
-def bins_for(rows: int, rho: Fraction, cap: int) -> int:
+def bin_count(rows: int, rho: Fraction, cap: int) -> int:
     """Bins per numeric column: the cube root of the signal-to-noise ratio rows * sqrt(rho) / cap, from 4 to 32.
 
     A 2-way table of b x b cells has noise ~ b / sqrt(rho) per row of the pair budget; the cube root keeps it near the
@@ -107,7 +107,7 @@ def _complete(c: Column) -> bool:
 
 
 def buy_domain(
-    protected: PrivateRows, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = LEAST
+    protected: PrivateRows, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = MIN_PATIENTS
 ) -> Domain:
     """Columns with everything that coding needs, bought with at most rho (and delta for categories), n included.
 
@@ -117,7 +117,7 @@ def buy_domain(
     whole = protected.rho
     size_rho = rho / 10 if needs_buying(columns) else rho
     rows, sigma = protected.size(size_rho)
-    bins = bins_for(rows, whole, protected.cap) if protected.private else MOST_BINS
+    bins = bin_count(rows, whole, protected.cap) if protected.private else MOST_BINS
     columns = _one_anchor(_small_integers(columns, bins))
     if not protected.private:
         columns = _without_rare(protected, columns, least * protected.cap)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from galenic import store
 from galenic.errors import BudgetError
-from galenic.privacy.accountant import checked_delta, checked_epsilon, epsilon_of, rho_of
+from galenic.privacy.accountant import check_delta, check_epsilon, epsilon_of, rho_of
 
 RHO_UNIT = 10**12  # the ledger counts whole units of 1e-12 rho, rounded up when spent, down when granted
 DELTA_UNIT = 10**18
@@ -125,8 +125,8 @@ class Ledger:
 
         Declaring it again changes nothing: a limit is raised by the data owner, never by asking twice.
         """
-        checked_epsilon(epsilon)
-        checked_delta(delta)
+        check_epsilon(epsilon)
+        check_delta(delta)
         if not population or len(population) > 200 or not population.isprintable():
             raise BudgetError("a population needs a name of 1 to 200 printable characters, such as 'clinic-2024'.")
         convert, thresholds = split_delta(delta)
@@ -149,8 +149,8 @@ class Ledger:
 
     def reserve(self, population: str, *, epsilon: float, delta: float, purpose: str, actor: str) -> Budget:
         """Takes (epsilon, delta) from a population before anything is computed; BudgetError if it is not there."""
-        checked_epsilon(epsilon)
-        checked_delta(delta)
+        check_epsilon(epsilon)
+        check_delta(delta)
         convert, thresholds = split_delta(delta)
         rho = rho_of(epsilon, convert)
         row = {

@@ -31,7 +31,7 @@ from galenic.generators.tables.sampling import conditioned, draw
 from galenic.generators.tables.saved import plain, read_model, write_model
 from galenic.generators.tables.target_model import Outcome, fit_outcome
 from galenic.generators.tables.values import condition, decode
-from galenic.privacy import LEAST, Domain, PrivateRows
+from galenic.privacy import MIN_PATIENTS, Domain, PrivateRows
 from galenic.schema import MARK, Column, Constraint, Table, check_names
 
 ENGINE = "galenic-mixture"
@@ -79,7 +79,7 @@ class MixtureTables:
         target: str | None = None,
         constraints: tuple[Constraint, ...] = (),
         members: int = MOST_MEMBERS,
-        least: int = LEAST,
+        least: int = MIN_PATIENTS,
         seed: int | None = None,
         refine: bool = True,
         known: tuple[str, ...] = (),

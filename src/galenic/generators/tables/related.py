@@ -24,7 +24,7 @@ from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.mixture import MOST_MEMBERS, Marginal
 from galenic.generators.tables.related_rules import Days, Rules, check_rules, handed, stated, told
 from galenic.generators.tables.saved import plain
-from galenic.privacy import LEAST, Budget, Domain, PrivateRows, buy_domain, domain_share
+from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, domain_share
 from galenic.records import Source, before, inherited, own_columns, previous_row, shown
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, Table, ancestors, children, in_order
 
@@ -37,7 +37,7 @@ MEMBERS = 4  # fits that are averaged: each row of a child table weighs every co
 class RelatedTables:
     """Learns several tables of the same patients and makes new ones like them, patient by patient."""
 
-    def __init__(self, relations: tuple[Relation, ...], *, least: int = LEAST, seed: int | None = None) -> None:
+    def __init__(self, relations: tuple[Relation, ...], *, least: int = MIN_PATIENTS, seed: int | None = None) -> None:
         self.relations = in_order(relations)
         check_rules(self.relations)
         self.least = least

@@ -19,7 +19,7 @@ GOOD, BAD = 1, 2
 
 
 @dataclass(frozen=True)
-class Node:
+class LatticeNode:
     """rungs: by column. suppressed: rows in too small groups. loss: as `loss` says. asked: nodes that were looked at."""
 
     rungs: tuple[int, ...]
@@ -34,7 +34,7 @@ def best_node(
     wanted: PrivacyModel,
     share: float = 0.01,
     sensitive: np.ndarray | None = None,
-) -> Node:
+) -> LatticeNode:
     """The node of the least loss at which at most that share of rows is suppressed. codes: (rows, columns) of places in each column's
     values; sensitive: (rows,) of integers from 0. RecordError where the lattice is too large, or even its top does not do."""
     heights = [len(c.ladder) for c in columns]
@@ -58,7 +58,7 @@ def best_node(
             "Ask for less."
         )
     node = min(minimal, key=search.loss)
-    return Node(node, search.suppressed(node), search.loss(node), search.asked)
+    return LatticeNode(node, search.suppressed(node), search.loss(node), search.asked)
 
 
 def _tagged(search: "_Search", heights: tuple[int, ...]) -> np.ndarray:
@@ -142,13 +142,13 @@ class _Search:
         """Normalised certainty penalty, a mean over cells (Xu et al. 2006): 0 exact, 1 nothing known; suppressed rows count as 1."""
         share = self.suppressed(node) / self.counts.sum()
         lost = [
-            penalty(column, rung)[self.combos[:, i]] @ self.counts / self.counts.sum()
+            information_loss(column, rung)[self.combos[:, i]] @ self.counts / self.counts.sum()
             for i, (column, rung) in enumerate(zip(self.columns, node, strict=True))
         ]
         return float(share + (1 - share) * np.mean(lost))
 
 
-def penalty(column: QuasiIdentifier, rung: int) -> np.ndarray:
+def information_loss(column: QuasiIdentifier, rung: int) -> np.ndarray:
     """By code: how much of the column's width its step covers."""
     steps = column.ladder[rung]
     if column.kind == "number":

@@ -17,7 +17,7 @@ class PrivacyModel:
     t: float = 1.0
 
 
-def groups(codes: np.ndarray, wanted: PrivacyModel, sensitive: np.ndarray | None = None) -> np.ndarray:
+def partition_rows(codes: np.ndarray, wanted: PrivacyModel, sensitive: np.ndarray | None = None) -> np.ndarray:
     """The group of each row: integers from 0. codes: (rows, columns) of integers whose order means something; sensitive: (rows,) of
     integers from 0. RecordError where not even all rows together are enough."""
     n = len(codes)

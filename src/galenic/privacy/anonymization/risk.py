@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STRICT, USUAL = (
+PUBLIC_DATA_RISK, SHARED_DATA_RISK = (
     0.05,
     0.09,
 )  # highest risk per record that is commonly accepted for data made public, or shared under contract (one of 20, of 11)
@@ -33,7 +33,7 @@ class ReidentificationRisk:
         """For machines."""
         return {
             "rows": self.rows, "equivalence classes": self.classes, "smallest class": self.smallest,
-            "prosecutor": dict(zip(("highest", "mean", f"share above {USUAL}"), self.prosecutor, strict=True)),
+            "prosecutor": dict(zip(("highest", "mean", f"share above {SHARED_DATA_RISK}"), self.prosecutor, strict=True)),
             "journalist": None if self.journalist is None else dict(zip(("highest", "mean"), self.journalist, strict=True)),
             "marketer": self.marketer, "unique in the table": self.unique, "unique in the population": self.population_unique,
         }  # fmt: skip
@@ -45,7 +45,7 @@ def measure_risk(sizes: np.ndarray, fraction: float | None = None) -> Reidentifi
     n = int(sizes.sum())
     if n == 0:
         return ReidentificationRisk(0, 0, 0, (0.0, 0.0, 0.0), None, 0.0, 0.0, None)
-    above = float(sizes[1 / sizes > USUAL].sum() / n)
+    above = float(sizes[1 / sizes > SHARED_DATA_RISK].sum() / n)
     prosecutor = (float(1 / sizes.min()), len(sizes) / n, above)
     if fraction is None:
         return ReidentificationRisk(

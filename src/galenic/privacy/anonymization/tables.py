@@ -7,7 +7,7 @@ import numpy as np
 from galenic.errors import DescriptionError
 from galenic.privacy.anonymization.hierarchies import QuasiIdentifier
 from galenic.privacy.anonymization.lattice import best_node
-from galenic.privacy.anonymization.mondrian import PrivacyModel, groups
+from galenic.privacy.anonymization.mondrian import PrivacyModel, partition_rows
 
 METHODS = ("mondrian", "global")
 
@@ -39,7 +39,7 @@ def anonymize(
     share of rows suppressed. codes: (rows, columns) of places in each column's values.
     """
     if method == "mondrian":
-        return _local(columns, codes, groups(codes, wanted, sensitive))
+        return _local(columns, codes, partition_rows(codes, wanted, sensitive))
     if method != "global":
         raise DescriptionError(f"{method!r} is no method of anonymisation. Expected one of {', '.join(METHODS)}.")
     node = best_node(columns, codes, wanted, share, sensitive)
@@ -108,7 +108,7 @@ def _scale(column: QuasiIdentifier) -> np.ndarray:
     return np.asarray((numbers - numbers.min()) / spread if spread else np.zeros(len(numbers)))
 
 
-def measured_k(labels: list[np.ndarray], sensitive: np.ndarray | None = None) -> tuple[np.ndarray, int, float]:
+def measure_groups(labels: list[np.ndarray], sensitive: np.ndarray | None = None) -> tuple[np.ndarray, int, float]:
     """Sizes of the groups that rows with the same labels form, the fewest sensitive values in one, and its furthest from everybody's:
     measured on what comes out, by none of the code that made it."""
     key = np.zeros(len(labels[0]), np.int64)
@@ -123,7 +123,7 @@ def measured_k(labels: list[np.ndarray], sensitive: np.ndarray | None = None) ->
     return sizes, int((table > 0).sum(1).min()), float((np.abs(table / sizes[:, None] - whole).sum(1) / 2).max())
 
 
-def rare(values: np.ndarray, least: int) -> np.ndarray:
+def is_rare(values: np.ndarray, least: int) -> np.ndarray:
     """Which rows hold a value that fewer rows than that share: cells too small to be told. values: (rows,) of integers from 0."""
     too_few: np.ndarray = np.bincount(values)[values] < least
     return too_few

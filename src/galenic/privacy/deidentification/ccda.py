@@ -3,8 +3,8 @@
 import hmac
 from pathlib import Path
 
+from galenic.privacy.deidentification.rules.ccda import CcdaRules, ccda_identity, deidentify_ccda
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.structured import CcdaRules, ccda_identity, deidentify_ccda
 from galenic.records import ccda
 
 
@@ -15,7 +15,7 @@ def write_ccda(file: Path, out: Path, run: DeidentificationRun) -> None:
     patient = number or file.stem
     run.learn(patient, stated)
     replacer = run.replacer(patient)
-    rules = CcdaRules(run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of([patient]), run.done.taken)
+    rules = CcdaRules(run.detector, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of([patient]), run.done.taken)
     ccda.write(deidentify_ccda(root, rules), out)
     run.done.treated.update(replacer.counted)
     run.done.dropped.update(rules.dropped)

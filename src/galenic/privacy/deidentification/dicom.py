@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import DescriptionError, MissingExtraError, RecordError
-from galenic.privacy import structured
+from galenic.privacy.deidentification.rules import dicom as rules_of
+from galenic.privacy.deidentification.rules.dicom import DicomRules, deidentify_dicom
+from galenic.privacy.deidentification.rules.pixels import PixelMask
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.structured import Mask
-from galenic.privacy.structured import dicom as rules_of
 from galenic.privacy.text import DeidentificationPolicy
 from galenic.records import dicom
 
@@ -25,8 +25,8 @@ def write_dicom(file: Path, out: Path, run: DeidentificationRun) -> None:
         replacer = run.replacer(patient)
         options, masks, strict = plan(run.done.policy)
         key = hmac.digest(run.key, b"tokens", "sha256")
-        rules = structured.DicomRules(run.finder, replacer, key, options, masks, strict, run.of([patient]), run.done.taken)
-        structured.deidentify_dicom(ds, rules)
+        rules = DicomRules(run.detector, replacer, key, options, masks, strict, run.of([patient]), run.done.taken)
+        deidentify_dicom(ds, rules)
     dicom.write(ds, out)
     run.done.treated.update(replacer.counted)
     run.done.dropped.update(rules.dropped)
@@ -34,7 +34,7 @@ def write_dicom(file: Path, out: Path, run: DeidentificationRun) -> None:
     run.done.resources[f"DICOM {ds.get('Modality', '') or 'object'}"] += 1
 
 
-def plan(policy: DeidentificationPolicy) -> tuple[frozenset[str], tuple[Mask, ...], bool]:
+def plan(policy: DeidentificationPolicy) -> tuple[frozenset[str], tuple[PixelMask, ...], bool]:
     """What a policy's [dicom] says: options, masks, strictness. DescriptionError where it says something else."""
     said: dict[str, Any] = policy.dicom
     wrong = sorted(set(said) - {"options", "mask", "strict"})
@@ -46,7 +46,7 @@ def plan(policy: DeidentificationPolicy) -> tuple[frozenset[str], tuple[Mask, ..
             boxes = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in one["boxes"])
             rows, columns = one.get("size", (0, 0))
             named = {k: str(one[k]) for k in ("modality", "manufacturer", "model") if k in one}
-            masks.append(Mask(boxes, size=(int(rows), int(columns)), **named))
+            masks.append(PixelMask(boxes, size=(int(rows), int(columns)), **named))
         except (KeyError, TypeError, ValueError):
             raise DescriptionError(
                 f"policy {policy.name!r}: a mask can not be read. Expected boxes = [[left, top, right, bottom], ...], and of whom: "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
-from galenic.privacy import structured
+from galenic.privacy.deidentification.rules.fhir import FhirRules, deidentify_resource
 from galenic.privacy.deidentification.run import DeidentificationRun
 
 
@@ -40,12 +40,12 @@ def learn_fhir(file: Path, run: DeidentificationRun) -> None:
         for _, whole, _ in _resources(file):
             for resource in _inside(whole.exact) if whole else ():
                 if resource.get("resourceType") == "Patient" and "id" in resource:
-                    run.learn(str(resource["id"]), stated(resource))
+                    run.learn(str(resource["id"]), identifiers_of_patient(resource))
     except RecordError:
         return  # said when the file itself has its turn
 
 
-def stated(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def identifiers_of_patient(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     """What a Patient states of itself, by kind."""
     every = [*patient.get("name", ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
     names = [t for n in every for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
@@ -87,10 +87,8 @@ def _resource(resource: dict[str, Any], run: DeidentificationRun) -> dict[str, A
     else:
         patients = [(fhir.compartment_of({"id": "", **resource}).person or "").removeprefix("Patient/")]
     replacer = run.replacer(",".join(patients))
-    rules = structured.FhirRules(
-        run.finder, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(patients), run.done.taken
-    )
-    clean = structured.deidentify_resource(resource, rules)
+    rules = FhirRules(run.detector, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(patients), run.done.taken)
+    clean = deidentify_resource(resource, rules)
     run.done.treated.update(replacer.counted)
     run.done.dropped.update(rules.dropped)
     return clean

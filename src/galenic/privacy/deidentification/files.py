@@ -14,10 +14,10 @@ from galenic.privacy.deidentification.ccda import write_ccda
 from galenic.privacy.deidentification.dicom import write_dicom
 from galenic.privacy.deidentification.fhir import is_fhir, write_fhir
 from galenic.privacy.deidentification.meds import is_meds, write_meds_clean
-from galenic.privacy.deidentification.notes import is_note, write_note
-from galenic.privacy.deidentification.residual_search import stated_left
+from galenic.privacy.deidentification.note import is_note, write_note
+from galenic.privacy.deidentification.residual_search import search_residuals
 from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun
-from galenic.privacy.deidentification.tables import is_table, write_table
+from galenic.privacy.deidentification.table import is_table, write_table
 from galenic.records import gc, is_ccda
 from galenic.records.dicom import is_dicom
 from galenic.store import run_partitions
@@ -80,9 +80,9 @@ def _named(file: Path, number: int, run: DeidentificationRun) -> str:
     stem = file.name.split(".")[0]
     words = [w for w in re.split(r"[\W\d_]+", stem) if len(w) > 1]
     try:
-        named = any(text.is_name(w) and w.casefold() not in run.finder.common for w in words)
+        named = any(text.is_listed_name(w) and w.casefold() not in run.detector.common for w in words)
     except MissingExtraError:  # without lists of names every word may be one
-        named = any(w.casefold() not in run.finder.common for w in words)
+        named = any(w.casefold() not in run.detector.common for w in words)
     return _numbered(file, number) if named or sum(c.isdigit() for c in stem) >= 4 else file.name
 
 
@@ -122,18 +122,18 @@ def part_of(said: str) -> bytes:
     with gc.paused_gc():
         for file, name in part["files"]:
             write_one(Path(file), name, out, run)
-    run.done.stated = stated_left([out / name for _, name in run.done.files], run)
+    run.done.stated = search_residuals([out / name for _, name in run.done.files], run)
     return json.dumps(_counts(run.done)).encode()
 
 
 def run_for(said: dict[str, Any]) -> DeidentificationRun:
     """A run as it was asked for: policy, language, model, key, day_first."""
     plan = text.DeidentificationPolicy(**said["policy"])
-    finder = text.finder_for(said["language"], said["model"])
+    detector = text.load_detector(said["language"], said["model"])
     if plan.lists:
-        finder = finder.but(text.read_lists(plan.lists, text.kinds(), finder.common))
-    run = DeidentificationRun(DeidentificationReport(plan), finder, bytes.fromhex(said["key"]), bool(said["day_first"]))
-    run.done.measured = text.measured(said["language"]) if not said["model"] else {}
+        detector = detector.but(text.read_gazetteer(plan.lists, text.identifier_kinds(), detector.common))
+    run = DeidentificationRun(DeidentificationReport(plan), detector, bytes.fromhex(said["key"]), bool(said["day_first"]))
+    run.done.measured = text.detector_accuracy(said["language"]) if not said["model"] else {}
     return run
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import deidentify_text, tells_old_age
+from galenic.privacy.text import deidentify_text, reveals_age_over_89
 from galenic.records import ORDER, VERSION, as_timeline, read_codes_whole, read_whole
 
 KEPT = ("subject_id", "time", "code", "numeric_value", "text_value", "end_time", "code_system", "unit", "utc_offset")
@@ -62,7 +62,7 @@ class _Lines:
         self.run = run
         self.replacers = {0: run.replacer("")}
         self.how = run.done.policy["date"]
-        plain = type(run.finder)(None, common=run.finder.common)
+        plain = type(run.detector)(None, common=run.detector.common)
         nobody = run.replacer("codes")
         self.code = lru_cache(200_000)(lambda text: deidentify_text(text, plain, nobody, None, None))
 
@@ -88,7 +88,7 @@ class _Lines:
             "numeric_value": lines["numeric_value"],
             "text_value": pa.array(
                 [
-                    v and deidentify_text(v, run.finder, self.replacers[s], None, done.taken)
+                    v and deidentify_text(v, run.detector, self.replacers[s], None, done.taken)
                     for v, s in zip(lines["text_value"].to_pylist(), subjects, strict=True)
                 ],
                 pa.large_string(),
@@ -112,7 +112,7 @@ class _Lines:
             return pc.add(times.cast(pa.int64()), moved).cast(pa.timestamp("us")).combine_chunks()
         if self.how != "generalise":
             return pa.nulls(len(times), pa.timestamp("us"))
-        firsts = [None if y is None or tells_old_age(y) else f"{y:04d}-01-01" for y in pc.year(times).to_pylist()]
+        firsts = [None if y is None or reveals_age_over_89(y) else f"{y:04d}-01-01" for y in pc.year(times).to_pylist()]
         return pa.array(firsts, pa.string()).cast(pa.timestamp("us"))
 
     def splits(self, place: Path, out: Path) -> None:

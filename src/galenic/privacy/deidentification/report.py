@@ -27,7 +27,7 @@ def deidentification_json(done: DeidentificationReport) -> dict[str, Any]:
     }
 
 
-def write_deidentification(done: DeidentificationReport, place: Path) -> None:
+def write_report(done: DeidentificationReport, place: Path) -> None:
     """The report for people (.html) or machines (.json)."""
     page = (
         json.dumps(deidentification_json(done), indent=1)

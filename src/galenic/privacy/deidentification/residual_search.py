@@ -16,7 +16,7 @@ _BLOCK = 4 << 20
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # (7FE0,0010), little and big endian
 
 
-def stated_left(places: list[Path], run: DeidentificationRun) -> tuple[int, int]:
+def search_residuals(places: list[Path], run: DeidentificationRun) -> tuple[int, int]:
     """(values searched for, places where one still stands): numbers of five digits or more, addresses of mail, given name with family name."""
     numbers, pairs = _wanted(run)
     left = 0

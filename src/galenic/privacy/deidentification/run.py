@@ -43,7 +43,7 @@ class DeidentificationRun:
     """One run under way. key: 32 bytes; without it no surrogate and no token leads back."""
 
     done: DeidentificationReport
-    finder: text.Finder
+    detector: text.Detector
     key: bytes
     day_first: bool
     known: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by patient: identifiers, by kind
@@ -52,14 +52,14 @@ class DeidentificationRun:
     def replacer(self, patient: str) -> text.Replacer:
         """Of one patient, under a key of their own."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
-        return text.Replacer(self.done.policy, key, text.states(), self.day_first, self.avoid)
+        return text.Replacer(self.done.policy, key, text.state_names(), self.day_first, self.avoid)
 
     def of(self, patients: list[str]) -> text.StatedIdentifiers | None:
         """What the patients' own records say of them."""
         stated = [self.known[p] for p in patients if p in self.known]
         kinds = dict.fromkeys(k for one in stated for k in one)
         every = {kind: tuple(v for one in stated for v in one.get(kind, ())) for kind in kinds}
-        return text.StatedIdentifiers(every, self.finder.common) if every else None
+        return text.StatedIdentifiers(every, self.detector.common) if every else None
 
     def learn(self, patient: str, stated: dict[str, tuple[str, ...]]) -> None:
         """What one more record states of a patient."""

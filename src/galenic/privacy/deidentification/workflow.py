@@ -9,7 +9,7 @@ from galenic.errors import DescriptionError, RecordError
 from galenic.privacy import text
 from galenic.privacy.deidentification.fhir import is_fhir, learn_fhir
 from galenic.privacy.deidentification.files import files_of, in_partitions, names_for, run_for, write_one
-from galenic.privacy.deidentification.residual_search import stated_left
+from galenic.privacy.deidentification.residual_search import search_residuals
 from galenic.privacy.deidentification.run import DeidentificationReport
 from galenic.records import gc
 from galenic.schema import Progress, no_progress
@@ -59,5 +59,5 @@ def deidentify(
         for at, (file, name) in enumerate(zip(files, names, strict=True)):
             progress("de-identifying", at / len(files))
             write_one(file, name, aside, run)
-        run.done.stated = stated_left([aside], run)
+        run.done.stated = search_residuals([aside], run)
     return run.done

@@ -1,38 +1,38 @@
 """Identity out of text: found by several layers, replaced by a policy."""
 
-from galenic.privacy.text.dates import move
-from galenic.privacy.text.find import Finder
-from galenic.privacy.text.lists import Gazetteer, read_lists
-from galenic.privacy.text.models import LANGUAGES, finder_for, measured, states
-from galenic.privacy.text.names import is_name
-from galenic.privacy.text.note import TextFindings, deidentify_text
-from galenic.privacy.text.policy import BUILT_IN, DeidentificationPolicy, Kind, kinds, read_policy
-from galenic.privacy.text.replace import Replacer, tells_old_age
+from galenic.privacy.text.dates import shift_date
+from galenic.privacy.text.detector import Detector
+from galenic.privacy.text.gazetteers import Gazetteer, read_gazetteer
+from galenic.privacy.text.languages import LANGUAGES, detector_accuracy, load_detector, state_names
+from galenic.privacy.text.policy import BUILT_IN, DeidentificationPolicy, IdentifierKind, identifier_kinds, read_policy
+from galenic.privacy.text.replacement import Replacer, reveals_age_over_89
 from galenic.privacy.text.report_page import render_report
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
-from galenic.privacy.text.tagger import Tagger, typed
+from galenic.privacy.text.surrogate_names import is_listed_name
+from galenic.privacy.text.tagger import Tagger, decode_spans
+from galenic.privacy.text.text_deidentification import TextFindings, deidentify_text
 
 __all__ = [
     "BUILT_IN",
     "LANGUAGES",
     "DeidentificationPolicy",
-    "Finder",
+    "Detector",
     "Gazetteer",
-    "Kind",
+    "IdentifierKind",
     "Replacer",
     "StatedIdentifiers",
     "Tagger",
     "TextFindings",
+    "decode_spans",
     "deidentify_text",
-    "finder_for",
-    "is_name",
-    "kinds",
-    "measured",
-    "move",
-    "read_lists",
+    "detector_accuracy",
+    "identifier_kinds",
+    "is_listed_name",
+    "load_detector",
+    "read_gazetteer",
     "read_policy",
     "render_report",
-    "states",
-    "tells_old_age",
-    "typed",
+    "reveals_age_over_89",
+    "shift_date",
+    "state_names",
 ]

@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class Moved:
+class ShiftedDate:
     """A date in another place of time. text: as it is written there; None where it could not be read."""
 
     text: str | None
@@ -78,7 +78,7 @@ def _month(word: str) -> tuple[int, list[str]] | None:
     return None
 
 
-def move(text: str, days: int, *, day_first: bool = False) -> Moved:
+def shift_date(text: str, days: int, *, day_first: bool = False) -> ShiftedDate:
     """The date so many days later, in the form in which it was written. What is less than a day (May 2019, 2019) moves as its middle."""
     shift = timedelta(days)
     try:
@@ -88,13 +88,13 @@ def move(text: str, days: int, *, day_first: bool = False) -> Moved:
                 return found
     except (ValueError, OverflowError):
         pass
-    return Moved(None, None)
+    return ShiftedDate(None, None)
 
 
 Later = Callable[[date], date]
 
 
-def _numeric(text: str, later: Later, day_first: bool) -> Moved | None:
+def _numeric(text: str, later: Later, day_first: bool) -> ShiftedDate | None:
     m = _NUMBERS.search(text)
     if m:
         a, sep, b, c = m.groups()
@@ -102,32 +102,32 @@ def _numeric(text: str, later: Later, day_first: bool) -> Moved | None:
             d = date(int(a), int(b), int(c))
             n = later(d)
             new = sep.join((f"{n.year:04d}", f"{n.month:0{len(b)}d}", f"{n.day:0{len(c)}d}"))
-            return Moved(text[: m.start()] + new + text[m.end() :], d.year)
+            return ShiftedDate(text[: m.start()] + new + text[m.end() :], d.year)
         swap = int(a) > 12 or (day_first and int(b) <= 12)
         day, month = (a, b) if swap else (b, a)
         d = date(_full(c), int(month), int(day))
         n = later(d)
         parts = (_padded(n.day, a, b), _padded(n.month, a, b)) if swap else (_padded(n.month, a, b), _padded(n.day, a, b))
-        return Moved(text[: m.start()] + sep.join((*parts, _as(n.year, c))) + text[m.end() :], d.year)
+        return ShiftedDate(text[: m.start()] + sep.join((*parts, _as(n.year, c))) + text[m.end() :], d.year)
     m = _EIGHT.fullmatch(text.strip())
     if m:
         d = date(int(m[0][:4]), int(m[0][4:6]), int(m[0][6:]))
-        return Moved(later(d).strftime("%Y%m%d"), d.year)
+        return ShiftedDate(later(d).strftime("%Y%m%d"), d.year)
     m = _SHORT.fullmatch(text.strip())
     if not m:
         return None
     a, sep, c = m.groups()
     if len(c) == 4:  # month and year
         n = later(date(int(c), int(a), 15))
-        return Moved(f"{_padded(n.month, a)}{sep}{n.year}", int(c))
+        return ShiftedDate(f"{_padded(n.month, a)}{sep}{n.year}", int(c))
     swap = int(a) > 12 or (day_first and int(c) <= 12)
     day, month = (a, c) if swap else (c, a)
     n = later(date(2001, int(month), int(day)))
     parts = (_padded(n.day, a, c), _padded(n.month, a, c)) if swap else (_padded(n.month, a, c), _padded(n.day, a, c))
-    return Moved(sep.join(parts), None)
+    return ShiftedDate(sep.join(parts), None)
 
 
-def _named(text: str, later: Later, _day_first: bool) -> Moved | None:
+def _named(text: str, later: Later, _day_first: bool) -> ShiftedDate | None:
     words = [(m, found) for m in _WORDS.finditer(text) if (found := _month(m[0]))]
     if not words:
         return None
@@ -152,17 +152,17 @@ def _named(text: str, later: Later, _day_first: bool) -> Moved | None:
         out = out[: m.start()] + new + out[m.end() :]
     if days:
         out = re.sub(rf"\b{n.day}(?:st|nd|rd|th)\b", _ordinal(n.day), out)
-    return Moved(out, y if year or short else None)
+    return ShiftedDate(out, y if year or short else None)
 
 
 def _ordinal(n: int) -> str:
     return f"{n}{'th' if 10 <= n % 100 <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
 
 
-def _bare(text: str, later: Later, _day_first: bool) -> Moved | None:
+def _bare(text: str, later: Later, _day_first: bool) -> ShiftedDate | None:
     if text.strip().casefold() in WEEKDAYS:  # shifts are whole weeks
-        return Moved(text, None)
+        return ShiftedDate(text, None)
     m = _YEAR.search(text)
     if m is None or len(_NUMBER.findall(text)) > 1:
         return None
-    return Moved(text[: m.start()] + str(later(date(int(m[0]), 7, 2)).year) + text[m.end() :], int(m[0]))
+    return ShiftedDate(text[: m.start()] + str(later(date(int(m[0]), 7, 2)).year) + text[m.end() :], int(m[0]))

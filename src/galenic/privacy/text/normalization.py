@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
-class Plain:
+class NormalizedText:
     """text: as it is read; back: for each sign of it its place in the original, and the original's length; None where both are one."""
 
     text: str
@@ -41,14 +41,14 @@ def _folded(c: str) -> str:
     return same if len(same) == 1 and c > "\u024f" else c
 
 
-def plain(text: str) -> Plain:
+def normalize(text: str) -> NormalizedText:
     """The text as it is read. A word that mixes alphabets is read as Latin."""
     if text.isascii() or not _ODD.search(text):
-        return Plain(text, None)
+        return NormalizedText(text, None)
     kept = [(f, i) for i, c in enumerate(text) if (f := _folded(c))]
     out = [f for f, _ in kept]
     for m in _WORD.finditer("".join(out)):
         word = m[0]
         if any(c in _ALIKE for c in word) and any(c < "\u0250" for c in word):
             out[m.start() : m.end()] = [_ALIKE.get(c, c) for c in word]
-    return Plain("".join(out), (*(i for _, i in kept), len(text)))
+    return NormalizedText("".join(out), (*(i for _, i in kept), len(text)))

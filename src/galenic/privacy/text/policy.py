@@ -14,7 +14,7 @@ BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
 
 
 @dataclass(frozen=True)
-class Kind:
+class IdentifierKind:
     """A kind of identifier. letter: of Safe Harbor's list; direct: whether it identifies by itself (GDPR). of: the kind that it is one
     of; '' for none."""
 
@@ -42,10 +42,10 @@ class DeidentificationPolicy:
 
 
 @cache
-def kinds() -> dict[str, Kind]:
+def identifier_kinds() -> dict[str, IdentifierKind]:
     """Every kind of identifier, by name."""
     raw = tomllib.loads(files("galenic.privacy.text").joinpath("data/kinds.toml").read_text(encoding="utf-8"))
-    return {name: Kind(name, one["letter"], one["gdpr"], one["text"], one.get("of", "")) for name, one in raw.items()}
+    return {name: IdentifierKind(name, one["letter"], one["gdpr"], one["text"], one.get("of", "")) for name, one in raw.items()}
 
 
 def read_policy(name: str) -> DeidentificationPolicy:
@@ -70,19 +70,21 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     treat = raw.get("treat", {})
     like = read_policy(raw["like"]) if raw.get("like") in BUILT_IN else None
     base = dict(like.treat) if like else {}
-    wrong = sorted(set(treat) - set(kinds()))
+    wrong = sorted(set(treat) - set(identifier_kinds()))
     if wrong:
-        raise DescriptionError(f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(kinds())}.")
-    base = {k: v for k, v in base.items() if kinds()[k].of not in treat} | {k: str(v) for k, v in treat.items()}
+        raise DescriptionError(
+            f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(identifier_kinds())}."
+        )
+    base = {k: v for k, v in base.items() if identifier_kinds()[k].of not in treat} | {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
     if bad:
         raise DescriptionError(
             f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}."
         )
-    for kind in kinds().values():
+    for kind in identifier_kinds().values():
         if kind.of in base:
             base.setdefault(kind.name, base[kind.of])
-    absent = [k for k in kinds() if k not in base]
+    absent = [k for k in identifier_kinds() if k not in base]
     if absent:
         raise DescriptionError(
             f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'

@@ -3,9 +3,9 @@
 from typing import Any
 
 from galenic.errors import MissingExtraError
-from galenic.privacy.text.find import Finder
-from galenic.privacy.text.models import finder_for
-from galenic.privacy.text.policy import kinds
+from galenic.privacy.text.detector import Detector
+from galenic.privacy.text.languages import load_detector
+from galenic.privacy.text.policy import identifier_kinds
 
 ENTITIES = {  # by kind: what Presidio calls it; the others keep their own name in capitals
     "name": "PERSON",
@@ -23,17 +23,17 @@ ENTITIES = {  # by kind: what Presidio calls it; the others keep their own name 
 
 
 def _called(kind: str) -> str:
-    kind = kinds()[kind].of or kind
+    kind = identifier_kinds()[kind].of or kind
     return ENTITIES.get(kind, kind.upper())
 
 
-def recognizer(language: str = "en", finder: Finder | None = None) -> Any:
+def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
     """An EntityRecognizer to add to a registry: analyzer.registry.add_recognizer(recognizer()). MissingExtra without presidio-analyzer."""
     try:
         from presidio_analyzer import EntityRecognizer, RecognizerResult  # noqa: PLC0415  # optional
     except ImportError:
         raise MissingExtraError("presidio-analyzer is not installed: pip install presidio-analyzer.") from None
-    own = finder or finder_for(language)
+    own = detector or load_detector(language)
 
     class Galenic(EntityRecognizer):  # type: ignore[misc]  # presidio is optional
         """All layers of Galenic's finder."""
@@ -47,4 +47,6 @@ def recognizer(language: str = "en", finder: Finder | None = None) -> Any:
             found = [(s, _called(s.kind)) for s in own.find(text)]
             return [RecognizerResult(e, s.start, s.end, s.score or 1.0) for s, e in found if not entities or e in entities]
 
-    return Galenic(supported_entities=sorted({_called(k) for k in kinds()}), name="Galenic", supported_language=language)
+    return Galenic(
+        supported_entities=sorted({_called(k) for k in identifier_kinds()}), name="Galenic", supported_language=language
+    )

@@ -5,14 +5,16 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from galenic.privacy.text.policy import kinds
+from galenic.privacy.text.policy import identifier_kinds
 
 
 def render_report(report: dict[str, Any]) -> str:
     """HTML of a report as flows.deidentify.to_json gives it. It holds counts and places, never what was found."""
     by_kind: dict[str, dict[str, Any]] = {}
     for row in report["found"]:
-        one = by_kind.setdefault(row["kind"], {"count": 0, "layers": {}, "treated": set(), "about": kinds()[row["kind"]]})
+        one = by_kind.setdefault(
+            row["kind"], {"count": 0, "layers": {}, "treated": set(), "about": identifier_kinds()[row["kind"]]}
+        )
         one["count"] += row["count"]
         one["layers"][row["layer"]] = row["count"]
     for row in report["treated"]:

@@ -14,7 +14,7 @@ _MIXED = re.compile(r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
 _LEAST = 3  # letters; shorter parts of names are words of every text
 
 
-def folded(word: str) -> str:
+def fold(word: str) -> str:
     """In small letters, without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
 
@@ -51,7 +51,7 @@ class StatedIdentifiers:
         if kind in ("name", "place", "organisation"):
             for word in _WORD.findall(value):
                 for part in {word, *re.split(r"['’-]", word)}:
-                    low = folded(part)
+                    low = fold(part)
                     if len(low) >= _LEAST and (kind == "name" or low not in self.common):
                         self._words[low] = kind
                         if len(low) >= 5 and kind == "name":
@@ -74,7 +74,7 @@ class StatedIdentifiers:
                     yield TextSpan(*m.span(), kind, "known")
 
     def _kind(self, word: str) -> str | None:
-        low = folded(word)
+        low = fold(word)
         found = self._words.get(low)
         if found:
             # a name that is a word of every text counts where it is written as a name

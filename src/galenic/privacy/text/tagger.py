@@ -6,7 +6,7 @@ from typing import IO
 
 import numpy as np
 
-from galenic.privacy.text.tokens import Bounds, features, flags, tokenize
+from galenic.privacy.text.tokenization import Bounds, features, flags, tokenize
 
 AHEAD = 2_000  # tokens looked at together
 KEPT = 200_000  # tokens whose vectors are remembered
@@ -109,7 +109,7 @@ def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarr
     return weights
 
 
-def typed(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
+def decode_spans(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
     """The most probable spans with their labels: what goes on must have begun as the same (Viterbi, 1967). p: as `tag` gives it."""
     if not bounds:
         return []

@@ -10,8 +10,8 @@ from importlib.resources import files
 from typing import Any
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.privacy.structured.pixels import Mask, clean_pixels
-from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, move
+from galenic.privacy.deidentification.rules.pixels import PixelMask, clean_pixels
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, shift_date
 from galenic.records.dicom import is_plain_number
 
 # code, meaning (PS3.16, CID 7050): what 0012,0064 says was done
@@ -57,7 +57,7 @@ def _keyword(tag: int) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class ProfileRow:
     """Of Table E.1-1. options: what an option does in the place of the profile."""
 
     basic: str
@@ -65,17 +65,17 @@ class Row:
 
 
 @cache
-def table() -> dict[str, Row]:
+def profile_table() -> dict[str, ProfileRow]:
     """By tag as eight hexadecimal digits; XX for the repeating groups."""
-    text = files("galenic.privacy.structured").joinpath("dicom.tsv").read_text(encoding="utf-8")
+    text = files("galenic.privacy.deidentification.rules").joinpath("dicom.tsv").read_text(encoding="utf-8")
     rows = [line.split("\t") for line in text.splitlines() if line and line[0] in "0123456789ABCDEF"]
-    return {tag: Row(basic, dict(o.split("=") for o in options.split())) for tag, _, basic, options, _ in rows}
+    return {tag: ProfileRow(basic, dict(o.split("=") for o in options.split())) for tag, _, basic, options, _ in rows}
 
 
 @cache
 def _action(tag: int, options: frozenset[str]) -> str:
     """What the table says of an attribute: the option's word where one has it, '' where it names it not."""
-    row = table().get(f"{tag:08X}")
+    row = profile_table().get(f"{tag:08X}")
     if row is None:
         return ""
     said = [row.options[o] for o in OPTIONS if o in options and o in row.options]
@@ -87,11 +87,11 @@ class DicomRules:
     """What one object goes through. key: 32 bytes of the run: UIDs and ids become others under it. replacer: of its patient.
     masks: where a site knows that text is burned in. strict: what does not say that nothing is burned in counts as if it said so."""
 
-    finder: Finder
+    detector: Detector
     replacer: Replacer
     key: bytes
     options: frozenset[str] = frozenset()
-    masks: tuple[Mask, ...] = ()
+    masks: tuple[PixelMask, ...] = ()
     strict: bool = False
     known: StatedIdentifiers | None = None
     taken: TextFindings = field(default_factory=TextFindings)
@@ -104,7 +104,7 @@ class DicomRules:
             raise DescriptionError(
                 f"{', '.join(wrong)}: no options of PS3.15 that are known here. Options: {', '.join(OPTIONS)}."
             )
-        self.plain = replace(self.finder, tagger=None)
+        self.plain = replace(self.detector, tagger=None)
 
     def uid(self, value: str) -> str:
         """Another UID for the same object, the same wherever it stands; the standard's own stay."""
@@ -288,15 +288,15 @@ def _unnamed(ds: Any, element: Any, rules: DicomRules, path: str, *, kept: bool)
         elif not keep:
             _removed(ds, element, "X" if vr in ("UN", "UR") else "D", rules, path)
     elif vr in _FREE:
-        element.value = [_searched(v, rules, rules.finder) for v in _values(element.value)] or None
+        element.value = [_searched(v, rules, rules.detector) for v in _values(element.value)] or None
     elif (
         vr in _SHORT and element.keyword not in _CODES
     ):  # words of a manufacturer or a terminology: what is known, and what has a form
         element.value = [_searched(v, rules, rules.plain) for v in _values(element.value)] or None
 
 
-def _searched(value: str, rules: DicomRules, finder: Finder) -> str:
-    return deidentify_text(value, finder, rules.replacer, rules.known, rules.taken)
+def _searched(value: str, rules: DicomRules, detector: Detector) -> str:
+    return deidentify_text(value, detector, rules.replacer, rules.known, rules.taken)
 
 
 def _age(value: str, rules: DicomRules) -> str:
@@ -322,7 +322,7 @@ def _cleaned(ds: Any, element: Any, rules: DicomRules, path: str) -> None:
         element.value = [rules.replacer.value("name", v) for v in values] or None
     elif vr in _FREE | _SHORT:
         limit = {"SH": 16, "LO": 64}.get(vr, 10_000_000)
-        element.value = [_searched(v, rules, rules.finder)[:limit] for v in values] or None
+        element.value = [_searched(v, rules, rules.detector)[:limit] for v in values] or None
     else:
         _removed(ds, element, "D", rules, path)
 
@@ -330,7 +330,7 @@ def _cleaned(ds: Any, element: Any, rules: DicomRules, path: str) -> None:
 def _moved(value: str, rules: DicomRules) -> str:
     """DA or DT, moved by the patient's days; '' for what is less than a day."""
     day, rest = value[:8], value[8:]
-    return (move(day, rules.replacer.days).text or "") + rest if len(day) == 8 and day.isdigit() else ""
+    return (shift_date(day, rules.replacer.days).text or "") + rest if len(day) == 8 and day.isdigit() else ""
 
 
 def _say(ds: Any, options: Iterable[str], masked: bool) -> None:

@@ -25,7 +25,7 @@ def write_note(file: Path, out: Path, run: DeidentificationRun) -> None:
     if encoding != "utf-8":
         run.done.remarks.append((out.name, f"was read as {encoding}"))
     replacer = run.replacer(file.stem)
-    clean = text.deidentify_text(read, run.finder, replacer, None, run.done.taken)
+    clean = text.deidentify_text(read, run.detector, replacer, None, run.done.taken)
     run.done.treated.update(replacer.counted)
     out.write_text(clean, encoding="utf-8", newline="")
 
@@ -43,9 +43,9 @@ def _in_pieces(file: Path, out: Path, run: DeidentificationRun) -> None:
         while piece := read.read(WHOLE // 4):
             whole = rest + piece
             cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
-            target.write(text.deidentify_text(whole[:cut], run.finder, replacer, None, run.done.taken))
+            target.write(text.deidentify_text(whole[:cut], run.detector, replacer, None, run.done.taken))
             rest = whole[cut:]
-        target.write(text.deidentify_text(rest, run.finder, replacer, None, run.done.taken))
+        target.write(text.deidentify_text(rest, run.detector, replacer, None, run.done.taken))
     run.done.treated.update(replacer.counted)
 
 

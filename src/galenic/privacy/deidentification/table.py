@@ -14,8 +14,8 @@ from galenic import records
 from galenic.errors import DescriptionError, RecordError
 from galenic.privacy import anonymization
 from galenic.privacy.anonymization import PrivacyModel, QuasiIdentifier
+from galenic.privacy.deidentification.rules.columns import ColumnRules, is_demographic
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.structured import ColumnRules, may_be_known
 from galenic.privacy.text import Replacer, StatedIdentifiers
 from galenic.records import Source
 from galenic.schema import MISSING_TOKENS, Column
@@ -59,7 +59,7 @@ class _Plan:
         self._refuse_named_headers()
         self.columns = records.describe(source, said.get("patient"))
         self.patient = next((c.name for c in self.columns if c.role == "patient"), None)
-        self.rules = ColumnRules(run.finder, run.done.policy.treat, run.key, run.done.taken, run.done.dropped)
+        self.rules = ColumnRules(run.detector, run.done.policy.treat, run.key, run.done.taken, run.done.dropped)
         self.treat = {c.name: t for c in self.columns if (t := self.rules.treatment(c)) is not None}
         run.done.dropped.update(f"column {c.name}" for c in self.columns if c.name not in self.treat)
         self.replacers: dict[str, Replacer] = {}
@@ -72,7 +72,7 @@ class _Plan:
         for number, name in enumerate(self.source.names):
             found = [
                 s
-                for s in self.run.finder.find(f"Seen: {name}.")
+                for s in self.run.detector.find(f"Seen: {name}.")
                 if s.layer == "rule" and s.kind not in ("date", "age", "place")
             ]
             if found:
@@ -95,7 +95,7 @@ class _Plan:
             raise DescriptionError(
                 f"columns {', '.join(gone)} are left out by the policy, so nobody can know them from what comes out. Take them out of --quasi."
             )
-        self.quasi_names = named or [c.name for c in self.columns if may_be_known(c) and c.name in self.treat]
+        self.quasi_names = named or [c.name for c in self.columns if is_demographic(c) and c.name in self.treat]
         self.generalised = bool(named)
         self.places = {n: i for i, n in enumerate(self.quasi_names)}
         self.before = self.after = None
@@ -146,13 +146,13 @@ class _Plan:
         found = {}
         for name, one in read.items():
             codes = one.codes(tuple(one.values))
-            found[name] = frozenset(one.values[c] for c in np.unique(codes[anonymization.rare(codes, least)])) - {""}
+            found[name] = frozenset(one.values[c] for c in np.unique(codes[anonymization.is_rare(codes, least)])) - {""}
         return found
 
     def _plain(self, names: list[str]) -> Iterator[dict[str, list[str | None]]]:
         """Values as text: dates as ISO, numbers as numbers, missing as None; ages and codes as they would come out without groups."""
         by_name = {c.name: c for c in self.columns}
-        uncounted = ColumnRules(self.run.finder, self.run.done.policy.treat, self.run.key)
+        uncounted = ColumnRules(self.run.detector, self.run.done.policy.treat, self.run.key)
         first = {n: t for n in self.quasi_names if (t := uncounted.treatment(by_name[n])) is not None}
         whole = list(dict.fromkeys([*names, *([self.patient] if self.patient else [])]))
         at = 0
@@ -235,7 +235,7 @@ class _Plan:
             for name, kind in knows.items():
                 if own[name][i]:
                     stated[kind] = (*stated.get(kind, ()), str(own[name][i]))
-            out.append(StatedIdentifiers(stated, self.run.finder.common) if stated else None)
+            out.append(StatedIdentifiers(stated, self.run.detector.common) if stated else None)
         return out
 
     def report(self, name: str) -> None:
@@ -254,7 +254,7 @@ class _Plan:
         if self.generalised:
             labels = [label[self.made.kept] for label in self.made.label]
             sensitive = None if self.sensitive is None else self.sensitive[self.made.kept]
-            sizes, distinct, furthest = anonymization.measured_k(labels, sensitive)
+            sizes, distinct, furthest = anonymization.measure_groups(labels, sensitive)
             said |= {
                 "after": anonymization.measure_risk(sizes, fraction).as_dict(),
                 "method": self.method,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from galenic.privacy.text.dates import WEEKDAYS, move
-from galenic.privacy.text.names import address, company, given, surname, town
-from galenic.privacy.text.policy import DeidentificationPolicy, kinds
-from galenic.privacy.text.stated_identifiers import folded
+from galenic.privacy.text.dates import WEEKDAYS, shift_date
+from galenic.privacy.text.policy import DeidentificationPolicy, identifier_kinds
+from galenic.privacy.text.stated_identifiers import fold
+from galenic.privacy.text.surrogate_names import company_name, given_name, street_address, surname, town_name
 from galenic.schema import TextSpan
 
 # first three digits of postal codes of 20,000 people or fewer in the census of 2000 (HHS's guidance on de-identification of 2012,
@@ -25,7 +25,7 @@ _PARTS = re.compile(r"(,\s*|\n\s*)")
 _WEEK = 7
 
 
-def tells_old_age(year: int) -> bool:
+def reveals_age_over_89(year: int) -> bool:
     """Whether whoever lived in that year is past 89 now: then the year goes, too (45 CFR 164.514(b)(2)(i)(C))."""
     return date.today().year - year > OLDEST
 
@@ -62,7 +62,7 @@ class Replacer:
         """What stands in the place of one identifier."""
         how = self.policy[kind]
         self.count(kind, how)
-        kind = kinds()[kind].of or kind
+        kind = identifier_kinds()[kind].of or kind
         if how == "keep":
             return value
         if how == "mask":
@@ -77,9 +77,9 @@ class Replacer:
         if kind == "date":
             year = _YEAR.search(value)
             alone = value.strip().casefold() in WEEKDAYS
-            moved = None if year or alone else move(value, 0, day_first=self.day_first)
+            moved = None if year or alone else shift_date(value, 0, day_first=self.day_first)
             known = int(year[0]) if year else moved.year if moved else None
-            return str(known) if known and not tells_old_age(known) else "[DATE]"
+            return str(known) if known and not reveals_age_over_89(known) else "[DATE]"
         if kind == "age":
             number = int("".join(c for c in value if c.isdigit()) or 0)
             return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
@@ -101,15 +101,15 @@ class Replacer:
         if kind == "name":
             return _WORD.sub(lambda m: self._name(m[0]), value)
         if kind == "date":
-            return move(value, self.days, day_first=self.day_first).text or "[DATE]"
+            return shift_date(value, self.days, day_first=self.day_first).text or "[DATE]"
         if kind == "age":
             return self._less(kind, value)
         if kind == "place":
             return self._place(value)
         if kind == "organisation":
-            return _cased(self._free(lambda n: company(n, value), "organisation", value.casefold()), value)
+            return _cased(self._free(lambda n: company_name(n, value), "organisation", value.casefold()), value)
         if kind == "email":
-            made = self._free(lambda n: f"{given(n, '')}.{surname(n, '')}", "email", value.casefold())
+            made = self._free(lambda n: f"{given_name(n, '')}.{surname(n, '')}", "email", value.casefold())
             return f"{made}@example.org".lower().replace(" ", "")
         if kind == "url":
             return f"https://example.org/{self._number('url', value) % 10**8:08d}"
@@ -119,19 +119,19 @@ class Replacer:
         return self._digits(kind, value)
 
     def _name(self, word: str) -> str:
-        low = folded(word)
+        low = fold(word)
         if len(word) == 1:
             return _cased("abcdefghjklmnprstw"[self._number("initial", low) % 18], word)
-        return _cased(self._free(lambda n: given(n, low) or surname(n, low), "name", low), word)
+        return _cased(self._free(lambda n: given_name(n, low) or surname(n, low), "name", low), word)
 
     def _free(self, make: Callable[[int], str], *said: str) -> str:
         """A made value that is nobody's in the same data, and not the one it stands for, after at most some tries."""
         made = ""
-        own = {folded(w) for w in _WORD.findall(said[-1])}
+        own = {fold(w) for w in _WORD.findall(said[-1])}
         for attempt in range(20):
             made = make(self._number(*said, *([str(attempt)] if attempt else [])))
             words = [w.casefold() for w in _WORD.findall(made)]
-            if self.avoid.isdisjoint(words) and own.isdisjoint(map(folded, words)):
+            if self.avoid.isdisjoint(words) and own.isdisjoint(map(fold, words)):
                 break
         return made
 
@@ -148,7 +148,7 @@ class Replacer:
             near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
             other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never itself
             return f"{part[: code.start()]}{near}{other:02d}{part[code.end() :]}"
-        make = address if any(c.isdigit() for c in plain) else town
+        make = street_address if any(c.isdigit() for c in plain) else town_name
         return _cased(self._free(make, "place", plain.casefold()), plain)
 
     def _digits(self, kind: str, value: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, tells_old_age
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
 from galenic.schema import Column
 
 _NAMES = {  # what a column's name tells of what stands in it, by whole words of it; the first that fits
@@ -40,13 +40,13 @@ DEMOGRAPHIC = re.compile(
 )
 
 
-def told(name: str) -> str | None:
+def identifier_kind(name: str) -> str | None:
     """The kind of identifier that a column's name speaks of; None where it speaks of none."""
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
     return next((kind for kind, pattern in _TOLD.items() if pattern.search(plain)), None)
 
 
-def may_be_known(column: Column) -> bool:
+def is_demographic(column: Column) -> bool:
     """Whether others commonly know what stands in it: by its name, and as it comes out."""
     return bool(DEMOGRAPHIC.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name))) and column.kind not in (
         "identifier",
@@ -62,14 +62,14 @@ Treat = Callable[[list[str | None], list[Replacer], list[StatedIdentifiers | Non
 class ColumnRules:
     """What a table's columns go through. key: 32 bytes of the run: the patients' numbers become tokens under it."""
 
-    finder: Finder
+    detector: Detector
     policy: dict[str, str]
     key: bytes
     taken: TextFindings = field(default_factory=TextFindings)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        plain = replace(self.finder, tagger=None)
+        plain = replace(self.detector, tagger=None)
         self.plain = lru_cache(100_000)(lambda text: tuple(plain.find(text)))
 
     def token(self, value: str) -> str:
@@ -80,7 +80,7 @@ class ColumnRules:
         """What is done with each value of a column; None: it is left out."""
         if column.role == "patient":
             return self._tokens
-        kind = told(column.name)
+        kind = identifier_kind(column.name)
         if column.kind == "date":
             return None if self.policy["date"] in ("redact", "mask") else self._dates
         if column.kind == "text":
@@ -99,7 +99,7 @@ class ColumnRules:
 
     def knows(self, column: Column) -> str | None:
         """The kind under which a column's value is searched for in the texts of its row."""
-        kind = told(column.name)
+        kind = identifier_kind(column.name)
         return "record" if column.role == "patient" else kind if kind in _KNOWN else None
 
     def _tokens(
@@ -132,7 +132,7 @@ class ColumnRules:
                 out.append(replacer.value("date", value))
             elif self.policy["date"] == "generalise":
                 replacer.count("date", "generalise")
-                out.append(None if tells_old_age(int(value[:4])) else value[:4])
+                out.append(None if reveals_age_over_89(int(value[:4])) else value[:4])
             else:
                 out.append(replacer.value("date", value[:10]) + value[10:])
         return out
@@ -159,7 +159,7 @@ class ColumnRules:
         self, values: list[str | None], replacers: list[Replacer], known: list[StatedIdentifiers | None]
     ) -> list[str | None]:
         return [
-            None if v is None else deidentify_text(v, self.finder, r, k, self.taken)
+            None if v is None else deidentify_text(v, self.detector, r, k, self.taken)
             for v, r, k in zip(values, replacers, known, strict=True)
         ]
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
 from galenic.errors import RecordError
-from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, move, tells_old_age
+from galenic.privacy.text import (
+    Detector,
+    Replacer,
+    StatedIdentifiers,
+    TextFindings,
+    deidentify_text,
+    reveals_age_over_89,
+    shift_date,
+)
 from galenic.records import HL7, SDTC, XSI
 
 # attributes that say nothing of anybody; every other one is left out and listed
@@ -87,7 +95,7 @@ def _local(tag: str) -> str:
 class CcdaRules:
     """What one document goes through. key: 32 bytes of the run: numbers become tokens under it. replacer: of its patient."""
 
-    finder: Finder
+    detector: Detector
     replacer: Replacer
     key: bytes
     known: StatedIdentifiers | None = None
@@ -95,17 +103,17 @@ class CcdaRules:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.plain = replace(self.finder, tagger=None)
+        self.plain = replace(self.detector, tagger=None)
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: the same for the same text, and no way back without the key."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
-    def scan(self, text: str | None, finder: Finder | None = None) -> str | None:
+    def scan(self, text: str | None, detector: Detector | None = None) -> str | None:
         """A text without what identifies; white space stays as it is."""
         if text is None or not text.strip():
             return text
-        return deidentify_text(text, finder or self.finder, self.replacer, self.known, self.taken)
+        return deidentify_text(text, detector or self.detector, self.replacer, self.known, self.taken)
 
     def find(self, kind: str, how: str = "") -> str:
         """Counts a field of its own and says how it is treated."""
@@ -206,11 +214,11 @@ def _moved(node: Element, value: str, rules: CcdaRules) -> None:
         return
     new = ""
     if how == "generalise":
-        new = "" if tells_old_age(int(value[:4])) else value[:4]
+        new = "" if reveals_age_over_89(int(value[:4])) else value[:4]
     elif how == "surrogate" and len(value) >= 8:
-        new = (move(value[:8], rules.replacer.days).text or "") + value[8:]
+        new = (shift_date(value[:8], rules.replacer.days).text or "") + value[8:]
     elif how == "surrogate":
-        new = (move(f"{value[:4]}{value[4:6] or '07'}15", rules.replacer.days).text or "")[: len(value)]
+        new = (shift_date(f"{value[:4]}{value[4:6] or '07'}15", rules.replacer.days).text or "")[: len(value)]
     if new:
         node.set("value", new)
     else:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
-from galenic.privacy.text import Finder, Replacer, StatedIdentifiers, TextFindings, deidentify_text, tells_old_age
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
 from galenic.records.fhir import r4
 
 Node = Any
@@ -29,7 +29,7 @@ _ADDRESS = {"state": "keep", "country": "keep", "use": "keep", "type": "keep", "
 
 @cache
 def _rules() -> dict[str, Any]:
-    return tomllib.loads(files("galenic.privacy.structured").joinpath("fhir.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("galenic.privacy.deidentification.rules").joinpath("fhir.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -37,7 +37,7 @@ class FhirRules:
     """What one data set's resources go through. key: 32 bytes of the run (or of the house): ids become tokens under it.
     replacer: of the patient whom the resource is about."""
 
-    finder: Finder
+    detector: Detector
     replacer: Replacer
     key: bytes
     known: StatedIdentifiers | None = None
@@ -137,7 +137,7 @@ def _keep(value: Node, _of: str, _path: str, _run: FhirRules) -> Node:
 
 
 def _scan(value: Node, _of: str, _path: str, rules: FhirRules) -> Node:
-    return deidentify_text(value, rules.finder, rules.replacer, rules.known, rules.taken) if isinstance(value, str) else value
+    return deidentify_text(value, rules.detector, rules.replacer, rules.known, rules.taken) if isinstance(value, str) else value
 
 
 def _concept(value: Node, of: str, path: str, rules: FhirRules) -> Node:
@@ -155,7 +155,7 @@ def _concept(value: Node, of: str, path: str, rules: FhirRules) -> Node:
 
 def _called(value: Node, _of: str, _path: str, rules: FhirRules) -> Node:
     """What a code is called: words of a terminology, in which only what is known of the patient, and what has a form, is looked for."""
-    plain = replace(rules.finder, tagger=None)
+    plain = replace(rules.detector, tagger=None)
     return deidentify_text(value, plain, rules.replacer, rules.known, rules.taken) if isinstance(value, str) else GONE
 
 
@@ -305,7 +305,7 @@ def _date(value: Node, of: str, path: str, rules: FhirRules) -> Node:
         rules.replacer.count("date", how)
     if how == "keep":
         return value
-    if how == "generalise" and tells_old_age(int(value[:4])):
+    if how == "generalise" and reveals_age_over_89(int(value[:4])):
         rules.dropped[path] += 1
         return GONE
     if how == "generalise":

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 
 from galenic.errors import MissingExtraError
-from galenic.privacy.text.stated_identifiers import folded
+from galenic.privacy.text.stated_identifiers import fold
 
 # cultures whose names are told apart; a name of none of them becomes a name of the first
 CULTURES = (
@@ -29,7 +29,7 @@ CULTURES = (
 
 
 @dataclass(frozen=True)
-class Culture:
+class NameLists:
     """Lists of one culture, sorted."""
 
     women: tuple[str, ...]
@@ -38,7 +38,7 @@ class Culture:
 
 
 @cache
-def _cultures() -> tuple[Culture, ...]:
+def _cultures() -> tuple[NameLists, ...]:
     found = []
     for locale in CULTURES:
         try:
@@ -50,7 +50,7 @@ def _cultures() -> tuple[Culture, ...]:
             _of(provider, "first_names_male"),
             _of(provider, "last_names", "last_names_female"),
         )
-        found.append(Culture(*lists))
+        found.append(NameLists(*lists))
     return tuple(found)
 
 
@@ -63,19 +63,19 @@ def _of(provider: type, *names: str) -> tuple[str, ...]:
 
 
 @cache
-def _whose() -> dict[str, tuple[int, str]]:
+def _name_index() -> dict[str, tuple[int, str]]:
     """By name in small letters: culture and list; the first culture that has it."""
     found: dict[str, tuple[int, str]] = {}
     for part in ("women", "men", "families"):
         for i, culture in enumerate(_cultures()):
             for name in getattr(culture, part):
-                found.setdefault(folded(name), (i, part))
+                found.setdefault(fold(name), (i, part))
     return found
 
 
-def is_name(word: str) -> bool:
+def is_listed_name(word: str) -> bool:
     """Whether it is a name of one of the cultures."""
-    return folded(word) in _whose()
+    return fold(word) in _name_index()
 
 
 def listed_names() -> frozenset[str]:
@@ -83,16 +83,16 @@ def listed_names() -> frozenset[str]:
     return frozenset(n.lower() for c in _cultures() for part in (c.women, c.men, c.families) for n in part)
 
 
-def given(number: int, like: str) -> str:
+def given_name(number: int, like: str) -> str:
     """A given name of the culture and gender of `like` (small letters); empty where it is a family name. Any, where like is empty."""
-    culture, part = _whose().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
+    culture, part = _name_index().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
     names = getattr(_cultures()[culture], part)
     return "" if part == "families" else str(names[number // 2 % len(names)])
 
 
 def surname(number: int, like: str) -> str:
     """A family name of the culture of `like`."""
-    families = _cultures()[_whose().get(like, (0, ""))[0]].families or _cultures()[0].families
+    families = _cultures()[_name_index().get(like, (0, ""))[0]].families or _cultures()[0].families
     return str(families[number % len(families)])
 
 
@@ -113,17 +113,17 @@ _KINDS = (
 )
 
 
-def town(number: int) -> str:
+def town_name(number: int) -> str:
     """A town that is called after somebody."""
     return surname(number, "") + _ENDS[number // 1000 % len(_ENDS)]
 
 
-def address(number: int) -> str:
+def street_address(number: int) -> str:
     """A street with a number."""
     return f"{number // 7 % 980 + 10} {surname(number, '')} {('Street', 'Avenue', 'Road', 'Lane')[number % 4]}"
 
 
-def company(number: int, like: str) -> str:
+def company_name(number: int, like: str) -> str:
     """An organisation of the kind that `like` says it is."""
     kind = next((k for k in _KINDS if k in like.casefold()), "")
     return f"{surname(number, '')} {kind.capitalize()}" if kind else f"{surname(number, '')} & {surname(number // 3, '')}"

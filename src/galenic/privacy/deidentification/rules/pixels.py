@@ -15,7 +15,7 @@ SECONDARY = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture Image Storage and i
 
 
 @dataclass(frozen=True)
-class Mask:
+class PixelMask:
     """Where a site knows that text stands. boxes: left, top, right, bottom in pixels, the last two within. modality, manufacturer, model:
     of whom; "" for any. size: rows and columns, (0, 0) for any."""
 
@@ -36,7 +36,7 @@ class Mask:
         return same and self.size in ((0, 0), (ds.get("Rows"), ds.get("Columns")))
 
 
-def why_burned(ds: Any, strict: bool = False) -> str:
+def burned_in_reason(ds: Any, strict: bool = False) -> str:
     """Why text may stand in the pixels; '' where that is not to be expected."""
     said = str(ds.get("BurnedInAnnotation", "")).upper()
     if not any(k in ds for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")) or said == "NO":
@@ -53,9 +53,9 @@ def why_burned(ds: Any, strict: bool = False) -> str:
     return "does not say that nothing is burned into its pixels" if strict or said else ""
 
 
-def clean_pixels(ds: Any, masks: tuple[Mask, ...], strict: bool, remarks: list[str]) -> bool:
+def clean_pixels(ds: Any, masks: tuple[PixelMask, ...], strict: bool, remarks: list[str]) -> bool:
     """Masks what may hold text, and says whether it did. RecordError where it may, and no region is known."""
-    why = why_burned(ds, strict)
+    why = burned_in_reason(ds, strict)
     if not why:
         if "PixelData" in ds and not str(ds.get("BurnedInAnnotation", "")):
             remarks.append("does not say whether text is burned into its pixels; its kind does not, as a rule")

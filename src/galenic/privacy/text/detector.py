@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from galenic.privacy.text.lists import Gazetteer
-from galenic.privacy.text.normalization import plain
-from galenic.privacy.text.rules import by_rules
+from galenic.privacy.text.gazetteers import Gazetteer
+from galenic.privacy.text.normalization import normalize
+from galenic.privacy.text.patterns import find_patterns
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
 from galenic.schema import TextSpan
 
-CLASSES = {
+TAGGER_KINDS = {
     "NAME": "name",
     "LOCATION": "place",
     "ORGANIZATION": "organisation",
@@ -22,7 +22,7 @@ CLASSES = {
     "CONTACT": "phone",
     "ID": "other",
 }
-ORDER = ("known", "rule", "list", "tagger", "again")  # whose word counts where two disagree on the kind
+LAYERS = ("known", "rule", "list", "tagger", "again")  # whose word counts where two disagree on the kind
 _EMAIL, _URL, _IP = (
     re.compile(r"@"),
     re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I),
@@ -48,7 +48,7 @@ SURE = 0.6  # of a word of every text in small letters (held-out registers: noth
 
 
 @dataclass
-class Finder:
+class Detector:
     """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies; usual: for the rest of them.
     common: words that are never only a name. lists: a site's.
     kinds: by class of the tagger, the kind it is; what is no identifier has none."""
@@ -57,21 +57,21 @@ class Finder:
     thresholds: dict[str, float] = field(default_factory=dict)
     common: frozenset[str] = frozenset()
     usual: float = 0.2
-    kinds: dict[str, str] = field(default_factory=lambda: dict(CLASSES))
+    kinds: dict[str, str] = field(default_factory=lambda: dict(TAGGER_KINDS))
     lists: Gazetteer | None = None
     _seen: dict[str, list[TextSpan]] = field(default_factory=dict, repr=False)
 
-    def but(self, lists: Gazetteer) -> "Finder":
+    def but(self, lists: Gazetteer) -> "Detector":
         """The same with a site's lists."""
         return replace(self, lists=lists, _seen={})
 
     def find(self, text: str, known: StatedIdentifiers | None = None) -> list[TextSpan]:
         """Spans in their order, none of them overlapping."""
-        read = plain(text)
-        found = [*(known.find(read.text) if known else ()), *by_rules(read.text), *self._tagged(read.text)]
+        read = normalize(text)
+        found = [*(known.find(read.text) if known else ()), *find_patterns(read.text), *self._tagged(read.text)]
         found += self.lists.find(read.text) if self.lists else ()
         found += self._again(read.text, found)
-        united = [_whose(read.text, s) for s in united_spans(read.text, found)]
+        united = [_whose(read.text, s) for s in merge_spans(read.text, found)]
         if read.back is None:
             return united
         return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
@@ -190,13 +190,13 @@ def _is_form(span: TextSpan) -> bool:
     return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
 
 
-def united_spans(text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
+def merge_spans(text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
     """One span for all that overlap, of the kind of the strongest layer, the longest within one; whole words, and no signs around them."""
     out: list[TextSpan] = []
     for span in sorted(found, key=lambda s: (s.start, -s.end)):
         if out and span.start < out[-1].end:
             a, b = out[-1], span
-            strong = min(a, b, key=lambda s: (not _is_form(s), ORDER.index(s.layer), s.start - s.end))
+            strong = min(a, b, key=lambda s: (not _is_form(s), LAYERS.index(s.layer), s.start - s.end))
             out[-1] = replace(strong, start=a.start, end=max(a.end, b.end), score=max(a.score, b.score))
         else:
             out.append(span)

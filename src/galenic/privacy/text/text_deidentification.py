@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from galenic.privacy.text.find import Finder
-from galenic.privacy.text.replace import Replacer
+from galenic.privacy.text.detector import Detector
+from galenic.privacy.text.replacement import Replacer
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 
 PIECE = 200_000  # signs that are read together
@@ -31,7 +31,7 @@ class TextFindings:
 
 
 def deidentify_text(
-    text: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None = None, taken: TextFindings | None = None
+    text: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None = None, taken: TextFindings | None = None
 ) -> str:
     """The text without what identifies. Encoded attachments are read if they are text, and dropped if not."""
     done = taken if taken is not None else TextFindings()
@@ -40,18 +40,18 @@ def deidentify_text(
     before = done.found.total()
     out, at = [], 0
     for m in _ENCODED.finditer(text) if max(map(len, text.split()), default=0) >= LEAST_ENCODED else ():
-        out += [_piece(p, finder, replacer, known, done) for p in _pieces(text[at : m.start()])]
-        out.append(_decoded(m[0], finder, replacer, known, done))
+        out += [_piece(p, detector, replacer, known, done) for p in _pieces(text[at : m.start()])]
+        out.append(_decoded(m[0], detector, replacer, known, done))
         at = m.end()
-    out += [_piece(p, finder, replacer, known, done) for p in _pieces(text[at:])]
+    out += [_piece(p, detector, replacer, known, done) for p in _pieces(text[at:])]
     done.touched += done.found.total() > before
     return "".join(out)
 
 
-def _piece(text: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
+def _piece(text: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
     if not text.strip():
         return text
-    spans = finder.find(text, known)
+    spans = detector.find(text, known)
     done.found.update((s.kind, s.layer) for s in spans)
     return replacer.text(text, spans)
 
@@ -69,7 +69,7 @@ def _pieces(text: str) -> Iterator[str]:
     yield text[at:]
 
 
-def _decoded(said: str, finder: Finder, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
+def _decoded(said: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
     """Something encoded (Base64): the same without what identifies, or a mark in its place."""
     head, _, body = said.rpartition(",")
     try:
@@ -79,5 +79,5 @@ def _decoded(said: str, finder: Finder, replacer: Replacer, known: StatedIdentif
     if not inner or sum(c.isprintable() or c.isspace() for c in inner) < 0.95 * len(inner):
         done.dropped["encoded, and not text"] += 1
         return "[ATTACHMENT]"
-    clean = base64.b64encode(_piece(inner, finder, replacer, known, done).encode()).decode()
+    clean = base64.b64encode(_piece(inner, detector, replacer, known, done).encode()).decode()
     return f"{head},{clean}" if head else clean

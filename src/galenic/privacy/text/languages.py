@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import DescriptionError
-from galenic.privacy.text.find import Finder
+from galenic.privacy.text.detector import Detector
 from galenic.privacy.text.tagger import Tagger
 
 LANGUAGES = ("en", "es")
@@ -23,23 +23,23 @@ def _about(language: str) -> dict[str, Any]:
     return tomllib.loads(place.read_text(encoding="utf-8"))
 
 
-def measured(language: str) -> dict[str, Any]:
+def detector_accuracy(language: str) -> dict[str, Any]:
     """What the language's finder was measured to find in text that it never saw: recall of characters, share of documents without a leak."""
     return dict(_about(language).get("measured", {}))
 
 
 @cache
-def states() -> frozenset[str]:
+def state_names() -> frozenset[str]:
     """Names and codes of states and countries, in small letters: places that Safe Harbor lets stay."""
     text = files("galenic.privacy.text").joinpath("data/states.txt").read_text(encoding="utf-8")
     return frozenset(line.strip().casefold() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 @cache
-def finder_for(language: str, model: str = "") -> Finder:
+def load_detector(language: str, model: str = "") -> Detector:
     """A finder for texts of a language. model: a site's own tagger instead of the shipped one (a file of training/deid/train.py)."""
     about, data = _about(language), files("galenic.privacy.text").joinpath("data")
     with data.joinpath(f"{language}.npz").open("rb") as file:
         tagger = Tagger.load(Path(model) if model else file)
     common = frozenset(data.joinpath(f"{language}.common.txt").read_text(encoding="utf-8").split())
-    return Finder(tagger, about["thresholds"], common, about["usual"], about["kinds"])
+    return Detector(tagger, about["thresholds"], common, about["usual"], about["kinds"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from galenic.errors import DescriptionError, MissingExtraError
-from galenic.privacy.text.names import listed_names
+from galenic.privacy.text.surrogate_names import listed_names
 from galenic.schema import TextSpan
 
 try:
@@ -63,7 +63,7 @@ class Gazetteer:
             last = (b, usual)
 
 
-def read_lists(said: Mapping[str, str | bool], kinds: Iterable[str], common: frozenset[str]) -> Gazetteer:
+def read_gazetteer(said: Mapping[str, str | bool], kinds: Iterable[str], common: frozenset[str]) -> Gazetteer:
     """A policy's [lists]: by kind, a UTF-8 file with an entry a line; library = true for the library's names, too."""
     found: dict[str, list[str]] = {}
     for kind, place in said.items():

@@ -85,7 +85,7 @@ def _vin(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Rule:
+class IdentifierPattern:
     """kind: what it finds; pattern: group "v" is the identifier, or all of it. check: whether its check digits fit."""
 
     kind: str
@@ -93,13 +93,13 @@ class Rule:
     check: Callable[[str], bool] | None = None
 
 
-def _rule(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> Rule:
-    return Rule(kind, re.compile(pattern, re.I), check)
+def _rule(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> IdentifierPattern:
+    return IdentifierPattern(kind, re.compile(pattern, re.I), check)
 
 
 _LABEL = r"(?:\s*(?:no|num|number|nr|id|#|code)\b\.?)?\s*[:#=]?\s*(?:is\s+)?#?\s*"
 _VALUE = r"(?P<v>(?=[A-Z-]{0,5}\d)[A-Z0-9][A-Z0-9-]{3,18})\b"
-RULES = (
+PATTERNS = (
     _rule("email", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),
     _rule("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|\b[\w-]{2,}(?:\.[\w-]{2,})*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
     _rule("ip", r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"),
@@ -167,12 +167,12 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
     return _CUT.join(pieces), there, here
 
 
-def by_rules(text: str) -> Iterator[TextSpan]:
+def find_patterns(text: str) -> Iterator[TextSpan]:
     """Every identifier that a rule finds; they may overlap. Every rule wants a digit or an address: only what is near one is read."""
     cut, there, here = _near(text)
     if not cut:
         return
-    for rule in RULES:
+    for rule in PATTERNS:
         for m in rule.pattern.finditer(cut):
             a, b = m.span("v") if "v" in rule.pattern.groupindex else m.span()
             if a < b and (rule.check is None or rule.check(cut[a:b])):
