@@ -187,13 +187,13 @@ WITHOUT = """
 import sys
 sys.modules["faker"] = None  # as where it is not installed
 from pathlib import Path
-from galenic import flows
-from galenic.errors import MissingExtra
+from galenic.privacy import deidentification
+from galenic.errors import MissingExtraError
 note, out, other = map(Path, sys.argv[1:])
-flows.deidentify([note], out)
+deidentification.deidentify([note], out)
 try:
-    flows.deidentify([note], other, policy="expert")
-except MissingExtra as error:
+    deidentification.deidentify([note], other, policy="expert")
+except MissingExtraError as error:
     print(error)
 """
 
@@ -264,8 +264,8 @@ def test_many_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
 LARGE = """
 import resource, sys
 from pathlib import Path
-from galenic import flows
-done = flows.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
+from galenic.privacy import deidentification
+done = deidentification.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
 assert done.files, done.refused
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

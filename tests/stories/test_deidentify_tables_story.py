@@ -196,8 +196,8 @@ def test_meds_keeps_its_shape_and_not_its_people(policy: str, meds: Path, tmp_pa
 HUGE = """
 import resource, sys
 from pathlib import Path
-from galenic import flows
-flows.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
+from galenic.privacy import deidentification
+deidentification.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
