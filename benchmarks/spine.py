@@ -24,12 +24,12 @@ from galenic.errors import BudgetError
 from galenic.evidence.tables import (
     AttackPool,
     any_alarm,
+    attack_planted_leaks,
+    bin_column,
     encode_columns,
-    judge_column,
+    leak_rows,
     mean_tvd,
     noisy_copy,
-    planted,
-    with_leak,
 )
 from galenic.privacy import Ledger
 from galenic.schema import Codes, Column, Table
@@ -216,10 +216,10 @@ def attack(folder: Path) -> list[dict]:
         rng = np.random.default_rng(1000 + draw)
         picked = rng.permutation(every.rows)[: 4 * size]
         parts = [Table(every.frame.take(pa.array(picked[i * size : (i + 1) * size])), described) for i in range(4)]
-        columns = tuple(judge_column(parts[0], c) for c in described)
+        columns = tuple(bin_column(parts[0], c) for c in described)
         lineup = AttackPool(columns, parts[0], parts[1], parts[2], parts[3])
         if draw < 20:
-            controls = planted(lineup, parts[3], parts[3], rng)
+            controls = attack_planted_leaks(lineup, parts[3], parts[3], rng)
             for name in found:
                 found[name] += any_alarm(controls[name])
         flagged += any_alarm(lineup.attack(parts[3], is_spare=True))
@@ -243,7 +243,7 @@ def _anonymeter(folder: Path, every: Table, described: tuple[Column, ...]) -> di
         "clean": clean,
         "copy": real,
         "1 % noise": noisy_copy(real, described, rng),
-        "1 % leak": with_leak(clean, real, rng),
+        "1 % leak": leak_rows(clean, real, rng),
     }
     pacsv.write_csv(real.frame, folder / "real.csv")
     pacsv.write_csv(control.frame, folder / "control.csv")

@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import diabetes
 import support2
 from galenic import flows, records
-from galenic.evidence.tables import encode_columns, judge_column, mean_tvd, membership, noisy_copy, with_leak
+from galenic.evidence.tables import bin_column, encode_columns, leak_rows, mean_tvd, measure_membership, noisy_copy
 from galenic.generators.tables import shipped_audit
 from galenic.records import own_columns, to_toml
 from galenic.schema import Column, Finding, Relation, Table
@@ -281,7 +281,7 @@ def _several(folder: Path, name: str, tables: Path, words: list[object], about: 
         names = [n for n in flat[1][r.name].names if n not in ("@patient", "@nth") and not n.startswith("@previous.")]
         columns = tuple(Column(n, _kind(flat[0][r.name], n)) for n in names)
         tables_ = [f[r.name].table(columns) for f in flat]
-        columns = tuple(judge_column(tables_[0], c) for c in columns)
+        columns = tuple(bin_column(tables_[0], c) for c in columns)
         codes, sizes = [encode_columns(t, columns) for t in tables_], np.array([c.levels for c in columns])
         for i, j in combinations(range(len(names)), 2):
             tvd = mean_tvd(codes[1], codes[0], [(i, j)], sizes)
@@ -358,12 +358,12 @@ def attacks(folder: Path) -> list[dict]:
     for draw in range(draws):
         place = rng.permutation(every.rows)
         real, held, fresh = (Table(every.frame.take(pa.array(place[k * 5_000 : (k + 1) * 5_000])), columns) for k in range(3))
-        coded = tuple(judge_column(real, c) for c in columns)
+        coded = tuple(bin_column(real, c) for c in columns)
         began = time.process_time()
         flagged += _alarms(real, held, fresh, coded, rng)
         seconds.append(time.process_time() - began)
         if draw < 5:
-            leaks = {"copy": real, "1 % noise": noisy_copy(real, coded, rng), "1 % leak": with_leak(fresh, real, rng)}
+            leaks = {"copy": real, "1 % noise": noisy_copy(real, coded, rng), "1 % leak": leak_rows(fresh, real, rng)}
             for name, leaky in leaks.items():
                 found[name] += _alarms(real, held, leaky, coded, rng)
         if not draw:
@@ -402,7 +402,7 @@ def attacks(folder: Path) -> list[dict]:
 
 
 def _alarms(real: Table, held: Table, made: Table, columns: tuple[Column, ...], rng: np.random.Generator) -> bool:
-    alarms = next(f for f in membership(real, held, made, columns, rng) if f.name == "privacy.alarms")
+    alarms = next(f for f in measure_membership(real, held, made, columns, rng) if f.name == "privacy.alarms")
     return isinstance(alarms, Finding) and alarms.value > 0
 
 

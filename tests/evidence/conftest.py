@@ -2,7 +2,7 @@
 
 import pytest
 
-from galenic.evidence.tables import judge_column
+from galenic.evidence.tables import bin_column
 from galenic.schema import Column, Table
 from made import made_table
 
@@ -14,4 +14,4 @@ def tables() -> tuple[Table, ...]:
 
 @pytest.fixture(scope="session")
 def columns(tables: tuple[Table, ...]) -> tuple[Column, ...]:
-    return tuple(judge_column(tables[0], c) for c in tables[0].columns)
+    return tuple(bin_column(tables[0], c) for c in tables[0].columns)

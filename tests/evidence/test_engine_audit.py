@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from galenic import privacy
-from galenic.evidence.tables import Audit, audit, audit_events
+from galenic.evidence.tables import PrivacyAudit, audit_events, audit_mechanism
 from galenic.flows import audit_engine
 from galenic.privacy import measurement
 
 
-def found(**more: Any) -> dict[str, Audit]:
+def found(**more: Any) -> dict[str, PrivacyAudit]:
     return audit_engine(canaries=400, runs=16, seed=1, **more)[0]
 
 
@@ -23,14 +23,14 @@ def known(mu: float, rng: np.random.Generator) -> Callable[..., tuple[np.ndarray
 
 def test_the_audit_measures_a_known_mu() -> None:
     rng = np.random.default_rng(0)
-    a = audit(known(0.5, rng), canaries=5_000, runs=4, claimed=0.5, rng=rng)
+    a = audit_mechanism(known(0.5, rng), canaries=5_000, runs=4, claimed=0.5, rng=rng)
     assert a.low < 0.5 < a.high
     assert a.holds
 
 
 def test_a_run_exceeds_a_true_claim_no_more_than_once_in_forty() -> None:
     rng = np.random.default_rng(0)
-    a = audit(known(0.2, rng), canaries=400, runs=400, claimed=0.2, rng=rng)
+    a = audit_mechanism(known(0.2, rng), canaries=400, runs=400, claimed=0.2, rng=rng)
     assert a.exceeding <= 20  # 10 are expected of 400 at 2.5 %
 
 

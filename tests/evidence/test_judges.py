@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from galenic.evidence.tables import (
     AttackPool,
     any_alarm,
+    attack_planted_leaks,
+    bin_column,
     evaluate_table,
-    judge_column,
+    leak_rows,
     mean_tvd,
     noisy_copy,
-    planted,
-    shuffled,
-    with_leak,
+    shuffle_rows,
 )
 from galenic.evidence.tables.fidelity import measure_fidelity, tvd
 from galenic.evidence.tables.utility import measure_utility
@@ -29,7 +29,7 @@ def test_every_planted_leak_is_found_and_fresh_patients_are_not_flagged(
     tables: tuple[Table, ...], columns: tuple[Column, ...]
 ) -> None:
     rng = np.random.default_rng(0)
-    controls = planted(AttackPool(columns, tables[0], tables[1], tables[2]), tables[3], tables[4], rng)
+    controls = attack_planted_leaks(AttackPool(columns, tables[0], tables[1], tables[2]), tables[3], tables[4], rng)
     assert {name: any_alarm(o) for name, o in controls.items()} == {"copy": True, "noise": True, "leak": True, "clean": False}
 
 
@@ -61,8 +61,8 @@ def test_total_variation_by_hand() -> None:
 @given(st.integers(0, 10**6))
 def test_the_order_of_rows_changes_no_metric(seed: int) -> None:
     parts = [made_table(300, i) for i in range(3)]
-    columns = tuple(judge_column(parts[0], c) for c in parts[0].columns)
-    mixed = [shuffled(t, np.random.default_rng(seed)) for t in parts]
+    columns = tuple(bin_column(parts[0], c) for c in parts[0].columns)
+    mixed = [shuffle_rows(t, np.random.default_rng(seed)) for t in parts]
     one, two = (measure_fidelity(t[0], t[1], t[2], columns, np.random.default_rng(0)) for t in (parts, mixed))
     for f, g in zip(one, two, strict=True):
         if isinstance(f, Finding) and "floor" not in f.name and "excess" not in f.name and "subgroup" not in f.name:
@@ -102,7 +102,7 @@ def test_what_is_too_small_to_attack_is_not_measured() -> None:
 
 def test_a_target_that_cannot_be_predicted_is_not_measured(tables: tuple[Table, ...]) -> None:
     one = tuple(Table(t.frame.select(["sex"]), (t.column("sex"),)) for t in tables[:3])
-    columns = (judge_column(one[0], one[0].columns[0]),)
+    columns = (bin_column(one[0], one[0].columns[0]),)
     found = measure_utility(*one, columns, np.random.default_rng(0))
     assert all(isinstance(f, NotMeasured) for f in found)
     found = measure_utility(*one, columns, np.random.default_rng(0), target="absent")
@@ -123,12 +123,12 @@ def test_an_attack_that_cannot_see_planted_leaks_says_so() -> None:
 def test_copies_are_found_without_held_out_patients(tables: tuple[Table, ...], leak: str) -> None:
     rng = np.random.default_rng(0)
     real, fresh = tables[0], tables[1]
-    columns = tuple(judge_column(real, c) for c in real.columns)
+    columns = tuple(bin_column(real, c) for c in real.columns)
     made = {
         "none": fresh,
         "copy": real,
         "noise": noisy_copy(real, columns, rng),
-        "leak": with_leak(fresh, real, rng, share=0.05),
+        "leak": leak_rows(fresh, real, rng, share=0.05),
     }[leak]
     half = [replace(real, frame=real.frame.slice(i * 1_000, 1_000)) for i in range(2)]
     report = evaluate_table(half[0], half[1], made, held_out=False)

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from galenic.evidence.tables import judge_column, measure_fidelity, membership
-from galenic.evidence.tables.regression_and_survival import amounts, concordance, survival
+from galenic.evidence.tables import bin_column, measure_fidelity, measure_membership
+from galenic.evidence.tables.regression_and_survival import concordance, measure_regression, measure_survival
 from galenic.schema import Column, Finding, NotMeasured, Table
 
 COLUMNS = (
@@ -42,7 +42,7 @@ def parts() -> tuple[Table, Table, Table]:
 
 
 def judged(train: Table) -> tuple[Column, ...]:
-    return tuple(judge_column(train, c) for c in COLUMNS)
+    return tuple(bin_column(train, c) for c in COLUMNS)
 
 
 def shuffled(table: Table, name: str) -> Table:
@@ -57,7 +57,7 @@ def test_amounts_and_counts_are_predicted_as_well_as_by_real_rows_or_are_seen_no
 ) -> None:
     train, test, fresh = parts
     for made_rows, good in ((fresh, True), (shuffled(fresh, target), False)):
-        for found in amounts(train, test, made_rows, judged(train), np.random.default_rng(0), target):
+        for found in measure_regression(train, test, made_rows, judged(train), np.random.default_rng(0), target):
             assert isinstance(found, Finding)
             assert found.detail["real"] > explained
             assert (abs(found.detail["gap"]) < 0.08) == good
@@ -71,7 +71,7 @@ def test_times_until_an_event_are_ranked(parts: tuple[Table, Table, Table]) -> N
     for name in ("age", "arm", "cost", "visits"):
         spoiled = shuffled(spoiled, name)
     good, bad = (
-        survival(train, test, t, judged(train), np.random.default_rng(0), ("days", "died"))[0] for t in (fresh, spoiled)
+        measure_survival(train, test, t, judged(train), np.random.default_rng(0), ("days", "died"))[0] for t in (fresh, spoiled)
     )
     assert isinstance(good, Finding)
     assert isinstance(bad, Finding)
@@ -82,7 +82,7 @@ def test_times_until_an_event_are_ranked(parts: tuple[Table, Table, Table]) -> N
 
 def test_times_without_events_or_columns_are_not_measured(parts: tuple[Table, Table, Table]) -> None:
     for event in ("arm", "gone"):
-        (found,) = survival(*parts, judged(parts[0]), np.random.default_rng(0), ("days", event))
+        (found,) = measure_survival(*parts, judged(parts[0]), np.random.default_rng(0), ("days", event))
         assert isinstance(found, NotMeasured)
 
 
@@ -117,7 +117,7 @@ def test_fresh_rows_keep_most_subgroups_within_their_band_and_a_spoiled_one_leav
 
 def test_an_attack_prints_what_it_would_see(parts: tuple[Table, Table, Table]) -> None:
     few = tuple(replace(t, frame=t.frame.slice(0, 500)) for t in parts)
-    small, large = ({f.name: f for f in membership(*p, judged(p[0]), np.random.default_rng(0))} for p in (few, parts))
+    small, large = ({f.name: f for f in measure_membership(*p, judged(p[0]), np.random.default_rng(0))} for p in (few, parts))
     for attack in ("nearest", "density", "outlier", "exact", "near", "singling_out", "linkability", "inference"):
         found = small[f"privacy.{attack}"]
         assert isinstance(found, Finding)

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from galenic.evidence.tables import encode_columns, judge_column, measure_risks, noisy_copy
-from galenic.evidence.tables.discriminator import realism
-from galenic.evidence.tables.fairness import fairness
+from galenic.evidence.tables import bin_column, encode_columns, measure_risks, noisy_copy
+from galenic.evidence.tables.discriminator import measure_realism
+from galenic.evidence.tables.fairness import measure_fairness
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Table
 from made import made_table
 
@@ -50,12 +50,12 @@ def test_what_everybody_knows_is_no_leak(tables: tuple[Table, ...], columns: tup
 def test_the_discriminator_sees_digits_and_nothing_in_real_rows(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     train, test, fresh = tables[:3]
     rng = np.random.default_rng(0)
-    clean = realism(train, test, fresh, columns, rng)[0]
+    clean = measure_realism(train, test, fresh, columns, rng)[0]
     assert isinstance(clean, Finding)
     assert clean.value == pytest.approx(0.5, abs=0.05)
     # one decimal more than blood pressures have: levels of 20 bins would never show it
     pressures = [None if v is None else round(v) + 0.5 for v in fresh.frame["sbp_mmhg"].to_pylist()]
-    told = realism(train, test, changed(fresh, "sbp_mmhg", pressures), columns, rng)[0]
+    told = measure_realism(train, test, changed(fresh, "sbp_mmhg", pressures), columns, rng)[0]
     assert isinstance(told, Finding)
     assert told.value > clean.value + 0.1
     assert told.interval is not None
@@ -66,7 +66,7 @@ def test_the_impossible_is_counted(tables: tuple[Table, ...], columns: tuple[Col
     train, test, fresh = tables[:3]
     old = changed(fresh, "age_years", [300, *fresh.frame["age_years"].to_pylist()[1:]])
     rule = Constraint("range", name="adults", columns=("age_years",), low=18, high=110)
-    found = {f.name: f for f in realism(train, test, old, columns, np.random.default_rng(0), (rule,))}
+    found = {f.name: f for f in measure_realism(train, test, old, columns, np.random.default_rng(0), (rule,))}
     assert found["plausibility.adults"].value == pytest.approx(1 / 2_000)
     assert found["plausibility.adults"].detail["held_out"] == 0
     assert found["plausibility.range"].value >= 1 / 2_000
@@ -75,7 +75,7 @@ def test_the_impossible_is_counted(tables: tuple[Table, ...], columns: tuple[Col
 def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     train, test, fresh = tables[:3]
     rng = np.random.default_rng(0)
-    shares, gap, _ = fairness(train, test, fresh, columns, rng, target="diabetes")
+    shares, gap, _ = measure_fairness(train, test, fresh, columns, rng, target="diabetes")
     assert isinstance(shares, Finding)
     assert isinstance(gap, Finding)
     assert shares.value < 0.06
@@ -83,11 +83,11 @@ def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ..
     women = np.array([s == "female" for s in fresh.frame["sex"].to_pylist()])
     outcome = np.array(fresh.frame["diabetes"].to_pylist())
     outcome[women] = rng.permutation(outcome[women])  # nothing can be learned about women any more
-    _, worse, _ = fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
+    _, worse, _ = measure_fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
     assert isinstance(worse, Finding)
     assert worse.detail["lost"]["sex: female"] > worse.detail["lost"]["sex: male"] + 0.05
     few = replace(fresh, frame=fresh.frame.filter(pa.array(~women | (np.arange(2_000) % 10 == 0))))
-    missing, _, _ = fairness(train, test, few, columns, rng, target="diabetes")
+    missing, _, _ = measure_fairness(train, test, few, columns, rng, target="diabetes")
     assert isinstance(missing, Finding)
     assert missing.value > 0.3
     assert missing.detail["shift"]["sex"]["female"] < -0.3
@@ -96,7 +96,7 @@ def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ..
 def test_groups_nobody_knows_are_not_measured(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     kept = tuple(c for c in columns if c.name in ("age_years", "smoker", "diabetes"))
     parts = [Table(t.frame.select([c.name for c in kept]), tuple(t.column(c.name) for c in kept)) for t in tables[:3]]
-    found = fairness(*parts, kept, np.random.default_rng(0))
+    found = measure_fairness(*parts, kept, np.random.default_rng(0))
     assert all(isinstance(f, NotMeasured) and "name one" in f.why for f in found)
 
 
@@ -104,7 +104,7 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
     tables: tuple[Table, ...], columns: tuple[Column, ...]
 ) -> None:
     train, test, fresh = tables[:3]
-    shares = fairness(train, test, fresh, columns, np.random.default_rng(0), groups=("age_years",))[0]
+    shares = measure_fairness(train, test, fresh, columns, np.random.default_rng(0), groups=("age_years",))[0]
     assert isinstance(shares, Finding)
     assert len(shares.detail["shift"]["age_years"]) == 5  # four bands, and missing
     assert sum(" to " in band for band in shares.detail["shift"]["age_years"]) == 3  # up to, two between, or more
@@ -115,9 +115,9 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
         return Table(frame, tuple(Column("sex", "integer", edges=(0.5, 2.5)) if c.name == "sex" else c for c in table.columns))
 
     parts = [coded(t) for t in (train, test, fresh)]
-    described = tuple(judge_column(parts[0], c) for c in parts[0].columns)
+    described = tuple(bin_column(parts[0], c) for c in parts[0].columns)
     as_numbers, as_words = (
-        fairness(*three, by, np.random.default_rng(0), target="diabetes")
+        measure_fairness(*three, by, np.random.default_rng(0), target="diabetes")
         for three, by in ((parts, described), ((train, test, fresh), columns))
     )
     assert isinstance(as_numbers[0], Finding)
@@ -128,7 +128,7 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
 
 def test_a_column_of_many_words_makes_no_groups(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     many = tuple(c.but(categories=tuple(f"{k:02d}" for k in range(20)), edges=()) if c.name == "sex" else c for c in columns)
-    found = fairness(*tables[:3], many, np.random.default_rng(0), groups=("sex",))
+    found = measure_fairness(*tables[:3], many, np.random.default_rng(0), groups=("sex",))
     assert all(isinstance(f, NotMeasured) and "more than 12" in f.why for f in found)
 
 
@@ -144,8 +144,8 @@ def test_unequal_opportunity_is_seen_and_reweighing_lessens_it() -> None:
         return Table(frame, columns)
 
     train, test, biased = made(4_000, 0.0), made(4_000, 0.0), made(4_000, 0.8)
-    coded = tuple(judge_column(train, c) for c in train.columns)
-    found = fairness(train, test, biased, coded, rng, target="case")[2]
+    coded = tuple(bin_column(train, c) for c in train.columns)
+    found = measure_fairness(train, test, biased, coded, rng, target="case")[2]
     assert isinstance(found, Finding)
     assert found.value > found.detail["real"] + 0.15
     assert found.detail["reweighed"] < found.value / 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from galenic.evidence.tables import judge_column, noisy_copy, shadow_attack
+from galenic.evidence.tables import bin_column, noisy_copy, shadow_attack
 from galenic.schema import Finding, NotMeasured, Table
 from made import made_table
 
@@ -17,7 +17,7 @@ def shuffles(rows: Table) -> Table:
 
 def test_a_maker_that_remembers_is_found_and_one_that_only_counts_is_not() -> None:
     train, test = made_table(900, 1), made_table(900, 2)
-    columns = tuple(judge_column(train, c) for c in train.columns)
+    columns = tuple(bin_column(train, c) for c in train.columns)
 
     def remembers(rows: Table) -> Table:
         return noisy_copy(rows, rows.columns, np.random.default_rng(0), share=0.15)
@@ -32,6 +32,6 @@ def test_a_maker_that_remembers_is_found_and_one_that_only_counts_is_not() -> No
 
 def test_too_few_shadows_are_not_measured() -> None:
     train = made_table(300, 1)
-    columns = tuple(judge_column(train, c) for c in train.columns)
+    columns = tuple(bin_column(train, c) for c in train.columns)
     found = shadow_attack(shuffles, train, train, train, columns, np.random.default_rng(0), shadows=2)
     assert isinstance(found, NotMeasured)

@@ -9,8 +9,8 @@ import pytest
 
 from galenic import records
 from galenic.errors import DescriptionError
-from galenic.evidence.tables import judge_column, measure_fidelity
-from galenic.evidence.tables.discriminator import realism
+from galenic.evidence.tables import bin_column, measure_fidelity
+from galenic.evidence.tables.discriminator import measure_realism
 from galenic.generators.tables import MixtureTables
 from galenic.privacy import Budget, PrivateRows, buy_domain
 from galenic.schema import Column, Finding, NotMeasured, Table
@@ -63,12 +63,12 @@ def test_dependence_reaches_parents_and_the_judge_rolls_real_codes_up(budget: Bu
     ]
     assert np.mean(lung) > 0.6
     train, test = (records.in_memory(codes(4_000, s)).table(made.columns) for s in (1, 2))
-    judged = tuple(judge_column(train, c) for c in made.columns)
+    judged = tuple(bin_column(train, c) for c in made.columns)
     found: dict[str, Finding | NotMeasured] = {
         f.name: f
         for f in (
             *measure_fidelity(train, test, made, judged, np.random.default_rng(0)),
-            *realism(train, test, made, judged, np.random.default_rng(0)),
+            *measure_realism(train, test, made, judged, np.random.default_rng(0)),
         )
     }
     excess, outside, seen = (found[n] for n in ("fidelity.tvd2.excess", "plausibility.range", "fidelity.discriminator"))

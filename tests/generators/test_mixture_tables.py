@@ -10,8 +10,8 @@ import pytest
 from galenic import records, store
 from galenic.errors import BudgetError, DescriptionError, RecordError
 from galenic.generators.tables import Marginal, MixtureTables, fit_mixture
-from galenic.generators.tables.plan import shares
-from galenic.generators.tables.sampling import conditioned, draw
+from galenic.generators.tables.marginal_plan import shares
+from galenic.generators.tables.sampling import condition_mixture, draw_rows
 from galenic.privacy import Budget, Domain, Ledger, PrivateRows, buy_domain
 from galenic.schema import Column
 from made import made_patients
@@ -63,15 +63,15 @@ def test_integers_and_lattices_are_kept(model: MixtureTables) -> None:
 
 
 def test_the_last_bin_of_an_integer_column_keeps_its_values() -> None:
-    from galenic.generators.tables.values import spread
+    from galenic.generators.tables.decoding import draw_within_bins
 
     column = Column("x", "integer", edges=(0.5, 3.5, 8.5, 9.5), step=1.0)
     rng = np.random.default_rng(0)
     for level, expected in ((0, {1, 2, 3}), (1, {4, 5, 6, 7, 8}), (2, {9})):
-        assert set(spread(column, np.full(500, level), rng)) == expected
+        assert set(draw_within_bins(column, np.full(500, level), rng)) == expected
     money = Column("y", "numeric", edges=(0.0, 0.01, 10.0), step=0.01, heaps=(0.0,))
-    assert set(spread(money, np.zeros(50, dtype=np.int64), rng)) == {0.0}
-    assert spread(money, np.ones(500, dtype=np.int64), rng).min() >= 0.01
+    assert set(draw_within_bins(money, np.zeros(50, dtype=np.int64), rng)) == {0.0}
+    assert draw_within_bins(money, np.ones(500, dtype=np.int64), rng).min() >= 0.01
 
 
 def test_conditional_sampling_gives_what_is_given(model: MixtureTables) -> None:
@@ -92,13 +92,13 @@ def test_conditioning_is_exact() -> None:
     mixture = Mixture(weights, table, sizes)
     joint = np.einsum("k,ki,kj->ij", weights, mixture.of(0), mixture.of(1))
     for level in range(3):
-        given = conditioned(mixture, {0: np.array([level])})
+        given = condition_mixture(mixture, {0: np.array([level])})
         assert np.allclose(given.one_way(1), joint[level] / joint[level].sum())
         assert given.one_way(0)[level] == pytest.approx(1)
 
 
 def test_sampling_follows_the_mixture(model: MixtureTables) -> None:
-    codes = draw(model.mixture, 50_000, np.random.default_rng(0))
+    codes = draw_rows(model.mixture, 50_000, np.random.default_rng(0))
     for j, column in enumerate(model.columns):
         share = np.bincount(codes[:, j], minlength=column.levels) / 50_000
         # systematic within components: far closer than the 0.01 that chance would allow

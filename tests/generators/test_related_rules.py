@@ -10,7 +10,7 @@ import pytest
 
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables import RelatedTables
-from galenic.generators.tables.related_rules import Rules
+from galenic.generators.tables.related_constraints import RelatedConstraints
 from galenic.records import flatten
 from galenic.schema import Column, Constraint, Relation
 from made_related import PERSON, VISIT, rows, sources
@@ -120,7 +120,7 @@ def test_what_the_rules_leave_is_as_the_model_had_it(real: dict[str, pa.Table], 
 def test_rules_that_no_row_satisfies_are_named(real: dict[str, pa.Table], tmp_path: Path) -> None:
     never = Constraint("range", "dearer than anything", columns=("room",), low=1e6)
     model = fitted((PERSON, COSTLY), real, tmp_path / "flat")
-    model.rules["visit"] = Rules(replace(COSTLY, constraints=(never,)))
+    model.rules["visit"] = RelatedConstraints(replace(COSTLY, constraints=(never,)))
     for patients in (40, 1_500):  # few enough to come out empty, too
         with pytest.raises(RecordError, match=r"table 'visit'.*dearer than anything"):
             model.sample(patients)

@@ -9,7 +9,7 @@ import pyarrow.csv as pacsv
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from galenic.records import columnar, defused, fhir
+from galenic.records import columnar, escape_formulas, fhir
 from galenic.records.fhir.bundle_bytes import SplitBundle, resource_bytes, split_bundle
 from galenic.records.fhir.stored_resource import restore_resource
 from galenic.records.meds import read_meds, write_meds
@@ -104,7 +104,7 @@ def test_omop_rows_come_back_from_csv_and_from_documents(rows: list[tuple]) -> N
     )
     assert columnar.unpack(columnar.pack(table)).equals(table)
     with tempfile.TemporaryDirectory() as name:
-        pacsv.write_csv(defused(table), Path(name) / "person.csv", pacsv.WriteOptions(quoting_style="needed"))
+        pacsv.write_csv(escape_formulas(table), Path(name) / "person.csv", pacsv.WriteOptions(quoting_style="needed"))
         omop = Omop(Path(name))
         back = pa.concat_tables(omop.rows("person")).drop_columns("_person").select(table.column_names)
         order = [int(p) - 1 for p in back["person_id"].to_pylist()]

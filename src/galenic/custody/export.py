@@ -151,7 +151,7 @@ def _omop_tables(installation: Installation, handle: Grant, known: store.Dataset
             for kept in batch:
                 tables.setdefault(kept.type, []).append(kept.document)
             for name, parts in tables.items():
-                table = records.defused(unpack_all(parts))
+                table = records.escape_formulas(unpack_all(parts))
                 if name not in writers:
                     options = pacsv.WriteOptions(quoting_style="needed")
                     writer = stack.enter_context(pacsv.CSVWriter(place / f"{name}.csv", table.schema, write_options=options))

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galenic import records, store
-from galenic.evidence.tables import Audit, audit, audit_events
+from galenic.evidence.tables import PrivacyAudit, audit_events, audit_mechanism
 from galenic.generators.tables import ENGINE, ENGINE_VERSION, make_plan, measure_marginals
 from galenic.privacy import Budget, Crosstab, Ledger, PrivateRows, buy_domain, rho_of, split_delta
 from galenic.schema import Column
@@ -41,24 +41,26 @@ def audit_engine(
     delta: float = 1e-9,
     seed: int = 0,
     steps: tuple[str, ...] = STEPS,
-) -> tuple[dict[str, Audit], dict[str, Any]]:
+) -> tuple[dict[str, PrivacyAudit], dict[str, Any]]:
     """(the audits by step, their JSON for shipping). The engine's own plan, measurements, noise and accounting run unchanged."""
     rng = np.random.default_rng(seed)
     mu = math.sqrt(2 * float(rho_of(epsilon, split_delta(delta)[0])))
-    found: dict[str, Audit] = {}
+    found: dict[str, PrivacyAudit] = {}
     with _ledger() as ledger:
         if "measuring" in steps:
             measuring = _Measuring(ledger, canaries, epsilon, delta)
-            found["measuring"] = audit(measuring, canaries=canaries, runs=runs, claimed=mu, rng=rng)
+            found["measuring"] = audit_mechanism(measuring, canaries=canaries, runs=runs, claimed=mu, rng=rng)
         if "selecting" in steps:
-            found["selecting"] = audit(_Selecting(ledger, epsilon, delta), canaries=1, runs=20 * runs, claimed=mu, rng=rng)
+            found["selecting"] = audit_mechanism(
+                _Selecting(ledger, epsilon, delta), canaries=1, runs=20 * runs, claimed=mu, rng=rng
+            )
         if "domain" in steps:
             found["domain"] = _domain(ledger, epsilon, delta, mu, min(DOMAIN_RUNS, max(runs, 12)))
     about = {"engine": ENGINE, "version": ENGINE_VERSION, "epsilon": epsilon, "delta": delta}
     return found, {**about, "steps": {name: _plain(a) for name, a in found.items()}}
 
 
-def _plain(found: Audit) -> dict[str, Any]:
+def _plain(found: PrivacyAudit) -> dict[str, Any]:
     """JSON types; a bound that says nothing is null."""
     return {k: (None if isinstance(v, float) and not math.isfinite(v) else v) for k, v in asdict(found).items()}
 
@@ -149,7 +151,7 @@ class _Selecting:
         return np.array([(values - 50).sum()]), bool((values == np.rint(values)).all())
 
 
-def _domain(ledger: Ledger, epsilon: float, delta: float, mu: float, runs: int) -> Audit:
+def _domain(ledger: Ledger, epsilon: float, delta: float, mu: float, runs: int) -> PrivacyAudit:
     """Does the domain that is bought name a category, or reach a number, that one patient alone has?"""
     given_away = {False: 0, True: 0}
     public = np.random.default_rng(2)

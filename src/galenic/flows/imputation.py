@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from galenic import records, store
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables import Completed, MixtureTables
+from galenic.generators.tables import ImputedTable, MixtureTables
 from galenic.installation import Installation
 from galenic.records import Source
 
 
-def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> Completed:
+def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> ImputedTable:
     """Reads the caller's own rows, draws what is missing from what each row holds, and writes them. Values that are there, and
     columns that the model does not know, stay as they are."""
     folder = installation.runs / run / "model"

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from galenic import records
 from galenic.errors import DescriptionError, GalenicError
-from galenic.evidence.tables import evaluate_table, judge_column, membership
+from galenic.evidence.tables import bin_column, evaluate_table, measure_membership
 from galenic.flows.columns import ColumnOptions, describe_table
 from galenic.flows.synthesis import JUDGED_ROWS, SynthesisRequest, begun, reserved
-from galenic.generators.tables import RelatedTables, check_rules, constraint_findings, paid_findings
+from galenic.generators.tables import RelatedTables, check_relation_constraints, constraint_findings, fit_findings
 from galenic.installation import Installation
 from galenic.privacy import deidentify_columns
-from galenic.records import Source, Split, StatedTable, own_columns
+from galenic.records import Source, Split, TableDeclaration, own_columns
 from galenic.release import Decision, Draft, Preview, ResourceUsage, decide_and_write
 from galenic.schema import NTH, PATIENT, Column, Finding, NotMeasured, Progress, Relation, Report, Table, in_order, no_progress
 
@@ -54,11 +54,11 @@ def relations_of(
         found.append(relation)
         dropped |= {f"{stated.name}.{name}": why for name, why in left_out.items()}
     relations = in_order(tuple(found))
-    check_rules(relations)
+    check_relation_constraints(relations)
     return relations, sources, dropped
 
 
-def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) -> tuple[Relation, dict[str, str]]:
+def _relation(stated: TableDeclaration, source: Source, *, private: bool, buy: bool) -> tuple[Relation, dict[str, str]]:
     keys = {stated.key, stated.foreign_key, *stated.links} - {""}
     unknown = [n for n in (*stated.keep, *stated.drop, *stated.kinds) if n not in source.names]
     if unknown:
@@ -98,7 +98,7 @@ def _relation(stated: StatedTable, source: Source, *, private: bool, buy: bool) 
     return relation, dropped
 
 
-def _stated_kind(c: Column, stated: StatedTable) -> Column:
+def _stated_kind(c: Column, stated: TableDeclaration) -> Column:
     """The column as the file of tables states it: the one that orders rows is a date; kinds that it names."""
     if c.name == stated.order and c.kind != "date":
         return c.but(kind="date", format=c.format or stated.format, role="value", edges=(), categories=())
@@ -144,7 +144,7 @@ def synthesize_related(
             )
             reports, views = _judged(model, halves, made, run, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
         for r in relations:
-            paid = paid_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient)
+            paid = fit_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient)
             reports[r.name] = reports[r.name].plus(*paid, *constraint_findings(model.rules[r.name].drawn(tables[r.name])))
         report = combined(run, reports)
         sizes |= {f"{name}.lines_ended_early": rules.ended for name, rules in model.rules.items() if rules.rules}
@@ -217,7 +217,7 @@ def _judged(
     for place, r in enumerate(model.relations):
         columns = model.models[r.name].columns
         three = (halves[r.name].train, halves[r.name].test, made[r.name])
-        one_each = [records.capped(s, PATIENT, 1, rng).sample(JUDGED_ROWS, rng) for s in three]
+        one_each = [records.cap_rows(s, PATIENT, 1, rng).sample(JUDGED_ROWS, rng) for s in three]
         train, test = (s.table(columns) for s in one_each[:2])
         synthetic = one_each[2].table(tuple(c.but(format="") if c.kind == "date" else c for c in columns))
         synthetic = Table(synthetic.frame, columns)
@@ -255,8 +255,8 @@ def _attacked(
         dict(made),
     ]
     train, test, synthetic = (_records(model, side, rng, is_made=side is sides[2]) for side in sides)
-    columns = tuple(judge_column(train, c) for c in train.columns)
-    found = membership(train, test, synthetic, columns, rng)
+    columns = tuple(bin_column(train, c) for c in train.columns)
+    found = measure_membership(train, test, synthetic, columns, rng)
     audience: Literal["public", "internal"] = "internal" if request.private else "public"
     return Report(f"{run}: patients", tuple(replace(f, audience=audience) for f in found))
 

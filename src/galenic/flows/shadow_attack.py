@@ -8,7 +8,7 @@ import numpy as np
 
 from galenic import records, store
 from galenic.errors import BudgetError
-from galenic.evidence.tables import judge_column, shadow_attack
+from galenic.evidence.tables import bin_column, shadow_attack
 from galenic.generators.tables import MixtureTables
 from galenic.privacy import Ledger, PrivateRows, buy_domain, domain_share
 from galenic.records import Split
@@ -38,7 +38,7 @@ def attack_with_shadows(
     what they find is for the signers.
     """
     train, test = (half.sample(MOST_ROWS, rng).table(synthetic.columns) for half in (split.train, split.test))
-    judged = tuple(judge_column(train, c) for c in synthetic.columns)
+    judged = tuple(bin_column(train, c) for c in synthetic.columns)
     done = 0
 
     with tempfile.TemporaryDirectory() as folder:

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from galenic import records
 from galenic.errors import DescriptionError, GalenicError
-from galenic.evidence.tables import balance_effect, evaluate_table, judge_column
+from galenic.evidence.tables import bin_column, evaluate_table, measure_balance_effect
 from galenic.flows.columns import ColumnOptions, TableDescription, describe_table, refuse_unknown
 from galenic.flows.shadow_attack import attack_with_shadows
-from galenic.generators.tables import Cost, MixtureTables, SampledRows, constraint_findings, paid_findings
+from galenic.generators.tables import FitCost, MixtureTables, SampledRows, constraint_findings, fit_findings
 from galenic.installation import Installation
 from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, deidentify_columns, domain_share
 from galenic.records import Source, Split
@@ -84,7 +84,7 @@ def as_source(table: "str | Path | pa.Table | Source") -> Source:
     return records.in_memory(table if isinstance(table, pa.Table) else pa.table(table))
 
 
-def estimate_cost(source: Source, request: SynthesisRequest) -> Cost:
+def estimate_cost(source: Source, request: SynthesisRequest) -> FitCost:
     """Time, memory and epsilon that a request will take; from the table's size only.
 
     Judging adds 3e-5 s per judged cell and 4 s, as measured on tables of 14 to 50 columns and 6,000 to 100,000 rows.
@@ -92,7 +92,7 @@ def estimate_cost(source: Source, request: SynthesisRequest) -> Cost:
     return cost_of(len(source.names), source.count(), request)
 
 
-def cost_of(columns: int, rows: int, request: SynthesisRequest) -> Cost:
+def cost_of(columns: int, rows: int, request: SynthesisRequest) -> FitCost:
     """The same from the numbers of columns and rows."""
     learning = MixtureTables().cost(columns, rows, request.epsilon if request.private else None)
     judged = min(rows, JUDGED_ROWS) * columns
@@ -141,7 +141,7 @@ def synthesize(
             report = report.plus(replace(attacked, audience="internal" if request.private else "public"))
         if request.balance is not None:
             report = report.plus(_balance(split, synthetic, model, request, rng))
-        report = report.plus(*paid_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
+        report = report.plus(*fit_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
         return _conclude(
             installation, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, used
         )
@@ -266,8 +266,8 @@ def _balance(
     by = str(request.balance)
     as_drawn = model.sample(balanced.rows)
     train, test = (half.sample(JUDGED_ROWS, rng).table(balanced.columns) for half in (split.train, split.test))
-    columns = tuple(judge_column(train, c) for c in balanced.columns)
-    found = balance_effect(train, test, balanced, as_drawn, columns, rng, by=by, target=request.target)
+    columns = tuple(bin_column(train, c) for c in balanced.columns)
+    found = measure_balance_effect(train, test, balanced, as_drawn, columns, rng, by=by, target=request.target)
     return replace(found, audience="internal" if request.private else "public")
 
 

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from galenic.errors import BudgetError, RecordError
 from galenic.privacy.ledger import Budget, Mechanism
 from galenic.privacy.noise import discrete_gaussian, discrete_gaussians
-from galenic.records import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, Source, cleaned, dates, matches, units
+from galenic.records import (
+    DATE_FORMATS,
+    INTEGER,
+    LEADING_ZERO,
+    NUMBER,
+    Source,
+    clean_text,
+    matches,
+    parse_dates,
+    patient_numbers,
+)
 from galenic.schema import Column, Table, beginning, encode
 
 Counts = NDArray[np.int64]
@@ -53,7 +63,7 @@ class PrivateRows:
         self, source: Source, patient: str | None, cap: int, budget: Budget | None, *, share: Fraction = Fraction(1)
     ) -> None:
         if patient is not None:
-            who = units(source, patient)
+            who = patient_numbers(source, patient)
             if who.ids.size and int(np.bincount(who.ids).max()) > cap:
                 raise RecordError(f"a patient has more than the declared {cap} row(s). Cap the rows with split_by_patient.")
         self._source = source
@@ -183,20 +193,20 @@ def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tupl
 
 
 def _kind_counts(raw: pa.ChunkedArray) -> Counts:
-    text = cleaned(raw, Column("x").missing_tokens)
+    text = clean_text(raw, Column("x").missing_tokens)
     code = np.full(len(text), KIND_CLASSES.index("other"), dtype=np.int64)
     code[text.is_null().to_numpy()] = 0
     for name, pattern in (("number", NUMBER), ("integer", INTEGER)):
         code[_true(matches(text, pattern))] = KIND_CLASSES.index(name)
     for form in reversed(DATE_FORMATS):
         if form != "%Y%m%d":  # eight digits are an integer until someone declares them a date
-            code[dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
+            code[parse_dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
     code[_true(matches(text, LEADING_ZERO))] = KIND_CLASSES.index("leading zero")
     return np.bincount(code, minlength=len(KIND_CLASSES))
 
 
 def _decimal_counts(raw: pa.ChunkedArray) -> Counts:
-    text = cleaned(raw, Column("x").missing_tokens)
+    text = clean_text(raw, Column("x").missing_tokens)
     plain = _true(matches(text, PLAIN))
     after = pc.replace_substring_regex(text, r"^[+-]?\d*\.?(\d*?)0*$", r"\1")
     found = np.minimum(pc.fill_null(pc.utf8_length(after), 0).to_numpy(), MOST_DECIMALS + 1)

@@ -13,20 +13,20 @@ from galenic.records.description import (
     undescribed,
 )
 from galenic.records.exchange import Reply, call, declare, origin_of
-from galenic.records.flatten_tables import before, flatten, inherited, own_columns, previous_row, shown
+from galenic.records.flatten_tables import ancestor_column, flatten, inherited, own_columns, previous_column, previous_row
 from galenic.records.formats import fhir_files, kind_of
 from galenic.records.gc import freeze_gc, paused_gc
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
 from galenic.records.omop import VOCABULARY, Omop
 from galenic.records.omop_write import OmopWriter
-from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, dates, matches
+from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, matches, parse_dates
 from galenic.records.reader import read
-from galenic.records.relations import StatedTable, read_relations
+from galenic.records.relations import TableDeclaration, read_relations
 from galenic.records.source import Source, in_memory
-from galenic.records.split import Split, Units, capped, split_as_given, split_by_patient, units
+from galenic.records.split import PatientNumbers, Split, cap_rows, patient_numbers, split_as_given, split_by_patient
 from galenic.records.unit_conversion import convert
-from galenic.records.writer import defused, write, write_frame, write_stream
+from galenic.records.writer import escape_formulas, write, write_frame, write_stream
 
 __all__ = [
     "CODES",
@@ -42,25 +42,24 @@ __all__ = [
     "XSI",
     "Omop",
     "OmopWriter",
+    "PatientNumbers",
     "Reply",
     "Source",
     "Split",
-    "StatedTable",
-    "Units",
+    "TableDeclaration",
     "ambiguous_dates",
+    "ancestor_column",
     "as_timeline",
-    "before",
     "by_subject",
     "call",
-    "capped",
-    "cleaned",
+    "cap_rows",
+    "clean_text",
     "constraints_from_toml",
     "convert",
-    "dates",
     "declare",
-    "defused",
     "describe",
     "drops_others",
+    "escape_formulas",
     "events_of",
     "fhir_files",
     "flatten",
@@ -74,9 +73,12 @@ __all__ = [
     "origin_of",
     "own_columns",
     "pack",
+    "parse_dates",
     "parse_mapping",
     "patient_column",
+    "patient_numbers",
     "paused_gc",
+    "previous_column",
     "previous_row",
     "read",
     "read_codes_whole",
@@ -86,14 +88,12 @@ __all__ = [
     "read_meds",
     "read_relations",
     "read_whole",
-    "shown",
     "split_as_given",
     "split_by_patient",
     "suspicious",
     "to_toml",
     "type_of",
     "undescribed",
-    "units",
     "unpack",
     "unpack_all",
     "write",

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, cleaned, convert, dates, matches
+from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, convert, matches, parse_dates
 from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS, Column, Kind
 
@@ -26,7 +26,7 @@ UNITS = {
 
 
 @dataclass
-class _Seen:
+class _ColumnStatistics:
     """What a pass over one column has seen so far."""
 
     rows: int = 0
@@ -70,7 +70,7 @@ class _Seen:
             self._bounds(text)
         elif self.numbers == 0:
             for form in DATE_FORMATS:
-                self.dates[form] = self.dates.get(form, 0) + len(text) - dates(text, form).null_count
+                self.dates[form] = self.dates.get(form, 0) + len(text) - parse_dates(text, form).null_count
 
     def _bounds(self, text: pa.ChunkedArray) -> None:
         extremes = pc.min_max(convert(text, Column("x", "numeric"))).as_py()
@@ -90,10 +90,10 @@ def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     patient: the column that tells patients apart; otherwise it is recognised by its name.
     Reads the whole source once, in bounded memory.
     """
-    seen: dict[str, _Seen] = {name: _Seen() for name in source.names}
+    seen: dict[str, _ColumnStatistics] = {name: _ColumnStatistics() for name in source.names}
     for _, batch in source.raw():
         for name in source.names:
-            seen[name].add(cleaned(batch[name], MISSING_TOKENS))
+            seen[name].add(clean_text(batch[name], MISSING_TOKENS))
     patient = patient or _patient(seen)
     return tuple(_column(name, seen[name], name == patient) for name in source.names)
 
@@ -103,12 +103,12 @@ def patient_column(names: tuple[str, ...]) -> str | None:
     return next((n for n in names if PATIENT.match(n) and not re.match(r"^(encounter|visit|row|record)", n, re.I)), None)
 
 
-def _patient(seen: dict[str, _Seen]) -> str | None:
+def _patient(seen: dict[str, _ColumnStatistics]) -> str | None:
     name = patient_column(tuple(seen))
     return name if name is not None and len(seen[name].hashes) > 1 else None
 
 
-def _column(name: str, s: _Seen, patient: bool) -> Column:
+def _column(name: str, s: _ColumnStatistics, patient: bool) -> Column:
     kind, form = _kind(name, s)
     if patient:
         return Column(name, "identifier", role="patient", missing=False)
@@ -125,7 +125,7 @@ def _column(name: str, s: _Seen, patient: bool) -> Column:
     return Column(name, "category", missing=missing, categories=listed, categories_origin="observed", other=not listed)
 
 
-def _kind(name: str, s: _Seen) -> tuple[Kind, str]:
+def _kind(name: str, s: _ColumnStatistics) -> tuple[Kind, str]:
     if not s.present:
         return "category", ""
     forms = [form for form, hits in s.dates.items() if hits == s.present]
@@ -140,7 +140,7 @@ def _kind(name: str, s: _Seen) -> tuple[Kind, str]:
     return "category", ""
 
 
-def looks_identifying(name: str, s: _Seen) -> bool:
+def looks_identifying(name: str, s: _ColumnStatistics) -> bool:
     """Whether nearly every row has its own value, as only identifiers have: by name, by leading zeros or by length."""
     if s.present < 20 or s.distinct_share < 0.5:
         return bool(IDENTIFYING.search(name)) and s.distinct_share > 0.1 and s.present >= 20

@@ -78,12 +78,12 @@ def _count_edges(most: int) -> tuple[float, ...]:
     return tuple(edges)
 
 
-def shown(c: Column, r: Relation) -> Column:
+def ancestor_column(c: Column, r: Relation) -> Column:
     """A column of an ancestor as its descendants' flat tables name it."""
     return c.but(name=f"{r.name}.{c.name}")
 
 
-def before(c: Column) -> Column:
+def previous_column(c: Column) -> Column:
     """A column of the row before."""
     return c.but(name=f"@previous.{c.name}", missing=True)
 
@@ -173,7 +173,9 @@ def _flat(r: Relation, relations: tuple[Relation, ...]) -> str:
             f'join (select o.{_q(up.key)} as "@key"{fk}, {told} from {_q(up.name)} o) {here} on '
             f'{here}."@key" = {alias}.{_q(r.foreign_key) if child is r else _q("@up")}'
         )
-        said += [f"{here}.{_q(c.name)} as {_q(shown(c, up).name)}" for c in own_columns(up, relations) if inherited(c)]
+        said += [
+            f"{here}.{_q(c.name)} as {_q(ancestor_column(c, up).name)}" for c in own_columns(up, relations) if inherited(c)
+        ]
     said += [f"lag(t.{_q(name)}) over ({line}) as {_q('@previous.' + name)}" for name in previous_row(r, relations)]
     return f"select {', '.join(said)} from {_q(r.name)} t {' '.join(joins)}"
 

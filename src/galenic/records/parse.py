@@ -22,7 +22,7 @@ DATE_FORMATS: dict[str, str] = {  # strptime format -> what it must look like
 }
 
 
-def cleaned(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArray:
+def clean_text(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArray:
     """Strings trimmed, with the missing tokens made null."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
@@ -37,7 +37,7 @@ def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     return pc.match_substring_regex(array, pattern)
 
 
-def dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
+def parse_dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
     """Strings as days (date32) by one format; null where a value does not fit it."""
     fits = pc.fill_null(matches(array, DATE_FORMATS.get(form, ".")), False)
     array = pc.if_else(fits, array, pa.scalar(None, pa.string()))
@@ -64,7 +64,7 @@ def convert(array: pa.ChunkedArray, column: Column, offset: int = 0) -> pa.Chunk
         return _from_numbers(array, column, offset)
     if column.kind == "date" and (pa.types.is_timestamp(array.type) or pa.types.is_date64(array.type)):
         return array.cast(pa.timestamp("s"), safe=False).cast(pa.date32())
-    text = cleaned(array, column.missing_tokens)
+    text = clean_text(array, column.missing_tokens)
     if column.kind in ("numeric", "integer"):
         return _from_strings(text, column, offset)
     if column.kind == "date":
@@ -109,7 +109,7 @@ def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.Chun
 
 
 def _dates(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
-    days = dates(text, column.format or "%Y-%m-%d")
+    days = parse_dates(text, column.format or "%Y-%m-%d")
     bad = _first_bad(pc.is_valid(days), text) if column.strays == "refuse" else None
     if bad is not None:
         todo = 'Write every date of the column in one format and state it, such as format = "%d/%m/%Y".'

@@ -13,7 +13,7 @@ _TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": li
 
 
 @dataclass(frozen=True)
-class StatedTable:
+class TableDeclaration:
     """What a file states of one table. file, columns: paths, relative to the file that states them. format: of the date in `order`.
     kinds: kinds of columns, where `columns` does not describe them. keep: the only columns to learn from (none: all); drop: columns to
     leave out. constraint: what must hold of each row, beside what `columns` states. The rest as in schema.Relation."""
@@ -36,7 +36,7 @@ class StatedTable:
     constraint: tuple[Constraint, ...] = ()
 
 
-def read_relations(path: str | Path) -> tuple[StatedTable, ...]:
+def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
     """The tables that a TOML file states. DescriptionError names the table and field that is off."""
     path = Path(path)
     if not path.is_file():
@@ -51,8 +51,8 @@ def read_relations(path: str | Path) -> tuple[StatedTable, ...]:
     return tuple(_stated(row, place + 1, path) for place, row in enumerate(rows))
 
 
-def _stated(row: dict[str, Any], place: int, path: Path) -> StatedTable:
-    known = [f.name for f in fields(StatedTable)]
+def _stated(row: dict[str, Any], place: int, path: Path) -> TableDeclaration:
+    known = [f.name for f in fields(TableDeclaration)]
     about = f"{path}, table {row.get('name') or place}"
     unknown = sorted(set(row) - set(known))
     absent = [n for n in ("name", "file", "key") if n not in row]
@@ -71,4 +71,4 @@ def _stated(row: dict[str, Any], place: int, path: Path) -> StatedTable:
     for name in ("file", "columns"):
         if values.get(name):
             values[name] = str(path.parent / values[name])
-    return StatedTable(**values)
+    return TableDeclaration(**values)

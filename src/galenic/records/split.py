@@ -11,7 +11,7 @@ from galenic.records.source import Source
 
 
 @dataclass(frozen=True)
-class Units:
+class PatientNumbers:
     """Who each row is about. ids: shape (rows,), patients numbered from 0 in order of appearance."""
 
     ids: NDArray[np.int64]
@@ -34,11 +34,11 @@ class Split:
     cap_loss: float
 
 
-def units(source: Source, patient: str | None) -> Units:
+def patient_numbers(source: Source, patient: str | None) -> PatientNumbers:
     """Patient numbers of every row; each row is its own unit where `patient` is None."""
     if patient is None:
         n = source.count()
-        return Units(np.arange(n), n)
+        return PatientNumbers(np.arange(n), n)
     if patient not in source.names:
         raise RecordError(f"the patient column {patient!r} is absent; the data has {list(source.names)}. Name one of these.")
     arrays = [batch[patient].cast(pa.string()) for _, batch in source.raw([patient])]
@@ -46,7 +46,7 @@ def units(source: Source, patient: str | None) -> Units:
     encoded = text.combine_chunks().dictionary_encode()
     if encoded.null_count or "" in set(encoded.dictionary.to_pylist()):
         raise RecordError(f"the patient column {patient!r} has rows without a patient. Fill them in, or leave those rows out.")
-    return Units(np.asarray(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary))
+    return PatientNumbers(np.asarray(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary))
 
 
 def split_by_patient(
@@ -58,7 +58,7 @@ def split_by_patient(
     """
     if cap < 1:
         raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
-    who = units(source, patient)
+    who = patient_numbers(source, patient)
     if who.count < 10:
         raise RecordError(
             f"{source.name} holds {who.count} patient(s). Expected at least 10, of which some are held out to judge the result. "
@@ -88,18 +88,18 @@ def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np
     halves, rows, loss = [], [], 0.0
     for half in (source, holdout):
         all_rows = half.count()
-        halves.append(capped(half, patient, cap, rng))
+        halves.append(cap_rows(half, patient, cap, rng))
         rows.append(halves[-1].count())
         loss = loss if halves[1:] else 1 - rows[0] / max(all_rows, 1)
     unit = "row" if patient is None else "patient"
     return Split(halves[0], halves[1], unit, 1 if patient is None else cap, rows[0], rows[1], loss)
 
 
-def capped(source: Source, patient: str | None, cap: int, rng: np.random.Generator) -> Source:
+def cap_rows(source: Source, patient: str | None, cap: int, rng: np.random.Generator) -> Source:
     """Of each patient at most `cap` rows, chosen at random."""
     if patient is None:
         return source
-    kept = _capped(units(source, patient), cap, rng)
+    kept = _capped(patient_numbers(source, patient), cap, rng)
     if source.rows is None:
         return source.where(kept)
     rows = np.zeros(source.rows.size, dtype=np.bool_)
@@ -107,7 +107,7 @@ def capped(source: Source, patient: str | None, cap: int, rng: np.random.Generat
     return source.where(rows)
 
 
-def _capped(who: Units, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _capped(who: PatientNumbers, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     order = np.lexsort((rng.random(who.ids.size), who.ids))
     ids = who.ids[order]
     starts = np.r_[0, np.flatnonzero(np.diff(ids)) + 1]

@@ -16,7 +16,7 @@ FORMULA = r"^[=+\-@\t\r]"
 SIGNED = re.compile(r"[+-]?\d+\.?\d*")
 
 
-def defused(table: pa.Table) -> pa.Table:
+def escape_formulas(table: pa.Table) -> pa.Table:
     """Text cells that a spreadsheet would run as a formula get an apostrophe in front; signed numbers stay as they are."""
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
@@ -50,7 +50,7 @@ def write_frame(frame: pa.Table, path: Path) -> None:
     if path.suffix == ".parquet":
         pq.write_table(frame, path)
     else:
-        pacsv.write_csv(defused(frame), path, pacsv.WriteOptions(quoting_style="needed"))
+        pacsv.write_csv(escape_formulas(frame), path, pacsv.WriteOptions(quoting_style="needed"))
 
 
 def write_stream(batches: Iterable[pa.Table], path: Path) -> int:
@@ -58,7 +58,7 @@ def write_stream(batches: Iterable[pa.Table], path: Path) -> int:
     rows, writer = 0, None
     try:
         for batch in batches:
-            safe = defused(batch)
+            safe = escape_formulas(batch)
             writer = writer or pacsv.CSVWriter(path, safe.schema, write_options=pacsv.WriteOptions(quoting_style="needed"))
             writer.write_table(safe)
             rows += batch.num_rows

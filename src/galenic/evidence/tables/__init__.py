@@ -1,23 +1,23 @@
 """Fidelity, utility, privacy attacks and fairness of synthetic tables."""
 
-from galenic.evidence.tables.attacks import (
+from galenic.evidence.tables.attack_risks import RISKS, AttackRisk, measure_risks
+from galenic.evidence.tables.binning import bin_column, encode_columns
+from galenic.evidence.tables.evaluation import evaluate_table
+from galenic.evidence.tables.fairness import measure_balance_effect
+from galenic.evidence.tables.fidelity import column_sets, mean_tvd, measure_fidelity
+from galenic.evidence.tables.membership_attacks import (
     ALARM,
     ATTACKS,
     AttackPool,
     AttackResult,
     any_alarm,
-    membership,
+    attack_planted_leaks,
+    leak_rows,
+    measure_membership,
     noisy_copy,
-    planted,
-    shuffled,
-    with_leak,
+    shuffle_rows,
 )
-from galenic.evidence.tables.coding import encode_columns, judge_column
-from galenic.evidence.tables.engine_audit import Audit, audit, audit_events
-from galenic.evidence.tables.evaluation import evaluate_table
-from galenic.evidence.tables.fairness import balance_effect
-from galenic.evidence.tables.fidelity import column_sets, mean_tvd, measure_fidelity
-from galenic.evidence.tables.risks import RISKS, AttackRisk, measure_risks
+from galenic.evidence.tables.privacy_audit import PrivacyAudit, audit_events, audit_mechanism
 from galenic.evidence.tables.shadow_models import shadow_attack
 from galenic.evidence.tables.utility import measure_utility
 
@@ -28,23 +28,23 @@ __all__ = [
     "AttackPool",
     "AttackResult",
     "AttackRisk",
-    "Audit",
+    "PrivacyAudit",
     "any_alarm",
-    "audit",
+    "attack_planted_leaks",
     "audit_events",
-    "balance_effect",
+    "audit_mechanism",
+    "bin_column",
     "column_sets",
     "encode_columns",
     "evaluate_table",
-    "judge_column",
+    "leak_rows",
     "mean_tvd",
+    "measure_balance_effect",
     "measure_fidelity",
+    "measure_membership",
     "measure_risks",
     "measure_utility",
-    "membership",
     "noisy_copy",
-    "planted",
     "shadow_attack",
-    "shuffled",
-    "with_leak",
+    "shuffle_rows",
 ]

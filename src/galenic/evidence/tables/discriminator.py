@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.coding import encode_columns
+from galenic.evidence.tables.binning import encode_columns
 from galenic.evidence.tables.utility import auroc, one_thread
 from galenic.schema import Column, Constraint, Finding, Floats, NotMeasured, Table, holds, numbers
 
@@ -14,7 +14,7 @@ MOST_ROWS, FEWEST_ROWS, FOLDS = 5_000, 200, 5
 FEWEST_PRESENT = 25  # values of a column, so that every fold has some
 
 
-def realism(
+def measure_realism(
     train: Table,
     test: Table,
     synthetic: Table,
@@ -50,7 +50,7 @@ def _discriminator(
         return NotMeasured("fidelity.discriminator", f"{size} rows a side are too few; {FEWEST_ROWS} are needed")
     places = _places((train, test), columns)
     held, made, real = (_values(t, columns, places)[rng.permutation(t.rows)[:size]] for t in (test, synthetic, train))
-    value, floor = _told_apart(held, made), _told_apart(held, real)
+    value, floor = _discriminator_auc(held, made), _discriminator_auc(held, real)
     # Hanley & McNeil 1982
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
     error = 1.96 * math.sqrt(max(value * (1 - value) + (size - 1) * (q1 + q2 - 2 * value**2), 1e-12)) / size
@@ -58,7 +58,7 @@ def _discriminator(
     return Finding("fidelity.discriminator", value, method, "lower", (value - error, value + error), detail={"floor": floor})
 
 
-def _told_apart(a: Floats, b: Floats) -> float:
+def _discriminator_auc(a: Floats, b: Floats) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # two seconds to load
     from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
 

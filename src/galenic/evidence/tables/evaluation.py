@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from galenic.evidence.tables.attacks import membership
-from galenic.evidence.tables.coding import judge_column
-from galenic.evidence.tables.discriminator import realism
-from galenic.evidence.tables.fairness import fairness
+from galenic.evidence.tables.binning import bin_column
+from galenic.evidence.tables.discriminator import measure_realism
+from galenic.evidence.tables.fairness import measure_fairness
 from galenic.evidence.tables.fidelity import measure_fidelity
-from galenic.evidence.tables.near_copies import copying
-from galenic.evidence.tables.regression_and_survival import amounts, survival
+from galenic.evidence.tables.membership_attacks import measure_membership
+from galenic.evidence.tables.near_copies import measure_copying
+from galenic.evidence.tables.regression_and_survival import measure_regression, measure_survival
 from galenic.evidence.tables.utility import measure_utility
 from galenic.schema import Constraint, Finding, NotMeasured, Report, Table
 
@@ -45,22 +45,22 @@ def evaluate_table(
     """
     rng = rng or np.random.default_rng(0)
     tell = progress or (lambda _what, _share: None)
-    columns = tuple(judge_column(train, c) for c in synthetic.columns)
+    columns = tuple(bin_column(train, c) for c in synthetic.columns)
     tell("fidelity", 0.05)
     found: list[Finding | NotMeasured] = list(measure_fidelity(train, test, synthetic, columns, rng))
     tell("realism", 0.2)
-    found += realism(train, test, synthetic, columns, rng, constraints)
+    found += measure_realism(train, test, synthetic, columns, rng, constraints)
     tell("utility", 0.3)
     found += measure_utility(train, test, synthetic, columns, rng, target=target)
-    found += amounts(train, test, synthetic, columns, rng, target)
-    found += survival(train, test, synthetic, columns, rng, times)
+    found += measure_regression(train, test, synthetic, columns, rng, target)
+    found += measure_survival(train, test, synthetic, columns, rng, times)
     tell("fairness", 0.5)
-    found += fairness(train, test, synthetic, columns, rng, target=target, groups=groups)
+    found += measure_fairness(train, test, synthetic, columns, rng, target=target, groups=groups)
     tell("attacks", 0.6)
     if held_out:
-        found += membership(train, test, synthetic, columns, rng)
+        found += measure_membership(train, test, synthetic, columns, rng)
     elif held_out is not None:
-        found += copying(joined(train, test), synthetic, columns, rng)
+        found += measure_copying(concatenate(train, test), synthetic, columns, rng)
     tell("judged", 1.0)
     audience: Literal["public", "internal"] = "internal" if private else "public"
     found = [replace(f, audience=audience) for f in found]
@@ -72,6 +72,6 @@ def evaluate_table(
     return Report(subject, tuple(found))
 
 
-def joined(a: Table, b: Table) -> Table:
+def concatenate(a: Table, b: Table) -> Table:
     """The rows of both."""
     return replace(a, frame=pa.concat_tables([a.frame, b.frame]))

@@ -5,9 +5,9 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.coding import encode_columns
-from galenic.evidence.tables.fidelity import called
-from galenic.evidence.tables.utility import SMALLEST_CLASS, Task, auroc, choose_task, scores_of
+from galenic.evidence.tables.binning import encode_columns
+from galenic.evidence.tables.fidelity import level_label
+from galenic.evidence.tables.utility import SMALLEST_CLASS, PredictionTask, auroc, choose_task, scores_of
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
 GROUPING = re.compile(
@@ -17,13 +17,13 @@ SMALLEST_GROUP = 200
 MOST_LEVELS = 12
 
 
-def grouping(columns: tuple[Column, ...], named: tuple[str, ...] = ()) -> tuple[int, ...]:
+def group_columns(columns: tuple[Column, ...], named: tuple[str, ...] = ()) -> tuple[int, ...]:
     """Places of the columns that make groups: the named ones, else those whose name says so and whose values are few."""
     found = [j for j, c in enumerate(columns) if (c.name in named if named else bool(GROUPING.search(c.name)))]
     return tuple(j for j in found if columns[j].levels <= MOST_LEVELS + 2)
 
 
-def banded(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column, ...]:
+def band_columns(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column, ...]:
     """The judge's columns, with four bands for named ones that hold many numbers: ages are compared by quarters."""
 
     def bands(c: Column) -> Column:
@@ -34,7 +34,7 @@ def banded(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column,
     return tuple(bands(c) if c.name in named and c.binned and c.levels > MOST_LEVELS + 2 else c for c in columns)
 
 
-def fairness(
+def measure_fairness(
     train: Table,
     test: Table,
     synthetic: Table,
@@ -46,8 +46,8 @@ def fairness(
 ) -> tuple[Finding | NotMeasured, ...]:
     """The largest shift of a group's share, the largest AUROC that a group loses when the model is trained on synthetic rows, and how
     unequally such a model finds the positive cases of different groups."""
-    columns = banded(columns, groups)
-    places = grouping(columns, groups)
+    columns = band_columns(columns, groups)
+    places = group_columns(columns, groups)
     names = ("fairness.representation", "fairness.gap", "fairness.opportunity")
     if not places:
         why = "no column is known to make groups of people (sex, race, insurance ...); name one (--group)"
@@ -75,7 +75,9 @@ def _representation(
         shares = [np.bincount(t[:, j], minlength=columns[j].levels) / max(len(t), 1) for t in (real, held, made)]
         worst = max(worst, float(np.abs(shares[2] - shares[1]).max()))
         floor = max(floor, float(np.abs(shares[0] - shares[1]).max()))
-        shifts[columns[j].name] = {called(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)}
+        shifts[columns[j].name] = {
+            level_label(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)
+        }
     method = "largest difference of a group's share from held-out patients"
     return Finding("fairness.representation", worst, method, detail={"floor": floor, "shift": shifts})
 
@@ -86,7 +88,7 @@ def _gap(
     made: Codes,
     columns: tuple[Column, ...],
     places: tuple[int, ...],
-    task: Task,
+    task: PredictionTask,
     rng: np.random.Generator,
 ) -> Finding | NotMeasured:
     j = [c.name for c in columns].index(task.column)
@@ -100,7 +102,7 @@ def _gap(
             rows = held[:, g] == level
             if rows.sum() >= SMALLEST_GROUP and min(truth[rows].sum(), (~truth[rows]).sum()) >= SMALLEST_CLASS:
                 by = [auroc(truth[rows], s[rows]) for s in (by_real, by_made)]
-                lost[f"{columns[g].name}: {called(columns[g], level)}"] = by[0] - by[1]
+                lost[f"{columns[g].name}: {level_label(columns[g], level)}"] = by[0] - by[1]
     if not lost:
         return NotMeasured("fairness.gap", f"no group has {SMALLEST_GROUP} held-out rows with {SMALLEST_CLASS} of each class")
     method = f"largest AUROC for {task.column!r} that a group loses by training on synthetic rows, of {len(lost)} groups"
@@ -113,7 +115,7 @@ def _opportunity(
     made: Codes,
     columns: tuple[Column, ...],
     places: tuple[int, ...],
-    task: Task,
+    task: PredictionTask,
     rng: np.random.Generator,
 ) -> Finding | NotMeasured:
     """Equality of opportunity (Hardt, Price & Srebro 2016) of a model trained on synthetic rows, beside one trained on real rows and
@@ -138,7 +140,7 @@ def _opportunity(
     return Finding(name, gaps["synthetic"], method, detail=gaps)
 
 
-def balance_effect(
+def measure_balance_effect(
     train: Table,
     test: Table,
     balanced: Table,
@@ -153,7 +155,7 @@ def balance_effect(
     between groups in the share of cases found, with balanced rows less with rows as the model draws them."""
     name = "fairness.balance"
     real, held, made, plain = (encode_columns(t, columns) for t in (train, test, balanced, as_drawn))
-    task, places = choose_task(columns, real, target), grouping(columns, (by,))
+    task, places = choose_task(columns, real, target), group_columns(columns, (by,))
     if isinstance(task, NotMeasured) or not places:
         return NotMeasured(name, task.why if isinstance(task, NotMeasured) else f"{by!r} makes no groups that can be compared")
     found = [_opportunity(real, held, t, columns, places, task, rng) for t in (made, plain)]
@@ -185,7 +187,7 @@ def _tpr_gap(
     return widest
 
 
-def _reweighed(made: Codes, j: int, task: Task, groups: list[int], rng: np.random.Generator) -> Codes:
+def _reweighed(made: Codes, j: int, task: PredictionTask, groups: list[int], rng: np.random.Generator) -> Codes:
     """Rows drawn again with weights P(group) P(outcome) / P(group, outcome)."""
     if not groups or not len(made):
         return made

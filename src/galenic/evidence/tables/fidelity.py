@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.coding import encode_columns
+from galenic.evidence.tables.binning import encode_columns
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
 MOST_PAIRS, MOST_TRIPLES = 3_000, 300
@@ -102,7 +102,11 @@ def _subgroups(
             value = mean_tvd(parts[1], parts[0], singles, sizes) if len(parts[1]) else 1.0
             excess = value - mean_tvd(parts[2][: max(len(parts[1]), SMALLEST_GROUP)], parts[0], singles, sizes)
             band = _band(parts[0], min(len(parts[1]), len(parts[2])), sizes)
-            every[f"{column.name}: {called(column, level)}"] = {"excess": excess, "band": band, "rows": float(len(parts[0]))}
+            every[f"{column.name}: {level_label(column, level)}"] = {
+                "excess": excess,
+                "band": band,
+                "rows": float(len(parts[0])),
+            }
             if worst is None or excess > worst[0]:
                 worst = (excess, column.name, len(parts[0]))
     if worst is None:
@@ -125,7 +129,7 @@ def _band(held: Codes, made_rows: int, sizes: NDArray[np.int64]) -> float:
     return float(2 * np.sqrt(variance) / len(sizes))
 
 
-def called(column: Column, level: int) -> str:
+def level_label(column: Column, level: int) -> str:
     """What a level of a judge's column is called."""
     if column.binned:
         return _bands(column)[level] if level < len(column.edges) - 1 else "missing"

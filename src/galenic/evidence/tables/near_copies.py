@@ -5,22 +5,22 @@ from dataclasses import replace
 import numpy as np
 import scipy
 
-from galenic.evidence.tables.attacks import (
+from galenic.evidence.tables.membership_attacks import (
     ALARM,
     MOST_SYNTHETIC,
     MOST_TARGETS,
-    head,
+    distance_space,
+    first_rows,
+    leak_rows,
     nearest,
     noisy_copy,
     row_keys,
-    shuffled,
-    space,
-    with_leak,
+    shuffle_rows,
 )
 from galenic.schema import Column, Finding, NotMeasured, Table
 
 
-def copying(
+def measure_copying(
     real: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
 ) -> tuple[Finding | NotMeasured, ...]:
     """Copy detection where nobody kept patients aside: is a real row nearer to the synthetic rows than to as many other real
@@ -28,14 +28,14 @@ def copying(
     if real.rows < 200 or synthetic.rows < 100:
         why = f"{real.rows} real and {synthetic.rows} synthetic rows are too few; 200 and 100 are needed"
         return (NotMeasured("privacy.copying", why), NotMeasured("privacy.alarms", why), NotMeasured("privacy.controls", why))
-    real, synthetic = shuffled(real, rng), shuffled(synthetic, rng)
+    real, synthetic = shuffle_rows(real, rng), shuffle_rows(synthetic, rng)
     half = real.rows // 2
     a, b = replace(real, frame=real.frame.slice(0, half)), replace(real, frame=real.frame.slice(half, half))
     outcome = _nearer(a, b, synthetic, columns)
     controls = {
         "copy": _nearer(a, b, a, columns),
         "noise": _nearer(a, b, noisy_copy(a, columns, rng), columns),
-        "leak": _nearer(a, b, with_leak(synthetic, a, rng), columns),
+        "leak": _nearer(a, b, leak_rows(synthetic, a, rng), columns),
     }
     fresh = replace(b, frame=b.frame.slice(0, b.rows // 2))
     clean = _nearer(a, replace(b, frame=b.frame.slice(b.rows // 2)), fresh, columns)
@@ -56,10 +56,10 @@ def copying(
 def _nearer(a: Table, b: Table, synthetic: Table, columns: tuple[Column, ...]) -> tuple[float, float, float]:
     """(share of a's rows nearer to synthetic than to b, p that fresh rows would be so near, p of so many exact copies)."""
     size = min(b.rows, synthetic.rows, MOST_SYNTHETIC)
-    view = space(a, columns)
-    targets = view.points(head(a, MOST_TARGETS))
-    to_made = nearest(targets, view.points(head(synthetic, size)), 1)[0]
-    to_real = nearest(targets, view.points(head(b, size)), 1)[0]
+    view = distance_space(a, columns)
+    targets = view.points(first_rows(a, MOST_TARGETS))
+    to_made = nearest(targets, view.points(first_rows(synthetic, size)), 1)[0]
+    to_real = nearest(targets, view.points(first_rows(b, size)), 1)[0]
     ties = to_made == to_real
     wins, trials = int((to_made < to_real)[~ties].sum()), int((~ties).sum())
     p_near = float(scipy.stats.binom.sf(wins - 1, trials, 0.5)) if trials else 1.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.coding import encode_columns
+from galenic.evidence.tables.binning import encode_columns
 from galenic.evidence.tables.utility import one_thread
 from galenic.schema import Codes, Column, Finding, Floats, NotMeasured, Table, numbers
 
@@ -14,10 +14,10 @@ MOST_ROWS, MOST_RANKED = 20_000, 3_000
 FEWEST_ROWS, FEWEST_EVENTS = 200, 30
 RESAMPLES = 100
 HAPPENED = ("1", "1.0", "yes", "true", "dead", "deceased", "event", "y")
-Model = Callable[[Codes, Floats, Floats, Codes], Floats]  # (features, outcome, weights, held-out features) -> predictions
+Regression = Callable[[Codes, Floats, Floats, Codes], Floats]  # (features, outcome, weights, held-out features) -> predictions
 
 
-def amounts(
+def measure_regression(
     train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator, target: str | None
 ) -> tuple[Finding | NotMeasured, ...]:
     """R2 on held-out patients of a linear model and gradient boosting trained on synthetic rows; of whole counts the share of
@@ -50,7 +50,7 @@ def amounts(
     return tuple(found)
 
 
-def survival(
+def measure_survival(
     train: Table,
     test: Table,
     synthetic: Table,
@@ -109,7 +109,7 @@ def _followed(
     return np.delete(encode_columns(table, columns), places, 1)[rows], time[rows], happened[rows]
 
 
-def _regressions(counted: bool) -> tuple[Model, Model]:
+def _regressions(counted: bool) -> tuple[Regression, Regression]:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415  # two seconds to load
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.linear_model import PoissonRegressor, Ridge  # noqa: PLC0415

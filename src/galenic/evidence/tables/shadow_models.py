@@ -11,15 +11,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.attacks import ALARM, AttackResult, head, nearest, rank_test, shuffled, space
+from galenic.evidence.tables.membership_attacks import (
+    ALARM,
+    AttackResult,
+    distance_space,
+    first_rows,
+    nearest,
+    rank_test,
+    shuffle_rows,
+)
 from galenic.schema import Column, Finding, Floats, NotMeasured, Table
 
 FEWEST, MOST_TARGETS, MOST_SYNTHETIC = 4, 600, 10_000
-Maker = Callable[[Table], Table]  # training rows -> synthetic rows
+Refit = Callable[[Table], Table]  # training rows -> synthetic rows
 
 
 def shadow_attack(
-    make: Maker,
+    make: Refit,
     members: Table,
     outsiders: Table,
     synthetic: Table,
@@ -36,17 +44,17 @@ def shadow_attack(
     size = min(members.rows, outsiders.rows)
     if shadows < FEWEST or size < 200:
         return NotMeasured(name, f"{shadows} shadow fits and {size} rows a side are too few; {FEWEST} and 200 are needed")
-    halves = [head(shuffled(t, rng), size) for t in (members, outsiders)]
+    halves = [first_rows(shuffle_rows(t, rng), size) for t in (members, outsiders)]
     pool = replace(members, frame=pa.concat_tables([t.frame for t in halves]))
     each = min(size, MOST_TARGETS // 2)
     targets = np.r_[np.arange(each), size + np.arange(each)]
-    view = space(pool, columns)
+    view = distance_space(pool, columns)
     points = view.points(replace(pool, frame=pool.frame.take(pa.array(targets))))
 
     def near(made: Table) -> Floats:
-        return np.log(nearest(points, view.points(head(made, MOST_SYNTHETIC)), 1)[0] + 1e-3)
+        return np.log(nearest(points, view.points(first_rows(made, MOST_SYNTHETIC)), 1)[0] + 1e-3)
 
-    def tried(maker: Maker, under_test: Table) -> AttackResult:
+    def tried(maker: Refit, under_test: Table) -> AttackResult:
         inside = np.stack([_half(2 * size, rng) for _ in range(shadows)])
         seen = np.stack([near(maker(replace(pool, frame=pool.frame.filter(pa.array(mask))))) for mask in inside])
         return rank_test(_likelihood_ratio(near(under_test), seen, inside[:, targets]), np.arange(2 * each) < each)

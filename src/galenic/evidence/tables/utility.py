@@ -8,7 +8,7 @@ import scipy
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from galenic.evidence.tables.coding import encode_columns
+from galenic.evidence.tables.binning import encode_columns
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
 
 MOST_ROWS = 40_000
@@ -19,14 +19,14 @@ SMALLEST_CLASS = 30
 
 
 @dataclass(frozen=True)
-class Task:
+class PredictionTask:
     """What is predicted. above: the level of the target from which an outcome counts as positive, or the positive level."""
 
     column: str
     positive: NDArray[np.bool_]  # shape (levels,): which levels of the target are positive
 
 
-def choose_task(columns: tuple[Column, ...], real: Codes, target: str | None) -> Task | NotMeasured:
+def choose_task(columns: tuple[Column, ...], real: Codes, target: str | None) -> PredictionTask | NotMeasured:
     """The declared target, or else the last column whose levels split the real rows into two classes of useful size."""
     names = [c.name for c in columns]
     if target is not None and target not in names:
@@ -42,7 +42,7 @@ def choose_task(columns: tuple[Column, ...], real: Codes, target: str | None) ->
         if 0.1 <= share <= 0.9 or (
             target is not None and SMALLEST_CLASS < counts[positive].sum() < counts.sum() - SMALLEST_CLASS
         ):
-            return Task(names[j], positive)
+            return PredictionTask(names[j], positive)
     return NotMeasured("utility.tstr", "no column splits the rows into two classes with at least 10 % of them each")
 
 
@@ -71,7 +71,7 @@ def measure_utility(
 
 
 def _several(
-    family: str, codes: Codes, held: Codes, j: int, task: Task, rng: np.random.Generator
+    family: str, codes: Codes, held: Codes, j: int, task: PredictionTask, rng: np.random.Generator
 ) -> list[NDArray[np.float64]] | None:
     """Scores by a model trained on the rows, then by models trained on rows drawn from them with replacement."""
     codes = codes if codes.shape[0] <= MOST_ROWS else codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]
@@ -83,7 +83,7 @@ def _several(
 
 
 def scores_of(
-    family: str, codes: Codes, held: Codes, j: int, task: Task, rng: np.random.Generator
+    family: str, codes: Codes, held: Codes, j: int, task: PredictionTask, rng: np.random.Generator
 ) -> NDArray[np.float64] | None:
     """Scores of held-out rows by a model trained on `codes` to predict column j; None where a class is too small."""
     codes = codes if codes.shape[0] <= MOST_ROWS else codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]
@@ -127,7 +127,7 @@ def _naive_bayes(x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.floa
 
 def _compare(
     family: str,
-    task: Task,
+    task: PredictionTask,
     truth: NDArray[np.bool_],
     real: list[NDArray[np.float64]] | None,
     made: list[NDArray[np.float64]] | None,

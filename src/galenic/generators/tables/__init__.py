@@ -1,36 +1,36 @@
 """Makers of patient tables."""
 
-from galenic.generators.tables.completion import Completed
-from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, Cost, Fit, MixtureTables, shipped_audit
-from galenic.generators.tables.findings import constraint_findings, paid_findings
+from galenic.generators.tables.constrained_sampling import SampledRows
+from galenic.generators.tables.decoding import check_balance, check_given
+from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, FitCost, FitSummary, MixtureTables, shipped_audit
+from galenic.generators.tables.findings import constraint_findings, fit_findings
+from galenic.generators.tables.imputation import ImputedTable
+from galenic.generators.tables.marginal_measurement import MeasuredMarginals, measure_marginals
+from galenic.generators.tables.marginal_plan import MarginalPlan, make_plan
 from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
-from galenic.generators.tables.plan import MarginalPlan, make_plan
-from galenic.generators.tables.questions import Answers, measure_marginals
 from galenic.generators.tables.related import RelatedTables
-from galenic.generators.tables.related_rules import check_rules
-from galenic.generators.tables.rules import SampledRows
-from galenic.generators.tables.values import check_balance, check_given
+from galenic.generators.tables.related_constraints import check_relation_constraints
 
 __all__ = [
     "ENGINE",
     "ENGINE_VERSION",
-    "Answers",
-    "Completed",
-    "Cost",
-    "Fit",
+    "FitCost",
+    "FitSummary",
+    "ImputedTable",
     "Marginal",
     "MarginalPlan",
+    "MeasuredMarginals",
     "Mixture",
     "MixtureTables",
     "RelatedTables",
     "SampledRows",
     "check_balance",
     "check_given",
-    "check_rules",
+    "check_relation_constraints",
     "constraint_findings",
+    "fit_findings",
     "fit_mixture",
     "make_plan",
     "measure_marginals",
-    "paid_findings",
     "shipped_audit",
 ]

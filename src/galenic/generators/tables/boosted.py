@@ -14,7 +14,7 @@ MOST_ROWS, MOST_LEVELS = 50_000, 12
 
 
 @dataclass(frozen=True)
-class Boosted:
+class BoostedTrees:
     """Trees of all stages and levels stand one after another, nodes of all trees likewise: inputs <= threshold go left.
 
     levels: those of the target that occur; start: their first scores. roots: shape (stages, scores), where two levels share
@@ -50,7 +50,7 @@ class Boosted:
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _leaf(inputs: Codes, root: int, made: Boosted) -> Codes:
+def _leaf(inputs: Codes, root: int, made: BoostedTrees) -> Codes:
     node = np.full(inputs.shape[0], root)
     rows = np.arange(inputs.shape[0])
     for _ in range(DEPTH):
@@ -60,7 +60,7 @@ def _leaf(inputs: Codes, root: int, made: Boosted) -> Codes:
     return node
 
 
-def fit_boosted(codes: Codes, target: int, rng: np.random.Generator) -> Boosted | None:
+def fit_boosted_trees(codes: Codes, target: int, rng: np.random.Generator) -> BoostedTrees | None:
     """Boosted trees over rows of levels, shape (rows, columns); None where the target has one level only, or many."""
     from sklearn.ensemble import GradientBoostingClassifier  # noqa: PLC0415  # two seconds to load
 
@@ -90,17 +90,17 @@ def fit_boosted(codes: Codes, target: int, rng: np.random.Generator) -> Boosted 
             roots.append(held)
             held += tree.node_count
     feature, threshold, left, right, value = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return Boosted(target, levels, start, np.array(roots).reshape(STAGES, -1), feature, threshold, left, right, value)
+    return BoostedTrees(target, levels, start, np.array(roots).reshape(STAGES, -1), feature, threshold, left, right, value)
 
 
-def boosted_arrays(made: Boosted) -> dict[str, NDArray[Any]]:
+def boosted_arrays(made: BoostedTrees) -> dict[str, NDArray[Any]]:
     """The trees as named arrays, for an .npz."""
     return {f"boosted_{name}": np.asarray(value) for name, value in vars(made).items()}
 
 
-def boosted_of(arrays: dict[str, NDArray[Any]]) -> Boosted | None:
+def boosted_from_arrays(arrays: dict[str, NDArray[Any]]) -> BoostedTrees | None:
     """The trees that boosted_arrays wrote, or None if there are none."""
     if "boosted_target" not in arrays:
         return None
-    found = {name: arrays[f"boosted_{name}"] for name in Boosted.__dataclass_fields__}
-    return Boosted(target=int(found.pop("target")), **found)
+    found = {name: arrays[f"boosted_{name}"] for name in BoostedTrees.__dataclass_fields__}
+    return BoostedTrees(target=int(found.pop("target")), **found)

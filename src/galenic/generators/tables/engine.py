@@ -17,20 +17,25 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.autoregressive import Steps, fit_steps, outcome_arrays, outcome_of
-from galenic.generators.tables.boosted import Boosted, boosted_arrays, boosted_of, fit_boosted
-from galenic.generators.tables.completion import Completed, complete, known_levels
-from galenic.generators.tables.forest import MOST_ROWS, Chain, chain_arrays, chain_of, fit_chain
-from galenic.generators.tables.lattice import Lattice, lattice
-from galenic.generators.tables.levels import Integers, few, is_ordered, refined, unfolded
-from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, averaged, fit_ensemble
-from galenic.generators.tables.plan import exact_plan, make_plan
-from galenic.generators.tables.questions import Answers, measure_marginals, measure_triples
-from galenic.generators.tables.rules import SampledRows, drawn_within, totals, with_totals
-from galenic.generators.tables.sampling import conditioned, draw
-from galenic.generators.tables.saved import plain, read_model, write_model
-from galenic.generators.tables.target_model import Outcome, fit_outcome
-from galenic.generators.tables.values import condition, decode
+from galenic.generators.tables.autoregressive import (
+    AutoregressiveModel,
+    fit_autoregressive,
+    target_model_arrays,
+    target_model_from_arrays,
+)
+from galenic.generators.tables.boosted import BoostedTrees, boosted_arrays, boosted_from_arrays, fit_boosted_trees
+from galenic.generators.tables.coarsening import Integers, draw_fine_levels, expand_shares, is_ordered, merge_levels
+from galenic.generators.tables.constrained_sampling import SampledRows, add_totals, ordered_sums, sample_within
+from galenic.generators.tables.decoding import allowed_levels, decode
+from galenic.generators.tables.forest import MOST_ROWS, ForestSequence, fit_forest_sequence, forest_arrays, forests_from_arrays
+from galenic.generators.tables.imputation import ImputedTable, impute_gaps, known_levels
+from galenic.generators.tables.marginal_measurement import MeasuredMarginals, measure_marginals, measure_triples
+from galenic.generators.tables.marginal_plan import exact_plan, make_plan
+from galenic.generators.tables.mixture import MOST_MEMBERS, Mixture, average_mixtures, fit_ensemble
+from galenic.generators.tables.model_files import dataclass_fields, read_model, write_model
+from galenic.generators.tables.sampling import condition_mixture, draw_rows
+from galenic.generators.tables.target_model import TargetModel, fit_target_model
+from galenic.generators.tables.value_support import ValueSupport, fit_value_support
 from galenic.privacy import MIN_PATIENTS, Domain, PrivateRows
 from galenic.schema import MARK, Column, Constraint, Table, check_names
 
@@ -44,7 +49,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Cost:
+class FitCost:
     """What a fit will take, told before it starts; measured on 2 cores, so an order of magnitude, not a promise."""
 
     seconds: float
@@ -53,7 +58,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitSummary:
     """How a fit went, all of it post-processing of paid answers. bins: most levels of an ordered column within pairs, 0 where they
     were taken as they are; triples: with the target; components: of each member."""
 
@@ -97,12 +102,12 @@ class MixtureTables:
         """The columns that were learned."""
         return tuple(c.name for c in self.columns)
 
-    def cost(self, columns: int, rows: int, epsilon: float | None = None) -> Cost:
+    def cost(self, columns: int, rows: int, epsilon: float | None = None) -> FitCost:
         """Seconds, megabytes and epsilon for a table of that size; read from no data."""
         levels = columns * 12
         fit = 500 * 480 * levels**2 * 4 / 4e10
         count = rows * columns**2 * 2e-9 + rows * columns * 1e-6
-        return Cost(3 + fit + count, 250 + (3 * 4 * levels**2 + 65_536 * columns * 40) / 1e6, epsilon)
+        return FitCost(3 + fit + count, 250 + (3 * 4 * levels**2 + 65_536 * columns * 40) / 1e6, epsilon)
 
     def fit(self, real: PrivateRows, domain: Domain, *, progress: Progress | None = None) -> "MixtureTables":
         """Learns from protected rows over a bought domain. All of real's remaining budget is spent.
@@ -110,7 +115,7 @@ class MixtureTables:
         BudgetError if rows and budget are too small to say anything; nothing but the domain is spent then.
         """
         tell = progress or (lambda _what, _share: None)
-        self.sums = totals(self.constraints)
+        self.sums = ordered_sums(self.constraints)
         check_names(self.constraints, tuple(c.name for c in domain.columns))
         worked_out = {c.columns[0] for c in self.sums}
         coded = [c for c in domain.columns if c.coded and c.name not in worked_out]
@@ -136,33 +141,33 @@ class MixtureTables:
             most_members=self.members if real.private else 2,
             progress=lambda share: tell("fitting", 0.2 + 0.7 * share),
         )
-        coarse = averaged([p.mixture for p in parts])
+        coarse = average_mixtures([p.mixture for p in parts])
         self.groups = answers.groups
         with threadpool_limits(1):  # small matrices: a second thread waits more than it works
             self.outcome, triples = self._learn_target(real, answers, coarse, domain.rows, target, steps.triple_bins, rng)
         self.ones, ones = answers.ones, [m.counts for m in answers.ones]
         drawn = [j for j, c in enumerate(coded) if self.known and c.name not in self.known]
 
-        def relearn(codes: NDArray[np.int64], before: Steps | None = None) -> Steps:
-            return fit_steps(answers, codes, drawn, domain.rows, rng, before)
+        def relearn(codes: NDArray[np.int64], before: AutoregressiveModel | None = None) -> AutoregressiveModel:
+            return fit_autoregressive(answers, codes, drawn, domain.rows, rng, before)
 
         self.relearn = relearn
-        self.steps = self.relearn(draw(coarse, MODEL_ROWS, rng)) if drawn else Steps(())
+        self.steps = self.relearn(draw_rows(coarse, MODEL_ROWS, rng)) if drawn else AutoregressiveModel(())
         self.lattices = self._lattices(real, domain, ones, rng)
         plain_fit = real.private or not self.refine
         self.chain, self.boosted = (None, None) if plain_fit else self._refine(real, target, rng)
-        self.mixture = Mixture(coarse.weights, unfolded(coarse.shares, list(answers.groups), ones), sizes)
+        self.mixture = Mixture(coarse.weights, expand_shares(coarse.shares, list(answers.groups), ones), sizes)
         possible = len(sizes) * (len(sizes) - 1) // 2
         chi2 = float(np.mean([p.chi2 for p in parts]))
         noise = (steps.one_noise, steps.pair_noise)
         sums = (answers.asked_pairs, possible, triples, steps.bins or 0, len(parts), components, chi2)
-        self.fitted = Fit(domain.rows, *sums, *noise, real.private)
+        self.fitted = FitSummary(domain.rows, *sums, *noise, real.private)
         tell("fitted", 1.0)
         return self
 
     def _lattices(
         self, real: PrivateRows, domain: Domain, ones: list[NDArray[np.float64]], rng: np.random.Generator
-    ) -> dict[str, Lattice]:
+    ) -> dict[str, ValueSupport]:
         """Of numeric columns: all values where nothing is private, what was bought as common where it is. Worked-out days are no
         values that anybody holds: of them the common ones are enough."""
         numbers = tuple(c for c in self.columns if c.kind in ("numeric", "integer") and not c.anchor and c.name != "@gap")
@@ -175,45 +180,47 @@ class MixtureTables:
             in_bins = ones[self.columns.index(column)][: len(column.edges) - 1]
             known = not real.private and not column.name.startswith(MARK)
             least = float(self.least * real.cap)
-            made = lattice(column, counts, in_bins, rng, least=least, rare_known=known) if counts else None
+            made = fit_value_support(column, counts, in_bins, rng, least=least, rare_known=known) if counts else None
             if made is not None:
                 found[column.name] = made
         return found
 
-    def _refine(self, real: PrivateRows, target: int | None, rng: np.random.Generator) -> tuple[Chain | None, Boosted | None]:
+    def _refine(
+        self, real: PrivateRows, target: int | None, rng: np.random.Generator
+    ) -> tuple[ForestSequence | None, BoostedTrees | None]:
         """What rows themselves teach: columns one after another, and the target by all the others."""
         if len(self.columns) < 2:
             return None, None
         codes = real.coded(self.columns, MOST_ROWS)
-        chain = fit_chain(codes, np.array([not is_ordered(c) for c in self.columns]), target, rng)
-        return chain, fit_boosted(codes, target, rng) if target is not None else None
+        chain = fit_forest_sequence(codes, np.array([not is_ordered(c) for c in self.columns]), target, rng)
+        return chain, fit_boosted_trees(codes, target, rng) if target is not None else None
 
     def _learn_target(
         self,
         real: PrivateRows,
-        answers: Answers,
+        answers: MeasuredMarginals,
         coarse: Mixture,
         rows: int,
         target: int | None,
         triple_bins: int,
         rng: np.random.Generator,
-    ) -> tuple[Outcome | None, int]:
+    ) -> tuple[TargetModel | None, int]:
         """The target's model, first by pairs, then (where the plan pays for it) with triples that pairs do not explain."""
         if target is None or len(answers.sizes) < 2:
             return None, 0
-        codes = draw(coarse, MODEL_ROWS, rng)
+        codes = draw_rows(coarse, MODEL_ROWS, rng)
         held = [coarse.one_way(j) for j in range(len(answers.sizes))]
-        fewer = tuple(few(self.columns, list(answers.groups), held, triple_bins)) if triple_bins else self.groups
+        fewer = tuple(merge_levels(self.columns, list(answers.groups), held, triple_bins)) if triple_bins else self.groups
         fewer = (*fewer[:target], np.arange(answers.sizes[target]), *fewer[target + 1 :])
         about = (held[target], answers.sizes, fewer, target, rows)
-        by_pairs = fit_outcome(codes, answers.pairs, *about)
+        by_pairs = fit_target_model(codes, answers.pairs, *about)
         if not triple_bins or answers.table.target is None:
             return by_pairs, 0
         table = answers.table.grouped(fewer)
-        many = draw(coarse, min(max(rows, MODEL_ROWS), EXPECTED_ROWS), rng)
+        many = draw_rows(coarse, min(max(rows, MODEL_ROWS), EXPECTED_ROWS), rng)
         expected = _expected(many, by_pairs, table.sizes, rows)
         triples = measure_triples(real, table, expected, rows, many.shape[0])
-        return fit_outcome(codes, (*answers.pairs, *triples), *about), len(triples)
+        return fit_target_model(codes, (*answers.pairs, *triples), *about), len(triples)
 
     def sample(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Table:
         """n new rows. given: column -> value (or values) that every row shall have.
@@ -227,9 +234,9 @@ class MixtureTables:
         if n < 0:
             raise DescriptionError(f"rows is {n}. Expected 0 or more.")
         rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
-        allowed = condition(self.columns, given or {})
+        allowed = allowed_levels(self.columns, given or {})
         rules = tuple(c for c in self.constraints if c.kind != "sum")
-        return drawn_within(lambda m: self._table(self._codes(m, allowed, rng), given or {}, rng), n, rules)
+        return sample_within(lambda m: self._table(self._codes(m, allowed, rng), given or {}, rng), n, rules)
 
     def balanced(self, column: str, n: int, rng: np.random.Generator | None = None) -> SampledRows:
         """n new rows in which every value of a category column is equally frequent, OTHER and missing left out."""
@@ -254,11 +261,11 @@ class MixtureTables:
         arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in asked]
         return pa.table(arrays, names=[c.name for _, c in asked])
 
-    def completed(self, table: Table, rng: np.random.Generator | None = None) -> Completed:
+    def completed(self, table: Table, rng: np.random.Generator | None = None) -> ImputedTable:
         """The same rows with what is missing drawn from what each row holds; see completion.complete. The table's columns are
         described as the model's are."""
         rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
-        return complete(table, self.columns, self.mixture, lambda codes: self._table(codes, {}, rng), self.constraints, rng)
+        return impute_gaps(table, self.columns, self.mixture, lambda codes: self._table(codes, {}, rng), self.constraints, rng)
 
     def _codes(self, n: int, allowed: dict[int, Integers], rng: np.random.Generator) -> NDArray[np.int64]:
         outcome = self.outcome
@@ -267,24 +274,26 @@ class MixtureTables:
         if self.chain is not None:
             codes = self.chain.drawn(n, allowed, rng)
         else:
-            codes = draw(conditioned(self.mixture, allowed), n, rng, smooth=not allowed)
+            codes = draw_rows(condition_mixture(self.mixture, allowed), n, rng, smooth=not allowed)
         if outcome is not None and outcome.target not in allowed and n:
             j = outcome.target
-            codes[:, j] = refined(outcome.drawn(self._coarse(codes), rng), self.groups[j], self.mixture.one_way(j), rng)
+            codes[:, j] = draw_fine_levels(
+                outcome.drawn(self._coarse(codes), rng), self.groups[j], self.mixture.one_way(j), rng
+            )
         if self.boosted is not None and self.boosted.target not in allowed and n:
             codes[:, self.boosted.target] = self.boosted.drawn(codes, rng)
         return codes
 
     def _with_target(
-        self, outcome: Outcome, n: int, allowed: dict[int, Integers], rng: np.random.Generator
+        self, outcome: TargetModel, n: int, allowed: dict[int, Integers], rng: np.random.Generator
     ) -> NDArray[np.int64]:
         """Rows whose target is given: the mixture knows it, too, so its draws are near; they are weighed by what the target's
         model says of them instead."""
         target = outcome.target
-        codes = draw(conditioned(self.mixture, allowed), OVERSAMPLED * n, rng)
+        codes = draw_rows(condition_mixture(self.mixture, allowed), OVERSAMPLED * n, rng)
         free = {j: levels for j, levels in allowed.items() if j != target}
         ours = outcome.chances(self._coarse(codes))[:, np.unique(self.groups[target][allowed[target]])].sum(axis=1)
-        theirs = _chance_of(conditioned(self.mixture, free), codes, target, allowed[target])
+        theirs = _chance_of(condition_mixture(self.mixture, free), codes, target, allowed[target])
         top = np.cumsum(ours / np.maximum(theirs, 1e-9))
         kept = np.searchsorted(top, (np.arange(n) + rng.random()) / n * top[-1], side="right")
         return codes[rng.permutation(np.minimum(kept, codes.shape[0] - 1))]
@@ -296,7 +305,7 @@ class MixtureTables:
         arrays = [decode(c, codes[:, j], rng, self.lattices.get(c.name)) for j, c in enumerate(self.columns)]
         arrays = [_exactly(c, a, given.get(c.name)) for c, a in zip(self.columns, arrays, strict=True)]
         frame = pa.table(arrays, names=[c.name for c in self.columns])
-        return with_totals(Table(_dated(frame, self.columns), self.columns), self.sums, self.totals)
+        return add_totals(Table(_dated(frame, self.columns), self.columns), self.sums, self.totals)
 
     def save(self, folder: Path) -> None:
         """Writes the model: arrays as .npy inside an .npz (no pickle), the rest as JSON. The folder must not exist."""
@@ -305,12 +314,12 @@ class MixtureTables:
         told = [o for o in (self.outcome, *self.steps.outcomes) if o is not None]
         outcomes = []
         for k, outcome in enumerate(told):
-            about_one, more = outcome_arrays(f"outcome_{k}", outcome)
+            about_one, more = target_model_arrays(f"outcome_{k}", outcome)
             outcomes.append(about_one)
             arrays |= more
         for k, (_name, made) in enumerate(sorted(self.lattices.items())):
             arrays |= {f"points_{k}": made.points, f"point_weights_{k}": made.weights, f"point_starts_{k}": made.starts}
-        arrays |= chain_arrays(self.chain) if self.chain is not None else {}
+        arrays |= forest_arrays(self.chain) if self.chain is not None else {}
         arrays |= boosted_arrays(self.boosted) if self.boosted is not None else {}
         about = {
             "columns": [asdict(c) for c in self.columns],
@@ -328,24 +337,26 @@ class MixtureTables:
     def load(cls, folder: Path) -> "MixtureTables":
         """The model that `save` wrote; RecordError if it is of another engine or version."""
         about, arrays = read_model(folder, ENGINE, ENGINE_VERSION)
-        model = cls(constraints=tuple(Constraint(**plain(c)) for c in about["constraints"]), **about["options"])
-        model.columns, model.totals = (tuple(Column(**plain(c)) for c in about[part]) for part in ("columns", "totals"))
-        model.sums = totals(model.constraints)
+        model = cls(constraints=tuple(Constraint(**dataclass_fields(c)) for c in about["constraints"]), **about["options"])
+        model.columns, model.totals = (
+            tuple(Column(**dataclass_fields(c)) for c in about[part]) for part in ("columns", "totals")
+        )
+        model.sums = ordered_sums(model.constraints)
         sizes = np.array([c.levels for c in model.columns])
         model.mixture = Mixture(arrays["weights"], arrays["shares"], sizes)
         model.groups = tuple(np.split(arrays["groups"], np.cumsum(sizes)[:-1]))
-        told = [outcome_of(f"outcome_{k}", o, arrays) for k, o in enumerate(about["outcomes"])]
+        told = [target_model_from_arrays(f"outcome_{k}", o, arrays) for k, o in enumerate(about["outcomes"])]
         model.outcome = told[0] if about["has_target"] else None
-        model.steps = Steps(tuple(told[1:] if about["has_target"] else told))
+        model.steps = AutoregressiveModel(tuple(told[1:] if about["has_target"] else told))
         parts = ("points", "point_weights", "point_starts")
-        model.lattices = {name: Lattice(*(arrays[f"{p}_{k}"] for p in parts)) for k, name in enumerate(about["lattices"])}
-        model.chain, model.boosted = chain_of(arrays), boosted_of(arrays)
-        model.fitted = Fit(**about["fit"])
+        model.lattices = {name: ValueSupport(*(arrays[f"{p}_{k}"] for p in parts)) for k, name in enumerate(about["lattices"])}
+        model.chain, model.boosted = forests_from_arrays(arrays), boosted_from_arrays(arrays)
+        model.fitted = FitSummary(**about["fit"])
         return model
 
 
 def _expected(
-    codes: NDArray[np.int64], outcome: Outcome, sizes: NDArray[np.int64], rows: int
+    codes: NDArray[np.int64], outcome: TargetModel, sizes: NDArray[np.int64], rows: int
 ) -> dict[tuple[int, ...], NDArray[np.int64]]:
     """Whole counts of every pair of columns by the target, as the model of pairs has them; sizes: levels within triples."""
     chances = outcome.chances(codes) * (rows / codes.shape[0])

@@ -1,12 +1,12 @@
 """What may be said in public about a private fit: its price, its noise, its fit to paid answers, and its engine's audit."""
 
-from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, Fit, shipped_audit
-from galenic.generators.tables.rules import SampledRows
+from galenic.generators.tables.constrained_sampling import SampledRows
+from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, FitSummary, shipped_audit
 from galenic.privacy import Budget
 from galenic.schema import Finding, NotMeasured
 
 
-def paid_findings(fit: Fit, budget: Budget | None, cap: int) -> tuple[Finding | NotMeasured, ...]:
+def fit_findings(fit: FitSummary, budget: Budget | None, cap: int) -> tuple[Finding | NotMeasured, ...]:
     """Public findings; without a budget the formal ones are NotMeasured, which closes every gate that asks for them."""
     found: list[Finding | NotMeasured] = [
         Finding("engine.fit", fit.chi2, f"{ENGINE} {ENGINE_VERSION}, chi-square per measured cell", "fact", audience="public"),

@@ -52,7 +52,7 @@ class Forest:
 
 
 @dataclass(frozen=True)
-class Chain:
+class ForestSequence:
     """start: levels of the first column, as they occur. forests: of the others, in the order in which they are drawn."""
 
     first: int
@@ -96,9 +96,9 @@ def _among(forest: Forest, first: Codes, size: Codes, levels: Codes, rng: np.ran
     return np.where(count > 0, drawn, rng.choice(levels, first.size)), np.maximum(count / size, 1e-6)
 
 
-def fit_chain(
+def fit_forest_sequence(
     codes: Codes, nominal: NDArray[np.bool_], target: int | None, rng: np.random.Generator, progress: Any = None
-) -> Chain:
+) -> ForestSequence:
     """Forests over rows of levels, shape (rows, columns); nominal: whose levels have no order. The target comes last."""
     tell = progress or (lambda _share: None)
     if codes.shape[0] > MOST_ROWS:
@@ -108,7 +108,7 @@ def fit_chain(
     for place in range(1, len(order)):
         tell(place / len(order))
         forests.append(_forest(codes, tuple(order[:place]), order[place], bool(nominal[order[place]]), rng))
-    return Chain(order[0], np.sort(codes[:, order[0]]), tuple(forests))
+    return ForestSequence(order[0], np.sort(codes[:, order[0]]), tuple(forests))
 
 
 def _forest(codes: Codes, inputs: tuple[int, ...], column: int, nominal: bool, rng: np.random.Generator) -> Forest:
@@ -134,7 +134,7 @@ def _forest(codes: Codes, inputs: tuple[int, ...], column: int, nominal: bool, r
     return Forest(column, inputs, np.array(roots), np.maximum(feature, 0), threshold, left, right, first, end, donors)
 
 
-def chain_arrays(chain: Chain) -> dict[str, NDArray[Any]]:
+def forest_arrays(chain: ForestSequence) -> dict[str, NDArray[Any]]:
     """The chain as named arrays, for an .npz."""
     arrays: dict[str, NDArray[Any]] = {"chain_start": chain.start, "chain_first": np.array([chain.first])}
     for k, forest in enumerate(chain.forests):
@@ -143,7 +143,7 @@ def chain_arrays(chain: Chain) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def chain_of(arrays: dict[str, NDArray[Any]]) -> Chain | None:
+def forests_from_arrays(arrays: dict[str, NDArray[Any]]) -> ForestSequence | None:
     """The chain that chain_arrays wrote, or None if there is none."""
     if "chain_start" not in arrays:
         return None
@@ -153,4 +153,4 @@ def chain_of(arrays: dict[str, NDArray[Any]]) -> Chain | None:
         column, inputs = int(found.pop("column")), tuple(int(j) for j in found.pop("inputs"))
         forests.append(Forest(column=column, inputs=inputs, **found))
         k += 1
-    return Chain(int(arrays["chain_first"][0]), arrays["chain_start"], tuple(forests))
+    return ForestSequence(int(arrays["chain_first"][0]), arrays["chain_start"], tuple(forests))

@@ -56,7 +56,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class MixtureFit:
     """A mixture, its chi-square per measured cell, the steps it took, and where chi-square was heading."""
 
     mixture: Mixture
@@ -65,7 +65,7 @@ class Fitted:
     heading: float
 
 
-class _Target:
+class _MarginalTargets:
     """The measurements laid out as one matrix of levels by levels, so that each step is two matrix products."""
 
     def __init__(self, marginals: list[Marginal], sizes: NDArray[np.int64], rows: float) -> None:
@@ -123,10 +123,10 @@ def fit_mixture(
     components: int,
     most_steps: int = MOST_STEPS,
     give_up: bool = False,
-) -> Fitted:
+) -> MixtureFit:
     """Weighted least squares until chi-square per cell reaches 1, where the model is as near as the noise lets anyone see
     (Morozov's discrepancy principle); going on would fit the noise. give_up: end as soon as 1 is out of reach."""
-    target = _Target(marginals, sizes, rows)
+    target = _MarginalTargets(marginals, sizes, rows)
     starts = target.offsets[:-1]
     logits = np.log(np.maximum(target.one, 1e-4))[None] + rng.normal(0, 0.5, (components, target.offsets[-1]))
     logits = logits.astype(np.float32)
@@ -146,7 +146,7 @@ def fit_mixture(
             break
         if step % LOOK == 0:
             course.append(chi2)
-            if give_up and _heading_for(course) > 1.0:
+            if give_up and _extrapolated_chi2(course) > 1.0:
                 break
         flow = weights[:, None] * pull
         inner = np.add.reduceat(shares * flow, starts, axis=1)
@@ -159,10 +159,10 @@ def fit_mixture(
     exact = shares.astype(np.float64)
     exact /= np.repeat(np.add.reduceat(exact, starts, axis=1), sizes, axis=1)
     mixture = Mixture(weights.astype(np.float64) / weights.sum(dtype=np.float64), exact, sizes)
-    return Fitted(mixture, chi2, step, min(_heading_for(course) or chi2, chi2))
+    return MixtureFit(mixture, chi2, step, min(_extrapolated_chi2(course) or chi2, chi2))
 
 
-def _heading_for(course: list[float]) -> float:
+def _extrapolated_chi2(course: list[float]) -> float:
     """Where chi-square ends if it goes on falling by the same ratio; 0 while nothing can be said."""
     if len(course) < 4:  # the first look is still on the way down from the start
         return 0.0
@@ -181,7 +181,7 @@ def fit_ensemble(
     *,
     most_members: int = MOST_MEMBERS,
     progress: Callable[[float], None] | None = None,
-) -> tuple[list[Fitted], int]:
+) -> tuple[list[MixtureFit], int]:
     """(members, components of each). The fewest components that reach the noise: more of them fit the noise sooner, fewer bend
     what they can not bend to. Members differ by their start; their average has none of the ties that a single fit invents."""
     tell = progress or (lambda _share: None)
@@ -209,7 +209,7 @@ def _softmax(logits: Floats32, starts: NDArray[np.int64], sizes: NDArray[np.int6
     return shares
 
 
-def averaged(parts: list[Mixture]) -> Mixture:
+def average_mixtures(parts: list[Mixture]) -> Mixture:
     """The average of several mixtures over the same columns, which is a mixture again."""
     return Mixture(
         np.concatenate([p.weights for p in parts]) / len(parts), np.concatenate([p.shares for p in parts]), parts[0].sizes

@@ -22,10 +22,17 @@ from threadpoolctl import threadpool_limits
 from galenic.errors import BudgetError, RecordError
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.mixture import MOST_MEMBERS, Marginal
-from galenic.generators.tables.related_rules import Days, Rules, check_rules, handed, stated, told
-from galenic.generators.tables.saved import plain
+from galenic.generators.tables.model_files import dataclass_fields
+from galenic.generators.tables.related_constraints import (
+    Days,
+    RelatedConstraints,
+    add_values_for_descendants,
+    ancestor_values,
+    check_relation_constraints,
+    with_dates_and_totals,
+)
 from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, domain_share
-from galenic.records import Source, before, inherited, own_columns, previous_row, shown
+from galenic.records import Source, ancestor_column, inherited, own_columns, previous_column, previous_row
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, Table, ancestors, children, in_order
 
 Progress = Callable[[str, float], None]
@@ -39,11 +46,11 @@ class RelatedTables:
 
     def __init__(self, relations: tuple[Relation, ...], *, least: int = MIN_PATIENTS, seed: int | None = None) -> None:
         self.relations = in_order(relations)
-        check_rules(self.relations)
+        check_relation_constraints(self.relations)
         self.least = least
         self.seed = seed
         self.models: dict[str, MixtureTables] = {}
-        self.rules = {r.name: Rules(r) for r in self.relations}
+        self.rules = {r.name: RelatedConstraints(r) for r in self.relations}
         self.reach: dict[str, int] = {}  # most rows of one parent in each child table that answers tell from noise
         self.bound = any(rules.rules for rules in self.rules.values())
         self.patients = 0
@@ -88,8 +95,10 @@ class RelatedTables:
         self, r: Relation, protected: PrivateRows, domain: Domain, bought: dict[str, tuple[Column, ...]]
     ) -> MixtureTables:
         again = set(previous_row(r, self.relations))
-        known = [shown(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and inherited(c)]
-        known += [before(c) for c in domain.columns if c.name in again and c.coded]
+        known = [
+            ancestor_column(c, up) for up in ancestors(r, self.relations) for c in bought[up.name] if c.coded and inherited(c)
+        ]
+        known += [previous_column(c) for c in domain.columns if c.name in again and c.coded]
         members = MEMBERS if r.parent else MOST_MEMBERS
         worked_out = (*(c.name for c in known), *(("@age", "@left", "@more") if r.parent else ()))
         model = MixtureTables(members=members, least=self.least, seed=self.seed, refine=not r.parent, known=worked_out)
@@ -144,7 +153,7 @@ class RelatedTables:
         keys = pa.array(np.arange(1, patients + 1))
         for name, values in (("@key", keys), (PATIENT, keys), ("@day", pa.array(day)), ("@root", pa.array(day))):
             frame = frame.append_column(name, values)
-        return handed(frame, r, day, told(frame)) if self.bound else frame
+        return add_values_for_descendants(frame, r, day, ancestor_values(frame)) if self.bound else frame
 
     def _root_rows(self, r: Relation, n: int, rng: np.random.Generator) -> tuple[pa.Table, Days]:
         frame = self._reached(r, self.models[r.name].sample(n, rng=rng).frame, rng)
@@ -162,7 +171,7 @@ class RelatedTables:
             # nothing happens to a patient who is not born
             day = np.maximum(first, root) if r.since == "calendar" else day + first
         end = day + (np.maximum(_days(parents[f"@span.{r.name}"], counts, rng), 0) if r.order else 0)
-        above, last = told(parents), None
+        above, last = ancestor_values(parents), None
         parts: list[pa.Table] = []
         who = np.flatnonzero(counts >= 1)
         for step in range(1, int(counts.max(initial=0)) + 1):
@@ -185,7 +194,7 @@ class RelatedTables:
         for name in said.column_names:
             frame = frame.append_column(name, said[name].take(place))
         frame = frame.append_column("@up", parents["@key"].take(place))
-        return handed(frame, r, _filled(frame["@day"]), above.take(place)) if self.bound else frame
+        return add_values_for_descendants(frame, r, _filled(frame["@day"]), above.take(place)) if self.bound else frame
 
     @staticmethod
     def _next(
@@ -239,7 +248,7 @@ class RelatedTables:
     def _above(self, r: Relation, parents: pa.Table) -> pa.Table:
         """What a child's model knows of its ancestors, a row for each parent."""
         parent = ancestors(r, self.relations)[0]
-        own = {shown(c, parent).name: c.name for c in own_columns(parent, self.relations)}
+        own = {ancestor_column(c, parent).name: c.name for c in own_columns(parent, self.relations)}
         names = [n for n in self.models[r.name].names if n in own or (n in parents.column_names and not n.startswith("@"))]
         return pa.table({n: parents[own.get(n, n)] for n in names})
 
@@ -247,7 +256,7 @@ class RelatedTables:
         """A table as the real one is: keys, dates and links put back; columns that were never learned are not there."""
         arrays: list[pa.ChunkedArray] = []
         columns: list[Column] = []
-        frame = stated(r, flat[r.name], _filled(flat[r.name]["@day"]))
+        frame = with_dates_and_totals(r, flat[r.name], _filled(flat[r.name]["@day"]))
         for c in r.columns:
             array = None
             if c.name == r.key:
@@ -268,8 +277,10 @@ class RelatedTables:
 
 
 def _relation(about: dict[str, Any]) -> Relation:
-    columns = tuple(Column(**plain(c)) for c in about.pop("columns"))
-    return Relation(columns=columns, constraints=tuple(Constraint(**plain(c)) for c in about.pop("constraints")), **about)
+    columns = tuple(Column(**dataclass_fields(c)) for c in about.pop("columns"))
+    return Relation(
+        columns=columns, constraints=tuple(Constraint(**dataclass_fields(c)) for c in about.pop("constraints")), **about
+    )
 
 
 def _linked(frame: pa.Table, others: pa.Table, flag: str) -> pa.Array:

@@ -10,7 +10,7 @@ SWEEPS, SWAPPED = 6, 0.07  # of smoothing: passes over the columns, and share of
 SMOOTHED_CELLS = 2e7  # rows x columns^2 up to which smoothing is worth its seconds; above, chance is small anyway
 
 
-def conditioned(mixture: Mixture, allowed: dict[int, Codes]) -> Mixture:
+def condition_mixture(mixture: Mixture, allowed: dict[int, Codes]) -> Mixture:
     """P(x | x_j in allowed_j): components reweighted by how likely they make the evidence. Exact for products."""
     if not allowed:
         return mixture
@@ -30,7 +30,7 @@ def conditioned(mixture: Mixture, allowed: dict[int, Codes]) -> Mixture:
     return Mixture(weights / weights.sum(), table, mixture.sizes)
 
 
-def systematic(shares: Floats, n: int, rng: np.random.Generator) -> Codes:
+def systematic_sample(shares: Floats, n: int, rng: np.random.Generator) -> Codes:
     """n levels with counts within one of n * share: systematic sampling, in level order."""
     top = np.cumsum(shares)
     places = (np.arange(n) + rng.random()) / n * top[-1]
@@ -38,26 +38,26 @@ def systematic(shares: Floats, n: int, rng: np.random.Generator) -> Codes:
     return levels
 
 
-def draw(mixture: Mixture, n: int, rng: np.random.Generator, *, smooth: bool = False) -> Codes:
+def draw_rows(mixture: Mixture, n: int, rng: np.random.Generator, *, smooth: bool = False) -> Codes:
     """Level numbers, shape (n, columns), rows in random order; systematic within components, so less noisy than chance, and
     less still if smoothed."""
     codes = np.empty((n, len(mixture.sizes)), dtype=np.int64)
     if not n:
         return codes
-    counts = np.bincount(systematic(mixture.weights, n, rng), minlength=mixture.weights.size)
+    counts = np.bincount(systematic_sample(mixture.weights, n, rng), minlength=mixture.weights.size)
     o, start = mixture.offsets, 0
     for k in np.flatnonzero(counts):
         m = int(counts[k])
         for j in range(len(mixture.sizes)):
-            level = systematic(mixture.shares[k, o[j] : o[j + 1]], m, rng)
+            level = systematic_sample(mixture.shares[k, o[j] : o[j + 1]], m, rng)
             codes[start : start + m, j] = rng.permutation(level)
         start += m
     if smooth and len(mixture.sizes) > 1 and n * len(mixture.sizes) ** 2 <= SMOOTHED_CELLS:
-        codes = _smoothed(codes, np.repeat(np.arange(counts.size), counts), mixture, rng)
+        codes = _smooth(codes, np.repeat(np.arange(counts.size), counts), mixture, rng)
     return codes[rng.permutation(n)]
 
 
-def _smoothed(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.Generator) -> Codes:
+def _smooth(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.Generator) -> Codes:
     """The same rows after values changed places within components wherever that brings pairs of columns nearer to the mixture's.
 
     Within a component any order of a column's values is as likely as any other, so each row remains a draw of it.
@@ -86,7 +86,7 @@ def _smoothed(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.G
     return codes
 
 
-def completed(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes:
+def fill_gaps(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes:
     """Rows with their gaps (-1) filled from P(gap | what the row holds), each row by a component drawn from its own posterior."""
     out = codes.copy()
     o = mixture.offsets

@@ -20,7 +20,7 @@ SMALLEST_SHARE, NEVER = 1e-4, -30.0  # a level of the target rarer than this is 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetModel:
     """features: columns that each block of coefficients reads: (j,) at the model's levels, or (i, j) at the coarser ones of `fewer`.
     coefficients: shape (levels of all features, levels of the target). order: columns by how much they tell of the target."""
 
@@ -72,7 +72,7 @@ def _cell(codes: Codes, feature: tuple[int, ...], sizes: NDArray[np.int64], fewe
 
 
 @dataclass(frozen=True)
-class _Told:
+class _TargetCounts:
     """What was measured about the target, one row for each cell of each feature. counts: by the target's level, made to add up to
     `held`, the cell's rows by the mixture; noise: variance of such a count; prior: of a coefficient, as 1 / variance."""
 
@@ -83,7 +83,7 @@ class _Told:
     starts: NDArray[np.int64]
 
 
-def fit_outcome(
+def fit_target_model(
     codes: Codes,
     marginals: tuple[Marginal, ...],
     target_share: Floats,
@@ -93,8 +93,8 @@ def fit_outcome(
     rows: float,
     *,
     scaled: bool = False,
-    before: Outcome | None = None,
-) -> Outcome:
+    before: TargetModel | None = None,
+) -> TargetModel:
     """The model fitted to noisy counts with the target. codes: rows of the mixture, which stand for the other columns;
     target_share: shares of the target's levels. Counts enter as sufficient statistics; a cell's prior is the stronger, the
     more of its count is noise (the shrinkage of a normal mean). scaled: where the rows hold a cell more or less often than it was
@@ -111,7 +111,9 @@ def fit_outcome(
     ends = np.arange(0, place.size + 1, len(features))
     design = csr_matrix((np.ones(place.size), place.ravel(), ends), shape=(codes.shape[0], int(starts[-1])))
     live = target_share > SMALLEST_SHARE
-    told = _told(asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live, scaled)
+    told = _target_counts(
+        asked, features, target, np.asarray(design.sum(axis=0)).ravel() * rows / codes.shape[0], starts, live, scaled
+    )
     base = np.where(live, np.log(np.maximum(target_share, 1e-12)), NEVER)
     loss = _Loss(design, told, base, target_share, live, rows)
     first = np.zeros((told.held.size + 1) * base.size) if before is None else loss.flat(before)
@@ -121,10 +123,10 @@ def fit_outcome(
     weight = [float((told.held[a:b, None] * own[a:b] ** 2).sum()) for a, b in pairwise(starts)]
     mains = [k for k, f in enumerate(features) if len(f) == 1]
     order = tuple(features[k][0] for k in sorted(mains, key=lambda k: -weight[k]))
-    return Outcome(target, features, sizes, fewer, own, base + shift, order)
+    return TargetModel(target, features, sizes, fewer, own, base + shift, order)
 
 
-def _told(
+def _target_counts(
     asked: list[Marginal],
     features: tuple[tuple[int, ...], ...],
     target: int,
@@ -132,7 +134,7 @@ def _told(
     starts: Codes,
     live: NDArray[np.bool_],
     scaled: bool,
-) -> _Told:
+) -> _TargetCounts:
     levels = live.size
     counts, noise, prior = np.zeros((held.size, levels)), np.zeros(held.size), np.zeros(held.size)
     for k, (m, feature) in enumerate(zip(asked, features, strict=True)):
@@ -144,7 +146,7 @@ def _told(
         counts[span] = np.where(live, found + gap[:, None] * part / part.sum(axis=1, keepdims=True), 0.0)
         noise[span] = np.moveaxis(spread, axis, -1).reshape(-1, levels).mean(axis=1) / 2
         prior[span] = (MAIN if len(feature) == 1 else TIE) ** -2
-    return _Told(counts, noise, held, prior, starts)
+    return _TargetCounts(counts, noise, held, prior, starts)
 
 
 class _Loss:
@@ -152,7 +154,7 @@ class _Loss:
     gradient beside it."""
 
     def __init__(
-        self, design: Any, told: _Told, base: Floats, target_share: Floats, live: NDArray[np.bool_], rows: float
+        self, design: Any, told: _TargetCounts, base: Floats, target_share: Floats, live: NDArray[np.bool_], rows: float
     ) -> None:
         self.design, self.told, self.base, self.live, self.rows = design, told, base, live, rows
         information = np.maximum(told.held * float((target_share[live] * (1 - target_share[live])).mean()), 1e-9)
@@ -166,7 +168,7 @@ class _Loss:
         cut = self.told.held.size * self.base.size
         return flat[:cut].reshape(-1, self.base.size) * self.pace, flat[cut:]
 
-    def flat(self, model: Outcome) -> Floats:
+    def flat(self, model: TargetModel) -> Floats:
         """The flat vector of a model of the same features."""
         vector: Floats = np.r_[(model.coefficients / self.pace).ravel(), model.base - self.base]
         return vector

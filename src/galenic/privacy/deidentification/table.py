@@ -317,9 +317,9 @@ def _hierarchy(name: str, said: Any) -> dict[str, tuple[str, ...]] | None:
 
 
 def _texts(array: pa.ChunkedArray, column: Column) -> list[str | None]:
-    text = records.cleaned(array, MISSING_TOKENS)
+    text = records.clean_text(array, MISSING_TOKENS)
     if column.kind == "date" and column.format and not column.format.startswith("%Y-%m-%d"):
-        days = records.dates(text, column.format)
+        days = records.parse_dates(text, column.format)
         iso = pc.strftime(days.cast(pa.timestamp("s")), format="%Y-%m-%d")
         text = pc.if_else(pc.is_valid(days), iso, text)
     return list(text.to_pylist())
@@ -343,7 +343,7 @@ class _Writer:
         """One more batch."""
         kind = self.out.suffix.lower()
         if kind not in (".parquet", ".pq", ".arrow", ".feather"):
-            table = records.defused(table)
+            table = records.escape_formulas(table)
         if self.writer is None:
             self.writer = self._opened(kind, table.schema)
         self.writer.write_table(table.cast(self.writer.schema) if kind in (".parquet", ".pq") else table)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic.records.parse import cleaned
+from galenic.records.parse import clean_text
 from galenic.records.quality.analytes import Floats, analyte_of
 from galenic.records.quality.units import Mix, find_mix
 from galenic.records.source import Source
@@ -51,7 +51,7 @@ def measure_table(source: Source, columns: tuple[Column, ...], *, patient: str =
 
 def _texts(batch: pa.Table, name: str, tokens: tuple[str, ...] = MISSING_TOKENS) -> pa.ChunkedArray:
     array = batch[name]
-    return cleaned(array.cast(pa.string()), tokens) if not pa.types.is_null(array.type) else array.cast(pa.string())
+    return clean_text(array.cast(pa.string()), tokens) if not pa.types.is_null(array.type) else array.cast(pa.string())
 
 
 def _missing(source: Source, columns: tuple[Column, ...], done: TableQuality) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ QUANTILES = 20
 MOST_CATEGORIES = 50
 
 
-def judge_column(real: Table, column: Column) -> Column:
+def bin_column(real: Table, column: Column) -> Column:
     """The column with bins or categories taken from real rows. Internal: what is measured with it is for the signers."""
     plain = column.but(edges=(), heaps=(), categories=(), low=None, high=None, step=None, anchor="", missing=True)
     if column.binned:

@@ -14,7 +14,7 @@ def is_ordered(column: Column) -> bool:
     return column.binned or column.kind == "ordinal" or bool(column.hierarchy)
 
 
-def groups(columns: tuple[Column, ...], counts: list[Floats], bins: int | None) -> list[Integers]:
+def coarse_levels(columns: tuple[Column, ...], counts: list[Floats], bins: int | None) -> list[Integers]:
     """For each column the coarse level of each level, shape (levels,): at most `bins` levels of about equal counts for
     ordered columns, OTHER and missing left apart."""
     return [_groups(column, c, bins) for column, c in zip(columns, counts, strict=True)]
@@ -38,7 +38,7 @@ def _even(counts: Floats, inner: int, bins: int) -> Integers:
     return groups
 
 
-def few(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats], bins: int) -> list[Integers]:
+def merge_levels(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats], bins: int) -> list[Integers]:
     """For each column the coarser level of each of its levels, at most bins + 1: neighbours together where it is ordered, the
     rarest together where it is not. group, counts: levels so far, and shares of them."""
     found = []
@@ -56,24 +56,24 @@ def few(columns: tuple[Column, ...], group: list[Integers], counts: list[Floats]
     return found
 
 
-def folded(counts: Floats, group: Integers) -> Floats:
+def sum_by_group(counts: Floats, group: Integers) -> Floats:
     """Counts of coarse levels."""
     return np.bincount(group, counts, minlength=int(group.max()) + 1).astype(np.float64)
 
 
-def unfolded(shares: Floats, groups_: list[Integers], ones: list[Floats]) -> Floats:
+def expand_shares(shares: Floats, groups_: list[Integers], ones: list[Floats]) -> Floats:
     """Component shares over coarse levels spread over the fine ones as single columns are, shape (components, fine levels)."""
     parts, start = [], 0
     for group, counts in zip(groups_, ones, strict=True):
         size = int(group.max()) + 1
         positive = np.maximum(counts, 0) + 1e-9
-        within = positive / folded(positive, group)[group]
+        within = positive / sum_by_group(positive, group)[group]
         parts.append(shares[:, start : start + size][:, group] * within)
         start += size
     return np.concatenate(parts, axis=1)
 
 
-def refined(coarse: Integers, group: Integers, shares: Floats, rng: np.random.Generator) -> Integers:
+def draw_fine_levels(coarse: Integers, group: Integers, shares: Floats, rng: np.random.Generator) -> Integers:
     """A fine level for each coarse one, drawn by the fine levels' shares within it."""
     order = np.argsort(group, kind="stable")
     top = np.r_[0.0, np.cumsum(np.maximum(shares[order], 1e-12))]

@@ -12,8 +12,8 @@ import pyarrow as pa
 import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.coding import encode_columns
-from galenic.evidence.tables.risks import RISKS, measure_risks, risk_findings
+from galenic.evidence.tables.attack_risks import RISKS, measure_risks, risk_findings
+from galenic.evidence.tables.binning import encode_columns
 from galenic.schema import Column, Finding, NotMeasured, Table, numbers
 
 Floats32 = NDArray[np.float32]
@@ -55,7 +55,7 @@ class AttackResult:
 
 
 @dataclass(frozen=True)
-class Space:
+class DistanceSpace:
     """Rows as points: numbers as ranks among real rows in [0, 1], categories one-hot / sqrt 2; missing is a level of its own."""
 
     columns: tuple[Column, ...]
@@ -87,7 +87,7 @@ def _one_hot(array: pa.ChunkedArray, place: dict[str, int]) -> Floats:
     return out
 
 
-def space(real: Table, columns: tuple[Column, ...]) -> Space:
+def distance_space(real: Table, columns: tuple[Column, ...]) -> DistanceSpace:
     """The space in which distances between rows are measured, from real rows."""
     ladders = {c.name: np.sort(numbers(real, c)[~np.isnan(numbers(real, c))]) for c in columns if c.binned}
     categories = {}
@@ -96,7 +96,7 @@ def space(real: Table, columns: tuple[Column, ...]) -> Space:
             levels = sorted(v for v in set(real.frame[c.name].to_pylist()) if v is not None)
             # beyond so many, several share a dimension: two codes then look alike in one case of so many
             categories[c.name] = {v: i % MOST_DIMENSIONS + 2 for i, v in enumerate(levels)}
-    return Space(columns, ladders, categories)
+    return DistanceSpace(columns, ladders, categories)
 
 
 def nearest(points: Floats32, among: Floats32, k: int) -> tuple[Floats, Floats]:
@@ -134,15 +134,17 @@ class AttackPool:
     outsiders: Table
     reference: Table
     spare: Table | None = None
-    space: Space = field(init=False)
+    space: DistanceSpace = field(init=False)
 
     def __post_init__(self) -> None:
         tables = [self.members, self.outsiders, self.reference, *([self.spare] if self.spare else [])]
         # the yardstick comes from all of them: one made from members alone would fit members better
         frame = pa.concat_tables([t.frame for t in tables])
-        self.space = space(replace(self.members, frame=frame), self.columns)
+        self.space = distance_space(replace(self.members, frame=frame), self.columns)
         m = min(self.members.rows, self.outsiders.rows, MOST_TARGETS)
-        self.targets = np.concatenate([self.space.points(head(self.members, m)), self.space.points(head(self.outsiders, m))])
+        self.targets = np.concatenate(
+            [self.space.points(first_rows(self.members, m)), self.space.points(first_rows(self.outsiders, m))]
+        )
         self.is_member = np.arange(2 * m) < m
         self.nearest_other, self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
         self.lonely = self.nearest_other >= np.quantile(self.nearest_other, 1 - LONELY)
@@ -157,7 +159,7 @@ class AttackPool:
 
     def attack(self, synthetic: Table, *, is_spare: bool = False) -> dict[str, AttackResult]:
         """Every attack's outcome on one synthetic table. is_spare: the rows tried are the spare ones."""
-        made = head(synthetic, MOST_SYNTHETIC)
+        made = first_rows(synthetic, MOST_SYNTHETIC)
         points = self.space.points(made)
         gap1, gap5 = nearest(self.targets, points, NEIGHBOURS)
         ratio = np.log(self.from_reference + 1e-6) - np.log(gap5 + 1e-6)
@@ -175,7 +177,7 @@ class AttackPool:
         }
 
 
-def head(table: Table, most: int) -> Table:
+def first_rows(table: Table, most: int) -> Table:
     """Its first rows, at most so many."""
     return table if table.rows <= most else replace(table, frame=table.frame.slice(0, most))
 
@@ -191,10 +193,10 @@ def rank_test(score: Floats, member: NDArray[np.bool_]) -> AttackResult:
     se = float(np.sqrt(max(total + 1 - correction, 1e-12) / (12 * m * n)))
     normal = scipy.stats.norm
     p, p_beyond = float(normal.sf((auc - 0.5) / se)), float(normal.sf((auc - TOLERATED) / se))
-    return AttackResult(float(auc), p, se, p_beyond, min(TOLERATED + _seen(se), 1.0))
+    return AttackResult(float(auc), p, se, p_beyond, min(TOLERATED + _detectable_excess(se), 1.0))
 
 
-def _seen(se: float) -> float:
+def _detectable_excess(se: float) -> float:
     """How far above what is tolerated an advantage must lie to raise the alarm with POWER."""
     return float(scipy.stats.norm.isf(ALARM) + scipy.stats.norm.ppf(POWER)) * se
 
@@ -207,10 +209,12 @@ def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> AttackResult
     se = float(np.sqrt(max(rate * (1 - rate), 1e-12) * (1 / max(m, 1) + 1 / max(n, 1))))
     # without hits among outsiders the exact test needs log2(1 / ALARM) hits among as many members
     fewest = np.log(1 / ALARM) / np.log(1 + n / m) / m if m and n else 1.0
-    return AttackResult(inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p, float(min(max(_seen(se), fewest), 1.0)))
+    return AttackResult(
+        inside / max(m, 1) - (hits - inside) / max(n, 1), p, se, p, float(min(max(_detectable_excess(se), fewest), 1.0))
+    )
 
 
-def shuffled(table: Table, rng: np.random.Generator) -> Table:
+def shuffle_rows(table: Table, rng: np.random.Generator) -> Table:
     """The same rows in random order."""
     return replace(table, frame=table.frame.take(pa.array(rng.permutation(table.rows))))
 
@@ -233,7 +237,7 @@ def noisy_copy(table: Table, columns: tuple[Column, ...], rng: np.random.Generat
     return replace(table, frame=frame)
 
 
-def with_leak(clean: Table, members: Table, rng: np.random.Generator, *, share: float = 0.01) -> Table:
+def leak_rows(clean: Table, members: Table, rng: np.random.Generator, *, share: float = 0.01) -> Table:
     """A clean table in which `share` of the rows are replaced by rows of members."""
     leaked = max(int(share * clean.rows), 1)
     stolen = members.frame.take(pa.array(rng.choice(members.rows, leaked, replace=leaked > members.rows)))
@@ -245,7 +249,9 @@ def with_leak(clean: Table, members: Table, rng: np.random.Generator, *, share: 
     )
 
 
-def planted(lineup: AttackPool, carrier: Table, clean: Table, rng: np.random.Generator) -> dict[str, dict[str, AttackResult]]:
+def attack_planted_leaks(
+    lineup: AttackPool, carrier: Table, clean: Table, rng: np.random.Generator
+) -> dict[str, dict[str, AttackResult]]:
     """Outcomes on three planted leaks (copy, copy with 1 % noise, 1 % of rows leaked) and on clean held-out rows.
 
     carrier: the rows in which 1 % are leaked; the ones under test, so that the answer is about them. Which rows leak is
@@ -253,9 +259,9 @@ def planted(lineup: AttackPool, carrier: Table, clean: Table, rng: np.random.Gen
     clean: real rows of patients that are neither members nor outsiders; the lineup's spare ones if it has any.
     """
     members = lineup.members
-    leaks = [lineup.attack(with_leak(carrier, members, rng)) for _ in range(2)]
+    leaks = [lineup.attack(leak_rows(carrier, members, rng)) for _ in range(2)]
     if any_alarm(leaks[0]) != any_alarm(leaks[1]):
-        third = lineup.attack(with_leak(carrier, members, rng))
+        third = lineup.attack(leak_rows(carrier, members, rng))
         leaks = [o for o in leaks if any_alarm(o) == any_alarm(third)]
     return {
         "copy": lineup.attack(members),
@@ -288,7 +294,7 @@ METHODS: dict[str, Callable[[str], str]] = {
 }
 
 
-def membership(
+def measure_membership(
     train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
 ) -> tuple[Finding | NotMeasured, ...]:
     """All attacks on the synthetic rows, each with what it does on planted leaks. An attack suite that misses a planted leak,
@@ -296,12 +302,12 @@ def membership(
     if test.rows < 150 or train.rows < 100:
         why = f"{train.rows} training and {test.rows} held-out rows are too few; 100 and 150 are needed"
         return tuple(NotMeasured(f"privacy.{a}", why) for a in (*ATTACKS, *RISKS, "controls"))
-    test, train = shuffled(test, rng), shuffled(train, rng)
+    test, train = shuffle_rows(test, rng), shuffle_rows(train, rng)
     third = test.rows // 3
     parts = [replace(test, frame=test.frame.slice(i * third, third)) for i in range(3)]
-    synthetic = shuffled(synthetic, rng)
+    synthetic = shuffle_rows(synthetic, rng)
     lineup = AttackPool(columns, train, parts[0], parts[1], parts[2])
-    controls = planted(lineup, synthetic, parts[2], rng)
+    controls = attack_planted_leaks(lineup, synthetic, parts[2], rng)
     outcome = lineup.attack(synthetic)
     found_all = [name for name in ("copy", "noise", "leak") if any_alarm(controls[name])]
     detail = {
@@ -351,7 +357,7 @@ def membership(
 def _risks(train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator) -> list[Finding]:
     """Singling out, linkability, inference, each also on a copy and on a copy with 1 % noise."""
     most = min(train.rows, test.rows, MOST_SYNTHETIC)
-    members, outsiders, made = (encode_columns(head(t, most), columns) for t in (train, test, synthetic))
-    leaks = {"copy": head(train, most), "noise": noisy_copy(head(train, most), columns, rng)}
+    members, outsiders, made = (encode_columns(first_rows(t, most), columns) for t in (train, test, synthetic))
+    leaks = {"copy": first_rows(train, most), "noise": noisy_copy(first_rows(train, most), columns, rng)}
     seen = {name: measure_risks(members, outsiders, encode_columns(t, columns), columns, rng) for name, t in leaks.items()}
     return risk_findings(measure_risks(members, outsiders, made, columns, rng), seen, ALARM)

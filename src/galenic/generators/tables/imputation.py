@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError
 from galenic.generators.tables.mixture import Mixture
-from galenic.generators.tables.sampling import completed, conditioned
+from galenic.generators.tables.sampling import condition_mixture, fill_gaps
 from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, encode, numbers
 
 ATTEMPTS = 50  # drawings of a row before its gaps are left as they are
 
 
 @dataclass(frozen=True)
-class Completed:
+class ImputedTable:
     """The rows. filled: how many values were drawn; left: rows whose gaps stayed, since no drawing satisfied the constraints."""
 
     table: Table
@@ -25,14 +25,14 @@ class Completed:
     left: int
 
 
-def complete(
+def impute_gaps(
     table: Table,
     columns: tuple[Column, ...],
     mixture: Mixture,
     typed: Callable[[Codes], Table],
     constraints: tuple[Constraint, ...],
     rng: np.random.Generator,
-) -> Completed:
+) -> ImputedTable:
     """Rows with their gaps drawn from P(gap | what the row holds). Values that are there stay. DescriptionError if the table has a
     column that the model has not. typed: makes rows of level numbers into values."""
     names = [c.name for c in columns]
@@ -45,14 +45,14 @@ def complete(
         j = names.index(name)
         gaps[:, place] = table.frame[name].is_null().to_numpy()
         codes[:, j] = np.where(gaps[:, place], -1, _levels(table, columns[j]))
-    present = conditioned(mixture, {j: np.arange(c.levels - 1) for j, c in enumerate(columns) if c.missing})
+    present = condition_mixture(mixture, {j: np.arange(c.levels - 1) for j, c in enumerate(columns) if c.missing})
     rules = tuple(c for c in constraints if set(c.named) <= set(table.names))
     done, order = [table.frame.filter(pa.array(~gaps.any(axis=1)))], [np.flatnonzero(~gaps.any(axis=1))]
     todo = np.flatnonzero(gaps.any(axis=1))
     for _ in range(ATTEMPTS):
         if not todo.size:
             break
-        drawn = typed(completed(present, codes[todo], rng)).frame
+        drawn = typed(fill_gaps(present, codes[todo], rng)).frame
         rows = table.frame.take(pa.array(todo))
         frame = _kept_missing(_joined(rows, drawn, table.columns), rows, table.columns, rules)
         good = all_hold(Table(frame, table.columns), rules)
@@ -63,7 +63,7 @@ def complete(
     done.append(table.frame.take(pa.array(todo)))
     order.append(todo)
     back = np.argsort(np.concatenate(order), kind="stable")
-    return Completed(Table(pa.concat_tables(done).take(pa.array(back)), table.columns), filled, int(todo.size))
+    return ImputedTable(Table(pa.concat_tables(done).take(pa.array(back)), table.columns), filled, int(todo.size))
 
 
 def known_levels(known: pa.Table, columns: tuple[Column, ...]) -> Codes:

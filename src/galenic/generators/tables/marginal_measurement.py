@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from galenic.generators.tables.levels import Integers, folded, groups
+from galenic.generators.tables.coarsening import Integers, coarse_levels, sum_by_group
+from galenic.generators.tables.marginal_plan import FOLDED_NORMAL, MOST_TRIPLES, MarginalPlan, shares
 from galenic.generators.tables.mixture import Floats, Marginal
-from galenic.generators.tables.plan import FOLDED_NORMAL, MOST_TRIPLES, MarginalPlan, shares
 from galenic.privacy import Crosstab, NoisyMarginal, PrivateRows
 from galenic.schema import Column
 
@@ -21,7 +21,7 @@ TRIPLE_CHOICE = Fraction(1, 5)  # of what triples cost
 
 
 @dataclass(frozen=True)
-class Answers:
+class MeasuredMarginals:
     """What was asked so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included."""
 
     ones: tuple[Marginal, ...]
@@ -38,29 +38,29 @@ class Answers:
 
 def measure_marginals(
     real: PrivateRows, columns: tuple[Column, ...], steps: MarginalPlan, rows: int, target: int | None
-) -> Answers:
+) -> MeasuredMarginals:
     """Asks for single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
     price = shares(fine.sizes.astype(float)) * float(rho) * steps.ones
-    ones = tuple(_ask(real, fine, [(j,) for j in range(d)], price))
-    grouped = tuple(groups(columns, [m.counts for m in ones], steps.bins))
+    ones = tuple(_measure(real, fine, [(j,) for j in range(d)], price))
+    grouped = tuple(coarse_levels(columns, [m.counts for m in ones], steps.bins))
     table = fine.grouped(grouped) if steps.bins else fine
     with_target = [tuple(sorted((j, target))) for j in range(d) if j != target] if target is not None else []
     others: list[Cells] = [c for c in combinations(range(d), 2) if target not in c]
-    alone = [_shares_of(folded(m.counts, g)) for m, g in zip(ones, grouped, strict=True)]
+    alone = [_shares_of(sum_by_group(m.counts, g)) for m, g in zip(ones, grouped, strict=True)]
     if steps.choose_target:
         found = _distances(table, with_target, alone, rows, rho * Fraction(steps.choose_target))
-        with_target = _worth_asking(
+        with_target = _worth_measuring(
             found, table.sizes, _sigma_of(real, rho * Fraction(steps.target)), TARGET_WORTH, TARGET_POWER
         )
     if steps.choose_pairs:
         found = _distances(table, others, alone, rows, min(rho * Fraction(steps.choose_pairs), real.rho))
         sigma = _sigma_of(real, rho * Fraction(steps.pair))
-        others = sorted(_worth_asking(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, steps.pairs))
+        others = sorted(_worth_measuring(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, steps.pairs))
     asked = _pairs(real, table, with_target, others, steps, rho)
-    coarse_ones = [_folded(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
-    return Answers(ones, (*coarse_ones, *asked), grouped, table, len(asked))
+    coarse_ones = [_coarsened(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
+    return MeasuredMarginals(ones, (*coarse_ones, *asked), grouped, table, len(asked))
 
 
 def real_crosstab(real: PrivateRows, columns: tuple[Column, ...], target: int | None) -> Crosstab:
@@ -83,11 +83,11 @@ def _pairs(
         if cells:
             size = np.array([np.prod(table.sizes[list(c)]) for c in cells], dtype=np.float64)
             price = shares(size, power) * float(rho) * share
-            asked += _ask(real, table, cells, price)
+            asked += _measure(real, table, cells, price)
     return asked
 
 
-def _ask(real: PrivateRows, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
+def _measure(real: PrivateRows, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
     prices, left = {}, real.rho
     for c, p in zip(cells, price, strict=True):
         prices[c] = min(Fraction(p), left) if real.private else Fraction(p)  # rounded floats must not overdraw
@@ -101,9 +101,9 @@ def _marginal(asked: NoisyMarginal) -> Marginal:
     return Marginal(asked.columns, floats, asked.sigma**2 if asked.sigma else floats + 1.0)
 
 
-def _folded(m: Marginal, group: Integers) -> Marginal:
+def _coarsened(m: Marginal, group: Integers) -> Marginal:
     variance = np.broadcast_to(np.asarray(m.variance, dtype=np.float64), m.counts.shape)
-    return Marginal(m.columns, folded(m.counts, group), folded(variance, group))
+    return Marginal(m.columns, sum_by_group(m.counts, group), sum_by_group(variance, group))
 
 
 def _shares_of(counts: Floats) -> Floats:
@@ -128,7 +128,7 @@ def _sigma_of(real: PrivateRows, cost: Fraction) -> float:
     return real.cap / np.sqrt(2 * float(cost)) if real.private else 0.0
 
 
-def _worth_asking(
+def _worth_measuring(
     excess: dict[Cells, float], sizes: NDArray[np.int64], sigma: float, worth: float, power: float, most: int | None = None
 ) -> list[Cells]:
     """The marginals, furthest first, of which adding one more would cost the others more by noise than it tells."""
@@ -149,7 +149,7 @@ def measure_triples(
     counts by the model of pairs, from `sampled` rows of it."""
     scores = table.distances(expected, real.rho * TRIPLE_CHOICE)[0]
     excess = _excess(scores, table.sizes, rows, 1 + rows / sampled)
-    chosen = _worth_asking(excess, table.sizes, _sigma_of(real, real.rho), TRIPLE_WORTH, 2 / 3, MOST_TRIPLES)
+    chosen = _worth_measuring(excess, table.sizes, _sigma_of(real, real.rho), TRIPLE_WORTH, 2 / 3, MOST_TRIPLES)
     size = np.array([np.prod(table.sizes[list(c)]) for c in chosen], dtype=np.float64)
     price = shares(size) * float(real.rho)
-    return _ask(real, table, chosen, price)
+    return _measure(real, table, chosen, price)

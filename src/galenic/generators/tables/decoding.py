@@ -8,18 +8,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError
-from galenic.generators.tables.lattice import Lattice
+from galenic.generators.tables.value_support import ValueSupport
 from galenic.schema import OTHER, Codes, Column, Floats, bin_codes
 
 FINE = 64  # lattice points of a wide bin above which skewed amounts are drawn by their logarithm, as those without a lattice
 
 
-def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: Lattice | None = None) -> pa.Array:
+def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: ValueSupport | None = None) -> pa.Array:
     """Values of a column, shape (n,), in its Arrow type (dates with an anchor: float days after it, missing NaN)."""
     if not column.binned:
         names = [*column.categories, *([OTHER] if column.other else []), *([None] if column.missing else [])]
         return pa.array(names, pa.string()).take(pa.array(codes))
-    values = spread(column, codes, rng) if lattice is None else _on(lattice, column, codes, rng)
+    values = draw_within_bins(column, codes, rng) if lattice is None else _on(lattice, column, codes, rng)
     if column.kind == "numeric" or column.anchor:
         return pa.array(values, from_pandas=True)
     missing = np.isnan(values)
@@ -27,12 +27,12 @@ def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: Latt
     return whole if column.kind == "integer" else whole.cast(pa.int32()).cast(pa.date32())
 
 
-def _on(lattice: Lattice, column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
+def _on(lattice: ValueSupport, column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     missing = codes > len(column.edges) - 2
     return np.where(missing, np.nan, lattice.drawn(np.minimum(codes, len(column.edges) - 2), rng))
 
 
-def spread(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
+def draw_within_bins(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     """One number for each bin number, drawn within its bin on the column's lattice; NaN for the missing level."""
     edges = np.asarray(column.edges)
     missing = codes > len(edges) - 2
@@ -61,7 +61,7 @@ def spread(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     return np.where(missing, np.nan, np.clip(values, low, high))
 
 
-def condition(columns: tuple[Column, ...], given: Mapping[str, object]) -> dict[int, NDArray[np.int64]]:
+def allowed_levels(columns: tuple[Column, ...], given: Mapping[str, object]) -> dict[int, NDArray[np.int64]]:
     """Levels that each given column may take. A value, a list of values, or None for missing.
 
     DescriptionError if a column is unknown or the model has no such level; the value itself is not repeated.
@@ -107,7 +107,7 @@ def check_given(columns: tuple[Column, ...], given: Mapping[str, object]) -> Non
     """DescriptionError if a wanted value is none that these columns, whose bounds and categories are known, can take. Whether a model
     has rare and missing values is known when it is fitted."""
     names = {c.name for c in columns}
-    condition(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
+    allowed_levels(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
 
 
 def check_balance(column: Column) -> None:

@@ -17,7 +17,7 @@ MOST_DECIMALS = 9
 
 
 @dataclass(frozen=True)
-class Lattice:
+class ValueSupport:
     """points: the values, by bin and then ascending, shape (points,). weights: of each, within its bin. starts: where each bin's
     points begin, and the end, shape (bins + 1,)."""
 
@@ -44,7 +44,7 @@ def decimals(values: Floats) -> int:
     return min(most, MOST_DECIMALS)
 
 
-def lattice(
+def fit_value_support(
     column: Column,
     counts: Mapping[float, float],
     in_bins: Floats,
@@ -52,7 +52,7 @@ def lattice(
     *,
     least: float,
     rare_known: bool,
-) -> Lattice | None:
+) -> ValueSupport | None:
     """The lattice of a binned column, or None where nothing is known of its values.
 
     counts: how many patients share each value; all values where rare_known, else those that a paid question found common.
@@ -79,7 +79,7 @@ def lattice(
         parts.append((points, weights))
     _fill(parts, column, values[common])
     starts = np.r_[0, np.cumsum([p.size for p, _w in parts])].astype(np.int64)
-    return Lattice(np.concatenate([p for p, _w in parts]), np.concatenate([w for _p, w in parts]), starts)
+    return ValueSupport(np.concatenate([p for p, _w in parts]), np.concatenate([w for _p, w in parts]), starts)
 
 
 def _stand_ins(column: Column, b: int, step: float, digits: int, taken: set[int], rng: np.random.Generator) -> Floats:

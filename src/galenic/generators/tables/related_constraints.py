@@ -9,7 +9,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.generators.tables.rules import ENOUGH, HOPELESS, MOST_AT_ONCE, SampledRows, contradiction, totals, with_totals
+from galenic.generators.tables.constrained_sampling import (
+    MOST_AT_ONCE,
+    ROWS_TO_TRY,
+    SMALLEST_SHARE,
+    SampledRows,
+    add_totals,
+    contradiction_message,
+    ordered_sums,
+)
 from galenic.schema import (
     Column,
     Constraint,
@@ -30,7 +38,7 @@ KINDS: dict[pa.DataType, Kind] = {pa.string(): "category", pa.int64(): "integer"
 Days = NDArray[np.int64]
 
 
-def check_rules(relations: tuple[Relation, ...]) -> None:
+def check_relation_constraints(relations: tuple[Relation, ...]) -> None:
     """DescriptionError if a rule names what neither its table nor an ancestor's has, or if rules can not hold together. Columns of an
     ancestor are named as TABLE.COLUMN."""
     for r in relations:
@@ -39,7 +47,7 @@ def check_rules(relations: tuple[Relation, ...]) -> None:
         try:
             check_names(r.constraints, tuple(kinds))
             check_kinds(r.constraints, kinds)
-            sums = totals(r.constraints)
+            sums = ordered_sums(r.constraints)
         except DescriptionError as error:
             raise DescriptionError(f"table {r.name!r}: {error}") from None
         strangers = [
@@ -54,7 +62,7 @@ def check_rules(relations: tuple[Relation, ...]) -> None:
             )
 
 
-def stated(r: Relation, frame: pa.Table, day: Days) -> pa.Table:
+def with_dates_and_totals(r: Relation, frame: pa.Table, day: Days) -> pa.Table:
     """Rows of a table with their dates and totals as columns. day: of each row, its own date (days from 1970)."""
     for c in r.values:
         if c.name == r.order and r.parent:
@@ -64,12 +72,12 @@ def stated(r: Relation, frame: pa.Table, day: Days) -> pa.Table:
             days = np.asarray(after.cast(pa.float64()).to_numpy(), dtype=np.float64)
             gone = np.isnan(days)
             frame = frame.append_column(c.name, dates(day + np.where(gone, 0, days).astype(np.int64), gone))
-    sums = totals(r.constraints)
+    sums = ordered_sums(r.constraints)
     if not sums:
         return frame
     described = tuple(c.but(kind="numeric") if c.kind == "unknown" else c for c in r.columns)
     parts = [n for n in frame.column_names if any(n in c.columns for c in sums)]
-    whole = with_totals(_table(frame.select(parts)), sums, described).frame
+    whole = add_totals(_table(frame.select(parts)), sums, described).frame
     for name in (rule.columns[0] for rule in sums):
         frame = frame.append_column(name, whole[name])
     return frame
@@ -85,7 +93,7 @@ def _table(frame: pa.Table) -> Table:
 
 
 @dataclass
-class Rules:
+class RelatedConstraints:
     """The rules of one table. tried, rejected: rows that were looked at, and how many each rule turned down; ended: lines of rows that
     end early because no next row was found."""
 
@@ -105,7 +113,7 @@ class Rules:
 
     def good(self, frame: pa.Table, day: Days, above: pa.Table | None = None) -> NDArray[np.bool_]:
         """Which rows satisfy every rule. above: what their ancestors say, columns TABLE.COLUMN."""
-        seen = stated(self.relation, frame, day)
+        seen = with_dates_and_totals(self.relation, frame, day)
         named = {n for c in self.rules for n in c.named}
         seen = seen.select([n for n in seen.column_names if n in named])
         if above is not None:
@@ -127,13 +135,13 @@ class Rules:
         parts: list[tuple[pa.Table, Days]] = []
         have = tried = 0
         while have < rows or not parts:
-            share = max(have / tried, HOPELESS) if tried else 1.0
+            share = max(have / tried, SMALLEST_SHARE) if tried else 1.0
             frame, day = draw(min(math.ceil(max(rows - have, 1) / share * 1.1), MOST_AT_ONCE))
             fine = np.flatnonzero(self.good(frame, day))[: rows - have]
             parts.append((frame.take(pa.array(fine)), day[fine]))
             have, tried = have + fine.size, tried + frame.num_rows
-            if tried >= ENOUGH and have < min(HOPELESS * tried, rows):
-                raise RecordError(f"table {self.relation.name!r}: {contradiction([c.name for c in self.rules])}")
+            if tried >= ROWS_TO_TRY and have < min(SMALLEST_SHARE * tried, rows):
+                raise RecordError(f"table {self.relation.name!r}: {contradiction_message([c.name for c in self.rules])}")
         return pa.concat_tables([f for f, _ in parts]), np.concatenate([d for _, d in parts])
 
     def lines(
@@ -152,8 +160,8 @@ class Rules:
             again = np.flatnonzero(~fine)
             if not again.size:
                 break
-            if tried >= ENOUGH and kept < HOPELESS * tried:
-                raise RecordError(f"table {self.relation.name!r}: {contradiction([c.name for c in self.rules])}")
+            if tried >= ROWS_TO_TRY and kept < SMALLEST_SHARE * tried:
+                raise RecordError(f"table {self.relation.name!r}: {contradiction_message([c.name for c in self.rules])}")
             fresh, later = draw(again)
             place = np.arange(rows)
             place[again] = rows + np.arange(again.size)
@@ -162,7 +170,7 @@ class Rules:
             fine[again] = self.good(fresh, later, above.take(pa.array(again)))
             tried, kept = tried + again.size, int(fine.sum())
         if rows >= MANY_LINES and not fine.any():  # a small table must not come out empty without a word
-            raise RecordError(f"table {self.relation.name!r}: {contradiction([c.name for c in self.rules])}")
+            raise RecordError(f"table {self.relation.name!r}: {contradiction_message([c.name for c in self.rules])}")
         self.ended += int((~fine).sum())
         return frame, day, fine
 
@@ -171,9 +179,9 @@ class Rules:
         return SampledRows(table, max(self.tried, table.rows), self.rejected)
 
 
-def handed(frame: pa.Table, r: Relation, day: Days, above: pa.Table) -> pa.Table:
+def add_values_for_descendants(frame: pa.Table, r: Relation, day: Days, above: pa.Table) -> pa.Table:
     """The rows with what they and their ancestors say, for the rules of their children. above: columns TABLE.COLUMN."""
-    whole = stated(r, frame, day)
+    whole = with_dates_and_totals(r, frame, day)
     for c in r.values:
         if c.name in whole.column_names:
             frame = frame.append_column(f"{ABOVE}{r.name}.{c.name}", whole[c.name])
@@ -182,7 +190,7 @@ def handed(frame: pa.Table, r: Relation, day: Days, above: pa.Table) -> pa.Table
     return frame
 
 
-def told(frame: pa.Table) -> pa.Table:
+def ancestor_values(frame: pa.Table) -> pa.Table:
     """What rows and their ancestors say: the columns that `handed` added, without the mark."""
     names = [n for n in frame.column_names if n.startswith(ABOVE)]
     return frame.select(names).rename_columns([n.removeprefix(ABOVE) for n in names])

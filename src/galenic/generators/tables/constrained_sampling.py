@@ -11,8 +11,8 @@ import pyarrow as pa
 from galenic.errors import DescriptionError, RecordError
 from galenic.schema import Column, Constraint, Table, all_hold, decides, holds
 
-HOPELESS = 1 / 500  # a smaller share of rows that satisfy all constraints means that they contradict each other
-ENOUGH, DECIDED = 5_000, 1_000  # rows to try before that is said, and of which the constraints must say something
+SMALLEST_SHARE = 1 / 500  # a smaller share of rows that satisfy all constraints means that they contradict each other
+ROWS_TO_TRY, DECIDED = 5_000, 1_000  # rows to try before that is said, and of which the constraints must say something
 MOST_AT_ONCE = 1_000_000
 
 
@@ -30,7 +30,7 @@ class SampledRows:
         return 1 - self.table.rows / self.tried if self.tried else 0.0
 
 
-def totals(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+def ordered_sums(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
     """The sums, in an order in which each can be worked out. DescriptionError if they go round in a circle, or one column is two
     sums."""
     sums = {c.columns[0]: c for c in constraints if c.kind == "sum"}
@@ -48,7 +48,7 @@ def totals(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
     return tuple(ordered)
 
 
-def with_totals(table: Table, sums: tuple[Constraint, ...], columns: tuple[Column, ...]) -> Table:
+def add_totals(table: Table, sums: tuple[Constraint, ...], columns: tuple[Column, ...]) -> Table:
     """The table with the columns that are sums of others; missing where a part is missing."""
     described = {c.name: c for c in columns}
     for rule in sums:
@@ -61,19 +61,19 @@ def with_totals(table: Table, sums: tuple[Constraint, ...], columns: tuple[Colum
     return table
 
 
-def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Constraint, ...]) -> SampledRows:
+def sample_within(sample: Callable[[int], Table], n: int, constraints: tuple[Constraint, ...]) -> SampledRows:
     """n rows that satisfy every constraint: rows that do not are drawn again, so the rest keeps the model's shares.
 
     RecordError, naming the constraints, if next to no row satisfies them.
     """
     if not constraints:
         return SampledRows(sample(n), n, {})
-    _refuse_contradictions(sample(ENOUGH), constraints)
+    _refuse_contradictions(sample(ROWS_TO_TRY), constraints)
     kept: list[Table] = []
     have = tried = 0
     rejected = dict.fromkeys((c.name for c in constraints), 0)
     while have < n or not kept:
-        share = max(have / tried, HOPELESS) if tried else 1.0
+        share = max(have / tried, SMALLEST_SHARE) if tried else 1.0
         batch = sample(min(math.ceil((n - have) / share * 1.1) if tried else max(n, 1), MOST_AT_ONCE))
         good = all_hold(batch, constraints)
         for c in constraints:
@@ -82,8 +82,8 @@ def drawn_within(sample: Callable[[int], Table], n: int, constraints: tuple[Cons
         part = Table(batch.frame.filter(pa.array(good)).slice(0, n - have), batch.columns)
         kept.append(part)
         have += part.rows
-        if tried >= ENOUGH and have / tried < HOPELESS and have < n:
-            raise RecordError(contradiction([c.name for c in constraints]))
+        if tried >= ROWS_TO_TRY and have / tried < SMALLEST_SHARE and have < n:
+            raise RecordError(contradiction_message([c.name for c in constraints]))
     frame = pa.concat_tables([t.frame for t in kept])
     return SampledRows(Table(frame, kept[0].columns), tried, rejected)
 
@@ -96,24 +96,26 @@ def _refuse_contradictions(batch: Table, constraints: tuple[Constraint, ...]) ->
 
     def exclude_each_other(names: list[str]) -> bool:
         decided = np.all([says[n] for n in names], axis=0)
-        return int(decided.sum()) >= DECIDED and bool(np.mean(np.all([good[n] for n in names], axis=0)[decided]) < HOPELESS)
+        return int(decided.sum()) >= DECIDED and bool(
+            np.mean(np.all([good[n] for n in names], axis=0)[decided]) < SMALLEST_SHARE
+        )
 
     for size in (1, 2):
         for chosen in combinations([c.name for c in constraints], size):
             if exclude_each_other(list(chosen)):
-                raise RecordError(contradiction(list(chosen)))
+                raise RecordError(contradiction_message(list(chosen)))
     left = [c.name for c in constraints]
     if exclude_each_other(left):
         for name in list(left):
             others = [n for n in left if n != name]
             left = others if exclude_each_other(others) else left
-        raise RecordError(contradiction(left))
+        raise RecordError(contradiction_message(left))
 
 
-def contradiction(names: list[str]) -> str:
+def contradiction_message(names: list[str]) -> str:
     """What to say of constraints that next to no row satisfies together."""
     what = f"constraint {names[0]!r} holds" if len(names) == 1 else f"constraints {names} hold together"
     return (
-        f"{what} in fewer than 1 of {round(1 / HOPELESS)} rows like these: they contradict each other or what the table holds. Correct "
+        f"{what} in fewer than 1 of {round(1 / SMALLEST_SHARE)} rows like these: they contradict each other or what the table holds. Correct "
         "the constraint, or the columns that it names."
     )

@@ -30,7 +30,7 @@ def read_model(folder: Path, engine: str, version: str) -> tuple[dict[str, Any],
     return about, arrays
 
 
-def plain(saved: dict[str, Any]) -> dict[str, Any]:
+def dataclass_fields(saved: dict[str, Any]) -> dict[str, Any]:
     """Fields of a dataclass as JSON gives them back, with lists as tuples again."""
     return {k: _tuples(v) for k, v in saved.items()}
 

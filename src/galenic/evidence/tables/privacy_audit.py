@@ -16,12 +16,12 @@ import scipy
 from numpy.typing import NDArray
 
 # present (canaries,) -> (each canary's evidence of having been in, shape (canaries,); whether every answer was a whole number)
-Ask = Callable[[NDArray[np.bool_]], tuple[NDArray[np.float64], bool]]
+AuditedMechanism = Callable[[NDArray[np.bool_]], tuple[NDArray[np.float64], bool]]
 SAME_NOISE, FAR = 0.1, 5.0  # correlation of two runs' scores, at least and in standard errors, that fresh noise does not reach
 
 
 @dataclass(frozen=True)
-class Audit:
+class PrivacyAudit:
     """mu: measured, with a 95 % interval; claimed: the most that it may be. runs x canaries coin flips.
 
     exceeding: runs whose own 95 % bound lies above the claim. whole: all answers were whole numbers (the low bits of float noise
@@ -58,7 +58,9 @@ class Audit:
         return not self.wrong
 
 
-def audit(ask: Ask, *, canaries: int, runs: int, claimed: float, rng: np.random.Generator) -> Audit:
+def audit_mechanism(
+    ask: AuditedMechanism, *, canaries: int, runs: int, claimed: float, rng: np.random.Generator
+) -> PrivacyAudit:
     """Runs the engine `runs` times on fresh coins and measures mu; the interval is a normal one over all canaries."""
     inside, outside, left = [], [], []
     exceeding, all_whole = 0, True
@@ -73,7 +75,7 @@ def audit(ask: Ask, *, canaries: int, runs: int, claimed: float, rng: np.random.
         left.append(scores)
     a, b = np.concatenate(inside), np.concatenate(outside)
     mu, low, high = _apart(a, b)
-    return Audit(mu, low, high, claimed, canaries, runs, exceeding, all_whole, _repeated(left))
+    return PrivacyAudit(mu, low, high, claimed, canaries, runs, exceeding, all_whole, _repeated(left))
 
 
 def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -96,7 +98,7 @@ def _repeated(scores: list[NDArray[np.float64]]) -> float:
     return float(np.mean([np.corrcoef(s, t)[0, 1] for s, t in pairwise(scores)]))
 
 
-def audit_events(inside: int, outside: int, runs: int, claimed: float) -> Audit:
+def audit_events(inside: int, outside: int, runs: int, claimed: float) -> PrivacyAudit:
     """The audit of an event that gives one canary away: it happened in `inside` of `runs` runs with the canary and in `outside` of as
     many without. mu is at least Phi^-1(true-positive rate) - Phi^-1(false-positive rate); Clopper-Pearson bounds at 97.5 % each."""
     beta, normal = scipy.stats.beta, scipy.stats.norm
@@ -105,4 +107,4 @@ def audit_events(inside: int, outside: int, runs: int, claimed: float) -> Audit:
     middle = [(inside + 0.5) / (runs + 1), (outside + 0.5) / (runs + 1)]
     mu = float(normal.ppf(middle[0]) - normal.ppf(middle[1]))
     low = float(normal.ppf(tpr_low) - normal.ppf(fpr_high)) if tpr_low > 0 and fpr_high < 1 else -math.inf
-    return Audit(mu, low, math.inf, claimed, 1, 2 * runs, 0, True, 0.0)
+    return PrivacyAudit(mu, low, math.inf, claimed, 1, 2 * runs, 0, True, 0.0)
