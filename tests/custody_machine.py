@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from galenic import custody, flows, records, release, store
-from galenic.errors import AccessDeniedError, BudgetError, DescriptionError, GalenicError
+from galenic.errors import AccessDeniedError, BudgetError, GalenicError, InputError
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Mechanism
 from galenic.privacy.ledger import RHO_UNIT
@@ -112,7 +112,7 @@ class Custody(RuleBasedStateMachine):
     def consent(self, who: str, given: bool) -> None:
         self.step()
         if who not in self.inside:
-            with pytest.raises(DescriptionError):
+            with pytest.raises(InputError):
                 custody.record_consent(
                     self.installation, self.installation.sign_in("inge"), "clinic", [who], "research", given=given
                 )
@@ -125,7 +125,7 @@ class Custody(RuleBasedStateMachine):
     def treat(self, who: str, given: bool) -> None:
         self.step()
         if who not in self.inside:
-            with pytest.raises(DescriptionError):
+            with pytest.raises(InputError):
                 custody.record_care_relation(
                     self.installation, self.installation.sign_in("inge"), "clinic", who, "ada", given=given
                 )
@@ -206,7 +206,7 @@ class Custody(RuleBasedStateMachine):
         self.step()
         session = self.installation.sign_in("paul", "paul2" if stepped else None)
         if who not in self.inside or not stepped:
-            with pytest.raises((DescriptionError, AccessDeniedError)):
+            with pytest.raises((InputError, AccessDeniedError)):
                 flows.erase(self.installation, session, who)
             return
         done = flows.erase(self.installation, session, who)

@@ -1,28 +1,28 @@
-"""The errors Galenic raises, drawn as one tree by who can fix them.
+"""Errors that Galenic raises on purpose, as one tree by who can act.
 
 Every message has three parts: what is wrong and where (column, row, code), what was expected, what to do now.
-A message never holds a cell's value: messages end up in logs, and values are patient data.
+A message never contains a cell's value: messages end up in logs, and values are patient data.
 """
 
 
 class GalenicError(Exception):
-    """The root of every error that Galenic raises on purpose."""
+    """The root of all errors that Galenic raises on purpose."""
 
     exit_code = 3
 
 
 class InputError(GalenicError):
-    """The person who called can fix it: another file, another description, another option."""
+    """The caller can fix it: with another file, description, option, name or setting."""
 
     exit_code = 2
 
 
 class RecordError(InputError):
-    """A file or a table is not what its description says."""
+    """A file, a table or a resource does not match its format or its description."""
 
 
 class InvalidResourceError(RecordError):
-    """A resource is not what its standard says. issues: severity, code, expression and text of each."""
+    """A resource violates its standard. issues: severity, code, expression and text of each violation."""
 
     def __init__(self, message: str, issues: tuple[tuple[str, str, str, str], ...] = ()) -> None:
         super().__init__(message)
@@ -30,33 +30,49 @@ class InvalidResourceError(RecordError):
 
 
 class DescriptionError(InputError):
-    """A description of columns, a policy or an option contradicts itself."""
+    """A description of tables, columns, constraints, mappings or views is incomplete or contradicts itself."""
+
+
+class OptionError(InputError):
+    """An option, an argument or a form field has a value that is not allowed, or does not go with another one."""
+
+
+class UnknownNameError(OptionError):
+    """A data set, run, job, key, column, kind or policy is named that does not exist; the message says how to list them."""
+
+
+class ConfigurationError(InputError):
+    """A setting, an environment variable, a policy file or a certificate is wrong; an administrator can fix it."""
+
+
+class StateError(InputError):
+    """The operation needs another state: something exists already, was decided already, is not ready or is still in use."""
 
 
 class NotFoundError(InputError):
-    """There is nothing of that name, or nothing that this person may know of: the same answer for both."""
+    """Nothing by that name exists, or the caller may not know of it: the same answer for both."""
 
 
 class GoneError(NotFoundError):
-    """It was here and was deleted; its history may still be read."""
+    """The resource was deleted; its history may still be readable."""
 
 
 class ConflictError(InputError):
-    """Somebody else changed it meanwhile, or a condition that was asked for does not hold."""
+    """Somebody else changed it in the meantime, or a precondition of the request does not hold."""
 
 
 class MissingExtraError(InputError):
-    """An optional part of Galenic is not installed; the message holds the install line."""
+    """An optional dependency is not installed; the message contains the install command."""
 
 
 class RefusedError(GalenicError):
-    """The gate said no: nothing left, and the refusal is on the audit chain."""
+    """The gate refused: nothing was handed out, and the refusal is in the audit log."""
 
     exit_code = 1
 
 
 class BudgetError(RefusedError):
-    """A privacy budget would be overdrawn, or is too small to say anything."""
+    """A privacy budget would be exceeded, or is too small for a useful result."""
 
 
 class ReleaseRefusedError(RefusedError):
@@ -64,11 +80,11 @@ class ReleaseRefusedError(RefusedError):
 
 
 class VerificationError(RefusedError):
-    """A release is not what was signed."""
+    """A release differs from what was signed."""
 
 
 class AccessDeniedError(RefusedError):
-    """The gate did not open, or closed again: no right, no consent, no session, or one that ended."""
+    """The gate denied access or ended it: no permission, no consent, or no valid session."""
 
 
 class InternalError(GalenicError):
@@ -78,8 +94,8 @@ class InternalError(GalenicError):
 
 
 class StoreError(InternalError):
-    """State could not be written or read; what stood before still stands."""
+    """State could not be written or read; the state before the operation is unchanged."""
 
 
 class KeyErasedError(StoreError):
-    """A key does not exist: never made, or forgotten. Nothing sealed with it can be read again."""
+    """A key does not exist: it was never made, or it was destroyed. Data encrypted with it cannot be read again."""

@@ -1,23 +1,23 @@
-"""Where Galenic keeps its state, read from the environment once per command."""
+"""Settings of an installation, read from the environment once per command."""
 
 import getpass
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Places and limits of one installation.
+    """Locations and limits of one installation.
 
-    home: folder of state (database, keys, runs).
-    database_url: SQLAlchemy URL; SQLite in `home` unless GALENIC_DATABASE says otherwise.
-    actor: the local operating-system user; an unverified identity until people exist.
-    root: where the root key is kept: a file, vault:URL or pkcs11:MODULE?token=LABEL.
-    witness: where heads of the audit chain go, separated by commas: files, syslog:HOST:PORT.
-    escrow: folder of sealed copies of roots. escrow_days: how long a copy of a replaced root is kept.
+    home: folder of the state (database, keys, runs).
+    database_url: SQLAlchemy URL; SQLite in `home` unless GALENIC_DATABASE is set.
+    actor: the local operating-system user; an unverified identity until accounts exist.
+    root: location of the root key: a file, vault:URL or pkcs11:MODULE?token=LABEL.
+    witness: destinations of the signed heads of the audit log: files, syslog:HOST:PORT.
+    escrow: folder of encrypted copies of root keys. escrow_days: days that a copy of a replaced root key is kept.
     """
 
     home: Path
@@ -31,25 +31,25 @@ class Settings:
 
 def load(home: Path | None = None) -> Settings:
     """Settings from the operating-system user and GALENIC_HOME (default ~/.galenic), GALENIC_DATABASE, GALENIC_ROOT,
-    GALENIC_WITNESS, GALENIC_ESCROW and GALENIC_ESCROW_DAYS (default 30). By default all of it is in the home folder, which is
-    for trying out: root, witness and escrow belong on other volumes."""
-    place = home or Path(os.environ.get("GALENIC_HOME") or Path.home() / ".galenic")
-    place = place.expanduser().absolute()
-    url = os.environ.get("GALENIC_DATABASE") or f"sqlite:///{place / 'galenic.db'}"
+    GALENIC_WITNESS, GALENIC_ESCROW and GALENIC_ESCROW_DAYS (default 30). By default everything is in the home folder, which
+    suits evaluation only: in production keep root key, witness and escrow on other volumes."""
+    folder = home or Path(os.environ.get("GALENIC_HOME") or Path.home() / ".galenic")
+    folder = folder.expanduser().absolute()
+    url = os.environ.get("GALENIC_DATABASE") or f"sqlite:///{folder / 'galenic.db'}"
     try:
         actor = getpass.getuser()
     except (KeyError, OSError):
         actor = f"uid-{os.getuid()}"
-    witness = os.environ.get("GALENIC_WITNESS") or str(place / "witness" / "heads.jsonl")
+    witness = os.environ.get("GALENIC_WITNESS") or str(folder / "witness" / "heads.jsonl")
     days = os.environ.get("GALENIC_ESCROW_DAYS") or "30"
     if not days.isdecimal() or int(days) > 3650:
-        raise DescriptionError("GALENIC_ESCROW_DAYS must be a whole number of days from 0 to 3650.")
+        raise ConfigurationError("GALENIC_ESCROW_DAYS must be a whole number of days from 0 to 3650.")
     return Settings(
-        home=place,
+        home=folder,
         database_url=url,
         actor=actor,
-        root=os.environ.get("GALENIC_ROOT") or str(place / "root" / "root.json"),
+        root=os.environ.get("GALENIC_ROOT") or str(folder / "root" / "root.json"),
         witness=tuple(w for w in witness.split(",") if w),
-        escrow=Path(os.environ.get("GALENIC_ESCROW") or place / "escrow").expanduser().absolute(),
+        escrow=Path(os.environ.get("GALENIC_ESCROW") or folder / "escrow").expanduser().absolute(),
         escrow_days=int(days),
     )

@@ -25,7 +25,7 @@ from joserfc import jwk, jwt
 from asvs.web_rows import ehr, retemplated
 from asvs_made import Place, calls, check, confirmed, documented, patched, planted_source, somebody, without
 from galenic.custody import add_client, server_session
-from galenic.errors import AccessDeniedError, DescriptionError, GalenicError
+from galenic.errors import AccessDeniedError, GalenicError, InputError
 from galenic.records.exchange import Reply
 from galenic.security import Apps, Credentials, Gate, UserDirectory, apps, assertions, credentials, openid, people
 from galenic.security.grants import token_name
@@ -41,7 +41,7 @@ STRONG = "harbour-velvet-seventeen-otters"
 BACK = "https://app.example/back"
 
 
-def refused(act: Any, errors: tuple[type[Exception], ...] = (AccessDeniedError, DescriptionError)) -> bool:
+def refused(act: Any, errors: tuple[type[Exception], ...] = (AccessDeniedError, InputError)) -> bool:
     """Whether something is refused in so many words."""
     try:
         act()
@@ -152,7 +152,7 @@ def passwords_are_of_any_composition(place: Place) -> None:
 
 def _composed(password: str, _about: tuple[str, ...] = ()) -> None:
     if not re.search(r"\d", password):
-        raise DescriptionError("a number, please")
+        raise InputError("a number, please")
 
 
 def _folded(_place: Place) -> Any:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from disks import frozen, small_disk
 from galenic import settings, store
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import ConfigurationError, StoreError
 from galenic.installation import Installation, open_installation
 from galenic.security import AuditLog, KeyRing, Witness, root_from_proof, to_audit_event, verify_audit
 from tampering import KINDS, Kind, Victim
@@ -213,7 +213,7 @@ def test_without_its_witness_nothing_is_written(installation: Installation, tmp_
     )
     with pytest.raises(StoreError, match="witness"):
         log.append("step", "unseen")
-    with pytest.raises(DescriptionError, match="no witness"):
+    with pytest.raises(ConfigurationError, match="no witness"):
         Witness(())
 
 
@@ -248,5 +248,5 @@ def test_the_offline_verifier_is_short_and_needs_only_cryptography() -> None:
 
 def test_an_unreadable_setting_is_said(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("GALENIC_ESCROW_DAYS", "soon")
-    with pytest.raises(DescriptionError, match="GALENIC_ESCROW_DAYS"):
+    with pytest.raises(ConfigurationError, match="GALENIC_ESCROW_DAYS"):
         settings.load()

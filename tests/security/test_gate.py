@@ -19,7 +19,7 @@ from galenic.custody import (
     search_index,
     withdraw_role,
 )
-from galenic.errors import AccessDeniedError, DescriptionError, StoreError
+from galenic.errors import AccessDeniedError, InputError, OptionError, StoreError
 from galenic.installation import Installation
 from galenic.security import Fact, Session, shipped_policy
 from galenic.store import vault
@@ -303,7 +303,7 @@ def test_a_consent_written_past_the_security_room_lets_no_row_through(custody: I
 
 def test_another_tenants_records_are_refused(custody: Installation) -> None:
     grant_role(custody, "paul2", "privacy-officer", person="paul", tenant="elsewhere")
-    with pytest.raises((AccessDeniedError, DescriptionError)):
+    with pytest.raises((AccessDeniedError, InputError)):
         read(custody, custody.sign_in("paul2"), "quality")
 
 
@@ -343,7 +343,7 @@ def test_rows_leave_for_research_with_consent_approval_and_a_second_key(custody:
     mark = json.loads((tmp_path / "out.csv.decision.json").read_text())
     assert mark["watermark"] == f"galenic decision {mark['decision']}"
     assert not (tmp_path / "out.csv").read_text().count("P000009")
-    with pytest.raises(DescriptionError, match="second key"):
+    with pytest.raises(OptionError, match="second key"):
         custody.sign_in("rosa", "rosa")
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from galenic import store
 from galenic.custody import backup
-from galenic.errors import DescriptionError, KeyErasedError, MissingExtraError, StoreError
+from galenic.errors import ConfigurationError, KeyErasedError, MissingExtraError, OptionError, StoreError
 from galenic.installation import Installation
 from galenic.security import Escrow, KeyTree, RootFile, RootInVault, opens, root_keeper
 from galenic.security.keytree import CAPACITY, subkey
@@ -201,7 +201,7 @@ def test_escrow_brings_the_root_back_and_says_when_older_ones_die(tree: KeyTree,
     assert tree.key(2) == before
     other = Escrow(tmp_path / "other", 30)
     other.found()
-    with pytest.raises(DescriptionError, match="does not open"):
+    with pytest.raises(OptionError, match="does not open"):
         tree.escrow.recover(other.private.read_bytes())
 
 
@@ -269,7 +269,7 @@ def test_a_root_in_vault_is_replaced_and_its_older_versions_destroyed(monkeypatc
         server.server_close()
     with pytest.raises(StoreError, match="not reached"):
         keeper.get()
-    with pytest.raises(DescriptionError, match="https"):
+    with pytest.raises(ConfigurationError, match="https"):
         RootInVault("http://vault.example/v1/secret/x")
 
 

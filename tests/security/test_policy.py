@@ -5,7 +5,7 @@ import random
 import cedarpy
 import pytest
 
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, ConfigurationError, StateError
 from galenic.installation import Installation, open_installation
 from galenic.security import (
     ACTIONS,
@@ -110,7 +110,7 @@ def test_cedar_text_comes_back_as_the_same_policy() -> None:
     ],
 )  # fmt: skip
 def test_what_the_table_can_not_express_is_refused_by_name(text: str, clause: str) -> None:
-    with pytest.raises(DescriptionError) as error:
+    with pytest.raises(ConfigurationError) as error:
         from_cedar(text)
     assert clause in str(error.value)
 
@@ -130,7 +130,7 @@ def test_what_the_table_can_not_express_is_refused_by_name(text: str, clause: st
     ],
 )
 def test_a_bad_policy_says_which_rule_is_bad(text: str, why: str) -> None:
-    with pytest.raises(DescriptionError, match=why):
+    with pytest.raises(ConfigurationError, match=why):
         parse_policy(text)
 
 
@@ -160,5 +160,5 @@ def test_two_people_put_a_policy_in_force_after_seeing_what_changes(custody: Ins
     assert open_installation(custody.home).policies.active().name == "strict"
     with pytest.raises(AccessDeniedError, match="no-permit"), custody.gate.open(ada, "read", "dataset/clinic", "treatment"):
         pass
-    with pytest.raises(DescriptionError, match="no policy"):
+    with pytest.raises(StateError, match="no policy"):
         custody.policies.approve(name, custody.keys.get("paul"))

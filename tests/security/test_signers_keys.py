@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import OptionError, StateError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.security import Escrow, KeyRing
 
@@ -34,15 +34,15 @@ def test_a_passphrase_locks_keys(installation: Installation, monkeypatch: pytest
     ("name", "role"), [("../x", "clinician"), ("gate", "clinician"), ("ada", "emperor"), ("", "clinician")]
 )
 def test_a_key_with_a_bad_name_or_role_is_refused(installation: Installation, name: str, role: str) -> None:
-    with pytest.raises(DescriptionError):
+    with pytest.raises(OptionError):
         installation.keys.create(name, role)
 
 
 def test_a_name_is_taken_once_and_an_unknown_key_is_said_to_be_unknown(installation: Installation) -> None:
     installation.keys.create("ada", "clinician")
-    with pytest.raises(DescriptionError, match="already"):
+    with pytest.raises(StateError, match="already"):
         installation.keys.create("ada", "privacy-officer")
-    with pytest.raises(DescriptionError, match="known: ada"):
+    with pytest.raises(UnknownNameError, match="known: ada"):
         installation.keys.get("bob")
 
 

@@ -16,7 +16,7 @@ from joserfc import jwk, jwt
 
 from galenic.custody import add_client, server_session
 from galenic.custody.datasets import record_care_relation
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.server import setup
 from site_made import Browser, Site
 
@@ -234,7 +234,7 @@ def test_an_application_with_a_key_proves_itself_by_it(site: Site, clara: Browse
     ],
 )
 def test_an_address_that_anybody_could_take_is_not_registered(site: Site, place: str) -> None:
-    with pytest.raises(DescriptionError, match="come back to"):
+    with pytest.raises(OptionError, match="come back to"):
         site.installation.apps.add("growth", (place,), "user/*.rs")
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jwk, jwt
 
 from galenic.custody import add_client
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from server_made import Fhir
 
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -123,7 +123,7 @@ def test_other_requests_are_refused_in_oauths_words(backend: Fhir, change: dict[
 
 
 def test_a_private_key_is_not_taken(backend: Fhir) -> None:
-    with pytest.raises(DescriptionError, match="private"):
+    with pytest.raises(ConfigurationError, match="private"):
         add_client(backend.installation, "careless", jwks=json.dumps({"keys": [EC_KEY.as_dict(private=True)]}))
     assert backend.installation.facts.of("grant", who="careless") == []
 

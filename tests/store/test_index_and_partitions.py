@@ -8,7 +8,7 @@ import pytest
 
 from galenic import flows, records, store
 from galenic.custody import build_index, import_table, record_care_relation, record_consent, search_index
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import OptionError, StoreError, UnknownNameError
 from galenic.installation import Installation
 
 SECRET = "Quillfeather"
@@ -59,7 +59,7 @@ def test_codes_dates_quantities_words_and_prefixes_are_found(indexed: Installati
     ],
 )
 def test_what_the_index_can_not_answer_it_refuses(indexed: Installation, condition: tuple[str, str, str], why: str) -> None:
-    with pytest.raises(DescriptionError, match=why):
+    with pytest.raises(OptionError, match=why):
         found(indexed, condition)
 
 
@@ -126,9 +126,9 @@ def test_every_engine_gives_the_same_bytes_and_does_nothing_twice(tmp_path: Path
     stamps = [p.stat().st_mtime_ns for p in (tmp_path / "here").iterdir()]
     store.run_partitions(work, parts, tmp_path / "here", engine="here")
     assert [p.stat().st_mtime_ns for p in (tmp_path / "here").iterdir()] == stamps
-    with pytest.raises(DescriptionError, match="repeat"):
+    with pytest.raises(OptionError, match="repeat"):
         store.run_partitions(work, ["a", "a"], tmp_path / "x")
-    with pytest.raises(DescriptionError, match="does not run"):
+    with pytest.raises(UnknownNameError, match="does not run"):
         store.run_partitions(work, parts, tmp_path / "x", engine="spark")
 
 

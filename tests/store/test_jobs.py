@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from galenic import store
-from galenic.errors import DescriptionError
+from galenic.errors import UnknownNameError
 from galenic.installation import Installation
 from galenic.jobs import KINDS, import_state, jobs_url
 from galenic.store import jobs
@@ -88,9 +88,9 @@ def test_a_job_is_cancelled_and_resumed(tmp_path: Path) -> None:
         assert stopped < 39
         work.resume(job)
         assert work.wait(job)["n"] == 40
-        with pytest.raises(DescriptionError, match="no job"):
+        with pytest.raises(UnknownNameError, match="no job"):
             work.cancel("nobody")
-        with pytest.raises(DescriptionError, match="kind of job"):
+        with pytest.raises(UnknownNameError, match="kind of job"):
             work.start("dance", {})
 
 

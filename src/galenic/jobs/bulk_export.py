@@ -12,7 +12,7 @@ from typing import Any
 from galenic import store
 from galenic.custody import drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, now_micros, read
-from galenic.errors import AccessDeniedError, DescriptionError, NotFoundError, RecordError
+from galenic.errors import AccessDeniedError, DescriptionError, InputError, NotFoundError, RecordError
 from galenic.jobs import worker
 from galenic.jobs.bulk_steps import COPY, RECORDS
 from galenic.release import register, signing
@@ -128,7 +128,7 @@ def export_status(repository: FhirRepository, context: RequestContext, job: str)
     """How an export of the asker stands. NotHere where there is none, it is somebody else's, was stopped, or is over."""
     try:
         found = worker.job_status(repository.installation, job)
-    except DescriptionError:
+    except InputError:
         raise NotFoundError("there is no such export.") from None
     about = found.about
     if (

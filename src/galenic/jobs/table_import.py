@@ -5,7 +5,7 @@ from typing import Any
 
 from galenic import records, store
 from galenic.custody import import_table
-from galenic.errors import DescriptionError
+from galenic.errors import UnknownNameError
 from galenic.installation import Installation, open_installation
 
 STEP_ROWS = 50_000
@@ -49,7 +49,7 @@ def advance_import(state: dict[str, Any]) -> dict[str, Any]:
 def _rows(installation: Installation, name: str) -> int:
     try:
         return int(str(store.dataset(installation.db, name, "home")["next_row"]))
-    except DescriptionError:
+    except UnknownNameError:
         return 0
 
 

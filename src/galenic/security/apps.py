@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, OptionError
 from galenic.security.assertions import checked_jwks
 from galenic.security.facts import Fact
 from galenic.security.grants import token_name
@@ -53,9 +53,9 @@ class Apps:
         self.people, self.facts, self.gate = people, people.facts, people.gate
 
     def add(self, name: str, redirects: tuple[str, ...], scope: str, *, shown: str = "", jwks: str = "", by: str = "") -> None:
-        """Registers an application. DescriptionError for an address to come back to that anybody could take."""
+        """Registers an application. OptionError for an address to come back to that anybody could take."""
         if not NAME.match(name) or not redirects or not scope.strip():
-            raise DescriptionError("an application needs a name, an address to come back to, and scopes.")
+            raise OptionError("an application needs a name, an address to come back to, and scopes.")
         for one in redirects:
             parts = urlsplit(one)
             local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
@@ -66,9 +66,7 @@ class Apps:
                 or "*" in one
                 or "@" in parts.netloc
             ):
-                raise DescriptionError(
-                    "an address to come back to is https://…, whole and without fragment, or on this machine."
-                )
+                raise OptionError("an address to come back to is https://…, whole and without fragment, or on this machine.")
         keys = json.dumps(checked_jwks(jwks)) if jwks else ""
         body = {"shown": shown or name, "redirects": list(redirects), "scope": scope, "jwks": keys}
         self.facts.put(Fact("app", name, "registered", name, body=tuple(sorted(body.items()))), actor=by)

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError
+from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError
 from galenic.security.facts import Fact
 from galenic.security.gate import Gate
 from galenic.store import use_once
@@ -16,18 +16,18 @@ PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def checked_jwks(text: str) -> dict[str, Any]:
-    """A JSON Web Key Set of public keys, each with a kid. DescriptionError where it is none, or tells a secret."""
+    """A JSON Web Key Set of public keys, each with a kid. ConfigurationError where it is none, or tells a secret."""
     try:
         found = json.loads(text)
         keys = found["keys"]
         if not keys or not all(isinstance(k, dict) and k.get("kid") and k.get("kty") in ("RSA", "EC") for k in keys):
             raise ValueError
     except (ValueError, TypeError, KeyError):
-        raise DescriptionError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
+        raise ConfigurationError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
     if any(PRIVATE & set(k) for k in keys):
-        raise DescriptionError("this key set holds private keys. Hand over the public halves alone, and replace these keys.")
+        raise ConfigurationError("this key set holds private keys. Hand over the public halves alone, and replace these keys.")
     if len({k["kid"] for k in keys}) != len(keys):
-        raise DescriptionError("two keys of the set have the same kid.")
+        raise ConfigurationError("two keys of the set have the same kid.")
     return dict(found)
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from galenic.errors import DescriptionError, MissingExtraError
+from galenic.errors import ConfigurationError, MissingExtraError
 from galenic.security.policy import (
     ACTIONS,
     FLAGS,
@@ -74,7 +74,7 @@ def request_of(ask: AccessRequest, name: str = "x") -> dict[str, Any]:
 
 
 def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> AccessPolicy:
-    """A policy from Cedar text, as far as the table can express it. DescriptionError names the policy and the clause."""
+    """A policy from Cedar text, as far as the table can express it. ConfigurationError names the policy and the clause."""
     try:
         import cedarpy  # noqa: PLC0415
     except ImportError:
@@ -82,9 +82,9 @@ def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> Access
     try:
         data = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:
-        raise DescriptionError(f"this is not Cedar text: {str(error).splitlines()[0]}") from None
+        raise ConfigurationError(f"this is not Cedar text: {str(error).splitlines()[0]}") from None
     if data.get("templates") or data.get("templateLinks"):
-        raise DescriptionError("Cedar templates can not be expressed in the table. Write each policy out.")
+        raise ConfigurationError("Cedar templates can not be expressed in the table. Write each policy out.")
     # the table takes forbids before permits, and permits in the order of the text
     rules = [_rule(place, body) for place, body in sorted(data["staticPolicies"].items(), key=_order)]
     source = _toml(name, version, rules)
@@ -125,8 +125,8 @@ def _rule(place: str, body: dict[str, Any]) -> AccessRule:
     )  # fmt: skip
 
 
-def _not(who: str, clause: str, todo: str) -> DescriptionError:
-    return DescriptionError(f"Cedar policy {who!r}: the table can not express its clause {clause!r}; {todo}.")
+def _not(who: str, clause: str, todo: str) -> ConfigurationError:
+    return ConfigurationError(f"Cedar policy {who!r}: the table can not express its clause {clause!r}; {todo}.")
 
 
 def _type(entity: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, StoreError
+from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError
 from galenic.security.facts import Fact, Facts
 from galenic.security.keytree import PEOPLE, KeyTree, subkey
 from galenic.store import Database, take_once, use_once
@@ -37,15 +37,15 @@ def _hasher() -> "argon2.PasswordHasher":
 
 
 def check_password(password: str, about: tuple[str, ...] = ()) -> None:
-    """DescriptionError for a password that is short, common or easily guessed. about: words that an attacker would try first."""
+    """OptionError for a password that is short, common or easily guessed. about: words that an attacker would try first."""
     if not LEAST <= len(password) <= MOST:
-        raise DescriptionError(f"a password has {LEAST} to {MOST} characters. A sentence of your own is easy to remember.")
+        raise OptionError(f"a password has {LEAST} to {MOST} characters. A sentence of your own is easy to remember.")
     import zxcvbn  # noqa: PLC0415  # half a second of lists, which only a new password needs
 
     found = zxcvbn.zxcvbn(password[:72], user_inputs=[w for w in about if w])
     if found["score"] < STRENGTH:
         why = found["feedback"]["warning"] or "It is easily guessed."
-        raise DescriptionError(f"this password would be guessed. {why} Use four or more words that do not belong together.")
+        raise OptionError(f"this password would be guessed. {why} Use four or more words that do not belong together.")
 
 
 @dataclass(frozen=True)

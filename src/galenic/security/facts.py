@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import StoreError, UnknownNameError
 from galenic.security.audit import AuditLog, canonical
 from galenic.security.keytree import FACTS, KeyTree
 from galenic.store import Database, Row, facts_of, put_fact, put_facts
@@ -86,7 +86,7 @@ class Facts:
             "body": canonical(dict(fact.body)),
         }
         if fact.kind not in KINDS:
-            raise DescriptionError(f"{fact.kind!r} is not a kind of fact. Expected one of {', '.join(KINDS)}.")
+            raise UnknownNameError(f"{fact.kind!r} is not a kind of fact. Expected one of {', '.join(KINDS)}.")
         return {**row, "mac": self.mac(row)}
 
     def of(self, kind: str, **equal: object) -> list[Fact]:

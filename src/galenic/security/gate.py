@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, OptionError, StateError
 from galenic.security.audit import AuditLog, Ticket
 from galenic.security.facts import Fact, Facts
 from galenic.security.grants import Grant, Session
@@ -83,7 +83,7 @@ class Gate:
         return subkey(self.tree.key(IDENTITY), "token")
 
     def sign_in(self, key: Key, second: Key | None = None, *, tenant: str = "home", subject: int | None = None) -> Session:
-        """A session for a key that opened; `second` steps it up. DescriptionError if the key has no role here."""
+        """A session for a key that opened; `second` steps it up. AccessDeniedError if the key has no role here."""
         _roles, home = self._roles(key.name)
         if not home:
             raise AccessDeniedError(
@@ -94,7 +94,7 @@ class Gate:
         stepped = ""
         if second is not None:
             if second.fingerprint == key.fingerprint:
-                raise DescriptionError(
+                raise OptionError(
                     "a session is stepped up with a second key, not with the same one. Name another key of yours."
                 )
             stepped = (now + timedelta(minutes=STEP_UP_MINUTES)).isoformat(timespec="seconds")
@@ -315,7 +315,7 @@ class Gate:
         fact = self.facts.one("review", f"glass-{decision}")
         roles, _ = self._roles(session.who)
         if fact is None or fact.state != "due":
-            raise DescriptionError(f"no review of decision {decision} is due.")
+            raise StateError(f"no review of decision {decision} is due.")
         if "privacy-officer" not in roles or not self.policies.different_people(fact.who, session.who):
             raise AccessDeniedError("a broken glass is reviewed by a privacy officer, and never by the person who broke it.")
         self.facts.put(Fact("review", fact.key, finding, fact.who, purpose="emergency"), actor=session.who)

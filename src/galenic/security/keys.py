@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import OptionError, StateError, StoreError, UnknownNameError
 from galenic.security.policy import ROLES
 from galenic.store import file_aside, locked
 
@@ -56,22 +56,22 @@ class KeyRing:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def create(self, name: str, role: str) -> Key:
-        """A new signer's key. DescriptionError if the name is taken or the role is not known."""
+        """A new signer's key. StateError if the name is taken, OptionError if name or role are not allowed."""
         if not NAME.match(name) or name == GATE:
-            raise DescriptionError(f"{name!r} can not name a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
+            raise OptionError(f"{name!r} can not name a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
         if role not in ROLES:
-            raise DescriptionError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
+            raise UnknownNameError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
         with locked(self.folder / f"{name}.json"):
             if (self.folder / f"{name}.json").exists():
-                raise DescriptionError(f"there is a key named {name!r} already. Choose another name.")
+                raise StateError(f"there is a key named {name!r} already. Choose another name.")
             return self._write(name, role)
 
     def get(self, name: str) -> Key:
-        """The key of that name. DescriptionError if there is none; StoreError if it can not be opened."""
+        """The key of that name. UnknownNameError if there is none; StoreError if it can not be opened."""
         place = self.folder / f"{name}.json"
         if not NAME.match(name) or not place.is_file():
             known = ", ".join(self.names()) or "none yet"
-            raise DescriptionError(f"there is no key named {name!r} (known: {known}). Make one: galenic key {name} --role ROLE")
+            raise UnknownNameError(f"there is no key named {name!r} (known: {known}). Make one: galenic key {name} --role ROLE")
         data = json.loads(place.read_text(encoding="utf-8"))
         try:
             private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from cryptography.exceptions import InvalidTag
 
-from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError
+from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError, UnknownNameError
 from galenic.security.credentials import Credentials
 from galenic.security.facts import Fact
 from galenic.security.keys import NAME
@@ -60,7 +60,7 @@ class OpenId:
     def add(self, name: str, issuer: str, client: str, secret: str, *, shown: str, by: str, mfa: bool = False) -> None:
         """Keeps a provider; its secret is sealed."""
         if not NAME.match(name) or not client:
-            raise DescriptionError("a provider needs a name of letters and digits, and the client id that it gave you.")
+            raise ConfigurationError("a provider needs a name of letters and digits, and the client id that it gave you.")
         body = {
             "shown": shown or name, "issuer": issuer.rstrip("/"), "client": client, "mfa": "yes" if mfa else "no",
             "sealed": self._seal(secret.encode(), f"provider {name}"),
@@ -75,7 +75,7 @@ class OpenId:
         """(a provider, its secret)."""
         fact = self.facts.one("provider", name)
         if fact is None or fact.state != "active":
-            raise DescriptionError("there is no such provider here.")
+            raise UnknownNameError("there is no such provider here.")
         return self._provider(fact), self._open(str(fact.get("sealed")), f"provider {name}").decode()
 
     def _provider(self, fact: Fact) -> Provider:

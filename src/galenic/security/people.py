@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NoReturn
 
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.security.audit import AuditLog
 from galenic.security.credentials import Credentials
 from galenic.security.facts import Fact, Facts
@@ -80,9 +80,9 @@ class UserDirectory:
     # how they come
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
-        """The first person, who administers. DescriptionError once there is anybody."""
+        """The first person, who administers. StateError once there is anybody."""
         if self.any():
-            raise DescriptionError("this installation has been set up. Ask its security officer for an invitation.")
+            raise StateError("this installation has been set up. Ask its security officer for an invitation.")
         self._check(name, human)
         self.credentials.set_password(name, password, (human, shown))
         self._write(name, human, shown, "active")
@@ -97,7 +97,7 @@ class UserDirectory:
         self._check(name, human)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
         if strange or not roles:
-            raise DescriptionError(
+            raise OptionError(
                 f"roles {strange or 'none'} can not be given to a person. Expected some of {', '.join(ROLES[:-1])}."
             )
         secret = secrets.token_urlsafe(24)
@@ -137,17 +137,13 @@ class UserDirectory:
 
     def _check(self, name: str, human: str) -> None:
         if not NAME.match(name) or name.startswith("galenic"):
-            raise DescriptionError(
-                "an account's name has letters, digits, '.', '_' or '-', and begins with one of the first two."
-            )
+            raise OptionError("an account's name has letters, digits, '.', '_' or '-', and begins with one of the first two.")
         if not human.strip():
-            raise DescriptionError(
-                "say who it is: a staff number or an address, one and the same for all accounts of a person."
-            )
+            raise OptionError("say who it is: a staff number or an address, one and the same for all accounts of a person.")
         if self.facts.one("person", name) is not None or self.facts.of("grant", who=name):
-            raise DescriptionError("there is an account or a key of that name. Choose another.")
+            raise StateError("there is an account or a key of that name. Choose another.")
         if any(f.label == human.strip().casefold() and f.state != "left" for f in self.facts.of("person")):
-            raise DescriptionError("this person has an account already. One human, one account: two could sign for each other.")
+            raise StateError("this person has an account already. One human, one account: two could sign for each other.")
 
     def _write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
         body = tuple(sorted({"shown": shown, **(more or {})}.items()))
@@ -172,7 +168,7 @@ class UserDirectory:
         self._must_administer(by)
         fact = self.facts.one("person", name)
         if fact is None or fact.state != "active" or name == by.who:
-            raise DescriptionError("there is no such person, or it is you: another security officer resets yours.")
+            raise UnknownNameError("there is no such person, or it is you: another security officer resets yours.")
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
         self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": _digest(secret), "until": until})
@@ -193,7 +189,7 @@ class UserDirectory:
         self._must_administer(by)
         person = self.facts.one("person", name)
         if person is None or role not in ROLES or role == "service":
-            raise DescriptionError("there is no such person, or no such role of a person.")
+            raise UnknownNameError("there is no such person, or no such role of a person.")
         key = f"{name}/{role}/{'give' if give else 'take'}"
         body = (("human", person.label), ("verb", "give" if give else "take"))
         self.facts.put(Fact("proposal", key, "proposed", by.who, label=role, purpose=name, body=body), actor=by.who)
@@ -207,7 +203,7 @@ class UserDirectory:
         """The second person's approval puts the change in force, and ends the sessions of whom it is about."""
         fact = self.facts.one("proposal", key)
         if fact is None or fact.state != "proposed":
-            raise DescriptionError("this change is not proposed, or was decided.")
+            raise StateError("this change is not proposed, or was decided.")
         if not APPROVE & set(self.roles(by.who)) or not self._stepped(by):
             raise AccessDeniedError(
                 "a change of roles is approved by a security or privacy officer, who has just signed in again."
@@ -230,7 +226,7 @@ class UserDirectory:
         """A change of roles that does not come into force."""
         fact = self.facts.one("proposal", key)
         if fact is None or fact.state != "proposed" or not APPROVE & set(self.roles(by.who)):
-            raise DescriptionError("this change is not proposed, or is not yours to decide.")
+            raise StateError("this change is not proposed, or is not yours to decide.")
         self.facts.put(
             Fact("proposal", key, "rejected", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
         )
@@ -257,7 +253,7 @@ class UserDirectory:
         self._must_administer(by)
         fact = self.facts.one("person", name)
         if fact is None or name == by.who:
-            raise DescriptionError("there is no such person, or it is you: another security officer lets you go.")
+            raise UnknownNameError("there is no such person, or it is you: another security officer lets you go.")
         self._write(name, fact.label, str(fact.get("shown")), "left")
         for grant in self.facts.of("grant", who=name):
             if grant.state == "given":

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 
 ROLES = (
     "clinician",
@@ -113,7 +113,7 @@ class AccessPolicy:
         permits: dict[tuple[str, str, str], list[tuple[int, AccessRule, AccessDecision]]] = {}
         for order, rule in enumerate(self.rules):
             if rule.id in seen:
-                raise DescriptionError(f"policy {name!r} has two rules with id {rule.id!r}. Give each its own.")
+                raise ConfigurationError(f"policy {name!r} has two rules with id {rule.id!r}. Give each its own.")
             seen.add(rule.id)
             for action in rule.actions or ACTIONS:
                 for kind in rule.types or TYPES:
@@ -172,18 +172,20 @@ def read_policy(place: Path) -> AccessPolicy:
     try:
         return parse_policy(place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DescriptionError(f"policy {place} can not be read ({type(error).__name__}). Expected a TOML file.") from None
+        raise ConfigurationError(f"policy {place} can not be read ({type(error).__name__}). Expected a TOML file.") from None
 
 
 def parse_policy(text: str) -> AccessPolicy:
-    """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. DescriptionError says which rule is wrong."""
+    """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. ConfigurationError says which rule is wrong."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DescriptionError(f"the policy is not TOML: {error}.") from None
+        raise ConfigurationError(f"the policy is not TOML: {error}.") from None
     unknown = sorted(set(data) - {"name", "version", "permit", "forbid"})
     if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
-        raise DescriptionError(f"the policy needs a name, a whole version, [[permit]] and [[forbid]]; not {unknown or 'less'}.")
+        raise ConfigurationError(
+            f"the policy needs a name, a whole version, [[permit]] and [[forbid]]; not {unknown or 'less'}."
+        )
     rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
     return AccessPolicy(data["name"], data["version"], rules, text)
 
@@ -196,20 +198,20 @@ def _rule(effect: str, row: dict[str, Any]) -> AccessRule:
     known = {*SETS, "id", "purposes", "assurance", "below", "mask", "floor", "rows", "watermark", "reason"}
     unknown = sorted(set(row) - known)
     if not name or unknown or not row.get("reason"):
-        raise DescriptionError(f"rule {name or '(no id)'!r} needs an id and a reason, and has unknown keys {unknown}.")
+        raise ConfigurationError(f"rule {name or '(no id)'!r} needs an id and a reason, and has unknown keys {unknown}.")
     for key, allowed in SETS.items():
         strange = [v for v in row.get(key, []) if v not in allowed]
         if strange:
-            raise DescriptionError(f"rule {name!r}: {key} {strange} are not known. Expected some of {', '.join(allowed)}.")
+            raise ConfigurationError(f"rule {name!r}: {key} {strange} are not known. Expected some of {', '.join(allowed)}.")
     if row.get("rows", "") not in ("", "care", "consent", "own"):
-        raise DescriptionError(f"rule {name!r}: rows must be care, consent or own.")
+        raise ConfigurationError(f"rule {name!r}: rows must be care, consent or own.")
     sets = {key: frozenset(row.get(key, [])) for key in (*SETS, "purposes")}
     limits = {key: row.get(key, 0) for key in ("assurance", "below", "floor")}
     if any(type(v) is not int or not 0 <= v <= 1000 for v in limits.values()):
-        raise DescriptionError(f"rule {name!r}: assurance, below and floor are whole numbers from 0.")
+        raise ConfigurationError(f"rule {name!r}: assurance, below and floor are whole numbers from 0.")
     extra = Obligations(frozenset(row.get("mask", [])), limits["floor"], row.get("rows", ""), bool(row.get("watermark", False)))
     if effect == "forbid" and extra != NOTHING:
-        raise DescriptionError(f"rule {name!r} forbids; obligations belong to a permit.")
+        raise ConfigurationError(f"rule {name!r} forbids; obligations belong to a permit.")
     return AccessRule(
         name, effect, sets["roles"], sets["actions"], sets["types"], sets["purposes"], sets["labels"], sets["needs"],
         sets["lacks"], limits["assurance"], limits["below"], extra, str(row["reason"]),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, StateError
 from galenic.security.audit import AuditLog
 from galenic.security.facts import Fact, Facts
 from galenic.security.keys import Key
@@ -84,7 +84,7 @@ class PolicyStore:
         self._may(key)
         fact = self.facts.one("policy", name)
         if fact is None or fact.state != "proposed":
-            raise DescriptionError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
+            raise StateError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
         if not self.different_people(fact.who, key.name):
             raise AccessDeniedError("a policy takes two people; its proposer can not approve it, by this or any other account.")
         policy = parse_policy(str(fact.get("text")))

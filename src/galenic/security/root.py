@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from galenic.errors import DescriptionError, MissingExtraError, StoreError
+from galenic.errors import ConfigurationError, MissingExtraError, OptionError, StoreError, UnknownNameError
 from galenic.security.slots import Slots
 from galenic.store import file_aside, locked
 
@@ -93,7 +93,7 @@ class RootInVault:
         base, _, name = where.rstrip("/").rpartition("/")
         self.data, self.metadata = f"{base}/data/{name}", f"{base}/destroy/{name}"
         if not where.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise DescriptionError(
+            raise ConfigurationError(
                 f"the root's Vault must be reached by https; GALENIC_ROOT says {where.split('://', maxsplit=1)[0]}://…"
             )
 
@@ -249,13 +249,11 @@ class Escrow:
         private = serialization.load_pem_private_key(private_pem, None)
         current = self.copies()
         if not isinstance(private, X25519PrivateKey) or not current:
-            raise DescriptionError(
+            raise UnknownNameError(
                 "there is no escrowed root here that this key could open. Expected an X25519 private key (PEM)."
             )
         sealed = base64.b64decode(current[-1][1])
         try:
             return SUITE.decrypt(sealed, private, info=INFO)
         except (InvalidTag, ValueError):
-            raise DescriptionError(
-                "this key does not open the escrowed root. Use the private half made with this escrow."
-            ) from None
+            raise OptionError("this key does not open the escrowed root. Use the private half made with this escrow.") from None

@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import ConfigurationError, StoreError
 
 TAIL = 4_096  # bytes; a line has about 400
 
@@ -21,7 +21,7 @@ class Witness:
         self.files = [Path(p).expanduser().absolute() for p in places if not p.startswith("syslog:")]
         self.syslogs = [p.removeprefix("syslog:") for p in places if p.startswith("syslog:")]
         if not self.files and not self.syslogs:
-            raise DescriptionError(
+            raise ConfigurationError(
                 "the audit chain has no witness. Set GALENIC_WITNESS to a file on another volume, or to syslog:…"
             )
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import sqlalchemy as sa
 
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import RecordError, StoreError
 from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
 from galenic.store.files import file_aside, folder_aside
@@ -146,7 +146,7 @@ def _manifest(folder: Path) -> dict[str, object]:
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise DescriptionError(f"{folder} is not a backup. Expected a folder that galenic backup wrote.") from None
+        raise RecordError(f"{folder} is not a backup. Expected a folder that galenic backup wrote.") from None
     for name, digest in manifest["sha256"].items():
         place = folder / f"{name}.arrow"
         if not place.is_file() or _digest(place) != digest:

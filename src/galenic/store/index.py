@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, StoreError
+from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError, UnknownNameError
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
 from galenic.store.handle import Handle, required
@@ -33,7 +33,7 @@ def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder
     schema = schema_of(known)
     absent = sorted(set(codes) - set(schema.names))
     if absent or known["patient"] in codes:
-        raise DescriptionError(f"columns {absent or [known['patient']]} can not be codes: absent, or the patient's identifier.")
+        raise OptionError(f"columns {absent or [known['patient']]} can not be codes: absent, or the patient's identifier.")
     names = [c for c in schema.names if c not in handle.masked]
     kinds = kinds_of(known)
     clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
@@ -89,7 +89,7 @@ def search(
     with _opened(db, handle, build, folder) as run:
         rows = _candidates(run, db, handle, known, build, detail, quick, BOUND + 1 if inside else None)
     if inside and len(rows) > BOUND:
-        raise DescriptionError(
+        raise OptionError(
             f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search by a code, date or word first."
         )
     found: list[dict[str, object]] = []
@@ -104,10 +104,10 @@ def search(
 
 def _check(detail: Row, column: str, operator: str) -> None:
     if column not in detail["columns"]:
-        raise DescriptionError(f"column {column!r} is not in the index; it has {detail['columns']}.")
+        raise UnknownNameError(f"column {column!r} is not in the index; it has {detail['columns']}.")
     allowed = list(OPERATORS) if column in detail["clear"] else ["=", "word", "starts", "contains"]
     if operator not in allowed:
-        raise DescriptionError(f"column {column!r} can not be searched by {operator!r}. Expected one of {', '.join(allowed)}.")
+        raise OptionError(f"column {column!r} can not be searched by {operator!r}. Expected one of {', '.join(allowed)}.")
 
 
 def _candidates(
@@ -129,7 +129,7 @@ def _candidates(
         else:
             kind = {"=": "whole", "word": "word", "starts": "prefix"}[operator]
             if kind == "prefix" and len(text) < PREFIX:
-                raise DescriptionError(f"a prefix needs {PREFIX} letters or more.")
+                raise OptionError(f"a prefix needs {PREFIX} letters or more.")
             parts.append(f"row IN (SELECT row FROM {table}_tokens WHERE token = {mark})")  # noqa: S608
             values.append(_token(handle, column, kind, text.lower()))
     query = f"SELECT row FROM {table}_rows WHERE {' AND '.join(parts)} ORDER BY row" + (f" LIMIT {most}" if most else "")  # noqa: S608
@@ -224,6 +224,4 @@ def _typed(text: str, kind: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        raise DescriptionError(
-            "the value to compare with is not a number. Expected a quantity, for example: age >= 65"
-        ) from None
+        raise OptionError("the value to compare with is not a number. Expected a quantity, for example: age >= 65") from None

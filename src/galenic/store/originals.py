@@ -10,7 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDeniedError, DescriptionError, RecordError
+from galenic.errors import AccessDeniedError, OptionError, RecordError, StateError, UnknownNameError
 from galenic.store.cells import bind, lend, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
@@ -41,19 +41,19 @@ def add_dataset(db: Database, handle: Handle, row: dict[str, object], schema: pa
             or stands["tenant"] != handle.tenant
             or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
         ):
-            raise DescriptionError(
+            raise StateError(
                 f"data set {row['name']!r} stands with other columns, another patient column, another kind or ids, or another owner. "
                 "Import under another name, or bring the file into the same shape."
             )
 
 
 def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
-    """What is known of a data set; no patient's data. DescriptionError if there is none."""
+    """What is known of a data set; no patient's data. UnknownNameError if there is none."""
     with db.reading(tenant) as c:
         row = c.execute(sa.select(datasets).where(datasets.c.name == name)).mappings().first()
         known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
     if row is None:
-        raise DescriptionError(
+        raise UnknownNameError(
             f"there is no data set named {name!r} (known: {', '.join(known) or 'none yet'}). See: galenic import"
         )
     return dict(row)
@@ -285,7 +285,7 @@ def page(
             raise AccessDeniedError("this cursor was made for another person, purpose or data set. Begin at the first page.")
         after = int(place)
     if not 1 <= size <= 10_000:
-        raise DescriptionError(f"a page holds 1 to 10,000 rows, not {size}.")
+        raise OptionError(f"a page holds 1 to 10,000 rows, not {size}.")
     for last, _numbers, table in _batches(db, handle, known, names, after, size):
         return table, f"{last}.{_mark(handle, str(known['name']), last)}"
     _places, schema, wanted = _wanted(known, handle, names)
@@ -331,7 +331,7 @@ class Reader:
         self.handle = required(handle, resource(self.name), "read", "search")
         self.places, self.schema, _ = _wanted(known, handle, names)
         if handle.rows != Rows():
-            raise DescriptionError("a reader takes whole data sets; where rows are restricted, read them by points().")
+            raise OptionError("a reader takes whole data sets; where rows are restricted, read them by points().")
         self._connection = db.engine.raw_connection()
         mark = "?" if db.is_sqlite else "%s"
         self._query = f"SELECT subject, cells FROM originals WHERE dataset = {mark} AND row = {mark}"  # noqa: S608

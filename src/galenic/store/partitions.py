@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from galenic.errors import DescriptionError, MissingExtraError, StoreError
+from galenic.errors import MissingExtraError, OptionError, StoreError, UnknownNameError
 from galenic.store.files import file_aside
 
 Work = Callable[[str], bytes]
@@ -25,9 +25,9 @@ def run_partitions(
     twice. `work` must be a function of a module, and give the same bytes for the same part.
     """
     if engine not in ENGINES:
-        raise DescriptionError(f"{engine!r} does not run partitions. Expected one of {', '.join(ENGINES)}.")
+        raise UnknownNameError(f"{engine!r} does not run partitions. Expected one of {', '.join(ENGINES)}.")
     if len(set(parts)) != len(parts):
-        raise DescriptionError("parts repeat. Name each part once, or its work would be done twice.")
+        raise OptionError("parts repeat. Name each part once, or its work would be done twice.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     places = [folder / f"{i:05d}" for i in range(len(parts))]
     for _ in range(TRIES):

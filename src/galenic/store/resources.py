@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import ConflictError, DescriptionError
+from galenic.errors import ConflictError, StateError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument
@@ -76,11 +76,11 @@ def _covers(handle: Handle, known: Dataset, subject: int, *actions: str) -> None
 
 
 def admit_subject(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
-    """The subject id of somebody who is new here, within a decision about a new one. DescriptionError for an erased one."""
+    """The subject id of somebody who is new here, within a decision about a new one. StateError for an erased one."""
     required(handle, record_resource(known, "new", patient=patient), "write")
     found, erased = admit_known(db, handle, [identifier])
     if erased:
-        raise DescriptionError("this patient was erased here, and comes back by a new consent only. Nothing was written.")
+        raise StateError("this patient was erased here, and comes back by a new consent only. Nothing was written.")
     return found[identifier]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from galenic.errors import DescriptionError, MissingExtraError, StoreError
+from galenic.errors import MissingExtraError, StoreError, UnknownNameError
 
 State = dict[str, Any]
 Advance = Callable[[State], State]
@@ -65,7 +65,7 @@ class Jobs:
     def start(self, kind: str, state: State) -> str:
         """Starts a job; returns its id."""
         if kind not in self.kinds:
-            raise DescriptionError(f"{kind!r} is not a kind of job. Expected one of {', '.join(self.kinds)}.")
+            raise UnknownNameError(f"{kind!r} is not a kind of job. Expected one of {', '.join(self.kinds)}.")
         return str(self._dbos.DBOS.start_workflow(self._run, kind, json.dumps(state)).get_workflow_id())
 
     def wait(self, job: str) -> State:
@@ -94,7 +94,7 @@ class Jobs:
 
     def _known(self, job: str) -> None:
         if self._dbos.DBOS.get_workflow_status(job) is None:
-            raise DescriptionError(f"there is no job {job!r}. See: galenic jobs")
+            raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs")
 
     def close(self) -> None:
         """Ends this process's part; jobs that are under way go on where `opened` is called next."""
@@ -130,10 +130,10 @@ class JobQueue:
             raise StoreError("no worker has run here yet, so nobody would take the job. Start one: galenic work") from None
 
     def get(self, job: str) -> Job:
-        """How a job stands. DescriptionError if there is none."""
+        """How a job stands. UnknownNameError if there is none."""
         found = self._list(workflow_ids=[job])
         if not found:
-            raise DescriptionError("there is no such job.")
+            raise UnknownNameError("there is no such job.")
         return _job(self._client, found[0])
 
     def all(self, limit: int = 20, offset: int = 0) -> list[Job]:
