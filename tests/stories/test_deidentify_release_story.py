@@ -70,7 +70,7 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
     release.sign_with_key(installation, run, "ada")
     release.sign_with_key(installation, run, "paul")
     release.write_release(installation, run, tmp_path / "out")
-    assert release.verify_release(tmp_path / "out")
+    assert release.check_release(tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "out" / "data.zip") as packed:
         clean = packed.read("a.txt").decode()
     assert "metformin 500 mg" in clean
@@ -81,7 +81,7 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
     assert evidence["deid.expected"]["value"] > 0
     (tmp_path / "out" / "data.zip").write_bytes((tmp_path / "out" / "data.zip").read_bytes() + b" ")
     with pytest.raises(Exception, match="changed"):
-        release.verify_release(tmp_path / "out")
+        release.check_release(tmp_path / "out")
 
 
 def test_a_table_in_which_people_stand_alone_stays_inside(custody: Installation, tmp_path: Path) -> None:

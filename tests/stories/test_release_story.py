@@ -114,7 +114,7 @@ def change_role(folder: Path) -> None:
 def test_a_tampered_release_is_refused(released: Path, tamper: Callable, why: str) -> None:
     tamper(released)
     with pytest.raises(VerificationError, match=why):
-        release.verify_release(released)
+        release.check_release(released)
 
 
 def resigned(finished: tuple[Path, str, Path], released: Path, change: Callable[[Path], None]) -> Path:
@@ -157,16 +157,16 @@ def test_even_with_every_key_the_evidence_must_satisfy_the_shipped_policy(
     finished: tuple[Path, str, Path], released: Path, change: Callable[[Path], None], why: str
 ) -> None:
     with pytest.raises(VerificationError, match=why):
-        release.verify_release(resigned(finished, released, change))
+        release.check_release(resigned(finished, released, change))
 
 
 def test_a_signature_replayed_from_another_release_is_refused(finished: tuple[Path, str, Path], released: Path) -> None:
     stolen = (released / "signoffs.json").read_text()
     resigned(finished, released, lambda f: (f / "card.html").write_text("another card"))
-    release.verify_release(released)
+    release.check_release(released)
     (released / "signoffs.json").write_text(stolen)
     with pytest.raises(VerificationError, match="another release"):
-        release.verify_release(released)
+        release.check_release(released)
 
 
 def test_keys_that_are_not_trusted_are_refused(finished: tuple[Path, str, Path], released: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_keys_that_are_not_trusted_are_refused(finished: tuple[Path, str, Path],
         place = tmp_path / "keys.json"
         place.write_text(json.dumps(change))
         with pytest.raises(VerificationError, match="not trusted"):
-            release.verify_release(released, trust=place)
+            release.check_release(released, trust=place)
 
 
 def test_nothing_real_leaves_in_a_private_release(finished: tuple[Path, str, Path]) -> None:
@@ -201,9 +201,9 @@ def test_a_recalled_release_is_refused_by_whoever_has_the_notice(
         release.recall_release(installation, "nothing", "why", tmp_path / "n.json")
     notice = release.recall_release(installation, finished[1], "wrong cohort", tmp_path / "notice.json")
     with pytest.raises(VerificationError, match="recalled: wrong cohort"):
-        release.verify_release(released, recalls=(notice,))
+        release.check_release(released, recalls=(notice,))
     with pytest.raises(VerificationError, match="recalled: wrong cohort"):
-        release.verify_release(released, installation=installation)
+        release.check_release(released, installation=installation)
     assert release.list_releases(installation)[0]["state"] == "recalled"
 
 
@@ -213,7 +213,7 @@ def test_a_notice_of_another_gate_recalls_nothing(released: Path, installation: 
     digest = payload_digest(json.loads((released / "attestation.json").read_text()))
     place = tmp_path / "forged.json"
     place.write_text(json.dumps(recall_notice(digest, "forged", installation.keys.gate())))
-    assert release.verify_release(released, recalls=(place,))
+    assert release.check_release(released, recalls=(place,))
 
 
 def test_the_public_policy_refuses_what_unverified_people_signed(finished: tuple[Path, str, Path], tmp_path: Path) -> None:

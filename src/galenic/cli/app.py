@@ -13,14 +13,15 @@ from galenic.cli import show
 from galenic.errors import DescriptionError
 from galenic.installation import installation_if_any, open_installation
 from galenic.release import (
+    check_release,
     decide,
     list_releases,
     load_policy,
     make_key,
     recall_release,
+    report_page,
     sign_with_key,
     trust_of_release,
-    verify_release,
     write_release,
 )
 from galenic.security import ROLES
@@ -131,10 +132,9 @@ def synthesize(
         else:
             session = installation.sign_in(str(key))
             result = flows.synthesize_stored(installation, session, str(table), request, purpose=purpose, progress=tell)
-    report_page = result.folder / "internal" / "report.html"
     if out is not None:
         with store.file_aside(out) as aside:
-            aside.write_bytes(report_page.read_bytes())
+            aside.write_bytes(report_page(result.folder).read_bytes())
     if as_json:
         show.print_json({"run": result.run, "folder": str(result.folder), **show.report_json(result.report, result.decision)})
     else:
@@ -275,7 +275,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a release offline: files, evidence, policy, signatures."""
-    lines = verify_release(folder, trust=trust, recalls=tuple(recalls or ()), installation=installation_if_any())
+    lines = check_release(folder, trust=trust, recalls=tuple(recalls or ()), installation=installation_if_any())
     if as_json:
         show.print_json({"folder": str(folder), "verified": True, "checked": lines})
     else:
@@ -375,7 +375,7 @@ def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything
     show.out.print("\nThe public policy refuses the same release:")
     show.out.print(f"  [red]REFUSED[/] {done.refusal}")
     show.out.print(f"\nCard for anyone:        {done.folder / 'card.html'}")
-    show.out.print(f"Report for the signers: {done.result.folder / 'internal' / 'report.html'}")
+    show.out.print(f"Report for the signers: {report_page(done.result.folder)}")
     show.out.print(f"Check it yourself:      python {done.folder / 'verify_release.py'} {done.folder}")
 
 

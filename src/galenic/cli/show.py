@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from galenic.privacy import Statement
-from galenic.release import Decision
+from galenic.release import Decision, report_page
 from galenic.schema import NotMeasured, Report, to_json
 
 messages = Console(stderr=True, highlight=False)
@@ -59,7 +59,7 @@ def decision(d: Decision) -> None:
 def run(name: str, folder: Path, d: Decision) -> None:
     """How a run ended, and what comes next."""
     decision(d)
-    out.print(f"Report for the signers: {folder / 'internal' / 'report.html'}")
+    out.print(f"Report for the signers: {report_page(folder)}")
     if d.accepted:
         out.print(f"Next: two people sign (galenic sign {name} --key NAME), then galenic release {name} FOLDER")
 

@@ -11,7 +11,7 @@ from galenic.flows.columns import ColumnOptions
 from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
 from galenic.installation import Installation
 from galenic.records import Source
-from galenic.release import make_key, sign_with_key, trust_of, verify_release, write_release
+from galenic.release import check_release, make_key, sign_with_key, trust_of, write_release
 from galenic.schema import Progress, no_progress
 
 POPULATION = "rand-hie"
@@ -60,7 +60,7 @@ def run_demo(
     with store.file_aside(trust) as aside:
         names = tuple(f"demo-{role}-{result.run}" for role in ROLES)
         aside.write_text(json.dumps(trust_of(installation, names), indent=1), encoding="utf-8")
-    checked = verify_release(folder, trust=trust, installation=installation)
+    checked = check_release(folder, trust=trust, installation=installation)
     progress("verified", 1.0)
     return DemoResult(result, folder, tuple(checked), refusal)
 

@@ -1,8 +1,7 @@
 """Erase a patient everywhere (GDPR article 17): keys, rows, derived copies, backups; with a receipt that says what is left."""
 
-import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,8 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         progress("rows", 0.1)
         rows = store.forget(installation.db, handle, subject, at)
         progress("derived copies", 0.3)
-        dropped = [_forget_artefact(installation, a) for a in artefacts]
+        done = {o.id: asdict(o) for o in release.forget(installation, handle, subject)}
+        dropped = [done.get(str(a["id"])) or _forget_artefact(installation, a) for a in artefacts]
         indexes = forget_in_indexes(installation, handle, subject)
         dropped += [{"id": i, "kind": "index", "place": "inside", "fate": "made anew without the patient"} for i in indexes]
         store.forget_subject(installation.db, subject)
@@ -80,24 +80,12 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
 def _forget_artefact(installation: Installation, artefact: dict[str, Any]) -> dict[str, Any]:
     """What becomes of one artefact that the patient went into."""
     kind, name = artefact["kind"], str(artefact["id"])
-    if artefact["place"] == "outside" or kind in ("export", "release"):
-        fate = "outside: recall it, or ask its holders to delete"
-        if kind == "release":
-            fate = release.forget(installation.db, name.partition("/")[2])
-    elif kind in ("index", "shards"):
+    if kind in ("index", "shards"):
         drop_index(installation, name)
         fate = "dropped; built again from what is left"
     elif kind == "bulk":
         drop_bulk(installation, name.partition("/")[2])
         fate = "dropped; exported again from what is left"
-    elif kind == "copy":
-        shutil.rmtree(installation.run(name.partition("/")[2]), ignore_errors=True)
-        fate = "dropped; made again from what is left"
-    elif kind == "model" and artefact["private"]:
-        fate = "kept: made within a privacy budget, which bounds what it can tell of one patient"
-    elif kind == "model":
-        store.set_state(installation.db, name, "retrain")
-        fate = "marked for retraining without the patient"
     else:
         fate = "rows deleted"
     return {"id": name, "kind": kind, "place": artefact["place"], "fate": fate}

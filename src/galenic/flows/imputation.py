@@ -10,12 +10,13 @@ from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables import ImputedTable, MixtureTables
 from galenic.installation import Installation
 from galenic.records import Source
+from galenic.release import Run
 
 
 def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> ImputedTable:
     """Reads the caller's own rows, draws what is missing from what each row holds, and writes them. Values that are there, and
     columns that the model does not know, stay as they are."""
-    folder = installation.runs / run / "model"
+    folder = Run(installation, run).model_folder
     if not folder.is_dir():
         raise DescriptionError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
     if out.exists():

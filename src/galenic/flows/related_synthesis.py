@@ -11,15 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic import records
-from galenic.errors import DescriptionError, GalenicError
+from galenic.errors import DescriptionError
 from galenic.evidence.tables import bin_column, evaluate_table, measure_membership
 from galenic.flows.columns import ColumnOptions, describe_table
-from galenic.flows.synthesis import JUDGED_ROWS, SynthesisRequest, begun, reserved
-from galenic.generators.tables import RelatedTables, check_relation_constraints, constraint_findings, fit_findings
+from galenic.flows.synthesis import JUDGED_ROWS, SynthesisRequest, reserved, split_rng, start_run
+from galenic.generators.tables import (
+    ENGINE,
+    ENGINE_VERSION,
+    RelatedTables,
+    check_relation_constraints,
+    constraint_findings,
+    fit_findings,
+)
 from galenic.installation import Installation
 from galenic.privacy import deidentify_columns
 from galenic.records import Source, Split, TableDeclaration, own_columns
-from galenic.release import Decision, Draft, Preview, ResourceUsage, decide_and_write
+from galenic.release import Decision, Engine, Preview, ResourceUsage, TableContent
 from galenic.schema import NTH, PATIENT, Column, Finding, NotMeasured, Progress, Relation, Report, Table, in_order, no_progress
 
 FEW_PATIENTS = 5_000  # up to which half of them are held out: attacks on fewer would see too little
@@ -121,8 +128,8 @@ def synthesize_related(
 
     request: rows is the number of patients to make. One patient's rows in all tables are what is protected.
     """
-    run, policy, rng = begun(installation, request)
-    try:
+    rng = split_rng(request)
+    with start_run(installation, request) as run:
         # the patients' rows stand in this folder while they are joined; it goes whatever happens
         with tempfile.TemporaryDirectory(dir=installation.home, prefix=".flat-") as folder:
             progress("joining tables", 0.02)
@@ -130,7 +137,7 @@ def synthesize_related(
             halves = _halves(flat, relations, rng, private=request.private)
             sizes = _sizes(relations, sources, flat, halves)
             model = RelatedTables(relations, least=request.least, seed=request.seed)
-            with reserved(installation, run, request) as budget:
+            with reserved(installation, run.id, request) as budget:
                 model.fit(
                     {name: s.train for name, s in halves.items()}, budget, progress=lambda w, s: progress(w, 0.05 + 0.4 * s)
                 )
@@ -142,32 +149,27 @@ def synthesize_related(
                 {name: records.in_memory(t.frame, name) for name, t in tables.items()},
                 Path(folder) / "made",
             )
-            reports, views = _judged(model, halves, made, run, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
+            reports, views = _judged(model, halves, made, run.id, request, rng, lambda w, s: progress(w, 0.6 + 0.35 * s))
         for r in relations:
             paid = fit_findings(model.models[r.name].fitted, budget, r.rows_of_a_patient)
             reports[r.name] = reports[r.name].plus(*paid, *constraint_findings(model.rules[r.name].drawn(tables[r.name])))
-        report = combined(run, reports)
+        report = combined(run.id, reports)
         sizes |= {f"{name}.lines_ended_early": rules.ended for name, rules in model.rules.items() if rules.rules}
         unit = "patient, with at most " + ", ".join(f"{r.rows_of_a_patient} row(s) of {r.name}" for r in relations)
-        draft = Draft(
-            run=run,
+        content = TableContent(
             tables=tables,
-            views=views,
+            previews=views,
             model=model,
+            engine=Engine(ENGINE, ENGINE_VERSION),
             report=report,
-            policy=policy,
-            population=request.population,
             dropped=dropped or {},
             unit=unit,
             sizes=sizes,
             budget=budget,
-            used=used,
+            usage=used,
         )
-        place, decision = decide_and_write(installation, draft)
-        return RelatedResult(run, place, decision, report, reports, tables, model)
-    except GalenicError as error:
-        installation.audit.append("synthesize.ended", run, outcome=type(error).__name__)
-        raise
+        place, decision = run.decide_and_write(content)
+        return RelatedResult(run.id, place, decision, report, reports, tables, model)
 
 
 def _sizes(

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,17 +11,24 @@ import numpy as np
 import pyarrow as pa
 
 from galenic import records
-from galenic.errors import DescriptionError, GalenicError
+from galenic.errors import DescriptionError
 from galenic.evidence.tables import bin_column, evaluate_table, measure_balance_effect
 from galenic.flows.columns import ColumnOptions, TableDescription, describe_table, refuse_unknown
 from galenic.flows.shadow_attack import attack_with_shadows
-from galenic.generators.tables import FitCost, MixtureTables, SampledRows, constraint_findings, fit_findings
+from galenic.generators.tables import (
+    ENGINE,
+    ENGINE_VERSION,
+    FitCost,
+    MixtureTables,
+    SampledRows,
+    constraint_findings,
+    fit_findings,
+)
 from galenic.installation import Installation
 from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, deidentify_columns, domain_share
 from galenic.records import Source, Split
-from galenic.release import Decision, Draft, Preview, ReleasePolicy, ResourceUsage, decide_and_write, load_policy, sizes_of
+from galenic.release import Decision, Engine, Preview, ResourceUsage, Run, TableContent, load_policy, sizes_of
 from galenic.schema import Column, Constraint, Finding, NotMeasured, Progress, Report, Table, no_progress
-from galenic.security import Fact
 
 JUDGED_ROWS = 60_000  # rows of each half that the judge reads; training reads all
 DEFAULT_POPULATION, DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = "default", 4.0, 1e-8
@@ -107,8 +112,8 @@ def synthesize(
 
     The decision may be a refusal: then the synthetic table stays inside and the refusal is counted and audited.
     """
-    run, policy, rng = begun(installation, request)
-    try:
+    rng = split_rng(request)
+    with start_run(installation, request) as run:
         declared = describe_table(source, request.column_options, private=request.private)
         kept = deidentify_columns(source, declared.columns, undeclared=declared.undeclared)
         named = {
@@ -118,11 +123,11 @@ def synthesize(
         }
         refuse_unknown(kept.columns, named=named, given=request.given, balance=request.balance)
         split = _split(source, declared.patient, request, rng)
-        model, domain, budget = _learn(installation, run, split, declared, kept.columns, request, progress)
+        model, domain, budget = _learn(installation, run.id, split, declared, kept.columns, request, progress)
         drawn = _drawn(model, request, domain.rows)
         synthetic = drawn.table
         used = ResourceUsage.until_now()
-        report = _judge(split, synthetic, run, request, declared.constraints, rng, progress)
+        report = _judge(split, synthetic, run.id, request, declared.constraints, rng, progress)
         if request.shadows:
             attacked = attack_with_shadows(
                 split,
@@ -142,34 +147,23 @@ def synthesize(
         if request.balance is not None:
             report = report.plus(_balance(split, synthetic, model, request, rng))
         report = report.plus(*fit_findings(model.fitted, budget, request.cap), *constraint_findings(drawn))
-        return _conclude(
-            installation, run, policy, report, synthetic, split, (model, domain, budget), request, kept.dropped, used
-        )
-    except GalenicError as error:
-        installation.audit.append("synthesize.ended", run, outcome=type(error).__name__)
-        raise
+        return _conclude(run, report, synthetic, split, (model, domain, budget), kept.dropped, used)
 
 
-def begun(installation: Installation, request: SynthesisRequest) -> tuple[str, ReleasePolicy, np.random.Generator]:
-    """(the run's id, its policy, the split's and the judge's chance); what was asked for is on the audit chain from here on."""
+def start_run(installation: Installation, request: SynthesisRequest) -> contextlib.AbstractContextManager[Run]:
+    """A run for a request; its criteria are on the audit chain before a row is read."""
     policy = load_policy(request.policy)
     if request.rows is not None and request.rows < 1:
         raise DescriptionError(
             f"rows is {request.rows}. Expected 1 or more, or none for as many as there are (noisily counted)."
         )
-    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     epsilon = request.epsilon if request.private else None
-    row = installation.audit.append(
-        "synthesize.requested", run, actor=request.by or None, policy=policy.digest, epsilon=epsilon
-    )
-    if request.by:
-        body = (("policy", policy.digest), ("row", row))
-        installation.facts.put(Fact("job", f"run/{run}", "requested", request.by, body=body), quiet=True)
-    return (
-        run,
-        policy,
-        np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big")),
-    )
+    return Run.start(installation, "table", policy, requester=request.by, detail={"epsilon": epsilon})
+
+
+def split_rng(request: SynthesisRequest) -> np.random.Generator:
+    """Random generator of the split and the evaluation."""
+    return np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
 
 
 def _split(source: Source, patient: str | None, request: SynthesisRequest, rng: np.random.Generator) -> Split:
@@ -272,33 +266,27 @@ def _balance(
 
 
 def _conclude(
-    installation: Installation,
-    run: str,
-    policy: ReleasePolicy,
+    run: Run,
     report: Report,
     synthetic: Table,
     split: Split,
     made: tuple[MixtureTables, Domain, Budget | None],
-    request: SynthesisRequest,
     dropped: dict[str, str],
     used: ResourceUsage,
 ) -> SynthesisResult:
     model, domain, budget = made
     held = split.test.sample(5_000, np.random.default_rng(0)).table(synthetic.columns)
-    unit = "row" if split.unit == "row" else f"patient, with at most {split.cap} row(s) each"
-    draft = Draft(
-        run=run,
+    content = TableContent(
         tables={"data": synthetic},
-        views={"data": Preview(synthetic, held)},
+        previews={"data": Preview(synthetic, held)},
         model=model,
+        engine=Engine(ENGINE, ENGINE_VERSION),
         report=report,
-        policy=policy,
-        population=request.population,
         dropped=dropped,
-        unit=unit,
+        unit="row" if split.unit == "row" else f"patient, with at most {split.cap} row(s) each",
         sizes=sizes_of(split),
         budget=budget,
-        used=used,
+        usage=used,
     )
-    folder, decision = decide_and_write(installation, draft)
-    return SynthesisResult(run, folder, decision, report, synthetic, model, domain)
+    folder, decision = run.decide_and_write(content)
+    return SynthesisResult(run.id, folder, decision, report, synthetic, model, domain)

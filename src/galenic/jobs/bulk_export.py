@@ -15,7 +15,7 @@ from galenic.custody.fhir import FhirRepository, RequestContext, format_instant,
 from galenic.errors import AccessDeniedError, DescriptionError, InputError, NotFoundError, RecordError
 from galenic.jobs import worker
 from galenic.jobs.bulk_steps import COPY, RECORDS
-from galenic.release import register, signing
+from galenic.release import run_status, write_release
 from galenic.security import Fact
 
 SECONDARY = frozenset({"research", "synthetic-data", "de-identification", "quality"})
@@ -156,7 +156,7 @@ def _with(export: ExportStatus, **changed: Any) -> ExportStatus:
 
 def _copied(repository: FhirRepository, made: ExportStatus, run: str) -> ExportStatus:
     """A de-identified copy: complete once two people have signed it."""
-    waiting = signing.run_status(repository.installation, run)
+    waiting = run_status(repository.installation, run)
     if waiting.state in ("refused", "rejected", "recalled"):
         return _with(made, state="failed", run=run, what=f"the copy stays inside: it was {waiting.state}. See release {run}.")
     if waiting.state == "signing":
@@ -164,7 +164,7 @@ def _copied(repository: FhirRepository, made: ExportStatus, run: str) -> ExportS
         return _with(made, state="running", run=run, share=0.99, what=f"release {run} waits for its signature as {missing}")
     target = repository.installation.home / "released" / run
     if not target.exists():
-        register.write_release(repository.installation, run, target)
+        write_release(repository.installation, run, target)
     kinds, files = set(made.about["kinds"]), []
     with zipfile.ZipFile(target / "data.zip") as packed:
         for member in packed.namelist():

@@ -1,194 +1,334 @@
-"""Writes a run: what may leave (artefact/), what the signers read (internal/), and the model, all at once or not at all."""
+"""Run: the folder of one attempt to make an artifact, and its states. No other module knows the file names in it or writes them."""
 
-import hashlib
+import contextlib
 import json
-import resource
 import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import galenic
-from galenic import records, store
-from galenic.generators.tables import ENGINE, ENGINE_VERSION
+from galenic import store
+from galenic.errors import DescriptionError, GalenicError, ReleaseRefusedError
 from galenic.installation import Installation
-from galenic.privacy import Budget
-from galenic.records import Split
-from galenic.release.attestation import attest, sha256_file
-from galenic.release.card import CardFacts, decision_json, render_card
-from galenic.release.croissant import croissant_metadata
-from galenic.release.policy import Decision, ReleasePolicy, decide
-from galenic.schema import Report, Table, to_json
+from galenic.release.artifact import RunContent, RunOutcome
+from galenic.release.artifacts import ARTIFACTS, requested_actions
+from galenic.release.attestation import attest, payload_digest, sha256_file, signoff, statement_of
+from galenic.release.card import decision_json
+from galenic.release.policy import Decision, ReleasePolicy, decide, load_policy
+from galenic.schema import Report, from_json, to_json
+from galenic.security import Fact, Key
+
+# made: nothing is decided yet. refused: by its policy. signing: accepted, and waits for signatures. rejected: by a signer.
+RunState = Literal["made", "refused", "signing", "signed", "rejected", "released", "recalled"]
+
+ARTIFACT, INTERNAL, MODEL, SIGNATURES = "artefact", "internal", "model", "signoffs"
+SHEET, REPORT_PAGE, ATTESTATION, REJECTION = "sheet.json", "report.html", "attestation.json", "rejected.json"
+EVIDENCE, DECISION, POLICY, CARD, VERIFIER = "evidence.json", "decision.json", "policy.toml", "card.html", "verify_release.py"
 
 
 @dataclass(frozen=True)
-class ResourceUsage:
-    """What this process had used of CPU (all threads) and memory (the most at once). Internal: both may depend on rows."""
+class Signature:
+    """A person's signature on a run. signer: name of the key that signed; public_key: base64; envelope: DSSE."""
 
-    cpu_seconds: float
-    peak_megabytes: float
-
-    @classmethod
-    def until_now(cls) -> "ResourceUsage":
-        """As it stands."""
-        return cls(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-class Model(Protocol):
-    """What was fitted."""
-
-    def save(self, folder: Path) -> None:
-        """Writes it to a folder that does not exist yet."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What people see of one table: synthetic rows beside held-out patients' rows (which never leave)."""
-
-    made: Table
-    held: Table
-
-
-@dataclass(frozen=True)
-class Draft:
-    """Everything a run holds but the decision. tables: what may leave, by name. views: what is plotted, by table. unit: who is
-    protected, in words. sizes: rows read, for the signers' sheet."""
-
-    run: str
-    tables: Mapping[str, Table]
-    views: Mapping[str, Preview]
-    model: Model
-    report: Report
-    policy: ReleasePolicy
-    population: str
-    dropped: dict[str, str]
-    unit: str
-    sizes: Mapping[str, float]
-    budget: Budget | None
-    used: ResourceUsage
-    refusals: int = 0
+    role: str
+    signer: str
+    public_key: str
+    identity: str
+    envelope: dict[str, Any]
 
     @property
-    def facts(self) -> CardFacts:
-        """What the card says beside findings."""
-        if self.budget:
-            guarantee = (
-                f"Differential privacy: epsilon = {self.budget.epsilon:g}, delta = {self.budget.delta:g}, protecting each {self.unit}. "
-                f"Everything learned was paid from the budget of population “{self.population}”."
-            )
-        else:
-            guarantee = "No formal guarantee: fitted without noise. Only the attacks below speak for its privacy."
-        return CardFacts(
-            title=f"Synthetic table{'s' if len(self.tables) > 1 else ''} {self.run}",
-            about=" ".join(self._about()),
-            engine=f"{ENGINE} {ENGINE_VERSION}",
-            version=galenic.__version__,
-            guarantee=guarantee,
-            notes=tuple(self._notes()),
-            formal=self.budget is not None,
+    def account(self) -> str:
+        """Name of the account, where a person signed in the console; otherwise of the key."""
+        return self.signer.rpartition(".")[0] or self.signer
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Origin of a run: the requester, and the row of the audit chain at which the criteria were fixed (0: unknown)."""
+
+    requester: str
+    audit_row: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an installation. kind and criteria are known while it is made; a stored run is opened by its id or its path."""
+
+    installation: Installation
+    id: str
+    kind: str = ""
+    criteria: ReleasePolicy | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(
+        cls,
+        installation: Installation,
+        kind: str,
+        policy: ReleasePolicy,
+        *,
+        requester: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> Iterator["Run"]:
+        """A new run with its criteria on the audit chain. An error of Galenic within the block is audited as its end.
+
+        kind: a name in ARTIFACTS. requester: the signed-in person, if any. detail: further facts of the audit row.
+        """
+        run = cls(installation, f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}", kind, policy)
+        action = ARTIFACTS[kind].action
+        row = installation.audit.append(
+            f"{action}.requested", run.id, actor=requester or None, policy=policy.digest, **(detail or {})
         )
+        if requester:
+            body = (("policy", policy.digest), ("row", row))
+            installation.facts.put(Fact("job", f"run/{run.id}", "requested", requester, body=body), quiet=True)
+        try:
+            yield run
+        except GalenicError as error:
+            installation.audit.append(f"{action}.ended", run.id, outcome=type(error).__name__)
+            raise
 
-    def _about(self) -> list[str]:
-        called = {name: f"{name}: " if len(self.tables) > 1 else "" for name in self.tables}
-        return [f"{called[n]}{t.rows} synthetic rows of {len(t.columns)} columns." for n, t in self.tables.items()] + [
-            "No row is a person."
-        ]
+    @classmethod
+    def open(cls, installation: Installation, run_id: str) -> "Run":
+        """A stored run. DescriptionError if there is none."""
+        run = cls(installation, run_id)
+        if not run.stored:
+            latest = sorted(p.name for p in installation.runs.glob("2*"))[-3:] if installation.runs.is_dir() else []
+            raise DescriptionError(f"there is no run {run_id!r}. The latest are {latest or 'none yet'}. Name one of them.")
+        return run
 
-    def _notes(self) -> list[str]:
-        lines = [f"Left out before learning: {', '.join(self.dropped) or 'nothing'}."]
-        if self.budget:
-            lines.append(
-                "That this was accepted at all was decided on real rows: this one bit (accepted or refused) is outside epsilon. "
-                f"Refused attempts on this population so far: {self.refusals}."
-            )
-            lines.append("Findings computed from patients are on the signers' internal sheet and do not leave with the data.")
-        if self.unit != "row":
-            lines.append(f"Used of each {self.unit}; so frequent patients do not weigh more than that.")
-        return lines
+    @classmethod
+    def all(cls, installation: Installation) -> Iterator["Run"]:
+        """Every stored run, newest first."""
+        for folder in sorted(installation.runs.glob("2*"), reverse=True) if installation.runs.is_dir() else ():
+            run = cls(installation, folder.name)
+            if run.stored:
+                yield run
+
+    # places
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.installation.run(self.id)
+
+    @property
+    def artifact_folder(self) -> Path:
+        """Files that may leave; absent where the run was refused."""
+        return self.folder / ARTIFACT
+
+    @property
+    def model_folder(self) -> Path:
+        """Fitted model, which stays inside."""
+        return self.folder / MODEL
+
+    @property
+    def report_page(self) -> Path:
+        """Evidence for the signers (HTML)."""
+        return report_page(self.folder)
+
+    # contents
+
+    @property
+    def stored(self) -> bool:
+        """Whether the folder was written."""
+        return (self.folder / INTERNAL / SHEET).is_file()
+
+    @property
+    def sheet(self) -> dict[str, Any]:
+        """The signers' sheet: report, decision and facts of the artifact kind."""
+        return _read_json(self.folder / INTERNAL / SHEET)
+
+    @property
+    def report(self) -> Report:
+        """All findings."""
+        return from_json(self.sheet["report"])
+
+    @property
+    def public_decision(self) -> dict[str, Any] | None:
+        """The decision as it leaves with the artifact; None where the run was refused."""
+        place = self.artifact_folder / DECISION
+        return _read_json(place) if place.is_file() else None
+
+    @property
+    def policy(self) -> ReleasePolicy:
+        """Policy that the run is or was decided by. DescriptionError for a stored run that was refused: it keeps only the name."""
+        return self.criteria or load_policy(str(self.artifact_folder / POLICY))
+
+    @property
+    def attestation(self) -> dict[str, Any] | None:
+        """Envelope of the gate over the artifact; None where the run was refused."""
+        place = self.folder / ATTESTATION
+        return _read_json(place) if place.is_file() else None
+
+    def require_attestation(self) -> dict[str, Any]:
+        """Envelope of the gate. ReleaseRefusedError where the run was refused."""
+        attestation = self.attestation
+        if attestation is None:
+            raise ReleaseRefusedError(f"run {self.id} was refused by its policy and stays inside. Read {self.report_page}.")
+        return attestation
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the attested payload, which signatures refer to; empty where the run was refused."""
+        attestation = self.attestation
+        return payload_digest(attestation) if attestation else ""
+
+    @property
+    def population(self) -> str:
+        """Population as attested; empty where the run was refused."""
+        attestation = self.attestation
+        return str(statement_of(attestation)["predicate"].get("population") or "") if attestation else ""
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """Signatures so far, by role."""
+        return tuple(_signature(_read_json(p)) for p in sorted((self.folder / SIGNATURES).glob("*.json")))
+
+    @property
+    def rejection(self) -> str:
+        """Reason of the signer who rejected the run; empty where nobody did."""
+        place = self.folder / REJECTION
+        return str(_read_json(place)["reason"]) if place.is_file() else ""
+
+    @property
+    def request(self) -> RunRequest:
+        """Requester and audit row."""
+        fact = self.installation.facts.one("job", f"run/{self.id}")
+        if fact is not None:
+            return RunRequest(fact.who, int(fact.get("row")))
+        actions = requested_actions()
+        rows = (e for e in self.installation.audit.entries() if e.action in actions and e.resource == self.id)
+        return next((RunRequest(e.actor, e.seq) for e in rows), RunRequest("", 0))
+
+    @property
+    def registered(self) -> dict[str, Any] | None:
+        """Row of the register; None where the run was not released."""
+        return next((r for r in store.all_releases(self.installation.db) if r["run"] == self.id), None)
+
+    @property
+    def state(self) -> RunState:
+        """State of the run."""
+        return self.state_with(self.registered)
+
+    def state_with(self, registered: Mapping[str, Any] | None) -> RunState:
+        """State of the run, given its row of the register."""
+        if registered is not None:
+            return "recalled" if registered["state"] == "recalled" else "released"
+        if not self.stored:
+            return "made"
+        if self.attestation is None:
+            return "refused"
+        if self.rejection:
+            return "rejected"
+        return "signed" if set(self.policy.roles) <= {s.role for s in self.signatures} else "signing"
+
+    # changes of state
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder for files of the run before its decision; it is removed when the block ends."""
+        with store.scratch_folder(self.folder) as folder:
+            yield folder
+
+    def decide_and_write(self, content: RunContent) -> tuple[Path, Decision]:
+        """Decides, counts a refused attempt, writes the folder at once or not at all, and audits. A refused run has no artifact."""
+        kind, decision = ARTIFACTS[self.kind], decide(content.report, self.policy)
+        outcome = RunOutcome(self.id, self.policy, decision, self._refused_attempts(content, decision))
+        with store.folder_aside(self.folder) as aside:
+            sheet = _write_internal(aside / INTERNAL, content, outcome, kind.sheet(content))
+            (aside / INTERNAL / REPORT_PAGE).write_text(kind.signers_report(content, outcome), encoding="utf-8")
+            kind.save_model(content, aside / MODEL)
+            if decision.accepted:
+                _write_artifact(aside / ARTIFACT, content, outcome, kind.card(content, outcome))
+                kind.write(content, outcome, aside / ARTIFACT)
+                predicate = _predicate(content, outcome, sha256_file(sheet))
+                envelope = attest(aside / ARTIFACT, predicate, self.installation.keys.gate())
+                (aside / ATTESTATION).write_text(json.dumps(envelope), encoding="utf-8")
+                (aside / SIGNATURES).mkdir()
+        word = "accepted" if decision.accepted else "refused"
+        refused = [i.finding for i in decision.refusals]
+        self.installation.audit.append("decision", self.id, outcome=word, policy=self.policy.digest, refused=refused)
+        return self.folder, decision
+
+    def _refused_attempts(self, content: RunContent, decision: Decision) -> int:
+        """Refused attempts on the population, this one included."""
+        if content.budget is None:
+            return 0
+        ledger, population = self.installation.ledger, content.budget.population
+        return ledger.statement(population).refusals if decision.accepted else ledger.count_refusal(population)
+
+    def require_unchanged(self) -> None:
+        """ReleaseRefusedError where the signers' sheet or a file of the artifact differs from the attestation."""
+        statement = statement_of(self.require_attestation())
+        attested = {self.artifact_folder / s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
+        attested[self.folder / INTERNAL / SHEET] = statement["predicate"]["internal_sheet"]
+        changed = [path.name for path, digest in attested.items() if not path.is_file() or sha256_file(path) != digest]
+        if changed:
+            raise ReleaseRefusedError(f"{', '.join(changed)} changed since the run was attested. Do not sign; run again.")
+
+    def add_signature(self, key: Key, meaning: str) -> None:
+        """Writes a signature in the role of the key. Whether the person may sign is checked in `signing`."""
+        with store.file_aside(self.folder / SIGNATURES / f"{key.role}.json") as aside:
+            aside.write_text(json.dumps(signoff(self.require_attestation(), key, meaning)), encoding="utf-8")
+
+    def reject(self, reason: str, signer: str) -> None:
+        """Writes a rejection."""
+        with store.file_aside(self.folder / REJECTION) as aside:
+            aside.write_text(json.dumps({"reason": reason, "by": signer}), encoding="utf-8")
 
 
-def sizes_of(split: Split) -> dict[str, float]:
-    """Rows read, for the signers' sheet."""
-    return {"train_rows": split.train_rows, "test_rows": split.test_rows, "rows_left_out_by_cap": split.cap_loss}
+def report_page(folder: Path) -> Path:
+    """Evidence for the signers (HTML) in the folder of a run."""
+    return folder / INTERNAL / REPORT_PAGE
 
 
-def decide_and_write(installation: Installation, draft: Draft) -> tuple[Path, Decision]:
-    """Decides, counts a refusal, writes the run, audits. (the run's folder, the decision)."""
-    decision = decide(draft.report, draft.policy)
-    if draft.budget is None:
-        draft = replace(draft, population="none: no formal guarantee")
-    elif decision.accepted:
-        draft = replace(draft, refusals=installation.ledger.statement(draft.population).refusals)
-    else:
-        draft = replace(draft, refusals=installation.ledger.count_refusal(draft.population))
-    folder = write_run(installation, draft, decision)
-    outcome = "accepted" if decision.accepted else "refused"
-    refused = [i.finding for i in decision.refusals]
-    installation.audit.append("decision", draft.run, outcome=outcome, policy=draft.policy.digest, refused=refused)
-    return folder, decision
-
-
-def write_run(installation: Installation, draft: Draft, decision: Decision) -> Path:
-    """The run's folder. A refused result has no artefact/: it stays inside."""
-    folder = installation.runs / draft.run
-    with store.folder_aside(folder) as aside:
-        sheet = _internal(aside / "internal", draft, decision)
-        draft.model.save(aside / "model")
-        if decision.accepted:
-            _artefact(aside / "artefact", draft, decision)
-            predicate = {
-                "release": draft.run,
-                "policy": {"name": draft.policy.name, "version": draft.policy.version, "digest": draft.policy.digest},
-                "engine": {"name": ENGINE, "version": ENGINE_VERSION, "galenic": galenic.__version__},
-                "population": draft.population,
-                "internal_sheet": sheet,
-            }
-            envelope = attest(aside / "artefact", predicate, installation.keys.gate())
-            (aside / "attestation.json").write_text(json.dumps(envelope), encoding="utf-8")
-            (aside / "signoffs").mkdir()
-    return folder
-
-
-def _internal(folder: Path, draft: Draft, decision: Decision) -> str:
-    """Writes the signers' sheet; returns a commitment to it (salted, so that it can be opened but not guessed)."""
+def _write_internal(folder: Path, content: RunContent, outcome: RunOutcome, entries: Mapping[str, Any]) -> Path:
+    """Writes the signers' sheet, salted so that its digest can be opened but not guessed."""
     folder.mkdir()
-    data: dict[str, Any] = {
+    data = {
         "salt": secrets.token_hex(32),
-        "report": to_json(draft.report),
-        "decision": decision_json(decision, inside=True),
-        "split": dict(draft.sizes),
-        "cpu_seconds_to_sample": draft.used.cpu_seconds,
-        "peak_megabytes_to_sample": draft.used.peak_megabytes,
-        "mechanisms": [m.__dict__ for m in draft.budget.mechanisms] if draft.budget else [],
+        "report": to_json(content.report),
+        "decision": decision_json(outcome.decision, inside=True),
+        **entries,
     }
-    text = json.dumps(data, indent=1)
-    (folder / "sheet.json").write_text(text, encoding="utf-8")
-    page = render_card(
-        draft.facts, draft.report, decision, draft.policy, draft.tables, {n: (v.made, v.held) for n, v in draft.views.items()}
-    )
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()
+    _write_json(folder / SHEET, data)
+    return folder / SHEET
 
 
-def _artefact(folder: Path, draft: Draft, decision: Decision) -> None:
+def _write_artifact(folder: Path, content: RunContent, outcome: RunOutcome, card: str) -> None:
+    """Writes the files that every artifact has."""
     folder.mkdir()
-    for name, table in draft.tables.items():
-        records.write(table, folder / f"{name}.csv")
-    public = draft.report.only("public")
-    _json(folder / "evidence.json", to_json(public))
-    _json(folder / "decision.json", decision_json(decision, inside=False))
-    (folder / "policy.toml").write_text(draft.policy.text, encoding="utf-8")
-    facts = draft.facts
-    made = {name: (view.made, None) for name, view in draft.views.items()}
-    (folder / "card.html").write_text(render_card(facts, public, decision, draft.policy, draft.tables, made), encoding="utf-8")
-    about = f"{facts.about} {facts.guarantee}"
-    files = {name: (table.columns, sha256_file(folder / f"{name}.csv")) for name, table in draft.tables.items()}
-    _json(folder / "croissant.json", croissant_metadata(facts.title, about, files))
-    verifier = Path(__file__).parent.parent / "release" / "verify_release.py"
-    (folder / "verify_release.py").write_bytes(verifier.read_bytes())
+    _write_json(folder / EVIDENCE, to_json(content.evidence))
+    _write_json(folder / DECISION, decision_json(outcome.decision, inside=False))
+    (folder / POLICY).write_text(outcome.policy.text, encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+    (folder / VERIFIER).write_bytes((Path(__file__).parent / VERIFIER).read_bytes())
 
 
-def _json(path: Path, data: dict[str, Any]) -> None:
+def _predicate(content: RunContent, outcome: RunOutcome, sheet_digest: str) -> dict[str, Any]:
+    policy, engine = outcome.policy, content.engine
+    return {
+        "release": outcome.id,
+        "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
+        "engine": {"name": engine.name, "version": engine.version, "galenic": galenic.__version__},
+        "population": content.population,
+        "internal_sheet": sheet_digest,
+    }
+
+
+def _signature(envelope: dict[str, Any]) -> Signature:
+    said = statement_of(envelope)["predicate"]
+    return Signature(said["role"], said["name"], said["key"], said["identity"], envelope)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=1), encoding="utf-8")

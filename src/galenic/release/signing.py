@@ -1,147 +1,131 @@
-"""Releases wait here for people: what a run's evidence says, who may sign it, and who did."""
+"""Signatures of people on runs, by the keys of the command line or in the console, and the rule that two people sign."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from galenic import store
 from galenic.errors import AccessDeniedError, DescriptionError, ReleaseRefusedError
 from galenic.installation import Installation
-from galenic.release.attestation import MEANING, payload_digest, signoff, statement_of
-from galenic.release.register import load_policy_of, require_untouched
+from galenic.release.attestation import MEANING
+from galenic.release.run import Run, Signature
+from galenic.release.status import run_status
 from galenic.security import Key, Session
 
-REQUESTED = ("synthesize.requested", "deidentify.requested")
+SHORTEST_REASON, LONGEST_REASON = 10, 1_000  # characters of a rejection
 
 
 @dataclass(frozen=True)
-class RunStatus:
-    """One run. state: refused, signing (waits for people), signed, released, recalled, rejected. digest: of what is signed; signed:
-    role → who; missing: roles whose signature is missing; by: who asked for the run; asked: the row of the audit chain at which
-    its criteria were fixed."""
+class Signer:
+    """A person about to sign, known by the signed-in account, or by the public key where no identity was verified."""
 
-    run: str
-    state: str
-    policy: str
-    population: str
-    digest: str
-    roles: tuple[str, ...]
-    signed: dict[str, str] = field(default_factory=dict)
-    by: str = ""
-    asked: int = 0
-    why: str = ""
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Roles whose signature is missing."""
-        return tuple(r for r in self.roles if r not in self.signed)
+    account: str = ""
+    public_key: str = ""
 
 
-def run_statuses(installation: Installation) -> Iterator[RunStatus]:
-    """Every run, newest first."""
-    released = {r["run"]: r for r in store.all_releases(installation.db)}
-    for folder in sorted(installation.runs.glob("2*"), reverse=True) if installation.runs.is_dir() else ():
-        if (folder / "internal" / "sheet.json").is_file():
-            yield _waiting(installation, folder, released.get(folder.name))
+def require_second_person(run: Run, signer: Signer) -> None:
+    """AccessDeniedError where the signer requested the run, or has signed it in another role.
 
-
-def run_status(installation: Installation, run: str) -> RunStatus:
-    """One run. DescriptionError if there is none."""
-    folder = installation.runs / run
-    if "/" in run or not (folder / "internal" / "sheet.json").is_file():
-        raise DescriptionError("there is no such run.")
-    released = next((r for r in store.all_releases(installation.db) if r["run"] == run), None)
-    return _waiting(installation, folder, released)
-
-
-def _waiting(installation: Installation, folder: Path, released: dict[str, Any] | None) -> RunStatus:
-    run, policy = folder.name, load_policy_of(folder)
-    place = folder / "attestation.json"
-    attestation = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
-    signed = {}
-    for sign in sorted((folder / "signoffs").glob("*.json")):
-        said = statement_of(json.loads(sign.read_text(encoding="utf-8")))["predicate"]
-        signed[said["role"]] = said["name"].rpartition(".")[0] or said["name"]
-    rejection = folder / "rejected.json"
-    why = json.loads(rejection.read_text(encoding="utf-8"))["reason"] if rejection.is_file() else ""
-    if released is not None:
-        state, why = str(released["state"]).replace("live", "released"), str(released["reason"] or "")
-    elif attestation is None:
-        state = "refused"
-    elif why:
-        state = "rejected"
-    else:
-        state = "signed" if set(policy.roles) <= set(signed) else "signing"
-    asked = _asked(installation, run)
-    population = statement_of(attestation)["predicate"].get("population", "") if attestation else ""
-    digest = payload_digest(attestation) if attestation else ""
-    return RunStatus(run, state, policy.name, str(population or ""), digest, tuple(policy.roles), signed, *asked, why=why)
-
-
-def _asked(installation: Installation, run: str) -> tuple[str, int]:
-    """(who asked for a run, the row of the audit chain that fixed its criteria)."""
-    fact = installation.facts.one("job", f"run/{run}")
-    if fact is not None:
-        return fact.who, int(fact.get("row"))
-    return next(
-        ((e.actor, e.seq) for e in installation.audit.entries() if e.action in REQUESTED and e.resource == run), ("", 0)
-    )
-
-
-def sign_off(installation: Installation, session: Session, run: str, role: str, digest: str, meaning: str = MEANING) -> None:
-    """A person's signature in a role: on the digest that the evidence was shown with, and nothing else.
-
-    AccessDenied for whoever asked for the run, who signed it in another role, or has not just confirmed who they are.
-    ReleaseRefused where the artefact or its evidence is not what the gate attested.
+    Accounts are compared as people. Keys of the command line can only be compared as keys.
     """
-    waiting = run_status(installation, run)
-    if waiting.state != "signing" or role not in waiting.missing:
-        raise ReleaseRefusedError(f"run {run} does not wait for a signature as {role}.")
+    if signer.account and _requested_by(run, signer.account):
+        raise AccessDeniedError("whoever asked for a run does not sign its release.")
+    if any(_is_signer(run, signature, signer) for signature in run.signatures):
+        raise AccessDeniedError("you have signed in another role already. A second person signs.")
+
+
+def _is_signer(run: Run, signature: Signature, signer: Signer) -> bool:
+    if signer.public_key:
+        return signature.public_key == signer.public_key
+    return not run.installation.policies.different_people(signature.account, signer.account)
+
+
+def _requested_by(run: Run, account: str) -> bool:
+    """Whether the requester is the same person; a requester without any role is known by name only."""
+    requester = run.request.requester
+    if not requester or requester == account:
+        return requester == account
+    has_role = bool(run.installation.facts.of("grant", who=requester))
+    return has_role and not run.installation.policies.different_people(requester, account)
+
+
+def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str:
+    """Adds the signature of a key in its role, while no accounts exist. Returns the role.
+
+    ReleaseRefusedError if the role has signed already or the policy does not ask for it, AccessDeniedError if the key has.
+    """
+    if installation.people.any():
+        raise ReleaseRefusedError("people sign in this installation's console, where it is checked who they are: galenic serve")
+    run = Run.open(installation, run_id)
+    run.require_attestation()
+    key, policy = installation.keys.get(key_name), run.policy
+    if key.role not in policy.roles:
+        raise ReleaseRefusedError(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
+    if key.role in {s.role for s in run.signatures}:
+        raise ReleaseRefusedError(f"run {run_id} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
+    _sign(run, Signer(public_key=key.public), lambda: key, MEANING)
+    installation.audit.append("signed", run_id, role=key.role, key=key.fingerprint, identity=key.identity)
+    return key.role
+
+
+def sign_off(installation: Installation, session: Session, run_id: str, role: str, digest: str, meaning: str = MEANING) -> None:
+    """Adds the signature of a signed-in person in a role, on the digest that the evidence was shown with.
+
+    AccessDeniedError for the requester, a person who signed in another role, or one without a fresh proof of identity.
+    ReleaseRefusedError where the artifact or its evidence differs from the attestation.
+    """
+    status = run_status(installation, run_id)
+    if status.state != "signing" or role not in status.missing:
+        raise ReleaseRefusedError(f"run {run_id} does not wait for a signature as {role}.")
     if role not in installation.people.roles(session.who):
         raise AccessDeniedError(f"you do not hold the role {role}.")
     fact = installation.facts.one("session", session.id)
     if fact is None or str(fact.get("stepped_up_until", "")) <= installation.facts.now():
         raise AccessDeniedError("a signature needs a fresh confirmation that it is you.")
-    different = installation.policies.different_people
-    if waiting.by == session.who or (
-        waiting.by and installation.facts.of("grant", who=waiting.by) and not different(waiting.by, session.who)
-    ):
-        raise AccessDeniedError("whoever asked for a run does not sign its release.")
-    if any(who == session.who or not different(who, session.who) for who in waiting.signed.values()):
-        raise AccessDeniedError("you have signed in another role already. A second person signs.")
-    if digest != waiting.digest:
+    if digest != status.digest:
         raise ReleaseRefusedError("this is not what the evidence was shown of. Read it again, then sign.")
-    folder = installation.runs / run
-    attestation = json.loads((folder / "attestation.json").read_text(encoding="utf-8"))
-    require_untouched(folder, attestation)
-    key = replace(signing_key(installation, session.who, role), identity="verified")
-    with store.file_aside(folder / "signoffs" / f"{role}.json") as aside:
-        aside.write_text(json.dumps(signoff(attestation, key, meaning)), encoding="utf-8")
+    key = _sign(
+        Run(installation, run_id), Signer(account=session.who), lambda: _verified_key(installation, session, role), meaning
+    )
     installation.audit.append(
-        "signed", run, actor=session.who, role=role, key=key.fingerprint, identity="verified", digest=digest,
+        "signed",
+        run_id,
+        actor=session.who,
+        role=role,
+        key=key.fingerprint,
+        identity="verified",
+        digest=digest,
         how=str(fact.get("stepped_up_by", "")),
-    )  # fmt: skip
+    )
 
 
-def signing_key(installation: Installation, who: str, role: str) -> Key:
-    """The key that a person signs with in a role, made when it is first needed."""
-    name = f"{who}.{role}"
+def _verified_key(installation: Installation, session: Session, role: str) -> Key:
+    return replace(signing_key(installation, session.who, role), identity="verified")
+
+
+def _sign(run: Run, signer: Signer, key_of: Callable[[], Key], meaning: str) -> Key:
+    """Writes a signature, if the signer is a second person and the run is unchanged; only then is a key made."""
+    require_second_person(run, signer)
+    run.require_unchanged()
+    key = key_of()
+    run.add_signature(key, meaning)
+    return key
+
+
+def signing_key(installation: Installation, account: str, role: str) -> Key:
+    """Key that an account signs with in a role, made at its first use."""
+    name = f"{account}.{role}"
     if name in installation.keys.names():
         return installation.keys.get(name)
     made = installation.keys.create(name, role)
-    installation.audit.append("key.made", name, actor=who, role=role, key=made.fingerprint)
+    installation.audit.append("key.made", name, actor=account, role=role, key=made.fingerprint)
     return made
 
 
-def reject_run(installation: Installation, session: Session, run: str, reason: str) -> None:
-    """A signer's no, with a reason: the run stays inside."""
-    waiting = run_status(installation, run)
-    if waiting.state not in ("signing", "signed") or not set(waiting.roles) & set(installation.people.roles(session.who)):
-        raise ReleaseRefusedError(f"run {run} does not wait for you.")
-    if len(reason.strip()) < 10:
+def reject_run(installation: Installation, session: Session, run_id: str, reason: str) -> None:
+    """Rejects a run for good, with a reason, by a person in a role that the policy asks for."""
+    status = run_status(installation, run_id)
+    if status.state not in ("signing", "signed") or not set(status.roles) & set(installation.people.roles(session.who)):
+        raise ReleaseRefusedError(f"run {run_id} does not wait for you.")
+    if len(reason.strip()) < SHORTEST_REASON:
         raise DescriptionError("say why, in a sentence: whoever asked for the run reads it.")
-    with store.file_aside(installation.runs / run / "rejected.json") as aside:
-        aside.write_text(json.dumps({"reason": reason.strip()[:1_000], "by": session.who}), encoding="utf-8")
-    installation.audit.append("rejected", run, "refused", actor=session.who)
+    Run(installation, run_id).reject(reason.strip()[:LONGEST_REASON], session.who)
+    installation.audit.append("rejected", run_id, "refused", actor=session.who)

@@ -37,7 +37,7 @@ from galenic.store.documents import (
     write_documents,
 )
 from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
-from galenic.store.files import file_aside, folder_aside, sweep
+from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
 from galenic.store.handle import Handle, Rows, required
 from galenic.store.index import build_index, drop_index_tables, search
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
@@ -206,6 +206,7 @@ __all__ = [
     "rows_of",
     "run_partitions",
     "schema_of",
+    "scratch_folder",
     "search",
     "set_state",
     "settle",

@@ -52,14 +52,9 @@ def file_aside(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder_aside(target: Path) -> Iterator[Path]:
-    """Yields a folder beside `target` to fill; it becomes `target` when the block ends well, and vanishes otherwise.
-
-    Raises StoreError if `target` exists: what stands is never overwritten.
-    """
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `target` that is removed when the block ends; `sweep` removes one that a killed process left."""
     target = target.absolute()
-    if target.exists():
-        raise StoreError(f"{target} exists already. Choose another folder, or move this one away.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent))
@@ -67,16 +62,29 @@ def folder_aside(target: Path) -> Iterator[Path]:
         raise _explain(error, target) from error
     try:
         yield aside
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def folder_aside(target: Path) -> Iterator[Path]:
+    """Yields a folder beside `target` to fill; it becomes `target` when the block ends well, and is removed otherwise.
+
+    Raises StoreError if `target` exists: an existing folder is never overwritten.
+    """
+    target = target.absolute()
+    if target.exists():
+        raise StoreError(f"{target} exists already. Choose another folder, or move this one away.")
+    with scratch_folder(target) as aside:
+        yield aside
         for path in sorted(aside.rglob("*")):
             if path.is_file() and not path.is_symlink():
                 _flush(path)
         aside.chmod(0o755)
         aside.rename(target)
         _flush(target.parent)
-    except OSError as error:
-        raise _explain(error, target) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def sweep(folder: Path) -> int:

@@ -16,7 +16,17 @@ from galenic import custody, flows
 from galenic.custody import fhir
 from galenic.errors import DescriptionError, GalenicError, NotFoundError, VerificationError
 from galenic.installation import Installation
-from galenic.release import MEANING, RunStatus, recall_release, reject_run, run_status, run_statuses, sign_off, write_release
+from galenic.release import (
+    MEANING,
+    Run,
+    RunStatus,
+    recall_release,
+    reject_run,
+    run_status,
+    run_statuses,
+    sign_off,
+    write_release,
+)
 from galenic.server.console.session import PAPER, Console, SignedIn, clean_message, redirect_to
 
 Word = Annotated[str, Form(max_length=2_000)]
@@ -139,13 +149,12 @@ class Dashboard:
         return self.console.page(request, "releases.html", signed=signed, runs=found, state=state, page=page, more=more)
 
     def _show(self, request: Request, signed: SignedIn, run: RunStatus, *, status: int = 200, said: object = None) -> Response:
-        folder = self.installation.runs / run.run
-        sheet = json.loads((folder / "internal" / "sheet.json").read_text(encoding="utf-8"))
+        stored = Run.open(self.installation, run.run)
         mine = [r for r in run.missing if r in signed.roles] if run.state == "signing" and run.by != signed.person.name else []
-        decision = json.loads((folder / "artefact" / "decision.json").read_text(encoding="utf-8")) if run.digest else None
+        decision = stored.public_decision
         return self.console.page(
-            request, "release.html", status=status, signed=signed, run=run, mine=mine, meaning=MEANING, sheet=sheet,
-            items=(decision or {}).get("items", []), said=said, report=(folder / "internal" / "report.html").is_file(),
+            request, "release.html", status=status, signed=signed, run=run, mine=mine, meaning=MEANING, sheet=stored.sheet,
+            items=(decision or {}).get("items", []), said=said, report=stored.report_page.is_file(),
         )  # fmt: skip
 
     def release(self, request: Request, run: str, said: str = "") -> Response:
@@ -159,7 +168,7 @@ class Dashboard:
     def report(self, request: Request, run: str) -> Response:
         """The evidence, on paper that runs nothing."""
         self.console.required(request, *SIGNERS)
-        place = self.installation.runs / run_status(self.installation, run).run / "internal" / "report.html"
+        place = Run.open(self.installation, run_status(self.installation, run).run).report_page
         return HTMLResponse(
             place.read_text(encoding="utf-8"), headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"}
         )

@@ -1,0 +1,83 @@
+"""Types of a release artifact: the content of a run, and the Protocol that each kind of artifact implements."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from galenic.installation import Installation
+from galenic.privacy import Budget
+from galenic.release.policy import Decision, ReleasePolicy
+from galenic.schema import Report
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Program that made the content of a run, as the attestation names it."""
+
+    name: str
+    version: str
+
+
+class RunContent(Protocol):
+    """Content of a run before it is decided. Each kind of artifact adds the fields that its own writer reads."""
+
+    @property
+    def report(self) -> Report:
+        """All findings, for the decision and the signers."""
+
+    @property
+    def evidence(self) -> Report:
+        """Findings that leave with the artifact."""
+
+    @property
+    def engine(self) -> Engine:
+        """Program that made it."""
+
+    @property
+    def population(self) -> str:
+        """Population in the attestation: the one that paid, or "none: " and the reason."""
+
+    @property
+    def budget(self) -> Budget | None:
+        """Reservation that paid for it; a refused run counts as a refused attempt on its population."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """Decision on a run and its context, as writers of files and pages need them. refused_attempts: of the population so far."""
+
+    id: str
+    policy: ReleasePolicy
+    decision: Decision
+    refused_attempts: int
+
+
+ContentT = TypeVar("ContentT", contravariant=True)
+
+
+class ArtifactKind(Protocol[ContentT]):
+    """One kind of artifact that a run can make: how it is written, shown to people, and affected by an erasure.
+
+    action: prefix of its audit actions, ACTION.requested and ACTION.ended. lineage_kind: kind of its row in store.lineage.
+    """
+
+    action: str
+    lineage_kind: str
+
+    def write(self, content: ContentT, outcome: RunOutcome, folder: Path) -> None:
+        """Writes the data files of an accepted artifact, and metadata about them, into an existing folder."""
+
+    def save_model(self, content: ContentT, folder: Path) -> None:
+        """Saves the fitted model, which stays inside, to a folder that does not exist yet. Nothing where there is no model."""
+
+    def card(self, content: ContentT, outcome: RunOutcome) -> str:
+        """Card of an accepted artifact (HTML), without anything internal."""
+
+    def signers_report(self, content: ContentT, outcome: RunOutcome) -> str:
+        """Evidence for the signers (HTML); it never leaves."""
+
+    def sheet(self, content: ContentT) -> dict[str, Any]:
+        """Entries of the signers' sheet (JSON) beside the report and the decision."""
+
+    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
+        """Applies an erasure to an artifact that holds the patient (its row in store.lineage); returns its fate in words."""

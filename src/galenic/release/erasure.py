@@ -1,0 +1,40 @@
+"""Effect of a patient's erasure on models, copies, exports and releases."""
+
+from collections.abc import Callable
+from typing import Any
+
+from galenic import store
+from galenic.installation import Installation
+from galenic.release.artifacts import ARTIFACTS
+from galenic.schema import ErasureOutcome
+from galenic.security import Grant
+
+Forget = Callable[[Installation, dict[str, Any]], str]
+
+
+def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
+    """Applies the erasure of a subject to the artifacts of runs, and says what can be done about those outside. May be repeated."""
+    by_kind: dict[str, Forget] = {"export": _export, "release": _release}
+    by_kind |= {kind.lineage_kind: kind.forget for kind in ARTIFACTS.values()}
+    rows = [row for row in store.artefacts_of(installation.db, subject) if row["kind"] in by_kind]
+    return tuple(
+        ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), by_kind[row["kind"]](installation, row))
+        for row in rows
+    )
+
+
+def _export(_installation: Installation, _artifact: dict[str, Any]) -> str:
+    return "outside: recall it, or ask its holders to delete"
+
+
+def _release(installation: Installation, artifact: dict[str, Any]) -> str:
+    """A release is outside: it can be recalled but not deleted."""
+    run = str(artifact["id"]).partition("/")[2]
+    row = next((r for r in store.all_releases(installation.db) if r["run"] == run), None)
+    if row is None:
+        return "was not released; nothing is outside"
+    if row["state"] == "recalled":
+        return "outside and recalled"
+    if str(row["population"]).startswith("none"):
+        return f"outside, made without a formal guarantee: recall it (galenic recall {run})"
+    return "outside: synthetic rows within a privacy budget, which bounds what they can tell of one patient; may be recalled"
