@@ -22,7 +22,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from galenic import custody, release
+from galenic import custody
 from galenic.installation import Installation, open_installation
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -59,8 +59,8 @@ def house_in(folder: Path) -> Installation:
     installation = open_installation(folder)
     custody.initialize(installation)
     for name, role in (("inge", "integration-engineer"), ("paul", "privacy-officer"), ("sven", "security-officer")):
-        release.make_key(installation, name, role)
-        release.make_key(installation, f"{name}2", role)
+        custody.make_key(installation, name, role)
+        custody.make_key(installation, f"{name}2", role)
     return installation
 
 
@@ -161,7 +161,12 @@ def gate(folder: Path) -> list[dict]:
     """custody.gate: passes per second, 32 clients, every intent durable before work; and the audit log alone."""
     installation = house_in(folder / "gate")
     frame = pa.table({"patient_id": ["P1", "P2"], "note": ["a", "b"]})
-    custody.import_table(installation, installation.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
+    custody.import_table(
+        installation,
+        installation.sign_in("inge"),
+        records.in_memory(frame),
+        custody.ImportRequest("clinic", patient="patient_id"),
+    )
     session = installation.sign_in("paul")
     passes, clients = 400, 32
     taken: list[float] = []
@@ -313,11 +318,11 @@ def erase(folder: Path) -> list[dict]:
         }
     )
     before = time.perf_counter()
-    custody.import_table(installation, inge, records.in_memory(frame), "clinic", patient="patient_id")
+    custody.import_table(installation, inge, records.in_memory(frame), custody.ImportRequest("clinic", patient="patient_id"))
     imported = time.perf_counter() - before
     custody.build_index(installation, installation.sign_in("paul"), "clinic", "quality")
     sven = installation.sign_in("sven", "sven2")
-    custody.backup(installation, sven, folder / "erase-backup")
+    custody.write_backup(installation, sven, folder / "erase-backup")
     keys, whole = [], []
     for i in (5, 50_000, 99_999, 777, 31_415):
         before = time.perf_counter()
@@ -370,7 +375,7 @@ def reads(folder: Path) -> list[dict]:
     narrow = pa.table({"patient_id": who, "note": text})
     wide = pa.table({"patient_id": who, **{f"c{j}": [f"{i * j % 997}" for i in range(count)] for j in range(10)}})
     for name, frame in (("narrow", narrow), ("wide", wide)):
-        custody.import_table(installation, inge, records.in_memory(frame), name, patient="patient_id")
+        custody.import_table(installation, inge, records.in_memory(frame), custody.ImportRequest(name, patient="patient_id"))
     scans = {}
     for name, columns in (("narrow", ["note"]), ("wide", None)):
         known = store.dataset(installation.db, name, "home")
@@ -428,7 +433,9 @@ def _write_until_killed(place: Path, pipe: int, limit: int | None, seed: int) ->
         i += 1
         os.write(pipe, f"a {installation.audit.append('step', str(i))}\n".encode())
         frame = pa.table({"patient_id": [f"K{seed}-{i}-{j}" for j in range(20)], "note": ["x" * 50] * 20})
-        custody.import_table(installation, session, records.in_memory(frame), "clinic", patient="patient_id")
+        custody.import_table(
+            installation, session, records.in_memory(frame), custody.ImportRequest("clinic", patient="patient_id")
+        )
         os.write(pipe, f"r {store.dataset(installation.db, 'clinic', 'home')['next_row']}\n".encode())
         os.write(pipe, f"f {store.write_blob(place / 'files', bytes(32), [bytes(3000)] * 100)}\n".encode())
 

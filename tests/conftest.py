@@ -13,8 +13,8 @@ import pyarrow.csv as pacsv
 import pytest
 import sqlalchemy as sa
 
-from galenic import records, release, store
-from galenic.custody import import_table, initialize
+from galenic import records, store
+from galenic.custody import ImportRequest, import_table, initialize, make_key
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Budget, Ledger
 from made import made_patients
@@ -76,10 +76,10 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     initialize(installation)
     for name, role in PEOPLE.items():
         for key in (name, f"{name}2"):
-            release.make_key(installation, key, role, person=name)
+            make_key(installation, key, role, person=name)
     session = installation.sign_in("inge")
     source = records.in_memory(made_patients(200, 3, visits=2))
-    import_table(installation, session, source, "clinic", patient="patient_id")
+    import_table(installation, session, source, ImportRequest("clinic", patient="patient_id"))
     installation.close()
     return home
 

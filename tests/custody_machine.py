@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from galenic import custody, flows, records, release, store
+from galenic import custody, flows, records, store
 from galenic.errors import AccessDeniedError, BudgetError, GalenicError, InputError
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Mechanism
@@ -54,7 +54,7 @@ class Custody(RuleBasedStateMachine):
             installation = open_installation(cls.founded)
             for name, role in PEOPLE.items():
                 for key in (name, f"{name}2"):
-                    release.make_key(installation, key, role, person=name)
+                    custody.make_key(installation, key, role, person=name)
             installation.ledger.declare("clinic", epsilon=1.0, delta=1e-9, actor="test")
             installation.close()
         shutil.copytree(cls.founded, self.folder / "home")
@@ -102,8 +102,10 @@ class Custody(RuleBasedStateMachine):
         self.step()
         frame = pa.table({"patient_id": [who] * rows, "note": [f"note of {who}"] * rows})
         session = self.installation.sign_in("inge")
-        done = custody.import_table(self.installation, session, records.in_memory(frame), "clinic", patient="patient_id")
-        assert (done.erased, done.erased_rows) == ((1, rows) if who in self.erased else (0, 0))
+        done = custody.import_table(
+            self.installation, session, records.in_memory(frame), custody.ImportRequest("clinic", patient="patient_id")
+        )
+        assert (done.erased_patients, done.erased) == ((1, rows) if who in self.erased else (0, 0))
         if who not in self.erased:
             self.inside[who] = self.inside.get(who, 0) + rows
 
@@ -111,26 +113,24 @@ class Custody(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PATIENTS), given=st.booleans())
     def consent(self, who: str, given: bool) -> None:
         self.step()
+        record = custody.record_consent if given else custody.withdraw_consent
         if who not in self.inside:
             with pytest.raises(InputError):
-                custody.record_consent(
-                    self.installation, self.installation.sign_in("inge"), "clinic", [who], "research", given=given
-                )
+                record(self.installation, self.installation.sign_in("inge"), "clinic", [who], "research")
             return
-        custody.record_consent(self.installation, self.installation.sign_in("inge"), "clinic", [who], "research", given=given)
+        record(self.installation, self.installation.sign_in("inge"), "clinic", [who], "research")
         (self.consented.add if given else self.consented.discard)(who)
 
     @precondition(lambda self: self.inside)
     @rule(who=st.sampled_from(PATIENTS), given=st.booleans())
     def treat(self, who: str, given: bool) -> None:
         self.step()
+        record = custody.record_care_relation if given else custody.end_care_relation
         if who not in self.inside:
             with pytest.raises(InputError):
-                custody.record_care_relation(
-                    self.installation, self.installation.sign_in("inge"), "clinic", who, "ada", given=given
-                )
+                record(self.installation, self.installation.sign_in("inge"), "clinic", who, "ada")
             return
-        custody.record_care_relation(self.installation, self.installation.sign_in("inge"), "clinic", who, "ada", given=given)
+        record(self.installation, self.installation.sign_in("inge"), "clinic", who, "ada")
         (self.treated.add if given else self.treated.discard)(who)
 
     @rule(given=st.booleans(), elsewhere=st.booleans())
@@ -234,9 +234,9 @@ class Custody(RuleBasedStateMachine):
         where = [("note", "=", f"note of {who}")]
         if self.indexed is None:
             with pytest.raises(GalenicError):
-                custody.search_index(self.installation, session, "clinic", "treatment", where)
+                custody.search_rows(self.installation, session, "clinic", "treatment", where)
             return
-        found = custody.search_index(self.installation, session, "clinic", "treatment", where)
+        found = custody.search_rows(self.installation, session, "clinic", "treatment", where)
         assert {r["patient_id"] for r in found} == {who} & self.treated & set(self.indexed)
 
     @precondition(lambda self: self.inside)
@@ -266,20 +266,20 @@ class Custody(RuleBasedStateMachine):
     @rule()
     def rotate(self) -> None:
         self.step()
-        custody.rotate(self.installation, self.installation.sign_in("sven", "sven2"))
+        custody.rotate_keys(self.installation, self.installation.sign_in("sven", "sven2"))
 
     @precondition(lambda self: self.counted is None)
     @rule()
     def backup(self) -> None:
         self.step()
-        custody.backup(self.installation, self.installation.sign_in("sven", "sven2"), self.folder / "backup")
+        custody.write_backup(self.installation, self.installation.sign_in("sven", "sven2"), self.folder / "backup")
         self.counted = dict(self.inside)
 
     @precondition(lambda self: self.counted is not None)
     @rule()
     def restore(self) -> None:
         self.step()
-        custody.restore(self.installation, self.folder / "backup", self.installation.sign_in("sven", "sven2"))
+        custody.restore_backup(self.installation, self.folder / "backup", self.installation.sign_in("sven", "sven2"))
         assert self.counted is not None
         self.inside = {w: n for w, n in self.counted.items() if w not in self.erased}
         self.consented &= set(self.inside)

@@ -14,7 +14,7 @@ import pyotp
 import pytest
 
 from galenic.custody import add_client, fhir, server_session
-from galenic.custody.datasets import record_care_relation
+from galenic.custody.access import record_care_relation
 from galenic.installation import Installation, open_installation
 from galenic.server import Listener, make_app, running_servers, setup
 

@@ -37,7 +37,7 @@ from asvs_made import (
     without,
 )
 from galenic import store
-from galenic.custody import add_client, server_session
+from galenic.custody import RoleScope, add_client, server_session
 from galenic.custody.fhir import writing
 from galenic.errors import AccessDeniedError, RecordError, StoreError
 from galenic.installation import open_installation
@@ -397,7 +397,7 @@ def fields_are_withheld(place: Place) -> None:
 @check("V8.4.1", plant=ALLOW)
 def organisations_are_apart(place: Place) -> None:
     installation = place.site.installation
-    add_client(installation, "elsewhere", role="service", tenant="another-house")
+    add_client(installation, "elsewhere", role="service", role_scope=RoleScope(tenant="another-house"))
     session = installation.gate.begin("elsewhere", how="check", seconds=60)
     assert not installation.gate.judge(session, "read", "record/records/1", "treatment").allowed
 

@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from galenic import cli, flows, records
-from galenic.custody import import_table
+from galenic.custody import ImportRequest, import_table
 from galenic.errors import DescriptionError
 from galenic.installation import Installation
 from galenic.records import quality
@@ -239,7 +239,9 @@ def test_the_page_and_the_exit_code_say_whether_the_floor_holds_and_no_value_is_
 
 
 def test_a_data_set_in_custody_is_measured_past_the_gate(custody: Installation, tmp_path: Path) -> None:
-    import_table(custody, custody.sign_in("inge"), records.read(source(made(), tmp_path)), "wards", patient="mrn")
+    import_table(
+        custody, custody.sign_in("inge"), records.read(source(made(), tmp_path)), ImportRequest("wards", patient="mrn")
+    )
     done = flows.quality_of_stored(custody, custody.sign_in("paul"), "wards", "quality")
     assert found(done, "quality.orders").value == 0
     with pytest.raises(Exception, match="may not index"):

@@ -10,13 +10,17 @@ import pytest
 
 from galenic import records, store
 from galenic.custody import (
+    ImportRequest,
+    RoleScope,
     build_index,
+    end_care_relation,
     export_table,
     grant_role,
     import_table,
     record_care_relation,
     record_consent,
-    search_index,
+    search_rows,
+    withdraw_consent,
     withdraw_role,
 )
 from galenic.errors import AccessDeniedError, InputError, OptionError, StoreError
@@ -35,7 +39,8 @@ def read(installation: Installation, session: Session, purpose: str, **more: str
 
 
 def consents(installation: Installation, patients: list[str], purpose: str = "research", *, given: bool = True) -> None:
-    record_consent(installation, installation.sign_in("inge"), "clinic", patients, purpose, given=given)
+    record = record_consent if given else withdraw_consent
+    record(installation, installation.sign_in("inge"), "clinic", patients, purpose)
 
 
 def test_those_who_treat_read_their_patients_and_nobody_elses(custody: Installation) -> None:
@@ -43,7 +48,7 @@ def test_those_who_treat_read_their_patients_and_nobody_elses(custody: Installat
     assert read(custody, ada, "treatment").num_rows == 0
     record_care_relation(custody, custody.sign_in("inge"), "clinic", "P000007", "ada")
     assert set(read(custody, ada, "treatment")["patient_id"].to_pylist()) == {"P000007"}
-    record_care_relation(custody, custody.sign_in("inge"), "clinic", "P000007", "ada", given=False)
+    end_care_relation(custody, custody.sign_in("inge"), "clinic", "P000007", "ada")
     assert read(custody, ada, "treatment").num_rows == 0
 
 
@@ -237,7 +242,7 @@ def test_withheld_columns_are_neither_shown_nor_searched_nor_counted(custody: In
     frame = pa.table(
         {"patient_id": [f"P{i:06d}" for i in range(20)], "name": [f"n{i % 2}" for i in range(20)], "sex": ["f", "m"] * 10}
     )
-    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "named", patient="patient_id")
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), ImportRequest("named", patient="patient_id"))
     record_consent(custody, custody.sign_in("inge"), "named", frame["patient_id"].to_pylist(), "research")
     known = store.dataset(custody.db, "named", "home")
     with custody.gate.open(custody.sign_in("rosa"), "read", "dataset/named", "research") as handle:
@@ -246,12 +251,12 @@ def test_withheld_columns_are_neither_shown_nor_searched_nor_counted(custody: In
             store.counts(custody.db, handle, known, ["name"])
     build_index(custody, custody.sign_in("paul"), "named", "quality", codes=("sex",))
     with pytest.raises(AccessDeniedError, match="withheld"):
-        search_index(custody, custody.sign_in("rosa"), "named", "research", [("name", "word", "n1")])
+        search_rows(custody, custody.sign_in("rosa"), "named", "research", [("name", "word", "n1")])
 
 
 def test_small_cells_are_withheld_and_can_not_be_had_by_subtraction(custody: Installation) -> None:
     frame = pa.table({"patient_id": [f"P{i:06d}" for i in range(20)], "site": ["a"] * 9 + ["b"] * 8 + ["c"] * 3})
-    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "sites", patient="patient_id")
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), ImportRequest("sites", patient="patient_id"))
     with custody.gate.open(custody.sign_in("paul"), "read", "dataset/sites", "quality") as handle:
         found = dict(store.counts(custody.db, handle, store.dataset(custody.db, "sites", "home"), ["site"]))
     assert found == {("a",): 9, ("b",): None, ("c",): None}
@@ -302,15 +307,15 @@ def test_a_consent_written_past_the_security_room_lets_no_row_through(custody: I
 
 
 def test_another_tenants_records_are_refused(custody: Installation) -> None:
-    grant_role(custody, "paul2", "privacy-officer", person="paul", tenant="elsewhere")
+    grant_role(custody, "paul2", "privacy-officer", person="paul", scope=RoleScope(tenant="elsewhere"))
     with pytest.raises((AccessDeniedError, InputError)):
         read(custody, custody.sign_in("paul2"), "quality")
 
 
 def test_records_stay_in_their_region(custody: Installation) -> None:
     source = records.in_memory(pa.table({"patient_id": ["a", "b"], "x": ["1", "2"]}))
-    import_table(custody, custody.sign_in("inge"), source, "eu", patient="patient_id", region="EU")
-    grant_role(custody, "paul2", "privacy-officer", person="paul", region="US")
+    import_table(custody, custody.sign_in("inge"), source, ImportRequest("eu", patient="patient_id", region="EU"))
+    grant_role(custody, "paul2", "privacy-officer", person="paul", scope=RoleScope(region="US"))
     with (
         pytest.raises(AccessDeniedError, match="other-region"),
         custody.gate.open(custody.sign_in("paul2"), "read", "dataset/eu", "quality"),

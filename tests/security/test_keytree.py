@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galenic import store
-from galenic.custody import backup
+from galenic.custody import write_backup
 from galenic.errors import ConfigurationError, KeyErasedError, MissingExtraError, OptionError, StoreError
 from galenic.installation import Installation
 from galenic.security import Escrow, KeyTree, RootFile, RootInVault, opens, root_keeper
@@ -297,7 +297,7 @@ def test_a_root_in_a_pkcs11_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_root_is_neither_in_the_database_nor_in_a_backup(custody: Installation, tmp_path: Path) -> None:
-    backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
+    write_backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
     custody.db.shrink()
     for path in [custody.home / "galenic.db", *(tmp_path / "backup").rglob("*")]:
         assert not path.is_file() or custody.tree.root() not in path.read_bytes()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwk, jwt
 
 from galenic.custody import add_client, server_session
-from galenic.custody.datasets import record_care_relation
+from galenic.custody.access import record_care_relation
 from galenic.errors import OptionError
 from galenic.server import setup
 from site_made import Browser, Site

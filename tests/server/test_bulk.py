@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from galenic import release
+from galenic import custody, release
 from galenic.custody import add_client, server_session
-from galenic.custody.datasets import record_consent
+from galenic.custody.access import record_consent
 from galenic.flows.erasure import erase
 from galenic.jobs import worker
 from galenic.release.signing import run_status
@@ -213,7 +213,7 @@ def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]
     assert answer.status_code == 202
     assert "waits for its signature" in answer.headers["x-progress"]
     for role in waiting.roles:
-        release.make_key(installation, f"key-{role}", role)
+        custody.make_key(installation, f"key-{role}", role)
         release.sign_with_key(installation, run, f"key-{role}")
     manifest = ended(rita, place).json()
     assert manifest["extension"]["https://galenic.dev/fhir/bulk/release"] == run
@@ -235,8 +235,8 @@ def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
     build = str(worker.job_status(installation, place.rpartition("/")[2]).about["build"])
     assert list((installation.shards / build).iterdir())
     add_client(installation, "petra", role="privacy-officer")
-    release.make_key(installation, "petra-key", "privacy-officer")
-    release.make_key(installation, "petra-second", "privacy-officer")
+    custody.make_key(installation, "petra-key", "privacy-officer")
+    custody.make_key(installation, "petra-second", "privacy-officer")
     erased = erase(installation, installation.sign_in("petra-key", "petra-second"), "records|leaving")
     assert any(a["kind"] == "bulk" and a["fate"].startswith("dropped") for a in erased.facts["artefacts"])
     assert not (installation.shards / build).exists()

@@ -11,7 +11,7 @@ import pytest
 from browser_made import Site, a_browser, approve_all, invite, invited
 from galenic import custody, release
 from galenic.custody import add_client, server_session
-from galenic.custody.datasets import record_care_relation
+from galenic.custody.access import record_care_relation
 from galenic.errors import ReleaseRefusedError
 from galenic.flows.demonstration import POPULATION, demo_table, description
 from galenic.flows.synthesis import SynthesisRequest, synthesize
@@ -225,7 +225,7 @@ def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -
     installation, paul = treated.installation, treated.visitor("paul")
     session = server_session(installation)
     custody.record_consent(installation, session, "records", ["evil"], "research")
-    custody.record_consent(installation, session, "records", ["evil"], "research", given=False)
+    custody.withdraw_consent(installation, session, "records", ["evil"], "research")
     treated.visitor("clara").go("/patients/evil")
     paul.go("/consent")
     paul.fill(patient="evil")

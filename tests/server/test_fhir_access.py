@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from galenic.custody import server_session
-from galenic.custody.datasets import record_care_relation
+from galenic.custody.access import end_care_relation
 from galenic.security import token_name
 from server_made import Fhir, observation, treats
 
@@ -294,7 +294,7 @@ def test_a_relation_that_ends_closes_the_record_at_once(ward: tuple[Fhir, Fhir],
     assert nora("GET", "/Patient/mine").status_code == 404
     treats(ehr, "mine", "nora")
     assert nora("GET", "/Patient/mine").status_code == 200
-    record_care_relation(ehr.installation, server_session(ehr.installation), "records", "mine", "nora", given=False)
+    end_care_relation(ehr.installation, server_session(ehr.installation), "records", "mine", "nora")
     assert nora("GET", "/Patient/mine").status_code == 404
     assert nora.found("Patient") == []
 

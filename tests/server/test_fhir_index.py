@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from galenic import flows, release
-from galenic.custody import server_session
+from galenic import custody, flows
+from galenic.custody import ImportRequest, server_session
 from galenic.custody.fhir_import import import_fhir
 from server_made import Fhir, a_server, observation
 
@@ -13,8 +13,8 @@ from server_made import Fhir, a_server, observation
 def test_what_was_imported_past_the_server_is_found(ehr: Fhir, tmp_path: Path) -> None:
     flows.simulate(3, tmp_path / "sim", form="fhir", seed=5)
     session = server_session(ehr.installation)
-    done = import_fhir(ehr.installation, session, sorted((tmp_path / "sim").glob("*.ndjson")), "records")
-    assert done.people == 3
+    done = import_fhir(ehr.installation, session, sorted((tmp_path / "sim").glob("*.ndjson")), ImportRequest("records"))
+    assert done.patients == 3
     ehr.repository.catch_up()
     own = ehr.found("Patient?_tag:missing=true&_count=3")[0]
     read = ehr("GET", f"/Patient/{own}")
@@ -52,7 +52,7 @@ def test_an_erased_patient_is_gone_from_the_index(tmp_path: Path) -> None:
             ehr("PUT", f"/Patient/{own}", {"resourceType": "Patient", "id": own, "name": [{"family": own.title()}]})
             ehr.make({**observation(own), "note": [{"text": own}]})
         for key in ("paul", "paul2"):
-            release.make_key(ehr.installation, key, "privacy-officer", person="Paul")
+            custody.make_key(ehr.installation, key, "privacy-officer", person="Paul")
         before = ehr.repository.index.key
         flows.erase(ehr.installation, ehr.installation.sign_in("paul", "paul2"), "records|goes")
         assert ehr("GET", "/Patient/goes").status_code in (404, 410)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from galenic import release
-from galenic.custody import init_if_new
+from galenic.custody import initialize_if_new
 from galenic.errors import AccessDeniedError, GalenicError, ReleaseRefusedError
 from galenic.flows.demonstration import POPULATION, demo_table, description
 from galenic.flows.synthesis import SynthesisRequest, synthesize
@@ -25,7 +25,7 @@ def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installa
     from galenic.flows.columns import ColumnOptions
 
     installation = open_installation(tmp_path_factory.mktemp("signers") / "home")
-    init_if_new(installation)
+    initialize_if_new(installation)
     installation.ledger.declare(POPULATION, epsilon=2.0, delta=1e-8, actor="rita")
     column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
     request = SynthesisRequest(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from galenic import flows, records, store
-from galenic.custody import build_index, import_table, record_care_relation, record_consent, search_index
+from galenic.custody import ImportRequest, build_index, import_table, record_care_relation, record_consent, search_rows
 from galenic.errors import OptionError, StoreError, UnknownNameError
 from galenic.installation import Installation
 
@@ -25,7 +25,7 @@ def indexed(custody: Installation) -> Installation:
             "seen": [f"2020-01-{1 + i % 28:02d}" for i in range(40)],
         }
     )
-    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "names", patient="patient_id")
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), ImportRequest("names", patient="patient_id"))
     build_index(custody, custody.sign_in("paul"), "names", "quality", codes=("code",))
     for i in range(40):
         record_care_relation(custody, custody.sign_in("inge"), "names", f"Q{i:03d}", "ada") if i < 12 else None
@@ -33,7 +33,7 @@ def indexed(custody: Installation) -> Installation:
 
 
 def found(installation: Installation, *conditions: tuple[str, str, str]) -> list[str]:
-    rows = search_index(installation, installation.sign_in("ada"), "names", "treatment", list(conditions))
+    rows = search_rows(installation, installation.sign_in("ada"), "names", "treatment", list(conditions))
     return sorted(str(r["patient_id"]) for r in rows)
 
 
@@ -146,16 +146,16 @@ def test_rows_are_found_by_their_own_numbers_after_an_erasure_and_under_a_consen
         {"patient_id": [p for p in people for _ in range(2)], "note": [f"note of {p}" for p in people for _ in range(2)]}
     )
     inge, paul = custody.sign_in("inge"), custody.sign_in("paul", "paul2")
-    import_table(custody, inge, records.in_memory(frame), "notes", patient="patient_id")
+    import_table(custody, inge, records.in_memory(frame), ImportRequest("notes", patient="patient_id"))
     flows.erase(custody, paul, "Q0")
     record_care_relation(custody, inge, "notes", "Q3", "ada")
     build_index(custody, paul, "notes", "quality", codes=("note",))
     for who in people:
-        found = search_index(custody, custody.sign_in("ada"), "notes", "treatment", [("note", "=", f"note of {who}")])
+        found = search_rows(custody, custody.sign_in("ada"), "notes", "treatment", [("note", "=", f"note of {who}")])
         assert [r["patient_id"] for r in found] == (["Q3", "Q3"] if who == "Q3" else [])
     record_consent(custody, inge, "notes", ["Q2", "Q5"], "research")
     rosa = custody.sign_in("rosa")
     build_index(custody, rosa, "notes", "research", codes=("note",))
     for who in people:
-        found = search_index(custody, rosa, "notes", "research", [("note", "=", f"note of {who}")])
+        found = search_rows(custody, rosa, "notes", "research", [("note", "=", f"note of {who}")])
         assert [r["patient_id"] for r in found] == ([who, who] if who in ("Q2", "Q5") else [])

@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from galenic import store
+from galenic.custody import IMPORTERS, ImportPlan, ImportRequest
 from galenic.errors import UnknownNameError
 from galenic.installation import Installation
 from galenic.jobs import KINDS, import_state, jobs_url
@@ -94,9 +95,13 @@ def test_a_job_is_cancelled_and_resumed(tmp_path: Path) -> None:
             work.start("dance", {})
 
 
+def import_plan(file: Path, name: str) -> ImportPlan:
+    return IMPORTERS["table"].plan([file], ImportRequest(name, patient="patient_id"))
+
+
 def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(5_000), tmp_path / "patients.csv")
-    state = {**import_state(custody, tmp_path / "patients.csv", "big", "patient_id", "inge"), "step": 3_000}
+    state = {**import_state(custody, import_plan(tmp_path / "patients.csv", "big"), "inge"), "step": 3_000}
     first = KINDS["import"](state)
     again = KINDS["import"](state)  # as after a kill between the rows and the note that they were written
     assert first["rows_before"] == again["rows_before"] == 3_000
@@ -112,7 +117,7 @@ def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Ins
 def test_an_import_runs_as_a_job(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(300), tmp_path / "patients.csv")
     with jobs.opened(jobs_url(custody), KINDS) as work:
-        job = work.start("import", import_state(custody, tmp_path / "patients.csv", "small", "patient_id", "inge"))
+        job = work.start("import", import_state(custody, import_plan(tmp_path / "patients.csv", "small"), "inge"))
         assert work.wait(job)["done"]
         assert [j.state for j in work.all()] == ["SUCCESS"]
     assert store.dataset(custody.db, "small", "home")["next_row"] == 300

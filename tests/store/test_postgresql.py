@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from galenic import custody, flows, records, release, store
+from galenic import custody, flows, records, store
 from galenic.errors import BudgetError
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Ledger
@@ -73,9 +73,14 @@ def there(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ins
         ("rosa", "researcher"),
     ):
         for key in (name, f"{name}2"):
-            release.make_key(installation, key, role, person=name)
+            custody.make_key(installation, key, role, person=name)
     frame = made_patients(60)
-    custody.import_table(installation, installation.sign_in("inge"), records.in_memory(frame), "clinic", patient="patient_id")
+    custody.import_table(
+        installation,
+        installation.sign_in("inge"),
+        records.in_memory(frame),
+        custody.ImportRequest("clinic", patient="patient_id"),
+    )
     yield installation
     installation.close()
 
@@ -92,14 +97,14 @@ def test_custody_works_the_same(there: Installation, tmp_path: Path) -> None:
     custody.record_consent(there, there.sign_in("inge"), "clinic", ["P000001", "P000002"], "research")
     assert people(there, "rosa", "research") == {"P000001", "P000002"}
     custody.build_index(there, there.sign_in("paul"), "clinic", "quality", codes=("sex",))
-    hits = custody.search_index(
+    hits = custody.search_rows(
         there, there.sign_in("rosa"), "clinic", "research", [("age_years", ">=", "0"), ("sex", "=", "female")]
     )
     assert {str(h["patient_id"]) for h in hits} <= {"P000001", "P000002"}
-    custody.backup(there, there.sign_in("sven", "sven2"), tmp_path / "backup")
+    custody.write_backup(there, there.sign_in("sven", "sven2"), tmp_path / "backup")
     done = flows.erase(there, there.sign_in("paul", "paul2"), "P000001")
     assert done.facts["key"]["destroyed"]
-    custody.restore(there, tmp_path / "backup", there.sign_in("sven", "sven2"))
+    custody.restore_backup(there, tmp_path / "backup", there.sign_in("sven", "sven2"))
     assert people(there) == everybody - {"P000001"}
     assert there.audit.faults()[0] == []
 
@@ -133,16 +138,16 @@ def test_documents_are_kept_found_and_erased_there_too(url: str, tmp_path: Path,
     flows.simulate(12, tmp_path / "people", form="fhir", seed=3)
     inge = installation.sign_in("inge")
     files = records.fhir_files([tmp_path / "people"])
-    first = custody.import_fhir(installation, inge, files, "hospital")
-    assert (first.refused, first.people, first.new) == (0, 12, first.seen.total())
-    assert custody.import_fhir(installation, inge, files, "hospital").new == 0
-    with custody.timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
+    first = custody.import_fhir(installation, inge, files, custody.ImportRequest("hospital"))
+    assert (first.refused, first.patients, first.new) == (0, 12, first.seen.total())
+    assert custody.import_fhir(installation, inge, files, custody.ImportRequest("hospital")).new == 0
+    with custody.open_timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
         assert lines.subjects == 12
         before = lines.events
     flows.erase(installation, installation.sign_in("paul", "paul2"), "3")
-    with custody.timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
+    with custody.open_timelines(installation, installation.sign_in("paul"), "hospital", "quality") as lines:
         assert (lines.subjects, lines.events < before) == (11, True)
-    again = custody.import_fhir(installation, inge, files, "hospital")
+    again = custody.import_fhir(installation, inge, files, custody.ImportRequest("hospital"))
     assert (again.new, again.erased > 0) == (0, True)
     with installation.db.reading("other") as c:
         assert c.exec_driver_sql("SELECT count(*) FROM documents").scalar_one() == 0  # rows of another tenant

@@ -14,8 +14,20 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import cli, flows, records, release, store
-from galenic.custody import backup, export_table, grant_role, import_table, initialize, record_consent, recover_root, restore
+from galenic import cli, flows, records, store
+from galenic.custody import (
+    ImportRequest,
+    RoleScope,
+    export_table,
+    grant_role,
+    import_table,
+    initialize,
+    make_key,
+    record_consent,
+    recover_root,
+    restore_backup,
+    write_backup,
+)
 from galenic.errors import AccessDeniedError, RecordError, StoreError, VerificationError
 from galenic.installation import Installation, open_installation
 from galenic.security import Fact, verify_receipt
@@ -101,7 +113,7 @@ def test_the_release_way_from_custody_ends_with_the_consent(
 ) -> None:
     inge = custody.sign_in("inge")
     frame = made_patients(3_000, 9).drop_columns(["discharged"])
-    import_table(custody, inge, records.in_memory(frame), "big", patient="patient_id")
+    import_table(custody, inge, records.in_memory(frame), ImportRequest("big", patient="patient_id"))
     request = flows.SynthesisRequest(private=False, target="diabetes", column_options=flows.ColumnOptions(patient="patient_id"))
     with pytest.raises(Exception, match="no patient in it has consented"):
         flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
@@ -174,7 +186,7 @@ SWAPS = {
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_row_moved_elsewhere_is_noticed(custody: Installation, swap: str) -> None:
     frame = made_patients(3)
-    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), "other", patient="patient_id")
+    import_table(custody, custody.sign_in("inge"), records.in_memory(frame), ImportRequest("other", patient="patient_id"))
     with custody.db.transaction() as c:
         assert c.exec_driver_sql(SWAPS[swap]).rowcount
     with pytest.raises(StoreError, match="not as it was written"):
@@ -196,11 +208,17 @@ def test_a_cell_moved_within_its_row_is_noticed(custody: Installation) -> None:
 def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: Installation, column: str) -> None:
     """A data set of another tenant (label, region) is given to ours by SQL; the decision goes by the fact and denies."""
     given = {"tenant": "home", "label": "clinical", "region": "EU"}
-    grant_role(custody, "inge2", "integration-engineer", person="inge", tenant="elsewhere" if column == "tenant" else "home")
-    grant_role(custody, "paul", "privacy-officer", person="paul", region="EU")
+    grant_role(
+        custody,
+        "inge2",
+        "integration-engineer",
+        person="inge",
+        scope=RoleScope(tenant="elsewhere" if column == "tenant" else "home"),
+    )
+    grant_role(custody, "paul", "privacy-officer", person="paul", scope=RoleScope(region="EU"))
     kinds = {"label": "psychiatric"} if column == "label" else {"region": "US"}
     source = records.in_memory(made_patients(3))
-    import_table(custody, custody.sign_in("inge2"), source, "far", patient="patient_id", **kinds)
+    import_table(custody, custody.sign_in("inge2"), source, ImportRequest("far", patient="patient_id", **kinds))
     action = "train" if column == "label" else "read"
     for statement in (
         f"UPDATE datasets SET {column} = '{given[column]}' WHERE name = 'far'",
@@ -216,8 +234,10 @@ def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: Install
             open_installation(custody.home).gate.open(custody.sign_in("paul"), action, "dataset/far", "quality") as handle,
         ):
             next(store.read(custody.db, handle, store.dataset(custody.db, "far")))
-    with pytest.raises(StoreError, match="has gone from the database"):
-        import_table(custody, custody.sign_in("inge"), records.in_memory(made_patients(3)), "far", patient="patient_id")
+    with pytest.raises(StoreError, match="is missing from the database"):
+        import_table(
+            custody, custody.sign_in("inge"), records.in_memory(made_patients(3)), ImportRequest("far", patient="patient_id")
+        )
 
 
 def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_back(
@@ -238,7 +258,7 @@ def test_yesterdays_database_put_back_by_hand_does_not_bring_an_erased_patient_b
 def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
     custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
+    write_backup(custody, custody.sign_in("sven", "sven2"), tmp_path / "backup")
     flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     everybody = people_of(custody)
     custody.close()
@@ -248,7 +268,7 @@ def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
     shutil.rmtree(custody.home)
     installation = open_installation(tmp_path / "new")
     recover_root(installation, private)
-    counted = restore(installation, tmp_path / "backup")
+    counted = restore_backup(installation, tmp_path / "backup")
     assert counted["erased_again"] == 1
     assert people_of(installation) == everybody
     assert "P000001" not in everybody
@@ -258,16 +278,16 @@ def test_after_the_loss_of_everything_but_backup_and_escrow_records_come_back(
 
 def test_a_number_is_never_a_second_patients_even_after_a_restore(custody: Installation, tmp_path: Path) -> None:
     sven = custody.sign_in("sven", "sven2")
-    backup(custody, sven, tmp_path / "backup")
+    write_backup(custody, sven, tmp_path / "backup")
     inge = custody.sign_in("inge")
 
     def come(name: str) -> None:
         frame = made_patients(1).set_column(0, "patient_id", pa.array([name]))
-        import_table(custody, inge, records.in_memory(frame), "clinic", patient="patient_id")
+        import_table(custody, inge, records.in_memory(frame), ImportRequest("clinic", patient="patient_id"))
 
     come("late")
     record_consent(custody, inge, "clinic", ["late"], "research")
-    restore(custody, tmp_path / "backup", sven)
+    restore_backup(custody, tmp_path / "backup", sven)
     come("later")
     known = store.dataset(custody.db, "clinic", "home")
     with custody.gate.open(custody.sign_in("rosa"), "read", "dataset/clinic", "research") as handle:
@@ -286,7 +306,7 @@ def test_a_receipt_that_was_changed_is_refused(custody: Installation) -> None:
 def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(30_000), tmp_path / "patients.csv")
     initialize(open_installation(home))
-    release.make_key(open_installation(home), "inge", "integration-engineer")
+    make_key(open_installation(home), "inge", "integration-engineer")
     words = ["import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
     process = subprocess.Popen([sys.executable, "-m", "galenic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
@@ -319,7 +339,7 @@ def test_a_bad_import_says_what_is_wrong(custody: Installation, change: object, 
     frame = change(made_patients(120))  # type: ignore[operator]
     name = "clinic" if why == "other columns" else "new"
     with pytest.raises((RecordError, Exception), match=why):
-        import_table(custody, custody.sign_in("inge"), records.in_memory(frame), name, patient="patient_id")
+        import_table(custody, custody.sign_in("inge"), records.in_memory(frame), ImportRequest(name, patient="patient_id"))
 
 
 def test_when_the_database_takes_no_row_the_gate_does_not_open(custody: Installation) -> None:

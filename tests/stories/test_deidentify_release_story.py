@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from galenic import cli, flows, release, store
-from galenic.custody import import_fhir
+from galenic.custody import ImportRequest, import_fhir
 from galenic.errors import AccessDeniedError, DescriptionError, ReleaseRefusedError
 from galenic.installation import Installation, open_installation
 from galenic.records import fhir
@@ -44,7 +44,7 @@ def hospital(custody: Installation, tmp_path: Path) -> Installation:
     place.write_bytes(
         b"".join(fhir.write_json(r) + b"\n" for r in (patient(1), patient(2), seen(1, 1), seen(4, 1), seen(2, 2)))
     )
-    import_fhir(custody, custody.sign_in("inge"), [place], "hospital")
+    import_fhir(custody, custody.sign_in("inge"), [place], ImportRequest("hospital"))
     return custody
 
 

@@ -20,16 +20,18 @@ import pytest
 from galenic import cli, flows, records, store
 from galenic.custody import (
     FORMS,
-    Received,
+    ImportRequest,
+    ImportResult,
     export_records,
     grant_role,
     import_fhir,
     import_meds,
     import_omop,
+    open_timelines,
     own_record,
     record_approval,
     record_consent,
-    timelines,
+    withdraw_approval,
 )
 from galenic.errors import AccessDeniedError, RecordError
 from galenic.installation import Installation, open_installation
@@ -67,18 +69,19 @@ def resources_of(installation: Installation, name: str, *, history: bool = False
     return [fhir.restore_resource(k.document, k.about) for k in kept if k.type != "Bundle"]
 
 
-def bring(installation: Installation, *places: Path, name: str = "hospital", **more: Any) -> Received:
-    return import_fhir(installation, installation.sign_in("inge"), list(places), name, **more)
+def bring(installation: Installation, *places: Path, name: str = "hospital", **more: Any) -> ImportResult:
+    workers = more.pop("workers", None)
+    return import_fhir(installation, installation.sign_in("inge"), list(places), ImportRequest(name, **more), workers=workers)
 
 
 def test_what_goes_in_is_there_to_the_last_digit_and_again_changes_nothing(custody: Installation, tmp_path: Path) -> None:
     given = [patient(1), patient(2), observation(1, 1, "7.10"), observation(2, 2, "0.00000001"), observation(3, 2, "1E+2")]
     place = ndjson(tmp_path / "all.ndjson", given)
     done = bring(custody, place)
-    assert (done.new, done.again, done.people, done.refused) == (5, 0, 2, 0)
+    assert (done.new, done.already_stored, done.patients, done.refused) == (5, 0, 2, 0)
     assert sorted(resources_of(custody, "hospital"), key=str) == sorted(given, key=str)
     again = bring(custody, place)
-    assert (again.new, again.again) == (0, 5)
+    assert (again.new, again.already_stored) == (0, 5)
     custody.db.shrink()
     for path in custody.home.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
@@ -105,7 +108,7 @@ def test_hospital_and_practitioners_may_come_after_those_who_refer_to_them(custo
     one = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     (tmp_path / "patient.json").write_text(json.dumps(one))
     first = bring(custody, tmp_path / "patient.json")
-    assert (first.new, first.unresolved, first.people) == (2, 1, 1)
+    assert (first.new, first.unresolved, first.patients) == (2, 1, 1)
     doctor = {"resourceType": "Practitioner", "id": "d7", "identifier": [{"system": "http://npi.example", "value": "7"}]}
     assert bring(custody, ndjson(tmp_path / "doctors.ndjson", [doctor])).unresolved == 0
     approve(custody, "hospital")
@@ -145,7 +148,7 @@ def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_ne
         ndjson(tmp_path / "a.ndjson", [patient(1)]),
         ndjson(tmp_path / "b.ndjson", [by_number, stranger, unknown, inside]),
     )
-    assert (done.new, done.refused, done.nobodys, done.people) == (4, 1, 0, 3)
+    assert (done.new, done.refused, done.without_patient, done.patients) == (4, 1, 0, 3)
     assert done.issues["error", "patient-unknown"] == 1
     own = own_record(custody, custody.sign_in("paul"), "p1")
     assert [d["id"] for d in own["rows"]["hospital"]] == ["p1", "o1"]
@@ -221,14 +224,14 @@ def test_the_ethics_board_approves_others_and_takes_it_back(custody: Installatio
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1)]))
     approve(custody, "hospital")
     eli, rosa = custody.sign_in("eli", "eli2"), custody.sign_in("rosa", "rosa2")
-    with pytest.raises(AccessDeniedError, match="the one who approves"):
+    with pytest.raises(AccessDeniedError, match="is the approver"):
         record_approval(custody, eli, "hospital", "eli2", "research")
     with pytest.raises(AccessDeniedError, match="may not approve"):
         record_approval(custody, rosa, "hospital", "rosa", "research")
     export_records(custody, rosa, "hospital", "research", tmp_path / "x", "fhir")
     with pytest.raises(AccessDeniedError):
         export_records(custody, rosa, "hospital", "quality", tmp_path / "y", "fhir")
-    record_approval(custody, eli, "hospital", "rosa", "research", given=False)
+    withdraw_approval(custody, eli, "hospital", "rosa", "research")
     with pytest.raises(AccessDeniedError):
         export_records(custody, rosa, "hospital", "research", tmp_path / "z", "fhir")
 
@@ -322,11 +325,11 @@ def some_of(source: Omop, folder: Path, most: int) -> Path:
 
 def test_omop_and_meds_go_in_and_come_out_as_they_were(custody: Installation, tmp_path: Path, data: Path) -> None:
     source = some_of(Omop(data / "ehr" / "omop-eunomia" / "gibleed"), tmp_path / "source", 200)
-    done = import_omop(custody, custody.sign_in("inge"), source, "gibleed")
-    assert import_omop(custody, custody.sign_in("inge"), source, "gibleed").new == 0
+    done = import_omop(custody, custody.sign_in("inge"), source, ImportRequest("gibleed"))
+    assert import_omop(custody, custody.sign_in("inge"), source, ImportRequest("gibleed")).new == 0
     direct = Omop(source)
     wanted = Counter((e["subject"], e["code"], e["time"]) for b in direct.events() for e in b.to_pylist())
-    with timelines(custody, custody.sign_in("paul"), "gibleed", "quality") as lines:
+    with open_timelines(custody, custody.sign_in("paul"), "gibleed", "quality") as lines:
         rows = [r for b in lines.batches() for r in b.select(["subject_id", "code", "time", "source_ref"]).to_pylist()]
         names = {r["subject_id"]: r["source_ref"].partition("/")[2] for r in rows if r["source_ref"].startswith("person/")}
         assert Counter((names[r["subject_id"]], r["code"], r["time"]) for r in rows) == wanted
@@ -337,15 +340,15 @@ def test_omop_and_meds_go_in_and_come_out_as_they_were(custody: Installation, tm
     rosa = custody.sign_in("rosa", "rosa2")
     out = export_records(custody, rosa, "gibleed", "research", tmp_path / "omop", "omop")
     assert {t: n for t, n in out.written.items() if t != "observation_period"} == {
-        t: n for t, n in done.rows.items() if t != "observation_period"
+        t: n for t, n in done.seen.items() if t != "observation_period"
     }
     back = Omop(tmp_path / "omop")
     for table in ("person", "measurement", "condition_occurrence"):
         before = {tuple(r.values()) for b in direct.rows(table) for r in b.to_pylist()}
         assert {tuple(r.values()) for b in back.rows(table) for r in b.to_pylist()} == before
     export_records(custody, rosa, "gibleed", "research", tmp_path / "meds", "meds")
-    import_meds(custody, custody.sign_in("inge"), tmp_path / "meds", "events")
-    with timelines(custody, custody.sign_in("paul"), "events", "quality") as lines:
+    import_meds(custody, custody.sign_in("inge"), tmp_path / "meds", ImportRequest("events"))
+    with open_timelines(custody, custody.sign_in("paul"), "events", "quality") as lines:
         assert lines.events == sum(wanted.values())
         assert lines.described["SNOMED//40055000"] == "Chronic sinusitis"
     (first,) = [f for f in sorted((tmp_path / "meds" / "data").glob("*.parquet"))][:1]
@@ -356,17 +359,21 @@ def test_synthea_comes_in_whole_by_type_and_by_its_bundles(custody: Installation
     for folder in ("synthea-bulk-10", "synthea-hiv-bundles"):
         files = records.fhir_files([data / "ehr" / folder])
         done = bring(custody, *files, name=folder)
-        assert (done.refused, done.again, done.new) == (0, 0, done.seen.total())
+        assert (done.refused, done.already_stored, done.new) == (0, 0, done.seen.total())
         assert Counter(r["resourceType"] for r in resources_of(custody, folder)) == done.seen
 
 
 IMPORT = """
 import sys
 from pathlib import Path
-from galenic import flows
-house = flows.open_house()
-flows.import_fhir(house, house.sign_in("inge"), sorted(Path(sys.argv[1]).iterdir()), "hospital", helpers=int(sys.argv[2]))
-house.close()
+from galenic import custody
+from galenic.installation import open_installation
+installation = open_installation()
+custody.import_fhir(
+    installation, installation.sign_in("inge"), sorted(Path(sys.argv[1]).iterdir()), custody.ImportRequest("hospital"),
+    workers=int(sys.argv[2]),
+)
+installation.close()
 """
 
 
@@ -403,7 +410,7 @@ def test_an_import_killed_twenty_times_loses_nothing_and_doubles_nothing(custody
     assert installation.audit.faults()[0] == []
     start = time.perf_counter()
     again = bring(installation, *sorted(folder.iterdir()))
-    assert (again.new, again.again) == (0, len(given) + len(more))
+    assert (again.new, again.already_stored) == (0, len(given) + len(more))
     assert time.perf_counter() - start < 20
 
 
@@ -411,7 +418,7 @@ def test_helpers_do_the_same_work_and_one_that_dies_is_replaced(custody: Install
     places = [
         ndjson(tmp_path / f"{k}.ndjson", [patient(k), *(observation(1000 * k + i, k) for i in range(700))]) for k in range(4)
     ]
-    alone, helped = bring(custody, *places, name="alone", helpers=0), bring(custody, *places, name="helped", helpers=1)
+    alone, helped = bring(custody, *places, name="alone", workers=0), bring(custody, *places, name="helped", workers=1)
     assert {**alone.__dict__, "dataset": ""} == {**helped.__dict__, "dataset": ""}
     assert sorted(map(str, resources_of(custody, "alone"))) == sorted(map(str, resources_of(custody, "helped")))
 
@@ -452,4 +459,4 @@ def test_a_mapping_that_does_not_fit_says_so(custody: Installation, tmp_path: Pa
         assert cli.run([str(w) for w in words]) == 2
         assert said in " ".join(capsys.readouterr().err.split())
     with pytest.raises(RecordError):
-        import_meds(custody, custody.sign_in("inge"), tmp_path, "none")
+        import_meds(custody, custody.sign_in("inge"), tmp_path, ImportRequest("none"))

@@ -10,6 +10,7 @@ import typer
 import galenic
 from galenic import flows, records, store
 from galenic.cli import show
+from galenic.custody import make_key
 from galenic.errors import DescriptionError
 from galenic.installation import installation_if_any, open_installation
 from galenic.release import (
@@ -17,7 +18,6 @@ from galenic.release import (
     decide,
     list_releases,
     load_policy,
-    make_key,
     recall_release,
     report_page,
     sign_with_key,

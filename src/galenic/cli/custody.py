@@ -55,9 +55,11 @@ def consent(
     """Record that patients consented to a purpose, or withdrew; a withdrawal reaches streams that are open."""
     installation = open_installation()
     names = [line.strip() for line in _text(patients).splitlines() if line.strip()]
-    count = custody.record_consent(
-        installation, installation.sign_in(key), dataset, names, purpose, given=not withdrawn, until=until
-    )
+    session = installation.sign_in(key)
+    if withdrawn:
+        count = custody.withdraw_consent(installation, session, dataset, names, purpose)
+    else:
+        count = custody.record_consent(installation, session, dataset, names, purpose, until=until)
     show.out.print(f"{count} consents to {purpose} recorded as {'withdrawn' if withdrawn else 'given'}")
 
 
@@ -79,7 +81,11 @@ def relate(
 ) -> None:
     """Record who treats a patient: those who treat read."""
     installation = open_installation()
-    custody.record_care_relation(installation, installation.sign_in(key), dataset, patient, who, days=days, given=not ended)
+    session = installation.sign_in(key)
+    if ended:
+        custody.end_care_relation(installation, session, dataset, patient, who)
+    else:
+        custody.record_care_relation(installation, session, dataset, patient, who, days=days)
     show.out.print(f"care relation of {who} {'ended' if ended else 'recorded'}")
 
 
@@ -95,9 +101,11 @@ def approve(
 ) -> None:
     """Record that the ethics board lets somebody export a data set for a purpose."""
     installation = open_installation()
-    custody.record_approval(
-        installation, installation.sign_in(key, second), dataset, who, purpose, until=until, given=not withdrawn
-    )
+    session = installation.sign_in(key, second)
+    if withdrawn:
+        custody.withdraw_approval(installation, session, dataset, who, purpose)
+    else:
+        custody.record_approval(installation, session, dataset, who, purpose, until=until)
     show.out.print(f"export of {dataset} by {who} for {purpose} is {'no longer approved' if withdrawn else 'approved'}")
 
 
@@ -143,7 +151,7 @@ def search(
             raise DescriptionError("a condition is COLUMN OPERATOR VALUE, for example: age_years >= 65")
         conditions.append((parts[0], parts[1], parts[2]))
     installation = open_installation()
-    for row in custody.search_index(installation, installation.sign_in(key), dataset, purpose, conditions, limit=limit):
+    for row in custody.search_rows(installation, installation.sign_in(key), dataset, purpose, conditions, limit=limit):
         typer.echo(json.dumps(row, default=str))
 
 
@@ -207,7 +215,7 @@ def verify_receipt_(
 def backup(folder: Path, key: Key, second: Second) -> None:
     """Write a backup; what is erased later dies in it too."""
     installation = open_installation()
-    done = custody.backup(installation, installation.sign_in(key, second), folder)
+    done = custody.write_backup(installation, installation.sign_in(key, second), folder)
     show.out.print(f"{done['rows']['originals']} sealed rows in {folder}")
 
 
@@ -221,7 +229,7 @@ def restore(
     installation = open_installation()
     if key is None and (store.all_datasets(installation.db, "home") or next(iter(installation.facts.of("grant")), None)):
         raise DescriptionError("this installation is in use. Restore with --key and --second of a security officer.")
-    counted = custody.restore(installation, folder, installation.sign_in(key, second) if key else None)
+    counted = custody.restore_backup(installation, folder, installation.sign_in(key, second) if key else None)
     show.out.print(
         f"{counted['originals']} sealed rows are back; {counted['erased_again']} patients erased since then stay erased"
     )
@@ -238,7 +246,7 @@ def recover_root(private: Annotated[Path, typer.Argument(help="The escrow's priv
 def rotate(key: Key, second: Second) -> None:
     """A new root and new node keys for the whole tree."""
     installation = open_installation()
-    show.out.print(f"{custody.rotate(installation, installation.sign_in(key, second))} keys wrapped anew under a new root")
+    show.out.print(f"{custody.rotate_keys(installation, installation.sign_in(key, second))} keys wrapped anew under a new root")
 
 
 @app.command(epilog="Example: galenic review 17 --key paul --finding justified")

@@ -9,8 +9,9 @@ import typer
 from galenic import custody, flows, jobs, records, store
 from galenic.cli import show
 from galenic.cli.app import Json, Key, Second, app
+from galenic.cli.import_report import print_import
 from galenic.errors import DescriptionError
-from galenic.installation import open_installation
+from galenic.installation import Installation, open_installation
 from galenic.records import fhir
 from galenic.schema import NotMeasured, to_json
 
@@ -75,88 +76,25 @@ def import_(
     """Bring records into custody, sealed under each patient's key. Run again, it passes over what is there (tables: adds)."""
     installation = open_installation()
     kind = records.kind_of(paths, patient)
+    importer = custody.importer_for(kind)
+    request = custody.ImportRequest(name, patient=patient, mapping=mapping, ids=ids, label=label, region=region)
+    plan = importer.plan(paths, request)
     if durable:
-        if kind != "table":
-            raise DescriptionError(
-                "only tables need --durable: an import of FHIR, OMOP or MEDS that was cut short is run again."
-            )
-        state = jobs.import_state(installation, paths[0], name, patient, key, label=label, region=region)
-        with store.jobs.opened(jobs.jobs_url(installation), jobs.KINDS) as work:
-            job = work.start("import", state)
-            show.messages.print(f"job {job}; if this process dies: galenic jobs --work")
-            work.wait(job)
-            show.out.print(f"{work.get(job).steps} steps done")
-        return 0
+        if not plan.in_steps:
+            raise DescriptionError("only tables need --durable: an interrupted import of FHIR, OMOP or MEDS is repeated.")
+        return _import_as_job(installation, plan, key)
     session = installation.sign_in(key)
-    with show.progress(as_json) as tell:
-        if kind == "table":
-            source = records.read(paths[0])
-            saved = records.read_mapping(mapping, source.names).toml if mapping else ""
-            table = custody.import_table(
-                installation, session, source, name, patient=patient, label=label, region=region, mapping=saved, progress=tell
-            )
-        elif kind == "fhir":
-            found = custody.import_fhir(
-                installation, session, records.fhir_files(paths), name, ids=ids, label=label, region=region, progress=tell
-            )
-        else:
-            take = {"omop": custody.import_omop, "meds": custody.import_meds}[kind]
-            taken = take(installation, session, paths[0], name, ids=ids, label=label, region=region, progress=tell)
-    if kind == "table":
-        return _say_table(table, as_json)
-    return _say_fhir(found, as_json) if kind == "fhir" else _say_taken(taken, as_json)
+    with show.progress(as_json) as progress:
+        result = importer.run(installation, session, plan, progress)
+    return print_import(kind, result, as_json)
 
 
-def _say_table(done: custody.Imported, as_json: bool) -> int:
-    if as_json:
-        show.print_json(done.__dict__)
-    else:
-        show.out.print(f"{done.rows} rows of {done.patients} patients are in custody as “{done.dataset}”")
-        if done.erased:
-            show.out.print(f"[yellow]{done.erased_rows} rows of {done.erased} patients were left out: erased before[/]")
-    return 0
-
-
-def _say_fhir(done: custody.Received, as_json: bool) -> int:
-    if as_json:
-        issues = [{"level": level, "rule": rule, "count": n} for (level, rule), n in done.issues.items()]
-        show.print_json({**done.__dict__, "seen": dict(done.seen), "issues": issues})
-    else:
-        show.out.print(
-            f"{done.new:,} resources of {done.people:,} people are in custody as “{done.dataset}”; {done.again:,} were there already"
-        )
-        show.out.print(f"came: {', '.join(f'{n:,} {kind}' for kind, n in done.seen.most_common())}", markup=False)
-        for count, what in (
-            (done.nobodys, "are about nobody (organisations, medications)"),
-            (done.erased, "were left out: whose they are was erased before"),
-            (done.unresolved, "references name by a search what is not here yet"),
-            (done.refused, "documents were REFUSED: not valid R4"),
-        ):
-            if count:
-                show.out.print(f"{count:,} {what}")
-        for issue in done.shown:
-            where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
-            count = done.issues[issue["level"], issue["rule"]]
-            show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {where} {issue['text']}", markup=False)
-    return 2 if done.refused else 0
-
-
-def _say_taken(done: custody.Taken, as_json: bool) -> int:
-    if as_json:
-        show.print_json({**done.__dict__, "rows": dict(done.rows)})
-        return 0
-    show.out.print(
-        f"{done.rows.total():,} rows of {done.people:,} people are in custody as “{done.dataset}”: {done.new:,} documents new, "
-        f"{done.again:,} there already"
-    )
-    for table, rows in done.rows.most_common():
-        absent, strange = done.absent.get(table, []), done.strange.get(table, [])
-        notes = [f"without {', '.join(absent)}"] if absent else []
-        notes += [f"not of the standard: {', '.join(strange)}"] if strange else []
-        notes += [f"{n:,} {why}" for why, n in done.counted.get(table, {}).items()]
-        show.out.print(f"  {table}: {rows:,}" + (f" ({'; '.join(notes)})" if notes else ""), markup=False)
-    if done.erased:
-        show.out.print(f"[yellow]{done.erased:,} documents were left out: whose they are was erased before[/]")
+def _import_as_job(installation: Installation, plan: custody.ImportPlan, key: str) -> int:
+    with store.jobs.opened(jobs.jobs_url(installation), jobs.KINDS) as work:
+        job = work.start("import", jobs.import_state(installation, plan, key))
+        show.messages.print(f"job {job}; if this process dies: galenic jobs --work")
+        work.wait(job)
+        show.out.print(f"{work.get(job).steps} steps done")
     return 0
 
 

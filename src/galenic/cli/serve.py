@@ -8,7 +8,7 @@ import typer
 
 from galenic.cli import show
 from galenic.cli.app import Json, app
-from galenic.custody import EVERYTHING, add_client, init_if_new
+from galenic.custody import EVERYTHING, add_client, initialize_if_new
 from galenic.errors import DescriptionError, MissingExtraError
 from galenic.installation import open_installation
 from galenic.jobs import worker as jobs_of_people
@@ -118,7 +118,7 @@ def application(
 ) -> None:
     """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
     installation = open_installation()
-    init_if_new(installation)
+    initialize_if_new(installation)
     keys = _text(jwks) if jwks else ""
     installation.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=installation.actor)
     if as_json:
@@ -145,7 +145,7 @@ def provider(
 ) -> None:
     """Let people sign in with your identity provider. Register BASE/sign-in/with/NAME/back there as the address to come back to."""
     installation = open_installation()
-    init_if_new(installation)
+    initialize_if_new(installation)
     secret = _text(secret_file).strip()
     pem = _text(authority) if authority else ""
     add_provider(

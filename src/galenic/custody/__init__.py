@@ -1,46 +1,63 @@
 """Data sets under access decisions: import, export, timelines, search index, FHIR repository, backup, erasure."""
 
-from galenic.custody.backup import backup, recover_root, restore, rotate
-from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
-from galenic.custody.datasets import (
-    Imported,
-    build_index,
-    drop_index,
-    export_table,
-    find_patient,
+from galenic.custody.access import (
+    HOME,
+    RoleScope,
+    end_care_relation,
     grant_role,
-    import_table,
     initialize,
-    own_record,
+    make_key,
     record_approval,
     record_care_relation,
     record_consent,
-    search_index,
-    training_source,
+    withdraw_approval,
+    withdraw_consent,
     withdraw_role,
 )
-from galenic.custody.document_import import Taken, import_meds, import_omop
+from galenic.custody.backup import recover_root, restore_backup, rotate_keys, write_backup
+from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
+from galenic.custody.datasets import find_patient, training_source
+from galenic.custody.document_import import import_meds, import_omop
 from galenic.custody.export import FORMS, ExportResult, FhirWriter, export_records, people_in
-from galenic.custody.fhir_import import Received, import_fhir
-from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, init_if_new, server_session
-from galenic.custody.timelines import Timelines, timelines, timelines_within
+from galenic.custody.fhir_import import import_fhir
+from galenic.custody.importer import (
+    ColumnDifferences,
+    Importer,
+    ImportPlan,
+    ImportRequest,
+    ImportResult,
+    RowRange,
+)
+from galenic.custody.importers import IMPORTERS, importer_for
+from galenic.custody.search_index import build_index, drop_index, search_rows
+from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, server_session
+from galenic.custody.subject_access import own_record
+from galenic.custody.table_export import export_table
+from galenic.custody.table_import import import_table
+from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 
 __all__ = [
     "BULK_BUILD",
     "EVERYTHING",
     "FORMS",
+    "HOME",
+    "IMPORTERS",
     "SERVER",
+    "ColumnDifferences",
     "ExportResult",
     "FhirWriter",
-    "Imported",
-    "Received",
-    "Taken",
+    "ImportPlan",
+    "ImportRequest",
+    "ImportResult",
+    "Importer",
+    "RoleScope",
+    "RowRange",
     "Timelines",
     "add_client",
-    "backup",
     "build_index",
     "drop_bulk",
     "drop_index",
+    "end_care_relation",
     "export_records",
     "export_table",
     "find_patient",
@@ -49,20 +66,28 @@ __all__ = [
     "import_meds",
     "import_omop",
     "import_table",
-    "init_if_new",
+    "importer_for",
+    "import import_fhir",
+    "import import_meds",
+    "import import_table",
     "initialize",
+    "initialize_if_new",
+    "make_key",
+    "open_timelines",
     "own_record",
     "people_in",
+    "read_timelines",
     "record_approval",
     "record_care_relation",
     "record_consent",
     "recover_root",
-    "restore",
-    "rotate",
-    "search_index",
+    "restore_backup",
+    "rotate_keys",
+    "search_rows",
     "server_session",
-    "timelines",
-    "timelines_within",
     "training_source",
+    "withdraw_approval",
+    "withdraw_consent",
     "withdraw_role",
+    "write_backup",
 ]

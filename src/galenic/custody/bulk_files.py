@@ -1,4 +1,4 @@
-"""Files of a bulk export: sealed under a key of their own, which is destroyed with them."""
+"""Files of a bulk export, encrypted under a key that is destroyed with them."""
 
 import shutil
 
@@ -10,7 +10,7 @@ BULK_BUILD = "bulk"  # kind of build
 
 
 def drop_bulk(installation: Installation, build: str) -> None:
-    """Deletes an export's files, and the key that they are sealed under."""
+    """Deletes the files of a bulk export and their key."""
     shutil.rmtree(installation.shards / build, ignore_errors=True)
     if any(b["id"] == build for b in store.all_builds(installation.db, kind=BULK_BUILD)):
         store.drop_build(installation.db, build, installation.shards)

@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from galenic import __version__, records, store
-from galenic.custody.timelines import Timelines, timelines_within
+from galenic.custody.timelines import Timelines, read_timelines
 from galenic.errors import DescriptionError
 from galenic.installation import Installation
 from galenic.records import OmopWriter, unpack_all, write_meds
@@ -58,7 +58,7 @@ def export_records(
         handle.to = str(target)
         aside = store.file_aside if form in ("bundle", "csv", "parquet") else store.folder_aside
         if form == "meds":
-            with timelines_within(installation, handle, known) as lines:
+            with read_timelines(installation, handle, known) as lines:
                 done.written["events"] = write_meds(_renumbered(lines), target, name=name, codes=lines.codes)
                 done.dropped.update(lines.dropped)
         else:
@@ -66,7 +66,7 @@ def export_records(
                 if own:
                     _own(installation, handle, known, place, done)
                 else:
-                    with timelines_within(installation, handle, known) as lines:
+                    with read_timelines(installation, handle, known) as lines:
                         _converted(lines, place, done)
                 handle.beat()
         _list_as_outside(installation, handle, known, purpose, target, done)

@@ -1,21 +1,19 @@
-"""FHIR R4 goes into custody: checked, each resource's bytes kept under the key of whose it is, each Bundle whole or not at all."""
+"""Import of FHIR R4: resources are validated and stored with their exact bytes under the key of their patient."""
 
 import os
-import sys
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
+from galenic.custody.fhir_units import Lines, in_import_order, prepared_documents
+from galenic.custody.importer import ImportRequest, ImportResult
 from galenic.installation import Installation
 from galenic.records import freeze_gc, paused_gc
 from galenic.schema import Progress, no_progress
@@ -24,12 +22,11 @@ from galenic.security import Grant, Session
 if TYPE_CHECKING:
     from galenic.records.fhir import PreparedDocument, PreparedResource
 
-LINES, BYTES = 500, 2 * 2**20  # NDJSON lines that become durable together: so many, or so many bytes
-WORTH = 8 * 2**20  # bytes of input from which on helpers are worth their start
-AHEAD = 6  # units that wait for each helper
-SHOWN = 3
-# what may be somebody's only by what it refers to, and so may have to wait for that
-LATE = frozenset(
+PARALLEL_BYTES = 8 * 2**20  # of input: from here on worker processes save more time than their start takes
+ISSUE_EXAMPLES = 3  # of each rule
+MAX_DEFERRED, MAX_SEARCHES = 10_000, 200_000  # resources; searches with known results
+# resource types that may belong to a patient only by what they refer to, and so may have to wait for that
+DEFERRED_TYPES = frozenset(
     (
         "AuditEvent",
         "Basic",
@@ -39,28 +36,14 @@ LATE = frozenset(
         "Composition",
         "DetectedIssue",
         "DocumentManifest",
+        "Linkage",
+        "List",
+        "Media",
+        "MessageHeader",
+        "Provenance",
+        "Task",
     )
-) | {"Linkage", "List", "Media", "MessageHeader", "Provenance", "Task"}
-MOST_WAITING, MOST_KNOWN = 10_000, 200_000
-Lines = list[tuple[int, bytes]]
-
-
-@dataclass
-class Received:
-    """What an import of FHIR did. seen: resources that came, by type; new: those stored; again: those here already, with all
-    their bytes. erased: left out, since whose they are was erased. refused: documents (lines, Bundles) that are not valid R4."""
-
-    dataset: str
-    seen: Counter[str] = field(default_factory=Counter)
-    new: int = 0
-    again: int = 0
-    erased: int = 0
-    refused: int = 0
-    nobodys: int = 0
-    unresolved: int = 0
-    people: int = 0
-    issues: Counter[tuple[str, str]] = field(default_factory=Counter)
-    shown: list[dict[str, str]] = field(default_factory=list)
+)
 
 
 @paused_gc()
@@ -68,312 +51,204 @@ def import_fhir(
     installation: Installation,
     session: Session,
     places: list[Path],
-    name: str,
+    request: ImportRequest,
     *,
-    ids: str | None = None,
-    label: str = "clinical",
-    region: str = "",
-    helpers: int | None = None,
+    workers: int | None = None,
     progress: Progress = no_progress,
-) -> Received:
-    """Brings files of FHIR R4 (resource, Bundle, NDJSON; plain or gzip) into custody. What is here already, byte for byte, is
-    passed over, so an import that was cut short is simply run again.
+) -> ImportResult:
+    """Imports files of FHIR R4 (resource, Bundle, NDJSON; plain or gzip); a Bundle is stored whole or not at all.
 
-    ids: whose ids the resources have (default: the data set's name). Patient/1 of another server is somebody else.
-    helpers: processes that parse and check beside this one (default: one per further core where the input is large).
+    Documents that are in custody already, byte for byte, are passed over, so an interrupted import is simply repeated.
+    workers: processes that parse and validate beside this one (default: one per further core if the input is large).
     """
-    whose_ids = name if ids is None else ids
     total = max(sum(p.stat().st_size for p in places if p.exists()), 1)
-    if helpers is None:
-        helpers = (os.cpu_count() or 1) - 1 if total >= WORTH else 0
-    with installation.gate.open(session, "import", store.resource(name), "records") as handle, ExitStack() as stack:
-        row: dict[str, object] = {
-            "name": name,
-            "region": region,
-            "label": label,
-            "patient": "",
-            "kind": "fhir",
-            "ids": whose_ids,
-        }
-        known = describe_dataset(installation, handle, row, store.SCHEMA)
-        door, done = Door(installation, handle, known, whose_ids), 0
-        pool = stack.enter_context(ProcessPoolExecutor(helpers, get_context("spawn"), freeze_gc)) if helpers else None
-        for where, documents in _prepared(door, _in_order(places), pool, helpers):
-            door.take(documents, where)
-            done += sum(d.size for d in documents)
-            progress("importing", min(done / total, 1.0))
-        door.close()
+    if workers is None:
+        workers = (os.cpu_count() or 1) - 1 if total >= PARALLEL_BYTES else 0
+    name = request.dataset
+    with installation.gate.open(session, "import", store.resource(name), "records") as grant, ExitStack() as stack:
+        row: store.Row = {"name": name, "region": request.region, "label": request.label, "patient": ""}
+        row |= {"kind": "fhir", "ids": request.namespace}
+        dataset = describe_dataset(installation, grant, row, store.SCHEMA)
+        running, size = FhirImport(installation, grant, dataset, request.namespace), 0
+        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"), freeze_gc)) if workers else None
+        for where, documents in prepared_documents(in_import_order(places), running.without_stored, pool, workers):
+            running.add(documents, where)
+            size += sum(d.size for d in documents)
+            progress("importing", min(size / total, 1.0))
+        running.finish()
     installation.gate.versions.look_again()
-    return door.done
+    return running.result
 
 
-def _in_order(places: list[Path]) -> list[Path]:
-    """People first, what is somebody's only by what it refers to last; otherwise as given."""
-    late = ("provenance", "auditevent", "group", "list", "media", "binary")
+class FhirImport:
+    """A FHIR import in progress: assigns each resource to its patient and stores it."""
 
-    def rank(place: Path) -> int:
-        name = place.name.lower()
-        return 0 if name.startswith(("patient", "practitioner")) else 2 if name.startswith(late) else 1
+    def __init__(self, installation: Installation, grant: Grant, dataset: store.Dataset, namespace: str) -> None:
+        self.installation, self.grant, self.dataset, self.namespace = installation, grant, dataset, namespace
+        self.result = ImportResult(str(dataset["name"]))
+        self._matches: dict[str, str] = {}  # id of the resource that a search matches
+        self._unmatched: set[str] = set()
+        self._open: Counter[str] = Counter()  # searches without a match when they were read
+        self._subjects: set[int] = set()
+        self._deferred: list[PreparedResource] = []
 
-    return sorted(places, key=rank)
-
-
-def _prepared(
-    door: "Door", places: list[Path], pool: ProcessPoolExecutor | None, helpers: int
-) -> Iterator[tuple[str, list["PreparedDocument"]]]:
-    """Documents that become durable together, parsed and checked, in their order; a few units ahead where there are helpers."""
-    from galenic.records.fhir import prepare_document  # noqa: PLC0415  # its definitions load when they are needed
-
-    ahead: deque[_Unit] = deque()
-    units = ((p.name, u) for p in places for u in _units(p))
-    more = True
-    while more or ahead:
-        while more and len(ahead) <= AHEAD * helpers:
-            where, unit = next(units, ("", None))
-            if unit is None:
-                more = False
-                break
-            fresh = door.pass_over(unit)
-            ahead.append(_Unit(where, fresh, _sent(pool, prepare_document, fresh)))
-        while ahead and (ahead[0].ready or not _help(ahead, prepare_document)):
-            yield ahead[0].where, ahead[0].result(prepare_document)
-            ahead.popleft()
-            if len(ahead) < AHEAD:
-                break
-
-
-Work = Callable[[Lines], list["PreparedDocument"]]
-
-
-@dataclass(slots=True)
-class _Unit:
-    """Documents that are being prepared, by a helper or by this process."""
-
-    where: str
-    lines: Lines
-    future: "Future[list[PreparedDocument]] | None"
-    done: "list[PreparedDocument] | None" = None
-
-    @property
-    def ready(self) -> bool:
-        return self.done is not None or self.future is None or self.future.done()
-
-    def result(self, work: Work) -> list["PreparedDocument"]:
-        if self.done is None and self.future is not None:
-            try:
-                self.done = self.future.result()
-            except BrokenProcessPool:  # a helper was killed, or could not start: this process does its work
-                self.future = None
-        return work(self.lines) if self.done is None else self.done
-
-
-def _help(ahead: deque[_Unit], work: Work) -> bool:
-    """Does here what no helper has begun, rather than wait; False where there is none."""
-    for unit in ahead:
-        if unit.done is None and unit.future is not None and unit.future.cancel():
-            unit.done = work(unit.lines)
-            return True
-    return False
-
-
-def _sent(pool: ProcessPoolExecutor | None, work: Work, lines: Lines) -> Future[list["PreparedDocument"]] | None:
-    if pool is None or not lines:
-        return None
-    main = sys.modules["__main__"]
-    # a helper begins by importing what this process began with: a second that it does not need, and a second run of a script
-    # without a guard; it needs `work` alone
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        return pool.submit(work, lines)
-    except BrokenProcessPool:
-        return None
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _units(place: Path) -> Iterator[Lines]:
-    """Documents that become durable together: each Bundle alone, other lines by the hundred."""
-    from galenic.records.fhir import is_ndjson, lines, read_whole  # noqa: PLC0415
-
-    if not is_ndjson(place):
-        yield [(0, read_whole(place))]
-        return
-    waiting: Lines = []
-    size = 0
-    for number, raw in lines(place):
-        bundle = b'"Bundle"' in raw[:2_000]
-        if waiting and (bundle or len(waiting) >= LINES or size > BYTES):
-            yield waiting
-            waiting, size = [], 0
-        waiting.append((number, raw))
-        size += len(raw)
-        if bundle:
-            yield waiting
-            waiting, size = [], 0
-    if waiting:
-        yield waiting
-
-
-class Door:
-    """One import under way: what is asked of each document before it is kept."""
-
-    def __init__(self, installation: Installation, handle: Grant, known: store.Dataset, ids: str) -> None:
-        self.installation, self.handle, self.known, self.ids = installation, handle, known, ids
-        self.done = Received(str(known["name"]))
-        self._found: dict[str, str] = {}
-        self._absent: set[str] = set()
-        self._open: Counter[str] = Counter()
-        self._people: set[int] = set()
-        self._late: list[PreparedResource] = []
-
-    def pass_over(self, unit: Lines) -> Lines:
-        """Counts what is here already, byte for byte; returns the rest."""
-        from galenic.records.fhir import count_types  # noqa: PLC0415
+    def without_stored(self, unit: Lines) -> Lines:
+        """The documents of a unit that are not in custody yet, byte for byte; the others are counted."""
+        from galenic.records.fhir import count_types  # noqa: PLC0415  # its definitions load when they are needed
 
         digests = [sha256(raw).hexdigest() for _, raw in unit]
-        here = store.known_digests(self.installation.db, self.handle, self.known, digests)
+        stored = store.known_digests(self.installation.db, self.grant, self.dataset, digests)
         for (_, raw), digest in zip(unit, digests, strict=True):
-            if digest in here:
+            if digest in stored:
                 count = count_types(raw)
-                self.done.seen += count
-                self.done.again += count.total()
-        return [line for line, digest in zip(unit, digests, strict=True) if digest not in here]
+                self.result.seen += count
+                self.result.already_stored += count.total()
+        return [line for line, digest in zip(unit, digests, strict=True) if digest not in stored]
 
-    def take(self, documents: list["PreparedDocument"], where: str) -> None:
-        """Keeps what is valid, durably, before the next unit is looked at."""
+    def add(self, documents: list["PreparedDocument"], where: str) -> None:
+        """Stores the valid documents of one unit durably."""
         parts: list[PreparedResource] = []
         for document in documents:
             place = f"{where}, line {document.number}" if document.number else where
-            self.done.seen += document.seen
-            self.done.refused += document.refused
+            self.result.seen += document.seen
+            self.result.refused += document.refused
             for level, rule, expression, text in document.issues:
-                self._note(level, rule, place, expression, text)
-            parts += self._named(document.parts)
-        self._keep(parts)
+                self._add_issue(level, rule, {"where": place, "expression": expression, "text": text})
+            parts += self._resolved(document.parts)
+        self._store(parts)
 
-    def settle(self) -> None:
-        """Keeps what waited for the resources that it refers to."""
-        late, self._late = self._late, []
-        self._keep(late, last=True)
-
-    def close(self) -> None:
-        """Keeps what waits; says which references still mean nobody and nothing here."""
-        self.settle()
-        self.done.people = len(self._people)
-        self._look(self._open)
-        for word, count in self._open.items():
-            if word not in self._found:
-                self.done.unresolved += count
-                what = (
-                    "names by a search what is not here. It is looked for again whenever it is read: import it, or correct it."
+    def finish(self) -> None:
+        """Stores the deferred resources and reports searches that still match nothing."""
+        self._store_deferred()
+        self.result.patients = len(self._subjects)
+        self._search(self._open)
+        for search, count in self._open.items():
+            if search not in self._matches:
+                self.result.unresolved += count
+                text = (
+                    "is a search that matches no resource in custody. It is repeated each time the reference is read: import "
+                    "the resource, or correct the reference."
                 )
-                self._note("warning", "reference-unresolved", "", word.partition("?")[0], what)
+                found = {"where": "", "expression": search.partition("?")[0], "text": text}
+                self._add_issue("warning", "reference-unresolved", found)
 
-    def _named(self, parts: list["PreparedResource"]) -> list["PreparedResource"]:
-        """The parts of one document with what its searches mean here; without those that are only created where there is none."""
-        self._look(s for p in parts for s in (*p.searches, p.condition, p.person) if "?" in s)
-        there: dict[str, str] = {}
+    def _resolved(self, parts: list["PreparedResource"]) -> list["PreparedResource"]:
+        """Parts of one document with their searches resolved, without conditional creates of resources that exist."""
+        self._search(s for p in parts for s in (*p.searches, p.condition, p.person) if "?" in s)
+        existing: dict[str, str] = {}
         for part in parts:
-            if part.condition in self._found:
-                there[f"{part.kind}/{part.id}"] = f"{part.kind}/{self._found[part.condition]}"
-        kept = [p for p in parts if f"{p.kind}/{p.id}" not in there]
-        self.done.again += len(parts) - len(kept)
-        for part in kept:
-            meant = part.about.get("references", {}) if there or part.searches else {}
-            for search in part.searches:
-                if search in self._found:
-                    meant[search] = f"{search.partition('?')[0]}/{self._found[search]}"
-                else:
-                    self._open[search] += 1
-            if meant:
-                part.about["references"] = {text: there.get(name, name) for text, name in meant.items()}
-            part.person = there.get(part.person, meant.get(part.person, part.person))
-            if part.person in self._found:  # a search by the patient's identifier
-                part.person = f"Patient/{self._found[part.person]}"
-            elif part.kind == "Bundle" and "?" in part.person:
-                part.person = ""
-        return kept
+            if part.condition in self._matches:
+                existing[f"{part.kind}/{part.id}"] = f"{part.kind}/{self._matches[part.condition]}"
+        new = [p for p in parts if f"{p.kind}/{p.id}" not in existing]
+        self.result.already_stored += len(parts) - len(new)
+        for part in new:
+            self._resolve(part, existing)
+        return new
 
-    def _look(self, words: Iterable[str]) -> None:
-        """Looks for what searches mean, those not known yet, all at once."""
-        fresh = sorted({w for w in words if w not in self._found and w not in self._absent})
+    def _resolve(self, part: "PreparedResource", existing: dict[str, str]) -> None:
+        """Replaces the searches of one part by what they match, its patient included."""
+        targets = part.about.get("references", {}) if existing or part.searches else {}
+        for search in part.searches:
+            if search in self._matches:
+                targets[search] = f"{search.partition('?')[0]}/{self._matches[search]}"
+            else:
+                self._open[search] += 1
+        if targets:
+            part.about["references"] = {text: existing.get(name, name) for text, name in targets.items()}
+        part.person = existing.get(part.person, targets.get(part.person, part.person))
+        if part.person in self._matches:  # a search by the patient's identifier
+            part.person = f"Patient/{self._matches[part.person]}"
+        elif part.kind == "Bundle" and "?" in part.person:
+            part.person = ""
+
+    def _search(self, searches: Iterable[str]) -> None:
+        """Looks up what searches match, all that are not known yet at once."""
+        fresh = sorted({s for s in searches if s not in self._matches and s not in self._unmatched})
         if not fresh:
             return
-        if len(self._found) + len(self._absent) > MOST_KNOWN:
-            self._found.clear()
-            self._absent.clear()
-        names = store.documents_by_identifier(self.installation.db, self.handle, self.known, fresh)
-        for word in fresh:
-            meant = set(names.get(word, ()))
-            if len(meant) == 1:
-                self._found[word] = meant.pop().partition("/")[2]
+        if len(self._matches) + len(self._unmatched) > MAX_SEARCHES:
+            self._matches.clear()
+            self._unmatched.clear()
+        names = store.documents_by_identifier(self.installation.db, self.grant, self.dataset, fresh)
+        for search in fresh:
+            matches = set(names.get(search, ()))
+            if len(matches) == 1:
+                self._matches[search] = matches.pop().partition("/")[2]
             else:
-                self._absent.add(word)
+                self._unmatched.add(search)
 
-    def _keep(self, parts: list["PreparedResource"], *, last: bool = False) -> None:
-        self._through(parts)
-        waits = [] if last else [p for p in parts if not p.person and not p.patients and p.through and p.kind in LATE]
-        late = {id(p) for p in waits}
-        self._late += waits
-        if len(self._late) > MOST_WAITING:
-            self.settle()
-        now = [p for p in parts if id(p) not in late]
-        lost = [p for p in now if "?" in p.person]
-        for part in lost:
-            self._refuse(
-                "error",
-                "patient-unknown",
-                "",
-                part.kind,
-                "names a patient by a search that means nobody here. Import them first.",
-            )
-        now = [p for p in now if "?" not in p.person]
-        if not now:
+    def _store_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        self._store(deferred, last=True)
+
+    def _store(self, parts: list["PreparedResource"], *, last: bool = False) -> None:
+        """Stores parts; those that may belong to a patient by a resource still to come are deferred, unless this is the last try."""
+        self._assign_by_reference(parts)
+        waiting = (
+            [] if last else [p for p in parts if not p.person and not p.patients and p.through and p.kind in DEFERRED_TYPES]
+        )
+        waiting_ids = {id(p) for p in waiting}
+        self._deferred += waiting
+        if len(self._deferred) > MAX_DEFERRED:
+            self._store_deferred()
+        ready = [p for p in parts if id(p) not in waiting_ids]
+        for part in ready:
+            if "?" in part.person:
+                self._refuse_unknown_patient(part)
+        ready = [p for p in ready if "?" not in p.person]
+        if ready:
+            self._write(ready)
+
+    def _write(self, parts: list["PreparedResource"]) -> None:
+        result, db = self.result, self.installation.db
+        identifiers = {r: self._identifier(r) for p in parts for r in (p.person, *p.patients) if r and r[0] != "#"}
+        subjects, erased = store.admit(db, self.grant, self.dataset, list(identifiers.values()))
+        incoming = [self._incoming(p, identifiers, subjects) for p in parts if identifiers.get(p.person) not in erased]
+        result.erased += len(parts) - len(incoming)
+        self._subjects |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}
+        self._unmatched.difference_update(w for i in incoming for w in i.words)
+        new = store.write_documents(db, self.grant, self.dataset, incoming)
+        bundles = sum(p.kind == "Bundle" for p in parts)
+        result.without_patient += sum(i.subject == store.NO_SUBJECT and i.type != "Bundle" for i in incoming)
+        result.new += new - bundles
+        result.already_stored += len(incoming) - new
+
+    def _assign_by_reference(self, parts: list["PreparedResource"]) -> None:
+        """Assigns parts that name no patient to the patient of what they refer to, in this unit or in custody."""
+        unassigned = [p for p in parts if not p.person and p.through]
+        if not unassigned:
             return
-        called = {r: self._identifier(r) for p in now for r in (p.person, *p.patients) if r and r[0] != "#"}
-        subjects, gone = store.admit(self.installation.db, self.handle, self.known, list(called.values()))
-        incoming = [self._incoming(p, called, subjects) for p in now if called.get(p.person) not in gone]
-        self.done.erased += len(now) - len(incoming)
-        self._people |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}
-        self._absent.difference_update(w for i in incoming for w in i.words)
-        new = store.write_documents(self.installation.db, self.handle, self.known, incoming)
-        heads = sum(p.kind == "Bundle" for p in now)
-        self.done.nobodys += sum(i.subject == store.NO_SUBJECT and i.type != "Bundle" for i in incoming)
-        self.done.new += new - heads
-        self.done.again += len(incoming) - new
+        owners = {f"{p.kind}/{p.id}": p.person for p in parts if p.person}
+        elsewhere = {t for p in unassigned for t in p.through if t not in owners and "?" not in t}
+        stored = store.document_subjects(self.installation.db, self.grant, self.dataset, sorted(elsewhere)) if elsewhere else {}
+        for part in unassigned:
+            people = [owners[t] for t in part.through if t in owners]
+            people += [f"#{stored[t]}" for t in part.through if stored.get(t, store.NO_SUBJECT) != store.NO_SUBJECT]
+            if people:
+                part.person = owners[f"{part.kind}/{part.id}"] = people[0]
 
-    def _through(self, parts: list["PreparedResource"]) -> None:
-        """Gives to whose they are what says so only by what it refers to, in this unit or here already."""
-        open_ones = [p for p in parts if not p.person and p.through]
-        if not open_ones:
-            return
-        mine = {f"{p.kind}/{p.id}": p.person for p in parts if p.person}
-        elsewhere = {t for p in open_ones for t in p.through if t not in mine and "?" not in t}
-        here = store.document_subjects(self.installation.db, self.handle, self.known, sorted(elsewhere)) if elsewhere else {}
-        for part in open_ones:
-            owners = [mine[t] for t in part.through if t in mine]
-            owners += [f"#{here[t]}" for t in part.through if here.get(t, store.NO_SUBJECT) != store.NO_SUBJECT]
-            if owners:
-                part.person = mine[f"{part.kind}/{part.id}"] = owners[0]
+    def _refuse_unknown_patient(self, part: "PreparedResource") -> None:
+        self.result.refused += 1
+        text = "refers to its patient by a search that matches nobody in custody. Import the patients first."
+        self._add_issue("error", "patient-unknown", {"where": "", "expression": part.kind, "text": text})
 
-    def _refuse(self, level: str, rule: str, place: str, expression: str, text: str) -> None:
-        self.done.refused += 1
-        self._note(level, rule, place, expression, text)
-
-    def _note(self, level: str, rule: str, place: str, expression: str, text: str) -> None:
-        self.done.issues[level, rule] += 1
-        if self.done.issues[level, rule] <= SHOWN:
-            self.done.shown.append({"level": level, "rule": rule, "where": place, "expression": expression, "text": text})
+    def _add_issue(self, level: str, rule: str, issue: dict[str, str]) -> None:
+        """Counts an issue; the first few of each rule are kept. issue: where, expression, text."""
+        self.result.issues[level, rule] += 1
+        if self.result.issues[level, rule] <= ISSUE_EXAMPLES:
+            self.result.examples.append({"level": level, "rule": rule, **issue})
 
     def _identifier(self, reference: str) -> str:
-        own = reference.removeprefix("Patient/")
-        return f"{self.ids}|{own}" if self.ids else own
+        patient = reference.removeprefix("Patient/")
+        return f"{self.namespace}|{patient}" if self.namespace else patient
 
-    def _incoming(self, part: "PreparedResource", called: dict[str, str], subjects: dict[str, int]) -> store.IncomingDocument:
-        subject = subjects[called[part.person]] if part.person in called else store.NO_SUBJECT
-        if part.person.startswith("#"):  # by what it refers to: the subject is known by number
+    def _incoming(
+        self, part: "PreparedResource", identifiers: dict[str, str], subjects: dict[str, int]
+    ) -> store.IncomingDocument:
+        subject = subjects[identifiers[part.person]] if part.person in identifiers else store.NO_SUBJECT
+        if part.person.startswith("#"):  # assigned by reference: the subject is known by number
             subject = int(part.person[1:])
-        mentions = tuple(subjects[called[r]] for r in part.patients if called[r] in subjects)
+        mentions = tuple(subjects[identifiers[r]] for r in part.patients if identifiers[r] in subjects)
         return store.IncomingDocument(
             subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions
         )

@@ -1,8 +1,8 @@
-"""Service accounts: the server's own session, and the systems that may call it."""
+"""Service accounts: the server's own session, and the systems that may call the server."""
 
 import json
 
-from galenic.custody.datasets import initialize
+from galenic.custody.access import HOME, RoleScope, initialize
 from galenic.errors import DescriptionError
 from galenic.installation import Installation
 from galenic.security import NAME, ROLES, Fact, Session, checked_jwks
@@ -13,36 +13,54 @@ EVERYTHING = "system/*.cruds"
 
 
 def server_session(installation: Installation) -> Session:
-    """The server's own session; what it may do is in the policy like anybody's: bring records in, keep the index."""
-    init_if_new(installation)
+    """A session of the server itself; the policy decides what it may do, as for everybody else."""
+    initialize_if_new(installation)
     if installation.facts.one("grant", f"{SERVER}/service") is None:
-        add_client(installation, SERVER, person="the server itself")
+        _put_account(installation, SERVER, "service", _body(person="the server itself"))
     return installation.gate.begin(SERVER, how="its own process", seconds=YEAR)
 
 
-def init_if_new(installation: Installation) -> None:
-    """Founds custody where there is none."""
+def initialize_if_new(installation: Installation) -> None:
+    """Initializes the encrypted record store if that has not been done."""
     if installation.tree.keeper.get() is None:
         initialize(installation)
 
 
 def add_client(
-    installation: Installation, name: str, *, role: str = "service", tenant: str = "home", region: str = "", person: str = "", jwks: str = "",
+    installation: Installation,
+    name: str,
+    *,
+    role: str = "service",
+    jwks: str = "",
     scope: str = EVERYTHING,
-) -> None:  # fmt: skip
-    """Lets a system call, in a role. A service acts for a vendor whose agreement is in force: that is written down with it.
+    role_scope: RoleScope = HOME,
+) -> None:
+    """Registers a system that may call the server, with a role.
 
-    jwks: the public keys by which it proves itself for access tokens (JSON Web Key Set); scope: the most that they cover.
+    A service acts for a vendor with an agreement in force, which is recorded with it. jwks: the public keys that it proves
+    itself with to get access tokens (JSON Web Key Set); scope: the widest SMART scopes that the tokens may have.
     """
     if not NAME.match(name) or role not in ROLES:
         raise DescriptionError(
             f"a client needs a name of letters, digits, '.', '_' or '-', and one of the roles {', '.join(ROLES)}."
         )
     keys = json.dumps(checked_jwks(jwks)) if jwks else ""
-    whose = person or f"client {name}"
-    body = (("client", "yes"), ("jwks", keys), ("person", whose), ("region", region), ("scope", scope), ("tenant", tenant))
-    facts = [Fact("grant", f"{name}/{role}", "given", name, label=role, body=body)]
-    installation.facts.put_many(facts)
+    _put_account(installation, name, role, _body(person=f"client {name}", jwks=keys, scope=scope, role_scope=role_scope))
+
+
+def _body(*, person: str, jwks: str = "", scope: str = EVERYTHING, role_scope: RoleScope = HOME) -> tuple[tuple[str, str], ...]:
+    return (
+        ("client", "yes"),
+        ("jwks", jwks),
+        ("person", person),
+        ("region", role_scope.region),
+        ("scope", scope),
+        ("tenant", role_scope.tenant),
+    )
+
+
+def _put_account(installation: Installation, name: str, role: str, body: tuple[tuple[str, str], ...]) -> None:
+    installation.facts.put_many([Fact("grant", f"{name}/{role}", "given", name, label=role, body=body)])
     if role == "service":
         installation.facts.put(Fact("vendor", name, "cleared", name))
     installation.gate.versions.look_again()

@@ -98,20 +98,20 @@ Lower = Callable[[list[store.StoredDocument]], None]
 
 
 @contextlib.contextmanager
-def timelines(
+def open_timelines(
     installation: Installation, session: Session, name: str, purpose: str, *, action: str = "train"
 ) -> Iterator[Timelines]:
     """Timelines of everybody whom a decision covers; the shards and their key are gone when the block ends."""
     known = store.dataset(installation.db, name, session.tenant)
     with (
         installation.gate.open(session, action, store.resource(name), purpose) as handle,
-        timelines_within(installation, handle, known) as found,
+        read_timelines(installation, handle, known) as found,
     ):
         yield found
 
 
 @contextlib.contextmanager
-def timelines_within(installation: Installation, handle: Grant, known: store.Dataset) -> Iterator[Timelines]:
+def read_timelines(installation: Installation, handle: Grant, known: store.Dataset) -> Iterator[Timelines]:
     """The same within a decision that is open."""
     name = str(known["name"])
     if known["kind"] == "table" and not known["mapping"]:

@@ -6,12 +6,13 @@ from importlib import resources, util
 from pathlib import Path
 
 from galenic import records, store
+from galenic.custody import make_key
 from galenic.errors import MissingExtraError, ReleaseRefusedError
 from galenic.flows.columns import ColumnOptions
 from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
 from galenic.installation import Installation
 from galenic.records import Source
-from galenic.release import check_release, make_key, sign_with_key, trust_of, write_release
+from galenic.release import check_release, sign_with_key, trust_of, write_release
 from galenic.schema import Progress, no_progress
 
 POPULATION = "rand-hie"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic import records, store
-from galenic.custody import timelines_within
+from galenic.custody import read_timelines
 from galenic.errors import DescriptionError, MissingExtraError
 from galenic.installation import Installation
 from galenic.records import Omop, fhir_files, kind_of, quality, read_meds
@@ -70,7 +70,7 @@ def quality_of_stored(
     known = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "index", store.resource(name), purpose) as handle:
         if known["kind"] != "table":
-            with timelines_within(installation, handle, known) as lines:
+            with read_timelines(installation, handle, known) as lines:
                 return _judged(name, quality.measure_events(lines.batches, terminology(installation.home)), floor, {})
         names = [n for n in store.schema_of(known).names if n not in handle.masked]
 

@@ -1,38 +1,45 @@
-"""An import that survives its process: rows are sealed in steps, and a step that was cut short goes on inside itself."""
+"""Import of a table as a durable job: rows are stored in steps, and an interrupted step continues where it stopped."""
 
 from pathlib import Path
 from typing import Any
 
 from galenic import records, store
-from galenic.custody import import_table
+from galenic.custody import IMPORTERS, ImportPlan, ImportRequest, RowRange
 from galenic.errors import UnknownNameError
 from galenic.installation import Installation, open_installation
 
 STEP_ROWS = 50_000
 
 
-def import_state(
-    installation: Installation, file: Path, name: str, patient: str, key: str, *, label: str = "clinical", region: str = ""
-) -> dict[str, Any]:
+def import_state(installation: Installation, plan: ImportPlan, key: str) -> dict[str, Any]:
     """The first state of an import job."""
     installation.keys.get(key)
-    total = records.read(file).count()
+    file, request = plan.files[0], plan.request
     return {
-        "home": str(installation.home), "file": str(file.absolute()), "name": name, "patient": patient, "label": label, "region": region,
-        "key": key, "at": 0, "total": total, "rows_before": _rows(installation, name), "step": STEP_ROWS,
-    }  # fmt: skip
+        "home": str(installation.home),
+        "file": str(file.absolute()),
+        "name": request.dataset,
+        "patient": request.patient,
+        "label": request.label,
+        "region": request.region,
+        "key": key,
+        "at": 0,
+        "total": records.read(file).count(),
+        "rows_before": _rows(installation, request.dataset),
+        "step": STEP_ROWS,
+    }
 
 
 def advance_import(state: dict[str, Any]) -> dict[str, Any]:
-    """One step: the next rows of the file. What a process that died had written of this step is not written twice."""
+    """One step: the next rows of the file, without those that a process that died had stored in this step."""
     installation = open_installation(Path(state["home"]))
     try:
-        stop = state["at"] + state["step"]
-        there = _rows(installation, state["name"]) - state["rows_before"]
-        import_table(
-            installation, installation.sign_in(state["key"]), records.read(Path(state["file"])), state["name"], patient=state["patient"],
-            label=state["label"], region=state["region"], span=(state["at"], stop), skip=there,
-        )  # fmt: skip
+        importer, stop = IMPORTERS["table"], state["at"] + state["step"]
+        stored = _rows(installation, state["name"]) - state["rows_before"]
+        request = ImportRequest(state["name"], patient=state["patient"], label=state["label"], region=state["region"])
+        plan = importer.plan([Path(state["file"])], request)
+        rows = RowRange(state["at"], stop, skip=stored)
+        importer.resume(installation, installation.sign_in(state["key"]), plan, rows)
         installation.audit.flush()
         done, total = stop >= state["total"], max(state["total"], 1)
         return {
@@ -54,7 +61,7 @@ def _rows(installation: Installation, name: str) -> int:
 
 
 def jobs_url(installation: Installation) -> str:
-    """Where jobs are kept: a file beside the database, or the same PostgreSQL."""
+    """URL of the database of jobs: a file beside the SQLite database, or the same PostgreSQL database."""
     return (
         f"sqlite:///{installation.home / 'jobs.db'}"
         if installation.db.is_sqlite

@@ -8,7 +8,7 @@ from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget
 from galenic.release.policy import SHIPPED, Decision, DecisionItem, PolicyRule, ReleasePolicy, decide, load_policy, parse_policy
-from galenic.release.register import list_releases, make_key, recall_release, write_release
+from galenic.release.register import list_releases, recall_release, write_release
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
@@ -48,7 +48,6 @@ __all__ = [
     "forget",
     "list_releases",
     "load_policy",
-    "make_key",
     "parse_policy",
     "payload_digest",
     "recall_notice",

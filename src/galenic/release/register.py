@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.custody import grant_role
 from galenic.errors import DescriptionError, ReleaseRefusedError, StoreError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
@@ -15,7 +14,6 @@ from galenic.release.policy import ReleasePolicy, decide, load_policy
 from galenic.release.run import ATTESTATION, Run
 from galenic.release.verify_release import Bad
 from galenic.release.verify_release import verify as verify_folder
-from galenic.security import Key
 
 SIGNOFFS = "signoffs.json"  # of a release folder: all signatures
 
@@ -107,11 +105,3 @@ def recall_release(installation: Installation, run_id: str, reason: str, notice:
 def list_releases(installation: Installation) -> list[dict[str, Any]]:
     """Every release, live and recalled."""
     return store.all_releases(installation.db)
-
-
-def make_key(installation: Installation, name: str, role: str, *, person: str = "") -> Key:
-    """A new key on the audit chain, with its role in this installation. person: the owner of the key."""
-    key = installation.keys.create(name, role)
-    installation.audit.append("key.made", name, role=role, key=key.fingerprint)
-    grant_role(installation, name, role, person=person)
-    return key

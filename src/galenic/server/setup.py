@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from galenic import store
-from galenic.custody import EVERYTHING, Received, import_fhir, import_table, record_consent, server_session
+from galenic.custody import EVERYTHING, ImportRequest, ImportResult, import_fhir, import_table, record_consent, server_session
 from galenic.custody.fhir import FhirRepository, open_repository
 from galenic.flows import simulate, simulated_cohort
 from galenic.installation import Installation
@@ -41,17 +41,17 @@ def open_served(installation: Installation, name: str = DATASET, progress: Progr
 
 def import_simulated_records(
     installation: Installation, session: Session, folder: Path, name: str = DATASET, *, count: int = 200, seed: int = 7
-) -> Received:
+) -> ImportResult:
     """Simulated patients as a first content, so that there is something to look at; none of them exists."""
     place = folder / "simulated"
     simulate(count, place, form="fhir", seed=seed)
-    return import_fhir(installation, session, sorted(place.glob("*.ndjson")), name)
+    return import_fhir(installation, session, sorted(place.glob("*.ndjson")), ImportRequest(name))
 
 
 def import_simulated_cohort(installation: Installation, session: Session, *, count: int = 10_000, seed: int = 7) -> None:
     """A table of simulated patients who agreed to synthetic data, so that a first release can be made; none of them exists."""
     table = simulated_cohort(count, seed=seed)
-    import_table(installation, session, in_memory(table), COHORT, patient="patient_id")
+    import_table(installation, session, in_memory(table), ImportRequest(COHORT, patient="patient_id"))
     record_consent(installation, session, COHORT, table["patient_id"].to_pylist(), "synthetic-data")
 
 

@@ -3,7 +3,7 @@
 import contextlib
 
 from galenic import store
-from galenic.custody.datasets import drop_index
+from galenic.custody.search_index import drop_index
 from galenic.errors import KeyErasedError, StoreError
 from galenic.installation import Installation
 from galenic.security import BUILDS, Grant

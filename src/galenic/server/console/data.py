@@ -9,7 +9,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, Response
 
 from galenic import records, store
-from galenic.custody import import_table, record_consent, rotate
+from galenic.custody import ImportRequest, import_table, record_consent, rotate_keys
 from galenic.errors import DescriptionError, GalenicError
 from galenic.jobs import quality as quality_job
 from galenic.jobs import synthesis, worker
@@ -114,14 +114,14 @@ class DataPages:
             raise DescriptionError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
         if agreed and agreed not in source.names:
             raise DescriptionError("there is no such column of consent in the table.")
-        done = import_table(self.installation, signed.session, source, name, patient=patient)
+        done = import_table(self.installation, signed.session, source, ImportRequest(name, patient=patient))
         who: list[str] = []
         if agreed:
             for batch in source.open([patient, agreed]):
                 pairs = zip(batch[patient].to_pylist(), batch[agreed].to_pylist(), strict=True)
                 who += [str(p) for p, a in pairs if str(a).strip().lower() in AGREED]
             record_consent(self.installation, signed.session, name, list(dict.fromkeys(who)), synthesis.PURPOSE)
-        return f"{done.rows:,} rows of {done.patients:,} patients are in custody as {name}; {len(set(who)):,} agreed to synthetic data."
+        return f"{done.new:,} rows of {done.patients:,} patients are in custody as {name}; {len(set(who)):,} agreed to synthetic data."
 
     # synthesis
 
@@ -222,7 +222,9 @@ class DataPages:
         """A new root, and all keys below it wrapped anew."""
         signed = self.console.posted(request, csrf, "security-officer")
         self.console.confirmed(signed, "/keys")
-        return redirect_to("/keys", f"The root is new; {rotate(self.installation, signed.session):,} keys are wrapped anew.")
+        return redirect_to(
+            "/keys", f"The root is new; {rotate_keys(self.installation, signed.session):,} keys are wrapped anew."
+        )
 
 
 def too_long(source: records.Source) -> bool:

@@ -1,0 +1,157 @@
+"""Access to the record store: initialization, keys and roles, consents, care relations, export approvals."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from galenic import store
+from galenic.custody.datasets import patient_identifier
+from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.installation import Installation
+from galenic.security import Fact, Key, Session, shipped_policy
+
+
+@dataclass(frozen=True)
+class RoleScope:
+    """Tenant and region that a role is limited to; an empty region means no limit."""
+
+    tenant: str = "home"
+    region: str = ""
+
+
+HOME = RoleScope()
+
+
+def initialize(installation: Installation) -> dict[str, str]:
+    """Initializes the encrypted record store: root key, escrow, the installation's own keys, audit log and witness.
+
+    Repeating it changes nothing. Returns where each part is, by label.
+    """
+    installation.tree.found()
+    installation.gate.identity_key()
+    installation.audit.append("house.founded", "house", policy=shipped_policy().digest)
+    return {
+        "home": str(installation.home),
+        "escrow private key (take it off this machine)": str(installation.escrow.private),
+        "first audit key (take it off this machine)": str(installation.audit.first_key),
+        "gate public key (for auditors)": installation.keys.gate().public,
+        "witness": ", ".join(map(str, installation.audit.witness.files)) or "syslog",
+    }
+
+
+def make_key(installation: Installation, name: str, role: str, *, person: str = "") -> Key:
+    """Creates a key, records it in the audit log and grants it a role. person: the key's owner (default: this system's user)."""
+    key = installation.keys.create(name, role)
+    installation.audit.append("key.made", name, role=role, key=key.fingerprint)
+    grant_role(installation, name, role, person=person)
+    return key
+
+
+def grant_role(
+    installation: Installation, key: str, role: str, *, person: str = "", scope: RoleScope = HOME, until: str = ""
+) -> None:
+    """Grants a registered key a role. person: the key's owner (default: this system's user)."""
+    fingerprint = installation.keys.get(key).fingerprint
+    body = (
+        ("fingerprint", fingerprint),
+        ("person", person or installation.actor),
+        ("region", scope.region),
+        ("tenant", scope.tenant),
+    )
+    installation.facts.put(Fact("grant", f"{key}/{role}", "given", key, label=role, until=until, body=body))
+    installation.gate.versions.look_again()
+
+
+def withdraw_role(installation: Installation, key: str, role: str) -> None:
+    """Withdraws a role from a key; streams that were opened under it end."""
+    fact = installation.facts.one("grant", f"{key}/{role}")
+    if fact is None:
+        raise DescriptionError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
+    installation.facts.put(Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body))
+    installation.gate.versions.look_again()
+
+
+def record_consent(
+    installation: Installation, session: Session, name: str, patients: list[str], purpose: str, *, until: str = ""
+) -> int:
+    """Records that patients of a data set consented to a purpose; returns the number of consents."""
+    return _put_consents(installation, session, name, patients, Fact("consent", "", "given", purpose=purpose, until=until))
+
+
+def withdraw_consent(installation: Installation, session: Session, name: str, patients: list[str], purpose: str) -> int:
+    """Records that patients withdrew a consent; open streams leave them out from the next batch on."""
+    return _put_consents(installation, session, name, patients, Fact("consent", "", "withdrawn", purpose=purpose))
+
+
+def _put_consents(installation: Installation, session: Session, name: str, patients: list[str], consent: Fact) -> int:
+    """Writes one fact per patient; `consent` has its state, purpose and end."""
+    dataset = store.dataset(installation.db, name, session.tenant)
+    label, purpose = str(dataset["label"]), consent.purpose
+    with installation.gate.open(session, "import", store.resource(name), "records") as grant:
+        facts: list[Fact] = []
+        for patient in patients:
+            subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
+            if subject is None:
+                raise DescriptionError(
+                    f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in custody. Import the patient's "
+                    "records first."
+                )
+            key = f"{subject}/{purpose}/{label}"
+            fact = Fact("consent", key, consent.state, subject=subject, purpose=purpose, label=label, until=consent.until)
+            facts.append(fact)
+    installation.facts.put_many(facts, actor=session.who)
+    installation.gate.versions.look_again()
+    return len(facts)
+
+
+def record_care_relation(
+    installation: Installation, session: Session, name: str, patient: str, who: str, *, days: int = 30
+) -> None:
+    """Records that a clinician treats a patient, from now for so many days."""
+    _put_care_relation(installation, session, name, patient, Fact("care", "", "given", who, until=_days_from_now(days)))
+
+
+def end_care_relation(installation: Installation, session: Session, name: str, patient: str, who: str) -> None:
+    """Records that a clinician no longer treats a patient."""
+    _put_care_relation(installation, session, name, patient, Fact("care", "", "ended", who, until=_days_from_now(30)))
+
+
+def _days_from_now(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+
+
+def _put_care_relation(installation: Installation, session: Session, name: str, patient: str, relation: Fact) -> None:
+    dataset = store.dataset(installation.db, name, session.tenant)
+    with installation.gate.open(session, "import", store.resource(name), "records") as grant:
+        subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
+    if subject is None:
+        raise DescriptionError("this patient is not in custody. Check the identifier, or import first: galenic import")
+    who = relation.who
+    fact = Fact("care", f"{who}/{subject}", relation.state, who, subject, until=relation.until)
+    installation.facts.put(fact, actor=session.who)
+    installation.gate.versions.look_again()
+
+
+def record_approval(
+    installation: Installation, session: Session, name: str, who: str, purpose: str, *, until: str = ""
+) -> None:
+    """Records that the ethics board approves the export of a data set by a person. Nobody approves their own export."""
+    _put_approval(installation, session, name, Fact("qualification", "", "approved", who, purpose=purpose, until=until))
+
+
+def withdraw_approval(installation: Installation, session: Session, name: str, who: str, purpose: str) -> None:
+    """Withdraws an approval of an export."""
+    _put_approval(installation, session, name, Fact("qualification", "", "withdrawn", who, purpose=purpose))
+
+
+def _put_approval(installation: Installation, session: Session, name: str, approval: Fact) -> None:
+    store.dataset(installation.db, name, session.tenant)  # DescriptionError if there is none
+    who, purpose = approval.who, approval.purpose
+    with installation.gate.open(session, "approve", store.resource(name), purpose):
+        if not installation.policies.different_people(session.who, who):
+            raise AccessDeniedError(
+                f"{who} is not registered here, or is the approver. Another person of the ethics board has to approve."
+            )
+    key = f"{who}/{name}/{purpose}"
+    fact = Fact("qualification", key, approval.state, who, purpose=purpose, label=store.resource(name), until=approval.until)
+    installation.facts.put(fact, actor=session.who)
+    installation.gate.versions.look_again()

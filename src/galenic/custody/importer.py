@@ -1,0 +1,106 @@
+"""Types of an import into custody: request, plan, result and the Protocol that every importer follows."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from galenic.installation import Installation
+from galenic.schema import Progress, no_progress
+from galenic.security import Session
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """Description of the data set that records are imported into.
+
+    patient: of a table, the column with the patient identifier; mapping: of a table, a file that describes its columns as events (TOML);
+    ids: namespace of the patient ids (default: the data set's name), so that Patient/1 of two servers are two patients;
+    label: class of data; region: where the records must stay.
+    """
+
+    dataset: str
+    patient: str = ""
+    mapping: Path | None = None
+    ids: str | None = None
+    label: str = "clinical"
+    region: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the patient ids."""
+        return self.dataset if self.ids is None else self.ids
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """Part of a table: rows from `start` to before `stop` (None: to the end). skip: rows of it that are in custody already."""
+
+    start: int = 0
+    stop: int | None = None
+    skip: int = 0
+
+
+ALL_ROWS = RowRange()
+
+
+@dataclass(frozen=True)
+class ColumnDifferences:
+    """Columns of one table compared with its standard. absent: of the standard, not in the table; unknown: the reverse."""
+
+    absent: list[str]
+    unknown: list[str]
+
+
+@dataclass
+class ImportResult:
+    """Counts of one import.
+
+    seen: records in the input by type (resources by type, rows by table); new: records (documents) that were stored;
+    already_stored: those that were in custody before, with the same bytes; patients: with records in this import.
+    erased: records left out because their patient was erased; erased_patients: those patients, where they are counted;
+    refused: invalid documents; without_patient: resources about no patient; unresolved: references by a search without a match;
+    left_out: other records left out, by table and reason; issues: by level and rule; examples: a few issues of each rule.
+    """
+
+    dataset: str
+    seen: Counter[str] = field(default_factory=Counter)
+    new: int = 0
+    already_stored: int = 0
+    patients: int = 0
+    erased: int = 0
+    erased_patients: int = 0
+    refused: int = 0
+    without_patient: int = 0
+    unresolved: int = 0
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    columns: dict[str, ColumnDifferences] = field(default_factory=dict)
+    issues: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """Files to import and the data set they go to. in_steps: a durable job imports ranges of rows; other imports are repeated."""
+
+    request: ImportRequest
+    files: tuple[Path, ...]
+    in_steps: bool = False
+
+
+class Importer(Protocol):
+    """Import of one kind of data into custody."""
+
+    def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
+        """The files to import. DescriptionError if the request lacks what this kind of data needs."""
+        ...
+
+    def run(
+        self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
+    ) -> ImportResult:
+        """Imports the files; an import that stops early keeps what it has written."""
+        ...
+
+    def resume(self, installation: Installation, session: Session, plan: ImportPlan, rows: RowRange, /) -> ImportResult:
+        """Continues an interrupted import: with a range of rows if the plan is in steps, else by repeating it."""
+        ...

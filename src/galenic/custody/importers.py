@@ -1,0 +1,91 @@
+"""Registry of importers: one for each kind of data that can be imported into custody."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from galenic.custody.document_import import import_meds, import_omop
+from galenic.custody.fhir_import import import_fhir
+from galenic.custody.importer import Importer, ImportPlan, ImportRequest, ImportResult, RowRange
+from galenic.custody.table_import import import_table
+from galenic.errors import DescriptionError
+from galenic.installation import Installation
+from galenic.records import fhir_files, read
+from galenic.schema import Progress, no_progress
+from galenic.security import Session
+
+ImportOne = Callable[..., ImportResult]
+
+
+class TableImporter(Importer):
+    """Import of one table; a durable job imports it in steps of rows."""
+
+    def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
+        """The file. DescriptionError if the request names no patient column."""
+        if not request.patient:
+            raise DescriptionError(f"{paths[0]} is a table. Name the column that identifies the patient: --patient COLUMN")
+        return ImportPlan(request, (paths[0],), in_steps=True)
+
+    def run(
+        self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
+    ) -> ImportResult:
+        """Imports every row."""
+        return import_table(installation, session, read(plan.files[0]), plan.request, progress=progress)
+
+    def resume(self, installation: Installation, session: Session, plan: ImportPlan, rows: RowRange) -> ImportResult:
+        """Imports the rows of a range that are not in custody yet."""
+        return import_table(installation, session, read(plan.files[0]), plan.request, rows=rows)
+
+
+class FhirImporter(Importer):
+    """Import of FHIR files; repeating it continues an interrupted import."""
+
+    def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
+        """The files, those in folders included."""
+        return ImportPlan(request, tuple(fhir_files(paths)))
+
+    def run(
+        self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
+    ) -> ImportResult:
+        """Imports every file."""
+        return import_fhir(installation, session, list(plan.files), plan.request, progress=progress)
+
+    def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:
+        """Repeats the import: documents that are in custody are passed over."""
+        return self.run(installation, session, plan)
+
+
+class DocumentImporter(Importer):
+    """Import of one OMOP or MEDS data set; repeating it continues an interrupted import."""
+
+    def __init__(self, import_one: ImportOne) -> None:
+        self._import = import_one
+
+    def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
+        """The folder or file."""
+        return ImportPlan(request, (paths[0],))
+
+    def run(
+        self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
+    ) -> ImportResult:
+        """Imports every table."""
+        return self._import(installation, session, plan.files[0], plan.request, progress=progress)
+
+    def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:
+        """Repeats the import: documents that are in custody are passed over."""
+        return self.run(installation, session, plan)
+
+
+IMPORTERS: dict[str, Importer] = {
+    "table": TableImporter(),
+    "fhir": FhirImporter(),
+    "omop": DocumentImporter(import_omop),
+    "meds": DocumentImporter(import_meds),
+}
+"""Importer of each kind of data, by its key in records.FORMATS."""
+
+
+def importer_for(kind: str) -> Importer:
+    """The importer of a kind of data. DescriptionError if there is none."""
+    if kind not in IMPORTERS:
+        raise DescriptionError(f"{kind} cannot be imported into custody. Expected one of {', '.join(IMPORTERS)}.")
+    return IMPORTERS[kind]

@@ -1,0 +1,57 @@
+"""Search index over the rows of a data set: build, search, drop."""
+
+from typing import Any
+
+from galenic import store
+from galenic.errors import DescriptionError
+from galenic.installation import Installation
+from galenic.security import BUILDS, Session
+
+Condition = tuple[str, str, str]
+"""Column, operator and value."""
+
+
+def build_index(
+    installation: Installation, session: Session, name: str, purpose: str, *, codes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Builds the search index of a data set and drops the previous one. codes: text columns that hold codes."""
+    dataset = store.dataset(installation.db, name, session.tenant)
+    previous = store.all_builds(installation.db, name, "index")
+    with installation.gate.open(session, "index", store.resource(name), purpose) as grant:
+        build, number = store.next_build(installation.db, "index", name)
+        installation.tree.add([BUILDS + number])
+        detail = store.build_index(installation.db, grant, dataset, build, installation.shards, codes=codes)
+        artifact: store.Row = {"id": build, "kind": "index", "made_from": f"table/{name}"}
+        store.add_artefact(installation.db, artifact, store.subjects_of(installation.db, grant, name))
+    for row in previous:
+        drop_index(installation, str(row["id"]))
+    return {"build": build, **detail}
+
+
+def drop_index(installation: Installation, build: str) -> None:
+    """Deletes a build: its files, its tables and its key."""
+    store.drop_index_tables(installation.db, build)
+    store.drop_build(installation.db, build, installation.shards)
+    installation.tree.drop(BUILDS + int(build.rpartition("-")[2]))
+    store.set_state(installation.db, build, "gone")
+
+
+def search_rows(
+    installation: Installation,
+    session: Session,
+    name: str,
+    purpose: str,
+    conditions: list[Condition],
+    *,
+    limit: int = 100,
+) -> list[dict[str, object]]:
+    """Rows that meet all conditions, of those that the session may see for the purpose."""
+    dataset = store.dataset(installation.db, name, session.tenant)
+    builds = store.all_builds(installation.db, name, "index")
+    if not builds:
+        raise DescriptionError(f"data set {name!r} has no index. Build one: galenic index {name}")
+    last = builds[-1]
+    with installation.gate.open(session, "search", store.resource(name), purpose) as grant:
+        return store.search(
+            installation.db, grant, dataset, str(last["id"]), last["detail"], installation.shards, conditions, limit
+        )

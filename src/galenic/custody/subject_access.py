@@ -1,0 +1,58 @@
+"""Subject access request: all data about one patient, and who accessed it (GDPR articles 15 and 20; EHDS article 9)."""
+
+import json
+from typing import Any
+
+from galenic import store
+from galenic.custody.datasets import find_patient
+from galenic.installation import Installation
+from galenic.security import Session
+
+ACCESS_ACTIONS = ("gate.opened", "gate.break-glass", "gate.settled")  # of the audit log
+
+
+def own_record(installation: Installation, session: Session, patient: str) -> dict[str, Any]:
+    """All data about one patient: rows of every data set, artifacts that contain the patient, consents and accesses."""
+    subject = find_patient(installation, session, patient)
+    with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
+        rows: dict[str, Any] = {}
+        for dataset in store.all_datasets(installation.db, session.tenant):
+            stored = store.rows_of(installation.db, grant, dataset, subject)
+            rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
+        return {
+            "rows": rows,
+            "went into": [
+                {k: a[k] for k in ("id", "kind", "place", "state", "made_at")}
+                for a in store.artefacts_of(installation.db, subject)
+            ],
+            "consents": [
+                {"purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until}
+                for f in installation.facts.of("consent", subject=subject)
+            ],
+            "looked at by": _accesses(installation, subject, {f"dataset/{name}" for name in rows if rows[name]}),
+            "watermark": grant.watermark,
+        }
+
+
+def _document(row: dict[str, object]) -> dict[str, Any]:
+    """A stored document with its type, id and digest."""
+    kind, resource_id, digest, beside = json.loads(str(row["about"]))
+    about = {"beside": beside} if beside else {}
+    return {"type": kind, "id": resource_id, "sha256": digest, **about, "document": json.loads(str(row["document"]))}
+
+
+def _accesses(installation: Installation, subject: int, datasets: set[str]) -> list[dict[str, Any]]:
+    """Access decisions that covered the patient: on the subject, on the subject's records, or on a data set with the patient."""
+    records = {d.replace("dataset/", "record/", 1) + f"/{subject}" for d in datasets}
+    resources = {*datasets, f"subject/{subject}", *records}
+    return [
+        {
+            "decision": entry.seq,
+            "time": entry.time,
+            "who": entry.actor,
+            "action": entry.detail.get("verb"),
+            "purpose": entry.detail.get("purpose"),
+        }
+        for entry in installation.audit.entries()
+        if entry.action in ACCESS_ACTIONS and entry.resource in resources
+    ]
