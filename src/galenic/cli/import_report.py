@@ -30,9 +30,7 @@ def _table_json(result: ImportResult) -> dict[str, Any]:
 def _table_text(result: ImportResult) -> None:
     show.out.print(f"{result.new} rows of {result.patients} patients are in custody as “{result.dataset}”")
     if result.erased_patients:
-        show.out.print(
-            f"[yellow]{result.erased} rows of {result.erased_patients} patients were left out: the patients were erased before[/]"
-        )
+        show.out.print(f"[yellow]{result.erased} rows of {result.erased_patients} patients were left out: erased before[/]")
 
 
 def _fhir_json(result: ImportResult) -> dict[str, Any]:
@@ -53,14 +51,14 @@ def _fhir_json(result: ImportResult) -> dict[str, Any]:
 
 def _fhir_text(result: ImportResult) -> None:
     show.out.print(
-        f"{result.new:,} resources of {result.patients:,} patients are in custody as “{result.dataset}”; "
+        f"{result.new:,} resources of {result.patients:,} people are in custody as “{result.dataset}”; "
         f"{result.already_stored:,} were there already"
     )
-    show.out.print(f"read: {', '.join(f'{n:,} {kind}' for kind, n in result.seen.most_common())}", markup=False)
+    show.out.print(f"came: {', '.join(f'{n:,} {kind}' for kind, n in result.seen.most_common())}", markup=False)
     for count, text in (
-        (result.without_patient, "are about no patient (organizations, medications)"),
-        (result.erased, "were left out: their patient was erased before"),
-        (result.unresolved, "references by a search match no resource in custody yet"),
+        (result.without_patient, "are about nobody (organisations, medications)"),
+        (result.erased, "were left out: whose they are was erased before"),
+        (result.unresolved, "references name by a search what is not here yet"),
         (result.refused, "documents were REFUSED: not valid R4"),
     ):
         if count:
@@ -87,14 +85,14 @@ def _documents_json(result: ImportResult) -> dict[str, Any]:
 
 def _documents_text(result: ImportResult) -> None:
     show.out.print(
-        f"{result.seen.total():,} rows of {result.patients:,} patients are in custody as “{result.dataset}”: {result.new:,} new "
-        f"documents, {result.already_stored:,} there already"
+        f"{result.seen.total():,} rows of {result.patients:,} people are in custody as “{result.dataset}”: {result.new:,} documents new, "
+        f"{result.already_stored:,} there already"
     )
     for table, rows in result.seen.most_common():
         notes = _notes(result, table)
         show.out.print(f"  {table}: {rows:,}" + (f" ({'; '.join(notes)})" if notes else ""), markup=False)
     if result.erased:
-        show.out.print(f"[yellow]{result.erased:,} documents were left out: their patient was erased before[/]")
+        show.out.print(f"[yellow]{result.erased:,} documents were left out: whose they are was erased before[/]")
 
 
 def _notes(result: ImportResult, table: str) -> list[str]:
@@ -103,7 +101,7 @@ def _notes(result: ImportResult, table: str) -> list[str]:
     if table in result.columns:
         absent, unknown = result.columns[table].absent, result.columns[table].unknown
         notes += [f"without {', '.join(absent)}"] if absent else []
-        notes += [f"not in the standard: {', '.join(unknown)}"] if unknown else []
+        notes += [f"not of the standard: {', '.join(unknown)}"] if unknown else []
     return notes + [f"{n:,} {reason}" for reason, n in result.left_out.get(table, {}).items()]
 
 
