@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from galenic import store
 from galenic.custody.datasets import patient_identifier
-from galenic.errors import AccessDeniedError, DescriptionError
+from galenic.errors import AccessDeniedError, UnknownNameError
 from galenic.installation import Installation
 from galenic.security import Fact, Key, Session, shipped_policy
 
@@ -65,7 +65,7 @@ def withdraw_role(installation: Installation, key: str, role: str) -> None:
     """Withdraws a role from a key; streams that were opened under it end."""
     fact = installation.facts.one("grant", f"{key}/{role}")
     if fact is None:
-        raise DescriptionError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
+        raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
     installation.facts.put(Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body))
     installation.gate.versions.look_again()
 
@@ -91,7 +91,7 @@ def _put_consents(installation: Installation, session: Session, name: str, patie
         for patient in patients:
             subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
             if subject is None:
-                raise DescriptionError(
+                raise UnknownNameError(
                     f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in custody. Import the patient's "
                     "records first."
                 )
@@ -124,7 +124,7 @@ def _put_care_relation(installation: Installation, session: Session, name: str, 
     with installation.gate.open(session, "import", store.resource(name), "records") as grant:
         subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
     if subject is None:
-        raise DescriptionError("this patient is not in custody. Check the identifier, or import first: galenic import")
+        raise UnknownNameError("this patient is not in custody. Check the identifier, or import first: galenic import")
     who = relation.who
     fact = Fact("care", f"{who}/{subject}", relation.state, who, subject, until=relation.until)
     installation.facts.put(fact, actor=session.who)
@@ -144,7 +144,7 @@ def withdraw_approval(installation: Installation, session: Session, name: str, w
 
 
 def _put_approval(installation: Installation, session: Session, name: str, approval: Fact) -> None:
-    store.dataset(installation.db, name, session.tenant)  # DescriptionError if there is none
+    store.dataset(installation.db, name, session.tenant)  # UnknownNameError if there is none
     who, purpose = approval.who, approval.purpose
     with installation.gate.open(session, "approve", store.resource(name), purpose):
         if not installation.policies.different_people(session.who, who):

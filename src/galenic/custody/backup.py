@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import DescriptionError
+from galenic.errors import StateError
 from galenic.installation import Installation
 from galenic.security import Session
 
@@ -52,6 +52,6 @@ def recover_root(installation: Installation, escrow_private: bytes) -> None:
     """Puts the escrowed root key back. escrow_private: the escrow's private key, which is kept off the machine."""
     root = installation.escrow.recover(escrow_private)
     if installation.tree.keeper.get() is not None:
-        raise DescriptionError("there is a root key already. Move it away first if it is the wrong one.")
+        raise StateError("there is a root key already. Move it away first if it is the wrong one.")
     installation.tree.keeper.put(root)
     installation.tree.refresh()

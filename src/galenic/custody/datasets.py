@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from galenic import store
-from galenic.errors import DescriptionError, StoreError
+from galenic.errors import StateError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.records import Source
 from galenic.security import BUILDS, Fact, Grant, Session
@@ -47,7 +47,7 @@ def training_source(installation: Installation, session: Session, name: str, pur
         try:
             detail = store.build_shards(installation.db, grant, dataset, build, installation.shards)
             if not detail["rows"]:
-                raise DescriptionError(
+                raise StateError(
                     f"no row of {name!r} may be used for {purpose}: no patient in it has consented to that. "
                     "Record consents: galenic consent"
                 )
@@ -67,7 +67,7 @@ def patient_identifier(dataset: store.Dataset, patient: str) -> str:
 
 
 def find_patient(installation: Installation, session: Session, patient: str) -> int:
-    """The subject id of a patient. DescriptionError if there is no such patient, or several.
+    """The subject id of a patient. UnknownNameError if there is no such patient, or several.
 
     patient: the identifier in the imported table; for FHIR, OMOP and MEDS also NAMESPACE|ID, or the id alone if it is unique.
     """
@@ -78,13 +78,13 @@ def find_patient(installation: Installation, session: Session, patient: str) -> 
             by_namespace = {n: store.find_subject(installation.db, grant, f"{n}|{patient}") for n in sorted(namespaces)}
             matches = {n: s for n, s in by_namespace.items() if s is not None}
             if len(matches) > 1:
-                raise DescriptionError(
+                raise UnknownNameError(
                     f"several patients have this id, in the data sets {', '.join(matches)}. Give the data set too: "
                     f"{next(iter(matches))}|ID"
                 )
             subject = next(iter(matches.values()), None)
     if subject is None:
-        raise DescriptionError(
+        raise UnknownNameError(
             "no patient with this identifier is in custody. Check the identifier as it is in the imported file."
         )
     return subject

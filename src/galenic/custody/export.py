@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from galenic import __version__, records, store
 from galenic.custody.timelines import Timelines, read_timelines
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.installation import Installation
 from galenic.records import OmopWriter, unpack_all, write_meds
 from galenic.schema import TIMELINE
@@ -50,7 +50,7 @@ def export_records(
     get new numbers and ids of the source stay behind: who may know them asks for the data set's own form.
     """
     if form not in FORMS:
-        raise DescriptionError(f"{form!r} is no form of export. Expected one of {', '.join(FORMS)}.")
+        raise OptionError(f"{form!r} is no form of export. Expected one of {', '.join(FORMS)}.")
     known = store.dataset(installation.db, name, session.tenant)
     done = ExportResult(name, form)
     own = {"fhir": "fhir", "bundle": "fhir"}.get(form, form) == known["kind"] and form != "meds"

@@ -92,7 +92,7 @@ class Importer(Protocol):
     """Import of one kind of data into custody."""
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
-        """The files to import. DescriptionError if the request lacks what this kind of data needs."""
+        """The files to import. OptionError if the request lacks what this kind of data needs."""
         ...
 
     def run(

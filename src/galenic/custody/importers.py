@@ -7,7 +7,7 @@ from galenic.custody.document_import import import_meds, import_omop
 from galenic.custody.fhir_import import import_fhir
 from galenic.custody.importer import Importer, ImportPlan, ImportRequest, ImportResult, RowRange
 from galenic.custody.table_import import import_table
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError, UnknownNameError
 from galenic.installation import Installation
 from galenic.records import fhir_files, read
 from galenic.schema import Progress, no_progress
@@ -20,9 +20,9 @@ class TableImporter(Importer):
     """Import of one table; a durable job imports it in steps of rows."""
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
-        """The file. DescriptionError if the request names no patient column."""
+        """The file. OptionError if the request names no patient column."""
         if not request.patient:
-            raise DescriptionError(f"{paths[0]} is a table. Name the column that identifies the patient: --patient COLUMN")
+            raise OptionError(f"{paths[0]} is a table. Name the column that identifies the patient: --patient COLUMN")
         return ImportPlan(request, (paths[0],), in_steps=True)
 
     def run(
@@ -85,7 +85,7 @@ IMPORTERS: dict[str, Importer] = {
 
 
 def importer_for(kind: str) -> Importer:
-    """The importer of a kind of data. DescriptionError if there is none."""
+    """The importer of a kind of data. UnknownNameError if there is none."""
     if kind not in IMPORTERS:
-        raise DescriptionError(f"{kind} cannot be imported into custody. Expected one of {', '.join(IMPORTERS)}.")
+        raise UnknownNameError(f"{kind} cannot be imported into custody. Expected one of {', '.join(IMPORTERS)}.")
     return IMPORTERS[kind]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from galenic import store
-from galenic.errors import DescriptionError
+from galenic.errors import StateError
 from galenic.installation import Installation
 from galenic.security import BUILDS, Session
 
@@ -49,7 +49,7 @@ def search_rows(
     dataset = store.dataset(installation.db, name, session.tenant)
     builds = store.all_builds(installation.db, name, "index")
     if not builds:
-        raise DescriptionError(f"data set {name!r} has no index. Build one: galenic index {name}")
+        raise StateError(f"data set {name!r} has no index. Build one: galenic index {name}")
     last = builds[-1]
     with installation.gate.open(session, "search", store.resource(name), purpose) as grant:
         return store.search(

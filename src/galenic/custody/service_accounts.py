@@ -3,7 +3,7 @@
 import json
 
 from galenic.custody.access import HOME, RoleScope, initialize
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.installation import Installation
 from galenic.security import NAME, ROLES, Fact, Session, checked_jwks
 
@@ -41,7 +41,7 @@ def add_client(
     itself with to get access tokens (JSON Web Key Set); scope: the widest SMART scopes that the tokens may have.
     """
     if not NAME.match(name) or role not in ROLES:
-        raise DescriptionError(
+        raise OptionError(
             f"a client needs a name of letters, digits, '.', '_' or '-', and one of the roles {', '.join(ROLES)}."
         )
     keys = json.dumps(checked_jwks(jwks)) if jwks else ""

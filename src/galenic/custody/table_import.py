@@ -9,7 +9,7 @@ import pyarrow as pa
 from galenic import records, store
 from galenic.custody.datasets import describe_dataset
 from galenic.custody.importer import ALL_ROWS, ImportRequest, ImportResult, RowRange
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import OptionError, RecordError
 from galenic.installation import Installation
 from galenic.records import Source
 from galenic.schema import Progress, no_progress
@@ -33,7 +33,7 @@ def import_table(
     Rows of erased patients are left out and counted: they return only after an explicit new consent.
     """
     if request.patient not in source.names:
-        raise DescriptionError(
+        raise OptionError(
             f"column {request.patient!r} is absent in {source.name}; it has {list(source.names)}. Name the patient column."
         )
     mapping = records.read_mapping(request.mapping, source.names).toml if request.mapping else ""

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from galenic import store
-from galenic.errors import DescriptionError
+from galenic.errors import StateError
 from galenic.installation import Installation
 from galenic.records import (
     CODES,
@@ -115,9 +115,7 @@ def read_timelines(installation: Installation, handle: Grant, known: store.Datas
     """The same within a decision that is open."""
     name = str(known["name"])
     if known["kind"] == "table" and not known["mapping"]:
-        raise DescriptionError(
-            f"data set {name!r} is a table; a table has timelines once it has a mapping: galenic import --map"
-        )
+        raise StateError(f"data set {name!r} is a table; a table has timelines once it has a mapping: galenic import --map")
     build, number = store.next_build(installation.db, "shards", name)
     installation.tree.add([BUILDS + number])
     try:
