@@ -1,8 +1,9 @@
-"""One installation opened: its database, ledger, keys and audit chain."""
+"""An installation: the folder and the database that hold all state, and the services on top of them, each built at first use."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar, overload
 
 from galenic import settings, store
 from galenic.privacy import Ledger
@@ -23,100 +24,151 @@ from galenic.security import (
     root_keeper,
 )
 
-Progress = Callable[[str, float], None]
+S = TypeVar("S")
 
 
-def no_progress(_what: str, _share: float) -> None:
-    """Progress that nobody watches."""
+class _Service(Generic[S]):
+    """A cached property that is built once even if several threads ask for it at the same time.
+
+    `functools.cached_property` has no lock from Python 3.12 on, and two audit writers in one process would break the chain.
+    """
+
+    def __init__(self, build: "Callable[[Installation], S]") -> None:
+        self.build, self.__doc__ = build, build.__doc__
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, installation: None, owner: type) -> "_Service[S]": ...
+
+    @overload
+    def __get__(self, installation: "Installation", owner: type) -> S: ...
+
+    def __get__(self, installation: "Installation | None", owner: type) -> "S | _Service[S]":
+        """Builds the service; later reads find it in the instance and do not come here."""
+        if installation is None:
+            return self
+        with installation.lock:
+            if self.name not in installation.__dict__:
+                installation.__dict__[self.name] = self.build(installation)
+        service: S = installation.__dict__[self.name]
+        return service
 
 
-@dataclass(frozen=True)
 class Installation:
-    """What flows need of the rooms that hold state."""
+    """One installation. Opening it creates its folder and nothing else; a service creates its files when it is first used."""
 
-    home: Path
-    actor: str
-    db: store.Database
-    ledger: Ledger
-    keys: KeyRing
-    audit: AuditLog
-    gate: Gate
-    facts: Facts
-    policies: PolicyStore
-    tree: KeyTree
-    escrow: Escrow
-    people: UserDirectory
+    def __init__(self, configuration: settings.Settings) -> None:
+        self.lock = threading.RLock()  # reentrant: the gate builds the key tree, which builds the escrow
+        self.settings = configuration
+        self.home, self.actor = configuration.home, configuration.actor
+
+    @_Service
+    def db(self) -> store.Database:
+        """The database; its schema is brought up to date here."""
+        return store.Database(self.settings.database_url)
+
+    @_Service
+    def ledger(self) -> Ledger:
+        """The privacy budgets of all populations."""
+        return Ledger(self.db)
+
+    @_Service
+    def keys(self) -> KeyRing:
+        """The Ed25519 keys of the gate and of the signers."""
+        return KeyRing(self.home / "keys")
+
+    @_Service
+    def audit(self) -> AuditLog:
+        """The audit log, with its witness."""
+        return AuditLog(self.db, self.keys.gate(), self.actor, self.keys.folder, Witness(self.settings.witness))
+
+    @_Service
+    def escrow(self) -> Escrow:
+        """The sealed copies of root keys; those past their retention period are overwritten here."""
+        escrow = Escrow(self.settings.escrow, self.settings.escrow_days)
+        escrow.sweep()
+        return escrow
+
+    @_Service
+    def tree(self) -> KeyTree:
+        """The tree of patients' keys; a rotation that was interrupted is completed here."""
+        tree = KeyTree(self.db, root_keeper(self.settings.root), self.escrow, self.keys.folder / "tree")
+        tree.recover()
+        return tree
+
+    @_Service
+    def facts(self) -> Facts:
+        """The facts that access decisions need: grants, sessions, consent, care relations."""
+        return Facts(self.db, self.tree, self.audit)
+
+    @_Service
+    def policies(self) -> PolicyStore:
+        """The access policies: active, proposed and replaced."""
+        return PolicyStore(self.db, self.facts, self.audit)
+
+    @_Service
+    def gate(self) -> Gate:
+        """The gate: decides on access, records the decision, then lends keys."""
+        return Gate(self.db, self.tree, self.facts, self.policies, self.audit)
+
+    @_Service
+    def people(self) -> UserDirectory:
+        """The accounts of users."""
+        return UserDirectory(self.gate, Credentials(self.db, self.facts, self.tree))
+
+    @_Service
+    def runs(self) -> Path:
+        """The folder of all runs; files that a killed process left behind are removed here."""
+        folder = self.home / "runs"
+        store.sweep(folder)
+        return folder
 
     @property
     def openid(self) -> OpenId:
-        """Identity providers that people may sign in with."""
+        """Identity providers that users may sign in with."""
         return OpenId(self.people.credentials)
 
     @property
     def apps(self) -> Apps:
-        """Applications that read as people who let them."""
+        """Applications that may read on behalf of users who authorized them."""
         return Apps(self.people)
 
     @property
     def shards(self) -> Path:
-        """Where builds of shards and indexes are kept: derived, sealed, never backed up."""
+        """The folder of shards and indexes: derived, encrypted, never backed up."""
         return self.home / "builds"
-
-    def close(self) -> None:
-        """Writes what the audit chain still holds, then lets the database go. StoreError if the chain can not be written."""
-        try:
-            self.audit.flush()
-        finally:
-            self.db.close()
-
-    def sign_in(self, key: str, second: str | None = None) -> Session:
-        """A session for a registered key of this operating-system user; a second key steps it up."""
-        return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)
-
-    @property
-    def runs(self) -> Path:
-        """Where runs are kept."""
-        return self.home / "runs"
 
     def run(self, run: str) -> Path:
         """The folder of a run, by its id or its path."""
         return Path(run) if "/" in run else self.runs / run
 
+    def sign_in(self, key: str, second: str | None = None) -> Session:
+        """A session for a registered key of this operating-system user; a second key steps it up."""
+        return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)
+
+    def close(self) -> None:
+        """Writes the waiting rows of the audit log, then closes the database. StoreError if the rows cannot be written."""
+        opened = self.__dict__  # a service that was never used must not be built in order to be closed
+        try:
+            if "audit" in opened:
+                self.audit.flush()
+        finally:
+            if "db" in opened:
+                self.db.close()
+
 
 def installation_if_any(home: Path | None = None) -> Installation | None:
     """The installation at `home` if there is one; a recipient who only verifies has none and needs none."""
-    place = settings.load(home)
-    here = (place.home / "keys").is_dir() or not place.database_url.startswith("sqlite")
-    return open_installation(home) if here else None
+    found = settings.load(home)
+    exists = (found.home / "keys").is_dir() or not found.database_url.startswith("sqlite")
+    return open_installation(home) if exists else None
 
 
 def open_installation(home: Path | None = None) -> Installation:
-    """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic), making it when it is new."""
-    s = settings.load(home)
-    s.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = store.Database(s.database_url)
-    keys = KeyRing(s.home / "keys")
-    store.sweep(s.home / "runs")
-    store.telemetry.log_to(s.home / "logs" / "galenic.jsonl")
-    audit = AuditLog(db, keys.gate(), s.actor, s.home / "keys", Witness(s.witness))
-    escrow = Escrow(s.escrow, s.escrow_days)
-    escrow.sweep()
-    tree = KeyTree(db, root_keeper(s.root), escrow, s.home / "keys" / "tree")
-    tree.recover()
-    facts = Facts(db, tree, audit)
-    policies = PolicyStore(db, facts, audit)
-    gate = Gate(db, tree, facts, policies, audit)
-    return Installation(
-        s.home,
-        s.actor,
-        db,
-        Ledger(db),
-        keys,
-        audit,
-        gate,
-        facts,
-        policies,
-        tree,
-        escrow,
-        UserDirectory(gate, Credentials(db, facts, tree)),
-    )
+    """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic); creates it if it is new."""
+    found = settings.load(home)
+    found.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store.telemetry.log_to(found.home / "logs" / "galenic.jsonl")
+    return Installation(found)
