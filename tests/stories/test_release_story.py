@@ -12,7 +12,8 @@ import pytest
 from galenic import release
 from galenic.errors import DescriptionError, ReleaseRefusedError, VerificationError
 from galenic.installation import Installation, open_installation
-from galenic.release import signoff, verify
+from galenic.release import verify
+from galenic.release.attestation import signoff
 
 
 def trust(finished: tuple[Path, str, Path]) -> dict[str, str]:
@@ -208,7 +209,7 @@ def test_a_recalled_release_is_refused_by_whoever_has_the_notice(
 
 
 def test_a_notice_of_another_gate_recalls_nothing(released: Path, installation: Installation, tmp_path: Path) -> None:
-    from galenic.release import payload_digest, recall_notice
+    from galenic.release.attestation import payload_digest, recall_notice
 
     digest = payload_digest(json.loads((released / "attestation.json").read_text()))
     place = tmp_path / "forged.json"

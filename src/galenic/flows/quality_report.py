@@ -88,7 +88,9 @@ def _judged(title: str, found: quality.TableQuality, floor: Path | None, repaire
     report = Report(f"quality of {title}", tuple(found.findings))
     held = {f.name for f in report.findings}
     if floor is None:  # the shipped floor asks of timelines and of tables what each can say
-        asked = policy.but(tuple(r for r in policy.rules if r.finding in held and report.get(r.finding) not in report.failures))
+        asked = policy.with_rules(
+            tuple(r for r in policy.rules if r.finding in held and report.get(r.finding) not in report.failures)
+        )
     else:
         asked = policy
     decision = decide(report, asked)

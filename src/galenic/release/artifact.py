@@ -52,10 +52,10 @@ class RunOutcome:
     refused_attempts: int
 
 
-ContentT = TypeVar("ContentT", contravariant=True)
+ContentT_contra = TypeVar("ContentT_contra", contravariant=True)
 
 
-class ArtifactKind(Protocol[ContentT]):
+class ArtifactKind(Protocol[ContentT_contra]):
     """One kind of artifact that a run can make: how it is written, shown to people, and affected by an erasure.
 
     action: prefix of its audit actions, ACTION.requested and ACTION.ended. lineage_kind: kind of its row in store.lineage.
@@ -64,19 +64,19 @@ class ArtifactKind(Protocol[ContentT]):
     action: str
     lineage_kind: str
 
-    def write(self, content: ContentT, outcome: RunOutcome, folder: Path) -> None:
+    def write(self, content: ContentT_contra, outcome: RunOutcome, folder: Path) -> None:
         """Writes the data files of an accepted artifact, and metadata about them, into an existing folder."""
 
-    def save_model(self, content: ContentT, folder: Path) -> None:
+    def save_model(self, content: ContentT_contra, folder: Path) -> None:
         """Saves the fitted model, which stays inside, to a folder that does not exist yet. Nothing where there is no model."""
 
-    def card(self, content: ContentT, outcome: RunOutcome) -> str:
+    def card(self, content: ContentT_contra, outcome: RunOutcome) -> str:
         """Card of an accepted artifact (HTML), without anything internal."""
 
-    def signers_report(self, content: ContentT, outcome: RunOutcome) -> str:
+    def signers_report(self, content: ContentT_contra, outcome: RunOutcome) -> str:
         """Evidence for the signers (HTML); it never leaves."""
 
-    def sheet(self, content: ContentT) -> dict[str, Any]:
+    def sheet(self, content: ContentT_contra) -> dict[str, Any]:
         """Entries of the signers' sheet (JSON) beside the report and the decision."""
 
     def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def envelope(statement: dict[str, Any], key: Key) -> dict[str, Any]:
 
 
 def payload_digest(attestation: dict[str, Any]) -> str:
-    """sha256 of an envelope's payload: what sign-offs point to."""
+    """sha256 of the payload of an envelope, which signatures and recalls refer to."""
     return hashlib.sha256(base64.b64decode(attestation["payload"])).hexdigest()
 
 
@@ -40,7 +40,7 @@ def _now() -> str:
 
 
 def attest(folder: Path, predicate: dict[str, Any], key: Key) -> dict[str, Any]:
-    """The gate's envelope over every file in a folder."""
+    """Envelope of the gate over every file in a folder."""
     subjects = [{"name": p.name, "digest": {"sha256": sha256_file(p)}} for p in sorted(folder.iterdir()) if p.is_file()]
     statement = {
         "_type": STATEMENT,
@@ -52,7 +52,7 @@ def attest(folder: Path, predicate: dict[str, Any], key: Key) -> dict[str, Any]:
 
 
 def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING) -> dict[str, Any]:
-    """A person's envelope over one release: who, in which role, meaning what."""
+    """Envelope of a person over one release, with name, role and the meaning of the signature."""
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": "attestation.json", "digest": {"sha256": payload_digest(attestation)}}],
@@ -70,7 +70,7 @@ def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING) -> di
 
 
 def recall_notice(digest: str, reason: str, key: Key) -> dict[str, Any]:
-    """The gate's envelope that takes a release back; hand it to every recipient."""
+    """Envelope of the gate that recalls a release, for every recipient."""
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": "attestation.json", "digest": {"sha256": digest}}],
@@ -81,5 +81,5 @@ def recall_notice(digest: str, reason: str, key: Key) -> dict[str, Any]:
 
 
 def statement_of(attestation: dict[str, Any]) -> dict[str, Any]:
-    """The statement inside an envelope, unchecked."""
+    """Statement in an envelope, without a check of its signature."""
     return dict(json.loads(base64.b64decode(attestation["payload"])))

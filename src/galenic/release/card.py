@@ -1,4 +1,4 @@
-"""The card for people: one self-contained HTML page that says what a release is, what was measured and what may be done."""
+"""Card of a release: one self-contained HTML page with its description, findings, decision and permitted uses."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from galenic.schema import Column, Finding, Report, Table, to_json
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says beside findings."""
+    """Statements of a card beside findings."""
 
     title: str
     about: str
@@ -33,12 +33,11 @@ Views = Mapping[str, tuple[Table, Table | None]]
 def render_card(
     facts: CardFacts, report: Report, decision: Decision, policy: ReleasePolicy, tables: Mapping[str, Table], views: Views
 ) -> str:
-    """The page. views: for each table the rows that are plotted, and held-out patients' rows on the signers' sheet (None on the card
-    that leaves)."""
+    """Card as HTML. views: rows to plot, by table, with held-out patients' rows for the signers (None on the card that leaves)."""
     template = (resources.files("galenic.release") / "card.html").read_text(encoding="utf-8")
     findings = to_json(report)["findings"]
-    for f in findings:
-        f.setdefault("not_measured", "")
+    for finding in findings:
+        finding.setdefault("not_measured", "")
     several = len(tables) > 1
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     return page.render(
@@ -58,7 +57,7 @@ def render_card(
 
 
 def _plots(name: str, made: Table, held: Table | None) -> dict[str, Any]:
-    """The pictures of one table, as markup; column names in our own SVG are escaped by matplotlib."""
+    """Plots of one table as markup; matplotlib escapes column names in its SVG."""
     of = f" of {name}" if name else ""
     beside = ", synthetic beside held-out patients." if held else ", synthetic."
     single = svg(
@@ -71,11 +70,11 @@ def _plots(name: str, made: Table, held: Table | None) -> dict[str, Any]:
 
 
 def _groups(report: Report) -> Markup:
-    """What groups of people lose, where it was measured."""
-    shares, lost = report.get("fairness.representation"), report.get("fairness.gap")
+    """Plot of losses of groups of people, where they were measured."""
+    shares, gap = report.get("fairness.representation"), report.get("fairness.gap")
     shift = shares.detail["shift"] if isinstance(shares, Finding) else {}
     flat = {f"{column}: {group}": by for column, groups in shift.items() for group, by in groups.items()}
-    gaps = lost.detail["lost"] if isinstance(lost, Finding) else {}
+    gaps = gap.detail["lost"] if isinstance(gap, Finding) else {}
     if not flat and not gaps:
         return Markup("")
     about = "For each group of people: how far its share is from held-out patients', and what AUROC it loses."
@@ -94,7 +93,7 @@ def _table(name: str, table: Table) -> dict[str, Any]:
 
 
 def origin(column: Column) -> str:
-    """Where the column's bounds or categories were learned."""
+    """Origin of the bounds or categories of a column."""
     return column.bounds_origin if column.binned else column.categories_origin
 
 

@@ -43,7 +43,7 @@ CONTEXT: dict[str, Any] = {
 
 
 def croissant_metadata(name: str, about: str, tables: Mapping[str, tuple[tuple[Column, ...], str]]) -> dict[str, Any]:
-    """The JSON-LD document. tables: name -> (columns, sha256 of NAME.csv); each is one record set, each column one field of it."""
+    """JSON-LD document. tables: name -> (columns, sha256 of NAME.csv); each is one record set, each column one field of it."""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",

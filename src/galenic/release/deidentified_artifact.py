@@ -14,6 +14,7 @@ from galenic.release.artifact import Engine, RunOutcome
 from galenic.release.residual_risk import residual_risk
 from galenic.schema import Report
 
+_ENGINE = Engine("deidentify", galenic.__version__)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every entry: the same copy gives the same bytes
 
 
@@ -25,7 +26,7 @@ class DeidentifiedContent:
     deidentification: DeidentificationReport
     report: Report
     dataset: str = ""
-    engine: Engine = Engine("deidentify", galenic.__version__)
+    engine: Engine = _ENGINE
     budget: Budget | None = None
 
     @classmethod

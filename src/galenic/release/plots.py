@@ -1,4 +1,4 @@
-"""Plots as inline SVG that carry a title and description, follow the page's colours, and print."""
+"""Plots as inline SVG that carry a title and description, follow the colors of the page, and print."""
 
 import io
 import re
@@ -13,11 +13,11 @@ if TYPE_CHECKING:  # matplotlib takes a second to load: commands that draw nothi
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE = "#2f6fb2", "#d9822b"  # distinguishable in common colour-vision deficiencies
+BLUE, ORANGE = "#2f6fb2", "#d9822b"  # distinguishable in common color-vision deficiencies
 
 
 def svg(figure: "Figure", title: str, about: str) -> str:
-    """The figure as an <svg role="img"> with accessible title and description; text takes the page's colour."""
+    """The figure as an <svg role="img"> with accessible title and description; text takes the color of the page."""
     import matplotlib  # noqa: PLC0415
 
     out = io.StringIO()
@@ -48,7 +48,7 @@ def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, .
     figure = Figure(figsize=(10, 2.1 * down))
     for place, column in enumerate(shown):
         axes = figure.add_subplot(down, across, place + 1)
-        _one(axes, synthetic, real, column)
+        _plot_column(axes, synthetic, real, column)
         axes.set_title(
             column.name + (f" ({column.unit})" if column.unit else ""), fontsize=9, color="#111111", parse_math=False
         )
@@ -61,20 +61,20 @@ def distributions(synthetic: Table, real: Table | None, columns: tuple[Column, .
     return figure
 
 
-def _one(axes: "Axes", synthetic: Table, real: Table | None, column: Column) -> None:
+def _plot_column(axes: "Axes", synthetic: Table, real: Table | None, column: Column) -> None:
     tables = [(synthetic, BLUE, 0.0)] + ([(real, ORANGE, 0.45)] if real is not None else [])
     if column.binned:
         values = [numbers(t, column) for t, _c, _o in tables]
         low, high = min(_quantile(v, 0.0) for v in values), max(_quantile(v, 0.99) for v in values)
         bins = [low + (high - low) * i / 16 for i in range(17)] if high > low else 1
-        for v, (_t, colour, shift) in zip(values, tables, strict=True):
+        for v, (_t, color, shift) in zip(values, tables, strict=True):
             weights = [1 / max(len(v), 1)] * int(((v >= low) & (v <= high)).sum())
             kept = v[(v >= low) & (v <= high)]
             axes.hist(
                 kept,
                 bins=bins,
                 weights=weights,
-                color=colour,
+                color=color,
                 alpha=0.65,
                 histtype="stepfilled" if not shift else "step",
                 lw=1.5,
@@ -83,8 +83,8 @@ def _one(axes: "Axes", synthetic: Table, real: Table | None, column: Column) -> 
     shares = [_shares(t, column.name) for t, _c, _o in tables]
     names = sorted(shares[0], key=lambda n: -shares[0][n])[:8]
     width = 0.45 if real is not None else 0.8
-    for part, (_t, colour, shift) in zip(shares, tables, strict=True):
-        axes.bar([i + shift for i in range(len(names))], [part.get(n, 0) for n in names], width=width, color=colour, alpha=0.8)
+    for part, (_t, color, shift) in zip(shares, tables, strict=True):
+        axes.bar([i + shift for i in range(len(names))], [part.get(n, 0) for n in names], width=width, color=color, alpha=0.8)
     axes.set_xticks(
         [i + (0.22 if real is not None else 0) for i in range(len(names))],
         [n[:9] for n in names],
@@ -108,8 +108,8 @@ def associations(synthetic: Table, real: Table | None) -> "Figure | None":
     made = _cramer(synthetic, synthetic, columns)
     maps = [("synthetic", made, 1.0)]
     if real is not None and real.rows:
-        there = _cramer(real, synthetic, columns)
-        maps += [("held-out patients", there, 1.0), ("difference", made - there, 0.5)]
+        held_out = _cramer(real, synthetic, columns)
+        maps += [("held-out patients", held_out, 1.0), ("difference", made - held_out, 0.5)]
     figure = Figure(figsize=(3.6 * len(maps), 3.9))
     for place, (title, values, top) in enumerate(maps):
         axes = figure.add_subplot(1, len(maps), place + 1)

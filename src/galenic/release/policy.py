@@ -29,14 +29,14 @@ class PolicyRule:
 
     @property
     def threshold(self) -> str:
-        """The rule as a person reads it."""
+        """Threshold in words."""
         parts = [f"at most {self.at_most:g}"] if self.at_most is not None else []
         return " and ".join(parts + ([f"at least {self.at_least:g}"] if self.at_least is not None else []))
 
 
 @dataclass(frozen=True)
 class ReleasePolicy:
-    """A named policy. text is its exact TOML, digest that text's sha256: what was decided by is what is signed."""
+    """A named policy. text: its exact TOML, which is part of the signed artifact; digest: sha256 of the text."""
 
     name: str
     version: int
@@ -51,14 +51,14 @@ class ReleasePolicy:
         """sha256 of the policy's text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def but(self, rules: tuple[PolicyRule, ...]) -> "ReleasePolicy":
-        """The same policy with only some of its rules."""
+    def with_rules(self, rules: tuple[PolicyRule, ...]) -> "ReleasePolicy":
+        """This policy with other rules."""
         return replace(self, rules=rules)
 
 
 @dataclass(frozen=True)
 class DecisionItem:
-    """How one rule came out. value is None where the finding is internal and the reader is not a signer."""
+    """Outcome of one rule. why: the measured value or the reason; empty where the finding is internal and the reader is not a signer."""
 
     finding: str
     outcome: Outcome
@@ -79,12 +79,12 @@ class Decision:
 
     @property
     def refusals(self) -> tuple[DecisionItem, ...]:
-        """The items that stand in the way."""
+        """Items that are not met."""
         return tuple(item for item in self.items if item.outcome != "met")
 
 
 def load_policy(name: str) -> ReleasePolicy:
-    """A shipped policy by name, or one from a TOML file. DescriptionError says what is off."""
+    """A shipped policy by name, or one from a TOML file. DescriptionError names the fault."""
     if name in SHIPPED:
         text = (resources.files("galenic.release") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
         return parse_policy(text, name)
@@ -114,7 +114,7 @@ def parse_policy(text: str, where: str) -> ReleasePolicy:
 
 
 def decide(report: Report, policy: ReleasePolicy) -> Decision:
-    """Holds every rule against the report. A finding that is missing or was not measured does not satisfy any rule, and an
+    """Checks every rule against the report. A finding that is missing or was not measured does not satisfy any rule, and an
     empty report satisfies none."""
     items = tuple(_item(rule, report.get(rule.finding)) for rule in policy.rules)
     accepted = bool(report.findings) and all(item.outcome == "met" for item in items)

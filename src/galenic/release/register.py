@@ -12,7 +12,7 @@ from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
 from galenic.release.policy import ReleasePolicy, decide, load_policy
 from galenic.release.run import ATTESTATION, Run
-from galenic.release.verify_release import Bad
+from galenic.release.verify_release import NotVerifiedError
 from galenic.release.verify_release import verify as verify_folder
 
 SIGNOFFS = "signoffs.json"  # of a release folder: all signatures
@@ -39,10 +39,10 @@ def write_release(
         (aside / SIGNOFFS).write_text(json.dumps([s.envelope for s in run.signatures]), encoding="utf-8")
         try:
             lines = verify_folder(aside)
-        except Bad as bad:
-            installation.audit.append("release", run_id, outcome="refused", reason=str(bad))
+        except NotVerifiedError as error:
+            installation.audit.append("release", run_id, outcome="refused", reason=str(error))
             raise ReleaseRefusedError(
-                f"run {run_id} may not leave: {bad}. Sign with: galenic sign {run_id} --key NAME"
+                f"run {run_id} may not leave: {error}. Sign with: galenic sign {run_id} --key NAME"
             ) from None
         # the register first: a folder that left without a row could not be recalled
         # (released before, the same bytes leave again under the same row)

@@ -9,7 +9,7 @@ from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, statement_of
 from galenic.release.register import SIGNOFFS
 from galenic.release.run import ATTESTATION
-from galenic.release.verify_release import Bad
+from galenic.release.verify_release import NotVerifiedError
 from galenic.release.verify_release import verify as verify_folder
 
 
@@ -29,10 +29,10 @@ def check_release(
         lines = verify_folder(folder, trusted, notices)
         if installation:
             _check_register(installation, folder)
-    except Bad as bad:
+    except NotVerifiedError as error:
         if installation:
-            installation.audit.append("verified", folder.name, outcome="refused", reason=str(bad))
-        raise VerificationError(f"{folder} is refused: {bad}. Do not use it; ask the sender for it again.") from None
+            installation.audit.append("verified", folder.name, outcome="refused", reason=str(error))
+        raise VerificationError(f"{folder} is refused: {error}. Do not use it; ask the sender for it again.") from None
     if installation:
         installation.audit.append("verified", folder.name)
     return lines
@@ -42,7 +42,7 @@ def _check_register(installation: Installation, folder: Path) -> None:
     release_id = payload_digest(json.loads((folder / ATTESTATION).read_text(encoding="utf-8")))
     for row in store.all_releases(installation.db):
         if row["id"] == release_id and row["state"] == "recalled":
-            raise Bad(f"recalled: {row['reason']}")
+            raise NotVerifiedError(f"recalled: {row['reason']}")
 
 
 def trust_of(installation: Installation, key_names: tuple[str, ...]) -> dict[str, str]:

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 RELEASE, SIGNOFF, RECALL = "urn:galenic:release:v1", "urn:galenic:signoff:v1", "urn:galenic:recall:v1"
-UNSIGNED = {"attestation.json", "signoffs.json"}  # what holds the signatures can not be covered by them
+UNSIGNED = {"attestation.json", "signoffs.json"}  # what holds the signatures cannot be covered by them
 SHIPPED = {  # sha256 of the policies that Galenic ships, by name and version
     "internal-1": "f2dc844dcb2712ec15aa42e6f25714d380f6fd6510437a8af14a5597048889ae",
     "partner-1": "6507b245317ecfc17dd00b155d974d683485b743505c29dbdd65d4ecb5b09b66",
@@ -30,16 +30,16 @@ SHIPPED = {  # sha256 of the policies that Galenic ships, by name and version
 }
 
 
-class Bad(Exception):
+class NotVerifiedError(Exception):
     """Why the release must not be trusted."""
 
 
 def need(condition: object, why: str) -> None:
     if not condition:
-        raise Bad(why)
+        raise NotVerifiedError(why)
 
 
-def opened(envelope: Json, kind: str, trust: Json | None) -> tuple[Json, str]:
+def open_envelope(envelope: Json, kind: str, trust: Json | None) -> tuple[Json, str]:
     """The statement in a DSSE envelope, and its signer's fingerprint, after checking the one signature on it."""
     need(isinstance(envelope, dict) and envelope.get("payloadType") == PAYLOAD, "an envelope is not an in-toto DSSE envelope")
     payload = base64.b64decode(envelope["payload"], validate=True)
@@ -54,7 +54,7 @@ def opened(envelope: Json, kind: str, trust: Json | None) -> tuple[Json, str]:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signatures[0]["sig"]), message)
     except (InvalidSignature, ValueError):
-        raise Bad(f"the signature on a {kind} is wrong") from None
+        raise NotVerifiedError(f"the signature on a {kind} is wrong") from None
     role = statement["predicate"].get("role", "gate")
     need(trust is None or trust.get(fingerprint) == role, f"key {fingerprint[:16]} is not trusted as {role}")
     return statement, fingerprint
@@ -98,40 +98,40 @@ def check_decision(folder: Path, predicate: Json) -> Json:
 def check_signoffs(folder: Path, digest: str, policy: Json, gate: str, trust: Json | None) -> list[str]:
     keys, roles, lines = {gate}, set(), []
     for envelope in json.loads((folder / "signoffs.json").read_text()):
-        statement, key = opened(envelope, SIGNOFF, trust)
-        said = statement["predicate"]
+        statement, key = open_envelope(envelope, SIGNOFF, trust)
+        signer = statement["predicate"]
         need(statement["subject"][0]["digest"]["sha256"] == digest, "a signature belongs to another release (replayed)")
         need(key not in keys, "one key signed twice, or the gate signed for a person")
-        need(said["role"] not in roles, f"two signatures for the role {said['role']}")
-        need(policy["identity"] != "verified" or said["identity"] == "verified", "the policy wants verified people")
+        need(signer["role"] not in roles, f"two signatures for the role {signer['role']}")
+        need(policy["identity"] != "verified" or signer["identity"] == "verified", "the policy wants verified people")
         keys.add(key)
-        roles.add(said["role"])
-        lines.append(f"signed as {said['role']} ({said['identity']} identity) by key {key[:16]}: {said['meaning']}")
+        roles.add(signer["role"])
+        lines.append(f"signed as {signer['role']} ({signer['identity']} identity) by key {key[:16]}: {signer['meaning']}")
     missing = set(policy["roles"]) - roles
     need(not missing, f"not signed by: {', '.join(sorted(missing))}")
     return lines
 
 
 def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None = None) -> list[str]:
-    """What was checked, line by line. Raises Bad with the reason if anything is not as it was signed."""
+    """What was checked, line by line. Raises NotVerifiedError with the reason if anything is not as it was signed."""
     try:
         need(folder.is_dir() and not folder.is_symlink(), f"{folder} is not a folder")
         for name in UNSIGNED:
             need((folder / name).is_file() and not (folder / name).is_symlink(), f"{name} is missing or a link")
         envelope = json.loads((folder / "attestation.json").read_text())
-        statement, gate = opened(envelope, RELEASE, trust)
+        statement, gate = open_envelope(envelope, RELEASE, trust)
         digest = hashlib.sha256(base64.b64decode(envelope["payload"])).hexdigest()
         for notice in recalls or []:
-            recalled, key = opened(notice, RECALL, None)
+            recalled, key = open_envelope(notice, RECALL, None)
             same = recalled["subject"][0]["digest"]["sha256"] == digest
             need(not (same and key == gate), f"recalled: {recalled['predicate'].get('reason')}")
         check_files(folder, statement["subject"])
         policy = check_decision(folder, statement["predicate"])
         lines = check_signoffs(folder, digest, policy, gate, trust)
-    except Bad:
+    except NotVerifiedError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Bad(f"the release can not be read as one: {type(error).__name__}") from None
+        raise NotVerifiedError(f"the release cannot be read as one: {type(error).__name__}") from None
     about = f"{len(statement['subject'])} files are as the gate signed them (key {gate[:16]}), policy {policy['name']}"
     note = "keys are trusted" if trust else "keys are NOT known to you: compare their fingerprints by another way"
     return [about, *lines, note]
@@ -143,5 +143,5 @@ if __name__ == "__main__":
     trusted = read.pop(0) if "--trust" in words else None
     try:
         print("VERIFIED", *verify(Path(words[0]), trusted, read), sep="\n  ")
-    except Bad as bad:
+    except NotVerifiedError as bad:
         sys.exit(f"REFUSED: {bad}")

@@ -1,4 +1,4 @@
-"""What findings are called where people read them, and what attacks found, in words."""
+"""Titles of findings and results of attacks, in words."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ WORDS = {
     "engine.rejected": "Drawn rows that a declared constraint turned down",
 }
 
-# what an attacker would try, and what success would mean, by finding
+# attempt of an attacker and meaning of a success, by finding
 TRIED = {
     "privacy.nearest": ("Take a person's record and look for the synthetic row most like it", "tell who was in the data"),
     "privacy.density": ("See where synthetic rows crowd more than other people do", "tell who was in the data"),
@@ -75,7 +75,7 @@ TRIED = {
 
 @dataclass(frozen=True)
 class AttackInWords:
-    """One attack as a privacy officer reads it. verdict: no leak found, LEAK FOUND or not measured."""
+    """One attack for a privacy officer. verdict: no leak found, LEAK FOUND or not measured."""
 
     tried: str
     aim: str
@@ -85,17 +85,17 @@ class AttackInWords:
 
 def attacks_in_words(report: Report) -> list[AttackInWords]:
     """The attacks of a report, in order; none where the report holds none."""
-    told = []
+    rows = []
     for f in report.findings:
         if f.name not in TRIED:
             continue
         tried, aim = TRIED[f.name]
         if not isinstance(f, Finding):
-            told.append(AttackInWords(tried, aim, f.why, "not measured"))
+            rows.append(AttackInWords(tried, aim, f.why, "not measured"))
             continue
         leak = bool(f.detail.get("alarm", False))
-        told.append(AttackInWords(tried, aim, _result(f), "LEAK FOUND" if leak else "no leak found"))
-    return told
+        rows.append(AttackInWords(tried, aim, _result(f), "LEAK FOUND" if leak else "no leak found"))
+    return rows
 
 
 def _result(f: Finding) -> str:
