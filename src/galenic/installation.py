@@ -12,7 +12,7 @@ from galenic.security import (
     AuditLog,
     Credentials,
     Escrow,
-    Facts,
+    FactStore,
     Gate,
     KeyRing,
     KeyTree,
@@ -99,9 +99,9 @@ class Installation:
         return tree
 
     @_Service
-    def facts(self) -> Facts:
+    def facts(self) -> FactStore:
         """The facts that access decisions need: grants, sessions, consent, care relations."""
-        return Facts(self.db, self.tree, self.audit)
+        return FactStore(self.db, self.tree, self.audit)
 
     @_Service
     def policies(self) -> PolicyStore:

@@ -163,7 +163,7 @@ check("V1.3.5", plant=planted_source("import markdown"))(without("markdown", "mi
 def addresses_are_held_against_a_list(place: Place) -> None:
     installation = place.site.installation
     exchange.declare(installation.facts, "outer", ("https://inner.example",), by="check")
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     with installation.gate.open(server_session(installation), "call", "outside/outer", "sign-in") as handle:
         try:
             exchange.call(handle, "https://169.254.169.254/latest")
@@ -385,7 +385,7 @@ def judged(place: Place, who: str, role: str, action: str, resource: str, purpos
     installation = place.site.installation
     add_client(installation, who, role=role)
     session = installation.gate.begin(who, how="check", seconds=60)
-    return installation.gate.judge(session, action, resource, purpose)
+    return installation.gate.decide(session, action, resource, purpose)
 
 
 @check("V8.2.3", plant=ALLOW)
@@ -399,7 +399,7 @@ def organisations_are_apart(place: Place) -> None:
     installation = place.site.installation
     add_client(installation, "elsewhere", role="service", role_scope=RoleScope(tenant="another-house"))
     session = installation.gate.begin("elsewhere", how="check", seconds=60)
-    assert not installation.gate.judge(session, "read", "record/records/1", "treatment").allowed
+    assert not installation.gate.decide(session, "read", "record/records/1", "treatment").allowed
 
 
 @check("V10.3.4", plant=ALLOW)

@@ -404,7 +404,7 @@ def _tls_server(place: Place) -> Iterator[tuple[int, str]]:
 def _call(place: Place, name: str, port: int, authority: str = "") -> exchange.Reply:
     installation = place.site.installation
     exchange.declare(installation.facts, name, (f"https://localhost:{port}",), by="check", internal=True, authority=authority)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     with installation.gate.open(server_session(installation), "call", f"outside/{name}", "sign-in") as handle:
         return exchange.call(handle, f"https://localhost:{port}/")
 
@@ -470,12 +470,12 @@ def _declared(place: Place) -> Any:
     def plant() -> Iterator[None]:
         facts, gate = place.site.installation.facts, place.site.installation.gate
         facts.put(Fact("destination", "anywhere", "allowed", "anywhere", body=(("origins", ["https://x:443"]),)))
-        gate.versions.look_again()
+        gate.versions.refresh()
         try:
             yield
         finally:
             facts.put(Fact("destination", "anywhere", "removed", "anywhere"))
-            gate.versions.look_again()
+            gate.versions.refresh()
 
     return plant()
 
@@ -590,7 +590,7 @@ check("V15.3.6", plant=planted_script("function merge(a, b) { for (const k in b)
 def redirects_of_others_are_not_followed(place: Place) -> None:
     installation = place.site.installation
     exchange.declare(installation.facts, "redirecting", (place.site.base,), by="check", internal=True)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     with installation.gate.open(server_session(installation), "call", "outside/redirecting", "sign-in") as handle:
         assert exchange.call(handle, f"{place.site.base}/account").status == 303
 

@@ -277,7 +277,7 @@ def test_broken_glass_is_loud_and_must_be_reviewed_by_somebody_else(
     late = custody.facts.one("review", f"glass-{decision}")
     assert late is not None
     custody.facts.put(Fact("review", late.key, "due", "ada", purpose="emergency", until="2020-01-01"))
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     with pytest.raises(AccessDeniedError, match="not been reviewed"):
         read(custody, ada, "emergency", why="again, and nobody has reviewed the last")
     custody.gate.review(custody.sign_in("paul"), decision, "justified")
@@ -291,7 +291,7 @@ def test_facts_written_past_the_security_room_decide_nothing(custody: Installati
             "VALUES ('grant', 'inge/privacy-officer', 'inge', NULL, '', 'privacy-officer', 'given', '', '{}', zeroblob(32))"
         )
         c.exec_driver_sql("UPDATE versions SET number = number + 1 WHERE name = 'facts'")
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     with pytest.raises(StoreError, match="past Galenic"):
         custody.sign_in("inge")
 
@@ -325,11 +325,11 @@ def test_records_stay_in_their_region(custody: Installation) -> None:
 
 def test_a_vendor_is_let_in_while_its_agreement_is_in_force(custody: Installation) -> None:
     custody.facts.put(Fact("vendor", "vera", "cleared", "vera", until="2999-01-01"))
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     with custody.gate.open(custody.sign_in("vera"), "import", CLINIC, "records"):
         pass
     custody.facts.put(Fact("vendor", "vera", "cleared", "vera", until="2020-01-01"))
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     with (
         pytest.raises(AccessDeniedError, match="vendor"),
         custody.gate.open(custody.sign_in("vera"), "import", CLINIC, "records"),
@@ -343,7 +343,7 @@ def test_rows_leave_for_research_with_consent_approval_and_a_second_key(custody:
     with pytest.raises(AccessDeniedError):
         export_table(custody, session, "clinic", "research", tmp_path / "out.csv")
     custody.facts.put(Fact("qualification", "rosa/clinic", "approved", "rosa", purpose="research", label=CLINIC))
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     assert export_table(custody, session, "clinic", "research", tmp_path / "out.csv") >= 2
     mark = json.loads((tmp_path / "out.csv.decision.json").read_text())
     assert mark["watermark"] == f"galenic decision {mark['decision']}"

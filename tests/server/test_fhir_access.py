@@ -264,7 +264,7 @@ def stepped_up(client: Fhir) -> None:
     assert fact is not None
     body = tuple(sorted({**dict(fact.body), "stepped_up_until": "2999-01-01T00:00:00+00:00"}.items()))
     client.installation.facts.put(replace(fact, body=body))
-    client.installation.gate.versions.look_again()
+    client.installation.gate.versions.refresh()
 
 
 def test_the_glass_can_be_broken_with_a_reason_and_it_is_seen(ward: tuple[Fhir, Fhir]) -> None:

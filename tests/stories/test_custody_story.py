@@ -144,7 +144,7 @@ def test_a_patient_erased_during_an_export_is_not_in_it(
     record_consent(custody, custody.sign_in("inge"), "clinic", [f"P{i:06d}" for i in range(1, 90)], "research")
     about = {"purpose": "research", "label": "dataset/clinic"}
     custody.facts.put(Fact("qualification", "rosa/clinic", "approved", "rosa", **about))
-    custody.gate.versions.look_again()
+    custody.gate.versions.refresh()
     rosa, paul = custody.sign_in("rosa", "rosa2"), custody.sign_in("paul", "paul2")
     monkeypatch.setattr(store.originals, "BATCH", 20)
 
@@ -228,7 +228,7 @@ def test_whose_a_data_set_is_can_not_be_changed_in_the_database(custody: Install
     ):
         with custody.db.transaction() as c:
             c.exec_driver_sql(statement)
-        custody.gate.versions.look_again()
+        custody.gate.versions.refresh()
         with (
             pytest.raises((AccessDeniedError, StoreError)),
             open_installation(custody.home).gate.open(custody.sign_in("paul"), action, "dataset/far", "quality") as handle,

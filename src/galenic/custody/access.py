@@ -58,7 +58,7 @@ def grant_role(
         ("tenant", scope.tenant),
     )
     installation.facts.put(Fact("grant", f"{key}/{role}", "given", key, label=role, until=until, body=body))
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
 
 
 def withdraw_role(installation: Installation, key: str, role: str) -> None:
@@ -67,7 +67,7 @@ def withdraw_role(installation: Installation, key: str, role: str) -> None:
     if fact is None:
         raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
     installation.facts.put(Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body))
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
 
 
 def record_consent(
@@ -99,7 +99,7 @@ def _put_consents(installation: Installation, session: Session, name: str, patie
             fact = Fact("consent", key, consent.state, subject=subject, purpose=purpose, label=label, until=consent.until)
             facts.append(fact)
     installation.facts.put_many(facts, actor=session.who)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     return len(facts)
 
 
@@ -128,7 +128,7 @@ def _put_care_relation(installation: Installation, session: Session, name: str, 
     who = relation.who
     fact = Fact("care", f"{who}/{subject}", relation.state, who, subject, until=relation.until)
     installation.facts.put(fact, actor=session.who)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
 
 
 def record_approval(
@@ -154,4 +154,4 @@ def _put_approval(installation: Installation, session: Session, name: str, appro
     key = f"{who}/{name}/{purpose}"
     fact = Fact("qualification", key, approval.state, who, purpose=purpose, label=store.resource(name), until=approval.until)
     installation.facts.put(fact, actor=session.who)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()

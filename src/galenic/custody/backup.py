@@ -34,7 +34,7 @@ def restore_backup(installation: Installation, folder: Path, session: Session | 
             store.drop_index_tables(installation.db, str(build["id"]))
             store.drop_build(installation.db, str(build["id"]), installation.shards)
     installation.audit.append("house.restored", "house", actor=session.who, folder=folder.name, counted=counts)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     return counts
 
 

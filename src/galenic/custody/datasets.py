@@ -23,7 +23,7 @@ def describe_dataset(
     if not any(d["name"] == name for d in store.all_datasets(installation.db, grant.tenant)):
         body = (("region", str(row["region"])), ("tenant", grant.tenant))
         installation.facts.put(Fact("dataset", name, "held", grant.who, label=str(row["label"]), body=body), actor=grant.who)
-        installation.gate.versions.look_again()
+        installation.gate.versions.refresh()
     elif installation.facts.one("dataset", name) is None:
         raise StoreError(
             f"the fact about the owner of data set {name!r} is missing from the database. Stop, keep the database, and call the "

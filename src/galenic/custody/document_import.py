@@ -133,7 +133,7 @@ class _DocumentImport:
             if waiting:
                 self._store(grant, waiting)
         self.result.patients = len(self._subjects)
-        self.installation.gate.versions.look_again()
+        self.installation.gate.versions.refresh()
         if not self.result.seen.total():
             raise RecordError("it has no row. Expected at least one.")
 

@@ -76,7 +76,7 @@ def import_fhir(
             size += sum(d.size for d in documents)
             progress("importing", min(size / total, 1.0))
         running.finish()
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     return running.result
 
 

@@ -63,4 +63,4 @@ def _put_account(installation: Installation, name: str, role: str, body: tuple[t
     installation.facts.put_many([Fact("grant", f"{name}/{role}", "given", name, label=role, body=body)])
     if role == "service":
         installation.facts.put(Fact("vendor", name, "cleared", name))
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()

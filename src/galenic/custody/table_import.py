@@ -45,7 +45,7 @@ def import_table(
         for first, batch in _batches(source, rows):
             running.add(_storable(batch), first)
             progress("sealing", running.result.new / total)
-    installation.gate.versions.look_again()
+    installation.gate.versions.refresh()
     return running.finish()
 
 

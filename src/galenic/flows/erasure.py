@@ -35,7 +35,7 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as handle:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         store.move_on(installation.db, "erasures")  # whoever trains or exports now is cut off
-        installation.gate.versions.look_again()
+        installation.gate.versions.refresh()
         artefacts = store.artefacts_of(installation.db, subject)
         progress("rows", 0.1)
         rows = store.forget(installation.db, handle, subject, at)

@@ -75,7 +75,9 @@ def request_export(
     if context.purpose in SECONDARY:
         if since or group or patients:
             raise RecordError("for secondary use the whole data set is copied: without _since, group and patient.")
-        verdict = repository.installation.gate.judge(context.session, "train", store.resource(repository.name), context.purpose)
+        verdict = repository.installation.gate.decide(
+            context.session, "train", store.resource(repository.name), context.purpose
+        )
         if not verdict.allowed:
             raise AccessDeniedError(
                 f"{context.session.who} may not have a copy of {repository.name} for {context.purpose} ({verdict.reason})."

@@ -57,7 +57,7 @@ def submit_synthesis(
         raise DescriptionError("there is no such column to predict in this data set. Choose one of its columns, or none.")
     if not 0.01 <= epsilon <= 10:
         raise DescriptionError("epsilon is from 0.01 (little is learned) to 10 (little is hidden).")
-    verdict = installation.gate.judge(session, "train", store.resource(name), PURPOSE)
+    verdict = installation.gate.decide(session, "train", store.resource(name), PURPOSE)
     if not verdict.allowed:
         raise DescriptionError(f"you may not learn from {name!r} ({verdict.reason}).")
     return submit_job(

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, RecordError
-from galenic.security import Fact, Facts, Grant
+from galenic.security import Fact, FactStore, Grant
 
 MOST = 2**20  # bytes of an answer
 SECONDS = 10.0  # for each step of a call
@@ -38,7 +38,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def declare(facts: Facts, name: str, urls: Iterable[str], *, by: str, internal: bool = False, authority: str = "") -> None:
+def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, internal: bool = False, authority: str = "") -> None:
     """Allows calls to the origins of these addresses, under a name. internal: they may lie in the house's own network, else only
     public addresses are called; authority: PEM of the authority that signed their certificates, where it is the house's own.
     DescriptionError for plain HTTP to anywhere but this machine."""

@@ -5,7 +5,7 @@ from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.credentials import Credentials, Passkey
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import Fact, FactStore
 from galenic.security.fhir_audit_event import to_audit_event
 from galenic.security.gate import Gate
 from galenic.security.grants import Grant, Session, token_name
@@ -32,6 +32,7 @@ from galenic.security.policy import (
 )
 from galenic.security.policy_store import PolicyStore, Replay
 from galenic.security.receipt import sign_receipt, verify_receipt
+from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
 from galenic.security.witness import Witness
 
@@ -42,6 +43,7 @@ __all__ = [
     "GATE",
     "LABELS",
     "NAME",
+    "RESOURCE_TYPES",
     "ROLES",
     "TYPES",
     "AccessDecision",
@@ -55,7 +57,7 @@ __all__ = [
     "Credentials",
     "Escrow",
     "Fact",
-    "Facts",
+    "FactStore",
     "Gate",
     "Grant",
     "IdTokenClaims",
@@ -68,6 +70,7 @@ __all__ = [
     "PolicyStore",
     "Provider",
     "Replay",
+    "ResourceType",
     "RootFile",
     "RootInToken",
     "RootInVault",

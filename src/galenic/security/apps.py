@@ -90,7 +90,7 @@ class Apps:
         for fact in self.facts.of("session"):
             if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
                 self.facts.put(replace(fact, state="ended"), quiet=True)
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
 
     def allowed_by(self, who: str) -> list[tuple[str, str, str]]:
         """(name, what people call it, scope) of the applications that read as somebody now."""
@@ -108,7 +108,7 @@ class Apps:
             if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
                 self.facts.put(replace(fact, state="ended"), quiet=True)
                 ended += 1
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
         self.gate.audit.append("app.revoked", name, actor=who, count=ended)
         return ended
 
@@ -158,7 +158,7 @@ class Apps:
         for one in self.facts.of("session", who=fact.who):
             if one.get("family") == family and one.state in ("open", "refresh"):
                 self.facts.put(replace(one, state="ended"), quiet=True)
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
         self.gate.audit.append("session.replayed", fact.who, "denied", actor=fact.who, app=str(fact.get("app")))
         raise AccessDeniedError(REFUSED)
 

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import Fact, FactStore
 from galenic.security.keytree import PEOPLE, KeyTree, subkey
 from galenic.store import Database, take_once, use_once
 
@@ -60,7 +60,7 @@ class Passkey:
 class Credentials:
     """The credentials of people. Secrets are kept hashed, or sealed under a key of the house."""
 
-    def __init__(self, db: Database, facts: Facts, tree: KeyTree) -> None:
+    def __init__(self, db: Database, facts: FactStore, tree: KeyTree) -> None:
         self.db, self.facts, self.tree = db, facts, tree
         self._key: bytes | None = None
         self._dummy = ""

@@ -1,5 +1,5 @@
-"""Facts that decisions need: roles held, care relations, consents, vendors, qualifications, sessions, policies, reviews, and
-whose a data set is, under which label and in which region; who else signs people in, which applications and destinations there are."""
+"""Facts that decisions need: roles, care relations, consents, vendors, qualifications, sessions, policies and reviews; owner,
+label and region of data sets; identity providers, applications and destinations."""
 
 import hmac
 import json
@@ -22,7 +22,7 @@ COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until"
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact. who: a person's key name; subject: a patient's subject id; until: ISO 8601, empty for no end."""
+    """One fact. who: name of an account or key; subject: a patient's subject id; until: ISO 8601, empty for no end."""
 
     kind: str
     key: str
@@ -39,30 +39,30 @@ class Fact:
         return dict(self.body).get(name, otherwise)
 
     def stands(self, state: str, now: str) -> bool:
-        """Whether the fact is in that state and not over."""
+        """Whether the fact is in that state and has not expired."""
         return self.state == state and (not self.until or self.until > now)
 
 
-class Facts:
-    """Reads and writes facts. Each carries a MAC: one that was written past this room is an error, and absence denies."""
+class FactStore:
+    """Reads and writes facts. Each carries a MAC: a fact that was not written by this class is an error, and a missing one denies."""
 
     def __init__(self, db: Database, tree: KeyTree, audit: AuditLog) -> None:
         self.db, self.tree, self.audit = db, tree, audit
         self._key: bytes | None = None
 
     def mac(self, row: Mapping[str, Any]) -> bytes:
-        """HMAC-SHA256 over every column but itself."""
+        """HMAC-SHA256 over every other column."""
         if self._key is None:
             self.tree.add([FACTS])
             self._key = self.tree.key(FACTS)
         return hmac.digest(self._key, canonical({c: row[c] for c in COVERED}).encode(), "sha256")
 
     def genuine(self, row: Mapping[str, Any]) -> bool:
-        """Whether this room wrote the row."""
+        """Whether the MAC of the row is right."""
         return hmac.compare_digest(self.mac(row), bytes(row["mac"]))
 
     def put(self, fact: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
-        """Writes a fact, audited first; open decisions look again at once."""
+        """Writes a fact, audited first; open grants are decided again at once."""
         if not quiet:
             self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
         put_fact(self.db, self._row(fact))
@@ -90,7 +90,7 @@ class Facts:
         return {**row, "mac": self.mac(row)}
 
     def of(self, kind: str, **equal: object) -> list[Fact]:
-        """Facts of one kind. StoreError if one was written past this room."""
+        """Facts of one kind. StoreError if the MAC of one is wrong."""
         found = []
         for row in facts_of(self.db, kind, **equal):
             if not self.genuine(row):
@@ -112,5 +112,5 @@ class Facts:
         return found[0] if found else None
 
     def now(self) -> str:
-        """The time that decisions go by: the clock, but never before the newest audit row, so a clock set back revives nothing."""
+        """The time that decisions use: the clock, but never before the newest audit row, so that a clock set back revives nothing."""
         return max(datetime.now(UTC).isoformat(timespec="seconds"), self.audit.latest_time()[:19])

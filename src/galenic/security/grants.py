@@ -1,4 +1,4 @@
-"""One open decision: what store reads through, while it stands."""
+"""Grants: open decisions, through which the store reads patients' data."""
 
 import hashlib
 import hmac
@@ -17,52 +17,65 @@ from galenic.store import Handle, Rows, telemetry
 if TYPE_CHECKING:
     from galenic.security.gate import Gate
 
-KEPT_KEYS = 200_000  # keys of patients that an open decision remembers
+MOST_KEYS = 200_000  # record keys that a grant keeps in memory
 
 
 def token_name(secret: str) -> str:
-    """What the session of a secret is called: nobody finds the secret from it."""
+    """Name of the session of a secret: a digest that does not reveal the secret."""
     return "s-" + hashlib.sha256(secret.encode()).hexdigest()[:48]
 
 
 @dataclass(frozen=True)
 class Session:
-    """Who asks: a registered key of the local operating-system user, until people sign in. id: its fact's key."""
+    """A signed-in account, client or key. id: key of its fact; subject: the patient, if a patient signed in."""
 
     id: str
     who: str
     tenant: str
     region: str
-    subject: int | None = None  # the patient, where a patient asks
+    subject: int | None = None
+
+
+@dataclass(frozen=True)
+class GrantScope:
+    """Terms of a grant: the session that asked, what it may do on which resource and why, the decision, and the rows covered."""
+
+    session: Session
+    action: str
+    resource: str
+    purpose: str
+    access: AccessDecision
+    rows: Rows
 
 
 class Grant(Handle):
-    """One open decision: gives keys while it stands, counts what it gave, and closes for good when it no longer stands."""
+    """One open decision: hands out keys while it is in force, counts what was read, and closes for good once it is not.
 
-    def __init__(
-        self, gate: "Gate", session: Session, action: str, resource: str, purpose: str, verdict: AccessDecision, rows: Rows
-    ) -> None:
-        self.gate, self.session, self.action, self.resource, self.purpose = gate, session, action, resource, purpose
-        self.verdict, self.tenant, self.who = verdict, session.tenant, session.who
-        self.masked, self.floor = verdict.obligations.mask, verdict.obligations.floor
+    decision: number of the audit row that records it.
+    """
+
+    def __init__(self, gate: "Gate", scope: GrantScope) -> None:
+        self.gate, self.session, self.access = gate, scope.session, scope.access
+        self.action, self.resource, self.purpose, self.rows = scope.action, scope.resource, scope.purpose, scope.rows
+        self.tenant, self.who = scope.session.tenant, scope.session.who
+        self.masked, self.floor = scope.access.obligations.mask, scope.access.obligations.floor
         self.decision = 0
         self.to = ""
         self.counted = {"rows": 0, "fields": 0, "bytes": 0}
         self.open = True
-        self._seen = gate.versions.get()
+        self._versions = gate.versions.get()
         self._genuine: dict[tuple[object, ...], bool] = {}
         self._identity: bytes | None = None
-        self._lent: dict[int, bytes] = {}
-        self.rows = rows
+        self._record_keys: dict[int, bytes] = {}
         self._started = time.perf_counter()
-        self._span = telemetry.span("gate", action=action)
+        self._span = telemetry.span("gate", action=self.action)
 
     def __enter__(self) -> "Grant":
         self._span.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes for good; how it ended goes to the audit chain with the next commit."""
+        """Closes for good; the outcome goes to the audit log with the next commit."""
         outcome = "cut" if not self.open else "done" if kind is None else "failed"
         self.open = False
         self.gate.audit.post(
@@ -73,11 +86,11 @@ class Grant(Handle):
 
     @property
     def watermark(self) -> str:
-        """What copies must carry; empty where nothing is asked."""
-        return f"galenic decision {self.decision}" if self.verdict.obligations.watermark else ""
+        """Watermark that copies must carry; empty if none is required."""
+        return f"galenic decision {self.decision}" if self.access.obligations.watermark else ""
 
     def require(self, resource: str, *actions: str) -> None:
-        """AccessDenied unless the decision is open, covers the resource and is for one of the actions."""
+        """AccessDeniedError unless the decision is open, covers the resource and is for one of the actions."""
         if not self.open:
             raise AccessDeniedError("this decision is closed. Open the gate again.")
         if resource != self.resource or self.action not in actions:
@@ -86,31 +99,31 @@ class Grant(Handle):
             )
 
     def settle(self, subject: int) -> None:
-        """A decision about a patient who was new is about this one from now on; once."""
+        """Binds a decision about a new patient to this subject id; once."""
         place, _, number = self.resource.rpartition("/")
         if number != "new" or not self.open:
-            raise AccessDeniedError("only a decision about a new patient can be settled on one, once.")
+            raise AccessDeniedError("only a decision about a new patient can be bound to one, once.")
         self.resource, self.rows = f"{place}/{subject}", Rows(subject=subject)
         self.gate.audit.post("gate.settled", self.resource, "done", actor=self.who, decision=self.decision)
 
     def beat(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was handed out; AccessDenied as soon as the decision no longer stands."""
+        """Counts what was handed out; AccessDeniedError as soon as the decision is no longer in force."""
         self.counted["rows"] += rows
         self.counted["fields"] += fields
         self.counted["bytes"] += size
         if not self.open:
             raise AccessDeniedError("this decision is closed. Open the gate again.")
         now = self.gate.versions.get()
-        if now is self._seen or now == self._seen:
+        if now is self._versions or now == self._versions:
             return
-        if now["erasures"] != self._seen["erasures"]:
-            self._lent.clear()
-            self.gate.tree.refresh()  # what memory holds of the tree may hold a key that is gone
-        if now["erasures"] != self._seen["erasures"] and self.action in ("train", "export", "index"):
+        if now["erasures"] != self._versions["erasures"]:
+            self._record_keys.clear()
+            self.gate.tree.refresh()  # the cached part of the tree may hold a destroyed key
+        if now["erasures"] != self._versions["erasures"] and self.action in ("train", "export", "index"):
             self._cut("a patient was erased while this ran; start again, without that patient")
-        self._seen = now
-        again = self.gate.judge(self.session, self.action, self.resource, self.purpose)
-        if not again.allowed or again.obligations != self.verdict.obligations:
+        self._versions = now
+        again = self.gate.decide(self.session, self.action, self.resource, self.purpose)
+        if not again.allowed or again.obligations != self.access.obligations:
             self._cut(f"the decision no longer stands ({again.reason})")
 
     def _cut(self, why: str) -> None:
@@ -121,27 +134,27 @@ class Grant(Handle):
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
         """Record keys of patients; a patient who was erased has none."""
         self.beat()
-        fresh = [s for s in subjects if s not in self._lent]
+        fresh = [s for s in subjects if s not in self._record_keys]
         if fresh:
-            if len(self._lent) > KEPT_KEYS:
-                self._lent.clear()
+            if len(self._record_keys) > MOST_KEYS:
+                self._record_keys.clear()
                 fresh = subjects
-            self._lent |= {s: subkey(k, "record") for s, k in self.gate.tree.keys(fresh).items()}
-        return {s: self._lent[s] for s in subjects if s in self._lent}
+            self._record_keys |= {s: subkey(k, "record") for s, k in self.gate.tree.keys(fresh).items()}
+        return {s: self._record_keys[s] for s in subjects if s in self._record_keys}
 
     def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients, made where there are none; for imports only."""
+        """Record keys of patients, made if there are none; for imports and writes only."""
         self.require(self.resource, "import", "write")
         there = self.gate.tree.keys(subjects)
         self.gate.tree.add([s for s in subjects if s not in there])
         return self.keys(subjects)
 
     def token(self, kind: str, text: str) -> bytes:
-        """HMAC-SHA256 of an identifier, word or prefix under the house's identity key, 16 bytes."""
+        """HMAC-SHA256 of an identifier, word or prefix under the installation's identity key, 16 bytes."""
         return self.tokens(kind, [text])[0]
 
     def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
-        """The same for many texts at once."""
+        """HMAC-SHA256 of many texts at once."""
         self.beat()
         if self._identity is None:
             self._identity = self.gate.identity_key()
@@ -154,7 +167,7 @@ class Grant(Handle):
         return subkey(self.gate.tree.key(BUILDS + int(build.rpartition("-")[2])), "index")
 
     def genuine(self, fact: Mapping[str, Any]) -> bool:
-        """Whether a fact that let a row through was written by the security room."""
+        """Whether a fact that gives access to a row was written by this package: its MAC is right."""
         whole = (bytes(fact["mac"]), *(fact[c] for c in COVERED))
         if whole not in self._genuine:
             if len(self._genuine) > 100_000:

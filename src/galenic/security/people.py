@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.security.audit import AuditLog
 from galenic.security.credentials import Credentials
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import Fact, FactStore
 from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
@@ -51,7 +51,7 @@ class UserDirectory:
 
     def __init__(self, gate: Gate, credentials: Credentials) -> None:
         self.gate, self.credentials = gate, credentials
-        self.facts: Facts = gate.facts
+        self.facts: FactStore = gate.facts
         self.audit: AuditLog = gate.audit
 
     # who there is
@@ -148,7 +148,7 @@ class UserDirectory:
     def _write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
         body = tuple(sorted({"shown": shown, **(more or {})}.items()))
         self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
 
     # passwords later on
 
@@ -240,7 +240,7 @@ class UserDirectory:
             ("tenant", "home"),
         )
         self.facts.put(Fact("grant", f"{name}/{role}", state, name, label=role, body=body), actor=by)
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
 
     def _must_administer(self, by: Session) -> None:
         if ADMINISTERS not in self.roles(by.who) or not self._stepped(by):
@@ -271,7 +271,7 @@ class UserDirectory:
                 ended += 1
         if ended:
             self.audit.append("session.ended", name, actor=name, count=ended)
-            self.gate.versions.look_again()
+            self.gate.versions.refresh()
         return ended
 
     # signing in
@@ -367,7 +367,7 @@ class UserDirectory:
         )
         self.facts.put(fresh, quiet=True)
         self.audit.append("session.stepped-up", session.who, actor=session.who, how=how)
-        self.gate.versions.look_again()
+        self.gate.versions.refresh()
         return secret
 
     def _stepped(self, session: Session) -> bool:

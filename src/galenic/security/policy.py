@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import ConfigurationError
+from galenic.security.resource_types import RESOURCE_TYPES
 
 ROLES = (
     "clinician",
@@ -27,7 +28,7 @@ ROLES = (
 ACTIONS = (
     "access", "administer", "approve", "call", "erase", "export", "import", "index", "read", "reveal", "search", "train", "write",
 )  # fmt: skip
-TYPES = ("dataset", "subject", "house", "record", "directory", "outside")
+TYPES = tuple(RESOURCE_TYPES)
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
 FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
 ANYONE = "*"  # where rules without roles stand

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from galenic.errors import AccessDeniedError, StateError
 from galenic.security.audit import AuditLog
-from galenic.security.facts import Fact, Facts
+from galenic.security.facts import Fact, FactStore
 from galenic.security.keys import Key
 from galenic.security.policy import AccessPolicy, AccessRequest, parse_policy, shipped_policy
 from galenic.store import Database, version_numbers
@@ -29,7 +29,7 @@ class Replay:
 class PolicyStore:
     """The policies of one installation."""
 
-    def __init__(self, db: Database, facts: Facts, audit: AuditLog) -> None:
+    def __init__(self, db: Database, facts: FactStore, audit: AuditLog) -> None:
         self.db, self.facts, self.audit = db, facts, audit
         self._active: tuple[int, AccessPolicy] | None = None
         self._checked = 0.0

@@ -62,7 +62,7 @@ class _Found:
 
 def frame_of(repository: FhirRepository, context: RequestContext, kind: str) -> store.ResourceQuery:
     """A search for a type, kept to what the asker may know of."""
-    seen = repository.installation.gate.shown(context.session, repository.name, context.purpose)
+    seen = repository.installation.gate.visible_subjects(context.session, repository.name, context.purpose)
     called = f"{context.session.who}/{context.session.subject}/{context.purpose}/{repository.installation.gate.versions.get()['facts']}"
     return store.ResourceQuery(kind, (), (), seen, called)
 

@@ -271,7 +271,7 @@ def match_condition(repository: FhirRepository, context: RequestContext, kind: s
 
     conditions = conditions_of(kind, parse_qsl(query.partition("?")[2] or query, keep_blank_values=True))
     repository.look()
-    seen = repository.installation.gate.shown(context.session, repository.name, context.purpose)
+    seen = repository.installation.gate.visible_subjects(context.session, repository.name, context.purpose)
     called = f"{context.session.who}/{context.purpose}/{repository.installation.gate.versions.get()['facts']}"
     found = repository.index.search(store.ResourceQuery(kind, conditions, (), seen, called), limit=2)
     if len(found) > 1:
@@ -333,7 +333,7 @@ def _may_name(
     repository: FhirRepository, context: RequestContext, staged: list[StagedChange], standing: dict[str, Any]
 ) -> None:
     """An id of one's own choice would tell whether somebody else's resource has it: only who may see all of them names one."""
-    seen = repository.installation.gate.shown(context.session, repository.name, context.purpose)
+    seen = repository.installation.gate.visible_subjects(context.session, repository.name, context.purpose)
     if seen is None:
         return
     found = [standing.get(s.name) for s in staged if not s.fresh]
