@@ -1,4 +1,4 @@
-"""The house rules that the import linter cannot see."""
+"""Rules of the code base that import-linter and ruff cannot check."""
 
 import ast
 import importlib
@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,7 +18,14 @@ from galenic.release import SHIPPED, load_policy, verify_release
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-ROOMS = [m.name for m in pkgutil.walk_packages(galenic.__path__, "galenic.") if m.ispkg]
+PACKAGES = ["galenic", *(m.name for m in pkgutil.walk_packages(galenic.__path__, "galenic.") if m.ispkg)]
+INTERFACE_TO_FIX = {  # __all__ is absent or differs from what can be imported, today; must shrink
+    "galenic",
+    "galenic.cli",
+    "galenic.server",
+    "galenic.store.jobs",
+    "galenic.store.telemetry",
+}
 
 
 def test_importing_the_command_line_loads_nothing_that_takes_seconds() -> None:
@@ -30,21 +38,32 @@ def test_importing_galenic_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_public_face_of_a_room_is_what_can_be_imported(room: str) -> None:
-    module = importlib.import_module(room)
+def foreign_names(module: ModuleType) -> set[str]:
+    """Names that a package's __init__ imports from elsewhere for its own use."""
+    found = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Import):
+            found |= {(a.asname or a.name).partition(".")[0] for a in node.names}
+        if isinstance(node, ast.ImportFrom) and not f"{node.module}.".startswith(f"{module.__name__}."):
+            found |= {a.asname or a.name for a in node.names}
+    return found
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_of_a_package_equals_what_can_be_imported_from_it(name: str) -> None:
+    module = importlib.import_module(name)
+    public = set(getattr(module, "__all__", ()))
     assert module.__doc__
-    for name in getattr(module, "__all__", []):
-        assert getattr(module, name) is not None
+    absent = {n for n in public if not hasattr(module, n)}
+    visible = {n for n, value in vars(module).items() if not n.startswith("_") and not isinstance(value, ModuleType)}
+    unlisted = visible - foreign_names(module) - public
+    assert not absent | unlisted or name in INTERFACE_TO_FIX
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
-def test_files_fit_the_size_rules(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= 450
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and not {"cli", "versions"} & set(path.parts):  # migrations list tables
-            assert (node.end_lineno or 0) - node.lineno <= 60, node.name
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_of_a_package_names_nothing_twice(name: str) -> None:
+    public = getattr(importlib.import_module(name), "__all__", [])
+    assert len(set(public)) == len(public)
 
 
 def test_no_folder_is_a_drawer_for_odds_and_ends() -> None:
