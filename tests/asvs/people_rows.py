@@ -25,6 +25,7 @@ from joserfc import jwk, jwt
 from asvs.web_rows import ehr, retemplated
 from asvs_made import Place, calls, check, confirmed, documented, patched, planted_source, somebody, without
 from galenic.custody import add_client, server_session
+from galenic.custody.fhir import RequestContext
 from galenic.errors import AccessDeniedError, GalenicError, InputError
 from galenic.records.exchange import Reply
 from galenic.security import Apps, Credentials, Gate, UserDirectory, apps, assertions, credentials, openid, people
@@ -34,7 +35,6 @@ from galenic.server import identity_provider, setup
 from galenic.server.console import external_login
 from galenic.server.console import session as signed
 from galenic.server.console.session import Console
-from galenic.server.endpoints import fhir
 from site_made import PASSWORD
 
 STRONG = "harbour-velvet-seventeen-otters"
@@ -702,7 +702,7 @@ class Launch:
         return int(self.browser.web.get("/fhir/Patient", headers=head).status_code)
 
 
-@check("V10.3.2", plant=patched(fhir, "require_scope", lambda *_a: None))
+@check("V10.3.2", plant=patched(RequestContext, "require", lambda *_a: None))
 def scopes_hold(place: Place) -> None:
     ehr(place)
     token = setup.issue_token(place.site.installation, "ehr", scope="system/Observation.rs")
@@ -821,7 +821,7 @@ def applications_get_what_they_registered_for(place: Place) -> None:
     assert _asks(place, scope="user/*.cruds") == "invalid_scope"
 
 
-@check("V10.7.2", plant=patched(external_login, "in_words", lambda _scope: []))
+@check("V10.7.2", plant=patched(external_login, "describe_scopes", lambda _scope: []))
 def people_are_told_what_they_allow(place: Place) -> None:
     launch = Launch(place)
     text = launch.browser.web.get("/authorize", params=launch.asked()).text

@@ -38,7 +38,7 @@ from asvs_made import (
 )
 from galenic import store
 from galenic.custody import RoleScope, add_client, server_session
-from galenic.custody.fhir import writing
+from galenic.custody.fhir import resource_checks
 from galenic.errors import AccessDeniedError, RecordError, StoreError
 from galenic.installation import open_installation
 from galenic.records import ccda, exchange
@@ -239,7 +239,7 @@ def what_input_must_be_is_documented(place: Place) -> None:
     assert "Related values are checked together" in part.partition("##")[0]
 
 
-@check("V2.2.1", "V15.3.5", plant=patched(writing, "require_valid", lambda *_a: None))
+@check("V2.2.1", "V15.3.5", plant=patched(resource_checks, "require_valid", lambda *_a: None))
 def resources_are_held_against_the_standard(place: Place) -> None:
     for wrong in ({"gender": "neither"}, {"active": "true"}, {"birthDate": "1970-13-45"}, {"strange": 1}):
         assert ehr(place).post("/fhir/Patient", json={"resourceType": "Patient", **wrong}).status_code == 422, wrong
@@ -252,7 +252,7 @@ def the_server_checks_what_the_browser_checked(place: Place) -> None:
     assert browser.web.post("/account/password", data=form).status_code == 400
 
 
-@check("V2.2.3", plant=patched(writing, "require_valid", lambda *_a: None))
+@check("V2.2.3", plant=patched(resource_checks, "require_valid", lambda *_a: None))
 def values_fit_each_other(place: Place) -> None:
     both = {
         "resourceType": "Observation",
@@ -264,7 +264,7 @@ def values_fit_each_other(place: Place) -> None:
     assert ehr(place).post("/fhir/Observation", json=both).status_code == 422
 
 
-@check("V2.3.2", plant=patched(writing, "MOST_CHANGES", 10**9))
+@check("V2.3.2", plant=patched(resource_checks, "MOST_CHANGES", 10**9))
 def limits_hold(place: Place) -> None:
     ehr(place).put("/fhir/Patient/patched", json={"resourceType": "Patient", "id": "patched"})
     many = [{"op": "test", "path": "/resourceType", "value": "Patient"}] * 1_001

@@ -663,15 +663,15 @@ def what_may_be_sent_is_documented(place: Place) -> None:
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))
 def limits_are_documented(place: Place) -> None:
-    from galenic.custody.fhir import writing
+    from galenic.custody.fhir import resource_checks
     from galenic.jobs import bulk_export
     from galenic.server import authentication
     from galenic.server.endpoints import bulk as bulk_door
 
     documented(place, "body of a FHIR request, bytes", authentication.LARGEST_BODY)
     documented(place, "form of a page, bytes", app.LARGEST_FORM)
-    documented(place, "operations in a JSON Patch", writing.MOST_CHANGES)
-    documented(place, "bytes of a resource after a JSON Patch", writing.LARGEST_PATCHED)
+    documented(place, "operations in a JSON Patch", resource_checks.MOST_CHANGES)
+    documented(place, "bytes of a resource after a JSON Patch", resource_checks.LARGEST_PATCHED)
     documented(place, "exports of one client at once", bulk_export.MOST_AT_ONCE)
     documented(place, "polls of one export in ten seconds", bulk_door.POLLS)
     documented(place, "bytes that another system may answer", exchange.MOST)

@@ -1,6 +1,14 @@
 """Background work: the worker process, job kinds, progress."""
 
-from galenic.jobs.bulk_export import ExportStatus, TooManyExportsError, drop_export, export_status, read_file, request_export
+from galenic.jobs.bulk_export import (
+    ExportRequest,
+    ExportStatus,
+    TooManyExportsError,
+    drop_export,
+    export_status,
+    read_file,
+    request_export,
+)
 from galenic.jobs.kinds import KINDS
 from galenic.jobs.quality import quality_page, stored_quality, submit_quality
 from galenic.jobs.synthesis import PURPOSE, estimate_job_cost, submit_synthesis, tables_in_custody
@@ -10,6 +18,7 @@ from galenic.jobs.worker import JobStatus, all_job_statuses, job_status, run_wor
 __all__ = [
     "KINDS",
     "PURPOSE",
+    "ExportRequest",
     "ExportStatus",
     "JobStatus",
     "TooManyExportsError",

@@ -1,32 +1,49 @@
-"""Bulk export (FHIR Bulk Data Access 2.0): asked for, done by a worker, fetched by whoever asked, and gone after a day. For care and
-operations each patient is a decision of its own; for secondary use it is a de-identified copy that leaves by release."""
+"""Bulk export (FHIR Bulk Data Access 2.0): requested, done by a worker, fetched by the same client, and deleted after a day. For care
+and operations each patient is an access decision of its own; for secondary use it is a de-identified copy that leaves by release."""
 
 import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from galenic import store
 from galenic.custody import drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, now_micros, read
-from galenic.errors import AccessDeniedError, DescriptionError, InputError, NotFoundError, RecordError
+from galenic.errors import AccessDeniedError, InputError, NotFoundError, RecordError, StateError
 from galenic.jobs import worker
 from galenic.jobs.bulk_steps import COPY, RECORDS
 from galenic.release import run_status, write_release
 from galenic.security import Fact
 
 SECONDARY = frozenset({"research", "synthetic-data", "de-identification", "quality"})
-KEPT = timedelta(days=1)
-MOST_AT_ONCE = 3  # exports of one client that are not done
-SERVED_APART = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
+LIFETIME = timedelta(days=1)
+MOST_AT_ONCE = 3  # unfinished exports of one client
+NOT_EXPORTED = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
+BLOCK = io.DEFAULT_BUFFER_SIZE * 16  # bytes of a released file that are sent at once
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a client asks to export. url: of the request; level: system, Patient or Group; group: id of the Group;
+    resource_types: none for all; since: an instant, "" for none; patients: ids, none for all."""
+
+    url: str
+    level: str
+    group: str = ""
+    resource_types: tuple[str, ...] = ()
+    since: str = ""
+    patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExportFile:
-    """One file of an export. name: its member of a released copy, or how it is sealed; sha256: of what is fetched."""
+    """One file of an export. kind: its resource type; name: of its member in a released copy, or of its encrypted file; sha256: of
+    the content as it is fetched."""
 
     kind: str
     name: str
@@ -36,7 +53,7 @@ class ExportFile:
 
 @dataclass(frozen=True)
 class ExportStatus:
-    """How an export stands. state: running, complete or failed; what: for people; at: up to when records are in it."""
+    """Status of an export. state: running, complete or failed; what: for people; at: time up to which resources are included."""
 
     job: str
     state: str
@@ -49,61 +66,58 @@ class ExportStatus:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-class TooManyExportsError(DescriptionError):
-    """So many exports are under way that another has to wait."""
+class TooManyExportsError(StateError):
+    """The client has so many unfinished exports that another one has to wait."""
 
 
-def request_export(
-    repository: FhirRepository, context: RequestContext, request: str, *, level: str,
-    group: str = "", kinds: tuple[str, ...] = (), since: str = "",
-    patients: tuple[str, ...] = (),
-) -> str:  # fmt: skip
-    """Asks for an export; returns its id. level: system, Patient or Group; request: the address it was asked by; patients: of these
-    alone. AccessDenied where the asker's scopes cover none of the types."""
-    mine = [
-        e
-        for e in worker.all_job_statuses(repository.installation, context.session.who)
-        if e.kind in (RECORDS, COPY) and not e.ended
+def request_export(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> str:
+    """Submits an export job; returns its id. AccessDeniedError if the client's scopes cover none of the types."""
+    unfinished = [
+        j
+        for j in worker.all_job_statuses(repository.installation, context.session.who)
+        if j.kind in (RECORDS, COPY) and not j.ended
     ]
-    if len(mine) >= MOST_AT_ONCE:
-        raise TooManyExportsError(f"{len(mine)} exports of yours are under way. Wait until one is done, or stop one (DELETE).")
-    allowed = _kinds(context, kinds)
+    if len(unfinished) >= MOST_AT_ONCE:
+        raise TooManyExportsError(f"{len(unfinished)} of your exports are unfinished. Wait for one, or stop one (DELETE).")
     about: dict[str, Any] = {
-        "dataset": repository.name, "level": level, "kinds": allowed, "purpose": context.purpose, "request": request, "why": context.why,
-        "asked_at": format_instant(now_micros()), "since": _since(since),
+        "dataset": repository.name, "level": request.level, "kinds": _allowed_types(context, request.resource_types),
+        "purpose": context.purpose, "request": request.url, "why": context.reason, "asked_at": format_instant(now_micros()),
+        "since": _since(request.since),
     }  # fmt: skip
     if context.purpose in SECONDARY:
-        if since or group or patients:
-            raise RecordError("for secondary use the whole data set is copied: without _since, group and patient.")
-        verdict = repository.installation.gate.decide(
-            context.session, "train", store.resource(repository.name), context.purpose
-        )
-        if not verdict.allowed:
-            raise AccessDeniedError(
-                f"{context.session.who} may not have a copy of {repository.name} for {context.purpose} ({verdict.reason})."
-            )
+        _require_copy(repository, context, request)
         return worker.submit_job(repository.installation, context.session, COPY, about)
-    people = _members(repository, context, group) if group else None
-    if patients:
-        named = [repository.subject_of(repository.identifier(p)) for p in patients]
-        people = sorted({s for s in named if s is not None and (people is None or s in people)})
+    people = _people(repository, context, request)
     return worker.submit_job(repository.installation, context.session, RECORDS, {**about, "people": people})
 
 
-def _kinds(context: RequestContext, kinds: tuple[str, ...]) -> list[str]:
+def _require_copy(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> None:
+    """RecordError unless the whole data set is requested; AccessDeniedError unless the client may have a de-identified copy."""
+    if request.since or request.group or request.patients:
+        raise RecordError("for secondary use the whole data set is exported: leave out _since, group and patient.")
+    dataset = store.resource(repository.name)
+    decision = repository.installation.gate.decide(context.session, "train", dataset, context.purpose)
+    if not decision.allowed:
+        raise AccessDeniedError(
+            f"{context.session.who} may not have a copy of {repository.name} for {context.purpose} ({decision.reason})."
+        )
+
+
+def _allowed_types(context: RequestContext, resource_types: tuple[str, ...]) -> list[str]:
     from galenic.records.fhir import r4  # noqa: PLC0415
 
-    every = [k for k in sorted(r4().resources) if k not in SERVED_APART]
-    strange = sorted(k for k in kinds if k not in every)
-    if strange:
-        raise RecordError(f"_type names {len(strange)} that are no types of R4, or not served. Expected Patient,Observation,….")
-    allowed = [k for k in (kinds or every) if context.may(k, "rs")]
+    every = [t for t in sorted(r4().resources) if t not in NOT_EXPORTED]
+    unknown = [t for t in resource_types if t not in every]
+    if unknown:
+        raise RecordError(f"_type has {len(unknown)} names that are not exported types of R4. Expected Patient,Observation,….")
+    allowed = [t for t in (resource_types or every) if context.covers(t, "rs")]
     if not allowed:
         raise AccessDeniedError("the token's scopes cover none of these types. Needed: system/*.rs, or of each type.")
     return allowed
 
 
 def _since(text: str) -> int:
+    """µs since 1970."""
     from galenic.records.fhir import date_range  # noqa: PLC0415
 
     if not text:
@@ -111,74 +125,79 @@ def _since(text: str) -> int:
     try:
         return int(date_range(text)[0])
     except (ValueError, OverflowError):
-        raise RecordError("_since is no instant. Expected 2026-11-30T10:00:00Z.") from None
+        raise RecordError("_since is not an instant. Expected 2026-11-30T10:00:00Z.") from None
+
+
+def _people(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> list[int] | None:
+    """Subjects to export; None for all."""
+    members = _members(repository, context, request.group) if request.group else None
+    if not request.patients:
+        return members
+    named = [repository.subject_of(repository.identifier_of(p)) for p in request.patients]
+    return sorted({s for s in named if s is not None and (members is None or s in members)})
 
 
 def _members(repository: FhirRepository, context: RequestContext, group: str) -> list[int]:
-    """Subjects of a Group's members, as far as the asker may read it."""
-    import orjson  # noqa: PLC0415
-
-    whole = orjson.loads(read(repository, context, "Group", group).body)
-    names = [str(m.get("entity", {}).get("reference", "")) for m in whole.get("member", []) if not m.get("inactive")]
-    found = [
-        repository.subject_of(repository.identifier(n.removeprefix("Patient/"))) for n in names if n.startswith("Patient/")
-    ]
-    return sorted({s for s in found if s is not None})
+    """Subjects of a Group's members. NotFoundError if the client may not read the Group."""
+    resource = orjson.loads(read(repository, context, "Group", group).body)
+    references = [str(m.get("entity", {}).get("reference", "")) for m in resource.get("member", []) if not m.get("inactive")]
+    patients = [r.removeprefix("Patient/") for r in references if r.startswith("Patient/")]
+    subjects = [repository.subject_of(repository.identifier_of(p)) for p in patients]
+    return sorted({s for s in subjects if s is not None})
 
 
 def export_status(repository: FhirRepository, context: RequestContext, job: str) -> ExportStatus:
-    """How an export of the asker stands. NotHere where there is none, it is somebody else's, was stopped, or is over."""
+    """The status of the client's export. NotFoundError if there is none, it is another client's, was stopped, or has expired."""
+    found = _own_job(repository, context, job)
+    about = found.about
+    requested = datetime.fromisoformat(about["asked_at"])
+    if found.ended and requested + LIFETIME < datetime.now(UTC):
+        drop_export(repository, context, job)
+        raise NotFoundError("the export has expired: exports are kept for a day.")
+    status = ExportStatus(job, found.state, found.what, found.share, about["request"], about["asked_at"], about=about)
+    if found.state != "done":
+        return replace(status, state="failed" if found.ended else "running")
+    if found.kind == COPY:
+        return _copy_status(repository, status, str(about.get("run", "")))
+    return replace(status, state="complete", files=tuple(ExportFile(**f) for f in about["files"]))
+
+
+def _own_job(repository: FhirRepository, context: RequestContext, job: str) -> worker.JobStatus:
     try:
         found = worker.job_status(repository.installation, job)
     except InputError:
         raise NotFoundError("there is no such export.") from None
-    about = found.about
-    if (
-        found.by != context.session.who
-        or found.kind not in (RECORDS, COPY)
-        or found.state == "stopped"
-        or _dropped(repository, job)
-    ):
+    is_export = found.kind in (RECORDS, COPY) and found.state != "stopped" and not _is_dropped(repository, job)
+    if found.by != context.session.who or not is_export:
         raise NotFoundError("there is no such export.")
-    asked = datetime.fromisoformat(about["asked_at"])
-    if found.ended and asked + KEPT < datetime.now(UTC):
-        drop_export(repository, context, job)
-        raise NotFoundError("there is no such export any more: they are kept for a day.")
-    made = ExportStatus(job, found.state, found.what, found.share, about["request"], about["asked_at"], about=about)
-    if found.state != "done":
-        return _with(made, state="failed" if found.ended else "running")
-    if found.kind == COPY:
-        return _copied(repository, made, str(about.get("run", "")))
-    return _with(made, state="complete", files=tuple(ExportFile(**f) for f in about["files"]))
+    return found
 
 
-def _with(export: ExportStatus, **changed: Any) -> ExportStatus:
-    return ExportStatus(**{**export.__dict__, **changed})
-
-
-def _copied(repository: FhirRepository, made: ExportStatus, run: str) -> ExportStatus:
-    """A de-identified copy: complete once two people have signed it."""
+def _copy_status(repository: FhirRepository, status: ExportStatus, run: str) -> ExportStatus:
+    """The status of a de-identified copy, which is complete once two people have signed it."""
     waiting = run_status(repository.installation, run)
     if waiting.state in ("refused", "rejected", "recalled"):
-        return _with(made, state="failed", run=run, what=f"the copy stays inside: it was {waiting.state}. See release {run}.")
+        return replace(
+            status, state="failed", run=run, what=f"the copy is not released: it was {waiting.state}. See release {run}."
+        )
     if waiting.state == "signing":
         missing = " and ".join(waiting.missing)
-        return _with(made, state="running", run=run, share=0.99, what=f"release {run} waits for its signature as {missing}")
+        return replace(status, state="running", run=run, share=0.99, what=f"release {run} waits for its signature as {missing}")
     target = repository.installation.home / "released" / run
     if not target.exists():
         write_release(repository.installation, run, target)
-    kinds, files = set(made.about["kinds"]), []
+    types, files = set(status.about["kinds"]), []
     with zipfile.ZipFile(target / "data.zip") as packed:
         for member in packed.namelist():
-            kind = member.rpartition("/")[2].partition(".")[0]
-            if kind in kinds and member.endswith(".ndjson"):
+            resource_type = member.rpartition("/")[2].partition(".")[0]
+            if resource_type in types and member.endswith(".ndjson"):
                 raw = packed.read(member)
-                files.append(ExportFile(kind, member, raw.count(b"\n"), hashlib.sha256(raw).hexdigest()))
-    return _with(made, state="complete", run=run, files=tuple(files))
+                files.append(ExportFile(resource_type, member, raw.count(b"\n"), hashlib.sha256(raw).hexdigest()))
+    return replace(status, state="complete", run=run, files=tuple(files))
 
 
 def read_file(repository: FhirRepository, context: RequestContext, job: str, number: int) -> Iterator[bytes]:
-    """What is in a file of an export, in parts. NotHere where there is none."""
+    """The content of an export's file, in blocks. NotFoundError if there is none."""
     export = export_status(repository, context, job)
     if export.state != "complete" or not 0 <= number < len(export.files):
         raise NotFoundError("there is no such file.")
@@ -187,18 +206,18 @@ def read_file(repository: FhirRepository, context: RequestContext, job: str, num
         "bulk.fetched", f"{repository.name}/{job}", actor=context.session.who, file=number, sha256=file.sha256, purpose=export.about["purpose"]
     )  # fmt: skip
     if export.run:
-        return _member(repository, export.run, file.name)
+        return _read_member(repository, export.run, file.name)
     folder = repository.installation.shards / export.about["build"]
-    return store.read_blob(folder / file.name, repository.own().build_key(export.about["build"]))
+    return store.read_blob(folder / file.name, repository.service_grant().build_key(export.about["build"]))
 
 
-def _member(repository: FhirRepository, run: str, name: str) -> Iterator[bytes]:
+def _read_member(repository: FhirRepository, run: str, name: str) -> Iterator[bytes]:
     with zipfile.ZipFile(repository.installation.home / "released" / run / "data.zip") as packed, packed.open(name) as file:
-        yield from iter(lambda: file.read(io.DEFAULT_BUFFER_SIZE * 16), b"")
+        yield from iter(lambda: file.read(BLOCK), b"")
 
 
 def drop_export(repository: FhirRepository, context: RequestContext, job: str) -> None:
-    """Stops an export that is under way, or deletes what is kept of one that is done."""
+    """Stops an unfinished export, or deletes the files of a finished one."""
     found = worker.job_status(repository.installation, job)
     if found.by != context.session.who:
         raise NotFoundError("there is no such export.")
@@ -209,6 +228,6 @@ def drop_export(repository: FhirRepository, context: RequestContext, job: str) -
     repository.installation.facts.put(Fact("job", f"work/{job}", "dropped", found.by, label=found.kind), actor=found.by)
 
 
-def _dropped(repository: FhirRepository, job: str) -> bool:
+def _is_dropped(repository: FhirRepository, job: str) -> bool:
     fact = repository.installation.facts.one("job", f"work/{job}")
     return fact is None or fact.state == "dropped"

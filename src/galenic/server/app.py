@@ -14,14 +14,14 @@ from galenic import __version__, store
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import GalenicError, InternalError
 from galenic.jobs import TooManyExportsError
-from galenic.server.authentication import BodyTooLargeError
+from galenic.server.authentication import BodyTooLargeError, NotAcceptableError
+from galenic.server.capability import metadata_route
 from galenic.server.console import Console, console_app
 from galenic.server.endpoints import (
-    FhirEndpoint,
+    ENDPOINTS,
     MethodNotAllowedError,
-    NotAcceptableError,
     RateLimitError,
-    SmartEndpoint,
+    ServedRepository,
     UnsupportedMediaTypeError,
     refusal,
 )
@@ -97,7 +97,10 @@ def make_app(repository: FhirRepository, base: str, console: Console | None = No
     console_app(console or Console(repository.installation, repository, base), app)
     described = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
     app.router.routes.insert(0, described)
-    doors = Dispatcher(app, FhirEndpoint(repository, f"{base}/fhir"), SmartEndpoint(repository.installation, base))
+    served = ServedRepository(repository, base)
+    endpoints = [endpoint(served) for endpoint in ENDPOINTS.values()]
+    metadata = metadata_route(served.fhir_url, lambda: tuple(e.capability() for e in endpoints))
+    doors = Dispatcher(app, [metadata, *(route for e in endpoints for route in e.routes())])
     return RequestMiddleware(ServerErrorMiddleware(doors, handler=_broke))
 
 
@@ -119,8 +122,8 @@ class BodyLimit:
 class Dispatcher:
     """FHIR past the framework, which costs as much as the work itself; everything else through it."""
 
-    def __init__(self, app: ASGIApp, fhir: FhirEndpoint, smart: SmartEndpoint) -> None:
-        self.app, self.fhir = app, Router(routes=[*smart.routes(), *fhir.routes()], redirect_slashes=False)
+    def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
+        self.app, self.fhir = app, Router(routes=routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""

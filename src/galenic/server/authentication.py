@@ -1,79 +1,72 @@
-"""Who is at the door: the session of a request, by the secret that it shows; and what a request may weigh."""
+"""Authentication of FHIR requests by access token, and reading of request bodies."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
 from starlette.requests import Request
 
 from galenic.custody.fhir import RequestContext
 from galenic.errors import GalenicError, InputError
 from galenic.installation import Installation
-from galenic.security import Fact, Session, token_name
-from galenic.server.scopes import covers
+from galenic.security import token_name
 
 LARGEST_BODY = 32 * 2**20
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)$")
 PURPOSE = "x-galenic-purpose"
+REASON = "x-galenic-why"
 
 
 class NotSignedInError(GalenicError):
-    """No session stands behind the request."""
+    """The request has no valid session."""
 
 
 class BodyTooLargeError(InputError):
-    """The body is larger than any that is read."""
+    """The body is larger than the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the session, its fact, and what it may be used for."""
-
-    session: Session
-    fact: Fact
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """SMART scopes of an access token; empty for a person in a browser."""
-        return frozenset(str(self.fact.get("scope", "")).split())
-
-    def may(self, kind: str, letters: str = "rs") -> bool:
-        """Whether the scopes cover a type: to read and search, or by these letters."""
-        return covers(self.scopes, kind, letters)
-
-    def purpose(self, asked: str | None) -> str:
-        """The purpose of a request: what it names, of those the session is for; else the first of them."""
-        given = str(self.fact.get("purposes", "treatment")).split()
-        if asked is not None and asked not in given:
-            raise InputError(f"this session is not for the purpose that {PURPOSE} names. It is for: {', '.join(given)}.")
-        return asked or given[0]
+class NotAcceptableError(InputError):
+    """The client accepts none of the formats that the server can send (406)."""
 
 
-def bearer(installation: Installation, request: Request) -> Caller:
-    """The caller by an access token. NotSignedIn where none stands."""
+def authenticate(
+    installation: Installation, request: Request, base: str, needed: tuple[str, str] | None = None
+) -> RequestContext:
+    """The context of a request by its access token. needed: (type, permissions) that the token's scopes must cover.
+    NotSignedInError without a valid token; AccessDeniedError if the scopes do not cover what is needed."""
     match = BEARER.match(request.headers.get("authorization", ""))
     found = installation.gate.session(token_name(match[1])) if match else None
-    if found is None or found[1].get("browser") == "yes":  # a cookie is its browser's: shown from elsewhere it was stolen
-        raise NotSignedInError(
-            "no access token that stands came with the request. Get one, and send it as: Authorization: Bearer …"
-        )
-    return Caller(*found)
+    if found is None or found[1].get("browser") == "yes":  # a browser's cookie that is sent as a token was stolen
+        raise NotSignedInError("missing, invalid or expired access token. Get one, and send it as: Authorization: Bearer …")
+    session, fact = found
+    scopes = frozenset(str(fact.get("scope", "")).split())
+    purposes = str(fact.get("purposes", "treatment")).split()
+    context = RequestContext(session, next(iter(purposes), ""), base, request.headers.get(REASON, ""), scopes)
+    if needed is not None:
+        context.require(*needed)
+    purpose = request.headers.get(PURPOSE)
+    if purpose is None:
+        return context
+    if purpose not in purposes:
+        raise InputError(f"this session is not for the purpose that {PURPOSE} names. It is for: {', '.join(purposes)}.")
+    return replace(context, purpose=purpose)
 
 
-def request_context(request: Request, caller: Caller, base: str) -> RequestContext:
-    """What a flow is told of the caller."""
-    purpose = caller.purpose(request.headers.get(PURPOSE))
-    return RequestContext(caller.session, purpose, base, request.headers.get("x-galenic-why", ""), caller.may)
+def require_json(request: Request) -> None:
+    """NotAcceptableError if the client asks for a format other than JSON."""
+    wanted = request.query_params.get("_format") or request.headers.get("accept", "*/*")
+    if ("xml" in wanted and "json" not in wanted and "*/*" not in wanted) or "turtle" in wanted:
+        raise NotAcceptableError("responses are JSON only. Ask for application/fhir+json.")
 
 
-async def body_of(request: Request, most: int = LARGEST_BODY) -> bytes:
-    """The whole body, up to `most` bytes; TooLarge as soon as there are more."""
-    said = request.headers.get("content-length", "0")
-    if not said.isdecimal() or int(said) > most:
-        raise BodyTooLargeError(f"the body is larger than {most:,} bytes. Send less at once.")
+async def body_of(request: Request, limit: int = LARGEST_BODY) -> bytes:
+    """The whole body. BodyTooLargeError as soon as it has more than `limit` bytes."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > limit:
+        raise BodyTooLargeError(f"the body is larger than {limit:,} bytes. Send less at once.")
     parts, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
-            raise BodyTooLargeError(f"the body is larger than {most:,} bytes. Send less at once.")
+        if size > limit:
+            raise BodyTooLargeError(f"the body is larger than {limit:,} bytes. Send less at once.")
         parts.append(chunk)
     return b"".join(parts)

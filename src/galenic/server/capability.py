@@ -1,51 +1,55 @@
-"""The CapabilityStatement (R4): only what is done, and all of it."""
+"""The CapabilityStatement (R4): what the endpoints declare, and nothing else."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from galenic import __version__
+from galenic.server.authentication import require_json
 
 INTERACTIONS = ("read", "vread", "history-instance", "create", "update", "patch", "delete", "search-type")
 NOT_SERVED = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
+JSON = "application/fhir+json; fhirVersion=4.0"
+Part = dict[str, Any]
 
 
-AUDIT = {
-    "type": "AuditEvent",
-    "profile": "http://hl7.org/fhir/StructureDefinition/AuditEvent",
-    "documentation": "The audit chain of this installation, read-only.",
-    "interaction": [{"code": "read"}, {"code": "search-type"}],
-    "searchParam": [
-        {"name": "action", "type": "token"},
-        {"name": "date", "type": "date"},
-        {"name": "outcome", "type": "token"},
-        {"name": "_id", "type": "token"},
-    ],
-}
+@dataclass(frozen=True)
+class CapabilityPart:
+    """What one endpoint adds to the statement."""
+
+    security: Part | None = None
+    resources: tuple[Part, ...] = ()
+    interactions: tuple[str, ...] = ()
+    operations: tuple[tuple[str, str], ...] = ()  # name, URL of the definition
+    instantiates: tuple[str, ...] = ()
 
 
-@lru_cache(8)
-def capability(base: str) -> bytes:
-    """The statement of the server at that address."""
-    from galenic.records.fhir import r4  # noqa: PLC0415
+def metadata_route(url: str, declare: Callable[[], tuple[CapabilityPart, ...]]) -> Route:
+    """The route of the statement, which needs no sign-in. url: base URL of the FHIR endpoint; declare: called at the first request."""
+    statement = cache(lambda: capability_statement(url, declare()))
 
-    rest: dict[str, Any] = {
+    async def metadata(request: Request) -> Response:
+        require_json(request)
+        return Response(statement(), media_type=JSON)
+
+    return Route("/fhir/metadata", metadata, methods=["GET"])
+
+
+def capability_statement(url: str, parts: tuple[CapabilityPart, ...]) -> bytes:
+    """The statement of the server whose FHIR endpoint is at a base URL."""
+    rest: Part = {
         "mode": "server",
-        "security": {
-            "cors": False,
-            "service": [{"coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}]}],
-            "description": "Every record leaves by a decision about one patient, which is on the audit chain.",
-        },
-        "resource": [AUDIT, *(_resource(kind) for kind in sorted(r4().resources) if kind not in NOT_SERVED)],
-        "interaction": [{"code": "transaction"}, {"code": "batch"}],
-        "operation": [{"name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"},
-                      {"name": "patient-export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"},
-                      {"name": "group-export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"},
-                      {"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
-                      {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],
-    }  # fmt: skip
+        "security": next(p.security for p in parts if p.security is not None),
+        "resource": [r for p in parts for r in p.resources],
+        "interaction": [{"code": code} for p in parts for code in p.interactions],
+        "operation": [{"name": name, "definition": definition} for p in parts for name, definition in p.operations],
+    }
     return orjson.dumps(
         {
             "resourceType": "CapabilityStatement",
@@ -53,8 +57,8 @@ def capability(base: str) -> bytes:
             "date": "2026-11-22",
             "kind": "instance",
             "software": {"name": "Galenic", "version": __version__},
-            "implementation": {"description": "Galenic, FHIR R4 over records in custody", "url": base},
-            "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
+            "implementation": {"description": "Galenic, FHIR R4 over records in custody", "url": url},
+            "instantiates": [url for p in parts for url in p.instantiates],
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json"],
             "patchFormat": ["application/json-patch+json"],
@@ -63,14 +67,15 @@ def capability(base: str) -> bytes:
     )
 
 
-def _resource(kind: str) -> dict[str, Any]:
+def resource_capability(resource_type: str) -> Part:
+    """The interactions and search parameters of a type that is served in full."""
     from galenic.records.fhir import search_parameters_of  # noqa: PLC0415
 
-    own = search_parameters_of(kind)
-    references = sorted(c for c, p in own.items() if p.type == "reference")
-    found: dict[str, Any] = {
-        "type": kind,
-        "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
+    parameters = search_parameters_of(resource_type)
+    references = sorted(c for c, p in parameters.items() if p.type == "reference")
+    part: Part = {
+        "type": resource_type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
         "interaction": [{"code": c} for c in INTERACTIONS],
         "versioning": "versioned-update",
         "readHistory": True,
@@ -80,9 +85,9 @@ def _resource(kind: str) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "local"],
-        "searchParam": [{"name": c, "definition": p.url, "type": p.type} for c, p in sorted(own.items())],
+        "searchParam": [{"name": c, "definition": p.url, "type": p.type} for c, p in sorted(parameters.items())],
     }
     if references:
-        found["searchInclude"] = ["*", *(f"{kind}:{c}" for c in references)]
-        found["searchRevInclude"] = ["*"]
-    return found
+        part["searchInclude"] = ["*", *(f"{resource_type}:{c}" for c in references)]
+        part["searchRevInclude"] = ["*"]
+    return part

@@ -1,58 +1,32 @@
-"""SMART App Launch 2.0 scopes (section 2.0.4): whether those of a token cover an interaction."""
+"""SMART App Launch 2.0 scopes (section 2.0.4): which scopes a client is granted, and how they read for a person."""
 
-import re
-
-from galenic.errors import AccessDeniedError
-
-SCOPE = re.compile(r"(?P<of>patient|user|system)/(?P<kind>[A-Z][A-Za-z]+|\*)\.(?P<may>c?r?u?d?s?|read|write|\*)$")
-OLD = {"read": "rs", "write": "cud", "*": "cruds"}  # of version 1
-
-
-def valid_scope(text: str) -> bool:
-    """Whether a scope is one of SMART's for resources, without parameters, and asks for something."""
-    match = SCOPE.match(text)
-    return match is not None and bool(match["may"])
-
-
-def covers(scopes: frozenset[str], kind: str, may: str) -> bool:
-    """Whether the scopes of a token cover every letter (c r u d s) for the type; kind "*": for any type."""
-    covered: set[str] = set()
-    for text in scopes:
-        match = SCOPE.match(text)
-        if match and match["kind"] in ("*", kind):
-            covered |= set(OLD.get(match["may"], match["may"]))
-    return set(may) <= covered
-
-
-def granted(asked: str, registered: str, of: str = "system") -> str:
-    """The scopes of a request that those of a client cover, each in the words of the request. of: whose scopes (system, user)."""
-    own = frozenset(registered.split())
-    found = []
-    for text in dict.fromkeys(asked.split()):
-        match = SCOPE.match(text)
-        if match and match["of"] == of and match["may"] and covers(own, match["kind"], OLD.get(match["may"], match["may"])):
-            found.append(text)
-    return " ".join(found)
-
-
-def require_scope(scopes: frozenset[str], kind: str, may: str) -> None:
-    """AccessDenied unless the scopes of a token cover the interaction."""
-    if not covers(scopes, kind, may):
-        raise AccessDeniedError(f"the token's scopes do not cover this. Needed: {kind}.{may} of patient, user or system.")
-
+from galenic.custody.fhir import SCOPE, VERSION_1_PERMISSIONS, scopes_cover
 
 VERBS = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
 
 
-def in_words(scope: str) -> list[str]:
-    """Scopes as somebody reads them who is to allow them."""
+def granted_scopes(requested: str, registered: str, context: str = "system") -> str:
+    """The requested scopes of a context (system, user) that the client's registered scopes cover, as they were requested."""
+    own = frozenset(registered.split())
+    granted = []
+    for text in dict.fromkeys(requested.split()):
+        match = SCOPE.match(text)
+        if match is None or match["context"] != context or not match["permissions"]:
+            continue
+        if scopes_cover(own, match["type"], VERSION_1_PERMISSIONS.get(match["permissions"], match["permissions"])):
+            granted.append(text)
+    return " ".join(granted)
+
+
+def describe_scopes(scopes: str) -> list[str]:
+    """Scopes in words, for the person who is asked to allow them."""
     found = []
-    for text in scope.split():
+    for text in scopes.split():
         match = SCOPE.match(text)
         if match:
-            letters = OLD.get(match["may"], match["may"])
-            what = "records of any kind" if match["kind"] == "*" else match["kind"]
-            found.append(f"{', '.join(VERBS[x] for x in letters)}: {what}")
+            permissions = VERSION_1_PERMISSIONS.get(match["permissions"], match["permissions"])
+            records = "records of any kind" if match["type"] == "*" else match["type"]
+            found.append(f"{', '.join(VERBS[p] for p in permissions)}: {records}")
         elif text in ("offline_access", "online_access"):
             found.append("go on for up to eight hours without asking again")
     return found

@@ -5,24 +5,6 @@ from galenic.store.audit_rows import all_heads, append_audit, audit_batches, aud
 from galenic.store.backup_files import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
-from galenic.store.criteria import (
-    Amount,
-    Both,
-    Criterion,
-    DateRange,
-    Hit,
-    Link,
-    Named,
-    OneOf,
-    Order,
-    Present,
-    Referred,
-    Refers,
-    ResourceQuery,
-    Text,
-    Token,
-    Updated,
-)
 from galenic.store.database import Database, locked
 from galenic.store.documents import (
     NO_SUBJECT,
@@ -66,12 +48,14 @@ from galenic.store.originals import (
 )
 from galenic.store.partitions import run_partitions
 from galenic.store.receipts import add_receipt, all_receipts
-from galenic.store.resource_index import IndexEntry, ResourceIndex
+from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
+from galenic.store.resource_query import CompiledSearch
 from galenic.store.resources import (
     ResourceChange,
     WrittenVersion,
     admit_subject,
     current_rows,
+    next_row,
     read_rows,
     read_versions,
     record_resource,
@@ -96,35 +80,21 @@ from galenic.store.vault import put_tokens, reveal_token
 __all__ = [
     "NO_SUBJECT",
     "SCHEMA",
-    "Amount",
-    "Both",
-    "Criterion",
+    "CompiledSearch",
     "Database",
     "Dataset",
-    "DateRange",
     "Handle",
-    "Hit",
     "IncomingDocument",
     "IndexEntry",
-    "Link",
-    "Named",
     "Nodes",
-    "OneOf",
-    "Order",
-    "Present",
     "Reader",
-    "Referred",
-    "Refers",
     "ResourceChange",
     "ResourceIndex",
-    "ResourceQuery",
+    "ResourceLocation",
     "Row",
     "Rows",
     "Snapshot",
     "StoredDocument",
-    "Text",
-    "Token",
-    "Updated",
     "WrittenVersion",
     "add_artefact",
     "add_dataset",
@@ -178,6 +148,7 @@ __all__ = [
     "locked",
     "move_on",
     "next_build",
+    "next_row",
     "page",
     "point",
     "points",

@@ -1,7 +1,7 @@
-"""Documents as they came: a row of the originals each, found again by keyed tokens of name, bytes and identifiers."""
+"""Documents in their original form: one row of the originals each, found by keyed hashes of name, content and identifiers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +18,15 @@ from galenic.store.lineage import add_within
 from galenic.store.originals import Dataset, resource, standing
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
-COLUMNS = ("about", "document")  # about: JSON list of type, id, sha256 of the bytes, and what else is known of it
+COLUMNS = ("about", "document")  # about: JSON list of type, id, SHA-256 of the bytes, further details
 SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
-NO_SUBJECT = 0  # the subject of what is about no person: its key is a key of the house
+NO_SUBJECT = 0  # subject of documents about no person, whose key belongs to the installation
 SIZE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingDocument:
-    """A document on its way in. digest: of its bytes, hex; about: what else is known of it; words: what it is to be found by."""
+    """A document to be stored. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects."""
 
     subject: int
     type: str
@@ -45,7 +45,7 @@ class IncomingDocument:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document as it is kept. version: 1 for the first of its name."""
+    """A stored document. version: 1 for the first of its name."""
 
     row: int
     subject: int
@@ -58,7 +58,7 @@ class StoredDocument:
 
 
 def known_digests(db: Database, handle: Handle, known: Dataset, digests: list[str]) -> set[str]:
-    """Which of these bytes are here already."""
+    """Which of these digests are stored already."""
     name = str(known["name"])
     required(handle, resource(name), "import")
     tokens = dict(zip(handle.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))
@@ -75,78 +75,90 @@ def _parts(things: list[bytes]) -> Iterator[list[bytes]]:
         yield things[start : start + 500]
 
 
-def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list[IncomingDocument]) -> int:
-    """Seals and stores documents, all of them durably or none; returns how many were new.
+@dataclass
+class _NewDocuments:
+    """Rows to insert. current: by token of the name, the place in `documents` of the newest version."""
 
-    The last one of a name is current, those before it stay as its versions; bytes that are here under that name are not stored again.
+    cells: list[tuple[Any, ...]] = field(default_factory=list)
+    documents: list[list[Any]] = field(default_factory=list)
+    words: list[tuple[Any, ...]] = field(default_factory=list)
+    current: dict[bytes, int] = field(default_factory=dict)
+
+
+def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list[IncomingDocument]) -> int:
+    """Encrypts and stores documents, all of them durably or none; returns how many were new.
+
+    The last document of a name becomes current, earlier ones stay as its versions; a document that is stored under that name already
+    is not stored again.
     """
     name = str(known["name"])
     required(handle, resource(name), "import")
     keys = {s: AESGCM(k) for s, k in handle.new_keys(sorted({i.subject for i in incoming})).items()}
     names = handle.tokens("name", [f"{name}\0{i.name}" for i in incoming])
-    digests = handle.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
-    words_of = dict.fromkeys(w for i in incoming for w in i.words)
-    words_of = dict(zip(words_of, handle.tokens("word", list(words_of)), strict=True))
     with db.transaction(handle.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        standing = _standing(c, name, names)
-        cells: list[tuple[Any, ...]] = []
-        rows: list[list[Any]] = []
-        words: list[tuple[Any, ...]] = []
-        current: dict[bytes, int] = {}  # by name: place in `rows` of the newest
-        for one, token, digest in zip(incoming, names, digests, strict=True):
-            versions = standing.setdefault(token, set())
-            if digest in versions:
-                continue
-            row = first + len(rows)
-            versions.add(digest)
-            current[token] = len(rows)
-            about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
-            texts = zip(COLUMNS, (about, one.document), strict=True)
-            cells.append(
-                (name, row, handle.tenant, one.subject, seal_cells(keys[one.subject], name, row, one.subject, list(texts)))
-            )
-            rows.append([name, row, handle.tenant, one.subject, token, digest, len(versions), False])
-            spoken = {*(words_of[w] for w in one.words), *map(mention, one.mentions)}
-            words += [(name, w, row, handle.tenant) for w in spoken]
-        for place in current.values():
-            rows[place][7] = True
-        _insert(db, c, name, cells, rows, words, current)
-        if rows:
-            c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(rows)))
+        new = _new_documents(handle, name, incoming, _stored_digests(c, name, names), keys, first)
+        _insert(db, c, name, new)
+        if new.documents:
+            c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(new.documents)))
             artefact = {"id": f"table/{name}", "kind": "table", "made_from": ""}
-            add_within(c, artefact, (r[3] for r in cells if r[3] != NO_SUBJECT))
-    handle.beat(len(rows), len(rows) * len(COLUMNS), sum(len(r[4]) for r in cells))
-    return len(rows)
+            add_within(c, artefact, (r[3] for r in new.cells if r[3] != NO_SUBJECT))
+    count = len(new.documents)
+    handle.beat(count, count * len(COLUMNS), sum(len(r[4]) for r in new.cells))
+    return count
 
 
-def _standing(c: sa.Connection, name: str, tokens: list[bytes]) -> dict[bytes, set[bytes]]:
-    """By name: the digests of all versions."""
+def _new_documents(
+    handle: Handle,
+    name: str,
+    incoming: list[IncomingDocument],
+    stored: list[tuple[bytes, set[bytes]]],
+    keys: dict[int, AESGCM],
+    first: int,
+) -> _NewDocuments:
+    """The rows of documents that are not stored yet. stored: for each, the token of its name and the digests of all versions;
+    first: the next row."""
+    digests = handle.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
+    words = list(dict.fromkeys(w for i in incoming for w in i.words))
+    tokens = dict(zip(words, handle.tokens("word", words), strict=True))
+    new = _NewDocuments()
+    for one, (token, versions), digest in zip(incoming, stored, digests, strict=True):
+        if digest in versions:
+            continue
+        row = first + len(new.documents)
+        versions.add(digest)
+        new.current[token] = len(new.documents)
+        about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
+        texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, one.document), strict=True))
+        cells = seal_cells(keys[one.subject], name, row, one.subject, texts)
+        new.cells.append((name, row, handle.tenant, one.subject, cells))
+        new.documents.append([name, row, handle.tenant, one.subject, token, digest, len(versions), False])
+        found_by = {*(tokens[w] for w in one.words), *map(mention, one.mentions)}
+        new.words += [(name, w, row, handle.tenant) for w in found_by]
+    for place in new.current.values():
+        new.documents[place][7] = True
+    return new
+
+
+def _stored_digests(c: sa.Connection, name: str, names: list[bytes]) -> list[tuple[bytes, set[bytes]]]:
+    """Each name with the digests of all its versions; the set is shared where a name occurs twice."""
     found: dict[bytes, set[bytes]] = {}
-    for part in _parts(sorted(set(tokens))):
+    for part in _parts(sorted(set(names))):
         where = (documents.c.dataset == name) & documents.c.name.in_(part)
         for token, digest in c.execute(sa.select(documents.c.name, documents.c.digest).where(where)):
             found.setdefault(bytes(token), set()).add(bytes(digest))
-    return found
+    return [(n, found.setdefault(n, set())) for n in names]
 
 
-def _insert(  # the statements that run for each document
-    db: Database,
-    c: sa.Connection,
-    name: str,
-    cells: list[tuple[Any, ...]],
-    rows: list[list[Any]],
-    words: list[tuple[Any, ...]],
-    current: dict[bytes, int],
-) -> None:
-    old = [t for t, place in current.items() if rows[place][6] > 1]
-    for part in _parts(old):
+def _insert(db: Database, c: sa.Connection, name: str, new: _NewDocuments) -> None:
+    replaced = [t for t, place in new.current.items() if new.documents[place][6] > 1]
+    for part in _parts(replaced):
         where = (documents.c.dataset == name) & documents.c.name.in_(part)
         c.execute(documents.update().where(where).values(current=False))
     for table, columns, values in (
-        ("originals", "dataset, row, tenant, subject, cells", cells),
-        ("documents", "dataset, row, tenant, subject, name, digest, version, current", [tuple(r) for r in rows]),
-        ("document_words", "dataset, word, row, tenant", words),
+        ("originals", "dataset, row, tenant, subject, cells", new.cells),
+        ("documents", "dataset, row, tenant, subject, name, digest, version, current", [tuple(r) for r in new.documents]),
+        ("document_words", "dataset, word, row, tenant", new.words),
     ):
         if values:
             mark = ", ".join(["?" if db.is_sqlite else "%s"] * (columns.count(",") + 1))
@@ -154,7 +166,7 @@ def _insert(  # the statements that run for each document
 
 
 def document_subjects(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dict[str, int]:
-    """Whose documents of these names (Type/id) are; names that are not here are left out."""
+    """Subjects of documents by name (Type/id); names that are not stored are left out."""
     required(handle, resource(str(known["name"])), "import")
     tokens = dict(zip(handle.tokens("name", [f"{known['name']}\0{n}" for n in names]), names, strict=True))
     found: dict[str, int] = {}
@@ -168,7 +180,7 @@ def document_subjects(db: Database, handle: Handle, known: Dataset, names: list[
 
 
 def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words: list[str]) -> dict[str, list[str]]:
-    """By word: Type/id of the current documents that are found by it."""
+    """Names (Type/id) of current documents by the search that finds them (Type?identifier=system|value)."""
     name = str(known["name"])
     required(handle, resource(name), "import", "read", "train", "export")
     tokens = dict(zip(handle.tokens("word", words), words, strict=True))
@@ -190,7 +202,7 @@ def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words:
 
 
 def shared_document(db: Database, handle: Handle, known: Dataset, name: str) -> StoredDocument | None:
-    """The current document of a name (Type/id) that is nobody's: a medication, a place."""
+    """The current document of a name (Type/id) that is about no person: a medication, a location."""
     required(handle, resource(str(known["name"])), "read", "train", "export", "index")
     token = handle.token("name", f"{known['name']}\0{name}")
     d = documents.c
@@ -201,8 +213,8 @@ def shared_document(db: Database, handle: Handle, known: Dataset, name: str) -> 
 
 
 def read_documents(db: Database, handle: Handle, known: Dataset, *, history: bool = False) -> Iterator[list[StoredDocument]]:
-    """Batches of current documents (history: of all versions) that the decision covers, by subject: nobody's first, unless the
-    decision is about one subject; no subject's documents lie apart. Each batch is checked against the decision again."""
+    """Batches of current documents (history: of all versions) that the decision covers, ordered by subject: those about no person
+    first, unless the decision is about one subject. The decision is checked again before each batch."""
     name, after = str(known["name"]), (-1, -1)
     required(handle, resource(name), "read", "train", "export", "index")
     keys: dict[int, AESGCM] = {}
@@ -228,7 +240,7 @@ def _query(name: str) -> sa.Select[Any]:
 
 
 def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
-    """What a decision covers: patients' documents as rows of tables, and nobody's."""
+    """The documents that a decision covers: patients' documents as rows of tables, and those about no person."""
     d, f = documents.c, facts.c
     query = _query(name)
     if rows.subject is not None:

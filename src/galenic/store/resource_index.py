@@ -1,14 +1,14 @@
-"""The search index of resources: derived from a data set's documents, in one file that is encrypted as a whole (SQLCipher).
+"""Search index of resources: derived from a data set's documents, in one file that is encrypted as a whole (SQLCipher).
 
-It knows rows, subjects and what resources are found by, never a document. It is kept as resources are written, catches up with
-what was written past it, and is made anew where its file or key is gone.
+It holds rows, subjects and search values, never a document. It is updated as resources are written, catches up with rows written
+by other processes, and is rebuilt where its file or key is lost.
 """
 
 import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import MissingExtraError, StoreError
-from galenic.store.criteria import Hit, Link, OneOf, ResourceQuery
-from galenic.store.resource_query import Compiler
+from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SearchScope
+from galenic.store.resource_query import ALL_ROWS, CompiledSearch, Compiler
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS res (row INTEGER PRIMARY KEY, type INT, key INT, name TEXT, subject INT, patient INT, updated INT, live INT);
@@ -40,22 +40,23 @@ CREATE INDEX IF NOT EXISTS amount_by_size ON amount (p, low, high, s, c, u);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
 CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
-CACHE, WRITERS_CACHE = -16_000, -128_000  # KiB of pages that each reader keeps, and the one that writes
-WALK = 100  # rows that are taken from the index at once
-SHOWN_SETS = 200  # sets of subjects that a connection remembers
+READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
+BATCH = 100  # rows fetched from the index at once
+MOST_SCOPES = 200  # sets of subjects that a connection remembers
+MOST_NAMES = 200  # names in one query
 
 
 @dataclass(slots=True)
 class IndexEntry:
-    """One version of a resource on its way into the index. tokens (parameter, system, code), texts (parameter, compared form, as
+    """One version of a resource as it is indexed. tokens (parameter, system, code), texts (parameter, normalized text, text as
     written), spans (parameter, low, high), amounts (parameter, low, high, system, code, unit), links (parameter, name); live: current
     and not deleted."""
 
     row: int
-    kind: str
+    resource_type: str
     id: str
     subject: int
-    patient: bool
+    is_patient: bool
     updated: int
     live: bool
     tokens: Iterable[tuple[str, str, str]] = ()
@@ -67,48 +68,58 @@ class IndexEntry:
     @property
     def name(self) -> str:
         """Type/id."""
-        return f"{self.kind}/{self.id}"
+        return f"{self.resource_type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLocation:
+    """Where the newest version of a resource is. is_live: whether that version is no deletion."""
+
+    row: int
+    subject: int
+    is_patient: bool
+    is_live: bool
 
 
 class ResourceIndex:
-    """The index of one data set, for the threads of one process and beside others. It writes under a lock, and reads without."""
+    """The index of one data set, shared by the threads of a process and by other processes. Writing takes a lock, reading none."""
 
-    def __init__(self, place: Path, key: bytes) -> None:
-        self.place, self.key = place, key
+    def __init__(self, path: Path, key: bytes) -> None:
+        self.path, self.key = path, key
         self._local = threading.local()
         self._errors: tuple[type[BaseException], ...] = (Exception,)
-        self._all: list[Any] = []
+        self._readers: list[Any] = []
         self._writer: Any = None
-        self._mutex, self._writing = threading.Lock(), threading.RLock()
+        self._mutex, self._write_lock = threading.Lock(), threading.RLock()
         self.hashed = lru_cache(100_000)(self._hash)
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = self._connection()
         for statement in TABLES.split(";"):
             connection.execute(statement)
         connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", (os.urandom(32),))
         self._salt = bytes(connection.execute("SELECT bytes FROM salt").fetchone()[0])
-        place.chmod(0o600)
+        path.chmod(0o600)
 
     def _hash(self, text: str) -> int:
-        """64 bits that stand for a text in this index alone."""
+        """64-bit hash of a text, keyed by the salt of this index."""
         return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self._salt).digest(), "big", signed=True)
 
     def _connection(self) -> Any:
-        found = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._connect()
-            self._local.shown = {}
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            self._local.scopes = {}
             with self._mutex:
-                self._all.append(found)
-        return found
+                self._readers.append(connection)
+        return connection
 
-    def _connect(self, cache: int = CACHE) -> Any:
+    def _connect(self, cache: int = READER_CACHE) -> Any:
         try:
             import sqlcipher3  # noqa: PLC0415
         except ImportError:
             raise MissingExtraError("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
         try:
-            connection = sqlcipher3.connect(str(self.place), isolation_level=None, check_same_thread=False, timeout=60)
+            connection = sqlcipher3.connect(str(self.path), isolation_level=None, check_same_thread=False, timeout=60)
             connection.execute(f"PRAGMA key = \"x'{self.key.hex()}'\"")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -118,94 +129,103 @@ class ResourceIndex:
             connection.execute("CREATE TEMP TABLE shown (k INT, subject INT, PRIMARY KEY (k, subject)) WITHOUT ROWID")
         except sqlcipher3.DatabaseError as error:
             raise StoreError(
-                f"the search index can not be opened ({type(error).__name__}). It is made anew: start again."
+                f"the search index cannot be opened ({type(error).__name__}). Start the server again: it rebuilds the index."
             ) from None
         self._errors = (sqlcipher3.Error,)
         return connection
 
     def close(self) -> None:
-        """Lets go of every connection."""
+        """Closes every connection."""
         with self._mutex:
-            for connection in [*self._all, *([self._writer] if self._writer is not None else [])]:
+            for connection in [*self._readers, *([self._writer] if self._writer is not None else [])]:
                 connection.close()
-            self._all.clear()
+            self._readers.clear()
             self._writer = None
 
-    # what it knows
+    # searches
 
     def through(self) -> int:
         """Every row below this one is in the index."""
         found = self._connection().execute("SELECT number FROM state WHERE name = 'through'").fetchone()
         return int(found[0]) if found else 0
 
-    def find(self, name: str) -> tuple[int, int, bool, bool] | None:
-        """(row, subject, whether the subject is a patient, whether it stands) of the newest version of a name (Type/id)."""
+    def locate(self, name: str) -> ResourceLocation | None:
+        """Where the newest version of a resource (Type/id) is; None if it was never written."""
         query = "SELECT row, subject, patient, live FROM res WHERE key = ? ORDER BY row DESC LIMIT 1"
         found = self._connection().execute(query, (self.hashed(name),)).fetchone()
-        return (int(found[0]), int(found[1]), bool(found[2]), bool(found[3])) if found else None
+        return ResourceLocation(int(found[0]), int(found[1]), bool(found[2]), bool(found[3])) if found else None
 
-    def search(self, asked: ResourceQuery, *, limit: int, after: int = -1, offset: int = 0, below: int = 2**62) -> list[Hit]:
-        """Resources that meet the search, in its order, else in that of writing: those after row `after`, up to row `below`."""
-        found = islice(self._found(asked, after, below), offset, offset + limit)
-        return [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in found]
+    def compile(self, request: SearchRequest) -> CompiledSearch:
+        """The search as SQL, for this thread."""
+        return Compiler(self.hashed, self._scope(request.scope), self._run).compile(request)
 
-    def count(self, asked: ResourceQuery, most: int | None = None) -> int:
-        """How many resources meet the search; counted up to `most`."""
-        compiled = Compiler(self.hashed, self._shown(asked), self._run).compile(replace(asked, order=()))
-        rows, different = map(sum, zip(*(self._run(*query.counted(most))[0] for query in compiled), strict=True))
-        return most if most is not None and rows >= most else int(different)
+    def search(self, request: SearchRequest, *, limit: int) -> list[SearchHit]:
+        """The first matches of a search."""
+        return self.hits(self.compile(request), limit=limit)
 
-    def _found(self, asked: ResourceQuery, after: int, below: int) -> Iterator[Any]:
-        """Rows as they come, each once."""
+    def hits(
+        self, compiled: CompiledSearch, *, limit: int, after: int = ALL_ROWS[0], offset: int = 0, below: int = ALL_ROWS[1]
+    ) -> list[SearchHit]:
+        """Matches of a search in its order, else in that of writing: rows after row `after`, up to row `below`."""
+        return [_hit(r) for r in islice(self._matches(compiled, after, below), offset, offset + limit)]
+
+    def count(self, compiled: CompiledSearch, limit: int | None = None) -> int:
+        """The number of matches, counted up to `limit`."""
+        rows, distinct = self._run(*compiled.counted.count(limit))[0]
+        return limit if limit is not None and rows >= limit else int(distinct)
+
+    def _matches(self, compiled: CompiledSearch, after: int, below: int) -> Iterator[Any]:
+        """Rows in order, each once."""
         seen: set[int] = set()
-        for query in Compiler(self.hashed, self._shown(asked), self._run).compile(asked):
+        for query in compiled.ordered:
             for row in self._walk(*query.rows(after, below)):
                 if row[0] not in seen:
                     seen.add(row[0])
                     yield row
 
-    def of_subject(self, subject: int, after: int, limit: int, since: int = 0, kinds: tuple[str, ...] = ()) -> list[Hit]:
-        """What stands of one subject, in the order of writing: after a row, changed since a time, of these types (none: of all)."""
+    def of_subject(self, subject: int, after: int, limit: int, since: int = 0, types: tuple[str, ...] = ()) -> list[SearchHit]:
+        """Current resources of a subject in the order of writing: after a row, changed since a time, of these types (none: all)."""
         where, values = "r.subject = ? AND r.live AND r.row > ? AND r.updated >= ?", [subject, after, since]
-        if kinds:
-            where += f" AND r.type IN ({','.join('?' * len(kinds))})"
-            values += [self.hashed(k) for k in kinds]
+        if types:
+            where += f" AND r.type IN ({','.join('?' * len(types))})"
+            values += [self.hashed(t) for t in types]
         sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE {where} ORDER BY r.row LIMIT ?"  # noqa: S608
-        return [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in self._run(sql, [*values, limit])]
+        return [_hit(r) for r in self._run(sql, [*values, limit])]
 
     def newest(self) -> int:
         """The last row in the index."""
         return int(self._run("SELECT coalesce(max(row), 0) FROM res", [])[0][0])
 
-    def referring(self, names: list[str], parameter: str, kind: str, asked: ResourceQuery, limit: int) -> list[Hit]:
-        """Resources of a type that refer to one of these names by a parameter, of those that are shown."""
-        tests = OneOf((Link(parameter, tuple(names)),))
-        return self.search(ResourceQuery(kind, (tests,), (), asked.shown, asked.shown_as), limit=limit)
+    def referring(
+        self, names: list[str], parameter: str, resource_type: str, scope: SearchScope | None, limit: int
+    ) -> list[SearchHit]:
+        """Resources of a type that refer to one of these names by a parameter."""
+        condition = SearchCondition((ReferenceCriterion(parameter, tuple(names)),))
+        return self.search(SearchRequest(resource_type, (condition,), scope=scope), limit=limit)
 
-    def named(self, names: list[str], asked: ResourceQuery) -> list[Hit]:
-        """Resources of these names, of those that are shown."""
-        found: list[Hit] = []
-        for start in range(0, len(names), 200):
-            part = names[start : start + 200]
-            where, values = self._shown(asked)
+    def named(self, names: list[str], scope: SearchScope | None) -> list[SearchHit]:
+        """Current resources of these names."""
+        hits: list[SearchHit] = []
+        for start in range(0, len(names), MOST_NAMES):
+            part = names[start : start + MOST_NAMES]
+            where, values = self._scope(scope)
             marks = ",".join("?" * len(part))
             sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE r.live AND r.key IN ({marks}){where}"  # noqa: S608
-            rows = self._run(sql, [*map(self.hashed, part), *values])
-            found += [Hit(int(r[0]), str(r[1]), int(r[2]), bool(r[3])) for r in rows]
-        return found
+            hits += [_hit(r) for r in self._run(sql, [*map(self.hashed, part), *values])]
+        return hits
 
-    def _shown(self, asked: ResourceQuery) -> tuple[str, list[Any]]:
-        """What keeps a query to the subjects that are shown."""
-        if asked.shown is None:
+    def _scope(self, scope: SearchScope | None) -> tuple[str, list[Any]]:
+        """SQL that limits a query to the subjects in scope, which are kept in a temporary table of this thread's connection."""
+        if scope is None:
             return "", []
-        connection, sets = self._connection(), self._local.shown
-        number = sets.get(asked.shown_as)
+        connection, numbers = self._connection(), self._local.scopes
+        number = numbers.get(scope.key)
         if number is None:
-            if len(sets) >= SHOWN_SETS:
+            if len(numbers) >= MOST_SCOPES:
                 connection.execute("DELETE FROM temp.shown")
-                sets.clear()
-            number = sets[asked.shown_as] = len(sets) + 1
-            connection.executemany("INSERT OR IGNORE INTO temp.shown VALUES (?, ?)", [(number, s) for s in asked.shown])
+                numbers.clear()
+            number = numbers[scope.key] = len(numbers) + 1
+            connection.executemany("INSERT OR IGNORE INTO temp.shown VALUES (?, ?)", [(number, s) for s in scope.subjects])
         return " AND (NOT r.patient OR r.subject IN (SELECT subject FROM temp.shown WHERE k = ?))", [number]
 
     def _run(self, sql: str, values: list[Any]) -> list[Any]:
@@ -215,23 +235,23 @@ class ResourceIndex:
         try:
             cursor = self._connection().execute(sql, values)
             try:
-                while part := cursor.fetchmany(WALK):
+                while part := cursor.fetchmany(BATCH):
                     yield from part
             finally:
                 cursor.close()
         except self._errors as error:
             raise StoreError(
-                f"the search index did not answer ({type(error).__name__}). Start again: it is made anew."
+                f"a query of the search index failed ({type(error).__name__}). Start the server again: it rebuilds the index."
             ) from None
 
-    # what is written
+    # writes
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Any]:
-        """One change of the index, whole or not at all."""
-        with self._writing:
+        """One transaction on the index."""
+        with self._write_lock:
             if self._writer is None:
-                self._writer = self._connect(WRITERS_CACHE)
+                self._writer = self._connect(WRITER_CACHE)
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -242,14 +262,14 @@ class ResourceIndex:
                 raise
 
     def put(self, rows: list[IndexEntry], *, through: int | None = None) -> None:
-        """Adds versions of resources; an older version of the same name stands no more. through: every row below is here now."""
+        """Adds versions of resources; older versions of the same names are no longer current. through: every row below is indexed."""
         if not rows and through is None:
             return
         h = self.hashed
         res, tokens, links, spans, amounts, texts = [], [], [], [], [], []
         for one in rows:
-            row, kind = one.row, one.kind
-            res.append((row, h(kind), h(one.name), one.name, one.subject, one.patient, one.updated, one.live))
+            row, kind = one.row, one.resource_type
+            res.append((row, h(kind), h(one.name), one.name, one.subject, one.is_patient, one.updated, one.live))
             if not one.live:
                 continue
             tokens += [(h(f"{kind}.{p}"), h(c), row, h(s) if s else 0) for p, s, c in one.tokens]
@@ -277,11 +297,11 @@ class ResourceIndex:
             query = f"INSERT OR IGNORE INTO {table} SELECT ?1, w, ?2 FROM word WHERE p = ?1 AND exact = ?3"  # noqa: S608
             c.executemany(query, [(p, row, exact) for p, _, exact, row, label in texts if label == is_label])
 
-    def copy_without(self, subject: int, place: Path, key: bytes) -> None:
-        """Writes a copy under another key in which the subject was never: what it is kept from can be dropped with its key."""
-        aside = place.with_name(f".{place.name}.aside")
+    def copy_without(self, subject: int, path: Path, key: bytes) -> None:
+        """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""
+        aside = path.with_name(f".{path.name}.aside")
         aside.unlink(missing_ok=True)
-        with self._writing:
+        with self._write_lock:
             connection = self._connection()
             connection.execute(f"ATTACH DATABASE ? AS copied KEY \"x'{key.hex()}'\"", (str(aside),))
             try:
@@ -296,11 +316,11 @@ class ResourceIndex:
                     connection.execute(f"{name[0]} INDEX copied.{name[1]}")
                 connection.execute("COMMIT")
             finally:
-                if connection.in_transaction:  # it failed: nothing may be left open that the next copy would trip over
+                if connection.in_transaction:  # it failed: an open transaction would break the next copy
                     connection.execute("ROLLBACK")
                 connection.execute("DETACH DATABASE copied")
-        aside.replace(place)
-        place.chmod(0o600)
+        aside.replace(path)
+        path.chmod(0o600)
 
     def _copy(self, connection: Any, subject: int) -> None:
         connection.execute("CREATE TEMP TABLE gone AS SELECT row FROM main.res WHERE subject = ?", (subject,))
@@ -314,3 +334,7 @@ class ResourceIndex:
         connection.execute("INSERT INTO copied.state SELECT * FROM main.state")
         connection.execute("INSERT INTO copied.salt SELECT * FROM main.salt")
         connection.execute("DROP TABLE temp.gone")
+
+
+def _hit(row: Any) -> SearchHit:
+    return SearchHit(int(row[0]), str(row[1]), int(row[2]), bool(row[3]))

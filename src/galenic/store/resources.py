@@ -1,4 +1,4 @@
-"""Resources one by one: each version a sealed document, read and written under decisions about one patient each."""
+"""Versions of resources: each a sealed document, read and written under decisions about one subject each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +19,19 @@ from galenic.store.handle import Handle, required
 from galenic.store.originals import Dataset, admit_known
 from galenic.store.tables import documents, originals
 
-PART = 500
+BATCH = 500  # rows or names in one query
+CELLS = list(enumerate(COLUMNS))
+READ = (
+    "SELECT d.row, d.subject, d.version, o.cells FROM documents d JOIN originals o ON o.dataset = ? AND o.row = d.row "
+    "WHERE d.dataset = ? AND d.row IN ({marks})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """A version on its way in. render: the document, from its version's number; deleted: there is none any more. expected: the
-    version that must be current (0: none may stand), None for any. words, mentions: what it is to be found by; fresh: its id was drawn
-    just now, so that nothing can stand under it."""
+    """A version to be written. render: the document, from the number of its version; deleted: the version marks a deletion.
+    expected: the version that must be current (0: none), None for any. words, mentions: searches and subjects that find it;
+    fresh: its id was just drawn, so there is no earlier version."""
 
     handle: Handle
     subject: int
@@ -48,84 +53,101 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True)
 class WrittenVersion:
-    """A version as it was written."""
+    """A version as it was written. is_first: there was no current version before."""
 
     row: int
     version: int
     document: bytes
-    made: bool  # whether nothing stood under the name before
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Keyed hashes of a data set's names and words."""
+
+    names: list[bytes]
+    words: dict[str, bytes]
 
 
 @dataclass
-class _Rows:
+class _NewRows:
     cells: list[tuple[Any, ...]] = field(default_factory=list)
     documents: list[tuple[Any, ...]] = field(default_factory=list)
     words: list[tuple[Any, ...]] = field(default_factory=list)
+    current: dict[bytes, int] = field(default_factory=dict)  # by token of the name: place of the newest in `documents`
 
 
 def record_resource(known: Dataset, subject: int | str, *, patient: bool = True) -> str:
-    """What decisions call one patient's part of a data set, or a part that is about no patient. subject: "new" for a new one."""
+    """The name of one subject's part of a data set in access decisions; subject "new" for a new one."""
     return f"{'record' if patient else 'directory'}/{known['name']}/{subject}"
 
 
-def _covers(handle: Handle, known: Dataset, subject: int, *actions: str) -> None:
-    if isinstance(handle, Handle) and handle.resource.startswith("directory/"):
-        required(handle, record_resource(known, subject, patient=False), *actions)
-    else:
-        required(handle, record_resource(known, subject), *actions)
+def next_row(db: Database, name: str, tenant: str | None = None) -> int:
+    """The row that the next version in a data set will get."""
+    return int(db.rows("SELECT next_row FROM datasets WHERE name = ?", [name], tenant)[0][0])
+
+
+def _require(handle: Handle, known: Dataset, subject: int, *actions: str) -> None:
+    is_directory = isinstance(handle, Handle) and handle.resource.startswith("directory/")
+    required(handle, record_resource(known, subject, patient=not is_directory), *actions)
 
 
 def admit_subject(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
-    """The subject id of somebody who is new here, within a decision about a new one. StateError for an erased one."""
+    """The subject id of a new person, under a decision about a new one. StateError for an erased patient."""
     required(handle, record_resource(known, "new", patient=patient), "write")
-    found, erased = admit_known(db, handle, [identifier])
+    subjects, erased = admit_known(db, handle, [identifier])
     if erased:
-        raise StateError("this patient was erased here, and comes back by a new consent only. Nothing was written.")
-    return found[identifier]
+        raise StateError("this patient was erased here and can return only with a new consent. Nothing was written.")
+    return subjects[identifier]
+
+
+# reading
 
 
 def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows: list[int]) -> dict[int, StoredDocument]:
-    """By row: versions of resources, each under the decision about whose it is (by subject). Rows of others are left out."""
+    """Versions by row, each under the decision about its subject. Rows of other subjects are left out."""
     name = str(known["name"])
     for subject, handle in handles.items():
-        _covers(handle, known, subject, "read", "search", "write")
+        _require(handle, known, subject, "read", "search", "write")
         handle.beat()
     if not handles:
         return {}
     tenant = next(iter(handles.values())).tenant
     found: dict[int, StoredDocument] = {}
-    for start in range(0, len(rows), PART):
-        part = rows[start : start + PART]
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
         sql = READ.format(marks=",".join("?" * len(part)))
-        for row, subject, version, cells in db.rows(sql, [name, name, *part], tenant):
-            if subject in handles:
-                kept = _opened(handles[subject], name, int(row), int(subject), int(version), bytes(cells))
-                if kept is not None:
-                    found[int(row)] = kept
+        for row in db.rows(sql, [name, name, *part], tenant):
+            subject = int(row[1])
+            stored = _open_version(handles[subject], name, row) if subject in handles else None
+            if stored is not None:
+                found[stored.row] = stored
     return found
 
 
-READ = (
-    "SELECT d.row, d.subject, d.version, o.cells FROM documents d JOIN originals o ON o.dataset = ? AND o.row = d.row "
-    "WHERE d.dataset = ? AND d.row IN ({marks})"
-)
-PLACES = list(enumerate(COLUMNS))
-
-
-def _opened(handle: Handle, name: str, row: int, subject: int, version: int, cells: bytes) -> StoredDocument | None:
+def _open_version(handle: Handle, name: str, row: Sequence[Any]) -> StoredDocument | None:
+    """Decrypts a version (row, subject, version, cells); None where the subject's key is destroyed."""
+    number, subject, version, cells = int(row[0]), int(row[1]), int(row[2]), bytes(row[3])
     key = handle.keys([subject]).get(subject)
     if key is None:
         return None
-    about, document = open_cells(AESGCM(key), name, row, subject, bind(name, PLACES), cells)
-    kind, own, digest, beside = orjson.loads(str(about))
+    found = _decrypt(AESGCM(key), name, (number, subject, version), cells)
     handle.beat(1, len(COLUMNS), len(cells))
-    return StoredDocument(row, subject, version, kind, own, digest, beside, str(document))
+    return found
+
+
+def _decrypt(key: AESGCM, name: str, place: tuple[int, int, int], cells: bytes) -> StoredDocument:
+    """place: row, subject, version."""
+    row, subject, version = place
+    about, document = open_cells(key, name, row, subject, bind(name, CELLS), cells)
+    resource_type, resource_id, digest, other = orjson.loads(str(about))
+    return StoredDocument(row, subject, version, resource_type, resource_id, digest, other, str(document))
 
 
 def read_versions(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
-    """Every version of resources of one subject by these names (Type/id), newest first."""
+    """Every version of one subject's resources by these names (Type/id), newest first."""
     name = str(known["name"])
-    _covers(handle, known, subject, "read", "search", "write")
+    _require(handle, known, subject, "read", "search", "write")
     tokens = handle.tokens("name", [f"{name}\0{n}" for n in names])
     d, o = documents.c, originals.c
     query = sa.select(d.row, d.subject, d.version, o.cells).where(
@@ -133,50 +155,61 @@ def read_versions(db: Database, handle: Handle, known: Dataset, names: list[str]
     )
     with db.reading(handle.tenant) as c:
         rows = c.execute(query.order_by(d.row.desc())).all()
-    found = [_opened(handle, name, int(r[0]), int(r[1]), int(r[2]), bytes(r[3])) for r in rows]
-    return [k for k in found if k is not None]
+    return [v for v in (_open_version(handle, name, r) for r in rows) if v is not None]
+
+
+def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[StoredDocument, bool]]:
+    """Versions in rows `first` to before `last`, with whether each is current; for the index, under the server's own decision."""
+    name = str(known["name"])
+    required(handle, f"dataset/{name}", "index")
+    d, o = documents.c, originals.c
+    query = sa.select(d.row, d.subject, d.version, o.cells, d.current).where(
+        (d.dataset == name) & (d.row >= first) & (d.row < last) & (o.dataset == name) & (o.row == d.row)
+    )
+    with db.reading(handle.tenant) as c:
+        rows = c.execute(query.order_by(d.row)).all()
+    keys = {s: AESGCM(k) for s, k in handle.keys(sorted({int(r[1]) for r in rows})).items()}
+    return [
+        (_decrypt(keys[subject], name, (row, subject, version), bytes(cells)), bool(current))
+        for row, subject, version, cells, current in rows
+        if subject in keys
+    ]
+
+
+def current_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
+    """Rows of one subject's current resources in the order of writing; under a decision about the subject."""
+    _require(handle, known, subject, "read", "search")
+    d = documents.c
+    query = sa.select(d.row).where((d.dataset == str(known["name"])) & (d.subject == subject) & d.current)
+    with db.reading(handle.tenant) as c:
+        return [int(r[0]) for r in c.execute(query.order_by(d.row))]
+
+
+# writing
 
 
 def write_resources(db: Database, known: Dataset, changes: list[ResourceChange], keyed: Handle) -> list[WrittenVersion]:
-    """Seals and stores versions, all durably or none. Conflict where another version stands than a change expects.
+    """Encrypts and stores versions, all durably or none. ConflictError if another version is current than a change expects.
 
-    keyed: the server's own decision, whose tokens names are found by.
+    keyed: the server's own decision, under which names are hashed.
     """
     name = str(known["name"])
-    for change in changes:
-        _covers(change.handle, known, change.subject, "write")
     keys: dict[int, AESGCM] = {}
+    for change in changes:
+        _require(change.handle, known, change.subject, "write")
     for change in changes:
         if change.subject not in keys:
             keys[change.subject] = AESGCM(change.handle.new_keys([change.subject])[change.subject])
-    names = keyed.tokens("name", [f"{name}\0{c.name}" for c in changes])
-    words = list(dict.fromkeys(w for c in changes for w in c.words))
-    tokens = dict(zip(words, keyed.tokens("word", words), strict=True))
-    out: list[WrittenVersion] = []
-    made = _Rows()
+    tokens = _tokens(keyed, name, changes)
     with db.writing(keyed.tenant) as cursor:
-        ask = _Statements(cursor, "?" if db.is_sqlite else "%s")
-        first = int(ask.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])
-        standing = _standing(ask, name, [n for n, change in zip(names, changes, strict=True) if not change.fresh])
-        current: dict[bytes, int] = {}
-        for change, token in zip(changes, names, strict=True):
-            version, stands = standing.get(token, (0, False))
-            if change.expected is not None and change.expected != (version if stands else 0):
-                raise ConflictError(f"{change.name} is not at the version that was expected. Read it again, and decide again.")
-            row, version = first + len(out), version + 1
-            document = change.render(version)
-            out.append(WrittenVersion(row, version, document, not stands))
-            if stands:
-                retire = "UPDATE documents SET current = ? WHERE dataset = ? AND name = ? AND current"
-                ask.many(retire, [(False, name, token)])
-            standing[token], current[token] = (version, not change.deleted), len(made.documents)
-            _collect(made, change, keyed, keys[change.subject], (name, row, token, version), document, tokens)
-        _insert(ask, made, current, changes)
-        ask.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(first + len(out), name)])
-        _trace(ask, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
-    for change, one in zip(changes, out, strict=True):
-        change.handle.beat(1, len(COLUMNS), len(one.document))
-    return out
+        statements = _Statements(cursor, "?" if db.is_sqlite else "%s")
+        written, new_rows = _render(statements, keyed, name, changes, keys, tokens)
+        _insert(statements, new_rows, changes)
+        statements.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(written[-1].row + 1, name)] if written else [])
+        _trace(statements, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
+    for change, version in zip(changes, written, strict=True):
+        change.handle.beat(1, len(COLUMNS), len(version.document))
+    return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,84 +228,77 @@ class _Statements:
             self.cursor.executemany(sql.replace("?", self.mark), values)
 
 
-def _standing(ask: _Statements, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:
-    """By name: (newest version, whether it stands)."""
+def _tokens(keyed: Handle, name: str, changes: list[ResourceChange]) -> _Tokens:
+    words = list(dict.fromkeys(w for c in changes for w in c.words))
+    names = keyed.tokens("name", [f"{name}\0{c.name}" for c in changes])
+    return _Tokens(names, dict(zip(words, keyed.tokens("word", words), strict=True)))
+
+
+def _render(
+    statements: _Statements, keyed: Handle, name: str, changes: list[ResourceChange], keys: dict[int, AESGCM], tokens: _Tokens
+) -> tuple[list[WrittenVersion], _NewRows]:
+    """Versions with their numbers, and the rows to insert; earlier versions are no longer current."""
+    first = int(statements.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])
+    newest = _newest(statements, name, [n for n, change in zip(tokens.names, changes, strict=True) if not change.fresh])
+    written: list[WrittenVersion] = []
+    new_rows = _NewRows()
+    for change, token in zip(changes, tokens.names, strict=True):
+        version, is_current = newest.get(token, (0, False))
+        if change.expected is not None and change.expected != (version if is_current else 0):
+            raise ConflictError(f"{change.name} is not at the expected version. Read it again, then repeat the change.")
+        row, version = first + len(written), version + 1
+        document = change.render(version)
+        written.append(WrittenVersion(row, version, document, not is_current))
+        if is_current:
+            retire = "UPDATE documents SET current = ? WHERE dataset = ? AND name = ? AND current"
+            statements.many(retire, [(False, name, token)])
+        newest[token], new_rows.current[token] = (version, not change.deleted), len(new_rows.documents)
+        digest = sha256(document).hexdigest()
+        cells = _seal(keys[change.subject], name, row, change, (digest, document))
+        new_rows.cells.append((name, row, keyed.tenant, change.subject, cells))
+        seen = keyed.token("digest", f"{name}\0{digest}")
+        new_rows.documents.append((name, row, keyed.tenant, change.subject, token, seen, version))
+        if not change.deleted:
+            words = {*(tokens.words[w] for w in change.words), *map(mention, change.mentions)}
+            new_rows.words += [(name, w, row, keyed.tenant) for w in words]
+    return written, new_rows
+
+
+def _seal(key: AESGCM, name: str, row: int, change: ResourceChange, content: tuple[str, bytes]) -> bytes:
+    """The encrypted cells of a version. content: digest, document."""
+    digest, document = content
+    other: dict[str, Any] = {"served": change.updated} | ({"deleted": True} if change.deleted else {})
+    about = orjson.dumps([change.type, change.id, digest, other]).decode()
+    return seal_cells(key, name, row, change.subject, list(zip(COLUMNS, (about, document.decode()), strict=True)))
+
+
+def _newest(statements: _Statements, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:
+    """(newest version, whether it is current and no deletion) by token of the name."""
     found: dict[bytes, tuple[int, bool]] = {}
-    for start in range(0, len(tokens), PART):
-        part = tokens[start : start + PART]
+    for start in range(0, len(tokens), BATCH):
+        part = tokens[start : start + BATCH]
         sql = (
             "SELECT name, max(version), max(CASE WHEN current THEN 1 ELSE 0 END) FROM documents "  # noqa: S608
             f"WHERE dataset = ? AND name IN ({','.join('?' * len(part))}) GROUP BY name"
         )
-        found |= {bytes(r[0]): (int(r[1]), bool(r[2])) for r in ask.rows(sql, (name, *part))}
+        found |= {bytes(r[0]): (int(r[1]), bool(r[2])) for r in statements.rows(sql, (name, *part))}
     return found
 
 
-def _trace(ask: _Statements, name: str, subjects: list[int]) -> None:
-    """Lineage: whose rows the data set holds."""
+def _trace(statements: _Statements, name: str, subjects: list[int]) -> None:
+    """Lineage: the subjects in the data set."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     artefact = (f"table/{name}", "table", "", False, "inside", "live", at)
     columns = "(id, kind, made_from, private, place, state, made_at)"
-    ask.many(f"INSERT INTO artefacts {columns} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", [artefact])  # noqa: S608
+    statements.many(f"INSERT INTO artefacts {columns} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", [artefact])  # noqa: S608
     rows: list[tuple[Any, ...]] = [(artefact[0], s) for s in subjects]
-    ask.many("INSERT INTO lineage (artefact, subject) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+    statements.many("INSERT INTO lineage (artefact, subject) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
 
 
-def _collect(
-    made: _Rows,
-    change: ResourceChange,
-    keyed: Handle,
-    key: AESGCM,
-    at: tuple[str, int, bytes, int],
-    document: bytes,
-    words: dict[str, bytes],
-) -> None:
-    name, row, token, version = at
-    digest = sha256(document).hexdigest()
-    beside: dict[str, Any] = {"served": change.updated} | ({"deleted": True} if change.deleted else {})
-    about = orjson.dumps([change.type, change.id, digest, beside]).decode()
-    sealed = seal_cells(key, name, row, change.subject, list(zip(COLUMNS, (about, document.decode()), strict=True)))
-    made.cells.append((name, row, keyed.tenant, change.subject, sealed))
-    seen = keyed.token("digest", f"{name}\0{digest}")
-    made.documents.append((name, row, keyed.tenant, change.subject, token, seen, version))
-    if not change.deleted:
-        spoken = {*(words[w] for w in change.words), *map(mention, change.mentions)}
-        made.words += [(name, w, row, keyed.tenant) for w in spoken]
-
-
-def _insert(ask: _Statements, made: _Rows, current: dict[bytes, int], changes: list[ResourceChange]) -> None:
-    newest = set(current.values())
-    stand = [(*row, i in newest and not changes[i].deleted) for i, row in enumerate(made.documents)]
-    ask.many("INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES (?, ?, ?, ?, ?)", made.cells)
+def _insert(statements: _Statements, new_rows: _NewRows, changes: list[ResourceChange]) -> None:
+    newest = set(new_rows.current.values())
+    rows = [(*row, i in newest and not changes[i].deleted) for i, row in enumerate(new_rows.documents)]
+    statements.many("INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES (?, ?, ?, ?, ?)", new_rows.cells)
     columns = "(dataset, row, tenant, subject, name, digest, version, current)"
-    ask.many(f"INSERT INTO documents {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stand)  # noqa: S608
-    ask.many("INSERT INTO document_words (dataset, word, row, tenant) VALUES (?, ?, ?, ?)", made.words)
-
-
-def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[StoredDocument, bool]]:
-    """Versions in rows `first` to before `last` for the index, with whether each is current; within the server's own decision."""
-    name = str(known["name"])
-    required(handle, f"dataset/{name}", "index")
-    d, o = documents.c, originals.c
-    query = sa.select(d.row, d.subject, d.version, o.cells, d.current).where(
-        (d.dataset == name) & (d.row >= first) & (d.row < last) & (o.dataset == name) & (o.row == d.row)
-    )
-    with db.reading(handle.tenant) as c:
-        rows = c.execute(query.order_by(d.row)).all()
-    keys = {s: AESGCM(k) for s, k in handle.keys(sorted({int(r[1]) for r in rows})).items()}
-    places, found = bind(name, PLACES), []
-    for row, subject, version, cells, current in rows:
-        if subject in keys:
-            about, document = open_cells(keys[subject], name, row, subject, places, bytes(cells))
-            kind, own, digest, beside = orjson.loads(str(about))
-            found.append((StoredDocument(row, subject, version, kind, own, digest, beside, str(document)), bool(current)))
-    return found
-
-
-def current_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
-    """Rows of what stands of one subject, in the order of writing; within a decision about whose it is."""
-    _covers(handle, known, subject, "read", "search")
-    d = documents.c
-    query = sa.select(d.row).where((d.dataset == str(known["name"])) & (d.subject == subject) & d.current)
-    with db.reading(handle.tenant) as c:
-        return [int(r[0]) for r in c.execute(query.order_by(d.row))]
+    statements.many(f"INSERT INTO documents {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
+    statements.many("INSERT INTO document_words (dataset, word, row, tenant) VALUES (?, ?, ?, ?)", new_rows.words)

@@ -4,6 +4,8 @@ from galenic.custody.fhir.audit_event_search import read_audit_event, search_aud
 from galenic.custody.fhir.erasure import forget_in_indexes
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
+    SCOPE,
+    VERSION_1_PERMISSIONS,
     FhirResponse,
     RequestContext,
     format_instant,
@@ -11,18 +13,22 @@ from galenic.custody.fhir.messages import (
     now_micros,
     operation_outcome,
     outcome_issue,
+    scopes_cover,
     serialize,
 )
 from galenic.custody.fhir.patient_everything import patient_everything
 from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline
 from galenic.custody.fhir.reading import read, read_history, read_version
 from galenic.custody.fhir.repository import FhirRepository, open_repository, types_without_patient
+from galenic.custody.fhir.resource_checks import validate
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.transactions import parse_etag, process_bundle
-from galenic.custody.fhir.writing import create, delete, delete_where, patch, update, update_where, validate
+from galenic.custody.fhir.writing import create, delete, delete_where, patch, update, update_where
 
 __all__ = [
     "DECISION_EXTENSION",
+    "SCOPE",
+    "VERSION_1_PERMISSIONS",
     "FhirRepository",
     "FhirResponse",
     "RequestContext",
@@ -47,6 +53,7 @@ __all__ = [
     "read_audit_event",
     "read_history",
     "read_version",
+    "scopes_cover",
     "search",
     "search_audit_events",
     "serialize",

@@ -1,4 +1,4 @@
-"""An erased patient leaves the index of resources: a copy without the patient under another key, and the old key destroyed."""
+"""Erasure from the search indexes of resources: a copy without the patient under a new key, and the old key destroyed."""
 
 import contextlib
 
@@ -11,30 +11,29 @@ from galenic.security import BUILDS, Grant
 KIND = "resources"  # of builds
 
 
-def forget_in_indexes(installation: Installation, handle: Grant, subject: int) -> list[str]:
-    """Makes every index of resources anew without a subject; returns those that were dropped. One that can not be read is dropped
-    alone: it is made of the documents again."""
+def forget_in_indexes(installation: Installation, grant: Grant, subject: int) -> list[str]:
+    """Rebuilds every index of resources without a subject; returns the indexes that were dropped. An index that cannot be read is
+    dropped without a copy: it is rebuilt from the documents."""
     dropped = []
     for build in store.all_builds(installation.db, kind=KIND):
-        old, name = str(build["id"]), str(build["dataset"])
-        place = installation.shards / f"{old}.db"
-        if place.exists():
+        build_id, dataset = str(build["id"]), str(build["dataset"])
+        if (installation.shards / f"{build_id}.db").exists():
             with contextlib.suppress(StoreError, KeyErasedError):
-                _without(installation, handle, name, old, subject)
-        drop_index(installation, old)
-        dropped.append(old)
+                _copy_without(installation, grant, dataset, build_id, subject)
+        drop_index(installation, build_id)
+        dropped.append(build_id)
     return dropped
 
 
-def _without(installation: Installation, handle: Grant, name: str, old: str, subject: int) -> None:
-    index = store.ResourceIndex(installation.shards / f"{old}.db", handle.build_key(old))
+def _copy_without(installation: Installation, grant: Grant, dataset: str, build_id: str, subject: int) -> None:
+    index = store.ResourceIndex(installation.shards / f"{build_id}.db", grant.build_key(build_id))
     try:
-        made, number = store.next_build(installation.db, KIND, name)
+        copy_id, number = store.next_build(installation.db, KIND, dataset)
         installation.tree.add([BUILDS + number])
-        index.copy_without(subject, installation.shards / f"{made}.db", handle.build_key(made))
+        index.copy_without(subject, installation.shards / f"{copy_id}.db", grant.build_key(copy_id))
     finally:
         index.close()
-    store.finish_build(installation.db, made, {"files": files_of(made)})
+    store.finish_build(installation.db, copy_id, {"files": files_of(copy_id)})
 
 
 def files_of(build: str) -> list[str]:

@@ -1,95 +1,78 @@
-"""Writes that wait for one another become durable together: one commit for all of them, an answer for each."""
+"""Group commit: concurrent writes become durable in one transaction, and each caller gets its own result."""
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from galenic import store
-from galenic.custody.fhir.repository import FhirRepository
-from galenic.errors import ConflictError, GalenicError, StoreError
+from galenic.errors import GalenicError, StoreError
 
-MOST = 64  # changes of small writes that go into one commit
+MOST_CHANGES = 64  # changes of small writes in one transaction
 
 
 @dataclass(slots=True)
 class PendingWrite:
-    """One write: its changes, what goes into the index, and whose each name was when it was decided."""
+    """One write: its changes, their index entries, and the subject of each changed resource when the access was decided."""
 
     changes: list[store.ResourceChange]
-    rows: list[store.IndexEntry]
-    standing: dict[str, int | None]
-    done: bool = False
+    entries: list[store.IndexEntry]
+    subjects: dict[str, int | None]
+    is_done: bool = False
     written: list[store.WrittenVersion] = field(default_factory=list)
     error: Exception | None = None
 
 
 class GroupCommit:
-    """The writes of one facade. Whoever gets the lock writes for all that wait."""
+    """The writes of one repository. The thread that gets the lock writes for all waiting threads. commit: writes and indexes all
+    changes in one transaction, or raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Any, commit: Callable[[list[PendingWrite]], None]) -> None:
+        self._lock, self._commit = lock, commit
         self._waiting: deque[PendingWrite] = deque()
         self._mutex = threading.Lock()
 
-    def write(self, repository: FhirRepository, one: PendingWrite) -> list[store.WrittenVersion]:
-        """Returns once the write is durable and in the index; raises what it failed of."""
+    def write(self, pending: PendingWrite) -> list[store.WrittenVersion]:
+        """Returns once the write is durable and indexed; raises the error that the write failed with."""
         with self._mutex:
-            self._waiting.append(one)
-        with repository.writing:
-            while not one.done:
-                _attempt(repository, self._lot())
-        if one.error is not None:
-            raise one.error
-        return one.written
+            self._waiting.append(pending)
+        with self._lock:
+            while not pending.is_done:
+                self._attempt(self._next_group())
+        if pending.error is not None:
+            raise pending.error
+        return pending.written
 
-    def _lot(self) -> list[PendingWrite]:
-        """Writes that touch no name twice, in their order."""
-        lot: list[PendingWrite] = []
+    def _next_group(self) -> list[PendingWrite]:
+        """Waiting writes in order, of which no two change the same resource."""
+        group: list[PendingWrite] = []
         names: set[str] = set()
         with self._mutex:
-            while self._waiting and sum(len(w.changes) for w in lot) < MOST:
-                mine = {c.name for c in self._waiting[0].changes}
-                if mine & names:
+            while self._waiting and sum(len(w.changes) for w in group) < MOST_CHANGES:
+                changed = {c.name for c in self._waiting[0].changes}
+                if changed & names:
                     break
-                names |= mine
-                lot.append(self._waiting.popleft())
-        return lot
+                names |= changed
+                group.append(self._waiting.popleft())
+        return group
 
-
-def _attempt(repository: FhirRepository, lot: list[PendingWrite]) -> None:
-    """All in one commit; one by one where one of them does not go."""
-    try:
-        _commit(repository, lot)
-    except GalenicError as error:
-        if len(lot) > 1:
-            for one in lot:
-                _attempt(repository, [one])
-            return
-        lot[0].error, lot[0].done = error, True
-    except BaseException:
-        for one in lot:
-            one.error, one.done = (
-                StoreError("the write failed here; whether it is durable is not known. Read before writing again."),
-                True,
-            )
-        raise
-
-
-def _commit(repository: FhirRepository, lot: list[PendingWrite]) -> None:
-    for one in lot:
-        for name, subject in one.standing.items():
-            now = repository.index.find(name)
-            if (now[1] if now else None) != subject:
-                raise ConflictError(f"{name} became another's while this was asked. Read it again, and decide again.")
-    changes = [c for one in lot for c in one.changes]
-    written = store.write_resources(repository.installation.db, repository.known, changes, repository.own())
-    rows = [r for one in lot for r in one.rows]
-    if repository.index.through() != written[0].row:  # another process wrote in between
-        repository.catch_up()
-    else:
-        for row, made in zip(rows, written, strict=True):
-            row.row = made.row
-        repository.index.put(rows, through=written[-1].row + 1)
-    at = 0
-    for one in lot:
-        one.written = written[at : at + len(one.changes)]
-        one.done, at = True, at + len(one.changes)
+    def _attempt(self, group: list[PendingWrite]) -> None:
+        """Commits all writes together; one by one if that fails."""
+        try:
+            self._commit(group)
+        except GalenicError as error:
+            if len(group) > 1:
+                for one in group:
+                    self._attempt([one])
+                return
+            group[0].error, group[0].is_done = error, True
+        except BaseException:
+            for one in group:
+                one.error, one.is_done = (
+                    StoreError(
+                        "the write failed, and it is unknown whether it is durable. Read the resource before writing again."
+                    ),
+                    True,
+                )
+            raise

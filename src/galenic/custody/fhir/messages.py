@@ -1,40 +1,61 @@
-"""What an interaction asks and answers, and how a resource looks when it is served."""
+"""The request context and the response of an interaction, and resources as the server sends them."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from galenic.errors import AccessDeniedError
 from galenic.security import Session
 from galenic.store import StoredDocument
 
 Resource = dict[str, Any]
-DECISION_EXTENSION = "https://galenic.dev/fhir/StructureDefinition/decision"  # extension on an entry: the decision it left by
+DECISION_EXTENSION = "https://galenic.dev/fhir/StructureDefinition/decision"  # number of the access decision behind an entry
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+SCOPE = re.compile(r"(?P<context>patient|user|system)/(?P<type>[A-Z][A-Za-z]+|\*)\.(?P<permissions>c?r?u?d?s?|read|write|\*)$")
+VERSION_1_PERMISSIONS = {"read": "rs", "write": "cud", "*": "cruds"}  # of SMART App Launch 1
 
 
-def covers_everything(_kind: str, _letters: str = "rs") -> bool:
-    """Whoever came without scopes is bound by the policy alone."""
-    return True
+def scopes_cover(scopes: frozenset[str], resource_type: str, permissions: str) -> bool:
+    """Whether SMART scopes (App Launch 2, section 2.0.4) cover all permissions (c r u d s) for a type; "*": for any type."""
+    covered: set[str] = set()
+    for text in scopes:
+        match = SCOPE.match(text)
+        if match and match["type"] in ("*", resource_type):
+            covered |= set(VERSION_1_PERMISSIONS.get(match["permissions"], match["permissions"]))
+    return set(permissions) <= covered
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Who asks, for what purpose. base: the address of the server, by which it names resources in links; may: whether what the
-    asker came with (an access token's scopes) covers a type, to read and search or by SMART's letters (c r u d s)."""
+    """Session and purpose of a request. base: URL of the FHIR endpoint, used in links; reason: stated for an emergency access;
+    scopes: of the access token, None for a person in the console, who is limited by the access policy alone."""
 
     session: Session
     purpose: str
     base: str
-    why: str = ""
-    may: Callable[..., bool] = covers_everything
+    reason: str = ""
+    scopes: frozenset[str] | None = None
+
+    def covers(self, resource_type: str, permissions: str = "rs") -> bool:
+        """Whether the scopes cover all permissions (c r u d s) for a type; "*": for any type."""
+        return self.scopes is None or scopes_cover(self.scopes, resource_type, permissions)
+
+    def require(self, resource_type: str, permissions: str) -> None:
+        """AccessDeniedError unless the scopes cover all permissions for a type."""
+        if not self.covers(resource_type, permissions):
+            raise AccessDeniedError(
+                f"the token's scopes do not cover this. Needed: {resource_type}.{permissions} of patient, user or system."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """What is answered. body: a resource's bytes, empty for none; decision: by which it left, 0 where it holds nobody's data."""
+    """Response of an interaction. body: a resource, empty for none; updated: µs since 1970; decision: number of the access
+    decision, 0 where the response holds no patient data."""
 
     status: int
     body: bytes = b""
@@ -46,7 +67,7 @@ class FhirResponse:
 
 
 def now_micros() -> int:
-    """µs since 1970 now, in whole milliseconds: as precise as instants are written."""
+    """µs since 1970 now, in whole milliseconds, which is the precision of instants in resources."""
     return int(datetime.now(UTC).timestamp() * 1000) * 1000
 
 
@@ -55,30 +76,39 @@ def format_instant(micros: int) -> str:
     return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def with_server_meta(exact: Resource, own: str, version: int, updated: int) -> Resource:
-    """A resource with the id, version and time that the server gives it; what else its meta says stays."""
+def with_server_meta(exact: Resource, resource_id: str, version: int, updated: int) -> Resource:
+    """A resource with the id, version and time that the server assigns; the rest of its meta is kept."""
     meta = {**exact.get("meta", {}), "versionId": str(version), "lastUpdated": format_instant(updated)}
     rest = {k: v for k, v in exact.items() if k not in ("resourceType", "id", "meta")}
-    return {"resourceType": exact["resourceType"], "id": own, "meta": meta, **rest}
+    return {"resourceType": exact["resourceType"], "id": resource_id, "meta": meta, **rest}
 
 
-def last_updated(kept: StoredDocument, imported_at: str) -> int:
-    """When a version was written, µs since 1970; an imported one when its data set was."""
-    served = kept.about.get("served")
+def last_updated(stored: StoredDocument, imported_at: str) -> int:
+    """When a version was written, µs since 1970; for an imported version, when its data set was made."""
+    served = stored.about.get("served")
     if served is not None:
         return int(served)
     return int(datetime.fromisoformat(imported_at).timestamp() * 1_000_000)
 
 
-def serialize(kept: StoredDocument, imported_at: str) -> bytes:
-    """A version as it is served: as it was written, or, imported, with its version and time."""
-    if "served" in kept.about:
-        return kept.document.encode()
+def serialize(stored: StoredDocument, imported_at: str) -> bytes:
+    """A version as JSON: as it was written; an imported one with the version and time that the server assigns."""
+    if "served" in stored.about:
+        return stored.document.encode()
     from galenic.records.fhir import restore_resource, write_json  # noqa: PLC0415
 
-    return write_json(
-        with_server_meta(restore_resource(kept.document, kept.about), kept.id, kept.version, last_updated(kept, imported_at))
-    )
+    exact = restore_resource(stored.document, stored.about)
+    return write_json(with_server_meta(exact, stored.id, stored.version, last_updated(stored, imported_at)))
+
+
+def bundle_entry(context: RequestContext, name: str, resource: object, decision: int, mode: str = "match") -> Resource:
+    """An entry of a searchset Bundle, with the number of its access decision. resource: a dict or an orjson.Fragment."""
+    return {
+        "extension": [{"url": DECISION_EXTENSION, "valueString": str(decision)}],
+        "fullUrl": f"{context.base}/{name}",
+        "resource": resource,
+        "search": {"mode": mode},
+    }
 
 
 def outcome_issue(severity: str, code: str, text: str, expression: str = "") -> Resource:

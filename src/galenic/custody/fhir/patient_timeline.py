@@ -1,4 +1,4 @@
-"""A patient's record as a timeline: what was done and found, newest first, under one decision."""
+"""A patient's record as a timeline, newest first."""
 
 import json
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 from galenic import store
 from galenic.custody.fhir.messages import RequestContext, serialize
 from galenic.custody.fhir.patient_everything import MOST, patient_everything
-from galenic.custody.fhir.repository import FhirRepository
-from galenic.custody.fhir.searching import frame_of
+from galenic.custody.fhir.repository import FhirRepository, close_grants
 from galenic.errors import AccessDeniedError
+from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SortKey
 
-KINDS = (
+TYPES = (
     "Encounter",
     "Condition",
     "Observation",
@@ -22,58 +22,8 @@ KINDS = (
     "DocumentReference",
 )
 NEWEST = 100
-
-
-@dataclass(frozen=True)
-class TimelineEntry:
-    """One thing of a record. time: as it was written; what: of which type; text: what it says; decision: by which it is shown."""
-
-    time: str
-    what: str
-    text: str
-    decision: int
-
-
-def patient_timeline(repository: FhirRepository, context: RequestContext, own: str) -> list[TimelineEntry]:
-    """The newest events of a patient."""
-    hits: list[store.Hit] = []
-    for kind in KINDS:
-        frame = frame_of(repository, context, kind)
-        name = store.OneOf((store.Link("patient", (f"Patient/{own}",)),))
-        order = () if kind in ("AllergyIntolerance",) else (store.Order(DATES.get(kind, "date"), "date", down=True),)
-        hits += repository.index.search(
-            store.ResourceQuery(kind, (name,), order, frame.shown, frame.shown_as), limit=NEWEST // 2
-        )
-    subjects = {h.subject: h.patient for h in hits}
-    opened = repository.installation.gate.open_many(
-        context.session, "read", [repository.place(s, p) for s, p in subjects.items()], context.purpose
-    )  # fmt: skip
-    passes = {s: h for s, h in zip(subjects, opened, strict=True) if h is not None}
-    if subjects and not passes:
-        raise AccessDeniedError("no rule lets you read this record.")
-    try:
-        kept = store.read_rows(repository.installation.db, repository.known, passes, [h.row for h in hits])
-        found = [_event(json.loads(serialize(k, repository.imported_at)), passes[k.subject].decision) for k in kept.values()]
-    finally:
-        for handle in passes.values():
-            handle.__exit__(None, None, None)
-    return sorted(found, key=lambda e: e.time, reverse=True)[:NEWEST]
-
-
-def emergency_timeline(
-    repository: FhirRepository, context: RequestContext, own: str
-) -> tuple[dict[str, Any], list[TimelineEntry]]:
-    """(a patient, the newest events) under one decision, which breaks the glass: asking is for an emergency and says why."""
-    bundle = json.loads(patient_everything(repository, context, own, [("_count", str(MOST))]).body)
-    found = [e["resource"] for e in bundle.get("entry", ())]
-    decision = int(bundle["entry"][0]["extension"][0]["valueString"])
-    events = [_event(r, decision) for r in found if r["resourceType"] in KINDS]
-    patient = next(r for r in found if r["resourceType"] == "Patient" and r["id"] == own)
-    return patient, sorted(events, key=lambda e: e.time, reverse=True)[:NEWEST]
-
-
-DATES = {"Condition": "recorded-date", "MedicationRequest": "authoredon"}
-TIMES = (
+DATE_PARAMETERS = {"Condition": "recorded-date", "MedicationRequest": "authoredon"}  # other types: date
+TIME_ELEMENTS = (
     "effectiveDateTime",
     "authoredOn",
     "recordedDate",
@@ -85,24 +35,77 @@ TIMES = (
 )
 
 
-def _event(resource: dict[str, Any], decision: int) -> TimelineEntry:
-    time = next((str(resource[t]) for t in TIMES if t in resource), str(resource.get("period", {}).get("start", "")))
-    about = resource.get("code") or resource.get("medicationCodeableConcept") or resource.get("vaccineCode") or {}
-    about = (
-        about or next(iter(resource.get("type", [])), {}) if not isinstance(resource.get("type"), dict) else resource["type"]
-    )
-    text = _said(about) or _said(resource.get("class", {})) or resource["resourceType"]
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One resource of a record. time: as written; what: its type; text: a summary; decision: number of the access decision."""
+
+    time: str
+    what: str
+    text: str
+    decision: int
+
+
+def patient_timeline(repository: FhirRepository, context: RequestContext, patient_id: str) -> list[TimelineEntry]:
+    """The newest entries of a patient's record."""
+    scope = repository.search_scope(context)
+    condition = SearchCondition((ReferenceCriterion("patient", (f"Patient/{patient_id}",)),))
+    hits: list[SearchHit] = []
+    for resource_type in TYPES:
+        key = SortKey(DATE_PARAMETERS.get(resource_type, "date"), "date", descending=True)
+        sort = () if resource_type == "AllergyIntolerance" else (key,)
+        hits += repository.index.search(SearchRequest(resource_type, (condition,), sort, scope=scope), limit=NEWEST // 2)
+    grants = repository.grants(context, "read", {h.subject: h.is_patient for h in hits})
+    if hits and not grants:
+        raise AccessDeniedError("no rule lets you read this record.")
+    try:
+        documents = store.read_rows(repository.installation.db, repository.dataset, grants, [h.row for h in hits]).values()
+        entries = [_entry(json.loads(serialize(d, repository.imported_at)), grants[d.subject].decision) for d in documents]
+    finally:
+        close_grants(grants.values())
+    return _newest(entries)
+
+
+def emergency_timeline(
+    repository: FhirRepository, context: RequestContext, patient_id: str
+) -> tuple[dict[str, Any], list[TimelineEntry]]:
+    """(the patient, the newest entries) under one break-glass decision; the context's purpose is emergency and has a reason."""
+    bundle = json.loads(patient_everything(repository, context, patient_id, [("_count", str(MOST))]).body)
+    resources = [e["resource"] for e in bundle.get("entry", ())]
+    decision = int(bundle["entry"][0]["extension"][0]["valueString"])
+    patient = next(r for r in resources if r["resourceType"] == "Patient" and r["id"] == patient_id)
+    return patient, _newest([_entry(r, decision) for r in resources if r["resourceType"] in TYPES])
+
+
+def _newest(entries: list[TimelineEntry]) -> list[TimelineEntry]:
+    return sorted(entries, key=lambda e: e.time, reverse=True)[:NEWEST]
+
+
+def _entry(resource: dict[str, Any], decision: int) -> TimelineEntry:
+    period_start = str(resource.get("period", {}).get("start", ""))
+    time = next((str(resource[t]) for t in TIME_ELEMENTS if t in resource), period_start)
+    text = _concept_text(_code_of(resource)) or _concept_text(resource.get("class", {})) or resource["resourceType"]
     value = resource.get("valueQuantity")
     if value:
         text += f": {value.get('value')} {value.get('unit', '')}".rstrip()
     elif "valueCodeableConcept" in resource:
-        text += f": {_said(resource['valueCodeableConcept'])}"
+        text += f": {_concept_text(resource['valueCodeableConcept'])}"
     elif "valueString" in resource:
         text += f": {resource['valueString']}"
     return TimelineEntry(time, resource["resourceType"], text, decision)
 
 
-def _said(concept: dict[str, Any]) -> str:
+def _code_of(resource: dict[str, Any]) -> dict[str, Any]:
+    """The concept that says what the resource is about."""
+    resource_type = resource.get("type")
+    if isinstance(resource_type, dict):
+        return resource_type
+    named = ("code", "medicationCodeableConcept", "vaccineCode")
+    concept = next((resource[name] for name in named if resource.get(name)), None)
+    found: dict[str, Any] = concept or next(iter(resource_type or []), {})
+    return found
+
+
+def _concept_text(concept: dict[str, Any]) -> str:
     if "text" in concept:
         return str(concept["text"])
     coding = next(iter(concept.get("coding", [])), concept)

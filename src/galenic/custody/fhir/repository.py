@@ -1,37 +1,36 @@
-"""One data set served as FHIR: where its resources are, whose they are, and the index that searches go by."""
+"""FHIR repository of one data set: where its resources are, which patient's compartment each is in, and its search index."""
 
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
 from galenic.custody.fhir.erasure import KIND, files_of
-from galenic.custody.fhir.messages import last_updated
-from galenic.errors import AccessDeniedError, KeyErasedError, StoreError
+from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
+from galenic.custody.fhir.messages import RequestContext, last_updated
+from galenic.errors import AccessDeniedError, ConflictError, KeyErasedError, StoreError
 from galenic.installation import Installation
-from galenic.schema import Progress, no_progress
+from galenic.schema import Progress, SearchScope, no_progress
 from galenic.security import BUILDS, Grant, Session
 
-if TYPE_CHECKING:
-    from galenic.custody.fhir.group_commit import GroupCommit
-
-LOOK_EVERY = 0.5  # s: what another process wrote is found within this time
+REFRESH_SECONDS = 0.5  # another process's writes are found within this time
 CHUNK = 1_000
-KNOWN_PEOPLE = 100_000
+MOST_PEOPLE = 100_000  # subject ids that are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceOwner:
-    """Whose a resource is. subject: None where nobody of that identifier is here yet; patient: whether it is to be kept as a
-    patient's, which what names patients or may be about one is."""
+    """The subject of a resource. subject: None where the identifier is not known yet; is_patient: whether the resource is
+    protected as a patient's, as everything is that names patients or may be about one."""
 
     subject: int | None
     identifier: str
-    patient: bool
+    is_patient: bool
     mentions: tuple[int, ...] = ()
 
 
@@ -41,154 +40,204 @@ class FhirRepository:
 
     installation: Installation
     name: str
-    known: store.Dataset
+    dataset: store.Dataset
     session: Session
     index: store.ResourceIndex
-    together: "GroupCommit"
-    writing: Any = field(default_factory=threading.RLock)
-    _own: Grant | None = None
-    _looked: float = 0.0
+    write_lock: Any = field(default_factory=threading.RLock)
+    group_commit: GroupCommit = field(init=False)
+    _service_grant: Grant | None = None
+    _refreshed: float = 0.0
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
-    _indexed_at: int = -1
+    _index_erasures: int = -1
 
     def __post_init__(self) -> None:
-        self._indexed_at = self.installation.gate.versions.get()["erasures"]
+        self.group_commit = GroupCommit(self.write_lock, self._commit)
+        self._index_erasures = self.installation.gate.versions.get()["erasures"]
 
     @property
     def imported_at(self) -> str:
         """When the data set was made."""
-        return str(self.known["imported_at"])
+        return str(self.dataset["imported_at"])
 
-    def own(self) -> Grant:
-        """The server's own decision: to keep the index."""
-        if self._own is not None:
+    # access decisions
+
+    def service_grant(self) -> Grant:
+        """The server's own grant to maintain the index."""
+        if self._service_grant is not None:
             try:
-                self._own.beat()
+                self._service_grant.beat()
             except AccessDeniedError:
-                self._own = None
-        if self._own is None:
-            self._own = self.installation.gate.open(self.session, "index", store.resource(self.name), "operations")
-        return self._own
+                self._service_grant = None
+        if self._service_grant is None:
+            gate = self.installation.gate
+            self._service_grant = gate.open(self.session, "index", store.resource(self.name), "operations")
+        return self._service_grant
 
-    def locate(self, name: str) -> tuple[int, int, bool, bool] | None:
-        """(row, subject, whether a patient's, whether it stands) of the newest version of a name (Type/id); None: never here."""
-        self.look()
-        return self.index.find(name)
+    def decision_resource(self, subject: int | str, is_patient: bool) -> str:
+        """The name of one subject's part of the data set in access decisions."""
+        return store.record_resource(self.dataset, subject, patient=is_patient)
 
-    def place(self, subject: int | str, patient: bool) -> str:
-        """What decisions call a part of the data set."""
-        return store.record_resource(self.known, subject, patient=patient)
+    def grants(self, context: RequestContext, action: str, subjects: Mapping[int, bool]) -> dict[int, Grant]:
+        """A grant for each subject (True: a patient); subjects to which access is denied are left out."""
+        resources = [self.decision_resource(s, is_patient) for s, is_patient in subjects.items()]
+        opened = self.installation.gate.open_many(context.session, action, resources, context.purpose)
+        return {s: grant for s, grant in zip(subjects, opened, strict=True) if grant is not None}
 
-    def look(self) -> None:
-        """Takes into the index what was written past it; opens another where a patient was erased."""
-        erasures = self.installation.gate.versions.get()["erasures"]
-        if erasures != self._indexed_at:
-            with self.writing:
-                old, self.index = self.index, _index(self.installation, self.own(), self.name)
-                self._indexed_at, self._looked = erasures, 0.0
-                if old.place == self.index.place:
-                    self.index = old
-        now = time.monotonic()
-        if now - self._looked > LOOK_EVERY:
-            self._looked = now
-            self.catch_up()
-
-    def catch_up(self, progress: Progress = no_progress) -> int:
-        """Indexes every version that is not in the index yet; returns how many."""
-        last = int(str(store.dataset(self.installation.db, self.name, self.session.tenant)["next_row"]))
-        at = first = self.index.through()
-        while at < last:
-            with self.writing:
-                stop = min(at + CHUNK, last)
-                rows = store.rows_between(self.installation.db, self.own(), self.known, at, stop)
-                self.index.put([self.indexed(kept, current) for kept, current in rows if kept.type != "Bundle"], through=stop)
-            at = stop
-            progress("indexing", (at - first) / max(last - first, 1))
-        return last - first
-
-    def indexed(self, kept: store.StoredDocument, current: bool) -> store.IndexEntry:
-        """A version as the index takes it."""
-        from galenic.records.fhir import restore_resource  # noqa: PLC0415
-
-        updated = last_updated(kept, self.imported_at)
-        if not current:
-            patient = kept.type not in types_without_patient() or kept.subject != store.NO_SUBJECT
-            return store.IndexEntry(kept.row, kept.type, kept.id, kept.subject, patient, updated, False)
-        resource = restore_resource(kept.document, kept.about)
-        return self.to_index(kept.row, resource, kept.id, kept.subject, updated)
-
-    def to_index(self, row: int, resource: dict[str, Any], own: str, subject: int, updated: int) -> store.IndexEntry:
-        """A resource that stands as the index takes it."""
-        from galenic.records.fhir import compartment_of, normalize_text, search_values_of  # noqa: PLC0415
-
-        found = search_values_of(resource)
-        person = compartment_of({**resource, "id": own}).person or ""
-        patient = belongs_to_patient(resource["resourceType"], person, subject)
-        texts = [(name, normalize_text(text), text) for name, text in found.texts]
-        return store.IndexEntry(
-            row, resource["resourceType"], own, subject, patient, updated, True,
-            found.tokens, texts, found.spans, found.amounts, found.links,
-        )  # fmt: skip
-
-    def owner(self, resource: dict[str, Any], people: dict[str, int | None]) -> ResourceOwner:
-        """Whose a valid resource with an id is. people: who was looked for already."""
-        from galenic.records.fhir import compartment_of  # noqa: PLC0415
-
-        kind, found = resource["resourceType"], compartment_of(resource)
-        if found.person:
-            identifier = self.identifier(found.person)
-            if identifier not in people:
-                people[identifier] = self.subject_of(identifier)
-            subject = people[identifier]
-            return ResourceOwner(subject, identifier, belongs_to_patient(kind, found.person, subject or 0))
-        for name in found.through:
-            there = self.index.find(name)
-            if there is not None and there[1] != store.NO_SUBJECT:
-                return ResourceOwner(there[1], "", there[2])
-        mentions = [self.subject_of(self.identifier(p)) for p in found.patients]
-        return ResourceOwner(
-            store.NO_SUBJECT, "", belongs_to_patient(kind, "", store.NO_SUBJECT), tuple(m for m in mentions if m is not None)
-        )
-
-    def identifier(self, reference: str) -> str:
-        """How a person of the data set is known in the house."""
-        own = reference.removeprefix("Patient/")
-        return f"{self.known['ids']}|{own}" if self.known["ids"] else own
-
-    def subject_of(self, identifier: str) -> int | None:
-        """The subject id of somebody, or None."""
-        erasures = self.installation.gate.versions.get()["erasures"]
-        if erasures != self._erasures:
-            self._people.clear()
-            self._erasures = erasures
-        found = self._people.get(identifier)
-        if found is None:
-            found = store.find_subject(self.installation.db, self.own(), identifier)
-            if found is not None:
-                self._people[identifier] = found
-                if len(self._people) > KNOWN_PEOPLE:
-                    self._people.popitem(last=False)
-        return found
-
-    def refused(self, session: Session, action: str, purpose: str) -> None:
-        """What is asked where nothing is: a decision all the same, so that what is hidden and what is absent cost alike."""
+    def record_refusal(self, context: RequestContext, action: str) -> None:
+        """Makes a decision about an unknown patient, so that a hidden and an absent resource take the same time."""
         try:
-            with self.installation.gate.open(session, action, self.place("unknown", True), purpose):
+            with self.installation.gate.open(context.session, action, self.decision_resource("unknown", True), context.purpose):
                 pass
         except AccessDeniedError:
             pass
 
+    def search_scope(self, context: RequestContext) -> SearchScope | None:
+        """The subjects whose resources a search may tell of; None for all."""
+        gate, session, purpose = self.installation.gate, context.session, context.purpose
+        subjects = gate.visible_subjects(session, self.name, purpose)
+        if subjects is None:
+            return None
+        return SearchScope(subjects, f"{session.who}/{session.subject}/{purpose}/{gate.versions.get()['facts']}")
+
+    # index
+
+    def locate(self, name: str) -> store.ResourceLocation | None:
+        """Where the newest version of a resource (Type/id) is; None if it was never written."""
+        self.refresh()
+        return self.index.locate(name)
+
+    def refresh(self) -> None:
+        """Brings the index up to date with other processes; opens the new index after a patient was erased."""
+        erasures = self.installation.gate.versions.get()["erasures"]
+        if erasures != self._index_erasures:
+            with self.write_lock:
+                old, self.index = self.index, _open_index(self.installation, self.service_grant(), self.name)
+                self._index_erasures, self._refreshed = erasures, 0.0
+                if old.path == self.index.path:
+                    self.index = old
+        now = time.monotonic()
+        if now - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = now
+            self.catch_up()
+
+    def catch_up(self, progress: Progress = no_progress) -> int:
+        """Indexes every version that is not in the index yet; returns how many."""
+        last = store.next_row(self.installation.db, self.name, self.session.tenant)
+        row = first = self.index.through()
+        while row < last:
+            with self.write_lock:
+                stop = min(row + CHUNK, last)
+                versions = store.rows_between(self.installation.db, self.service_grant(), self.dataset, row, stop)
+                entries = [self._stored_entry(stored, current) for stored, current in versions if stored.type != "Bundle"]
+                self.index.put(entries, through=stop)
+            row = stop
+            progress("indexing", (row - first) / max(last - first, 1))
+        return last - first
+
+    def _stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
+        from galenic.records.fhir import restore_resource  # noqa: PLC0415
+
+        updated = last_updated(stored, self.imported_at)
+        if not current:
+            is_patient = stored.type not in types_without_patient() or stored.subject != store.NO_SUBJECT
+            return store.IndexEntry(stored.row, stored.type, stored.id, stored.subject, is_patient, updated, False)
+        resource = {**restore_resource(stored.document, stored.about), "id": stored.id}
+        return self.index_entry(resource, stored.subject, updated, row=stored.row)
+
+    def index_entry(self, resource: dict[str, Any], subject: int, updated: int, *, row: int = -1) -> store.IndexEntry:
+        """The index entry of a current resource with an id. row: -1 until the version is written."""
+        from galenic.records.fhir import compartment_of, normalize_text, search_values_of  # noqa: PLC0415
+
+        values = search_values_of(resource)
+        person = compartment_of(resource).person or ""
+        is_patient = belongs_to_patient(resource["resourceType"], person, subject)
+        texts = [(name, normalize_text(text), text) for name, text in values.texts]
+        return store.IndexEntry(
+            row, resource["resourceType"], resource["id"], subject, is_patient, updated, True,
+            values.tokens, texts, values.spans, values.amounts, values.links,
+        )  # fmt: skip
+
+    # compartments
+
+    def owner_of(self, resource: dict[str, Any], people: dict[str, int | None]) -> ResourceOwner:
+        """The owner of a valid resource with an id. people: subject ids by identifier, filled as they are looked up."""
+        from galenic.records.fhir import compartment_of  # noqa: PLC0415
+
+        resource_type, compartment = resource["resourceType"], compartment_of(resource)
+        if compartment.person:
+            identifier = self.identifier_of(compartment.person)
+            if identifier not in people:
+                people[identifier] = self.subject_of(identifier)
+            subject = people[identifier]
+            return ResourceOwner(subject, identifier, belongs_to_patient(resource_type, compartment.person, subject or 0))
+        for name in compartment.through:
+            location = self.index.locate(name)
+            if location is not None and location.subject != store.NO_SUBJECT:
+                return ResourceOwner(location.subject, "", location.is_patient)
+        mentions = [self.subject_of(self.identifier_of(p)) for p in compartment.patients]
+        is_patient = belongs_to_patient(resource_type, "", store.NO_SUBJECT)
+        return ResourceOwner(store.NO_SUBJECT, "", is_patient, tuple(m for m in mentions if m is not None))
+
+    def identifier_of(self, reference: str) -> str:
+        """The identifier in this installation of a person of the data set."""
+        person = reference.removeprefix("Patient/")
+        return f"{self.dataset['ids']}|{person}" if self.dataset["ids"] else person
+
+    def subject_of(self, identifier: str) -> int | None:
+        """The subject id of an identifier, or None."""
+        erasures = self.installation.gate.versions.get()["erasures"]
+        if erasures != self._erasures:
+            self._people.clear()
+            self._erasures = erasures
+        subject = self._people.get(identifier)
+        if subject is None:
+            subject = store.find_subject(self.installation.db, self.service_grant(), identifier)
+            if subject is not None:
+                self._people[identifier] = subject
+                if len(self._people) > MOST_PEOPLE:
+                    self._people.popitem(last=False)
+        return subject
+
+    # writes
+
+    def _commit(self, group: list[PendingWrite]) -> None:
+        """Writes and indexes all changes. ConflictError if a resource has changed its subject since the access was decided."""
+        for one in group:
+            for name, subject in one.subjects.items():
+                location = self.index.locate(name)
+                if (location.subject if location else None) != subject:
+                    raise ConflictError(f"{name} now belongs to another patient. Read it again, then repeat the change.")
+        changes = [c for one in group for c in one.changes]
+        written = store.write_resources(self.installation.db, self.dataset, changes, self.service_grant())
+        entries = [e for one in group for e in one.entries]
+        if self.index.through() != written[0].row:  # another process has written in between
+            self.catch_up()
+        else:
+            for entry, version in zip(entries, written, strict=True):
+                entry.row = version.row
+            self.index.put(entries, through=written[-1].row + 1)
+        start = 0
+        for one in group:
+            one.written = written[start : start + len(one.changes)]
+            one.is_done, start = True, start + len(one.changes)
+
     def close(self) -> None:
-        """Lets go of the index."""
+        """Closes the index."""
         self.index.close()
 
 
-def belongs_to_patient(kind: str, person: str, subject: int) -> bool:
-    """Whether a resource is to be kept as a patient's: all but what no reference of its type can tie to one, and staff."""
+def close_grants(grants: Iterable[Grant]) -> None:
+    """Closes grants that were opened together."""
+    for grant in grants:
+        grant.__exit__(None, None, None)
+
+
+def belongs_to_patient(resource_type: str, person: str, subject: int) -> bool:
+    """Whether a resource is protected as a patient's: all except staff, and types that cannot refer to a patient."""
     if person:
         return not person.startswith("Practitioner/")
-    return subject != store.NO_SUBJECT or kind not in types_without_patient()
+    return subject != store.NO_SUBJECT or resource_type not in types_without_patient()
 
 
 @cache
@@ -196,46 +245,46 @@ def types_without_patient() -> frozenset[str]:
     """Types of which no reference can name a patient."""
     from galenic.records.fhir import r4, search_parameters_of  # noqa: PLC0415
 
-    def tied(kind: str) -> bool:
-        found = [p for c, p in search_parameters_of(kind).items() if p.type == "reference" and not c.startswith("_")]
-        return any(not p.targets or "Patient" in p.targets for p in found)
+    def names_patients(resource_type: str) -> bool:
+        references = [
+            p for c, p in search_parameters_of(resource_type).items() if p.type == "reference" and not c.startswith("_")
+        ]
+        return any(not p.targets or "Patient" in p.targets for p in references)
 
-    return frozenset(
-        k for k in r4().resources if not tied(k) and k not in ("Patient", "Person", "Binary", "Basic", "Parameters")
-    )
+    others = ("Patient", "Person", "Binary", "Basic", "Parameters")
+    return frozenset(t for t in r4().resources if not names_patients(t) and t not in others)
 
 
 def open_repository(
     installation: Installation, session: Session, name: str, progress: Progress = no_progress, *, ids: str = ""
 ) -> FhirRepository:
-    """The facade of a data set, made where there is none; its index brought up to date, or made anew where it can not be read."""
+    """The repository of a data set, which is made if it does not exist; its index is brought up to date, or rebuilt if it cannot
+    be read."""
     if not any(d["name"] == name for d in store.all_datasets(installation.db, session.tenant)):
-        with installation.gate.open(session, "import", store.resource(name), "records") as handle:
+        with installation.gate.open(session, "import", store.resource(name), "records") as grant:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
-            describe_dataset(installation, handle, {**row, "ids": ids or name}, store.SCHEMA)
-    from galenic.custody.fhir.group_commit import GroupCommit  # noqa: PLC0415  # which takes facades
-
-    known = store.dataset(installation.db, name, session.tenant)
-    with installation.gate.open(session, "index", store.resource(name), "operations") as handle:
-        index = _index(installation, handle, name)
-    repository = FhirRepository(installation, name, known, session, index, GroupCommit())
+            describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
+    dataset = store.dataset(installation.db, name, session.tenant)
+    with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
+        index = _open_index(installation, grant, name)
+    repository = FhirRepository(installation, name, dataset, session, index)
     repository.catch_up(progress)
     return repository
 
 
-def _index(installation: Installation, handle: Grant, name: str) -> store.ResourceIndex:
+def _open_index(installation: Installation, grant: Grant, name: str) -> store.ResourceIndex:
     for build in reversed(store.all_builds(installation.db, name, KIND)):
-        place = installation.shards / f"{build['id']}.db"
+        path = installation.shards / f"{build['id']}.db"
         if not build["detail"]:
-            continue  # being made by another process
-        if place.exists():
+            continue  # another process is building it
+        if path.exists():
             try:
-                return store.ResourceIndex(place, handle.build_key(str(build["id"])))
+                return store.ResourceIndex(path, grant.build_key(str(build["id"])))
             except (StoreError, KeyErasedError):
-                place.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         store.drop_build(installation.db, str(build["id"]), installation.shards)
         installation.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
-    made, number = store.next_build(installation.db, KIND, name)
+    build_id, number = store.next_build(installation.db, KIND, name)
     installation.tree.add([BUILDS + number])
-    store.finish_build(installation.db, made, {"files": files_of(made)})
-    return store.ResourceIndex(installation.shards / f"{made}.db", handle.build_key(made))
+    store.finish_build(installation.db, build_id, {"files": files_of(build_id)})
+    return store.ResourceIndex(installation.shards / f"{build_id}.db", grant.build_key(build_id))

@@ -1,279 +1,289 @@
-"""Search: the index finds rows among what the asker may know of; each patient's are read under a decision of their own."""
+"""FHIR search: the index finds matches among the visible subjects; each patient's resources are read under a grant of their own."""
 
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
 from galenic import store
 from galenic.custody.fhir.messages import (
-    DECISION_EXTENSION,
     SUBSETTED,
     FhirResponse,
     RequestContext,
     Resource,
+    bundle_entry,
     outcome_issue,
     serialize,
 )
-from galenic.custody.fhir.repository import FhirRepository
+from galenic.custody.fhir.repository import FhirRepository, close_grants
 from galenic.errors import AccessDeniedError, RecordError
+from galenic.schema import ChainCriterion, ReverseChainCriterion, SearchCondition, SearchHit, SearchInclude, SearchRequest
 from galenic.security import Grant
 
-if TYPE_CHECKING:
-    from galenic.records.fhir import Include, SearchRequest
-
-COUNTED = 1_000  # hits that are counted without being asked to
-MOST_ALONG = 1_000  # resources that come along
-ROUNDS = 5
+MOST_COUNTED = 1_000  # matches that are counted without _total=accurate
+MOST_INCLUDED = 1_000  # resources of _include and _revinclude
+ROUNDS = 5  # of _include:iterate
 CURSOR = "_cursor"
 ALWAYS = ("resourceType", "id", "meta")
-Given = list[tuple[str, str]]
+Parameters = list[tuple[str, str]]
 
 
-@dataclass
-class _Found:
-    """A search under way: who may see what, the decisions so far, and the rows that were read under them."""
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A resource that was read for a search, and the number of the access decision."""
 
-    repository: FhirRepository
-    context: RequestContext
-    frame: store.ResourceQuery
-    passes: dict[int, Grant]
-    kept: dict[int, store.StoredDocument]
-
-    def read(self, hits: list[store.Hit]) -> list[store.Hit]:
-        """Reads the rows of hits, opening the decisions that are missing; hits that the gate refuses are left out."""
-        hits = [h for h in hits if self.context.may(h.name.partition("/")[0])]
-        fresh = {h.subject: h.patient for h in hits if h.subject not in self.passes}
-        places = [self.repository.place(s, p) for s, p in fresh.items()]
-        opened = self.repository.installation.gate.open_many(self.context.session, "search", places, self.context.purpose)
-        self.passes |= {s: h for s, h in zip(fresh, opened, strict=True) if h is not None}
-        rows = [h.row for h in hits if h.row not in self.kept]
-        self.kept |= store.read_rows(self.repository.installation.db, self.repository.known, self.passes, rows)
-        return [h for h in hits if h.row in self.kept]
-
-    def close(self) -> None:
-        for handle in self.passes.values():
-            handle.__exit__(None, None, None)
-
-
-def frame_of(repository: FhirRepository, context: RequestContext, kind: str) -> store.ResourceQuery:
-    """A search for a type, kept to what the asker may know of."""
-    seen = repository.installation.gate.visible_subjects(context.session, repository.name, context.purpose)
-    called = f"{context.session.who}/{context.session.subject}/{context.purpose}/{repository.installation.gate.versions.get()['facts']}"
-    return store.ResourceQuery(kind, (), (), seen, called)
+    hit: SearchHit
+    document: store.StoredDocument
+    decision: int
 
 
 def search(
-    repository: FhirRepository, context: RequestContext, kind: str, given: Given, *, lenient: bool = False
+    repository: FhirRepository, context: RequestContext, resource_type: str, given: Parameters, *, lenient: bool = False
 ) -> FhirResponse:
-    """A searchset of one type. RecordError for parameters that are not known, unless the asker is lenient."""
+    """A searchset Bundle of one type. RecordError for unknown parameters, unless lenient."""
     from galenic.records.fhir import parse_search  # noqa: PLC0415
 
     cursor = next((v for k, v in given if k == CURSOR), "")
     given = [(k, _relative(v, context.base)) for k, v in given if k != CURSOR]
-    asked = parse_search(kind, given)
-    if asked.unknown and not lenient:
-        names = ", ".join(sorted({n for n in asked.unknown if n.isascii() and n.isprintable()}))[:200]
+    request = parse_search(resource_type, given)
+    if request.unknown and not lenient:
+        names = ", ".join(sorted({n for n in request.unknown if n.isascii() and n.isprintable()}))[:200]
         raise RecordError(
-            f"{kind} can not be searched by: {names}. See /metadata; or pass over it with Prefer: handling=lenient."
+            f"{resource_type} cannot be searched by: {names}. See /metadata, or ignore unknown parameters with Prefer: handling=lenient."
         )
-    _require(context, asked.conditions)
-    repository.look()
-    frame = frame_of(repository, context, kind)
-    whole = store.ResourceQuery(kind, tuple(asked.conditions), tuple(asked.order), frame.shown, frame.shown_as)
-    at = read_cursor(repository, context, kind, given, cursor) if cursor else {}
-    found = _Found(repository, context, frame, {}, {})
+    _require_chains(context, request.conditions)
+    repository.refresh()
+    request = replace(request, scope=repository.search_scope(context))
+    position = read_cursor(repository, context, resource_type, given, cursor) if cursor else {}
+    grants: dict[int, Grant] = {}
     try:
-        return _page(found, asked, whole, given, at)
+        return _page(repository, context, request, given, position, grants)
     finally:
-        found.close()
+        close_grants(grants.values())
 
 
-def _require(context: RequestContext, conditions: Iterable[store.OneOf]) -> None:
-    """AccessDenied where a chain goes through a type that the asker may not search: what it finds would tell."""
+def _require_chains(context: RequestContext, conditions: Iterable[SearchCondition]) -> None:
+    """AccessDeniedError for a chain through a type that the scopes do not cover: its matches would tell about that type."""
     for condition in conditions:
-        for test in condition.tests:
-            if isinstance(test, store.Refers | store.Referred):
-                if not context.may(test.kind):
-                    raise AccessDeniedError(f"the token's scopes do not cover {test.kind}, which the search goes through.")
-                _require(context, test.inner)
+        for one in condition.criteria:
+            if isinstance(one, ChainCriterion | ReverseChainCriterion):
+                if not context.covers(one.resource_type):
+                    raise AccessDeniedError(
+                        f"the token's scopes do not cover {one.resource_type}, which the search goes through."
+                    )
+                _require_chains(context, one.conditions)
 
 
 def _relative(value: str, base: str) -> str:
-    """What names something here by its full address, named as it is kept."""
+    """A value with absolute URLs of this server made relative, as references are stored."""
     return value.replace(f"{base}/", "") if base in value else value
 
 
-def _page(found: _Found, asked: "SearchRequest", whole: store.ResourceQuery, given: Given, at: dict[str, int]) -> FhirResponse:
-    repository, index = found.repository, found.repository.index
-    below = at.get("below", index.newest())
-    total = at["total"] if "total" in at else _total(repository, asked, whole)
-    head: Resource = {"resourceType": "Bundle", "type": "searchset"}
+def _page(
+    repository: FhirRepository,
+    context: RequestContext,
+    request: SearchRequest,
+    given: Parameters,
+    position: dict[str, int],
+    grants: dict[int, Grant],
+) -> FhirResponse:
+    index = repository.index
+    below = position.get("below", index.newest())
+    compiled = index.compile(request)
+    total = position["total"] if "total" in position else _total(index, request, compiled)
+    bundle: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if total >= 0:
-        head["total"] = total
-    if asked.summary == "count" or asked.count == 0:
-        head["link"] = [{"relation": "self", "url": _url(found.context, asked, asked.used)}]
-        return FhirResponse(200, orjson.dumps(head), decision=_noted(found))
-    hits = index.search(whole, limit=asked.count + 1, after=at.get("after", -1), offset=at.get("offset", 0), below=below)
-    more, hits = len(hits) > asked.count, hits[: asked.count]
-    if "total" not in at and total < 0 and not more:
-        head["total"] = len(hits)
-    matched = found.read(hits)
-    along = _along(found, asked, matched)
-    head["link"] = [{"relation": "self", "url": _url(found.context, asked, asked.used)}]
+        bundle["total"] = total
+    link = [{"relation": "self", "url": _url(context, request, request.used)}]
+    if request.summary == "count" or request.count == 0:
+        return FhirResponse(200, orjson.dumps({**bundle, "link": link}), decision=_count_decision(repository, context))
+    after, offset = position.get("after", -1), position.get("offset", 0)
+    hits = index.hits(compiled, limit=request.count + 1, after=after, offset=offset, below=below)
+    more, hits = len(hits) > request.count, hits[: request.count]
+    if "total" not in position and total < 0 and not more:
+        bundle["total"] = len(hits)
     if more:
-        place = {"offset": at.get("offset", 0) + asked.count} if asked.order else {"after": hits[-1].row}
-        cursor = write_cursor(
-            repository, found.context, asked.kind, given, {**place, "below": below, "total": head.get("total", -1)}
-        )
-        head["link"].append({"relation": "next", "url": _url(found.context, asked, [*given, (CURSOR, cursor)])})
-    entries = [_entry(found, asked, h, "match") for h in matched] + [_entry(found, asked, h, "include") for h in along]
-    if asked.unknown:
-        entries.append(_passed_over(asked))
-    if entries:
-        head["entry"] = entries
-    return FhirResponse(200, orjson.dumps(head), decision=next((p.decision for p in found.passes.values()), 0))
+        start = {"offset": offset + request.count} if request.sort else {"after": hits[-1].row}
+        place = {**start, "below": below, "total": bundle.get("total", -1)}
+        cursor = write_cursor(repository, context, request.resource_type, given, place)
+        link.append({"relation": "next", "url": _url(context, request, [*given, (CURSOR, cursor)])})
+    entries = _entries(repository, context, request, hits, grants)
+    body = {**bundle, "link": link, "entry": entries} if entries else {**bundle, "link": link}
+    return FhirResponse(200, orjson.dumps(body), decision=next((g.decision for g in grants.values()), 0))
 
 
-def _total(repository: FhirRepository, asked: "SearchRequest", whole: store.ResourceQuery) -> int:
-    """How many there are; -1 where that is not said."""
-    if asked.total == "none" and asked.summary != "count":
+def _total(index: store.ResourceIndex, request: SearchRequest, compiled: store.CompiledSearch) -> int:
+    """The number of matches; -1 where it is not stated."""
+    if request.total == "none" and request.summary != "count":
         return -1
-    if asked.total == "accurate" or asked.summary == "count":
-        return repository.index.count(whole)
-    counted = repository.index.count(whole, COUNTED + 1)
-    return counted if counted <= COUNTED else -1
+    if request.total == "accurate" or request.summary == "count":
+        return index.count(compiled)
+    counted = index.count(compiled, MOST_COUNTED + 1)
+    return counted if counted <= MOST_COUNTED else -1
 
 
-def _noted(found: _Found) -> int:
-    """A count is an answer about patients, too: it is asked for once, about all that the asker may know of."""
-    repository, context = found.repository, found.context
+def _count_decision(repository: FhirRepository, context: RequestContext) -> int:
+    """The number of the decision about a count, which tells about patients, too: one decision about all visible patients."""
+    everybody = repository.decision_resource("everybody", True)
     try:
-        with repository.installation.gate.open(
-            context.session, "search", repository.place("everybody", True), context.purpose
-        ) as handle:
-            return handle.decision
-    except AccessDeniedError:  # counts what the asker may see one by one
+        with repository.installation.gate.open(context.session, "search", everybody, context.purpose) as grant:
+            return grant.decision
+    except AccessDeniedError:  # the count is of patients who are visible one by one
         return 0
 
 
-def _entry(found: _Found, asked: "SearchRequest", hit: store.Hit, mode: str) -> Resource:
-    kept, handle = found.kept[hit.row], found.passes[hit.subject]
-    raw = serialize(kept, found.repository.imported_at)
-    if asked.elements or asked.summary in ("true", "text", "data"):
-        raw = _less(raw, asked)
-    return {
-        "extension": [{"url": DECISION_EXTENSION, "valueString": str(handle.decision)}],
-        "fullUrl": f"{found.context.base}/{kept.type}/{kept.id}",
-        "resource": orjson.Fragment(raw),
-        "search": {"mode": mode},
-    }
+# reading
 
 
-def _less(raw: bytes, asked: "SearchRequest") -> bytes:
-    """A part of a resource, marked as such."""
+def read_hits(
+    repository: FhirRepository, context: RequestContext, hits: Iterable[SearchHit], grants: dict[int, Grant]
+) -> list[Match]:
+    """The resources of hits. Opens the grants that are missing; hits to which access is denied are left out."""
+    hits = [h for h in hits if context.covers(h.resource_type)]
+    grants |= repository.grants(context, "search", {h.subject: h.is_patient for h in hits if h.subject not in grants})
+    documents = store.read_rows(repository.installation.db, repository.dataset, grants, [h.row for h in hits])
+    return [Match(h, documents[h.row], grants[h.subject].decision) for h in hits if h.row in documents]
+
+
+def _entries(
+    repository: FhirRepository,
+    context: RequestContext,
+    request: SearchRequest,
+    hits: list[SearchHit],
+    grants: dict[int, Grant],
+) -> list[Resource]:
+    matches = read_hits(repository, context, hits, grants)
+    included = _included(repository, context, request, matches, grants)
+    entries = [_entry(repository, context, request, m, "match") for m in matches]
+    entries += [_entry(repository, context, request, m, "include") for m in included]
+    if request.unknown:
+        names = ", ".join(n for n in request.unknown if n.isprintable())[:200]
+        issue = outcome_issue("warning", "not-supported", f"unknown parameters were ignored: {names}")
+        entries.append({"resource": {"resourceType": "OperationOutcome", "issue": [issue]}, "search": {"mode": "outcome"}})
+    return entries
+
+
+def _entry(repository: FhirRepository, context: RequestContext, request: SearchRequest, match: Match, mode: str) -> Resource:
+    raw = serialize(match.document, repository.imported_at)
+    if request.elements or request.summary in ("true", "text", "data"):
+        raw = _subset(raw, request)
+    return bundle_entry(context, match.hit.name, orjson.Fragment(raw), match.decision, mode)
+
+
+def _subset(raw: bytes, request: SearchRequest) -> bytes:
+    """The elements of a resource that _elements or _summary asks for, tagged as SUBSETTED."""
     from galenic.records.fhir import parse_exact, r4, write_json  # noqa: PLC0415
 
     exact = parse_exact(raw)
-    kind = r4().types[exact["resourceType"]]
-    if asked.elements:
-        wanted = {n for e in kind.elements for n, _ in e.names() if e.least or e.name in asked.elements or n in asked.elements}
-    elif asked.summary == "text":
-        wanted = {"text", *(n for e in kind.elements if e.least for n, _ in e.names())}
-    elif asked.summary == "data":
+    definition = r4().types[exact["resourceType"]]
+    if request.elements:
+        asked = request.elements
+        wanted = {n for e in definition.elements for n, _ in e.names() if e.least or e.name in asked or n in asked}
+    elif request.summary == "text":
+        wanted = {"text", *(n for e in definition.elements if e.least for n, _ in e.names())}
+    elif request.summary == "data":
         wanted = set(exact) - {"text"}
     else:
-        wanted = {n for e in kind.elements if e.summary for n, _ in e.names()}
-    found = {k: v for k, v in exact.items() if k in ALWAYS or k in wanted or k.removeprefix("_") in wanted}
-    tags = found["meta"].get("tag", [])
-    found["meta"] = {**found["meta"], "tag": [*tags, SUBSETTED]}
-    return write_json(found)
+        wanted = {n for e in definition.elements if e.summary for n, _ in e.names()}
+    subset = {k: v for k, v in exact.items() if k in ALWAYS or k in wanted or k.removeprefix("_") in wanted}
+    subset["meta"] = {**subset["meta"], "tag": [*subset["meta"].get("tag", []), SUBSETTED]}
+    return write_json(subset)
 
 
-def _passed_over(asked: "SearchRequest") -> Resource:
-    text = "parameters that are not known were passed over: " + ", ".join(n for n in asked.unknown if n.isprintable())[:200]
-    resource = {"resourceType": "OperationOutcome", "issue": [outcome_issue("warning", "not-supported", text)]}
-    return {"resource": resource, "search": {"mode": "outcome"}}
+# _include and _revinclude
 
 
-# what comes along
-
-
-def _along(found: _Found, asked: "SearchRequest", matched: list[store.Hit]) -> list[store.Hit]:
-    """What is included, each in a decision of its own; again of what came along, where that is asked."""
-    rows, newest = {h.row for h in matched}, matched
-    along: list[store.Hit] = []
+def _included(
+    repository: FhirRepository,
+    context: RequestContext,
+    request: SearchRequest,
+    matches: list[Match],
+    grants: dict[int, Grant],
+) -> list[Match]:
+    """Included resources; those of :iterate also of resources that were included."""
+    rows, newest = {m.hit.row for m in matches}, matches
+    included: list[Match] = []
     for turn in range(ROUNDS):
-        includes = [i for i in asked.includes if not turn or i.again]
-        reverse = [i for i in asked.revincludes if not turn or i.again]
-        if not newest or not (includes or reverse):
+        forward = [i for i in request.includes if not turn or i.iterate]
+        reverse = [i for i in request.reverse_includes if not turn or i.iterate]
+        if not newest or not (forward or reverse):
             break
-        hits = _forward(found, includes, newest) + _backward(found, reverse, newest)
+        hits = _referred(repository, context, request, forward, newest) + _referring(repository, request, reverse, newest)
         fresh = {h.row: h for h in hits if h.row not in rows}
-        newest = found.read(list(fresh.values())[: MOST_ALONG - len(along)])
-        rows |= {h.row for h in newest}
-        along += newest
-    return along
+        newest = read_hits(repository, context, list(fresh.values())[: MOST_INCLUDED - len(included)], grants)
+        rows |= {m.hit.row for m in newest}
+        included += newest
+    return included
 
 
-def _forward(found: _Found, includes: Iterable["Include"], hits: list[store.Hit]) -> list[store.Hit]:
+def _referred(
+    repository: FhirRepository,
+    context: RequestContext,
+    request: SearchRequest,
+    includes: list[SearchInclude],
+    matches: list[Match],
+) -> list[SearchHit]:
+    """Resources to which matches refer by a parameter of _include."""
     from galenic.records.fhir import search_values_of  # noqa: PLC0415
 
     names: dict[str, None] = {}
-    for hit in hits if includes else ():
-        kept = found.kept[hit.row]
-        links = search_values_of(orjson.loads(kept.document)).links
+    for match in matches if includes else ():
+        links = search_values_of(orjson.loads(match.document.document)).links
         for one in includes:
-            if one.source != kept.type and one.parameter != "*":
+            if one.source != match.document.type and one.parameter != "*":
                 continue
             for code, target in links:
                 if one.parameter in ("*", code) and (not one.target or target.startswith(f"{one.target}/")):
-                    names[_relative(target, found.context.base)] = None
-    return found.repository.index.named(list(names), found.frame) if names else []
+                    names[_relative(target, context.base)] = None
+    return repository.index.named(list(names), request.scope) if names else []
 
 
-def _backward(found: _Found, includes: Iterable["Include"], hits: list[store.Hit]) -> list[store.Hit]:
+def _referring(
+    repository: FhirRepository, request: SearchRequest, includes: list[SearchInclude], matches: list[Match]
+) -> list[SearchHit]:
+    """Resources that refer to matches by a parameter of _revinclude."""
     from galenic.records.fhir import search_parameters_of  # noqa: PLC0415
 
-    names, out = [h.name for h in hits], []
+    names, hits = [m.hit.name for m in matches], []
     for one in includes:
-        codes = (
-            [c for c, p in search_parameters_of(one.source).items() if p.type == "reference"]
-            if one.parameter == "*"
-            else [one.parameter]
-        )
-        for code in codes:
-            out += found.repository.index.referring(names, code, one.source, found.frame, MOST_ALONG)
-    return out
+        every = [c for c, p in search_parameters_of(one.source).items() if p.type == "reference"]
+        for code in every if one.parameter == "*" else [one.parameter]:
+            hits += repository.index.referring(names, code, one.source, request.scope, MOST_INCLUDED)
+    return hits
 
 
 # pages
 
 
-def _url(context: RequestContext, asked: "SearchRequest", given: Given) -> str:
-    query = urlencode(given)
-    return f"{context.base}/{asked.kind}" + (f"?{query}" if query else "")
+def _url(context: RequestContext, request: SearchRequest, given: Iterable[tuple[str, str]]) -> str:
+    query = urlencode(list(given))
+    return f"{context.base}/{request.resource_type}" + (f"?{query}" if query else "")
 
 
-def _mark(repository: FhirRepository, context: RequestContext, kind: str, given: Given, payload: str) -> str:
-    whole = f"{context.session.who}\0{context.session.subject}\0{context.purpose}\0{kind}\0{urlencode(given)}\0{payload}"
-    return repository.own().token("cursor", whole).hex()
+def _signature(repository: FhirRepository, context: RequestContext, address: str, given: Parameters, payload: str) -> str:
+    session = context.session
+    signed = f"{session.who}\0{session.subject}\0{context.purpose}\0{address}\0{urlencode(given)}\0{payload}"
+    return repository.service_grant().token("cursor", signed).hex()
 
 
-def write_cursor(repository: FhirRepository, context: RequestContext, kind: str, given: Given, place: dict[str, int]) -> str:
-    """Where the next page begins, for this asker and search alone."""
-    payload = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-    return f"{payload}.{_mark(repository, context, kind, given, payload)}"
+def write_cursor(
+    repository: FhirRepository, context: RequestContext, address: str, given: Parameters, position: dict[str, int]
+) -> str:
+    """Where the next page begins; valid for the same session user, purpose and search only."""
+    payload = base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+    return f"{payload}.{_signature(repository, context, address, given, payload)}"
 
 
-def read_cursor(repository: FhirRepository, context: RequestContext, kind: str, given: Given, cursor: str) -> dict[str, Any]:
-    """Where a page begins. AccessDenied for a cursor that was made for somebody or something else."""
-    payload, _, mark = cursor.partition(".")
-    if mark != _mark(repository, context, kind, given, payload):
-        raise AccessDeniedError("this page was made for another person, purpose or search. Begin at the first page.")
+def read_cursor(
+    repository: FhirRepository, context: RequestContext, address: str, given: Parameters, cursor: str
+) -> dict[str, Any]:
+    """Where a page begins. AccessDeniedError for a cursor of another user, purpose or search."""
+    payload, _, signature = cursor.partition(".")
+    if signature != _signature(repository, context, address, given, payload):
+        raise AccessDeniedError("this page belongs to another person, purpose or search. Begin at the first page.")
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return found

@@ -1,13 +1,17 @@
-"""Batch and transaction: many interactions in one Bundle; a transaction whole or not at all (R4, HTTP, 3.1.0.11)."""
+"""FHIR batch and transaction: many interactions in one Bundle; a transaction is executed whole or not at all (R4, HTTP, 3.1.0.11)."""
 
+import base64
+import binascii
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from galenic.custody.fhir.commit import Committed, StagedChange, commit
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
     FhirResponse,
@@ -19,16 +23,14 @@ from galenic.custody.fhir.messages import (
 )
 from galenic.custody.fhir.reading import read
 from galenic.custody.fhir.repository import FhirRepository
+from galenic.custody.fhir.resource_checks import require_valid
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.writing import (
-    StagedChange,
-    commit,
     create,
     delete,
     delete_where,
     match_condition,
     patch,
-    require_valid,
     stage_patch,
     update,
     update_where,
@@ -44,8 +46,10 @@ from galenic.errors import (
 )
 
 MOST_ENTRIES = 10_000
-TARGET = re.compile(r"(?P<kind>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64}))?(?:\?(?P<query>.*))?$")
+TARGET = re.compile(r"(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64}))?(?:\?(?P<query>.*))?$")
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3, "GET": 4, "HEAD": 4}
+READING = ("GET", "HEAD")
+PERMISSIONS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 STATUS = {
     InvalidResourceError: "422",
     RecordError: "400",
@@ -56,148 +60,176 @@ STATUS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TransactionEntry:
-    """One entry of the Bundle, as it was understood."""
+    """One parsed entry of a Bundle. query: after the ? of its url; url: its fullUrl."""
 
     number: int
     method: str
-    kind: str
+    resource_type: str
     id: str
     query: str
     request: Resource
     resource: Resource | None
     url: str
 
+    @property
+    def if_match(self) -> int | None:
+        """The version that the entry expects."""
+        return parse_etag(self.request.get("ifMatch"))
+
+    @property
+    def if_none_exist(self) -> str:
+        """The condition of a conditional create."""
+        return str(self.request.get("ifNoneExist", ""))
+
+    @property
+    def patch(self) -> bytes:
+        """The JSON Patch of the entry, which a Bundle holds as a Binary (R4, HTTP, 3.1.0.11.2)."""
+        try:
+            return base64.b64decode(str((self.resource or {}).get("data", "")), validate=True)
+        except binascii.Error:
+            raise RecordError("a patch in a Bundle must be a Binary with a JSON Patch in base64 as its data.") from None
+
+    def invalid(self, message: str, code: str, element: str, text: str) -> InvalidResourceError:
+        """An error about an element of the entry."""
+        return _invalid(message, code, f"Bundle.entry[{self.number}]{element}", text)
+
 
 def process_bundle(repository: FhirRepository, context: RequestContext, raw: bytes) -> FhirResponse:
-    """What a batch or transaction Bundle asks."""
+    """Executes a batch or transaction Bundle."""
     from galenic.records.fhir import parse  # noqa: PLC0415
 
     document = parse(raw)
     bundle = document.exact
     if bundle.get("resourceType") != "Bundle" or bundle.get("type") not in ("batch", "transaction"):
-        raise InvalidResourceError(
-            "what is posted here is a Bundle of type batch or transaction.", (("error", "invalid", "Bundle.type", "is none"),)
-        )
+        raise _invalid("expected a Bundle of type batch or transaction.", "invalid", "Bundle.type", "another type")
     given = bundle.get("entry", [])
     if not isinstance(given, list) or len(given) > MOST_ENTRIES:
-        raise InvalidResourceError(
-            f"a Bundle holds at most {MOST_ENTRIES:,} entries here.", (("error", "too-long", "Bundle.entry", "too many"),)
-        )
-    entries = [_entry(i, one, context.base) for i, one in enumerate(given)]
+        raise _invalid(f"a Bundle may have at most {MOST_ENTRIES:,} entries.", "too-long", "Bundle.entry", "too many")
+    entries = [_parse_entry(i, one, context.base) for i, one in enumerate(given)]
     if bundle["type"] == "transaction":
-        for e in entries:
-            _covered(context, e)
-    if bundle["type"] == "batch":
-        answers = [_response(repository, context, e) for e in entries]
-    else:
+        for entry in entries:
+            _require_scope(context, entry)
         require_valid(document.resource)
-        answers = _whole(repository, context, entries)
+        responses = _execute_transaction(repository, context, entries)
+    else:
+        responses = [_execute_in_batch(repository, context, e) for e in entries]
     body: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
-    return FhirResponse(200, orjson.dumps({**body, "entry": answers} if answers else body))
+    return FhirResponse(200, orjson.dumps({**body, "entry": responses} if responses else body))
 
 
-def _entry(number: int, one: Any, base: str) -> TransactionEntry:
+def _invalid(message: str, code: str, expression: str, text: str) -> InvalidResourceError:
+    return InvalidResourceError(message, (("error", code, expression, text),))
+
+
+def _parse_entry(number: int, one: Any, base: str) -> TransactionEntry:
     place = f"Bundle.entry[{number}]"
     request = one.get("request") if isinstance(one, dict) else None
     if not isinstance(request, dict) or not isinstance(request.get("url"), str) or request.get("method") not in ORDER:
-        raise InvalidResourceError(
-            "an entry has no request.", (("error", "required", f"{place}.request", "needs a method and a url"),)
-        )
-    url = request["url"].removeprefix(f"{base}/").lstrip("/")
+        raise _invalid("an entry has no request.", "required", f"{place}.request", "needs a method and a url")
+    method, url = request["method"], request["url"].removeprefix(f"{base}/").lstrip("/")
     match = TARGET.match(url)
     if match is None:
-        if request["method"] in ("GET", "HEAD"):
-            return TransactionEntry(number, request["method"], "", "", url, request, None, "")
-        raise InvalidResourceError(
-            "an entry's url is none.", (("error", "invalid", f"{place}.request.url", "Expected Type, Type/id or Type?search"),)
-        )
+        if method in READING:
+            return TransactionEntry(number, method, "", "", url, request, None, "")
+        expected = "Expected Type, Type/id or Type?search"
+        raise _invalid("the url of an entry is invalid.", "invalid", f"{place}.request.url", expected)
     resource = one.get("resource")
-    if request["method"] in ("POST", "PUT") and not isinstance(resource, dict):
-        raise InvalidResourceError("an entry has no resource.", (("error", "required", f"{place}.resource", "is absent"),))
-    own, query = match["id"] or "", match["query"] or ""
-    return TransactionEntry(
-        number, request["method"], match["kind"], own, query, request, resource, str(one.get("fullUrl", ""))
-    )
+    if method in ("POST", "PUT") and not isinstance(resource, dict):
+        raise _invalid("an entry has no resource.", "required", f"{place}.resource", "is absent")
+    resource_id, query = match["id"] or "", match["query"] or ""
+    return TransactionEntry(number, method, match["type"], resource_id, query, request, resource, str(one.get("fullUrl", "")))
 
 
 def parse_etag(etag: object) -> int | None:
-    """The version that an entity tag names (W/"3"); None for none. RecordError for one that is none of ours."""
+    """The version that an entity tag names (W/"3"); None for none. RecordError for a tag of another form."""
     if not etag:
         return None
     match = re.fullmatch(r'\s*(?:W/)?"?(\d{1,9})"?\s*', str(etag))
     if match is None:
-        raise RecordError('If-Match names no version. Expected W/"3", as ETag said.')
+        raise RecordError('If-Match does not name a version. Expected W/"3", as in the ETag header.')
     return int(match[1])
 
 
-def _covered(context: RequestContext, e: TransactionEntry) -> None:
-    """AccessDenied where the asker's scopes do not cover an entry."""
-    letters = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}.get(e.method, "r" if e.id else "s")
-    if e.kind and not context.may(e.kind, letters):
-        raise AccessDeniedError(f"the token's scopes do not cover an entry. Needed: {e.kind}.{letters}.")
+def _require_scope(context: RequestContext, entry: TransactionEntry) -> None:
+    """AccessDeniedError unless the caller's scopes cover an entry."""
+    permission = PERMISSIONS.get(entry.method, "r" if entry.id else "s")
+    if entry.resource_type and not context.covers(entry.resource_type, permission):
+        raise AccessDeniedError(f"the token's scopes do not cover an entry. Needed: {entry.resource_type}.{permission}.")
 
 
-def _single(repository: FhirRepository, context: RequestContext, e: TransactionEntry) -> FhirResponse:
-    """One entry of a batch, as if it had come alone."""
-    from galenic.records.fhir import write_json  # noqa: PLC0415
-
-    _covered(context, e)
-    raw = write_json(e.resource) if e.resource else b""
-    match, where = parse_etag(e.request.get("ifMatch")), e.query
-    if e.method in ("GET", "HEAD"):
-        if not e.kind:
-            raise RecordError("a Bundle reads Type/id or Type?search.")
-        return (
-            read(repository, context, e.kind, e.id)
-            if e.id
-            else search(repository, context, e.kind, parse_qsl(where, keep_blank_values=True))
-        )
-    if e.method == "POST":
-        return create(repository, context, e.kind, raw, if_none_exist=str(e.request.get("ifNoneExist", "")))
-    if e.method == "PUT":
-        return (
-            update(repository, context, e.kind, e.id, raw, if_match=match)
-            if e.id
-            else update_where(repository, context, e.kind, where, raw)
-        )
-    if e.method == "PATCH":
-        return patch(repository, context, e.kind, e.id, _patch_of(e), if_match=match)
-    return (
-        delete(repository, context, e.kind, e.id, if_match=match) if e.id else delete_where(repository, context, e.kind, where)
-    )
+# single entries, as in a batch
 
 
-def _patch_of(e: TransactionEntry) -> bytes:
-    """A JSON Patch travels in a Bundle as a Binary (R4, HTTP, 3.1.0.11.2)."""
-    import base64  # noqa: PLC0415
-    import binascii  # noqa: PLC0415
+def _execute(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    """One entry, as if it had been sent alone."""
+    _require_scope(context, entry)
+    _ = entry.if_match  # an invalid one is an error of every method
+    return EXECUTE[entry.method](repository, context, entry)
 
+
+def _execute_in_batch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> Resource:
     try:
-        return base64.b64decode(str((e.resource or {}).get("data", "")), validate=True)
-    except binascii.Error:
-        raise RecordError("a patch in a Bundle is a Binary whose data is a JSON Patch in base64.") from None
-
-
-def _response(repository: FhirRepository, context: RequestContext, e: TransactionEntry) -> Resource:
-    try:
-        answer = _single(repository, context, e)
+        return _response_entry(_execute(repository, context, entry))
     except GalenicError as error:
         return {"response": {"status": status_of(error), "outcome": orjson.Fragment(_outcome(error))}}
-    return _answered(answer)
 
 
-def _answered(answer: FhirResponse) -> Resource:
-    response: Resource = {"status": str(answer.status)}
-    if answer.version:
-        response |= {"etag": f'W/"{answer.version}"', "lastModified": format_instant(answer.updated)}
-    if answer.location:
-        response["location"] = answer.location
-    found: Resource = {"response": response}
-    if answer.decision:
-        found["extension"] = [{"url": DECISION_EXTENSION, "valueString": str(answer.decision)}]
-    return {**found, "resource": orjson.Fragment(answer.body)} if answer.body else found
+def _get(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    if not entry.resource_type:
+        raise RecordError("a GET in a Bundle must be Type/id or Type?search.")
+    if entry.id:
+        return read(repository, context, entry.resource_type, entry.id)
+    return search(repository, context, entry.resource_type, parse_qsl(entry.query, keep_blank_values=True))
+
+
+def _post(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    return create(repository, context, entry.resource_type, _raw(entry), if_none_exist=entry.if_none_exist)
+
+
+def _put(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    if entry.id:
+        return update(repository, context, entry.resource_type, entry.id, _raw(entry), if_match=entry.if_match)
+    return update_where(repository, context, entry.resource_type, entry.query, _raw(entry))
+
+
+def _patch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    return patch(repository, context, entry.resource_type, entry.id, entry.patch, if_match=entry.if_match)
+
+
+def _delete(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
+    if entry.id:
+        return delete(repository, context, entry.resource_type, entry.id, if_match=entry.if_match)
+    return delete_where(repository, context, entry.resource_type, entry.query)
+
+
+EXECUTE: dict[str, Callable[[FhirRepository, RequestContext, TransactionEntry], FhirResponse]] = {
+    "GET": _get,
+    "HEAD": _get,
+    "POST": _post,
+    "PUT": _put,
+    "PATCH": _patch,
+    "DELETE": _delete,
+}
+
+
+def _raw(entry: TransactionEntry) -> bytes:
+    from galenic.records.fhir import write_json  # noqa: PLC0415
+
+    return write_json(entry.resource) if entry.resource else b""
+
+
+def _response_entry(response: FhirResponse) -> Resource:
+    head: Resource = {"status": str(response.status)}
+    if response.version:
+        head |= {"etag": f'W/"{response.version}"', "lastModified": format_instant(response.updated)}
+    if response.location:
+        head["location"] = response.location
+    entry: Resource = {"response": head}
+    if response.decision:
+        entry["extension"] = [{"url": DECISION_EXTENSION, "valueString": str(response.decision)}]
+    return {**entry, "resource": orjson.Fragment(response.body)} if response.body else entry
 
 
 def status_of(error: GalenicError) -> str:
@@ -214,132 +246,137 @@ def _outcome(error: GalenicError) -> bytes:
 # transactions
 
 
-def _whole(repository: FhirRepository, context: RequestContext, entries: list[TransactionEntry]) -> list[Resource]:
-    with repository.writing:
-        staged: dict[int, StagedChange] = {}
-        there: dict[int, FhirResponse] = {}
-        meant: dict[str, str] = {}
-        for e in sorted(entries, key=lambda e: ORDER[e.method]):
-            if e.method in ("GET", "HEAD"):
+@dataclass(slots=True)
+class _Plan:
+    """What a transaction will do, by number of the entry: changes, and responses of entries that change nothing. names: the
+    names (Type/id) by the fullUrl of the entries."""
+
+    changes: dict[int, StagedChange] = field(default_factory=dict)
+    responses: dict[int, FhirResponse] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def _execute_transaction(
+    repository: FhirRepository, context: RequestContext, entries: list[TransactionEntry]
+) -> list[Resource]:
+    with repository.write_lock:
+        plan = _Plan()
+        for entry in sorted(entries, key=lambda e: ORDER[e.method]):
+            if entry.method in READING:
                 continue
-            _stage(repository, context, e, staged, there)
-            if e.url and e.number in staged:
-                meant[e.url] = staged[e.number].name
-            elif e.url and e.number in there:
-                meant[e.url] = there[e.number].location.removeprefix(f"{context.base}/")
-        _no_name_twice(staged)
-        for one in staged.values():
-            if one.exact is not None:
-                _name(repository, context, one.exact, meant)
-        places = list(staged)
-        written, decisions, updated = commit(repository, context, [staged[i] for i in places]) if places else ([], [], 0)
-    answers = dict(there)
-    for i, made, decision in zip(places, written, decisions, strict=True):
-        one = staged[i]
-        status = 204 if one.exact is None else 201 if made.made else 200
-        location = "" if one.exact is None else f"{context.base}/{one.name}/_history/{made.version}"
-        answers[i] = FhirResponse(status, b"", made.version, updated, location, decision)
-    for e in entries:
-        if e.method in ("GET", "HEAD"):
-            answers[e.number] = _single(repository, context, e)
-    return [_answered(answers[e.number]) for e in entries]
+            STAGE[entry.method](repository, context, entry, plan)
+            if entry.url and entry.number in plan.changes:
+                plan.names[entry.url] = plan.changes[entry.number].name
+            elif entry.url and entry.number in plan.responses:
+                plan.names[entry.url] = plan.responses[entry.number].location.removeprefix(f"{context.base}/")
+        _require_distinct(plan.changes)
+        for change in plan.changes.values():
+            if change.exact is not None:
+                _resolve_references(repository, context, change.exact, plan.names)
+        changes = list(plan.changes.values())
+        committed = commit(repository, context, changes) if changes else Committed()
+    responses = plan.responses | _responses(context, plan.changes, committed)
+    for entry in entries:
+        if entry.method in READING:
+            responses[entry.number] = _execute(repository, context, entry)
+    return [_response_entry(responses[e.number]) for e in entries]
 
 
-def _stage(
-    repository: FhirRepository,
-    context: RequestContext,
-    e: TransactionEntry,
-    staged: dict[int, StagedChange],
-    there: dict[int, FhirResponse],
-) -> None:
-    place = f"Bundle.entry[{e.number}]"
-    if e.resource is not None and e.method in ("POST", "PUT") and e.resource.get("resourceType") != e.kind:
-        raise InvalidResourceError(
-            "an entry's resource is of another type than its url.", (("error", "invalid", f"{place}.resource", "another type"),)
-        )
-    match = parse_etag(e.request.get("ifMatch"))
-    if e.method == "POST":
-        condition = str(e.request.get("ifNoneExist", ""))
-        found = match_condition(repository, context, e.kind, condition) if condition else None
-        if found is not None:
-            there[e.number] = FhirResponse(200, location=f"{context.base}/{found.name}")
-        else:
-            staged[e.number] = StagedChange(e.kind, str(uuid.uuid4()), e.resource, fresh=True)
-    elif e.method == "PUT":
-        staged[e.number] = _put(repository, context, e, match)
-    elif e.method == "DELETE":
-        _delete(repository, context, e, match, staged, there)
+def _responses(context: RequestContext, changes: dict[int, StagedChange], committed: Committed) -> dict[int, FhirResponse]:
+    """The response of each change."""
+    found: dict[int, FhirResponse] = {}
+    for (number, change), version, decision in zip(changes.items(), committed.versions, committed.decisions, strict=True):
+        status = 204 if change.exact is None else 201 if version.is_first else 200
+        location = "" if change.exact is None else f"{context.base}/{change.name}/_history/{version.version}"
+        found[number] = FhirResponse(status, b"", version.version, committed.updated, location, decision)
+    return found
+
+
+def _stage_create(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+    _require_type(entry)
+    _ = entry.if_match  # an invalid one is an error here, too
+    match = match_condition(repository, context, entry.resource_type, entry.if_none_exist) if entry.if_none_exist else None
+    if match is not None:
+        plan.responses[entry.number] = FhirResponse(200, location=f"{context.base}/{match.name}")
     else:
-        staged[e.number] = stage_patch(repository, context, e.kind, e.id, _patch_of(e), match)
+        change = StagedChange(entry.resource_type, str(uuid.uuid4()), entry.resource, is_new=True)
+        plan.changes[entry.number] = change
 
 
-def _put(repository: FhirRepository, context: RequestContext, e: TransactionEntry, match: int | None) -> StagedChange:
-    assert e.resource is not None
-    own, given = e.id, e.resource.get("id")
-    fresh = False
-    if not own:
-        found = match_condition(repository, context, e.kind, e.query)
-        fresh = found is None and given is None
-        own = found.name.partition("/")[2] if found else str(given or uuid.uuid4())
-    if given is not None and given != own:
-        where = f"Bundle.entry[{e.number}].resource.id"
-        raise InvalidResourceError(
-            "an entry's resource has another id than its url.", (("error", "invalid", where, "another id"),)
-        )
-    return StagedChange(e.kind, own, e.resource, match, fresh)
+def _stage_update(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+    _require_type(entry)
+    assert entry.resource is not None
+    if_match, resource_id, given = entry.if_match, entry.id, entry.resource.get("id")
+    is_new = False
+    if not resource_id:
+        match = match_condition(repository, context, entry.resource_type, entry.query)
+        is_new = match is None and given is None
+        resource_id = match.name.partition("/")[2] if match else str(given or uuid.uuid4())
+    if given is not None and given != resource_id:
+        raise entry.invalid("the resource of an entry has another id than its url.", "invalid", ".resource.id", "another id")
+    plan.changes[entry.number] = StagedChange(entry.resource_type, resource_id, entry.resource, if_match, is_new)
 
 
-def _delete(
-    repository: FhirRepository,
-    context: RequestContext,
-    e: TransactionEntry,
-    match: int | None,
-    staged: dict[int, StagedChange],
-    there: dict[int, FhirResponse],
-) -> None:
-    own = e.id
-    if not own:
-        found = match_condition(repository, context, e.kind, e.query)
-        own = found.name.partition("/")[2] if found else ""
-    known = repository.locate(f"{e.kind}/{own}") if own else None
-    if known is None or not known[3]:
-        there[e.number] = FhirResponse(204)
+def _stage_patch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+    if_match, name = entry.if_match, f"{entry.resource_type}/{entry.id}"
+    plan.changes[entry.number] = stage_patch(repository, context, name, entry.patch, if_match)
+
+
+def _stage_delete(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+    if_match, resource_id = entry.if_match, entry.id
+    if not resource_id:
+        match = match_condition(repository, context, entry.resource_type, entry.query)
+        resource_id = match.name.partition("/")[2] if match else ""
+    location = repository.locate(f"{entry.resource_type}/{resource_id}") if resource_id else None
+    if location is None or not location.is_live:
+        plan.responses[entry.number] = FhirResponse(204)
     else:
-        staged[e.number] = StagedChange(e.kind, own, None, match)
+        plan.changes[entry.number] = StagedChange(entry.resource_type, resource_id, None, if_match)
 
 
-def _no_name_twice(staged: dict[int, StagedChange]) -> None:
-    seen: dict[str, int] = {}
-    for number, one in staged.items():
-        if one.name in seen:
-            where = f"Bundle.entry[{number}]"
-            raise InvalidResourceError(
-                "two entries of a transaction change the same resource.", (("error", "duplicate", where, "twice"),)
-            )
-        seen[one.name] = number
+STAGE: dict[str, Callable[[FhirRepository, RequestContext, TransactionEntry, _Plan], None]] = {
+    "POST": _stage_create,
+    "PUT": _stage_update,
+    "PATCH": _stage_patch,
+    "DELETE": _stage_delete,
+}
 
 
-def _name(repository: FhirRepository, context: RequestContext, exact: Resource, meant: dict[str, str]) -> None:
-    """References get the names that the server gives: of entries by their fullUrl, of what a search means."""
+def _require_type(entry: TransactionEntry) -> None:
+    if entry.resource is not None and entry.resource.get("resourceType") != entry.resource_type:
+        raise entry.invalid("the resource of an entry is of another type than its url.", "invalid", ".resource", "another type")
+
+
+def _require_distinct(changes: dict[int, StagedChange]) -> None:
+    seen: set[str] = set()
+    for number, change in changes.items():
+        if change.name in seen:
+            message = "two entries of a transaction change the same resource."
+            raise _invalid(message, "duplicate", f"Bundle.entry[{number}]", "twice")
+        seen.add(change.name)
+
+
+def _resolve_references(repository: FhirRepository, context: RequestContext, exact: Resource, names: dict[str, str]) -> None:
+    """Replaces references by the names that they stand for: fullUrl of an entry, absolute URL, conditional reference."""
     from galenic.records.fhir import references, rename_references  # noqa: PLC0415
 
-    renamed = dict(meant)
-    for text in references(_plain(exact)):
+    renamed = dict(names)
+    for text in references(_with_plain_values(exact)):
         if text.startswith(f"{context.base}/"):
             renamed.setdefault(text, text.removeprefix(f"{context.base}/"))
         elif "?" in text and not text.startswith("http"):
-            kind, _, query = text.partition("?")
-            found = match_condition(repository, context, kind, query)
-            if found is None:
-                raise ConflictError(f"a reference names a {kind} by a search that nothing meets. Nothing was written.")
-            renamed[text] = found.name
+            resource_type, _, query = text.partition("?")
+            match = match_condition(repository, context, resource_type, query)
+            if match is None:
+                raise ConflictError(f"a conditional reference to a {resource_type} matches nothing. Nothing was written.")
+            renamed[text] = match.name
     if renamed:
         rename_references(exact, renamed)
 
 
-def _plain(exact: Resource) -> Resource:
+def _with_plain_values(exact: Resource) -> Resource:
+    """The resource with numbers that orjson can write."""
     from galenic.records.fhir import write_json  # noqa: PLC0415
 
-    return (
-        exact if not any(isinstance(v, str) and type(v) is not str for v in exact.values()) else orjson.loads(write_json(exact))
-    )
+    is_exact = any(isinstance(v, str) and type(v) is not str for v in exact.values())
+    return orjson.loads(write_json(exact)) if is_exact else exact

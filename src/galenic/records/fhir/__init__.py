@@ -21,7 +21,7 @@ from galenic.records.fhir.parsing import (
 )
 from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, prepare_document
 from galenic.records.fhir.search_parameters import SearchParameter, search_parameters_of
-from galenic.records.fhir.search_request import Include, SearchRequest, conditions_of, parse_search
+from galenic.records.fhir.search_request import conditions_of, parse_search
 from galenic.records.fhir.search_values import SearchValues, date_range, normalize_text, search_values_of
 from galenic.records.fhir.stored_resource import display_of, rename_references, restore_resource
 from galenic.records.fhir.to_events import ConvertedEvents, resource_to_events, short_code
@@ -36,14 +36,12 @@ __all__ = [
     "ConvertedEvents",
     "Document",
     "ExactNumber",
-    "Include",
     "NdjsonLine",
     "OpenedBundle",
     "Origin",
     "PreparedDocument",
     "PreparedResource",
     "SearchParameter",
-    "SearchRequest",
     "SearchValues",
     "ValidationIssue",
     "ValidationResult",

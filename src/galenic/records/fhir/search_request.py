@@ -1,38 +1,35 @@
-"""FHIR search from its parameters to what the index is asked (R4, Search): which are known, and what their values mean."""
+"""Parses FHIR search parameters (R4, Search) to a search request."""
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from galenic.errors import RecordError
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.search_parameters import SearchParameter, component, extraction_plan, search_parameters_of
+from galenic.records.fhir.search_result_parameters import RESULT_PARAMETERS
 from galenic.records.fhir.search_values import composite, date_range, normalize_text
-from galenic.store import (
-    Amount,
-    Both,
-    Criterion,
-    DateRange,
-    Link,
-    Named,
-    OneOf,
-    Order,
-    Present,
-    Referred,
-    Refers,
-    Text,
-    Token,
-    Updated,
+from galenic.schema import (
+    ChainCriterion,
+    CompositeCriterion,
+    DateCriterion,
+    IdCriterion,
+    LastUpdatedCriterion,
+    PresenceCriterion,
+    QuantityCriterion,
+    ReferenceCriterion,
+    ReverseChainCriterion,
+    SearchCondition,
+    SearchCriterion,
+    SearchRequest,
+    StringCriterion,
+    TokenCriterion,
 )
 
 PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+-])")
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?$")
-MOST_COUNT, COUNT = 1_000, 20
 DEEPEST, MOST_VALUES, MOST_CONDITIONS = 3, 200, 30
-SUMMARIES = ("true", "text", "data", "count", "false")
-TOTALS = ("none", "estimate", "accurate")
-RESULT = ("_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_format", "_pretty", "_contained")
 MODIFIERS = {
     "token": ("not", "text", "of-type", "missing"),
     "string": ("exact", "contains", "missing"),
@@ -41,146 +38,52 @@ MODIFIERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
-    """What is to come along. source: the type that refers; parameter "*": any; target: only that type, "" for any; again: of what
-    came along too."""
-
-    source: str
-    parameter: str
-    target: str
-    again: bool
-
-
-@dataclass
-class SearchRequest:
-    """A search as it was understood. unknown: parameters that are not, to be refused or passed over."""
-
-    kind: str
-    conditions: list[OneOf] = field(default_factory=list)
-    order: list[Order] = field(default_factory=list)
-    count: int = COUNT
-    summary: str = ""
-    elements: tuple[str, ...] = ()
-    total: str = ""
-    includes: list[Include] = field(default_factory=list)
-    revincludes: list[Include] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    used: list[tuple[str, str]] = field(default_factory=list)
-
-
-def parse_search(kind: str, given: Iterable[tuple[str, str]]) -> SearchRequest:
-    """The search for a type that parameters ask for. RecordError names a parameter whose value can not be; never the value."""
-    asked = SearchRequest(kind)
+def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> SearchRequest:
+    """The search request for a type, from (name, value) parameters. RecordError names a parameter with an impossible value, and
+    never the value."""
+    request = SearchRequest(resource_type)
+    conditions: list[SearchCondition] = []
+    used: list[tuple[str, str]] = []
+    unknown: list[str] = []
     for name, value in given:
-        own, _, modifier = name.partition(":")
-        if own in RESULT:
-            known = _result(asked, own, modifier, value)
+        code, _, modifier = name.partition(":")
+        if code in RESULT_PARAMETERS:
+            changed = RESULT_PARAMETERS[code](request, value, modifier)
+            request, is_known = changed or request, changed is not None
         elif value == "":
-            continue  # a parameter without a value asks nothing (R4, Search, 3.1.1.4)
+            continue  # a parameter without a value asks for nothing (R4, Search, 3.1.1.4)
         else:
-            condition = _condition(kind, name, value, 0)
-            known = condition is not None
+            condition = _condition(resource_type, name, value, 0)
+            is_known = condition is not None
             if condition is not None:
-                asked.conditions.append(condition)
-        if known:
-            asked.used.append((name, value))
+                conditions.append(condition)
+        if is_known:
+            used.append((name, value))
         else:
-            asked.unknown.append(name)
-    if len(asked.conditions) > MOST_CONDITIONS:
-        raise RecordError(f"the search has {len(asked.conditions)} conditions; at most {MOST_CONDITIONS} are asked at once.")
-    return asked
+            unknown.append(name)
+    if len(conditions) > MOST_CONDITIONS:
+        raise RecordError(f"the search has {len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed.")
+    return replace(request, conditions=tuple(conditions), used=tuple(used), unknown=tuple(unknown))
 
 
-def conditions_of(kind: str, given: Iterable[tuple[str, str]]) -> tuple[OneOf, ...]:
-    """The conditions of a conditional interaction. RecordError where one is unknown: passing it over would widen what it means."""
-    asked = parse_search(kind, given)
-    if asked.unknown or not asked.conditions:
-        names = ", ".join(sorted(set(asked.unknown))) or "none"
-        raise RecordError(f"a condition needs parameters that {kind} can be searched by; unknown here: {names}.")
-    return tuple(asked.conditions)
+def conditions_of(resource_type: str, given: Iterable[tuple[str, str]]) -> tuple[SearchCondition, ...]:
+    """The conditions of a conditional interaction. RecordError for an unknown parameter: ignoring it would match more."""
+    request = parse_search(resource_type, given)
+    if request.unknown or not request.conditions:
+        names = ", ".join(sorted(set(request.unknown))) or "none"
+        raise RecordError(f"a condition needs search parameters of {resource_type}; unknown here: {names}.")
+    return request.conditions
 
 
-# the search result's own parameters
-
-
-def _result(asked: SearchRequest, name: str, modifier: str, value: str) -> bool:
-    if name in ("_format", "_pretty"):
-        return True
-    if name == "_count":
-        if not value.isdecimal():
-            raise RecordError("_count is no whole number. Expected 0 to 1,000.")
-        asked.count = min(int(value), MOST_COUNT)
-    elif name == "_sort":
-        asked.order += [_order(asked.kind, part) for part in value.split(",") if part]
-    elif name == "_summary":
-        asked.summary = _one_of("_summary", value, SUMMARIES)
-    elif name == "_total":
-        asked.total = _one_of("_total", value, TOTALS)
-    elif name == "_elements":
-        asked.elements = tuple(e.partition(".")[0].strip() for e in value.split(",") if e.strip())
-    elif name == "_contained":
-        return value == "false"
-    else:
-        into = asked.includes if name == "_include" else asked.revincludes
-        into.append(_include(asked.kind, value, modifier, name == "_revinclude"))
-    return True
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise RecordError(f"{name} is none of {', '.join(allowed)}.")
-    return value
-
-
-def _include(kind: str, value: str, modifier: str, reverse: bool) -> Include:
-    source, _, rest = value.partition(":")
-    code, _, target = rest.partition(":")
-    name = "_revinclude" if reverse else "_include"
-    if modifier not in ("", "iterate", "recurse"):
-        raise RecordError(f"{name} knows the modifier iterate alone.")
-    if value == "*" and not reverse:
-        return Include(kind, "*", "", modifier != "")
-    if source not in r4().resources or (target and target not in r4().resources):
-        raise RecordError(f"{name} names no type of R4. Expected Type:parameter or Type:parameter:Target.")
-    found = search_parameters_of(source).get(code)
-    if code != "*" and (found is None or found.type != "reference"):
-        raise RecordError(f"{name} names no reference of {source}. Expected one of {', '.join(_references(source))}, or *.")
-    return Include(source, code, target, modifier != "")
-
-
-def _references(kind: str) -> list[str]:
-    return sorted(c for c, p in search_parameters_of(kind).items() if p.type == "reference")
-
-
-ORDERS = {"date": "date", "string": "string", "uri": "string", "number": "number", "quantity": "number"}
-
-
-def _order(kind: str, text: str) -> Order:
-    down, code = text.startswith("-"), text.lstrip("-")
-    if code == "_id":
-        return Order("", "name", down)
-    if code == "_lastUpdated":
-        return Order("", "updated", down)
-    found = search_parameters_of(kind).get(code)
-    if found is None or found.type not in ORDERS:
-        able = sorted(c for c, p in search_parameters_of(kind).items() if p.type in ORDERS)
-        raise RecordError(f"_sort names what {kind} can not be sorted by. Expected _id or one of {', '.join(able)}.")
-    return Order(code, ORDERS[found.type], down)
-
-
-# conditions
-
-
-def _condition(kind: str, name: str, value: str, depth: int) -> OneOf | None:
-    """What one parameter asks; None where the type has no such parameter."""
+def _condition(resource_type: str, name: str, value: str, depth: int) -> SearchCondition | None:
+    """The condition of one parameter; None where the type has no such parameter."""
     if depth > DEEPEST:
-        raise RecordError(f"a chain goes through at most {DEEPEST} references. Ask in steps.")
+        raise RecordError(f"a chain goes through at most {DEEPEST} references. Search in several steps.")
     if name.startswith("_has:"):
         return _has(name, value, depth)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
-    parameter = search_parameters_of(kind).get(code)
+    parameter = search_parameters_of(resource_type).get(code)
     if parameter is None:
         return None
     if dot:
@@ -188,159 +91,174 @@ def _condition(kind: str, name: str, value: str, depth: int) -> OneOf | None:
     if code == "_id":
         if modifier:
             raise RecordError("_id takes no modifier.")
-        return OneOf((Named(tuple(f"{kind}/{v}" for v in split(value))),))
-    return _missing(parameter, value) if modifier == "missing" else _values(kind, parameter, code, modifier, value)
+        return SearchCondition((IdCriterion(tuple(f"{resource_type}/{v}" for v in split(value))),))
+    return _missing(parameter, value) if modifier == "missing" else _values(resource_type, parameter, code, modifier, value)
 
 
-def _missing(parameter: SearchParameter, value: str) -> OneOf:
+def _missing(parameter: SearchParameter, value: str) -> SearchCondition:
     if value not in ("true", "false"):
-        raise RecordError(f"{parameter.code}:missing is true or false.")
+        raise RecordError(f"{parameter.code}:missing must be true or false.")
     names = parameter.parts or (parameter.code,)
-    return OneOf(tuple(Present(n, parameter.type) for n in names), negated=value == "true")
+    return SearchCondition(tuple(PresenceCriterion(n, parameter.type) for n in names), negated=value == "true")
 
 
-def _values(kind: str, parameter: SearchParameter, code: str, modifier: str, value: str) -> OneOf:
+def _values(resource_type: str, parameter: SearchParameter, code: str, modifier: str, value: str) -> SearchCondition:
     typed = modifier in r4().resources
     if modifier and not (typed and parameter.type == "reference") and modifier not in MODIFIERS.get(parameter.type, ()):
         raise RecordError(f"{code} ({parameter.type}) does not know the modifier {_word(modifier)}.")
     values = split(value)
     if len(values) > MOST_VALUES:
-        raise RecordError(f"{code} names {len(values)} values; at most {MOST_VALUES} are asked at once.")
-    own = [search_parameters_of(kind)[c] for c in parameter.parts] or [parameter]
-    tests = tuple(t for v in values for p in own for t in _test(kind, p, p.code, modifier, v))
-    return OneOf(tests, negated=modifier == "not")
+        raise RecordError(f"{code} names {len(values)} values; at most {MOST_VALUES} are allowed.")
+    parts = [search_parameters_of(resource_type)[c] for c in parameter.parts] or [parameter]
+    criteria = tuple(_criterion(resource_type, p, p.code, modifier, v) for v in values for p in parts)
+    return SearchCondition(criteria, negated=modifier == "not")
 
 
 def _word(text: str) -> str:
-    return text if re.fullmatch(r"[\w-]{1,30}", text) else "that was given"
+    return text if re.fullmatch(r"[\w-]{1,30}", text) else "of the request"
 
 
-def _has(name: str, value: str, depth: int) -> OneOf | None:
-    _, kind, code, *rest = [*name.split(":", 3), "", "", ""][:4]
+def _has(name: str, value: str, depth: int) -> SearchCondition | None:
+    _, resource_type, code, *rest = [*name.split(":", 3), "", "", ""][:4]
     inner = rest[0]
-    if kind not in r4().resources:
+    if resource_type not in r4().resources:
         return None
-    reference = search_parameters_of(kind).get(code)
+    reference = search_parameters_of(resource_type).get(code)
     if reference is None or reference.type != "reference" or not inner:
-        raise RecordError(f"_has needs a type, one of its references and a parameter: _has:{kind}:patient:code=…")
-    condition = _condition(kind, inner, value, depth + 1)
-    return None if condition is None else OneOf((Referred(code, kind, (condition,)),))
+        raise RecordError(f"_has needs a type, one of its references and a parameter: _has:{resource_type}:patient:code=…")
+    condition = _condition(resource_type, inner, value, depth + 1)
+    return None if condition is None else SearchCondition((ReverseChainCriterion(code, resource_type, (condition,)),))
 
 
-def _chain(parameter: SearchParameter, modifier: str, rest: str, value: str, depth: int) -> OneOf | None:
+def _chain(parameter: SearchParameter, modifier: str, rest: str, value: str, depth: int) -> SearchCondition | None:
     if parameter.type != "reference":
-        raise RecordError(f"{parameter.code} is no reference; nothing can be chained to it.")
+        raise RecordError(f"{parameter.code} is not a reference, so nothing can be chained to it.")
     if modifier and modifier not in r4().resources:
-        raise RecordError(f"{parameter.code} is chained by a type of R4, such as subject:Patient.name.")
-    kinds = [modifier] if modifier else list(parameter.targets) or sorted(r4().resources)
-    tests: list[Criterion] = []
-    for kind in kinds:
-        condition = _condition(kind, rest, value, depth + 1) if _has_parameter(kind, rest) else None
+        raise RecordError(f"{parameter.code} can be chained with a type of R4 only, such as subject:Patient.name.")
+    types = [modifier] if modifier else list(parameter.targets) or sorted(r4().resources)
+    criteria: list[SearchCriterion] = []
+    for resource_type in types:
+        condition = _condition(resource_type, rest, value, depth + 1) if _has_parameter(resource_type, rest) else None
         if condition is not None:
-            tests.append(Refers(parameter.code, kind, (condition,)))
-    return OneOf(tuple(tests)) if tests else None
+            criteria.append(ChainCriterion(parameter.code, resource_type, (condition,)))
+    return SearchCondition(tuple(criteria)) if criteria else None
 
 
-def _has_parameter(kind: str, name: str) -> bool:
-    return name.startswith("_has:") or re.split("[:.]", name, maxsplit=1)[0] in search_parameters_of(kind)
+def _has_parameter(resource_type: str, name: str) -> bool:
+    return name.startswith("_has:") or re.split("[:.]", name, maxsplit=1)[0] in search_parameters_of(resource_type)
 
 
 def split(value: str, by: str = ",") -> list[str]:
-    """Values that are separated; what is escaped by a backslash separates nothing."""
+    """The values between separators; a separator that is escaped by a backslash does not separate."""
     if "\\" not in value:
         return value.split(by)
     return re.split(rf"(?<!\\){re.escape(by)}", value)
 
 
 def unescape(text: str) -> str:
-    """A value without its escapes (R4, Search, 3.1.1.4.4)."""
+    """A value without escape characters (R4, Search, 3.1.1.4.4)."""
     return re.sub(r"\\([,$|\\])", r"\1", text) if "\\" in text else text
 
 
-def _test(kind: str, parameter: SearchParameter, name: str, modifier: str, value: str) -> tuple[Criterion, ...]:
-    """The tests of one value, each of which is enough."""
+def _criterion(resource_type: str, parameter: SearchParameter, name: str, modifier: str, value: str) -> SearchCriterion:
+    """The criterion of one value."""
     if parameter.type == "composite":
-        return (_composite(kind, parameter, value),)
-    found = TESTS[parameter.type](parameter, name, modifier, value)
-    if isinstance(found, Token) and found.system == "" and parameter.type == "token" and _implied(kind, parameter):
-        found = Token(found.name, None, found.code)  # its system is implied by the value set that R4 requires
-    return (found,)
+        return _composite(resource_type, parameter, value)
+    found = CRITERIA[parameter.type](parameter, name, modifier, value)
+    if (
+        isinstance(found, TokenCriterion)
+        and found.system == ""
+        and parameter.type == "token"
+        and _implied(resource_type, parameter)
+    ):
+        found = TokenCriterion(found.parameter, None, found.code)  # the system is implied by the value set that R4 requires
+    return found
 
 
-def _implied(kind: str, parameter: SearchParameter) -> bool:
-    whole, _groups = extraction_plan(kind)
+def _implied(resource_type: str, parameter: SearchParameter) -> bool:
+    whole, _groups = extraction_plan(resource_type)
     leaves = [leaf for some in whole.leaves.values() for leaf in some if leaf.parameter.code == parameter.code]
     return bool(leaves) and all(leaf.type in ("code", "boolean") for leaf in leaves)
 
 
-def _composite(kind: str, parameter: SearchParameter, value: str) -> Criterion:
+def _composite(resource_type: str, parameter: SearchParameter, value: str) -> SearchCriterion:
     values = split(value, "$")
     if len(values) != len(parameter.components):
-        raise RecordError(f"{parameter.code} needs {len(parameter.components)} values with $ between them.")
+        raise RecordError(f"{parameter.code} needs {len(parameter.components)} values, separated by $.")
     bars = split(values[0], "|")
     second = component(parameter, 1)
-    found = _test(kind, second, composite(parameter.code, unescape(bars[-1])), "", values[1])[0]
+    found = _criterion(resource_type, second, composite(parameter.code, unescape(bars[-1])), "", values[1])
     if len(bars) == 1:
         return found
     first = component(parameter, 0)
     names = first.parts or (first.code,)
-    return Both(found, OneOf(tuple(Token(n, unescape(bars[0]), unescape(bars[1])) for n in names)))
+    return CompositeCriterion(
+        found, SearchCondition(tuple(TokenCriterion(n, unescape(bars[0]), unescape(bars[1])) for n in names))
+    )
 
 
-def _token(parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
+def _token(parameter: SearchParameter, name: str, modifier: str, value: str) -> SearchCriterion:
     if modifier == "text":
-        return Text(f"{name}:text", normalize_text(unescape(value)), "starts")
+        return StringCriterion(f"{name}:text", normalize_text(unescape(value)), "starts")
     bars = split(value, "|")
     if modifier == "of-type":
         if len(bars) != 3:
             raise RecordError(f"{parameter.code}:of-type needs system|code|value.")
-        return Token(f"{name}:of-type", unescape(bars[0]), f"{unescape(bars[1])}|{unescape(bars[2])}")
+        return TokenCriterion(f"{name}:of-type", unescape(bars[0]), f"{unescape(bars[1])}|{unescape(bars[2])}")
     if len(bars) == 1:
-        return Token(name, None, unescape(value))
+        return TokenCriterion(name, None, unescape(value))
     if len(bars) > 2:
-        raise RecordError(f"{parameter.code} is a code or system|code; a | within is escaped as \\|.")
-    return Token(name, unescape(bars[0]), unescape(bars[1]) if bars[1] else None)
+        raise RecordError(f"{parameter.code} is a code or system|code; a | in a code is escaped as \\|.")
+    return TokenCriterion(name, unescape(bars[0]), unescape(bars[1]) if bars[1] else None)
 
 
-def _reference(parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
+def _reference(parameter: SearchParameter, name: str, modifier: str, value: str) -> SearchCriterion:
     if modifier == "identifier":
         return _token(parameter, f"{name}:identifier", "", value)
     text = unescape(value)
     if modifier:
-        return Link(name, (f"{modifier}/{text.rpartition('/')[2]}",))
+        return ReferenceCriterion(name, (f"{modifier}/{text.rpartition('/')[2]}",))
     if "/" in text or ":" in text:
-        return Link(name, (text,))
-    return Link(name, tuple(f"{target}/{text}" for target in parameter.targets or sorted(r4().resources)))
+        return ReferenceCriterion(name, (text,))
+    return ReferenceCriterion(name, tuple(f"{target}/{text}" for target in parameter.targets or sorted(r4().resources)))
 
 
-def _string(_parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
+def _string(_parameter: SearchParameter, name: str, modifier: str, value: str) -> SearchCriterion:
     text = unescape(value)
-    return Text(name, text, "exact") if modifier == "exact" else Text(name, normalize_text(text), modifier or "starts")
+    return (
+        StringCriterion(name, text, "exact")
+        if modifier == "exact"
+        else StringCriterion(name, normalize_text(text), modifier or "starts")
+    )
 
 
-def _uri(_parameter: SearchParameter, name: str, modifier: str, value: str) -> Criterion:
-    return Text(name, unescape(value), {"": "exact", "below": "under", "above": "over"}[modifier])
+def _uri(_parameter: SearchParameter, name: str, modifier: str, value: str) -> SearchCriterion:
+    return StringCriterion(name, unescape(value), {"": "exact", "below": "below", "above": "above"}[modifier])
 
 
-def _date(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
+def _date(parameter: SearchParameter, name: str, _modifier: str, value: str) -> SearchCriterion:
     match = PREFIX.match(value)
     prefix, text = (match[1], value[2:]) if match else ("eq", value)
-    text = text.replace(" ", "+")  # a + that nobody escaped
+    text = text.replace(" ", "+")  # an unescaped + of a time zone
     try:
         if not DATE.match(text):
             raise ValueError
         low, high = date_range(text)
     except (ValueError, OverflowError):
-        raise RecordError(f"{parameter.code} is no date. Expected 2026, 2026-11, 2026-11-30 or 2026-11-30T10:00:00Z.") from None
-    return Updated(prefix, low, high) if parameter.code == "_lastUpdated" else DateRange(name, prefix, low, high)
+        raise RecordError(
+            f"{parameter.code} is not a date. Expected 2026, 2026-11, 2026-11-30 or 2026-11-30T10:00:00Z."
+        ) from None
+    return (
+        LastUpdatedCriterion(prefix, low, high) if parameter.code == "_lastUpdated" else DateCriterion(name, prefix, low, high)
+    )
 
 
-def _number(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
-    return Amount(name, *_amount(parameter, value))
+def _number(parameter: SearchParameter, name: str, _modifier: str, value: str) -> SearchCriterion:
+    return QuantityCriterion(name, *_amount(parameter, value))
 
 
 def _amount(parameter: SearchParameter, value: str) -> tuple[str, float, float, float]:
-    """(prefix, value, least, past the most that counts as equal): half of the last digit each way (R4, Search, 3.1.1.4.6)."""
+    """(prefix, value, low, high): values from low to high count as equal, half of the last digit each way (R4, Search, 3.1.1.4.6)."""
     match = PREFIX.match(value)
     prefix, text = (match[1], value[2:]) if match else ("eq", value)
     try:
@@ -348,22 +266,22 @@ def _amount(parameter: SearchParameter, value: str) -> tuple[str, float, float, 
         if not number.is_finite() or len(text) > 40 or abs(number.adjusted()) > 300:
             raise InvalidOperation
     except InvalidOperation:
-        raise RecordError(f"{parameter.code} is no number. Expected 5.4, 1e2 or gt100.") from None
+        raise RecordError(f"{parameter.code} is not a number. Expected 5.4, 1e2 or gt100.") from None
     half = Decimal(1).scaleb(int(number.as_tuple().exponent)) / 2
     return prefix, float(number), float(number - half), float(number + half)
 
 
-def _quantity(parameter: SearchParameter, name: str, _modifier: str, value: str) -> Criterion:
+def _quantity(parameter: SearchParameter, name: str, _modifier: str, value: str) -> SearchCriterion:
     parts = split(value, "|")
     if len(parts) not in (1, 3):
-        raise RecordError(f"{parameter.code} is a number, or number|system|code with an empty system for any.")
-    asked = _amount(parameter, parts[0])
+        raise RecordError(f"{parameter.code} is a number or number|system|code, with an empty system for any.")
+    amount = _amount(parameter, parts[0])
     if len(parts) == 1:
-        return Amount(name, *asked)
-    return Amount(name, *asked, system=unescape(parts[1]), code=unescape(parts[2]) or None)
+        return QuantityCriterion(name, *amount)
+    return QuantityCriterion(name, *amount, system=unescape(parts[1]), code=unescape(parts[2]) or None)
 
 
-TESTS: dict[str, Callable[[SearchParameter, str, str, str], Criterion]] = {
+CRITERIA: dict[str, Callable[[SearchParameter, str, str, str], SearchCriterion]] = {
     "token": _token,
     "reference": _reference,
     "string": _string,

@@ -13,7 +13,7 @@ from galenic.security import App, IdTokenClaims
 from galenic.server import identity_provider
 from galenic.server.console.session import Console, SignedIn, local_path, redirect_to
 from galenic.server.console.sign_in import HALF, SignIn, Word
-from galenic.server.scopes import granted, in_words
+from galenic.server.scopes import describe_scopes, granted_scopes
 
 BEGUN, MINUTE, MOST_PLACES = 30, 60.0, 10_000  # sign-ins with a provider that one address may begin in a minute
 KEPT = "galenic-provider"  # the cookie of a sign-in that was begun
@@ -141,7 +141,7 @@ class ExternalLogin:
     def _scope(app: App, given: dict[str, str]) -> str:
         asked = given.get("scope", "")
         kept = [s for s in ("offline_access", "online_access") if s in asked.split() and s in app.scope.split()]
-        resources = granted(asked, app.scope, "user")
+        resources = granted_scopes(asked, app.scope, "user")
         return " ".join([resources, *kept]) if resources else ""
 
     def _answer(self, given: dict[str, str], **said: str) -> Response:
@@ -160,7 +160,7 @@ class ExternalLogin:
         scope = self._scope(app, given)
         parts = urlsplit(given["redirect_uri"])
         return self.console.page(
-            request, "authorize.html", signed=signed, app=app, words=in_words(scope), query=request.url.query, place=parts.hostname,
+            request, "authorize.html", signed=signed, app=app, words=describe_scopes(scope), query=request.url.query, place=parts.hostname,
             form_to=f"{parts.scheme}://{parts.netloc}",
         )  # fmt: skip
 

@@ -1,9 +1,8 @@
 """Bulk Data Access 2.0 over HTTP: kick-off, status, manifest, files, deletion."""
 
-import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -14,30 +13,32 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from galenic.custody.fhir import FhirRepository, RequestContext, operation_outcome, outcome_issue
-from galenic.errors import DescriptionError, RecordError
-from galenic.jobs import bulk_export
-from galenic.server.authentication import bearer, body_of, request_context
-from galenic.server.scopes import require_scope
+from galenic.custody.fhir import RequestContext, operation_outcome, outcome_issue
+from galenic.errors import RecordError, StateError
+from galenic.jobs import ExportRequest, ExportStatus, drop_export, export_status, read_file, request_export
+from galenic.server.authentication import authenticate, body_of
+from galenic.server.capability import JSON, CapabilityPart
+from galenic.server.endpoints.endpoint import ServedRepository
 
 NDJSON = "application/fhir+ndjson"
 FORMATS = (NDJSON, "application/ndjson", "ndjson")
 KNOWN = ("_outputFormat", "_since", "_type", "patient")
-POLLS, WINDOW = 10, 10.0  # polls of one export in so many seconds; more are too many
+POLLS, WINDOW = 10, 10.0  # status requests for one export that are allowed in so many seconds
+MOST_POLLED = 1_000  # exports of which status requests are counted
 SHA256 = "https://galenic.dev/fhir/bulk/sha256"
 RELEASE = "https://galenic.dev/fhir/bulk/release"
-JSON = "application/fhir+json; fhirVersion=4.0"
+OPERATIONS = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
 
 
-class RateLimitError(DescriptionError):
-    """It was asked again too soon."""
+class RateLimitError(StateError):
+    """The status was requested again too soon."""
 
 
 class BulkEndpoint:
-    """The addresses of bulk export. base: of the FHIR door; run: does work in a thread."""
+    """Bulk export."""
 
-    def __init__(self, repository: FhirRepository, base: str, run: Callable[..., Any]) -> None:
-        self.repository, self.base, self.run = repository, base, run
+    def __init__(self, served: ServedRepository) -> None:
+        self.served, self.repository, self.base = served, served.repository, served.fhir_url
         self.polls: OrderedDict[str, list[float]] = OrderedDict()
 
     def routes(self) -> list[Route]:
@@ -45,137 +46,128 @@ class BulkEndpoint:
         return [
             Route("/fhir/$export", self.begin, methods=["GET", "POST"]),
             Route("/fhir/Patient/$export", self.begin, methods=["GET", "POST"]),
-            Route("/fhir/Group/{own:str}/$export", self.begin, methods=["GET", "POST"]),
+            Route("/fhir/Group/{group:str}/$export", self.begin, methods=["GET", "POST"]),
             Route("/fhir/bulk/{job:str}", self.status, methods=["GET", "DELETE"]),
             Route("/fhir/bulk/{job:str}/{number:int}", self.file, methods=["GET"]),
         ]
 
-    def _asking(self, request: Request) -> RequestContext:
-        return request_context(request, bearer(self.repository.installation, request), self.base)
+    @staticmethod
+    def capability() -> CapabilityPart:
+        """The export operations."""
+        names = ("export", "patient-export", "group-export")
+        return CapabilityPart(
+            operations=tuple((name, f"{OPERATIONS}/{name}") for name in names),
+            instantiates=("http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data",),
+        )
+
+    def _context(self, request: Request) -> RequestContext:
+        return authenticate(self.served.installation, request, self.base)
 
     async def begin(self, request: Request) -> Response:
-        """Kick-off: 202 with where its status is."""
-        group = str(request.path_params.get("own", ""))
-        level = "Group" if group else "Patient" if request.url.path.startswith("/fhir/Patient/") else "system"
-        given = await _given(request)
-        if "respond-async" not in request.headers.get("prefer", ""):
-            raise RecordError("$export is answered later alone. Send the header Prefer: respond-async.")
-        strange = sorted(n for n in given if n not in KNOWN)
-        if strange and "handling=lenient" not in request.headers.get("prefer", ""):
-            names = ", ".join(n for n in strange if n.isascii() and n.isprintable())[:200]
-            raise RecordError(f"$export knows {', '.join(KNOWN)}, not: {names}. Or pass over it with Prefer: handling=lenient.")
-        if given.get("_outputFormat", [NDJSON])[0] not in FORMATS:
-            raise RecordError(f"_outputFormat is {NDJSON}, and no other.")
-        kinds = tuple(k for v in given.get("_type", []) for k in v.split(",") if k)
-        people = tuple(p.removeprefix("Patient/") for p in given.get("patient", []))
-        address = f"{self.base}{request.url.path.removeprefix('/fhir')}" + (
-            f"?{request.url.query}" if request.url.query else ""
-        )
-
-        def work() -> str:
-            asked = self._asking(request)
-            return bulk_export.request_export(
-                self.repository, asked, address, level=level, group=group, kinds=kinds, since=given.get("_since", [""])[0], patients=people
-            )  # fmt: skip
-
-        job = await self.run(work)
-        body = operation_outcome(
-            outcome_issue("information", "informational", "the export begins; ask for its status at Content-Location.")
-        )
+        """Kick-off: 202 with the address of the status."""
+        export = await self._export_request(request)
+        job = await self.served.run(lambda: request_export(self.repository, self._context(request), export))
+        text = "the export begins. Request its status at Content-Location."
+        body = operation_outcome(outcome_issue("information", "informational", text))
         return Response(body, 202, {"Content-Location": f"{self.base}/bulk/{job}"}, JSON)
 
+    async def _export_request(self, request: Request) -> ExportRequest:
+        given, prefer = await _parameters(request), request.headers.get("prefer", "")
+        if "respond-async" not in prefer:
+            raise RecordError("$export works asynchronously only. Send the header Prefer: respond-async.")
+        unknown = sorted(n for n in given if n not in KNOWN)
+        if unknown and "handling=lenient" not in prefer:
+            names = ", ".join(n for n in unknown if n.isascii() and n.isprintable())[:200]
+            raise RecordError(
+                f"$export has the parameters {', '.join(KNOWN)}, not: {names}. To ignore others: Prefer: handling=lenient."
+            )
+        if given.get("_outputFormat", [NDJSON])[0] not in FORMATS:
+            raise RecordError(f"_outputFormat must be {NDJSON}.")
+        group, path, query = str(request.path_params.get("group", "")), request.url.path, request.url.query
+        return ExportRequest(
+            url=f"{self.base}{path.removeprefix('/fhir')}" + (f"?{query}" if query else ""),
+            level="Group" if group else "Patient" if path.startswith("/fhir/Patient/") else "system",
+            group=group,
+            resource_types=tuple(t for v in given.get("_type", []) for t in v.split(",") if t),
+            since=given.get("_since", [""])[0],
+            patients=tuple(p.removeprefix("Patient/") for p in given.get("patient", [])),
+        )
+
     async def status(self, request: Request) -> Response:
-        """How it stands; or, by DELETE, its end."""
+        """The status; with DELETE, the end of the export."""
         job = str(request.path_params["job"])
         if request.method == "DELETE":
-            await self.run(lambda: self._drop(request, job))
-            return Response(
-                operation_outcome(
-                    outcome_issue("information", "informational", "it is stopped, and what was made is deleted.")
-                ),
-                202,
-                media_type=JSON,
-            )
-        export: bulk_export.ExportStatus = await self.run(
-            lambda: bulk_export.export_status(self.repository, self._asking(request), job)
-        )
+            await self.served.run(self._drop, request, job)
+            text = "the export is stopped, and its files are deleted."
+            body = operation_outcome(outcome_issue("information", "informational", text))
+            return Response(body, 202, media_type=JSON)
+        export = await self.served.run(lambda: export_status(self.repository, self._context(request), job))
         if export.state == "running":
-            self._not_too_often(job)
+            self._limit_polls(job)
             progress = f"{100 * export.share:.0f}%: {export.what or 'waiting'}"[:100]
             return Response(b"", 202, {"X-Progress": progress.encode("ascii", "replace").decode(), "Retry-After": "2"})
         if export.state == "failed":
-            return Response(
-                operation_outcome(outcome_issue("error", "processing", export.what or "the export failed. Ask again.")),
-                500,
-                media_type=JSON,
-            )
+            text = export.what or "the export failed. Request it again."
+            return Response(operation_outcome(outcome_issue("error", "processing", text)), 500, media_type=JSON)
         until = datetime.fromisoformat(export.at) + timedelta(days=1)
         return Response(self._manifest(export), 200, {"Expires": format_datetime(until, usegmt=True)}, "application/json")
 
     def _drop(self, request: Request, job: str) -> None:
-        asked = self._asking(request)
-        bulk_export.export_status(self.repository, asked, job)
-        bulk_export.drop_export(self.repository, asked, job)
+        context = self._context(request)
+        export_status(self.repository, context, job)
+        drop_export(self.repository, context, job)
 
-    def _not_too_often(self, job: str) -> None:
+    def _limit_polls(self, job: str) -> None:
         now = time.monotonic()
-        seen = [t for t in self.polls.pop(job, []) if now - t < WINDOW]
-        self.polls[job] = [*seen, now]
-        if len(self.polls) > 1_000:
+        recent = [t for t in self.polls.pop(job, []) if now - t < WINDOW]
+        self.polls[job] = [*recent, now]
+        if len(self.polls) > MOST_POLLED:
             self.polls.popitem(last=False)
-        if len(seen) >= POLLS:
-            raise RateLimitError("the status was asked too often. Wait as long as Retry-After says.")
+        if len(recent) >= POLLS:
+            raise RateLimitError("the status was requested too often. Wait as long as Retry-After says.")
 
-    def _manifest(self, export: bulk_export.ExportStatus) -> bytes:
+    def _manifest(self, export: ExportStatus) -> bytes:
         output = [
             {"type": f.kind, "url": f"{self.base}/bulk/{export.job}/{n}", "count": f.count, "extension": {SHA256: f.sha256}}
             for n, f in enumerate(export.files)
         ]
-        whole: dict[str, Any] = {
+        manifest: dict[str, Any] = {
             "transactionTime": export.at, "request": export.request, "requiresAccessToken": True, "output": output, "deleted": [],
             "error": [],
         }  # fmt: skip
         if export.run:
-            whole["extension"] = {RELEASE: export.run}
-        return orjson.dumps(whole)
+            manifest["extension"] = {RELEASE: export.run}
+        return orjson.dumps(manifest)
 
     async def file(self, request: Request) -> Response:
-        """One file, as it is unsealed."""
+        """One file, decrypted while it is sent."""
         job, number = str(request.path_params["job"]), int(request.path_params["number"])
 
-        def work() -> Any:
-            caller = bearer(self.repository.installation, request)
-            asked = request_context(request, caller, self.base)
-            export = bulk_export.export_status(self.repository, asked, job)
+        def work() -> Iterator[bytes]:
+            context = self._context(request)
+            export = export_status(self.repository, context, job)
             if 0 <= number < len(export.files):
-                require_scope(caller.scopes, export.files[number].kind, "rs")
-            return bulk_export.read_file(self.repository, asked, job, number)
+                context.require(export.files[number].kind, "rs")
+            return read_file(self.repository, context, job, number)
 
-        parts = await self.run(work)
-        return StreamingResponse(parts, media_type=NDJSON)
+        return StreamingResponse(await self.served.run(work), media_type=NDJSON)
 
 
-async def _given(request: Request) -> dict[str, list[str]]:
+async def _parameters(request: Request) -> dict[str, list[str]]:
     """Parameters of the address, or of a Parameters resource."""
     found: dict[str, list[str]] = {}
     if request.method != "POST":
         for name, value in parse_qsl(request.url.query, keep_blank_values=True):
             found.setdefault(name, []).append(value)
         if "patient" in found:
-            raise RecordError("patient is given by POST, so that it stays out of logs of addresses.")
+            raise RecordError("send the parameter patient by POST, which keeps it out of logs of addresses.")
         return found
     try:
         whole = orjson.loads(await body_of(request, 2**20))
         for one in whole["parameter"]:
             value = next(v for k, v in one.items() if k.startswith("value"))
-            found.setdefault(str(one["name"]), []).append(
-                str(value.get("reference", "")) if isinstance(value, dict) else str(value)
-            )
+            text = value.get("reference", "") if isinstance(value, dict) else value
+            found.setdefault(str(one["name"]), []).append(str(text))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, StopIteration):
         raise RecordError('expected a Parameters resource: {"resourceType": "Parameters", "parameter": [...]}.') from None
     return found
-
-
-async def in_thread(pool: Any, work: Callable[[], Any]) -> Any:
-    """Work in a thread of the door's own."""
-    return await asyncio.get_running_loop().run_in_executor(pool, work)

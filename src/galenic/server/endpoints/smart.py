@@ -1,5 +1,5 @@
-"""SMART App Launch 2.0: discovery, and tokens for systems that sign with a key of their own and for applications that somebody lets
-read as them."""
+"""SMART App Launch 2.0: discovery, and access tokens for backend services with a key of their own and for applications that a person
+has authorized."""
 
 from urllib.parse import parse_qs
 
@@ -10,21 +10,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from galenic.errors import AccessDeniedError, GalenicError
-from galenic.installation import Installation
 from galenic.security import App, client_of
 from galenic.server import setup
 from galenic.server.authentication import body_of
-from galenic.server.scopes import granted
+from galenic.server.capability import CapabilityPart
+from galenic.server.endpoints.endpoint import ServedRepository
+from galenic.server.scopes import granted_scopes
 
 BEARER_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SECONDS = 300
 
 
 class SmartEndpoint:
-    """Discovery and the token endpoint. base: the server's address."""
+    """Discovery and the token endpoint."""
 
-    def __init__(self, installation: Installation, base: str) -> None:
-        self.installation, self.base = installation, base
+    def __init__(self, served: ServedRepository) -> None:
+        self.installation, self.base = served.installation, served.url
 
     def routes(self) -> list[Route]:
         """Every address."""
@@ -33,8 +34,20 @@ class SmartEndpoint:
             Route("/auth/token", self.token, methods=["POST"]),
         ]
 
+    @staticmethod
+    def capability() -> CapabilityPart:
+        """How clients of the FHIR endpoint are authorized."""
+        system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+        return CapabilityPart(
+            security={
+                "cors": False,
+                "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}]}],
+                "description": "Every record leaves by a decision about one patient, which is on the audit chain.",
+            }
+        )
+
     async def configuration(self, _request: Request) -> Response:
-        """What SMART clients look for first (5.2)."""
+        """The configuration document (section 5.2)."""
         found = {
             "token_endpoint": f"{self.base}/auth/token",
             "authorization_endpoint": f"{self.base}/authorize",
@@ -67,26 +80,26 @@ class SmartEndpoint:
         return Response(orjson.dumps(found), media_type="application/json")
 
     async def token(self, request: Request) -> Response:
-        """An access token for a signed assertion (RFC 6749, 4.4; RFC 7523)."""
+        """The token endpoint (RFC 6749, 3.2)."""
         if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return _error("invalid_request", "expected application/x-www-form-urlencoded.")
         try:
-            given = parse_qs((await body_of(request, 20_000)).decode(), strict_parsing=True, max_num_fields=10)
+            form = parse_qs((await body_of(request, 20_000)).decode(), strict_parsing=True, max_num_fields=10)
         except (ValueError, GalenicError):
-            return _error("invalid_request", "the form can not be read.")
-        if any(len(v) > 1 for v in given.values()):
-            return _error("invalid_request", "a parameter stands twice.")
-        one = {k: v[0] for k, v in given.items()}
-        if one.get("grant_type") in ("authorization_code", "refresh_token"):
-            return await run_in_threadpool(self._for_app, one)
-        if one.get("grant_type") != "client_credentials":
+            return _error("invalid_request", "the form cannot be read.")
+        if any(len(v) > 1 for v in form.values()):
+            return _error("invalid_request", "a parameter occurs twice.")
+        given = {k: v[0] for k, v in form.items()}
+        if given.get("grant_type") in ("authorization_code", "refresh_token"):
+            return await run_in_threadpool(self._app_token, given)
+        if given.get("grant_type") != "client_credentials":
             return _error("unsupported_grant_type", "expected client_credentials, authorization_code or refresh_token.")
-        if one.get("client_assertion_type") != BEARER_TYPE:
+        if given.get("client_assertion_type") != BEARER_TYPE:
             return _error("invalid_client", "expected a client assertion of type jwt-bearer.", 401)
-        return await run_in_threadpool(self._issue, one)
+        return await run_in_threadpool(self._service_token, given)
 
-    def _for_app(self, given: dict[str, str]) -> Response:
-        """Tokens for a code, or for a refresh token (RFC 6749, 4.1.3 and 6)."""
+    def _app_token(self, given: dict[str, str]) -> Response:
+        """Tokens for an authorization code, or for a refresh token (RFC 6749, 4.1.3 and 6)."""
         apps = self.installation.apps
         try:
             app = self._app(given)
@@ -94,34 +107,35 @@ class SmartEndpoint:
             return _error("invalid_client", str(error), 401)
         try:
             if given["grant_type"] == "refresh_token":
-                made = apps.refresh(app, given.get("refresh_token", ""))
+                tokens = apps.refresh(app, given.get("refresh_token", ""))
             else:
-                made = apps.redeem(app, given.get("code", ""), given.get("redirect_uri", ""), given.get("code_verifier", ""))
+                tokens = apps.redeem(app, given.get("code", ""), given.get("redirect_uri", ""), given.get("code_verifier", ""))
         except AccessDeniedError as error:
             return _error("invalid_grant", str(error))
-        found = {"access_token": made.access, "token_type": "bearer", "expires_in": made.seconds, "scope": made.scope}
-        if made.refresh:
-            found["refresh_token"] = made.refresh
+        found = {"access_token": tokens.access, "token_type": "bearer", "expires_in": tokens.seconds, "scope": tokens.scope}
+        if tokens.refresh:
+            found["refresh_token"] = tokens.refresh
         return Response(orjson.dumps(found), media_type="application/json")
 
     def _app(self, given: dict[str, str]) -> App:
-        """The application at the door: by its key, or, without one, by its name alone, which PKCE makes enough."""
+        """The application: authenticated by its key; a public one is named only, which PKCE makes sufficient."""
         if given.get("client_assertion_type") == BEARER_TYPE:
-            proved = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token", "app")
-            return self.installation.apps.get(proved.key)
+            client = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token", "app")
+            return self.installation.apps.get(client.key)
         app = self.installation.apps.get(given.get("client_id", ""))
         if not app.public:
-            raise AccessDeniedError("this application proves itself by its key.")
+            raise AccessDeniedError("this application must authenticate with its key.")
         return app
 
-    def _issue(self, given: dict[str, str]) -> Response:
+    def _service_token(self, given: dict[str, str]) -> Response:
+        """A token for a signed assertion (RFC 6749, 4.4; RFC 7523)."""
         try:
             client = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token")
         except AccessDeniedError as error:
             return _error("invalid_client", str(error), 401)
-        scope = granted(given.get("scope", ""), str(client.get("scope", "")))
+        scope = granted_scopes(given.get("scope", ""), str(client.get("scope", "")))
         if not scope:
-            return _error("invalid_scope", "none of these scopes is the client's.")
+            return _error("invalid_scope", "the client is registered for none of these scopes.")
         secret = setup.issue_token(self.installation, client.who, seconds=SECONDS, scope=scope, how="private_key_jwt")
         found = {"access_token": secret, "token_type": "bearer", "expires_in": SECONDS, "scope": scope}
         return Response(orjson.dumps(found), media_type="application/json")

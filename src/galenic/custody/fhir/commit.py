@@ -1,0 +1,176 @@
+"""Staged changes become durable versions: under grants for every patient whose record they change, all of them or none."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from galenic import store
+from galenic.custody.fhir.group_commit import PendingWrite
+from galenic.custody.fhir.messages import RequestContext, Resource, now_micros, with_server_meta
+from galenic.custody.fhir.reading import NOT_FOUND
+from galenic.custody.fhir.repository import FhirRepository, ResourceOwner, close_grants
+from galenic.errors import AccessDeniedError, NotFoundError
+from galenic.security import Grant
+
+Locations = dict[str, store.ResourceLocation | None]
+GrantKey = int | str  # subject id, or the identifier of a new patient
+
+
+@dataclass(slots=True)
+class StagedChange:
+    """A change that is to be made. exact: the resource, None to delete it; expected: as in store.ResourceChange; is_new: its id
+    was just drawn."""
+
+    resource_type: str
+    id: str
+    exact: Resource | None
+    expected: int | None = None
+    is_new: bool = False
+
+    @property
+    def name(self) -> str:
+        """Type/id."""
+        return f"{self.resource_type}/{self.id}"
+
+    @property
+    def resource(self) -> Resource:
+        """The resource with its id."""
+        assert self.exact is not None
+        return {**self.exact, "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit wrote, in the order of the changes: versions and the numbers of their decisions. updated: µs since 1970."""
+
+    versions: tuple[store.WrittenVersion, ...] = ()
+    decisions: tuple[int, ...] = ()
+    updated: int = 0
+
+
+def commit(repository: FhirRepository, context: RequestContext, staged: list[StagedChange]) -> Committed:
+    """Writes all changes durably, or none. AccessDeniedError if access to one of the patients is denied."""
+    if any(s.resource_type == "AuditEvent" for s in staged):
+        raise AccessDeniedError("AuditEvents are written by the audit log alone.")
+    updated = now_micros()
+    repository.refresh()
+    locations: Locations = {s.name: repository.index.locate(s.name) for s in staged if not s.is_new}
+    _require_visible(repository, context, staged, locations)
+    owners = _owners(repository, staged, locations)
+    grants = _open_grants(repository, context, staged, owners, locations)
+    try:
+        of_each = [grants[o.identifier if o.subject is None else o.subject] for o in owners]
+        changes = [_change(s, o, g, updated) for s, o, g in zip(staged, owners, of_each, strict=True)]
+        entries = _index_entries(repository, staged, changes, updated)
+        subjects = {name: location.subject if location else None for name, location in locations.items()}
+        versions = repository.group_commit.write(PendingWrite(changes, entries, subjects))
+    finally:
+        close_grants(grants.values())
+    return Committed(tuple(versions), tuple(g.decision for g in of_each), updated)
+
+
+def _require_visible(
+    repository: FhirRepository, context: RequestContext, staged: list[StagedChange], locations: Locations
+) -> None:
+    """NotFoundError where a change names a resource that the caller cannot see: a client-assigned id would tell whether another
+    patient's resource has it, so only callers who can see every resource may assign ids."""
+    scope = repository.search_scope(context)
+    if scope is None:
+        return
+    found = [locations.get(s.name) for s in staged if not s.is_new]
+    if any(f is None or (f.is_patient and f.subject not in scope.subjects) for f in found):
+        repository.record_refusal(context, "write")
+        raise NotFoundError(NOT_FOUND)
+
+
+def _change(staged: StagedChange, owner: ResourceOwner, grant: Grant, updated: int) -> store.ResourceChange:
+    from galenic.records.fhir import identifier_searches  # noqa: PLC0415
+
+    words = tuple(identifier_searches(staged.resource)) if staged.exact else ()
+    return store.ResourceChange(
+        grant, int(grant.resource.rpartition("/")[2]), staged.resource_type, staged.id, _render(staged, updated), updated,
+        staged.exact is None, staged.expected, words, owner.mentions, staged.is_new,
+    )  # fmt: skip
+
+
+def _render(staged: StagedChange, updated: int) -> Callable[[int], bytes]:
+    from galenic.records.fhir import write_json  # noqa: PLC0415
+
+    exact = staged.exact or {"resourceType": staged.resource_type}
+    return lambda version: write_json(with_server_meta(exact, staged.id, version, updated))
+
+
+def _owners(repository: FhirRepository, staged: list[StagedChange], locations: Locations) -> list[ResourceOwner]:
+    owners: dict[str, ResourceOwner] = {}
+    open_cases: list[StagedChange] = []
+    people: dict[str, int | None] = {}
+    for one in staged:
+        if one.exact is None:
+            location = locations.get(one.name)
+            assert location is not None
+            owners[one.name] = ResourceOwner(location.subject, "", location.is_patient)
+            continue
+        owner = owners[one.name] = repository.owner_of(one.resource, people)
+        if owner.subject == store.NO_SUBJECT and owner.is_patient:
+            open_cases.append(one)
+    for one in open_cases:  # in a patient's compartment by a reference to another resource of the same Bundle
+        from galenic.records.fhir import compartment_of  # noqa: PLC0415
+
+        through = [owners[n] for n in compartment_of(one.resource).through if n in owners and n != one.name]
+        owned = [o for o in through if o.subject != store.NO_SUBJECT]
+        if owned:
+            owners[one.name] = owned[0]
+    return [owners[s.name] for s in staged]
+
+
+def _open_grants(
+    repository: FhirRepository,
+    context: RequestContext,
+    staged: list[StagedChange],
+    owners: list[ResourceOwner],
+    locations: Locations,
+) -> dict[GrantKey, Grant]:
+    """A grant to write for every subject that owns a changed resource, or owned it before."""
+    subjects = {o.subject: o.is_patient for o in owners if o.subject is not None}
+    for one, owner in zip(staged, owners, strict=True):
+        location = locations.get(one.name)
+        if location is not None and location.subject != owner.subject:
+            subjects[location.subject] = location.is_patient
+    grants: dict[GrantKey, Grant] = {**repository.grants(context, "write", subjects)}
+    try:
+        if len(grants) < len(subjects):
+            raise AccessDeniedError(
+                f"{context.session.who} may not write this for {context.purpose}: no rule allows it for every patient concerned."
+            )
+        _admit_new(repository, context, owners, grants)
+    except BaseException:
+        close_grants(grants.values())
+        raise
+    return grants
+
+
+def _admit_new(
+    repository: FhirRepository, context: RequestContext, owners: Iterable[ResourceOwner], grants: dict[GrantKey, Grant]
+) -> None:
+    """Opens a grant for each new patient, and gives the patient a subject id."""
+    db, gate = repository.installation.db, repository.installation.gate
+    for owner in owners:
+        if owner.subject is None and owner.identifier not in grants:
+            new = repository.decision_resource("new", owner.is_patient)
+            grant = grants[owner.identifier] = gate.open(context.session, "write", new, context.purpose)
+            subject = store.admit_subject(db, grant, repository.dataset, owner.identifier, patient=owner.is_patient)
+            grant.settle(subject)
+
+
+def _index_entries(
+    repository: FhirRepository, staged: list[StagedChange], changes: list[store.ResourceChange], updated: int
+) -> list[store.IndexEntry]:
+    """The index entry of each change; rows are assigned when they are written."""
+    last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
+    entries = []
+    for i, (one, change) in enumerate(zip(staged, changes, strict=True)):
+        if one.exact is None or last[change.name] != i:
+            is_patient = change.handle.resource.startswith("record/")
+            entries.append(store.IndexEntry(-1, one.resource_type, one.id, change.subject, is_patient, updated, False))
+        else:
+            entries.append(repository.index_entry(one.resource, change.subject, updated))
+    return entries
