@@ -11,7 +11,8 @@ import time
 from hashlib import md5
 from pathlib import Path
 
-from galenic import custody, flows
+from galenic import custody
+from galenic.generators import simulated
 from galenic.installation import open_installation
 from galenic.records.fhir import read_ndjson, validate_resource
 from galenic.records.omop import Omop
@@ -187,10 +188,10 @@ def simulated_people(folder: Path) -> list[dict]:
     best, events = 0.0, 0
     for i in range(3):
         start = time.perf_counter()
-        done = flows.simulate(20_000, folder / f"meds{i}", seed=i)
+        done = simulated.simulate(simulated.SimulationRequest(20_000, seed=i), folder / f"meds{i}")
         best, events = max(best, 20_000 / (time.perf_counter() - start)), done.events
     start = time.perf_counter()
-    flows.simulate(1_000, folder / "fhir", form="fhir", seed=1)
+    simulated.simulate(simulated.SimulationRequest(1_000, seed=1), folder / "fhir", form="fhir")
     peers = {"events/s": round(best * events / 20_000), "patients/s as FHIR": round(1_000 / (time.perf_counter() - start))}
     what = f"simulated patients/s to MEDS, one process, {events:,} events of 20,000 patients, best of 3"
     return [row("records.simulate", what, "1/s", round(best), ">= 1,000", best >= 1_000, peers=peers)]

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from galenic import cli, flows
-from galenic.errors import DescriptionError
+from galenic import cli
+from galenic.errors import OptionError
 from galenic.generators import simulated
 from galenic.records import fhir
 from galenic.records.meds import read_codes, read_meds
@@ -158,12 +158,12 @@ def test_every_form_holds_the_same_people_and_fhir_says_that_they_are_made(
 
 def test_what_can_not_be_simulated_is_refused(tmp_path: Path) -> None:
     for count, form, years in ((10, "hl7", 10), (10, "meds", 0), (0, "meds", 10)):
-        with pytest.raises(DescriptionError):
-            flows.simulate(count, tmp_path / "x", form=form, years=years)
+        with pytest.raises(OptionError):
+            simulated.simulate(simulated.SimulationRequest(count, years=years), tmp_path / "x", form=form)
     assert not (tmp_path / "x").exists()
 
 
 def test_every_rate_names_its_source_or_says_that_it_is_assumed(capsys: pytest.CaptureFixture) -> None:
-    assert all(rate["assumed"] or rate["source"] for rate in flows.rates())
+    assert all(rate["assumed"] or rate["source"] for rate in simulated.rate_sources())
     assert cli.run(["simulate", "--rates"]) == 0
     assert "unverified" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from galenic.custody import ImportRequest, import_table
 from galenic.errors import DescriptionError
 from galenic.installation import Installation
 from galenic.records import quality
+from galenic.records.quality import QualityRequest
 from galenic.records.terminology import Terminology
 from galenic.schema import BIRTH, DEATH, TIMELINE, Finding, NotMeasured
 
@@ -81,7 +82,7 @@ def test_values_in_another_unit_are_found_and_repaired_only_when_asked(
         columns[column][r] = change(columns[column][r])  # type: ignore[operator]
     place = source(columns, tmp_path)
     before = place.read_bytes()
-    done = flows.measure_quality([place], repair=tmp_path / "fixed.csv")
+    done = flows.measure_quality([place], QualityRequest(repair=tmp_path / "fixed.csv"))
     (where,) = found(done, "quality.units.mixed").detail["columns"]
     assert where["where"] == column
     assert other in where["what"]
@@ -97,7 +98,7 @@ def test_two_groups_of_a_column_that_nobody_knows_are_told_and_left_alone(tmp_pa
     columns = made()
     for r in range(0, ROWS, 50):
         columns["marker"][r] *= 88.4
-    done = flows.measure_quality([source(columns, tmp_path)], repair=tmp_path / "fixed.csv")
+    done = flows.measure_quality([source(columns, tmp_path)], QualityRequest(repair=tmp_path / "fixed.csv"))
     (where,) = found(done, "quality.units.mixed").detail["columns"]
     assert (where["where"], round(where["share"] * ROWS)) == ("marker", 60)
     assert done.repaired == {"marker": 0}
@@ -110,7 +111,7 @@ def test_pounds_among_kilograms_show_by_a_patients_own_other_weights(tmp_path: P
     pounds = rng.choice(3_000, 40, replace=False)
     weights[pounds] = np.round(weights[pounds] * 2.20462, 1)
     place = source({"who": np.repeat(np.arange(500), 6).tolist(), "weight": weights.tolist()}, tmp_path)
-    (where,) = found(flows.measure_quality([place], patient="who"), "quality.units.mixed").detail["columns"]
+    (where,) = found(flows.measure_quality([place], QualityRequest(patient="who")), "quality.units.mixed").detail["columns"]
     assert "[lb_av]" in where["what"]
     assert abs(where["share"] * 3_000 - 40) <= 4
 
@@ -154,16 +155,18 @@ def test_missing_values_by_group_and_year_and_drift_and_a_reference(tmp_path: Pa
             columns["sbp"][r] = ""
     (tmp_path / "reference.toml").write_text('[sex]\nF = 0.9\nM = 0.1\n[temperature]\n"0-36" = 0.1\n"37-99" = 0.9\n')
     before = source(made(2), tmp_path, "before.csv")
-    done = flows.measure_quality([source(columns, tmp_path)], reference=tmp_path / "reference.toml", before=before)
+    done = flows.measure_quality(
+        [source(columns, tmp_path)], QualityRequest(reference=tmp_path / "reference.toml", before=before)
+    )
     uneven = found(done, "quality.missing.uneven").detail["columns"][0]
     assert uneven["where"] == "sbp"
     assert "sex is F" in uneven["what"]
     assert found(done, "quality.representative").value == pytest.approx(0.4, abs=0.05)
     assert found(done, "quality.drift").detail["columns"][0]["where"] == "sbp"
-    assert found(flows.measure_quality([before], before=before), "quality.drift").value == 0
+    assert found(flows.measure_quality([before], QualityRequest(before=before)), "quality.drift").value == 0
     (tmp_path / "bad.toml").write_text("[sex]\nF = 0.5\n")
     with pytest.raises(DescriptionError, match="sum to 1"):
-        flows.measure_quality([before], reference=tmp_path / "bad.toml")
+        flows.measure_quality([before], QualityRequest(reference=tmp_path / "bad.toml"))
 
 
 def events(rows: list[tuple]) -> pa.Table:

@@ -14,7 +14,7 @@ from galenic.custody import (
     RoleScope,
     build_index,
     end_care_relation,
-    export_table,
+    export_records,
     grant_role,
     import_table,
     record_care_relation,
@@ -341,10 +341,10 @@ def test_rows_leave_for_research_with_consent_approval_and_a_second_key(custody:
     consents(custody, ["P000001", "P000002"])
     session = custody.sign_in("rosa", "rosa2")
     with pytest.raises(AccessDeniedError):
-        export_table(custody, session, "clinic", "research", tmp_path / "out.csv")
+        export_records(custody, session, "clinic", "research", tmp_path / "out.csv")
     custody.facts.put(Fact("qualification", "rosa/clinic", "approved", "rosa", purpose="research", label=CLINIC))
     custody.gate.versions.refresh()
-    assert export_table(custody, session, "clinic", "research", tmp_path / "out.csv") >= 2
+    assert export_records(custody, session, "clinic", "research", tmp_path / "out.csv").written["rows"] >= 2
     mark = json.loads((tmp_path / "out.csv.decision.json").read_text())
     assert mark["watermark"] == f"galenic decision {mark['decision']}"
     assert not (tmp_path / "out.csv").read_text().count("P000009")

@@ -7,11 +7,12 @@ import pytest
 from galenic import custody, flows
 from galenic.custody import ImportRequest, server_session
 from galenic.custody.fhir_import import import_fhir
+from galenic.generators.simulated import SimulationRequest, simulate
 from server_made import Fhir, a_server, observation
 
 
 def test_what_was_imported_past_the_server_is_found(ehr: Fhir, tmp_path: Path) -> None:
-    flows.simulate(3, tmp_path / "sim", form="fhir", seed=5)
+    simulate(SimulationRequest(3, seed=5), tmp_path / "sim", form="fhir")
     session = server_session(ehr.installation)
     done = import_fhir(ehr.installation, session, sorted((tmp_path / "sim").glob("*.ndjson")), ImportRequest("records"))
     assert done.patients == 3

@@ -8,6 +8,7 @@ import pytest
 
 from galenic import custody, flows, records, store
 from galenic.errors import BudgetError
+from galenic.generators.simulated import SimulationRequest, simulate
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Ledger
 from galenic.security import AuditLog, KeyRing, Witness
@@ -135,7 +136,7 @@ def test_documents_are_kept_found_and_erased_there_too(url: str, tmp_path: Path,
     for name, role in (("inge", "integration-engineer"), ("paul", "privacy-officer"), ("paul2", "privacy-officer")):
         installation.keys.create(name, role)
         custody.grant_role(installation, name, role, person=name[:4])
-    flows.simulate(12, tmp_path / "people", form="fhir", seed=3)
+    simulate(SimulationRequest(12, seed=3), tmp_path / "people", form="fhir")
     inge = installation.sign_in("inge")
     files = records.fhir_files([tmp_path / "people"])
     first = custody.import_fhir(installation, inge, files, custody.ImportRequest("hospital"))

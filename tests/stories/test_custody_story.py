@@ -18,7 +18,7 @@ from galenic import cli, flows, records, store
 from galenic.custody import (
     ImportRequest,
     RoleScope,
-    export_table,
+    export_records,
     grant_role,
     import_table,
     initialize,
@@ -158,7 +158,7 @@ def test_a_patient_erased_during_an_export_is_not_in_it(
 
     monkeypatch.setattr(store, "read", read_and_erase)
     with pytest.raises(AccessDeniedError, match="erased while this ran"):
-        export_table(custody, rosa, "clinic", "research", tmp_path / "rows.csv")
+        export_records(custody, rosa, "clinic", "research", tmp_path / "rows.csv")
     assert not list(tmp_path.glob("*.csv*"))
 
 

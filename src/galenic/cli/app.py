@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import galenic
-from galenic import flows, records, store
+from galenic import custody, flows, records, store
 from galenic.cli import show
-from galenic.custody import make_key
 from galenic.errors import DescriptionError
 from galenic.installation import installation_if_any, open_installation
 from galenic.release import (
@@ -56,7 +55,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Infer what each column holds, and write it as TOML for you to correct."""
-    columns, text = flows.describe(open_installation(), records.read(table), patient=patient, private=private)
+    columns, text = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
     if as_json:
         show.print_json(
             [{"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in columns]
@@ -227,7 +226,7 @@ def key(
     as_json: Json = False,
 ) -> None:
     """Make a person's key with its role (its identity stays unverified until people exist in the installation)."""
-    made = make_key(open_installation(), name, role, person=person)
+    made = custody.make_key(open_installation(), name, role, person=person)
     if as_json:
         show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
     else:
@@ -319,8 +318,8 @@ def budget(
     if epsilon is not None:
         if population is None:
             raise DescriptionError("name the population to declare: galenic budget NAME --epsilon 3")
-        flows.declare_population(installation, population, epsilon=epsilon, delta=delta)
-    found = flows.budget_statements(installation, population)
+        custody.declare_population(installation, population, epsilon=epsilon, delta=delta)
+    found = custody.budget_statements(installation, population)
     if as_json:
         show.print_json([_plain(s) for s in found])
         return

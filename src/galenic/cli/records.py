@@ -11,8 +11,10 @@ from galenic.cli import show
 from galenic.cli.app import Json, Key, Second, app
 from galenic.cli.import_report import print_import
 from galenic.errors import DescriptionError
+from galenic.generators import simulated
 from galenic.installation import Installation, open_installation
 from galenic.records import fhir
+from galenic.records.quality import QualityRequest
 from galenic.schema import NotMeasured, to_json
 
 
@@ -75,7 +77,7 @@ def import_(
 ) -> int:
     """Bring records into custody, sealed under each patient's key. Run again, it passes over what is there (tables: adds)."""
     installation = open_installation()
-    kind = records.kind_of(paths, patient)
+    kind = records.kind_of(paths)
     importer = custody.importer_for(kind)
     request = custody.ImportRequest(name, patient=patient, mapping=mapping, ids=ids, label=label, region=region)
     plan = importer.plan(paths, request)
@@ -112,17 +114,10 @@ def export(
 ) -> None:
     """Write what a decision lets out; the copy is listed as outside from then on."""
     installation = open_installation()
-    kind = str(store.dataset(installation.db, dataset, "home")["kind"])
-    form = form or {"table": "rows"}.get(kind, kind)
-    if form == "rows":
-        if kind != "table":
-            raise DescriptionError(
-                f"data set {dataset!r} holds {kind}, not the rows of a table. Expected --as {kind} or another form."
-            )
-        rows = custody.export_table(installation, installation.sign_in(key, second), dataset, purpose, target)
-        show.out.print(f"{rows} rows written to {target}")
-        return
     done = custody.export_records(installation, installation.sign_in(key, second), dataset, purpose, target, form)
+    if done.form == "rows":
+        show.out.print(f"{done.written['rows']} rows written to {target}")
+        return
     if as_json:
         show.print_json({**done.__dict__, "written": dict(done.written), "dropped": dict(done.dropped)})
         return
@@ -146,7 +141,7 @@ def simulate(
 ) -> None:
     """Make patients from published rates; no real data goes in. For demonstrations and tests, not for research."""
     if rates:
-        sources = flows.rates()
+        sources = simulated.rate_sources()
         if as_json:
             show.print_json(sources)
             return
@@ -155,9 +150,8 @@ def simulate(
             show.out.print(f"{s['rate']}  [{state}]  {s['source']}", markup=False)
         return
     with show.progress(as_json) as tell:
-        done = flows.simulate(
-            count, out, form=form, seed=seed, years=years, until=until.date() if until else None, progress=tell
-        )
+        request = simulated.SimulationRequest(count, seed, years, until.date() if until else None)
+        done = simulated.simulate(request, out, form=form, progress=tell)
     if as_json:
         show.print_json({**done.__dict__, "written": dict(done.written), "dropped": dict(done.dropped)})
         return
@@ -190,15 +184,8 @@ def quality(
             installation = open_installation()
             done = flows.quality_of_stored(installation, installation.sign_in(key), paths[0], purpose, floor=floor)
         else:
-            done = flows.measure_quality(
-                [Path(p) for p in paths],
-                reference=reference,
-                before=before,
-                floor=floor,
-                repair=repair,
-                patient=patient,
-                progress=tell,
-            )
+            request = QualityRequest(patient, reference, before, repair)
+            done = flows.measure_quality([Path(p) for p in paths], request, floor=floor, progress=tell)
     if out is not None:
         with store.file_aside(out) as aside:
             aside.write_text(done.html, encoding="utf-8")

@@ -18,7 +18,10 @@ from galenic.custody.backup import recover_root, restore_backup, rotate_keys, wr
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.document_import import import_meds, import_omop
-from galenic.custody.export import FORMS, ExportResult, FhirWriter, export_records, people_in
+from galenic.custody.event_buffer import EventReader
+from galenic.custody.event_readers import EVENT_READERS
+from galenic.custody.exporter import Exporter, ExportResult
+from galenic.custody.exporters import EXPORTERS, default_form, export_records
 from galenic.custody.fhir_import import import_fhir
 from galenic.custody.importer import (
     ColumnDifferences,
@@ -29,23 +32,27 @@ from galenic.custody.importer import (
     RowRange,
 )
 from galenic.custody.importers import IMPORTERS, importer_for
+from galenic.custody.populations import budget_statements, declare_population
+from galenic.custody.quality_measurement import measure_dataset
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, server_session
 from galenic.custody.subject_access import own_record
-from galenic.custody.table_export import export_table
+from galenic.custody.table_description import describe_source
 from galenic.custody.table_import import import_table
 from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 
 __all__ = [
     "BULK_BUILD",
+    "EVENT_READERS",
     "EVERYTHING",
-    "FORMS",
+    "EXPORTERS",
     "HOME",
     "IMPORTERS",
     "SERVER",
     "ColumnDifferences",
+    "EventReader",
     "ExportResult",
-    "FhirWriter",
+    "Exporter",
     "ImportPlan",
     "ImportRequest",
     "ImportResult",
@@ -54,12 +61,15 @@ __all__ = [
     "RowRange",
     "Timelines",
     "add_client",
+    "budget_statements",
     "build_index",
+    "declare_population",
+    "default_form",
+    "describe_source",
     "drop_bulk",
     "drop_index",
     "end_care_relation",
     "export_records",
-    "export_table",
     "find_patient",
     "grant_role",
     "import_fhir",
@@ -70,9 +80,9 @@ __all__ = [
     "initialize",
     "initialize_if_new",
     "make_key",
+    "measure_dataset",
     "open_timelines",
     "own_record",
-    "people_in",
     "read_timelines",
     "record_approval",
     "record_care_relation",

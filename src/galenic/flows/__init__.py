@@ -1,6 +1,5 @@
 """One file per use case, named by its verb: the only place where rooms that do not know each other meet."""
 
-from galenic.flows.budget import budget_statements, declare_population
 from galenic.flows.columns import ColumnOptions, TableDescription, describe_table
 from galenic.flows.demonstration import DemoResult, demo_table, run_demo
 from galenic.flows.engine_audit import audit_engine
@@ -9,12 +8,10 @@ from galenic.flows.evaluation import evaluate
 from galenic.flows.imputation import impute
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, combined, relations_of, synthesize_related
-from galenic.flows.simulation import SimulationResult, rates, simulate, simulated_cohort
 from galenic.flows.stored_deidentification import deidentify_stored, reveal_token
 from galenic.flows.stored_synthesis import synthesize_stored
 from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, as_source, cost_of, estimate_cost, synthesize
 from galenic.flows.synthesizer import Synthesizer
-from galenic.flows.table_description import describe
 
 __all__ = [
     "ColumnOptions",
@@ -22,20 +19,16 @@ __all__ = [
     "ErasureResult",
     "QualityResult",
     "RelatedResult",
-    "SimulationResult",
     "SynthesisRequest",
     "SynthesisResult",
     "Synthesizer",
     "TableDescription",
     "as_source",
     "audit_engine",
-    "budget_statements",
     "combined",
     "cost_of",
-    "declare_population",
     "deidentify_stored",
     "demo_table",
-    "describe",
     "describe_table",
     "erase",
     "estimate_cost",
@@ -43,13 +36,10 @@ __all__ = [
     "impute",
     "measure_quality",
     "quality_of_stored",
-    "rates",
     "relations_of",
     "retrain_tasks",
     "reveal_token",
     "run_demo",
-    "simulate",
-    "simulated_cohort",
     "synthesize",
     "synthesize_related",
     "synthesize_stored",

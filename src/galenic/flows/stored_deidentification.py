@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from galenic import __version__, store
-from galenic.custody import FhirWriter
 from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.installation import Installation
 from galenic.privacy import TokenVault, deidentification, reveal, text
@@ -76,7 +75,7 @@ class _Stored:
         self.vault = TokenVault(installation.db, handle, known) if vault else None
 
     def write(self, place: Path, progress: Progress) -> None:
-        from galenic.records.fhir import restore_resource, write_json  # noqa: PLC0415  # its definitions load when they are needed
+        from galenic.records.fhir import FhirWriter, restore_resource, write_json  # noqa: PLC0415  # its definitions load when they are needed
 
         patients: dict[int, str] = {}
         for batch in store.read_documents(self.installation.db, self.handle, self.known):
@@ -87,7 +86,7 @@ class _Stored:
         self.run.learned()
         seen, made = 0, list[str]()
         with ExitStack() as stack:
-            out = stack.enter_context(FhirWriter(place, "fhir", self.run.done.resources))
+            out = stack.enter_context(FhirWriter(place, self.run.done.resources))
             for batch in store.read_documents(self.installation.db, self.handle, self.known):
                 keys = self.handle.keys(sorted({k.subject for k in batch}))
                 for kept in batch:

@@ -13,8 +13,10 @@ from galenic.records.description import (
     undescribed,
 )
 from galenic.records.exchange import Reply, call, declare, origin_of
+from galenic.records.fhir_format import fhir_files
 from galenic.records.flatten_tables import ancestor_column, flatten, inherited, own_columns, previous_column, previous_row
-from galenic.records.formats import fhir_files, kind_of
+from galenic.records.format import EventSource, Format, WriteResult
+from galenic.records.formats import FORMATS, kind_of
 from galenic.records.gc import freeze_gc, paused_gc
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
@@ -25,12 +27,14 @@ from galenic.records.reader import read
 from galenic.records.relations import TableDeclaration, read_relations
 from galenic.records.source import Source, in_memory
 from galenic.records.split import PatientNumbers, Split, cap_rows, patient_numbers, split_as_given, split_by_patient
+from galenic.records.table_format import write_events_csv, write_events_parquet
 from galenic.records.unit_conversion import convert
 from galenic.records.writer import escape_formulas, write, write_frame, write_stream
 
 __all__ = [
     "CODES",
     "DATE_FORMATS",
+    "FORMATS",
     "HL7",
     "INTEGER",
     "LEADING_ZERO",
@@ -40,6 +44,8 @@ __all__ = [
     "VERSION",
     "VOCABULARY",
     "XSI",
+    "EventSource",
+    "Format",
     "Omop",
     "OmopWriter",
     "PatientNumbers",
@@ -47,6 +53,7 @@ __all__ = [
     "Source",
     "Split",
     "TableDeclaration",
+    "WriteResult",
     "ambiguous_dates",
     "ancestor_column",
     "as_timeline",
@@ -97,6 +104,8 @@ __all__ = [
     "unpack",
     "unpack_all",
     "write",
+    "write_events_csv",
+    "write_events_parquet",
     "write_frame",
     "write_meds",
     "write_stream",

@@ -1,45 +1,39 @@
-"""What somebody wants to import, by the look of it: a table, FHIR, OMOP or MEDS."""
+"""Registry of formats of patient data, and recognition of files."""
 
 from pathlib import Path
+from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError, UnknownNameError
+from galenic.records.document_formats import CcdaFormat, DicomFormat, NoteFormat
+from galenic.records.fhir_format import FhirFormat
+from galenic.records.format import Format
+from galenic.records.meds_format import MedsFormat
+from galenic.records.omop_format import OmopFormat
+from galenic.records.table_format import TableFormat
 
-FHIR = (".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz")
+FORMATS: dict[str, Format[Any]] = {
+    "fhir": FhirFormat(),
+    "bundle": FhirFormat(bundle=True),
+    "meds": MedsFormat(),
+    "omop": OmopFormat(),
+    "ccda": CcdaFormat(),
+    "dicom": DicomFormat(),
+    "table": TableFormat(),
+    "note": NoteFormat(),
+}
+"""Formats by kind. The first that recognizes a file is its format: a .txt file is a table before it is a note."""
 
 
-def kind_of(paths: list[Path], patient: str) -> str:
-    """table, fhir, omop or meds. DescriptionError where it is none, or where there are several that do not go together."""
+def kind_of(paths: list[Path]) -> str:
+    """The kind of files, a key of FORMATS. OptionError if none recognizes them, or if they do not go together."""
     absent = [p for p in paths if not p.exists()]
     if absent:
-        raise DescriptionError(f"{absent[0]} is not there. Give the path of a file or folder.")
-    if all(_is_fhir(p) or (p.is_dir() and fhir_files([p])) for p in paths):
-        return "fhir"
-    if len(paths) > 1:
-        raise DescriptionError(
-            "several files are imported at once only if all are FHIR. Import tables, OMOP and MEDS one by one."
+        raise UnknownNameError(f"{absent[0]} does not exist. Give the path of a file or folder.")
+    if len(paths) > 1 and not all(FORMATS["fhir"].recognize(p) for p in paths):
+        raise OptionError("several files are imported at once only if all are FHIR. Import tables, OMOP and MEDS one by one.")
+    kind = next((kind for kind, one in FORMATS.items() if one.recognize(paths[0])), None)
+    if kind is None:
+        raise OptionError(
+            f"{paths[0]} is no folder of FHIR (*.ndjson, *.json), OMOP CDM (person.csv or .parquet) or MEDS (data/*.parquet)."
         )
-    path = paths[0]
-    if path.is_dir() and (path / "data").is_dir() and any((path / "data").rglob("*.parquet")):
-        return "meds"
-    tables = {p.name.lower().partition(".")[0] for p in path.iterdir()} if path.is_dir() else set()
-    if "person" in tables or path.suffix in (".duckdb", ".db"):
-        return "omop"
-    if path.is_dir():
-        raise DescriptionError(
-            f"{path} is no folder of FHIR (*.ndjson, *.json), OMOP CDM (person.csv or .parquet) or MEDS (data/*.parquet)."
-        )
-    if not patient:
-        raise DescriptionError(f"{path} is a table. Name the column that tells patients apart: --patient COLUMN")
-    return "table"
-
-
-def fhir_files(paths: list[Path]) -> list[Path]:
-    """The files of FHIR among paths and in folders among them; what says that it is a log is none."""
-    found = []
-    for path in paths:
-        found += [p for p in sorted(path.iterdir()) if _is_fhir(p) and p.name != "log.ndjson"] if path.is_dir() else [path]
-    return found
-
-
-def _is_fhir(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith(FHIR)
+    return kind

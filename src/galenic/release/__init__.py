@@ -7,6 +7,7 @@ from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
+from galenic.release.quality_floor import decide_quality
 from galenic.release.register import list_releases, recall_release, write_release
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
@@ -40,6 +41,7 @@ __all__ = [
     "check_release",
     "croissant_metadata",
     "decide",
+    "decide_quality",
     "deidentify_run",
     "forget",
     "list_releases",

@@ -29,7 +29,7 @@ from galenic.schema.search import (
     TokenCriterion,
 )
 from galenic.schema.table import ARROW_TYPES, Table
-from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, timeline_table
+from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, events_by_subject, timeline_table
 
 __all__ = [
     "ARROW_TYPES",
@@ -86,6 +86,7 @@ __all__ = [
     "concerns",
     "decides",
     "encode",
+    "events_by_subject",
     "from_json",
     "holds",
     "in_order",

@@ -1,7 +1,10 @@
 """Timelines: the Medical Event Data Standard (MEDS 0.4, https://github.com/Medical-Event-Data-Standard/meds) with columns beside."""
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 BIRTH, DEATH = "MEDS_BIRTH", "MEDS_DEATH"
@@ -50,3 +53,14 @@ def timeline_table(rows: list[tuple[Any, ...]]) -> pa.Table:
     """A table of TIMELINE from (subject_id, *Event, ingest_id), one or more, in their order."""
     columns = dict(zip(["subject_id", *Event._fields, "ingest_id"], zip(*rows, strict=True), strict=True))
     return pa.table([pa.array(columns[f.name], f.type) for f in TIMELINE], schema=TIMELINE)
+
+
+def events_by_subject(tables: Iterable[pa.Table]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """(subject_id, events) of each patient, from tables with all events of each patient together; times in microseconds."""
+    for table in tables:
+        plain = table.set_column(1, "time", table["time"].cast(pa.int64()))
+        plain = plain.set_column(5, "end_time", plain["end_time"].cast(pa.int64()))
+        subjects = plain["subject_id"].to_numpy()
+        edges = [0, *(np.flatnonzero(np.diff(subjects)) + 1).tolist(), len(subjects)]
+        for start, end in pairwise(edges):
+            yield int(subjects[start]), plain.slice(start, end - start).to_pylist()

@@ -6,7 +6,7 @@ from pathlib import Path
 from galenic import store
 from galenic.custody import EVERYTHING, ImportRequest, ImportResult, import_fhir, import_table, record_consent, server_session
 from galenic.custody.fhir import FhirRepository, open_repository
-from galenic.flows import simulate, simulated_cohort
+from galenic.generators.simulated import SimulationRequest, simulate, simulate_cohort
 from galenic.installation import Installation
 from galenic.records import in_memory
 from galenic.schema import Progress, no_progress
@@ -44,13 +44,13 @@ def import_simulated_records(
 ) -> ImportResult:
     """Simulated patients as a first content, so that there is something to look at; none of them exists."""
     place = folder / "simulated"
-    simulate(count, place, form="fhir", seed=seed)
+    simulate(SimulationRequest(count, seed=seed), place, form="fhir")
     return import_fhir(installation, session, sorted(place.glob("*.ndjson")), ImportRequest(name))
 
 
 def import_simulated_cohort(installation: Installation, session: Session, *, count: int = 10_000, seed: int = 7) -> None:
     """A table of simulated patients who agreed to synthetic data, so that a first release can be made; none of them exists."""
-    table = simulated_cohort(count, seed=seed)
+    table = simulate_cohort(count, seed=seed)
     import_table(installation, session, in_memory(table), ImportRequest(COHORT, patient="patient_id"))
     record_consent(installation, session, COHORT, table["patient_id"].to_pylist(), "synthetic-data")
 

@@ -27,6 +27,7 @@ from galenic.records.fhir.stored_resource import display_of, rename_references, 
 from galenic.records.fhir.to_events import ConvertedEvents, resource_to_events, short_code
 from galenic.records.fhir.validation import validate_resource
 from galenic.records.fhir.views import flatten_resource
+from galenic.records.fhir.writer import FhirWriter
 
 __all__ = [
     "MAPPED",
@@ -36,6 +37,7 @@ __all__ = [
     "ConvertedEvents",
     "Document",
     "ExactNumber",
+    "FhirWriter",
     "NdjsonLine",
     "OpenedBundle",
     "Origin",

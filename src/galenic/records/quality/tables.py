@@ -28,7 +28,8 @@ SHOWN = 50  # places that a finding lists
 
 @dataclass
 class TableQuality:
-    """Findings, mixes by column (for a repair), and what the page shows: missing shares by column and year, histograms of mixes."""
+    """Findings, mixes by column (for a repair), and what the page shows: missing shares by column and
+    year, histograms of mixes. repaired: number of converted values by column."""
 
     findings: list[Finding | NotMeasured] = field(default_factory=list)
     mixes: dict[str, Mix] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class TableQuality:
     missing_by_group: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     histograms: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
 
 
 def measure_table(source: Source, columns: tuple[Column, ...], *, patient: str = "") -> TableQuality:

@@ -12,7 +12,7 @@ import orjson
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from galenic import custody, flows
+from galenic import custody
 from galenic.custody import fhir
 from galenic.errors import DescriptionError, GalenicError, NotFoundError, VerificationError
 from galenic.installation import Installation
@@ -233,7 +233,7 @@ class Dashboard:
     def _budget(
         self, request: Request, signed: SignedIn, said: object = None, status: int = 200, *, find: str = "", page: int = 1
     ) -> Response:
-        found, more = page_of((s for s in flows.budget_statements(self.installation) if find in s.population), page)
+        found, more = page_of((s for s in custody.budget_statements(self.installation) if find in s.population), page)
         return self.console.page(
             request, "budget.html", signed=signed, statements=found, find=find, page=page, more=more, said=said, status=status,
             declares=signed.holds("privacy-officer"),
@@ -246,7 +246,7 @@ class Dashboard:
         try:
             if population.strip() in self.installation.ledger.populations():
                 raise DescriptionError("this population is declared. Its limit stays: what was promised to its patients.")
-            flows.declare_population(
+            custody.declare_population(
                 self.installation, population.strip(), epsilon=number(epsilon, "a limit"), delta=DELTA, actor=signed.person.name
             )
         except GalenicError as error:

@@ -1,4 +1,4 @@
-"""Describes a table's columns as TOML that a person can edit."""
+"""Description of a table's columns, recorded in the audit log."""
 
 from galenic import records
 from galenic.installation import Installation
@@ -7,7 +7,7 @@ from galenic.records import Source
 from galenic.schema import Column
 
 
-def describe(
+def describe_source(
     installation: Installation, source: Source, *, patient: str | None = None, private: bool = False
 ) -> tuple[tuple[Column, ...], str]:
     """(columns, their TOML). private: leaves out what was observed in the data, so that a private fit buys it."""
