@@ -28,7 +28,18 @@ from galenic.custody import add_client, server_session
 from galenic.custody.fhir import RequestContext
 from galenic.errors import AccessDeniedError, GalenicError, InputError
 from galenic.records.exchange import Reply
-from galenic.security import Apps, Credentials, Gate, UserDirectory, apps, assertions, credentials, openid, people
+from galenic.security import (
+    Apps,
+    Credentials,
+    Gate,
+    UserDirectory,
+    apps,
+    assertions,
+    credentials,
+    openid,
+    people,
+    sign_in_limits,
+)
 from galenic.security.grants import token_name
 from galenic.security.openid import IdTokenClaims, OpenId, Provider
 from galenic.server import identity_provider, setup
@@ -77,11 +88,11 @@ def _agent() -> str:
     return hashlib.sha256(b"galenic Mozilla/5.0 test").hexdigest()
 
 
-@check("V6.1.1", plant=patched(people, "STRANGERS", 10**6))
+@check("V6.1.1", plant=patched(sign_in_limits, "STRANGERS", 10**6))
 def defences_against_guessing_are_documented(place: Place) -> None:
-    documented(place, "failures of unknown devices at one account", people.STRANGERS)
-    documented(place, "failures of one known device", people.KNOWN_DEVICE)
-    documented(place, "seconds in which failures are counted", people.WINDOW)
+    documented(place, "failures of unknown devices at one account", sign_in_limits.STRANGERS)
+    documented(place, "failures of one known device", sign_in_limits.KNOWN_DEVICE)
+    documented(place, "seconds in which failures are counted", sign_in_limits.WINDOW)
     documented(place, "sign-ins with a provider begun from one address in a minute", external_login.BEGUN)
 
 
@@ -212,7 +223,7 @@ def _tries(place: Place) -> int:
     return int(stranger.password(name).status_code)
 
 
-@check("V2.4.1", "V6.3.1", plant=patched(people, "STRANGERS", 10**6))
+@check("V2.4.1", "V6.3.1", plant=patched(sign_in_limits, "STRANGERS", 10**6))
 def guessing_is_stopped(place: Place) -> None:
     assert _tries(place) == 400
 
@@ -439,7 +450,7 @@ def _same_issuer(_place: Place) -> Any:
 @check("V10.2.2", plant=_same_issuer)
 def providers_are_not_mixed_up(place: Place) -> None:
     installation = place.site.installation
-    installation.openid.add("clinic", ISSUER, "galenic", "secret", shown="the clinic", by="check")
+    installation.openid.add(Provider("clinic", "the clinic", ISSUER, "galenic", False), "secret", by="check")
     address, kept = installation.openid.begin(PROVIDER, f"{ISSUER}/authorize", "https://x/back", "sign-in", "/")
     given = {"state": _state(address), "iss": "https://evil.example", "code": "x"}
     try:

@@ -54,6 +54,7 @@ from galenic.security import (
     credentials,
 )
 from galenic.security.keytree import PEOPLE
+from galenic.security.openid import Provider
 from galenic.security.policy import Obligations
 from galenic.server import setup
 from galenic.server.console import data
@@ -545,7 +546,7 @@ def _thin(*, salt: bytes, length: int, r: int, p: int, **_n: int) -> Any:
 @check("V13.3.1", plant=patched(OpenId, "_seal", lambda _self, raw, _about: raw.decode()))
 def secrets_are_sealed(place: Place) -> None:
     place.site.installation.openid.add(
-        "sealed", "https://login.example", "galenic", "a-secret-of-the-client", shown="x", by="check"
+        Provider("sealed", "x", "https://login.example", "galenic", False), "a-secret-of-the-client", by="check"
     )
     raw = b"".join(p.read_bytes() for p in place.site.installation.home.glob("galenic.db*"))
     assert b"login.example" in raw, "what is not secret can be found there"

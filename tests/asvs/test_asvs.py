@@ -14,7 +14,7 @@ asvs_made.load()
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with pytest.MonkeyPatch.context() as patch, a_site(tmp_path_factory.mktemp("asvs") / "home") as site:
-        patch.setattr("galenic.security.people.PLACE", 10**6)  # every person here comes from the same address
+        patch.setattr("galenic.security.sign_in_limits.PLACE", 10**6)  # every person here comes from the same address
         yield Place(site, tmp_path_factory.mktemp("planted"))
 
 

@@ -57,15 +57,18 @@ class OpenId:
     def __init__(self, credentials: Credentials) -> None:
         self.credentials, self.facts = credentials, credentials.facts
 
-    def add(self, name: str, issuer: str, client: str, secret: str, *, shown: str, by: str, mfa: bool = False) -> None:
-        """Keeps a provider; its secret is sealed."""
-        if not NAME.match(name) or not client:
+    def add(self, provider: Provider, secret: str, *, by: str) -> None:
+        """Registers a provider; its client secret is stored encrypted."""
+        if not NAME.match(provider.name) or not provider.client:
             raise ConfigurationError("a provider needs a name of letters and digits, and the client id that it gave you.")
         body = {
-            "shown": shown or name, "issuer": issuer.rstrip("/"), "client": client, "mfa": "yes" if mfa else "no",
-            "sealed": self._seal(secret.encode(), f"provider {name}"),
-        }  # fmt: skip
-        self.facts.put(Fact("provider", name, "active", body=tuple(sorted(body.items()))), actor=by)
+            "shown": provider.shown or provider.name,
+            "issuer": provider.issuer.rstrip("/"),
+            "client": provider.client,
+            "mfa": "yes" if provider.mfa else "no",
+            "sealed": self._seal(secret.encode(), f"provider {provider.name}"),
+        }
+        self.facts.put(Fact("provider", provider.name, "active", body=tuple(sorted(body.items()))), actor=by)
 
     def all(self) -> list[Provider]:
         """Every provider that people may sign in with."""

@@ -4,8 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import Any, NoReturn
+from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.security.audit import AuditLog
@@ -15,14 +14,12 @@ from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
 from galenic.security.policy import ROLES
-from galenic.store import count_failure, failures, forgive
+from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
 
 INVITED_HOURS, RESET_HOURS = 72, 1
 SESSION_SECONDS, IDLE_SECONDS = 12 * 3600, 30 * 60
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
-WINDOW = 15 * 60  # s in which failures are counted
-STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 50  # failures after which unknown devices, one known device, one address must wait
 ADMINISTERS = "security-officer"
 APPROVE = frozenset({"security-officer", "privacy-officer"})
 PURPOSES = {  # what the roles' sessions are for, the first by default
@@ -32,7 +29,6 @@ PURPOSES = {  # what the roles' sessions are for, the first by default
     "security-officer": ("administration",), "ethics-board": ("research",), "integration-engineer": ("records",),
     "auditor": ("audit",), "patient": ("subject-access",),
 }  # fmt: skip
-WRONG = "name, password or code is not right. After five tries from an unknown device, sign-in waits a quarter of an hour."
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,7 @@ class UserDirectory:
         self.gate, self.credentials = gate, credentials
         self.facts: FactStore = gate.facts
         self.audit: AuditLog = gate.audit
+        self.limits = SignInLimits(gate.db, gate.audit)
 
     # who there is
 
@@ -102,7 +99,7 @@ class UserDirectory:
             )
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
-        self._write(name, human, shown, "invited", {"invitation": _digest(secret), "until": until, "invited_by": by.who})
+        self._write(name, human, shown, "invited", {"invitation": digest_of(secret), "until": until, "invited_by": by.who})
         alone = [p for p in self.all() if p.state == "active" and ADMINISTERS in p.roles] == [self.get(by.who)]
         for role in roles:
             if alone and role == ADMINISTERS:
@@ -131,7 +128,7 @@ class UserDirectory:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for fact in self.facts.of("person"):
             waits = fact.state in ("invited", "active") and fact.get("invitation")
-            if waits and fact.get("invitation") == _digest(secret) and str(fact.get("until")) > now:
+            if waits and fact.get("invitation") == digest_of(secret) and str(fact.get("until")) > now:
                 return fact
         raise AccessDeniedError("this invitation is not open: it was used, is over, or never was. Ask for another.")
 
@@ -154,9 +151,10 @@ class UserDirectory:
 
     def change_password(self, by: Session, old: str, new: str, place: str, device: str) -> None:
         """A new password for who knows the one before; their other sessions end. AccessDenied where it is not the one before."""
-        self._may_try(by.who, place, device)
+        attempt = SignInAttempt(by.who, place, device)
+        self.limits.require_allowed(attempt)
         if not self.credentials.password_is(by.who, old):
-            self._failed(by.who, place, device)
+            self.limits.fail(attempt)
         person = self.facts.one("person", by.who)
         if person is not None:
             self.credentials.set_password(by.who, new, (person.label, str(person.get("shown"))))
@@ -171,7 +169,7 @@ class UserDirectory:
             raise UnknownNameError("there is no such person, or it is you: another security officer resets yours.")
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
-        self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": _digest(secret), "until": until})
+        self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": digest_of(secret), "until": until})
         self.credentials.drop(name, "password")
         self.end_sessions(name)
         self.audit.append("person.reset", name, actor=by.who)
@@ -279,11 +277,12 @@ class UserDirectory:
     def try_password(self, name: str, password: str, place: str, device: str) -> str:
         """The secret of half a session, if the password is right; the second factor makes it whole. AccessDenied otherwise, in the
         same words whatever is wrong. place: where it comes from; device: what a known device showed, "" for an unknown one."""
-        self._may_try(name, place, device)
+        attempt = SignInAttempt(name, place, device)
+        self.limits.require_allowed(attempt)
         person = self.facts.one("person", name)
         right = self.credentials.password_is(name, password)
         if not right or person is None or person.state != "active":
-            self._failed(name, place, device)
+            self.limits.fail(attempt)
         return self.begin_half(name)
 
     def begin_half(self, name: str) -> str:
@@ -306,14 +305,15 @@ class UserDirectory:
         name = self.half(secret)
         if name is None:
             raise AccessDeniedError("sign-in took too long. Begin again.")
-        self._may_try(name, place, device)
+        attempt = SignInAttempt(name, place, device)
+        self.limits.require_allowed(attempt)
         if self.credentials.totp_is(name, code):
             how = "password and time code"
         elif self.credentials.recovery_is(name, code):
             how = "password and recovery code"
         else:
-            self._failed(name, place, device)
-        self._forgive(name, place, device)
+            self.limits.fail(attempt)
+        self.limits.forgive(attempt)
         return self.finish_half(secret, how, agent)
 
     def finish_half(self, secret: str, how: str, agent: str) -> str:
@@ -326,9 +326,10 @@ class UserDirectory:
 
     def may_confirm(self, name: str, place: str, device: str, right: bool) -> None:
         """AccessDenied where a code to confirm by is wrong, or was wrong too often."""
-        self._may_try(name, place, device)
+        attempt = SignInAttempt(name, place, device)
+        self.limits.require_allowed(attempt)
         if not right:
-            self._failed(name, place, device)
+            self.limits.fail(attempt)
 
     def begin(self, name: str, how: str, agent: str) -> str:
         """The secret of a new session of somebody who has proved who they are. agent: the browser, which it is bound to."""
@@ -338,7 +339,7 @@ class UserDirectory:
         secret = secrets.token_urlsafe(32)
         purposes = dict.fromkeys(p for r in self.roles(name) for p in PURPOSES.get(r, ()))
         about = (
-            ("agent", _digest(agent)),
+            ("agent", digest_of(agent)),
             ("purposes", " ".join(purposes) or "none"),
             ("scope", "user/*.cruds"),
             ("browser", "yes"),
@@ -373,30 +374,3 @@ class UserDirectory:
     def _stepped(self, session: Session) -> bool:
         fact = self.facts.one("session", session.id)
         return fact is not None and fact.state == "open" and str(fact.get("stepped_up_until", "")) > self.facts.now()
-
-    # rate limits: an attacker locks out strangers' devices, never one that its user has signed in from
-
-    def _keys(self, name: str, place: str, device: str) -> tuple[tuple[str, int], ...]:
-        if device:
-            return ((f"account/{name}/{device}", KNOWN_DEVICE),)
-        return (f"account/{name}/strangers", STRANGERS), (f"place/{_digest(place)}", PLACE)
-
-    def _may_try(self, name: str, place: str, device: str) -> None:
-        for key, most in self._keys(name, place, device):
-            if failures(self.gate.db, key) >= most:
-                self.audit.append("session.throttled", name, "denied", actor=name)
-                raise AccessDeniedError(WRONG)
-
-    def _failed(self, name: str, place: str, device: str) -> NoReturn:
-        for key, _most in self._keys(name, place, device):
-            count_failure(self.gate.db, key, WINDOW)
-        self.audit.append("session.refused", name, "denied", actor=name)
-        raise AccessDeniedError(WRONG)
-
-    def _forgive(self, name: str, place: str, device: str) -> None:
-        for key, _most in self._keys(name, place, device):
-            forgive(self.gate.db, key)
-
-
-def _digest(text: str) -> str:
-    return sha256(f"galenic {text}".encode()).hexdigest()

@@ -19,7 +19,7 @@ def add_provider(
     exchange.declare(
         installation.facts, name, (issuer, *origins), by=installation.actor, internal=internal, authority=authority
     )
-    installation.openid.add(name, issuer, client, secret, shown=shown, by=installation.actor, mfa=mfa)
+    installation.openid.add(Provider(name, shown, issuer, client, mfa), secret, by=installation.actor)
 
 
 def begin(installation: Installation, session: Session, name: str, back: str, purpose: str, place: str) -> tuple[str, str]:
