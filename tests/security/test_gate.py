@@ -97,7 +97,9 @@ DATA = {
     "build_shards": lambda db, h, k: store.build_shards(db, h, k, "shards-1", Path("/nowhere")),
     "read_shards": lambda db, h, k: list(store.read_shards(h, k, "shards-1", {"files": ["x"]}, Path("/nowhere"), None)),
     "build_index": lambda db, h, k: store.build_index(db, h, k, "index-1", Path("/nowhere")),
-    "search": lambda db, h, k: store.search(db, h, k, "index-1", {"clear": [], "columns": []}, Path("/nowhere"), []),
+    "search": lambda db, h, k: store.search(
+        db, h, store.SearchIndex(k, "index-1", {"clear": [], "columns": []}, Path("/nowhere")), []
+    ),
     "Reader": lambda db, h, k: store.Reader(db, h, k).point(1),
     "admit": lambda db, h, k: store.admit(db, h, k, ["P1"]),
     "add_dataset": lambda db, h, k: store.add_dataset(db, h, {"name": "clinic"}, pa.schema([]), {}),

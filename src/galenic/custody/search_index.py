@@ -51,7 +51,6 @@ def search_rows(
     if not builds:
         raise StateError(f"data set {name!r} has no index. Build one: galenic index {name}")
     last = builds[-1]
+    index = store.SearchIndex(dataset, str(last["id"]), last["detail"], installation.shards)
     with installation.gate.open(session, "search", store.resource(name), purpose) as grant:
-        return store.search(
-            installation.db, grant, dataset, str(last["id"]), last["detail"], installation.shards, conditions, limit
-        )
+        return store.search(installation.db, grant, index, conditions, limit)

@@ -6,6 +6,7 @@ from galenic.store.backup_files import Snapshot, backup, backups, read_keys, ref
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
 from galenic.store.database import Database, locked
+from galenic.store.datasets import Dataset, add_dataset, all_datasets, dataset, resource, schema_of
 from galenic.store.documents import (
     NO_SUBJECT,
     SCHEMA,
@@ -21,31 +22,10 @@ from galenic.store.documents import (
 from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
 from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
 from galenic.store.handle import Handle, Rows, required
-from galenic.store.index import build_index, drop_index_tables, search
+from galenic.store.index import SearchIndex, build_index, drop_index_tables, search
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
-from galenic.store.originals import (
-    Dataset,
-    Reader,
-    add_dataset,
-    admit,
-    all_datasets,
-    all_tombstones,
-    by_subject,
-    counts,
-    dataset,
-    find_subject,
-    forget,
-    page,
-    point,
-    points,
-    read,
-    resource,
-    rows_of,
-    schema_of,
-    subjects_of,
-    write,
-)
+from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
 from galenic.store.receipts import add_receipt, all_receipts
 from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
@@ -62,6 +42,7 @@ from galenic.store.resources import (
     rows_between,
     write_resources,
 )
+from galenic.store.row_reads import Reader, point, points, rows_of, subjects_of
 from galenic.store.rows import (
     Row,
     add_population,
@@ -75,6 +56,7 @@ from galenic.store.rows import (
     settle,
 )
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
+from galenic.store.subjects import admit, all_tombstones, find_subject, forget
 from galenic.store.vault import put_tokens, reveal_token
 
 __all__ = [
@@ -94,6 +76,7 @@ __all__ = [
     "Row",
     "Rows",
     "Snapshot",
+    "SearchIndex",
     "StoredDocument",
     "WrittenVersion",
     "add_artefact",

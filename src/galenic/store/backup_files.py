@@ -18,8 +18,8 @@ from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
 from galenic.store.files import file_aside, folder_aside
 from galenic.store.key_rows import Nodes, read_all_nodes
-from galenic.store.originals import all_tombstones
 from galenic.store.rows import Row
+from galenic.store.subjects import all_tombstones
 from galenic.store.tables import backups as backup_rows
 from galenic.store.tables import key_nodes, metadata, originals, subjects, tombstones
 

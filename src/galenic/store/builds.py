@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from galenic.errors import StoreError
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.database import Database
+from galenic.store.datasets import Dataset, resource, schema_of
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, read, resource, schema_of
+from galenic.store.originals import read
 from galenic.store.rows import Row
 from galenic.store.tables import builds, versions
 

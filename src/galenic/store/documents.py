@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.store.cells import bind, lend, open_cells, seal_cells
 from galenic.store.database import Database
+from galenic.store.datasets import Dataset, resource
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, Rows, required
 from galenic.store.lineage import add_within
-from galenic.store.originals import Dataset, resource, standing
+from galenic.store.originals import standing
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
 COLUMNS = ("about", "document")  # about: JSON list of type, id, SHA-256 of the bytes, further details

@@ -9,14 +9,17 @@ import contextlib
 import datetime
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError, UnknownNameError
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
+from galenic.store.datasets import Dataset, kinds_of, resource, schema_of
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, kinds_of, numbered, points, resource, schema_of
+from galenic.store.originals import numbered
+from galenic.store.row_reads import points
 from galenic.store.rows import Row
 
 OPERATORS = {"=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -64,37 +67,41 @@ def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder
     return detail
 
 
+@dataclass(frozen=True)
+class SearchIndex:
+    """One build of the index of a data set. build: its id; detail: as `build_index` returned it; folder: of the index files."""
+
+    known: Dataset
+    build: str
+    detail: Row
+    folder: Path
+
+
 def search(
-    db: Database,
-    handle: Handle,
-    known: Dataset,
-    build: str,
-    detail: Row,
-    folder: Path,
-    conditions: list[Condition],
-    limit: int = 100,
+    db: Database, handle: Handle, index: SearchIndex, conditions: list[Condition], limit: int = 100
 ) -> list[dict[str, object]]:
     """Rows that meet all conditions, of those that the decision covers. Conditions: (column, operator, value).
 
     = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only where the other
     conditions leave few enough rows to decrypt and look. AccessDenied for a withheld column: its hits would tell.
     """
-    required(handle, resource(str(known["name"])), "search", "read")
+    required(handle, resource(str(index.known["name"])), "search", "read")
     inside = [c for c in conditions if c[1] == "contains"]
     for column, operator, _ in conditions:
         if column in handle.masked:
             raise AccessDeniedError(f"column {column!r} is withheld by the decision, and so is searching it.")
-        _check(detail, column, operator)
+        _check(index.detail, column, operator)
     quick = [c for c in conditions if c[1] != "contains"]
-    with _opened(db, handle, build, folder) as run:
-        rows = _candidates(run, db, handle, known, build, detail, quick, BOUND + 1 if inside else None)
+    query, compared = _candidates(db, handle, index, quick, BOUND + 1 if inside else None)
+    with _opened(db, handle, index.build, index.folder) as run:
+        rows = [int(r[0]) for r in run(query, compared).fetchall()]
     if inside and len(rows) > BOUND:
         raise OptionError(
             f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search by a code, date or word first."
         )
     found: list[dict[str, object]] = []
     for start in range(0, len(rows), 500):  # rows that the decision does not cover are not there
-        for values in points(db, handle, known, rows[start : start + 500]):
+        for values in points(db, handle, index.known, rows[start : start + 500]):
             if all(text.lower() in str(values.get(column) or "").lower() for column, _, text in inside):
                 found.append(values)
         if len(found) >= limit:
@@ -111,21 +118,15 @@ def _check(detail: Row, column: str, operator: str) -> None:
 
 
 def _candidates(
-    run: Any,
-    db: Database,
-    handle: Handle,
-    known: Dataset,
-    build: str,
-    detail: Row,
-    conditions: list[Condition],
-    most: int | None,
-) -> list[int]:
-    mark, table = ("?" if db.is_sqlite else "%s"), _name(build)
+    db: Database, handle: Handle, index: SearchIndex, conditions: list[Condition], most: int | None
+) -> tuple[str, tuple[Any, ...]]:
+    """SQL of the rows that meet the conditions, and its values."""
+    mark, table, clear = ("?" if db.is_sqlite else "%s"), _name(index.build), index.detail["clear"]
     parts, values = ["1 = 1"], []
     for column, operator, text in conditions:
-        if column in detail["clear"]:
-            parts.append(f"c{detail['clear'].index(column)} {OPERATORS[operator]} {mark}")
-            values.append(_typed(text, kinds_of(known)[column]))
+        if column in clear:
+            parts.append(f"c{clear.index(column)} {OPERATORS[operator]} {mark}")
+            values.append(_typed(text, kinds_of(index.known)[column]))
         else:
             kind = {"=": "whole", "word": "word", "starts": "prefix"}[operator]
             if kind == "prefix" and len(text) < PREFIX:
@@ -133,7 +134,7 @@ def _candidates(
             parts.append(f"row IN (SELECT row FROM {table}_tokens WHERE token = {mark})")  # noqa: S608
             values.append(_token(handle, column, kind, text.lower()))
     query = f"SELECT row FROM {table}_rows WHERE {' AND '.join(parts)} ORDER BY row" + (f" LIMIT {most}" if most else "")  # noqa: S608
-    return [int(r[0]) for r in run(query, tuple(values)).fetchall()]
+    return query, tuple(values)
 
 
 def _tokens(handle: Handle, column: str, text: str | None) -> Iterator[int]:

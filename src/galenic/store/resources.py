@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.errors import ConflictError, StateError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
+from galenic.store.datasets import Dataset
 from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument
 from galenic.store.erasable import mention
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, admit_known
+from galenic.store.subjects import admit_known
 from galenic.store.tables import documents, originals
 
 BATCH = 500  # rows or names in one query

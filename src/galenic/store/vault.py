@@ -5,8 +5,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
+from galenic.store.datasets import Dataset, resource
 from galenic.store.handle import Handle, required
-from galenic.store.originals import Dataset, resource
 from galenic.store.tables import vault
 
 _CELLS = ("kind", "value")

@@ -1,0 +1,73 @@
+"""Data sets: their columns, owner, label and kind. No patient's data."""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from galenic.errors import StateError, UnknownNameError
+from galenic.store.database import Database
+from galenic.store.handle import Handle, required
+from galenic.store.tables import datasets
+
+Dataset = dict[str, object]
+
+
+def resource(dataset: str) -> str:
+    """What decisions call a data set."""
+    return f"dataset/{dataset}"
+
+
+def add_dataset(db: Database, handle: Handle, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str]) -> None:
+    """Writes down a new data set, or checks that it is the one that stands. kinds: what each column holds (numeric, date, …)."""
+    required(handle, resource(str(row["name"])), "import")
+    columns = json.dumps([[f.name, str(f.type), kinds.get(f.name, "category")] for f in schema])
+    with db.transaction(handle.tenant) as c:
+        stands = c.execute(sa.select(datasets).where(datasets.c.name == row["name"])).mappings().first()
+        if stands is None:
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            c.execute(datasets.insert().values(**row, tenant=handle.tenant, columns=columns, next_row=0, imported_at=at))
+        elif [c[:2] for c in json.loads(stands["columns"])] != [c[:2] for c in json.loads(columns)] or (
+            stands["patient"] != row["patient"]
+            or stands["tenant"] != handle.tenant
+            or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
+        ):
+            raise StateError(
+                f"data set {row['name']!r} stands with other columns, another patient column, another kind or ids, or another owner. "
+                "Import under another name, or bring the file into the same shape."
+            )
+
+
+def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
+    """What is known of a data set; no patient's data. UnknownNameError if there is none."""
+    with db.reading(tenant) as c:
+        row = c.execute(sa.select(datasets).where(datasets.c.name == name)).mappings().first()
+        known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
+    if row is None:
+        raise UnknownNameError(
+            f"there is no data set named {name!r} (known: {', '.join(known) or 'none yet'}). See: galenic import"
+        )
+    return dict(row)
+
+
+def all_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
+    """What is known of every data set; no patient's data."""
+    with db.reading(tenant) as c:
+        return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]
+
+
+def schema_of(known: Dataset) -> pa.Schema:
+    """Arrow schema of a data set."""
+    return pa.schema(
+        [(name, pa.type_for_alias(kind) if kind != "date32[day]" else pa.date32()) for name, kind, _ in _columns(known)]
+    )
+
+
+def kinds_of(known: Dataset) -> dict[str, str]:
+    """What each column of a data set holds: numeric, integer, category, date, identifier, …"""
+    return {name: kind for name, _, kind in _columns(known)}
+
+
+def _columns(known: Dataset) -> list[tuple[str, str, str]]:
+    return [(str(n), str(t), str(k)) for n, t, k in json.loads(str(known["columns"]))]
