@@ -470,7 +470,7 @@ def kill(folder: Path) -> list[dict]:
             acknowledged = [line.split() for line in f.read().splitlines() if len(line.split()) == 2]
         installation = open_installation(place)
         faults, rows = installation.audit.faults()
-        known = {str(d["name"]): int(str(d["next_row"])) for d in store.all_datasets(installation.db, "home")}
+        known = {str(d["name"]): int(str(d["next_row"])) for d in store.list_datasets(installation.db, "home")}
         with installation.db.reading() as c:
             stored = c.exec_driver_sql("SELECT count(*) FROM originals").scalar_one()
         lost += rows < max((int(v) for k, v in acknowledged if k == "a"), default=0)

@@ -32,9 +32,9 @@ COLUMNS = ["patient_id", "note"]
 
 def seen_by(installation: Installation, handle: Grant) -> set[str]:
     """Patients that an open decision shows."""
-    known = next((d for d in store.all_datasets(installation.db, "home") if d["name"] == "clinic"), None)
+    known = next((d for d in store.list_datasets(installation.db, "home") if d["name"] == "clinic"), None)
     if known is None:  # restored to a time before the first import
-        handle.beat()
+        handle.require_active()
         return set()
     return {v for t in store.read(installation.db, handle, known, ["patient_id"]) for v in t["patient_id"].to_pylist()}
 
@@ -89,7 +89,7 @@ class Custody(RuleBasedStateMachine):
 
     def used(self) -> tuple[int, int]:
         """(rho taken, rho there may be), in the ledger's units."""
-        (row,) = store.all_populations(self.installation.db)
+        (row,) = store.list_populations(self.installation.db)
         return row["rho_used"], row["rho_limit"]
 
     def step(self) -> None:
@@ -335,7 +335,7 @@ class Custody(RuleBasedStateMachine):
 
     @invariant()
     def research_sees_who_is_inside_and_consented(self) -> None:
-        if self.rosa_in is None or not store.all_datasets(self.installation.db, "home"):
+        if self.rosa_in is None or not store.list_datasets(self.installation.db, "home"):
             return
         if self.rosa:
             with self.installation.gate.open(self.rosa_in, "read", "dataset/clinic", "research") as handle:
@@ -346,7 +346,7 @@ class Custody(RuleBasedStateMachine):
 
     @invariant()
     def lineage_holds_who_is_inside(self) -> None:
-        if store.all_datasets(self.installation.db, "home"):
+        if store.list_datasets(self.installation.db, "home"):
             assert store.count_subjects(self.installation.db, "table/clinic") == len(self.inside)
 
     @invariant()

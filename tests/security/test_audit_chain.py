@@ -125,7 +125,7 @@ def test_many_writers_share_commits_and_every_row_is_there(installation: Install
     installation.audit.flush()
     assert installation.audit.faults() == ([], 32 * 40)
     assert len(set(numbers)) == 32 * 20
-    assert len(store.all_heads(installation.db)) < 32 * 40
+    assert len(store.list_heads(installation.db)) < 32 * 40
 
 
 def test_two_processes_write_one_chain(home: Path) -> None:

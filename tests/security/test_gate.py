@@ -101,7 +101,7 @@ DATA = {
         db, h, store.SearchIndex(k, "index-1", {"clear": [], "columns": []}, Path("/nowhere")), []
     ),
     "Reader": lambda db, h, k: store.Reader(db, h, k).point(1),
-    "admit": lambda db, h, k: store.admit(db, h, k, ["P1"]),
+    "assign_subjects": lambda db, h, k: store.assign_subjects(db, h, k, ["P1"]),
     "add_dataset": lambda db, h, k: store.add_dataset(db, h, {"name": "clinic"}, pa.schema([]), {}),
     "write": lambda db, h, k: store.write(db, h, k, pa.table({"a": ["x"]}), [1]),
     "forget": lambda db, h, k: store.forget(db, h, 1, ""),
@@ -124,13 +124,13 @@ DATA = {
 }
 
 
-def test_every_function_that_gives_patients_data_takes_a_handle() -> None:
-    """A new function with a handle must be listed above; one that opens sealed cells without a handle can not be written,
+def test_every_function_that_gives_patients_data_takes_a_grant() -> None:
+    """A new function with a grant must be listed above; one that opens sealed cells without a grant cannot be written,
     since store has no keys."""
     takes = {
         n
         for n in store.__all__
-        if n != "required" and inspect.isroutine(f := getattr(store, n)) and "handle" in inspect.signature(f).parameters
+        if n != "require_grant" and inspect.isroutine(f := getattr(store, n)) and "grant" in inspect.signature(f).parameters
     }
     assert takes | {"Reader", "put_tokens", "reveal_token", "read_rows", "write_resources"} == set(DATA)
 

@@ -121,7 +121,7 @@ def test_the_release_way_from_custody_ends_with_the_consent(
     result = flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
     known = store.count_subjects(custody.db, f"model/{result.run}")
     assert known == 2_000
-    assert not store.all_builds(custody.db, "big")
+    assert not store.list_builds(custody.db, "big")
     assert not list(custody.shards.glob("*"))
     done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     fates = {a["id"]: a["fate"] for a in done.facts["artefacts"]}
@@ -313,7 +313,7 @@ def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home:
     installation = open_installation(home)
 
     def there() -> int:
-        found = store.all_datasets(installation.db, "home")
+        found = store.list_datasets(installation.db, "home")
         return int(str(found[0]["next_row"])) if found else 0
 
     while there() < 4_000 and time.time() < deadline:

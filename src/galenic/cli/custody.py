@@ -34,7 +34,7 @@ def datasets(as_json: Json = False) -> None:
     """List what is in custody; no patient's data."""
     found = [
         {k: d[k] for k in ("name", "kind", "tenant", "region", "label", "patient", "ids", "next_row", "imported_at")}
-        for d in store.all_datasets(open_installation().db, "home")
+        for d in store.list_datasets(open_installation().db, "home")
     ]
     if as_json:
         show.print_json(found)
@@ -227,7 +227,7 @@ def restore(
 ) -> None:
     """Bring records back; whoever was erased since stays erased."""
     installation = open_installation()
-    if key is None and (store.all_datasets(installation.db, "home") or next(iter(installation.facts.of("grant")), None)):
+    if key is None and (store.list_datasets(installation.db, "home") or next(iter(installation.facts.of("grant")), None)):
         raise DescriptionError("this installation is in use. Restore with --key and --second of a security officer.")
     counted = custody.restore_backup(installation, folder, installation.sign_in(key, second) if key else None)
     show.out.print(

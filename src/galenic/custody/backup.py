@@ -30,7 +30,7 @@ def restore_backup(installation: Installation, folder: Path, session: Session | 
         return counts
     with installation.gate.open(session, "administer", "house", "restore"):
         counts = store.restore(installation.db, folder, session.tenant)
-        for build in store.all_builds(installation.db):
+        for build in store.list_builds(installation.db):
             store.drop_index_tables(installation.db, str(build["id"]))
             store.drop_build(installation.db, str(build["id"]), installation.shards)
     installation.audit.append("house.restored", "house", actor=session.who, folder=folder.name, counted=counts)

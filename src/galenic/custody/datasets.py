@@ -20,7 +20,7 @@ def describe_dataset(
     row: its columns in the table of data sets; kinds: what each column holds (numeric, date, …).
     """
     name = str(row["name"])
-    if not any(d["name"] == name for d in store.all_datasets(installation.db, grant.tenant)):
+    if not any(d["name"] == name for d in store.list_datasets(installation.db, grant.tenant)):
         body = (("region", str(row["region"])), ("tenant", grant.tenant))
         installation.facts.put(Fact("dataset", name, "held", grant.who, label=str(row["label"]), body=body), actor=grant.who)
         installation.gate.versions.refresh()
@@ -71,7 +71,7 @@ def find_patient(installation: Installation, session: Session, patient: str) -> 
 
     patient: the identifier in the imported table; for FHIR, OMOP and MEDS also NAMESPACE|ID, or the id alone if it is unique.
     """
-    namespaces = {str(d["ids"]) for d in store.all_datasets(installation.db, session.tenant)} - {""}
+    namespaces = {str(d["ids"]) for d in store.list_datasets(installation.db, session.tenant)} - {""}
     with installation.gate.open(session, "access", "subject/0", "subject-access") as grant:
         subject = store.find_subject(installation.db, grant, patient)
         if subject is None:

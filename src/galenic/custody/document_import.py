@@ -150,7 +150,7 @@ class _DocumentImport:
         """Encrypts and stores one batch durably."""
         db, dataset, namespace = self.installation.db, self._register(grant), self.request.namespace
         identifiers = {d.person: f"{namespace}|{d.person}" if namespace else d.person for d in documents if d.person}
-        subjects, erased = store.admit(db, grant, dataset, list(identifiers.values()))
+        subjects, erased = store.assign_subjects(db, grant, dataset, list(identifiers.values()))
         admitted = [d for d in documents if identifiers.get(d.person) not in erased]
         incoming = []
         for document in admitted:

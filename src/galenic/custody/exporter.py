@@ -37,7 +37,7 @@ class Export:
     def checked(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """The tables, and at their end a last check of the decision: what it no longer covers is not published."""
         yield from tables
-        self.grant.beat()
+        self.grant.require_active()
 
 
 class Exporter(Protocol):

@@ -202,7 +202,7 @@ class FhirImport:
     def _write(self, parts: list["PreparedResource"]) -> None:
         result, db = self.result, self.installation.db
         identifiers = {r: self._identifier(r) for p in parts for r in (p.person, *p.patients) if r and r[0] != "#"}
-        subjects, erased = store.admit(db, self.grant, self.dataset, list(identifiers.values()))
+        subjects, erased = store.assign_subjects(db, self.grant, self.dataset, list(identifiers.values()))
         incoming = [self._incoming(p, identifiers, subjects) for p in parts if identifiers.get(p.person) not in erased]
         result.erased += len(parts) - len(incoming)
         self._subjects |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}

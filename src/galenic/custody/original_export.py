@@ -53,7 +53,7 @@ class FhirExporter(EventExporter):
         with aside(export.target) as place, FhirWriter(place, export.result.written, bundle=bundle) as writer:
             for resource in _resources(export):
                 writer.put(resource["resourceType"], resource["id"], write_json(resource))
-            export.grant.beat()
+            export.grant.require_active()
 
 
 def _resources(export: Export) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ class OmopExporter(EventExporter):
                     writer, schema = writers[name]
                     writer.write_table(table.select(schema.names).cast(schema))
                     export.result.written[name] += table.num_rows
-            export.grant.beat()
+            export.grant.require_active()
 
 
 def _tables(batch: list[store.StoredDocument]) -> dict[str, pa.Table]:

@@ -16,7 +16,7 @@ def build_index(
 ) -> dict[str, Any]:
     """Builds the search index of a data set and drops the previous one. codes: text columns that hold codes."""
     dataset = store.dataset(installation.db, name, session.tenant)
-    previous = store.all_builds(installation.db, name, "index")
+    previous = store.list_builds(installation.db, name, "index")
     with installation.gate.open(session, "index", store.resource(name), purpose) as grant:
         build, number = store.next_build(installation.db, "index", name)
         installation.tree.add([BUILDS + number])
@@ -47,7 +47,7 @@ def search_rows(
 ) -> list[dict[str, object]]:
     """Rows that meet all conditions, of those that the session may see for the purpose."""
     dataset = store.dataset(installation.db, name, session.tenant)
-    builds = store.all_builds(installation.db, name, "index")
+    builds = store.list_builds(installation.db, name, "index")
     if not builds:
         raise StateError(f"data set {name!r} has no index. Build one: galenic index {name}")
     last = builds[-1]

@@ -16,7 +16,7 @@ def own_record(installation: Installation, session: Session, patient: str) -> di
     subject = find_patient(installation, session, patient)
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
         rows: dict[str, Any] = {}
-        for dataset in store.all_datasets(installation.db, session.tenant):
+        for dataset in store.list_datasets(installation.db, session.tenant):
             stored = store.rows_of(installation.db, grant, dataset, subject)
             rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
         return {

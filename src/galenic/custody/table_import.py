@@ -80,7 +80,7 @@ class _TableImport:
             }
             self.dataset = describe_dataset(self.installation, self.grant, row, batch.schema, self.kinds)
         identifiers = _identifiers(batch, self.request.patient, first, self.result.new)
-        subjects, erased = store.admit(db, self.grant, self.dataset, identifiers)
+        subjects, erased = store.assign_subjects(db, self.grant, self.dataset, identifiers)
         admitted = [i for i, v in enumerate(identifiers) if v in subjects]
         self.erased |= erased
         self.result.erased += len(identifiers) - len(admitted)

@@ -32,17 +32,17 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
     """
     started = time.perf_counter()
     subject = find_patient(installation, session, patient)
-    with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as handle:
+    with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         store.move_on(installation.db, "erasures")  # whoever trains or exports now is cut off
         installation.gate.versions.refresh()
         artefacts = store.artefacts_of(installation.db, subject)
         progress("rows", 0.1)
-        rows = store.forget(installation.db, handle, subject, at)
+        rows = store.forget(installation.db, grant, subject, at)
         progress("derived copies", 0.3)
-        done = {o.id: asdict(o) for o in release.forget(installation, handle, subject)}
+        done = {o.id: asdict(o) for o in release.forget(installation, grant, subject)}
         dropped = [done.get(str(a["id"])) or _forget_artefact(installation, a) for a in artefacts]
-        indexes = forget_in_indexes(installation, handle, subject)
+        indexes = forget_in_indexes(installation, grant, subject)
         dropped += [{"id": i, "kind": "index", "place": "inside", "fate": "made anew without the patient"} for i in indexes]
         store.forget_subject(installation.db, subject)
         progress("key", 0.6)
@@ -56,11 +56,11 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         ]
         installation.db.shrink()
         dead = not opens(store.read_all_nodes(installation.db), installation.tree.root(), subject)
-        name = f"erasure-{handle.decision}"
+        name = f"erasure-{grant.decision}"
         facts: dict[str, Any] = {
             "receipt": name,
             "erased_at": at,
-            "decision": handle.decision,
+            "decision": grant.decision,
             "rows": rows,
             "artefacts": dropped,
             "outside": [d["id"] for d in dropped if d["place"] == "outside"],

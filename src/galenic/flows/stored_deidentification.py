@@ -40,7 +40,7 @@ def deidentify_stored(
         raise DescriptionError(
             f"{name!r} holds {known['kind']}. From custody FHIR is de-identified; export others, and de-identify the files."
         )
-    with installation.gate.open(session, "train", store.resource(name), purpose) as handle:
+    with installation.gate.open(session, "train", store.resource(name), purpose) as grant:
 
         def make(place: Path) -> DeidentificationReport:
             detector = text.load_detector(language)
@@ -49,15 +49,15 @@ def deidentify_stored(
             )
             run.done.measured = text.detector_accuracy(language)
             place.mkdir()
-            _Stored(installation, handle, known, run, vault).write(place, progress)
+            _Stored(installation, grant, known, run, vault).write(place, progress)
             run.done.stated = search_residuals([place], run)
             return run.done
 
         copy = deidentify_run(installation, make, policy=release_policy, population=name, source=f"store/{name}", by=by)
         try:
-            handle.beat()
+            grant.require_active()
             row = {"id": f"model/{copy.run}", "kind": "copy", "made_from": f"table/{name}"}
-            store.add_artefact(installation.db, row, store.subjects_of(installation.db, handle, name))
+            store.add_artefact(installation.db, row, store.subjects_of(installation.db, grant, name))
         except AccessDeniedError:
             shutil.rmtree(copy.folder, ignore_errors=True)
             raise
@@ -68,17 +68,17 @@ class _Stored:
     """One data set's documents, patient by patient."""
 
     def __init__(
-        self, installation: Installation, handle: Grant, known: store.Dataset, run: DeidentificationRun, vault: bool
+        self, installation: Installation, grant: Grant, known: store.Dataset, run: DeidentificationRun, vault: bool
     ) -> None:
-        self.installation, self.handle, self.known, self.run = installation, handle, known, run
-        self.tokens = run.key if not vault else handle.token("deidentify", str(known["name"])) * 2
-        self.vault = TokenVault(installation.db, handle, known) if vault else None
+        self.installation, self.grant, self.known, self.run = installation, grant, known, run
+        self.tokens = run.key if not vault else grant.token("deidentify", str(known["name"])) * 2
+        self.vault = TokenVault(installation.db, grant, known) if vault else None
 
     def write(self, place: Path, progress: Progress) -> None:
         from galenic.records.fhir import FhirWriter, restore_resource, write_json  # noqa: PLC0415  # its definitions load when they are needed
 
         patients: dict[int, str] = {}
-        for batch in store.read_documents(self.installation.db, self.handle, self.known):
+        for batch in store.read_documents(self.installation.db, self.grant, self.known):
             for kept in batch:
                 if kept.type == "Patient":
                     patients[kept.subject] = kept.id
@@ -87,8 +87,8 @@ class _Stored:
         seen, made = 0, list[str]()
         with ExitStack() as stack:
             out = stack.enter_context(FhirWriter(place, self.run.done.resources))
-            for batch in store.read_documents(self.installation.db, self.handle, self.known):
-                keys = self.handle.keys(sorted({k.subject for k in batch}))
+            for batch in store.read_documents(self.installation.db, self.grant, self.known):
+                keys = self.grant.keys(sorted({k.subject for k in batch}))
                 for kept in batch:
                     if kept.type == "Bundle" or kept.subject not in keys:
                         continue
@@ -143,9 +143,7 @@ class _Stored:
 def reveal_token(installation: Installation, session: Session, name: str, token: str, purpose: str) -> tuple[str, str]:
     """(kind, value) that a token of a de-identified copy stands for; each is a decision of its own, and on the audit chain."""
     known = store.dataset(installation.db, name, session.tenant)
-    with installation.gate.open(session, "reveal", store.resource(name), purpose) as handle:
-        kind, value = reveal(installation.db, handle, known, token)
-        installation.audit.append(
-            "token.revealed", store.resource(name), actor=session.who, decision=handle.decision, kind=kind
-        )
+    with installation.gate.open(session, "reveal", store.resource(name), purpose) as grant:
+        kind, value = reveal(installation.db, grant, known, token)
+        installation.audit.append("token.revealed", store.resource(name), actor=session.who, decision=grant.decision, kind=kind)
     return kind, value

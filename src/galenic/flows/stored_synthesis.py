@@ -24,17 +24,17 @@ def synthesize_stored(
 
     AccessDenied, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
     """
-    with training_source(installation, session, name, purpose) as (source, handle):
+    with training_source(installation, session, name, purpose) as (source, grant):
 
         def tell(what: str, share: float) -> None:
-            handle.beat()
+            grant.require_active()
             progress(what, share)
 
         result = synthesize(installation, source, request, tell)
         try:
-            handle.beat()
+            grant.require_active()
             row = {"id": f"model/{result.run}", "kind": "model", "made_from": f"table/{name}", "private": request.private}
-            store.add_artefact(installation.db, row, store.subjects_of(installation.db, handle, name))
+            store.add_artefact(installation.db, row, store.subjects_of(installation.db, grant, name))
         except AccessDeniedError:
             shutil.rmtree(result.folder, ignore_errors=True)
             raise

@@ -31,7 +31,7 @@ class CostEstimate:
 
 def tables_in_custody(installation: Installation, tenant: str = "home") -> list[store.Row]:
     """Data sets that can be learned from as tables."""
-    return [d for d in store.all_datasets(installation.db, tenant) if d["kind"] == "table"]
+    return [d for d in store.list_datasets(installation.db, tenant) if d["kind"] == "table"]
 
 
 def estimate_job_cost(installation: Installation, session: Session, name: str, epsilon: float) -> CostEstimate:

@@ -167,7 +167,7 @@ class Ledger:
         return Budget(self, str(row["id"]), population, epsilon, delta, rho, Fraction(thresholds, DELTA_UNIT))
 
     def _refusal(self, population: str, epsilon: float, delta: float, rho: Fraction) -> str:
-        known = {p["name"] for p in store.all_populations(self.db)}
+        known = {p["name"] for p in store.list_populations(self.db)}
         if population not in known:
             return (
                 f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1 --delta 1e-9"
@@ -181,7 +181,7 @@ class Ledger:
 
     def statement(self, population: str) -> Statement:
         """Who spent what on what; BudgetError if the population is not declared."""
-        row = next((p for p in store.all_populations(self.db) if p["name"] == population), None)
+        row = next((p for p in store.list_populations(self.db) if p["name"] == population), None)
         if row is None:
             raise BudgetError(f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1")
         spent = row["rho_used"] / RHO_UNIT
@@ -198,7 +198,7 @@ class Ledger:
 
     def populations(self) -> tuple[str, ...]:
         """Names of all declared populations."""
-        return tuple(p["name"] for p in store.all_populations(self.db))
+        return tuple(p["name"] for p in store.list_populations(self.db))
 
     def count_refusal(self, population: str) -> int:
         """Notes that the gate refused a result of this population; returns how many refusals there were."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from galenic.errors import DescriptionError
-from galenic.store import Database, Dataset, Handle, put_tokens, reveal_token
+from galenic.store import AbstractGrant, Database, Dataset, put_tokens, reveal_token
 
 AT_ONCE = 2_000
 
@@ -14,7 +14,7 @@ class TokenVault:
     """Collects what tokens stand for while a copy is made. Without a vault a token leads back for nobody."""
 
     db: Database
-    handle: Handle
+    grant: AbstractGrant
     known: Dataset
     kept: int = 0
     _waiting: dict[str, tuple[int, str, str, str]] = field(default_factory=dict)
@@ -32,13 +32,13 @@ class TokenVault:
     def flush(self) -> None:
         """Writes what waits."""
         if self._waiting:
-            self.kept += put_tokens(self.db, self.handle, self.known, list(self._waiting.values()))
+            self.kept += put_tokens(self.db, self.grant, self.known, list(self._waiting.values()))
             self._waiting.clear()
 
 
-def reveal(db: Database, handle: Handle, known: Dataset, token: str) -> tuple[str, str]:
+def reveal(db: Database, grant: AbstractGrant, known: Dataset, token: str) -> tuple[str, str]:
     """(kind, value) that a token stands for. DescriptionError where it stands for nothing any more."""
-    found = reveal_token(db, handle, known, token)
+    found = reveal_token(db, grant, known, token)
     if found is None:
         raise DescriptionError(
             "this token stands for nothing here: it was made without the vault, for another data set, or its patient was erased."

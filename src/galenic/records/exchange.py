@@ -50,19 +50,19 @@ def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, intern
     facts.put(Fact("destination", name, "allowed", name, body=tuple(sorted(body.items()))), actor=by)
 
 
-def call(handle: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+def call(grant: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
     """GET, or POST of a form, under a decision to call outside/NAME. AccessDenied for an origin or an address that the destination
     may not have; RecordError where nothing, or too much, is answered. Redirects are not followed."""
-    name = handle.resource.partition("/")[2]
-    handle.require(f"outside/{name}", "call")
-    known = handle.gate.facts.one("destination", name)
+    name = grant.resource.partition("/")[2]
+    grant.require(f"outside/{name}", "call")
+    known = grant.gate.facts.one("destination", name)
     if known is None or known.state != "allowed" or origin_of(url) not in known.get("origins"):
         raise AccessDeniedError(f"the address is not one of destination {name!r}. It was declared with: {_origins(known)}.")
     given = {"Accept": "application/json", **(headers or {})}
     body = None
     if form is not None:
         given["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(form).encode()
-    handle.beat(size=len(body or b""))
+    grant.require_active(size=len(body or b""))
     return _call(known, url, given, body)
 
 

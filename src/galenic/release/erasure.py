@@ -30,7 +30,7 @@ def _export(_installation: Installation, _artifact: dict[str, Any]) -> str:
 def _release(installation: Installation, artifact: dict[str, Any]) -> str:
     """A release is outside: it can be recalled but not deleted."""
     run = str(artifact["id"]).partition("/")[2]
-    row = next((r for r in store.all_releases(installation.db) if r["run"] == run), None)
+    row = next((r for r in store.list_releases(installation.db) if r["run"] == run), None)
     if row is None:
         return "was not released; nothing is outside"
     if row["state"] == "recalled":

@@ -30,7 +30,7 @@ def write_release(
     if policy_name is not None:
         _require_same_policy(run, load_policy(policy_name))
     release_id = payload_digest(attestation)
-    before = next((r for r in store.all_releases(installation.db) if r["id"] == release_id), None)
+    before = next((r for r in store.list_releases(installation.db) if r["id"] == release_id), None)
     if before and before["state"] == "recalled":
         raise ReleaseRefusedError(f"run {run_id} was recalled: {before['reason']}. It does not leave again.")
     with store.folder_aside(target) as aside:
@@ -89,7 +89,7 @@ def _require_same_policy(run: Run, other: ReleasePolicy) -> None:
 
 def recall_release(installation: Installation, run_id: str, reason: str, notice: Path) -> Path:
     """Recalls a release, by its run or its own id: marks it in the register and writes a signed notice for every recipient."""
-    row = next((r for r in store.all_releases(installation.db) if run_id in (r["run"], r["id"])), None)
+    row = next((r for r in store.list_releases(installation.db) if run_id in (r["run"], r["id"])), None)
     if row is None or not reason.strip():
         raise DescriptionError(
             f"there is no release of run {run_id!r}, or no reason was given. List releases with: galenic register"
@@ -104,4 +104,4 @@ def recall_release(installation: Installation, run_id: str, reason: str, notice:
 
 def list_releases(installation: Installation) -> list[dict[str, Any]]:
     """Every release, live and recalled."""
-    return store.all_releases(installation.db)
+    return store.list_releases(installation.db)

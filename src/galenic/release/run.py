@@ -208,7 +208,7 @@ class Run:
     @property
     def registered(self) -> dict[str, Any] | None:
         """Row of the register; None where the run was not released."""
-        return next((r for r in store.all_releases(self.installation.db) if r["run"] == self.id), None)
+        return next((r for r in store.list_releases(self.installation.db) if r["run"] == self.id), None)
 
     @property
     def state(self) -> RunState:

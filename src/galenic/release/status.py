@@ -34,7 +34,7 @@ class RunStatus:
 
 def run_statuses(installation: Installation) -> Iterator[RunStatus]:
     """Every run, newest first."""
-    released = {r["run"]: r for r in store.all_releases(installation.db)}
+    released = {r["run"]: r for r in store.list_releases(installation.db)}
     for run in Run.all(installation):
         yield _status(run, released.get(run.id))
 

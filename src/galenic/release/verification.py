@@ -40,7 +40,7 @@ def check_release(
 
 def _check_register(installation: Installation, folder: Path) -> None:
     release_id = payload_digest(json.loads((folder / ATTESTATION).read_text(encoding="utf-8")))
-    for row in store.all_releases(installation.db):
+    for row in store.list_releases(installation.db):
         if row["id"] == release_id and row["state"] == "recalled":
             raise NotVerifiedError(f"recalled: {row['reason']}")
 

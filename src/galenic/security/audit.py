@@ -27,12 +27,12 @@ from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
 from galenic.security.witness import Witness
 from galenic.store import (
     Database,
-    all_heads,
     append_audit,
     audit_batches,
     audit_snapshot,
     file_aside,
     last_audit,
+    list_heads,
     telemetry,
 )
 
@@ -234,7 +234,7 @@ class AuditLog:
         self._time = known["time"]
         seen = self.witness.last()
         if seen is not None and seen < known["size"]:  # a process did not live to send its head
-            for late in all_heads(self.db, seen):
+            for late in list_heads(self.db, seen):
                 self.witness.push(late["head"], late["signature"])
 
     def begin_anew(self, why: str) -> None:

@@ -12,7 +12,7 @@ from galenic.errors import AccessDeniedError
 from galenic.security.facts import COVERED
 from galenic.security.keytree import BUILDS, subkey
 from galenic.security.policy import AccessDecision
-from galenic.store import Handle, Rows, telemetry
+from galenic.store import AbstractGrant, Rows, telemetry
 
 if TYPE_CHECKING:
     from galenic.security.gate import Gate
@@ -48,7 +48,7 @@ class GrantScope:
     rows: Rows
 
 
-class Grant(Handle):
+class Grant(AbstractGrant):
     """One open decision: hands out keys while it is in force, counts what was read, and closes for good once it is not.
 
     decision: number of the audit row that records it.
@@ -106,7 +106,7 @@ class Grant(Handle):
         self.resource, self.rows = f"{place}/{subject}", Rows(subject=subject)
         self.gate.audit.post("gate.settled", self.resource, "done", actor=self.who, decision=self.decision)
 
-    def beat(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
+    def require_active(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
         """Counts what was handed out; AccessDeniedError as soon as the decision is no longer in force."""
         self.counted["rows"] += rows
         self.counted["fields"] += fields
@@ -133,7 +133,7 @@ class Grant(Handle):
 
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
         """Record keys of patients; a patient who was erased has none."""
-        self.beat()
+        self.require_active()
         fresh = [s for s in subjects if s not in self._record_keys]
         if fresh:
             if len(self._record_keys) > MOST_KEYS:
@@ -155,7 +155,7 @@ class Grant(Handle):
 
     def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
         """HMAC-SHA256 of many texts at once."""
-        self.beat()
+        self.require_active()
         if self._identity is None:
             self._identity = self.gate.identity_key()
         key, digest, whole = self._identity, hmac.digest, f"{self.tenant}\0{kind}\0"
@@ -163,7 +163,7 @@ class Grant(Handle):
 
     def build_key(self, build: str) -> bytes:
         """The key of one build of shards or of an index."""
-        self.beat()
+        self.require_active()
         return subkey(self.gate.tree.key(BUILDS + int(build.rpartition("-")[2])), "index")
 
     def genuine(self, fact: Mapping[str, Any]) -> bool:

@@ -63,12 +63,12 @@ class Slots:
 
     def _put(self, slot: int, data: bytes) -> None:
         try:
-            handle = os.open(self.place, os.O_WRONLY | os.O_CLOEXEC)
+            grant = os.open(self.place, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.pwrite(handle, data, slot * SLOT)
-                os.fdatasync(handle)
+                os.pwrite(grant, data, slot * SLOT)
+                os.fdatasync(grant)
             finally:
-                os.close(handle)
+                os.close(grant)
         except OSError as error:
             raise StoreError(
                 f"{self.place} could not be written ({error.strerror}). What stood before still stands."

@@ -30,14 +30,14 @@ class Witness:
         line = json.dumps({"head": head, "signature": signature}) + "\n"
         for place in self.files:
             try:
-                handle = _opened(place)
+                grant = _opened(place)
                 try:
-                    written = os.write(handle, line.encode())
+                    written = os.write(grant, line.encode())
                     if written < len(line):
-                        os.ftruncate(handle, os.fstat(handle).st_size - written)  # half a line would make it unreadable
+                        os.ftruncate(grant, os.fstat(grant).st_size - written)  # half a line would make it unreadable
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
-                    os.close(handle)
+                    os.close(grant)
             except OSError as error:
                 raise StoreError(f"the witness {place} did not take the head of the audit chain ({error.strerror}).") from error
         for where in self.syslogs:

@@ -57,4 +57,4 @@ def import_simulated_cohort(installation: Installation, session: Session, *, cou
 
 def has_records(installation: Installation, name: str = DATASET) -> bool:
     """Whether there is anything in the data set."""
-    return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.all_datasets(installation.db, "home"))
+    return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.list_datasets(installation.db, "home"))

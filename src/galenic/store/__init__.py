@@ -1,12 +1,12 @@
 """Custody of state: the database, sealed records and files, lineage, builds, backups. It holds no keys."""
 
 from galenic.store import jobs, telemetry
-from galenic.store.audit_rows import all_heads, append_audit, audit_batches, audit_snapshot, clear_audit, last_audit
+from galenic.store.audit_rows import append_audit, audit_batches, audit_snapshot, clear_audit, last_audit, list_heads
 from galenic.store.backup_files import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
-from galenic.store.builds import all_builds, build_shards, drop_build, finish_build, next_build, read_shards
+from galenic.store.builds import build_shards, drop_build, finish_build, list_builds, next_build, read_shards
 from galenic.store.database import Database, locked
-from galenic.store.datasets import Dataset, add_dataset, all_datasets, dataset, resource, schema_of
+from galenic.store.datasets import Dataset, add_dataset, dataset, list_datasets, resource, schema_of
 from galenic.store.documents import (
     NO_SUBJECT,
     SCHEMA,
@@ -21,13 +21,13 @@ from galenic.store.documents import (
 )
 from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
 from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
-from galenic.store.handle import Handle, Rows, required
+from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, drop_index_tables, search
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
 from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
-from galenic.store.receipts import add_receipt, all_receipts
+from galenic.store.receipts import add_receipt, list_receipts
 from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
 from galenic.store.resource_query import CompiledSearch
 from galenic.store.resources import (
@@ -47,25 +47,25 @@ from galenic.store.rows import (
     Row,
     add_population,
     add_release,
-    all_populations,
-    all_releases,
     charges_of,
     count_refusal,
+    list_populations,
+    list_releases,
     recall_release,
     reserve,
     settle,
 )
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
-from galenic.store.subjects import admit, all_tombstones, find_subject, forget
+from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones
 from galenic.store.vault import put_tokens, reveal_token
 
 __all__ = [
     "NO_SUBJECT",
     "SCHEMA",
+    "AbstractGrant",
     "CompiledSearch",
     "Database",
     "Dataset",
-    "Handle",
     "IncomingDocument",
     "IndexEntry",
     "Nodes",
@@ -75,8 +75,8 @@ __all__ = [
     "ResourceLocation",
     "Row",
     "Rows",
-    "Snapshot",
     "SearchIndex",
+    "Snapshot",
     "StoredDocument",
     "WrittenVersion",
     "add_artefact",
@@ -84,18 +84,11 @@ __all__ = [
     "add_population",
     "add_receipt",
     "add_release",
-    "admit",
     "admit_subject",
-    "all_builds",
-    "all_datasets",
-    "all_heads",
-    "all_populations",
-    "all_receipts",
-    "all_releases",
-    "all_tombstones",
     "append_audit",
     "artefacts_in",
     "artefacts_of",
+    "assign_subjects",
     "audit_batches",
     "audit_snapshot",
     "backup",
@@ -128,6 +121,13 @@ __all__ = [
     "jobs",
     "known_digests",
     "last_audit",
+    "list_builds",
+    "list_datasets",
+    "list_heads",
+    "list_populations",
+    "list_receipts",
+    "list_releases",
+    "list_tombstones",
     "locked",
     "move_on",
     "next_build",
@@ -151,7 +151,7 @@ __all__ = [
     "record_resource",
     "refresh_keys",
     "replace_all_nodes",
-    "required",
+    "require_grant",
     "reserve",
     "resource",
     "restore",

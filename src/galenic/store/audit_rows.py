@@ -55,7 +55,7 @@ def audit_snapshot(
         yield heads, rows()
 
 
-def all_heads(db: Database, after: int = 0) -> list[Row]:
+def list_heads(db: Database, after: int = 0) -> list[Row]:
     """Every signed head of more than `after` rows, smallest first."""
     with db.reading() as c:
         query = sa.select(audit_heads).where(audit_heads.c.size > after).order_by(audit_heads.c.size)

@@ -19,7 +19,7 @@ from galenic.store.erasable import forget_documents
 from galenic.store.files import file_aside, folder_aside
 from galenic.store.key_rows import Nodes, read_all_nodes
 from galenic.store.rows import Row
-from galenic.store.subjects import all_tombstones
+from galenic.store.subjects import list_tombstones
 from galenic.store.tables import backups as backup_rows
 from galenic.store.tables import key_nodes, metadata, originals, subjects, tombstones
 
@@ -185,7 +185,7 @@ def _write_keys(place: Path, nodes: Nodes, db: Database, tenant: str) -> None:
     rows = [[a, b, base64.b64encode(v).decode()] for (a, b), v in sorted(nodes.items()) if a >= 0]
     gone = [
         [str(t["tenant"]), base64.b64encode(t["token"]).decode(), t["subject"], t["erased_at"]]
-        for t in all_tombstones(db, tenant)
+        for t in list_tombstones(db, tenant)
     ]
     with file_aside(place) as aside:
         aside.write_text(json.dumps({"made_at": _now(), "nodes": rows, "tombstones": gone}), encoding="ascii")

@@ -14,7 +14,7 @@ from galenic.errors import StoreError
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource, schema_of
-from galenic.store.handle import Handle, required
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.originals import read
 from galenic.store.rows import Row
 from galenic.store.tables import builds, versions
@@ -42,7 +42,7 @@ def finish_build(db: Database, build: str, detail: Row) -> None:
         c.execute(builds.update().where(builds.c.id == build).values(detail=json.dumps(detail)))
 
 
-def all_builds(db: Database, name: str | None = None, kind: str | None = None) -> list[Row]:
+def list_builds(db: Database, name: str | None = None, kind: str | None = None) -> list[Row]:
     """Builds, newest last."""
     query = sa.select(builds).order_by(builds.c.made_at, builds.c.id)
     query = query.where(builds.c.dataset == name) if name else query
@@ -53,7 +53,7 @@ def all_builds(db: Database, name: str | None = None, kind: str | None = None) -
 
 def drop_build(db: Database, build: str, folder: Path) -> None:
     """Deletes a build's files and its row; its key is the security room's to drop."""
-    for row in all_builds(db):
+    for row in list_builds(db):
         if row["id"] == build:
             for name in row["detail"].get("files", []):
                 (folder / name).unlink(missing_ok=True)
@@ -61,7 +61,7 @@ def drop_build(db: Database, build: str, folder: Path) -> None:
         c.execute(builds.delete().where(builds.c.id == build))
 
 
-def build_shards(db: Database, handle: Handle, known: Dataset, build: str, folder: Path) -> Row:
+def build_shards(db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path) -> Row:
     """Writes the rows and columns that the decision covers as sealed Arrow shards; returns what was built."""
     names: list[str] = []
     rows = 0
@@ -73,30 +73,30 @@ def build_shards(db: Database, handle: Handle, known: Dataset, build: str, folde
         table = pa.concat_tables(waiting)
         with pa.ipc.new_stream(buffer, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
             writer.write_table(table)
-        names.append(write_blob(folder, handle.build_key(build), [buffer.getvalue()]))
+        names.append(write_blob(folder, grant.build_key(build), [buffer.getvalue()]))
         waiting = []
 
-    for batch in read(db, handle, known):
+    for batch in read(db, grant, known):
         waiting.append(batch)
         rows += batch.num_rows
         if sum(t.num_rows for t in waiting) >= SHARD_ROWS:
             flush()
     if waiting:
         flush()
-    columns = [n for n in schema_of(known).names if n not in handle.masked]
+    columns = [n for n in schema_of(known).names if n not in grant.masked]
     detail: Row = {"files": names, "rows": rows, "columns": columns}
     finish_build(db, build, detail)
     return detail
 
 
 def read_shards(
-    handle: Handle, known: Dataset, build: str, detail: Row, folder: Path, names: list[str] | None
+    grant: AbstractGrant, known: Dataset, build: str, detail: Row, folder: Path, names: list[str] | None
 ) -> Iterator[pa.Table]:
     """Batches of a build; each shard is checked against the decision again."""
-    required(handle, resource(str(known["name"])), "train", "read", "export", "index")
-    key = handle.build_key(build)
+    require_grant(grant, resource(str(known["name"])), "train", "read", "export", "index")
+    key = grant.build_key(build)
     for file in detail["files"]:
-        handle.beat()
+        grant.require_active()
         data = b"".join(read_blob(folder / file, key))
         try:
             table = pa.ipc.open_stream(data).read_all()

@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.errors import StoreError
-from galenic.store.handle import Handle
+from galenic.store.grant import AbstractGrant
 
 PAD = 16  # sealed lengths say a cell's length in steps of 16 bytes only
 
@@ -54,10 +54,10 @@ def open_cells(
     return out
 
 
-def lend(handle: Handle, keys: dict[int, AESGCM], needed: set[int]) -> None:
+def add_record_keys(grant: AbstractGrant, keys: dict[int, AESGCM], needed: set[int]) -> None:
     """Adds the record keys of subjects to those at hand; whoever was erased has none."""
     if len(keys) > 200_000:
         keys.clear()
     fresh = [s for s in needed if s not in keys]  # not a difference of sets: that would walk all keys for one
     if fresh:
-        keys |= {s: AESGCM(k) for s, k in handle.keys(sorted(fresh)).items()}
+        keys |= {s: AESGCM(k) for s, k in grant.keys(sorted(fresh)).items()}

@@ -148,11 +148,11 @@ class Database:
 def locked(place: Path) -> Iterator[None]:
     """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
     try:
-        handle = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
+        grant = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
     except OSError as error:
         raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with grant:
+        fcntl.flock(grant, fcntl.LOCK_EX)
         yield
 
 

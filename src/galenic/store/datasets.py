@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from galenic.errors import StateError, UnknownNameError
 from galenic.store.database import Database
-from galenic.store.handle import Handle, required
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.tables import datasets
 
 Dataset = dict[str, object]
@@ -19,18 +19,18 @@ def resource(dataset: str) -> str:
     return f"dataset/{dataset}"
 
 
-def add_dataset(db: Database, handle: Handle, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str]) -> None:
+def add_dataset(db: Database, grant: AbstractGrant, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str]) -> None:
     """Writes down a new data set, or checks that it is the one that stands. kinds: what each column holds (numeric, date, …)."""
-    required(handle, resource(str(row["name"])), "import")
+    require_grant(grant, resource(str(row["name"])), "import")
     columns = json.dumps([[f.name, str(f.type), kinds.get(f.name, "category")] for f in schema])
-    with db.transaction(handle.tenant) as c:
+    with db.transaction(grant.tenant) as c:
         stands = c.execute(sa.select(datasets).where(datasets.c.name == row["name"])).mappings().first()
         if stands is None:
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            c.execute(datasets.insert().values(**row, tenant=handle.tenant, columns=columns, next_row=0, imported_at=at))
+            c.execute(datasets.insert().values(**row, tenant=grant.tenant, columns=columns, next_row=0, imported_at=at))
         elif [c[:2] for c in json.loads(stands["columns"])] != [c[:2] for c in json.loads(columns)] or (
             stands["patient"] != row["patient"]
-            or stands["tenant"] != handle.tenant
+            or stands["tenant"] != grant.tenant
             or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
         ):
             raise StateError(
@@ -51,7 +51,7 @@ def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
     return dict(row)
 
 
-def all_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
+def list_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
     """What is known of every data set; no patient's data."""
     with db.reading(tenant) as c:
         return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]

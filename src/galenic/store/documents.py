@@ -10,11 +10,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.store.cells import bind, lend, open_cells, seal_cells
+from galenic.store.cells import add_record_keys, bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource
 from galenic.store.erasable import mention
-from galenic.store.handle import Handle, Rows, required
+from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.lineage import add_within
 from galenic.store.originals import standing
 from galenic.store.tables import datasets, document_words, documents, facts, originals
@@ -58,13 +58,13 @@ class StoredDocument:
     document: str
 
 
-def known_digests(db: Database, handle: Handle, known: Dataset, digests: list[str]) -> set[str]:
+def known_digests(db: Database, grant: AbstractGrant, known: Dataset, digests: list[str]) -> set[str]:
     """Which of these digests are stored already."""
     name = str(known["name"])
-    required(handle, resource(name), "import")
-    tokens = dict(zip(handle.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))
+    require_grant(grant, resource(name), "import")
+    tokens = dict(zip(grant.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))
     found: set[str] = set()
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         for part in _parts(list(tokens)):
             where = (documents.c.dataset == name) & documents.c.digest.in_(part)
             found |= {tokens[bytes(r[0])] for r in c.execute(sa.select(documents.c.digest).where(where))}
@@ -86,31 +86,31 @@ class _NewDocuments:
     current: dict[bytes, int] = field(default_factory=dict)
 
 
-def write_documents(db: Database, handle: Handle, known: Dataset, incoming: list[IncomingDocument]) -> int:
+def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming: list[IncomingDocument]) -> int:
     """Encrypts and stores documents, all of them durably or none; returns how many were new.
 
     The last document of a name becomes current, earlier ones stay as its versions; a document that is stored under that name already
     is not stored again.
     """
     name = str(known["name"])
-    required(handle, resource(name), "import")
-    keys = {s: AESGCM(k) for s, k in handle.new_keys(sorted({i.subject for i in incoming})).items()}
-    names = handle.tokens("name", [f"{name}\0{i.name}" for i in incoming])
-    with db.transaction(handle.tenant) as c:
+    require_grant(grant, resource(name), "import")
+    keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted({i.subject for i in incoming})).items()}
+    names = grant.tokens("name", [f"{name}\0{i.name}" for i in incoming])
+    with db.transaction(grant.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        new = _new_documents(handle, name, incoming, _stored_digests(c, name, names), keys, first)
+        new = _new_documents(grant, name, incoming, _stored_digests(c, name, names), keys, first)
         _insert(db, c, name, new)
         if new.documents:
             c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(new.documents)))
             artefact = {"id": f"table/{name}", "kind": "table", "made_from": ""}
             add_within(c, artefact, (r[3] for r in new.cells if r[3] != NO_SUBJECT))
     count = len(new.documents)
-    handle.beat(count, count * len(COLUMNS), sum(len(r[4]) for r in new.cells))
+    grant.require_active(count, count * len(COLUMNS), sum(len(r[4]) for r in new.cells))
     return count
 
 
 def _new_documents(
-    handle: Handle,
+    grant: AbstractGrant,
     name: str,
     incoming: list[IncomingDocument],
     stored: list[tuple[bytes, set[bytes]]],
@@ -119,9 +119,9 @@ def _new_documents(
 ) -> _NewDocuments:
     """The rows of documents that are not stored yet. stored: for each, the token of its name and the digests of all versions;
     first: the next row."""
-    digests = handle.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
+    digests = grant.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
     words = list(dict.fromkeys(w for i in incoming for w in i.words))
-    tokens = dict(zip(words, handle.tokens("word", words), strict=True))
+    tokens = dict(zip(words, grant.tokens("word", words), strict=True))
     new = _NewDocuments()
     for one, (token, versions), digest in zip(incoming, stored, digests, strict=True):
         if digest in versions:
@@ -132,10 +132,10 @@ def _new_documents(
         about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
         texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, one.document), strict=True))
         cells = seal_cells(keys[one.subject], name, row, one.subject, texts)
-        new.cells.append((name, row, handle.tenant, one.subject, cells))
-        new.documents.append([name, row, handle.tenant, one.subject, token, digest, len(versions), False])
+        new.cells.append((name, row, grant.tenant, one.subject, cells))
+        new.documents.append([name, row, grant.tenant, one.subject, token, digest, len(versions), False])
         found_by = {*(tokens[w] for w in one.words), *map(mention, one.mentions)}
-        new.words += [(name, w, row, handle.tenant) for w in found_by]
+        new.words += [(name, w, row, grant.tenant) for w in found_by]
     for place in new.current.values():
         new.documents[place][7] = True
     return new
@@ -166,12 +166,12 @@ def _insert(db: Database, c: sa.Connection, name: str, new: _NewDocuments) -> No
             c.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({mark})", values)  # noqa: S608
 
 
-def document_subjects(db: Database, handle: Handle, known: Dataset, names: list[str]) -> dict[str, int]:
+def document_subjects(db: Database, grant: AbstractGrant, known: Dataset, names: list[str]) -> dict[str, int]:
     """Subjects of documents by name (Type/id); names that are not stored are left out."""
-    required(handle, resource(str(known["name"])), "import")
-    tokens = dict(zip(handle.tokens("name", [f"{known['name']}\0{n}" for n in names]), names, strict=True))
+    require_grant(grant, resource(str(known["name"])), "import")
+    tokens = dict(zip(grant.tokens("name", [f"{known['name']}\0{n}" for n in names]), names, strict=True))
     found: dict[str, int] = {}
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         for part in _parts(list(tokens)):
             where = (documents.c.dataset == known["name"]) & documents.c.name.in_(part)
             found |= {
@@ -180,11 +180,11 @@ def document_subjects(db: Database, handle: Handle, known: Dataset, names: list[
     return found
 
 
-def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words: list[str]) -> dict[str, list[str]]:
+def documents_by_identifier(db: Database, grant: AbstractGrant, known: Dataset, words: list[str]) -> dict[str, list[str]]:
     """Names (Type/id) of current documents by the search that finds them (Type?identifier=system|value)."""
     name = str(known["name"])
-    required(handle, resource(name), "import", "read", "train", "export")
-    tokens = dict(zip(handle.tokens("word", words), words, strict=True))
+    require_grant(grant, resource(name), "import", "read", "train", "export")
+    tokens = dict(zip(grant.tokens("word", words), words, strict=True))
     found: dict[str, list[str]] = {}
     keys: dict[int, AESGCM] = {}
     d, w, o = documents.c, document_words.c, originals.c
@@ -192,9 +192,9 @@ def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words:
         (w.dataset == name) & (d.dataset == name) & (d.row == w.row) & d.current & (o.dataset == name) & (o.row == w.row)
     )
     places = bind(name, [(0, "about")])
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         rows = [r for part in _parts(list(tokens)) for r in c.execute(query.where(w.word.in_(part)))]
-    lend(handle, keys, {int(r[2]) for r in rows})
+    add_record_keys(grant, keys, {int(r[2]) for r in rows})
     for word, row, subject, cells in rows:
         if subject in keys:
             kind, own, *_ = orjson.loads(str(open_cells(keys[subject], name, row, subject, places, cells)[0]))
@@ -202,36 +202,38 @@ def documents_by_identifier(db: Database, handle: Handle, known: Dataset, words:
     return found
 
 
-def shared_document(db: Database, handle: Handle, known: Dataset, name: str) -> StoredDocument | None:
+def shared_document(db: Database, grant: AbstractGrant, known: Dataset, name: str) -> StoredDocument | None:
     """The current document of a name (Type/id) that is about no person: a medication, a location."""
-    required(handle, resource(str(known["name"])), "read", "train", "export", "index")
-    token = handle.token("name", f"{known['name']}\0{name}")
+    require_grant(grant, resource(str(known["name"])), "read", "train", "export", "index")
+    token = grant.token("name", f"{known['name']}\0{name}")
     d = documents.c
     query = _query(str(known["name"])).where((d.name == token) & (d.subject == NO_SUBJECT) & d.current)
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         rows = c.execute(query).all()
-    return next(iter(_opened(handle, known, {}, rows)), None)
+    return next(iter(_opened(grant, known, {}, rows)), None)
 
 
-def read_documents(db: Database, handle: Handle, known: Dataset, *, history: bool = False) -> Iterator[list[StoredDocument]]:
+def read_documents(
+    db: Database, grant: AbstractGrant, known: Dataset, *, history: bool = False
+) -> Iterator[list[StoredDocument]]:
     """Batches of current documents (history: of all versions) that the decision covers, ordered by subject: those about no person
     first, unless the decision is about one subject. The decision is checked again before each batch."""
     name, after = str(known["name"]), (-1, -1)
-    required(handle, resource(name), "read", "train", "export", "index")
+    require_grant(grant, resource(name), "read", "train", "export", "index")
     keys: dict[int, AESGCM] = {}
     d = documents.c
     while True:
-        handle.beat()
-        query, with_fact = _covered(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        grant.require_active()
+        query, with_fact = _covered(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
         query = query if history else query.where(d.current)
         beyond = sa.or_(d.subject > after[0], sa.and_(d.subject == after[0], d.row > after[1])) & (d.subject >= after[0])
-        with db.reading(handle.tenant) as c:
+        with db.reading(grant.tenant) as c:
             rows = c.execute(query.where(beyond).order_by(d.subject, d.row).limit(SIZE)).all()
         if not rows:
             return
         after = (int(rows[-1][1]), int(rows[-1][0]))
-        genuine = [r for r in rows if not with_fact or r[1] == NO_SUBJECT or handle.genuine(dict(r._mapping))]
-        yield _opened(handle, known, keys, genuine)
+        genuine = [r for r in rows if not with_fact or r[1] == NO_SUBJECT or grant.genuine(dict(r._mapping))]
+        yield _opened(grant, known, keys, genuine)
 
 
 def _query(name: str) -> sa.Select[Any]:
@@ -256,9 +258,9 @@ def _covered(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
     return query.where((d.subject == NO_SUBJECT) | f.subject.is_not(None)), True
 
 
-def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Sequence[Any]) -> list[StoredDocument]:
+def _opened(grant: AbstractGrant, known: Dataset, keys: dict[int, AESGCM], rows: Sequence[Any]) -> list[StoredDocument]:
     name = str(known["name"])
-    lend(handle, keys, {int(r[1]) for r in rows})
+    add_record_keys(grant, keys, {int(r[1]) for r in rows})
     places = bind(name, list(enumerate(COLUMNS)))
     found = []
     for row, subject, version, cells in (r[:4] for r in rows):
@@ -266,5 +268,5 @@ def _opened(handle: Handle, known: Dataset, keys: dict[int, AESGCM], rows: Seque
             about, document = open_cells(keys[subject], name, row, subject, places, cells)
             kind, own, digest, beside = orjson.loads(str(about))
             found.append(StoredDocument(row, subject, version, kind, own, digest, beside, str(document)))
-    handle.beat(len(found), len(found) * len(COLUMNS), sum(len(r[3]) for r in rows))
+    grant.require_active(len(found), len(found) * len(COLUMNS), sum(len(r[3]) for r in rows))
     return found

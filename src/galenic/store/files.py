@@ -19,11 +19,11 @@ def _explain(error: OSError, place: Path) -> StoreError:
 
 
 def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    grant = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(grant)
     finally:
-        os.close(handle)
+        os.close(grant)
 
 
 @contextlib.contextmanager
@@ -32,8 +32,8 @@ def file_aside(target: Path) -> Iterator[Path]:
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent)
-        os.close(handle)
+        grant, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent)
+        os.close(grant)
     except OSError as error:
         raise _explain(error, target) from error
     aside = Path(name)

@@ -17,7 +17,7 @@ from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, St
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, kinds_of, resource, schema_of
-from galenic.store.handle import Handle, required
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.originals import numbered
 from galenic.store.row_reads import points
 from galenic.store.rows import Row
@@ -29,24 +29,26 @@ BOUND = 2_000  # rows that a search may decrypt to look inside a text
 Condition = tuple[str, str, str]
 
 
-def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder: Path, *, codes: tuple[str, ...] = ()) -> Row:
+def build_index(
+    db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path, *, codes: tuple[str, ...] = ()
+) -> Row:
     """Indexes the rows that the decision covers. codes: text columns that hold codes and may stand in clear inside the index."""
     name = str(known["name"])
-    required(handle, resource(name), "index")
+    require_grant(grant, resource(name), "index")
     schema = schema_of(known)
     absent = sorted(set(codes) - set(schema.names))
     if absent or known["patient"] in codes:
         raise OptionError(f"columns {absent or [known['patient']]} can not be codes: absent, or the patient's identifier.")
-    names = [c for c in schema.names if c not in handle.masked]
+    names = [c for c in schema.names if c not in grant.masked]
     kinds = kinds_of(known)
     clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     rows = 0
-    with _opened(db, handle, build, folder, make=True) as run:
+    with _opened(db, grant, build, folder, make=True) as run:
         columns = "".join(f", c{i} {_type(kinds[c])}" for i, c in enumerate(clear))
         run(f"CREATE {_kind(db)} TABLE {_name(build)}_rows (row BIGINT PRIMARY KEY{columns})")
         run(f"CREATE {_kind(db)} TABLE {_name(build)}_tokens (token BIGINT, row BIGINT)")
-        for places, table in numbered(db, handle, known, names):
+        for places, table in numbered(db, grant, known, names):
             values = [[_plain(v, kinds[c]) for v in table[c].to_pylist()] for c in clear]
             _insert(run, db, f"{_name(build)}_rows", list(zip(places, *values, strict=True)))
             words = [
@@ -54,7 +56,7 @@ def build_index(db: Database, handle: Handle, known: Dataset, build: str, folder
                 for c in names
                 if c not in clear
                 for place, text in zip(places, table[c].to_pylist(), strict=True)
-                for token in _tokens(handle, c, text)
+                for token in _tokens(grant, c, text)
             ]
             _insert(run, db, f"{_name(build)}_tokens", words)
             rows += table.num_rows
@@ -78,22 +80,22 @@ class SearchIndex:
 
 
 def search(
-    db: Database, handle: Handle, index: SearchIndex, conditions: list[Condition], limit: int = 100
+    db: Database, grant: AbstractGrant, index: SearchIndex, conditions: list[Condition], limit: int = 100
 ) -> list[dict[str, object]]:
     """Rows that meet all conditions, of those that the decision covers. Conditions: (column, operator, value).
 
     = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only where the other
     conditions leave few enough rows to decrypt and look. AccessDenied for a withheld column: its hits would tell.
     """
-    required(handle, resource(str(index.known["name"])), "search", "read")
+    require_grant(grant, resource(str(index.known["name"])), "search", "read")
     inside = [c for c in conditions if c[1] == "contains"]
     for column, operator, _ in conditions:
-        if column in handle.masked:
+        if column in grant.masked:
             raise AccessDeniedError(f"column {column!r} is withheld by the decision, and so is searching it.")
         _check(index.detail, column, operator)
     quick = [c for c in conditions if c[1] != "contains"]
-    query, compared = _candidates(db, handle, index, quick, BOUND + 1 if inside else None)
-    with _opened(db, handle, index.build, index.folder) as run:
+    query, compared = _candidates(db, grant, index, quick, BOUND + 1 if inside else None)
+    with _opened(db, grant, index.build, index.folder) as run:
         rows = [int(r[0]) for r in run(query, compared).fetchall()]
     if inside and len(rows) > BOUND:
         raise OptionError(
@@ -101,7 +103,7 @@ def search(
         )
     found: list[dict[str, object]] = []
     for start in range(0, len(rows), 500):  # rows that the decision does not cover are not there
-        for values in points(db, handle, index.known, rows[start : start + 500]):
+        for values in points(db, grant, index.known, rows[start : start + 500]):
             if all(text.lower() in str(values.get(column) or "").lower() for column, _, text in inside):
                 found.append(values)
         if len(found) >= limit:
@@ -118,7 +120,7 @@ def _check(detail: Row, column: str, operator: str) -> None:
 
 
 def _candidates(
-    db: Database, handle: Handle, index: SearchIndex, conditions: list[Condition], most: int | None
+    db: Database, grant: AbstractGrant, index: SearchIndex, conditions: list[Condition], most: int | None
 ) -> tuple[str, tuple[Any, ...]]:
     """SQL of the rows that meet the conditions, and its values."""
     mark, table, clear = ("?" if db.is_sqlite else "%s"), _name(index.build), index.detail["clear"]
@@ -132,30 +134,30 @@ def _candidates(
             if kind == "prefix" and len(text) < PREFIX:
                 raise OptionError(f"a prefix needs {PREFIX} letters or more.")
             parts.append(f"row IN (SELECT row FROM {table}_tokens WHERE token = {mark})")  # noqa: S608
-            values.append(_token(handle, column, kind, text.lower()))
+            values.append(_token(grant, column, kind, text.lower()))
     query = f"SELECT row FROM {table}_rows WHERE {' AND '.join(parts)} ORDER BY row" + (f" LIMIT {most}" if most else "")  # noqa: S608
     return query, tuple(values)
 
 
-def _tokens(handle: Handle, column: str, text: str | None) -> Iterator[int]:
+def _tokens(grant: AbstractGrant, column: str, text: str | None) -> Iterator[int]:
     if text is None:
         return
-    yield _token(handle, column, "whole", text.lower())
+    yield _token(grant, column, "whole", text.lower())
     for word in set(WORD.findall(text.lower())):
-        yield _token(handle, column, "word", word)
+        yield _token(grant, column, "word", word)
         for size in range(PREFIX, min(len(word), 12) + 1):
-            yield _token(handle, column, "prefix", word[:size])
+            yield _token(grant, column, "prefix", word[:size])
 
 
-def _token(handle: Handle, column: str, kind: str, text: str) -> int:
-    return int.from_bytes(handle.token(f"index {column} {kind}", text)[:8], "big", signed=True)
+def _token(grant: AbstractGrant, column: str, kind: str, text: str) -> int:
+    return int.from_bytes(grant.token(f"index {column} {kind}", text)[:8], "big", signed=True)
 
 
 @contextlib.contextmanager
-def _opened(db: Database, handle: Handle, build: str, folder: Path, *, make: bool = False) -> Iterator[Any]:
+def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, make: bool = False) -> Iterator[Any]:
     """Yields run(sql, values)."""
     if not db.is_sqlite:
-        with db.transaction(handle.tenant) as c:
+        with db.transaction(grant.tenant) as c:
             yield lambda sql, values=(): c.exec_driver_sql(sql, values or None)
         return
     try:
@@ -167,7 +169,7 @@ def _opened(db: Database, handle: Handle, build: str, folder: Path, *, make: boo
         raise StoreError(f"{build} is gone: it was dropped, for example when a patient in it was erased. Build it again.")
     connection = sqlcipher3.connect(str(place))
     try:
-        connection.execute(f"PRAGMA key = \"x'{handle.build_key(build).hex()}'\"")
+        connection.execute(f"PRAGMA key = \"x'{grant.build_key(build).hex()}'\"")
         connection.execute("PRAGMA temp_store = MEMORY")
         yield (
             lambda sql, values=(): (

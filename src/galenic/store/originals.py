@@ -10,28 +10,28 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from galenic.errors import AccessDeniedError, OptionError, RecordError
-from galenic.store.cells import bind, lend, open_cells, seal_cells
+from galenic.store.cells import add_record_keys, bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource, schema_of
-from galenic.store.handle import Handle, Rows, required
+from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.tables import datasets, facts, originals
 
 BATCH = 2_000
 
 
-def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: list[int]) -> int:
+def write(db: Database, grant: AbstractGrant, known: Dataset, batch: pa.Table, who: list[int]) -> int:
     """Seals and stores one batch, durably or not at all; `who` has the subject id of each row. Returns rows written."""
     name = str(known["name"])
-    required(handle, resource(name), "import")
-    keys = {s: AESGCM(k) for s, k in handle.new_keys(sorted(set(who))).items()}
+    require_grant(grant, resource(name), "import")
+    keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted(set(who))).items()}
     columns = [(c, _texts(batch[c])) for c in batch.column_names]
-    with db.transaction(handle.tenant) as c:
+    with db.transaction(grant.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
         rows = [
             (
                 name,
                 first + i,
-                handle.tenant,
+                grant.tenant,
                 s,
                 seal_cells(keys[s], name, first + i, s, [(n, values[i]) for n, values in columns]),
             )
@@ -40,7 +40,7 @@ def write(db: Database, handle: Handle, known: Dataset, batch: pa.Table, who: li
         mark = ", ".join(["?" if db.is_sqlite else "%s"] * 5)
         c.exec_driver_sql(f"INSERT INTO originals (dataset, row, tenant, subject, cells) VALUES ({mark})", rows)  # noqa: S608
         c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(rows)))
-    handle.beat(len(rows), len(rows) * len(columns), sum(len(r[4]) for r in rows))
+    grant.require_active(len(rows), len(rows) * len(columns), sum(len(r[4]) for r in rows))
     return len(rows)
 
 
@@ -74,86 +74,86 @@ def covered_rows(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]
 
 
 def read(
-    db: Database, handle: Handle, known: Dataset, names: list[str] | None = None, *, after: int = -1
+    db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None = None, *, after: int = -1
 ) -> Iterator[pa.Table]:
     """Batches of the rows and columns that the decision covers, as Arrow tables of the original types.
 
     Each batch is a read of its own, checked against the decision again: a right, a consent or a patient that goes is gone
     from the next batch on. Order is that of import; `after` is the last row already seen.
     """
-    for _last, _numbers, table in _batches(db, handle, known, names, after, BATCH):
+    for _last, _numbers, table in _batches(db, grant, known, names, after, BATCH):
         yield table
 
 
 def numbered(
-    db: Database, handle: Handle, known: Dataset, names: list[str] | None = None
+    db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None = None
 ) -> Iterator[tuple[list[int], pa.Table]]:
     """As `read`, each batch with the numbers of its rows: erased rows and rows that are not covered leave gaps."""
-    for _last, numbers, table in _batches(db, handle, known, names, -1, BATCH):
+    for _last, numbers, table in _batches(db, grant, known, names, -1, BATCH):
         yield numbers, table
 
 
-def by_subject(db: Database, handle: Handle, known: Dataset) -> Iterator[tuple[list[int], list[int], pa.Table]]:
+def by_subject(db: Database, grant: AbstractGrant, known: Dataset) -> Iterator[tuple[list[int], list[int], pa.Table]]:
     """As `read`, ordered by subject: (subject of each row, number of each row, the rows)."""
     name, after = str(known["name"]), (-1, -1)
-    required(handle, resource(name), "read", "train", "export", "index")
-    places, out_schema, wanted = wanted_columns(known, handle, None)
+    require_grant(grant, resource(name), "read", "train", "export", "index")
+    places, out_schema, wanted = wanted_columns(known, grant, None)
     bound = bind(name, places)
     keys: dict[int, AESGCM] = {}
     o = originals.c
     while True:
-        handle.beat()
-        query, with_fact = covered_rows(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        grant.require_active()
+        query, with_fact = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
         beyond = sa.or_(o.subject > after[0], sa.and_(o.subject == after[0], o.row > after[1])) & (o.subject >= after[0])
-        with db.reading(handle.tenant) as c:
+        with db.reading(grant.tenant) as c:
             part = c.execute(query.where(beyond).order_by(o.subject, o.row).limit(BATCH)).all()
         if not part:
             return
         after = (int(part[-1][1]), int(part[-1][0]))
-        rows = [(r[0], r[1], r[2]) for r in part if not with_fact or handle.genuine(dict(r._mapping))]
-        lend(handle, keys, {r[1] for r in rows})
+        rows = [(r[0], r[1], r[2]) for r in part if not with_fact or grant.genuine(dict(r._mapping))]
+        add_record_keys(grant, keys, {r[1] for r in rows})
         mine = [r for r in rows if r[1] in keys]
         opened = [open_cells(keys[s], name, row, s, bound, cells) for row, s, cells in mine]
-        handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
+        grant.require_active(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
         yield [s for _, s, _ in mine], [row for row, _, _ in mine], table_of(opened, out_schema).select(wanted)
 
 
 def _batches(
-    db: Database, handle: Handle, known: Dataset, names: list[str] | None, after: int, size: int
+    db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None, after: int, size: int
 ) -> Iterator[tuple[int, list[int], pa.Table]]:
     """(last row looked at, numbers of the rows, the rows) of each batch."""
     name = str(known["name"])
-    required(handle, resource(name), "read", "train", "export", "index", "search")
-    places, out_schema, wanted = wanted_columns(known, handle, names)
+    require_grant(grant, resource(name), "read", "train", "export", "index", "search")
+    places, out_schema, wanted = wanted_columns(known, grant, names)
     bound = bind(name, places)
     keys: dict[int, AESGCM] = {}
     while True:
-        handle.beat()
-        query, with_fact = covered_rows(name, handle.rows, datetime.now(UTC).isoformat(timespec="seconds"))
-        with db.reading(handle.tenant) as c:
+        grant.require_active()
+        query, with_fact = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        with db.reading(grant.tenant) as c:
             found = c.execute(query.where(originals.c.row > after).order_by(originals.c.row).limit(size))
             part = found.all()
         if not part:
             return
         after = int(part[-1][0])
-        rows = [(r[0], r[1], r[2]) for r in part if handle.genuine(dict(r._mapping))] if with_fact else part
-        lend(handle, keys, {r[1] for r in rows})
+        rows = [(r[0], r[1], r[2]) for r in part if grant.genuine(dict(r._mapping))] if with_fact else part
+        add_record_keys(grant, keys, {r[1] for r in rows})
         numbers = [row for row, s, _cells in rows if s in keys]
         opened = [open_cells(keys[s], name, row, s, bound, cells) for row, s, cells in rows if s in keys]
-        handle.beat(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
+        grant.require_active(len(opened), len(opened) * len(places), sum(len(r[2]) for r in rows))
         yield after, numbers, table_of(opened, out_schema).select(wanted)
 
 
 def wanted_columns(
-    known: Dataset, handle: Handle, names: list[str] | None
+    known: Dataset, grant: AbstractGrant, names: list[str] | None
 ) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
     """(places and names of columns to decrypt, their schema, names in the order asked for)."""
-    if handle.masked and known.get("kind", "table") != "table":
+    if grant.masked and known.get("kind", "table") != "table":
         raise AccessDeniedError(
             "the decision withholds columns, and documents have none to withhold. Ask for events or a view of them instead."
         )
     schema = schema_of(known)
-    wanted = [c for c in (names if names is not None else schema.names) if c not in handle.masked]
+    wanted = [c for c in (names if names is not None else schema.names) if c not in grant.masked]
     absent = [c for c in wanted if c not in schema.names]
     if absent:
         raise RecordError(
@@ -164,40 +164,38 @@ def wanted_columns(
 
 
 def page(
-    db: Database, handle: Handle, known: Dataset, size: int = 100, cursor: str = "", names: list[str] | None = None
+    db: Database, grant: AbstractGrant, known: Dataset, size: int = 100, cursor: str = "", names: list[str] | None = None
 ) -> tuple[pa.Table, str]:
     """(one page of rows, cursor of the next one or ""). A cursor is good for the person, purpose and data set it was made for."""
     after = -1
     if cursor:
         place, _, mark = cursor.partition(".")
-        if not place.isdecimal() or mark != _mark(handle, str(known["name"]), int(place)):
+        if not place.isdecimal() or mark != _mark(grant, str(known["name"]), int(place)):
             raise AccessDeniedError("this cursor was made for another person, purpose or data set. Begin at the first page.")
         after = int(place)
     if not 1 <= size <= 10_000:
         raise OptionError(f"a page holds 1 to 10,000 rows, not {size}.")
-    for last, _numbers, table in _batches(db, handle, known, names, after, size):
-        return table, f"{last}.{_mark(handle, str(known['name']), last)}"
-    _places, schema, wanted = wanted_columns(known, handle, names)
+    for last, _numbers, table in _batches(db, grant, known, names, after, size):
+        return table, f"{last}.{_mark(grant, str(known['name']), last)}"
+    _places, schema, wanted = wanted_columns(known, grant, names)
     return table_of([], schema).select(wanted), ""
 
 
-def _mark(handle: Handle, name: str, row: int) -> str:
-    return handle.token("cursor", f"{handle.who}\0{handle.purpose}\0{handle.action}\0{name}\0{row}").hex()
+def _mark(grant: AbstractGrant, name: str, row: int) -> str:
+    return grant.token("cursor", f"{grant.who}\0{grant.purpose}\0{grant.action}\0{name}\0{row}").hex()
 
 
-def counts(db: Database, handle: Handle, known: Dataset, by: list[str]) -> list[tuple[tuple[object, ...], int | None]]:
+def counts(db: Database, grant: AbstractGrant, known: Dataset, by: list[str]) -> list[tuple[tuple[object, ...], int | None]]:
     """How many rows there are of each combination of values, largest first; None where there are fewer than the decision's
     floor (and one more, the next smallest, where a single withheld count could be had by subtraction)."""
-    required(handle, resource(str(known["name"])), "read", "train", "export", "index", "search")
-    if any(c in handle.masked for c in by):
-        raise AccessDeniedError(
-            f"columns {sorted(set(by) & handle.masked)} are withheld by the decision; do not count by them."
-        )
+    require_grant(grant, resource(str(known["name"])), "read", "train", "export", "index", "search")
+    if any(c in grant.masked for c in by):
+        raise AccessDeniedError(f"columns {sorted(set(by) & grant.masked)} are withheld by the decision; do not count by them.")
     total: Counter[tuple[object, ...]] = Counter()
-    for table in read(db, handle, known, by):
+    for table in read(db, grant, known, by):
         total.update(zip(*(table[c].to_pylist() for c in by), strict=True))
     ranked = total.most_common()
-    small = sum(n < handle.floor for _, n in ranked)
+    small = sum(n < grant.floor for _, n in ranked)
     withheld = small if small != 1 else min(2, len(ranked))
     return [(values, n if i < len(ranked) - withheld else None) for i, (values, n) in enumerate(ranked)]
 

@@ -13,7 +13,7 @@ def add_receipt(db: Database, name: str, envelope: str) -> None:
         c.execute(receipts.insert().values(id=name, envelope=envelope))
 
 
-def all_receipts(db: Database) -> list[Row]:
+def list_receipts(db: Database) -> list[Row]:
     """Every receipt."""
     with db.reading() as c:
         return [dict(r) for r in c.execute(sa.select(receipts).order_by(receipts.c.id)).mappings()]

@@ -16,8 +16,8 @@ from galenic.store.database import Database
 from galenic.store.datasets import Dataset
 from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument
 from galenic.store.erasable import mention
-from galenic.store.handle import Handle, required
-from galenic.store.subjects import admit_known
+from galenic.store.grant import AbstractGrant, require_grant
+from galenic.store.subjects import assign_subjects_unchecked
 from galenic.store.tables import documents, originals
 
 BATCH = 500  # rows or names in one query
@@ -34,7 +34,7 @@ class ResourceChange:
     expected: the version that must be current (0: none), None for any. words, mentions: searches and subjects that find it;
     fresh: its id was just drawn, so there is no earlier version."""
 
-    handle: Handle
+    grant: AbstractGrant
     subject: int
     type: str
     id: str
@@ -88,15 +88,15 @@ def next_row(db: Database, name: str, tenant: str | None = None) -> int:
     return int(db.rows("SELECT next_row FROM datasets WHERE name = ?", [name], tenant)[0][0])
 
 
-def _require(handle: Handle, known: Dataset, subject: int, *actions: str) -> None:
-    is_directory = isinstance(handle, Handle) and handle.resource.startswith("directory/")
-    required(handle, record_resource(known, subject, patient=not is_directory), *actions)
+def _require(grant: AbstractGrant, known: Dataset, subject: int, *actions: str) -> None:
+    is_directory = isinstance(grant, AbstractGrant) and grant.resource.startswith("directory/")
+    require_grant(grant, record_resource(known, subject, patient=not is_directory), *actions)
 
 
-def admit_subject(db: Database, handle: Handle, known: Dataset, identifier: str, *, patient: bool = True) -> int:
+def admit_subject(db: Database, grant: AbstractGrant, known: Dataset, identifier: str, *, patient: bool = True) -> int:
     """The subject id of a new person, under a decision about a new one. StateError for an erased patient."""
-    required(handle, record_resource(known, "new", patient=patient), "write")
-    subjects, erased = admit_known(db, handle, [identifier])
+    require_grant(grant, record_resource(known, "new", patient=patient), "write")
+    subjects, erased = assign_subjects_unchecked(db, grant, [identifier])
     if erased:
         raise StateError("this patient was erased here and can return only with a new consent. Nothing was written.")
     return subjects[identifier]
@@ -105,12 +105,12 @@ def admit_subject(db: Database, handle: Handle, known: Dataset, identifier: str,
 # reading
 
 
-def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows: list[int]) -> dict[int, StoredDocument]:
+def read_rows(db: Database, known: Dataset, handles: Mapping[int, AbstractGrant], rows: list[int]) -> dict[int, StoredDocument]:
     """Versions by row, each under the decision about its subject. Rows of other subjects are left out."""
     name = str(known["name"])
-    for subject, handle in handles.items():
-        _require(handle, known, subject, "read", "search", "write")
-        handle.beat()
+    for subject, grant in handles.items():
+        _require(grant, known, subject, "read", "search", "write")
+        grant.require_active()
     if not handles:
         return {}
     tenant = next(iter(handles.values())).tenant
@@ -126,14 +126,14 @@ def read_rows(db: Database, known: Dataset, handles: Mapping[int, Handle], rows:
     return found
 
 
-def _open_version(handle: Handle, name: str, row: Sequence[Any]) -> StoredDocument | None:
+def _open_version(grant: AbstractGrant, name: str, row: Sequence[Any]) -> StoredDocument | None:
     """Decrypts a version (row, subject, version, cells); None where the subject's key is destroyed."""
     number, subject, version, cells = int(row[0]), int(row[1]), int(row[2]), bytes(row[3])
-    key = handle.keys([subject]).get(subject)
+    key = grant.keys([subject]).get(subject)
     if key is None:
         return None
     found = _decrypt(AESGCM(key), name, (number, subject, version), cells)
-    handle.beat(1, len(COLUMNS), len(cells))
+    grant.require_active(1, len(COLUMNS), len(cells))
     return found
 
 
@@ -145,31 +145,33 @@ def _decrypt(key: AESGCM, name: str, place: tuple[int, int, int], cells: bytes) 
     return StoredDocument(row, subject, version, resource_type, resource_id, digest, other, str(document))
 
 
-def read_versions(db: Database, handle: Handle, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
+def read_versions(db: Database, grant: AbstractGrant, known: Dataset, names: list[str], subject: int) -> list[StoredDocument]:
     """Every version of one subject's resources by these names (Type/id), newest first."""
     name = str(known["name"])
-    _require(handle, known, subject, "read", "search", "write")
-    tokens = handle.tokens("name", [f"{name}\0{n}" for n in names])
+    _require(grant, known, subject, "read", "search", "write")
+    tokens = grant.tokens("name", [f"{name}\0{n}" for n in names])
     d, o = documents.c, originals.c
     query = sa.select(d.row, d.subject, d.version, o.cells).where(
         (d.dataset == name) & d.name.in_(tokens) & (d.subject == subject) & (o.dataset == name) & (o.row == d.row)
     )
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         rows = c.execute(query.order_by(d.row.desc())).all()
-    return [v for v in (_open_version(handle, name, r) for r in rows) if v is not None]
+    return [v for v in (_open_version(grant, name, r) for r in rows) if v is not None]
 
 
-def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last: int) -> list[tuple[StoredDocument, bool]]:
+def rows_between(
+    db: Database, grant: AbstractGrant, known: Dataset, first: int, last: int
+) -> list[tuple[StoredDocument, bool]]:
     """Versions in rows `first` to before `last`, with whether each is current; for the index, under the server's own decision."""
     name = str(known["name"])
-    required(handle, f"dataset/{name}", "index")
+    require_grant(grant, f"dataset/{name}", "index")
     d, o = documents.c, originals.c
     query = sa.select(d.row, d.subject, d.version, o.cells, d.current).where(
         (d.dataset == name) & (d.row >= first) & (d.row < last) & (o.dataset == name) & (o.row == d.row)
     )
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         rows = c.execute(query.order_by(d.row)).all()
-    keys = {s: AESGCM(k) for s, k in handle.keys(sorted({int(r[1]) for r in rows})).items()}
+    keys = {s: AESGCM(k) for s, k in grant.keys(sorted({int(r[1]) for r in rows})).items()}
     return [
         (_decrypt(keys[subject], name, (row, subject, version), bytes(cells)), bool(current))
         for row, subject, version, cells, current in rows
@@ -177,19 +179,19 @@ def rows_between(db: Database, handle: Handle, known: Dataset, first: int, last:
     ]
 
 
-def current_rows(db: Database, handle: Handle, known: Dataset, subject: int) -> list[int]:
+def current_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: int) -> list[int]:
     """Rows of one subject's current resources in the order of writing; under a decision about the subject."""
-    _require(handle, known, subject, "read", "search")
+    _require(grant, known, subject, "read", "search")
     d = documents.c
     query = sa.select(d.row).where((d.dataset == str(known["name"])) & (d.subject == subject) & d.current)
-    with db.reading(handle.tenant) as c:
+    with db.reading(grant.tenant) as c:
         return [int(r[0]) for r in c.execute(query.order_by(d.row))]
 
 
 # writing
 
 
-def write_resources(db: Database, known: Dataset, changes: list[ResourceChange], keyed: Handle) -> list[WrittenVersion]:
+def write_resources(db: Database, known: Dataset, changes: list[ResourceChange], keyed: AbstractGrant) -> list[WrittenVersion]:
     """Encrypts and stores versions, all durably or none. ConflictError if another version is current than a change expects.
 
     keyed: the server's own decision, under which names are hashed.
@@ -197,10 +199,10 @@ def write_resources(db: Database, known: Dataset, changes: list[ResourceChange],
     name = str(known["name"])
     keys: dict[int, AESGCM] = {}
     for change in changes:
-        _require(change.handle, known, change.subject, "write")
+        _require(change.grant, known, change.subject, "write")
     for change in changes:
         if change.subject not in keys:
-            keys[change.subject] = AESGCM(change.handle.new_keys([change.subject])[change.subject])
+            keys[change.subject] = AESGCM(change.grant.new_keys([change.subject])[change.subject])
     tokens = _tokens(keyed, name, changes)
     with db.writing(keyed.tenant) as cursor:
         statements = _Statements(cursor, "?" if db.is_sqlite else "%s")
@@ -209,7 +211,7 @@ def write_resources(db: Database, known: Dataset, changes: list[ResourceChange],
         statements.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(written[-1].row + 1, name)] if written else [])
         _trace(statements, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
     for change, version in zip(changes, written, strict=True):
-        change.handle.beat(1, len(COLUMNS), len(version.document))
+        change.grant.require_active(1, len(COLUMNS), len(version.document))
     return written
 
 
@@ -229,14 +231,19 @@ class _Statements:
             self.cursor.executemany(sql.replace("?", self.mark), values)
 
 
-def _tokens(keyed: Handle, name: str, changes: list[ResourceChange]) -> _Tokens:
+def _tokens(keyed: AbstractGrant, name: str, changes: list[ResourceChange]) -> _Tokens:
     words = list(dict.fromkeys(w for c in changes for w in c.words))
     names = keyed.tokens("name", [f"{name}\0{c.name}" for c in changes])
     return _Tokens(names, dict(zip(words, keyed.tokens("word", words), strict=True)))
 
 
 def _render(
-    statements: _Statements, keyed: Handle, name: str, changes: list[ResourceChange], keys: dict[int, AESGCM], tokens: _Tokens
+    statements: _Statements,
+    keyed: AbstractGrant,
+    name: str,
+    changes: list[ResourceChange],
+    keys: dict[int, AESGCM],
+    tokens: _Tokens,
 ) -> tuple[list[WrittenVersion], _NewRows]:
     """Versions with their numbers, and the rows to insert; earlier versions are no longer current."""
     first = int(statements.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])

@@ -20,7 +20,7 @@ def add_population(db: Database, row: Row) -> Row:
         return dict(found)
 
 
-def all_populations(db: Database) -> list[Row]:
+def list_populations(db: Database) -> list[Row]:
     """Every population, by name."""
     with db.transaction() as c:
         return [dict(r) for r in c.execute(sa.select(populations).order_by(populations.c.name)).mappings()]
@@ -88,7 +88,7 @@ def add_release(db: Database, row: Row) -> None:
         c.execute(releases.insert().values(**row))
 
 
-def all_releases(db: Database) -> list[Row]:
+def list_releases(db: Database) -> list[Row]:
     """The register, oldest first."""
     with db.transaction() as c:
         return [dict(r) for r in c.execute(sa.select(releases).order_by(releases.c.released_at)).mappings()]

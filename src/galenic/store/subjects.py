@@ -8,34 +8,36 @@ from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource
 from galenic.store.erasable import forget_documents
 from galenic.store.fact_rows import bump_version
-from galenic.store.handle import Handle, required
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.tables import facts, originals, subjects, tombstones, vault
 
 
-def admit(db: Database, handle: Handle, known: Dataset, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
+def assign_subjects(
+    db: Database, grant: AbstractGrant, known: Dataset, identifiers: list[str]
+) -> tuple[dict[str, int], set[str]]:
     """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
-    required(handle, resource(str(known["name"])), "import")
-    return admit_known(db, handle, identifiers)
+    require_grant(grant, resource(str(known["name"])), "import")
+    return assign_subjects_unchecked(db, grant, identifiers)
 
 
-def admit_known(db: Database, handle: Handle, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
-    """The same, for whoever has asked whether the handle covers it."""
+def assign_subjects_unchecked(db: Database, grant: AbstractGrant, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
+    """The same, for whoever has asked whether the grant covers it."""
     names = list(set(identifiers))
-    tokens = dict(zip(names, handle.tokens("patient", names), strict=True))  # may make a key: not within a transaction
-    with db.transaction(handle.tenant) as c:
-        return _admitted(c, handle, tokens)
+    tokens = dict(zip(names, grant.tokens("patient", names), strict=True))  # may make a key: not within a transaction
+    with db.transaction(grant.tenant) as c:
+        return _admitted(c, grant, tokens)
 
 
-def _admitted(c: sa.Connection, handle: Handle, tokens: dict[str, bytes]) -> tuple[dict[str, int], set[str]]:
-    gone = _known_tokens(c, tombstones, tombstones.c.subject, handle.tenant, list(tokens.values()))
-    there = _known_tokens(c, subjects, subjects.c.id, handle.tenant, list(tokens.values()))
+def _admitted(c: sa.Connection, grant: AbstractGrant, tokens: dict[str, bytes]) -> tuple[dict[str, int], set[str]]:
+    gone = _known_tokens(c, tombstones, tombstones.c.subject, grant.tenant, list(tokens.values()))
+    there = _known_tokens(c, subjects, subjects.c.id, grant.tenant, list(tokens.values()))
     erased = {name for name, token in tokens.items() if token in gone and token not in there}
     fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
     if fresh:
         # counted apart from the rows, which a restore may take back: a number is never a second patient's
         start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
         rows: list[dict[str, Any]] = [
-            {"id": start + i, "tenant": handle.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
+            {"id": start + i, "tenant": grant.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
         ]
         c.execute(subjects.insert(), rows)
         there |= {r["token"]: r["id"] for r in rows}
@@ -53,25 +55,25 @@ def _known_tokens(
     return found
 
 
-def find_subject(db: Database, handle: Handle, identifier: str) -> int | None:
+def find_subject(db: Database, grant: AbstractGrant, identifier: str) -> int | None:
     """The subject id of a patient's identifier, or None."""
-    if not isinstance(handle, Handle):
-        required(handle, "")
-    handle.beat()
-    token = handle.token("patient", identifier)
-    found = db.rows("SELECT id FROM subjects WHERE tenant = ? AND token = ?", (handle.tenant, token), handle.tenant)
+    if not isinstance(grant, AbstractGrant):
+        require_grant(grant, "")
+    grant.require_active()
+    token = grant.token("patient", identifier)
+    found = db.rows("SELECT id FROM subjects WHERE tenant = ? AND token = ?", (grant.tenant, token), grant.tenant)
     return int(found[0][0]) if found else None
 
 
-def forget(db: Database, handle: Handle, subject: int, at: str) -> int:
+def forget(db: Database, grant: AbstractGrant, subject: int, at: str) -> int:
     """Deletes a patient's rows and leaves a tombstone; returns rows deleted."""
-    required(handle, f"subject/{subject}", "erase")
-    with db.transaction(handle.tenant) as c:
+    require_grant(grant, f"subject/{subject}", "erase")
+    with db.transaction(grant.tenant) as c:
         token = c.execute(sa.select(subjects.c.token).where(subjects.c.id == subject)).scalar_one_or_none()
         if token is not None:
             stands = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
             if stands is None:
-                row = {"tenant": handle.tenant, "token": token, "subject": subject, "erased_at": at}
+                row = {"tenant": grant.tenant, "token": token, "subject": subject, "erased_at": at}
                 c.execute(tombstones.insert().values(**row))
         gone = forget_documents(c, subject)
         gone += c.execute(originals.delete().where(originals.c.subject == subject)).rowcount
@@ -81,7 +83,7 @@ def forget(db: Database, handle: Handle, subject: int, at: str) -> int:
     return int(gone)
 
 
-def all_tombstones(db: Database, tenant: str | None = None) -> list[dict[str, Any]]:
+def list_tombstones(db: Database, tenant: str | None = None) -> list[dict[str, Any]]:
     """Erased patients: keyed tokens and dates, no identifier."""
     with db.reading(tenant) as c:
         return [dict(r) for r in c.execute(sa.select(tombstones)).mappings()]

@@ -6,26 +6,26 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource
-from galenic.store.handle import Handle, required
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.tables import vault
 
 _CELLS = ("kind", "value")
 
 
-def put_tokens(db: Database, handle: Handle, known: Dataset, tokens: list[tuple[int, str, str, str]]) -> int:
+def put_tokens(db: Database, grant: AbstractGrant, known: Dataset, tokens: list[tuple[int, str, str, str]]) -> int:
     """Keeps (subject, token, kind, value) of a data set; returns how many were new. A token stands for one value for good."""
     name = str(known["name"])
-    required(handle, resource(name), "train")
-    keys = {s: AESGCM(k) for s, k in handle.keys(sorted({t[0] for t in tokens})).items()}
-    places = handle.tokens("vault", [f"{name}\0{t[1]}" for t in tokens])
+    require_grant(grant, resource(name), "train")
+    keys = {s: AESGCM(k) for s, k in grant.keys(sorted({t[0] for t in tokens})).items()}
+    places = grant.tokens("vault", [f"{name}\0{t[1]}" for t in tokens])
     new = 0
-    with db.transaction(handle.tenant) as c:
+    with db.transaction(grant.tenant) as c:
         for start in range(0, len(tokens), 500):
             part = dict(zip(places[start : start + 500], tokens[start : start + 500], strict=True))
             there = {bytes(r[0]) for r in c.execute(sa.select(vault.c.token).where(vault.c.token.in_(list(part))))}
             rows = [
                 {
-                    "token": place, "dataset": name, "tenant": handle.tenant, "subject": subject,
+                    "token": place, "dataset": name, "tenant": grant.tenant, "subject": subject,
                     "cells": seal_cells(keys[subject], f"vault/{name}", _row(place), subject, list(zip(_CELLS, (kind, value), strict=True))),
                 }
                 for place, (subject, _, kind, value) in part.items() if place not in there and subject in keys
@@ -33,25 +33,25 @@ def put_tokens(db: Database, handle: Handle, known: Dataset, tokens: list[tuple[
             if rows:
                 c.execute(vault.insert(), rows)
             new += len(rows)
-    handle.beat(new, 2 * new)
+    grant.require_active(new, 2 * new)
     return new
 
 
-def reveal_token(db: Database, handle: Handle, known: Dataset, token: str) -> tuple[str, str] | None:
+def reveal_token(db: Database, grant: AbstractGrant, known: Dataset, token: str) -> tuple[str, str] | None:
     """(kind, value) that a token stands for; None where there is none such, or its patient was erased."""
     name = str(known["name"])
-    required(handle, resource(name), "reveal")
-    place = handle.token("vault", f"{name}\0{token}")
-    with db.reading(handle.tenant) as c:
+    require_grant(grant, resource(name), "reveal")
+    place = grant.token("vault", f"{name}\0{token}")
+    with db.reading(grant.tenant) as c:
         row = c.execute(sa.select(vault.c.subject, vault.c.cells).where(vault.c.token == place)).first()
     if row is None:
         return None
-    keys = handle.keys([int(row[0])])
+    keys = grant.keys([int(row[0])])
     if int(row[0]) not in keys:
         return None
     places = bind(f"vault/{name}", list(enumerate(_CELLS)))
     kind, value = open_cells(AESGCM(keys[int(row[0])]), f"vault/{name}", _row(place), int(row[0]), places, row[1])
-    handle.beat(1, 2)
+    grant.require_active(1, 2)
     return str(kind), str(value)
 
 

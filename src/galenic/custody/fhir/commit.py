@@ -169,7 +169,7 @@ def _index_entries(
     entries = []
     for i, (one, change) in enumerate(zip(staged, changes, strict=True)):
         if one.exact is None or last[change.name] != i:
-            is_patient = change.handle.resource.startswith("record/")
+            is_patient = change.grant.resource.startswith("record/")
             entries.append(store.IndexEntry(-1, one.resource_type, one.id, change.subject, is_patient, updated, False))
         else:
             entries.append(repository.index_entry(one.resource, change.subject, updated))

@@ -15,7 +15,7 @@ def forget_in_indexes(installation: Installation, grant: Grant, subject: int) ->
     """Rebuilds every index of resources without a subject; returns the indexes that were dropped. An index that cannot be read is
     dropped without a copy: it is rebuilt from the documents."""
     dropped = []
-    for build in store.all_builds(installation.db, kind=KIND):
+    for build in store.list_builds(installation.db, kind=KIND):
         build_id, dataset = str(build["id"]), str(build["dataset"])
         if (installation.shards / f"{build_id}.db").exists():
             with contextlib.suppress(StoreError, KeyErasedError):

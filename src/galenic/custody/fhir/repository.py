@@ -66,7 +66,7 @@ class FhirRepository:
         """The server's own grant to maintain the index."""
         if self._service_grant is not None:
             try:
-                self._service_grant.beat()
+                self._service_grant.require_active()
             except AccessDeniedError:
                 self._service_grant = None
         if self._service_grant is None:
@@ -260,7 +260,7 @@ def open_repository(
 ) -> FhirRepository:
     """The repository of a data set, which is made if it does not exist; its index is brought up to date, or rebuilt if it cannot
     be read."""
-    if not any(d["name"] == name for d in store.all_datasets(installation.db, session.tenant)):
+    if not any(d["name"] == name for d in store.list_datasets(installation.db, session.tenant)):
         with installation.gate.open(session, "import", store.resource(name), "records") as grant:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
             describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
@@ -273,7 +273,7 @@ def open_repository(
 
 
 def _open_index(installation: Installation, grant: Grant, name: str) -> store.ResourceIndex:
-    for build in reversed(store.all_builds(installation.db, name, KIND)):
+    for build in reversed(store.list_builds(installation.db, name, KIND)):
         path = installation.shards / f"{build['id']}.db"
         if not build["detail"]:
             continue  # another process is building it

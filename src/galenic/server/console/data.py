@@ -63,7 +63,7 @@ class DataPages:
     def _datasets(
         self, request: Request, signed: SignedIn, said: object = None, status: int = 200, *, find: str = "", page: int = 1
     ) -> Response:
-        every = (d for d in store.all_datasets(self.installation.db, signed.session.tenant) if find in str(d["name"]))
+        every = (d for d in store.list_datasets(self.installation.db, signed.session.tenant) if find in str(d["name"]))
         shown, more = page_of(every, page)
         found = [{**d, "quality": quality_job.stored_quality(self.installation, str(d["name"]))} for d in shown]
         return self.console.page(
@@ -79,7 +79,7 @@ class DataPages:
         return HTMLResponse(text, headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"})
 
     def _known(self, signed: SignedIn, name: str) -> None:
-        if not any(d["name"] == name for d in store.all_datasets(self.installation.db, signed.session.tenant)):
+        if not any(d["name"] == name for d in store.list_datasets(self.installation.db, signed.session.tenant)):
             raise DescriptionError("there is no such data set.")
 
     def measure(self, request: Request, name: str, csrf: Word) -> Response:

@@ -1,4 +1,4 @@
-"""What store asks of whoever wants to read patients' data: a decision that stands, and keys it does not have itself."""
+"""Grants as the store sees them: an open access decision, which holds the keys that the store does not have."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from galenic.errors import AccessDeniedError
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows a decision covers; compiled to SQL, never checked after reading.
+    """Rows that a decision covers; compiled to SQL, never checked after reading.
 
-    care_of: rows of patients with whom this person has a standing care relation. consent_to: rows of patients who gave
+    care_of: rows of patients with whom this account has a care relation. consent_to: rows of patients who gave
     consent to (purpose, class of data). subject: rows of one patient. None: no such restriction.
     """
 
@@ -21,8 +21,8 @@ class Rows:
     subject: int | None = None
 
 
-class Handle(ABC):
-    """One open decision. Made by `security.gate` alone; a room above takes one, a door or a flow opens it."""
+class AbstractGrant(ABC):
+    """One open decision. Only `security.Gate` makes one (`security.Grant`); packages above pass it on."""
 
     tenant: str
     who: str
@@ -35,11 +35,11 @@ class Handle(ABC):
 
     @abstractmethod
     def require(self, resource: str, *actions: str) -> None:
-        """AccessDenied unless the decision is open, covers the resource and is for one of the actions."""
+        """AccessDeniedError unless the decision is open, covers the resource and is for one of the actions."""
 
     @abstractmethod
-    def beat(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was handed out, and raises AccessDenied as soon as the decision no longer stands."""
+    def require_active(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
+        """Counts what was read; AccessDeniedError as soon as the decision is no longer in force."""
 
     @abstractmethod
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
@@ -47,7 +47,7 @@ class Handle(ABC):
 
     @abstractmethod
     def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients, made where there are none."""
+        """Record keys of patients, made if there are none."""
 
     @abstractmethod
     def token(self, kind: str, text: str) -> bytes:
@@ -55,7 +55,7 @@ class Handle(ABC):
 
     @abstractmethod
     def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
-        """The same for many texts at once."""
+        """Keyed hashes of many texts at once."""
 
     @abstractmethod
     def build_key(self, build: str) -> bytes:
@@ -63,14 +63,14 @@ class Handle(ABC):
 
     @abstractmethod
     def genuine(self, fact: Mapping[str, Any]) -> bool:
-        """Whether a fact that let a row through was written by the security room."""
+        """Whether a fact that gives access to a row has the right MAC."""
 
 
-def required(handle: Handle | None, resource: str, *actions: str) -> Handle:
-    """The handle, if it is one and covers the resource. Every function of store that gives patients' data begins here."""
-    if not isinstance(handle, Handle):
+def require_grant(grant: AbstractGrant | None, resource: str, *actions: str) -> AbstractGrant:
+    """The grant, if it is one and covers the resource. Every function of the store that returns patients' data begins with this check."""
+    if not isinstance(grant, AbstractGrant):
         raise AccessDeniedError(
             "patients' data is read through an open gate only. Open it: with gate.open(...) as g, and pass g."
         )
-    handle.require(resource, *actions)
-    return handle
+    grant.require(resource, *actions)
+    return grant
