@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import cli, flows, records, store
+from galenic import cli, flows, records, release, store
 from galenic.custody import (
     ImportRequest,
     RoleScope,
@@ -126,7 +126,7 @@ def test_the_release_way_from_custody_ends_with_the_consent(
     done = flows.erase(custody, custody.sign_in("paul", "paul2"), "P000001")
     fates = {a["id"]: a["fate"] for a in done.facts["artefacts"]}
     assert fates[f"model/{result.run}"].startswith("marked for retraining")
-    assert [t["id"] for t in flows.retrain_tasks(custody)] == [f"model/{result.run}"]
+    assert [t["id"] for t in release.retrain_tasks(custody)] == [f"model/{result.run}"]
 
     def meanwhile(what: str, _share: float) -> None:
         if what == "buying the domain":

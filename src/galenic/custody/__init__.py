@@ -18,6 +18,7 @@ from galenic.custody.backup import recover_root, restore_backup, rotate_keys, wr
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.document_import import import_meds, import_omop
+from galenic.custody.erasure import destroy_key, forget, forget_in_backups
 from galenic.custody.event_buffer import EventReader
 from galenic.custody.event_readers import EVENT_READERS
 from galenic.custody.exporter import Exporter, ExportResult
@@ -66,11 +67,14 @@ __all__ = [
     "declare_population",
     "default_form",
     "describe_source",
+    "destroy_key",
     "drop_bulk",
     "drop_index",
     "end_care_relation",
     "export_records",
     "find_patient",
+    "forget",
+    "forget_in_backups",
     "grant_role",
     "import_fhir",
     "import_meds",

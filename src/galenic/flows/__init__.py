@@ -3,7 +3,7 @@
 from galenic.flows.columns import ColumnOptions, TableDescription, describe_table
 from galenic.flows.demonstration import DemoResult, demo_table, run_demo
 from galenic.flows.engine_audit import audit_engine
-from galenic.flows.erasure import ErasureResult, erase, retrain_tasks
+from galenic.flows.erasure import ErasureResult, erase
 from galenic.flows.evaluation import evaluate
 from galenic.flows.imputation import impute
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
@@ -37,7 +37,6 @@ __all__ = [
     "measure_quality",
     "quality_of_stored",
     "relations_of",
-    "retrain_tasks",
     "reveal_token",
     "run_demo",
     "synthesize",

@@ -5,7 +5,7 @@ from galenic.release.artifacts import ARTIFACTS
 from galenic.release.attestation import MEANING, attest, statement_of
 from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
-from galenic.release.erasure import forget
+from galenic.release.erasure import forget, retrain_tasks
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
 from galenic.release.register import list_releases, recall_release, write_release
@@ -51,6 +51,7 @@ __all__ = [
     "reject_run",
     "report_page",
     "require_second_person",
+    "retrain_tasks",
     "run_status",
     "run_statuses",
     "sign_off",

@@ -23,6 +23,11 @@ def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[Era
     )
 
 
+def retrain_tasks(installation: Installation) -> list[dict[str, Any]]:
+    """Models that contain an erased patient and were made without a privacy budget."""
+    return [row for row in store.artefacts_in(installation.db, "retrain") if row["kind"] == "model"]
+
+
 def _export(_installation: Installation, _artifact: dict[str, Any]) -> str:
     return "outside: recall it, or ask its holders to delete"
 

@@ -1,7 +1,7 @@
 """FHIR R4 repository over the encrypted record store: each interaction runs under one access decision per patient."""
 
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
-from galenic.custody.fhir.erasure import forget_in_indexes
+from galenic.custody.fhir.erasure import forget
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
     SCOPE,
@@ -37,7 +37,7 @@ __all__ = [
     "delete",
     "delete_where",
     "emergency_timeline",
-    "forget_in_indexes",
+    "forget",
     "format_instant",
     "last_updated",
     "now_micros",

@@ -6,23 +6,24 @@ from galenic import store
 from galenic.custody.search_index import drop_index
 from galenic.errors import KeyErasedError, StoreError
 from galenic.installation import Installation
+from galenic.schema import ErasureOutcome
 from galenic.security import BUILDS, Grant
 
 KIND = "resources"  # of builds
 
 
-def forget_in_indexes(installation: Installation, grant: Grant, subject: int) -> list[str]:
-    """Rebuilds every index of resources without a subject; returns the indexes that were dropped. An index that cannot be read is
-    dropped without a copy: it is rebuilt from the documents."""
-    dropped = []
+def forget(installation: Installation, grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
+    """Rebuilds every index of resources without a subject. An index that cannot be read is dropped without a copy: it is rebuilt
+    from the documents."""
+    outcomes = []
     for build in store.list_builds(installation.db, kind=KIND):
         build_id, dataset = str(build["id"]), str(build["dataset"])
         if (installation.shards / f"{build_id}.db").exists():
             with contextlib.suppress(StoreError, KeyErasedError):
                 _copy_without(installation, grant, dataset, build_id, subject)
         drop_index(installation, build_id)
-        dropped.append(build_id)
-    return dropped
+        outcomes.append(ErasureOutcome(build_id, "index", "inside", "made anew without the patient"))
+    return tuple(outcomes)
 
 
 def _copy_without(installation: Installation, grant: Grant, dataset: str, build_id: str, subject: int) -> None:
