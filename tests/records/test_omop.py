@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from galenic.errors import RecordError
-from galenic.records.omop import FOUND, Omop
+from galenic.records.omop import Omop
+from galenic.records.omop_sql import FOUND
 from galenic.schema import BIRTH, DEATH, TIMELINE
 
 PERSON = "person_id,gender_concept_id,year_of_birth,month_of_birth,day_of_birth,birth_datetime,race_concept_id,ethnicity_concept_id\n"
@@ -76,7 +77,7 @@ def test_the_report_names_columns_that_are_absent_or_strange(tmp_path: Path) -> 
     for _ in source.events():
         pass
     report = source.report["visit_occurrence"]
-    assert report.strange == ["shoe_size"]
+    assert report.unknown == ["shoe_size"]
     assert "discharged_to_concept_id" in report.absent  # of 5.4, as admitted_from_concept_id is
     assert "discharge_to_concept_id" not in report.absent
     assert report.counted == {"end before start": 1}
@@ -88,7 +89,7 @@ def test_the_report_names_columns_that_are_absent_or_strange(tmp_path: Path) -> 
     [
         ("person", "a,b\n1,2\n", "person_id"),
         ("measurement", MEASUREMENT + "1,2\n", "same number of fields"),
-        ("measurement", MEASUREMENT + '1,1,0,"Zebulon-secret\n', "can not be read"),
+        ("measurement", MEASUREMENT + '1,1,0,"Zebulon-secret\n', "cannot be read"),
     ],
 )
 def test_a_bad_file_is_told_without_its_values(tmp_path: Path, table: str, text: str, says: str) -> None:

@@ -45,9 +45,9 @@ def import_omop(
     size = sum(f.stat().st_size for f in place.rglob("*") if f.is_file()) if place.is_dir() else place.stat().st_size
     try:
         for table in source.tables:
-            source.look(table)
+            source.compare_columns(table)
             report = source.report[table]
-            result.columns[table] = ColumnDifferences(report.absent, report.strange)
+            result.columns[table] = ColumnDifferences(report.absent, report.unknown)
         documents = _omop_documents(source, result, -(-size // PART_BYTES), progress)
         _DocumentImport(installation, session, request, result, "omop").run(documents)
     finally:

@@ -20,7 +20,8 @@ from galenic.records.formats import FORMATS, kind_of
 from galenic.records.gc import freeze_gc, paused_gc
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
-from galenic.records.omop import VOCABULARY, Omop
+from galenic.records.omop import Omop
+from galenic.records.omop_model import VOCABULARY
 from galenic.records.omop_write import OmopWriter
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, matches, parse_dates
 from galenic.records.reader import read

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from galenic.records.omop import COLUMNS
+from galenic.records.omop_model import columns_of
 from galenic.records.writer import safe_text
 from galenic.schema import BIRTH, DEATH
 
@@ -35,11 +35,6 @@ TYPE = 32817  # EHR (https://athena.ohdsi.org, domain Type Concept)
 WRITTEN = ("person", "death", *STEMS)
 
 
-def header(table: str) -> list[str]:
-    """Columns of CDM 5.4 in their order."""
-    return [c.lstrip("+") for c in COLUMNS[table].split() if not c.startswith("-")]
-
-
 class OmopWriter:
     """Writes one data set into a folder; use as a context. dropped: what had no place, counted."""
 
@@ -52,7 +47,7 @@ class OmopWriter:
         files = {
             t: self._stack.enter_context((self.folder / f"{t}.csv").open("w", newline="", encoding="utf-8")) for t in WRITTEN
         }
-        self._writers = {t: csv.DictWriter(f, header(t), restval="", lineterminator="\n") for t, f in files.items()}
+        self._writers = {t: csv.DictWriter(f, columns_of(t, "5.4"), restval="", lineterminator="\n") for t, f in files.items()}
         for writer in self._writers.values():
             writer.writeheader()
         return self
