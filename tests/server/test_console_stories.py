@@ -247,7 +247,7 @@ def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -
     assert "Page 2" in paul.press("Older")
     paul.go("/consent")
     paul.fill(patient="never-was")
-    assert "no patient of that identifier" in paul.press("Look up")
+    assert "no patient with this identifier" in paul.press("Look up")
 
 
 def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> None:
