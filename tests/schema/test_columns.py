@@ -20,7 +20,17 @@ from galenic.schema import Column, Finding, NotMeasured, Report, Table, encode, 
         pytest.param({"edges": (1.0,)}, id="one edge makes no bin"),
         pytest.param({"categories": ("a", "a")}, id="a category twice"),
         pytest.param({"step": 0.0}, id="a lattice without spacing"),
+        pytest.param({"step": -1.0}, id="a lattice that runs backwards"),
         pytest.param({"bounds_origin": "guessed"}, id="an origin nobody knows"),
+        pytest.param({"categories_origin": "guessed"}, id="an origin of categories nobody knows"),
+        pytest.param({"role": "boss"}, id="unknown role"),
+        pytest.param({"strays": "keep"}, id="unknown handling of strays"),
+        pytest.param({"edges": (2.0, 1.0)}, id="edges that fall"),
+        pytest.param({"edges": (0.0, 2.0, 1.0)}, id="edges of which the last falls"),
+        pytest.param({"hierarchy": (0,)}, id="a beginning of no character"),
+        pytest.param({"hierarchy": (1, 3)}, id="a hierarchy from short to long"),
+        pytest.param({"hierarchy": (3, 3)}, id="a hierarchy that repeats"),
+        pytest.param({"hierarchy": (3, 1), "kind": "numeric"}, id="numbers have no hierarchy"),
     ],
 )
 def test_a_column_that_contradicts_itself_is_refused(fields: dict) -> None:
@@ -82,3 +92,62 @@ def test_a_report_reads_back_as_it_was_written() -> None:
     report = Report("s", (Finding("a", 1.5, "m", "higher", (1.0, 2.0), "public", {"k": 1}), NotMeasured("b", "why")))
     assert from_json(to_json(report)) == report
     assert np.isclose(report.only("public").findings[0].value, 1.5)
+
+
+def test_a_column_at_the_edge_of_what_is_allowed_is_accepted() -> None:
+    assert Column("x", "numeric", low=1.0, high=1.0, edges=(0.0, 1.0), step=0.001).levels == 2
+    assert Column("x", "category", hierarchy=(3, 1), categories=("a", "b")).hierarchy == (3, 1)
+    assert Column("x", hierarchy=(1,)).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("column", "levels", "coded"),
+    [
+        (Column("x", "numeric"), 1, False),
+        (Column("x", "numeric", missing=False), 0, False),
+        (Column("x", "date", edges=(0.0, 1.0, 2.0), missing=False), 2, True),
+        (Column("x", "category"), 1, False),
+        (Column("x", "category", categories=("a", "b"), missing=False), 2, True),
+        (Column("x", "category", other=True, missing=False), 1, True),
+        (Column("x", "ordinal", categories=("a",), other=True), 3, True),
+    ],
+)
+def test_levels_are_bins_or_categories_with_other_and_missing(column: Column, levels: int, coded: bool) -> None:
+    assert (column.levels, column.coded) == (levels, coded)
+
+
+def test_a_missing_value_of_a_complete_column_is_refused_with_its_row() -> None:
+    for column, values in (
+        (Column("x", "numeric", edges=(0.0, 1.0), missing=False), pa.array([0.5, None])),
+        (Column("x", "category", categories=("a",), missing=False), pa.array(["a", None])),
+    ):
+        with pytest.raises(RecordError, match=r"row 2 of its batch: the value is missing"):
+            encode(Table(pa.table({"x": values}), (column,)), column)
+
+
+def test_a_code_that_is_not_listed_is_its_nearest_listed_parent() -> None:
+    column = Column("x", "category", categories=("E11.9", "E11", "E"), hierarchy=(3, 1), other=True)
+    codes = pa.array(["E11.9", "E11.2", "E10.1", "I10", None])
+    assert encode(Table(pa.table({"x": codes}), (column,)), column).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_table_puts_columns_in_the_described_order_and_refuses_undescribed_ones() -> None:
+    frame = pa.table({"b": pa.array([1.0]), "a": pa.array([2.0])})
+    described = Table(frame, (Column("a", "numeric"), Column("b", "numeric")))
+    assert described.names == tuple(described.frame.column_names) == ("a", "b")
+    assert described.column("b").name == "b"
+    with pytest.raises(KeyError):
+        described.column("c")
+    with pytest.raises(RecordError, match=r"columns \['b'\] are in the data but not described"):
+        Table(frame, (Column("a", "numeric"),))
+
+
+def test_a_report_gives_findings_by_name_and_audience() -> None:
+    public, internal = Finding("a", 1.0, "m", audience="public"), NotMeasured("b", "why")
+    report = Report("s", (public,)).plus(internal)
+    assert report.get("a") is public
+    assert report.get("b") is internal
+    assert report.get("c") is None
+    assert report.only("internal").findings == (internal,)
+    assert report.failures == (internal,)
+    assert from_json(to_json(Report("s", (Finding("a", 1.0, "m"),)))).findings[0].interval is None

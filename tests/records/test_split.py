@@ -1,0 +1,91 @@
+"""Splits by patient: sizes, caps and refusals at their boundaries."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from galenic import records
+from galenic.errors import RecordError
+from galenic.records.source import Source
+from galenic.records.split import cap_rows, patient_numbers, split_as_given, split_by_patient
+
+
+def source(patients: int, rows_each: int = 1) -> Source:
+    ids = [f"p{i}" for i in range(patients) for _ in range(rows_each)]
+    return records.in_memory(pa.table({"id": ids, "x": [str(i) for i in range(len(ids))]}))
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+def ids(part: Source) -> list[str]:
+    return [v for _, batch in part.raw(["id"]) for v in batch["id"].to_pylist()]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.3, 6), (0.5, 10), (0.34, 6), (0.01, 1)])
+def test_the_share_that_is_held_out_is_rounded_down_and_at_least_one(share: float, expected: int) -> None:
+    split = split_by_patient(source(20), "id", rng(), test_share=share)
+    assert (split.test_rows, split.train_rows) == (expected, 20 - expected)
+    assert (split.unit, split.cap, split.cap_loss) == ("patient", 1, 0.0)
+
+
+def test_ten_patients_can_be_split_and_nine_cannot() -> None:
+    assert split_by_patient(source(10), "id", rng()).test_rows == 3
+    with pytest.raises(RecordError, match=r"9 patient\(s\)"):
+        split_by_patient(source(9), "id", rng())
+
+
+def test_without_a_patient_column_every_row_is_its_own() -> None:
+    split = split_by_patient(source(5, 4), None, rng(), cap=3)
+    assert (split.unit, split.cap, split.train_rows, split.test_rows, split.cap_loss) == ("row", 1, 14, 6, 0.0)
+    given = split_as_given(source(5, 4), source(2, 2), None, rng(), cap=3)
+    assert (given.unit, given.cap, given.train_rows, given.test_rows, given.cap_loss) == ("row", 1, 20, 4, 0.0)
+    assert cap_rows(source(2, 3), None, 1, rng()).count() == 6
+
+
+def test_the_cap_leaves_out_rows_and_says_what_share_of_the_training_rows() -> None:
+    split = split_by_patient(source(10, 4), "id", rng(), cap=3)
+    assert (split.train_rows, split.test_rows, split.cap, split.cap_loss) == (21, 9, 3, 0.25)
+    assert {n: ids(split.train).count(n) for n in ids(split.train)} == dict.fromkeys(ids(split.train), 3)
+    given = split_as_given(source(10, 4), source(3, 2), "id", rng(), cap=1)
+    assert (given.unit, given.train_rows, given.test_rows, given.cap, given.cap_loss) == ("patient", 10, 3, 1, 0.75)
+
+
+@pytest.mark.parametrize("split", [split_by_patient, lambda s, p, r, cap: split_as_given(s, s, p, r, cap=cap)])
+def test_a_cap_of_one_is_the_least(split: object) -> None:
+    with pytest.raises(RecordError, match="rows per patient is 0"):
+        split(source(12), "id", rng(), cap=0)  # type: ignore[operator]
+    assert split(source(12), "id", rng(), cap=1).cap == 1  # type: ignore[operator]
+
+
+def test_capping_twice_keeps_rows_that_the_first_kept() -> None:
+    once = cap_rows(source(3, 4), "id", 2, rng())
+    twice = cap_rows(once, "id", 1, rng())
+    assert once.count() == 6
+    assert sorted(ids(twice)) == ["p0", "p1", "p2"]
+    rows = {v for _, b in once.raw(["x"]) for v in b["x"].to_pylist()}
+    assert {v for _, b in twice.raw(["x"]) for v in b["x"].to_pylist()} <= rows
+
+
+def test_the_rows_that_are_kept_are_chosen_at_random() -> None:
+    kept = {
+        tuple(v for _, b in cap_rows(source(1, 6), "id", 2, np.random.default_rng(i)).raw(["x"]) for v in b["x"].to_pylist())
+        for i in range(40)
+    }
+    assert len(kept) > 8
+
+
+def test_patients_are_numbered_in_order_of_appearance() -> None:
+    found = patient_numbers(records.in_memory(pa.table({"id": ["b", "a", "b"]})), "id")
+    assert (found.ids.tolist(), found.count) == ([0, 1, 0], 2)
+    alone = patient_numbers(source(3), None)
+    assert (alone.ids.tolist(), alone.count) == ([0, 1, 2], 3)
+
+
+@pytest.mark.parametrize("gap", [None, ""])
+def test_rows_without_a_patient_and_an_absent_column_are_refused(gap: str | None) -> None:
+    with pytest.raises(RecordError, match="rows without a patient"):
+        patient_numbers(records.in_memory(pa.table({"id": ["a", gap]})), "id")
+    with pytest.raises(RecordError, match=r"'mrn' is absent; the data has \['id', 'x'\]"):
+        patient_numbers(source(2), "mrn")
