@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export MPLBACKEND := Agg
 export OPENBLAS_NUM_THREADS ?= 2
 
-.PHONY: demo test test-slow bench lint serve sbom clean
+.PHONY: demo test test-slow mutants bench lint serve sbom clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,11 @@ test: lint  ## what CI runs
 
 test-slow: $(SETUP)  ## audits and races that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=3600
+	$(MAKE) mutants
+
+mutants: $(SETUP)  ## random changes to named modules that the closest tests must notice: benchmarks/mutants.toml
+	$(PIP) -e '.[mutants]'
+	$(BIN)/python benchmarks/mutants.py
 
 serve: $(SETUP)  ## the server with simulated patients, at https://127.0.0.1:8443
 	$(PIP) -e '.[server]'

@@ -22,6 +22,33 @@ from made import made_patients
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 
 
+WITHOUT_DATA = "skipped for want of data"  # category of the summary line
+
+
+def no_data(place: Path, setting: str = "GALENIC_DATA") -> str:
+    """Reason of a test that is skipped because its data is absent; the summary counts such tests apart."""
+    return f"no data at {place}: set {setting}"
+
+
+@pytest.hookimpl
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Counts tests that were skipped for want of data under a heading of their own."""
+    if report.skipped and "no data at" in str(report.longrepr) and not hasattr(report, "wasxfail"):
+        return WITHOUT_DATA, "s", "SKIPPED (no data)"
+    return None
+
+
+@pytest.hookimpl
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how the tests that were skipped for want of data can be run."""
+    reasons = {str(r.longrepr[2]).removeprefix("Skipped: ") for r in terminalreporter.stats.get(WITHOUT_DATA, [])}
+    if reasons:
+        terminalreporter.section(WITHOUT_DATA)
+        terminalreporter.line("Name a folder that holds it (see CONTRIBUTING.md, Set-up) and run these tests again:")
+        for reason in sorted(reasons):
+            terminalreporter.line(f"  {reason}")
+
+
 @pytest.fixture
 def patients() -> pa.Table:
     """6,000 made-up patients, one row each."""
@@ -64,7 +91,7 @@ def installation(home: Path) -> Installation:
 def data() -> Path:
     """The folder of real data; tests that need it skip where it is absent."""
     if not (DATA / "tabular").is_dir():
-        pytest.skip(f"no data at {DATA}; set GALENIC_DATA")
+        pytest.skip(no_data(DATA))
     return DATA
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import asvs_made
 from asvs_made import CHECKS, Place
+from conftest import no_data
 from site_made import a_site
 
 asvs_made.load()
@@ -28,7 +29,7 @@ def test_it_holds_and_a_planted_failure_turns_it_red(place: Place, row: str) -> 
 
 def test_every_row_is_answered_once() -> None:
     if not asvs_made.FACTS.is_file():
-        pytest.skip(f"{asvs_made.FACTS.name} is not here (GALENIC_FACTS)")
+        pytest.skip(no_data(asvs_made.FACTS, "GALENIC_FACTS"))
     wanted = {r["req_id"] for r in asvs_made.rows()}
     why = asvs_made.reasons()
     assert set(CHECKS) <= wanted, sorted(set(CHECKS) - wanted)
@@ -43,7 +44,7 @@ def test_every_row_is_answered_once() -> None:
 
 def test_the_table_says_what_is_so() -> None:
     if not asvs_made.FACTS.is_file():
-        pytest.skip(f"{asvs_made.FACTS.name} is not here (GALENIC_FACTS)")
+        pytest.skip(no_data(asvs_made.FACTS, "GALENIC_FACTS"))
     assert (asvs_made.ROOT / "docs" / "asvs.md").read_text(encoding="utf-8") == asvs_made.table(), (
         "write it anew: scripts/asvs_table.py"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import DATA
+from conftest import DATA, no_data
 from galenic import cli
 from galenic.privacy import deidentification
 from galenic.privacy.deidentification import note as notes
@@ -78,7 +78,7 @@ def stated(place: Path) -> dict[str, set[str]]:
 def test_no_value_of_an_identity_field_is_left_in_syntheas_records(name: str, policy: str, tmp_path: Path) -> None:
     source = DATA / "ehr" / name
     if not source.is_dir():
-        pytest.skip(f"{source} is not there")
+        pytest.skip(no_data(source))
     values = stated(source)
     if policy == "expert":  # a postal code of the same region in the place of theirs may be another one's
         del values["zip"]
@@ -109,7 +109,7 @@ def test_what_comes_out_is_valid_and_refers_to_itself(tmp_path: Path) -> None:
 
     source = DATA / "ehr" / "synthea-hiv-bundles"
     if not source.is_dir():
-        pytest.skip(f"{source} is not there")
+        pytest.skip(no_data(source))
     deidentification.deidentify([source], tmp_path / "out")
     for bundle in documents(tmp_path / "out"):
         assert [i for i in fhir.validate_resource(bundle) if i.level == "error"] == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DATA
+from conftest import DATA, no_data
 from galenic.privacy import text as deid
 from galenic.privacy.text.surrogate_names import _name_index
 
@@ -17,7 +17,7 @@ import meddocan  # noqa: E402
 
 import deid_planted  # noqa: E402
 
-needs_guard = pytest.mark.skipif(not GUARD.is_dir(), reason=f"{GUARD} is not there")
+needs_guard = pytest.mark.skipif(not GUARD.is_dir(), reason=no_data(GUARD))
 
 
 @needs_guard
