@@ -1,7 +1,7 @@
 """Random mutants of named modules (benchmarks/mutants.toml): how many do their closest tests kill? Operators by Cosmic Ray.
 
 Each draw takes one place of the named modules at random (an operator, number, truth value, condition, loop or exception), and one of the
-changes possible there. Everything happens in a copy; the working tree is only read. Not drawn: annotations; `==` against `is`, which
+changes possible there. Everything happens in a copy; the working tree is only read. Not drawn: annotations and decorators; `==` against `is`, which
 differ only for objects that the code does not have; a mutant that cannot be imported, which any test would kill.
 """
 
@@ -59,27 +59,29 @@ def closest_tests() -> dict[str, list[str]]:
     return tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text(encoding="utf-8"))["tests"]
 
 
-def annotations(source: str) -> list[tuple[Position, Position]]:
-    """(start, end) of each annotation."""
+def declarations(source: str) -> list[tuple[Position, Position]]:
+    """(start, end) of each annotation and decorator: what they declare is checked by mypy, or by no call at all (frozen, slots)."""
     nodes: list[ast.expr | None] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.arg | ast.AnnAssign):
             nodes.append(node.annotation)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             nodes.append(node.returns)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            nodes += node.decorator_list
     return [((n.lineno, n.col_offset), (n.end_lineno or 0, n.end_col_offset or 0)) for n in nodes if n is not None]
 
 
 def places(module: str) -> Iterator[list[Mutant]]:
     """The mutants of a module, grouped by the place that they change."""
     source = (ROOT / SOURCE / module).read_text(encoding="utf-8")
-    typed = annotations(source)
+    declared = declarations(source)
     nodes = list(ast_nodes(get_ast(source)))
     found: dict[Position, list[Mutant]] = defaultdict(list)
     for name in OPERATORS:
         positions = (p for node in nodes for p in get_operator(name)().mutation_positions(node))
         for occurrence, (start, _end) in enumerate(positions):
-            if not any(first <= start < last for first, last in typed):
+            if not any(first <= start < last for first, last in declared):
                 found[start].append(Mutant(module, start[0], name, occurrence))
     yield from (found[start] for start in sorted(found))
 
@@ -129,7 +131,7 @@ def run_tests(place: Path, tests: list[str], limit: float | None = None) -> int 
 
 
 def outcome(place: Path, mutant: Mutant, tests: list[str], limit: float) -> str:
-    """killed, timed out, survived, or not importable (not counted)."""
+    """killed, timed out or survived; not importable or too slow (where the tests run into the limit without a mutant, too) do not count."""
     file = place / SOURCE / mutant.module
     original = file.read_text(encoding="utf-8")
     mutated = mutate_code(original, get_operator(mutant.operator)(), mutant.occurrence)
@@ -137,12 +139,14 @@ def outcome(place: Path, mutant: Mutant, tests: list[str], limit: float) -> str:
     file.write_text(mutated, encoding="utf-8")
     try:
         name = f"galenic.{mutant.module.removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
-        if run_python(place, ["-c", f"import {name}"], limit) != 0:
+        if run_python(place, ["-c", f"import {name}"]) != 0:
             return "not importable"
         status = run_tests(place, tests, limit)
     finally:
         file.write_text(original, encoding="utf-8")
-    return {None: "timed out", 0: "survived"}.get(status, "killed")
+    if status is None:
+        return "too slow" if run_tests(place, tests, limit) is None else "timed out"
+    return "survived" if status == 0 else "killed"
 
 
 def interval(killed: int, of: int) -> tuple[float, float]:
@@ -163,7 +167,7 @@ def draw(place: Path, options: argparse.Namespace, tests: dict[str, list[str]]) 
         begun = monotonic()
         result = outcome(place, mutant, tests[mutant.module], options.timeout)
         print(f"{result:<14} {monotonic() - begun:5.1f} s  {mutant}", flush=True)
-        if result != "not importable":
+        if result not in ("not importable", "too slow"):
             found[mutant] = result
         if len(found) == options.draws:
             break
@@ -174,7 +178,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=60)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for one mutant; a longer run counts as killed")
+    parser.add_argument(
+        "--timeout", type=float, default=120, help="seconds for one mutant; one that runs longer counts as killed"
+    )
     parser.add_argument("--only", default="", help="only modules whose path begins so; the result is not written")
     options = parser.parse_args()
     tests = {m: t for m, t in closest_tests().items() if m.startswith(options.only)}

@@ -23,6 +23,7 @@ INTERFACE_TO_FIX = {  # __all__ is absent or differs from what can be imported, 
     "galenic",
     "galenic.cli",
     "galenic.server",
+    "galenic.server.endpoints",
     "galenic.store.jobs",
     "galenic.store.telemetry",
 }
