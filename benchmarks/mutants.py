@@ -1,8 +1,8 @@
 """Random mutants of named modules (benchmarks/mutants.toml): how many do their closest tests kill? Operators by Cosmic Ray.
 
-Each draw takes one place of the named modules at random (an operator, number, truth value, condition, loop or exception), and one of the
-changes possible there. Everything happens in a copy; the working tree is only read. Not drawn: annotations and decorators; `==` against `is`, which
-differ only for objects that the code does not have; a mutant that cannot be imported, which any test would kill.
+Each draw takes one place of the named modules at random (an operator, number, truth value, condition, loop or exception), and one of
+the changes possible there. Everything happens in a copy; the working tree is only read. Not drawn: annotations and decorators; `==`
+against `is`, which differ only for objects that the code does not have; a mutant that cannot be imported, which any test would kill.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def outcome(place: Path, mutant: Mutant, tests: list[str], limit: float) -> str:
     file.write_text(mutated, encoding="utf-8")
     try:
         name = f"galenic.{mutant.module.removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
-        if run_python(place, ["-c", f"import {name}"]) != 0:
+        if run_python(place, ["-c", f"import {name}"], limit) != 0:
             return "not importable"
         status = run_tests(place, tests, limit)
     finally:
