@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.csv as pacsv
 import pydicom
 from galenic.privacy.anonymization import PrivacyModel, anonymize, quasi_identifier
-from galenic.privacy.deidentification.rules.dicom import profile_table as profile
+from galenic.privacy.deidentification.rules.dicom_profile import profile_table as profile
 from galenic.records import dicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from galenic.privacy import deidentification
-from galenic.privacy.deidentification.rules.dicom import profile_table
+from galenic.privacy.deidentification.rules.dicom_profile import profile_table
 from galenic.records import dicom
 
 FILES = Path(pydicom.__file__).parent / "data"

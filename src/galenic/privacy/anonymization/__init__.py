@@ -1,26 +1,48 @@
-"""Tables in which nobody stands alone: groups that are alike in what others may know, and the risk that is left."""
+"""Anonymization of tables: k-anonymity, l-diversity and t-closeness, and the re-identification risk that remains."""
 
-from galenic.privacy.anonymization.hierarchies import QuasiIdentifier, date_text, quasi_identifier
+from galenic.privacy.anonymization.hierarchies import QuasiIdentifier, quasi_identifier
 from galenic.privacy.anonymization.lattice import LatticeNode, best_node
-from galenic.privacy.anonymization.mondrian import PrivacyModel, partition_rows
-from galenic.privacy.anonymization.risk import SHARED_DATA_RISK, ReidentificationRisk, measure_risk, population_uniques
-from galenic.privacy.anonymization.tables import METHODS, AnonymizedTable, anonymize, is_rare, measure_groups
+from galenic.privacy.anonymization.model import PrivacyModel
+from galenic.privacy.anonymization.mondrian import partition_rows
+from galenic.privacy.anonymization.population import population_uniques
+from galenic.privacy.anonymization.recoding import (
+    TableOptions,
+    TableRecoding,
+    rare_values,
+    read_table_options,
+    recode,
+)
+from galenic.privacy.anonymization.risk import ReidentificationRisk, measure_risk
+from galenic.privacy.anonymization.tables import (
+    METHODS,
+    AnonymizationMethod,
+    AnonymizedTable,
+    GroupMeasurement,
+    anonymize,
+    is_rare,
+    measure_groups,
+)
 
 __all__ = [
     "METHODS",
-    "SHARED_DATA_RISK",
+    "AnonymizationMethod",
     "AnonymizedTable",
+    "GroupMeasurement",
     "LatticeNode",
     "PrivacyModel",
     "QuasiIdentifier",
     "ReidentificationRisk",
+    "TableOptions",
+    "TableRecoding",
     "anonymize",
     "best_node",
-    "date_text",
     "is_rare",
     "measure_groups",
     "measure_risk",
     "partition_rows",
     "population_uniques",
     "quasi_identifier",
+    "rare_values",
+    "read_table_options",
+    "recode",
 ]

@@ -1,73 +1,70 @@
-"""Rows made alike in what others may know of them: strict multidimensional partitioning (LeFevre, DeWitt, Ramakrishnan 2006)."""
+"""Strict multidimensional partitioning of rows into groups, Mondrian (LeFevre, DeWitt, Ramakrishnan 2006)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from galenic.errors import RecordError
+from galenic.privacy.anonymization.model import PrivacyModel
 
 
-@dataclass(frozen=True)
-class PrivacyModel:
-    """What every group must have. k: rows; l: distinct sensitive values (Machanavajjhala et al. 2007); t: at most this distance of
-    the group's sensitive values from everybody's (Li et al. 2007; total variation, as for categories)."""
+def partition_rows(codes: np.ndarray, model: PrivacyModel, sensitive: np.ndarray | None = None) -> np.ndarray:
+    """The group of each row, integers from 0. RecordError if the whole table as one group does not satisfy the model.
 
-    k: int
-    l: int = 1  # noqa: E741  # the field's own letter
-    t: float = 1.0
-
-
-def partition_rows(codes: np.ndarray, wanted: PrivacyModel, sensitive: np.ndarray | None = None) -> np.ndarray:
-    """The group of each row: integers from 0. codes: (rows, columns) of integers whose order means something; sensitive: (rows,) of
-    integers from 0. RecordError where not even all rows together are enough."""
-    n = len(codes)
-    if n < wanted.k:
-        raise RecordError(f"the table has {n} rows, fewer than k = {wanted.k}. Take a smaller k, or more rows.")
-    whole = None
-    if sensitive is not None:
-        whole = np.bincount(sensitive) / n
-        if np.count_nonzero(whole) < wanted.l:
-            raise RecordError(f"the sensitive column has fewer than l = {wanted.l} values. Take a smaller l.")
-    width = np.maximum(codes.max(0) - codes.min(0), 1).astype(float)
-    out = np.zeros(n, np.int64)
-    waiting, number = [np.arange(n)], 0
-    while waiting:
-        rows = waiting.pop()
-        cut = _cut(codes, rows, width, wanted, sensitive, whole) if len(rows) >= 2 * wanted.k else None
-        if cut is None:
-            out[rows] = number
+    codes: (rows, columns) of ordered integers. sensitive: (rows,) of integers from 0.
+    """
+    partition = _Partition(codes, model, sensitive)
+    groups = np.zeros(len(codes), np.int64)
+    pending, number = [np.arange(len(codes))], 0
+    while pending:
+        rows = pending.pop()
+        halves = partition.split(rows) if len(rows) >= 2 * model.k else None
+        if halves is None:
+            groups[rows] = number
             number += 1
         else:
-            waiting += cut
-    return out
+            pending += halves
+    return groups
 
 
-def _cut(
-    codes: np.ndarray,
-    rows: np.ndarray,
-    width: np.ndarray,
-    wanted: PrivacyModel,
-    sensitive: np.ndarray | None,
-    whole: np.ndarray | None,
-) -> list[np.ndarray] | None:
-    """The rows in two, at the median of the column in which they differ most; None where no column allows it."""
-    part = codes[rows]
-    spread = (part.max(0) - part.min(0)) / width
-    for column in np.argsort(-spread, kind="stable"):
-        if spread[column] == 0:
-            return None
-        values = part[:, column]
-        middle = np.partition(values, len(values) // 2)[len(values) // 2]
-        for low in (values < middle, values <= middle):
-            size = int(low.sum())
-            if min(size, len(rows) - size) < wanted.k:
-                continue
-            sides = [rows[low], rows[~low]]
-            if sensitive is None or whole is None or all(_good(sensitive[side], whole, wanted) for side in sides):
-                return sides
-    return None
+@dataclass
+class _Partition:
+    codes: np.ndarray
+    model: PrivacyModel
+    sensitive: np.ndarray | None
 
+    def __post_init__(self) -> None:
+        n = len(self.codes)
+        if n < self.model.k:
+            raise RecordError(f"the table has {n} rows, fewer than k = {self.model.k}. Choose a smaller k, or add rows.")
+        self.overall: np.ndarray | None = None  # distribution of the sensitive values in the table
+        if self.sensitive is not None:
+            self.overall = np.bincount(self.sensitive) / n
+            if np.count_nonzero(self.overall) < self.model.l:
+                raise RecordError(f"the sensitive column has fewer than l = {self.model.l} values. Choose a smaller l.")
+        self.width = np.maximum(self.codes.max(0) - self.codes.min(0), 1).astype(float)
 
-def _good(values: np.ndarray, whole: np.ndarray, wanted: PrivacyModel) -> bool:
-    share = np.bincount(values, minlength=len(whole)) / len(values)
-    return bool(np.count_nonzero(share) >= wanted.l and np.abs(share - whole).sum() / 2 <= wanted.t)
+    def split(self, rows: np.ndarray) -> list[np.ndarray] | None:
+        """The rows in two halves, at the median of the column with the widest range; None if no column allows a split."""
+        part = self.codes[rows]
+        spread = (part.max(0) - part.min(0)) / self.width
+        for column in np.argsort(-spread, kind="stable"):
+            if spread[column] == 0:
+                return None
+            values = part[:, column]
+            median = np.partition(values, len(values) // 2)[len(values) // 2]
+            for low in (values < median, values <= median):
+                size = int(low.sum())
+                if min(size, len(rows) - size) < self.model.k:
+                    continue
+                halves = [rows[low], rows[~low]]
+                if all(self._satisfies(half) for half in halves):
+                    return halves
+        return None
+
+    def _satisfies(self, rows: np.ndarray) -> bool:
+        """Whether the sensitive values of these rows satisfy l and t."""
+        if self.sensitive is None or self.overall is None:
+            return True
+        share = np.bincount(self.sensitive[rows], minlength=len(self.overall)) / len(rows)
+        return bool(np.count_nonzero(share) >= self.model.l and np.abs(share - self.overall).sum() / 2 <= self.model.t)

@@ -1,20 +1,27 @@
-"""De-identification of files: one module per format, with a report of what was found and removed."""
+"""De-identification of files: one de-identifier per format, and a report of findings, replacements and refusals."""
 
 from galenic.privacy.deidentification.fhir import identifiers_of_patient
+from galenic.privacy.deidentification.options import DeidentificationOptions
+from galenic.privacy.deidentification.registry import DEIDENTIFIERS, Deidentifier
 from galenic.privacy.deidentification.report import deidentification_json, write_report
 from galenic.privacy.deidentification.residual_search import search_residuals
 from galenic.privacy.deidentification.rules.fhir import FhirRules, deidentify_resource
-from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun
+from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun, ResidualSearch, start_run
 from galenic.privacy.deidentification.workflow import deidentify
 
 __all__ = [
+    "DEIDENTIFIERS",
+    "DeidentificationOptions",
     "DeidentificationReport",
     "DeidentificationRun",
+    "Deidentifier",
     "FhirRules",
+    "ResidualSearch",
     "deidentification_json",
     "deidentify",
     "deidentify_resource",
     "identifiers_of_patient",
     "search_residuals",
+    "start_run",
     "write_report",
 ]

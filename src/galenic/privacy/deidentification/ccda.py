@@ -1,22 +1,31 @@
-"""C-CDA documents, plain or gzip."""
+"""De-identification of C-CDA documents, plain or compressed with gzip."""
 
-import hmac
 from pathlib import Path
 
-from galenic.privacy.deidentification.rules.ccda import CcdaRules, ccda_identity, deidentify_ccda
+from galenic.privacy.deidentification.rules.ccda import CcdaRules, deidentify_ccda
+from galenic.privacy.deidentification.rules.ccda_identity import identifiers_of_document
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.records import ccda
+from galenic.records import ccda, is_ccda
 
 
-def write_ccda(file: Path, out: Path, run: DeidentificationRun) -> None:
-    """One document without what identifies."""
-    root = ccda.read(file)
-    number, stated = ccda_identity(root)
-    patient = number or file.stem
-    run.learn(patient, stated)
-    replacer = run.replacer(patient)
-    rules = CcdaRules(run.detector, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of([patient]), run.done.taken)
-    ccda.write(deidentify_ccda(root, rules), out)
-    run.done.treated.update(replacer.counted)
-    run.done.dropped.update(rules.dropped)
-    run.done.resources["C-CDA documents"] += 1
+class CcdaDeidentifier:
+    """One document per file."""
+
+    def recognizes(self, path: Path) -> bool:
+        """By the file name."""
+        return is_ccda(path)
+
+    def learn(self, file: Path, run: DeidentificationRun) -> None:
+        """Nothing: a document's header is read when the document is de-identified."""
+
+    def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
+        """Write one document without identifiers."""
+        root = ccda.read(file)
+        number, identifiers = identifiers_of_document(root)
+        patient = number or file.stem
+        run.learn(patient, identifiers)
+        replacer = run.replacer(patient)
+        rules = CcdaRules(run.detector, replacer, run.token_key, run.stated_by([patient]), run.report.findings)
+        ccda.write(deidentify_ccda(root, rules), out)
+        run.report.count(replacer, rules.omissions)
+        run.report.resources["C-CDA documents"] += 1

@@ -1,55 +1,72 @@
-"""DICOM files: header by PS3.15, burned-in text masked or the file refused."""
+"""De-identification of DICOM files: header by PS3.15 Annex E; burned-in text is masked, or the file is refused."""
 
-import hmac
 from pathlib import Path
 from typing import Any
 
 from galenic.errors import DescriptionError, MissingExtraError, RecordError
-from galenic.privacy.deidentification.rules import dicom as rules_of
-from galenic.privacy.deidentification.rules.dicom import DicomRules, deidentify_dicom
+from galenic.privacy.deidentification.rules.dicom import DicomRules, deidentify_dicom, identifiers_of_header
+from galenic.privacy.deidentification.rules.dicom_profile import ProfileOptions
 from galenic.privacy.deidentification.rules.pixels import PixelMask
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.privacy.text import DeidentificationPolicy
 from galenic.records import dicom
 
 
-def write_dicom(file: Path, out: Path, run: DeidentificationRun) -> None:
-    """One object without what identifies."""
-    try:
-        ds = dicom.read(file, whole=False)
-    except MissingExtraError as error:  # the other files need it not
-        raise RecordError(str(error)) from None
-    with dicom.understood():
-        patient = str(ds.get("PatientID", "") or file.stem)
-        run.learn(patient, rules_of.dicom_identity(ds))
-        replacer = run.replacer(patient)
-        options, masks, strict = plan(run.done.policy)
-        key = hmac.digest(run.key, b"tokens", "sha256")
-        rules = DicomRules(run.detector, replacer, key, options, masks, strict, run.of([patient]), run.done.taken)
-        deidentify_dicom(ds, rules)
-    dicom.write(ds, out)
-    run.done.treated.update(replacer.counted)
-    run.done.dropped.update(rules.dropped)
-    run.done.remarks += [(out.name, remark) for remark in rules.remarks]
-    run.done.resources[f"DICOM {ds.get('Modality', '') or 'object'}"] += 1
+class DicomDeidentifier:
+    """One object per file."""
 
+    def recognizes(self, path: Path) -> bool:
+        """By the file name, or by the four letters after the preamble."""
+        return dicom.is_dicom(path)
 
-def plan(policy: DeidentificationPolicy) -> tuple[frozenset[str], tuple[PixelMask, ...], bool]:
-    """What a policy's [dicom] says: options, masks, strictness. DescriptionError where it says something else."""
-    said: dict[str, Any] = policy.dicom
-    wrong = sorted(set(said) - {"options", "mask", "strict"})
-    if wrong:
-        raise DescriptionError(f"policy {policy.name!r}: [dicom] says {', '.join(wrong)}. Expected options, mask, strict.")
-    masks = []
-    for one in said.get("mask", ()):
+    def learn(self, file: Path, run: DeidentificationRun) -> None:
+        """Nothing: an object's header is read when the object is de-identified."""
+
+    def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
+        """Write one object without identifiers."""
         try:
-            boxes = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in one["boxes"])
-            rows, columns = one.get("size", (0, 0))
-            named = {k: str(one[k]) for k in ("modality", "manufacturer", "model") if k in one}
-            masks.append(PixelMask(boxes, size=(int(rows), int(columns)), **named))
-        except (KeyError, TypeError, ValueError):
-            raise DescriptionError(
-                f"policy {policy.name!r}: a mask can not be read. Expected boxes = [[left, top, right, bottom], ...], and of whom: "
-                "modality, manufacturer, model, size = [rows, columns]."
-            ) from None
-    return frozenset(map(str, said.get("options", ()))), tuple(masks), bool(said.get("strict", False))
+            ds = dicom.read(file, whole=False)
+        except MissingExtraError as error:  # files of other formats do not need the extra
+            raise RecordError(str(error)) from None
+        with dicom.strict_decoding():
+            patient = str(ds.get("PatientID", "") or file.stem)
+            run.learn(patient, identifiers_of_header(ds))
+            replacer = run.replacer(patient)
+            rules = DicomRules(
+                run.detector,
+                replacer,
+                run.token_key,
+                profile_options(run.report.policy),
+                run.stated_by([patient]),
+                run.report.findings,
+            )
+            deidentify_dicom(ds, rules)
+        dicom.write(ds, out)
+        run.report.count(replacer, rules.omissions)
+        run.report.remarks += [(out.name, remark) for remark in rules.remarks]
+        run.report.resources[f"DICOM {ds.get('Modality', '') or 'object'}"] += 1
+
+
+def profile_options(policy: DeidentificationPolicy) -> ProfileOptions:
+    """The policy's [dicom] section. DescriptionError if it holds anything else than options, mask and strict."""
+    section: dict[str, Any] = policy.dicom
+    unknown = sorted(set(section) - {"options", "mask", "strict"})
+    if unknown:
+        raise DescriptionError(
+            f"policy {policy.name!r}: [dicom] has unknown keys {', '.join(unknown)}. Expected options, mask, strict."
+        )
+    masks = tuple(_mask(policy.name, entry) for entry in section.get("mask", ()))
+    return ProfileOptions(frozenset(map(str, section.get("options", ()))), masks, bool(section.get("strict", False)))
+
+
+def _mask(policy: str, entry: Any) -> PixelMask:
+    try:
+        boxes = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in entry["boxes"])
+        rows, columns = entry.get("size", (0, 0))
+        device = {k: str(entry[k]) for k in ("modality", "manufacturer", "model") if k in entry}
+        return PixelMask(boxes, size=(int(rows), int(columns)), **device)
+    except (KeyError, TypeError, ValueError):
+        raise DescriptionError(
+            f"policy {policy!r}: a mask cannot be read. Expected boxes = [[left, top, right, bottom], ...], and optionally the device: "
+            "modality, manufacturer, model, size = [rows, columns]."
+        ) from None

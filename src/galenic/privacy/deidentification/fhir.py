@@ -1,7 +1,6 @@
-"""FHIR R4, as resources, Bundles or NDJSON, plain or gzip."""
+"""De-identification of FHIR R4 files: resources, Bundles or NDJSON, plain or compressed with gzip."""
 
 import gzip
-import hmac
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,41 @@ from galenic.privacy.deidentification.rules.fhir import FhirRules, deidentify_re
 from galenic.privacy.deidentification.run import DeidentificationRun
 
 
-def is_fhir(file: Path) -> bool:
-    """By its ending."""
-    return file.name.removesuffix(".gz").endswith((".json", ".ndjson"))
+class FhirDeidentifier:
+    """Resource by resource: an invalid resource is refused, the others are written."""
 
+    def recognizes(self, path: Path) -> bool:
+        """By the file name."""
+        return path.name.removesuffix(".gz").endswith((".json", ".ndjson"))
 
-def _resources(file: Path) -> Iterator[tuple[int, Any, str]]:
-    """Line (0: the whole file), the document or None, and then why there is none."""
-    from galenic.records import fhir  # noqa: PLC0415  # its definitions load when they are needed
+    def learn(self, file: Path, run: DeidentificationRun) -> None:
+        """Add the identifiers that Patient resources state."""
+        try:
+            for _, document, _ in _documents(file):
+                for resource in _with_entries(document.exact) if document else ():
+                    if resource.get("resourceType") == "Patient" and "id" in resource:
+                        run.learn(str(resource["id"]), identifiers_of_patient(resource))
+        except RecordError:
+            return  # reported when the file itself is de-identified
 
-    if fhir.is_ndjson(file):
-        for line in fhir.read_ndjson(file):
-            yield line.number, line.document, line.fault
-    else:
-        yield 0, fhir.parse(fhir.read_whole(file), "the file"), ""
+    def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
+        """Write the valid resources of a file without identifiers."""
+        from galenic.records import fhir  # noqa: PLC0415  # its definitions are loaded on first use
 
-
-def _inside(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield resource
-    for entry in resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ():
-        if isinstance(entry.get("resource"), dict):
-            yield entry["resource"]
-
-
-def learn_fhir(file: Path, run: DeidentificationRun) -> None:
-    """What patients' own records state of them."""
-    try:
-        for _, whole, _ in _resources(file):
-            for resource in _inside(whole.exact) if whole else ():
-                if resource.get("resourceType") == "Patient" and "id" in resource:
-                    run.learn(str(resource["id"]), identifiers_of_patient(resource))
-    except RecordError:
-        return  # said when the file itself has its turn
+        stream = gzip.GzipFile(out, "wb", mtime=0) if out.name.endswith(".gz") else out.open("wb")
+        with stream as target:
+            for number, document, fault in _documents(file):
+                faults = _errors(document) if document else [fault]
+                if faults:
+                    run.report.refusals.append((f"{out.name}, line {number}" if number else out.name, faults[0]))
+                    continue
+                clean = _deidentified(document.exact, run)
+                target.write(fhir.write(clean) + b"\n")
+                run.report.resources.update(r["resourceType"] for r in _with_entries(clean))
 
 
 def identifiers_of_patient(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """What a Patient states of itself, by kind."""
+    """Identifiers that a Patient resource states, by kind."""
     every = [*patient.get("name", ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
     names = [t for n in every for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
     names += [" ".join((*n["given"], n["family"])) for n in every if n.get("given") and n.get("family")]
@@ -59,36 +57,41 @@ def identifiers_of_patient(patient: dict[str, Any]) -> dict[str, tuple[str, ...]
     }
 
 
-def write_fhir(file: Path, out: Path, run: DeidentificationRun) -> None:
-    """One file's resources, each by itself: what is not valid is refused, the rest comes out."""
+def _documents(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """(line number, or 0 for a whole file; parsed document or None; fault if there is no document)."""
+    from galenic.records import fhir  # noqa: PLC0415  # its definitions are loaded on first use
+
+    if fhir.is_ndjson(file):
+        for line in fhir.read_ndjson(file):
+            yield line.number, line.document, line.fault
+    else:
+        yield 0, fhir.parse(fhir.read_whole(file), "the file"), ""
+
+
+def _with_entries(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The resource, and the resources of a Bundle."""
+    yield resource
+    for entry in resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ():
+        if isinstance(entry.get("resource"), dict):
+            yield entry["resource"]
+
+
+def _errors(document: Any) -> list[str]:
     from galenic.records import fhir  # noqa: PLC0415
 
-    opened = gzip.GzipFile(out, "wb", mtime=0) if out.name.endswith(".gz") else out.open("wb")
-    with opened as target:
-        for number, document, fault in _resources(file):
-            wrong = (
-                [f"{i.expression} {i.rule}: {i.text}" for i in fhir.validate_resource(document.resource) if i.level == "error"]
-                if document
-                else [fault]
-            )
-            if wrong:
-                run.done.refused.append((f"{out.name}, line {number}" if number else out.name, wrong[0]))
-                continue
-            clean = _resource(document.exact, run)
-            target.write(fhir.write_json(clean) + b"\n")
-            run.done.resources.update(r["resourceType"] for r in _inside(clean))
+    issues = fhir.validate_resource(document.resource)
+    return [f"{i.expression} {i.rule}: {i.text}" for i in issues if i.level == "error"]
 
 
-def _resource(resource: dict[str, Any], run: DeidentificationRun) -> dict[str, Any]:
+def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[str, Any]:
     from galenic.records import fhir  # noqa: PLC0415
 
     if resource["resourceType"] == "Bundle":
-        patients = [str(r["id"]) for r in _inside(resource) if r.get("resourceType") == "Patient" and "id" in r]
+        patients = [str(r["id"]) for r in _with_entries(resource) if r.get("resourceType") == "Patient" and "id" in r]
     else:
         patients = [(fhir.compartment_of({"id": "", **resource}).person or "").removeprefix("Patient/")]
     replacer = run.replacer(",".join(patients))
-    rules = FhirRules(run.detector, replacer, hmac.digest(run.key, b"tokens", "sha256"), run.of(patients), run.done.taken)
+    rules = FhirRules(run.detector, replacer, run.token_key, run.stated_by(patients), run.report.findings)
     clean = deidentify_resource(resource, rules)
-    run.done.treated.update(replacer.counted)
-    run.done.dropped.update(rules.dropped)
+    run.report.count(replacer, rules.omissions)
     return clean

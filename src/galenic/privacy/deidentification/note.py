@@ -1,4 +1,4 @@
-"""Notes: text files of any encoding that can be told, out as UTF-8."""
+"""De-identification of notes: text files in any encoding that can be recognized, written as UTF-8."""
 
 from pathlib import Path
 
@@ -6,78 +6,93 @@ from galenic.errors import RecordError
 from galenic.privacy import text
 from galenic.privacy.deidentification.run import DeidentificationRun
 
-WHOLE = 8 << 20  # bytes
-ENDINGS = (".txt", ".text", ".md", ".note")
+MAX_WHOLE_BYTES = 8 << 20  # larger files are read in pieces
+EXTENSIONS = (".txt", ".text", ".md", ".note")
+_NO_TEXT = "is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such."
+_PROBE = 100_000  # characters that are searched for control characters
 
 
-def is_note(file: Path) -> bool:
-    """By its ending."""
-    return file.suffix.lower() in ENDINGS
+class NoteDeidentifier:
+    """One note per file."""
 
+    def recognizes(self, path: Path) -> bool:
+        """By the file name."""
+        return path.suffix.lower() in EXTENSIONS
 
-def write_note(file: Path, out: Path, run: DeidentificationRun) -> None:
-    """One note without what identifies; one that is larger than WHOLE in pieces, cut where white space is."""
-    if file.stat().st_size > WHOLE:
-        _in_pieces(file, out, run)
-        return
-    raw = file.read_bytes()
-    read, encoding = decoded(raw)
-    if encoding != "utf-8":
-        run.done.remarks.append((out.name, f"was read as {encoding}"))
-    replacer = run.replacer(file.stem)
-    clean = text.deidentify_text(read, run.detector, replacer, None, run.done.taken)
-    run.done.treated.update(replacer.counted)
-    out.write_text(clean, encoding="utf-8", newline="")
+    def learn(self, file: Path, run: DeidentificationRun) -> None:
+        """Nothing: a note does not mark its identifiers."""
+
+    def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
+        """Write one note without identifiers; a large file in pieces that end at white space."""
+        if file.stat().st_size > MAX_WHOLE_BYTES:
+            _in_pieces(file, out, run)
+            return
+        content, encoding = decode(file.read_bytes())
+        _remark(out, encoding, run)
+        replacer = run.replacer(file.stem)
+        clean = text.deidentify_text(content, run.detector, replacer, None, run.report.findings)
+        run.report.count(replacer)
+        out.write_text(clean, encoding="utf-8", newline="")
 
 
 def _in_pieces(file: Path, out: Path, run: DeidentificationRun) -> None:
     encoding = _encoding(file)
-    if encoding != "utf-8":
-        run.done.remarks.append((out.name, f"was read as {encoding}"))
-    replacer = run.replacer(file.stem)
+    _remark(out, encoding, run)
+    replacer, findings = run.replacer(file.stem), run.report.findings
     with (
-        file.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as read,
+        file.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as source,
         out.open("w", encoding="utf-8", newline="") as target,
     ):
         rest = ""
-        while piece := read.read(WHOLE // 4):
+        while piece := source.read(MAX_WHOLE_BYTES // 4):
             whole = rest + piece
             cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
-            target.write(text.deidentify_text(whole[:cut], run.detector, replacer, None, run.done.taken))
+            target.write(text.deidentify_text(whole[:cut], run.detector, replacer, None, findings))
             rest = whole[cut:]
-        target.write(text.deidentify_text(rest, run.detector, replacer, None, run.done.taken))
-    run.done.treated.update(replacer.counted)
+        target.write(text.deidentify_text(rest, run.detector, replacer, None, findings))
+    run.report.count(replacer)
+
+
+def _remark(out: Path, encoding: str, run: DeidentificationRun) -> None:
+    if encoding != "utf-8":
+        run.report.remarks.append((out.name, f"was read as {encoding}"))
 
 
 def _encoding(file: Path) -> str:
-    """By reading all of it once; RecordError where it is no text."""
+    """The encoding in which the whole file can be read; RecordError if there is none."""
     with file.open("rb") as raw:
-        start = raw.read(100_000)
+        start = raw.read(_PROBE)
     for encoding in ("utf-16",) if start.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp1252"):
         try:
-            with file.open(encoding=encoding, newline="") as read:
-                first = read.read(100_000)
-                while read.read(WHOLE):
+            with file.open(encoding=encoding, newline="") as source:
+                first = source.read(_PROBE)
+                while source.read(MAX_WHOLE_BYTES):
                     pass
         except UnicodeDecodeError:
             continue
-        if not any(c < " " and c not in "\t\n\r\f\v\x1b" for c in first):
+        if _is_text(first):
             return encoding
-    raise RecordError("is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such.")
+    raise RecordError(_NO_TEXT)
 
 
-def decoded(raw: bytes) -> tuple[str, str]:
-    """The text and its encoding; RecordError where it is none."""
+def decode(raw: bytes) -> tuple[str, str]:
+    """The text and its encoding; RecordError if it is no text."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             return raw.decode("utf-16"), "utf-16"
         except UnicodeDecodeError:
-            raise RecordError("begins as UTF-16 and is none. Send it again, or export it as UTF-8.") from None
+            raise RecordError(
+                "starts with the byte order mark of UTF-16 but is not UTF-16. Send it again, or export it as UTF-8."
+            ) from None
     for encoding in ("utf-8", "cp1252"):
         try:
-            read = raw.decode(encoding)
+            content = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not any(c < " " and c not in "\t\n\r\f\v\x1b" for c in read[:100_000]):
-            return read.removeprefix("\ufeff"), encoding
-    raise RecordError("is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such.")
+        if _is_text(content[:_PROBE]):
+            return content.removeprefix("\ufeff"), encoding
+    raise RecordError(_NO_TEXT)
+
+
+def _is_text(start: str) -> bool:
+    return not any(c < " " and c not in "\t\n\r\f\v\x1b" for c in start)

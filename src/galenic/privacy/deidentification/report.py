@@ -1,4 +1,4 @@
-"""What a run did, for people and for machines."""
+"""The report of a de-identification, as JSON and as an HTML page."""
 
 import json
 from pathlib import Path
@@ -9,30 +9,28 @@ from galenic.privacy.deidentification.run import DeidentificationReport
 from galenic.store import file_aside
 
 
-def deidentification_json(done: DeidentificationReport) -> dict[str, Any]:
-    """The report for machines."""
+def deidentification_json(report: DeidentificationReport) -> dict[str, Any]:
+    """The report as JSON."""
+    findings, residual = report.findings, report.residual_search
     return {
-        "policy": {"name": done.policy.name, "text": done.policy.text, "treat": done.policy.treat},
-        "files": len(done.files),
-        "refused": [{"where": where, "why": why} for where, why in done.refused],
-        "remarks": [{"where": where, "what": what} for where, what in done.remarks],
-        "texts": {"read": done.taken.texts, "with identifiers": done.taken.touched, "signs": done.taken.signs},
-        "found": [{"kind": k, "layer": layer, "count": n} for (k, layer), n in sorted(done.taken.found.items())],
-        "treated": [{"kind": k, "treatment": how, "count": n} for (k, how), n in sorted(done.treated.items())],
-        "left out": [{"what": what, "count": n} for what, n in (done.dropped + done.taken.dropped).most_common()],
-        "resources": dict(done.resources),
-        "search": {"values": done.stated[0], "left": done.stated[1]},
-        "risk": done.risks,
-        "residual": {"expected identifiers left": done.residual, "measured": done.measured},
+        "policy": {"name": report.policy.name, "text": report.policy.text, "treat": report.policy.treat},
+        "files": len(report.files),
+        "refused": [{"where": where, "why": why} for where, why in report.refusals],
+        "remarks": [{"where": where, "what": what} for where, what in report.remarks],
+        "texts": {"read": findings.texts, "with identifiers": findings.texts_with_identifiers, "signs": findings.characters},
+        "found": [{"kind": k, "layer": layer, "count": n} for (k, layer), n in sorted(findings.counts.items())],
+        "treated": [{"kind": k, "treatment": how, "count": n} for (k, how), n in sorted(report.replacements.items())],
+        "left out": [{"what": what, "count": n} for what, n in (report.omissions + findings.unreadable).most_common()],
+        "resources": dict(report.resources),
+        "search": {"values": residual.values, "left": residual.places},
+        "risk": report.risks,
+        "residual": {"expected identifiers left": report.expected_missed, "measured": report.detector_accuracy},
     }
 
 
-def write_report(done: DeidentificationReport, place: Path) -> None:
-    """The report for people (.html) or machines (.json)."""
-    page = (
-        json.dumps(deidentification_json(done), indent=1)
-        if place.suffix == ".json"
-        else text.render_report(deidentification_json(done))
-    )
-    with file_aside(place) as aside:
+def write_report(report: DeidentificationReport, file: Path) -> None:
+    """Write the report as JSON if the file name ends in .json, else as HTML."""
+    content = deidentification_json(report)
+    page = json.dumps(content, indent=1) if file.suffix == ".json" else text.render_report(content)
+    with file_aside(file) as aside:
         aside.write_text(page, encoding="utf-8")

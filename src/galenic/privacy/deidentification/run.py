@@ -1,4 +1,4 @@
-"""One run of de-identification: what it knows of patients, and what it did."""
+"""The state of one de-identification: identifiers stated by patients' records, and counts for the report."""
 
 import hmac
 import re
@@ -7,71 +7,113 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from galenic.privacy import text
+from galenic.privacy.deidentification.options import RunSettings
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
-MOST_KNOWN = 200_000  # patients whose own identifiers are held while their records go by
+MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files are processed
+
+
+@dataclass(frozen=True)
+class ResidualSearch:
+    """Result of the search for stated identifiers in the output: values searched for, and places that still hold one."""
+
+    values: int = 0
+    places: int = 0
 
 
 @dataclass
 class DeidentificationReport:
-    """What a run did. files: in and out; refused: by file or line, why it did not come out; residual: what to expect to be left.
-    Files are called as they come out: a number, in the order of the input, where their own name says who somebody is."""
+    """Counts and remarks of one de-identification; never a value that was found.
+
+    files: (input name, output name); an output name is a number where the input name contains a person's name. refusals:
+    (file or line, reason) of what was not written. findings: identifiers by kind and layer. replacements: by kind and
+    treatment. omissions: elements that were left out, by path. resources: what was written, by type. detector_accuracy:
+    measured on text that the detector was not trained on. risks: re-identification risk of each table.
+    """
 
     policy: text.DeidentificationPolicy
     files: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[tuple[str, str]] = field(default_factory=list)
-    taken: text.TextFindings = field(default_factory=text.TextFindings)
-    treated: Counter[tuple[str, str]] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
+    findings: text.TextFindings = field(default_factory=text.TextFindings)
+    replacements: Counter[tuple[str, str]] = field(default_factory=Counter)
+    omissions: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
-    measured: dict[str, Any] = field(default_factory=dict)
-    stated: tuple[int, int] = (0, 0)  # values that patients' records state, searched for in what came out; where one stands
-    risks: list[dict[str, Any]] = field(default_factory=list)  # of tables: how likely a person is found in what came out
+    detector_accuracy: dict[str, Any] = field(default_factory=dict)
+    residual_search: ResidualSearch = ResidualSearch()
+    risks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def residual(self) -> float | None:
-        """Identifiers to expect unfound in what was scanned as text, from the finder's recall on text it never saw; None where that
-        was not measured."""
-        recall = self.measured.get("recall")
-        scanned = sum(n for (_, layer), n in self.taken.found.items() if layer not in ("field", "known"))
-        return None if recall is None else scanned * (1 - recall) / recall
+    def expected_missed(self) -> float | None:
+        """Expected number of identifiers missed in free text, from the detector's recall; None if that was not measured."""
+        recall = self.detector_accuracy.get("recall")
+        detected = sum(n for (_, layer), n in self.findings.counts.items() if layer not in ("field", "known"))
+        return None if recall is None else detected * (1 - recall) / recall
+
+    def count(self, replacer: text.Replacer, omissions: Counter[str] | None = None) -> None:
+        """Add the counts of one patient's replacer, and elements that were left out."""
+        self.replacements.update(replacer.counts)
+        self.omissions.update(omissions or {})
 
 
 @dataclass
 class DeidentificationRun:
-    """One run under way. key: 32 bytes; without it no surrogate and no token leads back."""
+    """One de-identification in progress.
 
-    done: DeidentificationReport
+    key: 32 bytes; without it no surrogate and no token can be traced back. stated_identifiers: by patient, identifiers by kind.
+    reserved_words: names of people in the data, which no surrogate may be.
+    """
+
+    report: DeidentificationReport
     detector: text.Detector
     key: bytes
     day_first: bool
-    known: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by patient: identifiers, by kind
-    avoid: frozenset[str] = frozenset()  # words that are somebody's: no surrogate is one of them
+    stated_identifiers: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    reserved_words: frozenset[str] = frozenset()
+
+    @property
+    def token_key(self) -> bytes:
+        """The key under which ids and numbers become tokens."""
+        return hmac.digest(self.key, b"tokens", "sha256")
 
     def replacer(self, patient: str) -> text.Replacer:
-        """Of one patient, under a key of their own."""
+        """The replacer of one patient, under a key derived for that patient."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
-        return text.Replacer(self.done.policy, key, text.state_names(), self.day_first, self.avoid)
+        return self.replacer_with(key)
 
-    def of(self, patients: list[str]) -> text.StatedIdentifiers | None:
-        """What the patients' own records say of them."""
-        stated = [self.known[p] for p in patients if p in self.known]
-        kinds = dict.fromkeys(k for one in stated for k in one)
-        every = {kind: tuple(v for one in stated for v in one.get(kind, ())) for kind in kinds}
-        return text.StatedIdentifiers(every, self.detector.common) if every else None
+    def replacer_with(self, key: bytes) -> text.Replacer:
+        """A replacer under the given key."""
+        return text.Replacer(self.report.policy, key, text.state_names(), self.day_first, self.reserved_words)
 
-    def learn(self, patient: str, stated: dict[str, tuple[str, ...]]) -> None:
-        """What one more record states of a patient."""
-        if patient in self.known:
-            before = self.known[patient]
-            self.known[patient] = {
-                k: tuple(dict.fromkeys((*before.get(k, ()), *stated.get(k, ())))) for k in {*before, *stated}
+    def stated_by(self, patients: list[str]) -> text.StatedIdentifiers | None:
+        """Identifiers that the records of these patients state."""
+        own = [self.stated_identifiers[p] for p in patients if p in self.stated_identifiers]
+        kinds = dict.fromkeys(k for one in own for k in one)
+        by_kind = {kind: tuple(v for one in own for v in one.get(kind, ())) for kind in kinds}
+        return text.StatedIdentifiers(by_kind, self.detector.common) if by_kind else None
+
+    def learn(self, patient: str, identifiers: dict[str, tuple[str, ...]]) -> None:
+        """Add the identifiers that one more record of the patient states."""
+        if patient in self.stated_identifiers:
+            before = self.stated_identifiers[patient]
+            self.stated_identifiers[patient] = {
+                k: tuple(dict.fromkeys((*before.get(k, ()), *identifiers.get(k, ())))) for k in {*before, *identifiers}
             }
-        elif len(self.known) < MOST_KNOWN:
-            self.known[patient] = stated
+        elif len(self.stated_identifiers) < MAX_PATIENTS:
+            self.stated_identifiers[patient] = identifiers
 
-    def learned(self) -> None:
-        """After the patients' own records were read, and before the first surrogate is made."""
-        stated = (v for one in self.known.values() for kind in ("name", "place") for v in one.get(kind, ()))
-        self.avoid = frozenset(w.casefold() for v in stated for w in _LETTERS.findall(v))
+    def reserve_names(self) -> None:
+        """Reserve the words of all stated names and places; call it after learning and before the first surrogate."""
+        values = (v for one in self.stated_identifiers.values() for kind in ("name", "place") for v in one.get(kind, ()))
+        self.reserved_words = frozenset(w.casefold() for v in values for w in _LETTERS.findall(v))
+
+
+def start_run(settings: RunSettings) -> DeidentificationRun:
+    """A run with the detector of its language and the policy's own lists of names."""
+    detector = text.load_detector(settings.language, settings.model)
+    if settings.policy.lists:
+        lists = text.read_gazetteer(settings.policy.lists, text.identifier_kinds(), detector.common)
+        detector = detector.with_gazetteer(lists)
+    report = DeidentificationReport(settings.policy)
+    report.detector_accuracy = {} if settings.model else text.detector_accuracy(settings.language)
+    return DeidentificationRun(report, detector, settings.key, settings.day_first)

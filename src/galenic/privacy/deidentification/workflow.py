@@ -1,63 +1,64 @@
-"""Files leave their identity behind: same format out, with a report of what was found, what was done, what was refused."""
+"""De-identification of files and folders: same formats out, with a report of findings, replacements and refusals."""
 
 import secrets
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from galenic.errors import DescriptionError, RecordError
-from galenic.privacy import text
-from galenic.privacy.deidentification.fhir import is_fhir, learn_fhir
-from galenic.privacy.deidentification.files import files_of, in_partitions, names_for, run_for, write_one
+from galenic.errors import RecordError
+from galenic.privacy.deidentification.files import deidentify_file, files_of, output_names
+from galenic.privacy.deidentification.options import MIN_KEY_BYTES, DeidentificationOptions
+from galenic.privacy.deidentification.partitions import deidentify_in_processes
+from galenic.privacy.deidentification.registry import deidentifier_for
 from galenic.privacy.deidentification.residual_search import search_residuals
-from galenic.privacy.deidentification.run import DeidentificationReport
+from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun, start_run
 from galenic.records import gc
 from galenic.schema import Progress, no_progress
 from galenic.store import folder_aside
 
 
 def deidentify(
-    places: list[Path], out: Path, *, policy: str = "safe-harbor", language: str = "en", model: str = "", key: bytes | None = None,
-    day_first: bool = False, table: dict[str, Any] | None = None, workers: int = 1, engine: str = "pool", progress: Progress = no_progress,
-) -> DeidentificationReport:  # fmt: skip
-    """Writes each file again without what identifies, into a new folder. Notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables
-    (CSV, Parquet, Arrow), C-CDA (XML), DICOM, MEDS data sets.
+    paths: list[Path],
+    out: Path,
+    options: DeidentificationOptions | None = None,
+    progress: Progress = no_progress,
+) -> DeidentificationReport:
+    """Write each file without identifiers into the new folder `out`.
 
-    table: of tables, over the policy's own: quasi, sensitive, k, l, t, method, fraction.
-    workers: processes (engine pool) or workers of Ray (engine ray) that share the files; the same files come out.
-    key: 32 bytes that make surrogates and tokens; default: new ones that are forgotten at the end, so nothing leads back.
-    What can not be read or scanned does not come out; the report says which and why.
+    Formats: notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables (CSV, Parquet, Arrow), C-CDA (XML), DICOM, MEDS.
+    A file that cannot be read or searched is not written; the report says which and why.
     """
-    files = [f for p in places for f in files_of(p)]
-    absent = next((p for p in places if not p.exists()), None)
+    options = options or DeidentificationOptions()
+    files = _existing_files(paths)
+    settings = options.settings(options.key or secrets.token_bytes(MIN_KEY_BYTES))
+    run = start_run(settings)
+    _learn(files, run)
+    names = output_names(files, run)
+    by_name = dict(zip(names, files, strict=True))
+    with folder_aside(out) as aside, gc.paused_gc():
+        if options.workers > 1 and len(files) > 1:
+            deidentify_in_processes(by_name, aside, run, settings, options)
+            return run.report
+        for at, (name, file) in enumerate(by_name.items()):
+            progress("de-identifying", at / len(files))
+            deidentify_file(file, name, aside, run)
+        run.report.residual_search = search_residuals([aside], run)
+    return run.report
+
+
+def _existing_files(paths: list[Path]) -> list[Path]:
+    files = [f for p in paths for f in files_of(p)]
+    absent = next((p for p in paths if not p.exists()), None)
     if absent is not None or not files:
         raise RecordError(
-            f"{absent or places[0]} is not there, or holds no file. "
+            f"{absent or paths[0]} does not exist, or contains no file. "
             "Name notes (.txt, .md), FHIR (.json, .ndjson, .gz), tables (.csv, .parquet), DICOM, MEDS."
         )
-    if key is not None and len(key) < 32:
-        raise DescriptionError(f"the key has {len(key)} bytes. Expected at least 32 bytes of random data.")
-    plan = text.read_policy(policy)
-    plan = replace(plan, table={**plan.table, **(table or {})})
-    said = {
-        "policy": asdict(plan),
-        "language": language,
-        "model": model,
-        "key": (key or secrets.token_bytes(32)).hex(),
-        "day_first": day_first,
-    }
-    run = run_for(said)
+    return files
+
+
+def _learn(files: list[Path], run: DeidentificationRun) -> None:
+    """Read what patients' own records state before any file is de-identified."""
     for file in files:
-        if is_fhir(file):
-            learn_fhir(file, run)
-    run.learned()
-    names = names_for(files, run)
-    with folder_aside(out) as aside, gc.paused_gc():
-        if workers > 1 and len(files) > 1:
-            in_partitions(files, names, aside, run, {"engine": engine, "workers": workers, "run": said})
-            return run.done
-        for at, (file, name) in enumerate(zip(files, names, strict=True)):
-            progress("de-identifying", at / len(files))
-            write_one(file, name, aside, run)
-        run.done.stated = search_residuals([aside], run)
-    return run.done
+        deidentifier = deidentifier_for(file)
+        if deidentifier is not None:
+            deidentifier.learn(file, run)
+    run.reserve_names()

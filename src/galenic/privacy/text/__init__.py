@@ -1,4 +1,4 @@
-"""Identity out of text: found by several layers, replaced by a policy."""
+"""De-identification of text: identifiers are detected by several layers and replaced by a policy."""
 
 from galenic.privacy.text.dates import shift_date
 from galenic.privacy.text.detector import Detector

@@ -1,4 +1,4 @@
-"""Dates as people write them: read, moved, and written again in the same form."""
+"""Dates in text: parsed, shifted, and written again in the same format."""
 
 import re
 from collections.abc import Callable
@@ -45,7 +45,7 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class ShiftedDate:
-    """A date in another place of time. text: as it is written there; None where it could not be read."""
+    """A shifted date. text: in the original's format, None if the original could not be parsed. year: the original's year."""
 
     text: str | None
     year: int | None
@@ -61,7 +61,7 @@ def _as(year: int, like: str) -> str:
 
 
 def _padded(n: int, *like: str) -> str:
-    """With a leading zero where one of those that stood there had one."""
+    """With a leading zero if one of the original numbers had one."""
     return f"{n:02d}" if any(part[0] == "0" for part in like) else str(n)
 
 
@@ -79,13 +79,13 @@ def _month(word: str) -> tuple[int, list[str]] | None:
 
 
 def shift_date(text: str, days: int, *, day_first: bool = False) -> ShiftedDate:
-    """The date so many days later, in the form in which it was written. What is less than a day (May 2019, 2019) moves as its middle."""
+    """The date that many days later, in the original format. A month or year (May 2019, 2019) is shifted from its middle."""
     shift = timedelta(days)
     try:
-        for read in (_numeric, _named, _bare):
-            found = read(text, lambda d: d + shift, day_first)
-            if found is not None:
-                return found
+        for parse in (_numeric, _named, _bare):
+            shifted = parse(text, lambda d: d + shift, day_first)
+            if shifted is not None:
+                return shifted
     except (ValueError, OverflowError):
         pass
     return ShiftedDate(None, None)

@@ -1,4 +1,4 @@
-"""Where a text identifies somebody: every layer asked, their answers united, so that what one misses another may find."""
+"""Detector of identifiers in text: several layers search, and their spans are merged, so that one may find what another misses."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,13 +22,13 @@ TAGGER_KINDS = {
     "CONTACT": "phone",
     "ID": "other",
 }
-LAYERS = ("known", "rule", "list", "tagger", "again")  # whose word counts where two disagree on the kind
+LAYERS = ("known", "rule", "list", "tagger", "again")  # in this order a layer decides on the kind where several find a span
 _EMAIL, _URL, _IP = (
     re.compile(r"@"),
     re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I),
     re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I),
 )
-_SAID = tuple(  # what stands before a number says what it is
+_NUMBER_LABELS = tuple(  # words before a number that tell its kind
     (kind, re.compile(pattern))
     for kind, pattern in (
         ("fax", r"\bfax\b"),
@@ -43,64 +43,67 @@ _SAID = tuple(  # what stands before a number says what it is
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _WORDS = ("name", "place", "organisation")
-SHORT, REMEMBERED = 400, 50_000  # signs; texts
-SURE = 0.6  # of a word of every text in small letters (held-out registers: nothing lost, an eighth less taken)
+SHORT, MAX_CACHED = 400, 50_000  # characters of texts that are cached; number of texts
+COMMON_WORD_THRESHOLD = 0.6  # for common words in lower case (held-out text: no recall lost, an eighth fewer false positives)
 
 
 @dataclass
 class Detector:
-    """Finds identifiers. thresholds: by class of the tagger, how sure it must be that a token identifies; usual: for the rest of them.
-    common: words that are never only a name. lists: a site's.
-    kinds: by class of the tagger, the kind it is; what is no identifier has none."""
+    """Finds identifiers.
+
+    thresholds: by class of the tagger, the probability from which a token counts as an identifier; default_threshold: of the other
+    classes. common: words of ordinary text, which are names only in some places. gazetteer: a site's own lists. kinds: by class of
+    the tagger, the kind of identifier; a class without one identifies nobody.
+    """
 
     tagger: Tagger | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     common: frozenset[str] = frozenset()
-    usual: float = 0.2
+    default_threshold: float = 0.2
     kinds: dict[str, str] = field(default_factory=lambda: dict(TAGGER_KINDS))
-    lists: Gazetteer | None = None
-    _seen: dict[str, list[TextSpan]] = field(default_factory=dict, repr=False)
+    gazetteer: Gazetteer | None = None
+    _cache: dict[str, list[TextSpan]] = field(default_factory=dict, repr=False)
 
-    def but(self, lists: Gazetteer) -> "Detector":
-        """The same with a site's lists."""
-        return replace(self, lists=lists, _seen={})
+    def with_gazetteer(self, gazetteer: Gazetteer) -> "Detector":
+        """A copy that also searches for the gazetteer's entries."""
+        return replace(self, gazetteer=gazetteer, _cache={})
 
-    def find(self, text: str, known: StatedIdentifiers | None = None) -> list[TextSpan]:
-        """Spans in their order, none of them overlapping."""
+    def find(self, text: str, stated: StatedIdentifiers | None = None) -> list[TextSpan]:
+        """Spans in order, without overlaps."""
         read = normalize(text)
-        found = [*(known.find(read.text) if known else ()), *find_patterns(read.text), *self._tagged(read.text)]
-        found += self.lists.find(read.text) if self.lists else ()
-        found += self._again(read.text, found)
-        united = [_whose(read.text, s) for s in merge_spans(read.text, found)]
-        if read.back is None:
-            return united
-        return [replace(s, start=a, end=b) for s in united for a, b in (read.original(s.start, s.end),)]
+        found = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
+        found += self.gazetteer.find(read.text) if self.gazetteer else ()
+        found += self._repetitions(read.text, found)
+        merged = [_with_role(read.text, s) for s in merge_spans(read.text, found)]
+        if read.positions is None:
+            return merged
+        return [replace(s, start=a, end=b) for s in merged for a, b in (read.original(s.start, s.end),)]
 
     def _tagged(self, text: str) -> list[TextSpan]:
-        """By the tagger; short texts, which records repeat many times, are remembered."""
+        """Spans of the tagger; results for short texts, which records often repeat, are cached."""
         if self.tagger is None:
             return []
         if len(text) > SHORT:
-            return self._asked(text)
-        found = self._seen.get(text)
+            return self._tag(text)
+        found = self._cache.get(text)
         if found is None:
-            if len(self._seen) > REMEMBERED:
-                self._seen.clear()
-            found = self._seen[text] = self._asked(text)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[text] = self._tag(text)
         return found
 
-    def _asked(self, text: str) -> list[TextSpan]:
+    def _tag(self, text: str) -> list[TextSpan]:
         assert self.tagger is not None
         bounds, p = self.tagger.tag(text)
         if not bounds:
             return []
         labels = self.tagger.labels
         by_class = p[:, 1::2] + p[:, 2::2]
-        sure = by_class[:, [k in self.kinds for k in labels]].sum(1)
+        identifying = by_class[:, [k in self.kinds for k in labels]].sum(1)
         best = by_class.argmax(1)
-        need = np.array([self.thresholds.get(k, self.usual) for k in labels], np.float32)[best]
+        threshold = np.array([self.thresholds.get(k, self.default_threshold) for k in labels], np.float32)[best]
         begins = p[np.arange(len(p)), 1 + 2 * best] > p[np.arange(len(p)), 2 + 2 * best]
-        hot = np.flatnonzero(sure > need)
+        hot = np.flatnonzero(identifying > threshold)
         found: list[TextSpan] = []
         last = -2
         for i in hot.tolist():
@@ -109,19 +112,21 @@ class Detector:
                 continue
             k = int(best[i])
             kind = self.kinds.get(labels[k])
-            if kind is None or (sure[i] < SURE and kind in _WORDS and text[a:b].islower() and text[a:b] in self.common):
+            if kind is None or (
+                identifying[i] < COMMON_WORD_THRESHOLD and kind in _WORDS and text[a:b].islower() and text[a:b] in self.common
+            ):
                 continue
             if last == i - 1 and found and found[-1].kind == kind and not begins[i] and "\n" not in text[found[-1].end : a]:
-                found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(sure[i])))
+                found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(identifying[i])))
             elif text[a].isalnum():
-                found.append(TextSpan(a, b, kind, "tagger", float(sure[i])))
+                found.append(TextSpan(a, b, kind, "tagger", float(identifying[i])))
             else:
                 continue
             last = i
-        return [self._named(text, s) for s in found]
+        return [self._with_precise_kind(text, s) for s in found]
 
-    def _named(self, text: str, span: TextSpan) -> TextSpan:
-        """With the kind that its form, or what stands before it, tells."""
+    def _with_precise_kind(self, text: str, span: TextSpan) -> TextSpan:
+        """The span with the kind that its form, or the words before it, tell."""
         value = text[span.start : span.end]
         if span.kind == "phone":
             kind = "email" if _EMAIL.search(value) else "ip" if _IP.search(value) else "url" if _URL.search(value) else "phone"
@@ -131,17 +136,17 @@ class Detector:
         if span.kind == "other":
             before = text[max(0, span.start - 30) : span.start].casefold()
             before = before[before.rfind("\n") + 1 :]
-            said = [(m.end(), kind) for kind, pattern in _SAID for m in pattern.finditer(before)]
-            return replace(span, kind=max(said)[1]) if said else span
+            labels_found = [(m.end(), kind) for kind, pattern in _NUMBER_LABELS for m in pattern.finditer(before)]
+            return replace(span, kind=max(labels_found)[1]) if labels_found else span
         return span
 
-    def _again(self, text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
-        """Other places of a name that was found surely somewhere in the text."""
+    def _repetitions(self, text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
+        """Further occurrences of names that were found with high confidence elsewhere in the text."""
         words = set()
         for span in found:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
-        return [TextSpan(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _places(text, form)]
+        return [TextSpan(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _occurrences(text, form)]
 
 
 _TITLE = re.compile(
@@ -159,8 +164,8 @@ _WORKS = re.compile(
 )
 
 
-def _whose(text: str, span: TextSpan) -> TextSpan:
-    """A name as a clinician's or a relative's, an organisation as an employer, where the words around it say so."""
+def _with_role(text: str, span: TextSpan) -> TextSpan:
+    """A name as that of a clinician or relative, an organization as an employer, where the words around it say so."""
     if span.kind not in ("name", "organisation"):
         return span
     before = text[max(0, span.start - 45) : span.start]
@@ -175,8 +180,8 @@ def _forms(word: str) -> set[str]:
     return {word, word.lower(), word.upper(), word.capitalize()}
 
 
-def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
-    """Where a word stands by itself."""
+def _occurrences(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where a word occurs as a whole word."""
     at = text.find(word)
     while at >= 0:
         end = at + len(word)
@@ -185,25 +190,25 @@ def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
         at = text.find(word, end)
 
 
-def _is_form(span: TextSpan) -> bool:
-    """Whether it is an address or a number of a form of its own, in which a name may stand."""
+def _is_pattern(span: TextSpan) -> bool:
+    """Whether the span is an address or number with a pattern, which may contain a name."""
     return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
 
 
 def merge_spans(text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
-    """One span for all that overlap, of the kind of the strongest layer, the longest within one; whole words, and no signs around them."""
+    """Overlapping spans merged into one, of the kind that the first layer in LAYERS tells, extended to whole words."""
     out: list[TextSpan] = []
     for span in sorted(found, key=lambda s: (s.start, -s.end)):
         if out and span.start < out[-1].end:
             a, b = out[-1], span
-            strong = min(a, b, key=lambda s: (not _is_form(s), LAYERS.index(s.layer), s.start - s.end))
+            strong = min(a, b, key=lambda s: (not _is_pattern(s), LAYERS.index(s.layer), s.start - s.end))
             out[-1] = replace(strong, start=a.start, end=max(a.end, b.end), score=max(a.score, b.score))
         else:
             out.append(span)
-    return [_whole(text, s) for s in out]
+    return [_whole_words(text, s) for s in out]
 
 
-def _whole(text: str, span: TextSpan) -> TextSpan:
+def _whole_words(text: str, span: TextSpan) -> TextSpan:
     a, b = span.start, span.end
     while b < len(text) and b > a and text[b - 1].isalpha() and text[b].isalpha():
         b += 1

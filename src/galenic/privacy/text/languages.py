@@ -1,4 +1,4 @@
-"""Languages: the tagger that is shipped for each, its thresholds, its words that are never only a name."""
+"""Languages: the shipped tagger of each, its thresholds and its common words."""
 
 import tomllib
 from functools import cache
@@ -17,27 +17,27 @@ LANGUAGES = ("en", "es")
 def _about(language: str) -> dict[str, Any]:
     if language not in LANGUAGES:
         raise DescriptionError(
-            f"no finder for language {language!r}. There are {', '.join(LANGUAGES)}; training/deid makes more."
+            f"no detector for language {language!r}. Supported are {', '.join(LANGUAGES)}; training/deid trains others."
         )
     place = files("galenic.privacy.text").joinpath(f"data/{language}.toml")
     return tomllib.loads(place.read_text(encoding="utf-8"))
 
 
 def detector_accuracy(language: str) -> dict[str, Any]:
-    """What the language's finder was measured to find in text that it never saw: recall of characters, share of documents without a leak."""
+    """Accuracy of the language's detector on unseen text: recall of characters, share of documents without a missed identifier."""
     return dict(_about(language).get("measured", {}))
 
 
 @cache
 def state_names() -> frozenset[str]:
-    """Names and codes of states and countries, in small letters: places that Safe Harbor lets stay."""
+    """Names and codes of states and countries in lower case: places that Safe Harbor allows."""
     text = files("galenic.privacy.text").joinpath("data/states.txt").read_text(encoding="utf-8")
     return frozenset(line.strip().casefold() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 @cache
 def load_detector(language: str, model: str = "") -> Detector:
-    """A finder for texts of a language. model: a site's own tagger instead of the shipped one (a file of training/deid/train.py)."""
+    """The detector for texts of a language. model: path of a tagger that replaces the shipped one (a file of training/deid/train.py)."""
     about, data = _about(language), files("galenic.privacy.text").joinpath("data")
     with data.joinpath(f"{language}.npz").open("rb") as file:
         tagger = Tagger.load(Path(model) if model else file)

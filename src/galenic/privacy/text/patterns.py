@@ -1,4 +1,4 @@
-"""Identifiers that have a form of their own: patterns, and their check digits where they have some."""
+"""Identifiers with a pattern: regular expressions, and check digits where there are some."""
 
 import re
 from bisect import bisect_right
@@ -70,7 +70,7 @@ def _dni(text: str) -> bool:
 
 
 def _vin(text: str) -> bool:
-    """49 CFR 565: ninth sign is the weighted sum modulus 11."""
+    """49 CFR 565: the ninth character is the weighted sum modulus 11."""
     values = {
         **{str(d): d for d in range(10)},
         **dict(
@@ -86,49 +86,49 @@ def _vin(text: str) -> bool:
 
 @dataclass(frozen=True)
 class IdentifierPattern:
-    """kind: what it finds; pattern: group "v" is the identifier, or all of it. check: whether its check digits fit."""
+    """A pattern of identifiers of one kind. pattern: group "v", or the whole match, is the identifier. check: validates check digits."""
 
     kind: str
     pattern: re.Pattern[str]
     check: Callable[[str], bool] | None = None
 
 
-def _rule(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> IdentifierPattern:
+def _pattern(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> IdentifierPattern:
     return IdentifierPattern(kind, re.compile(pattern, re.I), check)
 
 
 _LABEL = r"(?:\s*(?:no|num|number|nr|id|#|code)\b\.?)?\s*[:#=]?\s*(?:is\s+)?#?\s*"
 _VALUE = r"(?P<v>(?=[A-Z-]{0,5}\d)[A-Z0-9][A-Z0-9-]{3,18})\b"
 PATTERNS = (
-    _rule("email", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),
-    _rule("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|\b[\w-]{2,}(?:\.[\w-]{2,})*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
-    _rule("ip", r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"),
-    _rule("ssn", r"\b(?:\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}|[x*]{3}-[x*]{2}-\d{4})\b"),
-    _rule("ssn", r"\b(?:\d[ .-]){8}\d\b", _ssn),
-    _rule("ssn", r"(?:\bssn\b|social security(?: number)?)" + _LABEL + r"(?P<v>\d[\d -]{7,11}\d)\b"),
-    _rule("ssn", r"\b(?:\d{3} \d{3} \d{4}|\d{10})\b", _nhs),
-    _rule("ssn", r"\b(?:[XYZ]-?\d{7}|\d{8})[- ]?[A-HJ-NP-TV-Z]\b", _dni),
-    _rule("account", r"\b(?:\d[ -]?){12,18}\d\b", _card),
-    _rule("account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", _iban),
-    _rule("licence", r"\bNPI" + _LABEL + r"(?P<v>\d{10})\b"),
-    _rule("licence", r"\b[12]\d{9}\b", _npi),
-    _rule("licence", r"\bDEA" + _LABEL + r"(?P<v>[A-Z]{2}\d{7})\b"),
-    _rule("licence", r"\b(?:driver'?s?|driving)\s+licen[cs]e" + _LABEL + _VALUE),
-    _rule("licence", r"\b(?:passport|licen[cs]e|certificate)" + _LABEL + _VALUE),
-    _rule("vehicle", r"\b[A-HJ-NPR-Z0-9]{17}\b", _vin),
-    _rule("vehicle", r"\b(?:VIN|vehicle identification)" + _LABEL + r"(?P<v>[A-HJ-NPR-Z0-9]{11,17})\b"),
-    _rule("vehicle", r"\b(?:licen[cs]e|number|registration|vehicle)\s+plate" + _LABEL + r"(?P<v>(?=[A-Z -]*\d)[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4}){0,2})\b"),
-    _rule("device", r"\b(?:serial|s/n|UDI|lot)" + _LABEL + _VALUE),
-    _rule("device", r"\(01\)\d{14}(?:\(\d\d\)[\w-]+)*"),
-    _rule("record", r"\b(?:MRN|MR#|medical record|unit|chart|hospital|patient|record|accession|encounter|visit|case)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,15})\b"),
-    _rule("plan", r"\b(?:member|policy|subscriber|beneficiary|medicare|medicaid|insurance|group|plan)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,18})\b"),
-    _rule("account", r"\b(?:account|acct|card)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,3}\d)[A-Z0-9][A-Z0-9 -]{3,22}\d)\b"),
-    _rule("fax", r"\bfax" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{5,16}\d)"),
-    _rule("phone", r"(?<![\d/.-])(?:\+?1[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]?\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?|(?<![\d/.-])(?:\+?1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"),
-    _rule("phone", r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,12}(?!\d)"),
-    _rule("phone", r"\b(?:tel|phone|mobile|cell|pager|telephone)" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{4,16}\d)"),
-    _rule("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
-    _rule("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),
+    _pattern("email", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),
+    _pattern("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|\b[\w-]{2,}(?:\.[\w-]{2,})*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
+    _pattern("ip", r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"),
+    _pattern("ssn", r"\b(?:\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}|[x*]{3}-[x*]{2}-\d{4})\b"),
+    _pattern("ssn", r"\b(?:\d[ .-]){8}\d\b", _ssn),
+    _pattern("ssn", r"(?:\bssn\b|social security(?: number)?)" + _LABEL + r"(?P<v>\d[\d -]{7,11}\d)\b"),
+    _pattern("ssn", r"\b(?:\d{3} \d{3} \d{4}|\d{10})\b", _nhs),
+    _pattern("ssn", r"\b(?:[XYZ]-?\d{7}|\d{8})[- ]?[A-HJ-NP-TV-Z]\b", _dni),
+    _pattern("account", r"\b(?:\d[ -]?){12,18}\d\b", _card),
+    _pattern("account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", _iban),
+    _pattern("licence", r"\bNPI" + _LABEL + r"(?P<v>\d{10})\b"),
+    _pattern("licence", r"\b[12]\d{9}\b", _npi),
+    _pattern("licence", r"\bDEA" + _LABEL + r"(?P<v>[A-Z]{2}\d{7})\b"),
+    _pattern("licence", r"\b(?:driver'?s?|driving)\s+licen[cs]e" + _LABEL + _VALUE),
+    _pattern("licence", r"\b(?:passport|licen[cs]e|certificate)" + _LABEL + _VALUE),
+    _pattern("vehicle", r"\b[A-HJ-NPR-Z0-9]{17}\b", _vin),
+    _pattern("vehicle", r"\b(?:VIN|vehicle identification)" + _LABEL + r"(?P<v>[A-HJ-NPR-Z0-9]{11,17})\b"),
+    _pattern("vehicle", r"\b(?:licen[cs]e|number|registration|vehicle)\s+plate" + _LABEL + r"(?P<v>(?=[A-Z -]*\d)[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4}){0,2})\b"),
+    _pattern("device", r"\b(?:serial|s/n|UDI|lot)" + _LABEL + _VALUE),
+    _pattern("device", r"\(01\)\d{14}(?:\(\d\d\)[\w-]+)*"),
+    _pattern("record", r"\b(?:MRN|MR#|medical record|unit|chart|hospital|patient|record|accession|encounter|visit|case)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,15})\b"),
+    _pattern("plan", r"\b(?:member|policy|subscriber|beneficiary|medicare|medicaid|insurance|group|plan)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,18})\b"),
+    _pattern("account", r"\b(?:account|acct|card)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,3}\d)[A-Z0-9][A-Z0-9 -]{3,22}\d)\b"),
+    _pattern("fax", r"\bfax" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{5,16}\d)"),
+    _pattern("phone", r"(?<![\d/.-])(?:\+?1[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]?\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?|(?<![\d/.-])(?:\+?1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"),
+    _pattern("phone", r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,12}(?!\d)"),
+    _pattern("phone", r"\b(?:tel|phone|mobile|cell|pager|telephone)" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{4,16}\d)"),
+    _pattern("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
+    _pattern("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),
 )  # fmt: skip
 _AGE = re.compile(
     r"\b(?:aged?|age of)\s*:?\s*(\d{1,3})\b|\b(\d{1,3})[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b|/o)|\b(\d{1,3})\s?(?:yo|y/o|y\.o\.)",
@@ -137,12 +137,12 @@ _AGE = re.compile(
 
 
 _NEAR = re.compile(r"\d[\d ().:/-]*|@|www\.|://|\.(?:com|org|net|edu|gov|info|io)\b", re.I)
-AROUND = 48  # signs before and after a digit that a rule may want to see
+CONTEXT = 48  # characters before and after a digit that a pattern may need
 _CUT = "\x1f"
 
 
 def _near(text: str) -> tuple[str, list[int], list[int]]:
-    """What stands near digits and addresses, cut together; where each piece starts there, and where in the text."""
+    """Text near digits and addresses, joined; the start of each piece therein, and in the original."""
     pieces: list[str] = []
     there: list[int] = []
     here: list[int] = []
@@ -157,26 +157,26 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
             size += end - start + 1
 
     for m in _NEAR.finditer(text):
-        a, b = max(m.start() - AROUND, 0), min(m.end() + AROUND, len(text))
+        a, b = max(m.start() - CONTEXT, 0), min(m.end() + CONTEXT, len(text))
         if a > end:
             close()
             start = text.rfind(" ", 0, a) + 1 if a and text[a - 1] != " " else a
-            start = max(start, a - AROUND, end, 0)
+            start = max(start, a - CONTEXT, end, 0)
         end = b
     close()
     return _CUT.join(pieces), there, here
 
 
 def find_patterns(text: str) -> Iterator[TextSpan]:
-    """Every identifier that a rule finds; they may overlap. Every rule wants a digit or an address: only what is near one is read."""
+    """Every match of a pattern; matches may overlap. Every pattern needs a digit or an address, so only text near one is read."""
     cut, there, here = _near(text)
     if not cut:
         return
-    for rule in PATTERNS:
-        for m in rule.pattern.finditer(cut):
-            a, b = m.span("v") if "v" in rule.pattern.groupindex else m.span()
-            if a < b and (rule.check is None or rule.check(cut[a:b])):
-                yield _back(a, b, rule.kind, there, here)
+    for one in PATTERNS:
+        for m in one.pattern.finditer(cut):
+            a, b = m.span("v") if "v" in one.pattern.groupindex else m.span()
+            if a < b and (one.check is None or one.check(cut[a:b])):
+                yield _back(a, b, one.kind, there, here)
     for m in _AGE.finditer(cut):
         yield _back(*m.span(m.lastindex or 0), "age", there, here)
 

@@ -1,4 +1,4 @@
-"""What is done with each kind of identifier: policies that come with Galenic, and a site's own as TOML."""
+"""De-identification policies: the treatment of each kind of identifier; built-in ones, and a site's own as TOML."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
 
 @dataclass(frozen=True)
 class IdentifierKind:
-    """A kind of identifier. letter: of Safe Harbor's list; direct: whether it identifies by itself (GDPR). of: the kind that it is one
-    of; '' for none."""
+    """A kind of identifier. letter: in Safe Harbor's list. direct: whether it identifies by itself (GDPR). parent: the more general
+    kind, or ""."""
 
     name: str
     letter: str
     direct: bool
     text: str
-    of: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True)
 class DeidentificationPolicy:
-    """treat: by kind, one of TREATMENTS. text: what it is for. dicom: how images go: options of PS3.15, masks, strict. table: how tables
-    go: k, l, t and what a recipient may know. lists: a site's own names, by kind a file."""
+    """A policy. treat: by kind of identifier, one of TREATMENTS. text: its purpose. dicom: options of PS3.15, masks, strict. table:
+    quasi-identifiers, k, l, t and further options of tables. lists: a site's own names, by kind a file."""
 
     name: str
     text: str
@@ -49,7 +49,7 @@ def identifier_kinds() -> dict[str, IdentifierKind]:
 
 
 def read_policy(name: str) -> DeidentificationPolicy:
-    """A policy by its name, or by the path of a TOML file. DescriptionError where it is none."""
+    """A policy by name, or by the path of a TOML file. DescriptionError if there is none, or it is invalid."""
     if name in BUILT_IN:
         text = files("galenic.privacy.text").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
         return _policy(name, tomllib.loads(text))
@@ -73,21 +73,21 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     wrong = sorted(set(treat) - set(identifier_kinds()))
     if wrong:
         raise DescriptionError(
-            f"policy {name!r} treats {', '.join(wrong)}, which are no kinds. Kinds: {', '.join(identifier_kinds())}."
+            f"policy {name!r} treats {', '.join(wrong)}, which are not kinds of identifiers. Kinds: {', '.join(identifier_kinds())}."
         )
-    base = {k: v for k, v in base.items() if identifier_kinds()[k].of not in treat} | {k: str(v) for k, v in treat.items()}
+    base = {k: v for k, v in base.items() if identifier_kinds()[k].parent not in treat} | {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
     if bad:
         raise DescriptionError(
-            f"policy {name!r}: {', '.join(bad)} is treated in no known way. Expected one of {', '.join(TREATMENTS)}."
+            f"policy {name!r}: {', '.join(bad)} has an unknown treatment. Expected one of {', '.join(TREATMENTS)}."
         )
     for kind in identifier_kinds().values():
-        if kind.of in base:
-            base.setdefault(kind.name, base[kind.of])
+        if kind.parent in base:
+            base.setdefault(kind.name, base[kind.parent])
     absent = [k for k in identifier_kinds() if k not in base]
     if absent:
         raise DescriptionError(
-            f'policy {name!r} does not say what to do with {", ".join(absent)}. Say it under [treat], or begin with like = "safe-harbor".'
+            f'policy {name!r} does not treat {", ".join(absent)}. Add them to [treat], or start with like = "safe-harbor".'
         )
     parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table", "lists")}
     return DeidentificationPolicy(name, str(raw.get("text", "")), base, **parts)

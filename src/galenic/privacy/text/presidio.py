@@ -1,4 +1,4 @@
-"""Galenic's finder as a recogniser of Presidio, for those who run its pipelines (presidio-analyzer 2.2; not needed here)."""
+"""Galenic's detector as a recognizer for Presidio pipelines (presidio-analyzer 2.2; optional)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from galenic.privacy.text.detector import Detector
 from galenic.privacy.text.languages import load_detector
 from galenic.privacy.text.policy import identifier_kinds
 
-ENTITIES = {  # by kind: what Presidio calls it; the others keep their own name in capitals
+ENTITIES = {  # Presidio's entity by kind; other kinds keep their own name in capitals
     "name": "PERSON",
     "place": "LOCATION",
     "organisation": "ORGANIZATION",
@@ -22,13 +22,14 @@ ENTITIES = {  # by kind: what Presidio calls it; the others keep their own name 
 }
 
 
-def _called(kind: str) -> str:
-    kind = identifier_kinds()[kind].of or kind
+def _entity(kind: str) -> str:
+    kind = identifier_kinds()[kind].parent or kind
     return ENTITIES.get(kind, kind.upper())
 
 
 def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
-    """An EntityRecognizer to add to a registry: analyzer.registry.add_recognizer(recognizer()). MissingExtra without presidio-analyzer."""
+    """An EntityRecognizer to add to a registry: analyzer.registry.add_recognizer(recognizer()). MissingExtraError without
+    presidio-analyzer."""
     try:
         from presidio_analyzer import EntityRecognizer, RecognizerResult  # noqa: PLC0415  # optional
     except ImportError:
@@ -36,17 +37,19 @@ def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
     own = detector or load_detector(language)
 
     class Galenic(EntityRecognizer):  # type: ignore[misc]  # presidio is optional
-        """All layers of Galenic's finder."""
+        """All layers of Galenic's detector."""
 
         def load(self) -> None:
-            """Nothing: the finder is at hand."""
+            """Nothing: the detector is already loaded."""
 
         def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[Any]:
-            """Presidio's results for the entities that are asked for; score: the tagger's, 1 for forms and known values."""
+            """Results for the requested entities; score: the tagger's probability, 1 for patterns and stated identifiers."""
             del nlp_artifacts  # its tokens are not needed
-            found = [(s, _called(s.kind)) for s in own.find(text)]
-            return [RecognizerResult(e, s.start, s.end, s.score or 1.0) for s, e in found if not entities or e in entities]
+            entities_found = [(s, _entity(s.kind)) for s in own.find(text)]
+            return [
+                RecognizerResult(e, s.start, s.end, s.score or 1.0) for s, e in entities_found if not entities or e in entities
+            ]
 
     return Galenic(
-        supported_entities=sorted({_called(k) for k in identifier_kinds()}), name="Galenic", supported_language=language
+        supported_entities=sorted({_entity(k) for k in identifier_kinds()}), name="Galenic", supported_language=language
     )

@@ -1,4 +1,4 @@
-"""What stands in the place of an identifier: a mark, less of it, or something of the same kind that is nobody's."""
+"""Replacement of identifiers: a placeholder, a generalization, or a surrogate of the same kind that belongs to nobody."""
 
 import hmac
 import re
@@ -26,27 +26,27 @@ _WEEK = 7
 
 
 def reveals_age_over_89(year: int) -> bool:
-    """Whether whoever lived in that year is past 89 now: then the year goes, too (45 CFR 164.514(b)(2)(i)(C))."""
+    """Whether a person who lived in that year is over 89 now; then the year is removed, too (45 CFR 164.514(b)(2)(i)(C))."""
     return date.today().year - year > OLDEST
 
 
 @dataclass
 class Replacer:
-    """Replaces the identifiers of one patient. key: 32 bytes that are the patient's: without it no surrogate leads back."""
+    """Replaces the identifiers of one patient. key: 32 bytes of the patient; without it no surrogate can be traced back."""
 
     policy: DeidentificationPolicy
     key: bytes
     states: frozenset[str] = frozenset()
     day_first: bool = False
-    avoid: frozenset[str] = frozenset()  # words that are somebody's in the same data: no surrogate is one of them
-    counted: dict[tuple[str, str], int] = field(default_factory=dict)
+    reserved_words: frozenset[str] = frozenset()  # names of people in the same data, which no surrogate may be
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def days(self) -> int:
-        """How far this patient's dates move: 53 to 312 whole weeks back, so that weekdays and intervals stay."""
+        """Shift, in days, of this patient's dates: 53 to 312 whole weeks back, which keeps weekdays and intervals."""
         return -_WEEK * (53 + self._number("days") % 260)
 
-    def text(self, text: str, spans: Iterable[TextSpan]) -> str:
+    def replace(self, text: str, spans: Iterable[TextSpan]) -> str:
         """The text with every span replaced."""
         out, at = [], 0
         for span in spans:
@@ -54,26 +54,26 @@ class Replacer:
             at = span.end
         return "".join([*out, text[at:]])
 
-    def count(self, kind: str, how: str) -> None:
-        """Counts an identifier that was treated."""
-        self.counted[kind, how] = self.counted.get((kind, how), 0) + 1
+    def count(self, kind: str, treatment: str) -> None:
+        """Count a replacement."""
+        self.counts[kind, treatment] = self.counts.get((kind, treatment), 0) + 1
 
     def value(self, kind: str, value: str) -> str:
-        """What stands in the place of one identifier."""
-        how = self.policy[kind]
-        self.count(kind, how)
-        kind = identifier_kinds()[kind].of or kind
-        if how == "keep":
+        """The replacement of one identifier."""
+        treatment = self.policy[kind]
+        self.count(kind, treatment)
+        kind = identifier_kinds()[kind].parent or kind
+        if treatment == "keep":
             return value
-        if how == "mask":
+        if treatment == "mask":
             return "".join("*" if c.isalnum() else c for c in value)
-        if how == "generalise":
-            return self._less(kind, value)
-        return self._other(kind, value) if how == "surrogate" else f"[{kind.upper()}]"
+        if treatment == "generalise":
+            return self._generalize(kind, value)
+        return self._surrogate(kind, value) if treatment == "surrogate" else f"[{kind.upper()}]"
 
-    # less of it
+    # generalization
 
-    def _less(self, kind: str, value: str) -> str:
+    def _generalize(self, kind: str, value: str) -> str:
         if kind == "date":
             year = _YEAR.search(value)
             alone = value.strip().casefold() in WEEKDAYS
@@ -89,27 +89,27 @@ class Replacer:
         return f"[{kind.upper()}]"
 
     def _area(self, part: str) -> str:
-        """What of a part of an address is not smaller than a state, or is a large ZIP area."""
+        """The state and large ZIP code area in a part of an address."""
         code = _ZIP.search(part)
         area = "" if code is None else "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
         rest = (part[: code.start()] if code else part).strip(" .,")
         return f"{rest} {area}".strip() if rest.casefold() in self.states else area
 
-    # something else of the same kind
+    # surrogates
 
-    def _other(self, kind: str, value: str) -> str:
+    def _surrogate(self, kind: str, value: str) -> str:
         if kind == "name":
-            return _WORD.sub(lambda m: self._name(m[0]), value)
+            return _WORD.sub(lambda m: self._surrogate_name(m[0]), value)
         if kind == "date":
             return shift_date(value, self.days, day_first=self.day_first).text or "[DATE]"
         if kind == "age":
-            return self._less(kind, value)
+            return self._generalize(kind, value)
         if kind == "place":
-            return self._place(value)
+            return self._surrogate_place(value)
         if kind == "organisation":
-            return _cased(self._free(lambda n: company_name(n, value), "organisation", value.casefold()), value)
+            return _cased(self._unused(lambda n: company_name(n, value), "organisation", value.casefold()), value)
         if kind == "email":
-            made = self._free(lambda n: f"{given_name(n, '')}.{surname(n, '')}", "email", value.casefold())
+            made = self._unused(lambda n: f"{given_name(n, '')}.{surname(n, '')}", "email", value.casefold())
             return f"{made}@example.org".lower().replace(" ", "")
         if kind == "url":
             return f"https://example.org/{self._number('url', value) % 10**8:08d}"
@@ -118,42 +118,42 @@ class Replacer:
             return f"2001:db8::{n % 65536:x}" if value.count(":") > 2 else f"203.0.113.{n % 256}"
         return self._digits(kind, value)
 
-    def _name(self, word: str) -> str:
+    def _surrogate_name(self, word: str) -> str:
         low = fold(word)
         if len(word) == 1:
             return _cased("abcdefghjklmnprstw"[self._number("initial", low) % 18], word)
-        return _cased(self._free(lambda n: given_name(n, low) or surname(n, low), "name", low), word)
+        return _cased(self._unused(lambda n: given_name(n, low) or surname(n, low), "name", low), word)
 
-    def _free(self, make: Callable[[int], str], *said: str) -> str:
-        """A made value that is nobody's in the same data, and not the one it stands for, after at most some tries."""
+    def _unused(self, make: Callable[[int], str], *source: str) -> str:
+        """A surrogate that belongs to nobody in the same data and differs from the original, after at most 20 attempts."""
         made = ""
-        own = {fold(w) for w in _WORD.findall(said[-1])}
+        own = {fold(w) for w in _WORD.findall(source[-1])}
         for attempt in range(20):
-            made = make(self._number(*said, *([str(attempt)] if attempt else [])))
+            made = make(self._number(*source, *([str(attempt)] if attempt else [])))
             words = [w.casefold() for w in _WORD.findall(made)]
-            if self.avoid.isdisjoint(words) and own.isdisjoint(map(fold, words)):
+            if self.reserved_words.isdisjoint(words) and own.isdisjoint(map(fold, words)):
                 break
         return made
 
-    def _place(self, value: str) -> str:
-        """Part by part: states stay, postal codes move within their region, streets and towns are others."""
-        return "".join(p if i % 2 else self._part(p) for i, p in enumerate(_PARTS.split(value)))
+    def _surrogate_place(self, value: str) -> str:
+        """Part by part: states are kept, postal codes change within their region, streets and towns are replaced."""
+        return "".join(p if i % 2 else self._surrogate_part(p) for i, p in enumerate(_PARTS.split(value)))
 
-    def _part(self, part: str) -> str:
+    def _surrogate_part(self, part: str) -> str:
         plain = part.strip(" .")
         if not plain or plain.casefold() in self.states:
             return part
         code = _ZIP.search(part)
         if code and (plain == code[0] or plain[: -len(code[0])].strip().casefold() in self.states):
             near = "000" if code[1][:3] in FEW_PEOPLE else code[1][:3]
-            other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never itself
+            other = (int(code[1][3:]) + 1 + self._number("zip", code[1]) % 99) % 100  # never the same code
             return f"{part[: code.start()]}{near}{other:02d}{part[code.end() :]}"
         make = street_address if any(c.isdigit() for c in plain) else town_name
-        return _cased(self._free(make, "place", plain.casefold()), plain)
+        return _cased(self._unused(make, "place", plain.casefold()), plain)
 
     def _digits(self, kind: str, value: str) -> str:
-        """Digits for digits and letters for letters, such that nobody has the number: SSNs of area 9xx and telephone numbers of
-        exchange 555 are never given out."""
+        """Digits for digits and letters for letters, in ranges that are never assigned: SSNs of area 9xx, telephone numbers of exchange
+        555."""
         number = self._number(kind, "".join(c for c in value if c.isalnum()).casefold())
         out = []
         for c in value:
@@ -173,8 +173,8 @@ class Replacer:
                 out[i] = "5"
         return "".join(out)
 
-    def _number(self, *said: str) -> int:
-        return int.from_bytes(hmac.digest(self.key, "\0".join(said).encode("utf-8", "surrogatepass"), "sha256"), "big")
+    def _number(self, *source: str) -> int:
+        return int.from_bytes(hmac.digest(self.key, "\0".join(source).encode("utf-8", "surrogatepass"), "sha256"), "big")
 
 
 def _cased(word: str, like: str) -> str:

@@ -1,4 +1,4 @@
-"""Identifiers that the patient's own record states: matched first, with variants and typing errors."""
+"""Identifiers that a patient's own record states, matched with variants and typing errors."""
 
 import re
 import unicodedata
@@ -11,26 +11,26 @@ from galenic.schema import TextSpan
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NUMBER = re.compile(r"\d(?:[ ()./-]{0,2}\d){3,24}")
 _MIXED = re.compile(r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
-_LEAST = 3  # letters; shorter parts of names are words of every text
+_MIN_LETTERS = 3  # shorter parts of names are ordinary words
 
 
 def fold(word: str) -> str:
-    """In small letters, without accents."""
+    """The word in lower case, without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
 
 
 def _digits(text: str) -> str:
-    """At most the last ten: numbers are written with and without their country's."""
+    """At most the last ten digits: numbers are written with and without the country code."""
     return "".join(c for c in text if c.isdigit())[-10:]
 
 
-def _signs(text: str) -> str:
+def _alphanumeric(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
 @dataclass
 class StatedIdentifiers:
-    """What is known of a patient. identifiers: by kind, as they are written in the record."""
+    """Identifiers of a patient. identifiers: by kind, as written in the record. common: words of ordinary text."""
 
     identifiers: Mapping[str, tuple[str, ...]]
     common: frozenset[str] = frozenset()
@@ -41,33 +41,33 @@ class StatedIdentifiers:
     def __post_init__(self) -> None:
         for kind, values in self.identifiers.items():
             for value in values:
-                self._take(kind, value)
+                self._add(kind, value)
 
-    def _take(self, kind: str, value: str) -> None:
-        if any(c.isdigit() for c in value) and len(_signs(value)) >= 4:
-            self._numbers[_signs(value)] = kind
+    def _add(self, kind: str, value: str) -> None:
+        if any(c.isdigit() for c in value) and len(_alphanumeric(value)) >= 4:
+            self._numbers[_alphanumeric(value)] = kind
         if len(_digits(value)) >= 5 and kind not in ("name", "place", "organisation"):
             self._numbers[_digits(value)] = kind
         if kind in ("name", "place", "organisation"):
             for word in _WORD.findall(value):
                 for part in {word, *re.split(r"['’-]", word)}:
                     low = fold(part)
-                    if len(low) >= _LEAST and (kind == "name" or low not in self.common):
+                    if len(low) >= _MIN_LETTERS and (kind == "name" or low not in self.common):
                         self._words[low] = kind
                         if len(low) >= 5 and kind == "name":
-                            for hole in _holes(low):
-                                self._near[hole].add(low)
+                            for variant in _deletions(low):
+                                self._near[variant].add(low)
 
     def find(self, text: str) -> Iterator[TextSpan]:
-        """Every place where one of them stands, or something a typing error away."""
+        """Every occurrence of one of them, or of a word one typing error away."""
         for m in _WORD.finditer(text):
             pieces = _pieces(m)
             kinds = [self._kind(text[a:b]) for a, b in pieces]
-            if len(pieces) > 1 and all(kinds[1:]):  # each part of a name with a hyphen: all of it
+            if len(pieces) > 1 and all(kinds[1:]):  # all parts of a hyphenated name: the whole of it
                 yield TextSpan(*m.span(), str(kinds[1]), "known")
                 continue
             yield from (TextSpan(a, b, kind, "known") for (a, b), kind in zip(pieces, kinds, strict=True) if kind)
-        for pattern, read in ((_NUMBER, _digits), (_MIXED, _signs)):
+        for pattern, read in ((_NUMBER, _digits), (_MIXED, _alphanumeric)):
             for m in pattern.finditer(text):
                 kind = self._numbers.get(read(m[0]))
                 if kind:
@@ -77,35 +77,35 @@ class StatedIdentifiers:
         low = fold(word)
         found = self._words.get(low)
         if found:
-            # a name that is a word of every text counts where it is written as a name
+            # a name that is a common word counts only where it is capitalized
             return None if low in self.common and word.islower() else found
         if len(low) < 5 or low in self.common:
             return None
-        for hole in _holes(low):
-            if any(_one_off(low, other) for other in self._near.get(hole, ())):
+        for variant in _deletions(low):
+            if any(_one_off(low, other) for other in self._near.get(variant, ())):
                 return "name"
         return None
 
 
 def _pieces(m: re.Match[str]) -> list[tuple[int, int]]:
-    """The word, and its parts where it has some."""
+    """Spans of the word and of its hyphenated parts."""
     whole, found = m[0], [m.span()]
     if any(c in whole for c in "'’-"):
         at = m.start()
         for part in re.split(r"(['’-])", whole):
-            if len(part) >= _LEAST:
+            if len(part) >= _MIN_LETTERS:
                 found.append((at, at + len(part)))
             at += len(part)
     return found
 
 
-def _holes(word: str) -> set[str]:
-    """The word, and the word with a letter left out."""
+def _deletions(word: str) -> set[str]:
+    """The word, and the word with each one letter deleted."""
     return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
 
 
 def _one_off(a: str, b: str) -> bool:
-    """Whether one letter was added, left out, replaced, or swapped with the next."""
+    """Whether the words differ by one letter added, deleted, replaced or swapped with the next."""
     if abs(len(a) - len(b)) > 1 or a == b:
         return a == b
     short, long = sorted((a, b), key=len)

@@ -1,4 +1,4 @@
-"""Names for surrogates, of the same culture and gender as far as lists tell, and places that are nowhere in particular."""
+"""Surrogates for names, of the same culture and gender as far as lists tell, and for places and organizations."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +7,7 @@ from importlib import import_module
 from galenic.errors import MissingExtraError
 from galenic.privacy.text.stated_identifiers import fold
 
-# cultures whose names are told apart; a name of none of them becomes a name of the first
+# cultures with lists of names; a name of any other becomes a name of the first
 CULTURES = (
     "en_US",
     "es_ES",
@@ -30,7 +30,7 @@ CULTURES = (
 
 @dataclass(frozen=True)
 class NameLists:
-    """Lists of one culture, sorted."""
+    """Sorted lists of names of one culture."""
 
     women: tuple[str, ...]
     men: tuple[str, ...]
@@ -64,7 +64,7 @@ def _of(provider: type, *names: str) -> tuple[str, ...]:
 
 @cache
 def _name_index() -> dict[str, tuple[int, str]]:
-    """By name in small letters: culture and list; the first culture that has it."""
+    """By name in lower case: (culture, list) of the first culture that has it."""
     found: dict[str, tuple[int, str]] = {}
     for part in ("women", "men", "families"):
         for i, culture in enumerate(_cultures()):
@@ -74,17 +74,17 @@ def _name_index() -> dict[str, tuple[int, str]]:
 
 
 def is_listed_name(word: str) -> bool:
-    """Whether it is a name of one of the cultures."""
+    """Whether the word is a listed name."""
     return fold(word) in _name_index()
 
 
 def listed_names() -> frozenset[str]:
-    """Every name of every culture, in small letters as it is written."""
+    """Every name of every culture in lower case."""
     return frozenset(n.lower() for c in _cultures() for part in (c.women, c.men, c.families) for n in part)
 
 
 def given_name(number: int, like: str) -> str:
-    """A given name of the culture and gender of `like` (small letters); empty where it is a family name. Any, where like is empty."""
+    """A given name of the culture and gender of `like` (lower case); "" if that is a family name; any name if `like` is ""."""
     culture, part = _name_index().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
     names = getattr(_cultures()[culture], part)
     return "" if part == "families" else str(names[number // 2 % len(names)])
@@ -96,8 +96,8 @@ def surname(number: int, like: str) -> str:
     return str(families[number % len(families)])
 
 
-_ENDS = ("ville", "ton", "field", "burg", "ford", "wood")
-_KINDS = (
+_TOWN_SUFFIXES = ("ville", "ton", "field", "burg", "ford", "wood")
+_ORGANIZATION_TYPES = (
     "hospital",
     "clinic",
     "center",
@@ -114,16 +114,16 @@ _KINDS = (
 
 
 def town_name(number: int) -> str:
-    """A town that is called after somebody."""
-    return surname(number, "") + _ENDS[number // 1000 % len(_ENDS)]
+    """An invented town."""
+    return surname(number, "") + _TOWN_SUFFIXES[number // 1000 % len(_TOWN_SUFFIXES)]
 
 
 def street_address(number: int) -> str:
-    """A street with a number."""
+    """An invented street with a number."""
     return f"{number // 7 % 980 + 10} {surname(number, '')} {('Street', 'Avenue', 'Road', 'Lane')[number % 4]}"
 
 
 def company_name(number: int, like: str) -> str:
-    """An organisation of the kind that `like` says it is."""
-    kind = next((k for k in _KINDS if k in like.casefold()), "")
+    """An invented organization of the same type as `like`."""
+    kind = next((k for k in _ORGANIZATION_TYPES if k in like.casefold()), "")
     return f"{surname(number, '')} {kind.capitalize()}" if kind else f"{surname(number, '')} & {surname(number // 3, '')}"

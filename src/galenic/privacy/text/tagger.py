@@ -1,4 +1,4 @@
-"""The learned tagger: hashed letters of each token, then dilated convolutions over its neighbours (numpy, one core)."""
+"""The trained tagger: hashed letters of each token, then dilated convolutions over its neighbors (numpy, one core)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 
 from galenic.privacy.text.tokenization import Bounds, features, flags, tokenize
 
-AHEAD = 2_000  # tokens looked at together
-KEPT = 200_000  # tokens whose vectors are remembered
+BLOCK = 2_000  # tokens that are scored together
+MAX_CACHED = 200_000  # tokens with cached vectors
 
 
 @dataclass
 class Tagger:
-    """Labels tokens. labels: classes; each has a column for its first token and one for those after it."""
+    """Labels tokens. labels: classes; each has a column for the first token of a span and one for the following."""
 
     labels: tuple[str, ...]
     dilations: tuple[int, ...]
@@ -25,7 +25,7 @@ class Tagger:
 
     @classmethod
     def load(cls, place: Path | IO[bytes]) -> "Tagger":
-        """A model that training/deid/train.py wrote."""
+        """Load a model that training/deid/train.py wrote."""
         with np.load(place) as stored:
             every = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
             labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
@@ -38,7 +38,7 @@ class Tagger:
         return first
 
     def tag(self, text: str) -> tuple[list[Bounds], np.ndarray]:
-        """Bounds of each token, and (tokens, 1 + 2 * labels) probabilities: the mean of all members."""
+        """Bounds of each token, and probabilities (tokens, 1 + 2 * labels), the mean of all members."""
         bounds, p = self._tag(text)
         if self.others:
             p = (p + sum(other._tag(text)[1] for other in self.others)) / (1 + len(self.others))
@@ -52,8 +52,8 @@ class Tagger:
         hidden = self._vectors[rows] + flags(text, bounds) @ self.weights["flags"] + self.weights["enter.bias"]
         reach = sum(self.dilations)
         parts = []
-        for a in range(0, len(bounds), AHEAD):
-            b = min(a + AHEAD, len(bounds))
+        for a in range(0, len(bounds), BLOCK):
+            b = min(a + BLOCK, len(bounds))
             c, d = max(a - reach, 0), min(b + reach, len(bounds))
             parts.append(self._scores(hidden[c:d])[a - c : b - c])
         scores = np.concatenate(parts)
@@ -65,7 +65,7 @@ class Tagger:
         known = self._rows
         fresh = [t for t in dict.fromkeys(tokens) if t not in known]
         if fresh:
-            if len(known) + len(fresh) > KEPT:
+            if len(known) + len(fresh) > MAX_CACHED:
                 known.clear()
                 self._vectors = self._vectors[:0]
                 fresh = list(dict.fromkeys(tokens))
@@ -94,7 +94,7 @@ class Tagger:
 
 
 def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarray]:
-    """As `Tagger` multiplies with them."""
+    """Weights in the layout that `Tagger` uses."""
     if "table.scale" in weights:  # stored as bytes, a scale for each row
         weights["table.weight"] = (
             weights["table.weight"].astype(np.float32) * weights.pop("table.scale").astype(np.float32)[:, None]
@@ -110,7 +110,7 @@ def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarr
 
 
 def decode_spans(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
-    """The most probable spans with their labels: what goes on must have begun as the same (Viterbi, 1967). p: as `tag` gives it."""
+    """The most probable spans with their labels (Viterbi 1967): a span continues with the label it began with. p: as `tag` returns it."""
     if not bounds:
         return []
     logs = np.log(p + 1e-9)

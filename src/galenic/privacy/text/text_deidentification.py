@@ -1,4 +1,4 @@
-"""One text made free of identity: in pieces of bounded size, with what stands encoded in it."""
+"""De-identification of one text, in pieces of bounded size, including encoded attachments."""
 
 import base64
 import binascii
@@ -11,73 +11,87 @@ from galenic.privacy.text.detector import Detector
 from galenic.privacy.text.replacement import Replacer
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 
-PIECE = 200_000  # signs that are read together
-LEAST_ENCODED = 40
+PIECE = 200_000  # characters that are searched together
+MIN_ENCODED = 40  # characters of the shortest word that may be encoded content
 _ENCODED = re.compile(
     r"(?:data:[\w/+.-]{3,80};base64,)?(?:[A-Za-z0-9+/]{60,}={0,2}|(?:[A-Za-z0-9+/]{40,}\r?\n){2,}[A-Za-z0-9+/]*={0,2})"
 )
-_BREAK = re.compile(r"\s")
+_SPACE = re.compile(r"\s")
 
 
 @dataclass
 class TextFindings:
-    """What was done to texts. found: by kind and layer; treated: by kind and treatment; dropped: what could not be read, by reason."""
+    """Counts over texts. counts: identifiers by kind and layer. unreadable: encoded content that was dropped, by reason."""
 
-    found: Counter[tuple[str, str]] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    signs: int = 0
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
     texts: int = 0
-    touched: int = 0  # texts with an identifier
+    texts_with_identifiers: int = 0
 
 
 def deidentify_text(
-    text: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None = None, taken: TextFindings | None = None
+    text: str,
+    detector: Detector,
+    replacer: Replacer,
+    stated: StatedIdentifiers | None = None,
+    findings: TextFindings | None = None,
 ) -> str:
-    """The text without what identifies. Encoded attachments are read if they are text, and dropped if not."""
-    done = taken if taken is not None else TextFindings()
-    done.texts += 1
-    done.signs += len(text)
-    before = done.found.total()
-    out, at = [], 0
-    for m in _ENCODED.finditer(text) if max(map(len, text.split()), default=0) >= LEAST_ENCODED else ():
-        out += [_piece(p, detector, replacer, known, done) for p in _pieces(text[at : m.start()])]
-        out.append(_decoded(m[0], detector, replacer, known, done))
-        at = m.end()
-    out += [_piece(p, detector, replacer, known, done) for p in _pieces(text[at:])]
-    done.touched += done.found.total() > before
-    return "".join(out)
+    """The text without identifiers. Encoded attachments are searched if they are text, and dropped if not."""
+    one = _TextDeidentifier(detector, replacer, stated, findings if findings is not None else TextFindings())
+    return one.deidentify(text)
 
 
-def _piece(text: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
-    if not text.strip():
-        return text
-    spans = detector.find(text, known)
-    done.found.update((s.kind, s.layer) for s in spans)
-    return replacer.text(text, spans)
+@dataclass(frozen=True)
+class _TextDeidentifier:
+    detector: Detector
+    replacer: Replacer
+    stated: StatedIdentifiers | None
+    findings: TextFindings
+
+    def deidentify(self, text: str) -> str:
+        findings = self.findings
+        findings.texts += 1
+        findings.characters += len(text)
+        before = findings.counts.total()
+        out, at = [], 0
+        for m in _ENCODED.finditer(text) if max(map(len, text.split()), default=0) >= MIN_ENCODED else ():
+            out += [self._piece(p) for p in _pieces(text[at : m.start()])]
+            out.append(self._encoded(m[0]))
+            at = m.end()
+        out += [self._piece(p) for p in _pieces(text[at:])]
+        findings.texts_with_identifiers += findings.counts.total() > before
+        return "".join(out)
+
+    def _piece(self, text: str) -> str:
+        if not text.strip():
+            return text
+        spans = self.detector.find(text, self.stated)
+        self.findings.counts.update((s.kind, s.layer) for s in spans)
+        return self.replacer.replace(text, spans)
+
+    def _encoded(self, content: str) -> str:
+        """Base64 content without identifiers, or a placeholder if it is not text."""
+        head, _, body = content.rpartition(",")
+        try:
+            text = base64.b64decode(re.sub(r"\s", "", body), validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            text = ""
+        if not text or sum(c.isprintable() or c.isspace() for c in text) < 0.95 * len(text):
+            self.findings.unreadable["encoded, and not text"] += 1
+            return "[ATTACHMENT]"
+        clean = base64.b64encode(self._piece(text).encode()).decode()
+        return f"{head},{clean}" if head else clean
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cut where white space is, near the end of a line if there is one: an identifier may go over a line's end, not over pieces."""
+    """Cut at white space, preferably at the end of a line: an identifier may cross a line's end, but not pieces."""
     at = 0
     while len(text) - at > PIECE:
         cut = text.rfind("\n", at + PIECE // 2, at + PIECE)
         if cut < 0:
-            spaces = [m.start() for m in _BREAK.finditer(text, at + PIECE - 2_000, at + PIECE)]
+            spaces = [m.start() for m in _SPACE.finditer(text, at + PIECE - 2_000, at + PIECE)]
             cut = spaces[-1] if spaces else at + PIECE - 1
         yield text[at : cut + 1]
         at = cut + 1
     yield text[at:]
-
-
-def _decoded(said: str, detector: Detector, replacer: Replacer, known: StatedIdentifiers | None, done: TextFindings) -> str:
-    """Something encoded (Base64): the same without what identifies, or a mark in its place."""
-    head, _, body = said.rpartition(",")
-    try:
-        inner = base64.b64decode(re.sub(r"\s", "", body), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        inner = ""
-    if not inner or sum(c.isprintable() or c.isspace() for c in inner) < 0.95 * len(inner):
-        done.dropped["encoded, and not text"] += 1
-        return "[ATTACHMENT]"
-    clean = base64.b64encode(_piece(inner, detector, replacer, known, done).encode()).decode()
-    return f"{head},{clean}" if head else clean

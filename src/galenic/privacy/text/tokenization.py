@@ -1,4 +1,4 @@
-"""Text cut into tokens, and what a tagger sees of each: hashes of its letters, and how it stands in its line."""
+"""Tokens of a text, and their features for the tagger: hashes of letters, and the position in the line."""
 
 import re
 from zlib import crc32
@@ -15,24 +15,29 @@ Bounds = tuple[int, int]
 
 
 def tokenize(text: str) -> list[Bounds]:
-    """Where each token starts and ends: letters, digits, a line's end, any other sign on its own."""
+    """Start and end of each token: letters, digits, the end of a line, any other character by itself."""
     return [m.span() for m in TOKEN.finditer(text)]
 
 
 def shape(token: str) -> str:
-    """Aa for Ana, A for USA, a for the: runs of one kind are one."""
+    """The shape of a token: Aa for Ana, A for USA, a for the; runs are collapsed."""
     kinds = "".join("A" if c.isupper() else "a" if c.islower() else "9" if c.isdigit() else c for c in token[:12])
     return _SHORT.sub(r"\1", kinds)
 
 
 def features(token: str) -> list[int]:
-    """Buckets of a token: itself first; then its start, end, inside, shape, length."""
+    """Hash buckets of a token: the token itself first; then its start, end, trigrams, shape and length."""
     low = token.lower()
     size = len(token)
     if token.isdigit():
-        said = [f"d{size}", f"v{low[:2]}{size}" if size in (2, 4) else f"l{low[0]}{size}", f"n{low}" if size <= 2 else "n", "9"]
+        names = [
+            f"d{size}",
+            f"v{low[:2]}{size}" if size in (2, 4) else f"l{low[0]}{size}",
+            f"n{low}" if size <= 2 else "n",
+            "9",
+        ]
     elif token.isalpha():
-        said = [
+        names = [
             f"w{low}",
             f"p{low[:1]}",
             f"p{low[:2]}",
@@ -42,15 +47,15 @@ def features(token: str) -> list[int]:
             f"s{low[-4:]}",
             f"z{min(size, 10)}",
         ]
-        said += [f"h{shape(token)}", f"m{shape(token)}{min(size, 4)}"]
-        said += [f"t{low[i : i + 3]}" for i in range(min(size - 2, MOST - len(said)))]
+        names += [f"h{shape(token)}", f"m{shape(token)}{min(size, 4)}"]
+        names += [f"t{low[i : i + 3]}" for i in range(min(size - 2, MOST - len(names)))]
     else:
-        said = [f"c{token}", "c"]
-    return [crc32(s.encode("utf-8", "surrogatepass")) % (BUCKETS - 1) + 1 for s in said[:MOST]]
+        names = [f"c{token}", "c"]
+    return [crc32(s.encode("utf-8", "surrogatepass")) % (BUCKETS - 1) + 1 for s in names[:MOST]]
 
 
 def flags(text: str, bounds: list[Bounds]) -> np.ndarray:
-    """(tokens, FLAGS) of 0 and 1: glued to the token before; to the one after; first of its line; in a line without small
+    """(tokens, FLAGS) of 0 and 1: glued to the token before; to the one after; first of its line; in a line without lower-case
     letters; without capitals; after two spaces or a tab; first after a colon; in a short line."""
     out = np.zeros((len(bounds), FLAGS), np.float32)
     if not bounds:
@@ -62,8 +67,8 @@ def flags(text: str, bounds: list[Bounds]) -> np.ndarray:
     lines = text.split("\n")
     begins = np.cumsum([0, *(len(line) + 1 for line in lines)])
     number = np.searchsorted(begins, starts, "right") - 1
-    said = np.array([(line.isupper(), line.islower(), len(line) < SHORT_LINE) for line in lines], np.float32)
-    out[:, [3, 4, 7]] = said[number]
+    of_line = np.array([(line.isupper(), line.islower(), len(line) < SHORT_LINE) for line in lines], np.float32)
+    out[:, [3, 4, 7]] = of_line[number]
     out[0, 2], out[1:, 2] = 1, number[1:] != number[:-1]
     gap = starts[1:] - ends[:-1]
     out[1:, 5] = gap > 1

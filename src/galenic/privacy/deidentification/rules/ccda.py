@@ -1,4 +1,4 @@
-"""C-CDA without identity: each element by its name (CDA R2's data types), its narrative and every other text searched."""
+"""De-identification of C-CDA documents: each element by its name (data types of CDA R2); narrative and all other text is searched."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ from galenic.privacy.text import (
 )
 from galenic.records import HL7, SDTC, XSI
 
-# attributes that say nothing of anybody; every other one is left out and listed
+# attributes that identify nobody; all others are left out and counted
 _ATTRIBUTES = frozenset(
     (
         *(
@@ -81,10 +81,10 @@ _PLACES = frozenset(
         *("deliveryAddressLine", "additionalLocator", "unitID", "postBox"),
     )
 )
-_PUBLIC_ROOT = "2.16.840.1.113883."  # HL7's own: what kind of number it is, not whose
-_TIME = re.compile(r"(?:18|19|20)\d\d(?:\d\d){0,5}(?:\.\d+)?(?:[+-]\d{4})?$")
-_NUMBER = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,7})?(?:[eE][+-]?\d\d?)?|true|false|#.*")
-_MASKED = "MSK"  # HL7's null flavour for what is there and is not told
+_PUBLIC_ROOT = "2.16.840.1.113883."  # assigned by HL7: identifies a kind of number, not its holder
+_TIME_VALUE = re.compile(r"(?:18|19|20)\d\d(?:\d\d){0,5}(?:\.\d+)?(?:[+-]\d{4})?$")
+_NUMBER_VALUE = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,7})?(?:[eE][+-]?\d\d?)?|true|false|#.*")
+_MASKED = "MSK"  # HL7 null flavor: the value exists and is withheld
 
 
 def _local(tag: str) -> str:
@@ -93,61 +93,39 @@ def _local(tag: str) -> str:
 
 @dataclass
 class CcdaRules:
-    """What one document goes through. key: 32 bytes of the run: numbers become tokens under it. replacer: of its patient."""
+    """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient."""
 
     detector: Detector
     replacer: Replacer
     key: bytes
-    known: StatedIdentifiers | None = None
-    taken: TextFindings = field(default_factory=TextFindings)
-    dropped: Counter[str] = field(default_factory=Counter)
+    stated: StatedIdentifiers | None = None
+    findings: TextFindings = field(default_factory=TextFindings)
+    omissions: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.plain = replace(self.detector, tagger=None)
+        self.without_tagger = replace(self.detector, tagger=None)
 
     def token(self, kind: str, text: str) -> str:
-        """A keyed token: the same for the same text, and no way back without the key."""
+        """A keyed token: equal for equal texts; it cannot be traced back without the key."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
     def scan(self, text: str | None, detector: Detector | None = None) -> str | None:
-        """A text without what identifies; white space stays as it is."""
+        """A text without identifiers; white space is kept."""
         if text is None or not text.strip():
             return text
-        return deidentify_text(text, detector or self.detector, self.replacer, self.known, self.taken)
+        return deidentify_text(text, detector or self.detector, self.replacer, self.stated, self.findings)
 
-    def find(self, kind: str, how: str = "") -> str:
-        """Counts a field of its own and says how it is treated."""
-        self.taken.found[kind, "field"] += 1
-        how = how or self.replacer.policy[kind]
-        self.replacer.count(kind, how)
-        return how
-
-
-def ccda_identity(root: Element) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """(the patient's number, what the header states of patient and of everybody it names, by kind)."""
-    q = f"{{{HL7}}}"
-    role = root.find(f".//{q}recordTarget/{q}patientRole")
-    ids = [e.get("extension", "") for e in role.findall(f"{q}id")] if role is not None else []
-    people: list[str] = []
-    others: list[str] = []
-    for one in root.iter(f"{q}name"):
-        parts = [t.strip() for t in one.itertext() if t and t.strip()]
-        (people if len(one) else others).append(" ".join(parts))
-    places = [t.text.strip() for tag in ("streetAddressLine", "city") for t in root.iter(q + tag) if t.text and t.text.strip()]
-    phones = [e.get("value", "").partition(":")[2] for e in root.iter(f"{q}telecom")]
-    stated = {
-        "name": tuple(people),
-        "organisation": tuple(others),
-        "place": tuple(places),
-        "record": tuple(i for i in ids if i),
-        "phone": tuple(p for p in phones if p),
-    }
-    return next((i for i in ids if i), ""), {k: tuple(dict.fromkeys(v)) for k, v in stated.items()}
+    def count_field(self, kind: str, treatment: str = "") -> str:
+        """Count a field that is an identifier; returns its treatment, by default the policy's."""
+        self.findings.counts[kind, "field"] += 1
+        treatment = treatment or self.replacer.policy[kind]
+        self.replacer.count(kind, treatment)
+        return treatment
 
 
 def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:
-    """The document itself, changed. RecordError where its body is none that can be searched (PDF, image)."""
-    for attribute in list(root.attrib):  # where schemas lie says who made the document
+    """De-identify the document in place. RecordError if its body cannot be searched (PDF, image)."""
+    for attribute in list(root.attrib):  # the location of a schema may identify the author's system
         if attribute.startswith(f"{{{XSI}}}"):
             del root.attrib[attribute]
     _element(root, rules, "")
@@ -156,13 +134,13 @@ def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:
 
 def _element(node: Element, rules: CcdaRules, parent: str) -> None:
     name = _local(node.tag)
-    treat = _TREATED.get(name)
-    if treat is not None:
-        treat(node, rules, parent)
+    treatment = _TREATMENTS.get(name)
+    if treatment is not None:
+        treatment(node, rules, parent)
         return
     _attributes(node, rules, name)
     coded = name in ("originalText", "manufacturerModelName", "softwareName", "title")
-    node.text = rules.scan(node.text, rules.plain if coded else None)
+    node.text = rules.scan(node.text, rules.without_tagger if coded else None)
     _children(node, rules, name)
 
 
@@ -170,7 +148,7 @@ def _children(node: Element, rules: CcdaRules, name: str) -> None:
     for child in list(node):
         tail = rules.scan(child.tail)
         if not isinstance(child.tag, str) or not child.tag.startswith((f"{{{HL7}}}", f"{{{SDTC}}}")):
-            rules.dropped[f"{name}/(not of CDA)"] += 1
+            rules.omissions[f"{name}/(not of CDA)"] += 1
             node.remove(child)
             continue
         _element(child, rules, name)
@@ -182,11 +160,11 @@ def _attributes(node: Element, rules: CcdaRules, name: str) -> None:
         if key in _ATTRIBUTES or key.startswith(f"{{{XSI}}}"):
             continue
         if key == "displayName":
-            node.set(key, rules.scan(value, rules.plain) or "")
+            node.set(key, rules.scan(value, rules.without_tagger) or "")
         elif key == "value":
             _value(node, value, rules, name)
         elif not (key == "href" and value.startswith("#")):
-            rules.dropped[f"{name}/@{key}"] += 1
+            rules.omissions[f"{name}/@{key}"] += 1
             del node.attrib[key]
 
 
@@ -198,26 +176,26 @@ def _value(node: Element, value: str, rules: CcdaRules, name: str) -> None:
         "BL",
         "MO",
     )
-    if not number and _TIME.fullmatch(value):
-        _moved(node, value, rules)
-    elif _NUMBER.fullmatch(value):
+    if not number and _TIME_VALUE.fullmatch(value):
+        _time(node, value, rules)
+    elif _NUMBER_VALUE.fullmatch(value):
         return
     else:
-        rules.dropped[f"{name}/@value"] += 1
+        rules.omissions[f"{name}/@value"] += 1
         del node.attrib["value"]
 
 
-def _moved(node: Element, value: str, rules: CcdaRules) -> None:
-    """A point in time (CDA's TS): kept, its year, moved by the patient's days, or masked."""
-    how = rules.find("date")
-    if how == "keep":
+def _time(node: Element, value: str, rules: CcdaRules) -> None:
+    """A point in time (data type TS): kept, reduced to its year, shifted by the patient's days, or masked."""
+    treatment = rules.count_field("date")
+    if treatment == "keep":
         return
     new = ""
-    if how == "generalise":
+    if treatment == "generalise":
         new = "" if reveals_age_over_89(int(value[:4])) else value[:4]
-    elif how == "surrogate" and len(value) >= 8:
+    elif treatment == "surrogate" and len(value) >= 8:
         new = (shift_date(value[:8], rules.replacer.days).text or "") + value[8:]
-    elif how == "surrogate":
+    elif treatment == "surrogate":
         new = (shift_date(f"{value[:4]}{value[4:6] or '07'}15", rules.replacer.days).text or "")[: len(value)]
     if new:
         node.set("value", new)
@@ -226,7 +204,7 @@ def _moved(node: Element, value: str, rules: CcdaRules) -> None:
         node.set("nullFlavor", _MASKED)
 
 
-# elements that are an identifier by themselves: (element, rules, name of the parent)
+# treatments of elements that are identifiers: (element, rules, name of the parent)
 
 
 def _mask(node: Element) -> None:
@@ -242,7 +220,7 @@ def _mask(node: Element) -> None:
 
 def _name(node: Element, rules: CcdaRules, parent: str) -> None:
     kind = "name" if parent in _PEOPLE or any(_local(c.tag) in ("given", "family") for c in node) else "organisation"
-    if rules.find(kind) == "redact":
+    if rules.count_field(kind) == "redact":
         _mask(node)
         return
     for part in node.iter():
@@ -252,10 +230,10 @@ def _name(node: Element, rules: CcdaRules, parent: str) -> None:
 
 
 def _address(node: Element, rules: CcdaRules, _parent: str) -> None:
-    how = rules.find("place")
-    if how == "keep":
+    treatment = rules.count_field("place")
+    if treatment == "keep":
         return
-    if how == "redact":
+    if treatment == "redact":
         _mask(node)
         return
     for part in list(node):
@@ -266,7 +244,7 @@ def _address(node: Element, rules: CcdaRules, _parent: str) -> None:
         if kind == "postalCode" and text:
             new = rules.replacer.value("place", text)
             part.text = "" if new.startswith("[") else new
-        elif kind in _PLACES and how == "surrogate" and text:
+        elif kind in _PLACES and treatment == "surrogate" and text:
             part.text = rules.replacer.value("place", f"1 {text}" if "street" in kind.lower() else text)
         else:
             node.remove(part)
@@ -276,15 +254,15 @@ def _address(node: Element, rules: CcdaRules, _parent: str) -> None:
 def _telecom(node: Element, rules: CcdaRules, _parent: str) -> None:
     scheme, mark, number = node.get("value", "").partition(":")
     kind = {"mailto": "email", "http": "url", "https": "url", "fax": "fax"}.get(scheme, "phone")
-    how = rules.find(kind)
-    if how == "redact" or not number:
+    treatment = rules.count_field(kind)
+    if treatment == "redact" or not number:
         _mask(node)
-    elif how != "keep":
+    elif treatment != "keep":
         node.set("value", f"{scheme}{mark}{rules.replacer.value(kind, number)}")
 
 
 def _id(node: Element, rules: CcdaRules, _parent: str) -> None:
-    rules.find("record", "tokenise")
+    rules.count_field("record", "tokenise")
     root, extension = node.get("root", ""), node.get("extension")
     null = node.get("nullFlavor")
     node.attrib.clear()
@@ -297,40 +275,39 @@ def _id(node: Element, rules: CcdaRules, _parent: str) -> None:
         node.set("extension", rules.token("extension", f"{root}|{extension}"))
 
 
-def _keep(node: Element, _rules: CcdaRules, _parent: str) -> None:
-    """A template's own id, a type's: of the standard."""
-    del node  # as it is
+def _keep(_node: Element, _rules: CcdaRules, _parent: str) -> None:
+    """The id of a template or type, which the standard assigns, is kept."""
 
 
 def _number(node: Element, rules: CcdaRules, _parent: str) -> None:
-    if rules.find("device") == "redact":
+    if rules.count_field("device") == "redact":
         _mask(node)
     elif node.text:
         node.text = rules.replacer.value("device", node.text)
 
 
 def _text(node: Element, rules: CcdaRules, parent: str) -> None:
-    """Narrative is searched; what is encoded is searched where it is text. A body that is none does not come out."""
+    """Narrative, and encoded content that is text, is searched. RecordError if the body is not text."""
     if node.get("representation") == "B64":
         clean = _decoded("".join(node.itertext()), rules) if node.get("mediaType", "").startswith("text/") else None
         if clean is None and parent == "nonXMLBody":
-            raise RecordError("has a body that can not be searched here (a PDF or an image). Send its text.")
+            raise RecordError("has a body that cannot be searched (a PDF or an image). Send its text.")
         node.text = clean
         if clean is None:
-            rules.dropped[f"{parent}/text (encoded)"] += 1
+            rules.omissions[f"{parent}/text (encoded)"] += 1
             node.set("nullFlavor", _MASKED)
         return
     if parent == "nonXMLBody" and any(_local(c.tag) == "reference" for c in node):
-        raise RecordError("has its body elsewhere, by a link. Send the document that it names.")
+        raise RecordError("refers to its body by a link. Send the document that the link names.")
     _attributes(node, rules, "text")
     node.text = rules.scan(node.text)
     _children(node, rules, "text")
 
 
-def _media(node: Element, rules: CcdaRules, parent: str) -> None:
-    """A value: coded, a number, a time, a text; a picture is left out."""
+def _coded_value(node: Element, rules: CcdaRules, parent: str) -> None:
+    """A value: a code, number, time or text; an image is left out."""
     if node.get("representation") == "B64":
-        rules.dropped[f"{parent}/value (encoded)"] += 1
+        rules.omissions[f"{parent}/value (encoded)"] += 1
         _mask(node)
         return
     _attributes(node, rules, "value")
@@ -338,15 +315,15 @@ def _media(node: Element, rules: CcdaRules, parent: str) -> None:
     _children(node, rules, "value")
 
 
-def _decoded(said: str, rules: CcdaRules) -> str | None:
+def _decoded(encoded: str, rules: CcdaRules) -> str | None:
     try:
-        inner = base64.b64decode(re.sub(r"\s", "", said), validate=True).decode("utf-8")
+        content = base64.b64decode(re.sub(r"\s", "", encoded), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return base64.b64encode((rules.scan(inner) or "").encode()).decode()
+    return base64.b64encode((rules.scan(content) or "").encode()).decode()
 
 
-_TREATED: dict[str, Callable[[Element, CcdaRules, str], None]] = {
+_TREATMENTS: dict[str, Callable[[Element, CcdaRules, str], None]] = {
     "name": _name, "addr": _address, "telecom": _telecom, "id": _id, "setId": _id, "templateId": _keep, "typeId": _keep, "text": _text,
-    "value": _media, "lotNumberText": _number, "signatureText": _number,
+    "value": _coded_value, "lotNumberText": _number, "signatureText": _number,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Columns of a table without identity: each by what its description says it is, and by what its name tells."""
+"""De-identification of table columns: each by its description (kind, role) and by its name."""
 
 import hmac
 import re
@@ -10,7 +10,7 @@ from functools import lru_cache
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
 from galenic.schema import Column
 
-_NAMES = {  # what a column's name tells of what stands in it, by whole words of it; the first that fits
+_NAMES = {  # kind of identifier by whole words of the column's name; the first match counts
     "ssn": r"ssn|social_sec\w*|nhs|national_(?:id|number)",
     "email": r"e?_?mail",
     "fax": r"fax",
@@ -30,9 +30,17 @@ _NAMES = {  # what a column's name tells of what stands in it, by whole words of
     "photo": r"photo|image_?path",
     "biometric": r"finger\w*|voice\w*|retina|biometric",
 }
-_TOLD = {kind: re.compile(rf"(?:^|_)(?:{pattern})(?:$|_)") for kind, pattern in _NAMES.items()}
-LONG_NUMBER = 10_000_000  # whole numbers that are all as large are numbers of somebody or something
-_KNOWN = ("name", "ssn", "record", "phone", "email", "plan", "account")  # what a row's own texts are searched for
+_NAME_PATTERNS = {kind: re.compile(rf"(?:^|_)(?:{pattern})(?:$|_)") for kind, pattern in _NAMES.items()}
+LONG_NUMBER = 10_000_000  # an integer column without smaller values holds numbers that identify
+_SEARCHED = (
+    "name",
+    "ssn",
+    "record",
+    "phone",
+    "email",
+    "plan",
+    "account",
+)  # kinds whose values are searched for in a row's texts
 DEMOGRAPHIC = re.compile(
     r"(^|_)(age|sex|gender|race|ethnic\w*|zip\w*|postal\w*|postcode|birth\w*|dob|marital\w*|education\w*|occupation|profession|language|religion|income|"
     r"country|region|state|province|nationality|admission_?date|discharge_?date|date)(_|$)",
@@ -41,13 +49,13 @@ DEMOGRAPHIC = re.compile(
 
 
 def identifier_kind(name: str) -> str | None:
-    """The kind of identifier that a column's name speaks of; None where it speaks of none."""
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
-    return next((kind for kind, pattern in _TOLD.items() if pattern.search(plain)), None)
+    """The kind of identifier that a column's name suggests; None if it suggests none."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
+    return next((kind for kind, pattern in _NAME_PATTERNS.items() if pattern.search(words)), None)
 
 
 def is_demographic(column: Column) -> bool:
-    """Whether others commonly know what stands in it: by its name, and as it comes out."""
+    """Whether others commonly know the column's values, by its name, and they are written: a quasi-identifier."""
     return bool(DEMOGRAPHIC.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name))) and column.kind not in (
         "identifier",
         "text",
@@ -55,29 +63,31 @@ def is_demographic(column: Column) -> bool:
 
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
-Treat = Callable[[list[str | None], list[Replacer], list[StatedIdentifiers | None]], list[str | None]]
+Values = list[str | None]
+Stated = list[StatedIdentifiers | None]
+Treatment = Callable[[Values, list[Replacer], Stated], Values]  # (values, replacer of each row, stated identifiers of each row)
 
 
 @dataclass
 class ColumnRules:
-    """What a table's columns go through. key: 32 bytes of the run: the patients' numbers become tokens under it."""
+    """Rules for the columns of one table. key: 32 bytes of the run; patient ids become tokens under it."""
 
     detector: Detector
     policy: dict[str, str]
     key: bytes
-    taken: TextFindings = field(default_factory=TextFindings)
-    dropped: Counter[str] = field(default_factory=Counter)
+    findings: TextFindings = field(default_factory=TextFindings)
+    omissions: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        plain = replace(self.detector, tagger=None)
-        self.plain = lru_cache(100_000)(lambda text: tuple(plain.find(text)))
+        without_tagger = replace(self.detector, tagger=None)
+        self.find_patterns = lru_cache(100_000)(lambda text: tuple(without_tagger.find(text)))
 
     def token(self, value: str) -> str:
-        """A keyed token for a patient's number."""
+        """A keyed token for a patient id."""
         return hmac.digest(self.key, f"patient\0{value}".encode(), "sha256")[:8].hex()
 
-    def treatment(self, column: Column) -> Treat | None:
-        """What is done with each value of a column; None: it is left out."""
+    def treatment(self, column: Column) -> Treatment | None:
+        """The treatment of a column's values; None if the column is left out."""
         if column.role == "patient":
             return self._tokens
         kind = identifier_kind(column.name)
@@ -97,34 +107,28 @@ class ColumnRules:
             return self.numbers if column.kind in ("numeric", "integer") else self.values
         return None if self.policy[kind] == "redact" else self._whole(kind)
 
-    def knows(self, column: Column) -> str | None:
-        """The kind under which a column's value is searched for in the texts of its row."""
+    def searched_kind(self, column: Column) -> str | None:
+        """The kind of identifier as which a column's values are searched for in the texts of their rows."""
         kind = identifier_kind(column.name)
-        return "record" if column.role == "patient" else kind if kind in _KNOWN else None
+        return "record" if column.role == "patient" else kind if kind in _SEARCHED else None
 
-    def _tokens(
-        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
-        self.taken.found["record", "field"] += sum(v is not None for v in values)
+    def _tokens(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+        self.findings.counts["record", "field"] += sum(v is not None for v in values)
         for replacer in replacers[:1]:
             replacer.count("record", "tokenise")
         return [None if v is None else self.token(v) for v in values]
 
-    def _whole(self, kind: str) -> Treat:
-        def treat(
-            values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-        ) -> list[str | None]:
-            self.taken.found[kind, "field"] += sum(v is not None for v in values)
+    def _whole(self, kind: str) -> Treatment:
+        def replace_all(values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+            self.findings.counts[kind, "field"] += sum(v is not None for v in values)
             return [None if v is None else r.value(kind, v) for v, r in zip(values, replacers, strict=True)]
 
-        return treat
+        return replace_all
 
-    def _dates(
-        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
-        """ISO dates: kept, moved with the patient's others, or their year alone."""
-        self.taken.found["date", "field"] += sum(v is not None for v in values)
-        out: list[str | None] = []
+    def _dates(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+        """ISO dates: kept, shifted with the patient's other dates, or reduced to the year."""
+        self.findings.counts["date", "field"] += sum(v is not None for v in values)
+        out: Values = []
         for value, replacer in zip(values, replacers, strict=True):
             if value is None:
                 out.append(None)
@@ -137,45 +141,37 @@ class ColumnRules:
                 out.append(replacer.value("date", value[:10]) + value[10:])
         return out
 
-    def ages(
-        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
-        """Above 89 all are 90 (45 CFR 164.514(b)(2)(i)(C)), unless the policy keeps ages."""
+    def ages(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+        """Ages above 89 become 90 (45 CFR 164.514(b)(2)(i)(C)), unless the policy keeps ages."""
         if self.policy["age"] == "keep":
             return values
-        out: list[str | None] = []
+        out: Values = []
         for value, replacer in zip(values, replacers, strict=True):
             try:
                 old = value is not None and float(value) > 89
             except ValueError:
                 old = False
             if old:
-                self.taken.found["age", "field"] += 1
+                self.findings.counts["age", "field"] += 1
                 replacer.count("age", "generalise")
             out.append("90" if old else value)
         return out
 
-    def _texts(
-        self, values: list[str | None], replacers: list[Replacer], known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
+    def _texts(self, values: Values, replacers: list[Replacer], stated: Stated) -> Values:
         return [
-            None if v is None else deidentify_text(v, self.detector, r, k, self.taken)
-            for v, r, k in zip(values, replacers, known, strict=True)
+            None if v is None else deidentify_text(v, self.detector, r, s, self.findings)
+            for v, r, s in zip(values, replacers, stated, strict=True)
         ]
 
-    def numbers(
-        self, values: list[str | None], _replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
-        """Measurements, as they are."""
+    def numbers(self, values: Values, _replacers: list[Replacer], _stated: Stated) -> Values:
+        """Measurements are kept."""
         return values
 
-    def values(
-        self, values: list[str | None], replacers: list[Replacer], _known: list[StatedIdentifiers | None]
-    ) -> list[str | None]:
-        """Categories: what has the form of an identifier goes."""
-        out: list[str | None] = []
+    def values(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+        """Categories: values with the pattern of an identifier are replaced."""
+        out: Values = []
         for value, replacer in zip(values, replacers, strict=True):
-            spans = [s for s in self.plain(value) if s.kind != "date" or len(value) > 12] if value else ()
-            self.taken.found.update((s.kind, s.layer) for s in spans)
-            out.append(replacer.text(value, spans) if value and spans else value)
+            spans = [s for s in self.find_patterns(value) if s.kind != "date" or len(value) > 12] if value else ()
+            self.findings.counts.update((s.kind, s.layer) for s in spans)
+            out.append(replacer.replace(value, spans) if value and spans else value)
         return out

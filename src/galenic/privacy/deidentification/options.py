@@ -1,0 +1,64 @@
+"""Options of a de-identification: policy, language, key and how the work is divided."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from galenic.errors import DescriptionError
+from galenic.privacy import text
+
+MIN_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class DeidentificationOptions:
+    """Options that the caller chooses.
+
+    policy: the name of a built-in policy, or the path of a TOML file. language: of free text. model: path of a tagger that
+    replaces the one that is shipped. key: 32 bytes or more that determine surrogates and tokens; without one, a random key is
+    used and forgotten at the end, so that nothing can be traced back. day_first: 03/04/2020 means 3 April. table: overrides of
+    the policy's [table] section (quasi, sensitive, k, l, t, method, fraction, rare). workers: processes that share the files;
+    the output does not depend on it. engine: pool (this machine) or ray.
+    """
+
+    policy: str = "safe-harbor"
+    language: str = "en"
+    model: str = ""
+    key: bytes | None = None
+    day_first: bool = False
+    table: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 1
+    engine: str = "pool"
+
+    def __post_init__(self) -> None:
+        if self.key is not None and len(self.key) < MIN_KEY_BYTES:
+            raise DescriptionError(
+                f"the key has {len(self.key)} bytes. Expected at least {MIN_KEY_BYTES} bytes of random data."
+            )
+
+    def settings(self, key: bytes) -> "RunSettings":
+        """The settings that every process of the run needs. DescriptionError if the policy cannot be read."""
+        policy = text.read_policy(self.policy)
+        policy = replace(policy, table={**policy.table, **self.table})
+        return RunSettings(policy, self.language, self.model, key, self.day_first)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of one run: the policy is read and the key is drawn."""
+
+    policy: text.DeidentificationPolicy
+    language: str
+    model: str
+    key: bytes
+    day_first: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON for a worker process."""
+        return {**asdict(self), "key": self.key.hex()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "RunSettings":
+        """The settings that `to_json` wrote."""
+        policy = text.DeidentificationPolicy(**raw["policy"])
+        return cls(policy, raw["language"], raw["model"], bytes.fromhex(raw["key"]), bool(raw["day_first"]))

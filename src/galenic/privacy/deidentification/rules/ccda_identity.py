@@ -1,0 +1,27 @@
+"""Identifiers that the header of a C-CDA document states of the patient and of other people."""
+
+from xml.etree.ElementTree import Element
+
+from galenic.records import HL7
+
+
+def identifiers_of_document(root: Element) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """(the patient's number or "", identifiers of the patient and of everybody the document names, by kind)."""
+    q = f"{{{HL7}}}"
+    role = root.find(f".//{q}recordTarget/{q}patientRole")
+    ids = [e.get("extension", "") for e in role.findall(f"{q}id")] if role is not None else []
+    people: list[str] = []
+    others: list[str] = []
+    for name in root.iter(f"{q}name"):
+        parts = [t.strip() for t in name.itertext() if t and t.strip()]
+        (people if len(name) else others).append(" ".join(parts))
+    places = [t.text.strip() for tag in ("streetAddressLine", "city") for t in root.iter(q + tag) if t.text and t.text.strip()]
+    phones = [e.get("value", "").partition(":")[2] for e in root.iter(f"{q}telecom")]
+    identifiers = {
+        "name": tuple(people),
+        "organisation": tuple(others),
+        "place": tuple(places),
+        "record": tuple(i for i in ids if i),
+        "phone": tuple(p for p in phones if p),
+    }
+    return next((i for i in ids if i), ""), {k: tuple(dict.fromkeys(v)) for k, v in identifiers.items()}

@@ -1,0 +1,69 @@
+"""Table files: recognized file names, values as text, and a writer that keeps the format."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from galenic import records
+from galenic.records import Source
+from galenic.schema import MISSING_TOKENS, Column
+
+EXTENSIONS = (".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather")
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
+_POSTAL_CODE = re.compile(r"zip|postal|postcode|plz", re.I)
+
+
+def as_text(array: pa.ChunkedArray, column: Column) -> list[str | None]:
+    """Values as text: dates as ISO 8601, missing as None."""
+    text = records.clean_text(array, MISSING_TOKENS)
+    if column.kind == "date" and column.format and not column.format.startswith("%Y-%m-%d"):
+        days = records.parse_dates(text, column.format)
+        iso = pc.strftime(days.cast(pa.timestamp("s")), format="%Y-%m-%d")
+        text = pc.if_else(pc.is_valid(days), iso, text)
+    return list(text.to_pylist())
+
+
+def anonymization_kind(column: Column) -> str:
+    """date, category, or numeric (a postal code is a category)."""
+    if column.kind == "date":
+        return "date"
+    numeric = column.kind in ("numeric", "integer") and not _POSTAL_CODE.search(column.name)
+    return "numeric" if numeric else "category"
+
+
+class TableWriter:
+    """Writes Parquet as Parquet, Arrow as Arrow, and everything else as CSV in which a spreadsheet runs no formulas."""
+
+    def __init__(self, out: Path, source: Source) -> None:
+        self.out, self.source = out, source
+        self.writer: Any = None
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Write one more batch."""
+        kind = self.out.suffix.lower()
+        if kind not in (".parquet", ".pq", ".arrow", ".feather"):
+            table = records.escape_formulas(table)
+        if self.writer is None:
+            self.writer = self._open(kind, table.schema)
+        self.writer.write_table(table.cast(self.writer.schema) if kind in (".parquet", ".pq") else table)
+
+    def _open(self, kind: str, schema: pa.Schema) -> Any:
+        import pyarrow.csv as pacsv  # noqa: PLC0415
+
+        if kind in (".parquet", ".pq"):
+            return pq.ParquetWriter(self.out, schema, compression="zstd")
+        if kind in (".arrow", ".feather"):
+            return pa.ipc.new_file(str(self.out), schema)
+        delimiter = "\t" if kind == ".tsv" else ","
+        return pacsv.CSVWriter(self.out, schema, write_options=pacsv.WriteOptions(quoting_style="needed", delimiter=delimiter))
