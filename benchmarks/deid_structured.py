@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.csv as pacsv
 import pydicom
-from galenic.privacy.anonymization import PrivacyModel, anonymize, quasi_identifier
+from galenic.privacy.anonymization import AnonymizationMethod, PrivacyModel, anonymize, quasi_identifier
 from galenic.privacy.deidentification.rules.dicom_profile import profile_table as profile
 from galenic.records import dicom
 from pydicom.datadict import dictionary_VR
@@ -110,14 +110,21 @@ def images() -> list[dict]:
         for copy in range(48):
             shutil.copy(file, place / "small" / f"f{number:03d}{chr(97 + copy % 24)}{'xy'[copy // 24]}.dcm")
     files = sorted((place / "small").iterdir())
-    out = {name for _, name in deidentification.deidentify(files, place / "first", workers=2).files}
+    out = {
+        name
+        for _, name in deidentification.deidentify(
+            files, place / "first", deidentification.DeidentificationOptions(workers=2)
+        ).files
+    }
     files = [f for f in files if f.name in out]  # the others are refused, as screens that may show anything
     speed: dict[str, object] = {}
     for workers in (1, 2):
         best = 0.0
         for attempt in range(3):
             start = time.perf_counter()
-            deidentification.deidentify(files, place / f"small-{workers}-{attempt}", workers=workers)
+            deidentification.deidentify(
+                files, place / f"small-{workers}-{attempt}", deidentification.DeidentificationOptions(workers=workers)
+            )
             best = max(best, len(files) / (time.perf_counter() - start))
         speed[f"ours, {workers} process{'es' * (workers > 1)}"] = round(best, 1)
     start, ended = time.perf_counter(), 0
@@ -179,7 +186,7 @@ def tables() -> list[dict]:
     seconds = {}
     for method in ("mondrian", "global"):
         start = time.perf_counter()
-        anonymize(columns, codes, PrivacyModel(5), method=method, share=0.02)
+        anonymize(columns, codes, PrivacyModel(5), AnonymizationMethod(method, 0.02))
         seconds[method] = time.perf_counter() - start
     rate = codes.size / max(seconds.values())
     beside = {f"ours, {m}": round(s, 1) for m, s in seconds.items()} | {
@@ -191,11 +198,11 @@ def tables() -> list[dict]:
     frame = frame.rename(columns={frame.columns[0]: "row"}).dropna(subset=list(QUASI)).reset_index(drop=True)
     values = {n: frame[n].to_numpy() for n in QUASI}
     columns, codes = _codes(values)
-    made = {m: anonymize(columns, codes, PrivacyModel(5), method=m, share=0.02) for m in ("mondrian", "global")}
+    made = {m: anonymize(columns, codes, PrivacyModel(5), AnonymizationMethod(m, 0.02)) for m in ("mondrian", "global")}
     check = {
         m: {
-            c.name: [names[i] for i in label[a.kept].tolist()]
-            for c, label, names in zip(columns, a.label, a.names, strict=True)
+            c.name: [names[i] for i in label[a.released].tolist()]
+            for c, label, names in zip(columns, a.group_labels, a.label_names, strict=True)
         }
         for m, a in made.items()
     }

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import DescriptionError, OptionError, RecordError
 from galenic.privacy.anonymization import (
+    AnonymizationMethod,
     PrivacyModel,
     QuasiIdentifier,
     anonymize,
@@ -19,7 +20,7 @@ from galenic.privacy.anonymization import (
     population_uniques,
     quasi_identifier,
 )
-from galenic.privacy.anonymization.lattice import _Search, information_loss
+from galenic.privacy.anonymization.lattice import _combinations, _Search, information_loss
 
 
 def made(n: int, seed: int) -> tuple[tuple[QuasiIdentifier, ...], np.ndarray, np.ndarray]:
@@ -39,13 +40,16 @@ def made(n: int, seed: int) -> tuple[tuple[QuasiIdentifier, ...], np.ndarray, np
 @pytest.mark.parametrize("wanted", [PrivacyModel(5), PrivacyModel(3, 2), PrivacyModel(8, 2, 0.5)])
 def test_what_comes_out_has_k_l_and_t(method: str, wanted: PrivacyModel) -> None:
     columns, codes, sensitive = made(1_500, 1)
-    done = anonymize(columns, codes, wanted, method=method, share=0.05, sensitive=sensitive)
+    done = anonymize(columns, codes, wanted, AnonymizationMethod(method, 0.05), sensitive)
     frame = pd.DataFrame(
-        {c.name: [names[i] for i in label] for c, label, names in zip(columns, done.label, done.names, strict=True)}
+        {
+            c.name: [names[i] for i in label]
+            for c, label, names in zip(columns, done.group_labels, done.label_names, strict=True)
+        }
     )
     frame["sensitive"] = sensitive
     whole = frame["sensitive"].value_counts(normalize=True)
-    out = frame[done.kept]
+    out = frame[done.released]
     groups = out.groupby([c.name for c in columns])["sensitive"]
     assert groups.size().min() >= wanted.k
     assert groups.nunique().min() >= wanted.l
@@ -62,23 +66,22 @@ def test_what_comes_out_has_k_l_and_t(method: str, wanted: PrivacyModel) -> None
 def test_the_lattice_finds_what_asking_every_node_finds(seed: int, k: int, share: float) -> None:
     columns, codes, _ = made(200, seed)
     node = best_node(columns, codes, PrivacyModel(k), share)
-    combos, counts = np.unique(codes, axis=0, return_counts=True)
-    search = _Search(columns, combos, counts, None, 1, PrivacyModel(k), share * len(codes))
-    every = list(product(*(range(len(c.ladder)) for c in columns)))
-    fine = [n for n in every if search.suppressed(n) <= search.most]
+    search = _Search(columns, _combinations(codes, None), PrivacyModel(k), share * len(codes))
+    every = list(product(*(range(len(c.levels)) for c in columns)))
+    fine = [n for n in every if search.suppressed(n) <= search.limit]
     minimal = [n for n in fine if not any(m != n and all(a <= b for a, b in zip(m, n, strict=True)) for m in fine)]
     assert node.loss == pytest.approx(min(search.loss(n) for n in minimal))
-    assert node.asked < len(every)
+    assert node.evaluated < len(every)
 
 
 def test_a_ladder_tells_less_with_each_rung() -> None:
     for column in made(500, 3)[0]:
         assert len(column.labels[-1]) == 1
-        lost = [information_loss(column, r).mean() for r in range(len(column.ladder))]
+        lost = [information_loss(column, r).mean() for r in range(len(column.levels))]
         assert lost == sorted(lost)
         assert lost[0] == 0
         assert lost[-1] == pytest.approx(1)
-        for finer, coarser in zip(column.ladder, column.ladder[1:], strict=False):
+        for finer, coarser in zip(column.levels, column.levels[1:], strict=False):
             for step in np.unique(finer):
                 assert len(np.unique(coarser[finer == step])) == 1
 
@@ -137,5 +140,5 @@ def test_what_no_node_can_give_is_refused() -> None:
     columns, codes, sensitive = made(30, 1)
     with pytest.raises(RecordError, match="not even all"):
         best_node(columns, codes, PrivacyModel(5, 9), 0.0, sensitive)
-    with pytest.raises(DescriptionError, match="no method"):
-        anonymize(columns, codes, PrivacyModel(5), method="magic")
+    with pytest.raises(OptionError, match="not an anonymization method"):
+        anonymize(columns, codes, PrivacyModel(5), AnonymizationMethod("magic"))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galenic import store
-from galenic.errors import BudgetError, DescriptionError
+from galenic.errors import BudgetError, OptionError
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Budget, Ledger, Mechanism
 
@@ -40,14 +40,14 @@ def reserve(found: Ledger, epsilon: float = 1.0, delta: float = 1e-9) -> Budget:
 )
 def test_an_epsilon_that_promises_nothing_is_refused(tmp_path: Path, epsilon: float) -> None:
     found = ledger(tmp_path)
-    with pytest.raises(DescriptionError, match="no privacy guarantee"):
+    with pytest.raises(OptionError, match="no privacy guarantee"):
         reserve(found, epsilon)
     assert found.statement("clinic").rho_spent == 0
 
 
 @pytest.mark.parametrize("delta", [0.0, -1e-9, float("nan"), 1e-320, 0.5, float("inf")])
 def test_a_delta_that_promises_nothing_is_refused(tmp_path: Path, delta: float) -> None:
-    with pytest.raises(DescriptionError, match="delta"):
+    with pytest.raises(OptionError, match="delta"):
         reserve(ledger(tmp_path), 1.0, delta)
 
 

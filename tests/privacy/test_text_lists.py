@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.privacy import deidentification, text
 from galenic.privacy.text import presidio
 
@@ -35,14 +35,20 @@ def test_a_policy_names_its_lists(tmp_path: Path) -> None:
     (tmp_path / "wards.txt").write_text("# wards\nQuillhaven\n", encoding="utf-8")
     (tmp_path / "site.toml").write_text(f'like = "safe-harbor"\n[lists]\nplace = "{tmp_path / "wards.txt"}"\n')
     (tmp_path / "a.txt").write_text("moved to quillhaven for the night, feels better")
-    deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out", policy=str(tmp_path / "site.toml"))
+    deidentification.deidentify(
+        [tmp_path / "a.txt"], tmp_path / "out", deidentification.DeidentificationOptions(policy=str(tmp_path / "site.toml"))
+    )
     assert (tmp_path / "out" / "a.txt").read_text() == "moved to [PLACE] for the night, feels better"
     (tmp_path / "bad.toml").write_text('like = "safe-harbor"\n[lists]\nshoe = "x.txt"\n')
-    with pytest.raises(DescriptionError, match="no kind"):
-        deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out2", policy=str(tmp_path / "bad.toml"))
+    with pytest.raises(ConfigurationError, match="not a kind"):
+        deidentification.deidentify(
+            [tmp_path / "a.txt"], tmp_path / "out2", deidentification.DeidentificationOptions(policy=str(tmp_path / "bad.toml"))
+        )
     (tmp_path / "bad.toml").write_text('like = "safe-harbor"\n[lists]\nname = "nowhere.txt"\n')
-    with pytest.raises(DescriptionError, match="can not be read"):
-        deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out2", policy=str(tmp_path / "bad.toml"))
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        deidentification.deidentify(
+            [tmp_path / "a.txt"], tmp_path / "out2", deidentification.DeidentificationOptions(policy=str(tmp_path / "bad.toml"))
+        )
 
 
 def test_presidio_gets_what_the_finder_finds() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.privacy import text as deid
 from galenic.privacy.text.dates import shift_date
 from galenic.schema import TextSpan
@@ -110,7 +110,7 @@ def test_surrogate_numbers_are_nobodys() -> None:
 
 def test_text_between_identifiers_is_left_as_it_is() -> None:
     text = "Ana came.\r\n\tShe left."
-    assert replacer("safe-harbor").text(text, [TextSpan(0, 3, "name", "rule")]) == "[NAME] came.\r\n\tShe left."
+    assert replacer("safe-harbor").replace(text, [TextSpan(0, 3, "name", "rule")]) == "[NAME] came.\r\n\tShe left."
 
 
 def test_masking_keeps_the_shape(tmp_path: Path) -> None:
@@ -122,13 +122,13 @@ def test_masking_keeps_the_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
-        ('[treat]\nname = "redact"\n', "does not say what to do with"), ('like = "safe-harbor"\n[treat]\nnames = "redact"\n', "no kinds"),
-        ('like = "safe-harbor"\n[treat]\nname = "hide"\n', "no known way"), ("[treat", "not TOML"),
+        ('[treat]\nname = "redact"\n', "does not treat"), ('like = "safe-harbor"\n[treat]\nnames = "redact"\n', "not kinds"),
+        ('like = "safe-harbor"\n[treat]\nname = "hide"\n', "unknown treatment"), ("[treat", "not TOML"),
     ],
 )  # fmt: skip
 def test_a_policy_that_says_too_little_or_nonsense_is_refused(tmp_path: Path, toml: str, says: str) -> None:
     (tmp_path / "mine.toml").write_text(toml)
-    with pytest.raises(DescriptionError, match=says):
+    with pytest.raises(ConfigurationError, match=says):
         deid.read_policy(str(tmp_path / "mine.toml"))
 
 

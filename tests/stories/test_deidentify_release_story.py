@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from galenic import cli, flows, release, store
-from galenic.custody import ImportRequest, import_fhir
-from galenic.errors import AccessDeniedError, DescriptionError, ReleaseRefusedError
+from galenic.custody import ImportRequest, import_fhir, reveal_token
+from galenic.errors import AccessDeniedError, NotFoundError, OptionError, ReleaseRefusedError
 from galenic.installation import Installation, open_installation
 from galenic.records import fhir
 
@@ -103,7 +103,7 @@ def test_a_table_in_which_people_stand_alone_stays_inside(custody: Installation,
 
 def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital: Installation, tmp_path: Path) -> None:
     paul = hospital.sign_in("paul", "paul2")
-    copy = flows.deidentify_stored(hospital, paul, "hospital", policy="expert", vault=True)
+    copy = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital", policy="expert", vault=True))
     assert copy.decision.accepted, copy.decision.refusals
     files = unpacked(copy.folder / "artefact")
     everything = json.dumps(files)
@@ -115,11 +115,11 @@ def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital:
     often = max(set(of), key=of.count)
     days = sorted(o["effectiveDateTime"] for o in files["Observation.ndjson"] if o["subject"]["reference"].endswith(often))
     assert (pd.Timestamp(days[1]) - pd.Timestamp(days[0])).days == 3
-    told = {flows.reveal_token(hospital, paul, "hospital", token, "patient-safety") for token in people}
+    told = {reveal_token(hospital, paul, "hospital", token, "patient-safety") for token in people}
     assert told == {("patient", "p1"), ("patient", "p2")}
     number = files["Patient.ndjson"][0]["identifier"][0]["value"]
-    assert flows.reveal_token(hospital, paul, "hospital", number, "incident")[1].startswith("77120")
-    again = flows.deidentify_stored(hospital, paul, "hospital", policy="expert", vault=True)
+    assert reveal_token(hospital, paul, "hospital", number, "incident")[1].startswith("77120")
+    again = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital", policy="expert", vault=True))
     twice = unpacked(again.folder / "artefact")
     for whence in (*twice["Provenance.ndjson"], *files["Provenance.ndjson"]):
         assert whence.pop("recorded")
@@ -130,24 +130,24 @@ def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital:
     left = []
     for token in people:
         try:
-            left.append(flows.reveal_token(hospital, paul, "hospital", token, "patient-safety"))
-        except DescriptionError as error:
-            assert "stands for nothing" in str(error)
+            left.append(reveal_token(hospital, paul, "hospital", token, "patient-safety"))
+        except NotFoundError as error:
+            assert "cannot be revealed" in str(error)
     assert left == [("patient", "p2")]
 
 
 def test_every_try_to_lead_back_is_decided_and_written_down(hospital: Installation) -> None:
     paul = hospital.sign_in("paul", "paul2")
-    copy = flows.deidentify_stored(hospital, paul, "hospital", vault=True)
+    copy = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital", vault=True))
     token = unpacked(copy.folder / "artefact")["Patient.ndjson"][0]["id"]
     for who, purpose in (("ada", "patient-safety"), ("rosa", "research"), ("paul", "curiosity")):
         with pytest.raises(AccessDeniedError):
-            flows.reveal_token(hospital, hospital.sign_in(who, f"{who}2"), "hospital", token, purpose)
+            reveal_token(hospital, hospital.sign_in(who, f"{who}2"), "hospital", token, purpose)
     with pytest.raises(AccessDeniedError, match="second key"):
-        flows.reveal_token(hospital, hospital.sign_in("paul"), "hospital", token, "incident")
-    flows.reveal_token(hospital, paul, "hospital", token, "incident")
-    with pytest.raises(DescriptionError, match="stands for nothing"):
-        flows.reveal_token(hospital, paul, "hospital", "0" * 32, "incident")
+        reveal_token(hospital, hospital.sign_in("paul"), "hospital", token, "incident")
+    reveal_token(hospital, paul, "hospital", token, "incident")
+    with pytest.raises(NotFoundError, match="cannot be revealed"):
+        reveal_token(hospital, paul, "hospital", "0" * 32, "incident")
     hospital.audit.flush()
     rows = [r for batch in store.audit_batches(hospital.db) for r in batch]
     kinds = [str(r) for r in rows]
@@ -157,17 +157,17 @@ def test_every_try_to_lead_back_is_decided_and_written_down(hospital: Installati
 
 def test_without_the_vault_no_token_leads_back(hospital: Installation) -> None:
     paul = hospital.sign_in("paul", "paul2")
-    copy = flows.deidentify_stored(hospital, paul, "hospital")
+    copy = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital"))
     token = unpacked(copy.folder / "artefact")["Patient.ndjson"][0]["id"]
-    with pytest.raises(DescriptionError, match="stands for nothing"):
-        flows.reveal_token(hospital, paul, "hospital", token, "incident")
-    other = flows.deidentify_stored(hospital, paul, "hospital")
+    with pytest.raises(NotFoundError, match="cannot be revealed"):
+        reveal_token(hospital, paul, "hospital", token, "incident")
+    other = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital"))
     assert unpacked(other.folder / "artefact")["Patient.ndjson"][0]["id"] != token
 
 
 def test_who_may_not_learn_from_records_makes_no_copy(hospital: Installation) -> None:
     with pytest.raises(AccessDeniedError):
-        flows.deidentify_stored(hospital, hospital.sign_in("ada"), "hospital")
+        flows.deidentify_stored(hospital, hospital.sign_in("ada"), flows.StoredCopyRequest("hospital"))
     assert not list(hospital.runs.iterdir()) if hospital.runs.exists() else True
-    with pytest.raises(DescriptionError, match="holds table"):
-        flows.deidentify_stored(hospital, hospital.sign_in("paul"), "clinic")
+    with pytest.raises(OptionError, match="holds table"):
+        flows.deidentify_stored(hospital, hospital.sign_in("paul"), flows.StoredCopyRequest("clinic"))

@@ -16,7 +16,7 @@ import pytest
 from conftest import DATA, no_data
 from galenic import cli
 from galenic.privacy import deidentification
-from galenic.privacy.deidentification import note as notes
+from galenic.privacy.deidentification import note
 
 NOTE = """Patient: Maria Lopez   MRN: 00482913   DOB: 03/04/1931
 Mrs. Lopez is a 93-year-old retired teacher from Oakland, CA 94612, seen by Dr. Whitfield at Mercy General Hospital on 12 March 2023.
@@ -87,7 +87,7 @@ def test_no_value_of_an_identity_field_is_left_in_syntheas_records(name: str, po
     left = values
     for run in range(2 if policy == "expert" else 1):
         out = tmp_path / f"out-{run}"
-        assert not deidentification.deidentify([source], out, policy=policy).refused
+        assert not deidentification.deidentify([source], out, deidentification.DeidentificationOptions(policy=policy)).refusals
         text = "\n".join(json.dumps(d, ensure_ascii=False) for d in documents(out))
         left = {k: {v for v in vs if v in text and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", text)} for k, vs in left.items()}
         assert not [p.name for p in out.iterdir() if any(v in p.name for v in values["name"])]
@@ -138,7 +138,9 @@ def test_the_same_key_gives_the_same_surrogates_and_no_key_gives_others(tmp_path
     (tmp_path / "a.txt").write_text(NOTE, encoding="utf-8")
     texts = []
     for i, key in enumerate((b"k" * 32, b"k" * 32, None)):
-        deidentification.deidentify([tmp_path / "a.txt"], tmp_path / f"out{i}", policy="expert", key=key)
+        deidentification.deidentify(
+            [tmp_path / "a.txt"], tmp_path / f"out{i}", deidentification.DeidentificationOptions(policy="expert", key=key)
+        )
         texts.append((tmp_path / f"out{i}" / "a.txt").read_text(encoding="utf-8"))
     assert texts[0] == texts[1] != texts[2]
     assert [t for t in THEIRS if t in texts[0]] == []
@@ -172,7 +174,7 @@ def test_attachments_are_read_or_dropped(tmp_path: Path) -> None:
     assert picture not in text and "[ATTACHMENT]" in text
     again = base64.b64decode(text.split()[1]).decode()
     assert "Whitfield" not in again and "12 March" not in again and "2023" in again
-    assert done.taken.dropped.total() == 1
+    assert done.findings.unreadable.total() == 1
 
 
 def test_one_line_of_ten_megabytes_is_read_in_pieces(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ from galenic.errors import MissingExtraError
 note, out, other = map(Path, sys.argv[1:])
 deidentification.deidentify([note], out)
 try:
-    deidentification.deidentify([note], other, policy="expert")
+    deidentification.deidentify([note], other, deidentification.DeidentificationOptions(policy="expert"))
 except MissingExtraError as error:
     print(error)
 """
@@ -222,7 +224,7 @@ def test_a_broken_line_does_not_take_the_rest_with_it(tmp_path: Path) -> None:
     good = '{"resourceType": "Patient", "id": "a", "gender": "female"}'
     (tmp_path / "p.ndjson").write_text(f'{good}\n{{"resourceType": "Pat\n{good}\n', encoding="utf-8")
     done = deidentification.deidentify([tmp_path / "p.ndjson"], tmp_path / "out")
-    assert [where for where, _ in done.refused] == ["p.ndjson, line 2"]
+    assert [where for where, _ in done.refusals] == ["p.ndjson, line 2"]
     assert len((tmp_path / "out" / "p.ndjson").read_bytes().splitlines()) == 2
 
 
@@ -253,7 +255,12 @@ def test_many_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
     for bulk in sorted((data / "ehr" / "synthea-bulk-10").iterdir())[:2]:
         (source / bulk.name).write_bytes(bulk.read_bytes())
     key = bytes(range(32))
-    done = [deidentification.deidentify([source], tmp_path / f"out{w}", policy="expert", key=key, workers=w) for w in (1, 2)]
+    done = [
+        deidentification.deidentify(
+            [source], tmp_path / f"out{w}", deidentification.DeidentificationOptions(policy="expert", key=key, workers=w)
+        )
+        for w in (1, 2)
+    ]
     one, two = ({f.name: f.read_bytes() for f in sorted((tmp_path / f"out{w}").iterdir())} for w in (1, 2))
     assert one == two
     reports = [deidentification.deidentification_json(d) for d in done]
@@ -266,13 +273,13 @@ import resource, sys
 from pathlib import Path
 from galenic.privacy import deidentification
 done = deidentification.deidentify([Path(sys.argv[1])], Path(sys.argv[2]))
-assert done.files, done.refused
+assert done.files, done.refusals
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
 def test_a_large_note_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "WHOLE", 20_000)
+    monkeypatch.setattr(note, "MAX_WHOLE_BYTES", 20_000)
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
         filler = "The wound heals well, na\u00efve to drugs, no fever.\n"
         (tmp_path / f"{encoding}.txt").write_bytes((filler * 1_000 + NOTE + filler * 10).encode(encoding))
@@ -283,7 +290,7 @@ def test_a_large_note_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
         assert not [t for t in THEIRS if t in clean]
         assert [w for _, w in done.remarks] == ([] if "utf-8" in encoding else [f"was read as {encoding}"])
     (tmp_path / "bytes.txt").write_bytes(bytes(range(256)) * 100)
-    assert "no text" in deidentification.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refused[0][1]
+    assert "no text" in deidentification.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refusals[0][1]
 
 
 @pytest.mark.slow

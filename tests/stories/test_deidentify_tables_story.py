@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from galenic import cli
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError, UnknownNameError
 from galenic.privacy import deidentification
 
 NAMES = ["Agathe Zwingli", "Bartholomew Quux", "Chiara Fossombrone", "Dmitri Oblomov"]
@@ -100,7 +100,9 @@ def test_dates_move_with_the_patient_and_keep_their_distances(tmp_path: Path) ->
     times = ["2020-02-28 10:00:00", "2020-03-05 11:30:00", "2021-01-01 00:00:00", "2021-01-02 00:00:00"]
     frame = pd.DataFrame({"patient_id": [1, 1, 2, 2] * 5, "seen_date": times * 5, "x": range(20)})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    deidentification.deidentify([tmp_path / "a.csv"], tmp_path / "out", policy="expert")
+    deidentification.deidentify(
+        [tmp_path / "a.csv"], tmp_path / "out", deidentification.DeidentificationOptions(policy="expert")
+    )
     after = pd.read_csv(tmp_path / "out" / "a.csv")
     old, new = pd.to_datetime(frame["seen_date"]), pd.to_datetime(after["seen_date"])
     assert (old != new).all()
@@ -127,22 +129,26 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused_and_a_spreadsheet_is_ref
     (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04 a spreadsheet")
     done = deidentification.deidentify([tmp_path / "t.csv", tmp_path / "sheet.xlsx"], tmp_path / "out")
     assert "'=HYPERLINK" in (tmp_path / "out" / "t.csv").read_text()
-    assert "spreadsheet" in dict(done.refused)["sheet.xlsx"]
+    assert "spreadsheet" in dict(done.refusals)["sheet.xlsx"]
 
 
 def test_a_header_with_an_identifier_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("measure,219-09-9999,jane@example.com\nweight,70,80\n")
     done = deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out")
     assert not done.files
-    assert "header, column" in done.refused[0][1]
+    assert "header, column" in done.refusals[0][1]
 
 
 def test_a_column_that_is_left_out_can_not_be_known(tmp_path: Path) -> None:
     people(50).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(DescriptionError, match="left out"):
-        deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["patient_name"]})
-    with pytest.raises(DescriptionError, match="no column"):
-        deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out", table={"quasi": ["shoe_size"]})
+    with pytest.raises(OptionError, match="left out"):
+        deidentification.deidentify(
+            [tmp_path / "t.csv"], tmp_path / "out", deidentification.DeidentificationOptions(table={"quasi": ["patient_name"]})
+        )
+    with pytest.raises(UnknownNameError, match="no column"):
+        deidentification.deidentify(
+            [tmp_path / "t.csv"], tmp_path / "out", deidentification.DeidentificationOptions(table={"quasi": ["shoe_size"]})
+        )
 
 
 @pytest.fixture
@@ -172,8 +178,8 @@ def meds(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("policy", ["safe-harbor", "expert"])
 def test_meds_keeps_its_shape_and_not_its_people(policy: str, meds: Path, tmp_path: Path) -> None:
-    done = deidentification.deidentify([meds.parent], tmp_path / "out", policy=policy)
-    assert not done.refused
+    done = deidentification.deidentify([meds.parent], tmp_path / "out", deidentification.DeidentificationOptions(policy=policy))
+    assert not done.refusals
     place = tmp_path / "out" / "lines"
     after = pq.read_table(place / "data" / "0.parquet").to_pandas()
     everything = b"".join(f.read_bytes() for f in place.rglob("*") if f.is_file()) + after.to_string().encode()
@@ -226,7 +232,7 @@ def test_what_is_no_whole_table_is_refused_and_the_others_come_out(tmp_path: Pat
     (tmp_path / "in" / "good.csv").write_bytes(b"patient_id,a\n1,2\n3,4\n")
     done = deidentification.deidentify([tmp_path / "in"], tmp_path / "out")
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["good.csv"]
-    assert {name for name, _ in done.refused} == {"cr.csv", "torn.csv", "empty.csv", "torn.parquet"}
+    assert {name for name, _ in done.refusals} == {"cr.csv", "torn.csv", "empty.csv", "torn.parquet"}
 
 
 def test_values_of_too_few_rows_are_left_out(tmp_path: Path) -> None:
@@ -237,5 +243,7 @@ def test_values_of_too_few_rows_are_left_out(tmp_path: Path) -> None:
     assert after["finding"].value_counts().to_dict() == {"cough": 40, "gout": 15}
     assert after["finding"].isna().sum() == 5
     assert (after["k"] == 4.5).all()
-    done = deidentification.deidentify([tmp_path / "t.csv"], tmp_path / "out2", table={"rare": 11})
-    assert done.dropped["column finding: values of too few rows"] == 5
+    done = deidentification.deidentify(
+        [tmp_path / "t.csv"], tmp_path / "out2", deidentification.DeidentificationOptions(table={"rare": 11})
+    )
+    assert done.omissions["column finding: values of too few rows"] == 5

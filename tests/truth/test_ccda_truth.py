@@ -23,9 +23,11 @@ def words(file: Path) -> tuple[ElementTree.Element, str]:
 
 @pytest.mark.parametrize("policy", ["safe-harbor", "expert"])
 def test_nobody_of_the_header_is_left_in_any_element(policy: str, data: Path, tmp_path: Path) -> None:
-    done = deidentification.deidentify([data / "ehr" / "ccda"], tmp_path / "out", policy=policy)
+    done = deidentification.deidentify(
+        [data / "ehr" / "ccda"], tmp_path / "out", deidentification.DeidentificationOptions(policy=policy)
+    )
     assert len(done.files) == 18
-    assert {name for name, why in done.refused if "body" in why} == {name for name, _ in done.refused}
+    assert {name for name, why in done.refusals if "body" in why} == {name for name, _ in done.refusals}
     told = 0
     for source in sorted((data / "ehr" / "ccda").glob("*.gz")):
         if not (tmp_path / "out" / source.name).exists():
@@ -79,7 +81,7 @@ def document(body: str, header: str = "") -> str:
 def cleaned(text: str, tmp_path: Path) -> str:
     (tmp_path / "a.xml").write_text(text, encoding="utf-8")
     done = deidentification.deidentify([tmp_path / "a.xml"], tmp_path / "out")
-    return (tmp_path / "out" / "a.xml").read_text(encoding="utf-8") if done.files else done.refused[0][1]
+    return (tmp_path / "out" / "a.xml").read_text(encoding="utf-8") if done.files else done.refusals[0][1]
 
 
 def test_names_hide_nowhere(tmp_path: Path) -> None:
@@ -104,4 +106,4 @@ def test_text_that_is_encoded_is_searched_and_a_picture_is_not_let_out(tmp_path:
     assert "asthma" in text
     assert "Zwingli" not in text
     (tmp_path / "out").rename(tmp_path / "before")
-    assert "can not be searched" in cleaned(document(body.format("application/pdf", inner)), tmp_path)
+    assert "cannot be searched" in cleaned(document(body.format("application/pdf", inner)), tmp_path)

@@ -107,8 +107,10 @@ def test_every_attribute_of_the_profile_is_handled_nested_and_private_too(policy
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         everything().save_as(tmp_path / "all.dcm", enforce_file_format=True)
-    done = deidentification.deidentify([tmp_path / "all.dcm"], tmp_path / "out", policy=policy)
-    assert not done.refused
+    done = deidentification.deidentify(
+        [tmp_path / "all.dcm"], tmp_path / "out", deidentification.DeidentificationOptions(policy=policy)
+    )
+    assert not done.refusals
     clean = pydicom.dcmread(tmp_path / "out" / "all.dcm")
     kept = {
         pydicom.datadict.keyword_for_tag(int(tag, 16))
@@ -154,7 +156,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(file, source / f"f{number:03d}.dcm")
     done = deidentification.deidentify([source], out)
     assert len(done.files) >= 100
-    assert all(why for _, why in done.refused)
+    assert all(why for _, why in done.refusals)
     return out
 
 

@@ -1,16 +1,17 @@
-"""The commands that take identity out."""
+"""Commands for de-identification."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from galenic import flows, release
+from galenic import custody, flows, release
 from galenic.cli import show
 from galenic.cli.app import Json, app
-from galenic.errors import DescriptionError
+from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
+from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
 
 
 @app.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
@@ -21,139 +22,131 @@ def deidentify(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="A new folder for what comes out, for you alone. Without it: a run, to be signed and released."),
+        typer.Option(help="New folder for the output, for your own use. Without it: a run that has to be signed and released."),
     ] = None,
     policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor",
-    report: Annotated[
-        Path | None, typer.Option(help="Where to write the report: .html for people, .json for machines.")
-    ] = None,
-    language: Annotated[str, typer.Option(help="Of the texts: en, es.")] = "en",
-    model: Annotated[str, typer.Option(help="A tagger of your own instead of the one that is shipped.")] = "",
+    report: Annotated[Path | None, typer.Option(help="File for the report: .html or .json.")] = None,
+    language: Annotated[str, typer.Option(help="Language of the texts: en, es.")] = "en",
+    model: Annotated[str, typer.Option(help="Path of a tagger that replaces the shipped one.")] = "",
     key_file: Annotated[
-        Path | None, typer.Option(help="32 bytes or more: the same key gives the same surrogates again.")
+        Path | None, typer.Option(help="File of 32 bytes or more: the same key gives the same surrogates.")
     ] = None,
     quasi: Annotated[
-        list[str] | None, typer.Option(help="A column of a table that others may know; repeat. Rows are then made alike.")
+        list[str] | None,
+        typer.Option(help="Quasi-identifier: a column that others may know; repeat. Rows are then anonymized."),
     ] = None,
-    sensitive: Annotated[str, typer.Option(help="The column that nobody may learn of a person.")] = "",
-    k: Annotated[int, typer.Option(min=1, help="Rows that are alike at least.")] = 5,
-    l: Annotated[int, typer.Option(min=1, help="Sensitive values among them at least.")] = 1,  # noqa: E741
-    t: Annotated[float, typer.Option(min=0, max=1, help="How far their sensitive values may be from everybody's.")] = 1.0,
-    method: Annotated[str, typer.Option(help="mondrian (least loss) or global (the same steps for all rows).")] = "mondrian",
-    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population that the table holds.")] = None,
+    sensitive: Annotated[str, typer.Option(help="Sensitive column, for l-diversity and t-closeness.")] = "",
+    k: Annotated[int, typer.Option(min=1, help="k-anonymity: minimum rows per group.")] = 5,
+    l: Annotated[int, typer.Option(min=1, help="l-diversity: minimum sensitive values per group.")] = 1,  # noqa: E741
+    t: Annotated[
+        float, typer.Option(min=0, max=1, help="t-closeness: maximum distance of a group's sensitive values from the table's.")
+    ] = 1.0,
+    method: Annotated[
+        str, typer.Option(help="mondrian (smallest information loss) or global (the same levels for all rows).")
+    ] = "mondrian",
+    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population in the table.")] = None,
     rare: Annotated[
-        int, typer.Option(min=0, help="Other values that fewer rows of a table share are left out (11 is usual).")
+        int, typer.Option(min=0, help="Leave out values of other columns that fewer rows share (11 is usual).")
     ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1,
     engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool",
-    day_first: Annotated[bool, typer.Option(help="03/04/2020 is the third of April.")] = False,
-    release_policy: Annotated[str, typer.Option(help="Without --out: what the copy must satisfy to leave.")] = "deidentified",
-    where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody, past the gate.")] = "file",
-    signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: your key.")] = None,
-    vault: Annotated[bool, typer.Option(help="With --from store: tokens lead back, by galenic reveal.")] = False,
+    day_first: Annotated[bool, typer.Option(help="03/04/2020 means 3 April.")] = False,
+    release_policy: Annotated[str, typer.Option(help="Without --out: the release policy that decides.")] = "deidentified",
+    where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody.")] = "file",
+    signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: name of your key.")] = None,
+    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic reveal.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Write files again without what identifies. What can not be read does not come out, and the exit code is then 2."""
-    if (
-        where not in ("file", "store")
-        or (where == "store") != (signed_in is not None)
-        or (where == "store" and out is not None)
-    ):
-        raise DescriptionError(
-            "--from is file, or store together with --key NAME and without --out: what is in custody leaves by release."
-        )
-    key = _key(key_file) if key_file else None
+    """Write files without identifiers. A file that cannot be read is not written, and the exit code is then 2."""
+    _check_source(where, signed_in, out)
+    key = _read_key(key_file) if key_file else None
     table: dict[str, Any] = {"quasi": quasi, "sensitive": sensitive, "k": k, "l": l, "t": t, "method": method} if quasi else {}
     table |= ({"fraction": fraction} if fraction else {}) | ({"rare": rare} if rare else {})
-    with show.progress(as_json) as tell:
+    options = DeidentificationOptions(policy, language, model, key, day_first, table, workers, engine)
+    with show.progress(as_json) as progress:
 
-        def make(place: Path) -> deidentification.DeidentificationReport:
-            return deidentification.deidentify(
-                paths, place, policy=policy, language=language, model=model, key=key, day_first=day_first, table=table, workers=workers,
-                engine=engine, progress=tell,
-            )  # fmt: skip
+        def make(folder: Path) -> DeidentificationReport:
+            return deidentification.deidentify(paths, folder, options, progress)
 
         if out is not None:
-            done, copy = make(out), None
+            result = make(out)
+            return _show_files(result, report, as_json)
+        installation = open_installation()
+        if where == "store":
+            request = flows.StoredCopyRequest(str(paths[0]), policy, release_policy, language=language, vault=vault)
+            copy = flows.deidentify_stored(installation, installation.sign_in(str(signed_in)), request, progress)
         else:
-            installation = open_installation()
-            if where == "store":
-                copy = flows.deidentify_stored(
-                    installation, installation.sign_in(str(signed_in)), str(paths[0]), policy=policy, release_policy=release_policy,
-                    language=language,
-                    vault=vault, progress=tell,
-                )  # fmt: skip
-            else:
-                copy = release.deidentify_run(installation, make, policy=release_policy)
-            done = copy.done
-    if copy is not None:
-        return _run(copy, done, report, as_json)
-    return _written(done, report, as_json)
+            copy = release.deidentify_run(installation, make, policy=release_policy)
+    return _show_run(copy, report, as_json)
 
 
-def _check_from(where: str, key: str | None, out: Path | None) -> None:
+def _check_source(where: str, key: str | None, out: Path | None) -> None:
     if where not in ("file", "store") or (where == "store") != (key is not None) or (where == "store" and out is not None):
-        raise DescriptionError(
-            "--from is file, or store together with --key NAME and without --out: what is in custody leaves by release."
+        raise OptionError(
+            "--from is file, or store together with --key NAME and without --out: data in custody can leave only by a release."
         )
 
 
-def _written(done: deidentification.DeidentificationReport, report: Path | None, as_json: bool) -> int:
-    """Says what came out, by kind: 2 where something did not."""
+def _show_files(result: DeidentificationReport, report: Path | None, as_json: bool) -> int:
+    """Print findings and refusals by kind; 2 if a file was refused."""
     if report:
-        deidentification.write_report(done, report)
+        deidentification.write_report(result, report)
     if as_json:
-        show.print_json(deidentification.deidentification_json(done))
-        return 2 if done.refused else 0
-    held = f"{done.taken.touched:,} of {done.taken.texts:,} texts held identifiers"
-    show.out.print(f"{len(done.files):,} file{'s' * (len(done.files) != 1)} by policy {done.policy.name}: {held}", markup=False)
-    kinds: dict[str, int] = {}
-    for (kind, _layer), n in done.taken.found.items():
-        kinds[kind] = kinds.get(kind, 0) + n
-    for kind, n in sorted(kinds.items(), key=lambda x: -x[1]):
-        how = ", ".join(sorted({t for (k, t) in done.treated if k == kind}))
-        show.out.print(f"  {n:>7,} {kind:<13} {how}", markup=False)
-    for one in done.risks:
-        now = one["after"] or one["before"]
-        known = ", ".join(one["known to others"])
+        show.print_json(deidentification.deidentification_json(result))
+        return 2 if result.refusals else 0
+    findings = result.findings
+    texts = f"{findings.texts_with_identifiers:,} of {findings.texts:,} texts contained identifiers"
+    files = f"{len(result.files):,} file{'s' * (len(result.files) != 1)}"
+    show.out.print(f"{files} by policy {result.policy.name}: {texts}", markup=False)
+    counts: dict[str, int] = {}
+    for (kind, _layer), n in findings.counts.items():
+        counts[kind] = counts.get(kind, 0) + n
+    for kind, n in sorted(counts.items(), key=lambda x: -x[1]):
+        treatments = ", ".join(sorted({t for (k, t) in result.replacements if k == kind}))
+        show.out.print(f"  {n:>7,} {kind:<13} {treatments}", markup=False)
+    for risk in result.risks:
+        measured = risk["after"] or risk["before"]
+        columns, highest = ", ".join(risk["known to others"]), measured["prosecutor"]["highest"]
         show.out.print(
-            f"  {one['file']}: found by {known} with a chance of {now['prosecutor']['highest']:.2g} at most", markup=False
+            f"  {risk['file']}: re-identification risk at most {highest:.2g} for a recipient who knows {columns}", markup=False
         )
-    if done.residual is not None and done.taken.texts:
-        show.out.print(f"  about {done.residual:.0f} identifiers are to be expected unfound: read a sample before this leaves")
-    for place, why in done.refused[:20]:
-        show.out.print(f"  did not come out: {place}: {why}", markup=False)
-    return 2 if done.refused else 0
+    if result.expected_missed is not None and findings.texts:
+        show.out.print(
+            f"  about {result.expected_missed:.0f} identifiers are expected to be missed: read a sample before the files leave",
+            markup=False,
+        )
+    for file, reason in result.refusals[:20]:
+        show.out.print(f"  refused: {file}: {reason}", markup=False)
+    return 2 if result.refusals else 0
 
 
-def _run(
-    copy: release.DeidentifiedRun, done: deidentification.DeidentificationReport, report: Path | None, as_json: bool
-) -> int:
-    """Says how a run ended: 1 where its policy refused it."""
+def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool) -> int:
+    """Print the decision of the run; 1 if its policy refused it."""
+    result = copy.deidentification
     if report:
-        deidentification.write_report(done, report)
+        deidentification.write_report(result, report)
     if as_json:
-        said = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
-        show.print_json({**said, "deidentification": deidentification.deidentification_json(done)})
+        run = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
+        show.print_json({**run, "deidentification": deidentification.deidentification_json(result)})
     else:
         show.run(copy.run, copy.folder, copy.decision)
-    return (2 if done.refused else 0) if copy.decision.accepted else 1
+    return (2 if result.refusals else 0) if copy.decision.accepted else 1
 
 
 @app.command(
     epilog="Example: galenic reveal clinic 8f0c2b1e99aa4710aa31c2d4e5f60718 --purpose patient-safety --key petra --second petra-2"
 )
 def reveal(
-    dataset: Annotated[str, typer.Argument(help="The data set in custody that the copy was made from.")],
-    token: Annotated[str, typer.Argument(help="A token of the copy.")],
+    dataset: Annotated[str, typer.Argument(help="Data set in custody that the copy was made from.")],
+    token: Annotated[str, typer.Argument(help="Token in the copy.")],
     purpose: Annotated[str, typer.Option(help="patient-safety or incident.")],
-    key: Annotated[str, typer.Option(help="Your key.")],
-    second: Annotated[str | None, typer.Option(help="Your second key: the house's policy asks for one.")] = None,
+    key: Annotated[str, typer.Option(help="Name of your key.")],
+    second: Annotated[str | None, typer.Option(help="Name of your second key, if the access policy demands one.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Lead a token back to what it stands for. Every try is on the audit chain."""
+    """Reveal the value that a token replaced. Every attempt is audited."""
     installation = open_installation()
-    kind, value = flows.reveal_token(installation, installation.sign_in(key, second), dataset, token, purpose)
+    kind, value = custody.reveal_token(installation, installation.sign_in(key, second), dataset, token, purpose)
     installation.close()
     if as_json:
         show.print_json({"kind": kind, "value": value})
@@ -161,10 +154,8 @@ def reveal(
         show.out.print(f"{kind}: {value}", markup=False)
 
 
-def _key(place: Path) -> bytes:
+def _read_key(file: Path) -> bytes:
     try:
-        return place.read_bytes()
+        return file.read_bytes()
     except OSError as error:
-        raise DescriptionError(
-            f"{place} can not be read ({error.strerror}). Expected a file of at least 32 random bytes."
-        ) from None
+        raise InputError(f"{file} cannot be read ({error.strerror}). Expected a file of at least 32 random bytes.") from None

@@ -17,6 +17,7 @@ from galenic.custody.access import (
 from galenic.custody.backup import recover_root, restore_backup, rotate_keys, write_backup
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
 from galenic.custody.datasets import find_patient, training_source
+from galenic.custody.deidentified_copy import CopySource, open_copy_source, reveal_token
 from galenic.custody.document_import import import_meds, import_omop
 from galenic.custody.erasure import destroy_key, forget, forget_in_backups
 from galenic.custody.event_buffer import EventReader
@@ -51,6 +52,7 @@ __all__ = [
     "IMPORTERS",
     "SERVER",
     "ColumnDifferences",
+    "CopySource",
     "EventReader",
     "ExportResult",
     "Exporter",
@@ -85,6 +87,7 @@ __all__ = [
     "initialize_if_new",
     "make_key",
     "measure_dataset",
+    "open_copy_source",
     "open_timelines",
     "own_record",
     "read_timelines",
@@ -93,6 +96,7 @@ __all__ = [
     "record_consent",
     "recover_root",
     "restore_backup",
+    "reveal_token",
     "rotate_keys",
     "search_rows",
     "server_session",

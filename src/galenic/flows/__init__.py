@@ -8,7 +8,7 @@ from galenic.flows.evaluation import evaluate
 from galenic.flows.imputation import impute
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, combined, relations_of, synthesize_related
-from galenic.flows.stored_deidentification import deidentify_stored, reveal_token
+from galenic.flows.stored_deidentification import StoredCopyRequest, deidentify_stored
 from galenic.flows.stored_synthesis import synthesize_stored
 from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, as_source, cost_of, estimate_cost, synthesize
 from galenic.flows.synthesizer import Synthesizer
@@ -19,6 +19,7 @@ __all__ = [
     "ErasureResult",
     "QualityResult",
     "RelatedResult",
+    "StoredCopyRequest",
     "SynthesisRequest",
     "SynthesisResult",
     "Synthesizer",
@@ -37,7 +38,6 @@ __all__ = [
     "measure_quality",
     "quality_of_stored",
     "relations_of",
-    "reveal_token",
     "run_demo",
     "synthesize",
     "synthesize_related",

@@ -12,7 +12,7 @@ from galenic import store
 from galenic.custody import BULK_BUILD, drop_bulk, server_session
 from galenic.custody.fhir import DECISION_EXTENSION, last_updated, serialize, types_without_patient
 from galenic.errors import AccessDeniedError, GalenicError
-from galenic.flows import deidentify_stored
+from galenic.flows import StoredCopyRequest, deidentify_stored
 from galenic.installation import Installation, open_installation
 from galenic.jobs.worker import already_started, job_session, progress_writer
 from galenic.security import BUILDS, Grant, Session
@@ -153,9 +153,8 @@ def advance_copy(state: dict[str, Any]) -> dict[str, Any]:
             return {**state, "done": True, "error": "the worker ended while this ran. Ask again."}
         session = job_session(installation, state)
         tell = progress_writer(installation, state)
-        copy = deidentify_stored(
-            installation, session, state["dataset"], purpose=state["purpose"], by=session.who, progress=tell
-        )
+        request = StoredCopyRequest(state["dataset"], purpose=state["purpose"], requester=session.who)
+        copy = deidentify_stored(installation, session, request, tell)
         installation.gate.end(session)
         return {**state, "done": True, "share": 1.0, "run": copy.run, "what": "the copy waits for its signatures"}
     except GalenicError as error:

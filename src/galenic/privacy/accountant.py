@@ -8,16 +8,16 @@ amounts may depend on earlier answers: Smith & Thakurta 2022). The ledger counts
 import math
 from fractions import Fraction
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 
 SMALLEST_EPSILON = 1e-6
 LARGEST_EPSILON = 1e3
 
 
 def check_epsilon(epsilon: float) -> float:
-    """The same epsilon if it is a number a guarantee can be made of; DescriptionError otherwise."""
+    """The same epsilon if it is a number a guarantee can be made of; OptionError otherwise."""
     if not math.isfinite(epsilon) or not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
-        raise DescriptionError(
+        raise OptionError(
             f"epsilon is {epsilon!r}: no privacy guarantee can be made of it. Expected a number from {SMALLEST_EPSILON:g} "
             f"to {LARGEST_EPSILON:g}; 0.1 to 3 is usual. Choose another epsilon, or --no-privacy for a fit without one."
         )
@@ -25,9 +25,9 @@ def check_epsilon(epsilon: float) -> float:
 
 
 def check_delta(delta: float) -> float:
-    """The same delta if it lies in [1e-15, 0.01], what the ledger can count; DescriptionError otherwise."""
+    """The same delta if it lies in [1e-15, 0.01], what the ledger can count; OptionError otherwise."""
     if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
-        raise DescriptionError(
+        raise OptionError(
             f"delta is {delta!r}: expected a number from 1e-15 to 0.01; choose one far below 1 / number of patients."
         )
     return float(delta)

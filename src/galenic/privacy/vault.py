@@ -1,46 +1,46 @@
-"""Tokens that lead back: kept in the vault under their patients' keys, revealed one by one past the gate."""
+"""Tokens that can be revealed: stored in the vault under the patients' keys, and revealed one by one under an access decision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from galenic.errors import DescriptionError
+from galenic.errors import NotFoundError
 from galenic.store import AbstractGrant, Database, Dataset, put_tokens, reveal_token
 
-AT_ONCE = 2_000
+BATCH = 2_000  # tokens that are written together
 
 
 @dataclass
 class TokenVault:
-    """Collects what tokens stand for while a copy is made. Without a vault a token leads back for nobody."""
+    """Collects the values that tokens replace while a copy is written. Without a vault no token can be revealed."""
 
     db: Database
     grant: AbstractGrant
-    known: Dataset
-    kept: int = 0
-    _waiting: dict[str, tuple[int, str, str, str]] = field(default_factory=dict)
+    dataset: Dataset
+    stored: int = 0
+    _pending: dict[str, tuple[int, str, str, str]] = field(default_factory=dict)
 
     def of(self, subject: int) -> Callable[[str, str, str], None]:
-        """A function that keeps (token, kind, value) of one patient."""
+        """A function that stores (token, kind, value) of one patient."""
 
-        def keep(token: str, kind: str, value: str) -> None:
-            self._waiting[token] = (subject, token, kind, value)
-            if len(self._waiting) >= AT_ONCE:
+        def remember(token: str, kind: str, value: str) -> None:
+            self._pending[token] = (subject, token, kind, value)
+            if len(self._pending) >= BATCH:
                 self.flush()
 
-        return keep
+        return remember
 
     def flush(self) -> None:
-        """Writes what waits."""
-        if self._waiting:
-            self.kept += put_tokens(self.db, self.grant, self.known, list(self._waiting.values()))
-            self._waiting.clear()
+        """Write pending tokens."""
+        if self._pending:
+            self.stored += put_tokens(self.db, self.grant, self.dataset, list(self._pending.values()))
+            self._pending.clear()
 
 
-def reveal(db: Database, grant: AbstractGrant, known: Dataset, token: str) -> tuple[str, str]:
-    """(kind, value) that a token stands for. DescriptionError where it stands for nothing any more."""
-    found = reveal_token(db, grant, known, token)
-    if found is None:
-        raise DescriptionError(
-            "this token stands for nothing here: it was made without the vault, for another data set, or its patient was erased."
+def reveal(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> tuple[str, str]:
+    """(kind, value) that a token replaced. NotFoundError if the vault does not hold the token."""
+    original = reveal_token(db, grant, dataset, token)
+    if original is None:
+        raise NotFoundError(
+            "this token cannot be revealed: it was made without the vault, for another data set, or its patient was erased."
         )
-    return found
+    return original

@@ -20,7 +20,7 @@ class DeidentifiedRun:
     folder: Path
     decision: Decision
     report: Report
-    done: DeidentificationReport
+    deidentification: DeidentificationReport
 
 
 def deidentify_run(

@@ -13,13 +13,13 @@ def residual_risk(done: DeidentificationReport) -> list[Finding | NotMeasured]:
 
 def _finder(done: DeidentificationReport) -> list[Finding | NotMeasured]:
     """How well the finder of identifiers did on unseen text."""
-    sample = str(done.measured.get("what", "unseen text"))
+    sample = str(done.detector_accuracy.get("what", "unseen text"))
     findings: list[Finding | NotMeasured] = []
     for name, key, share in (
         ("deid.recall", "recall", "identifying characters found"),
         ("deid.leakfree", "leakfree", "documents without any left"),
     ):
-        value = done.measured.get(key)
+        value = done.detector_accuracy.get(key)
         if value is None:
             findings.append(NotMeasured(name, _UNMEASURED))
         else:
@@ -29,15 +29,15 @@ def _finder(done: DeidentificationReport) -> list[Finding | NotMeasured]:
 
 def _expected(done: DeidentificationReport) -> Finding | NotMeasured:
     """Identifiers that are expected to be left."""
-    if done.residual is None:
+    if done.expected_missed is None:
         return NotMeasured("deid.expected", _UNMEASURED)
-    per_text = done.residual / max(done.taken.texts, 1)
-    return Finding("deid.expected", per_text, f"identifiers expected unfound per text, of {done.taken.texts} texts", "lower")
+    per_text = done.expected_missed / max(done.findings.texts, 1)
+    return Finding("deid.expected", per_text, f"identifiers expected unfound per text, of {done.findings.texts} texts", "lower")
 
 
 def _stated(done: DeidentificationReport) -> Finding:
     """Values of patients' own records that are left in the copy."""
-    searched, left = done.stated
+    searched, left = done.residual_search.values, done.residual_search.places
     method = f"search of everything that came out for {searched} values that patients' own records state; 0 values where none is known"
     return Finding("deid.stated", float(left), method, "lower")
 

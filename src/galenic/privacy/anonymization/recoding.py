@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.privacy.anonymization.hierarchies import quasi_identifier
 from galenic.privacy.anonymization.model import PrivacyModel
 from galenic.privacy.anonymization.risk import measure_risk
@@ -45,10 +45,10 @@ class TableOptions:
 
 
 def read_table_options(policy: str, section: Mapping[str, Any]) -> TableOptions:
-    """The options of a policy's [table] section. DescriptionError if it has unknown keys."""
+    """The options of a policy's [table] section. ConfigurationError if it has unknown keys."""
     unknown = sorted(set(section) - set(OPTIONS))
     if unknown:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {policy!r}: [table] has unknown keys {', '.join(unknown)}. Expected {', '.join(OPTIONS)}."
         )
     return TableOptions(
@@ -206,7 +206,7 @@ def _read_hierarchy(name: str, path: str | None) -> dict[str, tuple[str, ...]] |
     try:
         rows = [line.split(",") for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except OSError:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"the hierarchy of {name!r} cannot be read: {file.name}. Expected a CSV: value, level, level, ..."
         ) from None
     return {row[0].strip(): tuple(v.strip() for v in row[1:]) for row in rows}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.privacy.anonymization.hierarchies import QuasiIdentifier
 from galenic.privacy.anonymization.lattice import best_node
 from galenic.privacy.anonymization.model import PrivacyModel, group_distributions
@@ -60,7 +60,7 @@ def anonymize(
     if method.name == "mondrian":
         return _local(columns, codes, partition_rows(codes, model, sensitive))
     if method.name != "global":
-        raise DescriptionError(f"{method.name!r} is not an anonymization method. Expected one of {', '.join(METHODS)}.")
+        raise OptionError(f"{method.name!r} is not an anonymization method. Expected one of {', '.join(METHODS)}.")
     return _global(columns, codes, model, method.suppression_limit, sensitive)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError, MissingExtraError, RecordError
+from galenic.errors import ConfigurationError, MissingExtraError, RecordError
 from galenic.privacy.deidentification.rules.dicom import DicomRules, deidentify_dicom, identifiers_of_header
 from galenic.privacy.deidentification.rules.dicom_profile import ProfileOptions
 from galenic.privacy.deidentification.rules.pixels import PixelMask
@@ -48,11 +48,11 @@ class DicomDeidentifier:
 
 
 def profile_options(policy: DeidentificationPolicy) -> ProfileOptions:
-    """The policy's [dicom] section. DescriptionError if it holds anything else than options, mask and strict."""
+    """The policy's [dicom] section. ConfigurationError if it holds anything else than options, mask and strict."""
     section: dict[str, Any] = policy.dicom
     unknown = sorted(set(section) - {"options", "mask", "strict"})
     if unknown:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {policy.name!r}: [dicom] has unknown keys {', '.join(unknown)}. Expected options, mask, strict."
         )
     masks = tuple(_mask(policy.name, entry) for entry in section.get("mask", ()))
@@ -66,7 +66,7 @@ def _mask(policy: str, entry: Any) -> PixelMask:
         device = {k: str(entry[k]) for k in ("modality", "manufacturer", "model") if k in entry}
         return PixelMask(boxes, size=(int(rows), int(columns)), **device)
     except (KeyError, TypeError, ValueError):
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {policy!r}: a mask cannot be read. Expected boxes = [[left, top, right, bottom], ...], and optionally the device: "
             "modality, manufacturer, model, size = [rows, columns]."
         ) from None

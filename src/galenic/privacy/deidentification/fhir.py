@@ -39,7 +39,7 @@ class FhirDeidentifier:
                     run.report.refusals.append((f"{out.name}, line {number}" if number else out.name, faults[0]))
                     continue
                 clean = _deidentified(document.exact, run)
-                target.write(fhir.write(clean) + b"\n")
+                target.write(fhir.write_json(clean) + b"\n")
                 run.report.resources.update(r["resourceType"] for r in _with_entries(clean))
 
 

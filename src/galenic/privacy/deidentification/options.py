@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.privacy import text
 
 MIN_KEY_BYTES = 32
@@ -32,12 +32,10 @@ class DeidentificationOptions:
 
     def __post_init__(self) -> None:
         if self.key is not None and len(self.key) < MIN_KEY_BYTES:
-            raise DescriptionError(
-                f"the key has {len(self.key)} bytes. Expected at least {MIN_KEY_BYTES} bytes of random data."
-            )
+            raise OptionError(f"the key has {len(self.key)} bytes. Expected at least {MIN_KEY_BYTES} bytes of random data.")
 
     def settings(self, key: bytes) -> "RunSettings":
-        """The settings that every process of the run needs. DescriptionError if the policy cannot be read."""
+        """The settings that every process of the run needs. OptionError if the policy cannot be read."""
         policy = text.read_policy(self.policy)
         policy = replace(policy, table={**policy.table, **self.table})
         return RunSettings(policy, self.language, self.model, key, self.day_first)

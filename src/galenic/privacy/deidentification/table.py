@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic import records
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import OptionError, RecordError, UnknownNameError
 from galenic.privacy.anonymization import TableOptions, TableRecoding, rare_values, read_table_options, recode
 from galenic.privacy.deidentification.rules.columns import ColumnRules, is_demographic
 from galenic.privacy.deidentification.run import DeidentificationRun
@@ -81,12 +81,12 @@ class _Table:
         sensitive = [self.options.sensitive] if self.options.sensitive else []
         absent = [n for n in (*names, *sensitive) if n not in self.source.names]
         if absent:
-            raise DescriptionError(
+            raise UnknownNameError(
                 f"the table has no column {', '.join(absent)}, which the policy or --quasi names. It has {', '.join(self.source.names)}."
             )
         removed = [n for n in names if n not in self.treatments]
         if removed:
-            raise DescriptionError(
+            raise OptionError(
                 f"columns {', '.join(removed)} are left out by the policy, so nobody can know them from the output. Remove them "
                 "from --quasi."
             )
@@ -126,7 +126,7 @@ class _Table:
         for _, batch in self.source.raw():
             end = first_row + batch.num_rows
             replacers = self._replacers_of(batch, first_row)
-            stated = self._stated_by_rows(batch, searched) if has_text else [None] * batch.num_rows
+            stated = self._stated_by_rows(batch, searched if has_text else {})
             columns = {}
             for name in shown:
                 if name in self.labels:

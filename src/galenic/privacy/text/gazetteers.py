@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from galenic.errors import DescriptionError, MissingExtraError
+from galenic.errors import ConfigurationError, MissingExtraError
 from galenic.privacy.text.surrogate_names import listed_names
 from galenic.schema import TextSpan
 
@@ -71,11 +71,11 @@ def read_gazetteer(lists: Mapping[str, str | bool], kinds: Iterable[str], common
         if kind == "library":
             continue
         if kind not in set(kinds):
-            raise DescriptionError(f"[lists] names {kind!r}, which is not a kind of identifier. Kinds: {', '.join(kinds)}.")
+            raise ConfigurationError(f"[lists] names {kind!r}, which is not a kind of identifier. Kinds: {', '.join(kinds)}.")
         try:
             lines = Path(str(place)).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise DescriptionError(
+            raise ConfigurationError(
                 f"the list of {kind} cannot be read: {Path(str(place)).name} ({error.__class__.__name__}). Expected UTF-8, one entry per line."
             ) from None
         entries[kind] = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.privacy.text.detector import Detector
 from galenic.privacy.text.tagger import Tagger
 
@@ -16,7 +16,7 @@ LANGUAGES = ("en", "es")
 @cache
 def _about(language: str) -> dict[str, Any]:
     if language not in LANGUAGES:
-        raise DescriptionError(
+        raise OptionError(
             f"no detector for language {language!r}. Supported are {', '.join(LANGUAGES)}; training/deid trains others."
         )
     place = files("galenic.privacy.text").joinpath(f"data/{language}.toml")

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError, UnknownNameError
 
 TREATMENTS = ("redact", "mask", "generalise", "surrogate", "keep")
 BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
@@ -49,19 +49,19 @@ def identifier_kinds() -> dict[str, IdentifierKind]:
 
 
 def read_policy(name: str) -> DeidentificationPolicy:
-    """A policy by name, or by the path of a TOML file. DescriptionError if there is none, or it is invalid."""
+    """A policy by name, or by the path of a TOML file. UnknownNameError if there is none, ConfigurationError if it is invalid."""
     if name in BUILT_IN:
         text = files("galenic.privacy.text").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
         return _policy(name, tomllib.loads(text))
     place = Path(name)
     if not place.exists():
-        raise DescriptionError(
+        raise UnknownNameError(
             f"policy {name!r} is neither {', '.join(BUILT_IN)} nor a file. Name one of them, or the path of a TOML file."
         )
     try:
         return _policy(place.stem, tomllib.loads(place.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments."
         ) from None
 
@@ -72,13 +72,13 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     base = dict(like.treat) if like else {}
     wrong = sorted(set(treat) - set(identifier_kinds()))
     if wrong:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {name!r} treats {', '.join(wrong)}, which are not kinds of identifiers. Kinds: {', '.join(identifier_kinds())}."
         )
     base = {k: v for k, v in base.items() if identifier_kinds()[k].parent not in treat} | {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
     if bad:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {name!r}: {', '.join(bad)} has an unknown treatment. Expected one of {', '.join(TREATMENTS)}."
         )
     for kind in identifier_kinds().values():
@@ -86,7 +86,7 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
             base.setdefault(kind.name, base[kind.parent])
     absent = [k for k in identifier_kinds() if k not in base]
     if absent:
-        raise DescriptionError(
+        raise ConfigurationError(
             f'policy {name!r} does not treat {", ".join(absent)}. Add them to [treat], or start with like = "safe-harbor".'
         )
     parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table", "lists")}

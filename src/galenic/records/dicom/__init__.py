@@ -1,6 +1,6 @@
-"""DICOM in and out, strictly: a file is read whole and every value of it understood, or refused."""
+"""DICOM reader and writer: every value of a file is decoded, or the file is refused."""
 
-from galenic.records.dicom.reader import MISREAD, is_dicom, is_plain_number, read, understood
+from galenic.records.dicom.reader import DECODING_ERRORS, is_dicom, is_plain_number, read, strict_decoding
 from galenic.records.dicom.writer import write
 
-__all__ = ["MISREAD", "is_dicom", "is_plain_number", "read", "understood", "write"]
+__all__ = ["DECODING_ERRORS", "is_dicom", "is_plain_number", "read", "strict_decoding", "write"]

@@ -1,4 +1,4 @@
-"""DICOM files read by pydicom, with what it only warns of made an error: a value that was not understood could not be searched."""
+"""Reader of DICOM files by pydicom; its warnings are errors, because a value that was not decoded cannot be searched."""
 
 import io
 import re
@@ -16,8 +16,8 @@ from galenic.errors import MissingExtraError, RecordError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# how pydicom and its decoders say that a value is not what its type says (mutated files, by the thousand, gave no other)
-MISREAD = (
+# errors of pydicom and its decoders for a value that does not match its type (thousands of mutated files raised no others)
+DECODING_ERRORS = (
     ValueError,
     TypeError,
     LookupError,
@@ -28,7 +28,7 @@ MISREAD = (
     OSError,
     struct.error,
 )
-_END = 0xFFFCFFFC
+_PADDING = 0xFFFCFFFC
 _CUT = ("end of file", "eof", "end of the file", "truncated")
 _MAGIC = 128
 _SYNTAX = b"\x02\0\x10\0UI"  # (0002,0010): the meta information is always explicit, little endian (PS3.10, 7.1)
@@ -40,14 +40,14 @@ _DECIMAL = {
 }
 
 
-def needed() -> None:
-    """MissingExtra where pydicom is not installed. It is loaded when it is needed, not with the room."""
+def require_pydicom() -> None:
+    """MissingExtraError if pydicom is not installed; it is imported on first use."""
     if find_spec("pydicom") is None:
         raise MissingExtraError("DICOM needs pydicom, which is not installed. Install it: pip install 'galenic[dicom]'.")
 
 
 def is_dicom(file: Path) -> bool:
-    """Whether it says so: by its ending, or by the four letters after the preamble (PS3.10, 7.1)."""
+    """Whether the file is DICOM, by its name or by the four letters after the preamble (PS3.10, 7.1)."""
     if file.suffix.casefold() in (".dcm", ".dicom", ".ima"):
         return True
     with file.open("rb") as raw:
@@ -56,49 +56,50 @@ def is_dicom(file: Path) -> bool:
 
 
 @contextmanager
-def understood() -> Iterator[list[warnings.WarningMessage]]:
-    """Within it a value that pydicom can not decode is a RecordError; gives what pydicom warned of."""
-    with warnings.catch_warnings(record=True) as told:
+def strict_decoding() -> Iterator[list[warnings.WarningMessage]]:
+    """Turn decoding errors of pydicom into RecordError; yields its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            yield told
+            yield caught
         except (EOFError, zlib.error) as error:
-            raise RecordError(f"is no DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
-        except MISREAD as error:
+            raise RecordError(f"is not a DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
+        except DECODING_ERRORS as error:
             raise RecordError(
-                f"can not be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
+                f"cannot be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
                 "Export it again."
             ) from None
 
 
 def read(file: Path, *, whole: bool = True) -> "Dataset":
-    """The data set of a file (PS3.10). whole: every value that is not private is decoded; else who decodes one does so within `understood`.
+    """The data set of a file (PS3.10). whole: decode every value that is not private; otherwise the caller decodes within `strict_decoding`.
 
-    RecordError: what is no DICOM, was cut short, is encoded otherwise than it says, or is no object of a patient (a DICOMDIR, a message).
+    RecordError if the file is not DICOM, was cut short, is encoded in another transfer syntax than it states, or holds no object of
+    a patient (a DICOMDIR, a message).
     """
-    needed()
+    require_pydicom()
     from pydicom import dcmread  # noqa: PLC0415
     from pydicom.uid import UID, DeflatedExplicitVRLittleEndian  # noqa: PLC0415
 
-    with understood() as told:
+    with strict_decoding() as caught:
         raw = file.read_bytes()
-        ds = dcmread(io.BytesIO(raw + _end_of(raw)), force=True)
-        count = _decoded(ds) if whole else len(ds)
+        ds = dcmread(io.BytesIO(raw + _sentinel(raw)), force=True)
+        count = _decode_all(ds) if whole else len(ds)
     syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is None:
-        raise RecordError("does not say its transfer syntax (0002,0010). Expected a file by PS3.10, with its meta information.")
+        raise RecordError("does not state its transfer syntax (0002,0010). Expected a file by PS3.10, with meta information.")
     if not isinstance(syntax, UID) or not syntax.is_transfer_syntax or syntax.is_private:
-        raise RecordError("names a transfer syntax (0002,0010) that is none of the standard's. Export it again.")
-    if _END not in ds and syntax != DeflatedExplicitVRLittleEndian:
+        raise RecordError("states a transfer syntax (0002,0010) that the standard does not define. Export it again.")
+    if _PADDING not in ds and syntax != DeflatedExplicitVRLittleEndian:
         raise RecordError("was cut short: a value ends before its length. Export it again.")
-    ds.pop(_END, None)
-    with understood():
-        _refuse_odd(ds, count - 1, [str(w.message).casefold() for w in told])
+    ds.pop(_PADDING, None)
+    with strict_decoding():
+        _refuse_invalid(ds, count - 1, [str(w.message).casefold() for w in caught])
     return ds
 
 
 def is_plain_number(raw: Any) -> bool:
-    """Whether an element, as it lies in the file, is a number, a code or a size, and holds nothing else: it need not be decoded."""
+    """Whether an undecoded element holds only numbers, codes or sizes: it need not be decoded."""
     if not getattr(raw, "is_raw", False) or raw.value is None:
         return False
     if raw.VR in _BINARY:
@@ -106,8 +107,8 @@ def is_plain_number(raw: Any) -> bool:
     return raw.VR in _DECIMAL and _DECIMAL[raw.VR].fullmatch(raw.value) is not None
 
 
-def _decoded(ds: "Dataset") -> int:
-    """Elements, after each value was decoded that may hold words; private ones are nobody's to understand."""
+def _decode_all(ds: "Dataset") -> int:
+    """Decode every value that may hold text, except private ones; returns the number of elements."""
     count = 0
     for tag in list(ds.keys()):
         count += 1
@@ -115,12 +116,12 @@ def _decoded(ds: "Dataset") -> int:
             continue
         element = ds[tag]
         if element.VR == "SQ":
-            count += sum(_decoded(item) for item in element.value)
+            count += sum(_decode_all(item) for item in element.value)
     return count
 
 
-def _end_of(raw: bytes) -> bytes:
-    """An element to stand after the last (data set trailing padding, PS3.10, 7.2): where a value is shorter than it says, it is swallowed."""
+def _sentinel(raw: bytes) -> bytes:
+    """Data set trailing padding (PS3.10, 7.2) to append: a value shorter than its stated length swallows it, which reveals a cut."""
     from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian  # noqa: PLC0415
 
     at = raw.find(_SYNTAX, 0, 4_096)
@@ -133,22 +134,20 @@ def _end_of(raw: bytes) -> bytes:
     return b"\xff\xfc\xff\xfcOB\0\0\0\0\0\x02\0\0" if syntax == ExplicitVRBigEndian else b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0\0\0"
 
 
-def _refuse_odd(ds: "Dataset", count: int, told: list[str]) -> None:
-    if any(sign in text for text in told for sign in _CUT):
+def _refuse_invalid(ds: "Dataset", count: int, messages: list[str]) -> None:
+    if any(sign in text for text in messages for sign in _CUT):
         raise RecordError("was cut short: a value ends before its length. Export it again.")
-    if any("expected implicit vr" in text or "expected explicit vr" in text for text in told):
-        raise RecordError("is encoded in another transfer syntax than it says (0002,0010). Export it again.")
+    if any("expected implicit vr" in text or "expected explicit vr" in text for text in messages):
+        raise RecordError("is encoded in another transfer syntax than it states (0002,0010). Export it again.")
     if "DirectoryRecordSequence" in ds or str(ds.get("SOPClassUID", "")).endswith("1.2.840.10008.1.3.10"):
-        raise RecordError("is a DICOMDIR, an index that repeats names of others. Make one anew from what comes out.")
+        raise RecordError("is a DICOMDIR, an index that repeats names of patients. Generate a new one from the output.")
     if not count or "SOPClassUID" not in ds or "SOPInstanceUID" not in ds:
-        raise RecordError(
-            "says of no object what it is (no SOP Class UID and SOP Instance UID). Expected a DICOM object (PS3.3)."
-        )
-    _whole_pixels(ds)
+        raise RecordError("identifies no object (no SOP Class UID and SOP Instance UID). Expected a DICOM object (PS3.3).")
+    _check_pixel_length(ds)
 
 
-def _whole_pixels(ds: "Dataset") -> None:
-    """Pixels that are not compressed must be as many as are said."""
+def _check_pixel_length(ds: "Dataset") -> None:
+    """Uncompressed pixel data must be as long as rows, columns and bits state."""
     if "PixelData" not in ds or ds.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     try:
@@ -158,8 +157,8 @@ def _whole_pixels(ds: "Dataset") -> None:
         if str(ds.get("PhotometricInterpretation", "")) in ("YBR_FULL_422", "YBR_PARTIAL_422"):
             need = need * 2 // 3
     except (AttributeError, TypeError, ValueError):
-        raise RecordError("has pixels but does not say how many (rows, columns, bits). Export it again.") from None
+        raise RecordError("has pixels but does not state their size (rows, columns, bits). Export it again.") from None
     if len(ds.PixelData) < need:
         raise RecordError(
-            f"has {len(ds.PixelData):,} bytes of pixels; its size says {need:,}. It was cut short: export it again."
+            f"has {len(ds.PixelData):,} bytes of pixels; its size requires {need:,}. It was cut short: export it again."
         )

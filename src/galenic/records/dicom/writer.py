@@ -1,4 +1,4 @@
-"""DICOM files written by PS3.10: file meta information of our own, nothing of the file it came from."""
+"""Writer of DICOM files by PS3.10 with new file meta information; nothing is taken over from the source file."""
 
 import warnings
 import zlib
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
-from galenic.records.dicom.reader import MISREAD
+from galenic.records.dicom.reader import DECODING_ERRORS
 
-# {2.25.} and a UUID as an integer (PS3.5, B.2): what wrote the file
+# {2.25.} and a UUID as an integer (PS3.5, B.2): the implementation that wrote the file
 IMPLEMENTATION = "2.25.211825636083597986150731858619215669057"
 NAME = "GALENIC"
 
 
 def write(ds: Any, file: Path) -> None:
-    """Writes a data set in the transfer syntax that it has. The preamble is empty; text is UTF-8 (ISO_IR 192)."""
-    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415  # the room is imported without it
+    """Write a data set in its own transfer syntax. The preamble is empty; text is UTF-8 (ISO_IR 192)."""
+    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415  # optional
     from pydicom.filewriter import write_dataset, write_file_meta_info  # noqa: PLC0415
     from pydicom.uid import DeflatedExplicitVRLittleEndian  # noqa: PLC0415
 
@@ -29,9 +29,9 @@ def write(ds: Any, file: Path) -> None:
             write_file_meta_info(head, meta)
             body.is_little_endian, body.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
             write_dataset(body, ds)
-        except MISREAD as error:  # a value that the standard does not allow, which came in
+        except DECODING_ERRORS as error:  # an input value that the standard does not allow
             raise RecordError(
-                f"can not be written as DICOM again ({error.__class__.__name__}: a value does not fit its type)."
+                f"cannot be written as DICOM ({error.__class__.__name__}: a value does not fit its type)."
             ) from None
     raw = body.getvalue()
     if syntax == DeflatedExplicitVRLittleEndian:

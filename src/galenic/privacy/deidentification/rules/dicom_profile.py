@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.privacy.deidentification.rules.pixels import PixelMask
 
 # code, meaning (PS3.16, CID 7050) by option; written to 0012,0064
@@ -39,7 +39,7 @@ class ProfileOptions:
     def __post_init__(self) -> None:
         unknown = sorted(self.options - set(OPTIONS))
         if unknown:
-            raise DescriptionError(f"{', '.join(unknown)}: not a supported option of PS3.15. Options: {', '.join(OPTIONS)}.")
+            raise ConfigurationError(f"{', '.join(unknown)}: not a supported option of PS3.15. Options: {', '.join(OPTIONS)}.")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from galenic.errors import RecordError
-from galenic.records.dicom import MISREAD
+from galenic.records.dicom import DECODING_ERRORS
 
 # modalities whose devices usually write text into images (ultrasound, angiography, fluoroscopy, endoscopy, photographs, screens)
 BURNED_IN_MODALITIES = frozenset(("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "SM", "OP", "OT", "SC", "DG", "DOC", "IO"))
@@ -111,7 +111,7 @@ def _pixels(ds: Any) -> np.ndarray:
         if ds.file_meta.TransferSyntaxUID.is_encapsulated:
             ds.decompress()
         pixels = np.array(ds.pixel_array)
-    except MISREAD as error:
+    except DECODING_ERRORS as error:
         raise RecordError(
             f"may have text in its pixels, which cannot be decoded to mask it ({error.__class__.__name__}). Decompress it first."
         ) from None

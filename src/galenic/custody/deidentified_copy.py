@@ -1,0 +1,187 @@
+"""De-identified copies of FHIR data sets, made under the patients' own keys: erasing a patient ends what can be traced back."""
+
+import hashlib
+import hmac
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galenic import __version__, store
+from galenic.errors import OptionError
+from galenic.installation import Installation
+from galenic.privacy import TokenVault, reveal
+from galenic.privacy.deidentification import (
+    DeidentificationOptions,
+    DeidentificationReport,
+    DeidentificationRun,
+    FhirRules,
+    deidentify_resource,
+    identifiers_of_patient,
+    search_residuals,
+    start_run,
+)
+from galenic.schema import Progress
+from galenic.security import Grant, Session
+
+if TYPE_CHECKING:
+    from galenic.records.fhir import FhirWriter
+
+PROVENANCE_TARGETS = 1_000  # resources that one Provenance names
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """A FHIR data set under a grant that allows copying it."""
+
+    installation: Installation
+    grant: Grant
+    dataset: store.Dataset
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return str(self.dataset["name"])
+
+    def write(
+        self, folder: Path, options: DeidentificationOptions, progress: Progress, *, vault: bool
+    ) -> DeidentificationReport:
+        """Write the data set without identifiers into the new folder. vault: tokens can be revealed by `reveal_token`."""
+        run = start_run(options.settings(secrets.token_bytes(32)))
+        folder.mkdir()
+        _CopyWriter(self, run, TokenVault(self.installation.db, self.grant, self.dataset) if vault else None).write(
+            folder, progress
+        )
+        run.report.residual_search = search_residuals([folder], run)
+        return run.report
+
+    def record(self, run: str) -> None:
+        """Record which patients the copy in a run was made from. AccessDeniedError if the grant has ended in the meantime."""
+        self.grant.require_active()
+        row = {"id": f"model/{run}", "kind": "copy", "made_from": f"table/{self.name}"}
+        store.add_artefact(self.installation.db, row, store.subjects_of(self.installation.db, self.grant, self.name))
+
+
+@contextmanager
+def open_copy_source(installation: Installation, session: Session, name: str, purpose: str) -> Iterator[CopySource]:
+    """The FHIR data set of that name. OptionError if it holds something else, AccessDeniedError if the session may not copy it."""
+    dataset = store.dataset(installation.db, name, session.tenant)
+    if dataset["kind"] != "fhir":
+        raise OptionError(
+            f"{name!r} holds {dataset['kind']}. Only FHIR data sets are de-identified in custody; export others, and de-identify the "
+            "files."
+        )
+    with installation.gate.open(session, "train", store.resource(name), purpose) as grant:
+        yield CopySource(installation, grant, dataset)
+
+
+def reveal_token(installation: Installation, session: Session, name: str, token: str, purpose: str) -> tuple[str, str]:
+    """(kind, value) that a token of a de-identified copy replaced; each reveal is an access decision and is audited."""
+    dataset = store.dataset(installation.db, name, session.tenant)
+    with installation.gate.open(session, "reveal", store.resource(name), purpose) as grant:
+        kind, value = reveal(installation.db, grant, dataset, token)
+        installation.audit.append("token.revealed", store.resource(name), actor=session.who, decision=grant.decision, kind=kind)
+    return kind, value
+
+
+class _CopyWriter:
+    """Writes a data set's documents, patient by patient."""
+
+    def __init__(self, source: CopySource, run: DeidentificationRun, vault: TokenVault | None) -> None:
+        self.source, self.run, self.vault = source, run, vault
+        self.db, self.grant, self.dataset = source.installation.db, source.grant, source.dataset
+        self.token_key = run.key if vault is None else self.grant.token("deidentify", source.name) * 2
+        self.patient_ids: dict[int, str] = {}
+
+    def write(self, folder: Path, progress: Progress) -> None:
+        """Write one NDJSON file per resource type, with the Provenance of the resources."""
+        from galenic.records.fhir import FhirWriter  # noqa: PLC0415  # its definitions are loaded on first use
+
+        self._learn()
+        count, references = 0, list[str]()
+        with FhirWriter(folder, self.run.report.resources) as out:
+            for batch in store.read_documents(self.db, self.grant, self.dataset):
+                for clean in self._deidentified_batch(batch):
+                    _put(out, clean)
+                    count += 1
+                    if "id" in clean:
+                        references.append(f"{clean['resourceType']}/{clean['id']}")
+                while references:
+                    _put(out, self._provenance(references[:PROVENANCE_TARGETS]))
+                    del references[:PROVENANCE_TARGETS]
+                progress(f"de-identifying, {count:,} resources", 0.5)
+        if self.vault:
+            self.vault.flush()
+
+    def _learn(self) -> None:
+        """Read what the patients' own records state."""
+        from galenic.records.fhir import restore_resource  # noqa: PLC0415  # its definitions are loaded on first use
+
+        for batch in store.read_documents(self.db, self.grant, self.dataset):
+            for document in batch:
+                if document.type == "Patient":
+                    self.patient_ids[document.subject] = document.id
+                    patient = restore_resource(document.document, document.about)
+                    self.run.learn(str(document.subject), identifiers_of_patient(patient))
+        self.run.reserve_names()
+
+    def _deidentified_batch(self, batch: list[store.StoredDocument]) -> Iterator[dict[str, Any]]:
+        """The batch without Bundles, and without documents of patients that were erased."""
+        keys = self.grant.keys(sorted({d.subject for d in batch}))
+        for document in batch:
+            if document.type != "Bundle" and document.subject in keys:
+                yield self._deidentified(document, keys[document.subject])
+
+    def _deidentified(self, document: store.StoredDocument, key: bytes) -> dict[str, Any]:
+        from galenic.records.fhir import restore_resource  # noqa: PLC0415
+
+        report = self.run.report
+        # derived from the patient's key, which is destroyed when the patient is erased
+        replacer = self.run.replacer_with(hmac.digest(key, b"de-identification", "sha256"))
+        omissions: Counter[str] = Counter()
+        rules = FhirRules(
+            self.run.detector,
+            replacer,
+            self.token_key,
+            self.run.stated_by([str(document.subject)]),
+            report.findings,
+            omissions,
+            self._remember_token(document.subject),
+        )
+        clean = deidentify_resource(restore_resource(document.document, document.about), rules)
+        report.count(replacer, omissions)
+        return clean
+
+    def _remember_token(self, subject: int) -> Callable[[str, str, str], None] | None:
+        """A function that stores a token in the vault; of resource ids only the patient's own can be revealed."""
+        if self.vault is None:
+            return None
+        remember, patient_id = self.vault.of(subject), self.patient_ids.get(subject)
+
+        def remember_token(token: str, kind: str, value: str) -> None:
+            if kind != "id" or value == patient_id:
+                remember(token, "patient" if kind == "id" else kind, value)
+
+        return remember_token
+
+    def _provenance(self, references: list[str]) -> dict[str, Any]:
+        """Provenance of derived resources: the agent and its policy; nothing in it identifies the originals."""
+        policy = f"Galenic {__version__}, de-identification by policy {self.run.report.policy.name}"
+        return {
+            "resourceType": "Provenance",
+            "id": hashlib.sha256(" ".join(references).encode()).hexdigest()[:32],
+            "target": [{"reference": r} for r in references],
+            "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+            "agent": [{"type": {"text": "assembler"}, "who": {"display": policy}}],
+            "entity": [{"role": "source", "what": {"display": "records in custody, under keys of their own"}}],
+        }
+
+
+def _put(out: "FhirWriter", resource: dict[str, Any]) -> None:
+    from galenic.records.fhir import write_json  # noqa: PLC0415
+
+    out.put(resource["resourceType"], str(resource.get("id", "")), write_json(resource))
