@@ -83,8 +83,8 @@ def unpaid_selection(patch: pytest.MonkeyPatch) -> None:
 def domain_from_data(patch: pytest.MonkeyPatch) -> None:
     honest = measurement.PrivateRows.values
 
-    def everything(self: Any, columns: Any, rho: Fraction, delta: Fraction, *, least: int = 1) -> dict:
-        honest(self, columns, rho, delta, least=least)
+    def everything(self: Any, columns: Any, rho: Fraction, delta: Fraction, *, min_rows: int = 1) -> dict:
+        honest(self, columns, rho, delta, min_rows=min_rows)
         return {c.name: {v: 1 for t in self._tables(columns) for v in t.frame[c.name].to_pylist()} for c in columns}
 
     patch.setattr(measurement.PrivateRows, "values", everything)

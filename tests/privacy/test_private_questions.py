@@ -20,7 +20,7 @@ from galenic.privacy import (
     sigma2_for,
     without_observed,
 )
-from galenic.privacy.domain import roundest
+from galenic.privacy.binning import roundest
 from galenic.schema import Column
 from made import made_patients
 

@@ -55,7 +55,7 @@ def attack_with_shadows(
                 budget = ledger.reserve(f"shadow-{done}", epsilon=epsilon, delta=delta, purpose="shadow", actor="shadow")
             protected = PrivateRows(records.in_memory(rows.frame), None, 1, budget)
             thresholds = budget.threshold_delta if budget else Fraction(0)
-            domain = buy_domain(protected, columns, protected.rho * domain_share(columns), thresholds, least=least)
+            domain = buy_domain(protected, columns, protected.rho * domain_share(columns), thresholds, min_patients=least)
             return MixtureTables(target=target, constraints=constraints, least=least).fit(protected, domain).sample(rows.rows)
 
         try:

@@ -214,7 +214,7 @@ def _learn(
         sums = {c.columns[0] for c in declared.constraints if c.kind == "sum"}
         learned = tuple(c for c in columns if c.name not in sums)
         totals = tuple(c if c.kind != "unknown" else c.but(kind="numeric") for c in columns if c.name in sums)
-        domain = buy_domain(protected, learned, protected.rho * domain_share(learned), thresholds, least=request.least)
+        domain = buy_domain(protected, learned, protected.rho * domain_share(learned), thresholds, min_patients=request.least)
         domain = replace(domain, columns=(*domain.columns, *totals))
         model = MixtureTables(target=request.target, constraints=declared.constraints, least=request.least, seed=request.seed)
         model.fit(protected, domain, progress=lambda w, s: progress(w, 0.2 + 0.3 * s))

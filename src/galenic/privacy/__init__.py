@@ -1,11 +1,11 @@
-"""Take identity out, put noise in: de-identification, paid questions, the budget ledger."""
+"""Privacy: noisy measurements paid from a budget ledger, domains of private fits, and tokens that can be revealed."""
 
 from galenic.privacy.accountant import check_delta, check_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
+from galenic.privacy.binning import bin_count
 from galenic.privacy.column_deidentification import DeidentifiedColumns, deidentify_columns
 from galenic.privacy.domain import (
     MIN_PATIENTS,
     Domain,
-    bin_count,
     buy_domain,
     domain_share,
     needs_buying,

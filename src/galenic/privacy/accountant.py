@@ -1,6 +1,6 @@
-"""Converts between Gaussian and approximate differential privacy.
+"""Conversion between Gaussian and approximate differential privacy.
 
-Every mechanism of this house adds discrete Gaussian noise whose trade-off curve is that of a Gaussian at least as noisy
+Every mechanism of Galenic adds discrete Gaussian noise whose trade-off curve is that of a Gaussian at least as noisy
 (`gaussian_mu`), so all of them together are mu-GDP with mu^2 the sum of their squares (Dong, Roth & Su 2022, Corollary 3.3;
 amounts may depend on earlier answers: Smith & Thakurta 2022). The ledger counts rho = mu^2 / 2, which adds up.
 """
@@ -15,17 +15,17 @@ LARGEST_EPSILON = 1e3
 
 
 def check_epsilon(epsilon: float) -> float:
-    """The same epsilon if it is a number a guarantee can be made of; OptionError otherwise."""
+    """The epsilon if it allows a guarantee; OptionError otherwise."""
     if not math.isfinite(epsilon) or not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
         raise OptionError(
-            f"epsilon is {epsilon!r}: no privacy guarantee can be made of it. Expected a number from {SMALLEST_EPSILON:g} "
+            f"epsilon is {epsilon!r}: no privacy guarantee is possible. Expected a number from {SMALLEST_EPSILON:g} "
             f"to {LARGEST_EPSILON:g}; 0.1 to 3 is usual. Choose another epsilon, or --no-privacy for a fit without one."
         )
     return float(epsilon)
 
 
 def check_delta(delta: float) -> float:
-    """The same delta if it lies in [1e-15, 0.01], what the ledger can count; OptionError otherwise."""
+    """The delta if it lies in [1e-15, 0.01], which the ledger can count; OptionError otherwise."""
     if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
         raise OptionError(
             f"delta is {delta!r}: expected a number from 1e-15 to 0.01; choose one far below 1 / number of patients."
@@ -37,7 +37,7 @@ def gaussian_mu(sigma2: float, shift: float) -> float:
     """mu of the discrete Gaussian N_Z(0, sigma2) when one unit moves a count by `shift`: shift / sqrt(sigma2 - 1/8).
 
     Its tail P(X >= k) is a Gaussian's beyond k - 1/2 with variance sigma2 - 1/12 up to terms of higher order; the most that any
-    point of the trade-off curve asks for, over sigma2 >= 1/2 and shifts of 1 to 8, is sigma2 - 0.089 (tests/truth).
+    point of the trade-off curve requires, over sigma2 >= 1/2 and shifts of 1 to 8, is sigma2 - 0.089 (tests/truth).
     """
     return shift / math.sqrt(sigma2 - 0.125)
 
@@ -49,7 +49,7 @@ def delta_of(rho: float, epsilon: float) -> float:
         return 0.0
     mu = math.sqrt(2 * rho)
     near, far = (epsilon / mu - mu / 2) / math.sqrt(2), (epsilon / mu + mu / 2) / math.sqrt(2)
-    if far > 26:  # the far tail leaves the doubles; without it the answer is only larger
+    if far > 26:  # the far tail is below the smallest double; without it the result is only larger
         return min(0.5 * math.erfc(near) * (1 + 1e-9), 1.0)
     return min(max(0.5 * (math.erfc(near) - math.exp(epsilon) * math.erfc(far)), 0.0) * (1 + 1e-9), 1.0)
 

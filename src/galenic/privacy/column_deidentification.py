@@ -1,4 +1,4 @@
-"""Takes identifiers and free text out of a table before anything is learned from it, by declaration."""
+"""Removal of identifier and free-text columns from a table before a fit, by their description."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from galenic.schema import Column
 
 @dataclass(frozen=True)
 class DeidentifiedColumns:
-    """columns: what may be learned from, in order. dropped: names that were left out, with why."""
+    """columns: those that may be used for a fit, in order. dropped: names of the others, with the reason."""
 
     columns: tuple[Column, ...]
     dropped: dict[str, str]
 
 
 def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclared: tuple[str, ...] = ()) -> DeidentifiedColumns:
-    """Columns that are neither declared to be dropped, nor the patient, nor identifiers, nor free text.
+    """Columns that are neither the patient id, nor declared to be dropped, nor identifiers, nor free text.
 
-    undeclared: columns whose kind nobody declared. RecordError if one of them looks like an identifier or free text:
-    its owner must say so (or that it is neither) before anything is learned.
+    undeclared: columns without a declared kind. RecordError if one of them looks like an identifier or free text: the data owner
+    must declare its kind before a fit.
     """
-    found = suspicious(source, undeclared)
-    if found:
-        listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
+    undescribed = suspicious(source, undeclared)
+    if undescribed:
+        listed = ", ".join(f"{name} ({kind})" for name, kind in undescribed.items())
         raise RecordError(
             f"columns that look like identifiers or free text are not declared: {listed}. Drop them (--drop NAME), or describe "
             "them (galenic describe TABLE --out columns.toml) and pass the description (--columns columns.toml)."
@@ -36,7 +36,7 @@ def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclare
             dropped[column.name] = "declared to be dropped"
         elif column.kind in ("identifier", "text"):
             dropped[column.name] = f"declared as {column.kind}"
-    kept = tuple(column for column in columns if column.name not in dropped)
-    if not kept:
-        raise RecordError("no column is left to learn from: all are identifiers, free text or dropped. Keep at least one.")
-    return DeidentifiedColumns(kept, dropped)
+    learned = tuple(column for column in columns if column.name not in dropped)
+    if not learned:
+        raise RecordError("no column is left for the fit: all are identifiers, free text or dropped. Keep at least one.")
+    return DeidentifiedColumns(learned, dropped)

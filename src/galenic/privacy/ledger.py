@@ -1,4 +1,4 @@
-"""The budget ledger's rules: what a population may spend, and a reservation that only mechanisms draw from."""
+"""Budget ledger: the limit of each population, and reservations that mechanisms pay from."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from galenic.privacy.accountant import check_delta, check_epsilon, epsilon_of, r
 
 RHO_UNIT = 10**12  # the ledger counts whole units of 1e-12 rho, rounded up when spent, down when granted
 DELTA_UNIT = 10**18
-THRESHOLD_SHARE = 0.1  # of delta; kept for stability thresholds, the rest converts rho into epsilon
+THRESHOLD_SHARE = 0.1  # of delta, for stability thresholds; the rest converts rho into epsilon
 
 
 def _now() -> str:
@@ -25,13 +25,13 @@ def _up(rho: Fraction) -> int:
 
 
 def split_delta(delta: float) -> tuple[float, int]:
-    """(share that converts rho to epsilon, share for thresholds in ledger units)."""
+    """(part that converts rho to epsilon, part for thresholds in ledger units)."""
     return delta * (1 - THRESHOLD_SHARE), math.floor(Fraction(delta) * Fraction(1, 10) * DELTA_UNIT)
 
 
 @dataclass(frozen=True)
 class Mechanism:
-    """One paid measurement: what was asked, what it cost, and its noise."""
+    """One paid measurement: its description, cost and noise. The field names are stored in the ledger."""
 
     what: str
     rho: float
@@ -43,9 +43,9 @@ class Mechanism:
 
 @dataclass
 class Budget:
-    """A reservation on one population. Mechanisms draw from it before they look at a row; it can not be overdrawn.
+    """A reservation on one population. Mechanisms pay from it before they read a row; it cannot be exceeded.
 
-    rho, delta: what was reserved. `settle` records what was spent and gives the rest back; without it all counts as spent.
+    rho, delta: the reserved amounts. `settle` records the spent amounts and returns the rest; without it all counts as spent.
     """
 
     ledger: "Ledger"
@@ -65,14 +65,14 @@ class Budget:
         self.delta_left = self.threshold_delta
 
     def draw(self, mechanism: Mechanism, rho: Fraction, delta: Fraction = Fraction(0)) -> None:
-        """Takes rho (and delta) for one mechanism; BudgetError if too little is left or the reservation is closed."""
+        """Pay rho (and delta) for one mechanism; BudgetError if too little is left or the reservation is closed."""
         if self.settled:
-            raise BudgetError("this reservation is settled; nothing more can be drawn from it. Reserve again.")
+            raise BudgetError("this reservation is settled; nothing more can be paid from it. Reserve again.")
         if not 0 < rho <= self.rho_left or not 0 <= delta <= self.delta_left:
             raise BudgetError(
                 f"{mechanism.what} costs rho={float(rho):.3g}, delta={float(delta):.3g}, but rho={float(self.rho_left):.3g}, "
                 f"delta={float(self.delta_left):.3g} is left of this reservation for population {self.population!r}. "
-                "Ask fewer or coarser questions, or ask the data owner for more."
+                "Use fewer or coarser measurements, or ask the data owner for more."
             )
         self.rho_left -= rho
         self.delta_left -= delta
@@ -80,11 +80,11 @@ class Budget:
 
     @property
     def epsilon_spent(self) -> float:
-        """Epsilon at this reservation's delta of what was drawn so far."""
+        """Epsilon spent so far, at this reservation's delta."""
         return epsilon_of(float(self.rho - self.rho_left), split_delta(self.delta)[0])
 
     def settle(self) -> None:
-        """Writes what was spent and gives the rest back; once."""
+        """Record the spent amounts and return the rest; once."""
         if self.settled:
             return
         self.settled = True
@@ -102,7 +102,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Statement:
-    """What one population has spent. epsilon_spent counts reservations that were never settled."""
+    """The spending of one population. epsilon_spent includes reservations that were never settled."""
 
     population: str
     epsilon_limit: float
@@ -121,9 +121,9 @@ class Ledger:
         self.db = db
 
     def declare(self, population: str, *, epsilon: float, delta: float, actor: str) -> Statement:
-        """Declares a population with the most that may ever be learned about one of its patients.
+        """Declare a population with its limit: the most that may ever be learned about one of its patients.
 
-        Declaring it again changes nothing: a limit is raised by the data owner, never by asking twice.
+        Declaring it again changes nothing: only the data owner can raise a limit.
         """
         check_epsilon(epsilon)
         check_delta(delta)
@@ -148,7 +148,7 @@ class Ledger:
         return self.statement(population)
 
     def reserve(self, population: str, *, epsilon: float, delta: float, purpose: str, actor: str) -> Budget:
-        """Takes (epsilon, delta) from a population before anything is computed; BudgetError if it is not there."""
+        """Reserve (epsilon, delta) of a population before anything is computed; BudgetError if too little is left."""
         check_epsilon(epsilon)
         check_delta(delta)
         convert, thresholds = split_delta(delta)
@@ -180,7 +180,7 @@ class Ledger:
         )
 
     def statement(self, population: str) -> Statement:
-        """Who spent what on what; BudgetError if the population is not declared."""
+        """All charges of a population; BudgetError if it is not declared."""
         row = next((p for p in store.list_populations(self.db) if p["name"] == population), None)
         if row is None:
             raise BudgetError(f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1")
@@ -201,5 +201,5 @@ class Ledger:
         return tuple(p["name"] for p in store.list_populations(self.db))
 
     def count_refusal(self, population: str) -> int:
-        """Notes that the gate refused a result of this population; returns how many refusals there were."""
+        """Count a refused result of this population; returns the number of refusals."""
         return store.count_refusal(self.db, population)

@@ -1,6 +1,6 @@
-"""Questions that may be asked of protected patients: counts, each with its own sensitivity, paid before it is computed.
+"""Measurements of private rows: counts, each with a sensitivity, and paid from the budget before it is computed.
 
-Neighbouring data sets differ in one unit (a patient with at most `cap` rows, or one row). One unit changes at most `cap`
+Neighboring data sets differ in one unit (a patient with at most `cap` rows, or one row). One unit changes at most `cap`
 counts by one each, all of which may fall into one cell: every histogram has L2 sensitivity `cap`.
 """
 
@@ -33,8 +33,8 @@ from galenic.schema import Column, Table, beginning, encode
 
 Counts = NDArray[np.int64]
 
-MOST_DECIMALS = 6  # decimals that are told apart; values with more of them lie on no lattice that is worth a question
-PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)$"
+MAX_DECIMALS = 6  # numbers of decimals that are distinguished; values with more have no step worth a measurement
+DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)$"
 
 KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, "integer", "number", "other")
 
@@ -51,12 +51,11 @@ def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
 
 
 class PrivateRows:
-    """Training rows behind the budget: the only way to learn from them is to ask a counting question and pay.
+    """Training rows behind a budget: they can be read only by counting measurements that are paid for.
 
-    source: rows of the training patients. patient: the column that tells patients apart (None: the row is the unit).
-    cap: most rows per patient; checked here, because every sensitivity rests on it.
-    budget: None asks for exact answers, which carry no guarantee. share: part of what is left of the budget that may be spent here;
-    tables of the same patients share one budget.
+    source: rows of the training patients. patient: the column with the patient id (None: the unit is the row). cap: maximum rows per
+    patient, checked here because every sensitivity depends on it. budget: None for exact answers, which carry no guarantee. share:
+    of the remaining budget that may be spent on this table; tables of the same patients share one budget.
     """
 
     def __init__(
@@ -69,27 +68,27 @@ class PrivateRows:
         self._source = source
         self.cap = cap if patient is not None else 1
         self.budget = budget
-        self._kept_back = budget.rho_left * (1 - share) if budget else Fraction(0)
+        self._reserved = budget.rho_left * (1 - share) if budget else Fraction(0)
 
     @property
     def private(self) -> bool:
-        """Whether answers are paid and noisy."""
+        """Whether measurements are paid and noisy."""
         return self.budget is not None
 
     @property
     def rho(self) -> Fraction:
         """What is left to spend; 1 without a budget, so that shares stay meaningful."""
-        return self.budget.rho_left - self._kept_back if self.budget else Fraction(1)
+        return self.budget.rho_left - self._reserved if self.budget else Fraction(1)
 
     def _noisy(self, counts: Counts, rho: Fraction) -> Counts:
-        """Counts of one histogram plus noise worth `rho`, which was paid; exact without a budget."""
+        """Counts of one histogram plus noise for `rho`, which was paid; exact without a budget."""
         if self.budget is None:
             return counts
         sigma2 = sigma2_for(rho, self.cap)
         return counts + discrete_gaussian(sigma2, counts.size).reshape(counts.shape)
 
     def _all_noisy(self, counts: list[Counts], rhos: list[Fraction]) -> list[Counts]:
-        """Several histograms, each with noise worth its own rho, drawn together because that is ten times as fast."""
+        """Several histograms, each with noise for its own rho, drawn together because that is ten times as fast."""
         if self.budget is None:
             return counts
         noise = discrete_gaussians([sigma2_for(rho, self.cap) for rho in rhos], [c.size for c in counts])
@@ -97,12 +96,12 @@ class PrivateRows:
         return [c + part.reshape(c.shape) for c, part in zip(counts, parts, strict=True)]
 
     def _pay(self, what: str, rho: Fraction, delta: Fraction = Fraction(0), queries: int = 1) -> float:
-        """Draws the price from the budget and returns the noise's standard deviation (0 without a budget)."""
+        """Pay from the budget; returns the noise's standard deviation (0 without a budget)."""
         if self.budget is None:
             return 0.0
         if rho > self.rho:
             raise BudgetError(
-                f"{what} costs rho={float(rho):.3g}; rho={float(self.rho):.3g} is left for this table. Ask less of it."
+                f"{what} costs rho={float(rho):.3g}; rho={float(self.rho):.3g} is left for this table. Measure less of it."
             )
         sigma = math.sqrt(sigma2_for(rho / queries, self.cap))
         mechanism = Mechanism(what, float(rho), queries, self.cap * math.sqrt(queries), sigma, float(delta))
@@ -110,28 +109,28 @@ class PrivateRows:
         return sigma
 
     def _tables(self, columns: tuple[Column, ...]) -> Iterator[Table]:
-        """The rows, batch by batch, for counters of this room; what leaves passes through `_noisy`."""
+        """The rows, batch by batch, for counters of this package; results pass through `_noisy`."""
         return self._source.tables(columns)
 
-    def coded(self, columns: tuple[Column, ...], most: int) -> NDArray[np.int64]:
-        """Level numbers of the first `most` rows, shape (rows, columns), for a fit that claims no privacy. BudgetError otherwise."""
+    def coded(self, columns: tuple[Column, ...], max_rows: int) -> NDArray[np.int64]:
+        """Level numbers of the first `max_rows` rows, shape (rows, columns), for a fit without a guarantee. BudgetError otherwise."""
         if self.private:
-            raise BudgetError("rows themselves can not be had for any budget. Ask counting questions.")
+            raise BudgetError("rows themselves cannot be read with any budget. Use counting measurements.")
         parts, read = [], 0
         for table in self._tables(with_anchors(columns, columns)):
-            if read < most:
-                parts.append(np.stack([encode(table, column) for column in columns], axis=1)[: most - read])
+            if read < max_rows:
+                parts.append(np.stack([encode(table, column) for column in columns], axis=1)[: max_rows - read])
                 read += parts[-1].shape[0]
         return np.concatenate(parts)
 
     def size(self, rho: Fraction) -> tuple[int, float]:
-        """(number of rows, at least 1; its noise's standard deviation)."""
+        """(number of rows, at least 1; standard deviation of its noise)."""
         sigma = self._pay("number of rows", rho)
         exact = np.array([self._source.count()], dtype=np.int64)
         return max(int(self._noisy(exact, rho)[0]), 1), sigma
 
     def kinds(self, names: list[str], rho: Fraction) -> tuple[dict[str, Counts], float]:
-        """How many values of each column look like each of KIND_CLASSES, rho for all; and the noise's standard deviation."""
+        """Counts of values by class of KIND_CLASSES for each column, rho for all; and the noise's standard deviation."""
         sigma = self._pay(f"kind of {len(names)} columns", rho, queries=len(names))
         totals = {name: np.zeros(len(KIND_CLASSES), dtype=np.int64) for name in names}
         for _, batch in self._source.raw(names):
@@ -140,17 +139,17 @@ class PrivateRows:
         return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
 
     def decimals(self, names: list[str], rho: Fraction) -> tuple[dict[str, Counts], float]:
-        """How many numbers of each column have 0, 1, … MOST_DECIMALS decimals, and more (last), rho for all; and the noise's standard
-        deviation. Zeros at the end do not count; what is no number is in no cell."""
+        """Counts of numbers with 0, 1, … MAX_DECIMALS decimals, and more (last), for each column, rho for all; and the noise's standard
+        deviation. Trailing zeros do not count; a value that is not a number is in no cell."""
         sigma = self._pay(f"decimals of {len(names)} columns", rho, queries=len(names))
-        totals = {name: np.zeros(MOST_DECIMALS + 2, dtype=np.int64) for name in names}
+        totals = {name: np.zeros(MAX_DECIMALS + 2, dtype=np.int64) for name in names}
         for _, batch in self._source.raw(names):
             for name in names:
                 totals[name] += _decimal_counts(batch[name])
         return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
 
     def histograms(self, columns: tuple[Column, ...], prices: Mapping[str, Fraction]) -> dict[str, tuple[Counts, float]]:
-        """Each coded column's counts of its levels, with its noise's standard deviation; each for its own price, in one pass."""
+        """Counts of each encoded column's levels, with the noise's standard deviation; each for its own rho, in one pass."""
         sigma = {c.name: self._pay(f"histogram of {c.name}", prices[c.name]) for c in columns}
         totals = {column.name: np.zeros(column.levels, dtype=np.int64) for column in columns}
         for table in self._tables(with_anchors(columns, columns)):
@@ -159,33 +158,35 @@ class PrivateRows:
         return {n: (self._noisy(c, prices[n]), sigma[n]) for n, c in totals.items()}
 
     def values(
-        self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, least: int = 1
+        self, columns: tuple[Column, ...], rho: Fraction, delta: Fraction, *, min_rows: int = 1
     ) -> dict[str, dict[Any, int]]:
-        """Values of each column that enough patients share, with counts; rare ones are left out.
+        """Values of each column that enough patients share, with counts; rare values are left out.
 
         A value held by one patient only passes with probability at most delta / len(columns) (stability histogram; the
-        discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25). least: rows that a value
-        needs without a budget. Of codes with a hierarchy the parents are asked, too, each length as a question of its own.
+        discrete Gaussian's tail is at most exp(-m^2 / (2 sigma^2)), Canonne et al. 2020, Prop. 25). min_rows: rows that a
+        value needs without a budget. Of hierarchical codes the parents are counted, too, each length as a measurement of its own.
         """
-        asked = [(c, length) for c in columns for length in (0, *c.hierarchy)]
-        sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(asked))
-        threshold = self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(asked) / float(delta))) if sigma else least - 0.5
-        found: list[Counter[Any]] = [Counter() for _ in asked]
+        queries = [(c, length) for c in columns for length in (0, *c.hierarchy)]
+        sigma = self._pay(f"values of {len(columns)} columns", rho, delta, queries=len(queries))
+        threshold = (
+            self.cap + sigma * math.sqrt(2 * math.log(self.cap * len(queries) / float(delta))) if sigma else min_rows - 0.5
+        )
+        counters: list[Counter[Any]] = [Counter() for _ in queries]
         for table in self._tables(columns):
-            for counter, (column, length) in zip(found, asked, strict=True):
+            for counter, (column, length) in zip(counters, queries, strict=True):
                 values = table.frame[column.name].drop_null()
                 for pair in pc.value_counts(beginning(values, length) if length else values).to_pylist():
                     counter[pair["values"]] += pair["counts"]
-        kept: dict[str, dict[Any, int]] = {c.name: {} for c in columns}
-        for counter, (column, _length) in zip(found, asked, strict=True):
+        frequent: dict[str, dict[Any, int]] = {c.name: {} for c in columns}
+        for counter, (column, _length) in zip(counters, queries, strict=True):
             exact = np.array(list(counter.values()), dtype=np.int64)
-            noisy = self._noisy(exact, rho / len(asked))
-            kept[column.name] |= {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
-        return kept
+            noisy = self._noisy(exact, rho / len(queries))
+            frequent[column.name] |= {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
+        return frequent
 
 
 def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns plus the date columns that they are counted from."""
+    """The columns, and the date columns from which others are counted."""
     names = {column.name for column in columns}
     anchors = {c.anchor: c for c in columns if c.anchor and c.anchor not in names}
     by_name = {c.name: c for c in known}
@@ -199,7 +200,7 @@ def _kind_counts(raw: pa.ChunkedArray) -> Counts:
     for name, pattern in (("number", NUMBER), ("integer", INTEGER)):
         code[_true(matches(text, pattern))] = KIND_CLASSES.index(name)
     for form in reversed(DATE_FORMATS):
-        if form != "%Y%m%d":  # eight digits are an integer until someone declares them a date
+        if form != "%Y%m%d":  # eight digits are an integer unless they are declared a date
             code[parse_dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
     code[_true(matches(text, LEADING_ZERO))] = KIND_CLASSES.index("leading zero")
     return np.bincount(code, minlength=len(KIND_CLASSES))
@@ -207,11 +208,11 @@ def _kind_counts(raw: pa.ChunkedArray) -> Counts:
 
 def _decimal_counts(raw: pa.ChunkedArray) -> Counts:
     text = clean_text(raw, Column("x").missing_tokens)
-    plain = _true(matches(text, PLAIN))
+    decimal = _true(matches(text, DECIMAL))
     after = pc.replace_substring_regex(text, r"^[+-]?\d*\.?(\d*?)0*$", r"\1")
-    found = np.minimum(pc.fill_null(pc.utf8_length(after), 0).to_numpy(), MOST_DECIMALS + 1)
-    written = _true(matches(text, NUMBER)) & ~plain  # with an exponent
-    return np.bincount(np.r_[found[plain], np.full(int(written.sum()), MOST_DECIMALS + 1)], minlength=MOST_DECIMALS + 2)
+    decimals = np.minimum(pc.fill_null(pc.utf8_length(after), 0).to_numpy(), MAX_DECIMALS + 1)
+    exponential = _true(matches(text, NUMBER)) & ~decimal  # with an exponent
+    return np.bincount(np.r_[decimals[decimal], np.full(int(exponential.sum()), MAX_DECIMALS + 1)], minlength=MAX_DECIMALS + 2)
 
 
 def _true(array: pa.ChunkedArray) -> NDArray[np.bool_]:

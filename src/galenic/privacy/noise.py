@@ -1,7 +1,7 @@
-"""Exact discrete Gaussian noise from the operating system's cryptographic generator, vectorised on integers.
+"""Exact discrete Gaussian noise from the operating system's cryptographic generator, vectorized on integers.
 
 Canonne, Kamath & Steinke 2020, "The Discrete Gaussian for Differential Privacy", Algorithms 1-3. No floating point enters
-a decision, so the attacks on float noise (Mironov 2012) have nothing to hold on to. Never seeded.
+a decision, so attacks on floating-point noise (Mironov 2012) do not apply. Never seeded.
 """
 
 import os
@@ -29,11 +29,11 @@ def discrete_gaussian(sigma2: Fraction, size: int) -> Integers:
 
 
 def discrete_gaussians(sigma2s: Sequence[Fraction], sizes: Sequence[int]) -> Integers:
-    """Draws with several variance parameters at once, sizes[i] of sigma2s[i], one after the other, shape (sum of sizes,)."""
+    """Draws with several variance parameters at once: sizes[i] of sigma2s[i], concatenated, shape (sum of sizes,)."""
     if any(s <= 0 for s in sigma2s):
         raise ValueError("sigma2 must be above 0")
     if any(_is_wide(s) for s in sigma2s):
-        return np.concatenate([_of_one(s, n) for s, n in zip(sigma2s, sizes, strict=True)])
+        return np.concatenate([_draw(s, n) for s, n in zip(sigma2s, sizes, strict=True)])
     p, q = (np.repeat(np.array(a, dtype=np.int64), sizes) for a in zip(*(s.as_integer_ratio() for s in sigma2s), strict=True))
     t = np.repeat(np.array([_proposal_scale(s) for s in sigma2s], dtype=np.int64), sizes)
     out = np.empty(p.size, dtype=np.int64)
@@ -49,7 +49,7 @@ def discrete_gaussians(sigma2s: Sequence[Fraction], sizes: Sequence[int]) -> Int
     return out
 
 
-def _of_one(sigma2: Fraction, size: int) -> Integers:
+def _draw(sigma2: Fraction, size: int) -> Integers:
     if _is_wide(sigma2):
         return np.array([_wide(sigma2) for _ in range(size)], dtype=np.int64)
     return discrete_gaussian(sigma2, size)
@@ -60,14 +60,14 @@ def _proposal_scale(sigma2: Fraction) -> int:
 
 
 def _is_wide(sigma2: Fraction) -> bool:
-    """Whether a product could leave 64 bits. A proposal beyond 64 t would be accepted with probability below e^-1900; it is cut, so
-    that this bound holds."""
+    """Whether a product could exceed 64 bits. A proposal beyond 64 t would be accepted with probability below e^-1900; it is rejected,
+    so that this bound holds."""
     p, q, t = sigma2.numerator, sigma2.denominator, _proposal_scale(sigma2)
     return (64 * t * t * q + p) ** 2 >= _TOP or 2 * p * q * t * t >= _TOP
 
 
 def _wide(sigma2: Fraction) -> int:
-    """One draw by the same algorithm in unbounded integers, for parameters whose products leave 64 bits."""
+    """One draw by the same algorithm in unbounded integers, for parameters with products beyond 64 bits."""
     p, q, t = sigma2.numerator, sigma2.denominator, _proposal_scale(sigma2)
     while True:
         y = _wide_laplace(t)
@@ -100,7 +100,7 @@ def _wide_laplace(t: int) -> int:
 
 
 def _floor_sqrt(p: int, q: int) -> int:
-    """floor(sqrt(p / q)) by integers."""
+    """floor(sqrt(p / q)) in integer arithmetic."""
     return isqrt(p // q)
 
 

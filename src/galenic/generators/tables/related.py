@@ -68,7 +68,7 @@ class RelatedTables:
             protected = PrivateRows(flat[r.name], PATIENT, r.rows_of_a_patient, budget, share=Fraction(1, count - place))
             delta = budget.threshold_delta / count if budget else Fraction(0)
             own = own_columns(r, self.relations)
-            domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, least=self.least)
+            domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, min_patients=self.least)
             bought[r.name] = domain.columns
             if not place:
                 self.patients = domain.rows
