@@ -28,10 +28,7 @@ def modules(sources: Path) -> dict[str, Module]:
         name = ".".join(parts[:-1] if is_package else parts)
         text = path.read_text(encoding="utf-8")
         found[name] = Module(name, is_package, len(text.splitlines()), ast.parse(text))
-    return {
-        name: Module(name, m.is_package, m.lines, m.tree, frozenset(_imports(m, found)))
-        for name, m in found.items()
-    }
+    return {name: Module(name, m.is_package, m.lines, m.tree, frozenset(_imports(m, found))) for name, m in found.items()}
 
 
 def _imports(module: Module, known: dict[str, Module]) -> Iterator[str]:

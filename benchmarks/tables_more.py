@@ -15,9 +15,9 @@ import pyarrow.csv as pacsv
 
 import diabetes
 import support2
-from galenic import flows, records
+from galenic import records
 from galenic.evidence.tables import bin_column, encode_columns, leak_rows, mean_tvd, measure_membership, noisy_copy
-from galenic.generators.tables import shipped_audit
+from galenic.generators.tables import describe_relations, shipped_audit
 from galenic.records import own_columns, to_toml
 from galenic.schema import Column, Finding, Relation, Table
 from rows import galenic, peer, row
@@ -265,7 +265,7 @@ def _several(folder: Path, name: str, tables: Path, words: list[object], about: 
     began = time.monotonic()
     ran = galenic(folder / f"home-{name}", "synthesize-related", tables, *words, "--seed", 1, accept=(0, 1))
     seconds = time.monotonic() - began
-    relations, sources, _ = flows.relations_of(tables, private="--no-privacy" not in words)
+    relations, sources, _ = describe_relations(tables, private="--no-privacy" not in words)
     out = Path(ran["folder"]) / "artefact"
     if not out.is_dir():
         raise SystemExit(f"refused: {ran['decision']['refusals']}")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galenic.evidence import EvaluationRequest
 from galenic.evidence.tables import (
     AttackPool,
     any_alarm,
@@ -71,7 +72,7 @@ def test_the_order_of_rows_changes_no_metric(seed: int) -> None:
 
 
 def test_real_rows_as_good_as_real_rows(tables: tuple[Table, ...]) -> None:
-    report = evaluate_table(tables[0], tables[1], tables[2], target="diabetes")
+    report = evaluate_table(tables[0], tables[1], tables[2], EvaluationRequest(target="diabetes"))
     for name in ("fidelity.tvd1.excess", "fidelity.tvd2.excess", "fidelity.tvd3.excess"):
         found = report.get(name)
         assert isinstance(found, Finding)
@@ -87,7 +88,7 @@ def test_shuffled_columns_lose_utility_and_pairs_but_not_singles(tables: tuple[T
     rng = np.random.default_rng(0)
     frame = tables[2].frame
     apart = pa.table({n: frame[n].take(pa.array(rng.permutation(frame.num_rows))) for n in frame.column_names})
-    report = evaluate_table(tables[0], tables[1], replace(tables[2], frame=apart), target="diabetes")
+    report = evaluate_table(tables[0], tables[1], replace(tables[2], frame=apart), EvaluationRequest(target="diabetes"))
     value = {f.name: f.value for f in report.findings if isinstance(f, Finding)}
     assert value["fidelity.tvd1.excess"] < 0.01
     assert value["fidelity.tvd2.excess"] > 0.01
@@ -131,7 +132,7 @@ def test_copies_are_found_without_held_out_patients(tables: tuple[Table, ...], l
         "leak": leak_rows(fresh, real, rng, share=0.05),
     }[leak]
     half = [replace(real, frame=real.frame.slice(i * 1_000, 1_000)) for i in range(2)]
-    report = evaluate_table(half[0], half[1], made, held_out=False)
+    report = evaluate_table(half[0], half[1], made, EvaluationRequest(held_out=False))
     alarms = report.get("privacy.alarms")
     assert isinstance(alarms, Finding)
     assert alarms.value == (leak != "none")

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from galenic.evidence import EvaluationRequest
 from galenic.evidence.tables import bin_column, encode_columns, measure_risks, noisy_copy
 from galenic.evidence.tables.discriminator import measure_realism
 from galenic.evidence.tables.fairness import measure_fairness
@@ -75,7 +76,7 @@ def test_the_impossible_is_counted(tables: tuple[Table, ...], columns: tuple[Col
 def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     train, test, fresh = tables[:3]
     rng = np.random.default_rng(0)
-    shares, gap, _ = measure_fairness(train, test, fresh, columns, rng, target="diabetes")
+    shares, gap, _ = measure_fairness(train, test, fresh, columns, rng, EvaluationRequest(target="diabetes"))
     assert isinstance(shares, Finding)
     assert isinstance(gap, Finding)
     assert shares.value < 0.06
@@ -83,11 +84,13 @@ def test_a_group_that_is_missing_or_badly_served_is_seen(tables: tuple[Table, ..
     women = np.array([s == "female" for s in fresh.frame["sex"].to_pylist()])
     outcome = np.array(fresh.frame["diabetes"].to_pylist())
     outcome[women] = rng.permutation(outcome[women])  # nothing can be learned about women any more
-    _, worse, _ = measure_fairness(train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, target="diabetes")
+    _, worse, _ = measure_fairness(
+        train, test, changed(fresh, "diabetes", outcome.tolist()), columns, rng, EvaluationRequest(target="diabetes")
+    )
     assert isinstance(worse, Finding)
     assert worse.detail["lost"]["sex: female"] > worse.detail["lost"]["sex: male"] + 0.05
     few = replace(fresh, frame=fresh.frame.filter(pa.array(~women | (np.arange(2_000) % 10 == 0))))
-    missing, _, _ = measure_fairness(train, test, few, columns, rng, target="diabetes")
+    missing, _, _ = measure_fairness(train, test, few, columns, rng, EvaluationRequest(target="diabetes"))
     assert isinstance(missing, Finding)
     assert missing.value > 0.3
     assert missing.detail["shift"]["sex"]["female"] < -0.3
@@ -104,7 +107,9 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
     tables: tuple[Table, ...], columns: tuple[Column, ...]
 ) -> None:
     train, test, fresh = tables[:3]
-    shares = measure_fairness(train, test, fresh, columns, np.random.default_rng(0), groups=("age_years",))[0]
+    shares = measure_fairness(train, test, fresh, columns, np.random.default_rng(0), EvaluationRequest(groups=("age_years",)))[
+        0
+    ]
     assert isinstance(shares, Finding)
     assert len(shares.detail["shift"]["age_years"]) == 5  # four bands, and missing
     assert sum(" to " in band for band in shares.detail["shift"]["age_years"]) == 3  # up to, two between, or more
@@ -117,7 +122,7 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
     parts = [coded(t) for t in (train, test, fresh)]
     described = tuple(bin_column(parts[0], c) for c in parts[0].columns)
     as_numbers, as_words = (
-        measure_fairness(*three, by, np.random.default_rng(0), target="diabetes")
+        measure_fairness(*three, by, np.random.default_rng(0), EvaluationRequest(target="diabetes"))
         for three, by in ((parts, described), ((train, test, fresh), columns))
     )
     assert isinstance(as_numbers[0], Finding)
@@ -128,7 +133,7 @@ def test_ages_are_compared_by_quarters_and_codes_that_are_numbers_by_value(
 
 def test_a_column_of_many_words_makes_no_groups(tables: tuple[Table, ...], columns: tuple[Column, ...]) -> None:
     many = tuple(c.but(categories=tuple(f"{k:02d}" for k in range(20)), edges=()) if c.name == "sex" else c for c in columns)
-    found = measure_fairness(*tables[:3], many, np.random.default_rng(0), groups=("sex",))
+    found = measure_fairness(*tables[:3], many, np.random.default_rng(0), EvaluationRequest(groups=("sex",)))
     assert all(isinstance(f, NotMeasured) and "more than 12" in f.why for f in found)
 
 
@@ -145,7 +150,7 @@ def test_unequal_opportunity_is_seen_and_reweighing_lessens_it() -> None:
 
     train, test, biased = made(4_000, 0.0), made(4_000, 0.0), made(4_000, 0.8)
     coded = tuple(bin_column(train, c) for c in train.columns)
-    found = measure_fairness(train, test, biased, coded, rng, target="case")[2]
+    found = measure_fairness(train, test, biased, coded, rng, EvaluationRequest(target="case"))[2]
     assert isinstance(found, Finding)
     assert found.value > found.detail["real"] + 0.15
     assert found.detail["reweighed"] < found.value / 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from galenic.evidence.tables import bin_column, noisy_copy, shadow_attack
+from galenic.evidence.tables import noisy_copy, shadow_attack
 from galenic.schema import Finding, NotMeasured, Table
 from made import made_table
 
@@ -17,14 +17,13 @@ def shuffles(rows: Table) -> Table:
 
 def test_a_maker_that_remembers_is_found_and_one_that_only_counts_is_not() -> None:
     train, test = made_table(900, 1), made_table(900, 2)
-    columns = tuple(bin_column(train, c) for c in train.columns)
 
     def remembers(rows: Table) -> Table:
         return noisy_copy(rows, rows.columns, np.random.default_rng(0), share=0.15)
 
     for make, leaks in ((remembers, True), (shuffles, False)):
         rng = np.random.default_rng(0)
-        found = shadow_attack(make, train, test, make(train), columns, rng, shadows=6)
+        found = shadow_attack(make, train, test, make(train), rng, shadows=6)
         assert isinstance(found, Finding)
         assert found.detail["alarm"] == leaks
         assert (found.value > 0.7) == leaks
@@ -32,6 +31,5 @@ def test_a_maker_that_remembers_is_found_and_one_that_only_counts_is_not() -> No
 
 def test_too_few_shadows_are_not_measured() -> None:
     train = made_table(300, 1)
-    columns = tuple(bin_column(train, c) for c in train.columns)
-    found = shadow_attack(shuffles, train, train, train, columns, np.random.default_rng(0), shadows=2)
+    found = shadow_attack(shuffles, train, train, train, np.random.default_rng(0), shadows=2)
     assert isinstance(found, NotMeasured)

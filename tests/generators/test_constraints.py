@@ -69,7 +69,7 @@ def model(learn: Callable[..., MixtureTables]) -> MixtureTables:
 
 
 def test_every_row_satisfies_every_constraint_and_rejections_are_counted(model: MixtureTables) -> None:
-    drawn = model.drawn(3_000, rng=np.random.default_rng(0))
+    drawn = model.sample_rows(3_000, rng=np.random.default_rng(0))
     assert drawn.table.rows == 3_000
     assert all_hold(drawn.table, RULES).all()
     assert 0 < drawn.rejection_rate < 0.9
@@ -172,7 +172,7 @@ def test_gaps_are_filled_within_constraints_and_what_is_there_stays(model: Mixtu
     rng = np.random.default_rng(1)
     holed = pa.table({n: pa.array(real[n].to_pylist(), mask=rng.random(600) < 0.2) for n in real.column_names})
     table = records.in_memory(holed).table(tuple(c for c in model.columns))
-    done = model.completed(table, np.random.default_rng(0))
+    done = model.impute(table, np.random.default_rng(0))
     was = holed.to_pydict()
     now = done.table.frame.to_pydict()
     for name in holed.column_names:
@@ -186,18 +186,18 @@ def test_gaps_are_filled_within_constraints_and_what_is_there_stays(model: Mixtu
 def test_a_value_is_filled_in_by_what_the_row_holds(model: MixtureTables) -> None:
     frame = pa.table({"arm": ["low"] * 300 + ["high"] * 300, "dose_mg": pa.array([None] * 600, pa.float64())})
     columns = tuple(next(c for c in model.columns if c.name == n) for n in ("arm", "dose_mg"))
-    done = model.completed(records.in_memory(frame).table(columns), np.random.default_rng(0))
+    done = model.impute(records.in_memory(frame).table(columns), np.random.default_rng(0))
     dose = np.array(done.table.frame["dose_mg"], dtype=float)
     assert np.median(dose[:300]) < 20 <= np.median(dose[300:])
 
 
 def test_rare_groups_are_made_equally_frequent(model: MixtureTables) -> None:
-    drawn = model.balanced("arm", 3_000, np.random.default_rng(0))
+    drawn = model.sample_balanced("arm", 3_000, np.random.default_rng(0))
     arms = drawn.table.frame["arm"].to_pylist()
     assert {a: arms.count(a) for a in set(arms)} == {"untreated": 1_000, "low": 1_000, "high": 1_000}
     assert all_hold(drawn.table, RULES).all()
     with pytest.raises(DescriptionError, match="no category column"):
-        model.balanced("cost_bed", 10)
+        model.sample_balanced("cost_bed", 10)
 
 
 def test_nothing_is_learned_of_a_table_of_sums_alone() -> None:

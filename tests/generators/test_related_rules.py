@@ -61,7 +61,7 @@ def test_every_row_satisfies_rules_within_a_table_and_across_tables(real: dict[s
     rules = model.rules["visit"]
     assert rules.rejected["men are not admitted"] > 0
     assert rules.rejected["dear"] > 0
-    assert 0 < rules.drawn(made["visit"]).rejection_rate < 0.5
+    assert 0 < rules.summary(made["visit"]).rejection_rate < 0.5
     assert rules.ended <= 0.01 * visits.num_rows
 
 

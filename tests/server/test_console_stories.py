@@ -13,9 +13,11 @@ from galenic import custody, release
 from galenic.custody import add_client, server_session
 from galenic.custody.access import record_care_relation
 from galenic.errors import ReleaseRefusedError
-from galenic.flows.demonstration import POPULATION, demo_table, description
-from galenic.flows.synthesis import SynthesisRequest, synthesize
+from galenic.flows.demonstration import POPULATION
+from galenic.flows.synthesis import synthesize
+from galenic.generators import SynthesisRequest
 from galenic.installation import open_installation
+from galenic.records import demo_columns, demo_table
 from galenic.release import verify
 from galenic.server import Listener, make_app, running_servers, setup
 from galenic.server.console import Console
@@ -93,11 +95,10 @@ def test_one_human_has_one_account(staffed: Site) -> None:
 @pytest.fixture(scope="module")
 def run(staffed: Site) -> str:
     """A run that rita asked for."""
-    from galenic import records
-    from galenic.flows.columns import ColumnOptions
+    from galenic.privacy import ColumnOptions
 
     staffed.installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor="rita")
-    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    column_options = ColumnOptions(description=demo_columns())
     request = SynthesisRequest(
         epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", by="rita"
     )

@@ -11,9 +11,11 @@ import pytest
 from galenic import release
 from galenic.custody import initialize_if_new
 from galenic.errors import AccessDeniedError, GalenicError, ReleaseRefusedError
-from galenic.flows.demonstration import POPULATION, demo_table, description
-from galenic.flows.synthesis import SynthesisRequest, synthesize
+from galenic.flows.demonstration import POPULATION
+from galenic.flows.synthesis import synthesize
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
+from galenic.records import demo_columns, demo_table
 from galenic.release.signing import run_status, sign_off
 from galenic.security import Session
 
@@ -21,13 +23,12 @@ from galenic.security import Session
 @pytest.fixture(scope="module")
 def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, list[str], dict[str, Session]]]:
     """Two runs that rita asked for, and sessions of those who sign."""
-    from galenic import records
-    from galenic.flows.columns import ColumnOptions
+    from galenic.privacy import ColumnOptions
 
     installation = open_installation(tmp_path_factory.mktemp("signers") / "home")
     initialize_if_new(installation)
     installation.ledger.declare(POPULATION, epsilon=2.0, delta=1e-8, actor="rita")
-    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    column_options = ColumnOptions(description=demo_columns())
     request = SynthesisRequest(
         epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", by="rita"
     )

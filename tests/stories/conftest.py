@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pytest
 
-from galenic import flows, release
+from galenic import flows, records, release
+from galenic.generators import SynthesisRequest
 from galenic.installation import open_installation
 from made import made_patients
 
@@ -17,9 +18,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]
     folder = tmp_path_factory.mktemp("finished")
     pacsv.write_csv(made_patients(8_000, 5).drop_columns(["discharged"]), folder / "patients.csv")
     installation = open_installation(folder / "home")
-    request = flows.SynthesisRequest(population="clinic", target="diabetes", seed=1)
+    request = SynthesisRequest(population="clinic", target="diabetes", seed=1)
     installation.ledger.declare("clinic", epsilon=2.0, delta=4e-9, actor="test")
-    source = flows.as_source(folder / "patients.csv")
+    source = records.as_source(folder / "patients.csv")
     # noise is never seeded: about 1 run in 200 is refused (measured); thrice running, 1 in 8 million
     results = (flows.synthesize(installation, source, request) for _ in range(3))
     result = next(r for r in results if r.decision.accepted)

@@ -144,7 +144,7 @@ kind = "text"
         (["--given", "x=999"], "lies between"),
         (["--given", "x=high"], "Give a number"),
         (["--given", "note=fine"], "--given names ['note']"),
-        (["--given", "sex=f", "--balance", "sex"], "can not be had together"),
+        (["--given", "sex=f", "--balance", "sex"], "exclude each other"),
         (["--target", "outcome"], "--target names ['outcome']"),
         (["--group", "race"], "--group names ['race']"),
         (["--survival", "x", "died"], "--survival names ['died']"),

@@ -29,7 +29,9 @@ from galenic.custody import (
     write_backup,
 )
 from galenic.errors import AccessDeniedError, RecordError, StoreError, VerificationError
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
+from galenic.privacy import ColumnOptions
 from galenic.security import Fact, verify_receipt
 from made import made_patients
 
@@ -114,7 +116,7 @@ def test_the_release_way_from_custody_ends_with_the_consent(
     inge = custody.sign_in("inge")
     frame = made_patients(3_000, 9).drop_columns(["discharged"])
     import_table(custody, inge, records.in_memory(frame), ImportRequest("big", patient="patient_id"))
-    request = flows.SynthesisRequest(private=False, target="diabetes", column_options=flows.ColumnOptions(patient="patient_id"))
+    request = SynthesisRequest(private=False, target="diabetes", column_options=ColumnOptions(patient="patient_id"))
     with pytest.raises(Exception, match="no patient in it has consented"):
         flows.synthesize_stored(custody, custody.sign_in("dora"), "big", request)
     record_consent(custody, inge, "big", [f"P{i:06d}" for i in range(2_000)], "synthetic-data")

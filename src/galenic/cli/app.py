@@ -11,7 +11,11 @@ import galenic
 from galenic import custody, flows, records, store
 from galenic.cli import show
 from galenic.errors import DescriptionError
+from galenic.evidence import EvaluationRequest
+from galenic.evidence.tables import ComparedSources
+from galenic.generators import SynthesisRequest
 from galenic.installation import installation_if_any, open_installation
+from galenic.privacy import ColumnOptions
 from galenic.release import (
     check_release,
     decide,
@@ -109,9 +113,9 @@ def synthesize(
     if where not in ("file", "store") or (where == "store") != (key is not None):
         raise DescriptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
     source = records.read(table) if where == "file" else None
-    column_options = flows.ColumnOptions(columns, patient, unit, tuple(drop or ()), buy)
+    column_options = ColumnOptions(columns, patient, unit, tuple(drop or ()), buy)
     unseen = records.read(holdout) if holdout else None
-    request = flows.SynthesisRequest(
+    request = SynthesisRequest(
         epsilon, delta, population, column_options, rows_per_patient, rows, target, policy, not no_privacy, holdout=unseen
     )
     request = replace(request, given=_given(given or []), balance=balance, least=min_patients)
@@ -194,18 +198,14 @@ def evaluate(
     sources = records.read(real), records.read(synthetic)
     unseen = records.read(holdout) if holdout else None
     with show.progress(as_json) as tell:
-        report = flows.evaluate(
-            open_installation(),
-            *sources,
-            holdout=unseen,
-            columns=described,
-            patient=patient,
+        options = EvaluationRequest(
             target=target,
             times=survival,
             groups=tuple(group or ()),
             constraints=records.read_constraints(columns) if columns else (),
-            progress=tell,
         )
+        compared = ComparedSources(*sources, unseen, described, patient)
+        report = flows.evaluate(open_installation(), compared, options, tell)
     verdict = decide(report, rules) if rules else None
     if as_json:
         show.print_json(show.report_json(report, verdict))
@@ -357,11 +357,11 @@ def audit_engine(
 @app.command(epilog="Example: galenic demo")
 def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything to.")] = Path("galenic-demo")) -> None:
     """Run the whole way on public data: RAND Health Insurance Experiment, epsilon 1, the person as the unit."""
-    flows.demo_table()
+    records.demo_table()
     place = folder.absolute()
     installation = open_installation(place / "home")
     show.messages.print("RAND Health Insurance Experiment: 20,190 person-years of 5,912 people. epsilon 1, unit: the person.")
-    cost = flows.estimate_cost(flows.demo_table(), flows.SynthesisRequest())
+    cost = flows.estimate_cost(records.demo_table(), SynthesisRequest())
     show.messages.print(f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB.")
     target = _fresh(place / "release")
     with show.progress() as tell:

@@ -8,6 +8,8 @@ import typer
 from galenic import flows
 from galenic.cli import show
 from galenic.cli.app import Json, app
+from galenic.generators import SynthesisRequest
+from galenic.generators.tables import describe_relations
 from galenic.installation import open_installation
 
 
@@ -30,8 +32,8 @@ def synthesize_related(
     as_json: Json = False,
 ) -> None:
     """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
-    relations, sources, dropped = flows.relations_of(tables, private=not no_privacy, buy=buy)
-    request = flows.SynthesisRequest(
+    relations, sources, dropped = describe_relations(tables, private=not no_privacy, buy=buy)
+    request = SynthesisRequest(
         epsilon, delta, population, rows=patients, policy=policy, private=not no_privacy, seed=seed, least=min_patients
     )
     price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"

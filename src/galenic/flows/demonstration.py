@@ -2,16 +2,15 @@
 
 import json
 from dataclasses import dataclass
-from importlib import resources, util
 from pathlib import Path
 
 from galenic import records, store
 from galenic.custody import make_key
-from galenic.errors import MissingExtraError, ReleaseRefusedError
-from galenic.flows.columns import ColumnOptions
-from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
+from galenic.errors import ReleaseRefusedError
+from galenic.flows.synthesis import SynthesisResult, synthesize
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation
-from galenic.records import Source
+from galenic.privacy import ColumnOptions
 from galenic.release import check_release, sign_with_key, trust_of, write_release
 from galenic.schema import Progress, no_progress
 
@@ -21,7 +20,7 @@ ROLES = ("privacy-officer", "clinician")
 
 @dataclass(frozen=True)
 class DemoResult:
-    """How the demonstration ended. refusal: what the public policy said to the same run."""
+    """Result of the demonstration. refusal: message of the public policy about the same run."""
 
     result: SynthesisResult
     folder: Path
@@ -29,29 +28,16 @@ class DemoResult:
     refusal: str
 
 
-def demo_table() -> Source:
-    """The table that ships inside statsmodels: 20,190 person-years of 5,912 people, public domain."""
-    found = util.find_spec("statsmodels")
-    if found is None or found.origin is None:
-        raise MissingExtraError("the demonstration's data ships in statsmodels. Install it: pip install 'galenic[demo]'")
-    return records.read(Path(found.origin).parent / "datasets" / "randhie" / "src" / "randhie.csv")
-
-
-def description() -> str:
-    """What the demo declares of the table's columns, as TOML; its head says what is documented and what its authors had seen."""
-    return (resources.files("galenic.flows") / "demo_data" / "randhie.toml").read_text(encoding="utf-8")
-
-
 def run_demo(
     installation: Installation, target: Path, *, seed: int | None = None, progress: Progress = no_progress
 ) -> DemoResult:
-    """Runs the whole way with two throw-away keys under the internal policy, then shows the public policy refusing it."""
+    """Runs the release workflow with two temporary keys under the internal policy, and shows that the public policy refuses it."""
     installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor=installation.actor)
-    column_options = ColumnOptions(description=records.from_toml(description(), "randhie.toml"))
+    column_options = ColumnOptions(description=records.demo_columns())
     request = SynthesisRequest(
         epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", seed=seed
     )
-    result = synthesize(installation, demo_table(), request, progress)
+    result = synthesize(installation, records.demo_table(), request, progress)
     progress("signing", 0.93)
     for role in ROLES:
         sign_with_key(installation, result.run, make_key(installation, f"demo-{role}-{result.run}", role).name)

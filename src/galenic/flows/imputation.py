@@ -27,7 +27,7 @@ def impute(installation: Installation, run: str, source: Source, out: Path, *, s
         raise RecordError(
             f"{source.name} has none of the model's columns {[c.name for c in model.columns]}. Give a table like it."
         )
-    done = model.completed(source.table(columns), np.random.default_rng(seed) if seed is not None else None)
+    done = model.impute(source.table(columns), np.random.default_rng(seed) if seed is not None else None)
     installation.audit.append("impute", run, rows=done.table.rows, filled=done.filled, left=done.left)
     whole = pa.concat_tables([batch for _, batch in source.raw()])
     for name in done.table.names:

@@ -1,11 +1,12 @@
-"""The release way from custody: the same as from a file, while a decision to train on the records stands."""
+"""Synthesis of a data set in custody, as long as the access decision to train on it remains valid."""
 
 import shutil
 
 from galenic import store
 from galenic.custody import training_source
 from galenic.errors import AccessDeniedError
-from galenic.flows.synthesis import SynthesisRequest, SynthesisResult, synthesize
+from galenic.flows.synthesis import SynthesisResult, synthesize
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
 from galenic.security import Session
@@ -20,17 +21,17 @@ def synthesize_stored(
     purpose: str = "synthetic-data",
     progress: Progress = no_progress,
 ) -> SynthesisResult:
-    """Learns from a data set in custody and decides; the model is tied to its patients, so that erasing one finds it.
+    """Learns from a data set in custody and decides. The lineage of the model names its patients, so that an erasure finds it.
 
-    AccessDenied, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
+    AccessDeniedError, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
     """
     with training_source(installation, session, name, purpose) as (source, grant):
 
-        def tell(what: str, share: float) -> None:
+        def report(step: str, share: float) -> None:
             grant.require_active()
-            progress(what, share)
+            progress(step, share)
 
-        result = synthesize(installation, source, request, tell)
+        result = synthesize(installation, source, request, report)
         try:
             grant.require_active()
             row = {"id": f"model/{result.run}", "kind": "model", "made_from": f"table/{name}", "private": request.private}

@@ -1,7 +1,7 @@
-"""Learn from patients and make: tables first."""
+"""Models that learn from patients and generate new data: tables first."""
 
-from galenic.generators import tables
+from galenic.generators.generator import Generator, Refittable
+from galenic.generators.registry import GENERATORS
+from galenic.generators.request import DEFAULT_POPULATION, SynthesisRequest
 
-TABLES = {tables.ENGINE: tables.MixtureTables}
-
-__all__ = ["TABLES", "tables"]
+__all__ = ["DEFAULT_POPULATION", "GENERATORS", "Generator", "Refittable", "SynthesisRequest"]

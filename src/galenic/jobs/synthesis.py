@@ -6,9 +6,11 @@ from typing import Any
 
 from galenic import store
 from galenic.errors import DescriptionError, GalenicError
-from galenic.flows import ColumnOptions, SynthesisRequest, cost_of, synthesize_stored
+from galenic.flows import cost_of, synthesize_stored
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
 from galenic.jobs.worker import already_started, job_session, progress_writer, submit_job
+from galenic.privacy import ColumnOptions
 from galenic.security import Session
 
 DELTA = 1e-9

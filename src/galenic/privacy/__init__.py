@@ -15,19 +15,24 @@ from galenic.privacy.domain import (
 from galenic.privacy.ledger import Budget, Ledger, Mechanism, Statement, split_delta
 from galenic.privacy.marginals import Crosstab, NoisyMarginal
 from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
+from galenic.privacy.table_description import ColumnOptions, DescriptionLike, TableDescription, describe_table
+from galenic.privacy.throwaway_ledger import temporary_ledger
 from galenic.privacy.vault import TokenVault, reveal
 
 __all__ = [
     "MIN_PATIENTS",
     "Budget",
+    "ColumnOptions",
     "Crosstab",
     "DeidentifiedColumns",
+    "DescriptionLike",
     "Domain",
     "Ledger",
     "Mechanism",
     "NoisyMarginal",
     "PrivateRows",
     "Statement",
+    "TableDescription",
     "TokenVault",
     "bin_count",
     "buy_domain",
@@ -35,6 +40,7 @@ __all__ = [
     "check_epsilon",
     "deidentify_columns",
     "delta_of",
+    "describe_table",
     "domain_share",
     "epsilon_of",
     "gaussian_mu",
@@ -44,6 +50,7 @@ __all__ = [
     "rho_of",
     "sigma2_for",
     "split_delta",
+    "temporary_ledger",
     "with_anchors",
     "without_observed",
 ]

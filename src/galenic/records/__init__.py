@@ -3,6 +3,7 @@
 from galenic.records.ccda import HL7, SDTC, XSI, is_ccda
 from galenic.records.column_inference import ambiguous_dates, describe, patient_column, suspicious
 from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
+from galenic.records.demonstration import demo_columns, demo_description, demo_table
 from galenic.records.description import (
     constraints_from_toml,
     drops_others,
@@ -24,10 +25,18 @@ from galenic.records.omop import Omop
 from galenic.records.omop_model import VOCABULARY
 from galenic.records.omop_write import OmopWriter
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, matches, parse_dates
-from galenic.records.reader import read
-from galenic.records.relations import TableDeclaration, read_relations
+from galenic.records.reader import as_source, read
+from galenic.records.relations import SyntheticTables, TableDeclaration, read_relations
 from galenic.records.source import Source, in_memory
-from galenic.records.split import PatientNumbers, Split, cap_rows, patient_numbers, split_as_given, split_by_patient
+from galenic.records.split import (
+    PatientNumbers,
+    Split,
+    cap_rows,
+    patient_numbers,
+    split_as_given,
+    split_by_patient,
+    split_related,
+)
 from galenic.records.table_format import write_events_csv, write_events_parquet
 from galenic.records.unit_conversion import convert
 from galenic.records.writer import escape_formulas, write, write_frame, write_stream
@@ -53,10 +62,12 @@ __all__ = [
     "Reply",
     "Source",
     "Split",
+    "SyntheticTables",
     "TableDeclaration",
     "WriteResult",
     "ambiguous_dates",
     "ancestor_column",
+    "as_source",
     "as_timeline",
     "by_subject",
     "call",
@@ -65,6 +76,9 @@ __all__ = [
     "constraints_from_toml",
     "convert",
     "declare",
+    "demo_columns",
+    "demo_description",
+    "demo_table",
     "describe",
     "drops_others",
     "escape_formulas",
@@ -98,6 +112,7 @@ __all__ = [
     "read_whole",
     "split_as_given",
     "split_by_patient",
+    "split_related",
     "suspicious",
     "to_toml",
     "type_of",

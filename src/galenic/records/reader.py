@@ -5,13 +5,14 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from galenic.errors import RecordError
-from galenic.records.source import Source
+from galenic.records.source import Source, in_memory
 
 BLOCK = 8 << 20
 DELIMITERS = ",;\t|"
@@ -36,6 +37,15 @@ def read(path: str | Path) -> Source:
         raise RecordError(f"{path} can not be read as {suffix or 'CSV'} ({type(error).__name__}). Export it again.") from None
     _check_names(path, source.names)
     return source
+
+
+def as_source(table: "str | Path | pa.Table | Source | Any") -> Source:
+    """A source from a path, an Arrow table, or anything with an Arrow C stream (pandas, polars)."""
+    if isinstance(table, Source):
+        return table
+    if isinstance(table, str | Path):
+        return read(table)
+    return in_memory(table if isinstance(table, pa.Table) else pa.table(table))
 
 
 def _check_names(path: Path, names: tuple[str, ...]) -> None:

@@ -1,22 +1,26 @@
-"""A file that says which tables belong together: one [[table]] for each, in TOML."""
+"""Related tables of the same patients: their declaration in a TOML file, and a synthetic version of them."""
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from galenic.errors import DescriptionError
 from galenic.records.description import constraints_of
-from galenic.schema import Constraint
+from galenic.records.flatten_tables import flatten
+from galenic.records.source import Source, in_memory
+from galenic.schema import Column, Constraint, Relation, Table
 
 _TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": list, "keep": list, "constraint": list}
 
 
 @dataclass(frozen=True)
 class TableDeclaration:
-    """What a file states of one table. file, columns: paths, relative to the file that states them. format: of the date in `order`.
-    kinds: kinds of columns, where `columns` does not describe them. keep: the only columns to learn from (none: all); drop: columns to
-    leave out. constraint: what must hold of each row, beside what `columns` states. The rest as in schema.Relation."""
+    """Declaration of one table. file, columns: paths, relative to the file of declarations. format: of the date in `order`.
+    kinds: kinds of columns that `columns` does not describe. keep: the only columns to learn from (none: all); drop: columns to
+    leave out. constraint: rules for every row, in addition to those in `columns`. Other fields as in schema.Relation."""
 
     name: str
     file: str
@@ -36,8 +40,25 @@ class TableDeclaration:
     constraint: tuple[Constraint, ...] = ()
 
 
+@dataclass(frozen=True)
+class SyntheticTables:
+    """Synthetic tables of new patients. relations: parents first. tables: by name. flat_columns: of each flat table, the columns that
+    were learned. folder: where rows may be written while they are joined."""
+
+    relations: tuple[Relation, ...]
+    tables: Mapping[str, Table]
+    flat_columns: Mapping[str, tuple[Column, ...]]
+    folder: Path
+
+    @cached_property
+    def flat(self) -> dict[str, Source]:
+        """The flat tables, made as those of the real patients are."""
+        relations = tuple(replace(r, columns=self.tables[r.name].columns) for r in self.relations)
+        return flatten(relations, {n: in_memory(t.frame, n) for n, t in self.tables.items()}, self.folder)
+
+
 def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
-    """The tables that a TOML file states. DescriptionError names the table and field that is off."""
+    """The tables that a TOML file declares. DescriptionError names the table and the wrong field."""
     path = Path(path)
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Write one as docs/how-to/related-tables.md shows.")
@@ -48,10 +69,10 @@ def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
     rows = data.get("table")
     if data.get("version") != 1 or not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
         raise DescriptionError(f"{path}: expected version = 1 and a [[table]] for each table.")
-    return tuple(_stated(row, place + 1, path) for place, row in enumerate(rows))
+    return tuple(_declaration(row, place + 1, path) for place, row in enumerate(rows))
 
 
-def _stated(row: dict[str, Any], place: int, path: Path) -> TableDeclaration:
+def _declaration(row: dict[str, Any], place: int, path: Path) -> TableDeclaration:
     known = [f.name for f in fields(TableDeclaration)]
     about = f"{path}, table {row.get('name') or place}"
     unknown = sorted(set(row) - set(known))

@@ -1,13 +1,16 @@
 """Splits tables by patient and caps what one patient contributes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.errors import RecordError
 from galenic.records.source import Source
+from galenic.schema import PATIENT, Relation
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,28 @@ def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np
         loss = loss if halves[1:] else 1 - rows[0] / max(all_rows, 1)
     unit = "row" if patient is None else "patient"
     return Split(halves[0], halves[1], unit, 1 if patient is None else cap, rows[0], rows[1], loss)
+
+
+def split_related(
+    flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator, *, test_share: float
+) -> dict[str, Split]:
+    """Each flat table of several tables (see `flatten`) split by the same patients. relations: parents first."""
+    root = relations[0].name
+    halves = {root: split_by_patient(flat[root], PATIENT, rng, test_share=test_share)}
+    learned = _patients(halves[root].train)
+    for r in relations[1:]:
+        source = flat[r.name]
+        batches = [
+            np.asarray(pc.is_in(b[PATIENT], value_set=learned).to_numpy(), dtype=np.bool_) for _, b in source.raw([PATIENT])
+        ]
+        inside = np.concatenate(batches or [np.zeros(0, dtype=np.bool_)])
+        sizes = int(inside.sum()), int((~inside).sum())
+        halves[r.name] = Split(source.where(inside), source.where(~inside), "patient", r.rows_of_a_patient, *sizes, 0.0)
+    return halves
+
+
+def _patients(source: Source) -> pa.Array:
+    return pa.concat_arrays([chunk for _, batch in source.raw([PATIENT]) for chunk in batch[PATIENT].chunks])
 
 
 def cap_rows(source: Source, patient: str | None, cap: int, rng: np.random.Generator) -> Source:

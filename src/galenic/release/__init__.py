@@ -1,7 +1,7 @@
 """Release of artifacts: evidence, policy, decision, run folder, signatures, register, recall and verification."""
 
-from galenic.release.artifact import ArtifactKind, Engine, RunContent, RunOutcome
-from galenic.release.artifacts import ARTIFACTS
+from galenic.release.artifact import ArtifactKind, Engine, ResourceUsage, RunContent, RunOutcome, WorkflowResult
+from galenic.release.artifacts import ARTIFACTS, workflow_content
 from galenic.release.attestation import MEANING, attest, statement_of
 from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
@@ -12,7 +12,7 @@ from galenic.release.register import list_releases, recall_release, write_releas
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
-from galenic.release.table_artifact import Preview, ResourceUsage, TableContent, sizes_of
+from galenic.release.table_artifact import Preview, TableContent
 from galenic.release.verification import check_release, trust_of, trust_of_release
 from galenic.release.verify_release import NotVerifiedError, verify
 
@@ -37,6 +37,7 @@ __all__ = [
     "Signature",
     "Signer",
     "TableContent",
+    "WorkflowResult",
     "attest",
     "check_release",
     "croissant_metadata",
@@ -57,10 +58,10 @@ __all__ = [
     "sign_off",
     "sign_with_key",
     "signing_key",
-    "sizes_of",
     "statement_of",
     "trust_of",
     "trust_of_release",
     "verify",
+    "workflow_content",
     "write_release",
 ]

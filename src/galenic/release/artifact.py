@@ -1,13 +1,16 @@
 """Types of a release artifact: the content of a run, and the Protocol that each kind of artifact implements."""
 
+import resource
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from galenic.installation import Installation
 from galenic.privacy import Budget
 from galenic.release.policy import Decision, ReleasePolicy
-from galenic.schema import Report
+from galenic.schema import Report, TrainingData
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,48 @@ class RunOutcome:
     refused_attempts: int
 
 
+@dataclass(frozen=True)
+class ResourceUsage:
+    """CPU time of this process (all threads) and its peak memory. Internal: both may depend on rows."""
+
+    cpu_seconds: float
+    peak_megabytes: float
+
+    @classmethod
+    def until_now(cls) -> "ResourceUsage":
+        """Usage since the process started."""
+        return cls(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowResult:
+    """Result of the release workflow before its decision, for any kind.
+
+    made: the generated data or the predictions, of the type that the artifact kind reads. training: the patients, whose held-out half
+    is plotted for the signers. model: the fitted generator or predictor, with its `save`. sizes: internal figures for the signers'
+    sheet.
+    """
+
+    made: Any
+    training: TrainingData
+    model: Any
+    engine: Engine
+    report: Report
+    sizes: Mapping[str, float]
+    budget: Budget | None
+    usage: ResourceUsage
+
+    @property
+    def evidence(self) -> Report:
+        """Public findings."""
+        return self.report.only("public")
+
+    @property
+    def population(self) -> str:
+        """Population whose budget paid."""
+        return self.budget.population if self.budget else "none: no formal guarantee"
+
+
 ContentT_contra = TypeVar("ContentT_contra", contravariant=True)
 
 
@@ -81,3 +126,11 @@ class ArtifactKind(Protocol[ContentT_contra]):
 
     def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
         """Applies an erasure to an artifact that holds the patient (its row in store.lineage); returns its fate in words."""
+
+
+@runtime_checkable
+class ExtendsResult(Protocol):
+    """An artifact kind whose content is more than the result of the release workflow."""
+
+    def content(self, result: WorkflowResult, /) -> RunContent:
+        """Content of a run, such as rows to plot, from the result."""

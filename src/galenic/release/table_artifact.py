@@ -1,43 +1,25 @@
 """Artifact kind "table": one synthetic table, or several related ones, with a card and Croissant metadata."""
 
 import json
-import resource
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+import numpy as np
 
 import galenic
 from galenic import records, store
 from galenic.installation import Installation
-from galenic.privacy import Budget
-from galenic.records import Split
-from galenic.release.artifact import Engine, RunOutcome
+from galenic.records import Source, SyntheticTables
+from galenic.release.artifact import RunOutcome, WorkflowResult
 from galenic.release.attestation import sha256_file
 from galenic.release.card import CardFacts, render_card
 from galenic.release.croissant import croissant_metadata
-from galenic.schema import Report, Table
+from galenic.schema import PATIENT, Table
 
-
-@dataclass(frozen=True)
-class ResourceUsage:
-    """CPU time of this process (all threads) and its peak memory. Internal: both may depend on rows."""
-
-    cpu_seconds: float
-    peak_megabytes: float
-
-    @classmethod
-    def until_now(cls) -> "ResourceUsage":
-        """Usage since the process started."""
-        return cls(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-class SavedModel(Protocol):
-    """Fitted model of a run."""
-
-    def save(self, folder: Path) -> None:
-        """Writes it to a folder that does not exist yet."""
+PREVIEW_ROWS = 5_000
+PREVIOUS = "@previous."  # begins the names of columns that hold the previous row
 
 
 @dataclass(frozen=True)
@@ -49,35 +31,11 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class TableContent:
-    """Content of a run that makes tables. tables: the synthetic ones, by name. previews: rows to plot, by table. unit: who is
-    protected, in words. sizes: rows read, for the signers' sheet. dropped: columns left out, with the reason."""
+class TableContent(WorkflowResult):
+    """Result of a workflow that makes tables. tables: the synthetic ones, by name. previews: rows to plot, by table."""
 
     tables: Mapping[str, Table]
     previews: Mapping[str, Preview]
-    model: SavedModel
-    engine: Engine
-    report: Report
-    dropped: Mapping[str, str]
-    unit: str
-    sizes: Mapping[str, float]
-    budget: Budget | None
-    usage: ResourceUsage
-
-    @property
-    def evidence(self) -> Report:
-        """Public findings."""
-        return self.report.only("public")
-
-    @property
-    def population(self) -> str:
-        """Population whose budget paid."""
-        return self.budget.population if self.budget else "none: no formal guarantee"
-
-
-def sizes_of(split: Split) -> dict[str, float]:
-    """Rows read, for the signers' sheet."""
-    return {"train_rows": split.train_rows, "test_rows": split.test_rows, "rows_left_out_by_cap": split.cap_loss}
 
 
 class TableArtifact:
@@ -85,6 +43,15 @@ class TableArtifact:
 
     action = "synthesize"
     lineage_kind = "model"  # an erasure concerns the fitted model; synthetic rows are no person's
+
+    def content(self, result: WorkflowResult) -> TableContent:
+        """The result with its tables by name, and rows to plot. made: a Table, or SyntheticTables."""
+        if isinstance(result.made, SyntheticTables):
+            tables, previews = result.made.tables, _related_previews(result.made, result.training.held_out)
+        else:
+            held = result.training.held_out.sample(PREVIEW_ROWS, np.random.default_rng(0)).table(result.made.columns)
+            tables, previews = {"data": result.made}, {"data": Preview(result.made, held)}
+        return TableContent(**vars(result), tables=tables, previews=previews)
 
     def write(self, content: TableContent, outcome: RunOutcome, folder: Path) -> None:
         """Writes each table as CSV, and the metadata of all."""
@@ -128,13 +95,27 @@ class TableArtifact:
         return "marked for retraining without the patient"
 
 
+def _related_previews(made: SyntheticTables, held_out: Mapping[str, Source]) -> dict[str, Preview]:
+    """One random row of each of at most PREVIEW_ROWS patients, of every flat table."""
+    previews = {}
+    for name, columns in made.flat_columns.items():
+        own = tuple(c for c in columns if not c.name.startswith(PREVIOUS))
+        typed = tuple(c.but(format="") if c.kind == "date" else c for c in own)
+        rng = np.random.default_rng(0)
+        rows, held = (
+            records.cap_rows(source[name], PATIENT, 1, rng).sample(PREVIEW_ROWS, rng) for source in (made.flat, held_out)
+        )
+        previews[name] = Preview(Table(rows.table(typed).frame, own), held.table(own))
+    return previews
+
+
 def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
     """Statements of the card beside findings."""
     budget = content.budget
     guarantee = "No formal guarantee: fitted without noise. Only the attacks below speak for its privacy."
     if budget:
         guarantee = (
-            f"Differential privacy: epsilon = {budget.epsilon:g}, delta = {budget.delta:g}, protecting each {content.unit}. "
+            f"Differential privacy: epsilon = {budget.epsilon:g}, delta = {budget.delta:g}, protecting each {content.training.unit}. "
             f"Everything learned was paid from the budget of population “{content.population}”."
         )
     several = len(content.tables) > 1
@@ -154,13 +135,13 @@ def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
 
 
 def _notes(content: TableContent, outcome: RunOutcome) -> list[str]:
-    lines = [f"Left out before learning: {', '.join(content.dropped) or 'nothing'}."]
+    lines = [f"Left out before learning: {', '.join(content.training.dropped) or 'nothing'}."]
     if content.budget:
         lines.append(
             "That this was accepted at all was decided on real rows: this one bit (accepted or refused) is outside epsilon. "
             f"Refused attempts on this population so far: {outcome.refused_attempts}."
         )
         lines.append("Findings computed from patients are on the signers' internal sheet and do not leave with the data.")
-    if content.unit != "row":
-        lines.append(f"Used of each {content.unit}; so frequent patients do not weigh more than that.")
+    if content.training.unit != "row":
+        lines.append(f"Used of each {content.training.unit}; so frequent patients do not weigh more than that.")
     return lines

@@ -5,7 +5,8 @@ from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, 
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
 from galenic.schema.erasure import ErasureOutcome
 from galenic.schema.note import TextSpan
-from galenic.schema.progress import Progress, no_progress
+from galenic.schema.prediction import Prediction
+from galenic.schema.progress import Progress, no_progress, progress_part
 from galenic.schema.relation import MARK, NTH, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
 from galenic.schema.search import (
@@ -30,6 +31,7 @@ from galenic.schema.search import (
 )
 from galenic.schema.table import ARROW_TYPES, Table
 from galenic.schema.timeline import BIRTH, DEATH, TIMELINE, Event, events_by_subject, timeline_table
+from galenic.schema.training import FitCost, TrainingData
 
 __all__ = [
     "ARROW_TYPES",
@@ -52,12 +54,14 @@ __all__ = [
     "ErasureOutcome",
     "Event",
     "Finding",
+    "FitCost",
     "Floats",
     "IdCriterion",
     "Kind",
     "LastUpdatedCriterion",
     "NotMeasured",
     "Origin",
+    "Prediction",
     "PresenceCriterion",
     "Progress",
     "QuantityCriterion",
@@ -76,6 +80,7 @@ __all__ = [
     "Table",
     "TextSpan",
     "TokenCriterion",
+    "TrainingData",
     "all_hold",
     "ancestors",
     "beginning",
@@ -92,6 +97,7 @@ __all__ = [
     "in_order",
     "no_progress",
     "numbers",
+    "progress_part",
     "timeline_table",
     "to_json",
 ]

@@ -8,3 +8,8 @@ Progress = Callable[[str, float], None]
 
 def no_progress(_step: str, _share: float) -> None:
     """Discards progress reports."""
+
+
+def progress_part(progress: Progress, start: float, end: float) -> Progress:
+    """Reports a part of the work: its shares from 0 to 1 become shares of the whole, from start to end."""
+    return lambda step, share: progress(step, start + (end - start) * share)

@@ -5,6 +5,7 @@ from galenic.evidence.tables.binning import bin_column, encode_columns
 from galenic.evidence.tables.evaluation import evaluate_table
 from galenic.evidence.tables.fairness import measure_balance_effect
 from galenic.evidence.tables.fidelity import column_sets, mean_tvd, measure_fidelity
+from galenic.evidence.tables.membership import measure_membership
 from galenic.evidence.tables.membership_attacks import (
     ALARM,
     ATTACKS,
@@ -13,12 +14,14 @@ from galenic.evidence.tables.membership_attacks import (
     any_alarm,
     attack_planted_leaks,
     leak_rows,
-    measure_membership,
     noisy_copy,
     shuffle_rows,
 )
 from galenic.evidence.tables.privacy_audit import PrivacyAudit, audit_events, audit_mechanism
+from galenic.evidence.tables.related import RelatedTablesEvaluator, combine_reports
 from galenic.evidence.tables.shadow_models import shadow_attack
+from galenic.evidence.tables.sources import ComparedSources, evaluate_sources
+from galenic.evidence.tables.table_evaluator import TableEvaluator, evaluation_cost
 from galenic.evidence.tables.utility import measure_utility
 
 __all__ = [
@@ -28,15 +31,21 @@ __all__ = [
     "AttackPool",
     "AttackResult",
     "AttackRisk",
+    "ComparedSources",
     "PrivacyAudit",
+    "RelatedTablesEvaluator",
+    "TableEvaluator",
     "any_alarm",
     "attack_planted_leaks",
     "audit_events",
     "audit_mechanism",
     "bin_column",
     "column_sets",
+    "combine_reports",
     "encode_columns",
+    "evaluate_sources",
     "evaluate_table",
+    "evaluation_cost",
     "leak_rows",
     "mean_tvd",
     "measure_balance_effect",

@@ -1,11 +1,13 @@
 """Whether synthetic rows serve every group alike: is it there, and does a model trained on them fail some group?"""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.binning import encode_columns
+from galenic.evidence.request import EvaluationRequest
+from galenic.evidence.tables.binning import bin_column, encode_columns
 from galenic.evidence.tables.fidelity import level_label
 from galenic.evidence.tables.utility import SMALLEST_CLASS, PredictionTask, auroc, choose_task, scores_of
 from galenic.schema import Codes, Column, Finding, NotMeasured, Table
@@ -34,66 +36,72 @@ def band_columns(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[C
     return tuple(bands(c) if c.name in named and c.binned and c.levels > MOST_LEVELS + 2 else c for c in columns)
 
 
+@dataclass(frozen=True)
+class _EncodedTables:
+    """Level numbers of the three tables, and the columns that they are levels of."""
+
+    real: Codes
+    held_out: Codes
+    synthetic: Codes
+    columns: tuple[Column, ...]
+
+    def place(self, name: str) -> int:
+        """Position of a column."""
+        return [c.name for c in self.columns].index(name)
+
+
 def measure_fairness(
     train: Table,
     test: Table,
     synthetic: Table,
     columns: tuple[Column, ...],
     rng: np.random.Generator,
-    *,
-    target: str | None = None,
-    groups: tuple[str, ...] = (),
+    request: EvaluationRequest | None = None,
 ) -> tuple[Finding | NotMeasured, ...]:
     """The largest shift of a group's share, the largest AUROC that a group loses when the model is trained on synthetic rows, and how
-    unequally such a model finds the positive cases of different groups."""
-    columns = band_columns(columns, groups)
-    places = group_columns(columns, groups)
+    unequally such a model finds the positive cases of different groups. request: its target and groups are used."""
+    request = request or EvaluationRequest()
+    columns = band_columns(columns, request.groups)
+    places = group_columns(columns, request.groups)
     names = ("fairness.representation", "fairness.gap", "fairness.opportunity")
     if not places:
         why = "no column is known to make groups of people (sex, race, insurance ...); name one (--group)"
-        if groups:
-            why = f"{', '.join(groups)}: more than {MOST_LEVELS} different values make no groups"
+        if request.groups:
+            why = f"{', '.join(request.groups)}: more than {MOST_LEVELS} different values make no groups"
         return tuple(NotMeasured(n, why) for n in names)
-    real, held, made = (encode_columns(t, columns) for t in (train, test, synthetic))
-    task = choose_task(columns, real, target)
-    found = (_representation(real, held, made, columns, places),)
+    real, held_out, made = (encode_columns(t, columns) for t in (train, test, synthetic))
+    tables = _EncodedTables(real, held_out, made, columns)
+    task = choose_task(columns, tables.real, request.target)
+    representation = _representation(tables, places)
     if isinstance(task, NotMeasured):
-        return (*found, *(NotMeasured(n, task.why) for n in names[1:]))
-    return (
-        *found,
-        _gap(real, held, made, columns, places, task, rng),
-        _opportunity(real, held, made, columns, places, task, rng),
-    )
+        return (representation, *(NotMeasured(n, task.why) for n in names[1:]))
+    return (representation, _gap(tables, places, task, rng), _opportunity(tables, places, task, rng))
 
 
-def _representation(
-    real: Codes, held: Codes, made: Codes, columns: tuple[Column, ...], places: tuple[int, ...]
-) -> Finding | NotMeasured:
+def _representation(tables: _EncodedTables, places: tuple[int, ...]) -> Finding | NotMeasured:
+    columns = tables.columns
     shifts: dict[str, dict[str, float]] = {}
     worst, floor = 0.0, 0.0
     for j in places:
-        shares = [np.bincount(t[:, j], minlength=columns[j].levels) / max(len(t), 1) for t in (real, held, made)]
-        worst = max(worst, float(np.abs(shares[2] - shares[1]).max()))
-        floor = max(floor, float(np.abs(shares[0] - shares[1]).max()))
+        real, held_out, synthetic = (
+            np.bincount(t[:, j], minlength=columns[j].levels) / max(len(t), 1)
+            for t in (tables.real, tables.held_out, tables.synthetic)
+        )
+        worst = max(worst, float(np.abs(synthetic - held_out).max()))
+        floor = max(floor, float(np.abs(real - held_out).max()))
         shifts[columns[j].name] = {
-            level_label(columns[j], k): float(shares[2][k] - shares[1][k]) for k in range(columns[j].levels)
+            level_label(columns[j], k): float(synthetic[k] - held_out[k]) for k in range(columns[j].levels)
         }
     method = "largest difference of a group's share from held-out patients"
     return Finding("fairness.representation", worst, method, detail={"floor": floor, "shift": shifts})
 
 
 def _gap(
-    real: Codes,
-    held: Codes,
-    made: Codes,
-    columns: tuple[Column, ...],
-    places: tuple[int, ...],
-    task: PredictionTask,
-    rng: np.random.Generator,
+    tables: _EncodedTables, places: tuple[int, ...], task: PredictionTask, rng: np.random.Generator
 ) -> Finding | NotMeasured:
-    j = [c.name for c in columns].index(task.column)
-    by_real, by_made = (scores_of("boosting", t, held, j, task, rng) for t in (real, made))
-    if by_real is None or by_made is None:
+    j, held, columns = tables.place(task.column), tables.held_out, tables.columns
+    by_real, by_synthetic = (scores_of("boosting", t, held, j, task, rng) for t in (tables.real, tables.synthetic))
+    if by_real is None or by_synthetic is None:
         return NotMeasured("fairness.gap", f"a class of {task.column!r} has fewer than {SMALLEST_CLASS} rows")
     truth = task.positive[held[:, j]]
     lost: dict[str, float] = {}
@@ -101,8 +109,8 @@ def _gap(
         for level in range(columns[g].levels) if g != j else ():
             rows = held[:, g] == level
             if rows.sum() >= SMALLEST_GROUP and min(truth[rows].sum(), (~truth[rows]).sum()) >= SMALLEST_CLASS:
-                by = [auroc(truth[rows], s[rows]) for s in (by_real, by_made)]
-                lost[f"{columns[g].name}: {level_label(columns[g], level)}"] = by[0] - by[1]
+                real, synthetic = (auroc(truth[rows], scores[rows]) for scores in (by_real, by_synthetic))
+                lost[f"{columns[g].name}: {level_label(columns[g], level)}"] = real - synthetic
     if not lost:
         return NotMeasured("fairness.gap", f"no group has {SMALLEST_GROUP} held-out rows with {SMALLEST_CLASS} of each class")
     method = f"largest AUROC for {task.column!r} that a group loses by training on synthetic rows, of {len(lost)} groups"
@@ -110,29 +118,23 @@ def _gap(
 
 
 def _opportunity(
-    real: Codes,
-    held: Codes,
-    made: Codes,
-    columns: tuple[Column, ...],
-    places: tuple[int, ...],
-    task: PredictionTask,
-    rng: np.random.Generator,
+    tables: _EncodedTables, places: tuple[int, ...], task: PredictionTask, rng: np.random.Generator
 ) -> Finding | NotMeasured:
     """Equality of opportunity (Hardt, Price & Srebro 2016) of a model trained on synthetic rows, beside one trained on real rows and
     one trained on synthetic rows that were reweighed (Kamiran & Calders 2012) so that no group goes with an outcome."""
-    name, j = "fairness.opportunity", [c.name for c in columns].index(task.column)
+    name, j, held = "fairness.opportunity", tables.place(task.column), tables.held_out
     groups = [g for g in places if g != j]
     truth = task.positive[held[:, j]]
-    sets = {"real": real, "synthetic": made, "reweighed": _reweighed(made, j, task, groups, rng)}
+    reweighed = _reweighed(tables.synthetic, j, task, groups, rng)
     gaps: dict[str, float] = {}
-    for kind, rows in sets.items():
+    for kind, rows in (("real", tables.real), ("synthetic", tables.synthetic), ("reweighed", reweighed)):
         scores = scores_of("boosting", rows, held, j, task, rng) if groups else None
-        found = _tpr_gap(scores, truth, held, groups, columns) if scores is not None else None
-        if found is None:
+        gap = _tpr_gap(scores, truth, held, groups, tables.columns) if scores is not None else None
+        if gap is None:
             return NotMeasured(
                 name, f"no two groups have {SMALLEST_CLASS} positive held-out rows each, or a class is too small"
             )
-        gaps[kind] = found
+        gaps[kind] = gap
     method = (
         f"largest difference between groups in the share of {task.column!r} cases found by a model trained on synthetic rows "
         "(as many rows called positive as there are)"
@@ -144,26 +146,27 @@ def measure_balance_effect(
     train: Table,
     test: Table,
     balanced: Table,
-    as_drawn: Table,
-    columns: tuple[Column, ...],
+    unbalanced: Table,
     rng: np.random.Generator,
-    *,
-    by: str,
-    target: str | None = None,
+    request: EvaluationRequest,
 ) -> Finding | NotMeasured:
-    """What making every value of a column equally frequent does to the fairness of a model trained on the rows: the difference
-    between groups in the share of cases found, with balanced rows less with rows as the model draws them."""
-    name = "fairness.balance"
-    real, held, made, plain = (encode_columns(t, columns) for t in (train, test, balanced, as_drawn))
-    task, places = choose_task(columns, real, target), group_columns(columns, (by,))
+    """Effect of making every value of a column (request.balance) equally frequent on the fairness of a model trained on the rows: the
+    difference between groups in the share of cases found, with balanced rows less with rows as the model draws them."""
+    name, by = "fairness.balance", str(request.balance)
+    columns = tuple(bin_column(train, c) for c in balanced.columns)
+    real, held = (encode_columns(t, columns) for t in (train, test))
+    task, places = choose_task(columns, real, request.target), group_columns(columns, (by,))
     if isinstance(task, NotMeasured) or not places:
         return NotMeasured(name, task.why if isinstance(task, NotMeasured) else f"{by!r} makes no groups that can be compared")
-    found = [_opportunity(real, held, t, columns, places, task, rng) for t in (made, plain)]
-    if not isinstance(found[0], Finding) or not isinstance(found[1], Finding):
-        return NotMeasured(name, next(f.why for f in found if isinstance(f, NotMeasured)))
+    findings = [
+        _opportunity(_EncodedTables(real, held, encode_columns(t, columns), columns), places, task, rng)
+        for t in (balanced, unbalanced)
+    ]
+    if not isinstance(findings[0], Finding) or not isinstance(findings[1], Finding):
+        return NotMeasured(name, next(f.why for f in findings if isinstance(f, NotMeasured)))
     method = f"difference between groups of {by!r} in the share of cases found: balanced rows less rows as drawn"
-    detail = {"balanced": found[0].value, "as_drawn": found[1].value, "real": found[0].detail["real"]}
-    return Finding(name, found[0].value - found[1].value, method, detail=detail)
+    detail = {"balanced": findings[0].value, "as_drawn": findings[1].value, "real": findings[0].detail["real"]}
+    return Finding(name, findings[0].value - findings[1].value, method, detail=detail)
 
 
 def _tpr_gap(

@@ -4,7 +4,6 @@ Every attack gives each real row a score. Training rows (members) and held-out r
 the synthetic rows remember the training rows, so a rank or exact test between the two groups has a known false-alarm rate.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,9 +11,7 @@ import pyarrow as pa
 import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
 
-from galenic.evidence.tables.attack_risks import RISKS, measure_risks, risk_findings
-from galenic.evidence.tables.binning import encode_columns
-from galenic.schema import Column, Finding, NotMeasured, Table, numbers
+from galenic.schema import Column, Table, numbers
 
 Floats32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -30,7 +27,7 @@ NEIGHBOURS = 5
 MOST_DIMENSIONS = 200  # of a category
 NEAR = 0.02  # a near copy differs by less than this in mean per-column distance from the real row,
 NEARER = 0.25  # and is closer than this share of the distance to the nearest other person
-LONELY = 0.1  # share of targets that are farthest from everybody else: the likeliest to be remembered
+OUTLIER_SHARE = 0.1  # share of targets that are farthest from everybody else: the likeliest to be remembered
 ATTACKS = ("nearest", "density", "outlier", "exact", "near")
 POWER = 0.8  # of the cases in which a leak of the printed size raises the alarm
 
@@ -147,7 +144,7 @@ class AttackPool:
         )
         self.is_member = np.arange(2 * m) < m
         self.nearest_other, self.from_reference = nearest(self.targets, self.space.points(self.reference), NEIGHBOURS)
-        self.lonely = self.nearest_other >= np.quantile(self.nearest_other, 1 - LONELY)
+        self.outliers = self.nearest_other >= np.quantile(self.nearest_other, 1 - OUTLIER_SHARE)
         # every held-out row is a non-member; a hash join is cheap enough to use them all
         keys = np.concatenate([row_keys(t, self.columns) for t in tables])
         self.key_is_member = np.arange(keys.size) < self.members.rows
@@ -171,7 +168,7 @@ class AttackPool:
         return {
             "nearest": rank_test(-gap1, self.is_member),
             "density": rank_test(ratio, self.is_member),
-            "outlier": rank_test(self.nearest_other[self.lonely] - gap1[self.lonely], self.is_member[self.lonely]),
+            "outlier": rank_test(self.nearest_other[self.outliers] - gap1[self.outliers], self.is_member[self.outliers]),
             "exact": _hit_test(hit, self.key_is_member[tried]),
             "near": _hit_test(near, self.is_member),
         }
@@ -250,24 +247,24 @@ def leak_rows(clean: Table, members: Table, rng: np.random.Generator, *, share: 
 
 
 def attack_planted_leaks(
-    lineup: AttackPool, carrier: Table, clean: Table, rng: np.random.Generator
+    pool: AttackPool, carrier: Table, clean: Table, rng: np.random.Generator
 ) -> dict[str, dict[str, AttackResult]]:
     """Outcomes on three planted leaks (copy, copy with 1 % noise, 1 % of rows leaked) and on clean held-out rows.
 
     carrier: the rows in which 1 % are leaked; the ones under test, so that the answer is about them. Which rows leak is
     chance: the outcome is the one that two of three draws agree on.
-    clean: real rows of patients that are neither members nor outsiders; the lineup's spare ones if it has any.
+    clean: real rows of patients that are neither members nor outsiders; the spare ones of the pool if it has any.
     """
-    members = lineup.members
-    leaks = [lineup.attack(leak_rows(carrier, members, rng)) for _ in range(2)]
+    members = pool.members
+    leaks = [pool.attack(leak_rows(carrier, members, rng)) for _ in range(2)]
     if any_alarm(leaks[0]) != any_alarm(leaks[1]):
-        third = lineup.attack(leak_rows(carrier, members, rng))
+        third = pool.attack(leak_rows(carrier, members, rng))
         leaks = [o for o in leaks if any_alarm(o) == any_alarm(third)]
     return {
-        "copy": lineup.attack(members),
-        "noise": lineup.attack(noisy_copy(members, lineup.columns, rng)),
+        "copy": pool.attack(members),
+        "noise": pool.attack(noisy_copy(members, pool.columns, rng)),
         "leak": leaks[0],
-        "clean": lineup.attack(clean, is_spare=lineup.spare is clean),
+        "clean": pool.attack(clean, is_spare=pool.spare is clean),
     }
 
 
@@ -279,85 +276,3 @@ def any_alarm(outcomes: dict[str, AttackResult]) -> bool:
 def miscalibrated(outcomes: dict[str, AttackResult]) -> bool:
     """Whether fresh patients look like a leak beyond any chance: then the attack is wrong, not the data."""
     return any(o.p < MISCALIBRATED for o in outcomes.values())
-
-
-METHODS: dict[str, Callable[[str], str]] = {
-    "nearest": lambda n: f"AUC of guessing membership by distance to the nearest synthetic row, {n} members and non-members",
-    "density": lambda n: (
-        f"AUC of guessing membership by density ratio to a reference sample (after van Breugel et al. 2023), {n} each"
-    ),
-    "outlier": lambda n: (
-        f"AUC of guessing membership of the {LONELY:.0%} of {n} members and non-members who are farthest from everybody else"
-    ),
-    "exact": lambda _n: "share of unique training rows that appear exactly, less the same for held-out rows; all rows tried",
-    "near": lambda n: f"share of training rows with a near copy, less the same for held-out rows, {n} each",
-}
-
-
-def measure_membership(
-    train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
-) -> tuple[Finding | NotMeasured, ...]:
-    """All attacks on the synthetic rows, each with what it does on planted leaks. An attack suite that misses a planted leak,
-    or flags clean rows, is reported as not measured: its silence would mean nothing."""
-    if test.rows < 150 or train.rows < 100:
-        why = f"{train.rows} training and {test.rows} held-out rows are too few; 100 and 150 are needed"
-        return tuple(NotMeasured(f"privacy.{a}", why) for a in (*ATTACKS, *RISKS, "controls"))
-    test, train = shuffle_rows(test, rng), shuffle_rows(train, rng)
-    third = test.rows // 3
-    parts = [replace(test, frame=test.frame.slice(i * third, third)) for i in range(3)]
-    synthetic = shuffle_rows(synthetic, rng)
-    lineup = AttackPool(columns, train, parts[0], parts[1], parts[2])
-    controls = attack_planted_leaks(lineup, synthetic, parts[2], rng)
-    outcome = lineup.attack(synthetic)
-    found_all = [name for name in ("copy", "noise", "leak") if any_alarm(controls[name])]
-    detail = {
-        name: {a: {"advantage": o.advantage, "p": o.p, "alarm": o.alarm} for a, o in controls[name].items()}
-        for name in controls
-    }
-    found: list[Finding | NotMeasured] = []
-    for name in ATTACKS:
-        o = outcome[name]
-        baseline = o.advantage
-        interval = (baseline - 1.96 * o.se, baseline + 1.96 * o.se)
-        found.append(
-            Finding(
-                f"privacy.{name}",
-                baseline,
-                METHODS[name](f"{int(lineup.is_member.sum())}"),
-                "lower",
-                interval,
-                detail={
-                    "p": o.p,
-                    "alarm": o.alarm,
-                    "detectable": o.detectable,
-                    "planted": {k: bool(v[name].alarm) for k, v in controls.items()},
-                },
-            )
-        )
-    three = _risks(train, test, synthetic, columns, rng)
-    found += three
-    alarms = float(sum(o.alarm for o in outcome.values()) + sum(f.detail["alarm"] for f in three))
-    found.append(
-        Finding(
-            "privacy.alarms",
-            alarms,
-            f"attacks of {len(ATTACKS) + len(RISKS)} that found a leak beyond what is tolerated at p < {ALARM} each",
-        )
-    )
-    if len(found_all) < 3 or miscalibrated(controls["clean"]):
-        missed = sorted({"copy", "noise", "leak"} - set(found_all))
-        why = f"planted leaks missed: {missed or 'none'}; clean held-out rows flagged: {miscalibrated(controls['clean'])}"
-        found.append(NotMeasured("privacy.controls", why))
-    else:
-        method = "planted leaks found of 3 (copy, copy with 1 % noise, 1 % of rows leaked) with clean held-out rows not flagged"
-        found.append(Finding("privacy.controls", 3.0, method, "higher", detail=detail))
-    return tuple(found)
-
-
-def _risks(train: Table, test: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator) -> list[Finding]:
-    """Singling out, linkability, inference, each also on a copy and on a copy with 1 % noise."""
-    most = min(train.rows, test.rows, MOST_SYNTHETIC)
-    members, outsiders, made = (encode_columns(first_rows(t, most), columns) for t in (train, test, synthetic))
-    leaks = {"copy": first_rows(train, most), "noise": noisy_copy(first_rows(train, most), columns, rng)}
-    seen = {name: measure_risks(members, outsiders, encode_columns(t, columns), columns, rng) for name, t in leaks.items()}
-    return risk_findings(measure_risks(members, outsiders, made, columns, rng), seen, ALARM)

@@ -1,72 +1,111 @@
 """Membership by shadow models (after Carlini et al. 2022, LiRA): the strongest general attack, for the price of several fits.
 
-The attacker fits the same engine many times, on random halves of people it knows, and learns for each person how near the synthetic
-rows come with and without that person. What the table under test does is then weighed between the two.
+The attacker fits the same generator many times, on random halves of known people, and learns for each person how near the synthetic
+rows come with and without that person. The distances of the table under test are then compared with both distributions.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from galenic.errors import BudgetError
+from galenic.evidence.request import Refit
+from galenic.evidence.tables.binning import bin_column
 from galenic.evidence.tables.membership_attacks import (
     ALARM,
     AttackResult,
+    DistanceSpace,
     distance_space,
     first_rows,
     nearest,
     rank_test,
     shuffle_rows,
 )
-from galenic.schema import Column, Finding, Floats, NotMeasured, Table
+from galenic.records import Source
+from galenic.schema import Finding, Floats, NotMeasured, Table
 
-FEWEST, MOST_TARGETS, MOST_SYNTHETIC = 4, 600, 10_000
-Refit = Callable[[Table], Table]  # training rows -> synthetic rows
+MIN_SHADOWS, MIN_ROWS = 4, 200
+MAX_TARGETS, MAX_SYNTHETIC = 600, 10_000
+MAX_SOURCE_ROWS = 20_000  # of each side
+NAME = "privacy.shadow"
+
+
+def attack_sources(
+    refit: Refit, halves: tuple[Source, Source], synthetic: Table, rng: np.random.Generator, shadows: int
+) -> Finding | NotMeasured:
+    """The attack on synthetic rows, with samples of the training and held-out rows (halves). NotMeasured where a shadow fit cannot
+    pay for its measurements: half of the people can be too few for the same price."""
+    train, test = (half.sample(MAX_SOURCE_ROWS, rng).table(synthetic.columns) for half in halves)
+    try:
+        return shadow_attack(refit, train, test, synthetic, rng, shadows=shadows)
+    except BudgetError as error:
+        return NotMeasured(NAME, f"half of the people are too few for a fit of the same price: {error}")
 
 
 def shadow_attack(
-    make: Refit,
-    members: Table,
-    outsiders: Table,
-    synthetic: Table,
-    columns: tuple[Column, ...],
-    rng: np.random.Generator,
-    *,
-    shadows: int,
+    refit: Refit, members: Table, outsiders: Table, synthetic: Table, rng: np.random.Generator, *, shadows: int
 ) -> Finding | NotMeasured:
     """AUC of guessing membership by the likelihood ratio of shadow fits. members, outsiders: as many rows of each are used.
 
-    It is run on a planted copy, too; if it misses that, its silence would mean nothing and it is not measured.
+    The attack also runs on a planted copy. If it misses that, a low AUC would mean nothing, and it is not measured.
     """
-    name = "privacy.shadow"
+    columns = tuple(bin_column(members, c) for c in synthetic.columns)
     size = min(members.rows, outsiders.rows)
-    if shadows < FEWEST or size < 200:
-        return NotMeasured(name, f"{shadows} shadow fits and {size} rows a side are too few; {FEWEST} and 200 are needed")
+    if shadows < MIN_SHADOWS or size < MIN_ROWS:
+        return NotMeasured(
+            NAME, f"{shadows} shadow fits and {size} rows a side are too few; {MIN_SHADOWS} and {MIN_ROWS} are needed"
+        )
     halves = [first_rows(shuffle_rows(t, rng), size) for t in (members, outsiders)]
     pool = replace(members, frame=pa.concat_tables([t.frame for t in halves]))
-    each = min(size, MOST_TARGETS // 2)
-    targets = np.r_[np.arange(each), size + np.arange(each)]
-    view = distance_space(pool, columns)
-    points = view.points(replace(pool, frame=pool.frame.take(pa.array(targets))))
-
-    def near(made: Table) -> Floats:
-        return np.log(nearest(points, view.points(first_rows(made, MOST_SYNTHETIC)), 1)[0] + 1e-3)
-
-    def tried(maker: Refit, under_test: Table) -> AttackResult:
-        inside = np.stack([_half(2 * size, rng) for _ in range(shadows)])
-        seen = np.stack([near(maker(replace(pool, frame=pool.frame.filter(pa.array(mask))))) for mask in inside])
-        return rank_test(_likelihood_ratio(near(under_test), seen, inside[:, targets]), np.arange(2 * each) < each)
-
-    planted = tried(lambda rows: rows, halves[0])
+    attack = _ShadowAttack(pool, size, distance_space(pool, columns), shadows, rng)
+    planted = attack.run(lambda rows: rows, halves[0])
     if not planted.alarm:
-        return NotMeasured(name, "the attack missed a planted copy: its silence would mean nothing")
-    found = tried(make, synthetic)
+        return NotMeasured(NAME, "the attack missed a planted copy: its silence would mean nothing")
+    result = attack.run(refit, synthetic)
+    each = attack.targets.size // 2
     method = f"AUC of guessing membership by likelihood ratios of {shadows} shadow fits, {each} members and non-members"
-    interval = (found.advantage - 1.96 * found.se, found.advantage + 1.96 * found.se)
-    detail = {"p": found.p, "alarm": found.p_beyond < ALARM, "detectable": found.detectable, "planted": {"copy": planted.alarm}}
-    return Finding(name, found.advantage, method, "lower", interval, detail=detail)
+    interval = (result.advantage - 1.96 * result.se, result.advantage + 1.96 * result.se)
+    detail = {
+        "p": result.p,
+        "alarm": result.p_beyond < ALARM,
+        "detectable": result.detectable,
+        "planted": {"copy": planted.alarm},
+    }
+    return Finding(NAME, result.advantage, method, "lower", interval, detail=detail)
+
+
+@dataclass
+class _ShadowAttack:
+    """Rows that shadow fits are trained on, half at a time. pool: `size` members, then as many outsiders."""
+
+    pool: Table
+    size: int
+    space: DistanceSpace
+    shadows: int
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        each = min(self.size, MAX_TARGETS // 2)
+        self.targets = np.r_[np.arange(each), self.size + np.arange(each)]
+        self.points = self.space.points(self._rows(pa.array(self.targets)))
+
+    def _rows(self, places: pa.Array) -> Table:
+        return replace(self.pool, frame=self.pool.frame.take(places))
+
+    def _distances(self, synthetic: Table) -> Floats:
+        """Log distance of each target to its nearest synthetic row."""
+        among = self.space.points(first_rows(synthetic, MAX_SYNTHETIC))
+        return np.asarray(np.log(nearest(self.points, among, 1)[0] + 1e-3))
+
+    def run(self, refit: Refit, under_test: Table) -> AttackResult:
+        """The attack on one table, by shadow fits of one generator."""
+        inside = np.stack([_half(2 * self.size, self.rng) for _ in range(self.shadows)])
+        halves = (replace(self.pool, frame=self.pool.frame.filter(pa.array(mask))) for mask in inside)
+        seen = np.stack([self._distances(refit(half)) for half in halves])
+        ratio = _likelihood_ratio(self._distances(under_test), seen, inside[:, self.targets])
+        return rank_test(ratio, np.arange(self.targets.size) < self.targets.size // 2)
 
 
 def _half(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,36 +1,53 @@
-"""Makers of patient tables."""
+"""Generators of patient tables: one table, or several tables of the same patients."""
 
+from galenic.generators.tables.audited_steps import AuditLedger, MeasuringStep, SelectingStep, domain_disclosures
 from galenic.generators.tables.constrained_sampling import SampledRows
-from galenic.generators.tables.decoding import check_balance, check_given
-from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, FitCost, FitSummary, MixtureTables, shipped_audit
+from galenic.generators.tables.engine import MixtureTables
+from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
 from galenic.generators.tables.findings import constraint_findings, fit_findings
+from galenic.generators.tables.fit_summary import FitSummary
 from galenic.generators.tables.imputation import ImputedTable
 from galenic.generators.tables.marginal_measurement import MeasuredMarginals, measure_marginals
 from galenic.generators.tables.marginal_plan import MarginalPlan, make_plan
 from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
 from galenic.generators.tables.related import RelatedTables
 from galenic.generators.tables.related_constraints import check_relation_constraints
+from galenic.generators.tables.related_description import describe_relations
+from galenic.generators.tables.related_generator import (
+    RelatedTablesGenerator,
+    RelatedTrainingData,
+    prepare_related_tables,
+)
+from galenic.generators.tables.table_generator import TableGenerator, TableTrainingData, prepare_table
 
 __all__ = [
     "ENGINE",
     "ENGINE_VERSION",
-    "FitCost",
+    "AuditLedger",
     "FitSummary",
     "ImputedTable",
     "Marginal",
     "MarginalPlan",
     "MeasuredMarginals",
+    "MeasuringStep",
     "Mixture",
     "MixtureTables",
     "RelatedTables",
+    "RelatedTablesGenerator",
+    "RelatedTrainingData",
     "SampledRows",
-    "check_balance",
-    "check_given",
+    "SelectingStep",
+    "TableGenerator",
+    "TableTrainingData",
     "check_relation_constraints",
     "constraint_findings",
+    "describe_relations",
+    "domain_disclosures",
     "fit_findings",
     "fit_mixture",
     "make_plan",
     "measure_marginals",
+    "prepare_related_tables",
+    "prepare_table",
     "shipped_audit",
 ]

@@ -31,7 +31,7 @@ class BoostedTrees:
     right: Codes
     value: Floats
 
-    def drawn(self, codes: Codes, rng: np.random.Generator) -> Codes:
+    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """A level of the target for each row, shape (rows,)."""
         chance = np.cumsum(self.chances(codes), axis=1)
         place: Codes = np.asarray(chance < rng.random((codes.shape[0], 1)) * chance[:, -1:])

@@ -11,15 +11,15 @@ from galenic.errors import DescriptionError
 from galenic.generators.tables.value_support import ValueSupport
 from galenic.schema import OTHER, Codes, Column, Floats, bin_codes
 
-FINE = 64  # lattice points of a wide bin above which skewed amounts are drawn by their logarithm, as those without a lattice
+FINE = 64  # possible values of a wide bin above which skewed amounts are drawn by their logarithm, as those without a step
 
 
-def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: ValueSupport | None = None) -> pa.Array:
+def decode(column: Column, codes: Codes, rng: np.random.Generator, support: ValueSupport | None = None) -> pa.Array:
     """Values of a column, shape (n,), in its Arrow type (dates with an anchor: float days after it, missing NaN)."""
     if not column.binned:
         names = [*column.categories, *([OTHER] if column.other else []), *([None] if column.missing else [])]
         return pa.array(names, pa.string()).take(pa.array(codes))
-    values = draw_within_bins(column, codes, rng) if lattice is None else _on(lattice, column, codes, rng)
+    values = draw_within_bins(column, codes, rng) if support is None else _within_support(support, column, codes, rng)
     if column.kind == "numeric" or column.anchor:
         return pa.array(values, from_pandas=True)
     missing = np.isnan(values)
@@ -27,13 +27,13 @@ def decode(column: Column, codes: Codes, rng: np.random.Generator, lattice: Valu
     return whole if column.kind == "integer" else whole.cast(pa.int32()).cast(pa.date32())
 
 
-def _on(lattice: ValueSupport, column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
+def _within_support(support: ValueSupport, column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
     missing = codes > len(column.edges) - 2
-    return np.where(missing, np.nan, lattice.drawn(np.minimum(codes, len(column.edges) - 2), rng))
+    return np.where(missing, np.nan, support.draw(np.minimum(codes, len(column.edges) - 2), rng))
 
 
 def draw_within_bins(column: Column, codes: Codes, rng: np.random.Generator) -> Floats:
-    """One number for each bin number, drawn within its bin on the column's lattice; NaN for the missing level."""
+    """One number for each bin number, drawn within its bin at multiples of the column's step; NaN for the missing level."""
     edges = np.asarray(column.edges)
     missing = codes > len(edges) - 2
     place = np.minimum(codes, len(edges) - 2)
@@ -44,7 +44,7 @@ def draw_within_bins(column: Column, codes: Codes, rng: np.random.Generator) -> 
     ratio = np.where(skewed, right / np.where(left > 0, left, 1), 1.0)
     values = np.where(skewed, left * ratio**u, left + u * (right - left))
     if step:
-        # the lattice points of [left, right); the last bin is closed
+        # the multiples of the step in [left, right); the last bin is closed
         first = np.ceil(left / step - 1e-9)
         closed = np.floor(right / step + 1e-9) + 1
         count = np.where(place == len(edges) - 2, closed, np.ceil(right / step - 1e-9)) - first
@@ -101,17 +101,3 @@ def _level(column: Column, value: object) -> int:
     raise DescriptionError(
         f"given: the value for column {column.name!r} is not one of the model's {len(column.categories)} categories."
     )
-
-
-def check_given(columns: tuple[Column, ...], given: Mapping[str, object]) -> None:
-    """DescriptionError if a wanted value is none that these columns, whose bounds and categories are known, can take. Whether a model
-    has rare and missing values is known when it is fitted."""
-    names = {c.name for c in columns}
-    allowed_levels(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
-
-
-def check_balance(column: Column) -> None:
-    """DescriptionError if a column has no values that could be equally frequent, as far as it is known."""
-    few = not column.binned and column.kind != "unknown" and column.categories and len(column.categories) < 2
-    if column.binned or few:
-        raise DescriptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")

@@ -1,7 +1,8 @@
 """What may be said in public about a private fit: its price, its noise, its fit to paid answers, and its engine's audit."""
 
 from galenic.generators.tables.constrained_sampling import SampledRows
-from galenic.generators.tables.engine import ENGINE, ENGINE_VERSION, FitSummary, shipped_audit
+from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
+from galenic.generators.tables.fit_summary import FitSummary
 from galenic.privacy import Budget
 from galenic.schema import Finding, NotMeasured
 

@@ -59,7 +59,7 @@ class ForestSequence:
     start: Codes
     forests: tuple[Forest, ...]
 
-    def drawn(self, n: int, allowed: dict[int, Codes], rng: np.random.Generator) -> Codes:
+    def draw(self, n: int, allowed: dict[int, Codes], rng: np.random.Generator) -> Codes:
         """Level numbers, shape (n, columns). allowed: levels that a column may take; rows are drawn so and weighed by how likely
         that was (likelihood weighting)."""
         many = n * OVERSAMPLED if allowed else n

@@ -114,6 +114,34 @@ class _Adam:
         return change
 
 
+class _Descent:
+    """Gradient descent on the logits of one mixture, which starts near the measured single columns."""
+
+    def __init__(self, target: _MarginalTargets, components: int, rng: np.random.Generator) -> None:
+        self.starts, self.sizes, self.components = target.offsets[:-1], target.sizes, components
+        logits = np.log(np.maximum(target.one, 1e-4))[None] + rng.normal(0, 0.5, (components, target.offsets[-1]))
+        self.logits = logits.astype(np.float32)
+        self.weight_logits = np.zeros(components, np.float32)
+        self.by_share, self.by_weight = _Adam(self.logits), _Adam(self.weight_logits)
+        self.rate = 0.05
+
+    def parameters(self) -> tuple[Floats32, Floats32]:
+        """(shares, weights) at this step."""
+        weights = np.exp(self.weight_logits - self.weight_logits.max())
+        weights /= weights.sum()
+        return _softmax(self.logits, self.starts, self.sizes), weights
+
+    def step(self, shares: Floats32, weights: Floats32, gradient: Floats32) -> None:
+        """One step; gradient: of chi-square, with respect to the weighted shares."""
+        flow = weights[:, None] * gradient
+        inner = np.add.reduceat(shares * flow, self.starts, axis=1)
+        change = shares * (flow - np.repeat(inner, self.sizes, axis=1)) * self.components
+        self.logits -= self.by_share.step(change, self.rate)
+        each = (shares * gradient).sum(axis=1)
+        self.weight_logits -= self.by_weight.step(weights * (each - float(weights @ each)), self.rate)
+        self.rate = max(self.rate * 0.999, 0.01)
+
+
 def fit_mixture(
     marginals: list[Marginal],
     sizes: NDArray[np.int64],
@@ -121,45 +149,33 @@ def fit_mixture(
     rng: np.random.Generator,
     *,
     components: int,
-    most_steps: int = MOST_STEPS,
     give_up: bool = False,
 ) -> MixtureFit:
-    """Weighted least squares until chi-square per cell reaches 1, where the model is as near as the noise lets anyone see
-    (Morozov's discrepancy principle); going on would fit the noise. give_up: end as soon as 1 is out of reach."""
+    """Weighted least squares until chi-square per cell reaches 1, where the model is as near as the noise permits (Morozov's
+    discrepancy principle); further steps would fit the noise. give_up: end as soon as 1 is out of reach."""
     target = _MarginalTargets(marginals, sizes, rows)
-    starts = target.offsets[:-1]
-    logits = np.log(np.maximum(target.one, 1e-4))[None] + rng.normal(0, 0.5, (components, target.offsets[-1]))
-    logits = logits.astype(np.float32)
-    weight_logits = np.zeros(components, np.float32)
-    by_share, by_weight = _Adam(logits), _Adam(weight_logits)
+    descent = _Descent(target, components, rng)
     best: tuple[float, Floats32, Floats32] | None = None
-    course: list[float] = []  # chi-square every LOOK steps
-    rate, step = 0.05, 0
-    for step in range(1, most_steps + 1):
-        shares = _softmax(logits, starts, sizes)
-        weights = np.exp(weight_logits - weight_logits.max())
-        weights /= weights.sum()
-        chi2, pull = target.residual(shares, weights)
+    history: list[float] = []  # chi-square every LOOK steps
+    step = 0
+    for step in range(1, MOST_STEPS + 1):
+        shares, weights = descent.parameters()
+        chi2, gradient = target.residual(shares, weights)
         if best is None or chi2 < best[0]:
             best = (chi2, shares, weights)
         if chi2 <= 1.0:
             break
         if step % LOOK == 0:
-            course.append(chi2)
-            if give_up and _extrapolated_chi2(course) > 1.0:
+            history.append(chi2)
+            if give_up and _extrapolated_chi2(history) > 1.0:
                 break
-        flow = weights[:, None] * pull
-        inner = np.add.reduceat(shares * flow, starts, axis=1)
-        logits -= by_share.step(shares * (flow - np.repeat(inner, sizes, axis=1)) * components, rate)
-        each = (shares * pull).sum(axis=1)
-        weight_logits -= by_weight.step(weights * (each - float(weights @ each)), rate)
-        rate = max(rate * 0.999, 0.01)
+        descent.step(shares, weights, gradient)
     assert best is not None
     chi2, shares, weights = best
     exact = shares.astype(np.float64)
-    exact /= np.repeat(np.add.reduceat(exact, starts, axis=1), sizes, axis=1)
+    exact /= np.repeat(np.add.reduceat(exact, target.offsets[:-1], axis=1), sizes, axis=1)
     mixture = Mixture(weights.astype(np.float64) / weights.sum(dtype=np.float64), exact, sizes)
-    return MixtureFit(mixture, chi2, step, min(_extrapolated_chi2(course) or chi2, chi2))
+    return MixtureFit(mixture, chi2, step, min(_extrapolated_chi2(history) or chi2, chi2))
 
 
 def _extrapolated_chi2(course: list[float]) -> float:

@@ -7,9 +7,8 @@ keys hold by construction, and one patient's rows in one table are what the priv
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +82,12 @@ class RelatedTables:
         if not r.parent:
             return self._roots(r, min(self.patients, TRIAL), rng)
         model = self.models[r.name]
-        for _ in range(REHEARSALS if model.steps.outcomes else 0):
+        for _ in range(REHEARSALS if model.autoregressive.targets else 0):
             seen: list[NDArray[np.int64]] = []
             self._children(r, trial[r.parent], rng, seen)
             if seen:
                 with threadpool_limits(1):
-                    model.steps = model.relearn(np.concatenate(seen), model.steps)
+                    model.autoregressive = model.relearn(np.concatenate(seen), before=model.autoregressive)
         return self._children(r, trial[r.parent], rng)
 
     def _learned(
@@ -108,7 +107,7 @@ class RelatedTables:
             raise BudgetError(f"table {r.name!r}: {error}") from None
         for child in children(r, self.relations):
             place = model.names.index(f"@n.{child.name}")
-            self.reach[child.name] = _reach(model.columns[place], model.ones[place])
+            self.reach[child.name] = _reach(model.columns[place], model.marginals.ones[place])
         return model
 
     def save(self, folder: Path) -> None:
@@ -177,7 +176,7 @@ class RelatedTables:
         for step in range(1, int(counts.max(initial=0)) + 1):
             at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step}
             known = self._known(r, said.take(pa.array(who)), at, last)
-            draw = partial(self._next, model, known, day[who], end[who], counts[who] == step, rng, seen)
+            draw = _NextRows(model, known, day[who], end[who], counts[who] == step, rng, seen)
             rows, day[who], fine = self.rules[r.name].lines(draw, who.size, above.take(pa.array(who)))
             if "@age" in known.column_names:
                 rows = rows.append_column("@age", known["@age"])
@@ -195,26 +194,6 @@ class RelatedTables:
             frame = frame.append_column(name, said[name].take(place))
         frame = frame.append_column("@up", parents["@key"].take(place))
         return add_values_for_descendants(frame, r, _filled(frame["@day"]), above.take(place)) if self.bound else frame
-
-    @staticmethod
-    def _next(
-        model: MixtureTables,
-        known: pa.Table,
-        day: Days,
-        end: Days,
-        is_last: NDArray[np.bool_],
-        rng: np.random.Generator,
-        seen: list[NDArray[np.int64]] | None,
-        which: NDArray[np.intp],
-    ) -> tuple[pa.Table, Days]:
-        """The next rows of some lines, and their days."""
-        # what is drawn again because of a rule does not count twice among the rows that are seen
-        rows = model.beside(known.take(pa.array(which)), rng, seen if which.size == known.num_rows else None)
-        if "@gap" not in rows.column_names:
-            return rows, day[which].copy()
-        part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
-        gone = np.rint(np.clip(part, 0, 1) * (end[which] - day[which])).astype(np.int64)
-        return rows.drop_columns(["@gap"]), np.where(is_last[which], end[which], day[which] + gone)
 
     def _known(self, r: Relation, said: pa.Table, at: dict[str, NDArray[np.int64]], last: pa.Table | None) -> pa.Table:
         """What is known of each row before it is drawn: what its ancestors say, the row before it (none before the first), where in its
@@ -274,6 +253,31 @@ class RelatedTables:
                 arrays.append(array)
                 columns.append(learned or c.but(kind=kind or c.kind, role="value", edges=(), anchor=""))
         return Table(pa.table(arrays, names=[c.name for c in columns]), tuple(columns))
+
+
+@dataclass(frozen=True)
+class _NextRows:
+    """Draws the next row of some lines of rows (the rows of one parent). known: of each line's next row. day: of its last row so far.
+    end: of its last row at all. is_last: whether the next row is the last. seen: gets the coarse levels of drawn rows."""
+
+    model: MixtureTables
+    known: pa.Table
+    day: Days
+    end: Days
+    is_last: NDArray[np.bool_]
+    rng: np.random.Generator
+    seen: list[NDArray[np.int64]] | None
+
+    def __call__(self, which: NDArray[np.intp]) -> tuple[pa.Table, Days]:
+        """(the next rows of these lines, their days)."""
+        # rows that are drawn again because of a constraint do not count twice among the rows that are seen
+        seen = self.seen if which.size == self.known.num_rows else None
+        rows = self.model.sample_remaining(self.known.take(pa.array(which)), self.rng, seen)
+        if "@gap" not in rows.column_names:
+            return rows, self.day[which].copy()
+        part = np.nan_to_num(np.asarray(rows["@gap"].to_numpy(), dtype=np.float64))
+        passed = np.rint(np.clip(part, 0, 1) * (self.end[which] - self.day[which])).astype(np.int64)
+        return rows.drop_columns(["@gap"]), np.where(self.is_last[which], self.end[which], self.day[which] + passed)
 
 
 def _relation(about: dict[str, Any]) -> Relation:

@@ -174,8 +174,8 @@ class RelatedConstraints:
         self.ended += int((~fine).sum())
         return frame, day, fine
 
-    def drawn(self, table: Table) -> SampledRows:
-        """What is told of the rules of a finished table."""
+    def summary(self, table: Table) -> SampledRows:
+        """A finished table with its rejected rows."""
         return SampledRows(table, max(self.tried, table.rows), self.rejected)
 
 

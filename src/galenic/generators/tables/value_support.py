@@ -25,7 +25,7 @@ class ValueSupport:
     weights: Floats
     starts: NDArray[np.int64]
 
-    def drawn(self, place: Codes, rng: np.random.Generator) -> Floats:
+    def draw(self, place: Codes, rng: np.random.Generator) -> Floats:
         """A value for each bin number, shape (n,); a bin without points gets the nearest one that has some."""
         top = np.r_[0.0, np.cumsum(self.weights)]
         low, high = top[self.starts[place]], top[self.starts[place + 1]]

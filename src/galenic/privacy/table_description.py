@@ -1,0 +1,120 @@
+"""Description of a table for learning: declared columns, the privacy unit and constraints, from a file, options and the header."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from galenic import records
+from galenic.errors import DescriptionError
+from galenic.privacy.domain import refuse_observed, without_observed
+from galenic.records import Source
+from galenic.schema import Column, Constraint, check_kinds, check_names
+
+DescriptionLike = str | Path | tuple[Column, ...] | None
+UNITS = ("patient", "row")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Options of the caller about columns. unit: patient or row. buy: pay for values that a description only observed. constraints:
+    in addition to those in the description file."""
+
+    description: DescriptionLike = None
+    patient: str | None = None
+    unit: str = "patient"
+    drop: Sequence[str] = ()
+    buy: bool = False
+    constraints: tuple[Constraint, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableDescription:
+    """columns: one for each column of the source. undeclared: columns known only by name. patient: column that tells patients
+    apart, None where each row is its own unit. constraints: rules for every row."""
+
+    columns: tuple[Column, ...]
+    undeclared: tuple[str, ...]
+    patient: str | None
+    constraints: tuple[Constraint, ...] = ()
+
+
+def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> TableDescription:
+    """Columns as the caller declared them. Without a description a private fit knows only names (and buys the rest); a fit
+    without privacy infers the description from the table."""
+    columns, undeclared = _declared_columns(source, options.description, private=private)
+    patient = _patient_column(source, columns, options)
+    unknown = [name for name in options.drop if name not in source.names]
+    if unknown:
+        raise DescriptionError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
+    columns = tuple(_with_role(c, patient, options.drop) for c in columns)
+    undeclared = tuple(name for name in undeclared if name != patient and name not in options.drop)
+    if private and options.buy:
+        columns = without_observed(columns)
+    elif private:
+        refuse_observed(columns)
+    return TableDescription(columns, undeclared, patient, _constraints(columns, options))
+
+
+def _constraints(columns: tuple[Column, ...], options: ColumnOptions) -> tuple[Constraint, ...]:
+    path = options.description if isinstance(options.description, str | Path) else None
+    constraints = (*options.constraints, *(records.read_constraints(path) if path is not None else ()))
+    check_names(constraints, tuple(c.name for c in columns if c.role == "value" and c.kind not in ("identifier", "text")))
+    check_kinds(constraints, {c.name: c.kind for c in columns})
+    return constraints
+
+
+def _declared_columns(
+    source: Source, description: DescriptionLike, *, private: bool
+) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """(columns, names of undeclared ones)."""
+    if description is None and private:
+        return records.undescribed(source.names), source.names
+    if description is None:
+        return _inferred_columns(source), ()
+    columns = description if isinstance(description, tuple) else records.read_description(description)
+    missing = [name for name in source.names if name not in {c.name for c in columns}]
+    if missing and isinstance(description, str | Path) and records.drops_others(description):
+        return (*columns, *(Column(name, role="drop") for name in missing)), ()
+    if missing:
+        raise DescriptionError(
+            f"columns {missing[:10]} of {source.name} are not described: nothing may be learned from an undeclared column. "
+            'Describe them, declare role = "drop", or write others = "drop" at the top of the description.'
+        )
+    return columns, ()
+
+
+def _inferred_columns(source: Source) -> tuple[Column, ...]:
+    columns = records.describe(source)
+    unclear = records.ambiguous_dates(columns)
+    if unclear:
+        raise DescriptionError(
+            f"columns {list(unclear)} hold dates that may be day first or month first. Describe them with a format, such as "
+            'format = "%d/%m/%Y" (galenic describe TABLE --out columns.toml).'
+        )
+    return columns
+
+
+def _patient_column(source: Source, columns: tuple[Column, ...], options: ColumnOptions) -> str | None:
+    if options.unit not in UNITS:
+        raise DescriptionError(f"the unit is {options.unit!r}. Expected patient or row.")
+    if options.unit == "row":
+        return None
+    if options.patient is not None:
+        if options.patient not in source.names:
+            raise DescriptionError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
+        return options.patient
+    name = next((c.name for c in columns if c.role == "patient"), None) or records.patient_column(source.names)
+    if name is None:
+        raise DescriptionError(
+            "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
+            "row); with several rows per patient the latter would protect visits, not people."
+        )
+    return name
+
+
+def _with_role(column: Column, patient: str | None, drop: Sequence[str]) -> Column:
+    if column.name == patient:
+        return column.but(role="patient")
+    if column.name in drop or column.role == "patient":
+        return column.but(role="drop")
+    return column

@@ -1,0 +1,20 @@
+"""A ledger in a temporary folder, for audits and attacks that pay the same prices without touching a population's budget."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from galenic import store
+from galenic.privacy.ledger import Ledger
+
+
+@contextmanager
+def temporary_ledger() -> Iterator[Ledger]:
+    """An empty ledger that is removed when the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = store.Database(f"sqlite:///{Path(folder) / 'ledger.db'}")
+        try:
+            yield Ledger(db)
+        finally:
+            db.close()
