@@ -31,9 +31,6 @@ LONG_FUNCTIONS = {  # over 40 lines, today; must shrink
     "privacy/deidentification/workflow.py:deidentify",
     "records/fhir/bundle_bytes.py:split_bundle",
     "records/fhir/to_events.py:resource_to_events",
-    "records/quality/events.py:_measured",
-    "records/quality/tables.py:_missing",
-    "records/quality/tables.py:_numbers",
     "store/documents.py:write_documents",
 }
 MANY_PARAMETERS = {  # over 6 parameters, today; must shrink
@@ -52,7 +49,6 @@ MANY_PARAMETERS = {  # over 6 parameters, today; must shrink
     "generators/simulated/course.py:put",
     "jobs/bulk_export.py:request_export",
     "privacy/deidentification/workflow.py:deidentify",
-    "records/quality/events.py:_look",
     "security/gate.py:_begun",
     "security/grants.py:__init__",
     "security/openid.py:add",

@@ -7,7 +7,8 @@ from galenic.records.quality.measurement import TABLE_ALONE, QualityRequest, mea
 from galenic.records.quality.page import render_page
 from galenic.records.quality.population import drift, read_reference, representativeness
 from galenic.records.quality.repair import repair_units
-from galenic.records.quality.tables import TableQuality, measure_table
+from galenic.records.quality.result import TableQuality
+from galenic.records.quality.tables import measure_table
 from galenic.records.quality.units import Mix, find_mix
 
 __all__ = [

@@ -10,8 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic.records.quality.analytes import Floats, analyte_of
-from galenic.records.quality.tables import SHOWN, TableQuality, _histogram, _outliers
-from galenic.records.quality.units import Mix, find_mix
+from galenic.records.quality.numbers import (
+    NumberFaults,
+    find_outliers,
+    histogram_of,
+    impossible_places,
+    mix_text,
+    outlier_text,
+    range_text,
+)
+from galenic.records.quality.result import SHOWN, Places, TableQuality
+from galenic.records.quality.units import find_mix
 from galenic.records.terminology import LABELS, Terminology
 from galenic.records.unit_conversion import is_unit
 from galenic.schema import BIRTH, DEATH, Finding, NotMeasured
@@ -119,79 +128,56 @@ def _orders(open_: Open, seen: _Seen) -> Finding:
     return Finding("quality.orders", share, "share of people with an impossible order", detail={"columns": where})
 
 
-def _measured(seen: _Seen, done: TableQuality) -> Iterator[Finding]:
-    mixed: list[Any] = []
-    out: list[Any] = []
-    far: list[Any] = []
-    units: list[Any] = []
-    totals: Counter[str] = Counter()
+def _measured(seen: _Seen, result: TableQuality) -> Iterator[Finding]:
+    """Units, ranges and outliers of the values of each code."""
+    faults, units = NumberFaults(), Places()
     by_code: dict[str, Counter[str]] = {}
     for (code, unit), parts in sorted(seen.values.items()):
-        values, whose = np.concatenate(parts), np.concatenate(seen.whose[code, unit])
-        totals["values"] += len(values)
+        values, patients = np.concatenate(parts), np.concatenate(seen.whose[code, unit])
         by_code.setdefault(code, Counter())[unit] += len(values)
         if unit and not is_unit(unit):
-            totals["units"] += len(values)
-            units.append({"where": code, "share": 1.0, "what": f"{len(values):,} values in {unit!r}, which is no unit of UCUM"})
-        rest = _look(code, unit, values, whose, totals, mixed, out, done)
-        outliers = _outliers(rest)
-        if len(outliers):
-            totals["far"] += len(outliers)
-            what = f"{len(outliers):,} values lie more than 8 robust standard deviations off"
-            far.append({"where": code, "share": len(outliers) / len(values), "what": what})
-    several = {c: u for c, u in by_code.items() if len(u) > 1}
-    units += [
-        {
-            "where": c,
-            "share": 1 - max(u.values()) / u.total(),
-            "what": f"is stated in {', '.join(repr(k or '(none)') for k in u)}",
-        }
-        for c, u in several.items()
-    ]
-    count = max(totals["values"], 1)
-    yield Finding("quality.units.mixed", totals["mixed"] / count, "share of values, by distribution", detail={"columns": mixed})
-    yield Finding(
-        "quality.units",
-        totals["units"] / count,
-        "share of values whose unit is none of UCUM",
-        detail={"columns": units[:SHOWN]},
-    )
-    yield Finding("quality.range", totals["out"] / count, "share of values, beyond what is possible", detail={"columns": out})
-    yield Finding(
-        "quality.outliers", totals["far"] / count, "share of values, by median and MAD", detail={"columns": far[:SHOWN]}
-    )
+            what = f"{len(values):,} values in {unit!r}, which is no unit of UCUM"
+            units.add(code, 1.0, what, count=len(values))
+        _measure_code(_Values(code, unit, values, patients), faults, result)
+    for code, stated in by_code.items():
+        if len(stated) > 1:
+            what = f"is stated in {', '.join(repr(k or '(none)') for k in stated)}"
+            units.add(code, 1 - max(stated.values()) / stated.total(), what)
+    total = max(faults.values, 1)
+    yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
+    yield units.finding("quality.units", total, "share of values whose unit is none of UCUM", most=SHOWN)
+    yield faults.impossible.finding("quality.range", total, "share of values, beyond what is possible")
+    yield faults.outliers.finding("quality.outliers", total, "share of values, by median and MAD", most=SHOWN)
 
 
-def _look(
-    code: str,
-    unit: str,
-    values: Floats,
-    whose: np.ndarray,
-    totals: Counter[str],
-    mixed: list[Any],
-    out: list[Any],
-    done: TableQuality,
-) -> Floats:
-    """Units and ranges of one code in one unit; returns the values that are left to look at."""
+@dataclass(frozen=True)
+class _Values:
+    """Values of one code in one unit, and the patient of each."""
+
+    code: str
+    unit: str
+    values: Floats
+    patients: np.ndarray
+
+
+def _measure_code(measured: _Values, faults: NumberFaults, result: TableQuality) -> None:
+    code, unit, values = measured.code, measured.unit, measured.values
+    faults.values += len(values)
     analyte, rest = analyte_of(code), values.copy()
-    mix: Mix | None = find_mix(values, analyte, unit, whose) if analyte or not unit else None
+    mix = find_mix(values, analyte, unit, measured.patients) if analyte or not unit else None
     if mix is not None:
-        done.mixes[code] = mix
-        done.histograms[code] = _histogram(values, mix)
-        totals["mixed"] += len(mix.places)
-        what = f"{len(mix.places):,} of {len(values):,} values look like {mix.other} among {mix.unit or 'the rest'}"
-        mixed.append({"where": code, "share": len(mix.places) / len(values), "what": what})
+        result.mixes[code] = mix
+        result.histograms[code] = histogram_of(values, mix)
+        places = len(mix.places)
+        faults.mixed.add(code, places / len(values), mix_text(mix, len(values)), count=places)
         rest[mix.places] = np.nan
-    if analyte is not None:
-        changed = analyte.converted(rest, mix.unit if mix else unit)
-        beyond = ~np.isnan(changed) & ~analyte.is_possible(changed)
-        if beyond.any():
-            totals["out"] += int(beyond.sum())
-            low, high = analyte.possible
-            what = f"{int(beyond.sum()):,} values are outside {low:g} to {high:g} {analyte.unit}"
-            out.append({"where": code, "share": float(beyond.mean()), "what": what})
-            rest[beyond] = np.nan
-    return rest
+    beyond = impossible_places(rest, analyte, mix.unit if mix else unit)
+    if analyte and len(beyond):
+        faults.impossible.add(code, len(beyond) / len(values), range_text(analyte, len(beyond)), count=len(beyond))
+        rest[beyond] = np.nan
+    outliers = find_outliers(rest)
+    if len(outliers):
+        faults.outliers.add(code, len(outliers) / len(values), outlier_text(len(outliers)), count=len(outliers))
 
 
 def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured]:

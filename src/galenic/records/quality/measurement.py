@@ -11,7 +11,8 @@ from galenic.records.quality.duplicates import find_duplicates
 from galenic.records.quality.events import measure_events
 from galenic.records.quality.population import drift, read_reference, representativeness
 from galenic.records.quality.repair import repair_units
-from galenic.records.quality.tables import TableQuality, measure_table
+from galenic.records.quality.result import TableQuality
+from galenic.records.quality.tables import measure_table
 from galenic.records.reader import read
 from galenic.records.source import Source
 from galenic.records.terminology import terminology

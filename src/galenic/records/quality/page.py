@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from galenic.records.quality.tables import TableQuality
+from galenic.records.quality.result import TableQuality
 from galenic.schema import Finding, NotMeasured
 
 WORDS = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from galenic.errors import DescriptionError
 from galenic.records.quality.analytes import Floats
-from galenic.records.quality.tables import _dates, _texts, _values
+from galenic.records.quality.column_values import days_of, numbers_of, texts_of
 from galenic.records.source import Source
 from galenic.schema import Column, Finding, NotMeasured
 
@@ -63,14 +63,14 @@ def _banded(source: Source, column: str, shares: dict[str, float]) -> Counter[st
     """How many there are of each value or band."""
     bands = {k: _band(k) for k in shares}
     if all(b is not None for b in bands.values()):
-        values, _ = _values(source, column)
+        values, _ = numbers_of(source, column)
         known = values[~np.isnan(values)]
         counts = {k: int(((known >= b[0]) & (known < b[1])).sum()) for k, b in bands.items() if b is not None}
         inside = sum(counts.values())
         return Counter({**counts, "(none)": len(known) - inside})
     found: Counter[str] = Counter()
     for _, batch in source.raw([column]):
-        found.update(t for t in _texts(batch, column).to_pylist() if t is not None)
+        found.update(t for t in texts_of(batch, column).to_pylist() if t is not None)
     return found
 
 
@@ -108,7 +108,7 @@ def drift(source: Source, before: Source, columns: tuple[Column, ...]) -> Findin
 def _shares(now: Source, then: Source, column: Column) -> tuple[np.ndarray, np.ndarray]:
     """Shares of bins (of the earlier load's deciles) or values in both loads; the last one is missing."""
     if column.kind in ("numeric", "integer", "date"):
-        new, old = (_days(s, column.name) if column.kind == "date" else _values(s, column.name)[0] for s in (now, then))
+        new, old = (_days(s, column.name) if column.kind == "date" else numbers_of(s, column.name)[0] for s in (now, then))
         known = old[~np.isnan(old)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.asarray([0.0])
         counts = [
@@ -122,7 +122,7 @@ def _shares(now: Source, then: Source, column: Column) -> tuple[np.ndarray, np.n
     for source in (now, then):
         tally: Counter[str | None] = Counter()
         for _, batch in source.raw([column.name]):
-            tally.update(_texts(batch, column.name).to_pylist())
+            tally.update(texts_of(batch, column.name).to_pylist())
         tallies.append(tally)
     keys = [*sorted({k for t in tallies for k in t if k is not None}), None]
     first, second = (np.asarray([t[k] for k in keys], dtype=np.float64) for t in tallies)
@@ -131,7 +131,7 @@ def _shares(now: Source, then: Source, column: Column) -> tuple[np.ndarray, np.n
 
 def _days(source: Source, name: str) -> Floats:
     """Days since 1970 of a column of dates, NaN where there is none."""
-    days = np.concatenate([_dates(batch, name) for _, batch in source.raw([name])])
+    days = np.concatenate([days_of(batch, name) for _, batch in source.raw([name])])
     return np.where(np.isnat(days), np.nan, days.astype(np.float64))
 
 

@@ -1,0 +1,142 @@
+"""Quality of numbers: conformance, units, ranges and outliers of the numeric columns of a table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from galenic.records.quality.analytes import Analyte, Floats, analyte_of
+from galenic.records.quality.column_values import codes_of, numbers_of
+from galenic.records.quality.result import SHOWN, Places, TableQuality
+from galenic.records.quality.units import Mix, find_mix
+from galenic.records.source import Source
+from galenic.schema import Column, Finding
+
+OUTLIER_SD = 8.0  # robust standard deviations beyond which a value is an outlier
+
+
+@dataclass
+class NumberFaults:
+    """Faulty values by kind, and the number of all values."""
+
+    values: int = 0
+    invalid: Places = field(default_factory=Places)
+    mixed: Places = field(default_factory=Places)
+    impossible: Places = field(default_factory=Places)
+    outliers: Places = field(default_factory=Places)
+
+
+def measure_numbers(source: Source, columns: tuple[Column, ...], patient: str, result: TableQuality) -> Iterator[Finding]:
+    """Units, ranges and outliers of numeric columns, and values that are no numbers in such columns."""
+    patients = codes_of(source, patient) if patient in source.names else None
+    faults = NumberFaults()
+    for column in columns:
+        analyte = analyte_of(column.name)
+        if column.kind in ("numeric", "integer") or analyte is not None:
+            _measure_column(source, column, analyte, patients, _Found(faults, result))
+    total = max(faults.values, 1)
+    yield faults.invalid.finding("quality.conformance", total + faults.invalid.count, "no number where numbers stand")
+    yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
+    yield faults.impossible.finding("quality.range", total, "share of values, beyond what is possible")
+    yield faults.outliers.finding("quality.outliers", total, "share of values, by median and MAD")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the measurement of a column fills."""
+
+    faults: NumberFaults
+    result: TableQuality
+
+
+def _measure_column(
+    source: Source, column: Column, analyte: Analyte | None, patients: np.ndarray | None, found: _Found
+) -> None:
+    faults, name = found.faults, column.name
+    values, invalid = numbers_of(source, name)
+    known = int((~np.isnan(values)).sum())
+    faults.values += known
+    if invalid:
+        what = f"{invalid:,} values are no numbers"
+        faults.invalid.add(name, invalid / max(len(values), 1), what, count=invalid)
+    mix = find_mix(values, analyte, column.unit, patients) if known else None
+    rest = values.copy()
+    if mix is not None:
+        found.result.mixes[name] = mix
+        found.result.histograms[name] = histogram_of(values, mix)
+        places, rows = len(mix.places), _row_numbers(mix.places)
+        faults.mixed.add(name, places / known, mix_text(mix, known), count=places, rows=rows)
+        rest[mix.places] = np.nan
+    beyond = impossible_places(rest, analyte, mix.unit if mix else column.unit)
+    if analyte and len(beyond):
+        what = range_text(analyte, len(beyond))
+        faults.impossible.add(name, len(beyond) / known, what, count=len(beyond), rows=_row_numbers(beyond))
+    rest[beyond] = np.nan
+    outliers = find_outliers(rest)
+    if len(outliers):
+        what = outlier_text(len(outliers))
+        faults.outliers.add(name, len(outliers) / known, what, count=len(outliers), rows=_row_numbers(outliers))
+
+
+def impossible_places(values: Floats, analyte: Analyte | None, unit: str) -> np.ndarray:
+    """Places of values beyond what is possible for an analyte; none without an analyte."""
+    if analyte is None:
+        return np.asarray([], dtype=np.int64)
+    converted = analyte.converted(values, unit)
+    return np.flatnonzero(~np.isnan(converted) & ~analyte.is_possible(converted))
+
+
+def mix_text(mix: Mix, known: int) -> str:
+    """Text of a column in two units."""
+    return f"{len(mix.places):,} of {known:,} values look like {mix.other} among {mix.unit or 'the rest'}"
+
+
+def range_text(analyte: Analyte, count: int) -> str:
+    """Text of impossible values."""
+    low, high = analyte.possible
+    return f"{count:,} values are outside {low:g} to {high:g} {analyte.unit}"
+
+
+def outlier_text(count: int) -> str:
+    """Text of outliers."""
+    return f"{count:,} values lie more than {OUTLIER_SD:g} robust standard deviations off"
+
+
+def _row_numbers(places: np.ndarray) -> list[int]:
+    return [int(p) + 1 for p in places[:SHOWN]]
+
+
+def find_outliers(values: Floats) -> np.ndarray:
+    """Places of outliers, on the scale (linear or logarithmic) that has fewer of them."""
+    known = values[~np.isnan(values)]
+    if len(known) < 30 or len(np.unique(known)) < 10:
+        return np.asarray([], dtype=np.int64)
+    found = [_far_from_median(values)]
+    if known.min() > 0:
+        found.append(_far_from_median(np.log(values)))
+    return min(found, key=len)
+
+
+def _far_from_median(values: Floats) -> np.ndarray:
+    middle = np.nanmedian(values)
+    spread = 1.4826 * np.nanmedian(np.abs(values - middle))
+    if spread == 0:
+        return np.asarray([], dtype=np.int64)
+    with np.errstate(invalid="ignore"):
+        return np.flatnonzero(np.abs(values - middle) > OUTLIER_SD * spread)
+
+
+def histogram_of(values: Floats, mix: Mix) -> dict[str, Any]:
+    """Counts of all values and of those in the other unit, for the page; on a logarithmic scale if they span much."""
+    known = values[~np.isnan(values)]
+    scaled = np.log10(known) if known.min() > 0 and known.max() / known.min() > 20 else known
+    edges = np.histogram_bin_edges(scaled, 40)
+    strange = values[mix.places]
+    strange = np.log10(strange) if scaled is not known else strange
+    shown = 10**edges if scaled is not known else edges
+    return {
+        "edges": shown.tolist(),
+        "all": np.histogram(scaled, edges)[0].tolist(),
+        "strange": np.histogram(strange, edges)[0].tolist(),
+    }

@@ -1,0 +1,43 @@
+"""Result of a quality measurement, and the places that a finding lists."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from galenic.records.quality.units import Mix
+from galenic.schema import Finding, NotMeasured
+
+SHOWN = 50  # places that a finding lists
+
+
+@dataclass
+class TableQuality:
+    """Findings, and what the page shows beside them.
+
+    mixes: columns in two units (for a repair); missing_by_year, missing_by_group: shares by column; histograms: of mixes;
+    repaired: number of converted values by column.
+    """
+
+    findings: list[Finding | NotMeasured] = field(default_factory=list)
+    mixes: dict[str, Mix] = field(default_factory=dict)
+    missing_by_year: dict[str, dict[str, float]] = field(default_factory=dict)
+    missing_by_group: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    histograms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Places:
+    """Columns or codes with faulty values. count: of all faulty values."""
+
+    count: int = 0
+    places: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, where: str, share: float, what: str, *, count: int = 0, rows: list[int] | None = None) -> None:
+        """Adds a place with its share of faulty values, a text, and the numbers of the first rows where they are known."""
+        self.count += count
+        self.places.append({"where": where, "share": share, "what": what} | ({} if rows is None else {"rows": rows}))
+
+    def finding(self, name: str, total: int, method: str, *, most: int | None = None) -> Finding:
+        """The share of faulty values among `total`, with at most `most` places."""
+        return Finding(name, self.count / total, method, detail={"columns": self.places[:most]})
