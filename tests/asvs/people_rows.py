@@ -339,7 +339,7 @@ def believed(place: Place, key: Any = KEY, **wrong: Any) -> IdTokenClaims:
     claims = {"iss": ISSUER, "sub": "248", "aud": "galenic", "exp": now + 60, "iat": now, "nonce": "the-nonce", **wrong}
     token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
     kept = {"nonce": "the-nonce", "purpose": "sign-in", "place": "/"}
-    return place.site.installation.openid.believe(PROVIDER, kept, token, {"keys": [KEY.as_dict(private=False)]}, "")
+    return place.site.installation.openid.validate(PROVIDER, kept, token, {"keys": [KEY.as_dict(private=False)]}, "")
 
 
 def _unverified(_place: Place) -> Any:

@@ -136,7 +136,7 @@ def test_two_processes_write_one_chain(home: Path) -> None:
 
 
 def test_a_row_that_can_not_be_written_is_refused_and_the_next_one_is_taken(chained: Installation, home: Path) -> None:
-    with frozen(home / "keys" / "audit.key"), pytest.raises(StoreError, match="can not be opened"):
+    with frozen(home / "keys" / "audit.key"), pytest.raises(StoreError, match="cannot be opened"):
         open_installation(home).audit.append("step", "while read-only")
     chained.audit.append("step", "after it")
     assert chained.audit.faults()[0] == []

@@ -294,7 +294,7 @@ def test_facts_written_past_the_security_room_decide_nothing(custody: Installati
         )
         c.exec_driver_sql("UPDATE versions SET number = number + 1 WHERE name = 'facts'")
     custody.gate.versions.refresh()
-    with pytest.raises(StoreError, match="past Galenic"):
+    with pytest.raises(StoreError, match="outside of Galenic"):
         custody.sign_in("inge")
 
 

@@ -160,7 +160,7 @@ def test_a_root_that_can_not_be_read_is_not_taken_for_none(tmp_path: Path) -> No
     data = bytearray((tmp_path / "root").read_bytes())
     data[next(i for i, b in enumerate(data) if b)] ^= 1
     (tmp_path / "root").write_bytes(bytes(data))
-    with pytest.raises(StoreError, match="Bring it back from escrow"):
+    with pytest.raises(StoreError, match="Restore it from escrow"):
         keeper.get()
 
 
@@ -185,7 +185,7 @@ def test_a_passphrase_seals_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(StoreError, match="GALENIC_PASSPHRASE"):
         keeper.get()
     (tmp_path / "root.json").write_text("{")
-    with pytest.raises(StoreError, match="can not be read"):
+    with pytest.raises(StoreError, match="cannot be read"):
         keeper.get()
 
 
@@ -200,7 +200,7 @@ def test_escrow_brings_the_root_back_and_says_when_older_ones_die(tree: KeyTree,
     tree.refresh()
     assert tree.key(2) == before
     other = Escrow(tmp_path / "other", 30)
-    other.found()
+    other.initialize()
     with pytest.raises(OptionError, match="does not open"):
         tree.escrow.recover(other.private.read_bytes())
 

@@ -234,7 +234,7 @@ def test_an_application_with_a_key_proves_itself_by_it(site: Site, clara: Browse
     ],
 )
 def test_an_address_that_anybody_could_take_is_not_registered(site: Site, place: str) -> None:
-    with pytest.raises(OptionError, match="come back to"):
+    with pytest.raises(OptionError, match="redirect URI"):
         site.installation.apps.add("growth", (place,), "user/*.rs")
 
 

@@ -45,7 +45,7 @@ def test_an_application_and_a_provider_are_registered(home: Path, tmp_path: Path
     assert json.loads(done.stdout)["redirects"] == ["https://growth.example/back"]
     wrong = galenic(home, "client", "app", "growth", "--redirect", "http://growth.example/back")
     assert wrong.returncode == 2
-    assert "come back to is https" in " ".join(wrong.stderr.split())
+    assert "redirect URI is a complete https" in " ".join(wrong.stderr.split())
     secret = tmp_path / "secret"
     secret.write_text("the-secret\n")
     words = ["provider", "clinic", "--issuer", "https://login.example", "--client", "galenic", "--secret-file", secret]

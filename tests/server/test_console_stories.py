@@ -295,7 +295,7 @@ def test_who_leaves_is_out_at_once(staffed: Site) -> None:
     sofia.surely(let_go)
     assert "Sign in" in guest.go("/")
     guest.page.get_by_role("button", name="Sign in with a passkey").click()
-    guest.page.get_by_text("not known here").wait_for()
+    guest.page.get_by_text("not registered here").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

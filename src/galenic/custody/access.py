@@ -26,7 +26,7 @@ def initialize(installation: Installation) -> dict[str, str]:
 
     Repeating it changes nothing. Returns where each part is, by label.
     """
-    installation.tree.found()
+    installation.tree.initialize()
     installation.gate.identity_key()
     installation.audit.append("house.founded", "house", policy=shipped_policy().digest)
     return {

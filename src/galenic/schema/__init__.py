@@ -1,4 +1,4 @@
-"""The types that pass between rooms: no I/O, no cleverness."""
+"""Types that travel between packages; no I/O."""
 
 from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin

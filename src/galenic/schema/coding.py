@@ -1,4 +1,4 @@
-"""Turns typed values into level numbers of a described column."""
+"""Conversion of typed values into level numbers of a described column."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""What one column of a patient table holds, with the origin of each thing we claim to know about it."""
+"""Description of one column of a patient table, with the origin of each bound and category."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -67,13 +67,11 @@ class Column:
         if self.low is not None and self.high is not None and not self.low <= self.high:
             raise DescriptionError(f"{where}: low is above high (or not a number). Swap or correct the bounds.")
         if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)) or len(self.edges) == 1:
-            raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, drop repeats.")
+            raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, drop duplicates.")
         if len(set(self.categories)) != len(self.categories):
             raise DescriptionError(f"{where}: a category is listed twice. List each once.")
         if any(n < 1 for n in self.hierarchy) or any(a <= b for a, b in pairwise(self.hierarchy)):
-            raise DescriptionError(
-                f"{where}: hierarchy lists lengths of beginnings, longest first, such as [3, 1]. Correct it."
-            )
+            raise DescriptionError(f"{where}: hierarchy lists lengths of prefixes, longest first, such as [3, 1]. Correct it.")
         if self.hierarchy and self.kind not in ("category", "unknown"):
             raise DescriptionError(f'{where}: only codes have a hierarchy. Set kind = "category".')
         if self.step is not None and not self.step > 0:
@@ -86,15 +84,15 @@ class Column:
 
     @property
     def levels(self) -> int:
-        """How many levels the coded column has, the missing level and OTHER included."""
+        """Number of levels of the coded column, including the missing level and OTHER."""
         base = max(len(self.edges) - 1, 0) if self.binned else len(self.categories) + int(self.other)
         return base + int(self.missing)
 
     @property
     def coded(self) -> bool:
-        """Whether the column has all that is needed to turn values into levels."""
+        """Whether the column has everything needed to turn values into levels."""
         return bool(self.edges) if self.binned else bool(self.categories) or self.other
 
     def but(self, **changes: Any) -> "Column":
-        """The same column with some fields changed; checked again."""
+        """A copy of the column with some fields changed; checked again."""
         return replace(self, **changes)

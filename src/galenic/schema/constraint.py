@@ -1,4 +1,4 @@
-"""What must hold of every row: order, range, what follows from what, sums. Declared by people, never read from patients."""
+"""Constraints that hold in every row: order, range, implication, sum. They are declared by people, never read from patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Constraint:
-    """One rule for every row. A row in which a value that the rule compares is missing satisfies it.
+    """One constraint for every row. A row in which a compared value is missing satisfies it.
 
     order: `columns` never fall (strict: always rise). range: `columns` lie in [low, high]. implies: where every column of `when`
     has one of its values, every column of `then` has one of its own; an empty tuple stands for "missing".
@@ -55,12 +55,12 @@ class Constraint:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Every column that the rule speaks of."""
+        """Every column that the constraint names."""
         return tuple(dict.fromkeys((*self.columns, *self.when, *self.then)))
 
 
 def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> None:
-    """DescriptionError if a rule speaks of a column that is not there, or two rules have one name."""
+    """DescriptionError if a constraint names an absent column, or two constraints have the same name."""
     for c in constraints:
         absent = [n for n in c.named if n not in names]
         if absent:
@@ -72,8 +72,8 @@ def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> 
 
 
 def check_kinds(constraints: tuple[Constraint, ...], kinds: Mapping[str, str]) -> None:
-    """DescriptionError if rules can not hold together whatever the rows are, as far as declared kinds and the rules themselves tell:
-    before anything is spent. kinds: of the columns, "unknown" where nobody declared it."""
+    """DescriptionError if constraints contradict each other whatever the rows are, as far as the declared kinds and the constraints
+    themselves show: before any budget is spent. kinds: of the columns, "unknown" if not declared."""
     for c in constraints:
         words = [n for n in c.columns if kinds.get(n) in ("category", "ordinal")]
         if words:
@@ -92,7 +92,7 @@ def check_kinds(constraints: tuple[Constraint, ...], kinds: Mapping[str, str]) -
 
 
 def _refuse_circles(orders: list[Constraint]) -> None:
-    """DescriptionError if columns that must rise come back to where they began."""
+    """DescriptionError if columns would have to rise in a circle."""
     after: dict[str, set[tuple[str, bool]]] = {}
     for c in orders:
         for before, then in pairwise(c.columns):
@@ -104,14 +104,14 @@ def _refuse_circles(orders: list[Constraint]) -> None:
                 step = (then, strict or rises)
                 if step == (start, True):
                     named = [c.name for c in orders if start in c.columns]
-                    raise DescriptionError(f"constraints {named} demand that {start!r} lies before itself. Cut one of them.")
+                    raise DescriptionError(f"constraints {named} require {start!r} to lie before itself. Remove one of them.")
                 if step not in seen:
                     seen[step] = None
                     todo.append(step)
 
 
 def holds(table: Table, constraint: Constraint) -> Rows:
-    """Which rows satisfy a rule, shape (rows,)."""
+    """Mask of the rows that satisfy a constraint, shape (rows,)."""
     if constraint.kind == "implies":
         applies = concerns(table, constraint)
         follows = np.ones(table.rows, dtype=np.bool_)
@@ -137,7 +137,7 @@ def holds(table: Table, constraint: Constraint) -> Rows:
 
 
 def concerns(table: Table, constraint: Constraint) -> Rows:
-    """Which rows an `implies` speaks of: those in which all of `when` is so, shape (rows,); of other kinds, every row."""
+    """Mask of the rows that an `implies` applies to: those in which all of `when` holds, shape (rows,); every row for other kinds."""
     rows = np.ones(table.rows, dtype=np.bool_)
     for column, allowed in constraint.when.items():
         rows &= _among(table, column, allowed)
@@ -145,7 +145,7 @@ def concerns(table: Table, constraint: Constraint) -> Rows:
 
 
 def decides(table: Table, constraint: Constraint) -> Rows:
-    """Rows of which a rule says something: those that an `implies` concerns, those in which all that is compared is there."""
+    """Mask of the rows that a constraint says something about: it applies to them and no compared value is missing."""
     if constraint.kind == "implies":
         return concerns(table, constraint)
     rows = np.ones(table.rows, dtype=np.bool_)
@@ -155,7 +155,7 @@ def decides(table: Table, constraint: Constraint) -> Rows:
 
 
 def all_hold(table: Table, constraints: tuple[Constraint, ...]) -> Rows:
-    """Which rows satisfy every rule, shape (rows,)."""
+    """Mask of the rows that satisfy every constraint, shape (rows,)."""
     good = np.ones(table.rows, dtype=np.bool_)
     for constraint in constraints:
         good &= holds(table, constraint)

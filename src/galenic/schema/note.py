@@ -1,12 +1,12 @@
-"""Text about a patient, and places in it."""
+"""Identifying spans in a text about a patient."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TextSpan:
-    """Signs [start, end) of a text that identify somebody. kind: of galenic.privacy.text's kinds; layer: what found it; score:
-    how sure a learned tagger was, 1 for the rest."""
+    """Characters [start, end) of a text that identify a person. kind: as in galenic.privacy.text; layer: the detector; score:
+    confidence of a learned tagger, 1 for the other layers."""
 
     start: int
     end: int

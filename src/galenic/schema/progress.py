@@ -1,4 +1,4 @@
-"""Progress of long work, reported to whoever started it."""
+"""Progress reports of long work."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Several tables of the same patients: which belongs to which, by which keys, in what order. Declared by people."""
+"""Several tables of the same patients: parents, keys and order, declared by people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from galenic.errors import DescriptionError
 from galenic.schema.column import Column
 from galenic.schema.constraint import Constraint
 
-MARK = "@"  # begins the names of worked-out columns
+MARK = "@"  # prefix of the names of computed columns
 PATIENT = "@patient"
 NTH = "@nth"  # of a patient's rows in a table, by their order: 1, 2 ...
 
@@ -44,7 +44,7 @@ class Relation:
         if absent:
             raise DescriptionError(f"{where}: columns {absent} are absent; it has {names}. Correct their names.")
         if not self.name or MARK in self.name or "." in self.name:
-            raise DescriptionError(f"{where}: a table's name has no {MARK!r} and no point. Rename it.")
+            raise DescriptionError(f"{where}: a table's name contains neither {MARK!r} nor a point. Rename it.")
         if self.most < 1 or (not self.parent and self.foreign_key):
             raise DescriptionError(f"{where}: most is 1 or more, and only a table with a parent has a foreign key. Correct it.")
         if self.orphans not in ("refuse", "drop") or self.since not in ("calendar", "parent"):
@@ -54,17 +54,17 @@ class Relation:
         marked = [n for n in names if n.startswith(MARK)]
         if marked:
             raise DescriptionError(
-                f"{where}: columns {marked} begin with {MARK!r}, which is kept for worked-out columns. Rename."
+                f"{where}: columns {marked} begin with {MARK!r}, which is reserved for computed columns. Rename them."
             )
 
     @property
     def rows_of_a_patient(self) -> int:
-        """Most rows of one patient."""
+        """Largest number of rows of one patient."""
         return self.most if self.parent else 1
 
     @property
     def values(self) -> tuple[Column, ...]:
-        """Columns that say something about the patient: neither keys, nor what was declared to be left out, nor sums of others."""
+        """Columns that describe the patient: neither keys, nor columns declared to be dropped, nor sums of others."""
         keys = {self.key, self.foreign_key, *self.links, *(c.columns[0] for c in self.constraints if c.kind == "sum")}
         return tuple(
             c for c in self.columns if c.name not in keys and c.role == "value" and c.kind not in ("identifier", "text")
@@ -72,7 +72,7 @@ class Relation:
 
 
 def in_order(relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
-    """Parents before children. DescriptionError, with the tables' names, for circles, strangers, and any number of roots but one."""
+    """Parents before children. DescriptionError, with the tables' names, for circles, unknown parents, and any number of roots but one."""
     names = [r.name for r in relations]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -90,7 +90,7 @@ def in_order(relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
         ]
         if not ready:
             circle = [n for n in names if n not in placed]
-            raise DescriptionError(f"the foreign keys of tables {circle} go round in a circle. Cut one of them.")
+            raise DescriptionError(f"the foreign keys of tables {circle} form a cycle. Remove one of them.")
         done += ready
     if len(roots) != 1:
         raise DescriptionError(
@@ -114,5 +114,5 @@ def ancestors(relation: Relation, relations: tuple[Relation, ...]) -> tuple[Rela
 
 
 def children(relation: Relation, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
-    """Tables whose parent this one is."""
+    """Tables that have this one as parent."""
     return tuple(r for r in relations if r.parent == relation.name)

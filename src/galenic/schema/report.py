@@ -1,4 +1,4 @@
-"""What was measured about a result, and what could not be."""
+"""Findings: measurements of a result, and measurements that could not be made."""
 
 import math
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
-            raise ValueError(f"finding {self.name!r} is not a finite number; say NotMeasured with the reason instead")
+            raise ValueError(f"finding {self.name!r} is not a finite number; use NotMeasured with the reason instead")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Report:
 
     @property
     def failures(self) -> tuple[NotMeasured, ...]:
-        """What could not be measured."""
+        """The measurements that could not be made."""
         return tuple(f for f in self.findings if isinstance(f, NotMeasured))
 
     def get(self, name: str) -> Finding | NotMeasured | None:

@@ -1,4 +1,4 @@
-"""A table of patients: an Arrow frame plus what each of its columns means."""
+"""A table of patients: an Arrow frame with a description of each column."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Table:
-    """A frame whose columns are the described ones, in order, each in its kind's Arrow type; missing is null."""
+    """A frame with exactly the described columns, in order, each in the Arrow type of its kind; missing is null."""
 
     frame: pa.Table
     columns: tuple[Column, ...]
@@ -46,7 +46,7 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """How many rows the table has."""
+        """Number of rows."""
         return int(self.frame.num_rows)
 
     @property

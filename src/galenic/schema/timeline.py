@@ -1,4 +1,4 @@
-"""Timelines: the Medical Event Data Standard (MEDS 0.4, https://github.com/Medical-Event-Data-Standard/meds) with columns beside."""
+"""Timelines: the Medical Event Data Standard (MEDS 0.4, https://github.com/Medical-Event-Data-Standard/meds) with further columns."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -16,7 +16,7 @@ TIMELINE = pa.schema(
         ("code", pa.string()),
         ("numeric_value", pa.float32()),
         ("text_value", pa.large_string()),
-        # beside MEDS, so that nothing is lost
+        # in addition to MEDS, so that nothing is lost
         ("end_time", pa.timestamp("us")),
         ("code_system", pa.string()),
         ("unit", pa.string()),
@@ -30,10 +30,10 @@ TIMELINE = pa.schema(
 
 
 class Event(NamedTuple):
-    """One event of a patient, before the patient has a number.
+    """One event of a patient, before the patient has a subject id.
 
     time, end_time: microseconds since 1970 in UTC; None for what holds always, such as sex. numeric_value in `unit` (UCUM);
-    value_text: the number as it was written. utc_offset: minutes east of UTC that the source stated; None where it stated none.
+    value_text: the number as it was written. utc_offset: minutes east of UTC that the source stated; None if it stated none.
     """
 
     time: int | None

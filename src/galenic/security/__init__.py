@@ -1,4 +1,4 @@
-"""Who may do what, why, with whose consent: keys, policy, the gate, the audit chain, facts that decisions need, erasure keys."""
+"""Access control: accounts, policy, the gate, grants, keys, the audit log, and the facts that decisions need."""
 
 from galenic.security.apps import App, Apps, TokenSet
 from galenic.security.assertions import checked_jwks, client_of

@@ -1,5 +1,5 @@
-"""Applications that read as a person who lets them (OAuth 2.0 code flow with PKCE: RFC 6749, RFC 7636, RFC 9700; SMART App Launch
-2.0, standalone): codes that count once, access tokens, and refresh tokens of which each is used once."""
+"""Applications that act for a person with that person's permission (OAuth 2.0 code flow with PKCE: RFC 6749, RFC 7636, RFC 9700;
+SMART App Launch 2.0, standalone): single-use codes, access tokens, and refresh tokens that are rotated at each use."""
 
 import hmac
 import json
@@ -21,13 +21,12 @@ from galenic.store import use_once
 CODE_SECONDS, ACCESS_SECONDS, REFRESH_SECONDS = 60, 900, 8 * 3600
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}$")  # RFC 7636, 4.1
 CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}$")  # of S256
-REFUSED = "this code or token is not open: it was used, is over, or is another application's."
+REFUSED = "this code or token is not valid: it was used, has expired, or belongs to another application."
 
 
 @dataclass(frozen=True)
 class App:
-    """An application. redirects: where it may be sent back to, letter by letter; scope: the most it may be given; public: it has
-    no key of its own."""
+    """A registered application. redirects: redirect URIs, compared exactly; scope: the most it may be granted; public: it has no key."""
 
     name: str
     shown: str
@@ -38,7 +37,7 @@ class App:
 
 @dataclass(frozen=True)
 class TokenSet:
-    """What an application is given."""
+    """Tokens issued to an application."""
 
     access: str
     refresh: str
@@ -53,9 +52,9 @@ class Apps:
         self.people, self.facts, self.gate = people, people.facts, people.gate
 
     def add(self, name: str, redirects: tuple[str, ...], scope: str, *, shown: str = "", jwks: str = "", by: str = "") -> None:
-        """Registers an application. OptionError for an address to come back to that anybody could take."""
+        """Registers an application. OptionError for a redirect URI that others could receive."""
         if not NAME.match(name) or not redirects or not scope.strip():
-            raise OptionError("an application needs a name, an address to come back to, and scopes.")
+            raise OptionError("an application needs a name, a redirect URI and scopes.")
         for one in redirects:
             parts = urlsplit(one)
             local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
@@ -66,13 +65,13 @@ class Apps:
                 or "*" in one
                 or "@" in parts.netloc
             ):
-                raise OptionError("an address to come back to is https://…, whole and without fragment, or on this machine.")
+                raise OptionError("a redirect URI is a complete https:// address without fragment, or on this machine.")
         keys = json.dumps(checked_jwks(jwks)) if jwks else ""
         body = {"shown": shown or name, "redirects": list(redirects), "scope": scope, "jwks": keys}
         self.facts.put(Fact("app", name, "registered", name, body=tuple(sorted(body.items()))), actor=by)
 
     def get(self, name: str) -> App:
-        """An application. AccessDenied if there is none."""
+        """An application. AccessDeniedError if there is none."""
         fact = self.facts.one("app", name)
         if fact is None or fact.state != "registered":
             raise AccessDeniedError("there is no such application here.")
@@ -80,11 +79,11 @@ class Apps:
         return App(name, str(got("shown")), tuple(got("redirects")), str(got("scope")), not got("jwks"))
 
     def all(self) -> list[App]:
-        """Every application."""
+        """All registered applications."""
         return [self.get(f.key) for f in self.facts.of("app") if f.state == "registered"]
 
     def remove(self, name: str, *, by: str = "") -> None:
-        """An application is none any more; what it was given counts no more."""
+        """Removes an application and ends its tokens."""
         self.get(name)
         self.facts.put(Fact("app", name, "removed", name), actor=by)
         for fact in self.facts.of("session"):
@@ -93,7 +92,7 @@ class Apps:
         self.gate.versions.refresh()
 
     def allowed_by(self, who: str) -> list[tuple[str, str, str]]:
-        """(name, what people call it, scope) of the applications that read as somebody now."""
+        """(name, display name, scope) of the applications that a person allows now."""
         now, found = self.facts.now(), {}
         for fact in self.facts.of("session", who=who):
             if fact.get("app") and fact.state in ("open", "refresh") and fact.until > now:
@@ -102,7 +101,7 @@ class Apps:
         return [(n, apps[n].shown, s) for n, s in sorted(found.items()) if n in apps]
 
     def revoke(self, who: str, name: str) -> int:
-        """Takes back what somebody let an application do. Returns how many of its tokens count no more."""
+        """Withdraws a person's permission from an application. Returns how many tokens were ended."""
         ended = 0
         for fact in self.facts.of("session", who=who):
             if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
@@ -112,12 +111,14 @@ class Apps:
         self.gate.audit.append("app.revoked", name, actor=who, count=ended)
         return ended
 
-    # what somebody lets an application do
+    # permissions that people give to applications
 
     def allow(self, who: str, app: App, redirect: str, scope: str, challenge: str) -> str:
-        """The code that the browser takes to the application."""
+        """The authorization code that the browser takes to the application."""
         if redirect not in app.redirects or not CHALLENGE.match(challenge):
-            raise AccessDeniedError("the application is not known by this address, or brought no challenge (PKCE, S256).")
+            raise AccessDeniedError(
+                "the redirect URI is not registered for the application, or the challenge (PKCE, S256) is missing."
+            )
         code = secrets.token_urlsafe(32)
         body = {"app": app.name, "redirect": redirect, "scope": scope, "challenge": challenge}
         self._put(code, "code", who, CODE_SECONDS, body)
@@ -125,7 +126,7 @@ class Apps:
         return code
 
     def redeem(self, app: App, code: str, redirect: str, verifier: str) -> TokenSet:
-        """What a code stands for. One that is shown twice was stolen: what came of it counts no more."""
+        """Tokens for an authorization code. A code that is used twice was stolen: the tokens that it gave are ended."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
 
         fact = self.facts.one("session", token_name(code))
@@ -142,7 +143,7 @@ class Apps:
         return self._give(fact.who, app, str(fact.get("scope")), fact.key)
 
     def refresh(self, app: App, token: str) -> TokenSet:
-        """New tokens for a refresh token, which counts no more. One that is shown twice was stolen: the whole line ends."""
+        """New tokens for a refresh token, which is used up. One that is used twice was stolen: all its descendants are ended."""
         fact = self.facts.one("session", token_name(token))
         if fact is None or fact.get("app") != app.name or fact.state not in ("refresh", "used") or fact.get("family") is None:
             raise AccessDeniedError(REFUSED)

@@ -1,4 +1,4 @@
-"""How a system proves itself: a JWT signed with its own key (RFC 7523; SMART App Launch 2.0, backend services)."""
+"""Client authentication by a JWT signed with the client's own key (RFC 7523; SMART App Launch 2.0, backend services)."""
 
 import json
 import time
@@ -10,13 +10,13 @@ from galenic.security.gate import Gate
 from galenic.store import use_once
 
 ALGORITHMS = ["RS384", "ES384"]  # SMART App Launch 2.0, 5.1.3
-LONGEST = 300  # s that an assertion may stand
-SKEW = 30  # s by which clocks may differ
+LONGEST = 300  # s that an assertion may be valid
+SKEW = 30  # s of tolerated clock difference
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def checked_jwks(text: str) -> dict[str, Any]:
-    """A JSON Web Key Set of public keys, each with a kid. ConfigurationError where it is none, or tells a secret."""
+    """A JSON Web Key Set of public keys, each with a kid. ConfigurationError if it is none, or contains a private key."""
     try:
         found = json.loads(text)
         keys = found["keys"]
@@ -25,20 +25,20 @@ def checked_jwks(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         raise ConfigurationError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
     if any(PRIVATE & set(k) for k in keys):
-        raise ConfigurationError("this key set holds private keys. Hand over the public halves alone, and replace these keys.")
+        raise ConfigurationError("this key set contains private keys. Register the public keys only, and replace these keys.")
     if len({k["kid"] for k in keys}) != len(keys):
         raise ConfigurationError("two keys of the set have the same kid.")
     return dict(found)
 
 
 def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant") -> Fact:
-    """The grant of the client, or the registration of the application (kind "app"), that an assertion proves. AccessDenied, in the
-    same words, whatever is wrong with it."""
+    """The grant of the client, or the registration of the application (kind "app"), that an assertion proves. AccessDeniedError,
+    with the same message, whatever is wrong with it."""
     try:
         return _client(gate, assertion, audience, kind)
     except (ValueError, KeyError, TypeError) as error:
         gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
-        raise AccessDeniedError("the client's assertion does not hold.") from None
+        raise AccessDeniedError("the client's assertion is not valid.") from None
 
 
 def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
@@ -75,7 +75,7 @@ def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
 
 
 def _unchecked(assertion: str) -> dict[str, Any]:
-    """What an assertion says of itself: only to find the key that it is then held against."""
+    """The claims of an unverified assertion: only to find the key that verifies it."""
     import base64  # noqa: PLC0415
 
     part = assertion.split(".")[1]

@@ -1,4 +1,4 @@
-"""The audit chain: what was asked, decided and done, in rows that nobody can change unnoticed. No patient data enters it."""
+"""The audit log: requests, decisions and actions, in hash-chained rows that nobody can change unnoticed. It holds no patient data."""
 
 import atexit
 import base64
@@ -41,7 +41,7 @@ MOST_PER_COMMIT = 2_000
 LONGEST = 500  # characters of a name in a row
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode  # made once: half the time
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode  # created once: takes half the time
 
 
 def canonical(data: dict[str, Any]) -> str:
@@ -51,7 +51,7 @@ def canonical(data: dict[str, Any]) -> str:
 
 @lru_cache(4_096)
 def plain(text: str) -> str:
-    """The text with every character that could forge a line, colour it or turn its direction written as an escape."""
+    """The text with every character that could forge a line, color it or change its direction escaped."""
     if text.isascii() and text.isprintable():
         return text[:LONGEST]
     safe = (c if c.isprintable() and unicodedata.category(c) != "Cf" else c.encode("unicode_escape").decode() for c in text)
@@ -60,7 +60,7 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One step: who did what to which thing, and how it ended."""
+    """One row: who did what to which resource, and the outcome."""
 
     seq: int
     time: str
@@ -72,12 +72,12 @@ class AuditEntry:
 
 
 class Ticket:
-    """One row that waits to be written; `done` is locked until it is."""
+    """A row that waits to be written; `done` is locked until it is."""
 
     __slots__ = ("done", "error", "fields", "log", "seq")
 
     def __init__(self, log: "AuditLog", fields: dict[str, Any] | None) -> None:
-        self.log = log  # a log lives as long as a row of it waits
+        self.log = log  # keeps the log alive while one of its rows waits
         self.fields = fields
         self.seq: int | None = None
         self.error: StoreError | None = None
@@ -94,11 +94,11 @@ class Ticket:
 
 
 class AuditLog:
-    """Appends to and checks the chain. One thread writes: all rows that wait go into one commit, and `append` returns when its
+    """Appends to and verifies the audit log. One thread writes: all waiting rows go into one commit, and `append` returns when its
     row is durable.
 
-    folder: holds `audit.key`, the key of the next row (the one before is overwritten), and `audit-first.key` until it is
-    taken off the machine. One machine writes a chain: the key does not travel.
+    folder: holds `audit.key`, the key of the next row (the previous one is overwritten), and `audit-first.key` until it is
+    moved off the machine. Only one machine writes a log: the key does not travel.
     """
 
     def __init__(self, db: Database, key: Key, actor: str, folder: Path, witness: Witness) -> None:
@@ -151,8 +151,8 @@ class AuditLog:
                 self._writer.start()
 
     def _write_waiting(self, tickets: list[Ticket]) -> None:
-        """One commit for all of them; each learns how it ended, whatever happens."""
-        written, why = False, "the audit chain did not take the row. Nothing was done without it."
+        """One commit for all tickets; each of them gets its row number or the error."""
+        written, why = False, "the audit log did not take the row. Nothing was done without it."
         try:
             with self._turn, self.next_key.locked():
                 self._catch_up()
@@ -160,12 +160,12 @@ class AuditLog:
                 written = True
         except StoreError as error:
             why = str(error)
-        except OSError as error:  # the key's or the witness's file; the next row reads again where the chain stands
-            why = f"the audit chain's files can not be written ({error.strerror}). Nothing was done without a row."
+        except OSError as error:  # the file of the key or the witness; the next row reads the end of the log again
+            why = f"the audit log's files cannot be written ({error.strerror}). Nothing was done without a row."
         finally:
             for ticket in tickets:
                 if not written:
-                    self._seq = -1  # what stands is not known: read it again before the next row
+                    self._seq = -1  # the end of the log is not known: read it again before the next row
                     ticket.error = StoreError(why)
                 ticket.done.release()
 
@@ -202,14 +202,14 @@ class AuditLog:
             ticket.seq = row[0]
 
     def _catch_up(self) -> None:
-        """Reads where the chain stands, unless nobody else wrote since this process did."""
+        """Reads the end of the log, unless no other process wrote since this one did."""
         if self._seq > 0 and self.next_key.read()[0] == self._seq:
             return
         row, head = last_audit(self.db)
         if row is None:
             if self.next_key.begun():
                 raise StoreError(
-                    "the audit chain is empty but its key has moved on: the database was replaced by an older one. Stop, "
+                    "the audit log is empty but its key has moved on: the database was replaced by an older one. Stop, "
                     "and call the security officer; to go on from a backup use: galenic restore"
                 )
             first = secrets.token_bytes(32)
@@ -222,23 +222,23 @@ class AuditLog:
         at, key = self.next_key.read()
         if at > row["seq"]:
             raise StoreError(
-                f"the audit chain ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
+                f"the audit log ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
                 "and call the security officer; to go on from a backup use: galenic restore"
             )
         for batch in audit_batches(self.db, at) if at < row["seq"] else ():
-            for _seq, _entry, row_hash, _mac in batch:  # a process died between its rows and its key: go forward
+            for _seq, _entry, row_hash, _mac in batch:  # a process died between writing its rows and its key: advance the key
                 key = blake2b(row_hash, key=key).digest()[32:]
         known = json.loads(head["head"])
         self._seq, self._hash, self._mac_key = int(row["seq"]), bytes(row["hash"]), key
         self._frontier = Frontier(int(known["size"]), [bytes.fromhex(r) for r in json.loads(head["frontier"])])
         self._time = known["time"]
         seen = self.witness.last()
-        if seen is not None and seen < known["size"]:  # a process did not live to send its head
+        if seen is not None and seen < known["size"]:  # a process died before it sent its head
             for late in list_heads(self.db, seen):
                 self.witness.push(late["head"], late["signature"])
 
     def begin_anew(self, why: str) -> None:
-        """After the database was lost: puts the old chain's key and heads aside and begins a new chain that says so."""
+        """Begins a new log after the database was lost: stores the old key and heads aside, and records that in the first row."""
         with self._turn:
             mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             before = self.witness.read()[-1:]
@@ -250,7 +250,7 @@ class AuditLog:
         self.append("chain.begun-anew", "audit", why=why, rows_before=last["size"], root_before=last["root"])
 
     def latest_time(self) -> str:
-        """The latest time that any row holds: what decisions take for "now" where the clock was set back."""
+        """The latest time of any row: decisions use it as "now" if the clock was set back."""
         if not self._time:
             _row, head = last_audit(self.db)
             self._time = json.loads(head["head"])["time"] if head else ""
@@ -265,17 +265,17 @@ class AuditLog:
                 yield AuditEntry(**data)
 
     def head(self) -> tuple[int, str]:
-        """(size, Merkle root) of the last signed head; keep it elsewhere to notice a chain cut short."""
+        """(size, Merkle root) of the last signed head; store it elsewhere to detect truncation."""
         _row, head = last_audit(self.db)
         data: dict[str, Any] = json.loads(head["head"]) if head else {"size": 0, "root": START.hex()}
         return int(data["size"]), str(data["root"])
 
     def faults(self, first_key: bytes | None = None, witnessed: list[tuple[str, str]] | None = None) -> tuple[list[str], int]:
-        """(what is wrong with the chain, rows that stand); the witness's file and the first key as far as they are here."""
+        """(what is wrong with the log, number of valid rows), using the witness's file and the first key if they are here."""
         if first_key is None and self.first_key.exists():
             first_key = bytes.fromhex(self.first_key.read_text(encoding="ascii").strip())
         with contextlib.ExitStack() as stack:
-            with self._turn, self.next_key.locked():  # nobody writes between the witness and the state of the database
+            with self._turn, self.next_key.locked():  # no writes between reading the witness and the database
                 seen = self.witness.read() if witnessed is None else witnessed
                 found, batches = stack.enter_context(audit_snapshot(self.db))
             heads = [(str(h["head"]), str(h["signature"])) for h in found]
@@ -283,19 +283,19 @@ class AuditLog:
             return verify_audit.verify(rows, heads, base64.b64decode(self.key.public), seen, first_key)
 
     def intact(self) -> bool:
-        """Whether nothing is wrong with the chain."""
+        """Whether the log is unchanged."""
         return not self.faults()[0]
 
     def require_intact(self) -> None:
-        """StoreError if the chain is broken."""
+        """StoreError if the log was changed."""
         found, _count = self.faults()
         if found:
             raise StoreError(
-                f"the audit chain is broken: {found[0]}. Stop, keep the database as it is, and call the security officer."
+                f"the audit log is broken: {found[0]}. Stop, keep the database as it is, and call the security officer."
             )
 
     def proof(self, seq: int) -> dict[str, Any]:
-        """That row `seq` is under the last signed head: leaf, path (RFC 6962, 2.1.1), head and signature."""
+        """Inclusion proof of row `seq` under the last signed head: leaf, path (RFC 6962, 2.1.1), head and signature."""
         _row, head = last_audit(self.db)
         size = json.loads(head["head"])["size"] if head else 0
         if head is None or not 1 <= seq <= size:
@@ -310,7 +310,7 @@ class AuditLog:
 
 
 def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[Ticket]") -> None:
-    """Writes what waits, as long as the log is there; what comes during a commit goes into the next one."""
+    """Writes waiting rows as long as the log exists; rows that arrive during a commit go into the next one."""
     while True:
         try:
             tickets = [queue.get(timeout=1.0)]
@@ -326,6 +326,6 @@ def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[Ticket]") -> None:
 
 def _flush_last(log: "weakref.ref[AuditLog]") -> None:
     owner = log()
-    if owner is not None:  # the queue may be empty and its last row still on its way
-        with contextlib.suppress(StoreError):  # whoever waited for a row has been told
+    if owner is not None:  # the queue may be empty while its last row is being written
+        with contextlib.suppress(StoreError):  # those who waited for a row got the error
             owner.flush()

@@ -1,4 +1,4 @@
-"""Policies as Cedar text, out and in; what our table can not express is refused, naming the policy and the clause."""
+"""Import and export of policies as Cedar text; what the rule table cannot express is refused, naming the policy and the clause."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ ENTITY = {
 
 
 def to_cedar(policy: AccessPolicy) -> str:
-    """The policy as Cedar. Obligations travel as annotations, which Cedar carries and does not interpret."""
+    """The policy as Cedar. Obligations become annotations, which Cedar keeps and does not interpret."""
     return "\n".join(_text(rule) for rule in policy.rules)
 
 
@@ -58,7 +58,7 @@ def _any(parts: Any) -> str:
 
 
 def request_of(ask: AccessRequest, name: str = "x") -> dict[str, Any]:
-    """An ask as a Cedar request."""
+    """An access request as a Cedar request."""
     return {
         "principal": f'Person::"{name}"',
         "action": f'Action::"{ask.action}"',
@@ -84,7 +84,7 @@ def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> Access
     except ValueError as error:
         raise ConfigurationError(f"this is not Cedar text: {str(error).splitlines()[0]}") from None
     if data.get("templates") or data.get("templateLinks"):
-        raise ConfigurationError("Cedar templates can not be expressed in the table. Write each policy out.")
+        raise ConfigurationError("Cedar templates cannot be expressed in the table. Write each policy out.")
     # the table takes forbids before permits, and permits in the order of the text
     rules = [_rule(place, body) for place, body in sorted(data["staticPolicies"].items(), key=_order)]
     source = _toml(name, version, rules)
@@ -126,7 +126,7 @@ def _rule(place: str, body: dict[str, Any]) -> AccessRule:
 
 
 def _not(who: str, clause: str, todo: str) -> ConfigurationError:
-    return ConfigurationError(f"Cedar policy {who!r}: the table can not express its clause {clause!r}; {todo}.")
+    return ConfigurationError(f"Cedar policy {who!r}: the table cannot express its clause {clause!r}; {todo}.")
 
 
 def _type(entity: str) -> str:
@@ -171,7 +171,7 @@ def _clause(who: str, node: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _narrow(fields: dict[str, Any], key: str, values: frozenset[str], known: tuple[str, ...] | None) -> bool:
-    """Two clauses over one key would be an intersection: taken where it is not empty."""
+    """The intersection of two clauses over one key, if it is not empty."""
     values = values & fields[key] if fields[key] else values
     fields[key] = values
     return bool(values) and (known is None or values <= set(known))
@@ -180,7 +180,7 @@ def _narrow(fields: dict[str, Any], key: str, values: frozenset[str], known: tup
 def _roles(node: dict[str, Any], negated: bool, fields: dict[str, Any]) -> bool:
     found = [_contains(part) for part in _split(node, "||")]
     if negated or not all(f and f[0] == "roles" for f in found) or fields["roles"]:
-        return False  # two clauses over roles ask for two roles at once, which a set of alternatives can not say
+        return False  # two clauses over roles require both roles, which a set of alternatives cannot express
     return _narrow(fields, "roles", frozenset(f[1] for f in found if f), ROLES)
 
 

@@ -1,4 +1,4 @@
-"""The file that holds the key of the audit chain's next row; the key before it is overwritten, and exists no more."""
+"""The file with the key of the audit log's next row; the previous key is overwritten."""
 
 import contextlib
 import fcntl
@@ -12,8 +12,8 @@ SIZE = 40  # bytes: number of the last row (8, big-endian), key of the next one 
 
 
 class ChainKey:
-    """One file, locked among the processes of this machine while rows are written. It is kept open, because a writer that
-    asks the system often waits for every other thread of its process each time."""
+    """One file, locked among the processes of this machine while rows are written. It stays open, because a thread that
+    makes many system calls waits for every other thread of its process each time."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -24,12 +24,12 @@ class ChainKey:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else reads or writes the key. StoreError if the file can not be opened for writing."""
+        """Excludes other readers and writers of the key. StoreError if the file cannot be opened for writing."""
         try:
             self._lock()
         except OSError as error:
             raise StoreError(
-                f"the audit chain's key {self.place} can not be opened ({error.strerror}). Nothing was done without a row. "
+                f"the audit log's key {self.place} cannot be opened ({error.strerror}). Nothing was done without a row. "
                 "Restore the key folder."
             ) from error
         try:
@@ -46,7 +46,7 @@ class ChainKey:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self._handle), os.stat(self.place)):  # noqa: PTH116
                     return
-            self._drop()  # it was put aside, or restored: the lock must be on the file that is there now
+            self._drop()  # the file was moved or restored: the lock must be on the current file
 
     def _drop(self) -> None:
         if self._handle >= 0:
@@ -62,10 +62,10 @@ class ChainKey:
         data = os.pread(self._handle, SIZE + 1, 0)
         if len(data) != SIZE:
             raise StoreError(
-                f"the audit chain's key {self.place} is damaged. Restore the key folder, and call the security officer."
+                f"the audit log's key {self.place} is damaged. Restore the key folder, and call the security officer."
             )
         return int.from_bytes(data[:8], "big"), data[8:]
 
     def overwrite(self, seq: int, key: bytes) -> None:
-        """In place, so that the bytes of the old key are gone from the file; call it inside `locked`."""
+        """Overwrites the key in place, so that the bytes of the old one are gone from the file; call it inside `locked`."""
         os.pwrite(self._handle, seq.to_bytes(8, "big") + key, 0)

@@ -1,4 +1,4 @@
-"""What people prove themselves by: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
+"""Credentials of people: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
 
 import base64
 import hmac
@@ -25,7 +25,7 @@ LEAST, MOST = 12, 256  # characters of a password (NIST SP 800-63B-4, 3.1.1.2: a
 STRENGTH = 3  # of 4, as zxcvbn estimates it: more than 10^8 guesses (Wheeler 2016)
 CODES, GROUPS = 10, 5  # recovery codes; groups of 24 bits in each: 120 bits, so that a plain digest keeps them
 CHALLENGE_SECONDS = 300
-STEP = 30  # s that a time code stands (RFC 6238)
+STEP = 30  # s that a time code is valid (RFC 6238)
 
 
 def _hasher() -> "argon2.PasswordHasher":
@@ -50,7 +50,7 @@ def check_password(password: str, about: tuple[str, ...] = ()) -> None:
 
 @dataclass(frozen=True)
 class Passkey:
-    """A passkey as it is kept. id: of the credential, base64url."""
+    """A stored passkey. id: of the credential, base64url."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class Passkey:
 
 
 class Credentials:
-    """The credentials of people. Secrets are kept hashed, or sealed under a key of the house."""
+    """The credentials of people. Secrets are stored hashed, or encrypted under a key of the installation."""
 
     def __init__(self, db: Database, facts: FactStore, tree: KeyTree) -> None:
         self.db, self.facts, self.tree = db, facts, tree
@@ -66,14 +66,14 @@ class Credentials:
         self._dummy = ""
 
     def sealing(self) -> AESGCM:
-        """What seals secrets of sign-in in this installation."""
+        """The cipher that encrypts sign-in secrets of this installation."""
         if self._key is None:
             self.tree.add([PEOPLE])
             self._key = subkey(self.tree.key(PEOPLE), "people")
         return AESGCM(self._key)
 
     def keep(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
-        """Keeps a credential of somebody, in place of one of the same kind. kind: its label, and after "/" which of them."""
+        """Stores a credential, in place of one of the same kind. kind: its label, and after "/" which of several."""
         label = kind.partition("/")[0]
         fact = Fact("credential", f"{who}/{kind}", state, who, label=label, body=tuple(sorted(body.items())))
         self.facts.put(fact, actor=who)
@@ -83,7 +83,7 @@ class Credentials:
         return found if found is not None and found.state == "active" else None
 
     def drop(self, who: str, kind: str = "") -> None:
-        """Takes a credential away, or all of them."""
+        """Deletes a credential of an account, or all of them."""
         for fact in self.facts.of("credential", who=who):
             if fact.state == "active" and (not kind or fact.key == f"{who}/{kind}"):
                 self.facts.put(Fact("credential", fact.key, "dropped", who, label=fact.label), actor=who)
@@ -91,12 +91,12 @@ class Credentials:
     # passwords
 
     def set_password(self, who: str, password: str, about: tuple[str, ...] = ()) -> None:
-        """A new password, checked and kept as argon2id."""
+        """Sets a new password, checked and stored as argon2id."""
         check_password(password, (who, "galenic", *about))
         self.keep(who, "password", {"hash": _hasher().hash(password)})
 
     def password_is(self, who: str, password: str) -> bool:
-        """Whether it is the password; as slow for somebody who does not exist."""
+        """Whether the password is right; equally slow for an account that does not exist."""
         import argon2  # noqa: PLC0415
 
         hasher, fact = _hasher(), self._get(who, "password")
@@ -114,7 +114,7 @@ class Credentials:
     # time codes
 
     def begin_totp(self, who: str) -> str:
-        """The address (otpauth://) of a new secret for an authenticator; it counts once a code of it was shown."""
+        """The URI (otpauth://) of a new secret for an authenticator; it takes effect once a code of it was entered."""
         import pyotp  # noqa: PLC0415
 
         secret, nonce = pyotp.random_base32(), os.urandom(12)
@@ -123,16 +123,16 @@ class Credentials:
         return str(pyotp.TOTP(secret).provisioning_uri(name=who, issuer_name="Galenic"))
 
     def confirm_totp(self, who: str, code: str) -> None:
-        """Makes the begun secret count. AccessDenied where the code is not of it."""
+        """Activates the new secret. AccessDeniedError if the code is wrong."""
         fact = self.facts.one("credential", f"{who}/totp")
         if fact is None or fact.state != "begun" or not self._code_is(who, fact, code):
             raise AccessDeniedError(
-                "this code is not of the authenticator that was set up. Check the clock, and try the next code."
+                "this code does not come from the new authenticator. Check the clock, and try the next code."
             )
         self.keep(who, "totp", dict(fact.body))
 
     def totp_is(self, who: str, code: str) -> bool:
-        """Whether a code is right now, and was not used before."""
+        """Whether a code is right now and was not used before."""
         fact = self._get(who, "totp")
         return fact is not None and self._code_is(who, fact, code)
 
@@ -144,7 +144,7 @@ class Credentials:
             secret = self.sealing().decrypt(sealed[:12], sealed[12:], f"totp {who}".encode()).decode()
         except InvalidTag:
             raise StoreError(
-                "a secret of a person does not open: it was changed past Galenic. Call the security officer."
+                "a stored secret cannot be decrypted: it was changed outside of Galenic. Call the security officer."
             ) from None
         now, totp = int(time.time()), pyotp.TOTP(secret)
         for step in (0, -1, 1):
@@ -156,13 +156,13 @@ class Credentials:
     # recovery codes
 
     def new_recovery_codes(self, who: str) -> list[str]:
-        """Ten codes, shown once; those before stand no more."""
+        """Ten new codes, shown once; earlier ones are void."""
         codes = ["-".join(secrets.token_hex(3) for _ in range(GROUPS)) for _ in range(CODES)]
         self.keep(who, "recovery", {"digests": [_digest(c) for c in codes]})
         return codes
 
     def recovery_is(self, who: str, code: str) -> bool:
-        """Whether it is one of the codes; it is used up by that."""
+        """Whether it is one of the codes, which is used up."""
         fact = self._get(who, "recovery")
         kept = list(fact.get("digests")) if fact else []
         digest = _digest(code.strip().lower())
@@ -172,13 +172,13 @@ class Credentials:
         return True
 
     def kinds(self, who: str) -> frozenset[str]:
-        """Which kinds of credential somebody has."""
+        """Kinds of credential that an account has."""
         return frozenset(f.label for f in self.facts.of("credential", who=who) if f.state == "active")
 
     # passkeys
 
     def passkeys(self, who: str) -> list[Passkey]:
-        """Somebody's passkeys."""
+        """The passkeys of an account."""
         found = [f for f in self.facts.of("credential", who=who, label="passkey") if f.state == "active"]
         return [Passkey(str(f.get("id")), str(f.get("name")), str(f.get("made_at"))) for f in found]
 
@@ -188,18 +188,18 @@ class Credentials:
         return challenge
 
     def _take(self, purpose: str, credential: dict[str, Any]) -> bytes:
-        """The challenge that a browser answered, if it was ours and is still open; it is used up."""
+        """The challenge that a browser answered, if it is ours and still open; it is used up."""
         try:
             said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
             challenge = _unpack(said["challenge"])
         except (KeyError, TypeError, ValueError):
-            raise AccessDeniedError("the browser's answer is none. Begin again.") from None
+            raise AccessDeniedError("the answer of the browser is not valid. Begin again.") from None
         if not take_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}"):
-            raise AccessDeniedError("the question that was answered is not open any more. Begin again.")
+            raise AccessDeniedError("the challenge has expired or was used. Begin again.")
         return challenge
 
     def begin_passkey(self, who: str, shown: str, rp: str) -> str:
-        """What a browser needs to make a passkey (WebAuthn level 2, 5.4), as JSON. rp: the host that it is for."""
+        """Options for a browser to create a passkey (WebAuthn level 2, 5.4), as JSON. rp: the host that it is for."""
         import webauthn  # noqa: PLC0415
         from webauthn.helpers import structs  # noqa: PLC0415
 
@@ -214,7 +214,7 @@ class Credentials:
         return str(webauthn.options_to_json(options))
 
     def finish_passkey(self, who: str, name: str, credential: dict[str, Any], rp: str, origin: str) -> None:
-        """Keeps the passkey that a browser made. AccessDenied where it is not for us, or somebody else's already."""
+        """Stores the passkey that a browser created. AccessDeniedError if it is not for us, or belongs to another account."""
         import webauthn  # noqa: PLC0415
 
         challenge = self._take(f"make/{who}", credential)
@@ -224,10 +224,10 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDeniedError(f"the passkey is not one that can be kept ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(f"the passkey cannot be registered ({type(error).__name__}). Begin again.") from None
         own = _pack(made.credential_id)
         if any(f.state == "active" and f.get("id") == own for f in self.facts.of("credential", label="passkey")):
-            raise AccessDeniedError("this passkey is known already. One device is one person's.")
+            raise AccessDeniedError("this passkey is registered already. A passkey belongs to one account.")
         body = {
             "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
             "made_at": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -235,7 +235,7 @@ class Credentials:
         self.keep(who, f"passkey/{own[:40]}", body)
 
     def ask_passkey(self, purpose: str, rp: str, who: str = "") -> str:
-        """What a browser needs to answer with a passkey (WebAuthn level 2, 5.5), as JSON; of anybody, or of this person."""
+        """Options for a browser to authenticate with a passkey (WebAuthn level 2, 5.5), as JSON; of any account, or of this one."""
         import webauthn  # noqa: PLC0415
         from webauthn.helpers import structs  # noqa: PLC0415
 
@@ -247,7 +247,7 @@ class Credentials:
         return str(webauthn.options_to_json(options))
 
     def passkey_of(self, purpose: str, credential: dict[str, Any], rp: str, origin: str) -> str:
-        """Whose passkey answered. AccessDenied where it is nobody's, not for us, or was copied (its counter did not grow)."""
+        """The account whose passkey answered. AccessDeniedError if it is unknown, not for us, or was copied (its counter did not grow)."""
         import webauthn  # noqa: PLC0415
 
         challenge = self._take(purpose, credential)
@@ -256,7 +256,7 @@ class Credentials:
             (f for f in self.facts.of("credential", label="passkey") if f.state == "active" and f.get("id") == own), None
         )
         if kept is None:
-            raise AccessDeniedError("this passkey is not known here. Sign in another way, and add it.")
+            raise AccessDeniedError("this passkey is not registered here. Sign in another way, and add it.")
         try:
             done = webauthn.verify_authentication_response(
                 credential=credential, expected_challenge=challenge, expected_rp_id=rp, expected_origin=origin,
@@ -264,7 +264,7 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDeniedError(f"the passkey's answer does not hold ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(f"the answer of the passkey is not valid ({type(error).__name__}). Begin again.") from None
         if done.new_sign_count != kept.get("count"):
             self.keep(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
         return kept.who

@@ -95,7 +95,7 @@ class FactStore:
         for row in facts_of(self.db, kind, **equal):
             if not self.genuine(row):
                 raise StoreError(
-                    f"a {kind} was written into the database past Galenic ({row['key']!r}). Nothing is decided by it. Stop, keep "
+                    f"a fact of kind {kind} was written into the database outside of Galenic ({row['key']!r}). Nothing is decided by it. Stop, keep "
                     "the database, and call the security officer."
                 )
             body = tuple(sorted(json.loads(row["body"]).items()))

@@ -1,4 +1,4 @@
-"""Rows of the audit chain as FHIR R4 AuditEvent resources."""
+"""Rows of the audit log as FHIR R4 AuditEvent resources."""
 
 from typing import Any
 

@@ -58,7 +58,7 @@ class KeyRing:
     def create(self, name: str, role: str) -> Key:
         """A new signer's key. StateError if the name is taken, OptionError if name or role are not allowed."""
         if not NAME.match(name) or name == GATE:
-            raise OptionError(f"{name!r} can not name a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
+            raise OptionError(f"{name!r} cannot be the name of a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
         if role not in ROLES:
             raise UnknownNameError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
         with locked(self.folder / f"{name}.json"):
@@ -67,7 +67,7 @@ class KeyRing:
             return self._write(name, role)
 
     def get(self, name: str) -> Key:
-        """The key of that name. UnknownNameError if there is none; StoreError if it can not be opened."""
+        """The key of that name. UnknownNameError if there is none; StoreError if it cannot be opened."""
         place = self.folder / f"{name}.json"
         if not NAME.match(name) or not place.is_file():
             known = ", ".join(self.names()) or "none yet"
@@ -76,7 +76,9 @@ class KeyRing:
         try:
             private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())
         except (ValueError, TypeError):
-            raise StoreError(f"key {name!r} can not be opened. Set GALENIC_PASSPHRASE to the one it was made with.") from None
+            raise StoreError(
+                f"key {name!r} cannot be opened. Set GALENIC_PASSPHRASE to the one it was encrypted with."
+            ) from None
         if not isinstance(private, Ed25519PrivateKey):
             raise StoreError(f"key {name!r} is not an Ed25519 key. Restore the key folder.")
         return Key(name, data["role"], private)
@@ -85,7 +87,7 @@ class KeyRing:
         """The installation's own key, made when first needed."""
         place = self.folder / f"{GATE}.json"
         if not place.exists():
-            with locked(place):  # two processes that begin at once must not each make one
+            with locked(place):  # two processes that start at once must not each create one
                 return self.get(GATE) if place.exists() else self._write(GATE, GATE)
         return self.get(GATE)
 

@@ -1,4 +1,4 @@
-"""One key per patient in a tree under the root: forgetting one re-wraps a single path and replaces the root."""
+"""One key per patient in a tree under the root: destroying one re-encrypts a single path and replaces the root."""
 
 import os
 import threading
@@ -23,9 +23,9 @@ KEPT_LEAVES = 4_000  # of 64 patients each, 4 KB: 16 MB
 WRAPPED = 60  # nonce 12 + key 32 + tag 16
 EMPTY = b"\0" * WRAPPED
 DOMAINS = ("record", "token", "index", "people")
-SERVICE = CAPACITY - FAN  # the last leaves hold the house's own keys
+SERVICE = CAPACITY - FAN  # the last leaves hold the installation's own keys
 IDENTITY, FACTS, PEOPLE = SERVICE, SERVICE + 1, SERVICE + 2  # tokens of identifiers; MACs of facts; secrets of people
-BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients stay below
+BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients use lower places
 
 
 def _wrap(parent: bytes | AESGCM, key: bytes, level: int, place: int) -> bytes:
@@ -39,12 +39,12 @@ def _unwrap(parent: bytes | AESGCM, wrapped: bytes, level: int, place: int) -> b
         return seal.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
     except InvalidTag:
         raise KeyErasedError(
-            "a key of the tree does not open: the root was replaced after this copy was made, or the copy was changed."
+            "a key of the tree cannot be decrypted: the root was replaced after this copy was made, or the copy was changed."
         ) from None
 
 
 class KeyTree:
-    """Keys by place, 0 to 64^4 - 1, wrapped by node keys of a tree with fan-out 64, wrapped in turn by the root.
+    """Keys by place, 0 to 64^4 - 1, wrapped by node keys of a tree with fan-out 64, which are wrapped by the root.
 
     Level 0 is the node under the root; a node of the last level wraps 64 leaves. Every node is one row of 64 wrapped keys.
     """
@@ -52,7 +52,9 @@ class KeyTree:
     def __init__(self, db: Database, keeper: RootKeeper, escrow: Escrow, lock: Path) -> None:
         self.db, self.keeper, self.escrow, self.lock = db, keeper, escrow, lock
         self._node_keys: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._leaves: OrderedDict[int, tuple[bytes, AESGCM]] = OrderedDict()  # rows of 64 wrapped keys, and what opens them
+        self._leaves: OrderedDict[int, tuple[bytes, AESGCM]] = (
+            OrderedDict()
+        )  # rows of 64 wrapped keys, and their decrypted keys
         self._mutex = threading.RLock()
         self._version, self._looked = -1, 0.0
         self._root: bytes | None = None
@@ -62,11 +64,11 @@ class KeyTree:
         if self._root is None:
             self._root = self.keeper.get()
         if self._root is None:
-            raise StoreError("there is no root to open keys with. Set GALENIC_ROOT, or bring it back: galenic recover-root")
+            raise StoreError("there is no root key. Set GALENIC_ROOT, or restore it: galenic recover-root")
         return self._root
 
-    def found(self) -> None:
-        """Makes and escrows the first root, unless there is one or keys wait for theirs to come back."""
+    def initialize(self) -> None:
+        """Creates and escrows the first root, unless there is one or existing keys wait for theirs to be restored."""
         with self._mutex, locked(self.lock):
             self._found()
 
@@ -77,7 +79,7 @@ class KeyTree:
             self.keeper.put(root)
 
     def key(self, place: int) -> bytes:
-        """The 32-byte key at a place. KeyGone if there is none."""
+        """The 32-byte key at a place. KeyErasedError if there is none."""
         with self._mutex:
             try:
                 return self._key(place)
@@ -86,7 +88,7 @@ class KeyTree:
                 return self._key(place)
 
     def _look(self) -> None:
-        """Lets go of what memory holds when another process has changed the tree; looked at every 20 ms."""
+        """Clears the cache if another process has changed the tree; checked every 20 ms."""
         now = time.monotonic()
         if now - self._looked > FRESH:
             self._looked = now
@@ -126,13 +128,15 @@ class KeyTree:
                 try:
                     found[place] = leaf[1].decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
                 except InvalidTag:
-                    raise KeyErasedError(f"key {place} does not open: it was changed, or the root was replaced.") from None
+                    raise KeyErasedError(
+                        f"key {place} cannot be decrypted: it was changed, or the root was replaced."
+                    ) from None
         while len(self._leaves) > KEPT_LEAVES:
             self._leaves.popitem(last=False)
         return found
 
     def drop(self, place: int) -> None:
-        """Empties a place without replacing the root; for builds, which no backup holds."""
+        """Deletes a key without replacing the root; for builds, which are not in backups."""
         with self._mutex, locked(self.lock):
             self.refresh()
             children = read_nodes(self.db, [(DEPTH - 1, place // FAN)]).get((DEPTH - 1, place // FAN))
@@ -143,7 +147,7 @@ class KeyTree:
             write_nodes(self.db, {(DEPTH - 1, place // FAN): bytes(node)}, bump=True)
 
     def _node_key(self, level: int, place: int) -> bytes:
-        """The key that wraps the children of a node; memory holds the ones used lately."""
+        """The key that wraps the children of a node; recent ones are cached."""
         if (level, place) in self._node_keys:
             self._node_keys.move_to_end((level, place))
             return self._node_keys[level, place]
@@ -163,7 +167,7 @@ class KeyTree:
         return key
 
     def add(self, places: list[int]) -> None:
-        """Makes a fresh key at each place that has none."""
+        """Creates a new key at each place that has none."""
         if not places:
             return
         if max(places) >= CAPACITY or min(places) < 0:
@@ -186,7 +190,7 @@ class KeyTree:
     def _ensure(
         self, level: int, place: int, changed: dict[tuple[int, int], bytearray], fresh: dict[tuple[int, int], bytes]
     ) -> bytes:
-        """The key of a node that may have to be made, on copies of the rows in `changed`."""
+        """The key of a node, created if necessary on copies of the rows in `changed`."""
         if (level, place) in fresh:
             return fresh[level, place]
         there = (level, place) in changed
@@ -209,7 +213,7 @@ class KeyTree:
         """Destroys keys: their paths get new node keys, the root is replaced, and no older copy of the tree opens them.
 
         Order: the new root is escrowed, the new tree written under it, the root replaced, so that a process killed in between
-        leaves either the old root with the old tree or, after the tree is written, a pending root that `recover` finishes.
+        leaves either the old root with the old tree or, after the tree is written, a pending root that `recover` completes.
         Returns how many wrapped keys were rewritten.
         """
         with self._mutex, locked(self.lock):
@@ -221,7 +225,7 @@ class KeyTree:
             return rewrapped
 
     def _replace(self, nodes: Nodes, root: bytes, new_root: bytes) -> None:
-        pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which dies at the end
+        pending = _wrap(root, new_root, -1, 0)  # readable only with the old root, which is destroyed at the end
         self.escrow.keep(new_root)
         write_nodes(self.db, {**nodes, (-1, 0): pending}, bump=True)
         self.keeper.put(new_root)
@@ -271,7 +275,7 @@ class KeyTree:
         return self.root()
 
     def recover(self) -> None:
-        """Finishes a replacement of the root that a killed process left between tree and root."""
+        """Completes a replacement of the root that a killed process left between tree and root."""
         with self._mutex, locked(self.lock):
             pending = read_nodes(self.db, [(-1, 0)]).get((-1, 0))
             if not pending:
@@ -279,7 +283,7 @@ class KeyTree:
             root = self._root_or_fail()
             try:
                 new_root = _unwrap(root, pending, -1, 0)
-            except KeyErasedError:  # the root was replaced already; only the note is left
+            except KeyErasedError:  # the root was replaced already; only the pending entry is left
                 new_root = root
             self.keeper.put(new_root)
             self._root = new_root
@@ -288,7 +292,7 @@ class KeyTree:
             write_nodes(self.db, {(-1, 0): b""})
 
     def rotate(self) -> int:
-        """A new root and new node keys for the whole tree; patients' own keys stay. Returns how many were re-wrapped."""
+        """Replaces the root and all node keys; patients' own keys stay. Returns how many were re-wrapped."""
         with self._mutex, locked(self.lock):
             self.refresh()
             root, new_root = self._root_or_fail(), os.urandom(32)
@@ -298,7 +302,7 @@ class KeyTree:
             return count
 
     def refresh(self) -> None:
-        """Forgets what memory holds: another process may have replaced the root."""
+        """Clears the cache: another process may have replaced the root."""
         self._node_keys.clear()
         self._leaves.clear()
         self._root = None
@@ -333,7 +337,7 @@ def _rewrapped(everything: Nodes, root: bytes, new_root: bytes) -> tuple[Nodes, 
 
 
 def opens(nodes: Nodes, root: bytes, place: int) -> bool:
-    """Whether a copy of the tree still opens the key at a place with this root: the question an erasure receipt answers."""
+    """Whether a copy of the tree still opens the key at a place with this root: proves in an erasure receipt that it does not."""
     key = HKDFExpand(SHA256(), 32, b"galenic tree").derive(root)
     for level in range(DEPTH):
         node = nodes.get((level, place // FAN ** (DEPTH - level)))

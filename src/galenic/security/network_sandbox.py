@@ -1,6 +1,6 @@
-"""A process without network: what works on patients' data needs none, so it has none to lose them by.
+"""A process without network: work on patients' data needs none, so it cannot leak them that way.
 
-Run as a file, it starts another program in a network namespace of its own where the kernel lets it: before there are threads.
+Run as a file, it starts another program in a network namespace of its own if the kernel allows it: before there are threads.
 """
 
 import ctypes
@@ -15,8 +15,8 @@ INTERNET = (2, 10)  # AF_INET, AF_INET6
 
 
 def block_network(but: frozenset[str] = frozenset()) -> None:
-    """Ends the network of this process's Python for good: nothing takes an audit hook away. but: hosts that it may still call,
-    where the house's own root key or witness is kept at one."""
+    """Blocks the network for the Python code of this process, irrevocably: an audit hook cannot be removed. but: hosts that it may
+    still call, such as the one of the installation's root key or witness."""
 
     def refuse(event: str, given: tuple[Any, ...]) -> None:
         if event not in CALLS or getattr(given[0], "family", INTERNET[0]) not in INTERNET:
@@ -29,8 +29,8 @@ def block_network(but: frozenset[str] = frozenset()) -> None:
 
 
 def unshared() -> bool:
-    """A network namespace of one's own that holds nothing (unshare(2)); a user namespace, too, where that is needed for it. Holds
-    for threads and processes that are started from here on. False where the kernel does not let us."""
+    """Whether an empty network namespace could be created (unshare(2)), with a user namespace if necessary. It applies to threads and
+    processes started from here on. False if the kernel does not allow it."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)

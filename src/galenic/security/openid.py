@@ -1,4 +1,4 @@
-"""Sign-in by the site's own identity provider (OpenID Connect Core 1.0, code flow with PKCE): what is asked, what is believed."""
+"""Sign-in by the site's identity provider (OpenID Connect Core 1.0, code flow with PKCE): requests, and validation of ID tokens."""
 
 import base64
 import json
@@ -17,16 +17,16 @@ from galenic.security.facts import Fact
 from galenic.security.keys import NAME
 from galenic.store import use_once
 
-ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]  # asymmetric ones alone: nobody else holds what verifies
-OPEN = 600  # s in which a sign-in that was begun may come back
-SKEW = 60  # s by which clocks may differ
+ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]  # asymmetric only: the verification key must not be able to sign
+OPEN = 600  # s within which a sign-in must be completed
+SKEW = 60  # s of tolerated clock difference
 SEVERAL = frozenset({"mfa", "hwk", "sc"})  # of amr (RFC 8176): several factors, or a key in hardware
 
 
 @dataclass(frozen=True)
 class Provider:
-    """An identity provider. client: what this installation is called there; mfa: it is trusted to say that it asked for a
-    second factor."""
+    """An identity provider. client: client id of this installation there; mfa: it is trusted to report whether it used a second
+    factor."""
 
     name: str
     shown: str
@@ -37,7 +37,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class IdTokenClaims:
-    """Who the provider says it is. subject: its own, never changing name of the person; several: whether with a second factor."""
+    """Validated claims of an ID token. subject: the provider's permanent id of the person; several: whether with a second factor."""
 
     provider: Provider
     subject: str
@@ -47,7 +47,7 @@ class IdTokenClaims:
 
     @property
     def label(self) -> str:
-        """How a person's link to it is called."""
+        """Label of a person's link to the provider."""
         return f"openid/{self.provider.name}"
 
 
@@ -71,7 +71,7 @@ class OpenId:
         self.facts.put(Fact("provider", provider.name, "active", body=tuple(sorted(body.items()))), actor=by)
 
     def all(self) -> list[Provider]:
-        """Every provider that people may sign in with."""
+        """All active providers."""
         return [self._provider(f) for f in self.facts.of("provider") if f.state == "active"]
 
     def get(self, name: str) -> tuple[Provider, str]:
@@ -94,13 +94,13 @@ class OpenId:
             raw = base64.urlsafe_b64decode(text)
             return self.credentials.sealing().decrypt(raw[:12], raw[12:], about.encode())
         except (InvalidTag, ValueError):
-            raise AccessDeniedError("this sign-in was not begun in this browser, or took too long. Begin again.") from None
+            raise AccessDeniedError("this sign-in was begun in another browser, or took too long. Begin again.") from None
 
     # one sign-in
 
     def begin(self, provider: Provider, endpoint: str, back: str, purpose: str, place: str) -> tuple[str, str]:
-        """(where the browser goes, what it keeps meanwhile). endpoint: the provider's; back: where it comes back to; purpose:
-        "sign-in", "link/NAME" or "invitation/SECRET"; place: where to go on afterwards."""
+        """(URL to send the browser to, state that the browser keeps). endpoint: the provider's; back: the redirect URI; purpose:
+        "sign-in", "link/NAME" or "invitation/SECRET"; place: page to show afterwards."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
 
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -116,16 +116,19 @@ class OpenId:
         return f"{endpoint}{mark}{urlencode(query)}", self._seal(json.dumps(kept).encode(), "openid sign-in")
 
     def resume(self, kept: str, state: str) -> dict[str, Any]:
-        """What a browser kept of a sign-in that it began, once. AccessDenied where it is over, another's, or was used."""
+        """The state of a sign-in that this browser began, once. AccessDeniedError if it expired, is another's, or was used."""
         found: dict[str, Any] = json.loads(self._open(kept, "openid sign-in"))
         if not secrets.compare_digest(found["state"].encode(), state.encode()) or found["until"] < time.time():
-            raise AccessDeniedError("this sign-in was not begun in this browser, or took too long. Begin again.")
+            raise AccessDeniedError("this sign-in was begun in another browser, or took too long. Begin again.")
         if not use_once(self.credentials.db, f"openid/{state}", OPEN):
-            raise AccessDeniedError("this sign-in was used already. Begin again.")
+            raise AccessDeniedError("this sign-in was completed already. Begin again.")
         return found
 
-    def believe(self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str) -> IdTokenClaims:
-        """Who an ID token says it is (OpenID Connect Core 1.0, 3.1.3.7). AccessDenied, in the same words, whatever is wrong."""
+    def validate(
+        self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str
+    ) -> IdTokenClaims:
+        """The validated claims of an ID token (OpenID Connect Core 1.0, 3.1.3.7). AccessDeniedError, with the same
+        message, whatever is wrong."""
         try:
             from authlib.oidc.core import CodeIDToken  # noqa: PLC0415
             from joserfc import errors, jwt  # noqa: PLC0415
@@ -146,22 +149,22 @@ class OpenId:
         except (errors.JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.credentials.facts.audit.append("session.refused", provider.name, "denied", why=type(error).__name__)
             raise AccessDeniedError(
-                f"what {provider.shown} says does not hold. Begin again, or tell the security officer."
+                f"the ID token of {provider.shown} is not valid. Begin again, or tell the security officer."
             ) from None
         several = provider.mfa and bool(SEVERAL & set(claims.get("amr") or ()))
         return IdTokenClaims(provider, subject, several, str(kept["purpose"]), str(kept["place"]))
 
-    # who is linked to it
+    # linked accounts
 
     def person(self, known: IdTokenClaims) -> str | None:
-        """The account that a provider's person is linked to."""
+        """The account that a provider's person is linked to, or None."""
         for fact in self.facts.of("credential", label="openid"):
             if fact.state == "active" and (fact.get("issuer"), fact.get("subject")) == (known.provider.issuer, known.subject):
                 return fact.who
         return None
 
     def link(self, who: str, known: IdTokenClaims) -> None:
-        """Links an account. AccessDenied where the provider's person is somebody's already."""
+        """Links an account. AccessDeniedError if the provider's person is linked to another account."""
         other = self.person(known)
         if other not in (None, who):
             raise AccessDeniedError("the provider's account is linked to another person here.")

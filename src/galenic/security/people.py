@@ -1,4 +1,4 @@
-"""People of an installation: who they are, how they come, what roles two others gave them, and how they leave."""
+"""Accounts of people: invitation, passwords and sessions, roles approved by two people, and deactivation."""
 
 import secrets
 from collections.abc import Callable
@@ -22,7 +22,7 @@ HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
 ADMINISTERS = "security-officer"
 APPROVE = frozenset({"security-officer", "privacy-officer"})
-PURPOSES = {  # what the roles' sessions are for, the first by default
+PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
     "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
     "privacy-officer": ("quality", "synthetic-data", "de-identification", "subject-access", "erasure-request"),
@@ -33,7 +33,7 @@ PURPOSES = {  # what the roles' sessions are for, the first by default
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with an account. human: who it is, one across accounts (a staff number or address); shown: how they are called."""
+    """An account of a person. human: identifies the person across accounts (a staff number or address); shown: display name."""
 
     name: str
     human: str
@@ -43,7 +43,7 @@ class User:
 
 
 class UserDirectory:
-    """The people of one installation."""
+    """The accounts of one installation."""
 
     def __init__(self, gate: Gate, credentials: Credentials) -> None:
         self.gate, self.credentials = gate, credentials
@@ -51,33 +51,33 @@ class UserDirectory:
         self.audit: AuditLog = gate.audit
         self.limits = SignInLimits(gate.db, gate.audit)
 
-    # who there is
+    # accounts
 
     def any(self) -> bool:
-        """Whether anybody has an account yet."""
+        """Whether there is any account yet."""
         return bool(self.facts.of("person"))
 
     def get(self, name: str) -> User | None:
-        """Somebody by account name."""
+        """The account of that name, or None."""
         fact = self.facts.one("person", name)
         return self._person(fact) if fact else None
 
     def all(self) -> list[User]:
-        """Everybody, by name."""
+        """All accounts, by name."""
         return [self._person(f) for f in self.facts.of("person")]
 
     def roles(self, name: str) -> tuple[str, ...]:
-        """The roles that somebody holds now."""
+        """The roles that an account holds now."""
         now = self.facts.now()
         return tuple(sorted(f.label for f in self.facts.of("grant", who=name) if f.stands("given", now)))
 
     def _person(self, fact: Fact) -> User:
         return User(fact.key, fact.label, str(fact.get("shown")), fact.state, self.roles(fact.key))
 
-    # how they come
+    # invitations
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
-        """The first person, who administers. StateError once there is anybody."""
+        """Creates the first account, which administers. StateError if there is an account already."""
         if self.any():
             raise StateError("this installation has been set up. Ask its security officer for an invitation.")
         self._check(name, human)
@@ -86,16 +86,16 @@ class UserDirectory:
         self._grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
 
     def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
-        """Invites somebody; returns the secret of the invitation. The roles count once a second person has approved them.
+        """Invites a person; returns the secret of the invitation. The roles take effect once a second person has approved them.
 
-        While the house has one person who administers, a second such person needs nobody else's approval: there is nobody.
+        While the installation has only one administrator, a second one needs no approval: there is nobody else to give it.
         """
         self._must_administer(by)
         self._check(name, human)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
         if strange or not roles:
             raise OptionError(
-                f"roles {strange or 'none'} can not be given to a person. Expected some of {', '.join(ROLES[:-1])}."
+                f"roles {strange or 'none'} cannot be given to a person. Expected some of {', '.join(ROLES[:-1])}."
             )
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
@@ -109,13 +109,13 @@ class UserDirectory:
         return secret
 
     def accept(self, secret: str, password: str) -> User:
-        """The invited person's own password; the invitation is used up."""
+        """Sets the invited person's password; the invitation is used up."""
         fact = self._invited(secret)
         self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
         return self._accepted(fact)
 
     def accept_linked(self, secret: str, link: Callable[[str], None]) -> User:
-        """The same for who comes by the site's identity provider, and has no password here. link: links the account to it."""
+        """Accepts an invitation by the site's identity provider, without a password. link: links the account to the provider."""
         fact = self._invited(secret)
         link(fact.key)
         return self._accepted(fact)
@@ -130,15 +130,15 @@ class UserDirectory:
             waits = fact.state in ("invited", "active") and fact.get("invitation")
             if waits and fact.get("invitation") == digest_of(secret) and str(fact.get("until")) > now:
                 return fact
-        raise AccessDeniedError("this invitation is not open: it was used, is over, or never was. Ask for another.")
+        raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")
 
     def _check(self, name: str, human: str) -> None:
         if not NAME.match(name) or name.startswith("galenic"):
-            raise OptionError("an account's name has letters, digits, '.', '_' or '-', and begins with one of the first two.")
+            raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
         if not human.strip():
-            raise OptionError("say who it is: a staff number or an address, one and the same for all accounts of a person.")
+            raise OptionError("identify the person: a staff number or an address, the same for all accounts of a person.")
         if self.facts.one("person", name) is not None or self.facts.of("grant", who=name):
-            raise StateError("there is an account or a key of that name. Choose another.")
+            raise StateError("an account or a key of that name exists. Choose another name.")
         if any(f.label == human.strip().casefold() and f.state != "left" for f in self.facts.of("person")):
             raise StateError("this person has an account already. One human, one account: two could sign for each other.")
 
@@ -147,10 +147,10 @@ class UserDirectory:
         self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
         self.gate.versions.refresh()
 
-    # passwords later on
+    # changes of passwords
 
     def change_password(self, by: Session, old: str, new: str, place: str, device: str) -> None:
-        """A new password for who knows the one before; their other sessions end. AccessDenied where it is not the one before."""
+        """Changes the password and ends the account's other sessions. AccessDeniedError if the old password is wrong."""
         attempt = SignInAttempt(by.who, place, device)
         self.limits.require_allowed(attempt)
         if not self.credentials.password_is(by.who, old):
@@ -162,11 +162,13 @@ class UserDirectory:
             self.end_sessions(by.who, but=by.id)
 
     def reset(self, by: Session, name: str) -> str:
-        """The secret by which somebody who forgot the password sets another; the second factor stays asked for. Sessions end."""
+        """The secret by which a person who forgot the password sets a new one; the second factor is still required. Sessions end."""
         self._must_administer(by)
         fact = self.facts.one("person", name)
         if fact is None or fact.state != "active" or name == by.who:
-            raise UnknownNameError("there is no such person, or it is you: another security officer resets yours.")
+            raise UnknownNameError(
+                "there is no such person, or it is you: ask another security officer to reset your password."
+            )
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
         self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": digest_of(secret), "until": until})
@@ -176,14 +178,14 @@ class UserDirectory:
         return secret
 
     def end_all(self, by: Session, name: str) -> int:
-        """Ends somebody's sessions, by who administers. Returns how many."""
+        """Ends the sessions of an account, by an administrator. Returns how many."""
         self._must_administer(by)
         return self.end_sessions(name)
 
-    # roles, by two people
+    # roles, approved by two people
 
     def propose(self, by: Session, name: str, role: str, *, give: bool = True) -> str:
-        """Proposes to give or take a role; returns the proposal's key."""
+        """Proposes to give or withdraw a role; returns the proposal's key."""
         self._must_administer(by)
         person = self.facts.one("person", name)
         if person is None or role not in ROLES or role == "service":
@@ -198,17 +200,15 @@ class UserDirectory:
         return [f for f in self.facts.of("proposal") if f.state == "proposed"]
 
     def approve(self, by: Session, key: str) -> None:
-        """The second person's approval puts the change in force, and ends the sessions of whom it is about."""
+        """Approves a proposed change of roles as the second person, and ends the sessions of the account concerned."""
         fact = self.facts.one("proposal", key)
         if fact is None or fact.state != "proposed":
             raise StateError("this change is not proposed, or was decided.")
         if not APPROVE & set(self.roles(by.who)) or not self._stepped(by):
-            raise AccessDeniedError(
-                "a change of roles is approved by a security or privacy officer, who has just signed in again."
-            )
+            raise AccessDeniedError("a change of roles is approved by a security or privacy officer, after signing in again.")
         if fact.purpose == by.who or not self.gate.policies.different_people(fact.who, by.who):
             raise AccessDeniedError(
-                "a change of roles takes two people; neither its proposer nor whom it is about approves it."
+                "a change of roles takes two people: neither its proposer nor the person concerned may approve it."
             )
         human = str(fact.get("human"))
         if fact.get("verb") == "give":
@@ -221,7 +221,7 @@ class UserDirectory:
         self.end_sessions(fact.purpose)
 
     def reject(self, by: Session, key: str) -> None:
-        """A change of roles that does not come into force."""
+        """Rejects a proposed change of roles."""
         fact = self.facts.one("proposal", key)
         if fact is None or fact.state != "proposed" or not APPROVE & set(self.roles(by.who)):
             raise StateError("this change is not proposed, or is not yours to decide.")
@@ -242,16 +242,18 @@ class UserDirectory:
 
     def _must_administer(self, by: Session) -> None:
         if ADMINISTERS not in self.roles(by.who) or not self._stepped(by):
-            raise AccessDeniedError("people are the security officer's, who has just signed in again.")
+            raise AccessDeniedError("accounts are managed by the security officer, after signing in again.")
 
-    # how they leave
+    # deactivation
 
     def leave(self, by: Session, name: str) -> None:
-        """Somebody leaves, in one step: no sign-in, no session, no role, no credential from now on."""
+        """Deactivates an account in one step: no sign-in, session, role or credential from now on."""
         self._must_administer(by)
         fact = self.facts.one("person", name)
         if fact is None or name == by.who:
-            raise UnknownNameError("there is no such person, or it is you: another security officer lets you go.")
+            raise UnknownNameError(
+                "there is no such person, or it is you: ask another security officer to deactivate your account."
+            )
         self._write(name, fact.label, str(fact.get("shown")), "left")
         for grant in self.facts.of("grant", who=name):
             if grant.state == "given":
@@ -261,7 +263,7 @@ class UserDirectory:
         self.audit.append("person.left", name, actor=by.who)
 
     def end_sessions(self, name: str, but: str = "") -> int:
-        """Ends every session of somebody; streams that they opened are cut. Returns how many."""
+        """Ends every session of an account and its open grants. Returns how many."""
         ended = 0
         for fact in self.facts.of("session", who=name):
             if fact.state in ("open", "half", "refresh", "code") and fact.key != but:
@@ -275,8 +277,8 @@ class UserDirectory:
     # signing in
 
     def try_password(self, name: str, password: str, place: str, device: str) -> str:
-        """The secret of half a session, if the password is right; the second factor makes it whole. AccessDenied otherwise, in the
-        same words whatever is wrong. place: where it comes from; device: what a known device showed, "" for an unknown one."""
+        """The secret of a partial session if the password is right; the second factor completes it. AccessDeniedError otherwise, with the
+        same message whatever is wrong. place: network address; device: cookie of a known device, "" for an unknown one."""
         attempt = SignInAttempt(name, place, device)
         self.limits.require_allowed(attempt)
         person = self.facts.one("person", name)
@@ -286,7 +288,7 @@ class UserDirectory:
         return self.begin_half(name)
 
     def begin_half(self, name: str) -> str:
-        """The secret of half a session, for who has proved who they are by one factor."""
+        """The secret of a partial session, for a person who has authenticated by one factor."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
             raise AccessDeniedError(WRONG)
@@ -296,12 +298,12 @@ class UserDirectory:
         return secret
 
     def half(self, secret: str) -> str | None:
-        """Whose half session it is."""
+        """The account of a partial session, or None."""
         fact = self.facts.one("session", token_name(secret))
         return fact.who if fact is not None and fact.stands("half", self.facts.now()) else None
 
     def try_code(self, secret: str, code: str, place: str, device: str, agent: str) -> str:
-        """The secret of a whole session, if the time code or recovery code is right."""
+        """The secret of a full session, if the time code or recovery code is right."""
         name = self.half(secret)
         if name is None:
             raise AccessDeniedError("sign-in took too long. Begin again.")
@@ -317,7 +319,7 @@ class UserDirectory:
         return self.finish_half(secret, how, agent)
 
     def finish_half(self, secret: str, how: str, agent: str) -> str:
-        """The secret of a whole session in place of half of one, for who has shown the second factor."""
+        """The secret of a full session in place of a partial one, once the second factor has been verified."""
         name = self.half(secret)
         if name is None:
             raise AccessDeniedError("sign-in took too long. Begin again.")
@@ -325,14 +327,14 @@ class UserDirectory:
         return self.begin(name, how, agent)
 
     def may_confirm(self, name: str, place: str, device: str, right: bool) -> None:
-        """AccessDenied where a code to confirm by is wrong, or was wrong too often."""
+        """AccessDeniedError if a confirmation code is wrong, or was wrong too often."""
         attempt = SignInAttempt(name, place, device)
         self.limits.require_allowed(attempt)
         if not right:
             self.limits.fail(attempt)
 
     def begin(self, name: str, how: str, agent: str) -> str:
-        """The secret of a new session of somebody who has proved who they are. agent: the browser, which it is bound to."""
+        """The secret of a new session of an authenticated person. agent: the browser that the session is bound to."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
             raise AccessDeniedError(WRONG)
@@ -349,7 +351,7 @@ class UserDirectory:
         return secret
 
     def step_up(self, session: Session, how: str) -> str:
-        """The secret of a session that has just been confirmed, in place of the one before: for what can not be undone."""
+        """The secret of a session that has just been re-authenticated, in place of the one before: required for irreversible actions."""
         before = self.facts.one("session", session.id)
         if before is None or before.state != "open":
             raise AccessDeniedError("the session has ended. Sign in again.")

@@ -1,4 +1,4 @@
-"""Who may do what, with which data, for which purpose: rules as data (TOML), compiled to an index, each with a reason id."""
+"""Access policy: who may do what, with which data, for which purpose. Rules are data (TOML), indexed for speed, each with a reason id."""
 
 import hashlib
 import tomllib
@@ -31,12 +31,12 @@ ACTIONS = (
 TYPES = tuple(RESOURCE_TYPES)
 LABELS = ("clinical", "research", "genetic", "psychiatric", "public")
 FLAGS = ("care", "consent", "same_tenant", "same_region", "vendor", "qualified", "own")
-ANYONE = "*"  # where rules without roles stand
+ANYONE = "*"  # index key of rules without roles
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What a decision is about. Flags are facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
+    """What is to be decided. flags: facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
 
     roles: frozenset[str]
     action: str
@@ -49,8 +49,8 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Obligations:
-    """What an allowed decision asks for. mask: columns withheld; floor: smallest count that may be shown; rows: the predicate
-    on rows (care, consent, own or none); watermark: copies carry the decision's number."""
+    """Obligations of an allowed decision. mask: columns withheld; floor: smallest count that may be shown; rows: the predicate
+    on rows (care, consent, own or none); watermark: copies carry the number of the decision."""
 
     mask: frozenset[str] = frozenset()
     floor: int = 0
@@ -77,7 +77,7 @@ class AccessRule:
     reason: str
 
     def holds(self, ask: AccessRequest) -> bool:
-        """Whether the rule's conditions hold, its action and type being the asked ones."""
+        """Whether the rule's conditions hold for a request with its action and type."""
         return (
             (not self.purposes or ask.purpose in self.purposes)
             and (not self.labels or ask.label in self.labels)
@@ -103,8 +103,8 @@ NOTHING = Obligations()
 
 
 class AccessPolicy:
-    """Rules compiled to (action, type) → role → rules. Deny first; the obligations of every permit that applies are those of
-    the first in the file: the file's order is the order of generosity."""
+    """Rules indexed by (action, type) → role. Forbids come first; if several permits hold, the obligations are those of the first in
+    the file: order them from the most to the least generous."""
 
     def __init__(self, name: str, version: int, rules: Iterable[AccessRule], text: str = "") -> None:
         self.name, self.version, self.rules, self.text = name, version, tuple(rules), text
@@ -129,7 +129,7 @@ class AccessPolicy:
         self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[AccessRule, AccessDecision]]] = {}
 
     def decide(self, ask: AccessRequest) -> AccessDecision:
-        """The verdict with its reason: the first forbid that holds, else the first permit that holds, else no."""
+        """The decision with its reason: the first forbid that holds, else the first permit that holds, else no."""
         for rule, verdict in self._forbids.get((ask.action, ask.type), ()):
             if rule.holds(ask):
                 return verdict
@@ -158,7 +158,7 @@ class AccessPolicy:
         action, kind, roles = key
         merged = {o: (r, v) for role in (ANYONE, *roles) for o, r, v in self._permits.get((action, kind, role), ())}
         found = [merged[o] for o in sorted(merged)]
-        if len(self._shared) < 100_000:  # sets of roles that occur are few; an attacker's are not
+        if len(self._shared) < 100_000:  # real sets of roles are few; an attacker could send many
             self._shared[key] = found
         return found
 
@@ -173,7 +173,7 @@ def read_policy(place: Path) -> AccessPolicy:
     try:
         return parse_policy(place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"policy {place} can not be read ({type(error).__name__}). Expected a TOML file.") from None
+        raise ConfigurationError(f"policy {place} cannot be read ({type(error).__name__}). Expected a TOML file.") from None
 
 
 def parse_policy(text: str) -> AccessPolicy:
@@ -185,7 +185,7 @@ def parse_policy(text: str) -> AccessPolicy:
     unknown = sorted(set(data) - {"name", "version", "permit", "forbid"})
     if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
         raise ConfigurationError(
-            f"the policy needs a name, a whole version, [[permit]] and [[forbid]]; not {unknown or 'less'}."
+            f"the policy needs a name, an integer version, [[permit]] and [[forbid]]; not {unknown or 'less'}."
         )
     rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
     return AccessPolicy(data["name"], data["version"], rules, text)
@@ -209,10 +209,10 @@ def _rule(effect: str, row: dict[str, Any]) -> AccessRule:
     sets = {key: frozenset(row.get(key, [])) for key in (*SETS, "purposes")}
     limits = {key: row.get(key, 0) for key in ("assurance", "below", "floor")}
     if any(type(v) is not int or not 0 <= v <= 1000 for v in limits.values()):
-        raise ConfigurationError(f"rule {name!r}: assurance, below and floor are whole numbers from 0.")
+        raise ConfigurationError(f"rule {name!r}: assurance, below and floor are integers from 0.")
     extra = Obligations(frozenset(row.get("mask", [])), limits["floor"], row.get("rows", ""), bool(row.get("watermark", False)))
     if effect == "forbid" and extra != NOTHING:
-        raise ConfigurationError(f"rule {name!r} forbids; obligations belong to a permit.")
+        raise ConfigurationError(f"rule {name!r} is a forbid; only a permit has obligations.")
     return AccessRule(
         name, effect, sets["roles"], sets["actions"], sets["types"], sets["purposes"], sets["labels"], sets["needs"],
         sets["lacks"], limits["assurance"], limits["below"], extra, str(row["reason"]),

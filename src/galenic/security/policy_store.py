@@ -1,4 +1,4 @@
-"""Which policy is in force: two people activate a version, after seeing what it would have changed in the last 30 days."""
+"""The access policy in force: two people activate a version, after seeing what it would have changed in the last 30 days."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ APPROVERS = frozenset({"security-officer", "privacy-officer"})
 
 @dataclass(frozen=True)
 class Replay:
-    """What a policy would have decided otherwise: counts, and numbers of audit rows as examples (at most 20 each)."""
+    """Decisions that a policy would have changed: counts, and numbers of audit rows as examples (at most 20 each)."""
 
     decisions: int
     newly_allowed: int
@@ -54,7 +54,7 @@ class PolicyStore:
         return a != b and all(people) and not people[0] & people[1]
 
     def replay(self, policy: AccessPolicy) -> Replay:
-        """Every decision of the last 30 days, decided again."""
+        """Decides every request of the last 30 days again."""
         count, allowed, denied = 0, [], []
         for seq, ask, was in _asks(self.audit):
             count += 1
@@ -66,7 +66,7 @@ class PolicyStore:
         return Replay(count, len(allowed), len(denied), tuple(allowed[:20]), tuple(denied[:20]))
 
     def propose(self, policy: AccessPolicy, key: Key) -> tuple[str, Replay]:
-        """Puts a policy forward; returns its id and what it would change. The replay is part of what is approved."""
+        """Proposes a policy; returns its id and what it would change. The replay is part of what is approved."""
         self._may(key)
         found = self.replay(policy)
         name = f"{policy.name}-{policy.version}-{policy.digest[:8]}"
@@ -80,13 +80,13 @@ class PolicyStore:
         return name, found
 
     def approve(self, name: str, key: Key) -> AccessPolicy:
-        """The second person's approval, which puts the policy in force. AccessDenied for the proposer by any account."""
+        """Approves a policy as the second person and activates it. AccessDeniedError for the proposer, by any account."""
         self._may(key)
         fact = self.facts.one("policy", name)
         if fact is None or fact.state != "proposed":
             raise StateError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
         if not self.different_people(fact.who, key.name):
-            raise AccessDeniedError("a policy takes two people; its proposer can not approve it, by this or any other account.")
+            raise AccessDeniedError("a policy takes two people; its proposer cannot approve it, by this or any other account.")
         policy = parse_policy(str(fact.get("text")))
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         body = tuple(sorted({**dict(fact.body), "at": at, "approved_by": key.name, "approval": key.sign(

@@ -1,4 +1,4 @@
-"""The erasure receipt: what was destroyed, the proof that yesterday's backup is dead, and what is still outside. Signed."""
+"""The signed erasure receipt: what was destroyed, the proof that older backups cannot be opened, and copies that remain elsewhere."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ def sign_receipt(facts: dict[str, Any], key: Key) -> str:
 
 
 def verify_receipt(envelope: str, public: str) -> dict[str, Any]:
-    """What a receipt says. VerificationError if it is not what the installation with that public key (base64) signed."""
+    """The content of a receipt. VerificationError if the installation with that public key (base64) did not sign it."""
     try:
         data = json.loads(envelope)
         payload = base64.b64decode(data["payload"], validate=True)
@@ -35,5 +35,5 @@ def verify_receipt(envelope: str, public: str) -> dict[str, Any]:
         key.verify(base64.b64decode(data["signatures"][0]["sig"]), _pae(payload))
         found: dict[str, Any] = json.loads(payload)
     except (InvalidSignature, ValueError, KeyError, IndexError, TypeError):
-        raise VerificationError("the erasure receipt is not what this installation signed. Ask for it again.") from None
+        raise VerificationError("the erasure receipt differs from what this installation signed. Ask for it again.") from None
     return found

@@ -1,4 +1,4 @@
-"""The root key: where it is kept, how it is replaced, and the escrow that can bring it back until a stated date."""
+"""The root key: its storage, its replacement, and the escrow that can restore it until a stated date."""
 
 import base64
 import json
@@ -27,17 +27,17 @@ INFO = b"galenic root escrow"
 
 
 class RootKeeper(Protocol):
-    """Keeps 32 bytes outside the database and its backups."""
+    """Stores 32 bytes outside the database and its backups."""
 
     def get(self) -> bytes | None:
         """The root, or None before there is one."""
 
     def put(self, root: bytes) -> None:
-        """Replaces the root; the one before can not be read from here again."""
+        """Replaces the root; the one before cannot be read from here again."""
 
 
 class RootFile:
-    """The root in a file that only its owner may read, sealed by GALENIC_PASSPHRASE (scrypt, RFC 7914) when that is set."""
+    """The root in a file that only its owner may read, encrypted under GALENIC_PASSPHRASE (scrypt, RFC 7914) if that is set."""
 
     def __init__(self, place: Path) -> None:
         self.place, self._slots = place, Slots(place, 2)
@@ -47,7 +47,7 @@ class RootFile:
             found = [(slot, json.loads(body)) for slot, body in self._slots.read().items()]
         except (OSError, ValueError, StoreError) as error:
             raise StoreError(
-                f"the root key {self.place} can not be read ({type(error).__name__}). Bring it back from escrow."
+                f"the root key {self.place} cannot be read ({type(error).__name__}). Restore it from escrow."
             ) from None
         return max(found, key=lambda one: int(one[1]["number"]), default=None)
 
@@ -62,7 +62,9 @@ class RootFile:
         try:
             return AESGCM(_stretch(body[:16])).decrypt(body[16:28], body[28:], INFO)
         except InvalidTag:
-            raise StoreError("the root key can not be opened. Set GALENIC_PASSPHRASE to the one it was sealed with.") from None
+            raise StoreError(
+                "the root key cannot be decrypted. Set GALENIC_PASSPHRASE to the one it was encrypted with."
+            ) from None
 
     def put(self, root: bytes) -> None:
         """Writes the root beside the one before, then overwrites that one; killed in between, the newer one counts."""
@@ -169,7 +171,7 @@ class RootInToken:
 
 
 def root_keeper(where: str) -> RootKeeper:
-    """The keeper that GALENIC_ROOT names: a path, vault:URL or pkcs11:MODULE?token=LABEL."""
+    """The root keeper of GALENIC_ROOT: a path, vault:URL or pkcs11:MODULE?token=LABEL."""
     if where.startswith("vault:"):
         return RootInVault(where.removeprefix("vault:"))
     if where.startswith("pkcs11:"):
@@ -178,10 +180,10 @@ def root_keeper(where: str) -> RootKeeper:
 
 
 class Escrow:
-    """Copies of roots, each sealed (HPKE, RFC 9180) to a key whose private half is kept off this machine.
+    """Copies of roots, each encrypted (HPKE, RFC 9180) to a key whose private half is stored elsewhere.
 
     A copy of a replaced root is overwritten `days` after its replacement; until then that private half could still open
-    yesterday's backup, and every erasure receipt says until when.
+    older backups, and every erasure receipt states the date.
     """
 
     def __init__(self, folder: Path, days: int) -> None:
@@ -190,8 +192,8 @@ class Escrow:
         self.private = folder / "escrow-private.pem"
         self._slots = Slots(folder / "roots.sealed", 64)
 
-    def found(self) -> None:
-        """Makes the pair of keys, once; the private half is for a safe, not for this machine."""
+    def initialize(self) -> None:
+        """Creates the key pair, once; the private half belongs in a safe, not on this machine."""
         if self.public.exists():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -210,8 +212,8 @@ class Escrow:
             place.chmod(0o600)
 
     def keep(self, root: bytes) -> None:
-        """Seals a copy of the new root. Every older copy dies `days` after this one was made."""
-        self.found()
+        """Stores an encrypted copy of the new root. Every older copy is deleted `days` after this one was made."""
+        self.initialize()
         public = serialization.load_pem_public_key(self.public.read_bytes())
         assert isinstance(public, X25519PublicKey)
         sealed = base64.b64encode(SUITE.encrypt(root, public, info=INFO)).decode()
@@ -225,11 +227,11 @@ class Escrow:
         return sorted((datetime.fromisoformat(c["kept_at"]), str(c["sealed"]), slot) for c, slot in found)
 
     def _dies(self, successor: datetime) -> datetime:
-        """When the copy before this one dies: its root was replaced when this one was kept."""
+        """The date at which the copy before this one is deleted: its root was replaced when this one was stored."""
         return successor + timedelta(days=self.days)
 
     def sweep(self) -> int:
-        """Overwrites copies whose last day has come; returns how many."""
+        """Overwrites copies that are due; returns how many."""
         if not self._slots.place.exists():
             return 0
         with locked(self._slots.place):
@@ -240,12 +242,12 @@ class Escrow:
             return len(dead)
 
     def last_older_root_dies(self) -> str | None:
-        """When the last copy of a replaced root is deleted; None if there is none."""
+        """The date at which the last copy of a replaced root is deleted; None if there is none."""
         copies = self.copies()
         return self._dies(copies[-1][0]).isoformat(timespec="seconds") if len(copies) > 1 else None
 
     def recover(self, private_pem: bytes) -> bytes:
-        """The current root, by the private half that was kept elsewhere."""
+        """The current root, by the private half that was stored elsewhere."""
         private = serialization.load_pem_private_key(private_pem, None)
         current = self.copies()
         if not isinstance(private, X25519PrivateKey) or not current:

@@ -1,4 +1,4 @@
-"""Small secrets in a file of fixed slots, overwritten in place: what is gone is gone from the disk's blocks too (as far as the
+"""Small secrets in a file of fixed-size slots, overwritten in place: deleted bytes are gone from the disk's blocks too (if the
 medium itself writes in place), and a change costs one flush of data instead of two of files and folders."""
 
 import os
@@ -14,13 +14,13 @@ HEAD = 34  # SHA-256 of the rest, length of the body (2 bytes, big-endian)
 
 
 class Slots:
-    """A file of `count` slots, more when they are full. A slot that was not written whole counts as empty."""
+    """A file of `count` slots, extended when they are full. A slot that was not written completely counts as empty."""
 
     def __init__(self, place: Path, count: int) -> None:
         self.place, self.count = place, count
 
     def read(self) -> dict[int, bytes]:
-        """Body by slot number; nothing where there is no file. StoreError if every slot that was ever used is damaged."""
+        """Content by slot number; nothing if there is no file. StoreError if every slot that was ever used is damaged."""
         if not self.place.exists():
             return {}
         data, found, damaged = self.place.read_bytes(), {}, 0
@@ -38,7 +38,7 @@ class Slots:
         return found
 
     def free(self) -> int:
-        """A slot that holds nothing; the file grows when there is none."""
+        """An empty slot; the file grows if there is none."""
         used = self.read()
         size = self.place.stat().st_size // SLOT if self.place.exists() else 0
         empty = next((slot for slot in range(size) if slot not in used), None)
@@ -51,7 +51,7 @@ class Slots:
         return size
 
     def write(self, slot: int, body: bytes) -> None:
-        """Fills a slot that `free` gave, durably."""
+        """Fills a slot returned by `free`, durably."""
         rest = len(body).to_bytes(2, "big") + body
         rest += bytes(SLOT - 32 - len(rest))
         assert len(rest) == SLOT - 32, "a body has at most 478 bytes"
@@ -71,5 +71,5 @@ class Slots:
                 os.close(grant)
         except OSError as error:
             raise StoreError(
-                f"{self.place} could not be written ({error.strerror}). What stood before still stands."
+                f"{self.place} could not be written ({error.strerror}). The previous content is unchanged."
             ) from error

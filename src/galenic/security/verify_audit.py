@@ -124,7 +124,7 @@ def first_bad_mac(database: Path, key: bytes) -> int | None:
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("database", type=Path)
-    words.add_argument("--public", type=Path, require_grant=True, help="the gate's public key, base64, received by another way")
+    words.add_argument("--public", type=Path, required=True, help="the gate's public key, base64, received by another way")
     words.add_argument("--witness", type=Path, help="the file of heads that was kept elsewhere")
     words.add_argument("--first-key", type=Path, help="the first MAC key, kept offline since the beginning")
     given = words.parse_args()

@@ -1,4 +1,4 @@
-"""Where signed heads of the audit chain go so that nobody can cut the chain or roll it back unseen."""
+"""Destinations of the signed heads of the audit log, so that nobody can truncate it or roll it back unnoticed."""
 
 import errno
 import json
@@ -22,11 +22,11 @@ class Witness:
         self.syslogs = [p.removeprefix("syslog:") for p in places if p.startswith("syslog:")]
         if not self.files and not self.syslogs:
             raise ConfigurationError(
-                "the audit chain has no witness. Set GALENIC_WITNESS to a file on another volume, or to syslog:…"
+                "the audit log has no witness. Set GALENIC_WITNESS to a file on another volume, or to syslog:…"
             )
 
     def push(self, head: str, signature: str) -> None:
-        """Sends one head everywhere. StoreError if a file does not take it: the chain must not run without its witness."""
+        """Sends one head to every destination. StoreError if a file does not take it: no audit log without a witness."""
         line = json.dumps({"head": head, "signature": signature}) + "\n"
         for place in self.files:
             try:
@@ -34,17 +34,17 @@ class Witness:
                 try:
                     written = os.write(grant, line.encode())
                     if written < len(line):
-                        os.ftruncate(grant, os.fstat(grant).st_size - written)  # half a line would make it unreadable
+                        os.ftruncate(grant, os.fstat(grant).st_size - written)  # a partial line would make it unreadable
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
                     os.close(grant)
             except OSError as error:
-                raise StoreError(f"the witness {place} did not take the head of the audit chain ({error.strerror}).") from error
+                raise StoreError(f"the witness {place} did not take the head of the audit log ({error.strerror}).") from error
         for where in self.syslogs:
             _syslog(where, line.strip())
 
     def read(self) -> list[tuple[str, str]]:
-        """(head, signature) of every line of the first file; nothing where there is none."""
+        """(head, signature) of every line of the first file; nothing if there is none."""
         if not self.files or not self.files[0].exists():
             return []
         found = []
@@ -53,11 +53,11 @@ class Witness:
                 data = json.loads(line)
                 found.append((str(data["head"]), str(data["signature"])))
             except (ValueError, KeyError, TypeError):
-                raise StoreError(f"line {number} of the witness {self.files[0]} can not be read.") from None
+                raise StoreError(f"line {number} of the witness {self.files[0]} cannot be read.") from None
         return found
 
     def last(self) -> int | None:
-        """Rows under the last head in the first file; None where there is none. Reads the end of the file only."""
+        """Rows under the last head in the first file; None if there is none. Reads the end of the file only."""
         if not self.files or not self.files[0].exists():
             return None
         with self.files[0].open("rb") as f:
@@ -66,7 +66,7 @@ class Witness:
         try:
             return int(json.loads(json.loads(lines[-1])["head"])["size"]) if lines else None
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"the last line of the witness {self.files[0]} can not be read.") from None
+            raise StoreError(f"the last line of the witness {self.files[0]} cannot be read.") from None
 
 
 def _opened(place: Path) -> int:
@@ -89,5 +89,5 @@ def _syslog(where: str, line: str) -> None:
                 s.sendto(message, (host, int(port)))
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"the witness syslog:{where} did not take the head of the audit chain ({type(error).__name__})."
+            f"the witness syslog:{where} did not take the head of the audit log ({type(error).__name__})."
         ) from error

@@ -48,7 +48,7 @@ def finish(
     with installation.gate.open(session, "call", f"outside/{name}", "sign-in") as handle:
         tokens = _object(exchange.call(handle, str(metadata["token_endpoint"]), form), provider)
         keys = _object(exchange.call(handle, str(metadata["jwks_uri"])), provider)
-    return installation.openid.believe(provider, found, str(tokens.get("id_token")), keys, str(tokens.get("access_token", "")))
+    return installation.openid.validate(provider, found, str(tokens.get("id_token")), keys, str(tokens.get("access_token", "")))
 
 
 def _metadata(installation: Installation, session: Session, provider: Provider) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Custody of state: the database, sealed records and files, lineage, builds, backups. It holds no keys."""
+"""Storage: the database, encrypted records and files, lineage, builds, backups. It holds no keys."""
 
 from galenic.store import jobs, telemetry
 from galenic.store.audit_rows import append_audit, audit_batches, audit_snapshot, clear_audit, last_audit, list_heads

@@ -1,4 +1,4 @@
-"""Rows of the audit chain and its signed heads."""
+"""Rows of the audit log and its signed heads."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from galenic.store.tables import audit_heads, audit_rows
 
 
 def last_audit(db: Database) -> tuple[Row | None, Row | None]:
-    """(last row, last head); None where there is none yet."""
+    """(last row, last head); None if there is none yet."""
     with db.reading() as c:
         row = c.execute(sa.select(audit_rows).order_by(audit_rows.c.seq.desc()).limit(1)).mappings().first()
         head = c.execute(sa.select(audit_heads).order_by(audit_heads.c.size.desc()).limit(1)).mappings().first()
@@ -31,7 +31,7 @@ def append_audit(db: Database, rows: list[tuple[int, str, bytes, bytes]], head: 
 
 
 def audit_batches(db: Database, after: int = 0, size: int = 10_000) -> Iterator[list[tuple[int, str, bytes, bytes]]]:
-    """The chain from the row after `after` on, as (seq, entry, hash, mac), in batches of bounded size."""
+    """The log from the row after `after` on, as (seq, entry, hash, mac), in batches of bounded size."""
     with db.reading() as c:
         query = sa.select(audit_rows).where(audit_rows.c.seq > after).order_by(audit_rows.c.seq)
         query = query.execution_options(yield_per=size)
@@ -63,7 +63,7 @@ def list_heads(db: Database, after: int = 0) -> list[Row]:
 
 
 def clear_audit(db: Database) -> None:
-    """Empties the chain, after `restore` into an empty installation has put the old one into a file."""
+    """Empties the log, after `restore` into an empty installation has written the old one to a file."""
     with db.transaction() as c:
         c.execute(audit_rows.delete())
         c.execute(audit_heads.delete())

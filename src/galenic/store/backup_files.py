@@ -1,4 +1,4 @@
-"""Backups that an erasure reaches: sealed records in one set of files, and the key tree apart, replaced at every erasure."""
+"""Backups that erasure reaches: encrypted records in one set of files, and the key tree in another, replaced at every erasure."""
 
 import base64
 import hashlib
@@ -24,8 +24,8 @@ from galenic.store.tables import backups as backup_rows
 from galenic.store.tables import key_nodes, metadata, originals, subjects, tombstones
 
 KEYS = "keys.json"
-DERIVED = {"key_nodes", "builds", "backups"}  # keys lie apart; builds are made again
-# what a restore into a living installation replaces
+DERIVED = {"key_nodes", "builds", "backups"}  # keys are stored apart; builds are rebuilt
+# tables that a restore into a running installation replaces
 PATIENTS = (
     "datasets",
     "subjects",
@@ -35,7 +35,7 @@ PATIENTS = (
     "vault",
     "artefacts",
     "lineage",
-)  # what a restore into a living installation replaces
+)  # tables that a restore into a running installation replaces
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Snapshot:
 
 
 def backup(db: Database, folder: Path, tenant: str) -> dict[str, object]:
-    """Writes every table but derived ones from one state of the database; returns the manifest."""
+    """Writes every table except derived ones from one state of the database; returns the manifest."""
     with folder_aside(folder) as aside:
         sums, counted = {}, {}
         with db.reading(tenant) as c:
@@ -71,7 +71,7 @@ def backups(db: Database) -> list[Row]:
 
 
 def refresh_keys(db: Database, folder: Path, tenant: str) -> bool:
-    """Replaces the keys beside a backup by those of now; False if the folder can not be reached: then it is dead as a whole."""
+    """Replaces the keys beside a backup by the current ones; False if the folder cannot be reached: then the backup is lost."""
     if not (folder / KEYS).is_file():
         return False
     with (folder / KEYS).open("r+b") as old:
@@ -87,16 +87,16 @@ def read_keys(folder: Path) -> Snapshot:
         nodes = {(int(a), int(b)): base64.b64decode(c) for a, b, c in data["nodes"]}
         gone = [(str(t), base64.b64decode(k), int(s), str(at)) for t, k, s, at in data["tombstones"]]
     except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"{folder / KEYS} can not be read ({type(error).__name__}). Take another backup.") from None
+        raise StoreError(f"{folder / KEYS} cannot be read ({type(error).__name__}). Take another backup.") from None
     return Snapshot(nodes, gone)
 
 
 def restore(db: Database, folder: Path, tenant: str) -> dict[str, int]:
-    """Brings patients' records back; every tombstone, of now and of the backup, is honoured. Returns counts.
+    """Restores patients' records; every tombstone, current or in the backup, is honored. Returns counts.
 
-    Into a living installation only records come back: keys, audit chain, ledger, register, consents and roles stay as they
-    are now, since an older state of those would give back what was withdrawn, spent or erased since. Into an empty one
-    everything comes back, with the newest keys that lie beside the backup.
+    In a running installation only records are restored: keys, audit log, ledger, register, consents and roles stay as they
+    are now, since an older state would restore what was withdrawn, spent or erased since. In an empty one
+    everything is restored, with the newest keys beside the backup.
     """
     manifest = _manifest(folder)
     with db.reading(tenant) as c:
@@ -127,7 +127,7 @@ def restore(db: Database, folder: Path, tenant: str) -> dict[str, int]:
 
 
 def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
-    """Deletes the rows of everybody under a tombstone; returns patients that had come back."""
+    """Deletes the rows of every patient with a tombstone; returns how many had been restored."""
     for tenant, token, subject, at in snapshot.tombstones:
         there = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
         if there is None:

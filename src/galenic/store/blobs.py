@@ -1,4 +1,4 @@
-"""Encrypted files of bounded memory: chunks sealed in order under one key, named by what they hold, written aside then renamed."""
+"""Encrypted files, written and read in bounded memory: chunks in order under one key, named by their content, written aside then renamed."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ MAGIC = b"GALENIC1"
 
 
 def write_blob(folder: Path, key: bytes, parts: Iterable[bytes]) -> str:
-    """Seals a stream; returns the file's name, which is the SHA-256 of what is in the file.
+    """Encrypts a stream; returns the file's name, which is the SHA-256 of the file.
 
     Each chunk's nonce is the file's random prefix with the chunk's number and a last-chunk mark (the STREAM construction of
-    Hoang, Reyhanitabar, Rogaway and Vizár 2015), so chunks can not be dropped, swapped or cut off unseen.
+    Hoang, Reyhanitabar, Rogaway and Vizár 2015), so chunks cannot be dropped, swapped or cut off unnoticed.
     """
     lock, prefix, digest = AESGCM(key), os.urandom(7), hashlib.sha256()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,7 +53,7 @@ def _chunks(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
-    """Chunks of a sealed file. StoreError for a file that is not what was written."""
+    """Chunks of an encrypted file. StoreError if the file was changed."""
     lock = AESGCM(key)
     try:
         with place.open("rb") as file:
@@ -72,7 +72,7 @@ def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
                 raise StoreError(f"{place.name} was cut short. Build it again.")
     except FileNotFoundError:
         raise StoreError(
-            f"{place.name} is gone: it was dropped, for example when a patient in it was erased. Build it again."
+            f"{place.name} is gone: it was deleted, for example when a patient in it was erased. Build it again."
         ) from None
     except InvalidTag:
         raise StoreError(f"{place.name} is not what was written, or not under this key. Build it again.") from None

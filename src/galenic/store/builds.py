@@ -1,4 +1,4 @@
-"""Derived copies (shards, indexes): under one key per build, never backed up, built again from the originals."""
+"""Derived copies (shards, indexes): under one key per build, never backed up, rebuilt from the originals."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def next_build(db: Database, kind: str, name: str) -> tuple[str, int]:
 
 
 def finish_build(db: Database, build: str, detail: Row) -> None:
-    """Writes down what a build holds; until then it does not count."""
+    """Records the content of a build; until then it does not count."""
     with db.transaction() as c:
         c.execute(builds.update().where(builds.c.id == build).values(detail=json.dumps(detail)))
 
@@ -52,7 +52,7 @@ def list_builds(db: Database, name: str | None = None, kind: str | None = None) 
 
 
 def drop_build(db: Database, build: str, folder: Path) -> None:
-    """Deletes a build's files and its row; its key is the security room's to drop."""
+    """Deletes a build's files and its row; security deletes its key."""
     for row in list_builds(db):
         if row["id"] == build:
             for name in row["detail"].get("files", []):
@@ -62,7 +62,7 @@ def drop_build(db: Database, build: str, folder: Path) -> None:
 
 
 def build_shards(db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path) -> Row:
-    """Writes the rows and columns that the decision covers as sealed Arrow shards; returns what was built."""
+    """Writes the rows and columns that the decision covers as encrypted Arrow shards; returns the detail of the build."""
     names: list[str] = []
     rows = 0
     waiting: list[pa.Table] = []
@@ -101,5 +101,5 @@ def read_shards(
         try:
             table = pa.ipc.open_stream(data).read_all()
         except pa.ArrowInvalid:
-            raise StoreError(f"shard {file[:12]} of {build} can not be read. Build it again.") from None
+            raise StoreError(f"shard {file[:12]} of {build} cannot be read. Build it again.") from None
         yield table if names is None else table.select(names)

@@ -1,4 +1,4 @@
-"""Cells as they lie in the database: each sealed on its own, bound to its data set, column, row and patient."""
+"""Encrypted cells: each encrypted on its own, bound to its data set, column, row and patient."""
 
 import os
 import struct
@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.errors import StoreError
 from galenic.store.grant import AbstractGrant
 
-PAD = 16  # sealed lengths say a cell's length in steps of 16 bytes only
+PAD = 16  # padding: the encrypted length reveals a cell's length only in steps of 16 bytes
 
 
 def seal_cells(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tuple[str, str | None]]) -> bytes:
-    """One row: each cell's length, nonce and sealed text, one after the other."""
+    """One encrypted row: each cell's length, nonce and ciphertext, one after the other."""
     nonces, parts = os.urandom(12 * len(cells)), []
     for i, (column, value) in enumerate(cells):
         text = b"\0" if value is None else b"\1" + value.encode()
@@ -25,7 +25,7 @@ def seal_cells(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tu
 
 
 def bind(dataset: str, places: list[tuple[int, str]]) -> list[tuple[int, bytes]]:
-    """Places of the wanted columns with what their cells are bound to, up to row and patient."""
+    """Places of the wanted columns with the associated data of their cells, up to row and patient."""
     return [(place, f"{dataset}\0{column}\0".encode()) for place, column in places]
 
 
@@ -55,7 +55,7 @@ def open_cells(
 
 
 def add_record_keys(grant: AbstractGrant, keys: dict[int, AESGCM], needed: set[int]) -> None:
-    """Adds the record keys of subjects to those at hand; whoever was erased has none."""
+    """Adds the record keys of subjects to the cached ones; an erased patient has none."""
     if len(keys) > 200_000:
         keys.clear()
     fresh = [s for s in needed if s not in keys]  # not a difference of sets: that would walk all keys for one

@@ -1,4 +1,4 @@
-"""The database of one installation: SQLite by default, PostgreSQL by one URL; brought up to date by Alembic."""
+"""The database of one installation: SQLite by default, PostgreSQL by one URL; migrated by Alembic."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from galenic.errors import StoreError
 from galenic.store.tables import metadata
 
-POOL = 20  # connections that are kept: opening one costs more than what most are used for
+POOL = 20  # pooled connections: opening one costs more than most queries
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0004"  # the newest migration; a test compares it with the folder
 
@@ -46,9 +46,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, tenant: str | None = None) -> Iterator[sa.Connection]:
-        """A serialised write transaction, durable when the block ends well and undone otherwise.
+        """A serialized write transaction, durable when the block ends normally and rolled back otherwise.
 
-        tenant: whose rows may be seen where the database itself keeps tenants apart (PostgreSQL's row-level security).
+        tenant: the tenant with visible rows where the database separates tenants (PostgreSQL's row-level security).
         """
         try:
             with self.engine.begin() as connection:
@@ -59,7 +59,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self, tenant: str | None = None) -> Iterator[sa.Connection]:
-        """A read transaction: one state of the data throughout, and writers need not wait for it."""
+        """A read transaction: one state of the data throughout; writers need not wait for it."""
         try:
             level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
             with self.engine.connect().execution_options(galenic_reading=True, **level) as connection, connection.begin():
@@ -86,7 +86,7 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self, tenant: str | None = None) -> Iterator[Any]:
-        """The same as `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
+        """As `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
         try:
             with contextlib.closing(self.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
@@ -98,7 +98,7 @@ class Database:
                     yield cursor
                     connection.commit()
                 finally:
-                    connection.rollback()  # nothing, after a commit
+                    connection.rollback()  # no effect after a commit
         except self._errors as error:
             raise StoreError(
                 f"the database did not take the change ({type(error).__name__}). Nothing was written. Check free space, rights "
@@ -134,13 +134,13 @@ class Database:
         command.upgrade(config, "head")
 
     def shrink(self) -> None:
-        """Writes the log into the file and overwrites what was freed, so that no erased byte lingers (SQLite)."""
+        """Writes the log into the file and overwrites freed pages, so that no erased byte remains (SQLite)."""
         if self.is_sqlite:
             with contextlib.closing(self.engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Closes the connections."""
         self.engine.dispose()
 
 
@@ -165,7 +165,7 @@ def _explain(error: SQLAlchemyError, what: str = "did not take the change") -> S
 
 
 def _sqlite_connect(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # we say BEGIN ourselves
+    connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is issued explicitly
     cursor = connection.cursor()  # type: ignore[attr-defined]
     cursor.execute("PRAGMA busy_timeout=120000")
     cursor.execute("PRAGMA journal_mode=WAL")

@@ -15,12 +15,12 @@ Dataset = dict[str, object]
 
 
 def resource(dataset: str) -> str:
-    """What decisions call a data set."""
+    """Name of a data set as a resource of access decisions."""
     return f"dataset/{dataset}"
 
 
 def add_dataset(db: Database, grant: AbstractGrant, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str]) -> None:
-    """Writes down a new data set, or checks that it is the one that stands. kinds: what each column holds (numeric, date, …)."""
+    """Adds a data set, or checks that the existing one has the same shape. kinds: of the columns (numeric, date, …)."""
     require_grant(grant, resource(str(row["name"])), "import")
     columns = json.dumps([[f.name, str(f.type), kinds.get(f.name, "category")] for f in schema])
     with db.transaction(grant.tenant) as c:
@@ -34,13 +34,13 @@ def add_dataset(db: Database, grant: AbstractGrant, row: dict[str, object], sche
             or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
         ):
             raise StateError(
-                f"data set {row['name']!r} stands with other columns, another patient column, another kind or ids, or another owner. "
+                f"data set {row['name']!r} exists with other columns, another patient column, another kind or ids, or another owner. "
                 "Import under another name, or bring the file into the same shape."
             )
 
 
 def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
-    """What is known of a data set; no patient's data. UnknownNameError if there is none."""
+    """The metadata of a data set; no patient's data. UnknownNameError if there is none."""
     with db.reading(tenant) as c:
         row = c.execute(sa.select(datasets).where(datasets.c.name == name)).mappings().first()
         known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
@@ -52,7 +52,7 @@ def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
 
 
 def list_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
-    """What is known of every data set; no patient's data."""
+    """The metadata of every data set; no patient's data."""
     with db.reading(tenant) as c:
         return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]
 
@@ -65,7 +65,7 @@ def schema_of(known: Dataset) -> pa.Schema:
 
 
 def kinds_of(known: Dataset) -> dict[str, str]:
-    """What each column of a data set holds: numeric, integer, category, date, identifier, …"""
+    """Kind of each column of a data set: numeric, integer, category, date, identifier, …"""
     return {name: kind for name, _, kind in _columns(known)}
 
 

@@ -1,4 +1,4 @@
-"""What of a patient lies beside the originals, and goes with them."""
+"""Rows beside the originals that are deleted with a patient."""
 
 import sqlalchemy as sa
 
@@ -6,12 +6,12 @@ from galenic.store.tables import document_words, documents, originals
 
 
 def mention(subject: int) -> bytes:
-    """The word by which a document is found that names several people and is kept under no one's key, 16 bytes."""
-    return b"names" + subject.to_bytes(11, "big")  # no secret: the number stands in clear beside each row
+    """The search word that finds a document which names several people and is under no patient's key, 16 bytes."""
+    return b"names" + subject.to_bytes(11, "big")  # not secret: the subject id is in clear beside each row
 
 
 def forget_documents(c: sa.Connection, subject: int) -> int:
-    """Deletes what leads to a subject's documents, and documents of nobody's that name the subject; returns how many of those."""
+    """Deletes the search entries of a subject's documents, and shared documents that name the subject; returns how many of those."""
     d, w = documents.c, document_words.c
     naming = [(r[0], r[1]) for r in c.execute(sa.select(w.dataset, w.row).where(w.word == mention(subject)))]
     own = [(r[0], r[1]) for r in c.execute(sa.select(d.dataset, d.row).where(d.subject == subject))]

@@ -1,4 +1,4 @@
-"""Rows of facts that decisions need; who may write one, and whether one is genuine, is decided in the security room."""
+"""Rows of facts that decisions need; security decides who may write one and whether its MAC is right."""
 
 import sqlalchemy as sa
 
@@ -8,7 +8,7 @@ from galenic.store.tables import facts
 
 
 def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
-    """Writes or replaces one fact, and moves the version on so that open decisions look again."""
+    """Writes or replaces one fact and increases the version, so that open grants are decided again."""
     with db.transaction() as c:
         _put(c, row)
         if bump:
@@ -16,7 +16,7 @@ def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
 
 
 def put_facts(db: Database, rows: list[Row]) -> None:
-    """Many facts at once, all or none."""
+    """Writes many facts in one transaction."""
     with db.transaction() as c:
         for row in rows:
             _put(c, row)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written aside, flushed, then renamed."""
+"""Files that appear completely or not at all: written aside, flushed, then renamed."""
 
 import contextlib
 import errno
@@ -28,7 +28,7 @@ def _flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def file_aside(target: Path) -> Iterator[Path]:
-    """Yields a path beside `target` to write to; it becomes `target` when the block ends well, and vanishes otherwise."""
+    """Yields a path beside `target` to write to; it becomes `target` when the block ends normally, and is removed otherwise."""
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def scratch_folder(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_aside(target: Path) -> Iterator[Path]:
-    """Yields a folder beside `target` to fill; it becomes `target` when the block ends well, and is removed otherwise.
+    """Yields a folder beside `target` to fill; it becomes `target` when the block ends normally, and is removed otherwise.
 
     Raises StoreError if `target` exists: an existing folder is never overwritten.
     """
@@ -88,7 +88,7 @@ def folder_aside(target: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> int:
-    """Removes what a killed process left aside in `folder` an hour ago or more; returns how many things were removed."""
+    """Removes temporary files that a killed process left in `folder` an hour ago or more; returns how many."""
     removed = 0
     for path in folder.glob(".*.aside") if folder.is_dir() else ():
         if time.time() - path.stat().st_mtime < 3600:

@@ -1,7 +1,7 @@
-"""The search index of a data set: derived, under one key per build, and only as telling as it says.
+"""The search index of a data set: derived, under one key per build.
 
-Codes, dates and quantities stand in clear inside a file that is encrypted as a whole (SQLCipher); every other text stands as
-keyed tokens of its words and their prefixes, which show which rows share a word, and no word. On PostgreSQL the index is an
+Codes, dates and quantities are in clear inside a file that is encrypted as a whole (SQLCipher); every other text is indexed by
+keyed tokens of its words and their prefixes, which show which rows share a word, but no word. On PostgreSQL the index is an
 unlogged table in clear columns: it is not in backups nor in the write-ahead log, but the disk below must be encrypted.
 """
 
@@ -32,13 +32,13 @@ Condition = tuple[str, str, str]
 def build_index(
     db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path, *, codes: tuple[str, ...] = ()
 ) -> Row:
-    """Indexes the rows that the decision covers. codes: text columns that hold codes and may stand in clear inside the index."""
+    """Indexes the rows that the decision covers. codes: text columns that hold codes and may be in clear inside the index."""
     name = str(known["name"])
     require_grant(grant, resource(name), "index")
     schema = schema_of(known)
     absent = sorted(set(codes) - set(schema.names))
     if absent or known["patient"] in codes:
-        raise OptionError(f"columns {absent or [known['patient']]} can not be codes: absent, or the patient's identifier.")
+        raise OptionError(f"columns {absent or [known['patient']]} cannot be codes: absent, or the patient's identifier.")
     names = [c for c in schema.names if c not in grant.masked]
     kinds = kinds_of(known)
     clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
@@ -84,8 +84,8 @@ def search(
 ) -> list[dict[str, object]]:
     """Rows that meet all conditions, of those that the decision covers. Conditions: (column, operator, value).
 
-    = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only where the other
-    conditions leave few enough rows to decrypt and look. AccessDenied for a withheld column: its hits would tell.
+    = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only if the other
+    conditions leave few enough rows to decrypt. AccessDeniedError for a withheld column: its hits would reveal it.
     """
     require_grant(grant, resource(str(index.known["name"])), "search", "read")
     inside = [c for c in conditions if c[1] == "contains"]
@@ -116,7 +116,7 @@ def _check(detail: Row, column: str, operator: str) -> None:
         raise UnknownNameError(f"column {column!r} is not in the index; it has {detail['columns']}.")
     allowed = list(OPERATORS) if column in detail["clear"] else ["=", "word", "starts", "contains"]
     if operator not in allowed:
-        raise OptionError(f"column {column!r} can not be searched by {operator!r}. Expected one of {', '.join(allowed)}.")
+        raise OptionError(f"column {column!r} cannot be searched by {operator!r}. Expected one of {', '.join(allowed)}.")
 
 
 def _candidates(
@@ -166,7 +166,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         raise MissingExtraError("the search index needs SQLCipher: pip install 'galenic[index]'") from None
     place = folder / f"{build}.db"
     if not make and not place.exists():
-        raise StoreError(f"{build} is gone: it was dropped, for example when a patient in it was erased. Build it again.")
+        raise StoreError(f"{build} is gone: it was deleted, for example when a patient in it was erased. Build it again.")
     connection = sqlcipher3.connect(str(place))
     try:
         connection.execute(f"PRAGMA key = \"x'{grant.build_key(build).hex()}'\"")
@@ -178,7 +178,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         )
         connection.commit()
     except sqlcipher3.DatabaseError as error:
-        raise StoreError(f"{build} can not be read ({type(error).__name__}). Build it again: galenic index") from None
+        raise StoreError(f"{build} cannot be read ({type(error).__name__}). Build it again: galenic index") from None
     finally:
         connection.close()
     if make:
@@ -186,7 +186,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
 
 
 def drop_index_tables(db: Database, build: str) -> None:
-    """Drops an index that lives in PostgreSQL."""
+    """Drops an index that is stored in PostgreSQL."""
     if not db.is_sqlite:
         with db.transaction() as c:
             c.exec_driver_sql(f"DROP TABLE IF EXISTS {_name(build)}_rows, {_name(build)}_tokens")
@@ -227,4 +227,4 @@ def _typed(text: str, kind: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        raise OptionError("the value to compare with is not a number. Expected a quantity, for example: age >= 65") from None
+        raise OptionError("the value to compare with is not a number. Expected a number, for example: age >= 65") from None

@@ -1,4 +1,4 @@
-"""Rows of the key tree: wrapped keys, useless without the root that the database does not hold."""
+"""Rows of the key tree: wrapped keys, useless without the root, which the database does not hold."""
 
 import sqlalchemy as sa
 
@@ -31,7 +31,7 @@ def read_all_nodes(db: Database) -> Nodes:
 
 
 def write_nodes(db: Database, nodes: Nodes, *, bump: bool = False) -> None:
-    """Replaces nodes, all or none. bump: tell other processes that what they remember of the tree is old."""
+    """Replaces nodes in one transaction. bump: invalidate the caches of other processes."""
     with db.transaction() as c:
         if bump:
             bump_version(c, "keys")
@@ -44,7 +44,7 @@ def write_nodes(db: Database, nodes: Nodes, *, bump: bool = False) -> None:
 
 
 def replace_all_nodes(db: Database, nodes: Nodes) -> None:
-    """Throws the tree away for another one."""
+    """Replaces the whole tree."""
     with db.transaction() as c:
         c.execute(key_nodes.delete())
         rows = [{"level": level, "place": place, "children": children} for (level, place), children in nodes.items()]

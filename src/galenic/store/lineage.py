@@ -1,4 +1,4 @@
-"""Which patients went into which artefact: tables, shards, indexes, exports, models, releases."""
+"""Lineage: which patients' records went into which artifact (tables, shards, indexes, exports, models, releases)."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ KINDS = ("table", "shards", "index", "export", "model", "copy", "release", "back
 
 
 def add_artefact(db: Database, row: Row, subjects: Iterable[int]) -> None:
-    """Writes down an artefact with its subjects (of the ones it was made from, where it is made from an artefact)."""
+    """Records an artifact with its subjects (those of its source, if it was made from another artifact)."""
     with db.transaction() as c:
         add_within(c, row, subjects)
 
 
 def add_within(c: sa.Connection, row: Row, subjects: Iterable[int]) -> None:
-    """The same, within a transaction that is under way."""
+    """As `add_artefact`, within an open transaction."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     stands = c.execute(sa.select(artefacts.c.id).where(artefacts.c.id == row["id"])).first()
     if stands is None:
@@ -35,7 +35,7 @@ def add_within(c: sa.Connection, row: Row, subjects: Iterable[int]) -> None:
 
 
 def derive(db: Database, row: Row) -> None:
-    """Writes down an artefact made from another one: the same subjects. Nothing, where the other holds nobody from custody."""
+    """Records an artifact made from another one, with the same subjects. Does nothing if the source holds no patients of the store."""
     with db.reading() as c:
         query = sa.select(lineage.c.subject).where(lineage.c.artefact == row["made_from"])
         subjects = [int(r[0]) for r in c.execute(query)]
@@ -44,33 +44,33 @@ def derive(db: Database, row: Row) -> None:
 
 
 def artefacts_of(db: Database, subject: int) -> list[Row]:
-    """Every artefact that a subject went into."""
+    """Every artifact that a subject's records went into."""
     query = sa.select(artefacts).join(lineage, lineage.c.artefact == artefacts.c.id).where(lineage.c.subject == subject)
     with db.reading() as c:
         return [dict(r) for r in c.execute(query.order_by(artefacts.c.made_at, artefacts.c.id)).mappings()]
 
 
 def artefacts_in(db: Database, state: str) -> list[Row]:
-    """Every artefact in a state."""
+    """Every artifact in a state."""
     with db.reading() as c:
         query = sa.select(artefacts).where(artefacts.c.state == state).order_by(artefacts.c.made_at, artefacts.c.id)
         return [dict(r) for r in c.execute(query).mappings()]
 
 
 def count_subjects(db: Database, artefact: str) -> int:
-    """How many subjects went into an artefact."""
+    """Number of subjects of an artifact."""
     with db.reading() as c:
         query = sa.select(sa.func.count()).select_from(lineage).where(lineage.c.artefact == artefact)
         return int(c.execute(query).scalar_one())
 
 
 def set_state(db: Database, artefact: str, state: str) -> None:
-    """live, gone or retrain."""
+    """Sets the state of an artifact: live, gone or retrain."""
     with db.transaction() as c:
         c.execute(artefacts.update().where(artefacts.c.id == artefact).values(state=state))
 
 
 def forget_subject(db: Database, subject: int) -> int:
-    """Removes a subject from every artefact's list; the receipt holds what they were."""
+    """Removes a subject from the list of every artifact; the erasure receipt names the artifacts."""
     with db.transaction() as c:
         return int(c.execute(lineage.delete().where(lineage.c.subject == subject)).rowcount)

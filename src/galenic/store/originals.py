@@ -20,7 +20,7 @@ BATCH = 2_000
 
 
 def write(db: Database, grant: AbstractGrant, known: Dataset, batch: pa.Table, who: list[int]) -> int:
-    """Seals and stores one batch, durably or not at all; `who` has the subject id of each row. Returns rows written."""
+    """Encrypts and stores one batch in one transaction; `who` has the subject id of each row. Returns rows written."""
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
     keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted(set(who))).items()}
@@ -50,7 +50,7 @@ def _texts(array: pa.ChunkedArray) -> list[str | None]:
 
 
 def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnElement[bool]:
-    """The fact that lets a subject's rows through, where a decision covers only those with a care relation or a consent."""
+    """SQL condition: a valid fact gives access to a subject's rows, if a decision covers only patients with a care relation or consent."""
     f = facts.c
     stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == subject)
     if rows.care_of is not None:
@@ -61,7 +61,7 @@ def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnE
 
 
 def covered_rows(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
-    """The rows that a decision covers, as SQL, and whether each comes with the fact that lets it through."""
+    """Query of the rows that a decision covers, and whether each row comes with the fact that gives access to it."""
     o = originals.c
     if rows.care_of is None and rows.consent_to is None:
         query = sa.select(o.row, o.subject, o.cells).where(o.dataset == name)
@@ -78,8 +78,8 @@ def read(
 ) -> Iterator[pa.Table]:
     """Batches of the rows and columns that the decision covers, as Arrow tables of the original types.
 
-    Each batch is a read of its own, checked against the decision again: a right, a consent or a patient that goes is gone
-    from the next batch on. Order is that of import; `after` is the last row already seen.
+    Each batch is a separate read, checked against the decision again: a withdrawn right or consent, or an erased patient, takes
+    effect from the next batch on. Rows are in the order of import; `after` is the last row already read.
     """
     for _last, _numbers, table in _batches(db, grant, known, names, after, BATCH):
         yield table
@@ -88,7 +88,7 @@ def read(
 def numbered(
     db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None = None
 ) -> Iterator[tuple[list[int], pa.Table]]:
-    """As `read`, each batch with the numbers of its rows: erased rows and rows that are not covered leave gaps."""
+    """As `read`, with the row numbers of each batch: erased rows and rows that are not covered leave gaps."""
     for _last, numbers, table in _batches(db, grant, known, names, -1, BATCH):
         yield numbers, table
 
@@ -121,7 +121,7 @@ def by_subject(db: Database, grant: AbstractGrant, known: Dataset) -> Iterator[t
 def _batches(
     db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None, after: int, size: int
 ) -> Iterator[tuple[int, list[int], pa.Table]]:
-    """(last row looked at, numbers of the rows, the rows) of each batch."""
+    """(last row read, numbers of the rows, the rows) of each batch."""
     name = str(known["name"])
     require_grant(grant, resource(name), "read", "train", "export", "index", "search")
     places, out_schema, wanted = wanted_columns(known, grant, names)
@@ -147,17 +147,17 @@ def _batches(
 def wanted_columns(
     known: Dataset, grant: AbstractGrant, names: list[str] | None
 ) -> tuple[list[tuple[int, str]], pa.Schema, list[str]]:
-    """(places and names of columns to decrypt, their schema, names in the order asked for)."""
+    """(places and names of columns to decrypt, their schema, names in the requested order)."""
     if grant.masked and known.get("kind", "table") != "table":
         raise AccessDeniedError(
-            "the decision withholds columns, and documents have none to withhold. Ask for events or a view of them instead."
+            "the decision withholds columns, which documents do not have. Request events or a view of them instead."
         )
     schema = schema_of(known)
     wanted = [c for c in (names if names is not None else schema.names) if c not in grant.masked]
     absent = [c for c in wanted if c not in schema.names]
     if absent:
         raise RecordError(
-            f"columns {absent} are absent in data set {known['name']!r}; it has {schema.names}. Ask for those it has."
+            f"columns {absent} are absent in data set {known['name']!r}; it has {schema.names}. Request existing columns."
         )
     places = sorted((schema.names.index(c), c) for c in wanted)
     return places, pa.schema([schema.field(c) for _, c in places]), wanted
@@ -166,7 +166,7 @@ def wanted_columns(
 def page(
     db: Database, grant: AbstractGrant, known: Dataset, size: int = 100, cursor: str = "", names: list[str] | None = None
 ) -> tuple[pa.Table, str]:
-    """(one page of rows, cursor of the next one or ""). A cursor is good for the person, purpose and data set it was made for."""
+    """(one page of rows, cursor of the next one or ""). A cursor is valid for the account, purpose and data set that it was made for."""
     after = -1
     if cursor:
         place, _, mark = cursor.partition(".")
@@ -186,8 +186,8 @@ def _mark(grant: AbstractGrant, name: str, row: int) -> str:
 
 
 def counts(db: Database, grant: AbstractGrant, known: Dataset, by: list[str]) -> list[tuple[tuple[object, ...], int | None]]:
-    """How many rows there are of each combination of values, largest first; None where there are fewer than the decision's
-    floor (and one more, the next smallest, where a single withheld count could be had by subtraction)."""
+    """Number of rows of each combination of values, largest first; None if there are fewer than the decision's
+    floor (and one more, the next smallest, if a single withheld count could be found by subtraction)."""
     require_grant(grant, resource(str(known["name"])), "read", "train", "export", "index", "search")
     if any(c in grant.masked for c in by):
         raise AccessDeniedError(f"columns {sorted(set(by) & grant.masked)} are withheld by the decision; do not count by them.")

@@ -1,4 +1,4 @@
-"""The same work on many parts: in this process, in a pool of processes, or on Ray, with the same bytes as the result."""
+"""Partitioned work: in this process, in a pool of processes, or on Ray, with byte-identical results."""
 
 import os
 import sys
@@ -19,10 +19,10 @@ TRIES = 3
 def run_partitions(
     work: Work, parts: Sequence[str], folder: Path, *, engine: str = "pool", workers: int | None = None
 ) -> list[Path]:
-    """Runs work(part) for each part; the bytes it gives become folder/00000, 00001, … in the order of `parts`.
+    """Runs work(part) for each part; the returned bytes become folder/00000, 00001, … in the order of `parts`.
 
-    A part whose file is there is not run again, so a run that was killed goes on where it stopped and a retry writes nothing
-    twice. `work` must be a function of a module, and give the same bytes for the same part.
+    A part with an existing file is not run again, so a run that was killed continues where it stopped and a retry writes nothing
+    twice. `work` must be a function of a module, and return the same bytes for the same part.
     """
     if engine not in ENGINES:
         raise UnknownNameError(f"{engine!r} does not run partitions. Expected one of {', '.join(ENGINES)}.")
@@ -37,13 +37,13 @@ def run_partitions(
         try:
             _RUN[engine](work, open_parts, workers or os.cpu_count() or 1)
         except BrokenProcessPool:
-            continue  # a worker was killed: what it finished stands
-    for aside in folder.glob(".*.aside"):  # of workers that were killed; the folder is this run's own
+            continue  # a worker was killed: its finished parts remain
+    for aside in folder.glob(".*.aside"):  # left by killed workers; no other run uses the folder
         aside.unlink(missing_ok=True)
     left = sum(not p.exists() for p in places)
     if left:
         raise StoreError(
-            f"{left} of {len(parts)} parts were not done after {TRIES} tries: workers were killed. Check memory, run again."
+            f"{left} of {len(parts)} parts were not completed after {TRIES} tries: workers were killed. Check the memory, then run it again."
         )
     return places
 
@@ -72,7 +72,7 @@ def _ray(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
     if not ray.is_initialized():
         here = {
             "env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        }  # workers find `work` where this process does
+        }  # workers import `work` from where this process does
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, runtime_env=here)
     remote = ray.remote(max_retries=TRIES)(_one)
     ray.get([remote.remote(work, part, str(place)) for part, place in parts])

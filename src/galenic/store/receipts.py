@@ -8,7 +8,7 @@ from galenic.store.tables import receipts
 
 
 def add_receipt(db: Database, name: str, envelope: str) -> None:
-    """Keeps a signed receipt."""
+    """Stores a signed receipt."""
     with db.transaction() as c:
         c.execute(receipts.insert().values(id=name, envelope=envelope))
 

@@ -15,12 +15,12 @@ from galenic.store.tables import originals
 
 
 def point(db: Database, grant: AbstractGrant, known: Dataset, row: int) -> dict[str, object] | None:
-    """One row, or None where the decision covers no such row."""
+    """One row, or None if the decision covers no such row."""
     return next(iter(points(db, grant, known, [row])), None)
 
 
 class Reader:
-    """Point reads of one data set inside one open decision, over one connection; each is checked against the decision."""
+    """Point reads of one data set within one grant, over one connection; each is checked against the decision."""
 
     def __init__(self, db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None = None) -> None:
         self.name = str(known["name"])
@@ -52,7 +52,7 @@ class Reader:
         return open_cells(key, self.name, row, subject, self._bound, sealed)
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Closes the connection."""
         self._connection.close()
 
 

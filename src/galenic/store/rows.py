@@ -1,4 +1,4 @@
-"""Rows of the ledger and the register. The rules live in the rooms above."""
+"""Rows of the privacy ledger and the release register. Their rules are in privacy and release."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def add_population(db: Database, row: Row) -> Row:
-    """Inserts a population unless one of that name stands; returns the one that stands."""
+    """Inserts a population unless one of that name exists; returns the stored one."""
     with db.transaction() as c:
         found = c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().first()
         if found is None:
@@ -29,8 +29,8 @@ def list_populations(db: Database) -> list[Row]:
 def reserve(db: Database, row: Row) -> Row | None:
     """Takes the row's rho and delta from its population and writes the charge, in one transaction.
 
-    One conditional UPDATE decides, so no two processes can both take the last of a budget. Returns the population as it
-    then stands, or None if too little was left (or there is no such population).
+    One conditional UPDATE decides, so no two processes can both take the last of a budget. Returns the population
+    afterwards, or None if too little was left (or there is no such population).
     """
     with db.transaction() as c:
         p = populations.c
@@ -50,7 +50,7 @@ def reserve(db: Database, row: Row) -> Row | None:
 
 
 def settle(db: Database, charge_id: str, spent: Row) -> bool:
-    """Writes what a reservation really cost and gives the rest back, once; False if it was settled before."""
+    """Writes the real cost of a reservation and returns the rest to the population, once; False if it was settled before."""
     with db.transaction() as c:
         charge = c.execute(sa.select(charges).where(charges.c.id == charge_id)).mappings().one()
         changed = c.execute(charges.update().where(charges.c.id == charge_id, charges.c.settled_at.is_(None)).values(**spent))
@@ -75,7 +75,7 @@ def charges_of(db: Database, population: str) -> list[Row]:
 
 
 def count_refusal(db: Database, population: str) -> int:
-    """Adds one refused attempt to a population; returns how many there are."""
+    """Adds one refused attempt to a population; returns the number of refusals."""
     with db.transaction() as c:
         where = populations.c.name == population
         c.execute(populations.update().where(where).values(refusals=populations.c.refusals + 1))
@@ -83,13 +83,13 @@ def count_refusal(db: Database, population: str) -> int:
 
 
 def add_release(db: Database, row: Row) -> None:
-    """Writes a release into the register."""
+    """Adds a release to the register."""
     with db.transaction() as c:
         c.execute(releases.insert().values(**row))
 
 
 def list_releases(db: Database) -> list[Row]:
-    """The register, oldest first."""
+    """All releases, oldest first."""
     with db.transaction() as c:
         return [dict(r) for r in c.execute(sa.select(releases).order_by(releases.c.released_at)).mappings()]
 

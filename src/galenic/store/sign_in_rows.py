@@ -1,4 +1,4 @@
-"""What counts one time, and how often something failed: small rows that sign-in is decided by. Names in them are digests."""
+"""Single-use names and counts of failures, for sign-in. Names are digests."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ def _at(seconds: float = 0) -> str:
 
 
 def use_once(db: Database, name: str, seconds: float) -> bool:
-    """Writes down that something was used; False where it was used before and that is not over."""
+    """Records that something was used; False if it was used before and that has not expired."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM once WHERE until <= {mark}", (_at(),))  # noqa: S608
@@ -20,7 +20,7 @@ def use_once(db: Database, name: str, seconds: float) -> bool:
 
 
 def take_once(db: Database, name: str) -> bool:
-    """Takes what was put there by `use_once`; False where there is none any more."""
+    """Removes what `use_once` recorded; False if there is none any more."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM once WHERE name = {mark} AND until > {mark}", (name, _at()))  # noqa: S608
@@ -28,7 +28,7 @@ def take_once(db: Database, name: str) -> bool:
 
 
 def count_failure(db: Database, name: str, seconds: float) -> int:
-    """One more failure under a name, forgotten after so many seconds without another; returns how many there are."""
+    """Adds one failure under a name, forgotten after so many seconds without another; returns the number of failures."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM attempts WHERE until <= {mark}", (_at(),))  # noqa: S608
@@ -42,7 +42,7 @@ def count_failure(db: Database, name: str, seconds: float) -> int:
 
 
 def failures(db: Database, name: str) -> int:
-    """How many failures there are under a name."""
+    """Number of failures under a name."""
     found = db.rows("SELECT count FROM attempts WHERE name = ? AND until > ?", (name, _at()))
     return int(found[0][0]) if found else 0
 

@@ -21,9 +21,9 @@ def assign_subjects(
 
 
 def assign_subjects_unchecked(db: Database, grant: AbstractGrant, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
-    """The same, for whoever has asked whether the grant covers it."""
+    """As `assign_subjects`, if the caller has checked that the grant covers it."""
     names = list(set(identifiers))
-    tokens = dict(zip(names, grant.tokens("patient", names), strict=True))  # may make a key: not within a transaction
+    tokens = dict(zip(names, grant.tokens("patient", names), strict=True))  # may create a key: not within a transaction
     with db.transaction(grant.tenant) as c:
         return _admitted(c, grant, tokens)
 
@@ -34,7 +34,7 @@ def _admitted(c: sa.Connection, grant: AbstractGrant, tokens: dict[str, bytes]) 
     erased = {name for name, token in tokens.items() if token in gone and token not in there}
     fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
     if fresh:
-        # counted apart from the rows, which a restore may take back: a number is never a second patient's
+        # counted apart from the rows, which a restore may revert: a subject id is never reused
         start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
         rows: list[dict[str, Any]] = [
             {"id": start + i, "tenant": grant.tenant, "token": tokens[n]} for i, n in enumerate(fresh)

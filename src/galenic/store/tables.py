@@ -1,4 +1,4 @@
-"""The tables of one installation. A change here needs a migration in `migrations/versions`."""
+"""The database tables of one installation. A change here needs a migration in `migrations/versions`."""
 
 import sqlalchemy as sa
 
@@ -43,7 +43,7 @@ audit_rows = sa.Table(
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
     sa.Column("entry", sa.Text, nullable=False),  # canonical JSON without patient data
     sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256 of the entry; the next entry holds it
-    sa.Column("mac", sa.LargeBinary, nullable=False),  # under a key that is gone once the next entry is written
+    sa.Column("mac", sa.LargeBinary, nullable=False),  # under a key that is destroyed once the next entry is written
 )
 
 audit_heads = sa.Table(
@@ -85,12 +85,12 @@ datasets = sa.Table(
     sa.Column("region", sa.String, nullable=False),
     sa.Column("label", sa.String, nullable=False),  # class of data: clinical, research, genetic, psychiatric
     sa.Column("columns", sa.Text, nullable=False),  # JSON: [name, Arrow type]
-    sa.Column("patient", sa.String, nullable=False),  # name of the column that tells patients apart
+    sa.Column("patient", sa.String, nullable=False),  # name of the patient column
     sa.Column("next_row", sa.BigInteger, nullable=False, default=0),
     sa.Column("imported_at", sa.String, nullable=False),
     sa.Column("kind", sa.String, nullable=False, server_default="table"),  # table, fhir, omop, meds
-    sa.Column("ids", sa.String, nullable=False, server_default=""),  # whose numbers patients have
-    sa.Column("mapping", sa.Text, nullable=False, server_default=""),  # TOML: what a table's columns are as events
+    sa.Column("ids", sa.String, nullable=False, server_default=""),  # data set or system that the patient identifiers belong to
+    sa.Column("mapping", sa.Text, nullable=False, server_default=""),  # TOML: mapping of the columns of a table to events
 )
 
 subjects = sa.Table(
@@ -113,13 +113,13 @@ originals = sa.Table(
 )
 sa.Index("originals_by_subject", originals.c.dataset, originals.c.subject)
 
-documents = sa.Table(  # beside originals: what is needed to find a document again; keyed tokens, no identifier
+documents = sa.Table(  # beside originals: search entries of documents; keyed tokens, no identifier
     "documents",
     metadata,
     sa.Column("dataset", sa.String, primary_key=True),
     sa.Column("row", sa.BigInteger, primary_key=True),
     sa.Column("tenant", sa.String, nullable=False),
-    sa.Column("subject", sa.BigInteger, nullable=False),  # 0: nobody's (a medication, an organisation)
+    sa.Column("subject", sa.BigInteger, nullable=False),  # 0: no patient's (a medication, an organization)
     sa.Column("name", sa.LargeBinary, nullable=False),  # of Type/id
     sa.Column("digest", sa.LargeBinary, nullable=False),  # of its bytes
     sa.Column("version", sa.Integer, nullable=False),
@@ -128,7 +128,7 @@ documents = sa.Table(  # beside originals: what is needed to find a document aga
 sa.Index("documents_by_name", documents.c.dataset, documents.c.name)
 sa.Index("documents_by_subject", documents.c.dataset, documents.c.subject, documents.c.row)
 
-document_words = sa.Table(  # what a document is found by: its identifiers, the patients it names
+document_words = sa.Table(  # search words of a document: its identifiers, the patients it names
     "document_words",
     metadata,
     sa.Column("dataset", sa.String, primary_key=True),
@@ -138,7 +138,7 @@ document_words = sa.Table(  # what a document is found by: its identifiers, the 
 )
 sa.Index("document_words_by_row", document_words.c.dataset, document_words.c.row)
 
-vault = sa.Table(  # what tokens of de-identified copies stand for; each sealed under its patient's key
+vault = sa.Table(  # originals of the tokens in de-identified copies; each encrypted under its patient's key
     "vault",
     metadata,
     sa.Column("token", sa.LargeBinary, primary_key=True),  # keyed hash of data set and token
@@ -170,7 +170,7 @@ facts = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("until", sa.String, nullable=False, default=""),  # ISO 8601; empty: no end
     sa.Column("body", sa.Text, nullable=False, default="{}"),
-    sa.Column("mac", sa.LargeBinary, nullable=False),  # a fact written past the security room does not carry a right one
+    sa.Column("mac", sa.LargeBinary, nullable=False),  # a fact that security did not write has a wrong one
 )
 sa.Index("facts_by_subject", facts.c.kind, facts.c.subject)
 sa.Index("facts_by_who", facts.c.kind, facts.c.who)
@@ -220,14 +220,14 @@ receipts = sa.Table(
     sa.Column("envelope", sa.Text, nullable=False),  # signed; names no patient
 )
 
-once = sa.Table(  # what counts one time: a challenge that is open, a code or a token's number that was used
+once = sa.Table(  # single-use names: open challenges, codes and token numbers that were used
     "once",
     metadata,
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("until", sa.String, nullable=False),
 )
 
-attempts = sa.Table(  # failed sign-ins, by account and where they came from
+attempts = sa.Table(  # failed sign-ins, by account and network address
     "attempts",
     metadata,
     sa.Column("name", sa.String, primary_key=True),

@@ -1,4 +1,4 @@
-"""The vault: what a token stands for, sealed under the key of the patient whom it is about, so that erasing the patient ends it."""
+"""The token vault: originals of tokens, encrypted under the key of their patient, so that erasing the patient destroys them."""
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,7 +13,7 @@ _CELLS = ("kind", "value")
 
 
 def put_tokens(db: Database, grant: AbstractGrant, known: Dataset, tokens: list[tuple[int, str, str, str]]) -> int:
-    """Keeps (subject, token, kind, value) of a data set; returns how many were new. A token stands for one value for good."""
+    """Stores (subject, token, kind, value) of a data set; returns how many were new. A token never changes its value."""
     name = str(known["name"])
     require_grant(grant, resource(name), "train")
     keys = {s: AESGCM(k) for s, k in grant.keys(sorted({t[0] for t in tokens})).items()}
@@ -38,7 +38,7 @@ def put_tokens(db: Database, grant: AbstractGrant, known: Dataset, tokens: list[
 
 
 def reveal_token(db: Database, grant: AbstractGrant, known: Dataset, token: str) -> tuple[str, str] | None:
-    """(kind, value) that a token stands for; None where there is none such, or its patient was erased."""
+    """(kind, value) of a token; None if it is unknown, or its patient was erased."""
     name = str(known["name"])
     require_grant(grant, resource(name), "reveal")
     place = grant.token("vault", f"{name}\0{token}")
@@ -56,5 +56,5 @@ def reveal_token(db: Database, grant: AbstractGrant, known: Dataset, token: str)
 
 
 def _row(place: bytes) -> int:
-    """What binds a token's cells to its place."""
+    """The associated data that binds a token's cells to its row."""
     return int.from_bytes(place[:7], "big")

@@ -1,4 +1,4 @@
-"""What operators see of a running installation: structured logs, spans and metrics, none of which holds patients' data."""
+"""Telemetry of a running installation: structured logs, spans and metrics, none of which contains patients' data."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ AUDIT_COMMITS = Histogram(
 
 
 class Durations(Collector):
-    """A histogram that costs its caller a tenth of a microsecond: values are counted when they are looked at."""
+    """A histogram that costs its caller a tenth of a microsecond: values are counted when it is read."""
 
     BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # s
 
@@ -48,9 +48,9 @@ class Durations(Collector):
         self._turn = threading.Lock()
 
     def observe(self, seconds: float) -> None:
-        """Takes one duration."""
+        """Records one duration."""
         self._waiting.append(seconds)
-        if len(self._waiting) > 5_000:  # nobody looks: keep the numbers, not the list
+        if len(self._waiting) > 5_000:  # not scraped: keep the sums, not the list
             self._settle()
 
     def _settle(self) -> None:
@@ -99,7 +99,7 @@ def log_to(place: Path) -> None:
 
 
 def log(level: str, message: str, **fields: object) -> None:
-    """One structured line: to stderr from "warning" on, to the log file always. Only known fields are taken, so that no
+    """Writes one structured line: to stderr from "warning" on, to the log file always. Only known fields are accepted, so that no
     caller can log a cell by accident."""
     strange = sorted(set(fields) - FIELDS)
     if strange:
@@ -109,7 +109,7 @@ def log(level: str, message: str, **fields: object) -> None:
     if level in ("warning", "error"):
         sys.stderr.write(line + "\n")
     if _place is not None:
-        with contextlib.suppress(OSError):  # a full disk must not stop the work that says so elsewhere
+        with contextlib.suppress(OSError):  # a full disk must not stop the work, which reports it elsewhere
             _place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _place.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -122,7 +122,7 @@ def _safe(value: object) -> object:
 
 
 def span(name: str, **attributes: str | int) -> contextlib.AbstractContextManager[object]:
-    """An OpenTelemetry span; nothing at all until the application has set up a tracer provider."""
+    """An OpenTelemetry span; does nothing until the application has set up a tracer provider."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return _NO_SPAN
     named = {f"galenic.{key}": value for key, value in attributes.items()}

@@ -1,4 +1,4 @@
-"""Documents: FHIR resources, and OMOP and MEDS by patient, kept as they came, found again by keyed tokens."""
+"""Documents: FHIR resources, and OMOP and MEDS by patient, stored as they were imported, found by keyed tokens."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ TENANT_TABLES = ("documents", "document_words")
 
 
 def upgrade() -> None:
-    """Adds what a data set is, and two tables beside the originals; rows of another tenant stay invisible (PostgreSQL)."""
+    """Adds the kind of a data set, and two tables beside the originals; rows of another tenant stay invisible (PostgreSQL)."""
     op.add_column("datasets", sa.Column("kind", sa.String(), nullable=False, server_default="table"))
     op.add_column("datasets", sa.Column("ids", sa.String(), nullable=False, server_default=""))
     op.add_column("datasets", sa.Column("mapping", sa.Text(), nullable=False, server_default=""))

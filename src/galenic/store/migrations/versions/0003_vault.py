@@ -1,4 +1,4 @@
-"""The vault: what tokens of de-identified copies stand for."""
+"""The token vault: originals of the tokens in de-identified copies."""
 
 import sqlalchemy as sa
 from alembic import op

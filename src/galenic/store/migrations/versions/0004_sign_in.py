@@ -1,4 +1,4 @@
-"""Sign-in: what counts one time, and failed attempts."""
+"""Sign-in: single-use names, and failed attempts."""
 
 import sqlalchemy as sa
 from alembic import op
