@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from galenic import store
+from galenic.schema import SearchRequest
 from server_made import Fhir, observation
 
 TOM, ANN, ZOE = (
@@ -302,3 +304,27 @@ def test_what_changed_is_found_by_what_it_is_now(full: Fhir) -> None:
     full("PUT", "/Patient/zoe", ZOE)
     assert full.found("Patient?name=zoe") == ["zoe"]
     assert full.found("Patient?family=sommer") == []
+
+
+class CountingIndex(store.ResourceIndex):
+    """An index that counts how often a search is compiled."""
+
+    compilations = 0
+
+    def compile(self, request: SearchRequest) -> store.CompiledSearch:
+        self.compilations += 1
+        return super().compile(request)
+
+
+@pytest.mark.parametrize("query", ["Patient?name=tom", "Observation?patient.name=tom&_sort=-date", "Patient?_summary=count"])
+def test_a_page_compiles_its_search_once_for_the_total_and_the_matches(full: Fhir, query: str) -> None:
+    before = full.repository.index
+    counting = full.repository.index = CountingIndex(before.path, before.key)
+    try:
+        answer = full("GET", f"/{query}")
+    finally:
+        full.repository.index = before
+        counting.close()
+    assert answer.status_code == 200
+    assert answer.json()["total"] >= 1
+    assert counting.compilations == 1

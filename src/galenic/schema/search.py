@@ -175,14 +175,10 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A resource in the search index: its row, name (Type/id) and subject; is_patient: whether the subject is a patient."""
+    """A resource in the search index: its row, type, name (Type/id) and subject; is_patient: whether the subject is a patient."""
 
     row: int
+    resource_type: str
     name: str
     subject: int
     is_patient: bool
-
-    @property
-    def resource_type(self) -> str:
-        """The type in its name."""
-        return self.name.partition("/")[0]

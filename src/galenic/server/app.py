@@ -99,7 +99,7 @@ def make_app(repository: FhirRepository, base: str, console: Console | None = No
     app.router.routes.insert(0, described)
     served = ServedRepository(repository, base)
     endpoints = [endpoint(served) for endpoint in ENDPOINTS.values()]
-    metadata = metadata_route(served.fhir_url, lambda: tuple(e.capability() for e in endpoints))
+    metadata = metadata_route(f"{base}/fhir", lambda: tuple(e.capability() for e in endpoints))
     doors = Dispatcher(app, [metadata, *(route for e in endpoints for route in e.routes())])
     return RequestMiddleware(ServerErrorMiddleware(doors, handler=_broke))
 

@@ -1,5 +1,6 @@
-"""OpenAPI 3.1 of the doors for systems: FHIR, bulk export and tokens. What each type takes is in the CapabilityStatement."""
+"""OpenAPI 3.1 description of the endpoints. The search parameters of each type are in the CapabilityStatement."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -68,7 +69,10 @@ def _does(about: str, parameters: list[Part], answers: Part, body: str = "", *, 
 WRONG = (400, 401, 403, 404)
 
 
-def _fhir(kinds: list[str]) -> Part:
+def _fhir() -> Part:
+    from galenic.records.fhir import r4  # noqa: PLC0415
+
+    kinds = sorted(k for k in r4().resources if k not in NOT_SERVED)
     kind: Part = {"name": "type", "in": "path", "required": True, "schema": {"type": "string", "enum": kinds}}
     number: Part = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "pattern": r"^[0-9]{1,9}$"}}
     condition = _header("If-None-Exist", "a search: nothing is made where it finds something")
@@ -132,12 +136,12 @@ def _smart() -> Part:
     }
 
 
+PATHS: dict[str, Callable[[], Part]] = {"fhir": _fhir, "bulk": _bulk, "smart": _smart}  # by name in ENDPOINTS
+
+
 @lru_cache(8)
 def openapi(base: str) -> bytes:
     """The description of the server at that address."""
-    from galenic.records.fhir import r4  # noqa: PLC0415
-
-    kinds = sorted(k for k in r4().resources if k not in NOT_SERVED)
     change: Part = {
         "type": "object", "required": ["op", "path"],
         "properties": {"op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]}, "path": {"type": "string"},
@@ -155,7 +159,7 @@ def openapi(base: str) -> bytes:
             "description": "FHIR R4 over records in custody. Not a medical device.",
         },
         "servers": [{"url": base}],
-        "paths": {**_fhir(kinds), **_bulk(), **_smart()},
+        "paths": {path: item for describe in PATHS.values() for path, item in describe().items()},
         "components": {
             "schemas": {"Resource": resource, "Change": change},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

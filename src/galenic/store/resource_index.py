@@ -337,4 +337,5 @@ class ResourceIndex:
 
 
 def _hit(row: Any) -> SearchHit:
-    return SearchHit(int(row[0]), str(row[1]), int(row[2]), bool(row[3]))
+    name = str(row[1])
+    return SearchHit(int(row[0]), name.partition("/")[0], name, int(row[2]), bool(row[3]))

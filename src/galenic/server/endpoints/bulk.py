@@ -1,11 +1,12 @@
 """Bulk Data Access 2.0 over HTTP: kick-off, status, manifest, files, deletion."""
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -27,6 +28,7 @@ POLLS, WINDOW = 10, 10.0  # status requests for one export that are allowed in s
 MOST_POLLED = 1_000  # exports of which status requests are counted
 SHA256 = "https://galenic.dev/fhir/bulk/sha256"
 RELEASE = "https://galenic.dev/fhir/bulk/release"
+T = TypeVar("T")
 OPERATIONS = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
 
 
@@ -38,7 +40,7 @@ class BulkEndpoint:
     """Bulk export."""
 
     def __init__(self, served: ServedRepository) -> None:
-        self.served, self.repository, self.base = served, served.repository, served.fhir_url
+        self.repository, self.threads, self.base = served.repository, served.threads, f"{served.url}/fhir"
         self.polls: OrderedDict[str, list[float]] = OrderedDict()
 
     def routes(self) -> list[Route]:
@@ -60,13 +62,17 @@ class BulkEndpoint:
             instantiates=("http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data",),
         )
 
+    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Does blocking work in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
     def _context(self, request: Request) -> RequestContext:
-        return authenticate(self.served.installation, request, self.base)
+        return authenticate(self.repository.installation, request, self.base)
 
     async def begin(self, request: Request) -> Response:
         """Kick-off: 202 with the address of the status."""
         export = await self._export_request(request)
-        job = await self.served.run(lambda: request_export(self.repository, self._context(request), export))
+        job = await self._run(lambda: request_export(self.repository, self._context(request), export))
         text = "the export begins. Request its status at Content-Location."
         body = operation_outcome(outcome_issue("information", "informational", text))
         return Response(body, 202, {"Content-Location": f"{self.base}/bulk/{job}"}, JSON)
@@ -97,11 +103,11 @@ class BulkEndpoint:
         """The status; with DELETE, the end of the export."""
         job = str(request.path_params["job"])
         if request.method == "DELETE":
-            await self.served.run(self._drop, request, job)
+            await self._run(self._drop, request, job)
             text = "the export is stopped, and its files are deleted."
             body = operation_outcome(outcome_issue("information", "informational", text))
             return Response(body, 202, media_type=JSON)
-        export = await self.served.run(lambda: export_status(self.repository, self._context(request), job))
+        export = await self._run(lambda: export_status(self.repository, self._context(request), job))
         if export.state == "running":
             self._limit_polls(job)
             progress = f"{100 * export.share:.0f}%: {export.what or 'waiting'}"[:100]
@@ -150,7 +156,7 @@ class BulkEndpoint:
                 context.require(export.files[number].kind, "rs")
             return read_file(self.repository, context, job, number)
 
-        return StreamingResponse(await self.served.run(work), media_type=NDJSON)
+        return StreamingResponse(await self._run(work), media_type=NDJSON)
 
 
 async def _parameters(request: Request) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """FHIR R4 over HTTP (R4, RESTful API): addresses, headers and status codes of the repository's interactions."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from email.utils import formatdate
@@ -81,7 +82,7 @@ class FhirEndpoint:
     """The FHIR REST interface of one data set."""
 
     def __init__(self, served: ServedRepository) -> None:
-        self.served, self.repository = served, served.repository
+        self.repository, self.threads, self.base = served.repository, served.threads, f"{served.url}/fhir"
 
     def routes(self) -> list[Route]:
         """Every address."""
@@ -118,10 +119,11 @@ class FhirEndpoint:
     async def _serve(self, request: Request, needed: tuple[str, str], work: Work) -> Response:
         """Checks format, token and scopes (type, permissions), then works in a thread."""
         require_json(request)
-        return _response(request, await self.served.run(self._work, request, needed, work))
+        loop = asyncio.get_running_loop()
+        return _response(request, await loop.run_in_executor(self.threads, self._work, request, needed, work))
 
     def _work(self, request: Request, needed: tuple[str, str], work: Work) -> FhirResponse:
-        return work(authenticate(self.served.installation, request, self.served.fhir_url, needed))
+        return work(authenticate(self.repository.installation, request, self.base, needed))
 
     async def instance(self, request: Request) -> Response:
         """read, update, patch, delete."""

@@ -25,7 +25,7 @@ class SmartEndpoint:
     """Discovery and the token endpoint."""
 
     def __init__(self, served: ServedRepository) -> None:
-        self.installation, self.base = served.installation, served.url
+        self.installation, self.base = served.repository.installation, served.url
 
     def routes(self) -> list[Route]:
         """Every address."""
