@@ -1,16 +1,13 @@
-"""FHIR R4: what a resource must be, whether one is, how it is read, lowered to events and flattened."""
+"""FHIR R4: definitions, parsing, validation, search parameters, conversion to and from events, and flat views."""
 
-from galenic.records.fhir.bundle import BundleEntry, OpenedBundle, open_bundle
-from galenic.records.fhir.bundle_bytes import resource_bytes
-from galenic.records.fhir.compartment import Compartment, compartment_of, identifier_searches, normalize_reference, references
+from galenic.records.fhir.bundle import open_bundle
+from galenic.records.fhir.compartment import compartment_of, identifier_searches, references
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.file_validation import ValidationResult, documents_of, validate_files
 from galenic.records.fhir.from_events import MAPPED, SYNTHETIC, Origin, events_to_resources
-from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.parsing import (
     Document,
     ExactNumber,
-    NdjsonLine,
     is_ndjson,
     lines,
     parse,
@@ -20,11 +17,11 @@ from galenic.records.fhir.parsing import (
     write_json,
 )
 from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, prepare_document
-from galenic.records.fhir.search_parameters import SearchParameter, search_parameters_of
+from galenic.records.fhir.search_parameters import search_parameters_of
 from galenic.records.fhir.search_request import conditions_of, parse_search
-from galenic.records.fhir.search_values import SearchValues, date_range, normalize_text, search_values_of
+from galenic.records.fhir.search_values import date_range, normalize_text, search_values_of
 from galenic.records.fhir.stored_resource import display_of, rename_references, restore_resource
-from galenic.records.fhir.to_events import ConvertedEvents, resource_to_events, short_code
+from galenic.records.fhir.to_events import resource_to_events
 from galenic.records.fhir.validation import validate_resource
 from galenic.records.fhir.views import flatten_resource
 from galenic.records.fhir.writer import FhirWriter
@@ -32,20 +29,12 @@ from galenic.records.fhir.writer import FhirWriter
 __all__ = [
     "MAPPED",
     "SYNTHETIC",
-    "BundleEntry",
-    "Compartment",
-    "ConvertedEvents",
     "Document",
     "ExactNumber",
     "FhirWriter",
-    "NdjsonLine",
-    "OpenedBundle",
     "Origin",
     "PreparedDocument",
     "PreparedResource",
-    "SearchParameter",
-    "SearchValues",
-    "ValidationIssue",
     "ValidationResult",
     "compartment_of",
     "conditions_of",
@@ -58,7 +47,6 @@ __all__ = [
     "identifier_searches",
     "is_ndjson",
     "lines",
-    "normalize_reference",
     "normalize_text",
     "open_bundle",
     "parse",
@@ -70,12 +58,10 @@ __all__ = [
     "read_whole",
     "references",
     "rename_references",
-    "resource_bytes",
     "resource_to_events",
     "restore_resource",
     "search_parameters_of",
     "search_values_of",
-    "short_code",
     "validate_files",
     "validate_resource",
     "write_json",
