@@ -9,6 +9,7 @@ from galenic.flows.imputation import impute
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
 from galenic.flows.release_workflow import ReleaseWorkflow
+from galenic.flows.run_start import new_split_rng, start_run
 from galenic.flows.stored_deidentification import StoredCopyRequest, deidentify_stored
 from galenic.flows.stored_synthesis import synthesize_stored
 from galenic.flows.synthesis import SynthesisResult, synthesize
@@ -29,8 +30,10 @@ __all__ = [
     "evaluate",
     "impute",
     "measure_quality",
+    "new_split_rng",
     "quality_of_stored",
     "run_demo",
+    "start_run",
     "synthesize",
     "synthesize_related",
     "synthesize_stored",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galenic.flows.release_workflow import ReleaseWorkflow
-from galenic.flows.synthesis import new_split_rng, start_run
+from galenic.flows.run_start import new_split_rng, start_run
 from galenic.generators import SynthesisRequest
 from galenic.generators.tables import RelatedTables, prepare_related_tables
 from galenic.installation import Installation
@@ -41,7 +41,10 @@ def synthesize_related(
     request: its rows are the number of patients to make. One patient's rows in all tables are protected together.
     """
     rng = new_split_rng(request)
-    with start_run(installation, request) as run, run.workspace() as folder:  # joined rows of patients leave with the workspace
+    with (
+        start_run(installation, "related-tables", request) as run,
+        run.workspace() as folder,
+    ):  # joined rows of patients leave with the workspace
         progress("joining tables", 0.02)
         data = prepare_related_tables(relations, sources, folder, request, rng, dropped)
         workflow = ReleaseWorkflow(run, "related-tables", request, rng, progress)

@@ -1,20 +1,16 @@
 """Synthesis of a patient table: from the real table to a synthetic one with evidence and a decision."""
 
-import os
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from galenic.errors import DescriptionError
 from galenic.flows.release_workflow import ReleaseWorkflow
+from galenic.flows.run_start import new_split_rng, start_run
 from galenic.generators import SynthesisRequest
 from galenic.generators.tables import MixtureTables, prepare_table
 from galenic.installation import Installation
 from galenic.privacy import Domain
 from galenic.records import Source
-from galenic.release import Decision, Run, load_policy
+from galenic.release import Decision
 from galenic.schema import Progress, Report, Table, no_progress
 
 
@@ -39,22 +35,8 @@ def synthesize(
     If the run is refused, the synthetic table stays inside, and the refusal is counted and audited.
     """
     rng = new_split_rng(request)
-    with start_run(installation, request) as run:
+    with start_run(installation, "table", request) as run:
         data = prepare_table(source, request, rng)
         folder, decision, result = ReleaseWorkflow(run, "table", request, rng, progress).generate(data)
     generator = result.model
     return SynthesisResult(run.id, folder, decision, result.report, result.made, generator.model, generator.domain)
-
-
-def start_run(installation: Installation, request: SynthesisRequest) -> AbstractContextManager[Run]:
-    """A run for a request; its criteria are on the audit chain before a row is read."""
-    policy = load_policy(request.policy)
-    if request.rows is not None and request.rows < 1:
-        raise DescriptionError(f"rows is {request.rows}. Expected 1 or more, or none for the noisy number of training rows.")
-    detail = {"epsilon": request.epsilon if request.private else None}
-    return Run.start(installation, "table", policy, requester=request.by, detail=detail)
-
-
-def new_split_rng(request: SynthesisRequest) -> np.random.Generator:
-    """Random generator of the split and the evaluation."""
-    return np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))

@@ -1,0 +1,27 @@
+"""Start of a run of the release workflow: its kind of artifact, its policy, and the requester on the audit log."""
+
+import os
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from galenic.errors import DescriptionError
+from galenic.generators import GENERATORS, SynthesisRequest
+from galenic.installation import Installation
+from galenic.predictors import PREDICTORS
+from galenic.release import Run, load_policy
+
+
+def start_run(installation: Installation, kind: str, request: SynthesisRequest) -> AbstractContextManager[Run]:
+    """A run for a request; its criteria are on the audit chain before a row is read. kind: a key of GENERATORS or PREDICTORS."""
+    policy = load_policy(request.policy)
+    if request.rows is not None and request.rows < 1:
+        raise DescriptionError(f"rows is {request.rows}. Expected 1 or more, or none for the noisy number of training rows.")
+    artifact = GENERATORS[kind].artifact if kind in GENERATORS else PREDICTORS[kind].artifact
+    detail = {"epsilon": request.epsilon if request.private else None}
+    return Run.start(installation, artifact, policy, requester=request.by, detail=detail)
+
+
+def new_split_rng(request: SynthesisRequest) -> np.random.Generator:
+    """Random generator of the split and the evaluation."""
+    return np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))
