@@ -102,7 +102,7 @@ def test_other_peoples_data_sets_are_read_as_far_as_they_are_meds(tmp_path: Path
         with pytest.raises(RecordError, match=says):
             list(read_meds(tmp_path))
     place.write_bytes(b"no parquet")
-    with pytest.raises(RecordError, match="can not be read"):
+    with pytest.raises(RecordError, match="cannot be read"):
         list(read_meds(tmp_path))
     with pytest.raises(RecordError, match="no MEDS data set"):
         list(read_meds(tmp_path / "data"))

@@ -158,7 +158,7 @@ def test_what_is_out_of_use_says_so_and_what_is_no_release_is_refused(tmp_path: 
     (tmp_path / "empty" / "Loinc.csv").write_text("A,B\n1,2\n")
     with pytest.raises(RecordError, match="no column LOINC_NUM"):
         load("loinc", tmp_path / "empty", tmp_path / "there")
-    with pytest.raises(RecordError, match="can not be read"):
+    with pytest.raises(RecordError, match="cannot be read"):
         load("cvx", tmp_path / "none", tmp_path / "there")
     assert not (tmp_path / "there").exists()
 

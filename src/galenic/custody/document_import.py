@@ -23,7 +23,7 @@ PART_BYTES = 256 * 2**20  # of input that are ordered by patient at once
 
 
 @dataclass(frozen=True)
-class Document:
+class DocumentRows:
     """Rows to store as one document. person: the patient's id, "" for rows about no patient."""
 
     person: str
@@ -55,7 +55,7 @@ def import_omop(
     return result
 
 
-def _omop_documents(source: Omop, result: ImportResult, parts: int, progress: Progress) -> Iterator[Document]:
+def _omop_documents(source: Omop, result: ImportResult, parts: int, progress: Progress) -> Iterator[DocumentRows]:
     tables = sorted(source.tables)
     for number, table in enumerate(tables):
         progress("importing", number / len(tables))
@@ -65,21 +65,21 @@ def _omop_documents(source: Omop, result: ImportResult, parts: int, progress: Pr
             yield from _shared_documents(source, table, result)
 
 
-def _shared_documents(source: Omop, table: str, result: ImportResult) -> Iterator[Document]:
+def _shared_documents(source: Omop, table: str, result: ImportResult) -> Iterator[DocumentRows]:
     """Documents of a table about no person: vocabulary, care sites."""
     for number, rows in enumerate(source.rows(table)):
         for start in range(0, rows.num_rows, CHUNK_ROWS):
             chunk = rows.slice(start, CHUNK_ROWS)
             result.seen[table] += chunk.num_rows
-            yield Document("", table, f"{number}-{start}", chunk)
+            yield DocumentRows("", table, f"{number}-{start}", chunk)
 
 
-def _person_documents(source: Omop, table: str, result: ImportResult, parts: int) -> Iterator[Document]:
+def _person_documents(source: Omop, table: str, result: ImportResult, parts: int) -> Iterator[DocumentRows]:
     for part in range(parts):
         for person, rows in source.persons(table, part, parts):
             if person:
                 result.seen[table] += rows.num_rows
-                yield Document(person, table, person, rows)
+                yield DocumentRows(person, table, person, rows)
             else:
                 result.left_out.setdefault(table, {})["rows without a person, left out"] = rows.num_rows
 
@@ -94,16 +94,16 @@ def import_meds(
     return result
 
 
-def _meds_documents(place: Path, result: ImportResult, progress: Progress) -> Iterator[Document]:
+def _meds_documents(place: Path, result: ImportResult, progress: Progress) -> Iterator[DocumentRows]:
     codes = read_codes_whole(place)
     for start in range(0, codes.num_rows, CHUNK_ROWS):
-        yield Document("", "codes", str(start), codes.slice(start, CHUNK_ROWS), _schema(codes.schema))
+        yield DocumentRows("", "codes", str(start), codes.slice(start, CHUNK_ROWS), _schema(codes.schema))
     files = read_whole(place)
     for number, (where, table) in enumerate(files):
         progress("importing", number / max(len(files), 1))
         result.seen["data"] += table.num_rows
         for subject, rows in columnar.by_subject(table, "subject_id"):
-            yield Document(subject, "events", f"{where}/{subject}", rows, _schema(rows.schema))
+            yield DocumentRows(subject, "events", f"{where}/{subject}", rows, _schema(rows.schema))
 
 
 def _schema(schema: pa.Schema) -> dict[str, Any]:
@@ -120,11 +120,11 @@ class _DocumentImport:
         self._dataset: store.Dataset | None = None
         self._subjects: set[int] = set()
 
-    def run(self, documents: Iterator[Document]) -> None:
+    def run(self, documents: Iterator[DocumentRows]) -> None:
         """Stores the documents, a batch at a time. RecordError if there are no rows."""
         resource = store.resource(self.request.dataset)
         with self.installation.gate.open(self.session, "import", resource, "records") as grant:
-            waiting: list[Document] = []
+            waiting: list[DocumentRows] = []
             for document in documents:
                 waiting.append(document)
                 if len(waiting) >= BATCH_DOCUMENTS:
@@ -146,7 +146,7 @@ class _DocumentImport:
             self._dataset = describe_dataset(self.installation, grant, row, store.SCHEMA)
         return self._dataset
 
-    def _store(self, grant: Grant, documents: list[Document]) -> None:
+    def _store(self, grant: Grant, documents: list[DocumentRows]) -> None:
         """Encrypts and stores one batch durably."""
         db, dataset, namespace = self.installation.db, self._register(grant), self.request.namespace
         identifiers = {d.person: f"{namespace}|{d.person}" if namespace else d.person for d in documents if d.person}

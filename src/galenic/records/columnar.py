@@ -1,4 +1,4 @@
-"""Rows of a table as one document: columns of text in JSON, exact and small; OMOP and MEDS are kept so, patient by patient."""
+"""Rows of a table as one document: columns of text in JSON, exact and small. OMOP and MEDS are stored so, by patient."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,10 @@ from galenic.errors import RecordError
 
 
 def pack(table: pa.Table) -> str:
-    """Columns of text, null where nothing is: unpack(pack(t), t.schema) == t for numbers, text, times and lists of text."""
+    """Columns of text as JSON, null where a value is missing.
+
+    unpack(pack(t), t.schema) == t for numbers, text, times and lists of text.
+    """
     return orjson.dumps({name: _texts(table[name]) for name in table.column_names}).decode()
 
 
@@ -28,7 +31,7 @@ def _texts(column: pa.ChunkedArray) -> list[object]:
 
 
 def unpack(text: str, schema: pa.Schema | None = None) -> pa.Table:
-    """The rows again; without a schema every column is text."""
+    """The rows of `pack`; without a schema every column is text."""
     columns = orjson.loads(text)
     if schema is None:
         return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
@@ -36,7 +39,7 @@ def unpack(text: str, schema: pa.Schema | None = None) -> pa.Table:
 
 
 def unpack_all(texts: list[str]) -> pa.Table:
-    """The rows of many documents of one table, as text; a column that some lack is null there."""
+    """Rows of many documents of one table, as text; a column that is absent in a document is null in its rows."""
     columns: dict[str, list[object]] = {}
     count = 0
     for text in texts:
@@ -62,7 +65,7 @@ def _typed(values: list[object], kind: pa.DataType) -> pa.Array:
 
 
 def by_subject(table: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
-    """(subject as text, its rows) of a table that is ordered by that column. RecordError where it has none in some row."""
+    """(subject as text, its rows) of a table that is ordered by a column. RecordError if a row has no value in it."""
     if table[column].null_count:
         raise RecordError(f"a row has no {column}. Every row needs one: fill it in, or leave the row out.")
     runs = pc.run_end_encode(table[column].combine_chunks())
@@ -73,7 +76,7 @@ def by_subject(table: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
 
 
 def type_of(name: str) -> pa.DataType:
-    """The Arrow type of that name, as `str` writes it."""
+    """The Arrow type with a name, as str(type) writes it."""
     named = {
         "date32[day]": pa.date32(),
         "date64[ms]": pa.date64(),

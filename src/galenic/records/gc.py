@@ -1,4 +1,4 @@
-"""Python's cycle collector made to look less often while records stream through: what JSON gives has no cycles."""
+"""Garbage collection of cycles, made rare while records are read: parsed JSON has no cycles."""
 
 import gc
 import threading
@@ -8,25 +8,27 @@ from contextlib import contextmanager
 SELDOM = (100_000, 50, 50)
 
 _lock = threading.Lock()
-_usual: list[tuple[int, int, int]] = []  # what was set before, one for each that asked
+_thresholds: list[tuple[int, int, int]] = []  # those before the first caller, once per caller
 
 
 @contextmanager
 def paused_gc() -> Iterator[None]:
-    """A fifth of the time of an import went into looking through half-read Bundles for cycles. Several may ask at once; the last
-    one that ends puts back what was set before the first."""
+    """Makes collections rare within the block: a fifth of the time of an import went into them, with half-read Bundles in memory.
+
+    Callers may overlap; the last one to leave restores the thresholds that were set before the first.
+    """
     with _lock:
-        _usual.append(_usual[-1] if _usual else gc.get_threshold())
+        _thresholds.append(_thresholds[-1] if _thresholds else gc.get_threshold())
         gc.set_threshold(*SELDOM)
     try:
         yield
     finally:
         with _lock:
-            before = _usual.pop()
-            if not _usual:
+            before = _thresholds.pop()
+            if not _thresholds:
                 gc.set_threshold(*before)
 
 
 def freeze_gc() -> None:
-    """The same for as long as the process lives: for helper processes."""
+    """Makes collections rare for the rest of the process, for worker processes."""
     gc.set_threshold(*SELDOM)

@@ -1,4 +1,4 @@
-"""What the columns of a table are as events: codes, times, values and units, as TOML."""
+"""Mapping of the columns of a table to events: codes, times, values and units, as TOML."""
 
 import tomllib
 from collections import Counter
@@ -17,8 +17,8 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One event per row: its code (said, or in a column of a system), and which columns hold the rest; empty where none does."""
+class EventRule:
+    """One event per row: its code (fixed, or in a column with codes of a system), and the columns of its other parts, if any."""
 
     code: str = ""
     code_column: str = ""
@@ -34,19 +34,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mapping:
-    """The rules of one table, and their TOML."""
+    """Rules of one table, and their TOML."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[EventRule, ...]
     toml: str
 
 
 def read_mapping(path: Path, columns: tuple[str, ...]) -> Mapping:
-    """The mapping in a file. DescriptionError names what is not known, and columns that the table does not have."""
+    """The mapping in a file. DescriptionError for unknown entries, and for columns that the table does not have."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DescriptionError(
-            f"{path} can not be read ({type(error).__name__}). Expected TOML with [[event]] tables."
+            f"{path} cannot be read ({type(error).__name__}). Expected TOML with [[event]] tables."
         ) from None
     mapping = parse_mapping(text, str(path))
     for number, rule in enumerate(mapping.rules, 1):
@@ -64,16 +64,16 @@ def parse_mapping(text: str, where: str = "the mapping") -> Mapping:
         raise DescriptionError(f"{where} is not TOML: {error}.") from None
     events = given.get("event", [])
     if not isinstance(events, list) or not events or set(given) != {"event"}:
-        raise DescriptionError(f"{where} has no [[event]], or something else beside. Expected one [[event]] per kind of event.")
+        raise DescriptionError(f"{where} has no [[event]], or other entries beside. Expected one [[event]] per kind of event.")
     rules = []
     for number, event in enumerate(events, 1):
         place = f"{where}, event {number}"
         strange = [k for k in event if k not in KEYS]
         if strange:
-            raise DescriptionError(f"{place}: {strange} are not known. Expected some of {', '.join(KEYS)}.")
+            raise DescriptionError(f"{place}: {strange} are unknown. Expected some of {', '.join(KEYS)}.")
         if any(not isinstance(v, str) for v in event.values()):
-            raise DescriptionError(f"{place}: every entry is text in quotes.")
-        rule = Rule(**event)
+            raise DescriptionError(f"{place}: every entry has to be text in quotes.")
+        rule = EventRule(**event)
         if bool(rule.code) == bool(rule.code_column):
             raise DescriptionError(f"{place}: give code or code_column, and not both.")
         if not (rule.time or rule.text or rule.value or rule.code_column):
@@ -83,7 +83,7 @@ def parse_mapping(text: str, where: str = "the mapping") -> Mapping:
 
 
 def events_of(mapping: Mapping, table: pa.Table, dropped: Counter[str]) -> list[tuple[int, Row]]:
-    """(place of the row in the table, fields of schema.Event) by every rule; what does not fit is counted in `dropped`."""
+    """(index of the row in the table, fields of schema.Event) by every rule; values that do not fit are counted in `dropped`."""
     needed = {getattr(r, k) for r in mapping.rules for k in COLUMNS} - {""}
     columns = {name: table[name].to_pylist() for name in needed}
     found: list[tuple[int, Row]] = []
@@ -95,7 +95,7 @@ def events_of(mapping: Mapping, table: pa.Table, dropped: Counter[str]) -> list[
     return found
 
 
-def _event(rule: Rule, cells: dict[str, Any], dropped: Counter[str]) -> Row | None:
+def _event(rule: EventRule, cells: dict[str, Any], dropped: Counter[str]) -> Row | None:
     said = [cells[k] for k in ("code_column", "value", "text") if k in cells]
     if all(c is None or c == "" for c in said) and (said or cells.get("time") is None):
         return None  # nothing was recorded
@@ -127,7 +127,7 @@ def _number(value: Any, dropped: Counter[str], column: str) -> tuple[float | Non
 
 
 def _moment(value: Any, dropped: Counter[str], column: str) -> tuple[int | None, int | None]:
-    """(microseconds since 1970 in UTC, minutes of the stated offset)."""
+    """(microseconds since 1970 in UTC, minutes of the stated offset from UTC)."""
     if value is None or value == "":
         return None, None
     try:

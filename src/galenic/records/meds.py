@@ -1,4 +1,4 @@
-"""Timelines as MEDS data sets, out and in: data/*.parquet, metadata/codes.parquet, metadata/dataset.json (MEDS 0.4)."""
+"""MEDS 0.4 data sets, read and written: data/*.parquet, metadata/codes.parquet, metadata/dataset.json."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_star
 
 
 def write_meds(groups: Iterable[pa.Table], folder: Path, *, name: str, codes: pa.Table | None = None) -> int:
-    """Writes a data set, whole or not at all; returns events written.
+    """Writes a data set, whole or not at all; returns the number of events.
 
     groups: tables of TIMELINE's columns, each with all events of its subjects; each becomes one file, sorted by subject and
-    time (what holds always comes first). codes: descriptions and parents of codes, where they are known.
+    time (events without a time first). codes: descriptions and parents of codes, where they are known.
     """
     seen: set[int] = set()
     used: set[str] = set()
@@ -60,16 +60,16 @@ def _codes(used: set[str], known: pa.Table | None) -> pa.Table:
 
 
 def read_meds(folder: Path) -> Iterator[pa.Table]:
-    """Tables of TIMELINE's columns, file by file; columns that a data set lacks are null, others that it has are left out.
+    """Tables of TIMELINE's columns, file by file; columns that a data set lacks are null, further columns are left out.
 
-    RecordError where it is no MEDS data set, lacks what MEDS needs, or is not sorted by subject and time.
+    RecordError if it is no MEDS data set, lacks a column that MEDS needs, or is not sorted by subject and time.
     """
     for where, table in read_whole(folder):
         yield as_timeline(table, where)
 
 
-class Files:
-    """The data files of a data set: (place within it, table with every column that it has)."""
+class MedsFiles:
+    """Data files of a data set: (path within it, table with all its columns)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,31 +78,31 @@ class Files:
             raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
 
     def __len__(self) -> int:
-        """How many files there are."""
+        """Number of files."""
         return len(self.paths)
 
     def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
-        """Reads one after the other."""
+        """Reads the files one by one."""
         for path in self.paths:
             where = str(path.relative_to(self.folder))
             try:
                 table = pq.read_table(path)
             except (pa.ArrowException, OSError) as error:
-                raise RecordError(f"{where} can not be read ({type(error).__name__}). Expected Parquet.") from None
+                raise RecordError(f"{where} cannot be read ({type(error).__name__}). Expected Parquet.") from None
             absent = [n for n in NEEDED if n not in table.column_names]
             if absent:
                 raise RecordError(f"{where} has no column {', '.join(absent)}, which MEDS needs.")
-            as_timeline(table, where)  # its types and its order are looked at before a row is kept
+            as_timeline(table, where)  # checks types and order before a row is stored
             yield where, table
 
 
-def read_whole(folder: Path) -> Files:
-    """Every file with every column that it has, checked as by `read_meds`."""
-    return Files(folder)
+def read_whole(folder: Path) -> MedsFiles:
+    """All files with all their columns, checked as by `read_meds`."""
+    return MedsFiles(folder)
 
 
 def as_timeline(table: pa.Table, where: str) -> pa.Table:
-    """The columns of TIMELINE; RecordError for wrong types, events without subject or code, or another order."""
+    """The columns of TIMELINE. RecordError for wrong types, events without a subject or code, or another order."""
     columns = []
     for field in TIMELINE:
         try:
@@ -122,21 +122,21 @@ def as_timeline(table: pa.Table, where: str) -> pa.Table:
 
 
 def read_codes(folder: Path) -> pa.Table:
-    """metadata/codes.parquet as code, description, parent_codes; empty where there is none."""
+    """metadata/codes.parquet as code, description, parent_codes; empty if there is none."""
     table = read_codes_whole(folder)
     columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in CODES]
     return pa.table(columns, schema=CODES)
 
 
 def read_codes_whole(folder: Path) -> pa.Table:
-    """metadata/codes.parquet with every column that it has; empty where there is none."""
+    """metadata/codes.parquet with all its columns; empty if there is none."""
     place = folder / "metadata" / "codes.parquet"
     if not place.exists():
         return CODES.empty_table()
     try:
         table = pq.read_table(place)
     except (pa.ArrowException, OSError) as error:
-        raise RecordError(f"metadata/codes.parquet can not be read ({type(error).__name__}). Expected Parquet.") from None
+        raise RecordError(f"metadata/codes.parquet cannot be read ({type(error).__name__}). Expected Parquet.") from None
     if "code" not in table.column_names:
         raise RecordError("metadata/codes.parquet has no column code.")
     return table

@@ -1,4 +1,4 @@
-"""Events as OMOP CDM 5.4 tables in CSV: codes as source values, concept ids where they are known; what has no place is counted."""
+"""Writer of events as OMOP CDM 5.4 tables in CSV: codes as source values, concept ids where they are known."""
 
 import csv
 from collections import Counter
@@ -36,7 +36,7 @@ WRITTEN = ("person", "death", *STEMS)
 
 
 class OmopWriter:
-    """Writes one data set into a folder; use as a context. dropped: what had no place, counted."""
+    """Writes one data set into a folder; used in a with statement. dropped: events and values without a place, counted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.dropped = folder, Counter[str]()
@@ -56,7 +56,7 @@ class OmopWriter:
         self._stack.close()
 
     def put(self, person: int, rows: list[Row]) -> None:
-        """All events of one person."""
+        """Writes all events of one person."""
         about: Row = {"person_id": person, "gender_concept_id": 0, "race_concept_id": 0, "ethnicity_concept_id": 0}
         visits: dict[str, int] = {}
         for row in sorted(rows, key=lambda r: _table(r) != "visit_occurrence"):

@@ -1,4 +1,4 @@
-"""How good records are: conformance, completeness, plausibility (Kahn and others 2016, eGEMs 4(1):18), measured with where and what to do."""
+"""Quality of records: conformance, completeness, plausibility (Kahn et al. 2016, eGEMs 4(1):18), with places and advice."""
 
 from galenic.records.quality.analytes import ANALYTES, Analyte, analyte_of
 from galenic.records.quality.duplicates import find_duplicates

@@ -1,4 +1,4 @@
-"""The quality of timelines: orders, units, ranges, completeness of events, codes that are none."""
+"""Quality of timelines: orders, units, ranges, completeness of events, invalid codes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,12 +26,12 @@ from galenic.records.unit_conversion import is_unit
 from galenic.schema import BIRTH, DEATH, Finding, NotMeasured
 
 Open = Callable[[], Iterator[pa.Table]]
-KEPT = 100_000  # values of one code and unit that are looked at; the first ones
+MAX_VALUES = 100_000  # of one code and unit that are measured; the first ones
 
 
 @dataclass
 class _Seen:
-    """What one pass over all events has counted."""
+    """Counts of one pass over all events."""
 
     events: int = 0
     timed: int = 0
@@ -47,7 +47,7 @@ class _Seen:
 
 
 def measure_events(open_: Open, terminology: Terminology) -> TableQuality:
-    """Everything that can be said of timelines by themselves. open_: tables of TIMELINE's columns, again at every call."""
+    """Findings about timelines by themselves. open_: gives tables of TIMELINE's columns, again at each call."""
     seen, done = _Seen(), TableQuality()
     for table in open_():
         _count(table, seen)
@@ -87,13 +87,13 @@ def _count(table: pa.Table, seen: _Seen) -> None:
     for part in np.split(order, np.flatnonzero(np.diff(places[order])) + 1) if len(order) else ():
         code, _, unit = str(keys.dictionary[int(places[part[0]])]).partition("\0")
         kept = seen.values.setdefault((code, unit), [])
-        if sum(map(len, kept)) < KEPT:
+        if sum(map(len, kept)) < MAX_VALUES:
             kept.append(numbers[part])
             seen.whose.setdefault((code, unit), []).append(whose[part])
 
 
 def _orders(open_: Open, seen: _Seen) -> Finding:
-    """People with an event before birth or after the day of death, an end before its start, or something yet to come."""
+    """Patients with an event before birth or after the day of death, in the future, or with an end before its start."""
     born, died = (pa.array(list(d), pa.int64()) for d in (seen.birth, seen.death))
     at_birth, at_death = (np.asarray(list(d.values()), dtype=np.int64) for d in (seen.birth, seen.death))
     now = np.datetime64("now", "us").astype(np.int64)
@@ -181,7 +181,7 @@ def _measure_code(measured: _Values, faults: NumberFaults, result: TableQuality)
 
 
 def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured]:
-    """Values that are missing where the same code mostly has one, and people without what everybody has."""
+    """Missing values of codes that mostly have one, and patients without birth or sex."""
     missing = []
     for code, count in seen.codes.items():
         empty = seen.valueless[code]
@@ -205,7 +205,7 @@ def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured
 
 
 def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
-    """Events whose code is none of its system, where the system's table is here."""
+    """Events with a code that its system lacks, for systems that are loaded."""
     asked = wrong = 0
     where: list[dict[str, Any]] = []
     absent: set[str] = set()

@@ -38,8 +38,8 @@ ADVICE = {
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One line of the page: a finding and how it stands to the floor. outcome: met, not met, not measured, or "" without a rule."""
+class ReportLine:
+    """One line of the page: a finding and its rule of the floor. outcome: met, not met, not measured, or "" without a rule."""
 
     name: str
     group: str
@@ -53,7 +53,7 @@ class Judged:
 
 
 def render_page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str]], holds: bool) -> str:
-    """The page. rules: by finding (outcome, threshold, reason); holds: whether the floor does."""
+    """The page. rules: by finding (outcome, threshold, reason); holds: whether the floor is met."""
     lines = [_line(f, rules.get(f.name)) for f in done.findings]
     lines.sort(key=lambda j: (list(dict.fromkeys(g for g, _ in WORDS.values())).index(j.group), j.name))
     text = (resources.files("galenic.records.quality") / "page.html").read_text(encoding="utf-8")
@@ -65,15 +65,15 @@ def render_page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, s
     )  # fmt: skip
 
 
-def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> Judged:
+def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> ReportLine:
     group, reads = WORDS[f.name]
     outcome, threshold, reason = rule or ("", "", "")
     if isinstance(f, NotMeasured):
-        return Judged(f.name, group, reads, "not measured", outcome or "not measured", threshold, f.why, "", [])
+        return ReportLine(f.name, group, reads, "not measured", outcome or "not measured", threshold, f.why, "", [])
     places = list(f.detail.get("columns", []))[:12]
     todo = ADVICE.get(f.name, "") if f.value else ""
     shown = f"{f.value:.3f}" if f.name in ("quality.drift", "quality.representative") else f"{f.value:.2%}"
-    return Judged(f.name, group, reads, shown, outcome, threshold, reason, todo, places)
+    return ReportLine(f.name, group, reads, shown, outcome, threshold, reason, todo, places)
 
 
 def _grid(table: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Codes and what they mean: lookup, validate, subsumes; tables that are shipped, and loaders for those that a site licenses."""
+"""Terminologies: lookup, validation and subsumption of codes; shipped tables, and loaders for those that a site licenses."""
 
 from galenic.records.terminology.installed import load_terminology, terminology
 from galenic.records.terminology.loaders import LOADERS, load

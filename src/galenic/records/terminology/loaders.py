@@ -1,4 +1,4 @@
-"""Loaders of terminologies that a site licenses or fetches itself: SNOMED CT (RF2), LOINC, RxNorm (RRF), CVX."""
+"""Loaders of terminologies that a site licenses or downloads: SNOMED CT (RF2), LOINC, RxNorm (RRF), CVX."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ Row = tuple[str, str, list[str], bool]  # code, display, parents, active
 
 
 def load(kind: str, place: Path, folder: Path) -> int:
-    """Reads a release into `folder`, whole or not at all, in place of the one before; returns how many codes it has.
+    """Reads a release into `folder`, whole or not at all, and replaces the previous one; returns the number of codes.
 
     kind: snomed (folder of an RF2 release, its Snapshot), loinc (folder of the LOINC table), rxnorm (folder with rrf/), cvx (CDC's
-    cvx.txt). RecordError where the release is not what it should be.
+    cvx.txt). RecordError if files or columns of the release are absent.
     """
     rows = sorted(LOADERS[kind](place))
     if not rows:
         raise RecordError(
-            f"{place} holds no codes of {kind}. Give the folder or file of a release as its publisher hands it out."
+            f"{place} holds no codes of {kind}. Give the folder or file of a release as its publisher distributes it."
         )
     system = NAMES[kind]
     columns = [[system] * len(rows), *([r[i] for r in rows] for i in range(4))]
@@ -36,7 +36,7 @@ def load(kind: str, place: Path, folder: Path) -> int:
 def _rows(
     path: Path, delimiter: str, *, quoted: bool = False, header: bool = True, names: tuple[str, ...] = ()
 ) -> Iterator[dict[str, str]]:
-    """Rows by column name. RecordError says which column is absent; it never repeats a row."""
+    """Rows by column name. RecordError names an absent column, never a value."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             given = None if header else list(names)
@@ -48,7 +48,7 @@ def _rows(
                 raise RecordError(f"{path.name} has no column {', '.join(absent)}. Is it another release format?")
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordError(f"{path.name} can not be read ({type(error).__name__}). Expected UTF-8 text as published.") from None
+        raise RecordError(f"{path.name} cannot be read ({type(error).__name__}). Expected UTF-8 text as published.") from None
 
 
 def _one(place: Path, pattern: str) -> Path:
@@ -77,7 +77,7 @@ def _snomed(place: Path) -> Iterator[Row]:
 
 
 def _loinc(place: Path) -> Iterator[Row]:
-    """LoincTable/Loinc.csv, and the component hierarchy where it is there."""
+    """LoincTable/Loinc.csv, and the component hierarchy if it is present."""
     parents: dict[str, list[str]] = {}
     tree = sorted(place.rglob("ComponentHierarchyBySystem.csv")) if place.is_dir() else []
     for r in _rows(tree[0], ",", quoted=True, names=("CODE", "IMMEDIATE_PARENT", "CODE_TEXT")) if tree else ():
@@ -100,7 +100,7 @@ BETTER = ("IN", "PIN", "MIN", "SCD", "SBD", "GPCK", "BPCK", "BN", "SCDF", "SCDC"
 
 
 def _rxnorm(place: Path) -> Iterator[Row]:
-    """RXNCONSO.RRF and RXNREL.RRF (RxNorm Technical Documentation): names of RxNorm's own, isa and has_ingredient."""
+    """RXNCONSO.RRF and RXNREL.RRF (RxNorm Technical Documentation): names from RxNorm itself, isa and has_ingredient."""
     named: dict[str, tuple[int, str, bool]] = {}
     for r in _rows(_one(place, "RXNCONSO.RRF"), "|", header=False, names=CONSO):
         if r["SAB"] != "RXNORM":
@@ -120,7 +120,7 @@ CVX = ("code", "short", "full", "notes", "status", "internal", "nonvaccine", "up
 
 
 def _cvx(place: Path) -> Iterator[Row]:
-    """CDC's cvx.txt: fields between bars."""
+    """CDC's cvx.txt: fields separated by bars."""
     for r in _rows(place, "|", header=False, names=CVX):
         if r["full"]:
             yield str(r["code"]).strip(), r["full"].strip(), [], str(r["status"]).strip() in ("Active", "Non-US")

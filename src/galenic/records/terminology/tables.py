@@ -1,4 +1,4 @@
-"""Tables of codes: shipped ones in the package, a site's own in its home; what is not loaded is never called unknown."""
+"""Tables of codes, shipped in the package or loaded by a site; a code of a system that is not loaded is never called unknown."""
 
 from bisect import bisect_left
 from collections import deque
@@ -34,7 +34,7 @@ Relation = Literal["equivalent", "subsumes", "subsumed-by", "not-subsumed"]
 
 @dataclass(frozen=True)
 class Concept:
-    """One code. parents: codes of the same system that it is a kind of. active: None where the table does not say."""
+    """One code. parents: codes of the same system that subsume it directly; active: None if the table does not state it."""
 
     system: str
     code: str
@@ -45,16 +45,16 @@ class Concept:
 
 @dataclass(frozen=True)
 class CodeValidation:
-    """Whether a code is one. state: not-found says that the table is here and lacks it; not-loaded, that nobody can say, since
-    the table is not here, or only a part of it is."""
+    """Validation of a code. state: not-found means that the table is loaded and lacks the code; not-loaded, that the table is not
+    loaded, or only in part."""
 
     state: State
     concept: Concept | None = None
     display_fits: bool | None = None
 
 
-class Table:
-    """One system's codes, in order. whole: whether there are no others."""
+class CodeTable:
+    """Codes of one system, in order. whole: the table has all of them."""
 
     def __init__(self, rows: pa.Table, *, whole: bool = True) -> None:
         self.whole = whole
@@ -77,20 +77,20 @@ def _shipped(name: str) -> pa.Table:
 
 
 class Terminology:
-    """The tables that are here. folder: where a site's own are kept; None for none."""
+    """The tables of code systems that are loaded. folder: of the tables that a site has loaded; None for none."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._tables: dict[str, Table | None] = {}
+        self._tables: dict[str, CodeTable | None] = {}
 
     def systems(self) -> list[str]:
-        """URIs of the systems that are here."""
+        """URIs of the loaded systems."""
         own = [p for p in sorted(self.folder.glob("*.arrow"))] if self.folder and self.folder.is_dir() else []
         mine = {str(pa.ipc.open_file(p).get_batch(0)["system"][0]) for p in own}
         return sorted({*SHIPPED, *pc.unique(_shipped(HL7)["system"]).to_pylist(), *mine})
 
     def validate(self, system: str, code: str, display: str | None = None) -> CodeValidation:
-        """Whether the code is one of the system, and whether the display is what the system calls it."""
+        """Whether a code belongs to a system, and whether a display is the one of the system."""
         table = self._table(NAMES.get(system, system))
         if table is None:
             return CodeValidation("not-loaded")
@@ -100,7 +100,7 @@ class Terminology:
         return CodeValidation("found", concept, None if display is None else _alike(display) == _alike(concept.display))
 
     def subsumes(self, system: str, a: str, b: str) -> Relation | State:
-        """How a stands to b (FHIR R4, CodeSystem/$subsumes); not-found or not-loaded where that can not be said."""
+        """Relation of code a to code b (FHIR R4, CodeSystem/$subsumes); not-found or not-loaded if it cannot be determined."""
         verdicts = [self.validate(system, c) for c in (a, b)]
         wrong = next((v.state for v in verdicts if v.state != "found"), None)
         if wrong is not None:
@@ -112,7 +112,7 @@ class Terminology:
         return "subsumed-by" if b in self.ancestors(system, a) else "not-subsumed"
 
     def ancestors(self, system: str, code: str) -> set[str]:
-        """Every code that the code is a kind of."""
+        """All codes that subsume a code."""
         table = self._table(NAMES.get(system, system))
         seen: set[str] = set()
         waiting = deque([code])
@@ -124,21 +124,21 @@ class Terminology:
                     waiting.append(parent)
         return seen
 
-    def _table(self, system: str) -> Table | None:
+    def _table(self, system: str) -> CodeTable | None:
         if system not in self._tables:
             self._tables[system] = self._open(system)
         return self._tables[system]
 
-    def _open(self, system: str) -> Table | None:
+    def _open(self, system: str) -> CodeTable | None:
         place = self.folder / file_name(system) if self.folder else None
         if place is not None and place.exists():
             with pa.memory_map(str(place)) as raw:  # stays mapped while the table is used
-                return Table(pa.ipc.open_file(raw).read_all())
+                return CodeTable(pa.ipc.open_file(raw).read_all())
         if system in SHIPPED:
-            return Table(_shipped(SHIPPED[system]))
+            return CodeTable(_shipped(SHIPPED[system]))
         rows = _shipped(HL7)
         rows = rows.filter(pc.equal(rows["system"], system))
-        return Table(rows, whole=system not in PARTS) if rows.num_rows else None
+        return CodeTable(rows, whole=system not in PARTS) if rows.num_rows else None
 
 
 def _alike(text: str) -> str:
@@ -146,6 +146,6 @@ def _alike(text: str) -> str:
 
 
 def file_name(system: str) -> str:
-    """The file of a site's own table."""
+    """Name of the file of a table that a site has loaded."""
     short = next((n for n, uri in NAMES.items() if uri == system), None)
     return f"{short or ''.join(c if c.isalnum() else '-' for c in system)}.arrow"
