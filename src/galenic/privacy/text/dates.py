@@ -128,7 +128,7 @@ def _numeric(text: str, later: Later, day_first: bool) -> ShiftedDate | None:
 
 
 def _named(text: str, later: Later, _day_first: bool) -> ShiftedDate | None:
-    words = [(m, found) for m in _WORDS.finditer(text) if (found := _month(m[0]))]
+    words = [(m, month_and_names) for m in _WORDS.finditer(text) if (month_and_names := _month(m[0]))]
     if not words:
         return None
     word, (month, names) = words[0]

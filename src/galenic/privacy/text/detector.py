@@ -71,10 +71,10 @@ class Detector:
     def find(self, text: str, stated: StatedIdentifiers | None = None) -> list[TextSpan]:
         """Spans in order, without overlaps."""
         read = normalize(text)
-        found = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
-        found += self.gazetteer.find(read.text) if self.gazetteer else ()
-        found += self._repetitions(read.text, found)
-        merged = [_with_role(read.text, s) for s in merge_spans(read.text, found)]
+        spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
+        spans += self.gazetteer.find(read.text) if self.gazetteer else ()
+        spans += self._repetitions(read.text, spans)
+        merged = [_with_role(read.text, s) for s in merge_spans(read.text, spans)]
         if read.positions is None:
             return merged
         return [replace(s, start=a, end=b) for s in merged for a, b in (read.original(s.start, s.end),)]
@@ -85,12 +85,12 @@ class Detector:
             return []
         if len(text) > SHORT:
             return self._tag(text)
-        found = self._cache.get(text)
-        if found is None:
+        spans = self._cache.get(text)
+        if spans is None:
             if len(self._cache) > MAX_CACHED:
                 self._cache.clear()
-            found = self._cache[text] = self._tag(text)
-        return found
+            spans = self._cache[text] = self._tag(text)
+        return spans
 
     def _tag(self, text: str) -> list[TextSpan]:
         assert self.tagger is not None
@@ -104,11 +104,11 @@ class Detector:
         threshold = np.array([self.thresholds.get(k, self.default_threshold) for k in labels], np.float32)[best]
         begins = p[np.arange(len(p)), 1 + 2 * best] > p[np.arange(len(p)), 2 + 2 * best]
         hot = np.flatnonzero(identifying > threshold)
-        found: list[TextSpan] = []
+        spans: list[TextSpan] = []
         last = -2
         for i in hot.tolist():
             a, b = bounds[i]
-            if not (text[a].isalnum() or (last == i - 1 and found)):
+            if not (text[a].isalnum() or (last == i - 1 and spans)):
                 continue
             k = int(best[i])
             kind = self.kinds.get(labels[k])
@@ -116,14 +116,14 @@ class Detector:
                 identifying[i] < COMMON_WORD_THRESHOLD and kind in _WORDS and text[a:b].islower() and text[a:b] in self.common
             ):
                 continue
-            if last == i - 1 and found and found[-1].kind == kind and not begins[i] and "\n" not in text[found[-1].end : a]:
-                found[-1] = replace(found[-1], end=b, score=max(found[-1].score, float(identifying[i])))
+            if last == i - 1 and spans and spans[-1].kind == kind and not begins[i] and "\n" not in text[spans[-1].end : a]:
+                spans[-1] = replace(spans[-1], end=b, score=max(spans[-1].score, float(identifying[i])))
             elif text[a].isalnum():
-                found.append(TextSpan(a, b, kind, "tagger", float(identifying[i])))
+                spans.append(TextSpan(a, b, kind, "tagger", float(identifying[i])))
             else:
                 continue
             last = i
-        return [self._with_precise_kind(text, s) for s in found]
+        return [self._with_precise_kind(text, s) for s in spans]
 
     def _with_precise_kind(self, text: str, span: TextSpan) -> TextSpan:
         """The span with the kind that its form, or the words before it, tell."""
@@ -140,10 +140,10 @@ class Detector:
             return replace(span, kind=max(labels_found)[1]) if labels_found else span
         return span
 
-    def _repetitions(self, text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
+    def _repetitions(self, text: str, spans: Iterable[TextSpan]) -> list[TextSpan]:
         """Further occurrences of names that were found with high confidence elsewhere in the text."""
         words = set()
-        for span in found:
+        for span in spans:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
         return [TextSpan(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _occurrences(text, form)]
@@ -195,10 +195,10 @@ def _is_pattern(span: TextSpan) -> bool:
     return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
 
 
-def merge_spans(text: str, found: Iterable[TextSpan]) -> list[TextSpan]:
+def merge_spans(text: str, spans: Iterable[TextSpan]) -> list[TextSpan]:
     """Overlapping spans merged into one, of the kind that the first layer in LAYERS tells, extended to whole words."""
     out: list[TextSpan] = []
-    for span in sorted(found, key=lambda s: (s.start, -s.end)):
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if out and span.start < out[-1].end:
             a, b = out[-1], span
             strong = min(a, b, key=lambda s: (not _is_pattern(s), LAYERS.index(s.layer), s.start - s.end))

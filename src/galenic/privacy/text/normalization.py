@@ -45,10 +45,10 @@ def normalize(text: str) -> NormalizedText:
     """The normalized text. A word that mixes alphabets is read as Latin."""
     if text.isascii() or not _UNUSUAL.search(text):
         return NormalizedText(text, None)
-    kept = [(f, i) for i, c in enumerate(text) if (f := _folded(c))]
-    out = [f for f, _ in kept]
+    characters = [(f, i) for i, c in enumerate(text) if (f := _folded(c))]
+    out = [f for f, _ in characters]
     for m in _WORD.finditer("".join(out)):
         word = m[0]
         if any(c in _LOOK_ALIKES for c in word) and any(c < "\u0250" for c in word):
             out[m.start() : m.end()] = [_LOOK_ALIKES.get(c, c) for c in word]
-    return NormalizedText("".join(out), (*(i for _, i in kept), len(text)))
+    return NormalizedText("".join(out), (*(i for _, i in characters), len(text)))

@@ -84,8 +84,8 @@ class Replacer:
             number = int("".join(c for c in value if c.isdigit()) or 0)
             return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
         if kind == "place":
-            kept = [k for part in _PARTS.split(value) if (k := self._area(part))]
-            return " ".join(kept) or "[PLACE]"
+            areas = [k for part in _PARTS.split(value) if (k := self._area(part))]
+            return " ".join(areas) or "[PLACE]"
         return f"[{kind.upper()}]"
 
     def _area(self, part: str) -> str:

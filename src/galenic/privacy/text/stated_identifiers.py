@@ -75,10 +75,10 @@ class StatedIdentifiers:
 
     def _kind(self, word: str) -> str | None:
         low = fold(word)
-        found = self._words.get(low)
-        if found:
+        kind = self._words.get(low)
+        if kind:
             # a name that is a common word counts only where it is capitalized
-            return None if low in self.common and word.islower() else found
+            return None if low in self.common and word.islower() else kind
         if len(low) < 5 or low in self.common:
             return None
         for variant in _deletions(low):
@@ -89,14 +89,14 @@ class StatedIdentifiers:
 
 def _pieces(m: re.Match[str]) -> list[tuple[int, int]]:
     """Spans of the word and of its hyphenated parts."""
-    whole, found = m[0], [m.span()]
+    whole, spans = m[0], [m.span()]
     if any(c in whole for c in "'’-"):
         at = m.start()
         for part in re.split(r"(['’-])", whole):
             if len(part) >= _MIN_LETTERS:
-                found.append((at, at + len(part)))
+                spans.append((at, at + len(part)))
             at += len(part)
-    return found
+    return spans
 
 
 def _deletions(word: str) -> set[str]:

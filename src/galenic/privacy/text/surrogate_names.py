@@ -39,7 +39,7 @@ class NameLists:
 
 @cache
 def _cultures() -> tuple[NameLists, ...]:
-    found = []
+    cultures = []
     for locale in CULTURES:
         try:
             provider = import_module(f"faker.providers.person.{locale}").Provider
@@ -50,8 +50,8 @@ def _cultures() -> tuple[NameLists, ...]:
             _of(provider, "first_names_male"),
             _of(provider, "last_names", "last_names_female"),
         )
-        found.append(NameLists(*lists))
-    return tuple(found)
+        cultures.append(NameLists(*lists))
+    return tuple(cultures)
 
 
 def _of(provider: type, *names: str) -> tuple[str, ...]:
@@ -65,12 +65,12 @@ def _of(provider: type, *names: str) -> tuple[str, ...]:
 @cache
 def _name_index() -> dict[str, tuple[int, str]]:
     """By name in lower case: (culture, list) of the first culture that has it."""
-    found: dict[str, tuple[int, str]] = {}
+    index: dict[str, tuple[int, str]] = {}
     for part in ("women", "men", "families"):
         for i, culture in enumerate(_cultures()):
             for name in getattr(culture, part):
-                found.setdefault(fold(name), (i, part))
-    return found
+                index.setdefault(fold(name), (i, part))
+    return index
 
 
 def is_listed_name(word: str) -> bool:

@@ -135,7 +135,7 @@ def _attribute(ds: Any, element: Any, rules: DicomRules, path: str) -> None:
     if element.VR == "SQ" and action not in ("X", "Z"):
         _sequence(element, action, rules, path)
     elif action in ("", "K"):
-        _unlisted(ds, element, rules, path, kept=action == "K")
+        _unlisted(ds, element, rules, path, keep=action == "K")
     elif action == "C":
         _cleaned(ds, element, rules, path)
     else:
@@ -219,12 +219,12 @@ def _dummy(vr: str) -> Any:
     return _DUMMY.get(vr)
 
 
-def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, kept: bool) -> None:
+def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, keep: bool) -> None:
     """An attribute that the table does not list, or that an option keeps: names, dates and texts are de-identified still."""
     vr = element.VR
     if vr == "AS":
         element.value = [_age(v, rules) for v in _values(element.value)] or None
-    elif kept:
+    elif keep:
         return
     elif (
         vr == "UI"
@@ -298,7 +298,7 @@ def _set_method(ds: Any, options: Iterable[str], masked: bool) -> None:
     ds.PatientIdentityRemoved = "YES"
     ds.DeidentificationMethod = ["Galenic", "PS3.15 2024b"]
     ds.DeidentificationMethodCodeSequence = codes
-    kept = set(options)
+    option_set = set(options)
     ds.LongitudinalTemporalInformationModified = (
-        "UNMODIFIED" if "full-dates" in kept else "MODIFIED" if "modified-dates" in kept else "REMOVED"
+        "UNMODIFIED" if "full-dates" in option_set else "MODIFIED" if "modified-dates" in option_set else "REMOVED"
     )

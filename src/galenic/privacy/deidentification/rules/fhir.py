@@ -100,11 +100,11 @@ def _each(value: Json, do: Callable[[Json], Json]) -> Json:
 def _properties(type_: str) -> dict[str, tuple[str, str]]:
     """By JSON name: the type of the value, and the path that fhir.toml may name."""
     base = type_.removeprefix("@")
-    found = {}
+    properties = {}
     for element in r4().types[base].elements:
         for name, of in element.names():
-            found[name] = (of, f"{base}.{name}")
-    return found
+            properties[name] = (of, f"{base}.{name}")
+    return properties
 
 
 def _element(value: Json, of: str, element: str, path: str, rules: FhirRules) -> Json:
