@@ -145,6 +145,17 @@ def test_a_file_that_was_cut_short_or_says_another_syntax_is_refused(tmp_path: P
         dicom.read(tmp_path / "text.dcm")
 
 
+def test_one_bit_pixels_are_packed_and_a_missing_byte_is_noticed(tmp_path: Path) -> None:
+    ds = image("1.2.840.10008.5.1.4.1.1.66.4", "SEG", Rows=3, Columns=7, BitsAllocated=1, BitsStored=1, HighBit=0)
+    ds.PixelData = b"\x01\x02\x03\x00"  # 21 bits in 3 bytes, padded to an even length
+    ds.save_as(tmp_path / "whole.dcm", enforce_file_format=True)
+    assert dicom.read(tmp_path / "whole.dcm").Rows == 3
+    ds.PixelData = b"\x01\x02"
+    ds.save_as(tmp_path / "short.dcm", enforce_file_format=True)
+    with pytest.raises(RecordError, match="2 bytes of pixels; its size requires 3"):
+        dicom.read(tmp_path / "short.dcm")
+
+
 def test_a_document_inside_an_image_does_not_come_out(tmp_path: Path) -> None:
     clean, refused = through(image("1.2.840.10008.5.1.4.1.1.104.1", "DOC", EncapsulatedDocument=b"%PDF-1.4"), tmp_path)
     assert clean is None
