@@ -10,7 +10,6 @@ import pytest
 
 from galenic.errors import RecordError
 from galenic.records.fhir import (
-    OpenedBundle,
     compartment_of,
     open_bundle,
     parse,
@@ -19,6 +18,7 @@ from galenic.records.fhir import (
     validate_resource,
     write_json,
 )
+from galenic.records.fhir.bundle import OpenedBundle
 
 A, B = "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "urn:uuid:6f1a2b3c-0000-4000-8000-000000000002"
 
