@@ -1,6 +1,8 @@
 """What the gate decides: every rule must be met by something that was measured."""
 
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from galenic.errors import DescriptionError
 from galenic.release import SHIPPED, decide, load_policy, parse_policy
+from galenic.release.policy import PolicyRule
 from galenic.schema import Finding, NotMeasured, Report
 
 GOOD = Report(
@@ -78,3 +81,74 @@ def test_a_policy_that_says_too_little_is_refused(text: str) -> None:
 def test_an_unknown_policy_is_named() -> None:
     with pytest.raises(DescriptionError, match="neither shipped"):
         load_policy("strictest")
+
+
+def rule(**limits: float) -> PolicyRule:
+    return PolicyRule("f", "Because.", **limits)
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "met", "threshold"),
+    [
+        (rule(at_most=1.0), 1.0, True, "at most 1"),
+        (rule(at_most=1.0), 1.01, False, "at most 1"),
+        (rule(at_least=1.0), 1.0, True, "at least 1"),
+        (rule(at_least=1.0), 0.99, False, "at least 1"),
+        (rule(at_most=2.0, at_least=1.0), 1.5, True, "at most 2 and at least 1"),
+        (rule(at_most=2.0, at_least=1.0), 2.5, False, "at most 2 and at least 1"),
+        (rule(at_most=2.0, at_least=1.0), 0.5, False, "at most 2 and at least 1"),
+        (rule(at_most=0.0), 0.0, True, "at most 0"),
+        (rule(at_least=0.0), -0.1, False, "at least 0"),
+        (rule(), 5.0, True, ""),
+    ],
+)
+def test_a_threshold_includes_its_value(found: PolicyRule, value: float, met: bool, threshold: str) -> None:
+    assert (found.holds(value), found.threshold) == (met, threshold)
+
+
+TEXT = 'name="x"\nversion=1\npurpose="p"\nroles=["a","b"]\nidentity="verified"\n[[rule]]\nfinding="f"\nat_most=1\nreason="R."\n'
+
+
+def test_a_policy_is_read_whole_and_its_digest_is_that_of_its_text() -> None:
+    policy = parse_policy(TEXT, "test")
+    assert (policy.name, policy.version, policy.purpose, policy.roles, policy.identity) == ("x", 1, "p", ("a", "b"), "verified")
+    assert policy.rules == (PolicyRule("f", "R.", at_most=1),)
+    assert policy.digest == sha256(TEXT.encode()).hexdigest()
+    assert policy.with_rules(()).rules == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        TEXT.replace('"verified"', '"guessed"'),
+        TEXT.replace('["a","b"]', '["a","a"]'),
+        TEXT.replace("at_most", "below"),
+        TEXT.replace('purpose="p"\n', ""),
+    ],
+    ids=["unknown identity", "one role twice", "unknown limit", "no purpose"],
+)
+def test_a_policy_that_is_written_wrongly_is_refused_with_its_place(changed: str) -> None:
+    with pytest.raises(DescriptionError, match="policy here"):
+        parse_policy(changed, "here")
+
+
+def test_a_decision_lists_each_rule_with_its_outcome_audience_and_value() -> None:
+    policy = parse_policy(TEXT, "test")
+    met = decide(Report("run", (Finding("f", 0.123456, "m", audience="public"),)), policy)
+    assert met.accepted
+    assert met.refusals == ()
+    assert (met.items[0].outcome, met.items[0].audience, met.items[0].why) == ("met", "public", "measured 0.1235")
+    missed = decide(Report("run", (Finding("f", 2.0, "m"),)), policy)
+    assert not missed.accepted
+    assert (missed.refusals[0].outcome, missed.refusals[0].audience, missed.refusals[0].threshold) == (
+        "not met",
+        "internal",
+        "at most 1",
+    )
+    assert not decide(Report("run", (Finding("g", 0.0, "m"),)), policy).accepted
+    assert not decide(Report("run", ()), policy.with_rules(())).accepted
+
+
+def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(TEXT, encoding="utf-8")
+    assert load_policy(str(tmp_path / "p.toml")).name == "x"
