@@ -57,10 +57,8 @@ MANY_PARAMETERS = {  # over 6 parameters, today; must shrink
     "store/index.py:search",
     "store/resources.py:_collect",
 }
-LONG_FLOWS = {  # over 60 lines, today; must shrink
-}
-NOT_JOINING = {  # joins no packages that do not import each other, today; must shrink
-}
+LONG_FLOWS: set[str] = set()  # over 60 lines; nothing may be added
+NOT_JOINING: set[str] = set()  # joins no packages that do not import each other; nothing may be added
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
