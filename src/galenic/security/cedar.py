@@ -57,18 +57,18 @@ def _any(parts: Any) -> str:
     return found[0] if len(found) == 1 else f"({' || '.join(found)})"
 
 
-def request_of(ask: AccessRequest, name: str = "x") -> dict[str, Any]:
+def request_of(access_request: AccessRequest, name: str = "x") -> dict[str, Any]:
     """An access request as a Cedar request."""
     return {
         "principal": f'Person::"{name}"',
-        "action": f'Action::"{ask.action}"',
-        "resource": f'{ENTITY[ask.type]}::"{name}"',
+        "action": f'Action::"{access_request.action}"',
+        "resource": f'{ENTITY[access_request.type]}::"{name}"',
         "context": {
-            "roles": sorted(ask.roles),
-            "purpose": ask.purpose,
-            "label": ask.label,
-            "assurance": ask.assurance,
-            "flags": sorted(ask.flags),
+            "roles": sorted(access_request.roles),
+            "purpose": access_request.purpose,
+            "label": access_request.label,
+            "assurance": access_request.assurance,
+            "flags": sorted(access_request.flags),
         },
     }
 

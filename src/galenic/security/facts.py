@@ -95,8 +95,8 @@ class FactStore:
         for row in facts_of(self.db, kind, **equal):
             if not self.genuine(row):
                 raise StoreError(
-                    f"a fact of kind {kind} was written into the database outside of Galenic ({row['key']!r}). Nothing is decided by it. Stop, keep "
-                    "the database, and call the security officer."
+                    f"a fact of kind {kind} was written into the database outside of Galenic ({row['key']!r}). It is not used. "
+                    "Stop, keep the database, and call the security officer."
                 )
             body = tuple(sorted(json.loads(row["body"]).items()))
             found.append(

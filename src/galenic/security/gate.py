@@ -143,7 +143,7 @@ class Gate:
         dataset, subject = kind.dataset(name), kind.subject(name)
         label, flags = _dataset_flags(self.cache.dataset(dataset) if dataset else None, home)
         type_name = resource.partition("/")[0]
-        if kind.has_relations and RELATIONS & self.policies.active().looks_at(action, type_name, roles):
+        if kind.has_relations and RELATIONS & self.policies.active().relevant_flags(action, type_name, roles):
             flags |= self._relation_flags(session, subject, purpose, label, now)
         if session.subject is not None and subject == str(session.subject):
             flags.add("own")

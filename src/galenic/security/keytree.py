@@ -70,9 +70,9 @@ class KeyTree:
     def initialize(self) -> None:
         """Creates and escrows the first root, unless there is one or existing keys wait for theirs to be restored."""
         with self._mutex, locked(self.lock):
-            self._found()
+            self._create_root()
 
-    def _found(self) -> None:
+    def _create_root(self) -> None:
         if self.keeper.get() is None and not read_nodes(self.db, [(0, 0)]):
             root = os.urandom(32)
             self.escrow.keep(root)
@@ -87,7 +87,7 @@ class KeyTree:
                 self.refresh()  # another process may have replaced the root
                 return self._key(place)
 
-    def _look(self) -> None:
+    def _refresh_if_changed(self) -> None:
         """Clears the cache if another process has changed the tree; checked every 20 ms."""
         now = time.monotonic()
         if now - self._looked > FRESH:
@@ -113,7 +113,7 @@ class KeyTree:
                 return self._keys(places)
 
     def _keys(self, places: list[int]) -> dict[int, bytes]:
-        self._look()
+        self._refresh_if_changed()
         found: dict[int, bytes] = {}
         absent = {p // FAN for p in places if p // FAN not in self._leaves}
         for (_level, node), children in read_nodes(self.db, [(DEPTH - 1, n) for n in absent]).items() if absent else ():
@@ -174,7 +174,7 @@ class KeyTree:
             raise StoreError(f"the key tree holds {CAPACITY} keys; place {max(places)} is beyond it.")
         with self._mutex, locked(self.lock):
             self.refresh()
-            self._found()
+            self._create_root()
             changed: dict[tuple[int, int], bytearray] = {}
             fresh: dict[tuple[int, int], bytes] = {}
             for place in sorted(set(places)):

@@ -76,16 +76,16 @@ class AccessRule:
     obligations: Obligations
     reason: str
 
-    def holds(self, ask: AccessRequest) -> bool:
+    def holds(self, request: AccessRequest) -> bool:
         """Whether the rule's conditions hold for a request with its action and type."""
         return (
-            (not self.purposes or ask.purpose in self.purposes)
-            and (not self.labels or ask.label in self.labels)
-            and (not self.needs or self.needs <= ask.flags)
-            and not (self.lacks and self.lacks & ask.flags)
-            and ask.assurance >= self.assurance
-            and (not self.below or ask.assurance < self.below)
-            and (not self.roles or not self.roles.isdisjoint(ask.roles))
+            (not self.purposes or request.purpose in self.purposes)
+            and (not self.labels or request.label in self.labels)
+            and (not self.needs or self.needs <= request.flags)
+            and not (self.lacks and self.lacks & request.flags)
+            and request.assurance >= self.assurance
+            and (not self.below or request.assurance < self.below)
+            and (not self.roles or not self.roles.isdisjoint(request.roles))
         )
 
 
@@ -122,27 +122,27 @@ class AccessPolicy:
                         forbids.setdefault((action, kind), []).append((rule, AccessDecision(False, rule.id)))
                         continue
                     for role in rule.roles or (ANYONE,):
-                        verdict = AccessDecision(True, rule.id, rule.obligations)
-                        permits.setdefault((action, kind, role), []).append((order, rule, verdict))
+                        decision = AccessDecision(True, rule.id, rule.obligations)
+                        permits.setdefault((action, kind, role), []).append((order, rule, decision))
         self._forbids, self._permits = forbids, permits
         self._flags: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
         self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[AccessRule, AccessDecision]]] = {}
 
-    def decide(self, ask: AccessRequest) -> AccessDecision:
+    def decide(self, request: AccessRequest) -> AccessDecision:
         """The decision with its reason: the first forbid that holds, else the first permit that holds, else no."""
-        for rule, verdict in self._forbids.get((ask.action, ask.type), ()):
-            if rule.holds(ask):
-                return verdict
-        key = (ask.action, ask.type, ask.roles)
+        for rule, decision in self._forbids.get((request.action, request.type), ()):
+            if rule.holds(request):
+                return decision
+        key = (request.action, request.type, request.roles)
         found = self._shared.get(key)
         if found is None:
             found = self._gather(key)
-        for rule, verdict in found:
-            if rule.holds(ask):
-                return verdict
+        for rule, decision in found:
+            if rule.holds(request):
+                return decision
         return NO_PERMIT
 
-    def looks_at(self, action: str, kind: str, roles: frozenset[str]) -> frozenset[str]:
+    def relevant_flags(self, action: str, kind: str, roles: frozenset[str]) -> frozenset[str]:
         """Flags that a decision for these roles can depend on: others need not be looked up."""
         key = (action, kind, roles)
         found = self._flags.get(key)
@@ -201,9 +201,11 @@ def _rule(effect: str, row: dict[str, Any]) -> AccessRule:
     if not name or unknown or not row.get("reason"):
         raise ConfigurationError(f"rule {name or '(no id)'!r} needs an id and a reason, and has unknown keys {unknown}.")
     for key, allowed in SETS.items():
-        strange = [v for v in row.get(key, []) if v not in allowed]
-        if strange:
-            raise ConfigurationError(f"rule {name!r}: {key} {strange} are not known. Expected some of {', '.join(allowed)}.")
+        unknown_values = [v for v in row.get(key, []) if v not in allowed]
+        if unknown_values:
+            raise ConfigurationError(
+                f"rule {name!r}: {key} {unknown_values} are not known. Expected some of {', '.join(allowed)}."
+            )
     if row.get("rows", "") not in ("", "care", "consent", "own"):
         raise ConfigurationError(f"rule {name!r}: rows must be care, consent or own.")
     sets = {key: frozenset(row.get(key, [])) for key in (*SETS, "purposes")}

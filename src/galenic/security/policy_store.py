@@ -56,9 +56,9 @@ class PolicyStore:
     def replay(self, policy: AccessPolicy) -> Replay:
         """Decides every request of the last 30 days again."""
         count, allowed, denied = 0, [], []
-        for seq, ask, was in _asks(self.audit):
+        for seq, request, was in _requests(self.audit):
             count += 1
-            now = policy.decide(ask).allowed
+            now = policy.decide(request).allowed
             if now and not was:
                 allowed.append(seq)
             elif was and not now:
@@ -103,7 +103,7 @@ class PolicyStore:
             raise AccessDeniedError(f"{key.name} may not change the policy; a security officer or a privacy officer may.")
 
 
-def _asks(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:
+def _requests(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:
     since = (datetime.now(UTC) - timedelta(days=REPLAY_DAYS)).isoformat(timespec="milliseconds")
     for entry in audit.entries():
         detail = entry.detail
@@ -113,7 +113,7 @@ def _asks(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:
             or entry.action not in ("gate.opened", "gate.denied", "gate.break-glass")
         ):
             continue
-        ask = AccessRequest(
+        request = AccessRequest(
             frozenset(detail["roles"]),
             detail["verb"],
             entry.resource.partition("/")[0],
@@ -122,4 +122,4 @@ def _asks(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:
             detail["assurance"],
             frozenset(detail["flags"]),
         )
-        yield entry.seq, ask, entry.outcome == "allowed"
+        yield entry.seq, request, entry.outcome == "allowed"

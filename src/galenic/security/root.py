@@ -199,9 +199,9 @@ class Escrow:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.public):
             if not self.public.exists():
-                self._found()
+                self._create_key_pair()
 
-    def _found(self) -> None:
+    def _create_key_pair(self) -> None:
         key = X25519PrivateKey.generate()
         raw = serialization.Encoding.PEM
         private = key.private_bytes(raw, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

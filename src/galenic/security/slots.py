@@ -63,12 +63,12 @@ class Slots:
 
     def _put(self, slot: int, data: bytes) -> None:
         try:
-            grant = os.open(self.place, os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.place, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.pwrite(grant, data, slot * SLOT)
-                os.fdatasync(grant)
+                os.pwrite(descriptor, data, slot * SLOT)
+                os.fdatasync(descriptor)
             finally:
-                os.close(grant)
+                os.close(descriptor)
         except OSError as error:
             raise StoreError(
                 f"{self.place} could not be written ({error.strerror}). The previous content is unchanged."

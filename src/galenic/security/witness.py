@@ -30,14 +30,16 @@ class Witness:
         line = json.dumps({"head": head, "signature": signature}) + "\n"
         for place in self.files:
             try:
-                grant = _opened(place)
+                descriptor = _opened(place)
                 try:
-                    written = os.write(grant, line.encode())
+                    written = os.write(descriptor, line.encode())
                     if written < len(line):
-                        os.ftruncate(grant, os.fstat(grant).st_size - written)  # a partial line would make it unreadable
+                        os.ftruncate(
+                            descriptor, os.fstat(descriptor).st_size - written
+                        )  # a partial line would make it unreadable
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
-                    os.close(grant)
+                    os.close(descriptor)
             except OSError as error:
                 raise StoreError(f"the witness {place} did not take the head of the audit log ({error.strerror}).") from error
         for where in self.syslogs:

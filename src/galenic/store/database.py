@@ -148,11 +148,11 @@ class Database:
 def locked(place: Path) -> Iterator[None]:
     """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
     try:
-        grant = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
+        lock = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
     except OSError as error:
         raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
-    with grant:
-        fcntl.flock(grant, fcntl.LOCK_EX)
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -19,11 +19,11 @@ def _explain(error: OSError, place: Path) -> StoreError:
 
 
 def _flush(path: Path) -> None:
-    grant = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(grant)
+        os.fsync(descriptor)
     finally:
-        os.close(grant)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -32,8 +32,8 @@ def file_aside(target: Path) -> Iterator[Path]:
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        grant, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent)
-        os.close(grant)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".aside", dir=target.parent)
+        os.close(descriptor)
     except OSError as error:
         raise _explain(error, target) from error
     aside = Path(name)
