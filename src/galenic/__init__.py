@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from galenic.version import __version__
+
 if TYPE_CHECKING:
     from galenic.api import EvaluationRequest as EvaluationRequest
     from galenic.api import Synthesizer as Synthesizer
@@ -10,8 +12,6 @@ if TYPE_CHECKING:
     from galenic.api import open as open
     from galenic.api import read as read
     from galenic.api import verify as verify
-
-__version__ = "0.1.0"
 
 __all__ = ["EvaluationRequest", "Synthesizer", "__version__", "evaluate", "open", "read", "verify"]
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-import galenic
 from galenic import custody, flows, records, store
 from galenic.cli import show
 from galenic.errors import DescriptionError
@@ -28,6 +27,7 @@ from galenic.release import (
     write_release,
 )
 from galenic.security import ROLES
+from galenic.version import __version__
 
 app = typer.Typer(
     name="galenic",
@@ -389,4 +389,4 @@ def _fresh(folder: Path) -> Path:
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(galenic.__version__)
+    typer.echo(__version__)

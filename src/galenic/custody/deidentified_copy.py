@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galenic import __version__, store
+from galenic import store
 from galenic.errors import OptionError
 from galenic.installation import Installation
 from galenic.privacy import TokenVault, reveal
@@ -27,6 +27,7 @@ from galenic.privacy.deidentification import (
 )
 from galenic.schema import Progress
 from galenic.security import Grant, Session
+from galenic.version import __version__
 
 if TYPE_CHECKING:
     from galenic.records.fhir import FhirWriter

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic import __version__, store
+from galenic import store
 from galenic.custody.exporter import Export, ExportResult
 from galenic.custody.timelines import Timelines, read_timelines
 from galenic.records import EventSource, WriteResult
 from galenic.schema import TIMELINE
+from galenic.version import __version__
 
 WriteEvents = Callable[[Iterator[pa.Table], Path, EventSource], WriteResult]
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import galenic
 from galenic.installation import Installation
 from galenic.privacy import Budget, text
 from galenic.privacy.deidentification import DeidentificationReport, deidentification_json
 from galenic.release.artifact import Engine, RunOutcome
 from galenic.release.residual_risk import residual_risk
 from galenic.schema import Report
+from galenic.version import __version__
 
-_ENGINE = Engine("deidentify", galenic.__version__)
+_ENGINE = Engine("deidentify", __version__)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every entry: the same copy gives the same bytes
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import galenic
 from galenic import store
 from galenic.errors import DescriptionError, GalenicError, ReleaseRefusedError
 from galenic.installation import Installation
@@ -21,6 +20,7 @@ from galenic.release.card import decision_json
 from galenic.release.policy import Decision, ReleasePolicy, decide, load_policy
 from galenic.schema import Report, from_json, to_json
 from galenic.security import Fact, Key
+from galenic.version import __version__
 
 # made: nothing is decided yet. refused: by its policy. signing: accepted, and waits for signatures. rejected: by a signer.
 RunState = Literal["made", "refused", "signing", "signed", "rejected", "released", "recalled"]
@@ -315,7 +315,7 @@ def _predicate(content: RunContent, outcome: RunOutcome, sheet_digest: str) -> d
     return {
         "release": outcome.id,
         "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
-        "engine": {"name": engine.name, "version": engine.version, "galenic": galenic.__version__},
+        "engine": {"name": engine.name, "version": engine.version, "galenic": __version__},
         "population": content.population,
         "internal_sheet": sheet_digest,
     }

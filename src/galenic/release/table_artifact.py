@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-import galenic
 from galenic import records, store
 from galenic.installation import Installation
 from galenic.records import Source, SyntheticTables
@@ -17,6 +16,7 @@ from galenic.release.attestation import sha256_file
 from galenic.release.card import CardFacts, render_card
 from galenic.release.croissant import croissant_metadata
 from galenic.schema import PATIENT, Table
+from galenic.version import __version__
 
 PREVIEW_ROWS = 5_000
 PREVIOUS = "@previous."  # begins the names of columns that hold the previous row
@@ -127,7 +127,7 @@ def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
         title=f"Synthetic table{'s' if several else ''} {outcome.id}",
         about=" ".join([*lines, "No row is a person."]),
         engine=f"{content.engine.name} {content.engine.version}",
-        version=galenic.__version__,
+        version=__version__,
         guarantee=guarantee,
         notes=tuple(_notes(content, outcome)),
         formal=budget is not None,

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from galenic import __version__, store
+from galenic import store
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import GalenicError, InternalError
 from galenic.jobs import TooManyExportsError
@@ -26,6 +26,7 @@ from galenic.server.endpoints import (
     refusal,
 )
 from galenic.server.openapi import openapi
+from galenic.version import __version__
 
 SAID: dict[type[GalenicError], int] = {
     UnsupportedMediaTypeError: 415,

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from galenic import __version__
 from galenic.server.authentication import require_json
+from galenic.version import __version__
 
 INTERACTIONS = ("read", "vread", "history-instance", "create", "update", "patch", "delete", "search-type")
 NOT_SERVED = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from galenic import __version__
 from galenic.server.capability import NOT_SERVED
+from galenic.version import __version__
 
 FHIR, PATCH, FORM = "application/fhir+json", "application/json-patch+json", "application/x-www-form-urlencoded"
 Part = dict[str, Any]

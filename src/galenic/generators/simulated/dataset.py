@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from galenic import __version__
 from galenic.errors import OptionError
 from galenic.generators.simulated.cohort import cohort_table
 from galenic.generators.simulated.course import VERSION, simulate_events
 from galenic.generators.simulated.rates import Rates, load_rates
 from galenic.records import FORMATS, EventSource
 from galenic.schema import Progress, no_progress
+from galenic.version import __version__
 
 FORMS = ("meds", "fhir", "bundle", "omop")
 EPOCH = date(1970, 1, 1)

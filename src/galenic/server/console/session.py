@@ -13,12 +13,12 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from galenic import __version__
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import AccessDeniedError
 from galenic.installation import Installation
 from galenic.security import Fact, Session, User, token_name
 from galenic.server.authentication import NotSignedInError
+from galenic.version import __version__
 
 SAYS = secrets.token_bytes(32)  # of this process: what pages were sent to say
 IDLE, FRESH = 30 * 60, 5 * 60  # s
