@@ -121,7 +121,7 @@ def test_rules_that_leave_no_value_or_go_in_a_circle_are_refused_before_anything
     check_kinds((rise("a", "b", strict=False), rise("b", "a", strict=False)), kinds)
     check_kinds((rise("a", "b"), rise("b", "c"), rise("a", "c")), kinds)
     for circle in ((rise("a", "b"), rise("b", "a", strict=False)), (rise("a", "b", "c"), rise("c", "a")), (rise("a", "a"),)):
-        with pytest.raises(DescriptionError, match="lies before itself"):
+        with pytest.raises(DescriptionError, match="before itself"):
             check_kinds(circle, kinds)
     for kind in ("category", "ordinal"):
         with pytest.raises(DescriptionError, match="hold categories"):
@@ -150,7 +150,7 @@ def test_tables_come_with_parents_before_children_and_know_their_relatives() -> 
         ((relation("a"), relation("a")), "declared twice"),
         ((relation("a"), relation("b", "c")), "not declared"),
         ((relation("a"), relation("b", "a", links={"other": "z"})), "not declared"),
-        ((relation("a"), relation("b", "c"), relation("c", "b")), "round in a circle"),
+        ((relation("a"), relation("b", "c"), relation("c", "b")), "foreign keys of tables"),
         ((relation("a"), relation("b")), "have no parent"),
     ],
 )
@@ -162,9 +162,9 @@ def test_tables_that_do_not_fit_together_are_refused(tables: tuple[Relation, ...
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"name": ""}, "no point"),
-        ({"name": "a.b"}, "no point"),
-        ({"name": "a@b"}, "no point"),
+        ({"name": ""}, "a table's name"),
+        ({"name": "a.b"}, "a table's name"),
+        ({"name": "a@b"}, "a table's name"),
         ({"name": "a", "most": 0}, "most is 1 or more"),
         ({"name": "a", "orphans": "keep"}, "orphans is refuse or drop"),
         ({"name": "a", "since": "birth"}, "since is calendar or parent"),
@@ -181,7 +181,7 @@ def test_a_table_that_is_described_wrongly_is_refused(fields: dict, why: str) ->
 def test_a_foreign_key_needs_a_parent_and_marked_columns_are_kept_for_us() -> None:
     with pytest.raises(DescriptionError, match="only a table with a parent"):
         Relation("a", (Column("id"), Column("up")), "id", "", "up")
-    with pytest.raises(DescriptionError, match="worked-out columns"):
+    with pytest.raises(DescriptionError, match="begin with"):
         Relation("a", (Column("id"), Column("@x")), "id")
 
 
