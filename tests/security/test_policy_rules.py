@@ -74,10 +74,10 @@ def test_only_flags_that_a_rule_for_these_roles_names_are_looked_up() -> None:
         ],
     )
     for _ in range(2):
-        assert policy.looks_at("read", "dataset", frozenset({"nurse"})) == {"own", "care"}
+        assert policy.relevant_flags("read", "dataset", frozenset({"nurse"})) == {"own", "care"}
     policy.decide(NURSE)
-    assert policy.looks_at("write", "dataset", frozenset({"nurse"})) == {"care"}
-    assert policy.looks_at("read", "dataset", frozenset()) == {"own"}
+    assert policy.relevant_flags("write", "dataset", frozenset({"nurse"})) == {"care"}
+    assert policy.relevant_flags("read", "dataset", frozenset()) == {"own"}
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
