@@ -505,7 +505,7 @@ def jobs(folder: Path) -> list[dict]:
     def advance(state: dict) -> dict:
         return {**state, "n": state["n"] + 1, "done": state["n"] >= 200}
 
-    with store.jobs.opened(f"sqlite:///{folder / 'jobs.db'}", {"count": advance}) as work:
+    with store.jobs.open_runner(f"sqlite:///{folder / 'jobs.db'}", {"count": advance}) as work:
         work.wait(work.start("count", {"n": 190}))
         before = time.perf_counter()
         work.wait(work.start("count", {"n": 0}))

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from galenic import custody, release
+from galenic import custody, jobs, release
 from galenic.custody import add_client, server_session
 from galenic.custody.access import record_consent
 from galenic.flows.erasure import erase
-from galenic.jobs import worker
 from galenic.release.signing import run_status
 from server_made import Fhir, a_server, observation, treats
 
@@ -38,7 +37,7 @@ def bulk(ehr: Fhir) -> Iterator[Fhir]:
                 == 201
             )
     ehr.make({"resourceType": "Location", "name": "Ward"})
-    with worker.worker_process(ehr.installation):
+    with jobs.worker_process(ehr.installation):
         yield ehr
 
 
@@ -166,7 +165,7 @@ def unworked(tmp_path: Path) -> Iterator[Fhir]:
     with a_server(tmp_path / "home") as client:
         asker = client("asker")
         assert asker("PUT", "/Patient/p0", {"resourceType": "Patient", "id": "p0"}).status_code == 201
-        with worker.worker_process(asker.installation):
+        with jobs.worker_process(asker.installation):
             pass
         yield asker
 
@@ -185,14 +184,14 @@ def test_too_many_and_too_often(unworked: Fhir) -> None:
 def test_an_export_ends_with_the_right_of_whoever_asked(unworked: Fhir) -> None:
     job = begun(unworked, "/$export").rpartition("/")[2]
     unworked.installation.people.end_sessions("asker")
-    with worker.worker_process(unworked.installation):
+    with jobs.worker_process(unworked.installation):
         deadline = time.monotonic() + 60
-        while not worker.job_status(unworked.installation, job).ended and time.monotonic() < deadline:
+        while not jobs.job_status(unworked.installation, job).ended and time.monotonic() < deadline:
             time.sleep(0.2)
-    found = worker.job_status(unworked.installation, job)
+    found = jobs.job_status(unworked.installation, job)
     assert found.state == "failed"
-    assert "has left" in found.what
-    assert found.about["files"] == []
+    assert "has left" in found.message
+    assert found.data["files"] == []
 
 
 def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]) -> None:
@@ -203,11 +202,11 @@ def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]
     place = begun(rita, "/$export?_type=Patient")
     job = place.rpartition("/")[2]
     deadline = time.monotonic() + 120
-    while not worker.job_status(installation, job).ended and time.monotonic() < deadline:
+    while not jobs.job_status(installation, job).ended and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert worker.job_status(installation, job).state == "done", worker.job_status(installation, job).what
+    assert jobs.job_status(installation, job).state == "done", jobs.job_status(installation, job).message
     answer = rita("GET", place)
-    run = str(worker.job_status(installation, job).about["run"])
+    run = str(jobs.job_status(installation, job).data["run"])
     waiting = run_status(installation, run)
     assert waiting.by == "rita", "who asked for it does not sign it"
     assert answer.status_code == 202
@@ -232,7 +231,7 @@ def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
     place = begun(bulk, "/Patient/$export?_type=Patient")
     assert ended(bulk, place).status_code == 200
     installation = bulk.installation
-    build = str(worker.job_status(installation, place.rpartition("/")[2]).about["build"])
+    build = str(jobs.job_status(installation, place.rpartition("/")[2]).data["build"])
     assert list((installation.shards / build).iterdir())
     add_client(installation, "petra", role="privacy-officer")
     custody.make_key(installation, "petra-key", "privacy-officer")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from galenic import jobs
 from galenic.custody import server_session
-from galenic.jobs import worker
 from galenic.server import setup
 from site_made import Browser, Site, a_site
 
@@ -34,13 +34,13 @@ def confirmed(browser: Browser) -> Browser:
     return browser
 
 
-def ended(site: Site, browser: Browser, place: str) -> worker.JobStatus:
+def ended(site: Site, browser: Browser, place: str) -> jobs.JobStatus:
     deadline = time.monotonic() + 120
     job = place.rpartition("/")[2]
-    while not worker.job_status(site.installation, job).ended and time.monotonic() < deadline:
+    while not jobs.job_status(site.installation, job).ended and time.monotonic() < deadline:
         assert browser.web.get(f"/jobs/{job}/now").status_code == 200
         time.sleep(0.5)
-    return worker.job_status(site.installation, job)
+    return jobs.job_status(site.installation, job)
 
 
 def test_people_pages_and_jobs(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +61,10 @@ def test_people_pages_and_jobs(postgresql: str, tmp_path: Path, monkeypatch: pyt
         assert paul.web.post("/budget", data=declared).status_code == 303
         told = paul.web.post("/synthesis/cost", data={"csrf": paul.csrf(), "dataset": setup.COHORT, "epsilon": "1"})
         assert "ε 1 of the 4 that are left" in told.text
-        with worker.worker_process(site.installation):
+        with jobs.worker_process(site.installation):
             begun = paul.web.post(f"/data/{setup.COHORT}/quality", data={"csrf": paul.csrf()})
             assert begun.status_code == 303, begun.text
             found = ended(site, paul, begun.headers["location"])
-            assert found.state == "done", found.what
+            assert found.state == "done", found.message
         assert paul.web.get(f"/data/{setup.COHORT}/quality").status_code == 200
         assert "rows stand as they were written" in paul.web.post("/audit/verify", data={"csrf": paul.csrf()}).text

@@ -13,7 +13,7 @@ import pytest
 
 from browser_made import a_browser
 from galenic.security import token_name
-from galenic.server.identity_provider import add_provider
+from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, a_provider
 from server_made import free_port
 from site_made import Site
@@ -65,7 +65,9 @@ def test_the_provider_is_linked_and_signed_in_with(site: Site, chromium: Any, mo
     with a_provider(free_port(), f"{site.base}/sign-in/with/clinic/back") as provider:
         provider.human.amr = ["mfa"]
         add_provider(
-            site.installation, "clinic", provider.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True
+            site.installation,
+            "clinic",
+            ProviderSettings(provider.issuer, "galenic", SECRET, display_name="the clinic", internal=True, trust_mfa=True),
         )
         page = signed_in(site, chromium, "sofia")
         page.goto(f"{site.base}/account")

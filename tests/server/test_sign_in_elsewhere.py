@@ -12,7 +12,7 @@ import pytest
 from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, DescriptionError, RecordError
 from galenic.records import exchange
-from galenic.server.identity_provider import add_provider
+from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, Provider, a_provider
 from server_made import free_port
 from site_made import Browser, Site
@@ -22,7 +22,11 @@ from site_made import Browser, Site
 def provider(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # the provider speaks without TLS, on this machine
     with a_provider(free_port(), f"{site.base}/sign-in/with/clinic/back") as made:
-        add_provider(site.installation, "clinic", made.issuer, "galenic", SECRET, shown="the clinic", internal=True, mfa=True)
+        add_provider(
+            site.installation,
+            "clinic",
+            ProviderSettings(made.issuer, "galenic", SECRET, display_name="the clinic", internal=True, trust_mfa=True),
+        )
         yield made
 
 

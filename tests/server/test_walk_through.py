@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from browser_made import Site, Visitor, a_browser, approve_all, invited
+from galenic import jobs
 from galenic.installation import open_installation
-from galenic.jobs import worker
 from galenic.release import verify
 from galenic.server import ServerOptions, prepare_server, running_servers, setup
 from server_made import free_port
@@ -108,7 +108,7 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     rita.clean()
     assert "no such job" in paul.go(f"/jobs/{job}"), "jobs are their asker's"
     assert "for people in the role" in clara.go(f"/jobs/{job}")
-    run = str(worker.job_status(site.installation, job).about["run"])
+    run = str(jobs.job_status(site.installation, job).data["run"])
     rita.go(f"/releases/{run}")
     assert "You asked for this run; two others sign." in rita.text
 

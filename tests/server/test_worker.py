@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from galenic import jobs
 from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, DescriptionError
 from galenic.installation import Installation, open_installation
-from galenic.jobs import quality, synthesis, worker
+from galenic.jobs import SynthesisParameters
+from galenic.jobs.synthesis import DIED
 from galenic.security import Session
 from galenic.server import setup
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[tuple[Installation, Session]]:
-    """A house with a cohort, and a data scientist's session."""
+    """An installation with a cohort, and a data scientist's session."""
     installation = open_installation(tmp_path / "home")
     server = server_session(installation)
     setup.import_simulated_cohort(installation, server, count=5_000)
@@ -32,27 +34,29 @@ def lab(tmp_path: Path) -> Iterator[tuple[Installation, Session]]:
     installation.close()
 
 
-def ended(installation: Installation, job: str, seconds: float = 90) -> worker.JobStatus:
+def ended(installation: Installation, job: str, seconds: float = 90) -> jobs.JobStatus:
     deadline = time.monotonic() + seconds
-    while not worker.job_status(installation, job).ended and time.monotonic() < deadline:
+    while not jobs.job_status(installation, job).ended and time.monotonic() < deadline:
         time.sleep(0.2)
-    return worker.job_status(installation, job)
+    return jobs.job_status(installation, job)
 
 
 @pytest.mark.filterwarnings("ignore")  # DBOS leaves sockets and threads to the collector
 def test_a_worker_that_dies_is_there_again_and_spends_nothing_twice(lab: tuple[Installation, Session]) -> None:
     installation, session = lab
-    with worker.worker_process(installation) as number:
+    with jobs.worker_process(installation) as number:
         first = number()
-        job = synthesis.submit_synthesis(installation, session, setup.COHORT, epsilon=1.0)
-        while worker.job_status(installation, job).state == "waiting":
+        job = jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=1.0))
+        while jobs.job_status(installation, job).state == "waiting":
             time.sleep(0.05)
         os.kill(first, signal.SIGKILL)
         found = ended(installation, job)
-        assert (found.state, found.what) == ("failed", synthesis.DIED)
+        assert (found.state, found.message) == ("failed", DIED)
         assert number() != first
-        again = ended(installation, synthesis.submit_synthesis(installation, session, setup.COHORT, epsilon=1.0))
-        assert again.state == "done", again.what
+        again = ended(
+            installation, jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=1.0))
+        )
+        assert again.state == "done", again.message
     spent = installation.ledger.statement(setup.COHORT).epsilon_spent
     assert spent <= 2.0 * 1.01, "what the dead worker had reserved counts once"
 
@@ -61,18 +65,18 @@ def test_a_worker_that_dies_is_there_again_and_spends_nothing_twice(lab: tuple[I
 def test_a_job_ends_with_the_right_of_whoever_asked_or_when_stopped(lab: tuple[Installation, Session]) -> None:
     installation, session = lab
     waiting = synthesis_before_a_worker(installation, session)
-    with worker.worker_process(installation):
+    with jobs.worker_process(installation):
         pass  # its tables are there from now on
-    first, second = (quality.submit_quality(installation, session, setup.COHORT) for _ in range(2))
-    worker.stop_job(installation, session, second)
-    assert worker.job_status(installation, second).state == "stopped"
+    first, second = (jobs.submit_quality(installation, session, setup.COHORT) for _ in range(2))
+    jobs.stop_job(installation, session, second)
+    assert jobs.job_status(installation, second).state == "stopped"
     installation.people.end_sessions("dana")
-    with worker.worker_process(installation):
+    with jobs.worker_process(installation):
         found = ended(installation, first)
     assert found.state == "failed"
-    assert "has left, lost a role, or stopped it" in found.what
+    assert "has left, has lost a role, or has stopped it" in found.message
     with pytest.raises(DescriptionError, match="no such job of yours"):
-        worker.stop_job(installation, Session("other", "other", "home", ""), first)
+        jobs.stop_job(installation, Session("other", "other", "home", ""), first)
     assert waiting
 
 
@@ -81,18 +85,19 @@ def synthesis_before_a_worker(installation: Installation, session: Session) -> b
     from galenic.errors import StoreError
 
     with pytest.raises(StoreError, match="no worker has run here yet"):
-        synthesis.submit_synthesis(installation, session, setup.COHORT, epsilon=1.0)
-    return worker.all_job_statuses(installation) == []
+        jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=1.0))
+    return jobs.all_job_statuses(installation) == []
 
 
 def test_what_may_not_be_asked_is_refused_before_a_job_is_made(lab: tuple[Installation, Session]) -> None:
     installation, session = lab
     with pytest.raises(DescriptionError, match="no such column"):
-        synthesis.submit_synthesis(installation, session, setup.COHORT, epsilon=1.0, target="nothing")
-    with pytest.raises(DescriptionError, match="epsilon is from"):
-        synthesis.submit_synthesis(installation, session, setup.COHORT, epsilon=50.0)
+        jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=1.0, target="nothing"))
+    with pytest.raises(DescriptionError, match="epsilon must be from"):
+        jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=50.0))
     stranger = installation.gate.begin("galenic-server", how="test", seconds=60)
     with pytest.raises((DescriptionError, AccessDeniedError)):
-        synthesis.submit_synthesis(installation, stranger, setup.COHORT, epsilon=1.0)
-    told = synthesis.estimate_job_cost(installation, session, setup.COHORT, 9.0)
-    assert not told.enough
+        jobs.submit_synthesis(installation, stranger, SynthesisParameters(setup.COHORT, epsilon=1.0))
+    cost = jobs.estimate_job(installation, session, "synthesis", {"dataset": setup.COHORT, "epsilon": 9.0})
+    assert cost.budget is not None
+    assert not cost.budget.sufficient

@@ -14,7 +14,7 @@ from galenic import store
 from galenic.custody import IMPORTERS, ImportPlan, ImportRequest
 from galenic.errors import UnknownNameError
 from galenic.installation import Installation
-from galenic.jobs import KINDS, import_state, jobs_url
+from galenic.jobs import KINDS, import_state, running_jobs
 from galenic.store import jobs
 from made import made_patients
 
@@ -29,7 +29,7 @@ def advance(state):
     n = state["n"] + 1
     return {**state, "n": n, "done": n >= 40, "share": n / 40}
 if __name__ == "__main__":
-    with jobs.opened(sys.argv[1], {"count": advance}) as j:
+    with jobs.open_runner(sys.argv[1], {"count": advance}) as j:
         print(j.start("count", {"n": 0, "file": sys.argv[2]}), flush=True)
         time.sleep(60)
 """
@@ -65,7 +65,7 @@ def test_a_killed_job_goes_on_after_its_last_step(url: str, tmp_path: Path) -> N
         ):
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
-    with jobs.opened(url, {"count": advance}) as again:
+    with jobs.open_runner(url, {"count": advance}) as again:
         assert again.wait(job)["n"] == 40
         done = again.get(job)
         assert (done.state, done.share, done.steps) == ("SUCCESS", 1.0, 40)
@@ -76,7 +76,7 @@ def test_a_killed_job_goes_on_after_its_last_step(url: str, tmp_path: Path) -> N
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_job_is_cancelled_and_resumed(tmp_path: Path) -> None:
-    with jobs.opened(f"sqlite:///{tmp_path / 'jobs.db'}", {"count": advance}) as work:
+    with jobs.open_runner(f"sqlite:///{tmp_path / 'jobs.db'}", {"count": advance}) as work:
         job = work.start("count", {"n": 0, "file": str(tmp_path / "steps")})
         while work.get(job).steps < 3:
             time.sleep(0.02)
@@ -102,10 +102,10 @@ def import_plan(file: Path, name: str) -> ImportPlan:
 def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(5_000), tmp_path / "patients.csv")
     state = {**import_state(custody, import_plan(tmp_path / "patients.csv", "big"), "inge"), "step": 3_000}
-    first = KINDS["import"](state)
-    again = KINDS["import"](state)  # as after a kill between the rows and the note that they were written
+    first = KINDS["import"].advance(state)
+    again = KINDS["import"].advance(state)  # as after a kill between the rows and the note that they were written
     assert first["rows_before"] == again["rows_before"] == 3_000
-    last = KINDS["import"](again)
+    last = KINDS["import"].advance(again)
     assert last["done"]
     known = store.dataset(custody.db, "big", "home")
     with custody.gate.open(custody.sign_in("paul"), "read", "dataset/big", "quality") as handle:
@@ -116,7 +116,7 @@ def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Ins
 @pytest.mark.filterwarnings("ignore")
 def test_an_import_runs_as_a_job(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(300), tmp_path / "patients.csv")
-    with jobs.opened(jobs_url(custody), KINDS) as work:
+    with running_jobs(custody) as work:
         job = work.start("import", import_state(custody, import_plan(tmp_path / "patients.csv", "small"), "inge"))
         assert work.wait(job)["done"]
         assert [j.state for j in work.all()] == ["SUCCESS"]

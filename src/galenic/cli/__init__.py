@@ -8,12 +8,6 @@ from types import TracebackType
 
 import typer
 
-from galenic.cli import custody as _custody  # noqa: F401  # its commands join the same app
-from galenic.cli import privacy as _privacy  # noqa: F401
-from galenic.cli import records as _records  # noqa: F401
-from galenic.cli import related as _related  # noqa: F401
-from galenic.cli import serve as _serve  # noqa: F401
-from galenic.cli import terms as _terms  # noqa: F401
 from galenic.cli.app import app
 from galenic.cli.show import messages
 from galenic.errors import GalenicError

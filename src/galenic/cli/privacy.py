@@ -7,14 +7,16 @@ import typer
 
 from galenic import custody, flows, release
 from galenic.cli import show
-from galenic.cli.app import Json, app
+from galenic.cli.options import Json
 from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
 from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
 
+commands = typer.Typer()
 
-@app.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
+
+@commands.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
 def deidentify(
     paths: Annotated[
         list[Path],
@@ -133,7 +135,7 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1
 
 
-@app.command(
+@commands.command(
     epilog="Example: galenic reveal clinic 8f0c2b1e99aa4710aa31c2d4e5f60718 --purpose patient-safety --key petra --second petra-2"
 )
 def reveal(

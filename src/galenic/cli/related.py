@@ -1,5 +1,6 @@
 """The command for several tables of the same patients."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -7,44 +8,72 @@ import typer
 
 from galenic import flows
 from galenic.cli import show
-from galenic.cli.app import Json, app
+from galenic.cli.options import Json, expand_options
 from galenic.generators import SynthesisRequest
 from galenic.generators.tables import describe_relations
 from galenic.installation import open_installation
 
+commands = typer.Typer()
 
-@app.command(
-    "synthesize-related", epilog="Example: galenic synthesize-related tables.toml --epsilon 1 --population clinic-2024"
-)
-def synthesize_related(
-    tables: Annotated[Path, typer.Argument(help="TOML file that says which tables belong together.")],
-    epsilon: Annotated[float, typer.Option(help="Price from the population's budget, all tables together.")] = 1.0,
-    delta: Annotated[float, typer.Option(help="Delta of the price.")] = 1e-9,
-    population: Annotated[str, typer.Option(help="Whose budget pays.")] = "default",
+
+@dataclass(frozen=True, kw_only=True)
+class RelatedOptions:
+    """Options of `galenic synthesize-related`."""
+
+    epsilon: Annotated[float, typer.Option(help="Price from the population's budget, all tables together.")] = 1.0
+    delta: Annotated[float, typer.Option(help="Delta of the price.")] = 1e-9
+    population: Annotated[str, typer.Option(help="Whose budget pays.")] = "default"
     patients: Annotated[
         int | None, typer.Option(help="New patients to make (default: the noisy number of those learned from).")
-    ] = None,
-    buy: Annotated[bool, typer.Option(help="Buy what descriptions only observed.")] = False,
-    policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal",
-    no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False,
-    min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5,
-    seed: Annotated[int | None, typer.Option(help="Of the split and the judge; noise is never seeded.")] = None,
+    ] = None
+    buy: Annotated[bool, typer.Option(help="Buy what descriptions only observed.")] = False
+    policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal"
+    no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False
+    min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5
+    seed: Annotated[int | None, typer.Option(help="Of the split and the judge; noise is never seeded.")] = None
+
+    def request(self) -> SynthesisRequest:
+        """The request to the workflow."""
+        return SynthesisRequest(
+            epsilon=self.epsilon,
+            delta=self.delta,
+            population=self.population,
+            rows=self.patients,
+            policy=self.policy,
+            private=not self.no_privacy,
+            seed=self.seed,
+            least=self.min_patients,
+        )
+
+    @property
+    def price(self) -> str:
+        """The privacy price in words."""
+        if self.no_privacy:
+            return "no formal guarantee"
+        return f"epsilon {self.epsilon:g} at delta {self.delta:g} of population “{self.population}”"
+
+
+@commands.command(
+    "synthesize-related", epilog="Example: galenic synthesize-related tables.toml --epsilon 1 --population clinic-2024"
+)
+@expand_options
+def synthesize_related(
+    tables: Annotated[Path, typer.Argument(help="TOML file that says which tables belong together.")],
+    options: RelatedOptions,
     as_json: Json = False,
 ) -> None:
     """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
-    relations, sources, dropped = describe_relations(tables, private=not no_privacy, buy=buy)
-    request = SynthesisRequest(
-        epsilon, delta, population, rows=patients, policy=policy, private=not no_privacy, seed=seed, least=min_patients
-    )
-    price = f"epsilon {epsilon:g} at delta {delta:g} of population “{population}”" if not no_privacy else "no formal guarantee"
+    relations, sources, dropped = describe_relations(tables, private=not options.no_privacy, buy=options.buy)
     parts = ", ".join(f"{r.name} (at most {r.rows_of_a_patient} row(s))" for r in relations)
-    show.messages.print(f"{price}; one patient is protected, in all tables together: {parts}.")
-    with show.progress(as_json) as tell:
-        result = flows.synthesize_related(open_installation(), relations, sources, request, dropped=dropped, progress=tell)
+    show.messages.print(f"{options.price}; one patient is protected, in all tables together: {parts}.")
+    with show.progress(as_json) as progress:
+        result = flows.synthesize_related(
+            open_installation(), relations, sources, options.request(), dropped=dropped, progress=progress
+        )
     if as_json:
         rows = {name: table.rows for name, table in result.tables.items()}
-        found = show.report_json(result.report, result.decision)
-        show.print_json({"run": result.run, "folder": str(result.folder), "rows": rows, **found})
+        report = show.report_json(result.report, result.decision)
+        show.print_json({"run": result.run, "folder": str(result.folder), "rows": rows, **report})
     else:
         show.run(result.run, result.folder, result.decision)
     raise typer.Exit(0 if result.decision.accepted else 1)

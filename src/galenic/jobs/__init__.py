@@ -1,4 +1,4 @@
-"""Background work: the worker process, job kinds, progress."""
+"""Background work: kinds of jobs, the client of their queue, the worker that performs them."""
 
 from galenic.jobs.bulk_export import (
     ExportRequest,
@@ -9,22 +9,29 @@ from galenic.jobs.bulk_export import (
     read_file,
     request_export,
 )
-from galenic.jobs.kinds import KINDS
+from galenic.jobs.client import all_job_statuses, job_status, jobs_url, stop_job, submit_job
+from galenic.jobs.cost import BudgetEstimate, CostEstimate
+from galenic.jobs.kinds import KINDS, JobKind, estimate_job
+from galenic.jobs.progress import JobStatus
 from galenic.jobs.quality import quality_page, stored_quality, submit_quality
-from galenic.jobs.synthesis import PURPOSE, estimate_job_cost, submit_synthesis, tables_in_custody
-from galenic.jobs.table_import import import_state, jobs_url
-from galenic.jobs.worker import JobStatus, all_job_statuses, job_status, run_worker, stop_job, worker_process
+from galenic.jobs.synthesis import PURPOSE, SynthesisParameters, submit_synthesis, tables_in_custody
+from galenic.jobs.table_import import import_state
+from galenic.jobs.worker import run_worker, running_jobs, worker_process
 
 __all__ = [
     "KINDS",
     "PURPOSE",
+    "BudgetEstimate",
+    "CostEstimate",
     "ExportRequest",
     "ExportStatus",
+    "JobKind",
     "JobStatus",
+    "SynthesisParameters",
     "TooManyExportsError",
     "all_job_statuses",
     "drop_export",
-    "estimate_job_cost",
+    "estimate_job",
     "export_status",
     "import_state",
     "job_status",
@@ -33,8 +40,10 @@ __all__ = [
     "read_file",
     "request_export",
     "run_worker",
+    "running_jobs",
     "stop_job",
     "stored_quality",
+    "submit_job",
     "submit_quality",
     "submit_synthesis",
     "tables_in_custody",

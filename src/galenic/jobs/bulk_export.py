@@ -14,9 +14,10 @@ import orjson
 from galenic import store
 from galenic.custody import drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, now_micros, read
-from galenic.errors import AccessDeniedError, InputError, NotFoundError, RecordError, StateError
-from galenic.jobs import worker
+from galenic.errors import AccessDeniedError, NotFoundError, RecordError, StateError, UnknownNameError
 from galenic.jobs.bulk_steps import COPY, RECORDS
+from galenic.jobs.client import all_job_statuses, job_status, stop_job, submit_job
+from galenic.jobs.progress import JobStatus
 from galenic.release import run_status, write_release
 from galenic.security import Fact
 
@@ -73,9 +74,7 @@ class TooManyExportsError(StateError):
 def request_export(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> str:
     """Submits an export job; returns its id. AccessDeniedError if the client's scopes cover none of the types."""
     unfinished = [
-        j
-        for j in worker.all_job_statuses(repository.installation, context.session.who)
-        if j.kind in (RECORDS, COPY) and not j.ended
+        j for j in all_job_statuses(repository.installation, context.session.who) if j.kind in (RECORDS, COPY) and not j.ended
     ]
     if len(unfinished) >= MOST_AT_ONCE:
         raise TooManyExportsError(f"{len(unfinished)} of your exports are unfinished. Wait for one, or stop one (DELETE).")
@@ -86,9 +85,9 @@ def request_export(repository: FhirRepository, context: RequestContext, request:
     }  # fmt: skip
     if context.purpose in SECONDARY:
         _require_copy(repository, context, request)
-        return worker.submit_job(repository.installation, context.session, COPY, about)
+        return submit_job(repository.installation, context.session, COPY, about)
     people = _people(repository, context, request)
-    return worker.submit_job(repository.installation, context.session, RECORDS, {**about, "people": people})
+    return submit_job(repository.installation, context.session, RECORDS, {**about, "people": people})
 
 
 def _require_copy(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> None:
@@ -149,12 +148,12 @@ def _members(repository: FhirRepository, context: RequestContext, group: str) ->
 def export_status(repository: FhirRepository, context: RequestContext, job: str) -> ExportStatus:
     """The status of the client's export. NotFoundError if there is none, it is another client's, was stopped, or has expired."""
     found = _own_job(repository, context, job)
-    about = found.about
+    about = found.data
     requested = datetime.fromisoformat(about["asked_at"])
     if found.ended and requested + LIFETIME < datetime.now(UTC):
         drop_export(repository, context, job)
         raise NotFoundError("the export has expired: exports are kept for a day.")
-    status = ExportStatus(job, found.state, found.what, found.share, about["request"], about["asked_at"], about=about)
+    status = ExportStatus(job, found.state, found.message, found.share, about["request"], about["asked_at"], about=about)
     if found.state != "done":
         return replace(status, state="failed" if found.ended else "running")
     if found.kind == COPY:
@@ -162,13 +161,13 @@ def export_status(repository: FhirRepository, context: RequestContext, job: str)
     return replace(status, state="complete", files=tuple(ExportFile(**f) for f in about["files"]))
 
 
-def _own_job(repository: FhirRepository, context: RequestContext, job: str) -> worker.JobStatus:
+def _own_job(repository: FhirRepository, context: RequestContext, job: str) -> JobStatus:
     try:
-        found = worker.job_status(repository.installation, job)
-    except InputError:
+        found = job_status(repository.installation, job)
+    except UnknownNameError:
         raise NotFoundError("there is no such export.") from None
     is_export = found.kind in (RECORDS, COPY) and found.state != "stopped" and not _is_dropped(repository, job)
-    if found.by != context.session.who or not is_export:
+    if found.user != context.session.who or not is_export:
         raise NotFoundError("there is no such export.")
     return found
 
@@ -218,14 +217,14 @@ def _read_member(repository: FhirRepository, run: str, name: str) -> Iterator[by
 
 def drop_export(repository: FhirRepository, context: RequestContext, job: str) -> None:
     """Stops an unfinished export, or deletes the files of a finished one."""
-    found = worker.job_status(repository.installation, job)
-    if found.by != context.session.who:
+    found = job_status(repository.installation, job)
+    if found.user != context.session.who:
         raise NotFoundError("there is no such export.")
     if not found.ended:
-        worker.stop_job(repository.installation, context.session, job)
-    if found.about.get("build"):
-        drop_bulk(repository.installation, str(found.about["build"]))
-    repository.installation.facts.put(Fact("job", f"work/{job}", "dropped", found.by, label=found.kind), actor=found.by)
+        stop_job(repository.installation, context.session, job)
+    if found.data.get("build"):
+        drop_bulk(repository.installation, str(found.data["build"]))
+    repository.installation.facts.put(Fact("job", f"work/{job}", "dropped", found.user, label=found.kind), actor=found.user)
 
 
 def _is_dropped(repository: FhirRepository, job: str) -> bool:

@@ -14,7 +14,8 @@ from galenic.custody.fhir import DECISION_EXTENSION, last_updated, serialize, ty
 from galenic.errors import AccessDeniedError, GalenicError
 from galenic.flows import StoredCopyRequest, deidentify_stored
 from galenic.installation import Installation, open_installation
-from galenic.jobs.worker import already_started, job_session, progress_writer
+from galenic.jobs.client import job_session
+from galenic.jobs.progress import already_started, progress_writer
 from galenic.security import BUILDS, Grant, Session
 
 RECORDS, COPY = "bulk", "copy"  # kinds of jobs

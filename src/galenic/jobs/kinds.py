@@ -1,11 +1,52 @@
-"""Which jobs there are, and what a step of each does."""
+"""Registry of the kinds of jobs."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from galenic.errors import UnknownNameError
+from galenic.installation import Installation
 from galenic.jobs.bulk_steps import COPY, RECORDS, advance_bulk, advance_copy
+from galenic.jobs.cost import CostEstimate, estimate_from_rows
 from galenic.jobs.quality import advance_quality
-from galenic.jobs.synthesis import advance_synthesis
-from galenic.jobs.table_import import advance_import
-from galenic.store import jobs
+from galenic.jobs.synthesis import advance_synthesis, estimate_synthesis
+from galenic.jobs.table_import import advance_import, estimate_import
+from galenic.security import Session
 
-KINDS: dict[str, jobs.Advance] = {
-    "import": advance_import, "synthesis": advance_synthesis, "quality": advance_quality, RECORDS: advance_bulk, COPY: advance_copy,
-}  # fmt: skip
+
+class JobKind(Protocol):
+    """A kind of job: what it will cost, and what one step of it does."""
+
+    @property
+    def estimate(self) -> Callable[[Installation, Session, Mapping[str, Any]], CostEstimate]:
+        """(installation, session, parameters) → the cost, from sizes alone, so that asking reveals nothing about a patient."""
+
+    @property
+    def advance(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """State → state after one step; `done` ends the job. A step that was interrupted is repeated, so it must find out what it
+        has done already."""
+
+
+@dataclass(frozen=True)
+class JobFunctions:
+    """A kind of job made of two functions."""
+
+    estimate: Callable[[Installation, Session, Mapping[str, Any]], CostEstimate]
+    advance: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+KINDS: dict[str, JobKind] = {
+    "import": JobFunctions(estimate_import, advance_import),
+    "synthesis": JobFunctions(estimate_synthesis, advance_synthesis),
+    "quality": JobFunctions(estimate_from_rows, advance_quality),
+    RECORDS: JobFunctions(estimate_from_rows, advance_bulk),
+    COPY: JobFunctions(estimate_from_rows, advance_copy),
+}
+"""Kinds of jobs by the name that is stored with each job."""
+
+
+def estimate_job(installation: Installation, session: Session, kind: str, parameters: Mapping[str, Any]) -> CostEstimate:
+    """The cost of a job before it is submitted. UnknownNameError for a kind that does not exist."""
+    if kind not in KINDS:
+        raise UnknownNameError(f"{kind!r} is not a kind of job. Expected one of {', '.join(KINDS)}.")
+    return KINDS[kind].estimate(installation, session, parameters)

@@ -1,5 +1,6 @@
 """Import of a table as a durable job: rows are stored in steps, and an interrupted step continues where it stopped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from galenic import records, store
 from galenic.custody import IMPORTERS, ImportPlan, ImportRequest, RowRange
 from galenic.errors import UnknownNameError
 from galenic.installation import Installation, open_installation
+from galenic.jobs.cost import CostEstimate
+from galenic.security import Session
 
 STEP_ROWS = 50_000
 
@@ -28,6 +31,11 @@ def import_state(installation: Installation, plan: ImportPlan, key: str) -> dict
         "rows_before": _rows(installation, request.dataset),
         "step": STEP_ROWS,
     }
+
+
+def estimate_import(_installation: Installation, _session: Session, parameters: Mapping[str, Any]) -> CostEstimate:
+    """The rows of the file; time and memory were not measured for this kind."""
+    return CostEstimate(rows=int(parameters["total"]))
 
 
 def advance_import(state: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +66,3 @@ def _rows(installation: Installation, name: str) -> int:
         return int(str(store.dataset(installation.db, name, "home")["next_row"]))
     except UnknownNameError:
         return 0
-
-
-def jobs_url(installation: Installation) -> str:
-    """URL of the database of jobs: a file beside the SQLite database, or the same PostgreSQL database."""
-    return (
-        f"sqlite:///{installation.home / 'jobs.db'}"
-        if installation.db.is_sqlite
-        else installation.db.url.render_as_string(hide_password=False)
-    )

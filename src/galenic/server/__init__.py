@@ -2,24 +2,21 @@
 
 from galenic.server.app import make_app
 from galenic.server.certificate import fingerprint
-from galenic.server.identity_provider import add_provider
+from galenic.server.identity_provider import ProviderSettings, add_provider
 from galenic.server.listeners import Listener, running_servers, serve
 from galenic.server.setup import DATASET, issue_token
 from galenic.server.start import ServerOptions, prepare_server
 
 __all__ = [
     "DATASET",
-    "EVERYTHING",
     "Listener",
+    "ProviderSettings",
     "ServerOptions",
-    "add_client",
     "add_provider",
     "fingerprint",
-    "init_if_new",
     "issue_token",
     "make_app",
     "prepare_server",
     "running_servers",
     "serve",
-    "server_session",
 ]

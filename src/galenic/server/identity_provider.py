@@ -1,5 +1,6 @@
 """Sign-in by the site's identity provider: what is asked of it, and what its answer leads to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,16 +11,34 @@ from galenic.records import exchange
 from galenic.security import IdTokenClaims, Provider, Session
 
 
-def add_provider(
-    installation: Installation, name: str, issuer: str, client: str, secret: str, *, shown: str = "", origins: tuple[str, ...] = (),
-    internal: bool = False, authority: str = "", mfa: bool = False,
-) -> None:  # fmt: skip
-    """Lets people sign in with a provider. origins: further addresses that it has for tokens and keys; internal: it lies in the
-    house's own network; authority: PEM of its certificates' authority; mfa: its word on a second factor is taken."""
+@dataclass(frozen=True)
+class ProviderSettings:
+    """Registration of an identity provider. origins: further addresses of its token and key endpoints; internal: it is in the
+    organization's own network; authority: PEM of the authority of its certificates; trust_mfa: its statement that it asked for a
+    second factor is accepted."""
+
+    issuer: str
+    client: str
+    secret: str
+    display_name: str = ""
+    origins: tuple[str, ...] = ()
+    internal: bool = False
+    authority: str = ""
+    trust_mfa: bool = False
+
+
+def add_provider(installation: Installation, name: str, provider: ProviderSettings) -> None:
+    """Lets users sign in with an identity provider."""
     exchange.declare(
-        installation.facts, name, (issuer, *origins), by=installation.actor, internal=internal, authority=authority
+        installation.facts,
+        name,
+        (provider.issuer, *provider.origins),
+        by=installation.actor,
+        internal=provider.internal,
+        authority=provider.authority,
     )
-    installation.openid.add(Provider(name, shown, issuer, client, mfa), secret, by=installation.actor)
+    registered = Provider(name, provider.display_name, provider.issuer, provider.client, provider.trust_mfa)
+    installation.openid.add(registered, provider.secret, by=installation.actor)
 
 
 def begin(installation: Installation, session: Session, name: str, back: str, purpose: str, place: str) -> tuple[str, str]:

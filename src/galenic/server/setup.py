@@ -25,12 +25,11 @@ def issue_token(
     scope: str = EVERYTHING,
     purposes: tuple[str, ...] = ("treatment", "operations"),
     how: str = "issued by hand",
-    subject: int | None = None,
 ) -> str:
-    """A secret that stands for a session until it is over; only its digest is kept."""
+    """A new access token, which stands for a session until the session ends; only its digest is stored."""
     secret = secrets.token_urlsafe(32)
     about = (("purposes", " ".join(purposes)), ("scope", scope))
-    installation.gate.begin(who, how=how, seconds=seconds, name=token_name(secret), subject=subject, about=about)
+    installation.gate.begin(who, how=how, seconds=seconds, name=token_name(secret), about=about)
     return secret
 
 

@@ -11,8 +11,20 @@ from fastapi.responses import HTMLResponse, Response
 from galenic import records, store
 from galenic.custody import ImportRequest, import_table, record_consent, rotate_keys
 from galenic.errors import DescriptionError, GalenicError
-from galenic.jobs import quality as quality_job
-from galenic.jobs import synthesis, worker
+from galenic.jobs import (
+    PURPOSE,
+    JobStatus,
+    SynthesisParameters,
+    all_job_statuses,
+    estimate_job,
+    job_status,
+    quality_page,
+    stop_job,
+    stored_quality,
+    submit_quality,
+    submit_synthesis,
+    tables_in_custody,
+)
 from galenic.security import NAME
 from galenic.server.console.dashboard import number, page_of
 from galenic.server.console.session import PAPER, Console, SignedIn, clean_message, redirect_to
@@ -65,7 +77,7 @@ class DataPages:
     ) -> Response:
         every = (d for d in store.list_datasets(self.installation.db, signed.session.tenant) if find in str(d["name"]))
         shown, more = page_of(every, page)
-        found = [{**d, "quality": quality_job.stored_quality(self.installation, str(d["name"]))} for d in shown]
+        found = [{**d, "quality": stored_quality(self.installation, str(d["name"]))} for d in shown]
         return self.console.page(
             request, "data.html", signed=signed, datasets=found, find=find, page=page, more=more,
             measures=signed.holds(*LEARNS), brings=signed.holds(*BRINGS),
@@ -75,7 +87,7 @@ class DataPages:
     def quality(self, request: Request, name: str) -> Response:
         """The quality of a data set, on paper that runs nothing."""
         self._known(self.console.required(request, *LOOKS), name)
-        text = quality_job.quality_page(self.installation, name)
+        text = quality_page(self.installation, name)
         return HTMLResponse(text, headers={"Content-Security-Policy": PAPER, "X-Frame-Options": "SAMEORIGIN"})
 
     def _known(self, signed: SignedIn, name: str) -> None:
@@ -86,7 +98,7 @@ class DataPages:
         """Asks for the quality of a data set."""
         signed = self.console.posted(request, csrf, *LEARNS)
         self._known(signed, name)
-        return redirect_to(f"/jobs/{quality_job.submit_quality(self.installation, signed.session, name)}")
+        return redirect_to(f"/jobs/{submit_quality(self.installation, signed.session, name)}")
 
     def bring(
         self, request: Request, csrf: Word, name: Word, patient: Word, table: Annotated[UploadFile, File()], agreed: Word = ""
@@ -120,17 +132,17 @@ class DataPages:
             for batch in source.open([patient, agreed]):
                 pairs = zip(batch[patient].to_pylist(), batch[agreed].to_pylist(), strict=True)
                 who += [str(p) for p, a in pairs if str(a).strip().lower() in AGREED]
-            record_consent(self.installation, signed.session, name, list(dict.fromkeys(who)), synthesis.PURPOSE)
+            record_consent(self.installation, signed.session, name, list(dict.fromkeys(who)), PURPOSE)
         return f"{done.new:,} rows of {done.patients:,} patients are in custody as {name}; {len(set(who)):,} agreed to synthetic data."
 
     # synthesis
 
     def _guide(self, request: Request, signed: SignedIn, given: dict[str, str], **more: Any) -> Response:
-        tables = synthesis.tables_in_custody(self.installation, signed.session.tenant)
+        tables = tables_in_custody(self.installation, signed.session.tenant)
         chosen = next((t for t in tables if t["name"] == given.get("dataset")), tables[0] if tables else None)
         columns = store.schema_of(chosen).names if chosen else []
         filled = {"dataset": str(chosen["name"]) if chosen else "", "epsilon": "1", "target": "", "policy": "internal", **given}
-        whole = {"told": None, "said": None, **more}
+        whole = {"cost": None, "said": None, **more}
         return self.console.page(
             request, "synthesis.html", signed=signed, tables=tables, columns=columns, given=filled, policies=POLICIES, **whole
         )
@@ -147,10 +159,12 @@ class DataPages:
         signed = self.console.posted(request, csrf, *LEARNS)
         given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
         try:
-            told = synthesis.estimate_job_cost(self.installation, signed.session, dataset, number(epsilon))
+            cost = estimate_job(
+                self.installation, signed.session, "synthesis", {"dataset": dataset, "epsilon": number(epsilon)}
+            )
         except GalenicError as error:
             return self._guide(request, signed, given, said={"text": str(error), "bad": True}, status=400)
-        return self._guide(request, signed, given, told=told)
+        return self._guide(request, signed, given, cost=cost)
 
     def start(
         self, request: Request, csrf: Word, dataset: Word, epsilon: Word, target: Word = "", policy: Word = "internal"
@@ -160,8 +174,8 @@ class DataPages:
         try:
             if policy not in POLICIES:
                 raise DescriptionError(f"expected one of the policies {', '.join(POLICIES)}.")
-            job = synthesis.submit_synthesis(
-                self.installation, signed.session, dataset, epsilon=number(epsilon), target=target, policy=policy
+            job = submit_synthesis(
+                self.installation, signed.session, SynthesisParameters(dataset, number(epsilon), target, policy)
             )
         except GalenicError as error:
             given = {"dataset": dataset, "epsilon": epsilon, "target": target, "policy": policy}
@@ -174,17 +188,17 @@ class DataPages:
         """One's own jobs; an auditor's and a security officer's page has everybody's."""
         signed = self.console.required(request, *LOOKS, "security-officer")
         who = "" if signed.holds("auditor", "security-officer") else signed.person.name
-        found = [j for j in worker.all_job_statuses(self.installation, who) if state in ("", j.state)]
+        found = [j for j in all_job_statuses(self.installation, who) if state in ("", j.state)]
         start = (max(page, 1) - 1) * SHOWN_JOBS
         return self.console.page(
             request, "jobs.html", signed=signed, jobs=found[start : start + SHOWN_JOBS], page=page,
             more=len(found) > start + SHOWN_JOBS, state=state
         )  # fmt: skip
 
-    def _job(self, request: Request, job: str) -> tuple[SignedIn, worker.JobStatus]:
+    def _job(self, request: Request, job: str) -> tuple[SignedIn, JobStatus]:
         signed = self.console.required(request, *LOOKS, "security-officer")
-        found = worker.job_status(self.installation, job)
-        if found.by != signed.person.name and not signed.holds("auditor", "security-officer"):
+        found = job_status(self.installation, job)
+        if found.user != signed.person.name and not signed.holds("auditor", "security-officer"):
             raise DescriptionError("there is no such job.")
         return signed, found
 
@@ -201,7 +215,7 @@ class DataPages:
     def stop(self, request: Request, job: str, csrf: Word) -> Response:
         """Stops a job of one's own."""
         signed = self.console.posted(request, csrf, *LOOKS)
-        worker.stop_job(self.installation, signed.session, job)
+        stop_job(self.installation, signed.session, job)
         return redirect_to(f"/jobs/{job}")
 
     # keys

@@ -1,4 +1,5 @@
-"""Durable jobs on DBOS: a job is a value that advances step by step; each step's result is kept, so a killed job goes on."""
+"""Durable jobs on DBOS: a job is a state that advances step by step. The state after each step is stored, so that a job continues
+after its process was killed."""
 
 import contextlib
 import json
@@ -12,25 +13,24 @@ from galenic.errors import MissingExtraError, StoreError, UnknownNameError
 
 State = dict[str, Any]
 Advance = Callable[[State], State]
-QUEUE, VERSION = "asked", "1"
-ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+QUEUE, VERSION = "asked", "1"  # stored with every job
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job. state: ENQUEUED, PENDING, SUCCESS, ERROR, CANCELLED. share: how much is done, 0 to 1; steps: how many were kept; kept:
-    its last state."""
+    """One job. state: ENQUEUED, PENDING, SUCCESS, ERROR, CANCELLED; share: of the work that is done, 0 to 1; steps: number of stored
+    steps; data: the last stored state."""
 
     id: str
     kind: str
     state: str
     share: float
     steps: int
-    kept: State = field(default_factory=dict)
+    data: State = field(default_factory=dict)
 
 
-class Jobs:
-    """The jobs of one installation, while this process runs them. kinds: what a step of each kind of job does.
+class JobRunner:
+    """Performs the jobs of one installation in this process. kinds: the function that performs one step, by kind of job.
 
     A state is small JSON that names things in store, never patients' data; `done` ends the job, `share` is shown. A step that
     was under way when the process died is run again, so it must find out what it has already done.
@@ -59,8 +59,8 @@ class Jobs:
             return state
 
         self._run = dbos.DBOS.workflow(name="job", serialization_type=form)(run)
-        dbos.DBOS.launch()  # jobs that a dead process left go on from here
-        dbos.DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=0.5)  # what others ask for, one by one
+        dbos.DBOS.launch()  # continues the jobs of a process that died
+        dbos.DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=0.5)  # submitted jobs, one by one
 
     def start(self, kind: str, state: State) -> str:
         """Starts a job; returns its id."""
@@ -69,49 +69,49 @@ class Jobs:
         return str(self._dbos.DBOS.start_workflow(self._run, kind, json.dumps(state)).get_workflow_id())
 
     def wait(self, job: str) -> State:
-        """The last state of a job, once it has ended well; its error otherwise."""
+        """The last state of a job once it has ended; raises the job's error if it failed."""
         result: State = json.loads(self._dbos.DBOS.retrieve_workflow(job).get_result())
         return result
 
     def cancel(self, job: str) -> None:
         """Stops a job after the step that is under way."""
-        self._known(job)
+        self._check(job)
         self._dbos.DBOS.cancel_workflow(job)
 
     def resume(self, job: str) -> None:
-        """Goes on with a job that was cancelled or has failed, after its last kept step."""
-        self._known(job)
+        """Continues a job that was cancelled or has failed, after its last stored step."""
+        self._check(job)
         self._dbos.DBOS.resume_workflow(job)
 
     def get(self, job: str) -> Job:
-        """How a job stands."""
-        self._known(job)
+        """A job by its id. UnknownNameError if there is none."""
+        self._check(job)
         return _job(self._dbos.DBOS, self._dbos.DBOS.get_workflow_status(job))
 
     def all(self) -> list[Job]:
         """Every job, oldest first."""
         return [_job(self._dbos.DBOS, s) for s in self._dbos.DBOS.list_workflows(name="job")]
 
-    def _known(self, job: str) -> None:
+    def _check(self, job: str) -> None:
         if self._dbos.DBOS.get_workflow_status(job) is None:
             raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs")
 
     def close(self) -> None:
-        """Ends this process's part; jobs that are under way go on where `opened` is called next."""
+        """Stops performing jobs; those under way continue in the next process that opens a runner."""
         self._dbos.DBOS.destroy(destroy_registry=True)
 
 
 def _job(api: Any, status: Any) -> Job:
     steps = api.list_workflow_steps(status.workflow_id)
     outputs = [s["output"] for s in steps if s["output"] is not None]
-    given = status.input["args"] if status.input else ("?", "{}")
-    kept: State = json.loads(outputs[-1] if outputs else given[1])
-    share = float(kept.get("share", 0.0)) if outputs else 0.0
-    return Job(status.workflow_id, str(given[0]), str(status.status), share, len(outputs), kept)
+    arguments = status.input["args"] if status.input else ("?", "{}")
+    data: State = json.loads(outputs[-1] if outputs else arguments[1])
+    share = float(data.get("share", 0.0)) if outputs else 0.0
+    return Job(status.workflow_id, str(arguments[0]), str(status.status), share, len(outputs), data)
 
 
 class JobQueue:
-    """The jobs of one installation as a process sees them that runs none: it asks for them, and looks how they stand."""
+    """The jobs of one installation for a process that performs none: submits jobs and reads their status."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -121,8 +121,8 @@ class JobQueue:
         self._form = dbos.WorkflowSerializationFormat.PORTABLE
         self._client = dbos.DBOSClient(system_database_url=url, serializer=dbos.DBOSPortableJSONSerializer())
 
-    def ask(self, kind: str, state: State) -> str:
-        """Asks for a job; returns its id. A worker takes it up."""
+    def submit(self, kind: str, state: State) -> str:
+        """Puts a job into the queue; returns its id. A worker performs it."""
         options: Any = {"workflow_name": "job", "queue_name": QUEUE, "serialization_type": self._form, "app_version": VERSION}
         try:
             return str(self._client.enqueue(options, kind, json.dumps(state)).get_workflow_id())
@@ -130,7 +130,7 @@ class JobQueue:
             raise StoreError("no worker has run here yet, so nobody would take the job. Start one: galenic work") from None
 
     def get(self, job: str) -> Job:
-        """How a job stands. UnknownNameError if there is none."""
+        """A job by its id. UnknownNameError if there is none."""
         found = self._list(workflow_ids=[job])
         if not found:
             raise UnknownNameError("there is no such job.")
@@ -144,27 +144,27 @@ class JobQueue:
         try:
             return list(self._client.list_workflows(**which))
         except DBAPIError:
-            return []  # no worker has run here yet: there is no table
+            return []  # no worker has run here yet: the table does not exist
 
     def cancel(self, job: str) -> None:
-        """Stops a job: at once where it waits, else after the step that is under way."""
+        """Stops a job: at once if it is waiting, otherwise after the step that is under way."""
         self.get(job)
         self._client.cancel_workflow(job)
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Closes the connection to the database."""
         self._client.destroy()
 
 
 @contextlib.contextmanager
-def opened(url: str, kinds: dict[str, Advance]) -> Iterator[Jobs]:
-    """The jobs in the database at `url`; whatever a dead process left is taken up at once."""
+def open_runner(url: str, kinds: dict[str, Advance]) -> Iterator[JobRunner]:
+    """Performs the jobs in the database at `url` while the block lasts; jobs of a process that died continue at once."""
     try:
         import dbos  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("durable jobs need DBOS: pip install 'galenic[jobs]'") from None
-    jobs = Jobs(dbos, url, kinds)
+    runner = JobRunner(dbos, url, kinds)
     try:
-        yield jobs
+        yield runner
     finally:
-        jobs.close()
+        runner.close()

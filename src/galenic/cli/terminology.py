@@ -1,4 +1,4 @@
-"""The commands of codes and units."""
+"""The commands of codes, terminologies and units."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,15 @@ from typing import Annotated
 import typer
 
 from galenic.cli import show
-from galenic.cli.app import Json, app
+from galenic.cli.options import Json
 from galenic.records import convert as convert_units
 from galenic.records import terminology
 
-code = typer.Typer(help="Look up codes, compare them, load terminologies that you license.", no_args_is_help=True)
-app.add_typer(code, name="code")
+commands = typer.Typer(help="Look up codes, compare them, load terminologies that you license.", no_args_is_help=True)
 System = Annotated[str, typer.Argument(help="icd10cm, snomed, loinc, rxnorm, cvx, or the URI of a system.")]
 
 
-@code.command(epilog="Example: galenic code lookup icd10cm E11.9")
+@commands.command(epilog="Example: galenic code lookup icd10cm E11.9")
 def lookup(
     system: System,
     value: Annotated[str, typer.Argument(metavar="CODE")],
@@ -43,7 +42,7 @@ def lookup(
     return 0 if found.state == "found" and found.display_fits is not False else 2
 
 
-@code.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
+@commands.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
 def subsumes(system: System, a: str, b: str) -> int:
     """How A stands to B: equivalent, subsumes, subsumed-by, not-subsumed."""
     found = terminology.terminology().subsumes(system, a, b)
@@ -51,7 +50,7 @@ def subsumes(system: System, a: str, b: str) -> int:
     return 2 if found in ("not-found", "not-loaded") else 0
 
 
-@code.command("load", epilog="Example: galenic code load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
+@commands.command("load", epilog="Example: galenic code load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
 def load_(
     kind: Annotated[str, typer.Argument(help="snomed, loinc, rxnorm or cvx.")],
     place: Annotated[Path, typer.Argument(help="Folder (cvx: file) of the release, as its publisher hands it out.")],
@@ -60,7 +59,7 @@ def load_(
     show.out.print(f"{terminology.load_terminology(kind, place):,} codes of {kind} are loaded")
 
 
-@code.command(epilog="Example: galenic code convert 98.6 [degF] Cel")
+@commands.command(epilog="Example: galenic code convert 98.6 [degF] Cel")
 def convert(value: float, unit: str, wanted: str) -> None:
     """A value in another unit (UCUM)."""
     show.out.print(f"{convert_units(value, unit, wanted):.6g} {wanted}", markup=False)

@@ -1,0 +1,76 @@
+"""The commands of systems and applications that call the server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galenic.cli import show
+from galenic.cli.files import read_text
+from galenic.cli.options import Json
+from galenic.cli.server import server_extra
+from galenic.custody import EVERYTHING, add_client, initialize_if_new
+from galenic.installation import open_installation
+from galenic.security import ROLES
+
+commands = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
+
+
+@commands.command("add", epilog="Example: galenic client add lab --role service")
+def add(
+    name: str,
+    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")] = "service",
+    jwks: Annotated[
+        Path | None, typer.Option(help="Its public keys (JSON Web Key Set): it signs for its own tokens then.")
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The most that such tokens cover.")] = EVERYTHING,
+    as_json: Json = False,
+) -> None:
+    """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
+    keys = read_text(jwks) if jwks else ""
+    add_client(open_installation(), name, role=role, jwks=keys, scope=scope)
+    if as_json:
+        show.print_json({"client": name, "role": role})
+    else:
+        show.out.print(f"client {name} may call as {role}. Give it a token: galenic client token {name}", markup=False)
+
+
+@commands.command(
+    "app", epilog="Example: galenic client app growth-chart --redirect https://growth.example.org/back --scope 'user/*.rs'"
+)
+def application(
+    name: str,
+    redirect: Annotated[list[str], typer.Option(help="Where the browser comes back to, letter by letter; may be given again.")],
+    scope: Annotated[str, typer.Option(help="The most that somebody can let it do.")] = "user/*.rs",
+    shown: Annotated[str, typer.Option(help="What people call it.")] = "",
+    jwks: Annotated[Path | None, typer.Option(help="Its public keys, where it can keep a secret (JSON Web Key Set).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
+    installation = open_installation()
+    initialize_if_new(installation)
+    keys = read_text(jwks) if jwks else ""
+    installation.apps.add(name, tuple(redirect), scope, shown=shown, jwks=keys, by=installation.actor)
+    if as_json:
+        show.print_json({"application": name, "redirects": redirect, "scope": scope})
+    else:
+        show.out.print(f"application {name} may ask people for {scope}. What it sees is what they may see.", markup=False)
+
+
+@commands.command("token", epilog="Example: galenic client token lab --hours 8 --scope 'system/Observation.cruds'")
+def token(
+    name: str,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How long it stands.")] = 8,
+    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between.")] = EVERYTHING,
+    purpose: Annotated[str, typer.Option(help="Purposes that it may name, with spaces between.")] = "treatment operations",
+    as_json: Json = False,
+) -> None:
+    """Make an access token. It is shown once, and only its digest is kept."""
+    with server_extra():
+        from galenic.server import issue_token  # noqa: PLC0415  # the web framework loads when it is needed
+    seconds = int(hours * 3600)
+    secret = issue_token(open_installation(), name, seconds=seconds, scope=scope, purposes=tuple(purpose.split()))
+    if as_json:
+        show.print_json({"client": name, "access_token": secret, "token_type": "Bearer", "expires_in": seconds, "scope": scope})
+    else:
+        show.out.print(secret, markup=False)

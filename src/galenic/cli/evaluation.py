@@ -1,0 +1,85 @@
+"""The commands that measure: evaluate a synthetic table, audit the engine."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galenic import flows, records
+from galenic.cli import show
+from galenic.cli.files import write_text
+from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
+from galenic.evidence import EvaluationRequest
+from galenic.evidence.tables import ComparedSources
+from galenic.installation import open_installation
+from galenic.release import decide, load_policy
+
+commands = typer.Typer()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """Options of `galenic evaluate`."""
+
+    holdout: Annotated[
+        Path | None, typer.Option(help="Real patients that the maker never saw: enables membership attacks.")
+    ] = None
+    columns: Columns = None
+    patient: Patient = None
+    target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None
+    group: Groups = None
+    survival: Times = None
+    policy: Annotated[str | None, typer.Option(help="Also decide by this policy (exit code 1 if it refuses).")] = None
+
+
+@commands.command(epilog="Example: galenic evaluate real.csv synthetic.csv --holdout unseen.csv")
+@expand_options
+def evaluate(
+    real: Annotated[Path, typer.Argument(help="The real table that was imitated.")],
+    synthetic: Annotated[Path, typer.Argument(help="The synthetic table.")],
+    options: EvaluationOptions,
+    as_json: Json = False,
+) -> None:
+    """Judge anybody's synthetic table: fidelity, utility, privacy attacks."""
+    columns = records.read_description(options.columns) if options.columns else None
+    policy = load_policy(options.policy) if options.policy else None
+    with show.progress(as_json) as progress:
+        holdout = records.read(options.holdout) if options.holdout else None
+        compared = ComparedSources(records.read(real), records.read(synthetic), holdout, columns, options.patient)
+        request = EvaluationRequest(
+            target=options.target,
+            times=options.survival,
+            groups=tuple(options.group or ()),
+            constraints=records.read_constraints(options.columns) if options.columns else (),
+        )
+        report = flows.evaluate(open_installation(), compared, request, progress)
+    decision = decide(report, policy) if policy else None
+    if as_json:
+        show.print_json(show.report_json(report, decision))
+    else:
+        show.findings(report)
+        if decision:
+            show.decision(decision)
+    raise typer.Exit(1 if decision and not decision.accepted else 0)
+
+
+@commands.command("audit-engine", epilog="Example: galenic audit-engine --runs 20")
+def audit_engine(
+    runs: Annotated[int, typer.Option(help="Times the engine is run on fresh canaries.")] = 100,
+    canaries: Annotated[int, typer.Option(help="Canary patients per run.")] = 400,
+    out: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what the best attacker learns from the engine's noisy answers, against what is claimed."""
+    steps, data = flows.audit_engine(canaries=canaries, runs=runs)
+    if out is not None:
+        write_text(out, json.dumps(data, indent=1) + "\n")
+    if as_json:
+        show.print_json(data)
+    else:
+        for step, a in steps.items():
+            measured = f"mu measured {a.mu:.4f} (95 %: {a.low:.4f} to {a.high:.4f}), claimed at most {a.claimed:.4f}"
+            show.out.print(f"{step}: {measured}; {'[green]holds[/]' if a.holds else '[red]WRONG[/] ' + '; '.join(a.wrong)}")
+    raise typer.Exit(0 if all(a.holds for a in steps.values()) else 1)

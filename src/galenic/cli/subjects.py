@@ -1,0 +1,73 @@
+"""The commands of data subjects' rights: access to the own record, erasure with a receipt."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galenic import custody, flows
+from galenic.cli import show
+from galenic.cli.files import read_text, write_text
+from galenic.cli.options import Json, Key, Second
+from galenic.installation import open_installation
+from galenic.security import verify_receipt
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: galenic access P000001 --key paul --out record.json")
+def access(
+    patient: str,
+    key: Key,
+    out: Annotated[Path | None, typer.Option(help="Write here instead of to stdout.")] = None,
+) -> None:
+    """Everything about one patient, and who looked: for the patient (GDPR articles 15 and 20)."""
+    installation = open_installation()
+    record = custody.own_record(installation, installation.sign_in(key), patient)
+    text = json.dumps(record, indent=1, default=str)
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text(out, text + "\n")
+        show.messages.print(f"written to {out}")
+
+
+@commands.command(epilog="Example: galenic erase P000001 --key paul --second paul2 --receipt receipt.json")
+def erase(
+    patient: str,
+    key: Key,
+    second: Second,
+    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Erase a patient: key, rows, derived copies, backups; with a signed receipt (GDPR article 17)."""
+    installation = open_installation()
+    with show.progress(as_json) as progress:
+        erased = flows.erase(installation, installation.sign_in(key, second), patient, progress)
+    if receipt is not None:
+        write_text(receipt, erased.envelope)
+    if as_json:
+        show.print_json(erased.facts)
+    else:
+        _print_erasure(erased)
+
+
+def _print_erasure(erased: flows.ErasureResult) -> None:
+    facts = erased.facts
+    show.out.print(f"[green]ERASED[/]  {erased.name}: {facts['rows']} rows; key destroyed in {facts['key']['milliseconds']} ms")
+    for artifact in facts["artefacts"]:
+        show.out.print(f"  {artifact['id']}: {artifact['fate']}")
+    for backup in facts["backups"]:
+        state = "dead" if not backup["opens_with_todays_root"] else "[red]still opens[/]"
+        unreached = "" if backup["reached"] else " (not reached: dead as a whole)"
+        show.out.print(f"  backup {backup['folder']}: the patient's key is {state}{unreached}")
+    show.out.print(f"  last escrowed older root dies: {facts['last_escrowed_older_root_dies'] or 'none is kept'}")
+
+
+@commands.command("verify-receipt", epilog="Example: galenic verify-receipt receipt.json --public gate.pub")
+def verify_receipt_(
+    receipt: Path, public: Annotated[Path, typer.Option(help="The gate's public key, received by another way.")]
+) -> None:
+    """Check an erasure receipt offline."""
+    show.print_json(verify_receipt(read_text(receipt), read_text(public).strip()))

@@ -1,0 +1,96 @@
+"""Client of the job queue: submit a job, look up its status, stop it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from galenic.errors import AccessDeniedError, UnknownNameError
+from galenic.installation import Installation
+from galenic.jobs.progress import JobStatus, status_of
+from galenic.security import Fact, Session
+from galenic.store import jobs
+
+SESSION_SECONDS = 12 * 3600  # the most that a job may take
+
+
+def jobs_url(installation: Installation) -> str:
+    """URL of the database of jobs: a file beside the SQLite database, or the same PostgreSQL database."""
+    if installation.db.is_sqlite:
+        return f"sqlite:///{installation.home / 'jobs.db'}"
+    return installation.db.url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def _job_queue(installation: Installation) -> Iterator[jobs.JobQueue]:
+    queue = jobs.JobQueue(jobs_url(installation))
+    try:
+        yield queue
+    finally:
+        queue.close()
+
+
+def submit_job(installation: Installation, session: Session, kind: str, parameters: dict[str, Any]) -> str:
+    """Submits a job in the user's name; returns its id. It runs under a session of its own, which ends with the user's rights."""
+    fact = installation.facts.one("session", session.id)
+    secret = "job-" + secrets.token_hex(20)
+    inherited = tuple((n, fact.get(n)) for n in ("purposes", "scope") if fact is not None and fact.get(n) is not None)
+    installation.gate.begin(session.who, how=f"job {kind}", seconds=SESSION_SECONDS, name=secret, about=inherited)
+    state = {
+        **parameters,
+        "home": str(installation.home),
+        "session": secret,
+        "by": session.who,
+        "ticket": secrets.token_hex(12),
+    }
+    with _job_queue(installation) as queue:
+        job = queue.submit(kind, state)
+    installation.facts.put(Fact("job", f"work/{job}", "asked", session.who, label=kind), actor=session.who)
+    return job
+
+
+def _submitted(installation: Installation, job: str) -> Fact:
+    fact = installation.facts.one("job", f"work/{job}")
+    if fact is None:
+        raise UnknownNameError("there is no such job.")
+    return fact
+
+
+def job_status(installation: Installation, job: str) -> JobStatus:
+    """The status of a job that was submitted here. UnknownNameError if there is none."""
+    fact = _submitted(installation, job)
+    with _job_queue(installation) as queue:
+        return status_of(installation, queue.get(job), fact.who)
+
+
+def all_job_statuses(installation: Installation, user: str = "", limit: int = 200) -> list[JobStatus]:
+    """The statuses of submitted jobs, newest first. user: only the jobs of this user."""
+    users = {
+        f.key.partition("/")[2]: f.who
+        for f in installation.facts.of("job")
+        if f.key.startswith("work/") and user in ("", f.who)
+    }
+    with _job_queue(installation) as queue:
+        return [status_of(installation, job, users[job.id]) for job in queue.all(limit) if job.id in users]
+
+
+def stop_job(installation: Installation, session: Session, job: str) -> None:
+    """Stops a job of the user: at once if it is waiting; otherwise its session ends, and with it the step under way."""
+    fact = installation.facts.one("job", f"work/{job}")
+    if fact is None or fact.who != session.who:
+        raise UnknownNameError("there is no such job of yours.")
+    with _job_queue(installation) as queue:
+        job_session_id = str(queue.get(job).data.get("session", ""))
+        queue.cancel(job)
+    running = installation.gate.session(job_session_id)
+    if running is not None:
+        installation.gate.end(running[0])
+    installation.audit.append("job.stopped", job, actor=session.who)
+
+
+def job_session(installation: Installation, state: dict[str, Any]) -> Session:
+    """The session that a job runs under. AccessDeniedError if it has ended."""
+    found = installation.gate.session(str(state["session"]))
+    if found is None or found[0].who != state["by"]:
+        raise AccessDeniedError("the user who requested this job has left, has lost a role, or has stopped it.")
+    return found[0]
