@@ -11,11 +11,10 @@ from galenic.cli import show
 from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
 from galenic.errors import OptionError
 from galenic.generators import SynthesisRequest
-from galenic.generators.tables import FitCost
 from galenic.installation import open_installation
 from galenic.privacy import ColumnOptions
 from galenic.release import report_page
-from galenic.schema import Progress
+from galenic.schema import FitCost, Progress
 
 commands = typer.Typer()
 
