@@ -1,4 +1,4 @@
-"""The steps of a bulk export: patients in turn, each under a decision of its own, into sealed files of one type each."""
+"""Steps of a bulk export: patient by patient, each under an access decision of its own, into encrypted files by type."""
 
 import hashlib
 from collections import defaultdict
@@ -19,29 +19,15 @@ from galenic.jobs.progress import already_started, progress_writer
 from galenic.security import BUILDS, Grant, Session
 
 RECORDS, COPY = "bulk", "copy"  # kinds of jobs
-PEOPLE = 100  # decided at once
-STEP_BYTES = 32 * 2**20  # of records in a step, which are in memory
-Lines = dict[str, list[bytes]]
+PATIENTS = 100  # decided at once
+STEP_BYTES = 32 * 2**20  # of resources in a step, which are held in memory
 
 
 def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
-    """One step: patients until there are 32 MiB of records. What a process that died had written of it is written again."""
+    """Runs one step: patients until there are 32 MiB of resources. A step that a killed process began is done again."""
     installation = open_installation(Path(state["home"]))
     try:
-        session = job_session(installation, state)
-        known = store.dataset(installation.db, state["dataset"], session.tenant)
-        erasures = installation.gate.versions.get()["erasures"]
-        if "build" not in state:
-            state = {**state, **_begin(installation, known, state), "erasures": erasures}
-        step = _Step(installation, session, known, state)
-        state = step.done()
-        if installation.gate.versions.get()["erasures"] != state["erasures"]:
-            drop_bulk(installation, state["build"])
-            return {**state, "files": [], "done": True, "error": "a patient was erased while this ran. Ask again."}
-        if state["done"]:
-            _end(installation, session, state)
-        progress_writer(installation, state)(f"{state['at']:,} of {len(state['ids']):,} patients", state["share"])
-        return state
+        return _advance(installation, state)
     except GalenicError as error:
         if "build" in state:
             drop_bulk(installation, state["build"])
@@ -50,20 +36,37 @@ def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
         installation.close()
 
 
-def _begin(installation: Installation, known: store.Dataset, state: dict[str, Any]) -> dict[str, Any]:
-    """Whose records are asked for, and the key that the files are sealed under."""
+def _advance(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
+    session = job_session(installation, state)
+    dataset = store.dataset(installation.db, state["dataset"], session.tenant)
+    erasures = installation.gate.versions.get()["erasures"]
+    if "build" not in state:
+        state = {**state, **_begin(installation, state), "erasures": erasures}
+    state = _Step(installation, session, dataset, state).run()
+    if installation.gate.versions.get()["erasures"] != state["erasures"]:
+        drop_bulk(installation, state["build"])
+        return {**state, "files": [], "done": True, "error": "a patient was erased during the export. Request it again."}
+    if state["done"]:
+        _end(installation, session, state)
+    progress_writer(installation, state)(f"{state['at']:,} of {len(state['ids']):,} patients", state["share"])
+    return state
+
+
+def _begin(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
+    """The subjects to export, and a new key for the files."""
     build, number = store.next_build(installation.db, BULK_BUILD, state["dataset"])
     installation.tree.add([BUILDS + number])
-    with _own(installation, state["dataset"]) as own:
-        every = store.subjects_of(installation.db, own, str(known["name"]))
+    with _service_grant(installation, state["dataset"]) as grant:
+        every = store.subjects_of(installation.db, grant, state["dataset"])
     people = state.get("people")
-    ids = [s for s in every if s != store.NO_SUBJECT and (people is None or s in set(people))]
-    if state["level"] == "system" and people is None:
+    wanted = None if people is None else set(people)
+    ids = [s for s in every if s != store.NO_SUBJECT and (wanted is None or s in wanted)]
+    if state["level"] == "system" and wanted is None:
         ids.append(store.NO_SUBJECT)
     return {"build": build, "ids": ids, "at": 0, "files": []}
 
 
-def _own(installation: Installation, name: str) -> Grant:
+def _service_grant(installation: Installation, name: str) -> Grant:
     return installation.gate.open(server_session(installation), "index", store.resource(name), "operations")
 
 
@@ -77,81 +80,82 @@ def _end(installation: Installation, session: Session, state: dict[str, Any]) ->
 class _Step:
     """One step of an export."""
 
-    def __init__(self, installation: Installation, session: Session, known: store.Dataset, state: dict[str, Any]) -> None:
-        self.installation, self.session, self.known, self.state = installation, session, known, state
-        self.kinds, self.lines, self.size = frozenset(state["kinds"]), defaultdict[str, list[bytes]](list), 0
+    def __init__(self, installation: Installation, session: Session, dataset: store.Dataset, state: dict[str, Any]) -> None:
+        self.installation, self.session, self.dataset, self.state = installation, session, dataset, state
+        self.types, self.lines, self.size = frozenset(state["kinds"]), defaultdict[str, list[bytes]](list), 0
 
-    def done(self) -> dict[str, Any]:
-        """The state after the step."""
+    def run(self) -> dict[str, Any]:
+        """Returns the state after the step."""
         ids, at = self.state["ids"], self.state["at"]
         while at < len(ids) and self.size < STEP_BYTES:
-            part = ids[at : at + PEOPLE]
-            self._people([s for s in part if s != store.NO_SUBJECT])
+            part = ids[at : at + PATIENTS]
+            self._add_patients([s for s in part if s != store.NO_SUBJECT])
             if store.NO_SUBJECT in part:
-                self._nobodys()
+                self._add_without_patient()
             at += len(part)
-        files = [*self.state["files"], *self._written()]
+        files = [*self.state["files"], *self._write_files()]
         share = at / max(len(ids), 1)
         return {**self.state, "at": at, "files": files, "share": share, "done": at >= len(ids)}
 
-    def _people(self, subjects: list[int]) -> None:
-        """Each under a decision of its own; of whom the asker may not read, nothing is written and nothing said."""
-        places = [store.record_resource(self.known, s) for s in subjects]
-        opened = self.installation.gate.open_many(self.session, "read", places, self.state["purpose"])
+    def _add_patients(self, subjects: list[int]) -> None:
+        """Each patient under a decision of their own; patients whom the client may not read are left out without a trace."""
+        resources = [store.record_resource(self.dataset, s) for s in subjects]
+        grants = self.installation.gate.open_many(self.session, "read", resources, self.state["purpose"])
         with ExitStack() as stack:
-            for subject, handle in zip(subjects, opened, strict=True):
-                if handle is not None:
-                    self._take(stack.enter_context(handle), subject, self.kinds)
+            for subject, grant in zip(subjects, grants, strict=True):
+                if grant is not None:
+                    self._add(stack.enter_context(grant), subject, self.types)
 
-    def _nobodys(self) -> None:
-        """What is about no patient, and what names none."""
-        for patient, kinds in ((False, self.kinds & types_without_patient()), (True, self.kinds - types_without_patient())):
-            place = store.record_resource(self.known, store.NO_SUBJECT, patient=patient)
+    def _add_without_patient(self) -> None:
+        """Resources about no patient, and those that could be a patient's but name none."""
+        directory = types_without_patient()
+        for is_patient, types in ((False, self.types & directory), (True, self.types - directory)):
+            resource = store.record_resource(self.dataset, store.NO_SUBJECT, patient=is_patient)
             try:
-                with self.installation.gate.open(self.session, "read", place, self.state["purpose"]) as handle:
-                    self._take(handle, store.NO_SUBJECT, kinds)
+                with self.installation.gate.open(self.session, "read", resource, self.state["purpose"]) as grant:
+                    self._add(grant, store.NO_SUBJECT, types)
             except AccessDeniedError:
                 continue
 
-    def _take(self, handle: Grant, subject: int, kinds: frozenset[str]) -> None:
-        made = str(self.known["imported_at"])
-        rows = store.current_rows(self.installation.db, handle, self.known, subject)
-        for kept in store.read_rows(self.installation.db, self.known, {subject: handle}, rows).values():
-            if kept.type in kinds and not kept.about.get("deleted") and last_updated(kept, made) >= self.state["since"]:
-                line = _marked(serialize(kept, made), handle.decision)
-                self.lines[kept.type].append(line)
+    def _add(self, grant: Grant, subject: int, types: frozenset[str]) -> None:
+        imported_at = str(self.dataset["imported_at"])
+        rows = store.current_rows(self.installation.db, grant, self.dataset, subject)
+        for stored in store.read_rows(self.installation.db, self.dataset, {subject: grant}, rows).values():
+            is_new = last_updated(stored, imported_at) >= self.state["since"]
+            if stored.type in types and not stored.about.get("deleted") and is_new:
+                line = _with_decision(serialize(stored, imported_at), grant.decision)
+                self.lines[stored.type].append(line)
                 self.size += len(line)
 
-    def _written(self) -> list[dict[str, Any]]:
-        """Sealed files of this step, one of each type."""
-        found = []
-        with _own(self.installation, str(self.known["name"])) as own:
-            key = own.build_key(self.state["build"])
-            for kind, lines in sorted(self.lines.items()):
+    def _write_files(self) -> list[dict[str, Any]]:
+        """The encrypted files of this step, one for each type."""
+        files = []
+        with _service_grant(self.installation, str(self.dataset["name"])) as grant:
+            key = grant.build_key(self.state["build"])
+            for resource_type, lines in sorted(self.lines.items()):
                 raw = b"\n".join(lines) + b"\n"
                 name = store.write_blob(self.installation.shards / self.state["build"], key, [raw])
-                found.append({"kind": kind, "name": name, "count": len(lines), "sha256": hashlib.sha256(raw).hexdigest()})
-        return found
+                digest = hashlib.sha256(raw).hexdigest()
+                files.append({"kind": resource_type, "name": name, "count": len(lines), "sha256": digest})
+        return files
 
 
-def _marked(raw: bytes, decision: int) -> bytes:
-    """A record that says by which decision it left."""
+def _with_decision(raw: bytes, decision: int) -> bytes:
+    """A resource with the number of its access decision."""
     resource = orjson.loads(raw)
     meta = resource.get("meta", {})
     mark = {"url": DECISION_EXTENSION, "valueString": str(decision)}
-    resource["meta"] = {
-        **meta,
-        "extension": [*(e for e in meta.get("extension", ()) if e.get("url") != DECISION_EXTENSION), mark],
-    }
+    others = (e for e in meta.get("extension", ()) if e.get("url") != DECISION_EXTENSION)
+    resource["meta"] = {**meta, "extension": [*others, mark]}
     return orjson.dumps(resource)
 
 
 def advance_copy(state: dict[str, Any]) -> dict[str, Any]:
-    """A de-identified copy: a run that waits for its signatures."""
+    """Makes a de-identified copy: a run that waits for its signatures."""
     installation = open_installation(Path(state["home"]))
     try:
         if already_started(installation, state):
-            return {**state, "done": True, "error": "the worker ended while this ran. Ask again."}
+            return {**state, "done": True, "error": "the worker ended during the export. Request it again."}
         session = job_session(installation, state)
         tell = progress_writer(installation, state)
         request = StoredCopyRequest(state["dataset"], purpose=state["purpose"], requester=session.who)
