@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from galenic.records.fhir import parse, read_ndjson, resource_to_events, validate_resource
-from galenic.records.fhir.to_events import SPECS
+from galenic.records.fhir.to_events import EVENT_ELEMENTS
 from galenic.schema import BIRTH, DEATH, TIMELINE, Event
 
 MINUTE = 60_000_000
@@ -195,9 +195,9 @@ def test_the_published_table_says_what_maps() -> None:
         for line in page.splitlines()
         if line.startswith("| ") and (cells := [c.strip() for c in line.split("|")])
     }
-    for kind, spec in SPECS.items():
+    for kind, spec in EVENT_ELEMENTS.items():
         cells = rows[kind]
         assert cells[2] == spec.subject
         assert cells[3] == (", ".join(spec.code) or "(the type)")
         assert cells[4] == ", ".join(spec.time)
-    assert set(SPECS) <= set(rows)
+    assert set(EVENT_ELEMENTS) <= set(rows)

@@ -1,4 +1,4 @@
-"""Bundles taken apart: ids for what has none, and every reference inside them made to name what it means (R4, Bundle, 2.36.4)."""
+"""Splits Bundles into resources with ids, and resolves the references between entries (R4, Bundle, 2.36.4)."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches
 TAKEN = ("collection", "transaction", "batch", "document", "message", "searchset", "history")
-IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # name space of ids that Galenic gives
+IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # namespace of ids that Galenic assigns
 
 
 @dataclass(slots=True)
 class BundleEntry:
-    """One resource of a Bundle. made: whether it is to be stored; False where a conditional create found it here already."""
+    """One resource of a Bundle. made: whether it is stored; False if a conditional create found a stored match."""
 
     number: int
     kind: str
@@ -27,25 +27,25 @@ class BundleEntry:
     url: str | None
     resource: Resource
     made: bool = True
-    renamed: dict[str, str] = field(default_factory=dict)  # references as they stood, and what they were found to mean
+    renamed: dict[str, str] = field(default_factory=dict)  # references as written, and what they resolve to
 
     @property
     def place(self) -> str:
-        """Where it stands, as FHIRPath."""
+        """Its place as FHIRPath."""
         return f"Bundle.entry[{self.number}]"
 
 
 @dataclass(slots=True)
 class OpenedBundle:
-    """What a Bundle held. renamed (of each entry): what its references mean, as Type/id, where they do not say so themselves;
-    lost: references that name nothing, with the entry they stand in."""
+    """The content of a Bundle. renamed (of each entry): what its references resolve to, as Type/id, where they are not that already;
+    lost: unresolved references, with their entry."""
 
     entries: list[BundleEntry]
     issues: list[ValidationIssue]
     lost: list[tuple[BundleEntry, str]]
 
     def unresolved(self) -> list[ValidationIssue]:
-        """A warning for each reference that names nothing."""
+        """A warning for each unresolved reference."""
         what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
         places = (_where(entry.resource, text, f"{entry.place}.resource") for entry, text in self.lost)
         return [ValidationIssue("warning", where, "reference-unresolved", what) for where in places]
@@ -80,7 +80,7 @@ def open_bundle(
         entries.append(_entry(one, resource, i, f"{seed}/{i}", find))
     _same_twice(entries, issues)
     by_url, inside = {e.url: e for e in entries if e.url}, _identified(entries)
-    meant: dict[tuple[str | None, str], str | None] = {}  # most references of a Bundle stand there many times
+    meant: dict[tuple[str | None, str], str | None] = {}  # most references occur many times in a Bundle
     for entry in entries:
         base = _base(entry)
         for text in refers[entry.number] if refers else references(entry.resource):
@@ -122,7 +122,7 @@ def _same_twice(entries: list[BundleEntry], issues: list[ValidationIssue]) -> No
 
 
 def _base(entry: BundleEntry) -> str | None:
-    """What relative references of an entry are relative to."""
+    """The base of an entry's relative references."""
     match = REFERENCE.match(entry.url) if entry.url else None
     return match["base"] if match else None
 
@@ -142,7 +142,7 @@ def _where(root: Any, text: str, place: str) -> str:
 
 
 def _named(text: str, base: str | None, by_url: dict[str, BundleEntry], inside: dict[str, set[str]], find: Find) -> str | None:
-    """Type/id of what a reference means; the reference as it is where it names something outside; None where nothing."""
+    """Type/id that a reference resolves to; an external reference unchanged; None for an unresolved one."""
     entry = by_url.get(text) or (by_url.get(f"{base}/{text}") if base else None)
     if entry is not None:
         return f"{entry.kind}/{entry.id}"
@@ -152,19 +152,19 @@ def _named(text: str, base: str | None, by_url: dict[str, BundleEntry], inside: 
     if match is None:
         return text
     there = find(match["type"], text.partition("?")[2])
-    if there is None:  # what it means may be in this very Bundle
+    if there is None:  # the target may be in this Bundle
         there = _inside(match["type"], text.partition("?")[2], inside)
     return None if there is None else f"{match['type']}/{there}"
 
 
 def _inside(kind: str, search: str, by_identifier: dict[str, set[str]]) -> str | None:
-    """The one entry whose identifier a search names."""
+    """The one entry with the identifier of a search."""
     found = by_identifier.get(f"{kind}?{search}", set())
     return next(iter(found)) if len(found) == 1 else None
 
 
 def _identified(entries: list[BundleEntry]) -> dict[str, set[str]]:
-    """Ids of the entries by the searches that mean them."""
+    """Ids of the entries by the identifier searches that match them."""
     found: dict[str, set[str]] = {}
     for entry in entries:
         for search in identifier_searches(entry.resource):

@@ -1,4 +1,4 @@
-"""The bytes of each resource in a Bundle, as they stand there."""
+"""The original bytes of each resource in a Bundle."""
 
 import json
 import re
@@ -16,7 +16,7 @@ DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class SplitBundle:
-    """A Bundle and the bytes of each entry's resource (None where it has none). refers: the references of each, where known."""
+    """A Bundle and the bytes of each entry's resource (None for an entry without). refers: the references of each, if known."""
 
     bundle: dict[str, Any]
     bytes_of: list[bytes | None]
@@ -24,28 +24,22 @@ class SplitBundle:
 
 
 def split_bundle(raw: bytes) -> SplitBundle | None:
-    """A Bundle that is written line by line, each part parsed once; None where it is not written so, or where anything is odd:
-    then `parse` and `slices` say what.
+    """A Bundle with indented lines, each part parsed once; None for another layout or anything unusual, which `parse` and
+    `resource_bytes` handle.
 
-    Each resource is parsed by itself and what stands around them with {} in their place. JSON is such that both together are what
-    parsing the whole would give, if there are just as many entries with a resource, and each of them holds the {}.
+    Each resource is parsed on its own, and the rest with {} in place of the resources. Together they equal the parsed Bundle if as
+    many entries have a resource, and each of these is the {}.
     """
-    around, found, at = [], [], 0
-    while (key := KEY.search(raw, at)) is not None:
-        start = key.end() - 1
-        end = raw.find(b"\n" + key["indent"] + b"}", start) + len(key["indent"]) + 2
-        if end < start:
-            return None
-        around += [raw[at:start], b"{}"]
-        found.append(raw[start:end])
-        at = end
-    shell = b"".join([*around, raw[at:]])
+    parts = _split(raw)
+    if parts is None or not parts[1]:
+        return None
+    rest, texts = parts
     try:
-        bundle = orjson.loads(shell)
-        if _keys_twice(shell, orjson.dumps(bundle)):
+        bundle = orjson.loads(rest)
+        if _keys_twice(rest, orjson.dumps(bundle)):
             return None
         resources, refers = [], []
-        for text in found:
+        for text in texts:
             resource = orjson.loads(text)
             compact = orjson.dumps(resource)
             if _keys_twice(text, compact):
@@ -54,32 +48,51 @@ def split_bundle(raw: bytes) -> SplitBundle | None:
             refers.append(references(resource, compact))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
+    return _joined(bundle, texts, resources, refers)
+
+
+def _split(raw: bytes) -> tuple[bytes, list[bytes]] | None:
+    """(the Bundle with {} in place of its resources, the bytes of the resources)."""
+    rest, texts, at = [], [], 0
+    while (key := KEY.search(raw, at)) is not None:
+        start = key.end() - 1
+        end = raw.find(b"\n" + key["indent"] + b"}", start) + len(key["indent"]) + 2
+        if end < start:
+            return None
+        rest += [raw[at:start], b"{}"]
+        texts.append(raw[start:end])
+        at = end
+    return b"".join([*rest, raw[at:]]), texts
+
+
+def _joined(bundle: Any, texts: list[bytes], resources: list[dict[str, Any]], refers: list[list[str]]) -> SplitBundle | None:
+    """The Bundle with its resources; None unless as many entries have a {} as there are resources."""
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
-    if not found or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         return None
     holding = [i for i, e in enumerate(entries) if "resource" in e]
-    if len(holding) != len(found) or any(entries[i]["resource"] != {} for i in holding):
+    if len(holding) != len(texts) or any(entries[i]["resource"] != {} for i in holding):
         return None
     bytes_of: list[bytes | None] = [None] * len(entries)
-    named: list[list[str]] = [[]] * len(entries)
-    for i, resource, text, names in zip(holding, resources, found, refers, strict=True):
-        entries[i]["resource"], bytes_of[i], named[i] = resource, text, names
-    return SplitBundle(bundle, bytes_of, named)
+    refers_of: list[list[str]] = [[]] * len(entries)
+    for i, resource, text, names in zip(holding, resources, texts, refers, strict=True):
+        entries[i]["resource"], bytes_of[i], refers_of[i] = resource, text, names
+    return SplitBundle(bundle, bytes_of, refers_of)
 
 
 def _keys_twice(text: bytes, compact: bytes) -> bool:
-    """Whether an object may have had a key twice, of which parsing keeps one."""
+    """Whether an object may have a duplicate key, of which parsing keeps one."""
     return text.count(b'":') != compact.count(b'":') or b'\\":' in text or b"u0022:" in text
 
 
 def resource_bytes(raw: bytes, bundle: dict[str, Any]) -> list[bytes | None]:
-    """For each entry the bytes of its resource; None where it has none. bundle: parsed from `raw`, with numbers as floats."""
+    """The bytes of each entry's resource, None for an entry without. bundle: parsed from `raw`, with numbers as floats."""
     entries = bundle.get("entry", ())
     return _compact(raw, entries) or _by_lines(raw, entries) or _scanned(raw, len(entries))
 
 
 def _compact(raw: bytes, entries: Any) -> list[bytes | None] | None:
-    """By their own text, where the Bundle is written without white space; None where it is not."""
+    """By the text of each resource, for a Bundle without white space; None for another layout."""
     found: list[bytes | None] = []
     at = 0
     for entry in entries:
@@ -94,7 +107,7 @@ def _compact(raw: bytes, entries: Any) -> list[bytes | None] | None:
 
 
 def _by_lines(raw: bytes, entries: Any) -> list[bytes | None] | None:
-    """By the indentation of their closing braces, where it is written line by line; None where that does not give the resource."""
+    """By the indentation of closing braces, for a Bundle with indented lines; None if that does not give the resources."""
     found: list[bytes | None] = []
     at = 0
     for entry in entries:

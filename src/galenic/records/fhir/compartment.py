@@ -1,4 +1,4 @@
-"""Whose a resource is: the person under whose key it belongs, by what R4 has it say."""
+"""Compartments: the person to whom a resource belongs, and under whose key it is encrypted."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 Resource = dict[str, Any]
-PERSONS = ("Patient", "Practitioner", "Person")  # whose own record a resource can be
+PERSONS = ("Patient", "Practitioner", "Person")  # types that are a person's own record
 DIRECT = ("patient", "subject", "beneficiary", "individual", "for", "practitioner", "link")
 OF_PATIENTS = ("patient", "subject", "beneficiary")
 TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)[/?]")
@@ -23,8 +23,8 @@ HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$|#.*$")
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """person: reference to whose it is; None where that is said nowhere. patients: all whom it names, where it names several
-    and is none's. through: what else it refers to, which may be somebody's."""
+    """The person to whom a resource belongs. person: reference to the person, None if the resource names none; patients: all patients
+    that it names, if it names several and belongs to none; through: other references, whose targets may belong to a person."""
 
     person: str | None
     patients: tuple[str, ...] = ()
@@ -32,8 +32,8 @@ class Compartment:
 
 
 def compartment_of(resource: Resource, renamed: Mapping[str, str] = MappingProxyType({})) -> Compartment:
-    """Whose a valid resource with an id is. A patient's before a practitioner's; what names several patients at once and belongs
-    to none of them (a Group) is nobody's. renamed: what references mean that do not say it themselves."""
+    """The compartment of a valid resource with an id: a patient's before a practitioner's. A resource that names several patients and
+    belongs to none of them (a Group) has no person. renamed: what references resolve to."""
     kind = resource["resourceType"]
     if kind in PERSONS:
         return Compartment(f"{kind}/{resource['id']}")
@@ -53,9 +53,9 @@ def compartment_of(resource: Resource, renamed: Mapping[str, str] = MappingProxy
 
 
 def _person(resource: Resource, name: str, named: Resource, renamed: Mapping[str, str]) -> str | None:
-    """The person that an element names, one that only this resource knows among them; None where it names none.
+    """The person that an element names, possibly one that only this resource knows; None if it names none.
 
-    What can not be told is somebody's of their own: a record of an unknown patient is never nobody's, whom no consent protects.
+    An unknown patient is a person of their own: their record must never be stored as nobody's, which no consent protects.
     """
     text, own = named.get("reference"), f"{resource['resourceType']}/{resource['id']}"
     if isinstance(text, str):
@@ -76,7 +76,7 @@ def _person(resource: Resource, name: str, named: Resource, renamed: Mapping[str
 
 @lru_cache(20_000)
 def normalize_reference(reference: str) -> str:
-    """A reference without the version or the contained resource that it may name."""
+    """A reference without its version and without the id of a contained resource."""
     return HISTORY.sub("", reference)
 
 
@@ -88,7 +88,7 @@ def _compact(resource: Resource) -> bytes:
 
 
 def references(resource: Resource, compact: bytes | None = None) -> list[str]:
-    """Every reference in a resource but those to contained resources, each once. compact: the resource as orjson writes it."""
+    """The distinct references in a resource, except to contained resources. compact: the resource as orjson writes it."""
     found: dict[str, None] = {}
     pieces = (_compact(resource) if compact is None else compact).split(b'"reference":"')
     for piece in pieces[1:]:  # twice as fast as a walk, and as a regular expression
@@ -101,7 +101,7 @@ def references(resource: Resource, compact: bytes | None = None) -> list[str]:
 
 
 def identifier_searches(resource: Resource) -> Iterator[str]:
-    """Searches that mean this resource: Type?identifier=system|value, and without the system."""
+    """Identifier searches that match this resource: Type?identifier=system|value, and without the system."""
     given = resource.get("identifier", ())
     for one in given if isinstance(given, list) else (given,):
         value = one.get("value") if isinstance(one, dict) else None

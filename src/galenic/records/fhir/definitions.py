@@ -1,4 +1,4 @@
-"""FHIR R4's own definitions, compiled by scripts/compile_fhir.py: types, elements, required codes, invariants."""
+"""Definitions of FHIR R4, compiled by scripts/compile_fhir.py: types, elements, required codes, invariants."""
 
 import gzip
 import json
@@ -19,11 +19,11 @@ class Element:
     least: int
     most: int | None  # None: any number
     types: tuple[str, ...]
-    targets: tuple[str, ...]  # types that a reference may name; empty for any
+    targets: tuple[str, ...]  # types to which a reference may point; empty for any
     binding: str | None  # value set whose codes are required
     modifier: bool
     rules: tuple[Rule, ...]
-    summary: bool = False  # part of what _summary=true shows
+    summary: bool = False  # included by _summary=true
 
     @property
     def listed(self) -> bool:
@@ -48,12 +48,12 @@ class Type:
 
 @dataclass(frozen=True)
 class Definitions:
-    """All of R4 that a check needs."""
+    """All definitions that validation needs."""
 
     version: str
     source: str
     resources: frozenset[str]
-    primitives: dict[str, str]  # name: pattern, empty where there is none
+    primitives: dict[str, str]  # name: pattern, empty for none
     types: dict[str, Type]
     codes: dict[str, dict[str, list[str]]]  # value set: codes by system
 

@@ -1,4 +1,4 @@
-"""What the schema refused, in words that name the place, the rule and what to do; never a value."""
+"""Explains what the JSON Schema refused: place, rule and remedy, never a value."""
 
 import difflib
 import re
@@ -19,9 +19,9 @@ FORMS = {
 
 
 def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
-    """Issues of one object of a type ("Patient", "@Patient.contact", "HumanName")."""
+    """The issues of one object of a type ("Patient", "@Patient.contact", "HumanName")."""
     if not isinstance(node, dict):
-        yield ValidationIssue("error", where, "structure", f"is no object. Expected {kind.removeprefix('@')}.")
+        yield ValidationIssue("error", where, "structure", f"is not an object. Expected {kind.removeprefix('@')}.")
         return
     if not node:
         yield ValidationIssue("error", where, "ele-1", "is an empty object. Leave it out.")
@@ -47,16 +47,16 @@ def _unknown(name: str, known: dict[str, Any], type_: Type, where: str) -> Valid
     near = difflib.get_close_matches(name, known, 1)
     shown = name if re.fullmatch(r"\w{1,64}", name) else "(a name that no element has)"
     hint = f" Did you mean {near[0]}?" if near else ""
-    return ValidationIssue("error", f"{where}.{shown}", "unknown-element", f"is no element of {type_.path} in R4.{hint}")
+    return ValidationIssue("error", f"{where}.{shown}", "unknown-element", f"is not an element of {type_.path} in R4.{hint}")
 
 
 def _explain_presence(node: dict[str, Any], type_: Type, where: str) -> Iterator[ValidationIssue]:
     for element in type_.elements:
         forms = [n for n, _ in element.names() if n in node or "_" + n in node]
         if element.least and not forms:
-            yield ValidationIssue("error", f"{where}.{element.name}", "cardinality", f"is absent. {type_.path} needs it.")
+            yield ValidationIssue("error", f"{where}.{element.name}", "cardinality", f"is missing. {type_.path} requires it.")
         if len(forms) > 1:
-            what = f"stands in {len(forms)} forms ({', '.join(forms)}). Keep one."
+            what = f"has {len(forms)} forms ({', '.join(forms)}). Keep one."
             yield ValidationIssue("error", f"{where}.{element.name}", "choice", what)
     if type_.path == "Extension":
         has = any(n.startswith(("value", "_value")) for n in node)
@@ -77,7 +77,7 @@ def _explain_value(
     if not value:
         yield ValidationIssue("error", where, "ele-1", "is an empty list. Leave it out.")
     if element.most is not None and len(value) > element.most:
-        yield ValidationIssue("error", where, "cardinality", f"has {len(value)} values; at most {element.most} may be there.")
+        yield ValidationIssue("error", where, "cardinality", f"has {len(value)} values; at most {element.most} are allowed.")
     for i, one in enumerate(value):
         if one is None and (beside or (isinstance(other, list) and i < len(other) and other[i] is not None)):
             continue
@@ -96,7 +96,7 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
             codes = r4().codes.get(element.binding, {})
             given = [c for c in value.get("coding", ()) if isinstance(c, dict)] if isinstance(value.get("coding"), list) else []
             if codes and not any(c.get("code") in codes.get(str(c.get("system")), ()) for c in given):
-                yield ValidationIssue("error", where, "binding", f"needs a code of {element.binding}.")
+                yield ValidationIssue("error", where, "binding", f"requires a code of {element.binding}.")
     else:
         yield from _explain_primitive(value, element, kind, where)
 
@@ -116,8 +116,8 @@ def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> I
         codes = sorted({c for some in r4().codes[element.binding].values() for c in some})
         if value not in codes:
             shown = ", ".join(codes[:12]) + (", …" if len(codes) > 12 else "")
-            yield ValidationIssue("error", where, "binding", f"is none of the codes that {element.binding} allows: {shown}.")
+            yield ValidationIssue("error", where, "binding", f"is not one of the codes that {element.binding} allows: {shown}.")
     elif kind in PATTERNS and not re.fullmatch(PATTERNS[kind].removeprefix("^").removesuffix("$"), value):
         yield ValidationIssue(
-            "error", where, "format", f"is no {kind}. Expected {FORMS.get(kind, 'the form that R4 defines')}."
+            "error", where, "format", f"is not a valid {kind}. Expected {FORMS.get(kind, 'the form that R4 defines')}."
         )

@@ -1,4 +1,4 @@
-"""Checks a file of FHIR R4: every resource, every issue counted, the first of each kind shown."""
+"""Validation of FHIR R4 files: every resource is checked, every issue counted, the first ones of each rule shown."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SHOWN = 3  # issues shown per rule
 
 @dataclass
 class ValidationResult:
-    """What a check found. resources: how many of each type; counted: issues by (level, rule); shown: the first of each."""
+    """Result of validating a file. resources: count by type; counted: issues by (level, rule); shown: the first of each rule."""
 
     source: str
     resources: Counter[str] = field(default_factory=Counter)
@@ -30,14 +30,14 @@ class ValidationResult:
 
     @property
     def valid(self) -> bool:
-        """Whether nothing was refused."""
+        """Whether no resource was refused."""
         return self.refused == 0
 
 
 def validate_files(path: Path, progress: Progress = no_progress) -> ValidationResult:
-    """Checks FHIR JSON (one resource, a Bundle) or NDJSON, plain or gzip; memory is bounded by the longest line.
+    """Validates FHIR JSON (one resource, a Bundle) or NDJSON, plain or gzip; memory is bounded by the longest line.
 
-    RecordError if the file can not be read to its end.
+    RecordError if the file cannot be read to its end.
     """
 
     done = ValidationResult(path.name)
@@ -48,7 +48,7 @@ def validate_files(path: Path, progress: Progress = no_progress) -> ValidationRe
         read += len(line.raw)
         if line.document is None:
             done.refused += 1
-            _note(done, "error", "json", "", "", line.fault)  # which names its line
+            _note(done, "error", "json", "", "", line.fault)  # the fault names its line
             continue
         resource = line.document.resource
         found = validate_resource(resource)
@@ -75,7 +75,7 @@ def _note(done: ValidationResult, level: str, rule: str, where: str, expression:
 
 
 def _lines(path: Path) -> Iterator["NdjsonLine"]:
-    """The documents of a file, NDJSON by its name, else one; plain or gzip. A bad one is a Line with its fault."""
+    """The documents of a file, NDJSON by its name, else one; plain or gzip. An invalid one is an NdjsonLine with its fault."""
 
     if is_ndjson(path):
         yield from read_ndjson(path)
@@ -88,7 +88,7 @@ def _lines(path: Path) -> Iterator["NdjsonLine"]:
 
 
 def documents_of(path: Path) -> Iterator["Document"]:
-    """The documents of a file that are valid R4, without those that are not."""
+    """The documents of a file that are valid R4."""
 
     for line in _lines(path):
         if line.document is not None and not any(i.level == "error" for i in validate_resource(line.document.resource)):

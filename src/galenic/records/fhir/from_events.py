@@ -1,4 +1,4 @@
-"""From events of one patient to valid R4 resources, tagged as made and not recorded; what has no place is counted."""
+"""Conversion of one patient's events to valid R4 resources, tagged as derived; events that do not map are counted."""
 
 import base64
 import re
@@ -21,7 +21,7 @@ OMOP = {
     "visit_occurrence": "Encounter", "condition_occurrence": "Condition", "drug_exposure": "MedicationStatement",
     "procedure_occurrence": "Procedure", "measurement": "Observation", "observation": "Observation",
 }  # fmt: skip
-LIFTED = frozenset(
+RESOURCE_TYPES = frozenset(
     (
         "AllergyIntolerance",
         "Condition",
@@ -60,8 +60,8 @@ CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where lifted resources come from. agent: the model or program; entity: the data set and its version; label: the tag.
-    ucum: whether all units are UCUM's."""
+    """Provenance of the resources. agent: the model or program; entity: the data set and its version; label: the security tag;
+    ucum: whether all units are UCUM units."""
 
     agent: str
     entity: str
@@ -73,9 +73,9 @@ class Origin:
 def events_to_resources(
     patient: str, rows: Iterable[Row], origin: Origin, described: dict[str, str], dropped: Counter[str]
 ) -> list[Resource]:
-    """Patient first, then one resource per event in their order, a Provenance that names them all last.
+    """The Patient, one resource per event in order, and a Provenance of them all.
 
-    patient: its id in the new resources. described: how codes read.
+    patient: the id of the Patient; described: display texts by code.
     """
     meta = {"security": [origin.label]}
     who: Resource = {"resourceType": "Patient", "id": patient, "meta": meta}
@@ -104,7 +104,7 @@ def events_to_resources(
 
 
 def _within(one: Resource, encounter: str | None) -> None:
-    """Says in which encounter something was done, in the element that its type has for that."""
+    """Sets the reference to the encounter, in the element that the type has for it."""
     if encounter is None:
         return
     reference = {"reference": f"Encounter/{encounter}"}
@@ -128,7 +128,7 @@ def _provenance(patient: str, made: list[Resource], origin: Origin) -> Resource:
 
 
 def _of_patient(who: Resource, row: Row) -> bool:
-    """Whether an event is said by the Patient resource; it is put there."""
+    """Whether an event belongs into the Patient resource, into which it is written."""
     code = str(row["code"])
     label, _, value = code.partition("//")
     if code == BIRTH and row["time"] is not None:
@@ -156,9 +156,9 @@ def _of_patient(who: Resource, row: Row) -> bool:
 def _kind(row: Row) -> str | None:
     source = str(row["source_ref"] or "").partition("/")[0]
     kind = OMOP.get(source, source)
-    if kind in LIFTED:
+    if kind in RESOURCE_TYPES:
         return kind
-    return None if kind else "Observation"  # MEDS says nothing of kinds: what was observed
+    return None if kind else "Observation"  # MEDS has no resource types: an observation
 
 
 def _time(micros: int, offset: int | None) -> str:
@@ -195,7 +195,7 @@ def _period(row: Row) -> Resource:
 
 
 def _span(one: Resource, row: Row, stem: str) -> None:
-    """A time, or a period where an end is known."""
+    """A time, or a period if the end is known."""
     if row["end_time"] is not None and row["time"] is not None and row["end_time"] > row["time"]:
         one[f"{stem}Period"] = _period(row)
     elif row["time"] is not None:

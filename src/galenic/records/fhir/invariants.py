@@ -14,7 +14,7 @@ UCUM = "http://unitsofmeasure.org"
 
 
 class Bare:
-    """A primitive of which only id or extensions are known."""
+    """A primitive that has only an id or extensions."""
 
     __slots__ = ("beside",)
 
@@ -24,7 +24,7 @@ class Bare:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a rule is asked: the resource that %resource means, and the element itself."""
+    """The context of a rule: the resource that %resource stands for, and the element."""
 
     resource: Any
     context: Any
@@ -66,7 +66,7 @@ def _member(name: str) -> Callable[[Any], Nodes]:
 
 
 def compile_rule(tree: Any) -> Callable[[Any, Any], bool]:
-    """A function of (element, its resource): whether the rule holds. Where the answer is empty it is not broken."""
+    """A function of (element, resource): whether the rule holds. An empty result counts as true."""
     step = _step(tree)
 
     def holds(node: Any, resource: Any) -> bool:
@@ -138,7 +138,7 @@ def _this() -> Step:
 def _truth(found: Nodes) -> bool | None:
     if not found:
         return None
-    return found[0] if isinstance(found[0], bool) else True  # a single value that is no Boolean counts as true
+    return found[0] if isinstance(found[0], bool) else True  # a single value that is not a Boolean counts as true
 
 
 def _op(symbol: str, left: Any, right: Any) -> Step:
@@ -353,6 +353,6 @@ _ALONE: dict[str, Callable[[Nodes], Nodes]] = {
     "descendants": _descendants,
     "toInteger": _whole_number,
     "toString": lambda nodes: [str(nodes[0])] if nodes else [],
-    "resolve": lambda _nodes: [],  # references are looked at across resources, not within one
+    "resolve": lambda _nodes: [],  # references are checked across resources, not within one
     "none": lambda _nodes: [],
 }

@@ -1,12 +1,12 @@
-"""What a check says of a resource."""
+"""Issue that validation finds in a resource."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationIssue:
-    """One thing wrong. level: error (not FHIR) or warning (FHIR, but meaning may be lost). expression: FHIRPath of the element.
-    rule: HL7's key or one of ours. It never holds a value from the resource."""
+    """One issue. level: error (not valid FHIR) or warning (valid, but meaning may be lost); expression: FHIRPath of the element;
+    rule: HL7's key, or one of ours. An issue never holds a value of the resource."""
 
     level: str
     expression: str

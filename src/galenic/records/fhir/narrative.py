@@ -1,4 +1,4 @@
-"""Narrative: limited XHTML in one <div>, without anything that runs (R4, Narrative, txt-1 and txt-2)."""
+"""Narrative: limited XHTML in one <div> without active content (R4, Narrative, txt-1 and txt-2)."""
 
 import re
 from typing import Any
@@ -13,13 +13,13 @@ XHTML = frozenset(
         "q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var",
     )
 )
-ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;|apos;|#)[A-Za-z0-9]+;")  # HTML's own; XML itself knows five
+ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;|apos;|#)[A-Za-z0-9]+;")  # entities of HTML; XML defines only five
 RUNS = re.compile(r"^\s*(?:javascript|vbscript|data):|expression\s*\(", re.IGNORECASE)
 SHOWN = re.compile(r"<[^>]*>|\s")
 
 
 def check_narrative(node: dict[str, Any], where: str) -> list[ValidationIssue]:
-    """What is wrong with a Narrative's div."""
+    """The issues of a Narrative's div."""
     faults = list(dict.fromkeys(_faults(node["div"]) if isinstance(node.get("div"), str) else ()))
     rule = {"is empty": "txt-2"}
     what = "Expected limited XHTML in one <div>."

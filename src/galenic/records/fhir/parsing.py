@@ -1,4 +1,4 @@
-"""FHIR JSON from bytes: strictly, with every number as it was written, and NDJSON in bounded memory."""
+"""Strict parsing of FHIR JSON that preserves every number as written, and of NDJSON in bounded memory."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ from galenic.errors import RecordError
 LARGEST = 64 * 2**20  # bytes of one document
 CHUNK = 1 << 20
 BOM = b"\xef\xbb\xbf"
-# a number that a float does not give back as it was written: trailing zero, exponent, tiny, more digits than a float keeps, -0
+# a number that a float does not preserve as written: trailing zero, exponent, tiny, more digits than a float keeps, -0
 INEXACT = re.compile(
     rb"[:\[,\s]-?(?:\d+\.\d*0|\d+(?:\.\d+)?[eE][+-]?\d+|0\.0{4}\d*|\d{16,}|[\d.]{17,})(?=[,\]}\s])|[:\[,\s]-0(?=[,\]}\s])"
 )
@@ -40,7 +40,7 @@ class Document:
 
     @cached_property
     def exact(self) -> dict[str, Any]:
-        """The resource, decimals that a float would change as Number."""
+        """The resource, with decimals that a float would change as ExactNumber."""
         return _exact(self.raw) if INEXACT.search(self.raw) else self.resource
 
 
@@ -50,7 +50,7 @@ def _exact(raw: bytes) -> dict[str, Any]:
 
 
 def parse(raw: bytes, where: str = "the document") -> Document:
-    """A resource from its bytes. RecordError says where the JSON breaks; it never repeats what stands there."""
+    """Parses a resource. RecordError names the place of a JSON error, never the content."""
     if len(raw) > LARGEST:
         raise RecordError(
             f"{where} has {len(raw):,} bytes; at most {LARGEST:,} are read as one. Send NDJSON, one resource per line, or "
@@ -73,7 +73,7 @@ def parse(raw: bytes, where: str = "the document") -> Document:
 
 
 def parse_exact(raw: bytes) -> dict[str, Any]:
-    """The exact resource from bytes that `parse` has taken before."""
+    """The exact resource from bytes that `parse` has accepted before."""
     return _exact(raw)
 
 
@@ -128,7 +128,7 @@ def _refuse_repeats(raw: bytes, where: str) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """A file of one document, plain or gzip, up to LARGEST and one byte; RecordError if it can not be read."""
+    """A file of one document, plain or gzip, up to LARGEST and one byte; RecordError if it cannot be read."""
     whole = b""
     for chunk in _chunks(path):
         whole += chunk
@@ -139,7 +139,7 @@ def read_whole(path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class NdjsonLine:
-    """One line of NDJSON: a document, or why there is none."""
+    """One line of NDJSON: a document, or the fault of the line."""
 
     number: int
     raw: bytes
@@ -153,9 +153,9 @@ def is_ndjson(path: Path) -> bool:
 
 
 def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
-    """Every line that holds something, plain or gzip, whatever ends its lines. Memory is bounded by the longest line.
+    """Every line that is not empty, plain or gzip, with any line ending. Memory is bounded by the longest line.
 
-    RecordError if the file itself can not be read to its end; a bad line is a Line with its fault.
+    RecordError if the file itself cannot be read to its end; a bad line is a Line with its fault.
     """
     number = 0
     for number, raw in lines(path):
@@ -168,7 +168,7 @@ def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(number, bytes) of every line that holds something; nothing is parsed. RecordError where one is too long."""
+    """(number, bytes) of every line that is not empty, unparsed. RecordError for a line that is too long."""
     number, rest, after_return = 0, b"", False
     for chunk in _chunks(path):
         if not number and not rest:
@@ -202,4 +202,4 @@ def _chunks(path: Path) -> Iterator[bytes]:
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise RecordError(f"{path.name} is a gzip file that ends too early or is damaged. Send it again.") from None
         except OSError as error:
-            raise RecordError(f"{path} can not be read ({error.strerror}). Check the path and its rights.") from None
+            raise RecordError(f"{path} cannot be read ({error.strerror}). Check the path and its rights.") from None

@@ -1,4 +1,4 @@
-"""What is done with a document before it is kept, and without looking at what is here: parsed, checked, taken apart."""
+"""Preparation of documents for storage, independent of what is stored: parsing, validation, splitting."""
 
 import re
 import uuid
@@ -16,15 +16,15 @@ from galenic.records.fhir.compartment import compartment_of, identifier_searches
 from galenic.records.fhir.parsing import BOM, LARGEST, parse
 from galenic.records.fhir.validation import validate_resource
 
-IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # name space of ids for resources that came without
+IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # namespace of ids for resources without one
 TYPE = re.compile(r"[A-Za-z]+")
 
 
 @dataclass(slots=True)
 class PreparedResource:
-    """One resource, its bytes as they came. about: what its Bundle said of it. person: reference to whose it is, "" for nobody's;
-    patients: whom it names where it is none's alone; through: what else it refers to. words: searches that mean it; searches:
-    those by which it refers; condition: the search that, if it means something here already, makes this one not be kept."""
+    """One resource with its original bytes. about: details of its Bundle; person, patients, through: its compartment ("" for no
+    person); words: identifier searches that match it; searches: conditional references; condition: of a conditional create, which
+    keeps the resource from being stored if something stored matches."""
 
     kind: str
     id: str
@@ -41,7 +41,7 @@ class PreparedResource:
 
 @dataclass(slots=True)
 class PreparedDocument:
-    """One document: its parts, or why it is refused. issues: level, rule, expression, text of each."""
+    """One document: its resources, or the issues for which it is refused (level, rule, expression, text)."""
 
     number: int
     digest: str
@@ -58,7 +58,7 @@ def prepare_document(lines: list[tuple[int, bytes]]) -> list[PreparedDocument]:
 
 
 def count_types(raw: bytes) -> Counter[str]:
-    """Types of the resources in a document that was taken before; a Bundle's own is not counted."""
+    """Counts the types of the resources in a valid document; a Bundle itself is not counted."""
     return _types(orjson.loads(raw.removeprefix(BOM)))
 
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of R4 resources, built from the definitions: what Rust can check in one pass, before anything slower looks."""
+"""JSON Schemas of R4 resources, built from the definitions: one fast pass (in Rust) before the slower checks."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,9 @@ import jsonschema_rs
 from galenic.records.fhir.definitions import Element, Type, r4
 
 Schema = dict[str, Any]
-STANDS_ALONE = {"Resource"}  # checked as a resource of its own: contained, Bundle.entry.resource, Parameters.parameter.resource
+STANDS_ALONE = {
+    "Resource"
+}  # validated as a resource of its own: contained, Bundle.entry.resource, Parameters.parameter.resource
 
 _LEAP = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
 _DAY = (
@@ -19,7 +21,7 @@ _YEAR = r"(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d{3})"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
 _TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"  # not blank, no control characters
-PATTERNS = {  # where HL7's own pattern would let through what does not exist, such as 30 February
+PATTERNS = {  # stricter than HL7's patterns, which allow dates that do not exist, such as 30 February
     "date": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY})$",
     "dateTime": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY}(?:T{_CLOCK}{_ZONE})?)$",
     "instant": rf"^{_DAY}T{_CLOCK}{_ZONE}$",

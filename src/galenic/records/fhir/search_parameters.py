@@ -1,4 +1,4 @@
-"""R4's search parameters: which there are for a type, where their values stand in a resource, and what they are of."""
+"""Search parameters of R4 by resource type: their types, and the elements that hold their values."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from galenic.records.fhir.definitions import Element, r4
 
 Path = tuple[str, ...]
-LEFT_OUT = {"phonetic", "near"}  # sound and distance: not indexed, so not declared
+LEFT_OUT = {"phonetic", "near"}  # phonetic and distance search are not indexed, and not declared
 EVERY = "Resource"
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -24,9 +24,11 @@ class SearchParameter:
     type: str
     url: str
     paths: tuple[Path, ...]
-    targets: tuple[str, ...]  # what a reference may name; empty: anything
+    targets: tuple[str, ...]  # types to which a reference may point; empty for any
     components: tuple[tuple[str, tuple[Path, ...]], ...] = ()
-    parts: tuple[str, ...] = ()  # parameters of the type that hold all its values between them: it has none of its own
+    parts: tuple[
+        str, ...
+    ] = ()  # parameters of the type that together have all its values, so that it needs no index of its own
 
 
 @cache
@@ -48,7 +50,7 @@ def _paths(found: object) -> tuple[Path, ...]:
 
 @cache
 def search_parameters_of(kind: str) -> dict[str, SearchParameter]:
-    """By code: the parameters of a type that can be searched by, those of every resource among them."""
+    """The search parameters of a type by code, including those of every resource."""
     every = _compiled()
     own = {**every[EVERY], **every.get(kind, {})}
     own = {code: p for code, p in own.items() if code not in LEFT_OUT and len(p.components) < 3}
@@ -56,7 +58,7 @@ def search_parameters_of(kind: str) -> dict[str, SearchParameter]:
 
 
 def _parts(parameter: SearchParameter, own: dict[str, SearchParameter]) -> tuple[str, ...]:
-    """Such as combo-code, which is code and component-code: what it looks for is looked for in those."""
+    """The parameters that a combined one, such as combo-code (code and component-code), is searched by."""
     if len(parameter.paths) < 2:
         return ()
     rest, found = set(parameter.paths), []
@@ -69,16 +71,16 @@ def _parts(parameter: SearchParameter, own: dict[str, SearchParameter]) -> tuple
 
 
 def component(parameter: SearchParameter, number: int) -> SearchParameter:
-    """One component of a composite as a parameter: its code and type, and what it may name."""
+    """One component of a composite parameter."""
     code = parameter.components[number][0]
     return next(own[code] for own in _compiled().values() if code in own)
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """Where values of a parameter stand. type: FHIR's name of what stands there; only: a value that `where` asks of an element
-    beside, or what a reference must name ("@Patient"); exists: only whether something is there counts; systems: of a code whose
-    value set R4 requires, the system of each code."""
+    """An element that holds values of a parameter. type: its FHIR type; only: conditions on sibling elements, or the type that a
+    reference must name ("@Patient"); exists: only the existence of a value counts; systems: for a code with a required value set,
+    the system of each code."""
 
     parameter: SearchParameter
     type: str
@@ -89,7 +91,7 @@ class Leaf:
 
 @dataclass(slots=True)
 class ExtractionPlan:
-    """What is read of a node, by property name: values that are searched by, and what is to be walked further."""
+    """What is extracted from a node, by property name: elements that hold values, and plans of inner nodes."""
 
     leaves: dict[str, list[Leaf]]
     inner: dict[str, "ExtractionPlan"]
@@ -97,11 +99,11 @@ class ExtractionPlan:
 
 @cache
 def extraction_plan(kind: str) -> tuple[ExtractionPlan, tuple[tuple[SearchParameter, Path], ...]]:
-    """How to walk a resource of a type, and its composites with the path of each of their groups."""
+    """The extraction plan of a type, and its composite parameters with the path of each group."""
     whole, groups = ExtractionPlan({}, {}), []
     for parameter in search_parameters_of(kind).values():
         if parameter.code in ("_id", "_lastUpdated"):
-            continue  # kept beside the values
+            continue  # columns of the index itself
         if parameter.parts:
             continue
         for path in parameter.paths:

@@ -1,4 +1,4 @@
-"""What a resource is found by: its values of every search parameter of its type, in the forms that searches compare."""
+"""Extraction of search values: the values of every search parameter in a resource, in the form that searches compare."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from galenic.records.fhir.search_parameters import (
 )
 
 Resource = dict[str, Any]
-PERIOD_ENDS = (-(2**62), 2**62)  # µs: a period that is open
+PERIOD_ENDS = (-(2**62), 2**62)  # µs: ends of an open period
 DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
 SPACE = re.compile(r"\s+")
 NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
@@ -49,7 +49,7 @@ def search_values_of(resource: Resource) -> SearchValues:
     found, (whole, groups) = SearchValues(), extraction_plan(kind)
     _walk(resource, whole, found)
     if kind == "Patient" and not any(t[0] == "deceased" for t in found.tokens):
-        found.tokens.append(("deceased", "", "false"))  # R4: whether deceased exists and is not false
+        found.tokens.append(("deceased", "", "false"))  # R4: true if deceased exists and is not false
     for parameter, path in groups:
         for node in _nodes([resource], path):
             _group(node, kind, parameter, path, found)
@@ -172,7 +172,7 @@ def _span(value: Any, leaf: Leaf, code: str, found: SearchValues) -> None:
     of = leaf.type
     if isinstance(value, str):
         if of == "string":
-            return  # an age or a text that only looks like a date
+            return  # an age, or a text that looks like a date
         found.spans.append((code, *date_range(value)))
     elif of == "Period":
         low, high = value.get("start"), value.get("end")
@@ -209,7 +209,7 @@ def _amount(value: Any, code: str, found: SearchValues) -> None:
 
 
 def _compared(number: float, comparator: str) -> tuple[float, float]:
-    """What a quantity with a comparator may be: "<5" is anything below."""
+    """The range of a quantity with a comparator: "<5" is anything below."""
     if comparator[:1] == "<":
         return -math.inf, number if comparator == "<=" else math.nextafter(number, -math.inf)
     if comparator[:1] == ">":
@@ -228,7 +228,7 @@ def _nodes(nodes: list[Any], path: Path) -> list[Resource]:
 
 
 def _group(node: Resource, kind: str, parameter: SearchParameter, path: Path, found: SearchValues) -> None:
-    """Values of the second component under the name of the parameter with each token of the first."""
+    """Indexes values of the second component under the parameter's name combined with each code of the first."""
     (_, one), (_, other) = parameter.components
     names = component_names(kind, path, other, parameter.components[1][0])
     if names.isdisjoint(node):
@@ -246,7 +246,7 @@ def _group(node: Resource, kind: str, parameter: SearchParameter, path: Path, fo
 
 
 def composite(name: str, code: str) -> str:
-    """The name under which the second component stands where the first is this code, of whatever system."""
+    """The name under which the second component is indexed where the first has this code, of any system."""
     return f"{name}={code}"
 
 
@@ -261,14 +261,14 @@ def _values_of(
 
 @lru_cache(None)
 def component_names(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> frozenset[str]:
-    """Properties in which a component of a group may stand."""
+    """Properties that may hold a component of a group."""
     plans = component_plans(kind, path, paths, code)
     return frozenset(name for p in plans for name in (*p.leaves, *p.inner))
 
 
 @lru_cache(None)
 def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str) -> tuple[ExtractionPlan, ...]:
-    """How to walk a group for one of its components."""
+    """The extraction plan of one component of a group."""
     parameter = search_parameters_of(kind).get(code)
     if parameter is None:
         return ()
@@ -280,7 +280,7 @@ def component_plans(kind: str, path: Path, paths: tuple[Path, ...], code: str) -
 
 @lru_cache(50_000)
 def date_range(text: str) -> tuple[int, int]:
-    """(first, past the last) µs since 1970 of a FHIR date, dateTime or instant; without a zone it is taken as UTC."""
+    """(first, past the last) µs since 1970 of a FHIR date, dateTime or instant; a time without a zone is taken as UTC."""
     match = DATE.match(text)
     if match:
         year, month, day = int(match[1]), int(match[2] or 1), int(match[3] or 1)
@@ -310,7 +310,7 @@ def _micros(moment: datetime) -> int:
 
 @lru_cache(50_000)
 def normalize_text(text: str) -> str:
-    """A text as searches compare it: without case, accents and repeated spaces (R4, Search, 3.1.1.4.8)."""
+    """A text in the form that searches compare: without case, accents and repeated spaces (R4, Search, 3.1.1.4.8)."""
     if text.isascii():
         return SPACE.sub(" ", text.lower()).strip()
     apart = unicodedata.normalize("NFKD", text.casefold())

@@ -1,4 +1,4 @@
-"""A resource as it was kept: its own bytes, and beside them what its Bundle said of it."""
+"""Restores a stored resource from its original bytes and the details of its Bundle."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from galenic.records.fhir.to_events import short_code
 
 
 def restore_resource(document: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The exact resource, with the id that it was given and with references that name what they mean."""
+    """The exact resource, with its assigned id and resolved references."""
     exact = parse_exact(document.encode())
     if "id" in about and "id" not in exact:
         exact = {"resourceType": exact["resourceType"], "id": about["id"], **exact}
@@ -18,7 +18,7 @@ def restore_resource(document: str, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rename_references(node: Any, renamed: dict[str, str]) -> None:
-    """Puts other references in the place of those that are named."""
+    """Replaces references in place."""
     stack = [node]
     while stack:
         one = stack.pop()
@@ -32,7 +32,7 @@ def rename_references(node: Any, renamed: dict[str, str]) -> None:
 
 
 def display_of(node: Any, code: str) -> str:
-    """How the coding reads that events call `code`; empty where the resource does not say."""
+    """The display text of the coding that events call `code`; empty if the resource has none."""
     stack = [node]
     while stack:
         one = stack.pop()

@@ -1,4 +1,4 @@
-"""From a valid R4 resource to events of one patient: what maps, and what is dropped and counted."""
+"""Conversion of valid R4 resources to events of one patient; elements that do not map are dropped and counted."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from typing import Any
 from galenic.schema import BIRTH, DEATH, Event
 
 Resource = dict[str, Any]
+Find = Callable[[str], Resource | None]
 SYSTEMS = {
     "http://loinc.org": "LOINC",
     "http://snomed.info/sct": "SNOMED",
@@ -31,8 +32,8 @@ DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """Where a type keeps what an event needs. time, end: elements in the order of preference, choices by their stem."""
+class EventElements:
+    """Elements of a type that an event is made of. time, end: in the order of preference, choice elements by their stem."""
 
     subject: str
     code: tuple[str, ...]
@@ -42,103 +43,109 @@ class Spec:
     text: tuple[str, ...] = ()
 
 
-SPECS = {
-    "AllergyIntolerance": Spec("patient", ("code",), ("onset", "recordedDate"), text=("criticality",)),
-    "CarePlan": Spec("subject", ("category",), ("period", "created"), text=("status",)),
-    "CareTeam": Spec("subject", ("category",), ("period",), text=("status",)),
-    "Claim": Spec("patient", ("type",), ("billablePeriod", "created")),
-    "ClinicalImpression": Spec("subject", ("code",), ("effective", "date")),
-    "Communication": Spec("subject", ("category",), ("sent", "received")),
-    "Condition": Spec("subject", ("code",), ("onset", "recordedDate"), ("abatement",)),
-    "Consent": Spec("patient", ("scope",), ("dateTime",), text=("status",)),
-    "Coverage": Spec("beneficiary", ("type",), ("period",)),
-    "Device": Spec("patient", ("type",), ("manufactureDate",), ("expirationDate",)),
-    "DeviceRequest": Spec("subject", ("code",), ("occurrence", "authoredOn")),
-    "DeviceUseStatement": Spec("subject", ("bodySite",), ("timing", "recordedOn")),
-    "DiagnosticReport": Spec("subject", ("code",), ("effective", "issued"), text=("status",)),
-    "DocumentReference": Spec("subject", ("type", "category"), ("date",), text=("status",)),
-    "Encounter": Spec("subject", ("type", "class"), ("period",), text=("class",)),
-    "EpisodeOfCare": Spec("patient", ("type",), ("period",)),
-    "ExplanationOfBenefit": Spec("patient", ("type",), ("billablePeriod", "created")),
-    "FamilyMemberHistory": Spec("patient", ("relationship",), ("date",)),
-    "Flag": Spec("subject", ("code",), ("period",)),
-    "Goal": Spec("subject", ("description",), ("start", "statusDate"), text=("lifecycleStatus",)),
-    "ImagingStudy": Spec("subject", ("procedureCode", "modality"), ("started",)),
-    "Immunization": Spec("patient", ("vaccineCode",), ("occurrence",), text=("status",)),
-    "MedicationAdministration": Spec("subject", ("medication",), ("effective",), encounter="context", text=("status",)),
-    "MedicationDispense": Spec("subject", ("medication",), ("whenHandedOver", "whenPrepared"), encounter="context"),
-    "MedicationRequest": Spec("subject", ("medication",), ("authoredOn",), text=("status",)),
-    "MedicationStatement": Spec("subject", ("medication",), ("effective", "dateAsserted"), encounter="context"),
-    "NutritionOrder": Spec("patient", ("foodPreferenceModifier",), ("dateTime",)),
-    "Observation": Spec("subject", ("code",), ("effective", "issued")),
-    "Procedure": Spec("subject", ("code",), ("performed",), text=("status",)),
-    "QuestionnaireResponse": Spec("subject", (), ("authored",)),
-    "RiskAssessment": Spec("subject", ("code",), ("occurrence",)),
-    "ServiceRequest": Spec("subject", ("code",), ("occurrence", "authoredOn"), text=("status",)),
-    "Specimen": Spec("subject", ("type",), ("receivedTime",)),
-    "SupplyDelivery": Spec("patient", ("type",), ("occurrence",)),
+EVENT_ELEMENTS = {
+    "AllergyIntolerance": EventElements("patient", ("code",), ("onset", "recordedDate"), text=("criticality",)),
+    "CarePlan": EventElements("subject", ("category",), ("period", "created"), text=("status",)),
+    "CareTeam": EventElements("subject", ("category",), ("period",), text=("status",)),
+    "Claim": EventElements("patient", ("type",), ("billablePeriod", "created")),
+    "ClinicalImpression": EventElements("subject", ("code",), ("effective", "date")),
+    "Communication": EventElements("subject", ("category",), ("sent", "received")),
+    "Condition": EventElements("subject", ("code",), ("onset", "recordedDate"), ("abatement",)),
+    "Consent": EventElements("patient", ("scope",), ("dateTime",), text=("status",)),
+    "Coverage": EventElements("beneficiary", ("type",), ("period",)),
+    "Device": EventElements("patient", ("type",), ("manufactureDate",), ("expirationDate",)),
+    "DeviceRequest": EventElements("subject", ("code",), ("occurrence", "authoredOn")),
+    "DeviceUseStatement": EventElements("subject", ("bodySite",), ("timing", "recordedOn")),
+    "DiagnosticReport": EventElements("subject", ("code",), ("effective", "issued"), text=("status",)),
+    "DocumentReference": EventElements("subject", ("type", "category"), ("date",), text=("status",)),
+    "Encounter": EventElements("subject", ("type", "class"), ("period",), text=("class",)),
+    "EpisodeOfCare": EventElements("patient", ("type",), ("period",)),
+    "ExplanationOfBenefit": EventElements("patient", ("type",), ("billablePeriod", "created")),
+    "FamilyMemberHistory": EventElements("patient", ("relationship",), ("date",)),
+    "Flag": EventElements("subject", ("code",), ("period",)),
+    "Goal": EventElements("subject", ("description",), ("start", "statusDate"), text=("lifecycleStatus",)),
+    "ImagingStudy": EventElements("subject", ("procedureCode", "modality"), ("started",)),
+    "Immunization": EventElements("patient", ("vaccineCode",), ("occurrence",), text=("status",)),
+    "MedicationAdministration": EventElements(
+        "subject", ("medication",), ("effective",), encounter="context", text=("status",)
+    ),
+    "MedicationDispense": EventElements("subject", ("medication",), ("whenHandedOver", "whenPrepared"), encounter="context"),
+    "MedicationRequest": EventElements("subject", ("medication",), ("authoredOn",), text=("status",)),
+    "MedicationStatement": EventElements("subject", ("medication",), ("effective", "dateAsserted"), encounter="context"),
+    "NutritionOrder": EventElements("patient", ("foodPreferenceModifier",), ("dateTime",)),
+    "Observation": EventElements("subject", ("code",), ("effective", "issued")),
+    "Procedure": EventElements("subject", ("code",), ("performed",), text=("status",)),
+    "QuestionnaireResponse": EventElements("subject", (), ("authored",)),
+    "RiskAssessment": EventElements("subject", ("code",), ("occurrence",)),
+    "ServiceRequest": EventElements("subject", ("code",), ("occurrence", "authoredOn"), text=("status",)),
+    "Specimen": EventElements("subject", ("type",), ("receivedTime",)),
+    "SupplyDelivery": EventElements("patient", ("type",), ("occurrence",)),
 }
 ENTERED_IN_ERROR = "entered-in-error"
 
 
 @dataclass
 class ConvertedEvents:
-    """Events of one resource. patient: the reference to whose they are; None where it is nobody's (an organisation, a place).
-    dropped: what did not map, by element, counted."""
+    """Events of one resource. patient: reference to the patient; None for a resource about no patient (an organization, a
+    location); dropped: count of what did not map, by element."""
 
     patient: str | None
     events: list[Event] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, what: str) -> None:
-        """Counts something that did not map."""
+        """Counts an element that did not map."""
         self.dropped[what] = self.dropped.get(what, 0) + 1
 
 
 def resource_to_events(
     resource: Resource,
-    find: Callable[[str], Resource | None] = lambda _reference: None,
+    find: Find = lambda _reference: None,
     renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> ConvertedEvents:
     """Events of one valid resource (numbers as text, as `parse(...).exact` has them).
 
-    find: the resource that a reference names, where it is at hand: a medication is often a resource of its own.
-    renamed: what references mean that do not name it themselves.
+    find: the resource that a reference names, if available: a medication is often a resource of its own.
+    renamed: what references resolve to.
     """
     kind = resource["resourceType"]
     own = f"{kind}/{resource['id']}" if "id" in resource else kind
     if kind == "Patient":
         return _patient(resource, own)
-    spec = SPECS.get(kind)
+    spec = EVENT_ELEMENTS.get(kind)
     if spec is None:
         found = ConvertedEvents(None)
         found.drop(kind)
         return found
-    who = resource.get(spec.subject, {})
-    found = ConvertedEvents(who.get("reference"))
+    found = ConvertedEvents(resource.get(spec.subject, {}).get("reference"))
     if found.patient is None:
         found.drop(f"{kind} without a patient")
-        return found
-    if _in_error(resource):
+    elif _in_error(resource):
         found.drop(f"{kind} entered in error")
-        return found
+    else:
+        base = _base_event(resource, own, spec, found, (find, renamed))
+        found.events += _observed(resource, base, found) if kind == "Observation" else [base]
+        if base.code.endswith("//text"):
+            found.drop(f"{kind}: text without a code")
+    return found
+
+
+def _base_event(
+    resource: Resource, own: str, spec: EventElements, found: ConvertedEvents, references: tuple[Find, Mapping[str, str]]
+) -> Event:
+    """The event of a resource without its value. references: find and renamed of resource_to_events."""
+    (find, renamed), kind = references, resource["resourceType"]
     start, end, offset, precise = _when(resource, spec)
     if start is None:
         found.drop(f"{kind} without a time")
     elif not precise:
         found.drop(f"{kind}: month or day of the time")
-    encounter = resource.get(spec.encounter, {}).get("reference") if isinstance(resource.get(spec.encounter), dict) else None
+    given = resource.get(spec.encounter)
+    encounter = given.get("reference") if isinstance(given, dict) else None
     encounter = own if kind == "Encounter" else renamed.get(str(encounter), encounter)
     code, system = _code(resource, spec, lambda name: find(renamed.get(name, name)))
     text = next((_plain(resource[t]) for t in spec.text if t in resource), None)
-    base = Event(start, code, None, text, end, system, None, None, offset, encounter, own)
-    if kind == "Observation":
-        found.events += _observed(resource, base, found)
-    else:
-        found.events.append(base)
-    if base.code.endswith("//text"):
-        found.drop(f"{kind}: text without a code")
-    return found
+    return Event(start, code, None, text, end, system, None, None, offset, encounter, own)
 
 
 def _in_error(resource: Resource) -> bool:
@@ -185,7 +192,7 @@ def _extension(extension: Resource, own: str, found: ConvertedEvents) -> None:
             found.events.append(Event(None, f"{label}//{code}", code_system=system, source_ref=own))
 
 
-def _code(resource: Resource, spec: Spec, find: Callable[[str], Resource | None]) -> tuple[str, str | None]:
+def _code(resource: Resource, spec: EventElements, find: Callable[[str], Resource | None]) -> tuple[str, str | None]:
     kind = resource["resourceType"]
     for name in spec.code:
         value = resource.get(name)
@@ -222,7 +229,7 @@ def _concept(concept: Any, otherwise: str) -> tuple[str, str | None]:
 
 @lru_cache(100_000)
 def short_code(system: str | None, code: str, otherwise: str = "") -> str:
-    """SYSTEM//code, as events name it."""
+    """SYSTEM//code, the form of codes in events."""
     return f"{SYSTEMS.get(system or '', _short(system)) or otherwise}//{code}"
 
 
@@ -237,14 +244,14 @@ class Moment:
     start: int
     end: int
     offset: int | None
-    precise: bool  # to the day at least
+    precise: bool  # at least to the day
 
 
 def _moment(text: Any) -> Moment | None:
     return _read(text) if isinstance(text, str) else None
 
 
-@lru_cache(100_000)  # what was done in one encounter often has one time
+@lru_cache(100_000)  # events of one encounter often have the same time
 def _read(text: str) -> Moment:
     if len(text) <= 10:
         parts = [int(p) for p in text.split("-")]
@@ -269,12 +276,12 @@ def _days(day: date) -> int:
 
 @cache
 def _names(stems: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """Of each stem the elements that hold a moment, and those that hold a period."""
+    """The elements of each stem that hold an instant, and those that hold a period."""
     return tuple(((s, s + "DateTime", s + "Date", s + "Instant"), (s, s + "Period")) for s in stems)
 
 
-def _when(resource: Resource, spec: Spec) -> tuple[int | None, int | None, int | None, bool]:
-    """(start, end, offset, whether known to the day) by the first of the spec's elements that is there."""
+def _when(resource: Resource, spec: EventElements) -> tuple[int | None, int | None, int | None, bool]:
+    """(start, end, offset, whether known to the day) from the first element of the spec that has a value."""
     for moments, periods in _names(spec.time):
         for name in moments:
             moment = _moment(resource.get(name))
@@ -290,7 +297,7 @@ def _when(resource: Resource, spec: Spec) -> tuple[int | None, int | None, int |
     return None, None, None, True
 
 
-def _end(resource: Resource, spec: Spec) -> int | None:
+def _end(resource: Resource, spec: EventElements) -> int | None:
     for stem in spec.end:
         for name in (stem, stem + "DateTime"):
             moment = _moment(resource.get(name))
@@ -309,7 +316,7 @@ def _observed(resource: Resource, base: Event, found: ConvertedEvents) -> Iterat
 
 
 def _value_of(node: Resource) -> str:
-    """The form of value[x] that is there; empty where there is none."""
+    """The name of the value[x] element; empty if there is none."""
     for name in node:
         if name[:5] == "value":
             return name

@@ -1,4 +1,4 @@
-"""Whether a resource is FHIR R4, and where and why not: structure, codes, dates, references, narrative, invariants."""
+"""Validation of FHIR R4 resources: structure, codes, dates, references, narrative, invariants."""
 
 import difflib
 import re
@@ -12,14 +12,14 @@ import orjson
 
 from galenic.records.fhir.definitions import Element, Rule, r4
 from galenic.records.fhir.explain import explain
-from galenic.records.fhir.invariant_shortcuts import SURE
+from galenic.records.fhir.invariant_shortcuts import SUFFICIENT
 from galenic.records.fhir.invariants import compile_rule
 from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.narrative import check_narrative
 from galenic.records.fhir.schemas import validator
 
 Resource = dict[str, Any]
-MOST = 200  # issues of one resource; more would only repeat
+MOST = 200  # issues reported for one resource
 REFERENCE = re.compile(
     r"^(?:(?P<base>https?://.+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.+)?$"
 )
@@ -29,7 +29,7 @@ ABSOLUTE = re.compile(r"^(?:https?|ftp|mailto|mllp|tel|cid):\S+$|^urn:\S+$")
 
 
 def validate_resource(resource: Any) -> tuple[ValidationIssue, ...]:
-    """Every issue of one resource (a Bundle with all it holds); nothing where it is valid."""
+    """The issues of a resource (for a Bundle, also of its entries); none for a valid resource."""
     found: list[ValidationIssue] = []
     try:
         _check(resource, "", found)
@@ -62,8 +62,8 @@ def _check(
     in_bundle: frozenset[str] = frozenset(),
     beside: frozenset[str] = frozenset(),
 ) -> None:
-    """Adds the issues of one resource. in_bundle: fullUrls of its Bundle; beside: ids of what its container contains, where it is
-    contained itself: references with # are the container's (R4, References, 2.3.0.2)."""
+    """Adds the issues of one resource. in_bundle: fullUrls of its Bundle; beside: for a contained resource, ids of all resources
+    that its container contains, because # references are relative to the container (R4, References, 2.3.0.2)."""
     kind = _kind(resource, where, found)
     if kind is None:
         return
@@ -71,7 +71,7 @@ def _check(
     refused = [] if validator(kind).is_valid(resource) else _refused(resource, kind, where)
     if refused:
         found += refused
-        return  # rules ask about elements that must be there first
+        return  # the rules assume that required elements exist
     _walk(resource, _plan(kind), where, _Inside(resource, in_bundle, beside), found)
     if "contained" in resource:
         _contained(resource, where, found)
@@ -102,18 +102,18 @@ def _kind(resource: Any, where: str, found: list[ValidationIssue]) -> str | None
 def _refused(resource: Resource, kind: str, where: str) -> list[ValidationIssue]:
     found = list(islice(explain(resource, kind, where), MOST))
     if not found and not validator(kind, nulls=True).is_valid(resource):
-        # nor is it a null beside an extension; the schema is stricter than our words: say where, without values
+        # the schema is stricter than our messages: name the place, without values
         error = next(validator(kind).iter_errors(resource))
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.instance_path)
         found.append(ValidationIssue("error", where + place, "structure", "does not have the structure that R4 defines here."))
     return found
 
 
-# rules, references and narrative of what has the right structure
+# rules, references and narrative, after the structure was found to be right
 
 
 class _Inside:
-    """A resource, and what references within it may name."""
+    """A resource, and the targets that references in it may name."""
 
     __slots__ = ("contained", "in_bundle", "resource")
 
@@ -133,16 +133,16 @@ Compiled = tuple[tuple[str, str, str, Callable[[Resource], bool] | None, Callabl
 
 @dataclass(slots=True)
 class _Plan:
-    """What to look at in one type: its rules, and by property name the type, the element and the rules of that place."""
+    """What is checked in one type: its rules, and by property name the type, the element and its rules."""
 
     kind: str
     rules: Compiled
     parts: dict[str, tuple[str, Element, Compiled]]
-    plain: bool  # nothing to look at but extensions
+    plain: bool  # nothing to check but extensions
 
 
 def _compiled(rules: tuple[Rule, ...]) -> Compiled:
-    return tuple((key, level, human, SURE.get(key), compile_rule(tree)) for key, level, human, tree in rules)
+    return tuple((key, level, human, SUFFICIENT.get(key), compile_rule(tree)) for key, level, human, tree in rules)
 
 
 @cache
@@ -152,7 +152,7 @@ def _plan(kind: str) -> _Plan:
     for element in type_.elements:
         rules = _compiled(element.rules)
         for name, of in element.names():
-            if of != "Resource" and (of not in r4().primitives or rules):  # resources inside are checked on their own
+            if of != "Resource" and (of not in r4().primitives or rules):  # resources in it are validated on their own
                 parts[name] = (of.removeprefix("@"), element, rules)
     rules, plain = _compiled(type_.rules), all(of == "Extension" and not own for of, _element, own in parts.values())
     return _Plan(kind, rules, parts, plain and not rules and kind != "Narrative")
@@ -201,11 +201,11 @@ def _visit(
 ENOUGH = {
     "CodeableConcept": "coding",
     "Reference": "identifier",
-}  # whose only parts are extensions and this one, which has no rules
+}  # types with only extensions and this part, which has no rules
 
 
 def _deep(node: Resource, kind: str) -> bool:
-    """Whether there is more in a node of few parts than its texts."""
+    """Whether a node of such a type has extensions."""
     if "extension" in node or "modifierExtension" in node:
         return True
     inner = node.get(ENOUGH.get(kind, ""))
@@ -245,7 +245,7 @@ def _without_type(text: str, where: str, inside: _Inside) -> list[ValidationIssu
         return [ValidationIssue("error", where, "reference-inside", what)]
     if ABSOLUTE.match(text):
         return []
-    what = "is no reference. Expected Type/id, an absolute URL, urn:uuid:…, #id of a contained resource or Type?search."
+    what = "is not a reference. Expected Type/id, an absolute URL, urn:uuid:…, #id of a contained resource or Type?search."
     return [ValidationIssue("error", f"{where}.reference", "reference-form", what)]
 
 
@@ -302,7 +302,7 @@ def _contained(resource: Resource, where: str, found: list[ValidationIssue]) -> 
 
 
 def _own_references(node: Any) -> set[str]:
-    """Every string that starts with # in a node: references, canonicals and URIs to contained resources."""
+    """Every string in a node that starts with #: references, canonicals and URIs of contained resources."""
     found = set(OWN.findall(orjson.dumps(node)))
     return {str(orjson.loads(t)) if b"\\" in t else t[1:-1].decode() for t in found}
 

@@ -22,13 +22,13 @@ from galenic.records.fhir.validation import REFERENCE
 Resource = dict[str, Any]
 Row = dict[str, Any]
 Rows = Callable[[Any], list[Row]]
-LIBRARY = (Exception, ValueError, TypeError, NotImplementedError)  # exactly these, not what is derived from them
+LIBRARY = (Exception, ValueError, TypeError, NotImplementedError)  # exactly these classes, not derived ones
 UNITS = ("column", "select", "unionAll")
 
 
 def flatten_resource(view: Resource, resources: Iterable[Resource]) -> Iterator[Row]:
     """Rows of a ViewDefinition, resource by resource. DescriptionError for a view that the standard does not allow;
-    RecordError where a column that is no collection has several values."""
+    RecordError if a column that is not a collection has several values."""
     kind = view.get("resource")
     if not isinstance(kind, str):
         raise DescriptionError("the view names no resource. Expected “resource”: one of R4's types.")
@@ -90,22 +90,22 @@ class _Paths:
         def evaluate(node: Any) -> list[Any]:
             try:
                 return run(node, dict(self._constants))
-            except Exception as error:  # fhirpathpy raises the bare class for whatever it can not do
+            except Exception as error:  # fhirpathpy raises the bare class for unsupported expressions
                 if type(error) not in LIBRARY:
-                    raise  # a fault of ours, or of the machine
-                raise DescriptionError(f"the view's path {path!r} can not be evaluated ({type(error).__name__}).") from None
+                    raise  # an error of ours, or of the machine
+                raise DescriptionError(f"the view's path {path!r} cannot be evaluated ({type(error).__name__}).") from None
 
         return evaluate
 
 
 class _Strict(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
-    """Refuses what the library's own parse skips without a word: `a b`, `name..given`, one bracket too many."""
+    """Refuses syntax errors that the library ignores: `a b`, `name..given`, an extra bracket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def syntaxError(self, _recognizer: Any, _symbol: Any, _line: int, column: int, _message: str, _error: Any) -> None:  # noqa: N802
-        """Called by ANTLR at the first fault."""
+        """Called by ANTLR at the first error."""
         raise DescriptionError(f"the view's path {self._path!r} is not FHIRPath (at character {column + 1}).")
 
 
@@ -173,7 +173,7 @@ def _clock(text: str, *, high: bool) -> str:
 
 
 def _plain(node: Any) -> Any:
-    """A value as JSON has it."""
+    """A value as in JSON."""
     data = node.data if isinstance(node, ResourceNode) else node
     return str(data) if isinstance(data, FP_Type) else data
 
