@@ -1,4 +1,4 @@
-"""Fills the gaps of a table by the model of a run."""
+"""Imputation of a table by the model of a run."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from galenic.release import Run
 
 
 def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> ImputedTable:
-    """Reads the caller's own rows, draws what is missing from what each row holds, and writes them. Values that are there, and
-    columns that the model does not know, stay as they are."""
+    """Reads the caller's own rows, draws missing values from the other values of each row, and writes them. Present values, and
+    columns that the model does not know, are unchanged."""
     folder = Run(installation, run).model_folder
     if not folder.is_dir():
         raise DescriptionError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
     if out.exists():
-        raise DescriptionError(f"{out} is there already. Name a file that is not.")
+        raise DescriptionError(f"{out} already exists. Name a new file.")
     model = MixtureTables.load(folder)
     columns = tuple(c for c in model.columns if c.name in source.names)
     if not columns:

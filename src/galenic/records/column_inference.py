@@ -1,4 +1,4 @@
-"""Infers what the columns of a table hold by reading all of it; everything learned this way is marked as observed."""
+"""Inference of a column description from the whole table; everything inferred is marked as observed."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS, Column, Kind
 
 DISTINCT_KEPT = 2_000
-DISTINCT_COUNTED = 200_000  # past this many, the share of distinct values is taken from the rows read so far
+DISTINCT_COUNTED = 200_000  # past this many, the share of distinct values is that of the rows read so far
 MOST_CATEGORIES = 60
 IDENTIFYING = re.compile(
     r"(^|[_\W])(unnamed|id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
@@ -27,7 +27,7 @@ UNITS = {
 
 @dataclass
 class _ColumnStatistics:
-    """What a pass over one column has seen so far."""
+    """Statistics of one column so far."""
 
     rows: int = 0
     present: int = 0
@@ -46,7 +46,7 @@ class _ColumnStatistics:
 
     @property
     def distinct_share(self) -> float:
-        """Distinct values over values, among the rows whose values were counted."""
+        """Distinct values over values, among the counted rows."""
         return len(self.hashes) / max(self.counted, 1)
 
     def add(self, text: pa.ChunkedArray) -> None:
@@ -87,25 +87,25 @@ def _count(text: pa.ChunkedArray, pattern: str) -> int:
 def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     """A description of every column: kind, unit, missingness, bounds or categories (origin: observed), and its role.
 
-    patient: the column that tells patients apart; otherwise it is recognised by its name.
+    patient: the column that tells patients apart; otherwise it is recognized by its name.
     Reads the whole source once, in bounded memory.
     """
-    seen: dict[str, _ColumnStatistics] = {name: _ColumnStatistics() for name in source.names}
+    statistics: dict[str, _ColumnStatistics] = {name: _ColumnStatistics() for name in source.names}
     for _, batch in source.raw():
         for name in source.names:
-            seen[name].add(clean_text(batch[name], MISSING_TOKENS))
-    patient = patient or _patient(seen)
-    return tuple(_column(name, seen[name], name == patient) for name in source.names)
+            statistics[name].add(clean_text(batch[name], MISSING_TOKENS))
+    patient = patient or _patient(statistics)
+    return tuple(_column(name, statistics[name], name == patient) for name in source.names)
 
 
 def patient_column(names: tuple[str, ...]) -> str | None:
-    """The column whose name says that it tells patients apart; from the header alone."""
+    """The column that, by its name, tells patients apart; from the header alone."""
     return next((n for n in names if PATIENT.match(n) and not re.match(r"^(encounter|visit|row|record)", n, re.I)), None)
 
 
-def _patient(seen: dict[str, _ColumnStatistics]) -> str | None:
-    name = patient_column(tuple(seen))
-    return name if name is not None and len(seen[name].hashes) > 1 else None
+def _patient(statistics: dict[str, _ColumnStatistics]) -> str | None:
+    name = patient_column(tuple(statistics))
+    return name if name is not None and len(statistics[name].hashes) > 1 else None
 
 
 def _column(name: str, s: _ColumnStatistics, patient: bool) -> Column:
@@ -162,7 +162,7 @@ def suspicious(source: Source, names: tuple[str, ...]) -> dict[str, Kind]:
 
 
 def ambiguous_dates(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """Date columns whose format the data does not settle (day first or month first)."""
+    """Date columns with an ambiguous format (day first or month first)."""
     return tuple(c.name for c in columns if c.kind == "date" and not c.format)
 
 

@@ -105,7 +105,7 @@ def drops_others(path: str | Path) -> bool:
 
 
 def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
-    """The constraints that stand beside the columns in a TOML file; none if it declares none."""
+    """The constraints beside the columns in a TOML file; none if it declares none."""
     path = Path(path)
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
@@ -124,7 +124,7 @@ def constraints_from_toml(text: str, where: str = "description") -> tuple[Constr
 def constraints_of(rows: object, where: str) -> tuple[Constraint, ...]:
     """The constraints that parsed TOML holds. DescriptionError names the constraint and field that is off."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DescriptionError(f"{where}: constraints stand as [[constraint]], one table for each. Correct it.")
+        raise DescriptionError(f"{where}: constraints are written as [[constraint]], one table for each. Correct it.")
     return tuple(_constraint(row, place + 1, where) for place, row in enumerate(rows))
 
 
@@ -147,5 +147,5 @@ def _constraint(row: dict[str, Any], place: int, where: str) -> Constraint:
 
 
 def undescribed(names: tuple[str, ...]) -> tuple[Column, ...]:
-    """Columns of which nothing is declared."""
+    """Columns without any declaration."""
     return tuple(Column(name) for name in names)

@@ -1,4 +1,4 @@
-"""Several tables as one flat table each: a row with what its ancestors say, what came before, and how many children follow.
+"""Flat tables of related tables: each row with its ancestors, the row before it, and the number of its children.
 
 Joins and windows run in DuckDB over Parquet in a folder of the caller's, so memory stays bounded. Columns of the flat table of T:
 T's own; `@after.X` days from T's date to another date X; `@gap` days since the row before, as a share of those until the
@@ -40,7 +40,7 @@ def flatten(relations: tuple[Relation, ...], sources: Mapping[str, Source], fold
 
 
 def own_columns(r: Relation, relations: tuple[Relation, ...]) -> tuple[Column, ...]:
-    """What the flat table says of the row itself. Counts have public bounds; days are learned from the patients."""
+    """Columns of the flat table about the row itself. Counts have public bounds; days are learned from the patients."""
     columns = [_own(c, r) for c in r.values if c.name != r.order or not r.parent]
     days = [Column(f"@after.{c.name}", "integer", step=1.0, unit="d") for c in r.values if _is_late(c, r)]
     columns = [c for c in columns if f"@after.{c.name}" not in {d.name for d in days}] + days
@@ -60,7 +60,7 @@ def _own(c: Column, r: Relation) -> Column:
 
 
 def _is_late(c: Column, r: Relation) -> bool:
-    """Whether a date is told as days after the row's own date."""
+    """Whether a date is stored as days after the row's own date."""
     return c.kind == "date" and bool(r.order) and c.name != r.order
 
 
@@ -89,7 +89,7 @@ def previous_column(c: Column) -> Column:
 
 
 def inherited(c: Column) -> bool:
-    """Whether descendants are told of an own column: not of what only says where in its line a row stands."""
+    """Whether descendants inherit an own column: not one that only gives the place of a row in its line."""
     return c.name not in ("@gap", "@left", "@more")
 
 
@@ -129,7 +129,7 @@ def _load(db: duckdb.DuckDBPyConnection, r: Relation, source: Source, folder: Pa
 
 
 def _keep(db: duckdb.DuckDBPyConnection, r: Relation, relations: tuple[Relation, ...]) -> None:
-    """The rows that count: those whose parents count, and of each patient the first `most`."""
+    """The used rows: those with a used parent, and of each patient the first `most`."""
     raw, key = _q("raw " + r.name), _q(r.key)
     if not r.parent:
         base = f"date_diff('day', date '1970-01-01', {_q(r.order)})" if r.order else "0"
@@ -160,27 +160,31 @@ def _flat(r: Relation, relations: tuple[Relation, ...]) -> str:
     """The query of one flat table."""
     line = f'partition by t.{_q(r.foreign_key)} order by t."@day", t.{_q(r.key)}' if r.parent else ""
     nth = f'row_number() over (partition by t.{_q(PATIENT)} order by t."@day", t.{_q(r.key)}) as {_q(NTH)}'
-    said = [f"t.{_q(PATIENT)}", nth, *(f"{sql} as {_q(name)}" for name, sql in _said(r, relations, "t", line).items())]
+    selected = [
+        f"t.{_q(PATIENT)}",
+        nth,
+        *(f"{sql} as {_q(name)}" for name, sql in _column_sql(r, relations, "t", line).items()),
+    ]
     joins = []
     for up in ancestors(r, relations):
         child = next(c for c in (r, *ancestors(r, relations)) if c.parent == up.name)
         alias = "t" if child is r else _q(f"of {child.name}")
         here = _q(f"of {up.name}")
         above = f'partition by o.{_q(up.foreign_key)} order by o."@day", o.{_q(up.key)}' if up.parent else ""
-        told = ", ".join(f"{sql} as {_q(name)}" for name, sql in _said(up, relations, "o", above).items())
+        columns = ", ".join(f"{sql} as {_q(name)}" for name, sql in _column_sql(up, relations, "o", above).items())
         fk = f', o.{_q(up.foreign_key)} as "@up"' if up.parent else ""
         joins.append(
-            f'join (select o.{_q(up.key)} as "@key"{fk}, {told} from {_q(up.name)} o) {here} on '
+            f'join (select o.{_q(up.key)} as "@key"{fk}, {columns} from {_q(up.name)} o) {here} on '
             f'{here}."@key" = {alias}.{_q(r.foreign_key) if child is r else _q("@up")}'
         )
-        said += [
+        selected += [
             f"{here}.{_q(c.name)} as {_q(ancestor_column(c, up).name)}" for c in own_columns(up, relations) if inherited(c)
         ]
-    said += [f"lag(t.{_q(name)}) over ({line}) as {_q('@previous.' + name)}" for name in previous_row(r, relations)]
-    return f"select {', '.join(said)} from {_q(r.name)} t {' '.join(joins)}"
+    selected += [f"lag(t.{_q(name)}) over ({line}) as {_q('@previous.' + name)}" for name in previous_row(r, relations)]
+    return f"select {', '.join(selected)} from {_q(r.name)} t {' '.join(joins)}"
 
 
-def _said(r: Relation, relations: tuple[Relation, ...], t: str, line: str) -> dict[str, str]:
+def _column_sql(r: Relation, relations: tuple[Relation, ...], t: str, line: str) -> dict[str, str]:
     """SQL of each own column."""
     found = {}
     for c in own_columns(r, relations):

@@ -1,4 +1,4 @@
-"""Turns one raw column into its described kind; says which row does not fit, never what stands there."""
+"""Parsing of a raw column as its described kind; errors name the row that does not fit, never its value."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

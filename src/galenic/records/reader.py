@@ -34,7 +34,7 @@ def read(path: str | Path) -> Source:
         else:
             source = _csv(path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, csv.Error, OSError) as error:
-        raise RecordError(f"{path} can not be read as {suffix or 'CSV'} ({type(error).__name__}). Export it again.") from None
+        raise RecordError(f"{path} cannot be read as {suffix or 'CSV'} ({type(error).__name__}). Export it again.") from None
     _check_names(path, source.names)
     return source
 

@@ -1,4 +1,4 @@
-"""A table that can be read again and again, batch by batch, so that memory stays bounded as files grow."""
+"""Sources: tables that can be read repeatedly, batch by batch, so that memory stays bounded as files grow."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Opener = Callable[[list[str] | None], Iterator[pa.Table]]
 class Source:
     """One table on disk or in memory.
 
-    name: what messages call it. names: its columns. open: yields raw batches of the named columns (None: all).
+    name: in messages. names: its columns. open: yields raw batches of the named columns (None: all).
     rows: which rows belong (None: all), shape (rows in the file,).
     """
 
@@ -33,7 +33,7 @@ class Source:
         return replace(self, rows=rows if self.rows is None else self.rows & rows)
 
     def raw(self, names: list[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """Batches as they stand in the file, with the number of file rows before each."""
+        """Untyped batches of the file, with the number of file rows before each."""
         offset = 0
         for batch in self.open(names):
             size = batch.num_rows
@@ -64,7 +64,7 @@ class Source:
         return Table(pa.concat_tables(frames), columns)
 
     def sample(self, most: int, rng: np.random.Generator) -> "Source":
-        """At most `most` of its rows, chosen at random: what a judge reads stays bounded as files grow."""
+        """At most `most` of its rows, chosen at random: the rows that an evaluation reads stay bounded as files grow."""
         rows = self.rows if self.rows is not None else np.ones(self.count(), dtype=np.bool_)
         places = np.flatnonzero(rows)
         if places.size <= most:

@@ -1,4 +1,4 @@
-"""Splits tables by patient and caps what one patient contributes."""
+"""Splits of tables by patient, and caps on the rows of one patient."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from galenic.schema import PATIENT, Relation
 
 @dataclass(frozen=True)
 class PatientNumbers:
-    """Who each row is about. ids: shape (rows,), patients numbered from 0 in order of appearance."""
+    """Patient of each row. ids: shape (rows,), patients numbered from 0 in order of appearance."""
 
     ids: NDArray[np.int64]
     count: int
@@ -64,7 +64,7 @@ def split_by_patient(
     who = patient_numbers(source, patient)
     if who.count < 10:
         raise RecordError(
-            f"{source.name} holds {who.count} patient(s). Expected at least 10, of which some are held out to judge the result. "
+            f"{source.name} holds {who.count} patient(s). Expected at least 10, of which some are held out for the evaluation. "
             "Use a larger table."
         )
     held_out = np.zeros(who.count, dtype=np.bool_)
@@ -85,7 +85,7 @@ def split_by_patient(
 
 
 def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np.random.Generator, *, cap: int = 1) -> Split:
-    """Train on all of one source and hold out all of another, for callers who kept patients aside; both are capped."""
+    """Train on all of one source and hold out all of another, for callers with held-out patients of their own; both are capped."""
     if cap < 1:
         raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
     halves, rows, loss = [], [], 0.0

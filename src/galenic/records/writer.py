@@ -33,7 +33,7 @@ def escape_formulas(table: pa.Table) -> pa.Table:
 
 
 def safe_text(text: str) -> str:
-    """The same for one cell."""
+    """One cell of text, escaped as `escape_formulas` does."""
     return "'" + text if text[:1] in "=+-@\t\r" and text and not SIGNED.fullmatch(text) else text
 
 
@@ -46,7 +46,7 @@ def write(table: Table, path: Path) -> None:
 
 
 def write_frame(frame: pa.Table, path: Path) -> None:
-    """The same for a frame whose columns nobody has described."""
+    """Writes a frame without described columns, as `write` does."""
     if path.suffix == ".parquet":
         pq.write_table(frame, path)
     else:

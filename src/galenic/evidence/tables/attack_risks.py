@@ -1,7 +1,7 @@
 """The three risks that European guidance names: singling out, linkability, inference (Article 29 Working Party, Opinion 05/2014).
 
-Each is attacked by what synthetic rows say, on training rows and on held-out rows alike: what works on both is knowledge about
-people in general, what works better on training rows is a leak (the control of Giomi et al. 2023).
+Each attack uses the synthetic rows against training rows and held-out rows alike. Success on both is knowledge about people in
+general; more success on training rows is a leak (the control of Giomi et al. 2023).
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class AttackRisk:
 
     @property
     def advantage(self) -> float:
-        """What is due to having been in the training rows."""
+        """Part of the success that is due to membership in the training rows."""
         return self.success - self.control
 
 

@@ -1,4 +1,4 @@
-"""How a judge cuts columns into levels: 20 quantiles of the real training rows, or one bin per value where there are few."""
+"""Binning for the evaluation: 20 quantiles of the real training rows, or one bin per value where there are few."""
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,11 +10,11 @@ MOST_CATEGORIES = 50
 
 
 def bin_column(real: Table, column: Column) -> Column:
-    """The column with bins or categories taken from real rows. Internal: what is measured with it is for the signers."""
+    """The column with bins or categories taken from real rows. Internal: findings that use it are for the signers."""
     plain = column.but(edges=(), heaps=(), categories=(), low=None, high=None, step=None, anchor="", missing=True)
     if column.binned:
         return plain.but(edges=tuple(quantile_edges(numbers(real, plain)).tolist()), bounds_origin="observed")
-    if column.hierarchy and column.categories:  # real codes are told as synthetic ones are: by their nearest listed parent
+    if column.hierarchy and column.categories:  # real codes are replaced as synthetic ones are: by their nearest listed parent
         return plain.but(categories=column.categories, other=True, categories_origin="observed")
     counts = pc.value_counts(real.frame[column.name].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda p: (-p["counts"], p["values"]))[:MOST_CATEGORIES]
@@ -36,7 +36,7 @@ def quantile_edges(values: Floats) -> Floats:
 
 
 def encode_columns(table: Table, columns: tuple[Column, ...]) -> Codes:
-    """Level numbers, shape (rows, columns); a value the judge never saw is OTHER, one outside its bins the nearest."""
+    """Level numbers, shape (rows, columns); a value that is absent from the training rows is OTHER, one outside its bins the nearest."""
     return np.stack([_one(table, column) for column in columns], axis=1)
 
 

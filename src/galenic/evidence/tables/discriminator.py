@@ -1,4 +1,4 @@
-"""Whether single synthetic rows could pass: can a model tell them from patients, and is what they say possible?"""
+"""Realism of single synthetic rows: a discriminator against real rows, impossible values, and declared constraints."""
 
 import math
 
@@ -22,7 +22,7 @@ def measure_realism(
     rng: np.random.Generator,
     constraints: tuple[Constraint, ...] = (),
 ) -> tuple[Finding | NotMeasured, ...]:
-    """A discriminator on the values as they stand, values outside what was ever seen, and declared constraints."""
+    """A discriminator on the values, values outside what was ever seen, and declared constraints."""
     found: list[Finding | NotMeasured] = [_discriminator(train, test, synthetic, columns, rng)]
     real = [_outside(test, train, columns), _outside(synthetic, train, columns)]
     method = "share of rows with a number outside the training rows' range or a category that none of them has"

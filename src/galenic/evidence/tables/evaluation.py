@@ -50,7 +50,7 @@ def evaluate_table(
     findings += measure_fairness(train, test, synthetic, columns, rng, request)
     progress("attacks", 0.6)
     findings += _attacks(train, test, synthetic, columns, rng, request.held_out)
-    progress("judged", 1.0)
+    progress("evaluated", 1.0)
     return Report(request.subject, tuple(_addressed(finding, request) for finding in findings))
 
 

@@ -1,4 +1,4 @@
-"""Whether synthetic rows serve every group alike: is it there, and does a model trained on them fail some group?"""
+"""Fairness of synthetic rows: representation of every group, and performance of models trained on them in every group."""
 
 import re
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ MOST_LEVELS = 12
 
 
 def group_columns(columns: tuple[Column, ...], named: tuple[str, ...] = ()) -> tuple[int, ...]:
-    """Places of the columns that make groups: the named ones, else those whose name says so and whose values are few."""
+    """Places of the columns that define groups: the named ones, otherwise those with a typical name and few values."""
     found = [j for j, c in enumerate(columns) if (c.name in named if named else bool(GROUPING.search(c.name)))]
     return tuple(j for j in found if columns[j].levels <= MOST_LEVELS + 2)
 
 
 def band_columns(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[Column, ...]:
-    """The judge's columns, with four bands for named ones that hold many numbers: ages are compared by quarters."""
+    """The evaluated columns, with four bands for named ones with many numbers: ages are compared by quarters."""
 
     def bands(c: Column) -> Column:
         every = np.array(c.edges)

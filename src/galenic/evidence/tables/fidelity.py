@@ -1,4 +1,4 @@
-"""How alike synthetic rows and held-out patients are: marginals, correlations, subgroups, each beside the real-vs-real floor."""
+"""Fidelity: marginals, correlations and subgroups of synthetic rows against held-out patients, each beside the real-vs-real floor."""
 
 from itertools import combinations, pairwise
 
@@ -87,8 +87,8 @@ def _correlation(held: Codes, made: Codes, real: Codes) -> Finding | NotMeasured
 def _subgroups(
     held: Codes, made: Codes, real: Codes, columns: tuple[Column, ...], sizes: NDArray[np.int64]
 ) -> Finding | NotMeasured:
-    """The subgroup (one level of a category column) whose columns are reproduced worst, above its own floor. Each has a band: what
-    chance alone makes of its excess, by the known spread of sampled shares."""
+    """The subgroup (one level of a category column) with the worst reproduced columns, above its own floor. Each has a band: the excess
+    by chance alone, from the known spread of sampled shares."""
     worst: tuple[float, str, int] | None = None
     every: dict[str, dict[str, float]] = {}
     singles: list[tuple[int, ...]] = [(j,) for j in range(len(columns))]
@@ -121,7 +121,7 @@ def _subgroups(
 
 def _band(held: Codes, made_rows: int, sizes: NDArray[np.int64]) -> float:
     """Twice the standard deviation of a mean 1-way total variation between samples of these sizes: shares of a cell vary by
-    p (1 - p) / n, the absolute value of a normal by (1 - 2 / pi) of that; columns of one row are taken as independent."""
+    p (1 - p) / n, the absolute value of a normal by (1 - 2 / pi) of that; columns of one row are treated as independent."""
     variance = 0.0
     for j, size in enumerate(sizes):
         p = np.bincount(held[:, j], minlength=int(size)) / max(len(held), 1)
@@ -130,7 +130,7 @@ def _band(held: Codes, made_rows: int, sizes: NDArray[np.int64]) -> float:
 
 
 def level_label(column: Column, level: int) -> str:
-    """What a level of a judge's column is called."""
+    """Label of a level of an evaluated column."""
     if column.binned:
         return _bands(column)[level] if level < len(column.edges) - 1 else "missing"
     if level < len(column.categories):
@@ -139,7 +139,7 @@ def level_label(column: Column, level: int) -> str:
 
 
 def _bands(column: Column) -> list[str]:
-    """Names of bins: their range to two digits, so that no exact value is told, or their number where that does not tell them apart."""
+    """Names of bins: their range to two digits, so that no exact value is disclosed, or their number where labels would be equal."""
     edges = np.array(column.edges[1:-1])
     if not edges.size:
         return ["any value"]

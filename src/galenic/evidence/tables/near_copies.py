@@ -1,4 +1,4 @@
-"""Copy detection where nobody kept patients aside."""
+"""Detection of copies where no held-out patients are available."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from galenic.schema import Column, Finding, NotMeasured, Table
 def measure_copying(
     real: Table, synthetic: Table, columns: tuple[Column, ...], rng: np.random.Generator
 ) -> tuple[Finding | NotMeasured, ...]:
-    """Copy detection where nobody kept patients aside: is a real row nearer to the synthetic rows than to as many other real
+    """Detection of copies without held-out patients: is a real row nearer to the synthetic rows than to as many other real
     rows? Fresh people are no nearer than that; copies are. Weaker than `membership`, and says so in its method."""
     if real.rows < 200 or synthetic.rows < 100:
         why = f"{real.rows} real and {synthetic.rows} synthetic rows are too few; 200 and 100 are needed"

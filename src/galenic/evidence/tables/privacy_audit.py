@@ -1,4 +1,4 @@
-"""Audits a private engine: how well can the best white-box attacker tell whether a patient was in the data?
+"""Audit of a private mechanism: how well can the best white-box attacker infer whether a patient was in the data?
 
 Canary patients are put in or left out by fair coins. The attacker knows everybody else, sees every noisy answer, and scores each
 canary by its log-likelihood ratio. Under Gaussian differential privacy (Dong, Roth & Su 2022) the scores of present and absent
@@ -40,7 +40,7 @@ class PrivacyAudit:
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """What speaks against the claim; nothing if it holds."""
+        """Evidence against the claim; empty if it holds."""
         found = []
         if self.low > self.claimed:
             found.append(

@@ -1,4 +1,4 @@
-"""Outcomes that are no classes: amounts, counts, and times until an event. Do models trained on synthetic rows predict them?"""
+"""Utility for amounts, counts, and times until an event, by models trained on synthetic rows."""
 
 import warnings
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def measure_survival(
 
 
 def concordance(time: Floats, event: NDArray[np.bool_], risk: Floats) -> float:
-    """Share of comparable pairs in which who had the event first has the higher risk; ties of risk count half."""
+    """Share of comparable pairs in which the patient with the earlier event has the higher risk; ties of risk count half."""
     earlier = (time[:, None] < time[None]) & event[:, None]
     higher = (risk[:, None] > risk[None]) + 0.5 * (risk[:, None] == risk[None])
     return float((higher * earlier).sum() / max(earlier.sum(), 1))

@@ -1,4 +1,4 @@
-"""Whether a model trained on synthetic rows predicts held-out patients as one trained on real rows does."""
+"""Utility: prediction of held-out patients by models trained on synthetic rows, compared with models trained on real rows."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SMALLEST_CLASS = 30
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """What is predicted. above: the level of the target from which an outcome counts as positive, or the positive level."""
+    """Prediction task: the target column, and which of its levels are positive."""
 
     column: str
     positive: NDArray[np.bool_]  # shape (levels,): which levels of the target are positive
@@ -116,7 +116,7 @@ def one_thread() -> AbstractContextManager[object]:
 
 
 def _naive_bayes(x: Codes, y: NDArray[np.bool_], held: Codes) -> NDArray[np.float64]:
-    """Log odds by columns taken one by one, with one pseudo-row per level."""
+    """Log odds by single columns, with one pseudo-row per level."""
     odds = np.full(held.shape[0], np.log(y.mean() / (1 - y.mean())))
     for j in range(x.shape[1]):
         levels = int(max(x[:, j].max(), held[:, j].max())) + 1

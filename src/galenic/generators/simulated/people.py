@@ -1,4 +1,4 @@
-"""Who the simulated people are: sex, birth, death, what they get and when."""
+"""Simulated people: sex, birth, death, and the onset of conditions."""
 
 from dataclasses import dataclass
 

@@ -48,7 +48,7 @@ class AuditLedger:
         return self.ledger.reserve(name, epsilon=self.epsilon, delta=self.delta, purpose="audit", actor="audit")
 
     def reserve_for_all_runs(self, name: str) -> Budget:
-        """A reservation that lasts for many runs; each run pays the same price, which is what the claim is about."""
+        """A reservation that lasts for many runs; each run pays the same price, to which the claim refers."""
         self.ledger.declare(name, epsilon=900.0, delta=self.delta, actor="audit")
         return self.ledger.reserve(name, epsilon=850.0, delta=self.delta, purpose="audit", actor="audit")
 
@@ -99,7 +99,7 @@ class MeasuringStep:
 
 
 class SelectingStep:
-    """Measures the distances by which pairs are chosen, with one patient more or fewer, all of whose rows add to every distance."""
+    """Measures the distances by which pairs are chosen, with and without one patient, and every row of that patient adds to every distance."""
 
     def __init__(self, ledger: AuditLedger) -> None:
         self.rho = ledger.rho

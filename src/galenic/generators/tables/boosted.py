@@ -1,4 +1,4 @@
-"""P(target | the other columns) by gradient-boosted trees, kept as plain arrays: a fit without noise draws the target so."""
+"""P(target | the other columns) by gradient-boosted trees, as plain arrays; a fit without noise draws the target by them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ MOST_ROWS, MOST_LEVELS = 50_000, 12
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """Trees of all stages and levels stand one after another, nodes of all trees likewise: inputs <= threshold go left.
+    """Trees of all stages and levels in one sequence, and their nodes likewise: inputs <= threshold go left.
 
     levels: those of the target that occur; start: their first scores. roots: shape (stages, scores), where two levels share
     one score.

@@ -1,4 +1,4 @@
-"""Coarser levels of a column, made of paid counts, and the way back to fine ones."""
+"""Coarser levels of a column, from paid counts, and the way back to fine levels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 
 def is_ordered(column: Column) -> bool:
-    """Whether neighbouring levels are alike, so that they may be taken together: codes in order stand beside those of their chapter."""
+    """Whether neighboring levels are alike and may be merged: codes in order are next to those of their chapter."""
     return column.binned or column.kind == "ordinal" or bool(column.hierarchy)
 
 

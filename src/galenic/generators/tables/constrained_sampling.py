@@ -1,4 +1,4 @@
-"""Rows that satisfy declared constraints: sums are worked out, the rest is kept or drawn again."""
+"""Sampling of rows that satisfy declared constraints: sums are computed, other rows are accepted or drawn again."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from galenic.errors import DescriptionError, RecordError
 from galenic.schema import Column, Constraint, Table, all_hold, decides, holds
 
 SMALLEST_SHARE = 1 / 500  # a smaller share of rows that satisfy all constraints means that they contradict each other
-ROWS_TO_TRY, DECIDED = 5_000, 1_000  # rows to try before that is said, and of which the constraints must say something
+ROWS_TO_TRY, DECIDED = 5_000, 1_000  # rows to try before the constraints are refused, and rows that they must decide
 MOST_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
 class SampledRows:
-    """Rows, how many were tried for them, and how many of those each constraint turned down."""
+    """Accepted rows, the number of tried rows, and the number that each constraint rejected."""
 
     table: Table
     tried: int
@@ -26,7 +26,7 @@ class SampledRows:
 
     @property
     def rejection_rate(self) -> float:
-        """Share of tried rows that were turned down."""
+        """Share of tried rows that were rejected."""
         return 1 - self.table.rows / self.tried if self.tried else 0.0
 
 
@@ -113,7 +113,7 @@ def _refuse_contradictions(batch: Table, constraints: tuple[Constraint, ...]) ->
 
 
 def contradiction_message(names: list[str]) -> str:
-    """What to say of constraints that next to no row satisfies together."""
+    """Error message for constraints that almost no row satisfies together."""
     what = f"constraint {names[0]!r} holds" if len(names) == 1 else f"constraints {names} hold together"
     return (
         f"{what} in fewer than 1 of {round(1 / SMALLEST_SHARE)} rows like these: they contradict each other or what the table holds. Correct "

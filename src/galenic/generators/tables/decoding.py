@@ -1,4 +1,4 @@
-"""Turns level numbers back into values of a described column, and values into levels for conditioning."""
+"""Decoding of level numbers to values of a described column, and of given values to levels."""
 
 import math
 from collections.abc import Mapping

@@ -130,7 +130,7 @@ class MixtureTables:
     ) -> FitSummary:
         return FitSummary(
             rows=rows,
-            pairs=self.marginals.asked_pairs,
+            pairs=self.marginals.measured_pairs,
             possible_pairs=len(self.columns) * (len(self.columns) - 1) // 2,
             triples=triples,
             bins=plan.bins or 0,

@@ -1,4 +1,4 @@
-"""What may be said in public about a private fit: its price, its noise, its fit to paid answers, and its engine's audit."""
+"""Public findings of a private fit: its price, its noise, its fit to paid measurements, and the audit of its engine."""
 
 from galenic.generators.tables.constrained_sampling import SampledRows
 from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
@@ -8,7 +8,7 @@ from galenic.schema import Finding, NotMeasured
 
 
 def fit_findings(fit: FitSummary, budget: Budget | None, cap: int) -> tuple[Finding | NotMeasured, ...]:
-    """Public findings; without a budget the formal ones are NotMeasured, which closes every gate that asks for them."""
+    """Public findings; without a budget the formal ones are NotMeasured, and every policy that requires them refuses."""
     found: list[Finding | NotMeasured] = [
         Finding("engine.fit", fit.chi2, f"{ENGINE} {ENGINE_VERSION}, chi-square per measured cell", "fact", audience="public"),
         Finding("engine.rows", float(fit.rows), "number of training rows, with noise", "fact", audience="public"),
@@ -29,13 +29,13 @@ def fit_findings(fit: FitSummary, budget: Budget | None, cap: int) -> tuple[Find
     return tuple(found)
 
 
-def constraint_findings(drawn: SampledRows) -> tuple[Finding | NotMeasured, ...]:
-    """How many rows the declared constraints turned down; nothing where none are declared."""
-    if not drawn.rejected:
+def constraint_findings(sampled: SampledRows) -> tuple[Finding | NotMeasured, ...]:
+    """Share of rows that the declared constraints rejected; nothing where none are declared."""
+    if not sampled.rejected:
         return ()
-    by_name = {name: n / max(drawn.tried, 1) for name, n in drawn.rejected.items()}
-    method = f"share of {drawn.tried} drawn rows that a declared constraint turned down; those kept satisfy all of them"
-    return (Finding("engine.rejected", drawn.rejection_rate, method, "fact", audience="public", detail=by_name),)
+    by_name = {name: n / max(sampled.tried, 1) for name, n in sampled.rejected.items()}
+    method = f"share of {sampled.tried} drawn rows that a declared constraint turned down; those kept satisfy all of them"
+    return (Finding("engine.rejected", sampled.rejection_rate, method, "fact", audience="public", detail=by_name),)
 
 
 def _audit() -> Finding | NotMeasured:

@@ -1,4 +1,4 @@
-"""Columns one after another, each by a random forest over those before it: what a fit without noise adds to the mixture.
+"""Random forests of columns in sequence, each over the columns before it; a fit without noise adds them to the mixture.
 
 A leaf holds at least LEAF training rows, and a value is drawn from all of a leaf, so no draw rests on one patient.
 """
@@ -18,7 +18,7 @@ TREES, LEAF, INPUTS = (
     0.8,
 )  # trees of a forest, rows of a leaf (5 leaked on few columns), share of columns tried at a split
 MOST_ROWS = 100_000  # that a forest is grown on
-OVERSAMPLED = 10  # rows drawn for each kept one where something is given
+OVERSAMPLED = 10  # rows drawn for each one that is used, where a value is given
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _among(forest: Forest, first: Codes, size: Codes, levels: Codes, rng: np.ran
 def fit_forest_sequence(
     codes: Codes, nominal: NDArray[np.bool_], target: int | None, rng: np.random.Generator, progress: Any = None
 ) -> ForestSequence:
-    """Forests over rows of levels, shape (rows, columns); nominal: whose levels have no order. The target comes last."""
+    """Forests over rows of levels, shape (rows, columns); nominal: columns without an order of levels. The target comes last."""
     tell = progress or (lambda _share: None)
     if codes.shape[0] > MOST_ROWS:
         codes = codes[rng.permutation(codes.shape[0])[:MOST_ROWS]]

@@ -1,4 +1,4 @@
-"""Fills the gaps of rows from what each row holds (imputation), within constraints."""
+"""Imputation: missing values drawn from the other values of each row, within constraints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import condition_mixture, fill_gaps
 from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, encode, numbers
 
-ATTEMPTS = 50  # drawings of a row before its gaps are left as they are
+ATTEMPTS = 50  # draws of a row before its gaps are left as they are
 
 
 @dataclass(frozen=True)
 class ImputedTable:
-    """The rows. filled: how many values were drawn; left: rows whose gaps stayed, since no drawing satisfied the constraints."""
+    """The rows. filled: how many values were drawn; left: rows with remaining gaps, since no draw satisfied the constraints."""
 
     table: Table
     filled: int
@@ -33,7 +33,7 @@ def impute_gaps(
     constraints: tuple[Constraint, ...],
     rng: np.random.Generator,
 ) -> ImputedTable:
-    """Rows with their gaps drawn from P(gap | what the row holds). Values that are there stay. DescriptionError if the table has a
+    """Rows with their gaps drawn from P(gap | the other values of the row). Present values are unchanged. DescriptionError if the table has a
     column that the model has not. typed: makes rows of level numbers into values."""
     names = [c.name for c in columns]
     absent = [name for name in table.names if name not in names]
@@ -77,7 +77,7 @@ def known_levels(known: pa.Table, columns: tuple[Column, ...]) -> Codes:
 
 
 def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.Table:
-    """What is there, else what was drawn; a date that counts from another one keeps its distance from the one that is there."""
+    """Present values, else drawn ones; a date that counts from another one keeps its distance from the present one."""
     values = {c.name: pc.coalesce(rows[c.name], drawn[c.name].cast(rows[c.name].type)) for c in columns}
     for c in columns:
         if c.anchor in values:
@@ -88,7 +88,7 @@ def _joined(rows: pa.Table, drawn: pa.Table, columns: tuple[Column, ...]) -> pa.
 
 
 def _kept_missing(filled: pa.Table, rows: pa.Table, columns: tuple[Column, ...], rules: tuple[Constraint, ...]) -> pa.Table:
-    """What a rule says is missing (no dose without treatment) is no gap: it stays missing."""
+    """A value that a rule requires to be missing (no dose without treatment) is no gap: it stays missing."""
     for rule in rules:
         empty = [name for name, values in rule.then.items() if not values]
         if not empty:
@@ -101,7 +101,7 @@ def _kept_missing(filled: pa.Table, rows: pa.Table, columns: tuple[Column, ...],
 
 
 def _levels(table: Table, column: Column) -> NDArray[np.int64]:
-    """Level numbers; -1 where the model has no level for what stands there."""
+    """Level numbers; -1 where the model has no level for a value."""
     if column.binned:
         return bin_codes(numbers(table, column), column)
     place = pc.index_in(table.frame[column.name], value_set=pa.array(column.categories, pa.string()))

@@ -1,4 +1,4 @@
-"""Asks and pays for the plan's marginals, in rounds: single columns, pairs, and triples with the target."""
+"""Measurement of the planned marginals, in paid rounds: single columns, pairs, and triples with the target."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,13 +22,13 @@ TRIPLE_CHOICE = Fraction(1, 5)  # of what triples cost
 
 @dataclass(frozen=True)
 class MeasuredMarginals:
-    """What was asked so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included."""
+    """Marginals measured so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included."""
 
     ones: tuple[Marginal, ...]
     pairs: tuple[Marginal, ...]
     groups: tuple[Integers, ...]
     table: Crosstab
-    asked_pairs: int
+    measured_pairs: int
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -37,30 +37,30 @@ class MeasuredMarginals:
 
 
 def measure_marginals(
-    real: PrivateRows, columns: tuple[Column, ...], steps: MarginalPlan, rows: int, target: int | None
+    real: PrivateRows, columns: tuple[Column, ...], plan: MarginalPlan, rows: int, target: int | None
 ) -> MeasuredMarginals:
-    """Asks for single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
+    """Measures single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
-    price = shares(fine.sizes.astype(float)) * float(rho) * steps.ones
+    price = shares(fine.sizes.astype(float)) * float(rho) * plan.ones
     ones = tuple(_measure(real, fine, [(j,) for j in range(d)], price))
-    grouped = tuple(coarse_levels(columns, [m.counts for m in ones], steps.bins))
-    table = fine.grouped(grouped) if steps.bins else fine
+    grouped = tuple(coarse_levels(columns, [m.counts for m in ones], plan.bins))
+    table = fine.grouped(grouped) if plan.bins else fine
     with_target = [tuple(sorted((j, target))) for j in range(d) if j != target] if target is not None else []
     others: list[Cells] = [c for c in combinations(range(d), 2) if target not in c]
     alone = [_shares_of(sum_by_group(m.counts, g)) for m, g in zip(ones, grouped, strict=True)]
-    if steps.choose_target:
-        found = _distances(table, with_target, alone, rows, rho * Fraction(steps.choose_target))
+    if plan.choose_target:
+        found = _distances(table, with_target, alone, rows, rho * Fraction(plan.choose_target))
         with_target = _worth_measuring(
-            found, table.sizes, _sigma_of(real, rho * Fraction(steps.target)), TARGET_WORTH, TARGET_POWER
+            found, table.sizes, _sigma_of(real, rho * Fraction(plan.target)), TARGET_WORTH, TARGET_POWER
         )
-    if steps.choose_pairs:
-        found = _distances(table, others, alone, rows, min(rho * Fraction(steps.choose_pairs), real.rho))
-        sigma = _sigma_of(real, rho * Fraction(steps.pair))
-        others = sorted(_worth_measuring(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, steps.pairs))
-    asked = _pairs(real, table, with_target, others, steps, rho)
-    coarse_ones = [_coarsened(m, g) for m, g in zip(ones, grouped, strict=True)] if steps.bins else list(ones)
-    return MeasuredMarginals(ones, (*coarse_ones, *asked), grouped, table, len(asked))
+    if plan.choose_pairs:
+        found = _distances(table, others, alone, rows, min(rho * Fraction(plan.choose_pairs), real.rho))
+        sigma = _sigma_of(real, rho * Fraction(plan.pair))
+        others = sorted(_worth_measuring(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, plan.pairs))
+    pairs = _pairs(real, table, with_target, others, plan, rho)
+    coarse_ones = [_coarsened(m, g) for m, g in zip(ones, grouped, strict=True)] if plan.bins else list(ones)
+    return MeasuredMarginals(ones, (*coarse_ones, *pairs), grouped, table, len(pairs))
 
 
 def real_crosstab(real: PrivateRows, columns: tuple[Column, ...], target: int | None) -> Crosstab:
@@ -69,22 +69,22 @@ def real_crosstab(real: PrivateRows, columns: tuple[Column, ...], target: int | 
 
 
 def _pairs(
-    real: PrivateRows, table: Crosstab, with_target: list[Cells], others: list[Cells], steps: MarginalPlan, rho: Fraction
+    real: PrivateRows, table: Crosstab, with_target: list[Cells], others: list[Cells], plan: MarginalPlan, rho: Fraction
 ) -> list[Marginal]:
     """Pairs with the target, then the others; where predictors were chosen, pairs among them get INNER_SHARE."""
     chosen = {j for cells in with_target for j in cells}
-    inner = [c for c in others if steps.choose_target and set(c) <= chosen]
+    inner = [c for c in others if plan.choose_target and set(c) <= chosen]
     outer = [c for c in others if c not in set(inner)]
     part = INNER_SHARE if inner and outer else 1.0
-    parts = [(with_target, steps.target, TARGET_POWER), (inner, steps.pair * part, 2 / 3)]
-    parts.append((outer, steps.pair * (1 - part) if inner else steps.pair, 2 / 3))
-    asked: list[Marginal] = []
+    parts = [(with_target, plan.target, TARGET_POWER), (inner, plan.pair * part, 2 / 3)]
+    parts.append((outer, plan.pair * (1 - part) if inner else plan.pair, 2 / 3))
+    measured: list[Marginal] = []
     for cells, share, power in parts:
         if cells:
             size = np.array([np.prod(table.sizes[list(c)]) for c in cells], dtype=np.float64)
             price = shares(size, power) * float(rho) * share
-            asked += _measure(real, table, cells, price)
-    return asked
+            measured += _measure(real, table, cells, price)
+    return measured
 
 
 def _measure(real: PrivateRows, table: Crosstab, cells: list[Cells], price: Floats) -> list[Marginal]:
@@ -95,10 +95,10 @@ def _measure(real: PrivateRows, table: Crosstab, cells: list[Cells], price: Floa
     return [_marginal(a) for a in table.ask_all(prices)]
 
 
-def _marginal(asked: NoisyMarginal) -> Marginal:
+def _marginal(noisy: NoisyMarginal) -> Marginal:
     """Exact counts get the variance of sampling (Poisson) instead of noise, so that the fit stops at sampling error."""
-    floats = asked.counts.astype(np.float64)
-    return Marginal(asked.columns, floats, asked.sigma**2 if asked.sigma else floats + 1.0)
+    floats = noisy.counts.astype(np.float64)
+    return Marginal(noisy.columns, floats, noisy.sigma**2 if noisy.sigma else floats + 1.0)
 
 
 def _coarsened(m: Marginal, group: Integers) -> Marginal:
@@ -131,21 +131,21 @@ def _sigma_of(real: PrivateRows, cost: Fraction) -> float:
 def _worth_measuring(
     excess: dict[Cells, float], sizes: NDArray[np.int64], sigma: float, worth: float, power: float, most: int | None = None
 ) -> list[Cells]:
-    """The marginals, furthest first, of which adding one more would cost the others more by noise than it tells."""
+    """The marginals, furthest first, up to the one at which a further one would cost the others more by noise than it adds."""
     ranked = sorted(excess, key=lambda c: -excess[c])[:most]
     cells = np.array([float(np.prod(sizes[list(c)])) for c in ranked])
-    told = np.cumsum([excess[c] for c in ranked])
+    information = np.cumsum([excess[c] for c in ranked])
     lost = [
         float((cells[:k] * sigma / np.sqrt(shares(cells[:k], power))).sum()) * FOLDED_NORMAL for k in range(1, len(ranked) + 1)
     ]
-    gain = told - worth * np.array(lost)
+    gain = information - worth * np.array(lost)
     return ranked[: max(int(np.argmax(gain)) + 1, min(3, len(ranked)))]
 
 
 def measure_triples(
     real: PrivateRows, table: Crosstab, expected: dict[Cells, NDArray[np.int64]], rows: int, sampled: int
 ) -> list[Marginal]:
-    """Triples with the target that lie furthest from what pairs alone lead to expect, paid with all that is left. expected: whole
+    """Triples with the target that are furthest from the expectation by pairs alone, paid with the remaining budget. expected: whole
     counts by the model of pairs, from `sampled` rows of it."""
     scores = table.distances(expected, real.rho * TRIPLE_CHOICE)[0]
     excess = _excess(scores, table.sizes, rows, 1 + rows / sampled)

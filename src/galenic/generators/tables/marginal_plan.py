@@ -1,4 +1,4 @@
-"""Which questions to ask and for how much: decided from sizes and the noisy number of rows, never from a row."""
+"""Plan of the marginals to measure and their prices, from sizes and the noisy number of rows, never from a row."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ USUAL_ONE_SHARE = 0.3  # where no share makes them good: more would starve the p
 EXACT_BINS = 16  # of ordered columns within pairs where nothing is private: forests see the finer ones
 BINS = (32, 24, 16, 12, 8, 6, 4)  # coarser and coarser levels of ordered columns within pairs
 PAIR_NOISE = 0.5  # on a measured pair; the fit over all pairs takes nine tenths of it out again
-GOOD_PAIR_NOISE = 0.12  # up to which all pairs are asked; above it, those that tell more than their noise takes
+GOOD_PAIR_NOISE = 0.12  # up to which all pairs are measured; above it, those with more information than their noise removes
 TARGET_SHARES = (
     0.15,
     0.2,
@@ -25,23 +25,23 @@ TARGET_SHARES = (
     0.3,
     0.35,
     0.4,
-)  # of what pairs may cost, for pairs with the target: the first that is good enough
+)  # of the price of pairs, for pairs with the target: the first that is good enough
 GOOD_TARGET_NOISE, TARGET_NOISE = 0.008, 0.03  # above the second, the target's best predictors are chosen first
 CHOICE_SHARE = 0.05  # of rho, for each choice
 FEW_COLUMNS = 4  # up to which nothing is worth choosing among
 TRIPLE_SHARE = 0.1  # of rho, for triples with the target: a fifth of it chooses them
 TRIPLE_NOISE, FEW_TRIPLES, MOST_TRIPLES = 0.02, 5, 20
-TRIPLE_BINS = (16, 12, 8, 6, 4)  # levels of each column within triples, the rest of a category's taken together
+TRIPLE_BINS = (16, 12, 8, 6, 4)  # levels of each column within triples, the other categories are merged
 FOLDED_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
 
 
 @dataclass(frozen=True)
 class MarginalPlan:
-    """Parts of rho, which add up to 1: single columns; choosing among the target's pairs (0: all are asked) and those pairs;
+    """Parts of rho, which add up to 1: single columns; choosing among the target's pairs (0: all are measured) and those pairs;
     choosing among other pairs and those; choosing triples with the target and those.
 
     bins: most levels of an ordered column within pairs (None: as they are); triple_bins: of any column within triples (0: none are
-    asked). pairs: how many pairs without the target, at most.
+    measured). pairs: how many pairs without the target, at most.
     one_noise, pair_noise: mean total variation that noise alone puts on a column and on a pair.
     """
 
@@ -73,7 +73,7 @@ def noise(cells: NDArray[np.float64], rho: float, cap: int, rows: int) -> NDArra
 def make_plan(
     sizes: NDArray[np.int64], ordered: NDArray[np.bool_], rows: int, rho: Fraction, cap: int, target: int | None = None
 ) -> MarginalPlan:
-    """The questions for columns of these sizes. ordered: which may be taken coarser. BudgetError, with the arithmetic, if even
+    """The plan for columns of these sizes. ordered: columns that may be made coarser. BudgetError, with the arithmetic, if even
     single columns would be noise."""
     refuse_wide(sizes)
     d, budget, rows = len(sizes), float(rho), max(rows, 1)
@@ -162,7 +162,7 @@ def _cells(sizes: NDArray[np.float64], pairs: list[tuple[int, int]]) -> NDArray[
 
 
 def _spread(ordered: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """k sizes spread evenly over all pairs: what an unknown choice of k pairs costs on average."""
+    """k sizes spread evenly over all pairs: the average price of an unknown choice of k pairs."""
     return ordered[np.linspace(0, ordered.size - 1, k).astype(int)] if k else ordered[:0]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 FEWEST_COMPONENTS, MOST_COMPONENTS = 16, 400
-GROWTH = ((1.4, 1.25), (2.0, 1.5), (math.inf, 2.0))  # (chi-square that a fit was heading for, more components next time)
+GROWTH = ((1.4, 1.25), (2.0, 1.5), (math.inf, 2.0))  # (extrapolated chi-square of a fit, more components next time)
 ENSEMBLE, MOST_MEMBERS = 800, 32  # components of all members together, and most members
 MOST_STEPS, LOOK = 1_500, 100
 
@@ -57,7 +57,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class MixtureFit:
-    """A mixture, its chi-square per measured cell, the steps it took, and where chi-square was heading."""
+    """A mixture, its chi-square per measured cell, the steps it took, and its extrapolated chi-square."""
 
     mixture: Mixture
     chi2: float
@@ -179,12 +179,12 @@ def fit_mixture(
 
 
 def _extrapolated_chi2(course: list[float]) -> float:
-    """Where chi-square ends if it goes on falling by the same ratio; 0 while nothing can be said."""
+    """Chi-square at the end if it continues to fall by the same ratio; 0 while there are too few values."""
     if len(course) < 4:  # the first look is still on the way down from the start
         return 0.0
     before, now = course[-3] - course[-2], course[-2] - course[-1]
     if now <= 0 or before <= 0:
-        return course[-1]  # it stands still, or swings
+        return course[-1]  # it is constant, or swings
     ratio = min(now / before, 0.9)
     return course[-1] - now * ratio / (1 - ratio)
 
@@ -199,7 +199,7 @@ def fit_ensemble(
     progress: Callable[[float], None] | None = None,
 ) -> tuple[list[MixtureFit], int]:
     """(members, components of each). The fewest components that reach the noise: more of them fit the noise sooner, fewer bend
-    what they can not bend to. Members differ by their start; their average has none of the ties that a single fit invents."""
+    structure that they cannot express. Members differ by their start; their average has none of the ties that a single fit invents."""
     tell = progress or (lambda _share: None)
     components = FEWEST_COMPONENTS
     # matrices of a few hundred rows: a second thread costs more in waiting than it gains

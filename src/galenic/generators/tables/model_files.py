@@ -1,4 +1,4 @@
-"""A model on disk: JSON for what it says, arrays as .npy inside an .npz; no pickle, so reading one runs nothing."""
+"""Files of a model: a description as JSON, arrays as .npy inside an .npz; no pickle, so reading one runs nothing."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def write_model(folder: Path, engine: str, version: str, about: dict[str, Any], 
 
 
 def read_model(folder: Path, engine: str, version: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what it says, its arrays). RecordError if nothing readable is there, or another engine or version wrote it."""
+    """(description, arrays). RecordError if the files cannot be read, or if another engine or version wrote them."""
     try:
         about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         with np.load(folder / "mixture.npz", allow_pickle=False) as file:

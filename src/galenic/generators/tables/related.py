@@ -1,6 +1,6 @@
 """Several tables of the same patients: a model of each flat table, and rows made parent by parent, one after another.
 
-A row is drawn given what its ancestors say and what the row before it said; how many follow is a column of its parent. So foreign
+A row is drawn given its ancestors and the row before it; the number of rows is a column of its parent. So foreign
 keys hold by construction, and one patient's rows in one table are what the privacy of that table's model protects.
 """
 
@@ -36,12 +36,12 @@ from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, T
 
 Progress = Callable[[str, float], None]
 TRIAL, REHEARSALS = 3_000, 3  # patients, and how often the models of a table are fitted to what they lead to
-SURE = 2.5  # standard deviations above zero: a count that nobody has is believed in one fit of a hundred
+CONFIDENT = 2.5  # standard deviations above zero: a count without patients passes in one fit of a hundred
 MEMBERS = 4  # fits that are averaged: each row of a child table weighs every component of them
 
 
 class RelatedTables:
-    """Learns several tables of the same patients and makes new ones like them, patient by patient."""
+    """Learns several tables of the same patients and makes new ones, patient by patient."""
 
     def __init__(self, relations: tuple[Relation, ...], *, least: int = MIN_PATIENTS, seed: int | None = None) -> None:
         self.relations = in_order(relations)
@@ -71,13 +71,13 @@ class RelatedTables:
             bought[r.name] = domain.columns
             if not place:
                 self.patients = domain.rows
-            self.models[r.name] = self._learned(r, protected, domain, bought)
-            trial[r.name] = self._rehearsed(r, trial, rng)
+            self.models[r.name] = self._fit_table(r, protected, domain, bought)
+            trial[r.name] = self._rehearse(r, trial, rng)
         return self
 
-    def _rehearsed(self, r: Relation, trial: Mapping[str, pa.Table], rng: np.random.Generator) -> pa.Table:
+    def _rehearse(self, r: Relation, trial: Mapping[str, pa.Table], rng: np.random.Generator) -> pa.Table:
         """Rows of a table for trial patients. Each row leads to the next, so small errors grow; the columns' models are fitted again to
-        the same paid counts, on the rows that they lead to, until what is known of a row is what will be known (as in imitation
+        the same paid counts, on the rows that they lead to, until the known columns are distributed as they will be (as in imitation
         learning, Ross, Gordon & Bagnell 2011)."""
         if not r.parent:
             return self._roots(r, min(self.patients, TRIAL), rng)
@@ -90,7 +90,7 @@ class RelatedTables:
                     model.autoregressive = model.relearn(np.concatenate(seen), before=model.autoregressive)
         return self._children(r, trial[r.parent], rng)
 
-    def _learned(
+    def _fit_table(
         self, r: Relation, protected: PrivateRows, domain: Domain, bought: dict[str, tuple[Column, ...]]
     ) -> MixtureTables:
         again = set(previous_row(r, self.relations))
@@ -144,7 +144,7 @@ class RelatedTables:
         for r in self.relations:
             self.rules[r.name].reset()
             flat[r.name] = self._children(r, flat[r.parent], rng) if r.parent else self._roots(r, patients, rng)
-        return {r.name: self._finished(r, flat) for r in self.relations}
+        return {r.name: self._finish_table(r, flat) for r in self.relations}
 
     def _roots(self, r: Relation, patients: int, rng: np.random.Generator) -> pa.Table:
         """A row for each new patient, with how many rows follow in each child table."""
@@ -155,7 +155,7 @@ class RelatedTables:
         return add_values_for_descendants(frame, r, day, ancestor_values(frame)) if self.bound else frame
 
     def _root_rows(self, r: Relation, n: int, rng: np.random.Generator) -> tuple[pa.Table, Days]:
-        frame = self._reached(r, self.models[r.name].sample(n, rng=rng).frame, rng)
+        frame = self._limit_counts(r, self.models[r.name].sample(n, rng=rng).frame, rng)
         return frame, _filled(frame[r.order].cast(pa.int32()).cast(pa.int64())) if r.order else np.zeros(n, dtype=np.int64)
 
     def _children(
@@ -163,7 +163,7 @@ class RelatedTables:
     ) -> pa.Table:
         """Rows of a child table: the first of every parent, then the second of those that have one, and so on."""
         model, counts = self.models[r.name], _filled(parents[f"@n.{r.name}"])
-        said, root = self._above(r, parents), _filled(parents["@root"])
+        inherited_values, root = self._above(r, parents), _filled(parents["@root"])
         day = _filled(parents["@day"]).copy()
         if r.order:
             first = _days(parents[f"@first.{r.name}"], counts, rng)
@@ -175,7 +175,7 @@ class RelatedTables:
         who = np.flatnonzero(counts >= 1)
         for step in range(1, int(counts.max(initial=0)) + 1):
             at = {"@age": day[who] - root[who], "@left": end[who] - day[who], "@more": counts[who] - step}
-            known = self._known(r, said.take(pa.array(who)), at, last)
+            known = self._known(r, inherited_values.take(pa.array(who)), at, last)
             draw = _NextRows(model, known, day[who], end[who], counts[who] == step, rng, seen)
             rows, day[who], fine = self.rules[r.name].lines(draw, who.size, above.take(pa.array(who)))
             if "@age" in known.column_names:
@@ -184,34 +184,36 @@ class RelatedTables:
             parts.append(rows.append_column("@step", pa.array(np.full(who.size, step))).filter(pa.array(fine)))
             stay = fine & (counts[who] > step)
             last, who = rows.filter(pa.array(stay)), who[stay]
-        frame = self._reached(r, pa.concat_tables(parts) if parts else _nobody(model), rng)
+        frame = self._limit_counts(r, pa.concat_tables(parts) if parts else _no_rows(model), rng)
         frame = frame.take(pc.sort_indices(frame, sort_keys=[("@place", "ascending"), ("@step", "ascending")]))
         place = frame["@place"]
         frame = frame.append_column("@key", pa.array(np.arange(1, frame.num_rows + 1)))
         for name in ("@root", PATIENT):
             frame = frame.append_column(name, parents[name].take(place))
-        for name in said.column_names:
-            frame = frame.append_column(name, said[name].take(place))
+        for name in inherited_values.column_names:
+            frame = frame.append_column(name, inherited_values[name].take(place))
         frame = frame.append_column("@up", parents["@key"].take(place))
         return add_values_for_descendants(frame, r, _filled(frame["@day"]), above.take(place)) if self.bound else frame
 
-    def _known(self, r: Relation, said: pa.Table, at: dict[str, NDArray[np.int64]], last: pa.Table | None) -> pa.Table:
-        """What is known of each row before it is drawn: what its ancestors say, the row before it (none before the first), where in its
-        line it stands."""
-        model, known = self.models[r.name], said
+    def _known(
+        self, r: Relation, inherited_values: pa.Table, at: dict[str, NDArray[np.int64]], last: pa.Table | None
+    ) -> pa.Table:
+        """Known columns of each row before it is drawn: of its ancestors, of the row before it (none before the first), and its place in
+        its line."""
+        model, known = self.models[r.name], inherited_values
         for name in previous_row(r, self.relations):
             if f"@previous.{name}" in model.names:
                 described = model.columns[model.names.index(f"@previous.{name}")]
-                nothing = pa.nulls(said.num_rows, ARROW_TYPES[described.kind])
+                nothing = pa.nulls(inherited_values.num_rows, ARROW_TYPES[described.kind])
                 known = known.append_column(described.name, nothing if last is None else last[name])
         for name, days in at.items():
             if name in model.names:
                 known = known.append_column(name, pa.array(days.astype(np.int64)))
         if "@gap" in model.names and last is None:
-            known = known.append_column("@gap", pa.nulls(said.num_rows, pa.float64()))
+            known = known.append_column("@gap", pa.nulls(inherited_values.num_rows, pa.float64()))
         return known
 
-    def _reached(self, r: Relation, frame: pa.Table, rng: np.random.Generator) -> pa.Table:
+    def _limit_counts(self, r: Relation, frame: pa.Table, rng: np.random.Generator) -> pa.Table:
         """The rows with counts of children that are more than noise: one beyond reach becomes another row's. Noise on counts that nobody
         has is cut at 0, so what is left of it would add rows: a tenth of all conditions of 100,000 made patients."""
         for child in children(r, self.relations):
@@ -225,13 +227,13 @@ class RelatedTables:
         return frame
 
     def _above(self, r: Relation, parents: pa.Table) -> pa.Table:
-        """What a child's model knows of its ancestors, a row for each parent."""
+        """Columns of the ancestors that a child's model knows, a row for each parent."""
         parent = ancestors(r, self.relations)[0]
         own = {ancestor_column(c, parent).name: c.name for c in own_columns(parent, self.relations)}
         names = [n for n in self.models[r.name].names if n in own or (n in parents.column_names and not n.startswith("@"))]
         return pa.table({n: parents[own.get(n, n)] for n in names})
 
-    def _finished(self, r: Relation, flat: Mapping[str, pa.Table]) -> Table:
+    def _finish_table(self, r: Relation, flat: Mapping[str, pa.Table]) -> Table:
         """A table as the real one is: keys, dates and links put back; columns that were never learned are not there."""
         arrays: list[pa.ChunkedArray] = []
         columns: list[Column] = []
@@ -248,7 +250,7 @@ class RelatedTables:
                 array = frame[c.name]
             if array is not None:
                 learned = next((m for m in self.models[r.name].columns if m.name == c.name), None)
-                c = c.but(kind="numeric") if c.kind == "unknown" and learned is None else c  # a total that nobody described
+                c = c.but(kind="numeric") if c.kind == "unknown" and learned is None else c  # an undescribed total
                 kind = "identifier" if c.name in (r.key, r.foreign_key, *r.links) else "date" if c.kind == "date" else None
                 arrays.append(array)
                 columns.append(learned or c.but(kind=kind or c.kind, role="value", edges=(), anchor=""))
@@ -307,17 +309,17 @@ def _linked(frame: pa.Table, others: pa.Table, flag: str) -> pa.Array:
 
 
 def _reach(column: Column, answer: Marginal) -> int:
-    """The largest count up to which each paid answer, or that of all counts from there on, is above zero by SURE standard deviations."""
+    """The largest count up to which each paid answer, or that of all counts from there on, is above zero by CONFIDENT standard deviations."""
     cells = np.asarray(answer.counts)[: len(column.edges) - 1]
     noise = np.sqrt(np.broadcast_to(answer.variance, cells.shape))
     above, spread = np.cumsum(cells[::-1])[::-1], np.sqrt(np.cumsum(noise[::-1] ** 2)[::-1])
-    nobody = np.flatnonzero((above <= SURE * spread) & (cells <= SURE * noise))
+    nobody = np.flatnonzero((above <= CONFIDENT * spread) & (cells <= CONFIDENT * noise))
     return int(column.edges[int(nobody[0]) if nobody.size else cells.size])
 
 
-def _days(told: pa.ChunkedArray, counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Days that each parent tells of its rows; where it has rows and tells none, another parent's with rows."""
-    days, there = _filled(told), np.asarray(told.is_valid().to_numpy(), dtype=np.bool_)
+def _days(stated: pa.ChunkedArray, counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Days that each parent has for its rows; where it has rows and no days, those of another parent with rows."""
+    days, there = _filled(stated), np.asarray(stated.is_valid().to_numpy(), dtype=np.bool_)
     able = days[there & (counts > 0)]
     return np.where(there, days, rng.choice(able, days.size)) if able.size else days
 
@@ -327,8 +329,8 @@ def _filled(array: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(pc.fill_null(array, 0).to_numpy(), dtype=np.int64)
 
 
-def _nobody(model: MixtureTables) -> pa.Table:
-    """No rows, where no patient has any."""
+def _no_rows(model: MixtureTables) -> pa.Table:
+    """An empty table, where no patient has rows."""
     fields = [
         (c.name, ARROW_TYPES[c.kind]) for c in model.columns if not c.name.startswith(("@previous.", "@gap", "@left", "@more"))
     ]

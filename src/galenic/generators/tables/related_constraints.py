@@ -1,4 +1,4 @@
-"""Rules between columns in related tables: rows are looked at as they will stand in their table; those that break a rule are drawn again."""
+"""Constraints on related tables: rows are checked in their final form, and those that violate a constraint are drawn again."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from galenic.schema import (
     holds,
 )
 
-ABOVE = "="  # begins the names of columns that hold what ancestors say, as it stands in their tables
+ABOVE = "="  # begins the names of columns that hold values of ancestors, in their final form
 TRIES = 50  # draws of a row before its line ends there
 MANY_LINES = 20  # lines of which none finds a row in so many draws: no row satisfies the rules
 KINDS: dict[pa.DataType, Kind] = {pa.string(): "category", pa.int64(): "integer", pa.float64(): "numeric", pa.date32(): "date"}
@@ -39,7 +39,7 @@ Days = NDArray[np.int64]
 
 
 def check_relation_constraints(relations: tuple[Relation, ...]) -> None:
-    """DescriptionError if a rule names what neither its table nor an ancestor's has, or if rules can not hold together. Columns of an
+    """DescriptionError if a rule names a column that neither its table nor an ancestor has, or if rules contradict each other. Columns of an
     ancestor are named as TABLE.COLUMN."""
     for r in relations:
         kinds = {c.name: c.kind for c in r.columns if c.role == "value" and c.kind not in ("identifier", "text")}
@@ -94,8 +94,8 @@ def _table(frame: pa.Table) -> Table:
 
 @dataclass
 class RelatedConstraints:
-    """The rules of one table. tried, rejected: rows that were looked at, and how many each rule turned down; ended: lines of rows that
-    end early because no next row was found."""
+    """The rules of one table. tried, rejected: rows that were checked, and how many each rule rejected; ended: lines of rows that
+    end early because no next row satisfied the rules."""
 
     relation: Relation
     rules: tuple[Constraint, ...] = field(init=False)
@@ -112,7 +112,7 @@ class RelatedConstraints:
         self.tried, self.ended, self.rejected = 0, 0, {c.name: 0 for c in self.rules}
 
     def good(self, frame: pa.Table, day: Days, above: pa.Table | None = None) -> NDArray[np.bool_]:
-        """Which rows satisfy every rule. above: what their ancestors say, columns TABLE.COLUMN."""
+        """Which rows satisfy every rule. above: values of their ancestors, columns TABLE.COLUMN."""
         seen = with_dates_and_totals(self.relation, frame, day)
         named = {n for c in self.rules for n in c.named}
         seen = seen.select([n for n in seen.column_names if n in named])
@@ -169,7 +169,7 @@ class RelatedConstraints:
             day[again] = later
             fine[again] = self.good(fresh, later, above.take(pa.array(again)))
             tried, kept = tried + again.size, int(fine.sum())
-        if rows >= MANY_LINES and not fine.any():  # a small table must not come out empty without a word
+        if rows >= MANY_LINES and not fine.any():  # a small table must not become empty without an error
             raise RecordError(f"table {self.relation.name!r}: {contradiction_message([c.name for c in self.rules])}")
         self.ended += int((~fine).sum())
         return frame, day, fine
@@ -180,7 +180,7 @@ class RelatedConstraints:
 
 
 def add_values_for_descendants(frame: pa.Table, r: Relation, day: Days, above: pa.Table) -> pa.Table:
-    """The rows with what they and their ancestors say, for the rules of their children. above: columns TABLE.COLUMN."""
+    """The rows with values of themselves and their ancestors, for the rules of their children. above: columns TABLE.COLUMN."""
     whole = with_dates_and_totals(r, frame, day)
     for c in r.values:
         if c.name in whole.column_names:
@@ -191,6 +191,6 @@ def add_values_for_descendants(frame: pa.Table, r: Relation, day: Days, above: p
 
 
 def ancestor_values(frame: pa.Table) -> pa.Table:
-    """What rows and their ancestors say: the columns that `handed` added, without the mark."""
+    """Values of rows and their ancestors: the columns that `handed` added, without the mark."""
     names = [n for n in frame.column_names if n.startswith(ABOVE)]
     return frame.select(names).rename_columns([n.removeprefix(ABOVE) for n in names])

@@ -35,8 +35,8 @@ def check_request(
 
 
 def check_given(columns: tuple[Column, ...], given: Mapping[str, object]) -> None:
-    """DescriptionError if a wanted value is none that these columns, whose bounds and categories are known, can take. Whether a model
-    has rare and missing values is known when it is fitted."""
+    """DescriptionError if these columns, with known bounds and categories, cannot take a given value. Rare and missing values of a model
+    are known only after its fit."""
     names = {c.name for c in columns}
     allowed_levels(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
 

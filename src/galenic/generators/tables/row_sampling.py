@@ -12,7 +12,7 @@ from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import condition_mixture, draw_rows
 from galenic.generators.tables.target_model import TargetModel
 
-OVERSAMPLING = 4  # rows drawn for each kept one, when the target is given
+OVERSAMPLING = 4  # rows drawn for each one that is used, when the target is given
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class RowSampler:
     def _with_given_target(
         self, model: TargetModel, n: int, allowed: dict[int, Integers], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Rows with a given target. The mixture knows the target, too, so its draws are near; they are reweighted by what the
-        target's model says of them."""
+        """Rows with a given target. The mixture knows the target, too, so its draws are near; they are reweighted by the target's
+        model."""
         target = model.target
         codes = draw_rows(condition_mixture(self.mixture, allowed), OVERSAMPLING * n, rng)
         free = {j: levels for j, levels in allowed.items() if j != target}

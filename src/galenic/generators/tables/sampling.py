@@ -1,4 +1,4 @@
-"""Rows drawn from a mixture of products: as they come, under conditions, and as completions of rows with gaps."""
+"""Sampling of rows from a mixture of products: unconditional, conditional, and completions of rows with gaps."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +87,10 @@ def _smooth(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.Gen
 
 
 def fill_gaps(mixture: Mixture, codes: Codes, rng: np.random.Generator) -> Codes:
-    """Rows with their gaps (-1) filled from P(gap | what the row holds), each row by a component drawn from its own posterior."""
+    """Rows with their gaps (-1) filled from P(gap | the other values of the row), each row by a component drawn from its own posterior."""
     out = codes.copy()
     o = mixture.offsets
-    # a row for each level, so that what a batch needs is read in whole rows
+    # a row for each level, so that a batch reads whole rows
     log_shares = np.ascontiguousarray(np.log(np.maximum(mixture.shares, 1e-12)).T.astype(np.float32))
     first = np.log(np.maximum(mixture.weights, 1e-30)).astype(np.float32)
     for start in range(0, codes.shape[0], 4_096):  # the posteriors of a batch fit in memory

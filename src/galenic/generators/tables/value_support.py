@@ -1,6 +1,6 @@
-"""The very values that stand in a numeric column: how many decimals they have, where they heap, and which may be said again.
+"""Support of a numeric column: the values that may be emitted, with their decimals, heaps and weights.
 
-A value that fewer than `least` patients share is never emitted; other points of its lattice stand in for it.
+A value that fewer than `least` patients share is never emitted; other multiples of the step replace it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from galenic.schema import Codes, Column, Floats, bin_codes
 
-STAND_INS = 64  # points of the lattice per bin that stand for its rare values
+STAND_INS = 64  # multiples of the step per bin that replace its rare values
 MOST_DECIMALS = 9
 
 
@@ -53,9 +53,9 @@ def fit_value_support(
     least: float,
     rare_known: bool,
 ) -> ValueSupport | None:
-    """The lattice of a binned column, or None where nothing is known of its values.
+    """The support of a binned column, or None where nothing is known of its values.
 
-    counts: how many patients share each value; all values where rare_known, else those that a paid question found common.
+    counts: how many patients share each value; all values where rare_known, else those that a paid measurement found common.
     in_bins: patients in each bin, shape (bins,).
     """
     values = np.array(sorted(counts), dtype=np.float64)
@@ -82,8 +82,8 @@ def fit_value_support(
     return ValueSupport(np.concatenate([p for p, _w in parts]), np.concatenate([w for _p, w in parts]), starts)
 
 
-def _stand_ins(column: Column, b: int, step: float, digits: int, taken: set[int], rng: np.random.Generator) -> Floats:
-    """Points of the lattice within a bin that are not taken, at most STAND_INS."""
+def _stand_ins(column: Column, b: int, step: float, digits: int, used: set[int], rng: np.random.Generator) -> Floats:
+    """Unused multiples of the step within a bin, at most STAND_INS."""
     left = max(column.edges[b], column.low if column.low is not None else -np.inf)
     right = min(column.edges[b + 1], column.high if column.high is not None else np.inf)
     first = int(np.ceil(left / step - 1e-9))
@@ -91,18 +91,18 @@ def _stand_ins(column: Column, b: int, step: float, digits: int, taken: set[int]
     if last < first:
         return np.zeros(0)
     if last - first < 4 * STAND_INS:
-        free = np.array([k for k in range(first, last + 1) if k not in taken], dtype=np.int64)
+        free = np.array([k for k in range(first, last + 1) if k not in used], dtype=np.int64)
     else:
         tried = np.unique(rng.integers(first, last + 1, 4 * STAND_INS))
-        free = tried[[int(k) not in taken for k in tried]]
+        free = tried[[int(k) not in used for k in tried]]
     chosen = rng.permutation(free)[:STAND_INS]
     return np.sort(np.round(chosen * step, digits))
 
 
 def _fill(parts: list[tuple[Floats, Floats]], column: Column, common: Floats) -> None:
-    """A bin whose every point is rare says the nearest common value instead, or where there is none its middle."""
+    """Replaces the points of a bin with rare values only by the nearest common value, or by its middle where there is none."""
     for b, (points, weights) in enumerate(parts):
         if not points.size or weights.sum() <= 0:
             middle = (column.edges[b] + column.edges[b + 1]) / 2
-            said = common[int(np.abs(common - middle).argmin())] if common.size else middle
-            parts[b] = (np.array([said]), np.ones(1))
+            value = common[int(np.abs(common - middle).argmin())] if common.size else middle
+            parts[b] = (np.array([value]), np.ones(1))
