@@ -135,7 +135,7 @@ def _open_grants(
         location = locations.get(one.name)
         if location is not None and location.subject != owner.subject:
             subjects[location.subject] = location.is_patient
-    grants: dict[GrantKey, Grant] = {**repository.grants(context, "write", subjects)}
+    grants: dict[GrantKey, Grant] = {s: g for s, g in repository.grants(context, "write", subjects).items()}
     try:
         if len(grants) < len(subjects):
             raise AccessDeniedError(
