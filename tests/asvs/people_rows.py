@@ -827,7 +827,7 @@ def an_application_with_a_key_proves_itself(place: Place) -> None:
     assert answer.status_code == 401
 
 
-@check("V10.4.11", plant=patched(external_login, "granted", lambda asked, *_a: asked))
+@check("V10.4.11", plant=patched(external_login, "granted_scopes", lambda asked, *_a: asked))
 def applications_get_what_they_registered_for(place: Place) -> None:
     assert _asks(place, scope="user/*.cruds") == "invalid_scope"
 
