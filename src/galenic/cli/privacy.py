@@ -1,5 +1,6 @@
 """Commands for de-identification."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from galenic import custody, flows, release
 from galenic.cli import show
-from galenic.cli.options import Json
+from galenic.cli.options import Json, expand_options
 from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
@@ -16,77 +17,133 @@ from galenic.privacy.deidentification import DeidentificationOptions, Deidentifi
 commands = typer.Typer()
 
 
+@dataclass(frozen=True, kw_only=True)
+class DetectionOptions:
+    """Options of `galenic deidentify`: the policy, and how identifiers are found and replaced."""
+
+    policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor"
+    language: Annotated[str, typer.Option(help="Language of the texts: en, es.")] = "en"
+    model: Annotated[str, typer.Option(help="Path of a tagger that replaces the shipped one.")] = ""
+    key_file: Annotated[Path | None, typer.Option(help="File of 32 bytes or more: the same key gives the same surrogates.")] = (
+        None
+    )
+    day_first: Annotated[bool, typer.Option(help="03/04/2020 means 3 April.")] = False
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1
+    engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnonymizationOptions:
+    """Options of `galenic deidentify` for tables."""
+
+    quasi: Annotated[
+        list[str] | None,
+        typer.Option(help="Quasi-identifier: a column that others may know; repeat. Rows are then anonymized."),
+    ] = None
+    sensitive: Annotated[str, typer.Option(help="Sensitive column, for l-diversity and t-closeness.")] = ""
+    k: Annotated[int, typer.Option(min=1, help="k-anonymity: minimum rows per group.")] = 5
+    l: Annotated[int, typer.Option(min=1, help="l-diversity: minimum sensitive values per group.")] = 1  # noqa: E741
+    t: Annotated[
+        float, typer.Option(min=0, max=1, help="t-closeness: maximum distance of a group's sensitive values from the table's.")
+    ] = 1.0
+    method: Annotated[
+        str, typer.Option(help="mondrian (smallest information loss) or global (the same levels for all rows).")
+    ] = "mondrian"
+    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population in the table.")] = None
+    rare: Annotated[int, typer.Option(min=0, help="Leave out values of other columns that fewer rows share (11 is usual).")] = 0
+
+    def section(self) -> dict[str, Any]:
+        """The overrides of the policy's [table] section."""
+        section: dict[str, Any] = {}
+        if self.quasi:
+            section = {
+                "quasi": self.quasi,
+                "sensitive": self.sensitive,
+                "k": self.k,
+                "l": self.l,
+                "t": self.t,
+                "method": self.method,
+            }
+        section |= {"fraction": self.fraction} if self.fraction else {}
+        return section | ({"rare": self.rare} if self.rare else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyOptions:
+    """Options of `galenic deidentify`: the source of the records, and the destination of the copy."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the output, for your own use. Without it: a run that has to be signed and released."),
+    ] = None
+    report: Annotated[Path | None, typer.Option(help="File for the report: .html or .json.")] = None
+    release_policy: Annotated[str, typer.Option(help="Without --out: the release policy that decides.")] = "deidentified"
+    where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody.")] = "file"
+    signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: name of your key.")] = None
+    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic reveal.")] = False
+
+    def check(self) -> None:
+        """OptionError if the options do not go together."""
+        stored = self.where == "store"
+        if self.where not in ("file", "store") or stored != (self.signed_in is not None) or (stored and self.out is not None):
+            raise OptionError(
+                "--from is file, or store together with --key NAME and without --out: data in custody can leave only by a release."
+            )
+
+
 @commands.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
+@expand_options
 def deidentify(
     paths: Annotated[
         list[Path],
         typer.Argument(help="Notes, FHIR R4, tables, DICOM, MEDS, or folders of them."),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="New folder for the output, for your own use. Without it: a run that has to be signed and released."),
-    ] = None,
-    policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor",
-    report: Annotated[Path | None, typer.Option(help="File for the report: .html or .json.")] = None,
-    language: Annotated[str, typer.Option(help="Language of the texts: en, es.")] = "en",
-    model: Annotated[str, typer.Option(help="Path of a tagger that replaces the shipped one.")] = "",
-    key_file: Annotated[
-        Path | None, typer.Option(help="File of 32 bytes or more: the same key gives the same surrogates.")
-    ] = None,
-    quasi: Annotated[
-        list[str] | None,
-        typer.Option(help="Quasi-identifier: a column that others may know; repeat. Rows are then anonymized."),
-    ] = None,
-    sensitive: Annotated[str, typer.Option(help="Sensitive column, for l-diversity and t-closeness.")] = "",
-    k: Annotated[int, typer.Option(min=1, help="k-anonymity: minimum rows per group.")] = 5,
-    l: Annotated[int, typer.Option(min=1, help="l-diversity: minimum sensitive values per group.")] = 1,  # noqa: E741
-    t: Annotated[
-        float, typer.Option(min=0, max=1, help="t-closeness: maximum distance of a group's sensitive values from the table's.")
-    ] = 1.0,
-    method: Annotated[
-        str, typer.Option(help="mondrian (smallest information loss) or global (the same levels for all rows).")
-    ] = "mondrian",
-    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population in the table.")] = None,
-    rare: Annotated[
-        int, typer.Option(min=0, help="Leave out values of other columns that fewer rows share (11 is usual).")
-    ] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1,
-    engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool",
-    day_first: Annotated[bool, typer.Option(help="03/04/2020 means 3 April.")] = False,
-    release_policy: Annotated[str, typer.Option(help="Without --out: the release policy that decides.")] = "deidentified",
-    where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody.")] = "file",
-    signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: name of your key.")] = None,
-    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic reveal.")] = False,
+    detection: DetectionOptions,
+    anonymization: AnonymizationOptions,
+    copying: CopyOptions,
     as_json: Json = False,
 ) -> int:
     """Write files without identifiers. A file that cannot be read is not written, and the exit code is then 2."""
-    _check_source(where, signed_in, out)
-    key = _read_key(key_file) if key_file else None
-    table: dict[str, Any] = {"quasi": quasi, "sensitive": sensitive, "k": k, "l": l, "t": t, "method": method} if quasi else {}
-    table |= ({"fraction": fraction} if fraction else {}) | ({"rare": rare} if rare else {})
-    options = DeidentificationOptions(policy, language, model, key, day_first, table, workers, engine)
+    copying.check()
+    options = _options(detection, anonymization)
     with show.progress(as_json) as progress:
 
         def make(folder: Path) -> DeidentificationReport:
             return deidentification.deidentify(paths, folder, options, progress)
 
-        if out is not None:
-            result = make(out)
-            return _show_files(result, report, as_json)
+        if copying.out is not None:
+            return _show_files(make(copying.out), copying.report, as_json)
         installation = open_installation()
-        if where == "store":
-            request = flows.StoredCopyRequest(str(paths[0]), policy, release_policy, language=language, vault=vault)
-            copy = flows.deidentify_stored(installation, installation.sign_in(str(signed_in)), request, progress)
+        if copying.where == "store":
+            session = installation.sign_in(str(copying.signed_in))
+            request = _stored_copy(str(paths[0]), detection, copying)
+            copy = flows.deidentify_stored(installation, session, request, progress)
         else:
-            copy = release.deidentify_run(installation, make, policy=release_policy)
-    return _show_run(copy, report, as_json)
+            copy = release.deidentify_run(installation, make, policy=copying.release_policy)
+    return _show_run(copy, copying.report, as_json)
 
 
-def _check_source(where: str, key: str | None, out: Path | None) -> None:
-    if where not in ("file", "store") or (where == "store") != (key is not None) or (where == "store" and out is not None):
-        raise OptionError(
-            "--from is file, or store together with --key NAME and without --out: data in custody can leave only by a release."
-        )
+def _options(detection: DetectionOptions, anonymization: AnonymizationOptions) -> DeidentificationOptions:
+    return DeidentificationOptions(
+        policy=detection.policy,
+        language=detection.language,
+        model=detection.model,
+        key=_read_key(detection.key_file) if detection.key_file else None,
+        day_first=detection.day_first,
+        table=anonymization.section(),
+        workers=detection.workers,
+        engine=detection.engine,
+    )
+
+
+def _stored_copy(dataset: str, detection: DetectionOptions, copying: CopyOptions) -> flows.StoredCopyRequest:
+    return flows.StoredCopyRequest(
+        dataset,
+        policy=detection.policy,
+        release_policy=copying.release_policy,
+        language=detection.language,
+        vault=copying.vault,
+    )
 
 
 def _show_files(result: DeidentificationReport, report: Path | None, as_json: bool) -> int:
