@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from galenic import flows
-from galenic.errors import DescriptionError
+from galenic.errors import StateError, UnknownNameError
 from galenic.evidence import EvaluationRequest
 from galenic.evidence.tables import ComparedSources
 from galenic.generators import DEFAULT_POPULATION, SynthesisRequest
@@ -85,10 +85,10 @@ class Synthesizer:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def set_params(self, **params: Any) -> Self:
-        """Changes parameters by name; DescriptionError for an unknown one."""
+        """Changes parameters by name; UnknownNameError for an unknown one."""
         for name, value in params.items():
             if name not in self.get_params():
-                raise DescriptionError(f"{name!r} is not a parameter. Known: {', '.join(self.get_params())}.")
+                raise UnknownNameError(f"{name!r} is not a parameter. Known: {', '.join(self.get_params())}.")
             setattr(self, name, value)
         return self
 
@@ -111,6 +111,6 @@ class Synthesizer:
     def sample(self, n: int | None = None, given: Mapping[str, object] | None = None, seed: int | None = None) -> pa.Table:
         """n synthetic rows (default: as many as the run made), as an Arrow table; `given` fixes columns exactly."""
         if not hasattr(self, "model_"):
-            raise DescriptionError("this synthesizer is not fitted. Call fit(table) first.")
+            raise StateError("this synthesizer is not fitted. Call fit(table) first.")
         rng = np.random.default_rng(seed) if seed is not None else None
         return self.model_.sample(self.result_.domain.rows if n is None else n, given, rng).frame

@@ -28,7 +28,7 @@ from asvs_made import (
     without,
 )
 from galenic.custody import add_client, server_session
-from galenic.errors import AccessDeniedError, DescriptionError, RecordError
+from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
 from galenic.records import exchange
 from galenic.security import Fact
 from galenic.server import app, setup, start
@@ -379,7 +379,7 @@ def others_are_not_served_without_tls(place: Place) -> None:
     def begun(_house: Any) -> None:
         raise AssertionError("it would have served without TLS")
 
-    with mock.patch.object(start.setup, "server_session", begun), contextlib.suppress(DescriptionError):
+    with mock.patch.object(start.setup, "server_session", begun), contextlib.suppress(ConfigurationError):
         start.prepare_server(place.site.installation, start.ServerOptions(host="0.0.0.0", plain=True)).__enter__()
 
 
@@ -387,7 +387,7 @@ def others_are_not_served_without_tls(place: Place) -> None:
 def calls_out_are_by_tls(place: Place) -> None:
     try:
         exchange.declare(place.site.installation.facts, "plain", ("http://other.example",), by="check", internal=True)
-    except DescriptionError:
+    except ConfigurationError:
         return
     raise AssertionError("declared without TLS")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galenic import records
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import DescriptionError, OptionError, RecordError
 from galenic.generators.tables import MixtureTables
 from galenic.privacy import Domain, PrivateRows, buy_domain
 from galenic.records import constraints_from_toml
@@ -196,7 +196,7 @@ def test_rare_groups_are_made_equally_frequent(model: MixtureTables) -> None:
     arms = drawn.table.frame["arm"].to_pylist()
     assert {a: arms.count(a) for a in set(arms)} == {"untreated": 1_000, "low": 1_000, "high": 1_000}
     assert all_hold(drawn.table, RULES).all()
-    with pytest.raises(DescriptionError, match="no category column"):
+    with pytest.raises(OptionError, match="no category column"):
         model.sample_balanced("cost_bed", 10)
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from galenic import records, store
-from galenic.errors import BudgetError, DescriptionError, RecordError
+from galenic.errors import BudgetError, OptionError, RecordError
 from galenic.generators.tables import Marginal, MixtureTables, fit_mixture
 from galenic.generators.tables.marginal_plan import shares
 from galenic.generators.tables.sampling import condition_mixture, draw_rows
@@ -118,7 +118,7 @@ def test_sampling_follows_the_mixture(model: MixtureTables) -> None:
 def test_a_condition_the_model_does_not_know_is_refused_without_its_value(
     model: MixtureTables, given: dict, message: str
 ) -> None:
-    with pytest.raises(DescriptionError, match=message) as refusal:
+    with pytest.raises(OptionError, match=message) as refusal:
         model.sample(1, given)
     assert "robot" not in str(refusal.value)
 
@@ -189,7 +189,7 @@ def test_the_fit_stops_at_the_noise() -> None:
 
 def test_no_rows_can_be_asked_for_but_not_fewer(model: MixtureTables) -> None:
     assert model.sample(0).rows == 0
-    with pytest.raises(DescriptionError, match="rows is -1"):
+    with pytest.raises(OptionError, match="rows is -1"):
         model.sample(-1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError, UnknownNameError
 from galenic.release import SHIPPED, decide, load_policy, parse_policy
 from galenic.release.policy import PolicyRule
 from galenic.schema import Finding, NotMeasured, Report
@@ -74,12 +74,12 @@ def test_a_value_is_met_exactly_up_to_its_threshold(value: float) -> None:
     ],
 )
 def test_a_policy_that_says_too_little_is_refused(text: str) -> None:
-    with pytest.raises(DescriptionError):
+    with pytest.raises(ConfigurationError):
         parse_policy(text, "test")
 
 
 def test_an_unknown_policy_is_named() -> None:
-    with pytest.raises(DescriptionError, match="neither shipped"):
+    with pytest.raises(UnknownNameError, match="neither shipped"):
         load_policy("strictest")
 
 
@@ -128,7 +128,7 @@ def test_a_policy_is_read_whole_and_its_digest_is_that_of_its_text() -> None:
     ids=["unknown identity", "one role twice", "unknown limit", "no purpose"],
 )
 def test_a_policy_that_is_written_wrongly_is_refused_with_its_place(changed: str) -> None:
-    with pytest.raises(DescriptionError, match="policy here"):
+    with pytest.raises(ConfigurationError, match="policy here"):
         parse_policy(changed, "here")
 
 

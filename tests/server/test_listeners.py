@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.installation import open_installation
 from galenic.server import ServerOptions, prepare_server, running_servers
 from server_made import free_port
@@ -143,12 +143,12 @@ def test_what_two_servers_could_read_differently_is_refused(secure: tuple[int, i
 def test_without_tls_only_this_machine_is_served(tmp_path: Path) -> None:
     installation = open_installation(tmp_path / "home")
     with (
-        pytest.raises(DescriptionError, match="this machine"),
+        pytest.raises(ConfigurationError, match="this machine"),
         prepare_server(installation, ServerOptions(host="0.0.0.0", plain=True)),
     ):
         pass
     with (
-        pytest.raises(DescriptionError, match="key"),
+        pytest.raises(ConfigurationError, match="key"),
         prepare_server(installation, ServerOptions(certificate=tmp_path / "c.pem")),
     ):
         pass

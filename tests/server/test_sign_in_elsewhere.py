@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from galenic.custody import server_session
-from galenic.errors import AccessDeniedError, DescriptionError, RecordError
+from galenic.errors import AccessDeniedError, ConfigurationError, OptionError, RecordError
 from galenic.records import exchange
 from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, Provider, a_provider
@@ -225,9 +225,9 @@ def test_calls_go_where_they_were_declared_to_and_nowhere_else(site: Site, provi
             exchange.call(handle, provider.issuer.replace("127.0.0.1", "127.0.0.1.nip.example"))
         assert exchange.call(handle, f"{provider.issuer}/keys").status == 200
     for bad in ("ftp://x.example", "https://user@x.example", "file:///etc/passwd", "https://", "https://x:99999"):
-        with pytest.raises(DescriptionError):
+        with pytest.raises(OptionError):
             exchange.origin_of(bad)
-    with pytest.raises(DescriptionError, match="without TLS"):
+    with pytest.raises(ConfigurationError, match="without TLS"):
         exchange.declare(installation.facts, "plain", ("http://idp.example",), by="test", internal=True)
     exchange.declare(installation.facts, "outer", ("https://localhost:1",), by="test")
     with (

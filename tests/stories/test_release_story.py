@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from galenic import release
-from galenic.errors import DescriptionError, ReleaseRefusedError, VerificationError
+from galenic.errors import ReleaseRefusedError, UnknownNameError, VerificationError
 from galenic.installation import Installation, open_installation
 from galenic.release import verify
 from galenic.release.attestation import signoff
@@ -198,7 +198,7 @@ def test_a_recalled_release_is_refused_by_whoever_has_the_notice(
 ) -> None:
     home = Path(shutil.copytree(finished[0], tmp_path / "home"))
     installation = open_installation(home)
-    with pytest.raises(DescriptionError, match="no release of run"):
+    with pytest.raises(UnknownNameError, match="no release of run"):
         release.recall_release(installation, "nothing", "why", tmp_path / "n.json")
     notice = release.recall_release(installation, finished[1], "wrong cohort", tmp_path / "notice.json")
     with pytest.raises(VerificationError, match="recalled: wrong cohort"):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from galenic import records, store
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import RecordError, StateError, UnknownNameError
 from galenic.generators.tables import ImputedTable, MixtureTables
 from galenic.installation import Installation
 from galenic.records import Source
@@ -18,9 +18,9 @@ def impute(installation: Installation, run: str, source: Source, out: Path, *, s
     columns that the model does not know, are unchanged."""
     folder = Run(installation, run).model_folder
     if not folder.is_dir():
-        raise DescriptionError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
+        raise UnknownNameError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
     if out.exists():
-        raise DescriptionError(f"{out} already exists. Name a new file.")
+        raise StateError(f"{out} already exists. Name a new file.")
     model = MixtureTables.load(folder)
     columns = tuple(c for c in model.columns if c.name in source.names)
     if not columns:

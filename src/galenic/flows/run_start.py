@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError
 from galenic.generators import GENERATORS, SynthesisRequest
 from galenic.installation import Installation
 from galenic.predictors import PREDICTORS
@@ -16,7 +16,7 @@ def start_run(installation: Installation, kind: str, request: SynthesisRequest) 
     """A run for a request; its criteria are on the audit chain before a row is read. kind: a key of GENERATORS or PREDICTORS."""
     policy = load_policy(request.policy)
     if request.rows is not None and request.rows < 1:
-        raise DescriptionError(f"rows is {request.rows}. Expected 1 or more, or none for the noisy number of training rows.")
+        raise OptionError(f"rows is {request.rows}. Expected 1 or more, or none for the noisy number of training rows.")
     artifact = GENERATORS[kind].artifact if kind in GENERATORS else PREDICTORS[kind].artifact
     detail = {"epsilon": request.epsilon if request.private else None}
     return Run.start(installation, artifact, policy, requester=request.by, detail=detail)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galenic import records
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, OptionError, UnknownNameError
 from galenic.privacy.domain import refuse_observed, without_observed
 from galenic.records import Source
 from galenic.schema import Column, Constraint, check_kinds, check_names
@@ -45,7 +45,7 @@ def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> 
     patient = _patient_column(source, columns, options)
     unknown = [name for name in options.drop if name not in source.names]
     if unknown:
-        raise DescriptionError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
+        raise UnknownNameError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
     columns = tuple(_with_role(c, patient, options.drop) for c in columns)
     undeclared = tuple(name for name in undeclared if name != patient and name not in options.drop)
     if private and options.buy:
@@ -96,12 +96,12 @@ def _inferred_columns(source: Source) -> tuple[Column, ...]:
 
 def _patient_column(source: Source, columns: tuple[Column, ...], options: ColumnOptions) -> str | None:
     if options.unit not in UNITS:
-        raise DescriptionError(f"the unit is {options.unit!r}. Expected patient or row.")
+        raise OptionError(f"the unit is {options.unit!r}. Expected patient or row.")
     if options.unit == "row":
         return None
     if options.patient is not None:
         if options.patient not in source.names:
-            raise DescriptionError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
+            raise UnknownNameError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
         return options.patient
     name = next((c.name for c in columns if c.role == "patient"), None) or records.patient_column(source.names)
     if name is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from galenic.errors import AccessDeniedError, DescriptionError, MissingExtraError, RecordError
+from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError, OptionError, RecordError
 from galenic.security import Fact, FactStore, Grant
 
 MOST = 2**20  # bytes of an answer
@@ -27,25 +27,25 @@ class Reply:
 
 
 def origin_of(url: str) -> str:
-    """scheme://host:port of an address. DescriptionError for what is no plain HTTP(S) address."""
+    """scheme://host:port of an address. OptionError for what is no plain HTTP(S) address."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise DescriptionError("this is no address. Expected https://host or https://host:port.") from None
+        raise OptionError("this is no address. Expected https://host or https://host:port.") from None
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise DescriptionError("this is no address that can be called. Expected https://host or https://host:port.")
+        raise OptionError("this is no address that can be called. Expected https://host or https://host:port.")
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
 def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, internal: bool = False, authority: str = "") -> None:
     """Allows calls to the origins of these addresses, under a name. internal: they may lie in the house's own network, else only
     public addresses are called; authority: PEM of the authority that signed their certificates, where it is the house's own.
-    DescriptionError for plain HTTP to anywhere but this machine."""
+    ConfigurationError for plain HTTP to anywhere but this machine."""
     origins = sorted({origin_of(u) for u in urls})
     for one in origins:
         if one.startswith("http:") and not (internal and urlsplit(one).hostname in ("127.0.0.1", "::1", "localhost")):
-            raise DescriptionError("calls without TLS go to this machine alone (declared as internal). Expected https://.")
+            raise ConfigurationError("calls without TLS go to this machine alone (declared as internal). Expected https://.")
     body = {"origins": origins, "internal": "yes" if internal else "no", "authority": authority}
     facts.put(Fact("destination", name, "allowed", name, body=tuple(sorted(body.items()))), actor=by)
 

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError, UnknownNameError
 from galenic.schema import Finding, NotMeasured, Report
 
 SHIPPED = ("internal", "partner", "public", "deidentified")
@@ -84,13 +84,13 @@ class Decision:
 
 
 def load_policy(name: str) -> ReleasePolicy:
-    """A shipped policy by name, or one from a TOML file. DescriptionError names the fault."""
+    """A shipped policy by name, or one from a TOML file. ConfigurationError names the fault."""
     if name in SHIPPED:
         text = (resources.files("galenic.release") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
         return parse_policy(text, name)
     path = Path(name)
     if not path.is_file():
-        raise DescriptionError(f"policy {name!r} is neither shipped ({', '.join(SHIPPED)}) nor a file. Name one of these.")
+        raise UnknownNameError(f"policy {name!r} is neither shipped ({', '.join(SHIPPED)}) nor a file. Name one of these.")
     return parse_policy(path.read_text(encoding="utf-8"), str(path))
 
 
@@ -103,10 +103,10 @@ def parse_policy(text: str, where: str) -> ReleasePolicy:
             data["name"], data["version"], data["purpose"], tuple(data["roles"]), data["identity"], rules, text
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise DescriptionError(f"policy {where}: {type(error).__name__}: {error}. Compare with a shipped policy.") from None
+        raise ConfigurationError(f"policy {where}: {type(error).__name__}: {error}. Compare with a shipped policy.") from None
     empty = [rule.finding for rule in rules if not rule.threshold or not rule.reason]
     if empty or not rules or len(set(policy.roles)) < 2 or policy.identity not in ("unverified", "verified"):
-        raise DescriptionError(
+        raise ConfigurationError(
             f"policy {where}: expected rules that each have a threshold and a reason (without: {empty}), two or more different "
             'roles, and identity "unverified" or "verified". Correct it.'
         )

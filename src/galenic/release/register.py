@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import DescriptionError, ReleaseRefusedError, StoreError
+from galenic.errors import ReleaseRefusedError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
 from galenic.release.policy import ReleasePolicy, decide, load_policy
@@ -91,7 +91,7 @@ def recall_release(installation: Installation, run_id: str, reason: str, notice:
     """Recalls a release, by its run or its own id: marks it in the register and writes a signed notice for every recipient."""
     row = next((r for r in store.list_releases(installation.db) if run_id in (r["run"], r["id"])), None)
     if row is None or not reason.strip():
-        raise DescriptionError(
+        raise UnknownNameError(
             f"there is no release of run {run_id!r}, or no reason was given. List releases with: galenic register"
         )
     if not store.recall_release(installation.db, row["id"], reason, datetime.now(UTC).isoformat(timespec="seconds")):

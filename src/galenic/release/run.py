@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galenic import store
-from galenic.errors import DescriptionError, GalenicError, ReleaseRefusedError
+from galenic.errors import GalenicError, ReleaseRefusedError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.artifact import RunContent, RunOutcome
 from galenic.release.artifacts import ARTIFACTS, requested_actions
@@ -94,11 +94,11 @@ class Run:
 
     @classmethod
     def open(cls, installation: Installation, run_id: str) -> "Run":
-        """A stored run. DescriptionError if there is none."""
+        """A stored run. UnknownNameError if there is none."""
         run = cls(installation, run_id)
         if not run.stored:
             latest = sorted(p.name for p in installation.runs.glob("2*"))[-3:] if installation.runs.is_dir() else []
-            raise DescriptionError(f"there is no run {run_id!r}. The latest are {latest or 'none yet'}. Name one of them.")
+            raise UnknownNameError(f"there is no run {run_id!r}. The latest are {latest or 'none yet'}. Name one of them.")
         return run
 
     @classmethod

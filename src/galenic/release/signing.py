@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from galenic.errors import AccessDeniedError, DescriptionError, ReleaseRefusedError
+from galenic.errors import AccessDeniedError, OptionError, ReleaseRefusedError
 from galenic.installation import Installation
 from galenic.release.attestation import MEANING
 from galenic.release.run import Run, Signature
@@ -126,6 +126,6 @@ def reject_run(installation: Installation, session: Session, run_id: str, reason
     if status.state not in ("signing", "signed") or not set(status.roles) & set(installation.people.roles(session.who)):
         raise ReleaseRefusedError(f"run {run_id} does not wait for you.")
     if len(reason.strip()) < SHORTEST_REASON:
-        raise DescriptionError("say why, in a sentence: whoever asked for the run reads it.")
+        raise OptionError("say why, in a sentence: whoever asked for the run reads it.")
     Run(installation, run_id).reject(reason.strip()[:LONGEST_REASON], session.who)
     installation.audit.append("rejected", run_id, "refused", actor=session.who)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from galenic import store
-from galenic.errors import DescriptionError
+from galenic.errors import UnknownNameError
 from galenic.installation import Installation
 from galenic.release.run import Run, RunState
 
@@ -40,10 +40,10 @@ def run_statuses(installation: Installation) -> Iterator[RunStatus]:
 
 
 def run_status(installation: Installation, run_id: str) -> RunStatus:
-    """One run. DescriptionError if there is none."""
+    """One run. UnknownNameError if there is none."""
     run = Run(installation, run_id)
     if "/" in run_id or not run.stored:
-        raise DescriptionError("there is no such run.")
+        raise UnknownNameError("there is no such run.")
     return _status(run, run.registered)
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from galenic import store
-from galenic.errors import DescriptionError, VerificationError
+from galenic.errors import OptionError, VerificationError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, statement_of
 from galenic.release.register import SIGNOFFS
@@ -24,7 +24,7 @@ def check_release(
         trusted = json.loads(trust.read_text(encoding="utf-8")) if trust else None
         notices = [json.loads(p.read_text(encoding="utf-8")) for p in recalls]
     except (OSError, ValueError) as error:
-        raise DescriptionError(f"a trust or recall file cannot be read ({type(error).__name__}). Give JSON files.") from None
+        raise OptionError(f"a trust or recall file cannot be read ({type(error).__name__}). Give JSON files.") from None
     try:
         lines = verify_folder(folder, trusted, notices)
         if installation:

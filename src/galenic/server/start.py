@@ -9,7 +9,7 @@ from pathlib import Path
 
 from galenic.custody import server_session
 from galenic.custody.fhir import FhirRepository
-from galenic.errors import DescriptionError
+from galenic.errors import ConfigurationError
 from galenic.installation import Installation
 from galenic.jobs import worker_process
 from galenic.schema import Progress, no_progress
@@ -55,14 +55,14 @@ def prepare_server(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = lambda _code: None,
 ) -> Iterator[Pairs]:
-    """The applications and where they listen; tells the set-up code while nobody has an account. DescriptionError where the
+    """The applications and where they listen; tells the set-up code while nobody has an account. ConfigurationError where the
     options would serve patients' data without TLS to others."""
     if options.plain and options.host not in LOCAL:
-        raise DescriptionError(
+        raise ConfigurationError(
             f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
         )
     if (options.certificate is None) != (options.key is None):
-        raise DescriptionError("a certificate comes with its key: give --certificate and --key, or neither.")
+        raise ConfigurationError("a certificate comes with its key: give --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
         _usable(_listening(installation, options, mutual=mutual))
     session = server_session(installation)
@@ -91,12 +91,12 @@ def prepare_server(
 
 
 def _usable(listening: Listener) -> None:
-    """DescriptionError where a certificate, its key or the clients' authority can not be read, or do not belong together."""
+    """ConfigurationError where a certificate, its key or the clients' authority can not be read, or do not belong together."""
     try:
         _ = listening.tls
     except (OSError, ssl.SSLError) as error:
         what = getattr(error, "reason", None) or type(error).__name__
-        raise DescriptionError(
+        raise ConfigurationError(
             f"the certificate, its key or the authority of clients can not be used ({what}). Give PEM files that belong together."
         ) from None
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError, UnknownNameError
 from galenic.generators.tables.value_support import ValueSupport
 from galenic.schema import OTHER, Codes, Column, Floats, bin_codes
 
@@ -64,13 +64,13 @@ def draw_within_bins(column: Column, codes: Codes, rng: np.random.Generator) -> 
 def allowed_levels(columns: tuple[Column, ...], given: Mapping[str, object]) -> dict[int, NDArray[np.int64]]:
     """Levels that each given column may take. A value, a list of values, or None for missing.
 
-    DescriptionError if a column is unknown or the model has no such level; the value itself is not repeated.
+    OptionError if a column is unknown or the model has no such level; the value itself is not repeated.
     """
     names = [column.name for column in columns]
     allowed: dict[int, NDArray[np.int64]] = {}
     for name, wanted in given.items():
         if name not in names:
-            raise DescriptionError(f"given: the model has no column {name!r}. It has {names}.")
+            raise UnknownNameError(f"given: the model has no column {name!r}. It has {names}.")
         column = columns[names.index(name)]
         values = wanted if isinstance(wanted, list | tuple | set) else [wanted]
         levels = [_level(column, value) for value in values]
@@ -82,14 +82,14 @@ def _level(column: Column, value: object) -> int:
     if value is None:
         if column.missing:
             return column.levels - 1
-        raise DescriptionError(f"given: column {column.name!r} is never missing in this model. Give a value.")
+        raise OptionError(f"given: column {column.name!r} is never missing in this model. Give a value.")
     if column.binned:
         try:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
-            raise DescriptionError(f"given: column {column.name!r} is {column.kind}. Give a number.") from None
+            raise OptionError(f"given: column {column.name!r} is {column.kind}. Give a number.") from None
         if not column.edges[0] <= number <= column.edges[-1]:
-            raise DescriptionError(
+            raise OptionError(
                 f"given: column {column.name!r} lies between {column.edges[0]:g} and {column.edges[-1]:g} in this model."
             )
         return int(bin_codes(np.array([number]), column)[0])
@@ -98,6 +98,6 @@ def _level(column: Column, value: object) -> int:
         return column.categories.index(text)
     if text == OTHER and column.other:
         return len(column.categories)
-    raise DescriptionError(
+    raise OptionError(
         f"given: the value for column {column.name!r} is not one of the model's {len(column.categories)} categories."
     )

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from galenic.errors import DescriptionError, RecordError
+from galenic.errors import OptionError, RecordError
 from galenic.generators.tables.autoregressive import (
     AutoregressiveModel,
     fit_autoregressive,
@@ -191,7 +191,7 @@ class MixtureTables:
     def sample(self, n: int, given: Mapping[str, object] | None = None, rng: np.random.Generator | None = None) -> Table:
         """n new rows. given: column -> value (or values) that every row has.
 
-        DescriptionError if `given` names an unknown column or value; RecordError if it has probability zero.
+        OptionError if `given` names an unknown column or value; RecordError if it has probability zero.
         """
         return self.sample_rows(n, given, rng).table
 
@@ -200,7 +200,7 @@ class MixtureTables:
     ) -> SampledRows:
         """n new rows, and how many were rejected by which constraint."""
         if n < 0:
-            raise DescriptionError(f"rows is {n}. Expected 0 or more.")
+            raise OptionError(f"rows is {n}. Expected 0 or more.")
         rng = rng or new_rng()
         allowed = allowed_levels(self.columns, given or {})
         rules = tuple(c for c in self.constraints if c.kind != "sum")
@@ -210,9 +210,7 @@ class MixtureTables:
         """n new rows in which every value of a category column is equally frequent, without OTHER and missing."""
         described = next((c for c in self.columns if c.name == column), None)
         if described is None or described.binned or len(described.categories) < 2:
-            raise DescriptionError(
-                f"balance: {column!r} is no category column of this model with two values or more. Name one."
-            )
+            raise OptionError(f"balance: {column!r} is no category column of this model with two values or more. Name one.")
         rng = rng or new_rng()
         values = described.categories
         parts = [self.sample_rows(n // len(values) + (k < n % len(values)), {column: v}, rng) for k, v in enumerate(values)]

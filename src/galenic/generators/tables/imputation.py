@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from galenic.errors import DescriptionError
+from galenic.errors import UnknownNameError
 from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import condition_mixture, fill_gaps
 from galenic.schema import Codes, Column, Constraint, Table, all_hold, bin_codes, concerns, encode, numbers
@@ -38,7 +38,7 @@ def impute_gaps(
     names = [c.name for c in columns]
     absent = [name for name in table.names if name not in names]
     if absent:
-        raise DescriptionError(f"columns {absent} are not of this model, which knows {names}. Leave them out.")
+        raise UnknownNameError(f"columns {absent} are not of this model, which knows {names}. Leave them out.")
     codes = np.full((table.rows, len(names)), -1, dtype=np.int64)
     gaps = np.zeros((table.rows, len(table.names)), dtype=np.bool_)
     for place, name in enumerate(table.names):

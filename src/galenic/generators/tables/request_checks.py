@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from galenic.errors import DescriptionError
+from galenic.errors import OptionError, UnknownNameError
 from galenic.generators.tables.decoding import allowed_levels
 from galenic.schema import OTHER, Column
 
@@ -24,11 +24,11 @@ def check_request(
     for option, names in options.items():
         absent = [n for n in names if n not in by_name]
         if absent:
-            raise DescriptionError(
+            raise UnknownNameError(
                 f"{option} names {absent}, which no model will know. Columns that are learned: {sorted(by_name)}."
             )
     if given and balance is not None:
-        raise DescriptionError("--given and --balance exclude each other: a given value would undo the balance. Ask for one.")
+        raise OptionError("--given and --balance exclude each other: a given value would undo the balance. Ask for one.")
     check_given(tuple(c for c in columns if c.edges or (c.categories and not c.hierarchy)), given)
     if balance is not None:
         check_balance(by_name[balance])
@@ -45,4 +45,4 @@ def check_balance(column: Column) -> None:
     """DescriptionError if a column has no values that could be equally frequent, as far as it is known."""
     few = not column.binned and column.kind != "unknown" and column.categories and len(column.categories) < 2
     if column.binned or few:
-        raise DescriptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")
+        raise OptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")

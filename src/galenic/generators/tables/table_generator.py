@@ -33,7 +33,7 @@ class TableTrainingData(TrainingData):
 
 
 def prepare_table(source: Source, request: SynthesisRequest, rng: np.random.Generator) -> TableTrainingData:
-    """A described table without identifiers, split by patient. Nothing is spent; DescriptionError if the request does not fit."""
+    """A described table without identifiers, split by patient. Nothing is spent; OptionError if the request does not fit."""
     described = describe_table(source, request.column_options, private=request.private)
     kept = deidentify_columns(source, described.columns, undeclared=described.undeclared)
     named = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, UnknownNameError
 from galenic.records.quality.analytes import Floats
 from galenic.records.quality.column_values import days_of, numbers_of, texts_of
 from galenic.records.source import Source
@@ -38,7 +38,7 @@ def representativeness(source: Source, reference: Reference) -> Finding | NotMea
         return NotMeasured("quality.representative", "no reference population was declared")
     absent = [c for c in reference if c not in source.names]
     if absent:
-        raise DescriptionError(
+        raise UnknownNameError(
             f"the reference names columns {absent}, which {source.name} has not; it has {list(source.names)}."
         )
     found = []

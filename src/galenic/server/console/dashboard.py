@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from galenic import custody
 from galenic.custody import fhir
-from galenic.errors import DescriptionError, GalenicError, NotFoundError, VerificationError
+from galenic.errors import GalenicError, NotFoundError, OptionError, StateError, VerificationError
 from galenic.installation import Installation
 from galenic.release import (
     MEANING,
@@ -36,11 +36,11 @@ SIGNERS = ("researcher", "data-scientist", "privacy-officer", "clinician", "ethi
 
 
 def number(text: str, what: str = "epsilon") -> float:
-    """A number that somebody typed. DescriptionError where it is none."""
+    """A number that somebody typed. OptionError where it is none."""
     try:
         return float(text)
     except ValueError:
-        raise DescriptionError(f"{what} is a number, 1 for instance.") from None
+        raise OptionError(f"{what} is a number, 1 for instance.") from None
 
 
 def page_of(things: Iterable[Any], number: int) -> tuple[list[Any], bool]:
@@ -245,7 +245,7 @@ class Dashboard:
         self.console.confirmed(signed, "/budget")
         try:
             if population.strip() in self.installation.ledger.populations():
-                raise DescriptionError("this population is declared. Its limit stays: what was promised to its patients.")
+                raise StateError("this population is declared. Its limit stays: what was promised to its patients.")
             custody.declare_population(
                 self.installation, population.strip(), epsilon=number(epsilon, "a limit"), delta=DELTA, actor=signed.person.name
             )
@@ -380,7 +380,7 @@ class Dashboard:
         signed = self.console.posted(request, csrf, "privacy-officer")
         self.console.confirmed(signed, "/reviews")
         if finding not in ("justified", "misuse"):
-            raise DescriptionError("a review finds the access justified, or misuse.")
+            raise OptionError("a review finds the access justified, or misuse.")
         self.installation.gate.review(signed.session, decision, finding)
         return redirect_to("/reviews", f"Decision {decision}: {finding}.")
 

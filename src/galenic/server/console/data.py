@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from galenic import records, store
 from galenic.custody import ImportRequest, import_table, record_consent, rotate_keys
-from galenic.errors import DescriptionError, GalenicError
+from galenic.errors import GalenicError, OptionError, UnknownNameError
 from galenic.jobs import (
     PURPOSE,
     JobStatus,
@@ -92,7 +92,7 @@ class DataPages:
 
     def _known(self, signed: SignedIn, name: str) -> None:
         if not any(d["name"] == name for d in store.list_datasets(self.installation.db, signed.session.tenant)):
-            raise DescriptionError("there is no such data set.")
+            raise UnknownNameError("there is no such data set.")
 
     def measure(self, request: Request, name: str, csrf: Word) -> Response:
         """Asks for the quality of a data set."""
@@ -108,7 +108,7 @@ class DataPages:
         ending = Path(table.filename or "").suffix.lower()
         try:
             if ending not in (".csv", ".parquet"):
-                raise DescriptionError("bring a table as .csv or .parquet.")
+                raise OptionError("bring a table as .csv or .parquet.")
             place = self.installation.home / "incoming"
             place.mkdir(exist_ok=True, mode=0o700)
             with tempfile.TemporaryDirectory(dir=place) as folder:
@@ -121,11 +121,11 @@ class DataPages:
 
     def _bring(self, signed: SignedIn, source: records.Source, name: str, patient: str, agreed: str) -> str:
         if not NAME.match(name):
-            raise DescriptionError("a data set's name has letters, digits, '.', '_' or '-'.")
+            raise OptionError("a data set's name has letters, digits, '.', '_' or '-'.")
         if too_long(source):
-            raise DescriptionError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
+            raise OptionError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
         if agreed and agreed not in source.names:
-            raise DescriptionError("there is no such column of consent in the table.")
+            raise UnknownNameError("there is no such column of consent in the table.")
         done = import_table(self.installation, signed.session, source, ImportRequest(name, patient=patient))
         who: list[str] = []
         if agreed:
@@ -173,7 +173,7 @@ class DataPages:
         signed = self.console.posted(request, csrf, *LEARNS)
         try:
             if policy not in POLICIES:
-                raise DescriptionError(f"expected one of the policies {', '.join(POLICIES)}.")
+                raise UnknownNameError(f"expected one of the policies {', '.join(POLICIES)}.")
             job = submit_synthesis(
                 self.installation, signed.session, SynthesisParameters(dataset, number(epsilon), target, policy)
             )
@@ -199,7 +199,7 @@ class DataPages:
         signed = self.console.required(request, *LOOKS, "security-officer")
         found = job_status(self.installation, job)
         if found.user != signed.person.name and not signed.holds("auditor", "security-officer"):
-            raise DescriptionError("there is no such job.")
+            raise UnknownNameError("there is no such job.")
         return signed, found
 
     def job(self, request: Request, job: str) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from galenic.errors import AccessDeniedError, DescriptionError, GalenicError
+from galenic.errors import AccessDeniedError, GalenicError, OptionError
 from galenic.security import Provider
 from galenic.server.console.session import Console, SignedIn, clean_message, local_path, redirect_to, with_message
 
@@ -289,6 +289,6 @@ class SignIn:
         """Keeps a passkey."""
         signed = self.console.posted(request, x_csrf)
         if len(given.name) > 64:
-            raise DescriptionError("the name of a device has at most 64 characters.")
+            raise OptionError("the name of a device has at most 64 characters.")
         self.credentials.finish_passkey(signed.person.name, given.name, given.credential, self.console.rp, self.console.base)
         return JSONResponse({"next": with_message("/account", "The passkey is kept.")})
