@@ -1,16 +1,29 @@
-"""Figures about the shape of the code: how many source files take part in one request."""
+"""Figures of the architecture: sizes, interfaces, cycles, types, and how many source files take part in one command or request.
 
+The same figures of the commit before the architecture was enforced stand beside them, measured in the same run; that of a search
+needs the names of this tree and is measured on it alone.
+"""
+
+import contextlib
+import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import CO_OPTIMIZED
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-SOURCES = Path(__file__).parents[1] / "src" / "galenic"
+from architecture_structure import figures
+from architecture_synthesize import synthesize_files
+from rows import row, write
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "src" / "galenic"
+BEFORE = "15b757e"
 
 
 class CallRecorder:
@@ -73,7 +86,76 @@ def search_files(count: int = 50) -> list[str]:
         return recorder.files_of(search)
 
 
+def strict_errors(sources: Path) -> int:
+    """Errors that `mypy --strict` reports for the package below `sources`."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", sources / "galenic"]
+    environment = {**os.environ, "MYPYPATH": str(sources)}
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run(
+            [*map(str, command), "--cache-dir", cache],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=sources,
+        )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"mypy ended with {done.returncode}: {done.stderr[-500:]}")
+    return done.stdout.count(": error:")
+
+
+@contextlib.contextmanager
+def sources_of(commit: str) -> Iterator[Path]:
+    """The folder src of an earlier commit, in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=True).stdout
+        subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
+        yield Path(folder) / "src"
+
+
+def structure_rows(now: dict[str, float], before: dict[str, float]) -> list[dict]:
+    """Rows of what the syntax of the source tree shows."""
+    targets = {
+        "flows_lines": ("lines of flows", 2_200),
+        "flows_longest_file": ("lines of the longest file of flows", 60),
+        "imports_past_public_interfaces": ("imports of a module past the __init__ of its package", 0),
+        "module_cycles": ("sets of modules that import each other", 0),
+        "files_over_400_lines": ("files over 400 lines", 0),
+        "functions_over_40_lines": ("functions over 40 lines", 0),
+        "functions_over_6_parameters": ("functions over 6 parameters, self and cls not counted", 0),
+        "strict_errors": ("errors of mypy --strict", 0),
+        "synthesize_files": ("source files called by `galenic synthesize FILE` before the table is read", 10),
+    }
+    return [
+        row(
+            f"architecture.{name}",
+            what,
+            "count",
+            now[name],
+            f"<= {most}" if most else "0",
+            now[name] <= most,
+            peers={f"before (commit {BEFORE})": before[name]},
+        )
+        for name, (what, most) in targets.items()
+    ]
+
+
+def main() -> None:
+    """Measures this tree and the one before the architecture, and writes the rows."""
+    with sources_of(BEFORE) as earlier:
+        before = {
+            **figures(earlier),
+            "strict_errors": strict_errors(earlier),
+            "synthesize_files": len(synthesize_files(earlier)),
+        }
+    sources = ROOT / "src"
+    now = {**figures(sources), "strict_errors": strict_errors(sources), "synthesize_files": len(synthesize_files(sources))}
+    found = structure_rows(now, before)
+    searched = len(search_files())
+    what = "source files called by GET /Patient?name=, after earlier requests"
+    found.append(row("architecture.search_files", what, "count", searched, "<= 16", searched <= 16))
+    write("architecture", found)
+
+
 if __name__ == "__main__":
-    files = search_files()
-    print("\n".join(files))
-    print(len(files), "files take part in GET /Patient?name=")
+    main()
