@@ -82,7 +82,7 @@ def test_the_same_rows_come_out_of_the_made_tables_flat(made: dict[str, Table], 
 @pytest.mark.parametrize(
     ("relations", "message"),
     [
-        ((PERSON, Relation("a", LAB.columns, "lid", "b", "of"), Relation("b", LAB.columns, "lid", "a", "of")), "circle"),
+        ((PERSON, Relation("a", LAB.columns, "lid", "b", "of"), Relation("b", LAB.columns, "lid", "a", "of")), "cycle"),
         ((PERSON, Relation("a", LAB.columns, "lid", "stranger", "of")), "not declared"),
         ((PERSON, PERSON), "declared twice"),
         ((PERSON, Relation("other", PERSON.columns, "id")), "Exactly one table holds the patients"),

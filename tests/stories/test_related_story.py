@@ -91,7 +91,7 @@ def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Pat
         (('parent = "person"', 'parent = "nobody"'), "not declared"),
         (('key = "vid"', 'key = "gone"'), "absent"),
         (("most = 3", "most = 0"), "most is 1 or more"),
-        (('name = "visit"', 'name = "visit"\nlinks = { setting = "visit" }'), "circle"),
+        (('name = "visit"', 'name = "visit"\nlinks = { setting = "visit" }'), "cycle"),
         (("most = 3", 'most = 3\ncolour = "red"'), "not known"),
         (("most = 3", 'most = "3"'), "wrong type"),
         (("most = 3", "most = 3\nconstraint = 3"), "wrong type"),
