@@ -18,7 +18,7 @@ from galenic.privacy.anonymization import (
     quasi_identifier,
 )
 from galenic.privacy.anonymization.hierarchies import MAX_LISTED
-from galenic.privacy.anonymization.lattice import MAX_NODES, information_loss
+from galenic.privacy.anonymization.lattice import MAX_NODES, _untagged_above, information_loss
 from galenic.privacy.anonymization.population import _harmonic, _pitman, _zayatz
 
 
@@ -183,6 +183,29 @@ def test_mondrian_calls_each_group_by_what_it_covers_and_suppresses_nobody() -> 
     assert (whole.loss, whole.label_names) == (1.0, (("f|m",),))
     exact = anonymize((sex,), np.array([[0], [1]]), PrivacyModel(1))
     assert (exact.loss, sorted(exact.label_names[0])) == (0.0, ["f", "m"])
+
+
+def test_two_of_three_categories_lose_half_and_one_value_loses_nothing() -> None:
+    ward = quasi_identifier("ward", "category", ["a", "bc", "d"])
+    pair = anonymize((ward,), np.array([[0], [1], [2], [2]]), PrivacyModel(2))
+    assert pair.loss == pytest.approx(0.5 * 2 / 4)
+    one = anonymize((quasi_identifier("x", "category", ["a"]),), np.array([[0], [0]]), PrivacyModel(2))
+    assert (one.loss, one.suppressed) == (0.0, 0)
+    numbers = quasi_identifier("x", "number", ["10", "20", "50", ""])
+    assert anonymize((numbers,), np.array([[0], [1], [2], [2]]), PrivacyModel(2)).loss == pytest.approx(0.25 * 2 / 4)
+    dates = quasi_identifier("x", "date", ["2020-01-01", "2020-02-01", "2024-01-01"])
+    assert anonymize((dates,), np.array([[0], [1], [2], [2]]), PrivacyModel(2)).loss == pytest.approx(0.5 * 2 / 4)
+
+
+def test_paths_through_the_lattice_go_up_by_one_level_to_nodes_that_are_not_tagged() -> None:
+    tags = np.zeros((2, 3), np.int8)
+    assert _untagged_above(tags, (0, 0)) == (1, 0)
+    assert _untagged_above(tags, (1, 0)) == (1, 1)
+    assert _untagged_above(tags, (1, 2)) is None
+    tags[1, 0] = 1
+    assert _untagged_above(tags, (0, 0)) == (0, 1)
+    tags[:] = 1
+    assert _untagged_above(tags, (0, 0)) is None
 
 
 def test_global_recoding_suppresses_rows_in_small_groups() -> None:

@@ -114,6 +114,7 @@ def repeated(distinct: int, of: int) -> list[str]:
         pytest.param("x", [f"{i * 100}.5" for i in range(20)], False, id="fractions"),
         pytest.param("x", [f"a b c w{i}" for i in range(20)], False, id="three spaces: text"),
         pytest.param("x", [f"a b w{i}" for i in range(20)], True, id="two spaces: a name"),
+        pytest.param("x", [f"a w{i}" for i in range(21)], True, id="one space"),
     ],
 )
 def test_nearly_every_row_has_its_own_identifier(name: str, values: list[str], expected: bool) -> None:

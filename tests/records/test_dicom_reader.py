@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.rules.pixels import PixelMask, _black, _set, burned_in_reason, clean_pixels
 from galenic.records import dicom
+from galenic.records.dicom.reader import _sentinel
 
 
 def image(**more: Any) -> Dataset:
@@ -84,6 +85,22 @@ def test_a_file_cut_within_its_last_value_is_refused(syntax: Any, tmp_path: Path
     (tmp_path / "a.dcm").write_bytes(whole[:-1])
     with pytest.raises(RecordError, match="cut short"):
         dicom.read(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("syntax", "header"),
+    [
+        (ImplicitVRLittleEndian, b"\xfc\xff\xfc\xff\x02\0\0\0"),
+        (ExplicitVRLittleEndian, b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0"),
+        (ExplicitVRBigEndian, b"\xff\xfc\xff\xfcOB\0\0\0\0\0\x02"),
+        (DeflatedExplicitVRLittleEndian, b""),
+        ("", b"\xfc\xff\xfc\xff\x02\0\0\0"),
+    ],
+)
+def test_padding_is_appended_in_the_transfer_syntax_of_the_file(syntax: str, header: bytes) -> None:
+    name = syntax.encode() + b"\0" * (len(syntax) % 2)
+    meta = b"\x02\0\x10\0UI" + len(name).to_bytes(2, "little") + name if syntax else b""
+    assert _sentinel(bytes(132) + meta + b"1.2.840") == (header + b"\0\0" if header else b"")
 
 
 def test_a_file_is_recognized_by_its_name_or_by_the_letters_after_the_preamble(tmp_path: Path) -> None:

@@ -117,11 +117,11 @@ def test_levels_are_bins_or_categories_with_other_and_missing(column: Column, le
 
 
 def test_a_missing_value_of_a_complete_column_is_refused_with_its_row() -> None:
-    for column, values in (
-        (Column("x", "numeric", edges=(0.0, 1.0), missing=False), pa.array([0.5, None])),
-        (Column("x", "category", categories=("a",), missing=False), pa.array(["a", None])),
+    for column, values, why in (
+        (Column("x", "numeric", edges=(0.0, 1.0), missing=False), pa.array([0.5, None]), "is missing, and"),
+        (Column("x", "category", categories=("a",), missing=False), pa.array(["a", None]), "is missing or not among"),
     ):
-        with pytest.raises(RecordError, match=r"row 2 of its batch: the value is missing"):
+        with pytest.raises(RecordError, match=f"row 2 of its batch: the value {why}"):
             encode(Table(pa.table({"x": values}), (column,)), column)
 
 
