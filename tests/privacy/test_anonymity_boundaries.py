@@ -79,10 +79,19 @@ def test_numbers_have_bands_each_twice_as_wide() -> None:
         pytest.param(["", "1", "1"], [("1", "(none)"), ("*",)], id="one value and missing ones"),
         pytest.param([""], [("(none)",)], id="missing ones alone"),
         pytest.param(["-3", "-1"], [("-3", "-1"), ("*",)], id="below 0"),
+        pytest.param(
+            ["0.01", "0.012", "0.2"], [("0.01", "0.012", "0.2"), ("0.01..0.015", "0.2..0.205"), ("*",)], id="fractions"
+        ),
+        pytest.param(["0", "1e14"], [("0", "1e14"), ("*",)], id="very large numbers"),
     ],
 )
 def test_bands_of_few_numbers(values: list[str], labels: list[tuple[str, ...]]) -> None:
     assert list(quasi_identifier("x", "number", values).labels) == labels
+
+
+@pytest.mark.parametrize(("largest", "finest"), [("320", "0..4"), ("321", "0..9"), ("640", "0..9"), ("641", "0..19")])
+def test_the_finest_band_is_a_sixty_fourth_of_the_span_or_the_next_round_number(largest: str, finest: str) -> None:
+    assert quasi_identifier("x", "number", ["0", "1", "6", largest]).labels[1][0] == finest
 
 
 def test_codes_of_one_length_lose_their_last_digits_and_others_have_no_hierarchy() -> None:

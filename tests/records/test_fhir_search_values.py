@@ -9,6 +9,7 @@ import pytest
 from galenic.records.fhir.search_values import (
     PERIOD_ENDS,
     SearchValues,
+    _left_out,
     component_names,
     component_plans,
     composite,
@@ -195,6 +196,27 @@ def test_references_lose_their_version_and_contained_ones_are_none() -> None:
     assert [link for link in group.links if link[0] in ("subject", "patient")] == [("subject", "Group/1")]
     named = of("Observation", status="final", subject={"identifier": {"system": "s", "value": "7"}})
     assert ("subject:identifier", "s", "7") in named.tokens
+
+
+@pytest.mark.parametrize(
+    ("value", "only", "left_out"),
+    [
+        ({"reference": "Patient/1"}, ("@Patient",), False),
+        ({"reference": "http://h/Patient/1"}, ("@Patient",), False),
+        ({"reference": "Group/1"}, ("@Patient",), True),
+        ({"display": "A"}, ("@Patient",), True),
+        ("Patient/1", ("@Patient",), True),
+        ({"system": "phone"}, ("system=phone",), False),
+        ({"system": "email"}, ("system=phone",), True),
+        ({}, ("system=phone",), True),
+        ("phone", ("system=phone",), True),
+        ({"system": "phone", "use": "home"}, ("system=phone", "use=home"), False),
+        ({"system": "phone", "use": "work"}, ("system=phone", "use=home"), True),
+        ({}, (), False),
+    ],
+)
+def test_values_that_a_parameter_does_not_mean_are_left_out(value: Any, only: tuple[str, ...], left_out: bool) -> None:
+    assert _left_out(value, only) is left_out
 
 
 def test_a_canonical_reference_is_found_with_and_without_its_version() -> None:
