@@ -1,7 +1,6 @@
 """Registry of generators."""
 
 from galenic.generators.generator import Generator
-from galenic.generators.tables.related_generator import RelatedTablesGenerator
-from galenic.generators.tables.table_generator import TableGenerator
+from galenic.generators.tables import RelatedTablesGenerator, TableGenerator
 
 GENERATORS: dict[str, type[Generator]] = {"table": TableGenerator, "related-tables": RelatedTablesGenerator}
