@@ -41,12 +41,14 @@ def _imports(module: Module, known: dict[str, Module]) -> Iterator[str]:
 
 
 def bypassing_imports(tree: dict[str, Module]) -> list[str]:
-    """Imports of a module past the `__init__` of the package that holds it, from outside that package."""
+    """Imports of a module past the `__init__` of the package that holds it, from outside that package. A package may reach into the
+    packages below it."""
     found = []
     for module in tree.values():
+        own = module.name if module.is_package else module.name.rpartition(".")[0]
         for target in sorted(module.imports):
             package = target.rpartition(".")[0]
-            outside = not (module.name + ".").startswith(package + ".")
+            outside = not (own + ".").startswith(package + ".") and not package.startswith(own + ".")
             if package != "galenic" and outside and not tree[target].is_package:
                 found.append(f"{module.name} -> {target}")
     return found

@@ -67,7 +67,7 @@ OUTSIDE = (
 def test_what_is_no_safe_ccda_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(text)
     with pytest.raises(RecordError):
-        ccda.read(tmp_path / "a.xml")
+        ccda.read_ccda(tmp_path / "a.xml")
 
 
 def document(body: str, header: str = "") -> str:

@@ -13,7 +13,7 @@ from galenic.custody.datasets import describe_dataset
 from galenic.custody.importer import ColumnDifferences, ImportRequest, ImportResult
 from galenic.errors import RecordError
 from galenic.installation import Installation
-from galenic.records import Omop, columnar, read_codes_whole, read_whole
+from galenic.records import Omop, by_subject, pack, read_codes_whole, read_whole
 from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
 
@@ -102,7 +102,7 @@ def _meds_documents(place: Path, result: ImportResult, progress: Progress) -> It
     for number, (where, table) in enumerate(files):
         progress("importing", number / max(len(files), 1))
         result.seen["data"] += table.num_rows
-        for subject, rows in columnar.by_subject(table, "subject_id"):
+        for subject, rows in by_subject(table, "subject_id"):
             yield DocumentRows(subject, "events", f"{where}/{subject}", rows, _schema(rows.schema))
 
 
@@ -154,7 +154,7 @@ class _DocumentImport:
         admitted = [d for d in documents if identifiers.get(d.person) not in erased]
         incoming = []
         for document in admitted:
-            text = columnar.pack(document.rows)
+            text = pack(document.rows)
             subject = subjects[identifiers[document.person]] if document.person else store.NO_SUBJECT
             digest = sha256(text.encode()).hexdigest()
             incoming.append(store.IncomingDocument(subject, document.kind, document.id, digest, document.about, text))

@@ -1,6 +1,6 @@
 """Patient records in and out: files to typed tables, descriptions, splits by patient."""
 
-from galenic.records.ccda import HL7, SDTC, XSI, is_ccda
+from galenic.records.ccda import HL7, SDTC, XSI, is_ccda, read_ccda, write_ccda
 from galenic.records.column_inference import ambiguous_dates, describe, patient_column, suspicious
 from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
 from galenic.records.demonstration import demo_columns, demo_description, demo_table
@@ -13,7 +13,6 @@ from galenic.records.description import (
     to_toml,
     undescribed,
 )
-from galenic.records.exchange import Reply, call, declare, origin_of
 from galenic.records.fhir_format import fhir_files
 from galenic.records.flatten_tables import ancestor_column, flatten, inherited, own_columns, previous_column, previous_row
 from galenic.records.format import EventSource, Format, WriteResult
@@ -59,7 +58,6 @@ __all__ = [
     "Omop",
     "OmopWriter",
     "PatientNumbers",
-    "Reply",
     "Source",
     "Split",
     "SyntheticTables",
@@ -70,12 +68,10 @@ __all__ = [
     "as_source",
     "as_timeline",
     "by_subject",
-    "call",
     "cap_rows",
     "clean_text",
     "constraints_from_toml",
     "convert",
-    "declare",
     "demo_columns",
     "demo_description",
     "demo_table",
@@ -92,7 +88,6 @@ __all__ = [
     "is_ccda",
     "kind_of",
     "matches",
-    "origin_of",
     "own_columns",
     "pack",
     "parse_dates",
@@ -103,6 +98,7 @@ __all__ = [
     "previous_column",
     "previous_row",
     "read",
+    "read_ccda",
     "read_codes_whole",
     "read_constraints",
     "read_description",
@@ -120,6 +116,7 @@ __all__ = [
     "unpack",
     "unpack_all",
     "write",
+    "write_ccda",
     "write_events_csv",
     "write_events_parquet",
     "write_frame",

@@ -22,7 +22,7 @@ def is_ccda(file: Path) -> bool:
     return file.name.casefold().removesuffix(".gz").endswith(EXTENSIONS)
 
 
-def read(file: Path) -> ElementTree.Element:
+def read_ccda(file: Path) -> ElementTree.Element:
     """A document's root. RecordError if it is not XML, no ClinicalDocument, has a document type or entities, or is beyond 256 MB."""
     try:
         with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
@@ -39,7 +39,7 @@ def read(file: Path) -> ElementTree.Element:
     return root
 
 
-def write(root: ElementTree.Element, file: Path) -> None:
+def write_ccda(root: ElementTree.Element, file: Path) -> None:
     """Write a document in UTF-8, compressed with gzip if the file name ends in .gz."""
     text = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     file.write_bytes(gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)

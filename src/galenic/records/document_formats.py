@@ -25,7 +25,7 @@ class CcdaFormat:
 
     def read(self, paths: list[Path]) -> Element:
         """The root element."""
-        return ccda.read(paths[0])
+        return ccda.read_ccda(paths[0])
 
     def to_events(self, _paths: list[Path]) -> Iterator[pa.Table]:
         """OptionError."""

@@ -6,16 +6,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from galenic.errors import AccessDeniedError
-from galenic.security.facts import COVERED
-from galenic.security.keytree import BUILDS, subkey
+from galenic.security.audit import AuditLog
+from galenic.security.fact_cache import Versions
+from galenic.security.facts import COVERED, FactStore
+from galenic.security.keytree import BUILDS, KeyTree, subkey
 from galenic.security.policy import AccessDecision
 from galenic.store import AbstractGrant, Rows, telemetry
-
-if TYPE_CHECKING:
-    from galenic.security.gate import Gate
 
 MOST_KEYS = 200_000  # record keys that a grant keeps in memory
 
@@ -48,13 +47,31 @@ class GrantScope:
     rows: Rows
 
 
+class DecisionMaker(Protocol):
+    """The gate, as far as a grant needs it: services, and the decision taken again when facts or policies have changed."""
+
+    versions: Versions
+    audit: AuditLog
+    tree: KeyTree
+    facts: FactStore
+
+    def identity_key(self) -> bytes:
+        """The key of identifier tokens."""
+
+    def decide(self, session: Session, action: str, resource: str, purpose: str) -> AccessDecision:
+        """The decision alone: nothing is opened and nothing is recorded."""
+
+    def report_emergency(self, session: Session, resource: str, decision: int) -> None:
+        """Reports an emergency access for review."""
+
+
 class Grant(AbstractGrant):
     """One open decision: hands out keys while it is in force, counts what was read, and closes for good once it is not.
 
     decision: number of the audit row that records it.
     """
 
-    def __init__(self, gate: "Gate", scope: GrantScope) -> None:
+    def __init__(self, gate: DecisionMaker, scope: GrantScope) -> None:
         self.gate, self.session, self.access = gate, scope.session, scope.access
         self.action, self.resource, self.purpose, self.rows = scope.action, scope.resource, scope.purpose, scope.rows
         self.tenant, self.who = scope.session.tenant, scope.session.who

@@ -5,7 +5,7 @@ from pathlib import Path
 from galenic.privacy.deidentification.rules.ccda import CcdaRules, deidentify_ccda
 from galenic.privacy.deidentification.rules.ccda_identity import identifiers_of_document
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.records import ccda, is_ccda
+from galenic.records import is_ccda, read_ccda, write_ccda
 
 
 class CcdaDeidentifier:
@@ -20,12 +20,12 @@ class CcdaDeidentifier:
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
         """Write one document without identifiers."""
-        root = ccda.read(file)
+        root = read_ccda(file)
         number, identifiers = identifiers_of_document(root)
         patient = number or file.stem
         run.learn(patient, identifiers)
         replacer = run.replacer(patient)
         rules = CcdaRules(run.detector, replacer, run.token_key, run.stated_by([patient]), run.report.findings)
-        ccda.write(deidentify_ccda(root, rules), out)
+        write_ccda(deidentify_ccda(root, rules), out)
         run.report.count(replacer, rules.omissions)
         run.report.resources["C-CDA documents"] += 1

@@ -10,7 +10,7 @@ from galenic.privacy.deidentification.files import deidentify_file
 from galenic.privacy.deidentification.options import DeidentificationOptions, RunSettings
 from galenic.privacy.deidentification.residual_search import search_residuals
 from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun, ResidualSearch, start_run
-from galenic.records import gc
+from galenic.records import paused_gc
 from galenic.store import run_partitions
 
 PARTS_PER_WORKER = 4
@@ -55,7 +55,7 @@ def _deidentify_part(raw: str) -> bytes:
     run.stated_identifiers = {p: {k: tuple(v) for k, v in s.items()} for p, s in part["identifiers"].items()}
     run.reserve_names()
     out = Path(part["out"])
-    with gc.paused_gc():
+    with paused_gc():
         for file, name in part["files"]:
             deidentify_file(Path(file), name, out, run)
     run.report.residual_search = search_residuals([out / name for _, name in run.report.files], run)

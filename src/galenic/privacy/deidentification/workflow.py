@@ -10,7 +10,7 @@ from galenic.privacy.deidentification.partitions import deidentify_in_processes
 from galenic.privacy.deidentification.registry import deidentifier_for
 from galenic.privacy.deidentification.residual_search import search_residuals
 from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun, start_run
-from galenic.records import gc
+from galenic.records import paused_gc
 from galenic.schema import Progress, no_progress
 from galenic.store import folder_aside
 
@@ -33,7 +33,7 @@ def deidentify(
     _learn(files, run)
     names = output_names(files, run)
     by_name = dict(zip(names, files, strict=True))
-    with folder_aside(out) as aside, gc.paused_gc():
+    with folder_aside(out) as aside, paused_gc():
         if options.workers > 1 and len(files) > 1:
             deidentify_in_processes(by_name, aside, run, settings, options)
             return run.report
