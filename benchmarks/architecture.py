@@ -5,12 +5,14 @@ needs the names of this tree and is measured on it alone.
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from inspect import CO_OPTIMIZED
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any, Self
 
 from architecture_structure import figures
 from architecture_synthesize import synthesize_files
-from rows import row, write
+from rows import HERE, row, write
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "galenic"
@@ -140,6 +142,15 @@ def structure_rows(now: dict[str, float], before: dict[str, float]) -> list[dict
     ]
 
 
+def questions_row() -> dict:
+    """Right answers of a reader who saw the names of files and not the code (results/architecture_answers.json)."""
+    questions = tomllib.loads((HERE / "architecture_questions.toml").read_text(encoding="utf-8"))["question"]
+    answers = json.loads((HERE / "results" / "architecture_answers.json").read_text(encoding="utf-8"))
+    right = sum(answer in q["accepted"] for q, answer in zip(questions, answers, strict=True))
+    what = f'"where is X?": right answers to {len(questions)} questions by one reader of the names of files, who had not read the code'
+    return row("architecture.where_is", what, "answers", right, ">= 18", right >= 18, peers={f"before (commit {BEFORE})": 15})
+
+
 def main() -> None:
     """Measures this tree and the one before the architecture, and writes the rows."""
     with sources_of(BEFORE) as earlier:
@@ -154,6 +165,7 @@ def main() -> None:
     searched = len(search_files())
     what = "source files called by GET /Patient?name=, after earlier requests"
     found.append(row("architecture.search_files", what, "count", searched, "<= 16", searched <= 16))
+    found.append(questions_row())
     write("architecture", found)
 
 
