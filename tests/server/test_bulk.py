@@ -14,7 +14,7 @@ from galenic import custody, jobs, release
 from galenic.custody import add_client, server_session
 from galenic.custody.access import record_consent
 from galenic.flows.erasure import erase
-from galenic.release.signing import run_status
+from galenic.release.status import run_status
 from server_made import Fhir, a_server, observation, treats
 
 ASYNC = {"Prefer": "respond-async"}

@@ -265,4 +265,6 @@ def test_only_the_exchange_calls_out() -> None:
     )
     root = Path(galenic.__file__).parent
     found = [str(p.relative_to(root)) for p in root.rglob("*.py") if clients.search(p.read_text(encoding="utf-8"))]
-    assert sorted(found) == ["records/exchange/__init__.py", "security/root.py"], "root: a key in the house's own vault, by its settings"
+    assert sorted(found) == ["records/exchange/__init__.py", "security/root.py"], (
+        "root: a key in the house's own vault, by its settings"
+    )

@@ -16,7 +16,8 @@ from galenic.flows.synthesis import synthesize
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
 from galenic.records import demo_columns, demo_table
-from galenic.release.signing import run_status, sign_off
+from galenic.release.signing import sign_off
+from galenic.release.status import run_status
 from galenic.security import Session
 
 

@@ -18,7 +18,6 @@ from galenic.custody.backup import recover_root, restore_backup, rotate_keys, wr
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.deidentified_copy import CopySource, open_copy_source, reveal_token
-from galenic.custody.document_import import import_meds, import_omop
 from galenic.custody.erasure import destroy_key, forget, forget_in_backups
 from galenic.custody.event_buffer import EventReader
 from galenic.custody.event_readers import EVENT_READERS
@@ -34,6 +33,7 @@ from galenic.custody.importer import (
     RowRange,
 )
 from galenic.custody.importers import IMPORTERS, importer_for
+from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, declare_population
 from galenic.custody.quality_measurement import measure_dataset
 from galenic.custody.search_index import build_index, drop_index, search_rows

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from galenic.custody.document_import import import_meds, import_omop
 from galenic.custody.fhir_import import import_fhir
 from galenic.custody.importer import Importer, ImportPlan, ImportRequest, ImportResult, RowRange
+from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.table_import import import_table
 from galenic.errors import OptionError, UnknownNameError
 from galenic.installation import Installation
