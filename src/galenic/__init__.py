@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from galenic.version import __version__
 
 if TYPE_CHECKING:
+    from galenic.api import EvaluationRequest as EvaluationRequest
     from galenic.api import Synthesizer as Synthesizer
     from galenic.api import evaluate as evaluate
     from galenic.api import open as open
+    from galenic.api import read as read
     from galenic.api import verify as verify
-    from galenic.evidence.request import EvaluationRequest
-    from galenic.records.reader import read
 
 __all__ = ["EvaluationRequest", "Synthesizer", "__version__", "evaluate", "open", "read", "verify"]
 
