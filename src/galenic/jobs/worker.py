@@ -42,7 +42,7 @@ def run_worker(installation: Installation, until: IO[str]) -> None:
     """Performs submitted jobs, without network, until `until` is closed."""
     block_network(outside_hosts())
     namespace = os.environ.get("GALENIC_NAMESPACE", "shared")
-    store.telemetry.log("info", "a worker has started without network", step=f"network namespace: {namespace}")
+    store.telemetry.log("info", "a worker is at work without network", step=f"network namespace: {namespace}")
     with running_jobs(installation):
         print(READY, flush=True)  # noqa: T201  # read by the process that started this one
         until.read()

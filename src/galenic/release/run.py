@@ -156,7 +156,7 @@ class Run:
 
     @property
     def policy(self) -> ReleasePolicy:
-        """Policy that the run is or was decided by. DescriptionError for a stored run that was refused: it keeps only the name."""
+        """Policy that the run is or was decided by. UnknownNameError for a stored run that was refused: it keeps only the name."""
         return self.criteria or load_policy(str(self.artifact_folder / POLICY))
 
     @property

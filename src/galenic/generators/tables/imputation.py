@@ -33,7 +33,7 @@ def impute_gaps(
     constraints: tuple[Constraint, ...],
     rng: np.random.Generator,
 ) -> ImputedTable:
-    """Rows with their gaps drawn from P(gap | the other values of the row). Present values are unchanged. DescriptionError if the table has a
+    """Rows with their gaps drawn from P(gap | the other values of the row). Present values are unchanged. UnknownNameError if the table has a
     column that the model has not. typed: makes rows of level numbers into values."""
     names = [c.name for c in columns]
     absent = [name for name in table.names if name not in names]

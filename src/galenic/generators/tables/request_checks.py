@@ -14,7 +14,7 @@ def check_request(
     given: Mapping[str, object],
     balance: str | None,
 ) -> None:
-    """DescriptionError if a request asks for what its declared columns cannot give. What depends on bought bounds and categories is
+    """OptionError if a request asks for what its declared columns cannot give. What depends on bought bounds and categories is
     refused when they are known.
 
     columns: those that are learned. named: option -> the columns that it names. given, balance: as requested of the model.
@@ -35,14 +35,14 @@ def check_request(
 
 
 def check_given(columns: tuple[Column, ...], given: Mapping[str, object]) -> None:
-    """DescriptionError if these columns, with known bounds and categories, cannot take a given value. Rare and missing values of a model
+    """OptionError if these columns, with known bounds and categories, cannot take a given value. Rare and missing values of a model
     are known only after its fit."""
     names = {c.name for c in columns}
     allowed_levels(columns, {name: value for name, value in given.items() if name in names and value not in (None, OTHER)})
 
 
 def check_balance(column: Column) -> None:
-    """DescriptionError if a column has no values that could be equally frequent, as far as it is known."""
+    """OptionError if a column has no values that could be equally frequent, as far as it is known."""
     few = not column.binned and column.kind != "unknown" and column.categories and len(column.categories) < 2
     if column.binned or few:
         raise OptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")
