@@ -58,7 +58,7 @@ def worker_process(installation: Installation) -> Iterator[Callable[[], int]]:
             workers[0].wait()
             if ending.wait(RESTART_SECONDS):
                 return
-            store.telemetry.log("warning", "a worker ended and is restarted")
+            store.telemetry.log("warning", "a worker ended, and is started again")
             _stop(workers[0])
             with contextlib.suppress(ConfigurationError):  # the next round tries again
                 workers[0] = _start(installation)
