@@ -5,7 +5,6 @@ from collections import defaultdict
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "galenic"
-DUPLICATES: set[str] = set()  # to be renamed; nothing may be added
 
 
 def classes() -> dict[str, list[str]]:
