@@ -237,6 +237,8 @@ def test_groups_are_measured_on_what_comes_out() -> None:
     labels = [np.array([0, 0, 1, 1, 1]), np.array([0, 0, 2, 2, 0])]
     found = measure_groups(labels)
     assert (sorted(found.sizes.tolist()), found.l, found.t) == ([1, 2, 2], 0, 0.0)
+    apart = [np.array([0, 0, 1]), np.array([0, 1, 0])]
+    assert measure_groups(apart).sizes.tolist() == [1, 1, 1]
     found = measure_groups(labels[:1], np.array([0, 1, 1, 1, 1]))
     assert (found.sizes.tolist(), found.l, found.t) == ([2, 3], 1, pytest.approx(0.3))
     assert is_rare(np.array([0, 0, 1, 1, 1]), 3).tolist() == [True, True, False, False, False]

@@ -57,6 +57,22 @@ def test_noise_without_variance_is_refused(sigma2: Fraction) -> None:
         noise.discrete_gaussian(sigma2, 1)
 
 
+@pytest.mark.parametrize(
+    ("sigma2", "wide"),
+    [
+        pytest.param(Fraction(32_000_000), False, id="products within 62 bits"),
+        pytest.param(Fraction(34_000_000), True, id="products beyond them"),
+        pytest.param(Fraction(1, 2**31), True, id="a large denominator"),
+        pytest.param(Fraction(1, 2**20), False, id="a denominator that fits"),
+    ],
+)
+def test_parameters_whose_products_leave_64_bits_are_computed_in_unbounded_integers(sigma2: Fraction, wide: bool) -> None:
+    p, q = sigma2.numerator, sigma2.denominator
+    t = noise._proposal_scale(sigma2)
+    assert noise._is_wide(sigma2) is wide
+    assert ((64 * t * t * q + p) ** 2 >= 2**62) is wide
+
+
 def test_uniform_integers_are_uniform() -> None:
     bound = np.full(70_000, 7, dtype=np.int64)
     counts = np.bincount(noise._uniform_below(bound), minlength=7)

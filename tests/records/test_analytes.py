@@ -109,6 +109,14 @@ def test_most_of_a_column_decides_its_unit_where_nobody_states_it() -> None:
     assert (mostly.unit, doubtful.unit) == ("[degF]", "Cel")
 
 
+def test_the_middle_of_a_patients_values_is_that_of_all_of_them() -> None:
+    weight = Analyte((), ("w",), "w", "kg", (1.0, 400.0), (40.0, 150.0), {"[lb_av]": (1 / 2.20462, 0.0)})
+    values = np.array([60.0, 132.3, 61.0, 59.0, np.nan, 0.0] * 3)
+    found = find_mix(values, weight, "kg", np.repeat(np.arange(3), 6))
+    assert found is not None
+    assert found.places.tolist() == [1, 7, 13]
+
+
 def two_weights(pounds: bool) -> tuple[np.ndarray, np.ndarray]:
     """Six weights of each of four patients; the last one of each perhaps in pounds."""
     kilograms = np.array([60.0, 61.0, 59.0, 60.5, 60.2, 60.0])
@@ -144,7 +152,16 @@ def grouped(low: float, high: float, few: int, of: int) -> tuple[np.ndarray, np.
     ("high", "few", "of", "expected"),
     [
         pytest.param(1000.0, 10, 60, 10, id="a thousandfold: g among kg"),
+        pytest.param(100.0, 10, 60, 10, id="a hundredfold: cm among m"),
+        pytest.param(88.4, 10, 60, 10, id="creatinine in umol/L among mg/dL"),
+        pytest.param(38.67, 10, 60, 10, id="cholesterol in mg/dL among mmol/L"),
+        pytest.param(18.0156, 10, 60, 10, id="glucose in mg/dL among mmol/L"),
         pytest.param(10.0, 10, 60, 10, id="tenfold"),
+        pytest.param(2.54, 10, 60, 10, id="cm among inches"),
+        pytest.param(2.20462, 10, 60, 10, id="pounds among kilograms"),
+        pytest.param(10.0 * 1.15, 10, 60, 10, id="nearly a known factor"),
+        pytest.param(10.0 * 1.2, 10, 60, 0, id="not near enough"),
+        pytest.param(10.0 / 1.2, 10, 60, 0, id="not near enough from below"),
         pytest.param(1000.0, 10, 49, 0, id="too few values to say"),
         pytest.param(1000.0, 10, 50, 10, id="fifty values are enough"),
         pytest.param(1000.0, 3, 60, 0, id="three values stand at the edge"),

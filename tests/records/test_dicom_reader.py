@@ -164,6 +164,14 @@ def test_boxes_are_masked_to_their_last_pixel_and_nothing_beyond() -> None:
     assert ds.BurnedInAnnotation == "NO"
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_every_frame_is_masked(frames: int) -> None:
+    size = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Rows": 2, "Columns": 4, "NumberOfFrames": frames}
+    ds = image(PixelData=bytes([9]) * 8 * frames, Modality="US", **size)
+    assert clean_pixels(ds, (PixelMask(((0, 0, 1, 0),)),), False, [])
+    assert ds.PixelData == (bytes(2) + bytes([9]) * 6) * frames
+
+
 @pytest.mark.parametrize(
     ("header", "strict", "reason"),
     [

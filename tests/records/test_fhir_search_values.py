@@ -118,6 +118,10 @@ def span(**period: str) -> tuple[int, int]:
     return low, high
 
 
+def test_an_open_period_has_the_ends_that_the_index_stores() -> None:
+    assert PERIOD_ENDS == (-4_611_686_018_427_387_904, 4_611_686_018_427_387_904)
+
+
 def test_a_period_is_open_where_an_end_is_absent() -> None:
     assert span(start="2024-01-01", end="2024-01-31") == (micros(2024, 1, 1), micros(2024, 2, 1))
     assert span(start="2024-01-01") == (micros(2024, 1, 1), PERIOD_ENDS[1])
@@ -249,6 +253,15 @@ def test_a_composite_joins_the_two_components_of_one_element() -> None:
     )
     assert (composite("code-value-concept", "x"), "s", "y") in coded.tokens
     assert composite("code-value-concept", "x") == "code-value-concept=x"
+
+
+def test_the_second_component_may_be_a_text_or_a_time() -> None:
+    coded = {"status": "final", "code": {"coding": [{"code": "x"}]}}
+    words = of("Observation", **coded, valueString="tall")
+    assert (composite("code-value-string", "x"), "tall") in words.texts
+    time = of("Observation", **coded, valueDateTime="2024-01-01")
+    assert (composite("code-value-date", "x"), micros(2024, 1, 1), micros(2024, 1, 2)) in time.spans
+    assert not [t for t in words.tokens if "=" in t[0]]
 
 
 def test_components_of_parameters_that_are_unknown_are_nowhere() -> None:

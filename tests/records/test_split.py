@@ -7,7 +7,8 @@ import pytest
 from galenic import records
 from galenic.errors import RecordError
 from galenic.records.source import Source
-from galenic.records.split import cap_rows, patient_numbers, split_as_given, split_by_patient
+from galenic.records.split import cap_rows, patient_numbers, split_as_given, split_by_patient, split_related
+from galenic.schema import PATIENT, Column, Relation
 
 
 def source(patients: int, rows_each: int = 1) -> Source:
@@ -89,3 +90,33 @@ def test_rows_without_a_patient_and_an_absent_column_are_refused(gap: str | None
         patient_numbers(records.in_memory(pa.table({"id": ["a", gap]})), "id")
     with pytest.raises(RecordError, match=r"'mrn' is absent; the data has \['id', 'x'\]"):
         patient_numbers(source(2), "mrn")
+
+
+def flat_table(ids: list[str]) -> Source:
+    return records.in_memory(pa.table({PATIENT: pa.array(ids, pa.string()), "x": [str(i) for i in range(len(ids))]}))
+
+
+def patients_of(part: Source) -> list[str]:
+    return [v for _, batch in part.raw([PATIENT]) for v in batch[PATIENT].to_pylist()]
+
+
+def test_several_tables_are_split_by_the_same_patients() -> None:
+    key = (Column("id", "identifier"), Column("up", "identifier"))
+    relations = (Relation("people", key, "id"), *(Relation(n, key, "id", "people", "up", most=4) for n in ("stays", "none")))
+    people = [f"p{i}" for i in range(20)]
+    tables = {
+        "people": flat_table(people),
+        "stays": flat_table([*people[:15], *people[:15], "stranger"]),
+        "none": flat_table([]),
+    }
+    halves = split_related(tables, relations, rng(), test_share=0.25)
+    assert list(halves) == ["people", "stays", "none"]
+    assert (halves["people"].train_rows, halves["people"].test_rows, halves["people"].cap) == (15, 5, 1)
+    learned = set(patients_of(halves["people"].train))
+    train, test = patients_of(halves["stays"].train), patients_of(halves["stays"].test)
+    assert set(train) == learned & set(people[:15])
+    assert not set(test) & learned
+    assert (halves["stays"].train_rows, halves["stays"].test_rows, halves["stays"].cap) == (len(train), len(test), 4)
+    assert len(train) + len(test) == 31
+    assert (halves["stays"].unit, halves["stays"].cap_loss) == ("patient", 0.0)
+    assert (halves["none"].train_rows, halves["none"].test_rows) == (0, 0)
