@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from galenic.records.quality.analytes import ANALYTES, Analyte, _other, analyte_of
-from galenic.records.quality.units import find_mix
+from galenic.records.quality.units import KNOWN, find_mix
 
 HEAT = Analyte(("1-1",), ("heat",), "heat", "Cel", (25.0, 45.0), (36.0, 38.0), {"[degF]": (0.5, -10.0), "K": (1.0, -273.0)})
 
@@ -139,6 +139,55 @@ def test_two_values_of_a_patient_tell_nothing() -> None:
     weight = Analyte((), ("w",), "w", "kg", (1.0, 400.0), (40.0, 150.0), {"[lb_av]": (1 / 2.20462, 0.0)})
     values = np.tile([60.0, 132.3], 10)
     assert find_mix(values, weight, "kg", np.repeat(np.arange(10), 2)) is None
+
+
+def test_one_patient_with_few_values_does_not_end_the_search_and_three_values_are_enough() -> None:
+    weight = Analyte((), ("w",), "w", "kg", (1.0, 400.0), (40.0, 150.0), {"[lb_av]": (1 / 2.20462, 0.0)})
+    values = np.r_[60.0, 60.0, np.tile([60.0, 61.0, 132.3], 3)]
+    found = find_mix(values, weight, "kg", np.r_[0, 0, np.repeat([1, 2, 3], 3)])
+    assert found is not None
+    assert found.places.tolist() == [4, 7, 10]
+
+
+def test_known_factors_are_those_between_the_units_that_they_name() -> None:
+    assert list(KNOWN.values()) == [88.4, 18.0156, 38.67, 2.20462, 2.54, 100.0, 1000.0, 10.0]
+
+
+def test_zeros_and_missing_values_belong_to_no_group() -> None:
+    values = np.r_[np.full(40, 1.0), np.full(9, 1000.0), 0.0, -1.0, np.nan]
+    assert find_mix(values) is None  # 49 values above 0
+    with_one_more = np.r_[values, 1000.0]
+    found = find_mix(with_one_more)
+    assert found is not None
+    assert found.places.tolist() == [*range(40, 49), 52]
+
+
+@pytest.mark.parametrize(
+    ("celsius", "fahrenheit", "found"),
+    [
+        pytest.param(37.0, 98.6 + 2.6, True, id="nearly 1.5 degrees apart"),
+        pytest.param(37.0, 98.6 + 2.8, False, id="more than 1.5 degrees apart"),
+        pytest.param(37.0, 98.6 - 2.6, True, id="nearly 1.5 degrees apart from below"),
+        pytest.param(30.5, 86.9, True, id="just above 30 degrees"),
+        pytest.param(29.5, 85.1, False, id="below 30 degrees"),
+        pytest.param(44.5, 112.1, True, id="just below 45 degrees"),
+        pytest.param(45.5, 113.9, False, id="above 45 degrees"),
+    ],
+)
+def test_two_groups_are_celsius_and_fahrenheit_near_body_temperature(celsius: float, fahrenheit: float, found: bool) -> None:
+    mix = find_mix(np.r_[np.full(40, celsius), np.full(12, fahrenheit)])
+    assert (mix is not None and mix.other == "[degF]") is found
+
+
+def test_of_many_values_the_ends_are_left_out_by_their_share() -> None:
+    values = np.r_[np.full(9_980, 1.0), np.full(20, 1000.0)]
+    assert find_mix(values) is None  # 20 of 10,000 are as many as are left out
+    assert find_mix(np.r_[values, 1000.0, 1000.0]) is not None
+
+
+def test_groups_that_are_wide_themselves_are_none() -> None:
+    spread = np.r_[np.geomspace(1, 30, 40), np.geomspace(300, 9_000, 20)]
+    assert find_mix(spread) is None
 
 
 def grouped(low: float, high: float, few: int, of: int) -> tuple[np.ndarray, np.ndarray]:

@@ -115,6 +115,7 @@ def repeated(distinct: int, of: int) -> list[str]:
         pytest.param("x", [f"a b c w{i}" for i in range(20)], False, id="three spaces: text"),
         pytest.param("x", [f"a b w{i}" for i in range(20)], True, id="two spaces: a name"),
         pytest.param("x", [f"a w{i}" for i in range(21)], True, id="one space"),
+        pytest.param("x", [f"a b c d w{i}" for i in range(20)], False, id="four spaces: text"),
     ],
 )
 def test_nearly_every_row_has_its_own_identifier(name: str, values: list[str], expected: bool) -> None:

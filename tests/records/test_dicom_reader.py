@@ -1,6 +1,7 @@
 """DICOM files as they are stored: pixels of one to sixteen bits must be as many as the header states."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,52 @@ def test_padding_is_appended_in_the_transfer_syntax_of_the_file(syntax: str, hea
     name = syntax.encode() + b"\0" * (len(syntax) % 2)
     meta = b"\x02\0\x10\0UI" + len(name).to_bytes(2, "little") + name if syntax else b""
     assert _sentinel(bytes(132) + meta + b"1.2.840") == (header + b"\0\0" if header else b"")
+
+
+@pytest.mark.parametrize(
+    ("representation", "length", "plain"),
+    [
+        *((r, 2, True) for r in ("US", "SS")),
+        *((r, 3, False) for r in ("US", "SS")),
+        *((r, 8, True) for r in ("UL", "SL", "FL", "FD", "AT")),
+        *((r, 6, False) for r in ("UL", "SL", "FL", "FD", "AT")),
+        ("FD", 4, False),
+        ("LO", 2, False),
+    ],
+)
+def test_a_binary_number_has_the_length_of_its_type(representation: str, length: int, plain: bool) -> None:
+    assert dicom.is_plain_number(SimpleNamespace(is_raw=True, VR=representation, value=bytes(length))) is plain
+
+
+@pytest.mark.parametrize(
+    ("representation", "value", "plain"),
+    [
+        ("DS", b"-1.5e3\\2 ", True),
+        ("IS", b"12\\-3", True),
+        ("CS", b"MR_1 A", True),
+        ("DS", b"1,5", False),
+        ("IS", b"1.5", False),
+        ("CS", b"a", False),
+    ],
+)
+def test_a_number_or_code_as_text_holds_nothing_else(representation: str, value: bytes, plain: bool) -> None:
+    assert dicom.is_plain_number(SimpleNamespace(is_raw=True, VR=representation, value=value)) is plain
+    assert not dicom.is_plain_number(SimpleNamespace(is_raw=False, VR=representation, value=value))
+    assert not dicom.is_plain_number(SimpleNamespace(is_raw=True, VR=representation, value=None))
+
+
+def test_an_ultrasound_region_without_a_place_and_pixels_that_cannot_be_decoded_are_refused() -> None:
+    size = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Modality": "US"}
+    with pytest.raises(RecordError, match="ultrasound region"):
+        clean_pixels(image(PixelData=bytes(16), SequenceOfUltrasoundRegions=[Dataset()], **size), (), False, [])
+    with pytest.raises(RecordError, match="Decompress it first"):
+        clean_pixels(image(PixelData=bytes(2), **size), (PixelMask(((0, 0, 1, 1),)),), False, [])
+
+
+def test_samples_are_by_pixel_where_the_header_does_not_say() -> None:
+    ds = image(BitsAllocated=8, SamplesPerPixel=3, PixelData=b"")
+    _set(ds, np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3))
+    assert list(ds.PixelData) == list(range(12))
 
 
 def test_a_file_is_recognized_by_its_name_or_by_the_letters_after_the_preamble(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import gzip
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from galenic import records
 from galenic.errors import RecordError
+from galenic.records.reader import as_source
 
 
 def written(folder: Path, content: bytes, name: str = "t.csv") -> Path:
@@ -87,8 +89,34 @@ def test_an_odd_number_of_quotes_is_refused(tmp_path: Path, quotes: int) -> None
         records.read(written(tmp_path, content))
 
 
+def test_a_quoted_line_break_stays_in_its_cell(tmp_path: Path) -> None:
+    assert cells(written(tmp_path, b'a,b\n"x\ny",2\n')) == [{"a": "x\ny", "b": "2"}]
+
+
+def test_tables_of_any_library_paths_and_sources_become_sources(tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2]})
+    source = as_source(table)
+    assert as_source(source) is source
+    assert as_source(written(tmp_path, b"a\n1\n")).names == as_source(str(tmp_path / "t.csv")).names == ("a",)
+    for given in (table, pd.DataFrame({"a": [1, 2]})):
+        assert as_source(given).count() == 2
+
+
+def test_only_the_first_five_repeated_names_are_told(tmp_path: Path) -> None:
+    header = ",".join(n for n in "abcdef" for _ in range(2))
+    with pytest.raises(RecordError, match=r"columns \['a', 'b', 'c', 'd', 'e'\] appear"):
+        records.read(written(tmp_path, f"{header}\n{header}\n".encode()))
+
+
+def test_a_damaged_file_is_called_by_its_ending(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"read as \.parquet \("):
+        records.read(written(tmp_path, b"no table", "t.parquet"))
+    with pytest.raises(RecordError, match=r"read as \.arrow \("):
+        records.read(written(tmp_path, b"no table", "t.arrow"))
+
+
 def test_a_row_of_another_length_is_refused_with_its_line_and_counts(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="1 values where the header names 2 columns"):
+    with pytest.raises(RecordError, match="line 3: 1 values where the header names 2 columns"):
         cells(written(tmp_path, b"a,b\n1,2\n3\n"))
 
 
