@@ -15,12 +15,9 @@ MOST_FLOW_LINES, MOST_FLOWS_LINES = 60, 2_200
 FOUNDATION = {"errors", "settings", "schema"}  # types, errors and settings: every package knows them
 
 LONG_FILES = {  # over 400 lines, today; must shrink
-    "server/console/dashboard.py",
 }
 LONG_FUNCTIONS: set[str] = set()  # over 40 lines; nothing may be added
 MANY_PARAMETERS = {  # over 6 parameters, today; must shrink
-    "server/console/users.py:_clients",
-    "server/console/users.py:_show",
 }
 LONG_FLOWS: set[str] = set()  # over 60 lines; nothing may be added
 NOT_JOINING: set[str] = set()  # joins no packages that do not import each other; nothing may be added

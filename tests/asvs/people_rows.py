@@ -43,7 +43,7 @@ from galenic.security import (
 from galenic.security.grants import token_name
 from galenic.security.openid import IdTokenClaims, OpenId, Provider
 from galenic.server import identity_provider, setup
-from galenic.server.console import external_login
+from galenic.server.console import authorization, external_login
 from galenic.server.console import session as signed
 from galenic.server.console.session import Console
 from site_made import PASSWORD
@@ -93,7 +93,7 @@ def defences_against_guessing_are_documented(place: Place) -> None:
     documented(place, "failures of unknown devices at one account", sign_in_limits.STRANGERS)
     documented(place, "failures of one known device", sign_in_limits.KNOWN_DEVICE)
     documented(place, "seconds in which failures are counted", sign_in_limits.WINDOW)
-    documented(place, "sign-ins with a provider begun from one address in a minute", external_login.BEGUN)
+    documented(place, "sign-ins with a provider begun from one address in a minute", external_login.MOST_STARTS)
 
 
 @check("V6.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace('"galenic"', "")))
@@ -549,7 +549,7 @@ def sessions_that_nobody_uses_end(place: Place) -> None:
     browser = somebody(place)
     assert browser.web.get("/account").status_code == 200
     name = token_name(browser.web.cookies["galenic"])
-    place.site.console._seen[name] -= 1_801
+    place.site.console._last_used[name] -= 1_801
     assert browser.web.get("/account").status_code == 303
 
 
@@ -597,7 +597,7 @@ def who_administers_ends_sessions(place: Place) -> None:
     assert somebody_else.web.get("/account").status_code == 303
 
 
-@check("V7.5.1", plant=patched(Console, "confirmed", lambda *_a: None))
+@check("V7.5.1", plant=patched(Console, "require_step_up", lambda *_a: None))
 def credentials_change_after_a_fresh_proof(place: Place) -> None:
     browser = somebody(place)
     answer = browser.web.post("/account/codes", data={"csrf": browser.csrf()})
@@ -756,7 +756,7 @@ def _asks(place: Place, **wrong: str) -> str:
     return found[1] if found else ""
 
 
-@check("V10.4.4", plant=patched(external_login.ExternalLogin, "_refused", lambda *_a: ""))
+@check("V10.4.4", plant=patched(authorization.AuthorizationPages, "_error_code", lambda *_a: ""))
 def there_is_one_way_to_tokens(place: Place) -> None:
     assert _asks(place, response_type="token") == "unsupported_response_type"
 

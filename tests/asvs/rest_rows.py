@@ -57,7 +57,7 @@ from galenic.security.keytree import PEOPLE
 from galenic.security.openid import Provider
 from galenic.security.policy import Obligations
 from galenic.server import setup
-from galenic.server.console import data
+from galenic.server.console import datasets
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir
 from galenic.store import blobs, telemetry
@@ -310,7 +310,9 @@ def bring(place: Place, name: str, content: bytes, ending: str) -> Any:
     return browser.web.post("/data/bring", data=form, files={"table": (f"table{ending}", content)})
 
 
-@check("V5.2.2", plant=lambda _p: mock.patch.object(data.records, "read", lambda _file: data.records.in_memory(_one_row())))
+@check(
+    "V5.2.2", plant=lambda _p: mock.patch.object(datasets.records, "read", lambda _file: datasets.records.in_memory(_one_row()))
+)
 def files_are_what_their_ending_says(place: Place) -> None:
     assert bring(place, f"t{next(place.numbers)}", b"patient,x\np1,1\n", ".parquet").status_code == 400
     assert bring(place, f"t{next(place.numbers)}", b"MZ\x90", ".exe").status_code == 400
@@ -322,7 +324,7 @@ def _one_row() -> Any:
     return pa.table({"patient": ["p1"], "x": [1]})
 
 
-@check("V5.3.2", plant=patched(data, "NAME", re.compile(r".*")))
+@check("V5.3.2", plant=patched(datasets, "NAME", re.compile(r".*")))
 def names_are_not_paths(place: Place) -> None:
     for wrong in ("../../escape", "a/b", "..", "x\x00y"):
         assert bring(place, wrong, b"patient,x\np1,1\n", ".csv").status_code in (400, 422), wrong
@@ -362,8 +364,8 @@ def fields_that_are_withheld_are_documented(place: Place) -> None:
 
 
 def _no_roles(_place: Place) -> Any:
-    before = Console.required
-    return mock.patch.object(Console, "required", lambda self, request, *_roles: before(self, request))
+    before = Console.require_user
+    return mock.patch.object(Console, "require_user", lambda self, request, *_roles: before(self, request))
 
 
 @check("V8.2.1", "V8.3.1", plant=_no_roles)

@@ -33,7 +33,7 @@ from galenic.records import exchange
 from galenic.security import Fact
 from galenic.server import app, setup, start
 from galenic.server.certificate import own_certificate
-from galenic.server.console import data, external_login, session, sign_in
+from galenic.server.console import authorization, datasets, session, sign_in
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir, smart
 from server_made import free_port
@@ -76,25 +76,25 @@ def retemplated(old: str, new: str) -> Plant:
     """A plant: other words in every template."""
 
     def plant(place: Place) -> Any:
-        console = place.site.console
+        renderer = place.site.console.renderer
 
         class Other(jinja2.FileSystemLoader):
             def get_source(self, environment: jinja2.Environment, template: str) -> Any:
                 text, file, fresh = super().get_source(environment, template)
                 return text.replace(old, new), file, fresh
 
-        loader = console._pages.loader
+        loader = renderer.environment.loader
         pages = jinja2.Environment(loader=Other(loader.searchpath), autoescape=True, trim_blocks=True)
-        return mock.patch.object(console, "_pages", pages)
+        return mock.patch.object(renderer, "environment", pages)
 
     return plant
 
 
 def unescaped(place: Place) -> Any:
     """A plant: templates that do not escape."""
-    console = place.site.console
+    renderer = place.site.console.renderer
     return mock.patch.object(
-        console, "_pages", jinja2.Environment(loader=console._pages.loader, autoescape=False, trim_blocks=True)
+        renderer, "environment", jinja2.Environment(loader=renderer.environment.loader, autoescape=False, trim_blocks=True)
     )
 
 
@@ -158,7 +158,7 @@ def types_are_not_guessed(place: Place) -> None:
 
 def cookies(place: Place, base: str) -> str:
     console = Console(place.site.installation, place.site.console.repository, base)
-    answer = console.remember(console.with_session(Response(), "secret"), "somebody")
+    answer = console.remember_device(console.with_session(Response(), "secret"), "somebody")
     return "\n".join(v for n, v in answer.headers.items() if n == "set-cookie")
 
 
@@ -254,7 +254,9 @@ check("V3.7.1", plant=planted_template("<embed src='x.swf'><applet></applet>"))(
 @check(
     "V3.7.2",
     "V10.4.1",
-    plant=patched(external_login.ExternalLogin, "_asked", lambda self, given: self.installation.apps.get(given["client_id"])),
+    plant=patched(
+        authorization.AuthorizationPages, "_app", lambda self, parameters: self.installation.apps.get(parameters["client_id"])
+    ),
 )
 def nobody_is_sent_to_an_address_that_was_not_registered(place: Place) -> None:
     installation = place.site.installation
@@ -279,9 +281,7 @@ def systems_are_not_redirected(place: Place) -> None:
     assert bare(place).get("/fhir/Patient").status_code == 401
 
 
-@check(
-    "V4.1.3", "V15.3.4", plant=patched(sign_in.SignIn, "place_of", staticmethod(lambda r: r.headers.get("x-forwarded-for", "")))
-)
+@check("V4.1.3", "V15.3.4", plant=patched(sign_in, "address_of", lambda r: r.headers.get("x-forwarded-for", "")))
 def nobody_says_where_they_come_from(place: Place) -> None:
     class Request:
         headers: dict[str, str] = {"x-forwarded-for": "6.6.6.6"}  # noqa: RUF012
@@ -289,7 +289,7 @@ def nobody_says_where_they_come_from(place: Place) -> None:
         class client:  # noqa: N801
             host = "127.0.0.1"
 
-    assert sign_in.SignIn.place_of(Request) == "127.0.0.1"  # type: ignore[arg-type]
+    assert sign_in.address_of(Request) == "127.0.0.1"  # type: ignore[arg-type]
     assert listeners.config_of(lambda *_a: None, listeners.Listener("127.0.0.1", 0)).proxy_headers is False  # type: ignore[arg-type]
 
 
@@ -627,7 +627,7 @@ def every_page_has_the_way_out(place: Place) -> None:
         assert where == "/nowhere" or 'action="/sign-out"' in page.text, where
 
 
-@check("V10.1.1", plant=retemplated("</main>", "{{ signed.secret }}</main>"))
+@check("V10.1.1", plant=retemplated("</main>", "{{ user.secret }}</main>"))
 def the_sessions_secret_is_in_its_cookie_alone(place: Place) -> None:
     browser = somebody(place)
     assert browser.web.cookies["galenic"] not in browser.web.get("/account").text
@@ -658,7 +658,7 @@ check("V6.4.2", plant=planted_template("<label>Your mother's maiden name</label>
 @check("V5.1.1", plant=patched(app, "LARGEST_TABLE", 2**20))
 def what_may_be_sent_is_documented(place: Place) -> None:
     documented(place, "table that is brought in (.csv or .parquet), bytes", app.LARGEST_TABLE)
-    documented(place, "rows of a table that is brought in", data.MOST_ROWS)
+    documented(place, "rows of a table that is brought in", datasets.MOST_ROWS)
 
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))

@@ -173,7 +173,7 @@ def test_cookies_are_kept_from_scripts_and_other_sites(site: Site) -> None:
     for one in set_cookie:
         assert "httponly" in one.lower()
         assert "samesite=lax" in one.lower()
-    assert Console(site.installation, site.console.repository, "https://galenic.example").cookie == "__Host-galenic"
+    assert Console(site.installation, site.console.repository, "https://galenic.example").session_cookie == "__Host-galenic"
 
 
 def test_the_set_up_page_is_closed_once_there_is_somebody(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""The doors for people and systems: FHIR, sign-in, the console, and the listeners behind them."""
+"""The server: endpoints of protocols, the console, authentication and listeners."""
 
 from galenic.server.app import make_app
 from galenic.server.certificate import fingerprint

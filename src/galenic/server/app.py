@@ -1,4 +1,4 @@
-"""The application: every door, behind the same headers, the same errors and the same log."""
+"""The web application: all endpoints and pages behind the same headers, error responses, limits and log."""
 
 import secrets
 import time
@@ -28,14 +28,14 @@ from galenic.server.endpoints import (
 from galenic.server.openapi import openapi
 from galenic.version import __version__
 
-SAID: dict[type[GalenicError], int] = {
+STATUS: dict[type[GalenicError], int] = {
     UnsupportedMediaTypeError: 415,
     NotAcceptableError: 406,
     MethodNotAllowedError: 405,
     TooManyExportsError: 429,
     RateLimitError: 429,
 }
-LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of a table that is brought in
+LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of an uploaded table
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -48,7 +48,7 @@ HEADERS = [
 
 
 class RequestMiddleware:
-    """What every request passes: a number of its own, safe headers, the log; and an answer without detail where we fail."""
+    """Gives each request an id, adds security headers to its response, and measures its duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -58,61 +58,60 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        number, started, status = secrets.token_hex(8), time.perf_counter(), 500
+        request_id, started, status = secrets.token_hex(8), time.perf_counter(), 500
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = {name for name, _ in message["headers"]}
-                extra = [h for h in HEADERS if h[0] not in own]
-                message["headers"] = [*message["headers"], *extra, (b"x-request-id", number.encode())]
+                present = {name for name, _ in message["headers"]}
+                extra = [h for h in HEADERS if h[0] not in present]
+                message["headers"] = [*message["headers"], *extra, (b"x-request-id", request_id.encode())]
             await send(message)
 
-        scope["galenic.request"] = number
-        await self.app(scope, receive, sending)
+        scope["galenic.request"] = request_id
+        await self.app(scope, receive, send_with_headers)
         store.telemetry.REQUESTS.labels(scope["method"], str(status // 100)).observe(time.perf_counter() - started)
 
 
-async def _fails(request: Request, error: Exception) -> Response:
-    """An error that somebody foresaw."""
+async def _expected_error(request: Request, error: Exception) -> Response:
+    """The response to one of our own errors."""
     assert isinstance(error, GalenicError)
-    number = str(request.scope.get("galenic.request", ""))
-    answer = refusal(error, number)
-    answer.status_code = next((s for kind, s in SAID.items() if isinstance(error, kind)), answer.status_code)
-    if answer.status_code == 429:
-        answer.headers["Retry-After"] = "10"
-    return answer
+    response = refusal(error, str(request.scope.get("galenic.request", "")))
+    response.status_code = next((s for kind, s in STATUS.items() if isinstance(error, kind)), response.status_code)
+    if response.status_code == 429:
+        response.headers["Retry-After"] = "10"
+    return response
 
 
-async def _broke(request: Request, error: Exception) -> Response:
-    """An error that nobody foresaw: its kind and the request's number go to the log, and nothing of it to the client."""
-    number = str(request.scope.get("galenic.request", ""))
-    store.telemetry.log("error", "a request failed", error=type(error).__name__, request=number)
-    return refusal(InternalError("an error that nobody foresaw"), number)
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    """The response to a bug: its type and the request's id are logged, and the client learns nothing about it."""
+    request_id = str(request.scope.get("galenic.request", ""))
+    store.telemetry.log("error", "a request failed", error=type(error).__name__, request=request_id)
+    return refusal(InternalError("an unexpected error"), request_id)
 
 
 def make_app(repository: FhirRepository, base: str, console: Console | None = None) -> ASGIApp:
     """The application for one installation. base: its address, as clients write it."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     console_app(console or Console(repository.installation, repository, base), app)
-    described = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
-    app.router.routes.insert(0, described)
+    description = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
+    app.router.routes.insert(0, description)
     served = ServedRepository(repository, base)
     endpoints = [endpoint(served) for endpoint in ENDPOINTS.values()]
     metadata = metadata_route(f"{base}/fhir", lambda: tuple(e.capability() for e in endpoints))
-    doors = Dispatcher(app, [metadata, *(route for e in endpoints for route in e.routes())])
-    return RequestMiddleware(ServerErrorMiddleware(doors, handler=_broke))
+    dispatcher = Dispatcher(app, [metadata, *(route for e in endpoints for route in e.routes())])
+    return RequestMiddleware(ServerErrorMiddleware(dispatcher, handler=_unexpected_error))
 
 
 class BodyLimit:
-    """A body up to so many bytes; what comes after them is not read."""
+    """An ASGI receive function that reads a body up to a number of bytes."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
-        self.receive, self.left = receive, most
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.receive, self.left = receive, limit
 
     async def __call__(self) -> Message:
-        """ASGI's receive."""
+        """The next part of the body. BodyTooLargeError beyond the limit."""
         message = await self.receive()
         self.left -= len(message.get("body", b""))
         if self.left < 0:
@@ -121,10 +120,10 @@ class BodyLimit:
 
 
 class Dispatcher:
-    """FHIR past the framework, which costs as much as the work itself; everything else through it."""
+    """Sends requests to endpoints past FastAPI, which costs as much time as the work itself, and all others through it."""
 
     def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
-        self.app, self.fhir = app, Router(routes=routes, redirect_slashes=False)
+        self.app, self.endpoints = app, Router(routes=routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -132,17 +131,18 @@ class Dispatcher:
             await self._page(scope, receive, send)
             return
         try:
-            await self.fhir(scope, receive, send)
+            await self.endpoints(scope, receive, send)
         except GalenicError as error:
-            await (await _fails(Request(scope), error))(scope, receive, send)
+            response = await _expected_error(Request(scope), error)
+            await response(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = LARGEST_TABLE if scope["path"] == "/data/bring" else LARGEST_FORM
-        said = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
-        if not said.isdigit() or int(said) > most:
+        limit = LARGEST_TABLE if scope["path"] == "/data/bring" else LARGEST_FORM
+        length = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > limit:
             await PlainTextResponse("More was sent than this page takes.", 413)(scope, receive, send)
             return
-        await self.app(scope, BodyLimit(receive, most), send)
+        await self.app(scope, BodyLimit(receive, limit), send)

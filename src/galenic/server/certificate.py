@@ -1,4 +1,4 @@
-"""A certificate that the server signs itself, for a first look; a hospital brings its own."""
+"""Self-signed TLS certificate, for evaluation; in production a certificate of the organization is configured."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -12,19 +12,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from galenic import store
 
 DAYS = 90
-EARLY = timedelta(days=7)  # before its end, in which it is made anew
+RENEWAL = timedelta(days=7)  # before its end, in which it is replaced
 
 
 def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """(certificate, key) as PEM, ECDSA P-256, for this host and the local names; made where there is none that holds."""
+    """(certificate, key) as PEM, ECDSA P-256, for this host and the local names; created unless a valid one exists."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if certificate.exists() and key.exists() and _holds(certificate, host):
+    if certificate.exists() and key.exists() and _is_valid(certificate, host):
         return certificate, key
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Galenic")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -38,30 +38,30 @@ def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
         .sign(private, hashes.SHA256())
     )
     pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with store.file_aside(key) as aside:
-        aside.write_bytes(pem)
+    with store.file_aside(key) as temporary:
+        temporary.write_bytes(pem)
     key.chmod(0o600)
-    with store.file_aside(certificate) as aside:
-        aside.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    with store.file_aside(certificate) as temporary:
+        temporary.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     return certificate, key
 
 
 def _names(host: str) -> list[x509.GeneralName]:
-    found: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     try:
-        found.append(x509.IPAddress(ipaddress.ip_address(host)))
+        names.append(x509.IPAddress(ipaddress.ip_address(host)))
     except ValueError:
-        found.append(x509.DNSName(host))
-    return list(dict.fromkeys(found))
+        names.append(x509.DNSName(host))
+    return list(dict.fromkeys(names))
 
 
-def _holds(place: Path, host: str) -> bool:
-    made = x509.load_pem_x509_certificate(place.read_bytes())
-    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return made.not_valid_after_utc > datetime.now(UTC) + EARLY and set(_names(host)) <= set(names)
+def _is_valid(place: Path, host: str) -> bool:
+    certificate = x509.load_pem_x509_certificate(place.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return certificate.not_valid_after_utc > datetime.now(UTC) + RENEWAL and set(_names(host)) <= set(names)
 
 
 def fingerprint(place: Path) -> str:
     """SHA-256 of a certificate, as browsers show it."""
-    made = x509.load_pem_x509_certificate(place.read_bytes())
-    return made.fingerprint(hashes.SHA256()).hex(":").upper()
+    certificate = x509.load_pem_x509_certificate(place.read_bytes())
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

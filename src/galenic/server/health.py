@@ -1,4 +1,4 @@
-"""For those who run the server: whether it lives, whether it can work, and its numbers. A listener of its own, on this machine."""
+"""Health and metrics of the server, on a listener of their own for this machine alone."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,13 +11,13 @@ from galenic.errors import GalenicError
 
 
 def health_app(repository: FhirRepository) -> Starlette:
-    """/live, /ready and /metrics (Prometheus). None of them holds anything of a patient."""
+    """/live, /ready and /metrics (Prometheus). None contains patients' data."""
 
     def live(_request: Request) -> Response:
         return PlainTextResponse("alive")
 
     def ready(_request: Request) -> Response:
-        """The database answers, the audit chain takes rows, the index can be asked."""
+        """Whether the database answers, the audit log accepts rows and the index is up to date."""
         try:
             store.version_numbers(repository.installation.db)
             repository.installation.audit.flush()

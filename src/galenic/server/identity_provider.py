@@ -1,4 +1,4 @@
-"""Sign-in by the site's identity provider: what is asked of it, and what its answer leads to."""
+"""Client of an OpenID Connect identity provider: registration, start and end of a sign-in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -42,43 +42,49 @@ def add_provider(installation: Installation, name: str, provider: ProviderSettin
 
 
 def begin(installation: Installation, session: Session, name: str, back: str, purpose: str, place: str) -> tuple[str, str]:
-    """(where the browser goes, what it keeps meanwhile)."""
+    """(the provider's address that the browser goes to, the state that it stores meanwhile). back: the redirect address."""
     provider, _secret = installation.openid.get(name)
-    return installation.openid.begin(
-        provider, str(_metadata(installation, session, provider)["authorization_endpoint"]), back, purpose, place
-    )
+    address = str(_metadata(installation, session, provider)["authorization_endpoint"])
+    return installation.openid.begin(provider, address, back, purpose, place)
 
 
 def finish(
-    installation: Installation, session: Session, name: str, back: str, kept: str, given: dict[str, str]
+    installation: Installation, session: Session, name: str, back: str, state: str, parameters: dict[str, str]
 ) -> IdTokenClaims:
-    """Who came back from the provider. given: parameters of the address that the browser came to."""
-    found = installation.openid.resume(kept, given.get("state", ""))
+    """The verified claims about the person who came back from the provider. state: as `begin` returned it; parameters: of the
+    address that the provider redirected to. AccessDeniedError if the sign-in failed."""
+    started = installation.openid.resume(state, parameters.get("state", ""))
     provider, secret = installation.openid.get(name)
-    if found["provider"] != name or given.get("iss", provider.issuer) != provider.issuer:
+    if started["provider"] != name or parameters.get("iss", provider.issuer) != provider.issuer:
         raise AccessDeniedError("this sign-in was begun with another provider. Begin again.")  # mix-up (RFC 9207)
-    if "code" not in given:
+    if "code" not in parameters:
         raise AccessDeniedError(f"{provider.shown} did not sign you in.")
     metadata = _metadata(installation, session, provider)
     form = {
-        "grant_type": "authorization_code", "code": given["code"], "redirect_uri": back, "client_id": provider.client,
-        "client_secret": secret, "code_verifier": found["verifier"],
-    }  # fmt: skip
-    with installation.gate.open(session, "call", f"outside/{name}", "sign-in") as handle:
-        tokens = _object(exchange.call(handle, str(metadata["token_endpoint"]), form), provider)
-        keys = _object(exchange.call(handle, str(metadata["jwks_uri"])), provider)
-    return installation.openid.validate(provider, found, str(tokens.get("id_token")), keys, str(tokens.get("access_token", "")))
+        "grant_type": "authorization_code",
+        "code": parameters["code"],
+        "redirect_uri": back,
+        "client_id": provider.client,
+        "client_secret": secret,
+        "code_verifier": started["verifier"],
+    }
+    with installation.gate.open(session, "call", f"outside/{name}", "sign-in") as grant:
+        tokens = _object(exchange.call(grant, str(metadata["token_endpoint"]), form), provider)
+        keys = _object(exchange.call(grant, str(metadata["jwks_uri"])), provider)
+    id_token, access_token = str(tokens.get("id_token")), str(tokens.get("access_token", ""))
+    return installation.openid.validate(provider, started, id_token, keys, access_token)
 
 
 def _metadata(installation: Installation, session: Session, provider: Provider) -> dict[str, Any]:
-    """What a provider says of itself (OpenID Connect Discovery 1.0, 4)."""
-    with installation.gate.open(session, "call", f"outside/{provider.name}", "sign-in") as handle:
-        found = _object(exchange.call(handle, f"{provider.issuer}/.well-known/openid-configuration"), provider)
-    missing = [n for n in ("authorization_endpoint", "token_endpoint", "jwks_uri") if not isinstance(found.get(n), str)]
-    if missing or str(found.get("issuer", "")).rstrip("/") != provider.issuer:
+    """The metadata of a provider (OpenID Connect Discovery 1.0, 4)."""
+    with installation.gate.open(session, "call", f"outside/{provider.name}", "sign-in") as grant:
+        metadata = _object(exchange.call(grant, f"{provider.issuer}/.well-known/openid-configuration"), provider)
+    endpoints = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    missing = [n for n in endpoints if not isinstance(metadata.get(n), str)]
+    if missing or str(metadata.get("issuer", "")).rstrip("/") != provider.issuer:
         raise AccessDeniedError(f"{provider.shown} is not who it was declared to be, or says too little of itself.")
-    exchange.origin_of(found["authorization_endpoint"])
-    return found
+    exchange.origin_of(metadata["authorization_endpoint"])
+    return metadata
 
 
 def _object(reply: exchange.Reply, provider: Provider) -> dict[str, Any]:
@@ -87,5 +93,5 @@ def _object(reply: exchange.Reply, provider: Provider) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise RecordError(f"{provider.shown} answered with what can not be used (status {reply.status}). Begin again.")
+        raise RecordError(f"{provider.shown} answered with what cannot be used (status {reply.status}). Begin again.")
     return found

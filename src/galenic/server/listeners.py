@@ -1,4 +1,4 @@
-"""Listeners: TLS 1.3, limits on slow and long requests, and an end that waits for what is under way."""
+"""Listeners: TLS 1.3, limits on slow and on concurrent requests, graceful shutdown."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from galenic.records import freeze_gc
 
 HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
-KEPT_ALIVE, AT_ONCE, ENDING = 30, 512, 20
+KEEP_ALIVE_SECONDS, AT_ONCE, SHUTDOWN_SECONDS = 30, 512, 20
 
 
 @dataclass(frozen=True)
@@ -49,72 +49,72 @@ class Listener:
 
 
 class SlowlorisGuard(HttpToolsProtocol):
-    """HTTP/1.1 that waits so long for a head and for a body, and then no longer (slowloris)."""
+    """HTTP/1.1 with time limits for the head and the body of a request (against slowloris attacks)."""
 
     _timer: asyncio.TimerHandle | None = None
 
-    def _wait(self, seconds: float) -> None:
-        self._calm()
-        self._timer = self.loop.call_later(seconds, self._give_up)
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._disconnect)
 
-    def _calm(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _give_up(self) -> None:
+    def _disconnect(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
 
     def connection_made(self, transport: Any) -> None:
-        """A connection that says nothing is no connection."""
+        """Starts the time limit of the first head."""
         super().connection_made(transport)
-        self._wait(HEAD_SECONDS)
+        self._start_timer(HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
-        """The head has begun."""
+        """Starts the time limit of a head."""
         super().on_message_begin()
-        self._wait(HEAD_SECONDS)
+        self._start_timer(HEAD_SECONDS)
 
     def on_headers_complete(self) -> None:
-        """The body may take longer."""
+        """Starts the time limit of a body."""
         super().on_headers_complete()
-        self._wait(BODY_SECONDS)
+        self._start_timer(BODY_SECONDS)
 
     def on_message_complete(self) -> None:
-        """All is here."""
+        """Ends the time limit."""
         super().on_message_complete()
-        self._calm()
+        self._stop_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for."""
-        self._calm()
+        """Ends the time limit."""
+        self._stop_timer()
         super().connection_lost(exc)
 
 
 class RedactTracebacks(logging.Filter):
-    """Of an error that nobody foresaw the log says the kind alone: its words may hold what a request held."""
+    """Removes the message and traceback of unexpected errors from the log: they may contain data of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Takes the traceback away."""
+        """Replaces the message and the traceback by the error's type."""
         if record.exc_info and record.exc_info[0] is not None:
-            record.msg, record.args = f"an error that nobody foresaw: {record.exc_info[0].__name__}", ()
+            record.msg, record.args = f"an unexpected error: {record.exc_info[0].__name__}", ()
             record.exc_info = record.exc_text = None
         return True
 
 
-def config_of(app: ASGIApp, listening: Listener) -> uvicorn.Config:
-    """How a listener is run."""
+def config_of(app: ASGIApp, listener: Listener) -> uvicorn.Config:
+    """The configuration of the HTTP server of a listener."""
     config = uvicorn.Config(
-        app, host=listening.host, port=listening.port, http=SlowlorisGuard, loop="uvloop", ws="none", lifespan="off", log_config=None,
-        access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEPT_ALIVE, limit_concurrency=AT_ONCE,
-        timeout_graceful_shutdown=ENDING, backlog=256,
+        app, host=listener.host, port=listener.port, http=SlowlorisGuard, loop="uvloop", ws="none", lifespan="off", log_config=None,
+        access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, limit_concurrency=AT_ONCE,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=256,
     )  # fmt: skip
     config.load()
-    said = logging.getLogger("uvicorn.error")
-    if not any(isinstance(f, RedactTracebacks) for f in said.filters):
-        said.addFilter(RedactTracebacks())
-    config.ssl = listening.tls
+    log = logging.getLogger("uvicorn.error")
+    if not any(isinstance(f, RedactTracebacks) for f in log.filters):
+        log.addFilter(RedactTracebacks())
+    config.ssl = listener.tls
     return config
 
 
@@ -130,7 +130,7 @@ async def _run(servers: list[uvicorn.Server]) -> None:
 
 
 def serve(pairs: Pairs) -> None:
-    """Serves until it is told to stop (SIGTERM, SIGINT), then ends what is under way."""
+    """Serves until SIGTERM or SIGINT, then completes the requests that are being processed."""
     gc.collect()
     gc.freeze()  # definitions and rules live as long as the process
     freeze_gc()
@@ -140,7 +140,7 @@ def serve(pairs: Pairs) -> None:
 
 @contextlib.contextmanager
 def running_servers(pairs: Pairs) -> Iterator[None]:
-    """The same in a thread of this process, while the block lasts."""
+    """Serves in a thread of this process while the block lasts."""
     servers = _servers(pairs)
 
     def work() -> None:
@@ -156,4 +156,4 @@ def running_servers(pairs: Pairs) -> Iterator[None]:
     finally:
         for server in servers:
             server.should_exit = True
-        thread.join(ENDING)
+        thread.join(SHUTDOWN_SECONDS)

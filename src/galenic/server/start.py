@@ -1,4 +1,4 @@
-"""From an installation to a server: what it serves, under which address, with which certificate."""
+"""Preparation of a server: its applications, addresses and certificates, and its worker."""
 
 import ssl
 import tempfile
@@ -25,10 +25,10 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How to serve. base: the address that clients write (default: from host and port); certificate, key: PEM (default: one that
-    the server signs itself); plain: HTTP without TLS, on this machine alone; simulated: how many patients to begin with where
-    there are none; clients: PEM of the authority for certificates of services, who call at the second
-    listener; watch_port: where health and numbers are, on this machine, 0 for nowhere."""
+    """Options of a server. base: its address as clients write it (default: from host and port); certificate, key: PEM (default:
+    self-signed); plain: HTTP without TLS, for this machine alone; simulated: number of patients to simulate if there is no record;
+    clients: PEM of the authority of client certificates, which services show at a second listener; watch_port: of health and
+    metrics, for this machine alone, 0 for none."""
 
     host: str = "127.0.0.1"
     port: int = 8443
@@ -44,7 +44,7 @@ class ServerOptions:
 
     @property
     def address(self) -> str:
-        """The address that clients write."""
+        """The address as clients write it."""
         return self.base or f"{'http' if self.plain else 'https'}://{self.host}:{self.port}"
 
 
@@ -55,8 +55,8 @@ def prepare_server(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = lambda _code: None,
 ) -> Iterator[Pairs]:
-    """The applications and where they listen; tells the set-up code while nobody has an account. ConfigurationError where the
-    options would serve patients' data without TLS to others."""
+    """The applications with their listeners. tell: receives the set-up code until the first account exists. ConfigurationError if the
+    options would serve patients' data to other machines without TLS."""
     if options.plain and options.host not in LOCAL:
         raise ConfigurationError(
             f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
@@ -64,7 +64,7 @@ def prepare_server(
     if (options.certificate is None) != (options.key is None):
         raise ConfigurationError("a certificate comes with its key: give --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
-        _usable(_listening(installation, options, mutual=mutual))
+        _require_usable(_listener(installation, options, mutual=mutual))
     session = server_session(installation)
     if options.simulated and not setup.has_records(installation, options.dataset):
         progress("simulating patients", 0.0)
@@ -79,29 +79,29 @@ def prepare_server(
         app = make_app(repository, options.address, console)
         if not installation.people.any():
             tell(console.set_up_code)
-        pairs: Pairs = [(app, _listening(installation, options))]
+        pairs: Pairs = [(app, _listener(installation, options))]
         if options.watch_port:
             pairs.append((health_app(repository), Listener("127.0.0.1", options.watch_port)))
         if options.clients is not None:
-            pairs.append((app, _listening(installation, options, mutual=True)))
+            pairs.append((app, _listener(installation, options, mutual=True)))
         with worker_process(installation):
             yield pairs
     finally:
         repository.close()
 
 
-def _usable(listening: Listener) -> None:
-    """ConfigurationError where a certificate, its key or the clients' authority can not be read, or do not belong together."""
+def _require_usable(listener: Listener) -> None:
+    """ConfigurationError if a certificate, its key or the clients' authority cannot be read, or do not belong together."""
     try:
-        _ = listening.tls
+        _ = listener.tls
     except (OSError, ssl.SSLError) as error:
-        what = getattr(error, "reason", None) or type(error).__name__
+        reason = getattr(error, "reason", None) or type(error).__name__
         raise ConfigurationError(
-            f"the certificate, its key or the authority of clients can not be used ({what}). Give PEM files that belong together."
+            f"the certificate, its key or the authority of clients cannot be used ({reason}). Give PEM files that belong together."
         ) from None
 
 
-def _listening(installation: Installation, options: ServerOptions, *, mutual: bool = False) -> Listener:
+def _listener(installation: Installation, options: ServerOptions, *, mutual: bool = False) -> Listener:
     if options.plain:
         return Listener(options.host, options.port)
     own = (

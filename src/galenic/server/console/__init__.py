@@ -1,4 +1,4 @@
-"""The console: what people see in a browser. Pages work without JavaScript; passkeys and live progress need a little of it."""
+"""The console: pages for users in a browser. They work without JavaScript, except passkeys and live progress."""
 
 from galenic.server.console.routes import console_app
 from galenic.server.console.session import Console

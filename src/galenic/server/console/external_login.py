@@ -1,177 +1,131 @@
-"""Sign-in by the site's identity provider, and applications that somebody lets read as them."""
+"""Sign-in with an external identity provider, and links of accounts to it."""
 
 import time
 from collections import OrderedDict
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from galenic.errors import AccessDeniedError
-from galenic.security import App, IdTokenClaims
+from galenic.security import IdTokenClaims
 from galenic.server import identity_provider
-from galenic.server.console.session import Console, SignedIn, local_path, redirect_to
-from galenic.server.console.sign_in import HALF, SignIn, Word
-from galenic.server.scopes import describe_scopes, granted_scopes
+from galenic.server.console.paging import router_of
+from galenic.server.console.redirects import local_path, redirect_to
+from galenic.server.console.session import Console
+from galenic.server.console.sign_in import PENDING_COOKIE, address_of
 
-BEGUN, MINUTE, MOST_PLACES = 30, 60.0, 10_000  # sign-ins with a provider that one address may begin in a minute
-KEPT = "galenic-provider"  # the cookie of a sign-in that was begun
-Long = Annotated[str, Form(max_length=2_000)]
+Text = Annotated[str, Form(max_length=400)]
+MOST_STARTS, WINDOW_SECONDS = 30, 60.0  # sign-ins with a provider that one address may start in a minute
+MOST_ADDRESSES = 10_000  # that are remembered
+STATE_COOKIE = "galenic-provider"  # of a sign-in that was started
 
 
 class ExternalLogin:
-    """Pages that lead to other systems, and back."""
+    """Pages that lead to an identity provider and back."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.installation = console.installation
         self.people = console.installation.people
-        self.begun: OrderedDict[str, list[float]] = OrderedDict()
+        self.starts: OrderedDict[str, list[float]] = OrderedDict()
 
     def routes(self) -> APIRouter:
         """Every address."""
-        router = APIRouter(include_in_schema=False)
-        router.add_api_route("/sign-in/with/{name}", self.begin, methods=["GET"], response_model=None)
-        router.add_api_route("/sign-in/with/{name}/back", self.back, methods=["GET"], response_model=None)
-        router.add_api_route("/invitation/{secret}/with/{name}", self.accept, methods=["GET"], response_model=None)
-        router.add_api_route("/account/link", self.link, methods=["POST"], response_model=None)
-        router.add_api_route("/authorize", self.ask, methods=["GET"], response_model=None)
-        router.add_api_route("/authorize", self.allow, methods=["POST"], response_model=None)
-        return router
-
-    # the site's identity provider
-
-    def _out(self, request: Request, name: str, purpose: str, place: str) -> Response:
-        self._not_too_often(SignIn.place_of(request))
-        back = self._back(name)
-        there, kept = identity_provider.begin(
-            self.installation, self.console.repository.session, name, back, purpose, local_path(place)
+        return router_of(
+            [
+                ("GET", "/sign-in/with/{name}", self.sign_in),
+                ("GET", "/sign-in/with/{name}/back", self.callback),
+                ("GET", "/invitation/{secret}/with/{name}", self.accept_invitation),
+                ("POST", "/account/link", self.link),
+            ]
         )
-        answer = RedirectResponse(there, 303)
-        answer.set_cookie(
-            KEPT, kept, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in/with"
-        )
-        return answer
 
-    def _not_too_often(self, place: str) -> None:
-        """Who is not signed in makes the server call the provider: so often a minute from one address, and no more."""
+    def _start(self, request: Request, name: str, purpose: str, place: str) -> Response:
+        """A redirect to the provider. purpose: of the sign-in, told when the browser comes back; place: the page afterwards."""
+        self._limit(address_of(request))
+        address, state = identity_provider.begin(
+            self.installation, self.console.repository.session, name, self._callback(name), purpose, local_path(place)
+        )
+        response = RedirectResponse(address, 303)
+        response.set_cookie(
+            STATE_COOKIE, state, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in/with"
+        )
+        return response
+
+    def _limit(self, address: str) -> None:
+        """AccessDeniedError after too many starts: each makes the server call the provider, without anybody being signed in."""
         now = time.monotonic()
-        recent = [t for t in self.begun.pop(place, []) if now - t < MINUTE]
-        self.begun[place] = [*recent, now]
-        if len(self.begun) > MOST_PLACES:
-            self.begun.popitem(last=False)
-        if len(recent) >= BEGUN:
+        recent = [t for t in self.starts.pop(address, []) if now - t < WINDOW_SECONDS]
+        self.starts[address] = [*recent, now]
+        if len(self.starts) > MOST_ADDRESSES:
+            self.starts.popitem(last=False)
+        if len(recent) >= MOST_STARTS:
             raise AccessDeniedError("too many sign-ins were begun from here. Wait a minute.")
 
-    def _back(self, name: str) -> str:
+    def _callback(self, name: str) -> str:
         return f"{self.console.base}/sign-in/with/{name}/back"
 
-    def begin(self, request: Request, name: str, next: str = "/") -> Response:
-        """On to the provider."""
-        return self._out(request, name, "sign-in", next)
+    def sign_in(self, request: Request, name: str, next: str = "/") -> Response:
+        """Leads to the provider, for a sign-in."""
+        return self._start(request, name, "sign-in", next)
 
-    def accept(self, request: Request, secret: str, name: str) -> Response:
-        """The invited person signs in there, and has no password here."""
-        return self._out(request, name, f"invitation/{secret}", "/")
+    def accept_invitation(self, request: Request, secret: str, name: str) -> Response:
+        """Leads an invited user to the provider, instead of setting a password here."""
+        return self._start(request, name, f"invitation/{secret}", "/")
 
-    def link(self, request: Request, csrf: Word, name: Word) -> Response:
-        """Links one's own account to the provider's."""
-        signed = self.console.posted(request, csrf)
-        self.console.confirmed(signed, "/account")
-        return self._out(request, name, f"link/{signed.person.name}", "/account")
+    def link(self, request: Request, csrf: Text, name: Text) -> Response:
+        """Leads to the provider, to link the user's account."""
+        user = self.console.require_form(request, csrf)
+        self.console.require_step_up(user, "/account")
+        return self._start(request, name, f"link/{user.account.name}", "/account")
 
-    def back(self, request: Request, name: str) -> Response:
-        """Back from the provider."""
-        given = dict(parse_qsl(request.url.query))
-        kept = request.cookies.get(KEPT, "")
-        known = identity_provider.finish(
-            self.installation, self.console.repository.session, name, self._back(name), kept, given
+    def callback(self, request: Request, name: str) -> Response:
+        """The provider's redirect back: signs in, links the account, or accepts the invitation."""
+        parameters = dict(parse_qsl(request.url.query))
+        state = request.cookies.get(STATE_COOKIE, "")
+        claims = identity_provider.finish(
+            self.installation, self.console.repository.session, name, self._callback(name), state, parameters
         )
-        answer = self._come(request, known)
-        return self.console.forget(answer, KEPT, "/sign-in/with")
+        return self.console.delete_cookie(self._finish(request, claims), STATE_COOKIE, "/sign-in/with")
 
-    def _come(self, request: Request, known: IdTokenClaims) -> Response:
-        kind, _, about = known.purpose.partition("/")
+    def _finish(self, request: Request, claims: IdTokenClaims) -> Response:
+        kind, _, subject = claims.purpose.partition("/")
         if kind == "link":
-            signed = self.console.required(request)
-            if signed.person.name != about or not signed.stepped:
-                raise AccessDeniedError("this was begun by somebody else, or too long ago.")
-            self.installation.openid.link(about, known)
-            return redirect_to("/account", f"Linked to {known.provider.shown}.")
+            return self._link(request, claims, subject)
         if kind == "invitation":
-            who = self.people.accept_linked(about, lambda name: self.installation.openid.link(name, known)).name
+            name = self.people.accept_linked(subject, lambda account: self.installation.openid.link(account, claims)).name
         else:
-            who = self.installation.openid.person(known) or ""
-        if not who:
-            self.installation.audit.append("session.refused", known.provider.name, "denied", why="nobody is linked")
+            name = self._linked_account(claims)
+        if claims.several:
+            agent = request.headers.get("user-agent", "")
+            session = self.people.begin(name, f"{claims.provider.shown}, with a second factor there", agent)
+            response = self.console.with_session(redirect_to(claims.next), session)
+            return self.console.remember_device(response, name)
+        return self._ask_second_factor(name, claims.next)
+
+    def _link(self, request: Request, claims: IdTokenClaims, account: str) -> Response:
+        user = self.console.require_user(request)
+        if user.account.name != account or not user.stepped_up:
+            raise AccessDeniedError("this was begun by somebody else, or too long ago.")
+        self.installation.openid.link(account, claims)
+        return redirect_to("/account", f"Linked to {claims.provider.shown}.")
+
+    def _linked_account(self, claims: IdTokenClaims) -> str:
+        name = self.installation.openid.person(claims)
+        if not name:
+            self.installation.audit.append("session.refused", claims.provider.name, "denied", why="nobody is linked")
             raise AccessDeniedError(
-                f"nobody here is linked to this account of {known.provider.shown}. Sign in another way and link it under Account, or ask "
-                "for an invitation."
+                f"nobody here is linked to this account of {claims.provider.shown}. Sign in another way and link it under Account, "
+                "or ask for an invitation."
             )
-        agent = request.headers.get("user-agent", "")
-        if known.several:
-            session = self.people.begin(who, f"{known.provider.shown}, with a second factor there", agent)
-            return self.console.remember(self.console.with_session(redirect_to(known.next), session), who)
-        answer = redirect_to(f"/sign-in/second?{urlencode({'next': local_path(known.next)})}")
-        secret = self.people.begin_half(who)
-        answer.set_cookie(HALF, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in")
-        return answer
+        return name
 
-    # applications
-
-    def _asked(self, given: dict[str, str]) -> App:
-        """The application of a request, once it is sure that what is answered goes to it."""
-        app = self.installation.apps.get(given.get("client_id", ""))
-        if given.get("redirect_uri", "") not in app.redirects:
-            raise AccessDeniedError("the application is not known by the address that it wants to be answered at.")
-        return app
-
-    def _refused(self, app: App, given: dict[str, str]) -> str:
-        """Why a request is not one that somebody could allow; "" where it is."""
-        if given.get("response_type") != "code":
-            return "unsupported_response_type"
-        if given.get("aud", "").rstrip("/") != f"{self.console.base}/fhir":
-            return "invalid_request"  # the application must mean this server (SMART App Launch 2.0, 2.0.9)
-        if given.get("code_challenge_method") != "S256" or "code_challenge" not in given or not given.get("state"):
-            return "invalid_request"
-        return "" if self._scope(app, given) else "invalid_scope"
-
-    @staticmethod
-    def _scope(app: App, given: dict[str, str]) -> str:
-        asked = given.get("scope", "")
-        kept = [s for s in ("offline_access", "online_access") if s in asked.split() and s in app.scope.split()]
-        resources = granted_scopes(asked, app.scope, "user")
-        return " ".join([resources, *kept]) if resources else ""
-
-    def _answer(self, given: dict[str, str], **said: str) -> Response:
-        query = urlencode({**said, "state": given.get("state", ""), "iss": self.console.base})  # iss: RFC 9207
-        there = given["redirect_uri"]
-        return RedirectResponse(f"{there}{'&' if '?' in there else '?'}{query}", 303)
-
-    def ask(self, request: Request) -> Response:
-        """What an application asks somebody for."""
-        given = dict(parse_qsl(request.url.query))
-        app = self._asked(given)
-        signed = self.console.required(request)
-        refused = self._refused(app, given)
-        if refused:
-            return self._answer(given, error=refused)
-        scope = self._scope(app, given)
-        parts = urlsplit(given["redirect_uri"])
-        return self.console.page(
-            request, "authorize.html", signed=signed, app=app, words=describe_scopes(scope), query=request.url.query, place=parts.hostname,
-            form_to=f"{parts.scheme}://{parts.netloc}",
-        )  # fmt: skip
-
-    def allow(self, request: Request, csrf: Word, query: Long, verdict: Word) -> Response:
-        """What somebody said to it."""
-        signed: SignedIn = self.console.posted(request, csrf)
-        given = dict(parse_qsl(query))
-        app = self._asked(given)
-        refused = self._refused(app, given)
-        if refused or verdict != "allow":
-            return self._answer(given, error=refused or "access_denied")
-        scope = self._scope(app, given)
-        code = self.installation.apps.allow(signed.person.name, app, given["redirect_uri"], scope, given["code_challenge"])
-        return self._answer(given, code=code)
+    def _ask_second_factor(self, name: str, place: str) -> Response:
+        response = redirect_to(f"/sign-in/second?{urlencode({'next': local_path(place)})}")
+        secret = self.people.begin_half(name)
+        response.set_cookie(
+            PENDING_COOKIE, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in"
+        )
+        return response

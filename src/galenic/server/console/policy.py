@@ -1,4 +1,4 @@
-"""Which rules are in force, which are proposed, and what a proposal would have changed in the last thirty days."""
+"""The page of the access policy: the active policy, proposals, and a replay of the last 30 days by a proposed policy."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -9,16 +9,19 @@ from fastapi.responses import Response
 from galenic.errors import GalenicError
 from galenic.release import signing_key
 from galenic.security import Key, Replay, parse_policy
-from galenic.server.console.session import Console, SignedIn, clean_message, redirect_to
+from galenic.server.console.paging import router_of
+from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
+from galenic.server.console.rendering import Message
+from galenic.server.console.session import Console, CurrentUser
 
-SEES = ("security-officer", "privacy-officer", "auditor")
-DECIDES = ("security-officer", "privacy-officer")
-Word = Annotated[str, Form(max_length=400)]
-Text = Annotated[str, Form(max_length=200_000)]
+READERS = ("security-officer", "privacy-officer", "auditor")
+DECIDERS = ("security-officer", "privacy-officer")
+Name = Annotated[str, Form(max_length=400)]
+PolicyText = Annotated[str, Form(max_length=200_000)]
 
 
 class PolicyPages:
-    """The pages of the policy."""
+    """The page of the access policy."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -26,65 +29,71 @@ class PolicyPages:
 
     def routes(self) -> APIRouter:
         """Every address."""
-        router = APIRouter(include_in_schema=False)
-        router.add_api_route("/policy", self.page, methods=["GET"], response_model=None)
-        router.add_api_route("/policy/try", self.tried, methods=["POST"], response_model=None)
-        router.add_api_route("/policy/propose", self.propose, methods=["POST"], response_model=None)
-        router.add_api_route("/policy/approve", self.approve, methods=["POST"], response_model=None)
-        return router
+        return router_of(
+            [
+                ("GET", "/policy", self.show_policy),
+                ("POST", "/policy/try", self.replay),
+                ("POST", "/policy/propose", self.propose),
+                ("POST", "/policy/approve", self.approve),
+            ]
+        )
 
-    def _show(
+    def _render(
         self,
         request: Request,
-        signed: SignedIn,
-        said: str = "",
+        user: CurrentUser,
+        message: Message | None = None,
         *,
-        bad: bool = False,
         text: str = "",
         replay: Replay | None = None,
     ) -> Response:
         active = self.installation.policies.active()
-        proposed = [f for f in self.installation.facts.of("policy") if f.state == "proposed"]
-        return self.console.page(
-            request, "policy.html", signed=signed, status=400 if bad else 200, active=active, proposed=proposed, text=text or active.text,
-            replay=replay, decides=signed.holds(*DECIDES), said={"text": said, "bad": bad} if said else None,
-        )  # fmt: skip
+        return self.console.render(
+            request,
+            "policy.html",
+            message=message,
+            user=user,
+            active=active,
+            proposed=[f for f in self.installation.facts.of("policy") if f.state == "proposed"],
+            text=text or active.text,
+            replay=replay,
+            decides=user.holds(*DECIDERS),
+        )
 
-    def page(self, request: Request, said: str = "") -> Response:
-        """The rules in force."""
-        said = clean_message(said)
-        return self._show(request, self.console.required(request, *SEES), said)
+    def show_policy(self, request: Request, message: SignedMessage = "") -> Response:
+        """The active policy and the proposed ones."""
+        return self._render(request, self.console.require_user(request, *READERS), read_message(message))
 
-    def tried(self, request: Request, csrf: Word, text: Text) -> Response:
-        """What a policy would have decided otherwise; nothing changes."""
-        signed = self.console.posted(request, csrf, *DECIDES)
+    def replay(self, request: Request, csrf: Name, text: PolicyText) -> Response:
+        """The decisions that a policy would have changed; nothing is stored."""
+        user = self.console.require_form(request, csrf, *DECIDERS)
         try:
             replay = self.installation.policies.replay(parse_policy(text))
         except GalenicError as error:
-            return self._show(request, signed, str(error), bad=True, text=text)
-        return self._show(request, signed, text=text, replay=replay)
+            return self._render(request, user, Message.of_error(error), text=text)
+        return self._render(request, user, text=text, replay=replay)
 
-    def propose(self, request: Request, csrf: Word, text: Text) -> Response:
-        """Puts a policy forward."""
-        signed = self.console.posted(request, csrf, *DECIDES)
-        self.console.confirmed(signed, "/policy")
+    def propose(self, request: Request, csrf: Name, text: PolicyText) -> Response:
+        """Proposes a policy."""
+        user = self.console.require_form(request, csrf, *DECIDERS)
+        self.console.require_step_up(user, "/policy")
         try:
-            name, _replay = self.installation.policies.propose(parse_policy(text), self._key(signed))
+            name, _replay = self.installation.policies.propose(parse_policy(text), self._key(user))
         except GalenicError as error:
-            return self._show(request, signed, str(error), bad=True, text=text)
+            return self._render(request, user, Message.of_error(error), text=text)
         return redirect_to("/policy", f"{name} is proposed. A second person puts it in force.")
 
-    def approve(self, request: Request, csrf: Word, name: Word) -> Response:
-        """The second person puts a policy in force."""
-        signed = self.console.posted(request, csrf, *DECIDES)
-        self.console.confirmed(signed, "/policy")
+    def approve(self, request: Request, csrf: Name, name: Name) -> Response:
+        """Activates a proposed policy, as the second person."""
+        user = self.console.require_form(request, csrf, *DECIDERS)
+        self.console.require_step_up(user, "/policy")
         try:
-            self.installation.policies.approve(name, self._key(signed))
+            self.installation.policies.approve(name, self._key(user))
         except GalenicError as error:
-            return self._show(request, signed, str(error), bad=True)
+            return self._render(request, user, Message.of_error(error))
         return redirect_to("/policy", f"{name} is in force.")
 
-    def _key(self, signed: SignedIn) -> Key:
-        """The key that a person signs decisions with, under the person's own name."""
-        role = next(r for r in DECIDES if r in signed.roles)
-        return replace(signing_key(self.installation, signed.person.name, role), name=signed.person.name, identity="verified")
+    def _key(self, user: CurrentUser) -> Key:
+        """The key that the user signs decisions with, under the user's own name."""
+        role = next(r for r in DECIDERS if r in user.roles)
+        return replace(signing_key(self.installation, user.account.name, role), name=user.account.name, identity="verified")

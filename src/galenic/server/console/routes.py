@@ -1,9 +1,11 @@
-"""The console as one application: its pages, its files, and errors that a person can read."""
+"""The console as one application: its pages, its static files, and readable errors."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -13,13 +15,54 @@ from starlette.responses import JSONResponse, Response
 from galenic import store
 from galenic.errors import AccessDeniedError, GalenicError, InternalError, NotFoundError
 from galenic.server.authentication import BodyTooLargeError, NotSignedInError
+from galenic.server.console.account import AccountPages
+from galenic.server.console.audit import AuditPages
+from galenic.server.console.authorization import AuthorizationPages
+from galenic.server.console.budget import BudgetPages
+from galenic.server.console.clients import ClientPages
+from galenic.server.console.consent import ConsentPages
 from galenic.server.console.dashboard import Dashboard
-from galenic.server.console.data import DataPages
+from galenic.server.console.datasets import DatasetPages
 from galenic.server.console.external_login import ExternalLogin
+from galenic.server.console.jobs import JobPages
+from galenic.server.console.keys import KeyPages
+from galenic.server.console.patients import PatientPages
 from galenic.server.console.policy import PolicyPages
-from galenic.server.console.session import Console, StepUpRequired, redirect_to
+from galenic.server.console.redirects import redirect_to
+from galenic.server.console.releases import ReleasePages
+from galenic.server.console.session import Console, StepUpRequired
 from galenic.server.console.sign_in import SignIn
+from galenic.server.console.synthesis import SynthesisPages
 from galenic.server.console.users import UserPages
+
+
+class Pages(Protocol):
+    """A group of pages."""
+
+    def routes(self) -> APIRouter:
+        """Every address."""
+
+
+PAGES: tuple[Callable[[Console], Pages], ...] = (
+    SignIn,
+    AccountPages,
+    ExternalLogin,
+    AuthorizationPages,
+    Dashboard,
+    ReleasePages,
+    BudgetPages,
+    ConsentPages,
+    AuditPages,
+    PatientPages,
+    DatasetPages,
+    SynthesisPages,
+    JobPages,
+    KeyPages,
+    UserPages,
+    ClientPages,
+    PolicyPages,
+)
+"""All groups of pages."""
 
 HEADINGS = {
     400: "That did not work",
@@ -29,58 +72,55 @@ HEADINGS = {
     422: "Not understood",
     500: "Our failure",
 }
+STATUS: tuple[tuple[type[GalenicError], int], ...] = (
+    (NotSignedInError, 401),
+    (AccessDeniedError, 403),
+    (NotFoundError, 404),
+    (BodyTooLargeError, 413),
+)
+"""HTTP status of an error; 400 for every other."""
 
 
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
-    for pages in (
-        SignIn(console),
-        ExternalLogin(console),
-        Dashboard(console),
-        DataPages(console),
-        UserPages(console),
-        PolicyPages(console),
-    ):
-        app.include_router(pages.routes())
+    for pages in PAGES:
+        app.include_router(pages(console).routes())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
-    async def foreseen(request: Request, error: Exception) -> Response:
-        return refusal(console, request, error)
+    async def handle(request: Request, error: Exception) -> Response:
+        return error_response(console, request, error)
 
     for kind in (GalenicError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, foreseen)
+        app.add_exception_handler(kind, handle)
 
 
-def refusal(console: Console, request: Request, error: Exception) -> Response:
-    """What a person, or a script of ours, is told."""
+def error_response(console: Console, request: Request, error: Exception) -> Response:
+    """The response to an error: a redirect to sign-in or step-up, JSON for our scripts, or a page."""
     if isinstance(error, NotSignedInError) and not _is_script(request):
         there = f"{request.url.path}?{request.url.query}" if request.url.query and request.method == "GET" else request.url.path
         return redirect_to(f"/sign-in?{urlencode({'next': there})}")
     if isinstance(error, StepUpRequired):
         return redirect_to(f"/confirm?{urlencode({'next': error.place})}")
-    status, text = error_message(error, str(request.scope.get("galenic.request", "")))
+    status, text = status_and_text(error, str(request.scope.get("galenic.request", "")))
     if _is_script(request):
         return JSONResponse({"detail": text}, status)
-    signed = console.signed(request)
-    return console.page(
-        request, "error.html", status=status, signed=signed, heading=HEADINGS.get(status, "That did not work"), text=text
-    )
+    user = console.current_user(request)
+    heading = HEADINGS.get(status, "That did not work")
+    return console.render(request, "error.html", status=status, user=user, heading=heading, text=text)
 
 
-def error_message(error: Exception, number: str) -> tuple[int, str]:
-    """(status, words) of an error; of our own failures only that there was one, and its number in the log."""
+def status_and_text(error: Exception, request_id: str) -> tuple[int, str]:
+    """(HTTP status, message). Of an internal error the message says only its id in the log."""
     if isinstance(error, HTTPException):
-        return error.status_code, {404: "There is no such page."}.get(
-            error.status_code, "The request does not fit this address."
-        )
+        text = "There is no such page." if error.status_code == 404 else "The request does not fit this address."
+        return error.status_code, text
     if isinstance(error, RequestValidationError):
         names = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
         return 422, f"The form is not complete, or a value does not fit: {names}."
     if isinstance(error, GalenicError) and not isinstance(error, InternalError):
-        kinds = ((NotSignedInError, 401), (AccessDeniedError, 403), (NotFoundError, 404), (BodyTooLargeError, 413))
-        return next((s for k, s in kinds if isinstance(error, k)), 400), str(error)
-    store.telemetry.log("error", "a page failed", error=type(error).__name__, request=number)
-    return 500, f"The request failed here. It is noted as {number}."
+        return next((status for kind, status in STATUS if isinstance(error, kind)), 400), str(error)
+    store.telemetry.log("error", "a page failed", error=type(error).__name__, request=request_id)
+    return 500, f"The request failed here. It is noted as {request_id}."
 
 
 def _is_script(request: Request) -> bool:

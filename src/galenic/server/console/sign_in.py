@@ -1,25 +1,26 @@
-"""Set-up, sign-in, invitations, confirmation and one's own account."""
+"""Pages of sign-in: set-up of the first account, password, second factor, passkey, invitations."""
 
 import hmac
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import segno
-from fastapi import APIRouter, Form, Header, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from galenic.errors import AccessDeniedError, GalenicError, OptionError
-from galenic.security import Provider
-from galenic.server.console.session import Console, SignedIn, clean_message, local_path, redirect_to, with_message
+from galenic.errors import AccessDeniedError, GalenicError
+from galenic.server.console.paging import router_of
+from galenic.server.console.redirects import local_path, redirect_to
+from galenic.server.console.session import Console
 
-Word = Annotated[str, Form(max_length=400)]
-HALF = "galenic-half"
+Text = Annotated[str, Form(max_length=400)]
+PENDING_COOKIE = "galenic-half"  # of a sign-in that waits for its second factor
 
 
-class Answered(BaseModel):
-    """What a browser answers with a passkey."""
+class PasskeyResponse(BaseModel):
+    """A browser's response to a request for a passkey."""
 
     model_config = ConfigDict(extra="forbid")
     credential: dict[str, Any]
@@ -27,8 +28,13 @@ class Answered(BaseModel):
     name: str = "passkey"
 
 
+def address_of(request: Request) -> str:
+    """The network address that a request comes from."""
+    return request.client.host if request.client else ""
+
+
 class SignIn:
-    """Sign-in and what belongs to it."""
+    """The pages of sign-in."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -37,258 +43,153 @@ class SignIn:
 
     def routes(self) -> APIRouter:
         """Every address."""
-        router = APIRouter(include_in_schema=False)
-        router.add_api_route("/set-up", self.set_up_page, methods=["GET"], response_model=None)
-        router.add_api_route("/set-up", self.set_up, methods=["POST"], response_model=None)
-        router.add_api_route("/sign-in", self.sign_in_page, methods=["GET"], response_model=None)
-        router.add_api_route("/sign-in", self.sign_in, methods=["POST"], response_model=None)
-        router.add_api_route("/sign-in/second", self.second_page, methods=["GET"], response_model=None)
-        router.add_api_route("/sign-in/second", self.second, methods=["POST"], response_model=None)
-        router.add_api_route("/sign-in/passkey/begin", self.passkey_begin, methods=["POST"], response_model=None)
-        router.add_api_route("/sign-in/passkey", self.passkey, methods=["POST"], response_model=None)
-        router.add_api_route("/sign-out", self.sign_out, methods=["POST"], response_model=None)
-        router.add_api_route("/invitation/{secret}", self.invitation_page, methods=["GET"], response_model=None)
-        router.add_api_route("/invitation/{secret}", self.invitation, methods=["POST"], response_model=None)
-        router.add_api_route("/confirm", self.confirm_page, methods=["GET"], response_model=None)
-        router.add_api_route("/confirm", self.confirm, methods=["POST"], response_model=None)
-        router.add_api_route("/confirm/passkey/begin", self.confirm_begin, methods=["POST"], response_model=None)
-        router.add_api_route("/confirm/passkey", self.confirm_passkey, methods=["POST"], response_model=None)
-        router.add_api_route("/account", self.account, methods=["GET"], response_model=None)
-        router.add_api_route("/account/sessions", self.end_others, methods=["POST"], response_model=None)
-        router.add_api_route("/account/password", self.change_password, methods=["POST"], response_model=None)
-        router.add_api_route("/account/apps", self.revoke, methods=["POST"], response_model=None)
-        router.add_api_route("/account/codes", self.new_codes, methods=["POST"], response_model=None)
-        router.add_api_route("/account/passkey/begin", self.make_begin, methods=["POST"], response_model=None)
-        router.add_api_route("/account/passkey", self.make_finish, methods=["POST"], response_model=None)
-        return router
+        return router_of(
+            [
+                ("GET", "/set-up", self.show_set_up),
+                ("POST", "/set-up", self.set_up),
+                ("GET", "/sign-in", self.show_sign_in),
+                ("POST", "/sign-in", self.sign_in),
+                ("GET", "/sign-in/second", self.show_second_factor),
+                ("POST", "/sign-in/second", self.check_second_factor),
+                ("POST", "/sign-in/passkey/begin", self.begin_passkey),
+                ("POST", "/sign-in/passkey", self.finish_passkey),
+                ("POST", "/sign-out", self.sign_out),
+                ("GET", "/invitation/{secret}", self.show_invitation),
+                ("POST", "/invitation/{secret}", self.accept_invitation),
+            ]
+        )
 
-    def providers(self) -> list[Provider]:
-        """Identity providers that people may sign in with."""
-        return self.console.installation.openid.all()
-
-    @staticmethod
-    def place_of(request: Request) -> str:
-        """Where a request comes from."""
-        return request.client.host if request.client else ""
-
-    def again(self, request: Request, page: str, error: GalenicError, **given: Any) -> Response:
-        """The same page, with what did not work."""
-        return self.console.page(request, page, status=400, said={"text": str(error), "bad": True}, **given)
-
-    def set_up_page(self, request: Request) -> Response:
-        """The form of the first person."""
+    def show_set_up(self, request: Request) -> Response:
+        """The form of the first account."""
         if self.people.any():
             return redirect_to("/sign-in")
-        return self.console.page(request, "set_up.html", given={})
+        return self.console.render(request, "set_up.html", form={})
 
-    def set_up(self, request: Request, code: Word, name: Word, shown: Word, human: Word, password: Word) -> Response:
-        """Makes the first person, who administers."""
-        self.console.same_site(request)
+    def set_up(self, request: Request, code: Text, name: Text, shown: Text, human: Text, password: Text) -> Response:
+        """Creates the first account, which administers the others."""
+        self.console.require_same_site(request)
         try:
             if not hmac.compare_digest(code.strip().encode(), self.console.set_up_code.encode()):
                 raise AccessDeniedError("this is not the set-up code. The server printed it when it started.")
             self.people.set_up(name.strip(), human, shown, password)
         except GalenicError as error:
-            return self.again(request, "set_up.html", error, given={"name": name, "shown": shown, "human": human})
-        return self._half(request, name.strip(), password, "/people")
+            form = {"name": name, "shown": shown, "human": human}
+            return self.console.render_error(request, "set_up.html", error, form=form)
+        return self._check_password(request, name.strip(), password, "/people")
 
-    def sign_in_page(self, request: Request, next: str = "/") -> Response:
-        """The first form of sign-in."""
+    def show_sign_in(self, request: Request, next: str = "/") -> Response:
+        """The form of name and password."""
         if not self.people.any():
             return redirect_to("/set-up")
-        return self.console.page(request, "sign_in.html", next=local_path(next), given={}, providers=self.providers())
+        providers = self.console.installation.openid.all()
+        return self.console.render(request, "sign_in.html", next=local_path(next), form={}, providers=providers)
 
-    def sign_in(self, request: Request, name: Word, password: Word, next: Word = "/") -> Response:
-        """Name and password: half a session."""
-        self.console.same_site(request)
+    def sign_in(self, request: Request, name: Text, password: Text, next: Text = "/") -> Response:
+        """Checks name and password; the second factor follows."""
+        self.console.require_same_site(request)
         try:
-            return self._half(request, name.strip(), password, next)
+            return self._check_password(request, name.strip(), password, next)
         except GalenicError as error:
-            return self.again(
-                request, "sign_in.html", error, next=local_path(next), given={"name": name}, providers=self.providers()
+            providers = self.console.installation.openid.all()
+            return self.console.render_error(
+                request, "sign_in.html", error, next=local_path(next), form={"name": name}, providers=providers
             )
 
-    def _half(self, request: Request, name: str, password: str, place: str) -> Response:
-        secret = self.people.try_password(name, password, self.place_of(request), self.console.device(request, name))
-        answer = redirect_to(f"/sign-in/second?{urlencode({'next': local_path(place)})}")
-        answer.set_cookie(HALF, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in")
-        return answer
+    def _check_password(self, request: Request, name: str, password: str, place: str) -> Response:
+        secret = self.people.try_password(name, password, address_of(request), self.console.known_device(request, name))
+        response = redirect_to(f"/sign-in/second?{urlencode({'next': local_path(place)})}")
+        response.set_cookie(
+            PENDING_COOKIE, secret, max_age=600, httponly=True, secure=self.console.secure, samesite="lax", path="/sign-in"
+        )
+        return response
 
-    def _whose_half(self, request: Request) -> tuple[str, str]:
-        secret = request.cookies.get(HALF, "")
+    def _pending(self, request: Request) -> tuple[str, str]:
+        """(secret, account) of a sign-in that waits for its second factor. AccessDeniedError if there is none."""
+        secret = request.cookies.get(PENDING_COOKIE, "")
         name = self.people.half(secret)
         if name is None:
             raise AccessDeniedError("sign-in took too long. Begin again.")
         return secret, name
 
-    def _enrol(self, name: str) -> dict[str, Any]:
+    def _enrollment(self, name: str) -> dict[str, Any]:
+        """The values of the page on which an account gets its authenticator."""
         address = self.credentials.begin_totp(name)
         picture = segno.make(address, error="m").svg_inline(scale=4, dark="#000", light="#fff")
         return {"enrol": True, "qr": Markup(picture), "secret": parse_qs(urlsplit(address).query)["secret"][0]}  # nosec B704  # noqa: S704  # ours
 
-    def second_page(self, request: Request, next: str = "/") -> Response:
-        """The second factor, or its set-up where there is none."""
+    def show_second_factor(self, request: Request, next: str = "/") -> Response:
+        """The form of the second factor, or its enrollment if the account has none."""
         try:
-            _secret, name = self._whose_half(request)
+            _secret, name = self._pending(request)
         except AccessDeniedError:
             return redirect_to("/sign-in")
-        given = {"enrol": False} if "totp" in self.credentials.kinds(name) else self._enrol(name)
-        return self.console.page(request, "second.html", next=local_path(next), **given)
+        values = {"enrol": False} if "totp" in self.credentials.kinds(name) else self._enrollment(name)
+        return self.console.render(request, "second.html", next=local_path(next), **values)
 
-    def second(self, request: Request, code: Word, next: Word = "/") -> Response:
-        """The second factor: a whole session."""
-        self.console.same_site(request)
-        secret, name = self._whose_half(request)
+    def check_second_factor(self, request: Request, code: Text, next: Text = "/") -> Response:
+        """Checks the second factor and starts the session."""
+        self.console.require_same_site(request)
+        secret, name = self._pending(request)
         agent = request.headers.get("user-agent", "")
         if "totp" not in self.credentials.kinds(name):
-            try:
-                self.credentials.confirm_totp(name, code)
-            except GalenicError as error:
-                return self.again(request, "second.html", error, next=local_path(next), **self._enrol(name))
-            codes = self.credentials.new_recovery_codes(name)
-            session = self.people.finish_half(secret, "password and time code", agent)
-            answer: Response = self.console.page(request, "codes.html", codes=codes, next=local_path(next))
-        else:
-            try:
-                session = self.people.try_code(secret, code, self.place_of(request), self.console.device(request, name), agent)
-            except GalenicError as error:
-                return self.again(request, "second.html", error, next=local_path(next), enrol=False)
-            answer = redirect_to(next)
-        self.console.forget(answer, HALF, "/sign-in")
-        return self.console.remember(self.console.with_session(answer, session), name)
-
-    def passkey_begin(self, request: Request) -> Response:
-        """What a browser needs to answer with a passkey."""
-        self.console.same_site(request)
-        return Response(self.credentials.ask_passkey("sign-in", self.console.rp), media_type="application/json")
-
-    def passkey(self, request: Request, given: Answered) -> Response:
-        """A passkey of anybody: a whole session."""
-        self.console.same_site(request)
-        name = self.credentials.passkey_of("sign-in", given.credential, self.console.rp, self.console.base)
-        session = self.people.begin(name, "passkey", request.headers.get("user-agent", ""))
-        answer = JSONResponse({"next": local_path(given.next)})
-        return self.console.remember(self.console.with_session(answer, session), name)
-
-    def sign_out(self, request: Request, csrf: Word) -> Response:
-        """Ends the session."""
-        signed = self.console.posted(request, csrf)
-        self.console.installation.gate.end(signed.session)
-        answer = self.console.forget(redirect_to("/sign-in"), self.console.cookie)
-        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
-        return answer
-
-    def invitation_page(self, request: Request, secret: str) -> Response:
-        """Where an invitation leads."""
-        return self.console.page(request, "accept.html", secret=secret, providers=self.providers())
-
-    def invitation(self, request: Request, secret: str, password: Word) -> Response:
-        """The invited person's password."""
-        self.console.same_site(request)
+            return self._enroll(request, (secret, name), code, next)
+        device = self.console.known_device(request, name)
         try:
-            person = self.people.accept(secret, password)
+            session = self.people.try_code(secret, code, address_of(request), device, agent)
         except GalenicError as error:
-            return self.again(request, "accept.html", error, secret=secret, providers=self.providers())
-        return self._half(request, person.name, password, "/")
+            return self.console.render_error(request, "second.html", error, next=local_path(next), enrol=False)
+        return self._start_session(redirect_to(next), session, name)
 
-    # confirmation, and one's own account
-
-    def confirm_page(self, request: Request, next: str = "/") -> Response:
-        """Where it is confirmed that it is them."""
-        return self.console.page(request, "confirm.html", signed=self.console.required(request), next=local_path(next))
-
-    def confirm(self, request: Request, csrf: Word, code: Word, next: Word = "/") -> Response:
-        """A time code confirms."""
-        signed = self.console.posted(request, csrf)
-        name = signed.person.name
+    def _enroll(self, request: Request, pending: tuple[str, str], code: str, place: str) -> Response:
+        """Confirms a new authenticator by its first code, starts the session and shows the recovery codes."""
+        secret, name = pending
         try:
-            self.people.may_confirm(
-                name, self.place_of(request), self.console.device(request, name), self.credentials.totp_is(name, code)
-            )
+            self.credentials.confirm_totp(name, code)
         except GalenicError as error:
-            return self.again(request, "confirm.html", error, signed=signed, next=local_path(next))
-        return self.console.with_session(redirect_to(next), self.people.step_up(signed.session, "time code"))
+            values = self._enrollment(name)
+            return self.console.render_error(request, "second.html", error, next=local_path(place), **values)
+        codes = self.credentials.new_recovery_codes(name)
+        session = self.people.finish_half(secret, "password and time code", request.headers.get("user-agent", ""))
+        response = self.console.render(request, "codes.html", codes=codes, next=local_path(place))
+        return self._start_session(response, session, name)
 
-    def confirm_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
-        """What a browser needs to confirm with a passkey."""
-        signed = self.console.posted(request, x_csrf)
-        name = signed.person.name
-        return Response(self.credentials.ask_passkey(f"confirm/{name}", self.console.rp, name), media_type="application/json")
+    def _start_session(self, response: Response, session: str, name: str) -> Response:
+        self.console.delete_cookie(response, PENDING_COOKIE, "/sign-in")
+        return self.console.remember_device(self.console.with_session(response, session), name)
 
-    def confirm_passkey(self, request: Request, given: Answered, x_csrf: Annotated[str, Header()] = "") -> Response:
-        """A passkey of this person confirms."""
-        signed = self.console.posted(request, x_csrf)
-        name = signed.person.name
-        if self.credentials.passkey_of(f"confirm/{name}", given.credential, self.console.rp, self.console.base) != name:
-            raise AccessDeniedError("this passkey is somebody else's.")
-        return self.console.with_session(
-            JSONResponse({"next": local_path(given.next)}), self.people.step_up(signed.session, "passkey")
-        )
-
-    def account(self, request: Request, said: str = "") -> Response:
-        """One's own account."""
-        said = clean_message(said)
-        signed = self.console.required(request)
-        return self._account(request, signed, said)
-
-    def _account(self, request: Request, signed: SignedIn, said: str = "", *, bad: bool = False) -> Response:
-        name = signed.person.name
-        now = self.console.installation.facts.now()
-        standing = [f for f in self.console.installation.facts.of("session", who=name) if f.stands("open", now)]
-        sessions = [(str(f.get("how")), str(f.get("began", "")), f.key == signed.session.id) for f in standing]
-        facts = self.console.installation.facts
-        linked = [f for f in facts.of("credential", who=name, label="openid") if f.state == "active"]
-        links = [f.key.rpartition("/")[2] for f in linked]
-        providers = [p for p in self.providers() if p.name not in links]
-        origins = [o for f in facts.of("destination") if f.key in {p.name for p in providers} for o in f.get("origins")]
-        return self.console.page(
-            request, "account.html", signed=signed, how=signed.fact.get("how", ""), passkeys=self.credentials.passkeys(name),
-            sessions=sessions, apps=self.console.installation.apps.allowed_by(name), links=links, providers=providers,
-            form_to=" ".join(dict.fromkeys(origins)),
-            said={"text": said, "bad": bad} if said else None, status=400 if bad else 200,
-            has_password="password" in self.credentials.kinds(name),
-        )  # fmt: skip
-
-    def end_others(self, request: Request, csrf: Word) -> Response:
-        """Ends all sessions but this one."""
-        signed = self.console.posted(request, csrf)
-        ended = self.people.end_sessions(signed.person.name, but=signed.session.id)
-        return redirect_to("/account", f"{ended} other sessions are ended.")
-
-    def change_password(self, request: Request, csrf: Word, old: Word, new: Word) -> Response:
-        """A new password, for who knows the one before."""
-        signed = self.console.posted(request, csrf)
-        device = self.console.device(request, signed.person.name)
-        try:
-            self.people.change_password(signed.session, old, new, self.place_of(request), device)
-        except GalenicError as error:
-            return self._account(request, signed, str(error), bad=True)
-        return redirect_to("/account", "The password is changed, and your other sessions are ended.")
-
-    def revoke(self, request: Request, csrf: Word, app: Word) -> Response:
-        """Takes back what an application was let do."""
-        signed = self.console.posted(request, csrf)
-        self.console.installation.apps.revoke(signed.person.name, app)
-        return redirect_to("/account", f"{app} reads as you no more.")
-
-    def new_codes(self, request: Request, csrf: Word) -> Response:
-        """New recovery codes in place of those before."""
-        signed = self.console.posted(request, csrf)
-        self.console.confirmed(signed, "/account")
-        codes = self.credentials.new_recovery_codes(signed.person.name)
-        return self.console.page(request, "codes.html", signed=signed, codes=codes, next="/account")
-
-    def make_begin(self, request: Request, x_csrf: Annotated[str, Header()] = "") -> Response:
-        """What a browser needs to make a passkey."""
-        signed = self.console.posted(request, x_csrf)
-        self.console.fresh(signed, "/account")
-        options = self.credentials.begin_passkey(signed.person.name, signed.person.shown, self.console.rp)
+    def begin_passkey(self, request: Request) -> Response:
+        """The challenge for a sign-in with a passkey."""
+        self.console.require_same_site(request)
+        options = self.credentials.ask_passkey("sign-in", self.console.relying_party)
         return Response(options, media_type="application/json")
 
-    def make_finish(self, request: Request, given: Answered, x_csrf: Annotated[str, Header()] = "") -> Response:
-        """Keeps a passkey."""
-        signed = self.console.posted(request, x_csrf)
-        if len(given.name) > 64:
-            raise OptionError("the name of a device has at most 64 characters.")
-        self.credentials.finish_passkey(signed.person.name, given.name, given.credential, self.console.rp, self.console.base)
-        return JSONResponse({"next": with_message("/account", "The passkey is kept.")})
+    def finish_passkey(self, request: Request, answer: PasskeyResponse) -> Response:
+        """Starts a session by a passkey."""
+        self.console.require_same_site(request)
+        name = self.credentials.passkey_of("sign-in", answer.credential, self.console.relying_party, self.console.base)
+        session = self.people.begin(name, "passkey", request.headers.get("user-agent", ""))
+        response = JSONResponse({"next": local_path(answer.next)})
+        return self.console.remember_device(self.console.with_session(response, session), name)
+
+    def sign_out(self, request: Request, csrf: Text) -> Response:
+        """Ends the session."""
+        user = self.console.require_form(request, csrf)
+        self.console.installation.gate.end(user.session)
+        response = self.console.delete_cookie(redirect_to("/sign-in"), self.console.session_cookie)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
+    def show_invitation(self, request: Request, secret: str) -> Response:
+        """The form of an invited user: a password, or a link to an identity provider."""
+        providers = self.console.installation.openid.all()
+        return self.console.render(request, "accept.html", secret=secret, providers=providers)
+
+    def accept_invitation(self, request: Request, secret: str, password: Text) -> Response:
+        """Sets the invited user's password."""
+        self.console.require_same_site(request)
+        try:
+            account = self.people.accept(secret, password)
+        except GalenicError as error:
+            providers = self.console.installation.openid.all()
+            return self.console.render_error(request, "accept.html", error, secret=secret, providers=providers)
+        return self._check_password(request, account.name, password, "/")
