@@ -49,7 +49,6 @@ class AuditPages:
             ),
             page,
         )
-        filters = {"who": who, "action": action}
         return self.console.render(
             request,
             "audit.html",
@@ -58,8 +57,9 @@ class AuditPages:
             size=size,
             page=page,
             more=more,
-            query=urlencode(filters),
-            **filters,
+            who=who,
+            action=action,
+            query=urlencode({"who": who, "action": action}),
         )
 
     def verify(self, request: Request, csrf: Text) -> Response:

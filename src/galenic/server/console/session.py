@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -146,14 +147,14 @@ class Console:
     # responses
 
     def render(
-        self, request: Request, template: str, /, *, message: Message | None = None, status: int = 0, **values: object
+        self, request: Request, template: str, /, *, message: Message | None = None, status: int = 0, **values: Any
     ) -> HTMLResponse:
         """A page from its template. status: by default 400 with the message of an error, else 200. values: `user`, `form_to`
         (another origin that its forms may lead to), and the variables of the template itself."""
         status = status or (400 if message and message.error else 200)
         return self.renderer.render(request.url.path, template, status, {"message": message, **values})
 
-    def render_error(self, request: Request, template: str, error: Exception, /, **values: object) -> HTMLResponse:
+    def render_error(self, request: Request, template: str, error: Exception, /, **values: Any) -> HTMLResponse:
         """A page with the message of an error and status 400."""
         return self.render(request, template, message=Message.of_error(error), **values)
 

@@ -1,7 +1,7 @@
 """Pages of users: accounts, roles, invitations, sessions."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -47,7 +47,7 @@ class UserPages:
         values = {"people": shown, "find": find, "page": page, "more": more, "link": ""}
         return self._render(request, user, read_message(message), values)
 
-    def _render(self, request: Request, user: CurrentUser, message: Message | None, values: dict[str, object]) -> Response:
+    def _render(self, request: Request, user: CurrentUser, message: Message | None, values: dict[str, Any]) -> Response:
         return self.console.render(
             request,
             "people.html",
@@ -61,7 +61,7 @@ class UserPages:
     def _render_first_page(self, request: Request, user: CurrentUser, message: Message, link: str = "") -> Response:
         """The first accounts with a message, and a link that the user has to hand over."""
         shown, more = page_of(self.people.all(), 1)
-        values: dict[str, object] = {"people": shown, "find": "", "page": 1, "more": more, "link": link}
+        values: dict[str, Any] = {"people": shown, "find": "", "page": 1, "more": more, "link": link}
         return self._render(request, user, message, values)
 
     def _administrator(self, request: Request, csrf: str, *roles: str) -> CurrentUser:
