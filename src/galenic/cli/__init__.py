@@ -1,4 +1,4 @@
-"""The command line: `galenic <verb> <thing>`."""
+"""The command line: one module per group of commands, listed in `app.COMMANDS` and `app.GROUPS`."""
 
 import os
 import sys
@@ -12,20 +12,20 @@ from galenic.cli.app import app
 from galenic.cli.show import messages
 from galenic.errors import GalenicError
 
-# typer brings a click of its own from some version on; what its errors share is found by name in either
+# newer versions of typer contain a copy of click: the base class of its errors is found by name in either
 CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 __all__ = ["app", "main"]
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs a command. Exit codes: 0 done, 1 refused by the gate, 2 your input, 3 our failure."""
+    """Runs a command and exits: 0 done, 1 refused, 2 wrong input, 3 internal failure."""
     sys.excepthook = unexpected
     sys.exit(run(words))
 
 
 def run(words: list[str] | None = None) -> int:
-    """The exit code of a command; every expected error is one line on stderr."""
+    """Runs a command and returns its exit code; every expected error is one line on stderr."""
     try:
         result = app(args=words, standalone_mode=False)
         return int(result) if isinstance(result, int) else 0
@@ -50,7 +50,7 @@ def run(words: list[str] | None = None) -> int:
 
 
 def unexpected(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
-    """A bug: says where, not what, because a foreign message may hold a cell's value. GALENIC_DEBUG=1 shows it all."""
+    """Reports a bug by its type and place, without its message, which may contain a cell's value. GALENIC_DEBUG=1 shows everything."""
     if os.environ.get("GALENIC_DEBUG"):
         sys.__excepthook__(kind, _error, trace)
     else:

@@ -1,4 +1,4 @@
-"""How results look on a terminal: talk and progress to stderr, results to stdout, JSON when asked."""
+"""Output of commands: messages and progress to stderr; results to stdout, as text or as JSON."""
 
 import contextlib
 import json
@@ -26,11 +26,11 @@ def print_json(data: Any) -> None:
 
 @contextlib.contextmanager
 def progress(hidden: bool = False) -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on stderr; yields tell(what, share done)."""
+    """A progress bar on stderr; yields the function that reports (step, share of the work that is done)."""
     columns = (TextColumn("{task.description:<20}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=messages, disable=hidden, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
+        yield lambda step, share: bar.update(task, description=step, completed=share)
 
 
 def findings(report: Report) -> None:
@@ -48,7 +48,7 @@ def findings(report: Report) -> None:
 
 
 def decision(d: Decision) -> None:
-    """The verdict, rule by rule."""
+    """The decision, item by item."""
     verdict = "[green]ACCEPTED[/] by" if d.accepted else "[red]REFUSED[/] by"
     out.print(f"{verdict} policy “{d.policy}”")
     for item in d.items:
@@ -57,7 +57,7 @@ def decision(d: Decision) -> None:
 
 
 def run(name: str, folder: Path, d: Decision) -> None:
-    """How a run ended, and what comes next."""
+    """The decision on a run, and the next step."""
     decision(d)
     out.print(f"Report for the signers: {report_page(folder)}")
     if d.accepted:
@@ -65,7 +65,7 @@ def run(name: str, folder: Path, d: Decision) -> None:
 
 
 def statement(s: Statement) -> None:
-    """Who spent what on what."""
+    """The budget of a population with its charges."""
     out.print(
         f"[bold]{s.population}[/]: epsilon {s.epsilon_spent:.4g} of {s.epsilon_limit:g} spent at delta {s.delta:g} "
         f"(rho {s.rho_spent:.4g} of {s.rho_limit:.4g}); {s.refusals} refused attempt(s)"
@@ -77,7 +77,7 @@ def statement(s: Statement) -> None:
 
 
 def report_json(report: Report, d: Decision | None = None) -> dict[str, Any]:
-    """The report, with the decision if there is one."""
+    """The report as JSON, with the decision if there is one."""
     data: dict[str, Any] = to_json(report)
     if d is not None:
         data["decision"] = {

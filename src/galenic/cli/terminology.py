@@ -22,32 +22,32 @@ def lookup(
     as_json: Json = False,
 ) -> int:
     """Say what a code means. Ends with 2 where the table lacks it, and says so where the table itself is not loaded."""
-    found = terminology.terminology().validate(system, value, display)
+    result = terminology.terminology().validate(system, value, display)
     if as_json:
         show.print_json(
-            {"state": found.state, "display_fits": found.display_fits, "concept": found.concept and found.concept.__dict__}
+            {"state": result.state, "display_fits": result.display_fits, "concept": result.concept and result.concept.__dict__}
         )
-    elif found.concept is None:
-        say = {
+    elif result.concept is None:
+        reasons = {
             "not-found": "the table is here and has no such code",
             "not-loaded": "this table is not loaded, or only a part of it: galenic code load",
         }
-        show.out.print(f"{found.state}: {say[found.state]}")
+        show.out.print(f"{result.state}: {reasons[result.state]}")
     else:
-        c = found.concept
+        c = result.concept
         kinds = f"; a kind of {', '.join(c.parents)}" if c.parents else ""
         show.out.print(f"{c.code}  {c.display}{' (no longer in use)' if c.active is False else ''}{kinds}", markup=False)
-        if found.display_fits is False:
+        if result.display_fits is False:
             show.out.print("the system calls it otherwise")
-    return 0 if found.state == "found" and found.display_fits is not False else 2
+    return 0 if result.state == "found" and result.display_fits is not False else 2
 
 
 @commands.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
 def subsumes(system: System, a: str, b: str) -> int:
     """How A stands to B: equivalent, subsumes, subsumed-by, not-subsumed."""
-    found = terminology.terminology().subsumes(system, a, b)
-    show.out.print(found)
-    return 2 if found in ("not-found", "not-loaded") else 0
+    relation = terminology.terminology().subsumes(system, a, b)
+    show.out.print(relation)
+    return 2 if relation in ("not-found", "not-loaded") else 0
 
 
 @commands.command("load", epilog="Example: galenic code load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
