@@ -14,11 +14,9 @@ MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 40, 6
 MOST_FLOW_LINES, MOST_FLOWS_LINES = 60, 2_200
 FOUNDATION = {"errors", "settings", "schema"}  # types, errors and settings: every package knows them
 
-LONG_FILES = {  # over 400 lines, today; must shrink
-}
+LONG_FILES: set[str] = set()  # over 400 lines; nothing may be added
 LONG_FUNCTIONS: set[str] = set()  # over 40 lines; nothing may be added
-MANY_PARAMETERS = {  # over 6 parameters, today; must shrink
-}
+MANY_PARAMETERS: set[str] = set()  # over 6 parameters; nothing may be added
 LONG_FLOWS: set[str] = set()  # over 60 lines; nothing may be added
 NOT_JOINING: set[str] = set()  # joins no packages that do not import each other; nothing may be added
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -107,7 +107,7 @@ def words_of_this_place_are_documented(place: Place) -> None:
 )
 def ways_in_are_the_documented_ones(place: Place) -> None:
     places = sorted({f.stem for f, _call in calls(place, "with_session")})
-    assert places == ["external_login", "sign_in"], places
+    assert places == ["account", "external_login", "sign_in"], places  # account: a step-up of a session
     for way in ("password with time code", "passkey with user verification", "identity provider", "access tokens of systems"):
         assert way in place.document, way
 
@@ -827,12 +827,12 @@ def an_application_with_a_key_proves_itself(place: Place) -> None:
     assert answer.status_code == 401
 
 
-@check("V10.4.11", plant=patched(external_login, "granted_scopes", lambda asked, *_a: asked))
+@check("V10.4.11", plant=patched(authorization, "granted_scopes", lambda asked, *_a: asked))
 def applications_get_what_they_registered_for(place: Place) -> None:
     assert _asks(place, scope="user/*.cruds") == "invalid_scope"
 
 
-@check("V10.7.2", plant=patched(external_login, "describe_scopes", lambda _scope: []))
+@check("V10.7.2", plant=patched(authorization, "describe_scopes", lambda _scope: []))
 def people_are_told_what_they_allow(place: Place) -> None:
     launch = Launch(place)
     text = launch.browser.web.get("/authorize", params=launch.asked()).text

@@ -33,7 +33,7 @@ from galenic.records import exchange
 from galenic.security import Fact
 from galenic.server import app, setup, start
 from galenic.server.certificate import own_certificate
-from galenic.server.console import authorization, datasets, session, sign_in
+from galenic.server.console import authorization, datasets, rendering, session, sign_in
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir, smart
 from server_made import free_port
@@ -202,7 +202,7 @@ def no_other_origin_reads_answers(place: Place) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-@check("V3.4.3", plant=patched(session, "POLICY", "default-src 'self'; object-src *"))
+@check("V3.4.3", plant=patched(rendering, "CONTENT_POLICY", "default-src 'self'; object-src *"))
 def pages_run_what_is_theirs_alone(place: Place) -> None:
     said = header(place, "content-security-policy")
     assert "default-src 'none'" in said
