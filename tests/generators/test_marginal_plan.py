@@ -84,7 +84,9 @@ def test_columns_that_cannot_be_made_coarser_have_fewer_pairs_measured(rows: int
 
 def test_one_column_takes_the_whole_budget_and_noise_is_refused_with_the_arithmetic() -> None:
     sizes, ordered = np.array([10]), np.array([True])
-    assert make_plan(sizes, ordered, 10_000, Fraction(1), 1).ones == 1.0
+    plan = make_plan(sizes, ordered, 10_000, Fraction(1), 1)
+    assert astuple(plan) == (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0, 0, plan.one_noise, 0.0)
+    assert plan.one_noise == pytest.approx(0.5 * 10 * np.sqrt(1 / np.pi) / 10_000)
     with pytest.raises(BudgetError, match=r"too little to say anything: 1 columns of 10\.0 levels"):
         make_plan(sizes, ordered, 10, Fraction(1, 100), 1)
     with pytest.raises(BudgetError, match="too little to say anything: 2 columns"):

@@ -206,6 +206,12 @@ def test_two_of_three_categories_lose_half_and_one_value_loses_nothing() -> None
     assert anonymize((dates,), np.array([[0], [1], [2], [2]]), PrivacyModel(2)).loss == pytest.approx(0.5 * 2 / 4)
 
 
+def test_the_loss_of_a_table_is_the_mean_of_its_columns() -> None:
+    sex = quasi_identifier("sex", "category", ["f", "m"])
+    both = anonymize((sex, sex), np.array([[0, 0], [0, 1]]), PrivacyModel(2))
+    assert both.loss == 0.5
+
+
 def test_paths_through_the_lattice_go_up_by_one_level_to_nodes_that_are_not_tagged() -> None:
     tags = np.zeros((2, 3), np.int8)
     assert _untagged_above(tags, (0, 0)) == (1, 0)
