@@ -52,8 +52,6 @@ RESERVED = {
     "galenic.privacy.noise": ("Noise only in privacy", {"privacy", *ENTRY}),
     "galenic.store.vault": ("The vault only by privacy", {"privacy", "store", *ENTRY}),
 }
-# importer -> package whose inner modules it may import today; to be removed
-BYPASSES = {("privacy", "records"), ("server", "jobs")}
 
 
 def level(package: str) -> int:
@@ -143,7 +141,7 @@ def test_inner_modules_of_a_package_may_not_be_imported_by_others(report: dict[s
     module, top = inner_module(package), package.partition(".")[0]
     contracts = [f"galenic.{p} is used through its __init__" for p in (package, package.rpartition(".")[0])]
     found = set().union(*(imports(report.get(c, "")) for c in contracts))
-    importers = {p for p in PACKAGES if p != top and (p, top) not in BYPASSES}
+    importers = {p for p in PACKAGES if p != top}
     assert not {p for p in importers if (planted_in(p), module) not in found}
 
 
@@ -158,3 +156,12 @@ def test_every_package_stands_in_the_table_of_the_design() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     (layers,) = (c["layers"] for c in contracts if c["type"] == "layers")
     assert [set(re.findall(r"\w+", row)) for row in layers] == list(LAYERS)
+
+
+def test_the_interface_of_store_holds_nothing_of_the_vault() -> None:
+    from galenic import store
+    from galenic.store import vault
+
+    own = {n for n, v in vars(vault).items() if getattr(v, "__module__", "") == vault.__name__}
+    assert own
+    assert not own & set(store.__all__)

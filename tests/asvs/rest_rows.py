@@ -41,7 +41,8 @@ from galenic.custody import RoleScope, add_client, server_session
 from galenic.custody.fhir import resource_checks
 from galenic.errors import AccessDeniedError, RecordError, StoreError
 from galenic.installation import open_installation
-from galenic.records import ccda, exchange
+from galenic.records import ccda
+from galenic.records.exchange import client as exchange
 from galenic.security import (
     AccessDecision,
     AccessPolicy,
@@ -60,7 +61,8 @@ from galenic.server import setup
 from galenic.server.console import datasets
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir
-from galenic.store import blobs, telemetry
+from galenic.store import blobs
+from galenic.store.telemetry import instruments as telemetry
 
 everything = importlib.import_module("galenic.custody.fhir.patient_everything")  # the package has a function of that name
 

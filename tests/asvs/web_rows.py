@@ -29,7 +29,7 @@ from asvs_made import (
 )
 from galenic.custody import add_client, server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
-from galenic.records import exchange
+from galenic.records.exchange import client as exchange
 from galenic.security import Fact
 from galenic.server import app, setup, start
 from galenic.server.certificate import own_certificate

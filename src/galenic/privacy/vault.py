@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from galenic.errors import NotFoundError
-from galenic.store import AbstractGrant, Database, Dataset, put_tokens, reveal_token
+from galenic.store import AbstractGrant, Database, Dataset
+from galenic.store.vault import put_tokens, reveal_token  # by this package alone
 
 BATCH = 2_000  # tokens that are written together
 

@@ -57,7 +57,6 @@ from galenic.store.rows import (
 )
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones
-from galenic.store.vault import put_tokens, reveal_token
 
 __all__ = [
     "NO_SUBJECT",
@@ -137,7 +136,6 @@ __all__ = [
     "points",
     "put_fact",
     "put_facts",
-    "put_tokens",
     "read",
     "read_all_nodes",
     "read_blob",
@@ -155,7 +153,6 @@ __all__ = [
     "reserve",
     "resource",
     "restore",
-    "reveal_token",
     "rows_between",
     "rows_of",
     "run_partitions",

@@ -1,0 +1,126 @@
+"""Outbound calls: to declared destinations alone, under an open decision, to addresses that the destination may have."""
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError, OptionError, RecordError
+from galenic.security import Fact, FactStore, Grant
+
+MOST = 2**20  # bytes of an answer
+SECONDS = 10.0  # for each step of a call
+ALTOGETHER = 30.0  # for a whole call
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a destination answered. body: at most 1 MiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def origin_of(url: str) -> str:
+    """scheme://host:port of an address. OptionError for what is no plain HTTP(S) address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise OptionError("this is no address. Expected https://host or https://host:port.") from None
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+        raise OptionError("this is no address that can be called. Expected https://host or https://host:port.")
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, internal: bool = False, authority: str = "") -> None:
+    """Allows calls to the origins of these addresses, under a name. internal: they may lie in the house's own network, else only
+    public addresses are called; authority: PEM of the authority that signed their certificates, where it is the house's own.
+    ConfigurationError for plain HTTP to anywhere but this machine."""
+    origins = sorted({origin_of(u) for u in urls})
+    for one in origins:
+        if one.startswith("http:") and not (internal and urlsplit(one).hostname in ("127.0.0.1", "::1", "localhost")):
+            raise ConfigurationError("calls without TLS go to this machine alone (declared as internal). Expected https://.")
+    body = {"origins": origins, "internal": "yes" if internal else "no", "authority": authority}
+    facts.put(Fact("destination", name, "allowed", name, body=tuple(sorted(body.items()))), actor=by)
+
+
+def call(grant: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """GET, or POST of a form, under a decision to call outside/NAME. AccessDenied for an origin or an address that the destination
+    may not have; RecordError where nothing, or too much, is answered. Redirects are not followed."""
+    name = grant.resource.partition("/")[2]
+    grant.require(f"outside/{name}", "call")
+    known = grant.gate.facts.one("destination", name)
+    if known is None or known.state != "allowed" or origin_of(url) not in known.get("origins"):
+        raise AccessDeniedError(f"the address is not one of destination {name!r}. It was declared with: {_origins(known)}.")
+    given = {"Accept": "application/json", **(headers or {})}
+    body = None
+    if form is not None:
+        given["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(form).encode()
+    grant.require_active(size=len(body or b""))
+    return _call(known, url, given, body)
+
+
+def _origins(known: Fact | None) -> str:
+    return ", ".join(known.get("origins")) if known else "nothing"
+
+
+def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
+    try:
+        import httpcore  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("calls to other systems need httpcore: pip install 'galenic[server]'") from None
+    context = ssl.create_default_context(cadata=known.get("authority") or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    method, sent = ("GET" if body is None else "POST"), list(headers.items())
+    until = time.monotonic() + ALTOGETHER
+    times = {"connect": SECONDS, "read": SECONDS, "write": SECONDS, "pool": SECONDS}
+    backend = _backend(known.get("internal") == "yes")
+    found = bytearray()
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool,
+            pool.stream(method, url, headers=sent, content=body, extensions={"timeout": times}) as reply,
+        ):  # fmt: skip
+            for part in reply.iter_stream():
+                found += part
+                if len(found) > MOST or time.monotonic() > until:
+                    raise RecordError(f"{known.key!r} answers more than {MOST:,} bytes, or without an end.")
+            named = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in reply.headers}
+            return Reply(reply.status, named, bytes(found))
+    except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        raise RecordError(
+            f"{known.key!r} can not be called ({type(error).__name__}). Is it up, and its certificate known?"
+        ) from None
+
+
+EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): an address of version 4 within one of 6
+
+
+def _public(text: str) -> bool:
+    """Whether an address is one of the public network, and leads to no other that is not."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and (address in EMBEDDING or address.sixtofour or address.teredo):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _backend(internal: bool) -> Any:
+    """A backend that looks at the address that it connects to: a name may lead anywhere, and elsewhere the next time."""
+    import httpcore  # noqa: PLC0415
+
+    class Looking(httpcore.SyncBackend):
+        def connect_tcp(self, host: str, port: int, timeout: float | None = None, *given: Any, **more: Any) -> Any:
+            found = sorted({str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+            if not internal and not all(_public(a) for a in found):
+                raise AccessDeniedError(
+                    "the destination's name leads into the house's own network, which it was not declared for."
+                )
+            return super().connect_tcp(found[0], port, timeout, *given, **more)
+
+    return Looking()
