@@ -13,7 +13,7 @@ import orjson
 import pyotp
 import pytest
 
-from galenic.custody import add_client, fhir, server_session
+from galenic.custody import add_client, fhir, issue_token, server_session
 from galenic.custody.access import record_care_relation
 from galenic.installation import Installation, open_installation
 from galenic.server import Listener, make_app, running_servers, setup
@@ -78,7 +78,7 @@ def a_server(home: Path) -> Iterator[Callable[..., Fhir]]:
         ) -> Fhir:
             if installation.facts.one("grant", f"{who}/{role}") is None:
                 add_client(installation, who, role=role)
-            token = setup.issue_token(installation, who, scope=scope, purposes=tuple(purposes.split()))
+            token = issue_token(installation, who, scope=scope, purposes=tuple(purposes.split()))
             return Fhir(web, token, installation, repository)
 
         yield client

@@ -24,7 +24,7 @@ from joserfc import jwk, jwt
 
 from asvs.web_rows import ehr, retemplated
 from asvs_made import Place, calls, check, confirmed, documented, patched, planted_source, somebody, without
-from galenic.custody import add_client, server_session
+from galenic.custody import add_client, issue_token, server_session
 from galenic.custody.fhir import RequestContext
 from galenic.errors import AccessDeniedError, GalenicError, InputError
 from galenic.records.exchange import Reply
@@ -42,7 +42,7 @@ from galenic.security import (
 )
 from galenic.security.grants import token_name
 from galenic.security.openid import IdTokenClaims, OpenId, Provider
-from galenic.server import identity_provider, setup
+from galenic.server import identity_provider
 from galenic.server.console import authorization, external_login
 from galenic.server.console import session as signed
 from galenic.server.console.session import Console
@@ -716,7 +716,7 @@ class Launch:
 @check("V10.3.2", plant=patched(RequestContext, "require", lambda *_a: None))
 def scopes_hold(place: Place) -> None:
     ehr(place)
-    token = setup.issue_token(place.site.installation, "ehr", scope="system/Observation.rs")
+    token = issue_token(place.site.installation, "ehr", scope="system/Observation.rs")
     answer = place.site.browser().web.get("/fhir/Patient/nobody", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 403
 

@@ -37,7 +37,7 @@ from asvs_made import (
     without,
 )
 from galenic import store
-from galenic.custody import RoleScope, add_client, server_session
+from galenic.custody import RoleScope, add_client, issue_token, server_session
 from galenic.custody.fhir import resource_checks
 from galenic.errors import AccessDeniedError, RecordError, StoreError
 from galenic.installation import open_installation
@@ -57,7 +57,6 @@ from galenic.security import (
 from galenic.security.keytree import PEOPLE
 from galenic.security.openid import Provider
 from galenic.security.policy import Obligations
-from galenic.server import setup
 from galenic.server.console import datasets
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir
@@ -382,7 +381,7 @@ def records_are_for_those_who_may(place: Place) -> None:
     ehr(place).put("/fhir/Patient/hidden", json={"resourceType": "Patient", "id": "hidden"})
     installation = place.site.installation
     add_client(installation, "stranger", role="clinician")
-    token = setup.issue_token(installation, "stranger", scope="user/*.rs", purposes=("treatment",))
+    token = issue_token(installation, "stranger", scope="user/*.rs", purposes=("treatment",))
     assert bare(place).get("/fhir/Patient/hidden", headers={"Authorization": f"Bearer {token}"}).status_code == 404
 
 

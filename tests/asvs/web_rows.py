@@ -27,11 +27,11 @@ from asvs_made import (
     templates,
     without,
 )
-from galenic.custody import add_client, server_session
+from galenic.custody import add_client, issue_token, server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
 from galenic.records.exchange import client as exchange
 from galenic.security import Fact
-from galenic.server import app, setup, start
+from galenic.server import app, start
 from galenic.server.certificate import own_certificate
 from galenic.server.console import authorization, datasets, rendering, session, sign_in
 from galenic.server.console.session import Console
@@ -133,7 +133,7 @@ def ehr(place: Place) -> httpx.Client:
     if "ehr" not in place.kept:
         installation = place.site.installation
         add_client(installation, "ehr")
-        token = setup.issue_token(installation, "ehr")
+        token = issue_token(installation, "ehr")
         head = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
         place.kept["ehr"] = place.site.stack.enter_context(
             httpx.Client(base_url=place.site.base, headers=head, trust_env=False)

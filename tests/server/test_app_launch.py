@@ -14,10 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwk, jwt
 
-from galenic.custody import add_client, server_session
+from galenic.custody import add_client, issue_token, server_session
 from galenic.custody.access import record_care_relation
 from galenic.errors import OptionError
-from galenic.server import setup
 from site_made import Browser, Site
 
 JSON = "application/fhir+json"
@@ -85,7 +84,7 @@ def clara(site: Site) -> Browser:
     people = site.installation.people
     people._grant("clara", "clara@clinic.example", "clinician", by="sofia", approved="otto")
     add_client(site.installation, "ehr")
-    token = setup.issue_token(site.installation, "ehr")
+    token = issue_token(site.installation, "ehr")
     for own in ("hers", "other"):
         patient = json.dumps({"resourceType": "Patient", "id": own, "gender": "female"})
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json", "Cookie": ""}

@@ -10,7 +10,7 @@ import pytest
 
 from browser_made import Site, a_browser, approve_all, invite, invited
 from galenic import custody, release
-from galenic.custody import add_client, server_session
+from galenic.custody import add_client, issue_token, server_session
 from galenic.custody.access import record_care_relation
 from galenic.errors import ReleaseRefusedError
 from galenic.flows.demonstration import POPULATION
@@ -164,7 +164,7 @@ def treated(staffed: Site) -> Site:
     """Two patients, one with a name and a value that are an attack; clara treats that one."""
     installation = staffed.installation
     add_client(installation, "ehr")
-    token = setup.issue_token(installation, "ehr")
+    token = issue_token(installation, "ehr")
     with httpx.Client(base_url=f"{staffed.base}/fhir", headers={"Authorization": f"Bearer {token}"}, trust_env=False) as ehr:
         for own, name in (("evil", EVIL), ("other", "Somebody Else")):
             patient = {"resourceType": "Patient", "id": own, "name": [{"text": name}], "gender": "female", "text": {

@@ -6,8 +6,7 @@ from statistics import median
 
 import pytest
 
-from galenic.custody import SERVER
-from galenic.server import setup
+from galenic.custody import SERVER, issue_token
 from galenic.server.console import Console
 from site_made import PASSWORD, Browser, Site
 
@@ -219,7 +218,7 @@ def test_the_host_header_names_nothing(site: Site) -> None:
         "/sign-in", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "1.2.3.4"}
     )
     assert "evil" not in answer.text
-    token = setup.issue_token(site.installation, SERVER)
+    token = issue_token(site.installation, SERVER)
     bundle = sofia.web.get("/fhir/Patient", headers={"Host": "evil.example", "Authorization": f"Bearer {token}"})
     assert "evil" not in bundle.text
 

@@ -8,8 +8,7 @@ import typer
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json
-from galenic.cli.server import server_extra
-from galenic.custody import EVERYTHING, add_client, initialize_if_new
+from galenic.custody import EVERYTHING, add_client, initialize_if_new, issue_token
 from galenic.installation import open_installation
 from galenic.security import ROLES
 
@@ -66,8 +65,6 @@ def token(
     as_json: Json = False,
 ) -> None:
     """Make an access token. It is shown once, and only its digest is kept."""
-    with server_extra():
-        from galenic.server import issue_token  # noqa: PLC0415  # the web framework loads when it is needed
     seconds = int(hours * 3600)
     secret = issue_token(open_installation(), name, seconds=seconds, scope=scope, purposes=tuple(purpose.split()))
     if as_json:

@@ -37,7 +37,7 @@ from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, declare_population
 from galenic.custody.quality_measurement import measure_dataset
 from galenic.custody.search_index import build_index, drop_index, search_rows
-from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, server_session
+from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, issue_token, server_session
 from galenic.custody.subject_access import own_record
 from galenic.custody.table_description import describe_source
 from galenic.custody.table_import import import_table
@@ -85,6 +85,7 @@ __all__ = [
     "importer_for",
     "initialize",
     "initialize_if_new",
+    "issue_token",
     "make_key",
     "measure_dataset",
     "open_copy_source",

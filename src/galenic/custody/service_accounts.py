@@ -1,14 +1,16 @@
 """Service accounts: the server's own session, and the systems that may call the server."""
 
 import json
+import secrets
 
 from galenic.custody.access import HOME, RoleScope, initialize
 from galenic.errors import OptionError
 from galenic.installation import Installation
-from galenic.security import NAME, ROLES, Fact, Session, checked_jwks
+from galenic.security import NAME, ROLES, Fact, Session, checked_jwks, token_name
 
 SERVER = "galenic-server"
 YEAR = 365 * 86_400  # s
+DAY = 86_400  # s
 EVERYTHING = "system/*.cruds"
 
 
@@ -64,3 +66,19 @@ def _put_account(installation: Installation, name: str, role: str, body: tuple[t
     if role == "service":
         installation.facts.put(Fact("vendor", name, "cleared", name))
     installation.gate.versions.refresh()
+
+
+def issue_token(
+    installation: Installation,
+    who: str,
+    *,
+    seconds: int = DAY,
+    scope: str = EVERYTHING,
+    purposes: tuple[str, ...] = ("treatment", "operations"),
+    how: str = "issued by hand",
+) -> str:
+    """A new access token, which stands for a session until the session ends; only its digest is stored."""
+    secret = secrets.token_urlsafe(32)
+    about = (("purposes", " ".join(purposes)), ("scope", scope))
+    installation.gate.begin(who, how=how, seconds=seconds, name=token_name(secret), about=about)
+    return secret

@@ -4,7 +4,7 @@ from galenic.server.app import make_app
 from galenic.server.certificate import fingerprint
 from galenic.server.identity_provider import ProviderSettings, add_provider
 from galenic.server.listeners import Listener, running_servers, serve
-from galenic.server.setup import DATASET, issue_token
+from galenic.server.setup import DATASET
 from galenic.server.start import ServerOptions, prepare_server
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "ServerOptions",
     "add_provider",
     "fingerprint",
-    "issue_token",
     "make_app",
     "prepare_server",
     "running_servers",

@@ -1,36 +1,18 @@
 """Preparation of an installation for the server: access tokens, the served data set, simulated content."""
 
-import secrets
 from pathlib import Path
 
 from galenic import store
-from galenic.custody import EVERYTHING, ImportRequest, ImportResult, import_fhir, import_table, record_consent, server_session
+from galenic.custody import ImportRequest, ImportResult, import_fhir, import_table, record_consent, server_session
 from galenic.custody.fhir import FhirRepository, open_repository
 from galenic.generators.simulated import SimulationRequest, simulate, simulate_cohort
 from galenic.installation import Installation
 from galenic.records import in_memory
 from galenic.schema import Progress, no_progress
-from galenic.security import Session, token_name
+from galenic.security import Session
 
 DATASET = "records"
 COHORT = "simulated-cohort"
-DAY = 86_400
-
-
-def issue_token(
-    installation: Installation,
-    who: str,
-    *,
-    seconds: int = DAY,
-    scope: str = EVERYTHING,
-    purposes: tuple[str, ...] = ("treatment", "operations"),
-    how: str = "issued by hand",
-) -> str:
-    """A new access token, which stands for a session until the session ends; only its digest is stored."""
-    secret = secrets.token_urlsafe(32)
-    about = (("purposes", " ".join(purposes)), ("scope", scope))
-    installation.gate.begin(who, how=how, seconds=seconds, name=token_name(secret), about=about)
-    return secret
 
 
 def open_served(installation: Installation, name: str = DATASET, progress: Progress = no_progress) -> FhirRepository:

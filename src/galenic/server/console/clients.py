@@ -5,13 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from galenic.custody import EVERYTHING, add_client
+from galenic.custody import EVERYTHING, add_client, issue_token
 from galenic.errors import GalenicError
 from galenic.server.console.paging import page_of, router_of
 from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console, CurrentUser
-from galenic.server.setup import issue_token
 
 Text = Annotated[str, Form(max_length=400)]
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from galenic.custody import issue_token
 from galenic.errors import AccessDeniedError, GalenicError
 from galenic.security import App, client_of
-from galenic.server import setup
 from galenic.server.authentication import body_of
 from galenic.server.capability import CapabilityPart
 from galenic.server.endpoints.endpoint import ServedRepository
@@ -136,7 +136,7 @@ class SmartEndpoint:
         scope = granted_scopes(given.get("scope", ""), str(client.get("scope", "")))
         if not scope:
             return _error("invalid_scope", "the client is registered for none of these scopes.")
-        secret = setup.issue_token(self.installation, client.who, seconds=SECONDS, scope=scope, how="private_key_jwt")
+        secret = issue_token(self.installation, client.who, seconds=SECONDS, scope=scope, how="private_key_jwt")
         found = {"access_token": secret, "token_type": "bearer", "expires_in": SECONDS, "scope": scope}
         return Response(orjson.dumps(found), media_type="application/json")
 
