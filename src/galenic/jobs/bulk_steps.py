@@ -27,7 +27,12 @@ def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
     """Runs one step: patients until there are 32 MiB of resources. A step that a killed process began is done again."""
     installation = open_installation(Path(state["home"]))
     try:
-        return _advance(installation, state)
+        session = job_session(installation, state)
+        dataset = store.dataset(installation.db, state["dataset"], session.tenant)
+        erasures = installation.gate.versions.get()["erasures"]
+        if "build" not in state:
+            state = {**state, **_begin(installation, state), "erasures": erasures}
+        return _advance(installation, session, dataset, state)
     except GalenicError as error:
         if "build" in state:
             drop_bulk(installation, state["build"])
@@ -36,12 +41,8 @@ def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
         installation.close()
 
 
-def _advance(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
-    session = job_session(installation, state)
-    dataset = store.dataset(installation.db, state["dataset"], session.tenant)
-    erasures = installation.gate.versions.get()["erasures"]
-    if "build" not in state:
-        state = {**state, **_begin(installation, state), "erasures": erasures}
+def _advance(installation: Installation, session: Session, dataset: store.Dataset, state: dict[str, Any]) -> dict[str, Any]:
+    """The state after a step of an export that has a build."""
     state = _Step(installation, session, dataset, state).run()
     if installation.gate.versions.get()["erasures"] != state["erasures"]:
         drop_bulk(installation, state["build"])
@@ -54,8 +55,6 @@ def _advance(installation: Installation, state: dict[str, Any]) -> dict[str, Any
 
 def _begin(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
     """The subjects to export, and a new key for the files."""
-    build, number = store.next_build(installation.db, BULK_BUILD, state["dataset"])
-    installation.tree.add([BUILDS + number])
     with _service_grant(installation, state["dataset"]) as grant:
         every = store.subjects_of(installation.db, grant, state["dataset"])
     people = state.get("people")
@@ -63,6 +62,8 @@ def _begin(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
     ids = [s for s in every if s != store.NO_SUBJECT and (wanted is None or s in wanted)]
     if state["level"] == "system" and wanted is None:
         ids.append(store.NO_SUBJECT)
+    build, number = store.next_build(installation.db, BULK_BUILD, state["dataset"])
+    installation.tree.add([BUILDS + number])
     return {"build": build, "ids": ids, "at": 0, "files": []}
 
 
