@@ -3,7 +3,11 @@
 import inspect
 import json
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -188,6 +192,53 @@ def test_a_role_taken_back_cuts_the_stream(custody: Installation) -> None:
     assert [e.action for e in custody.audit.entries()].count("gate.cut") == 1
     with pytest.raises(AccessDeniedError, match="no-role"):
         read(custody, paul, "quality")
+
+
+def withdrawn_before(
+    monkeypatch: pytest.MonkeyPatch, installation: Installation, transaction: str, key: str, role: str
+) -> None:
+    """The role is withdrawn just before the next write transaction of the store."""
+    begin = getattr(installation.db, transaction)
+
+    @contextmanager
+    def withdraw_then_begin(tenant: str | None = None) -> Iterator[Any]:
+        monkeypatch.undo()
+        withdraw_role(installation, key, role)
+        with begin(tenant) as connection:
+            yield connection
+
+    monkeypatch.setattr(installation.db, transaction, withdraw_then_begin)
+
+
+def test_a_role_withdrawn_during_an_import_denies_access_and_blocks_no_writer(
+    custody: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = store.dataset(custody.db, "clinic", "home")
+    document = store.IncomingDocument(store.NO_SUBJECT, "Location", "1", "0", {}, "{}", words=("ward",))
+    with custody.gate.open(custody.sign_in("inge"), "import", CLINIC, "records") as grant:
+        grant.new_keys([store.NO_SUBJECT])
+        withdrawn_before(monkeypatch, custody, "transaction", "inge", "integration-engineer")
+        start = time.monotonic()
+        with pytest.raises(AccessDeniedError, match="no longer stands"):
+            store.write_documents(custody.db, grant, known, [document])
+    assert time.monotonic() - start < 5
+
+
+def test_a_role_withdrawn_during_a_write_denies_access_and_blocks_no_writer(
+    custody: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = store.dataset(custody.db, "clinic", "home")
+    record_care_relation(custody, custody.sign_in("inge"), "clinic", "P000007", "ada")
+    with custody.gate.open(custody.sign_in("inge"), "import", CLINIC, "records") as grant:
+        subject = store.assign_subjects(custody.db, grant, known, ["P000007"])[0]["P000007"]
+    resource = store.record_resource(known, subject)
+    with custody.gate.open(custody.sign_in("ada"), "write", resource, "treatment") as grant:
+        change = store.ResourceChange(grant, subject, "Patient", "1", lambda _version: b"{}", 0)
+        withdrawn_before(monkeypatch, custody, "writing", "ada", "clinician")
+        start = time.monotonic()
+        with pytest.raises(AccessDeniedError, match="no longer stands"):
+            store.write_resources(custody.db, known, [change], grant)
+    assert time.monotonic() - start < 5
 
 
 def test_a_session_that_ends_cuts_the_stream_and_opens_nothing_more(custody: Installation) -> None:

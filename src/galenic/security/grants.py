@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -172,11 +172,15 @@ class Grant(AbstractGrant):
 
     def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
         """HMAC-SHA256 of many texts at once."""
+        return list(map(self.hasher(kind), texts))
+
+    def hasher(self, kind: str) -> Callable[[str], bytes]:
+        """A function that computes tokens of one kind; access is checked here and not again at each call."""
         self.require_active()
         if self._identity is None:
             self._identity = self.gate.identity_key()
         key, digest, whole = self._identity, hmac.digest, f"{self.tenant}\0{kind}\0"
-        return [digest(key, (whole + text).encode(), "sha256")[:16] for text in texts]
+        return lambda text: digest(key, (whole + text).encode(), "sha256")[:16]
 
     def build_key(self, build: str) -> bytes:
         """The key of one build of shards or of an index."""

@@ -76,6 +76,16 @@ def _parts(things: list[bytes]) -> Iterator[list[bytes]]:
         yield things[start : start + 500]
 
 
+@dataclass(frozen=True, slots=True)
+class _HashedDocument:
+    """A document with the tokens of its name, its digest, and the searches and subjects that find it."""
+
+    document: IncomingDocument
+    name: bytes
+    digest: bytes
+    words: frozenset[bytes]
+
+
 @dataclass
 class _NewDocuments:
     """Rows to insert. current: by token of the name, the place in `documents` of the newest version."""
@@ -95,10 +105,11 @@ def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
     keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted({i.subject for i in incoming})).items()}
-    names = grant.tokens("name", [f"{name}\0{i.name}" for i in incoming])
+    hashed = _hash_documents(grant, name, incoming)
     with db.transaction(grant.tenant) as c:
         first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        new = _new_documents(grant, name, incoming, _stored_digests(c, name, names), keys, first)
+        stored = _stored_digests(c, name, [h.name for h in hashed])
+        new = _new_documents(grant.tenant, name, hashed, stored, keys, first)
         _insert(db, c, name, new)
         if new.documents:
             c.execute(datasets.update().where(datasets.c.name == name).values(next_row=first + len(new.documents)))
@@ -109,46 +120,53 @@ def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming
     return count
 
 
-def _new_documents(
-    grant: AbstractGrant,
-    name: str,
-    incoming: list[IncomingDocument],
-    stored: list[tuple[bytes, set[bytes]]],
-    keys: dict[int, AESGCM],
-    first: int,
-) -> _NewDocuments:
-    """The rows of documents that are not stored yet. stored: for each, the token of its name and the digests of all versions;
-    first: the next row."""
+def _hash_documents(grant: AbstractGrant, name: str, incoming: list[IncomingDocument]) -> list[_HashedDocument]:
+    """Must run before the write transaction: a grant that is cut here writes to the audit log, which waits for that transaction."""
+    names = grant.tokens("name", [f"{name}\0{i.name}" for i in incoming])
     digests = grant.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
     words = list(dict.fromkeys(w for i in incoming for w in i.words))
     tokens = dict(zip(words, grant.tokens("word", words), strict=True))
+    return [
+        _HashedDocument(i, token, digest, frozenset((*(tokens[w] for w in i.words), *map(mention, i.mentions))))
+        for i, token, digest in zip(incoming, names, digests, strict=True)
+    ]
+
+
+def _new_documents(
+    tenant: str,
+    name: str,
+    hashed: list[_HashedDocument],
+    stored: list[set[bytes]],
+    keys: dict[int, AESGCM],
+    first: int,
+) -> _NewDocuments:
+    """The rows of documents that are not stored yet. stored: for each, the digests of all versions of its name; first: the next row."""
     new = _NewDocuments()
-    for one, (token, versions), digest in zip(incoming, stored, digests, strict=True):
-        if digest in versions:
+    for entry, versions in zip(hashed, stored, strict=True):
+        if entry.digest in versions:
             continue
-        row = first + len(new.documents)
-        versions.add(digest)
-        new.current[token] = len(new.documents)
+        one, row = entry.document, first + len(new.documents)
+        versions.add(entry.digest)
+        new.current[entry.name] = len(new.documents)
         about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
         texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, one.document), strict=True))
         cells = seal_cells(keys[one.subject], name, row, one.subject, texts)
-        new.cells.append((name, row, grant.tenant, one.subject, cells))
-        new.documents.append([name, row, grant.tenant, one.subject, token, digest, len(versions), False])
-        found_by = {*(tokens[w] for w in one.words), *map(mention, one.mentions)}
-        new.words += [(name, w, row, grant.tenant) for w in found_by]
+        new.cells.append((name, row, tenant, one.subject, cells))
+        new.documents.append([name, row, tenant, one.subject, entry.name, entry.digest, len(versions), False])
+        new.words += [(name, w, row, tenant) for w in entry.words]
     for place in new.current.values():
         new.documents[place][7] = True
     return new
 
 
-def _stored_digests(c: sa.Connection, name: str, names: list[bytes]) -> list[tuple[bytes, set[bytes]]]:
-    """Each name with the digests of all its versions; the set is shared where a name occurs twice."""
+def _stored_digests(c: sa.Connection, name: str, names: list[bytes]) -> list[set[bytes]]:
+    """The digests of all versions of each name; the set is shared where a name occurs twice."""
     found: dict[bytes, set[bytes]] = {}
     for part in _parts(sorted(set(names))):
         where = (documents.c.dataset == name) & documents.c.name.in_(part)
         for token, digest in c.execute(sa.select(documents.c.name, documents.c.digest).where(where)):
             found.setdefault(bytes(token), set()).add(bytes(digest))
-    return [(n, found.setdefault(n, set())) for n in names]
+    return [found.setdefault(n, set()) for n in names]
 
 
 def _insert(db: Database, c: sa.Connection, name: str, new: _NewDocuments) -> None:

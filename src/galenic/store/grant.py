@@ -1,7 +1,7 @@
 """Grants as the store sees them: an open access decision, which holds the keys that the store does not have."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,11 @@ class AbstractGrant(ABC):
     @abstractmethod
     def tokens(self, kind: str, texts: list[str]) -> list[bytes]:
         """Keyed hashes of many texts at once."""
+
+    @abstractmethod
+    def hasher(self, kind: str) -> Callable[[str], bytes]:
+        """A function that computes tokens of one kind. Access is checked here and not again at each call: a check that ends the grant
+        writes to the audit log, which a write transaction blocks."""
 
     @abstractmethod
     def build_key(self, build: str) -> bytes:

@@ -64,10 +64,12 @@ class WrittenVersion:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """Keyed hashes of a data set's names and words."""
+    """Keyed hashes of a data set's names and words. digest: hashes the digest of a version, which is known only once the version has a
+    number, inside the write transaction."""
 
     names: list[bytes]
     words: dict[str, bytes]
+    digest: Callable[[str], bytes]
 
 
 @dataclass
@@ -206,7 +208,7 @@ def write_resources(db: Database, known: Dataset, changes: list[ResourceChange],
     tokens = _tokens(keyed, name, changes)
     with db.writing(keyed.tenant) as cursor:
         statements = _Statements(cursor, "?" if db.is_sqlite else "%s")
-        written, new_rows = _render(statements, keyed, name, changes, keys, tokens)
+        written, new_rows = _render(statements, keyed.tenant, name, changes, keys, tokens)
         _insert(statements, new_rows, changes)
         statements.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(written[-1].row + 1, name)] if written else [])
         _trace(statements, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
@@ -234,12 +236,12 @@ class _Statements:
 def _tokens(keyed: AbstractGrant, name: str, changes: list[ResourceChange]) -> _Tokens:
     words = list(dict.fromkeys(w for c in changes for w in c.words))
     names = keyed.tokens("name", [f"{name}\0{c.name}" for c in changes])
-    return _Tokens(names, dict(zip(words, keyed.tokens("word", words), strict=True)))
+    return _Tokens(names, dict(zip(words, keyed.tokens("word", words), strict=True)), keyed.hasher("digest"))
 
 
 def _render(
     statements: _Statements,
-    keyed: AbstractGrant,
+    tenant: str,
     name: str,
     changes: list[ResourceChange],
     keys: dict[int, AESGCM],
@@ -263,12 +265,12 @@ def _render(
         newest[token], new_rows.current[token] = (version, not change.deleted), len(new_rows.documents)
         digest = sha256(document).hexdigest()
         cells = _seal(keys[change.subject], name, row, change, (digest, document))
-        new_rows.cells.append((name, row, keyed.tenant, change.subject, cells))
-        seen = keyed.token("digest", f"{name}\0{digest}")
-        new_rows.documents.append((name, row, keyed.tenant, change.subject, token, seen, version))
+        new_rows.cells.append((name, row, tenant, change.subject, cells))
+        seen = tokens.digest(f"{name}\0{digest}")
+        new_rows.documents.append((name, row, tenant, change.subject, token, seen, version))
         if not change.deleted:
             words = {*(tokens.words[w] for w in change.words), *map(mention, change.mentions)}
-            new_rows.words += [(name, w, row, keyed.tenant) for w in words]
+            new_rows.words += [(name, w, row, tenant) for w in words]
     return written, new_rows
 
 
