@@ -11,10 +11,11 @@ import pyarrow.csv as pacsv
 import pytest
 
 from galenic import store
-from galenic.custody import IMPORTERS, ImportPlan, ImportRequest
+from galenic.custody import IMPORTERS, Importer, ImportPlan, ImportRequest, ImportResult, RowRange
 from galenic.errors import UnknownNameError
 from galenic.installation import Installation
 from galenic.jobs import KINDS, import_state, running_jobs
+from galenic.security import Session
 from galenic.store import jobs
 from made import made_patients
 
@@ -101,7 +102,7 @@ def import_plan(file: Path, name: str) -> ImportPlan:
 
 def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(5_000), tmp_path / "patients.csv")
-    state = {**import_state(custody, import_plan(tmp_path / "patients.csv", "big"), "inge"), "step": 3_000}
+    state = {**import_state(custody, "table", import_plan(tmp_path / "patients.csv", "big"), "inge"), "step": 3_000}
     first = KINDS["import"].advance(state)
     again = KINDS["import"].advance(state)  # as after a kill between the rows and the note that they were written
     assert first["rows_before"] == again["rows_before"] == 3_000
@@ -113,11 +114,40 @@ def test_a_step_of_an_import_that_was_cut_short_writes_no_row_twice(custody: Ins
     assert found == [f"P{i:06d}" for i in range(5_000)]
 
 
+class OtherImporter(Importer):
+    """Imports nothing; keeps the ranges that it was asked for."""
+
+    def __init__(self) -> None:
+        self.ranges: list[RowRange] = []
+
+    def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
+        return ImportPlan(request, tuple(paths), in_steps=True)
+
+    def resume(self, _installation: Installation, _session: Session, plan: ImportPlan, rows: RowRange) -> ImportResult:
+        self.ranges.append(rows)
+        return ImportResult(plan.request.dataset)
+
+
+def test_a_step_uses_the_importer_of_the_kind_that_the_job_was_started_with(
+    custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pacsv.write_csv(made_patients(3), tmp_path / "patients.csv")
+    other = OtherImporter()
+    monkeypatch.setitem(IMPORTERS, "other", other)
+    plan = other.plan([tmp_path / "patients.csv"], ImportRequest("new", patient="patient_id"))
+    state = import_state(custody, "other", plan, "inge")
+    assert KINDS["import"].advance(state)["done"]
+    assert other.ranges == [RowRange(0, state["step"])]
+    KINDS["import"].advance({name: value for name, value in state.items() if name != "kind"})
+    assert len(other.ranges) == 1, "a job of an earlier version imports a table"
+    assert store.dataset(custody.db, "new", "home")["next_row"] == 3
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_an_import_runs_as_a_job(custody: Installation, tmp_path: Path) -> None:
     pacsv.write_csv(made_patients(300), tmp_path / "patients.csv")
     with running_jobs(custody) as work:
-        job = work.start("import", import_state(custody, import_plan(tmp_path / "patients.csv", "small"), "inge"))
+        job = work.start("import", import_state(custody, "table", import_plan(tmp_path / "patients.csv", "small"), "inge"))
         assert work.wait(job)["done"]
         assert [j.state for j in work.all()] == ["SUCCESS"]
     assert store.dataset(custody.db, "small", "home")["next_row"] == 300

@@ -95,16 +95,16 @@ def import_(
     if options.durable:
         if not plan.in_steps:
             raise OptionError("only tables need --durable: an interrupted import of FHIR, OMOP or MEDS is repeated.")
-        return _import_as_job(installation, plan, options.key)
+        return _import_as_job(installation, kind, plan, options.key)
     session = installation.sign_in(options.key)
     with show.progress(as_json) as progress:
         result = importer.run(installation, session, plan, progress)
     return print_import(kind, result, as_json)
 
 
-def _import_as_job(installation: Installation, plan: custody.ImportPlan, key: str) -> int:
+def _import_as_job(installation: Installation, kind: str, plan: custody.ImportPlan, key: str) -> int:
     with jobs.running_jobs(installation) as queue:
-        job = queue.start("import", jobs.import_state(installation, plan, key))
+        job = queue.start("import", jobs.import_state(installation, kind, plan, key))
         show.messages.print(f"job {job}; if this process dies: galenic jobs --work")
         queue.wait(job)
         show.out.print(f"{queue.get(job).steps} steps done")

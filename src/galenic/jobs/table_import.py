@@ -14,12 +14,13 @@ from galenic.security import Session
 STEP_ROWS = 50_000
 
 
-def import_state(installation: Installation, plan: ImportPlan, key: str) -> dict[str, Any]:
-    """The first state of an import job."""
+def import_state(installation: Installation, kind: str, plan: ImportPlan, key: str) -> dict[str, Any]:
+    """The first state of an import job. kind: of data, by which its importer is registered."""
     installation.keys.get(key)
     file, request = plan.files[0], plan.request
     return {
         "home": str(installation.home),
+        "kind": kind,
         "file": str(file.absolute()),
         "name": request.dataset,
         "patient": request.patient,
@@ -42,7 +43,8 @@ def advance_import(state: dict[str, Any]) -> dict[str, Any]:
     """One step: the next rows of the file, without those that a process that died had stored in this step."""
     installation = open_installation(Path(state["home"]))
     try:
-        importer, stop = IMPORTERS["table"], state["at"] + state["step"]
+        importer = IMPORTERS[state.get("kind", "table")]  # jobs of earlier versions do not say it: they import tables
+        stop = state["at"] + state["step"]
         stored = _rows(installation, state["name"]) - state["rows_before"]
         request = ImportRequest(state["name"], patient=state["patient"], label=state["label"], region=state["region"])
         plan = importer.plan([Path(state["file"])], request)
