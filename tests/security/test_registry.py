@@ -5,7 +5,8 @@ from importlib.resources import files
 
 import pytest
 
-from galenic.security import RESOURCE_TYPES, TYPES
+from galenic.security import RESOURCE_TYPES, TYPES, from_cedar
+from galenic.security.cedar import ENTITY
 from galenic.security.resource_types import NOBODY, resource_type
 from galenic.store import Rows
 
@@ -24,6 +25,15 @@ def test_every_type_of_the_shipped_policy_is_registered() -> None:
     policy = tomllib.loads(files("galenic.security").joinpath("policy.toml").read_text(encoding="utf-8"))
     named = {kind for rule in (*policy["permit"], *policy["forbid"]) for kind in rule.get("types", [])}
     assert named == set(RESOURCE_TYPES) == set(TYPES)
+
+
+def test_every_type_has_its_own_name_in_cedar() -> None:
+    names = {name: resource_type.cedar_name for name, resource_type in RESOURCE_TYPES.items()}
+    assert names == {name: name.capitalize() for name in RESOURCE_TYPES}, "names in stored policies are kept"
+    assert names == ENTITY
+    for name in RESOURCE_TYPES:
+        source = f'permit(principal, action, resource is {names[name]}) when {{ context.roles.contains("nurse") }};'
+        assert from_cedar(source).rules[0].types == {name}
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from galenic.security.policy import (
     Obligations,
     parse_policy,
 )
+from galenic.security.resource_types import RESOURCE_TYPES
 
-ENTITY = {
-    "dataset": "Dataset", "subject": "Subject", "house": "House", "record": "Record", "directory": "Directory", "outside": "Outside",
-}  # fmt: skip
+ENTITY = {name: resource_type.cedar_name for name, resource_type in RESOURCE_TYPES.items()}
+"""Entity type in Cedar text for each type of resource."""
 
 
 def to_cedar(policy: AccessPolicy) -> str:

@@ -24,6 +24,7 @@ class FactLookup(Protocol):
 class ResourceType(Protocol):
     """One type of resource."""
 
+    cedar_name: str  # entity type in Cedar text
     has_relations: bool  # whether a patient's care relations and consents can decide
 
     def dataset(self, name: str) -> str:
@@ -47,6 +48,7 @@ def rows_of_subject(text: str) -> Rows:
 class InstallationType:
     """house/NAME: the installation itself, and any type without facts of its own."""
 
+    cedar_name = "House"
     has_relations = False
 
     def dataset(self, _name: str) -> str:
@@ -69,6 +71,8 @@ class InstallationType:
 class DatasetType(InstallationType):
     """dataset/DATASET: a data set as a whole."""
 
+    cedar_name = "Dataset"
+
     def dataset(self, name: str) -> str:
         """The name itself."""
         return name
@@ -80,6 +84,8 @@ class DatasetType(InstallationType):
 
 class DirectoryType(DatasetType):
     """directory/DATASET: the part of a data set that is about no patient (places, medications, staff)."""
+
+    cedar_name = "Directory"
 
     def dataset(self, name: str) -> str:
         """The first part of the name."""
@@ -93,6 +99,7 @@ class DirectoryType(DatasetType):
 class RecordType(DatasetType):
     """record/DATASET/SUBJECT: one patient's part of a data set."""
 
+    cedar_name = "Record"
     has_relations = True
 
     def dataset(self, name: str) -> str:
@@ -111,6 +118,8 @@ class RecordType(DatasetType):
 class SubjectType(InstallationType):
     """subject/SUBJECT: one patient across all data sets."""
 
+    cedar_name = "Subject"
+
     def subject(self, name: str) -> str:
         """The name itself."""
         return name
@@ -122,6 +131,8 @@ class SubjectType(InstallationType):
 
 class DestinationType(InstallationType):
     """outside/DESTINATION: a system that this installation may call."""
+
+    cedar_name = "Outside"
 
     def missing(self, name: str, _action: str, facts: FactLookup) -> str:
         """The destination must have been declared."""
