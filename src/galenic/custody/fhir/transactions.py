@@ -247,7 +247,7 @@ def _outcome(error: GalenicError) -> bytes:
 
 
 @dataclass(slots=True)
-class _Plan:
+class _TransactionPlan:
     """What a transaction will do, by number of the entry: changes, and responses of entries that change nothing. names: the
     names (Type/id) by the fullUrl of the entries."""
 
@@ -260,7 +260,7 @@ def _execute_transaction(
     repository: FhirRepository, context: RequestContext, entries: list[TransactionEntry]
 ) -> list[Resource]:
     with repository.write_lock:
-        plan = _Plan()
+        plan = _TransactionPlan()
         for entry in sorted(entries, key=lambda e: ORDER[e.method]):
             if entry.method in READING:
                 continue
@@ -292,7 +292,7 @@ def _responses(context: RequestContext, changes: dict[int, StagedChange], commit
     return found
 
 
-def _stage_create(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+def _stage_create(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _TransactionPlan) -> None:
     _require_type(entry)
     _ = entry.if_match  # an invalid one is an error here, too
     match = match_condition(repository, context, entry.resource_type, entry.if_none_exist) if entry.if_none_exist else None
@@ -303,7 +303,7 @@ def _stage_create(repository: FhirRepository, context: RequestContext, entry: Tr
         plan.changes[entry.number] = change
 
 
-def _stage_update(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+def _stage_update(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _TransactionPlan) -> None:
     _require_type(entry)
     assert entry.resource is not None
     if_match, resource_id, given = entry.if_match, entry.id, entry.resource.get("id")
@@ -317,12 +317,12 @@ def _stage_update(repository: FhirRepository, context: RequestContext, entry: Tr
     plan.changes[entry.number] = StagedChange(entry.resource_type, resource_id, entry.resource, if_match, is_new)
 
 
-def _stage_patch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+def _stage_patch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _TransactionPlan) -> None:
     if_match, name = entry.if_match, f"{entry.resource_type}/{entry.id}"
     plan.changes[entry.number] = stage_patch(repository, context, name, entry.patch, if_match)
 
 
-def _stage_delete(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _Plan) -> None:
+def _stage_delete(repository: FhirRepository, context: RequestContext, entry: TransactionEntry, plan: _TransactionPlan) -> None:
     if_match, resource_id = entry.if_match, entry.id
     if not resource_id:
         match = match_condition(repository, context, entry.resource_type, entry.query)
@@ -334,7 +334,7 @@ def _stage_delete(repository: FhirRepository, context: RequestContext, entry: Tr
         plan.changes[entry.number] = StagedChange(entry.resource_type, resource_id, None, if_match)
 
 
-STAGE: dict[str, Callable[[FhirRepository, RequestContext, TransactionEntry, _Plan], None]] = {
+STAGE: dict[str, Callable[[FhirRepository, RequestContext, TransactionEntry, _TransactionPlan], None]] = {
     "POST": _stage_create,
     "PUT": _stage_update,
     "PATCH": _stage_patch,

@@ -132,7 +132,7 @@ Compiled = tuple[tuple[str, str, str, Callable[[Resource], bool] | None, Callabl
 
 
 @dataclass(slots=True)
-class _Plan:
+class _ValidationPlan:
     """What is checked in one type: its rules, and by property name the type, the element and its rules."""
 
     kind: str
@@ -146,7 +146,7 @@ def _compiled(rules: tuple[Rule, ...]) -> Compiled:
 
 
 @cache
-def _plan(kind: str) -> _Plan:
+def _plan(kind: str) -> _ValidationPlan:
     type_ = r4().types[kind]
     parts = {}
     for element in type_.elements:
@@ -155,7 +155,7 @@ def _plan(kind: str) -> _Plan:
             if of != "Resource" and (of not in r4().primitives or rules):  # resources in it are validated on their own
                 parts[name] = (of.removeprefix("@"), element, rules)
     rules, plain = _compiled(type_.rules), all(of == "Extension" and not own for of, _element, own in parts.values())
-    return _Plan(kind, rules, parts, plain and not rules and kind != "Narrative")
+    return _ValidationPlan(kind, rules, parts, plain and not rules and kind != "Narrative")
 
 
 def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
@@ -164,7 +164,7 @@ def _broken(rules: Compiled, node: Any, where: str, inside: _Inside, found: list
             found.append(ValidationIssue(level, where, key, human))
 
 
-def _walk(node: Resource, plan: _Plan, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
+def _walk(node: Resource, plan: _ValidationPlan, where: str, inside: _Inside, found: list[ValidationIssue]) -> None:
     _broken(plan.rules, node, where, inside, found)
     if plan.kind == "Narrative":
         found += check_narrative(node, where)
