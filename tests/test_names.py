@@ -1,9 +1,17 @@
 """Names of the code base: one class name, one meaning."""
 
 import ast
+import builtins
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+FORMER_ERRORS = frozenset({
+    "AccessDenied", "Conflict", "Gone", "KeyGone", "MissingExtra", "NotHere", "NotSignedIn", "NotValid", "OurFailure", "ReleaseRefused",
+    "YourInput",
+})  # fmt: skip
+ERROR_NAME = re.compile(r"\b[A-Z][a-z]\w*Error\b|\b(?:" + "|".join(sorted(FORMER_ERRORS)) + r")\b")
 SOURCE = Path(__file__).parents[1] / "src" / "galenic"
 
 
@@ -26,3 +34,19 @@ def test_errors_end_in_error() -> None:
     names = [node.name for node in errors.body if isinstance(node, ast.ClassDef)]
     assert names
     assert [name for name in names if not name.endswith("Error")] == []
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Module and docstring of every module, class and function."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, documented):
+                yield str(path.relative_to(SOURCE)), ast.get_docstring(node) or ""
+
+
+def test_every_error_in_a_docstring_exists() -> None:
+    known = {*classes(), *dir(builtins)}
+    named = [(place, name) for place, text in docstrings() for name in ERROR_NAME.findall(text)]
+    assert len(named) > 100
+    assert [(place, name) for place, name in named if name not in known] == []

@@ -51,8 +51,8 @@ def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, intern
 
 
 def call(grant: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
-    """GET, or POST of a form, under a decision to call outside/NAME. AccessDenied for an origin or an address that the destination
-    may not have; RecordError where nothing, or too much, is answered. Redirects are not followed."""
+    """GET, or POST of a form, under a decision to call outside/NAME; redirects are not followed. AccessDeniedError for an address that
+    is not the destination's; RecordError for no response or one that is too large."""
     name = grant.resource.partition("/")[2]
     grant.require(f"outside/{name}", "call")
     known = grant.gate.facts.one("destination", name)
