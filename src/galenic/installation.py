@@ -161,14 +161,14 @@ class Installation:
 
 def installation_if_any(home: Path | None = None) -> Installation | None:
     """The installation at `home` if there is one; a recipient who only verifies has none and needs none."""
-    found = settings.load(home)
-    exists = (found.home / "keys").is_dir() or not found.database_url.startswith("sqlite")
+    configuration = settings.load(home)
+    exists = (configuration.home / "keys").is_dir() or not configuration.database_url.startswith("sqlite")
     return open_installation(home) if exists else None
 
 
 def open_installation(home: Path | None = None) -> Installation:
     """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic); creates it if it is new."""
-    found = settings.load(home)
-    found.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store.telemetry.log_to(found.home / "logs" / "galenic.jsonl")
-    return Installation(found)
+    configuration = settings.load(home)
+    configuration.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store.telemetry.log_to(configuration.home / "logs" / "galenic.jsonl")
+    return Installation(configuration)

@@ -90,7 +90,7 @@ def stop_job(installation: Installation, session: Session, job: str) -> None:
 
 def job_session(installation: Installation, state: dict[str, Any]) -> Session:
     """The session that a job runs under. AccessDeniedError if it has ended."""
-    found = installation.gate.session(str(state["session"]))
-    if found is None or found[0].who != state["by"]:
+    session_and_fact = installation.gate.session(str(state["session"]))
+    if session_and_fact is None or session_and_fact[0].who != state["by"]:
         raise AccessDeniedError("the user who requested this job has left, has lost a role, or has stopped it.")
-    return found[0]
+    return session_and_fact[0]

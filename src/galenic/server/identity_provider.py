@@ -89,9 +89,9 @@ def _metadata(installation: Installation, session: Session, provider: Provider) 
 
 def _object(reply: exchange.Reply, provider: Provider) -> dict[str, Any]:
     try:
-        found = orjson.loads(reply.body) if reply.status == 200 else None
+        value = orjson.loads(reply.body) if reply.status == 200 else None
     except orjson.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise RecordError(f"{provider.shown} answered with what cannot be used (status {reply.status}). Begin again.")
-    return found
+    return value

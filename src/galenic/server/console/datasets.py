@@ -120,11 +120,11 @@ class DatasetPages:
 
 def _consenting(table: records.Source, patient: str, consent_column: str) -> list[str]:
     """The patients whose consent column says so, each once."""
-    found: dict[str, None] = {}
+    consenting: dict[str, None] = {}
     for batch in table.open([patient, consent_column]):
         pairs = zip(batch[patient].to_pylist(), batch[consent_column].to_pylist(), strict=True)
-        found |= {str(p): None for p, value in pairs if str(value).strip().lower() in CONSENTING}
-    return list(found)
+        consenting |= {str(p): None for p, value in pairs if str(value).strip().lower() in CONSENTING}
+    return list(consenting)
 
 
 def has_too_many_rows(table: records.Source) -> bool:

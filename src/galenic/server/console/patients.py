@@ -44,8 +44,8 @@ class PatientPages:
         user = self.console.require_user(request, *READERS)
         parameters = [("_count", str(PAGE_SIZE))]
         parameters += ([("name", name)] if name else []) + ([("_cursor", cursor)] if cursor else [])
-        found = fhir.search(self.console.repository, self._context(user, "treatment"), "Patient", parameters)
-        bundle = json.loads(found.body)
+        response = fhir.search(self.console.repository, self._context(user, "treatment"), "Patient", parameters)
+        bundle = json.loads(response.body)
         following = next((x["url"] for x in bundle["link"] if x["relation"] == "next"), "")
         return self.console.render(
             request,

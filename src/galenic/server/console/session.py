@@ -90,10 +90,10 @@ class Console:
     def current_user(self, request: Request) -> CurrentUser | None:
         """The signed-in user: a valid session of this browser that was used within half an hour. None otherwise."""
         secret = request.cookies.get(self.session_cookie, "")
-        found = self.installation.gate.session(token_name(secret)) if secret else None
-        if found is None or found[1].get("browser") != "yes":
+        session_and_fact = self.installation.gate.session(token_name(secret)) if secret else None
+        if session_and_fact is None or session_and_fact[1].get("browser") != "yes":
             return None
-        session, fact = found
+        session, fact = session_and_fact
         now, last = time.monotonic(), self._last_used.get(session.id)
         if fact.get("agent") != sha256(f"galenic {request.headers.get('user-agent', '')}".encode()).hexdigest():
             self.installation.audit.append("session.moved", session.who, "denied", actor=session.who)

@@ -131,10 +131,10 @@ class JobQueue:
 
     def get(self, job: str) -> Job:
         """A job by its id. UnknownNameError if there is none."""
-        found = self._list(workflow_ids=[job])
-        if not found:
+        statuses = self._list(workflow_ids=[job])
+        if not statuses:
             raise UnknownNameError("there is no such job.")
-        return _job(self._client, found[0])
+        return _job(self._client, statuses[0])
 
     def all(self, limit: int = 20, offset: int = 0) -> list[Job]:
         """Jobs, newest first."""
