@@ -1,11 +1,12 @@
 """One access rule and its conditions: each holds at its boundary, and the order of a policy decides."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from galenic.errors import ConfigurationError
-from galenic.security import AccessPolicy, AccessRequest, AccessRule, Obligations, parse_policy
+from galenic.security import ACTIONS, TYPES, AccessPolicy, AccessRequest, AccessRule, Obligations, parse_policy
 from galenic.security.policy import NO_PERMIT, read_policy, shipped_policy
 
 NURSE = AccessRequest(frozenset({"nurse"}), "read", "dataset", "treatment", "clinical", 1, frozenset({"care"}))
@@ -50,6 +51,14 @@ def test_a_rule_is_for_its_actions_and_types() -> None:
     assert AccessPolicy("p", 1, [rule(actions=["write"])]).decide(NURSE) == NO_PERMIT
     assert AccessPolicy("p", 1, [rule(types=["model"])]).decide(NURSE) == NO_PERMIT
     assert AccessPolicy("p", 1, [rule("b", "forbid", actions=["write"]), rule()]).decide(NURSE).allowed
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_rule_without_actions_and_types_is_for_all_of_them(action: str, kind: str) -> None:
+    request = replace(NURSE, action=action, type=kind)
+    assert AccessPolicy("p", 1, [rule()]).decide(request).allowed
+    assert AccessPolicy("p", 1, [rule(), rule("b", "forbid")]).decide(request).reason == "b"
 
 
 def test_a_forbid_comes_first_and_of_permits_the_first_in_the_file() -> None:
