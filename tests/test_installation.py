@@ -1,5 +1,7 @@
 """An installation creates the files of a service when the service is first used, and not before."""
 
+import contextlib
+import io
 import threading
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from galenic import store
 from galenic.installation import Installation, open_installation
+from galenic.jobs import run_worker, worker
 from galenic.security import Escrow, KeyTree
 
 
@@ -82,4 +85,17 @@ def test_files_of_a_killed_process_are_removed_when_runs_are_first_used(
     assert swept == []
     assert installation.run("20260101-120000-abcdef").parent == installation.runs == tmp_path / "runs"
     assert swept == [tmp_path / "runs"]
+    installation.close()
+
+
+def test_a_worker_does_at_its_start_what_services_must_finish_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished: list[str] = []
+    monkeypatch.setattr(Escrow, "sweep", lambda _self: finished.append("escrow"))
+    monkeypatch.setattr(KeyTree, "recover", lambda _self: finished.append("tree"))
+    monkeypatch.setattr(store, "sweep", lambda _folder: finished.append("runs"))
+    monkeypatch.setattr(worker, "block_network", lambda _hosts: None)  # it would last for the whole test process
+    monkeypatch.setattr(worker, "running_jobs", lambda _installation: contextlib.nullcontext())
+    installation = open_installation(tmp_path)
+    run_worker(installation, io.StringIO())
+    assert finished == ["escrow", "tree", "runs"]
     installation.close()

@@ -12,7 +12,7 @@ FILES = {str(p.relative_to(SOURCE)): p.read_text(encoding="utf-8") for p in sort
 FLOWS = [name for name in FILES if name.startswith("flows/") and name != "flows/__init__.py"]
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 40, 6
 MOST_FLOW_LINES, MOST_FLOWS_LINES = 60, 2_200
-FOUNDATION = {"errors", "settings", "schema"}  # types, errors and settings: every package knows them
+FOUNDATION = {"errors", "installation", "schema", "settings", "store", "version"}  # what every package may use joins nothing
 
 LONG_FILES: set[str] = set()  # over 400 lines; nothing may be added
 LONG_FUNCTIONS: set[str] = set()  # over 40 lines; nothing may be added

@@ -11,10 +11,10 @@ import pyarrow as pa
 from galenic import flows
 from galenic.errors import StateError, UnknownNameError
 from galenic.evidence import EvaluationRequest
-from galenic.evidence.tables import ComparedSources
-from galenic.generators import DEFAULT_POPULATION, SynthesisRequest
+from galenic.evidence.tables import ComparedSources, evaluate_sources
+from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, installation_if_any, open_installation
-from galenic.privacy import ColumnOptions, DescriptionLike
+from galenic.privacy import DEFAULT_POPULATION, ColumnOptions, DescriptionLike
 from galenic.records import as_source, read
 from galenic.release import check_release
 from galenic.schema import Report
@@ -45,7 +45,10 @@ def evaluate(
     """
     unseen = as_source(holdout) if holdout is not None else None
     sources = ComparedSources(as_source(real), as_source(synthetic), unseen, patient=patient)
-    return flows.evaluate(open_installation(home), sources, request)
+    installation = open_installation(home)
+    report = evaluate_sources(sources, request)
+    installation.audit.append("evaluated", sources.synthetic.name, failures=len(report.failures))
+    return report
 
 
 def verify(folder: str | Path, *, trust: str | Path | None = None, home: Path | None = None) -> list[str]:

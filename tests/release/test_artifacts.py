@@ -68,7 +68,7 @@ class ToyArtifact:
     def sheet(self, content: ToyContent) -> dict[str, Any]:
         return {"material": "wood"}
 
-    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
+    def forget(self, run: Run, artifact: dict[str, Any]) -> str:
         return "toy given back"
 
 
@@ -173,6 +173,16 @@ def test_a_requester_does_not_sign_by_any_account(installation: Installation, to
     with pytest.raises(AccessDeniedError, match="asked for a run"):
         release.require_second_person(run, release.Signer(account="tim"))
     release.require_second_person(run, release.Signer(account="ada"))
+
+
+def test_the_erasure_of_a_patient_deletes_the_run_of_a_deidentified_copy(custody: Installation) -> None:
+    for name in ("1", "2"):
+        (custody.runs / name / "artefact").mkdir(parents=True)
+    with custody.gate.open(custody.sign_in("paul", "paul2"), "erase", "subject/1", "erasure-request") as grant:
+        store.add_artefact(custody.db, {"id": "copy/1", "kind": "copy", "made_from": "table/clinic"}, [1])
+        (outcome,) = (o for o in release.forget(custody, grant, 1) if o.id == "copy/1")
+    assert outcome.fate == "dropped; made again from what is left"
+    assert [p.name for p in custody.runs.iterdir()] == ["2"]
 
 
 def test_an_erasure_asks_the_kind_of_each_artifact(custody: Installation, toy: ToyArtifact) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from galenic import jobs
 from galenic.custody import server_session
-from galenic.errors import AccessDeniedError, OptionError, UnknownNameError
+from galenic.errors import OptionError, UnknownNameError
 from galenic.installation import Installation, open_installation
 from galenic.jobs import SynthesisParameters
 from galenic.jobs.synthesis import DIED
@@ -96,8 +96,9 @@ def test_what_may_not_be_asked_is_refused_before_a_job_is_made(lab: tuple[Instal
     with pytest.raises(OptionError, match="epsilon must be from"):
         jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=50.0))
     stranger = installation.gate.begin("galenic-server", how="test", seconds=60)
-    with pytest.raises(AccessDeniedError):
+    with pytest.raises(OptionError, match="may not train") as refused:  # as before: exit code 2, HTTP status 400
         jobs.submit_synthesis(installation, stranger, SynthesisParameters(setup.COHORT, epsilon=1.0))
+    assert refused.value.exit_code == 2
     cost = jobs.estimate_job(installation, session, "synthesis", {"dataset": setup.COHORT, "epsilon": 9.0})
     assert cost.budget is not None
     assert not cost.budget.sufficient

@@ -18,7 +18,7 @@ from galenic.installation import Installation
 from galenic.predictors import PREDICTORS
 from galenic.privacy import Budget, PrivateRows
 from galenic.records import FORMATS
-from galenic.release import ARTIFACTS, Decision, RunOutcome, WorkflowResult
+from galenic.release import ARTIFACTS, Decision, Run, RunOutcome, WorkflowResult
 from galenic.schema import Finding, FitCost, NotMeasured, Prediction, Progress, Report, TrainingData, no_progress
 
 POLICY = """
@@ -153,7 +153,7 @@ class WalkArtifact:
     def sheet(self, content: WorkflowResult) -> dict[str, Any]:
         return {"sizes": dict(content.sizes)}
 
-    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
+    def forget(self, run: Run, artifact: dict[str, Any]) -> str:
         return "kept: one paid count"
 
 

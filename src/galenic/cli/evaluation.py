@@ -12,7 +12,7 @@ from galenic.cli import show
 from galenic.cli.files import write_text
 from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
 from galenic.evidence import EvaluationRequest
-from galenic.evidence.tables import ComparedSources
+from galenic.evidence.tables import ComparedSources, evaluate_sources
 from galenic.installation import open_installation
 from galenic.release import decide, load_policy
 
@@ -54,7 +54,9 @@ def evaluate(
             groups=tuple(options.group or ()),
             constraints=records.read_constraints(options.columns) if options.columns else (),
         )
-        report = flows.evaluate(open_installation(), compared, request, progress)
+        installation = open_installation()
+        report = evaluate_sources(compared, request, progress)
+        installation.audit.append("evaluated", compared.synthetic.name, failures=len(report.failures))
     decision = decide(report, policy) if policy else None
     if as_json:
         show.print_json(show.report_json(report, decision))

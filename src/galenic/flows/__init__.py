@@ -1,10 +1,9 @@
-"""One file per use case, named by its verb: the only place where rooms that do not know each other meet."""
+"""One file per use case that joins packages which do not import each other."""
 
 from galenic.flows.cost_estimate import cost_of, estimate_cost
 from galenic.flows.demonstration import DemoResult, run_demo
 from galenic.flows.engine_audit import audit_engine
 from galenic.flows.erasure import ErasureResult, erase
-from galenic.flows.evaluation import evaluate
 from galenic.flows.imputation import impute
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
@@ -27,7 +26,6 @@ __all__ = [
     "deidentify_stored",
     "erase",
     "estimate_cost",
-    "evaluate",
     "impute",
     "measure_quality",
     "new_split_rng",

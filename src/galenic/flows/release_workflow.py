@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from galenic.evidence import EVALUATORS
-from galenic.flows.budget_reservation import reserve_budget
 from galenic.flows.evaluator_binding import evaluation_options, with_refits
 from galenic.generators import GENERATORS, SynthesisRequest
 from galenic.predictors import PREDICTORS
-from galenic.release import Decision, Engine, ResourceUsage, Run, WorkflowResult, workflow_content
+from galenic.release import Decision, Engine, ResourceUsage, Run, WorkflowResult, reserve_budget, workflow_content
 from galenic.schema import Progress, TrainingData, progress_part
 
 
@@ -35,7 +34,8 @@ class ReleaseWorkflow:
         return self._run(data, PREDICTORS[self.kind](self.request), lambda model: model.predict(data.held_out))
 
     def _run(self, data: TrainingData, model: Any, apply: Callable[[Any], Any]) -> tuple[Path, Decision, WorkflowResult]:
-        with reserve_budget(self.run.installation, self.run.id, self.request) as budget:
+        epsilon = self.request.epsilon if self.request.private else None
+        with reserve_budget(self.run, self.request.population, epsilon, self.request.delta) as budget:
             model.fit(data, budget, progress_part(self.progress, 0.05, 0.5))
         made, usage = apply(model), ResourceUsage.until_now()
         progress = progress_part(self.progress, 0.5, 0.9)

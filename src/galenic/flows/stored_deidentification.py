@@ -1,6 +1,5 @@
 """De-identified copy of a FHIR data set in custody, as a run that waits for signatures: custody writes it, release decides."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from galenic.custody import open_copy_source
 from galenic.errors import AccessDeniedError
 from galenic.installation import Installation
 from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
-from galenic.release import DeidentifiedRun, deidentify_run
+from galenic.release import DeidentifiedRun, Run, deidentify_run
 from galenic.schema import Progress, no_progress
 from galenic.security import Session
 
@@ -47,6 +46,6 @@ def deidentify_stored(
         try:
             source.record(copy.run)
         except AccessDeniedError:
-            shutil.rmtree(copy.folder, ignore_errors=True)
+            Run(installation, copy.run).discard()
             raise
     return copy

@@ -1,13 +1,12 @@
 """Synthesis of a data set in custody, as long as the access decision to train on it remains valid."""
 
-import shutil
-
 from galenic import store
 from galenic.custody import training_source
 from galenic.errors import AccessDeniedError
 from galenic.flows.synthesis import SynthesisResult, synthesize
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation
+from galenic.release import Run
 from galenic.schema import Progress, no_progress
 from galenic.security import Session
 
@@ -37,6 +36,6 @@ def synthesize_stored(
             row = {"id": f"model/{result.run}", "kind": "model", "made_from": f"table/{name}", "private": request.private}
             store.add_artefact(installation.db, row, store.subjects_of(installation.db, grant, name))
         except AccessDeniedError:
-            shutil.rmtree(result.folder, ignore_errors=True)
+            Run(installation, result.run).discard()
             raise
     return result

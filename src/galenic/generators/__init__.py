@@ -2,6 +2,6 @@
 
 from galenic.generators.generator import Generator, Refittable
 from galenic.generators.registry import GENERATORS
-from galenic.generators.request import DEFAULT_POPULATION, SynthesisRequest
+from galenic.generators.request import SynthesisRequest
 
-__all__ = ["DEFAULT_POPULATION", "GENERATORS", "Generator", "Refittable", "SynthesisRequest"]
+__all__ = ["GENERATORS", "Generator", "Refittable", "SynthesisRequest"]

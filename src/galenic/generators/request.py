@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from galenic.privacy import MIN_PATIENTS, ColumnOptions
+from galenic.privacy import DEFAULT_POPULATION, MIN_PATIENTS, ColumnOptions
 from galenic.records import Source
-
-DEFAULT_POPULATION = "default"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import AccessDeniedError, GalenicError, OptionError, UnknownNameError
+from galenic.errors import GalenicError, OptionError, UnknownNameError
 from galenic.flows import cost_of, synthesize_stored
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
@@ -64,7 +64,7 @@ def submit_synthesis(installation: Installation, session: Session, parameters: S
         raise OptionError("epsilon must be from 0.01 (strong privacy, little is learned) to 10 (weak privacy).")
     decision = installation.gate.decide(session, "train", store.resource(name), PURPOSE)
     if not decision.allowed:
-        raise AccessDeniedError(f"you may not train on {name!r} ({decision.reason}).")
+        raise OptionError(f"you may not train on {name!r} ({decision.reason}).")
     return submit_job(installation, session, "synthesis", dict(parameters.__dict__))
 
 

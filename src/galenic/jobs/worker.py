@@ -40,6 +40,7 @@ def outside_hosts() -> frozenset[str]:
 
 def run_worker(installation: Installation, until: IO[str]) -> None:
     """Performs submitted jobs, without network, until `until` is closed."""
+    installation.recover()
     block_network(outside_hosts())
     namespace = os.environ.get("GALENIC_NAMESPACE", "shared")
     store.telemetry.log("info", "a worker is at work without network", step=f"network namespace: {namespace}")

@@ -11,6 +11,7 @@ from galenic import store
 from galenic.errors import BudgetError
 from galenic.privacy.accountant import check_delta, check_epsilon, epsilon_of, rho_of
 
+DEFAULT_POPULATION = "default"  # pays where no other population is named
 RHO_UNIT = 10**12  # the ledger counts whole units of 1e-12 rho, rounded up when spent, down when granted
 DELTA_UNIT = 10**18
 THRESHOLD_SHARE = 0.1  # of delta, for stability thresholds; the rest converts rho into epsilon

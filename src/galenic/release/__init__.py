@@ -1,8 +1,9 @@
 """Release of artifacts: evidence, policy, decision, run folder, signatures, register, recall and verification."""
 
-from galenic.release.artifact import ArtifactKind, Engine, ResourceUsage, RunContent, RunOutcome, WorkflowResult
+from galenic.release.artifact import ArtifactKind, Engine, ResourceUsage, RunContent, RunOutcome, StoredRun, WorkflowResult
 from galenic.release.artifacts import ARTIFACTS, workflow_content
 from galenic.release.attestation import MEANING, attest, statement_of
+from galenic.release.budget_reservation import reserve_budget
 from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget, retrain_tasks
@@ -36,6 +37,7 @@ __all__ = [
     "RunStatus",
     "Signature",
     "Signer",
+    "StoredRun",
     "TableContent",
     "WorkflowResult",
     "attest",
@@ -52,6 +54,7 @@ __all__ = [
     "reject_run",
     "report_page",
     "require_second_person",
+    "reserve_budget",
     "retrain_tasks",
     "run_status",
     "run_statuses",

@@ -97,6 +97,21 @@ class WorkflowResult:
         return self.budget.population if self.budget else "none: no formal guarantee"
 
 
+class StoredRun(Protocol):
+    """What an artifact kind may use of a stored run, a `Run`, when a patient in it is erased."""
+
+    @property
+    def id(self) -> str:
+        """Id of the run."""
+
+    @property
+    def installation(self) -> Installation:
+        """Installation that holds it."""
+
+    def discard(self) -> None:
+        """Deletes the folder."""
+
+
 ContentT_contra = TypeVar("ContentT_contra", contravariant=True)
 
 
@@ -124,8 +139,8 @@ class ArtifactKind(Protocol[ContentT_contra]):
     def sheet(self, content: ContentT_contra) -> dict[str, Any]:
         """Entries of the signers' sheet (JSON) beside the report and the decision."""
 
-    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
-        """Applies an erasure to an artifact that holds the patient (its row in store.lineage); returns its fate in words."""
+    def forget(self, run: StoredRun, artifact: dict[str, Any]) -> str:
+        """Applies an erasure to an artifact that holds the patient (its run, its row in store.lineage); returns its fate in words."""
 
 
 @runtime_checkable

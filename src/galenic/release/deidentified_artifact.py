@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galenic.installation import Installation
 from galenic.privacy import Budget, text
 from galenic.privacy.deidentification import DeidentificationReport, deidentification_json
-from galenic.release.artifact import Engine, RunOutcome
+from galenic.release.artifact import Engine, RunOutcome, StoredRun
 from galenic.release.residual_risk import residual_risk
 from galenic.schema import Report
 from galenic.version import __version__
@@ -75,7 +74,7 @@ class DeidentifiedArtifact:
         """Report of the de-identification."""
         return {"deidentification": deidentification_json(content.deidentification)}
 
-    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
+    def forget(self, run: StoredRun, _artifact: dict[str, Any]) -> str:
         """Deletes the run with the copy."""
-        shutil.rmtree(installation.run(str(artifact["id"]).partition("/")[2]), ignore_errors=True)
+        run.discard()
         return "dropped; made again from what is left"

@@ -6,10 +6,11 @@ from typing import Any
 from galenic import store
 from galenic.installation import Installation
 from galenic.release.artifacts import ARTIFACTS
+from galenic.release.run import Run
 from galenic.schema import ErasureOutcome
 from galenic.security import Grant
 
-Forget = Callable[[Installation, dict[str, Any]], str]
+Forget = Callable[[Run, dict[str, Any]], str]
 
 
 def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
@@ -18,7 +19,7 @@ def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[Era
     by_kind |= {kind.lineage_kind: kind.forget for kind in ARTIFACTS.values()}
     rows = [row for row in store.artefacts_of(installation.db, subject) if row["kind"] in by_kind]
     return tuple(
-        ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), by_kind[row["kind"]](installation, row))
+        ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), by_kind[row["kind"]](_run(installation, row), row))
         for row in rows
     )
 
@@ -28,18 +29,22 @@ def retrain_tasks(installation: Installation) -> list[dict[str, Any]]:
     return [row for row in store.artefacts_in(installation.db, "retrain") if row["kind"] == "model"]
 
 
-def _export(_installation: Installation, _artifact: dict[str, Any]) -> str:
+def _run(installation: Installation, artifact: dict[str, Any]) -> Run:
+    """Run that made an artifact: the id of its row in store.lineage is kind/run."""
+    return Run(installation, str(artifact["id"]).partition("/")[2])
+
+
+def _export(_run: Run, _artifact: dict[str, Any]) -> str:
     return "outside: recall it, or ask its holders to delete"
 
 
-def _release(installation: Installation, artifact: dict[str, Any]) -> str:
+def _release(run: Run, _artifact: dict[str, Any]) -> str:
     """A release is outside: it can be recalled but not deleted."""
-    run = str(artifact["id"]).partition("/")[2]
-    row = next((r for r in store.list_releases(installation.db) if r["run"] == run), None)
+    row = run.registered
     if row is None:
         return "was not released; nothing is outside"
     if row["state"] == "recalled":
         return "outside and recalled"
     if str(row["population"]).startswith("none"):
-        return f"outside, made without a formal guarantee: recall it (galenic recall {run})"
+        return f"outside, made without a formal guarantee: recall it (galenic recall {run.id})"
     return "outside: synthetic rows within a privacy budget, which bounds what they can tell of one patient; may be recalled"

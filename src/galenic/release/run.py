@@ -3,6 +3,7 @@
 import contextlib
 import json
 import secrets
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -280,6 +281,10 @@ class Run:
         """Writes a rejection."""
         with store.file_aside(self.folder / REJECTION) as aside:
             aside.write_text(json.dumps({"reason": reason, "by": signer}), encoding="utf-8")
+
+    def discard(self) -> None:
+        """Deletes the folder, where a right to its data ended or a patient was erased; may be repeated. Callers audit the reason."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def report_page(folder: Path) -> Path:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from galenic import records, store
-from galenic.installation import Installation
 from galenic.records import Source, SyntheticTables
-from galenic.release.artifact import RunOutcome, WorkflowResult
+from galenic.release.artifact import RunOutcome, StoredRun, WorkflowResult
 from galenic.release.attestation import sha256_file
 from galenic.release.card import CardFacts, render_card
 from galenic.release.croissant import croissant_metadata
@@ -87,11 +86,11 @@ class TableArtifact:
             "mechanisms": [m.__dict__ for m in content.budget.mechanisms] if content.budget else [],
         }
 
-    def forget(self, installation: Installation, artifact: dict[str, Any]) -> str:
+    def forget(self, run: StoredRun, artifact: dict[str, Any]) -> str:
         """A model within a privacy budget stays; another one is marked for retraining."""
         if artifact["private"]:
             return "kept: made within a privacy budget, which bounds what it can tell of one patient"
-        store.set_state(installation.db, str(artifact["id"]), "retrain")
+        store.set_state(run.installation.db, str(artifact["id"]), "retrain")
         return "marked for retraining without the patient"
 
 
