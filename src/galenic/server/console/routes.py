@@ -30,7 +30,7 @@ from galenic.server.console.patients import PatientPages
 from galenic.server.console.policy import PolicyPages
 from galenic.server.console.redirects import redirect_to
 from galenic.server.console.releases import ReleasePages
-from galenic.server.console.session import Console, StepUpRequired
+from galenic.server.console.session import Console, StepUpRequiredError
 from galenic.server.console.sign_in import SignIn
 from galenic.server.console.synthesis import SynthesisPages
 from galenic.server.console.users import UserPages
@@ -99,7 +99,7 @@ def error_response(console: Console, request: Request, error: Exception) -> Resp
     if isinstance(error, NotSignedInError) and not _is_script(request):
         there = f"{request.url.path}?{request.url.query}" if request.url.query and request.method == "GET" else request.url.path
         return redirect_to(f"/sign-in?{urlencode({'next': there})}")
-    if isinstance(error, StepUpRequired):
+    if isinstance(error, StepUpRequiredError):
         return redirect_to(f"/confirm?{urlencode({'next': error.place})}")
     status, text = status_and_text(error, str(request.scope.get("galenic.request", "")))
     if _is_script(request):

@@ -51,7 +51,7 @@ class CurrentUser:
         return bool(set(roles) & set(self.roles))
 
 
-class StepUpRequired(AccessDeniedError):
+class StepUpRequiredError(AccessDeniedError):
     """The user has to authenticate again first. place: the page to continue at afterwards."""
 
     def __init__(self, place: str) -> None:
@@ -134,15 +134,15 @@ class Console:
             raise AccessDeniedError("this was sent by a page of unknown origin.")
 
     def require_step_up(self, user: CurrentUser, place: str) -> None:
-        """StepUpRequired unless the user authenticated again within five minutes."""
+        """StepUpRequiredError unless the user authenticated again within five minutes."""
         if not user.stepped_up:
-            raise StepUpRequired(place)
+            raise StepUpRequiredError(place)
 
     def require_recent_sign_in(self, user: CurrentUser, place: str) -> None:
-        """StepUpRequired unless the user stepped up or signed in within five minutes: for changes of one's own credentials."""
+        """StepUpRequiredError unless the user stepped up or signed in within five minutes: for changes of one's own credentials."""
         recent = time.strftime(TIME_FORMAT, time.gmtime(time.time() - FRESH))
         if not user.stepped_up and str(user.fact.get("began", "")) < recent:
-            raise StepUpRequired(place)
+            raise StepUpRequiredError(place)
 
     # responses
 
