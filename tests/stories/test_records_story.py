@@ -451,7 +451,7 @@ def test_a_mapping_that_does_not_fit_says_so(custody: Installation, tmp_path: Pa
     for text, said in (
         ('[[event]]\ncode = "X"\ntime = "when"\n', "when"),
         ('[[event]]\ncode = "X"\ncode_column = "at"\n', "not both"),
-        ('[[event]]\ncode = "X"\nwhen = "at"\n', "not known"),
+        ('[[event]]\ncode = "X"\nwhen = "at"\n', "are unknown"),
         ("nonsense", "TOML"),
     ):
         (tmp_path / "map.toml").write_text(text)
