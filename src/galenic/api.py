@@ -1,6 +1,6 @@
 """The public Python API: open an installation, synthesize, evaluate and verify tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -51,14 +51,18 @@ def evaluate(
     return report
 
 
-def verify(folder: str | Path, *, trust: str | Path | None = None, home: Path | None = None) -> list[str]:
+def verify(
+    folder: str | Path, *, trust: str | Path | None = None, recalls: Sequence[str | Path] = (), home: Path | None = None
+) -> list[str]:
     """Checks a release folder: files, evidence, policy, signatures; returns a line for each check, and raises where one fails.
 
-    trust: JSON file of trusted keys; without it the signatures are checked, but not whose keys signed. A recall that the installation at
-    `home` knows of is found, too.
+    trust: JSON file of trusted keys; without it the signatures are checked, but not whose keys signed. recalls: JSON files of recall
+    notices. A recall that the installation at `home` knows of is found, too.
     """
-    installation = installation_if_any(home)
-    return list(check_release(Path(folder), trust=Path(trust) if trust is not None else None, installation=installation))
+    trusted = Path(trust) if trust is not None else None
+    return check_release(
+        Path(folder), trust=trusted, recalls=tuple(Path(r) for r in recalls), installation=installation_if_any(home)
+    )
 
 
 @dataclass(kw_only=True, eq=False)

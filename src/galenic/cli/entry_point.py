@@ -18,8 +18,12 @@ CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c._
 
 def main(words: list[str] | None = None) -> None:
     """Runs a command and exits: 0 done, 1 refused, 2 wrong input, 3 internal failure."""
-    sys.excepthook = unexpected
-    sys.exit(run(words))
+    try:
+        code = run(words)
+    except BaseException:
+        sys.excepthook = unexpected  # here, because typer installs a hook of its own when a command starts
+        raise
+    sys.exit(code)
 
 
 def run(words: list[str] | None = None) -> int:

@@ -133,8 +133,7 @@ def export(dataset: str, target: Path, options: ExportOptions, as_json: Json = F
     if result.form == "rows":
         show.out.print(f"{result.written['rows']} rows written to {target}")
     elif as_json:
-        data = {name: value for name, value in result.__dict__.items() if name != "form"}
-        show.print_json({**data, "written": dict(result.written), "dropped": dict(result.dropped)})
+        show.print_json({**result.__dict__, "written": dict(result.written), "dropped": dict(result.dropped)})
     else:
         _print_export(result, target)
 

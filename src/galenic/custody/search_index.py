@@ -20,7 +20,11 @@ def build_index(
     with installation.gate.open(session, "index", store.resource(name), purpose) as grant:
         build, number = store.next_build(installation.db, "index", name)
         installation.tree.add([BUILDS + number])
-        detail = store.build_index(installation.db, grant, dataset, build, installation.shards, codes=codes)
+        try:
+            detail = store.build_index(installation.db, grant, dataset, build, installation.shards, codes=codes)
+        except BaseException:
+            drop_index(installation, build)  # the previous index stays in use
+            raise
         artifact: store.Row = {"id": build, "kind": "index", "made_from": f"table/{name}"}
         store.add_artefact(installation.db, artifact, store.subjects_of(installation.db, grant, name))
     for row in previous:
@@ -47,7 +51,7 @@ def search_rows(
 ) -> list[dict[str, object]]:
     """Rows that meet all conditions, of those that the session may see for the purpose."""
     dataset = store.dataset(installation.db, name, session.tenant)
-    builds = store.list_builds(installation.db, name, "index")
+    builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]  # finished ones
     if not builds:
         raise StateError(f"data set {name!r} has no index. Build one: galenic index {name}")
     last = builds[-1]

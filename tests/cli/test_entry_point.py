@@ -1,0 +1,21 @@
+"""Entry point of the command line."""
+
+import subprocess
+import sys
+
+BUG = """
+from galenic.cli import app, main
+
+@app.command()
+def boom() -> None:
+    raise ValueError("glucose 5.4")
+
+main(["boom"])
+"""
+
+
+def test_a_bug_ends_with_3_and_its_message_is_not_shown() -> None:
+    done = subprocess.run([sys.executable, "-c", BUG], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "ValueError at" in done.stderr
+    assert "glucose" not in done.stdout + done.stderr
