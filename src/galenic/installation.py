@@ -149,8 +149,8 @@ class Installation:
         return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)
 
     def recover(self) -> None:
-        """What every long-running process does at its start: overwrites escrow copies past their retention period, completes an
-        interrupted rotation of keys, and removes files that killed processes left in the runs."""
+        """Completes interrupted work at the start of a process that runs long: expired escrow copies are overwritten, an interrupted
+        rotation of keys is completed, and files that killed processes left in the runs are removed."""
         _ = self.escrow, self.tree, self.runs
 
     def close(self) -> None:

@@ -238,7 +238,7 @@ def test_calls_go_where_they_were_declared_to_and_nowhere_else(site: Site, provi
     exchange.declare(installation.facts, "down", ("https://localhost:1",), by="test", internal=True)
     with (
         installation.gate.open(session, "call", "outside/down", "sign-in") as handle,
-        pytest.raises(RecordError, match="can not be called"),
+        pytest.raises(RecordError, match="cannot be called"),
     ):
         exchange.call(handle, "https://localhost:1/")
 

@@ -29,7 +29,7 @@ def restore(
     key: Annotated[str | None, typer.Option(help="Name of your key; without it only into an empty installation.")] = None,
     second: Annotated[str | None, typer.Option(help="A second key of yours.")] = None,
 ) -> None:
-    """Bring records back; whoever was erased since stays erased."""
+    """Restore records from a backup; patients erased since then stay erased."""
     installation = open_installation()
     if key is None and (store.list_datasets(installation.db, "home") or next(iter(installation.facts.of("grant")), None)):
         raise OptionError("this installation is in use. Restore with --key and --second of a security officer.")

@@ -42,7 +42,7 @@ def _drop_bulk(installation: Installation, artifact: str) -> str:
 
 
 FORGET: dict[str, Forget] = {"table": _rows_deleted, "index": _drop_build, "shards": _drop_build, "bulk": _drop_bulk}
-"""What the erasure of a patient does to each kind of artifact of custody."""
+"""Erasure of a patient: the effect on each kind of artifact of custody."""
 
 
 def destroy_key(installation: Installation, subject: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ def estimate_cost(source: Source, request: SynthesisRequest) -> FitCost:
 
 
 def cost_of(columns: int, rows: int, request: SynthesisRequest) -> FitCost:
-    """The same from the numbers of columns and rows."""
+    """Estimated cost for a number of columns and rows."""
     fit = GENERATORS["table"](request).cost(columns, rows)
     evaluation = evaluation_cost(columns, rows)
     seconds = fit.seconds * (1 + request.shadows) + evaluation.seconds

@@ -14,7 +14,7 @@ from galenic.security import Session
 
 @dataclass(frozen=True)
 class StoredCopyRequest:
-    """Which data set to copy and how. vault: tokens of the copy can be revealed. requester: the person, if one is signed in."""
+    """Request for a de-identified copy of a data set. vault: tokens of the copy can be revealed. requester: the person, if one is signed in."""
 
     dataset: str
     policy: str = "safe-harbor"

@@ -30,7 +30,7 @@ BLOCK = io.DEFAULT_BUFFER_SIZE * 16  # bytes of a released file that are sent at
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What a client asks to export. url: of the request; level: system, Patient or Group; group: id of the Group;
+    """Request for an export. url: of the request; level: system, Patient or Group; group: id of the Group;
     resource_types: none for all; since: an instant, "" for none; patients: ids, none for all."""
 
     url: str

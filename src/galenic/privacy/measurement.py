@@ -77,7 +77,7 @@ class PrivateRows:
 
     @property
     def rho(self) -> Fraction:
-        """What is left to spend; 1 without a budget, so that shares stay meaningful."""
+        """Remaining budget; 1 without a budget, so that shares stay meaningful."""
         return self.budget.rho_left - self._reserved if self.budget else Fraction(1)
 
     def _noisy(self, counts: Counts, rho: Fraction) -> Counts:

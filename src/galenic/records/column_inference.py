@@ -153,7 +153,7 @@ def looks_identifying(name: str, s: _ColumnStatistics) -> bool:
 
 
 def suspicious(source: Source, names: tuple[str, ...]) -> dict[str, Kind]:
-    """Which of these columns look like identifiers or free text, and which of the two."""
+    """Columns that look like identifiers or free text, with the kind that they look like."""
     found: dict[str, Kind] = {}
     for column in describe(source) if names else ():
         if column.name in names and column.kind in ("identifier", "text"):

@@ -33,7 +33,7 @@ def clean_text(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArr
 
 
 def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
-    """Which values match a regular expression; null stays null."""
+    """Mask of the values that match a regular expression; null stays null."""
     return pc.match_substring_regex(array, pattern)
 
 

@@ -29,7 +29,7 @@ class Source:
     rows: Mask | None = None
 
     def where(self, rows: Mask) -> "Source":
-        """The same table restricted to some rows of those it has; `rows` has one entry per row of the file."""
+        """The table restricted to some of its rows; `rows` has one entry per row of the file."""
         return replace(self, rows=rows if self.rows is None else self.rows & rows)
 
     def raw(self, names: list[str] | None = None) -> Iterator[tuple[int, pa.Table]]:

@@ -98,7 +98,7 @@ class WorkflowResult:
 
 
 class StoredRun(Protocol):
-    """What an artifact kind may use of a stored run, a `Run`, when a patient in it is erased."""
+    """Interface of a stored run, a `Run`, for artifact kinds when a patient in it is erased."""
 
     @property
     def id(self) -> str:

@@ -67,7 +67,7 @@ class DeidentifiedArtifact:
         return text.render_report(deidentification_json(content.deidentification))
 
     def signers_report(self, content: DeidentifiedContent, outcome: RunOutcome) -> str:
-        """The same report: it holds no values of patients."""
+        """Report for the signers; the public one is equal, because it contains no values of patients."""
         return self.card(content, outcome)
 
     def sheet(self, content: DeidentifiedContent) -> dict[str, Any]:

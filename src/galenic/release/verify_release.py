@@ -113,7 +113,7 @@ def check_signoffs(folder: Path, digest: str, policy: Json, gate: str, trust: Js
 
 
 def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None = None) -> list[str]:
-    """What was checked, line by line. Raises NotVerifiedError with the reason if anything is not as it was signed."""
+    """Passed checks, one per line. Raises NotVerifiedError with the reason if anything is not as it was signed."""
     try:
         need(folder.is_dir() and not folder.is_symlink(), f"{folder} is not a folder")
         for name in UNSIGNED:

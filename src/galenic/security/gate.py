@@ -126,7 +126,7 @@ class Gate:
     # decisions
 
     def _request(self, session: Session, action: str, resource: str, purpose: str) -> AccessRequest | str:
-        """What is to be decided, or the reason id if it is refused before any rule is looked at."""
+        """The access request, or the reason id if it is refused before any rule is evaluated."""
         fact = self.cache.session(session.id)
         if fact is None or fact.state != "open" or fact.who != session.who:
             return "session-ended"

@@ -36,7 +36,7 @@ ANYONE = "*"  # index key of rules without roles
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What is to be decided. flags: facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
+    """Request that a policy decides on. flags: facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
 
     roles: frozenset[str]
     action: str

@@ -21,7 +21,7 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class CapabilityPart:
-    """What one endpoint adds to the statement."""
+    """Part of the statement that one endpoint adds."""
 
     security: Part | None = None
     resources: tuple[Part, ...] = ()

@@ -59,7 +59,7 @@ class StoredDocument:
 
 
 def known_digests(db: Database, grant: AbstractGrant, known: Dataset, digests: list[str]) -> set[str]:
-    """Which of these digests are stored already."""
+    """Digests among these that are stored already."""
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
     tokens = dict(zip(grant.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))

@@ -40,7 +40,7 @@ class StagedChange:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit wrote, in the order of the changes: versions and the numbers of their decisions. updated: µs since 1970."""
+    """Result of a commit, in the order of the changes: versions and the numbers of their decisions. updated: µs since 1970."""
 
     versions: tuple[store.WrittenVersion, ...] = ()
     decisions: tuple[int, ...] = ()

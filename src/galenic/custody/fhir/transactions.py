@@ -248,7 +248,7 @@ def _outcome(error: GalenicError) -> bytes:
 
 @dataclass(slots=True)
 class _TransactionPlan:
-    """What a transaction will do, by number of the entry: changes, and responses of entries that change nothing. names: the
+    """Plan of a transaction, by number of the entry: changes, and responses of entries that change nothing. names: the
     names (Type/id) by the fullUrl of the entries."""
 
     changes: dict[int, StagedChange] = field(default_factory=dict)

@@ -212,7 +212,7 @@ def _hit_test(hit: NDArray[np.bool_], member: NDArray[np.bool_]) -> AttackResult
 
 
 def shuffle_rows(table: Table, rng: np.random.Generator) -> Table:
-    """The same rows in random order."""
+    """Rows in random order."""
     return replace(table, frame=table.frame.take(pa.array(rng.permutation(table.rows))))
 
 

@@ -44,7 +44,7 @@ class Rates:
     conditions: tuple[Condition, ...]
 
     def sources(self) -> list[dict[str, Any]]:
-        """What each figure is from: name, source, verified; assumed where it is a choice of ours."""
+        """Source of each figure: name, source, verified; assumed if it is our own choice."""
         found = []
         for name, entry in self.raw.items():
             for inner, one in entry.items() if name in ("life", "condition", "measure") else (("", entry),):

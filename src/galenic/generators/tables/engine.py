@@ -230,7 +230,7 @@ class MixtureTables:
         return pa.table(arrays, names=[c.name for _, c in unknown])
 
     def impute(self, table: Table, rng: np.random.Generator | None = None) -> ImputedTable:
-        """The same rows with missing values drawn from the other values of each row; see `impute_gaps`. The table's columns are
+        """Rows with their missing values drawn from the other values of each row; see `impute_gaps`. The table's columns are
         described as the model's are."""
         rng = rng or new_rng()
         return impute_gaps(table, self.columns, self.mixture, lambda codes: self._table(codes, {}, rng), self.constraints, rng)

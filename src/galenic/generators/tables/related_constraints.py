@@ -112,7 +112,7 @@ class RelatedConstraints:
         self.tried, self.ended, self.rejected = 0, 0, {c.name: 0 for c in self.rules}
 
     def good(self, frame: pa.Table, day: Days, above: pa.Table | None = None) -> NDArray[np.bool_]:
-        """Which rows satisfy every rule. above: values of their ancestors, columns TABLE.COLUMN."""
+        """Mask of the rows that satisfy every rule. above: values of their ancestors, columns TABLE.COLUMN."""
         seen = with_dates_and_totals(self.relation, frame, day)
         named = {n for c in self.rules for n in c.named}
         seen = seen.select([n for n in seen.column_names if n in named])

@@ -58,7 +58,7 @@ def draw_rows(mixture: Mixture, n: int, rng: np.random.Generator, *, smooth: boo
 
 
 def _smooth(codes: Codes, component: Codes, mixture: Mixture, rng: np.random.Generator) -> Codes:
-    """The same rows after values changed places within components wherever that brings pairs of columns nearer to the mixture's.
+    """Rows after values changed places within components wherever that brings pairs of columns nearer to the mixture's.
 
     Within a component any order of a column's values is as likely as any other, so each row remains a draw of it.
     """

@@ -19,7 +19,7 @@ ALTOGETHER = 30.0  # for a whole call
 
 @dataclass(frozen=True)
 class Reply:
-    """What a destination answered. body: at most 1 MiB."""
+    """Response of a destination. body: at most 1 MiB."""
 
     status: int
     headers: Mapping[str, str]
@@ -95,7 +95,7 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
             return Reply(reply.status, named, bytes(found))
     except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
         raise RecordError(
-            f"{known.key!r} can not be called ({type(error).__name__}). Is it up, and its certificate known?"
+            f"{known.key!r} cannot be called ({type(error).__name__}). Is it up, and its certificate known?"
         ) from None
 
 

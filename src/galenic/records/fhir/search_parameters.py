@@ -91,7 +91,7 @@ class Leaf:
 
 @dataclass(slots=True)
 class ExtractionPlan:
-    """What is extracted from a node, by property name: elements that hold values, and plans of inner nodes."""
+    """Extraction plan of a node, by property name: elements that hold values, and plans of inner nodes."""
 
     leaves: dict[str, list[Leaf]]
     inner: dict[str, "ExtractionPlan"]

@@ -133,7 +133,7 @@ Compiled = tuple[tuple[str, str, str, Callable[[Resource], bool] | None, Callabl
 
 @dataclass(slots=True)
 class _ValidationPlan:
-    """What is checked in one type: its rules, and by property name the type, the element and its rules."""
+    """Checks of one type: its rules, and by property name the type, the element and its rules."""
 
     kind: str
     rules: Compiled

@@ -1,4 +1,4 @@
-"""What measurements are measured in and how far they may go: the rules that clinical models ask, too."""
+"""Units and plausible ranges of analytes, for quality measurement and for clinical models."""
 
 import csv
 import re
@@ -34,12 +34,12 @@ class Analyte:
         return found
 
     def is_possible(self, values: Floats) -> NDArray[np.bool_]:
-        """Which values, in `unit`, a living patient may have."""
+        """Mask of the values, in `unit`, that a living patient can have."""
         found: NDArray[np.bool_] = (values >= self.possible[0]) & (values <= self.possible[1])
         return found
 
     def is_typical(self, values: Floats) -> NDArray[np.bool_]:
-        """Which values, in `unit`, lie where almost all patients do."""
+        """Mask of the values, in `unit`, in the range of almost all patients."""
         found: NDArray[np.bool_] = (values >= self.typical[0]) & (values <= self.typical[1])
         return found
 

@@ -22,7 +22,7 @@ from galenic.store import file_aside
 
 @dataclass(frozen=True)
 class QualityRequest:
-    """What to measure of a table beside the table itself.
+    """Options for the quality measurement of a table.
 
     patient: the column that identifies the patient; reference: a declared population (TOML); before: an earlier load of the
     same table; repair: where to write the table with all values of a column in one unit.

@@ -44,7 +44,7 @@ def measure_numbers(source: Source, columns: tuple[Column, ...], patient: str, r
 
 @dataclass(frozen=True)
 class _Found:
-    """What the measurement of a column fills."""
+    """Results of the measurement of one column."""
 
     faults: NumberFaults
     result: TableQuality

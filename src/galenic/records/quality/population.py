@@ -23,7 +23,7 @@ def read_reference(path: Path) -> Reference:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DescriptionError(
-            f"{path} can not be read ({type(error).__name__}). Expected TOML: a table per column, of shares."
+            f"{path} cannot be read ({type(error).__name__}). Expected TOML: a table per column, of shares."
         ) from None
     for column, shares in given.items():
         good = isinstance(shares, dict) and all(isinstance(s, int | float) and s >= 0 for s in shares.values())

@@ -118,7 +118,7 @@ class Console:
         return user
 
     def require_form(self, request: Request, csrf: str, *roles: str) -> CurrentUser:
-        """The same for a form. AccessDeniedError if it does not come from a page of this session."""
+        """The signed-in user of a form. AccessDeniedError if it does not come from a page of this session."""
         user = self.require_user(request, *roles)
         self.require_same_site(request)
         if not hmac.compare_digest(csrf.encode(), user.csrf.encode()):

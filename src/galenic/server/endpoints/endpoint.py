@@ -31,4 +31,4 @@ class Endpoint(Protocol):
 
     @staticmethod
     def capability() -> CapabilityPart:
-        """What the protocol adds to the CapabilityStatement."""
+        """Part of the CapabilityStatement that the protocol adds."""
