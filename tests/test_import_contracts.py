@@ -162,6 +162,5 @@ def test_the_interface_of_store_holds_nothing_of_the_vault() -> None:
     from galenic import store
     from galenic.store import vault
 
-    own = {n for n, v in vars(vault).items() if getattr(v, "__module__", "") == vault.__name__}
-    assert own
-    assert not own & set(store.__all__)
+    assert vault.__all__
+    assert not set(vault.__all__) & set(store.__all__)
