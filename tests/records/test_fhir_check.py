@@ -296,12 +296,12 @@ def test_evidence_variables_are_those_of_r4() -> None:
 def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
     """On every element of the official examples, as it is and with each of its parts taken away or doubled."""
     from galenic.records.fhir.definitions import r4
-    from galenic.records.fhir.invariant_shortcuts import SURE
+    from galenic.records.fhir.invariant_shortcuts import SUFFICIENT
     from galenic.records.fhir.invariants import compile_rule
 
-    rules = {r[0]: compile_rule(r[3]) for t in r4().types.values() for r in t.rules if r[0] in SURE}
-    assert rules.keys() == SURE.keys()
-    asked = dict.fromkeys(SURE, 0)
+    rules = {r[0]: compile_rule(r[3]) for t in r4().types.values() for r in t.rules if r[0] in SUFFICIENT}
+    assert rules.keys() == SUFFICIENT.keys()
+    asked = dict.fromkeys(SUFFICIENT, 0)
     made: list[dict] = [
         {"start": a, "end": b}
         for a in (
@@ -351,7 +351,7 @@ def test_what_surely_holds_holds_by_the_rule_itself(data: Path) -> None:
                 stack += one
     for node in made:
         kind = node.get("resourceType")
-        for key, surely in SURE.items():
+        for key, surely in SUFFICIENT.items():
             fits = {
                 "bdl-3": "Bundle",
                 "bdl-4": "Bundle",
