@@ -176,7 +176,7 @@ class Gate:
         return AccessDecision(False, request) if isinstance(request, str) else self.policies.active().decide(request)
 
     def visible_subjects(self, session: Session, dataset: str, purpose: str) -> frozenset[int] | None:
-        """Subjects that a search may reveal: None for all, else those of whom the rules let this session read a record."""
+        """Subjects that a search may reveal: None for all, else those with a record that the rules let this session read."""
         if self.decide(session, "search", f"record/{dataset}/everybody", purpose).allowed:
             return None
         version = self.cache.version()
