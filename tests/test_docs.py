@@ -65,6 +65,21 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", ["claims.md", "faults-repaired.md"])
+def test_tests_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for place, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)", text):
+        source = (ROOT / place).read_text(encoding="utf-8")
+        assert re.search(rf"^\s*def {name}\(", source, re.M), f"{place}::{name}"
+
+
+@pytest.mark.parametrize("page", ["claims.md", "faults-repaired.md"])
+def test_each_row_of_a_table_of_claims_names_a_test(page: str) -> None:
+    for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ") and not line.startswith(("| claim |", "| id |")):
+            assert re.search(r"`tests/[\w/]+\.py::\w+`", line), line
+
+
 def test_the_python_of_the_how_to_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs" / "how-to" / "synthesize-your-table.md").read_text(encoding="utf-8")
     block = page.split("## From Python")[1]
