@@ -159,9 +159,9 @@ def pages(port: int, home: Path) -> list[dict]:
     try:
         people, name = installation.people, "pagebench"
         if people.get(name) is None:
-            people._write(name, "pagebench@example.org", "Page Bench", "active")
+            people.write(name, "pagebench@example.org", "Page Bench", "active")
             for role in ("clinician", "privacy-officer", "security-officer", "auditor"):
-                people._grant(name, "pagebench@example.org", role, by="bench", approved="bench")
+                people.grant(name, "pagebench@example.org", role, by="bench", approved="bench")
             care = [Fact("care", f"{name}/{s}", "given", name, s) for s in range(1, 501)]
             installation.facts.put_many(care, actor=name)
         secret = people.begin(name, "bench", "bench")

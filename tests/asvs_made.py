@@ -185,7 +185,7 @@ def somebody(place: Place, *roles: str) -> Any:
     browser = place.site.grown(name)
     browser.name = name
     for role in roles:
-        place.site.installation.people._grant(name, f"{name}@clinic.example", role, by="founder", approved="otto")
+        place.site.installation.people.grant(name, f"{name}@clinic.example", role, by="founder", approved="otto")
     return browser
 
 

@@ -8,16 +8,19 @@ from typing import Generic, TypeVar, overload
 from galenic import settings, store
 from galenic.privacy import Ledger
 from galenic.security import (
+    AccountRecovery,
     Apps,
     AuditLog,
     Credentials,
     Escrow,
     FactStore,
     Gate,
+    Invitations,
     KeyRing,
     KeyTree,
     OpenId,
     PolicyStore,
+    RoleChanges,
     Session,
     UserDirectory,
     Witness,
@@ -129,6 +132,21 @@ class Installation:
     def openid(self) -> OpenId:
         """Identity providers that users may sign in with."""
         return OpenId(self.people.credentials)
+
+    @property
+    def role_changes(self) -> RoleChanges:
+        """Changes of people's roles, which take two people."""
+        return RoleChanges(self.people)
+
+    @property
+    def invitations(self) -> Invitations:
+        """Invitations of people."""
+        return Invitations(self.people, self.role_changes)
+
+    @property
+    def recovery(self) -> AccountRecovery:
+        """Recovery of accounts whose owners lost a password."""
+        return AccountRecovery(self.people)
 
     @property
     def apps(self) -> Apps:

@@ -36,6 +36,7 @@ from galenic.security import (
     apps,
     assertions,
     credentials,
+    invitations,
     openid,
     people,
     sign_in_limits,
@@ -137,7 +138,7 @@ def somebody_with_password(place: Place) -> Any:
     installation = place.site.installation
     if not installation.people.any():
         place.site.grown("founder")
-    installation.people._write(name, f"{name}@clinic.example", name, "active")
+    installation.people.write(name, f"{name}@clinic.example", name, "active")
     installation.people.credentials.keep(name, "password", {"hash": argon2.PasswordHasher(2, 19_456, 1).hash(PASSWORD)})
     browser = place.site.grown(name)
     browser.name = name
@@ -232,11 +233,11 @@ def _admin(place: Place) -> Any:
     @contextlib.contextmanager
     def plant() -> Iterator[None]:
         installation = place.site.installation
-        installation.people._write("admin", "nobody", "Admin", "active")
+        installation.people.write("admin", "nobody", "Admin", "active")
         try:
             yield
         finally:
-            installation.people._write("admin", "nobody", "Admin", "left")
+            installation.people.write("admin", "nobody", "Admin", "left")
 
     return plant()
 
@@ -265,14 +266,14 @@ def officer(place: Place) -> Any:
     return found[0]
 
 
-@check("V6.4.1", plant=patched(people.secrets, "token_urlsafe", lambda _n=32: "abc"))
+@check("V6.4.1", plant=patched(invitations.secrets, "token_urlsafe", lambda _n=32: "abc"))
 def invitations_can_not_be_guessed(place: Place) -> None:
     place.kept.setdefault("officer", officer(place))
-    secret = place.site.installation.people.invite(
+    secret = place.site.installation.invitations.invite(
         place.kept["officer"], f"guest{next(place.numbers)}", uuid.uuid4().hex, "Guest", ("nurse",)
     )
     assert len(secret) >= 24
-    documented(place, "hours that an invitation stands", people.INVITED_HOURS)
+    documented(place, "hours that an invitation stands", invitations.INVITED_HOURS)
 
 
 def _all_gone(_place: Place) -> Any:
@@ -283,7 +284,7 @@ def _all_gone(_place: Place) -> Any:
 @check("V6.4.3", plant=_all_gone)
 def a_reset_leaves_the_second_factor(place: Place) -> None:
     name = somebody_with_password(place).name
-    place.site.installation.people.reset(officer(place), name)
+    place.site.installation.recovery.reset(officer(place), name)
     assert "totp" in place.site.installation.people.credentials.kinds(name)
 
 

@@ -48,10 +48,10 @@ from galenic.security import (
     AccessPolicy,
     AccessRule,
     AuditLog,
+    Invitations,
     KeyTree,
     OpenId,
     PolicyStore,
-    UserDirectory,
     credentials,
 )
 from galenic.security.keytree import PEOPLE
@@ -661,14 +661,14 @@ def no_test_is_shipped(place: Place) -> None:
 
 
 def _generous(_place: Place) -> Any:
-    before = UserDirectory.accept
+    before = Invitations.accept
 
-    def accept(self: UserDirectory, secret: str, password: str) -> Any:
+    def accept(self: Invitations, secret: str, password: str) -> Any:
         person = before(self, secret, password)
-        self._grant(person.name, person.human, "security-officer", by="form", approved="form")
+        self.people.grant(person.name, person.human, "security-officer", by="form", approved="form")
         return person
 
-    return mock.patch.object(UserDirectory, "accept", accept)
+    return mock.patch.object(Invitations, "accept", accept)
 
 
 @check("V15.3.3", plant=_generous)
@@ -678,7 +678,7 @@ def forms_set_what_they_are_for(place: Place) -> None:
         from asvs.people_rows import officer
 
         place.kept["inviter"] = officer(place)
-    secret = installation.people.invite(place.kept["inviter"], name, f"{name}@clinic.example", "Guest", ("nurse",))
+    secret = installation.invitations.invite(place.kept["inviter"], name, f"{name}@clinic.example", "Guest", ("nurse",))
     form = {
         "password": "harbour-velvet-seventeen-otters",
         "role": "security-officer",

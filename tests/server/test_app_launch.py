@@ -82,7 +82,7 @@ def clara(site: Site) -> Browser:
     site.grown("sofia")
     found = site.grown("clara")
     people = site.installation.people
-    people._grant("clara", "clara@clinic.example", "clinician", by="sofia", approved="otto")
+    people.grant("clara", "clara@clinic.example", "clinician", by="sofia", approved="otto")
     add_client(site.installation, "ehr")
     token = issue_token(site.installation, "ehr")
     for own in ("hers", "other"):

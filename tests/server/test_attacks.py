@@ -165,7 +165,7 @@ def test_a_packed_body_is_not_unpacked(ehr: Fhir) -> None:
 def engineer(site: Site) -> Browser:
     site.grown("sofia")
     found = site.grown("ines")
-    site.installation.people._grant("ines", "ines@clinic.example", "integration-engineer", by="sofia", approved="otto")
+    site.installation.people.grant("ines", "ines@clinic.example", "integration-engineer", by="sofia", approved="otto")
     return found
 
 

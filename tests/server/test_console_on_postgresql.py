@@ -50,7 +50,7 @@ def test_people_pages_and_jobs(postgresql: str, tmp_path: Path, monkeypatch: pyt
         assert setup.has_records(site.installation, setup.COHORT), "what is there is not simulated again with each start"
         sofia, paul = site.grown("sofia"), site.grown("paul")
         for role in ROLES:
-            site.installation.people._grant("paul", "paul@clinic.example", role, by="sofia", approved="otto")
+            site.installation.people.grant("paul", "paul@clinic.example", role, by="sofia", approved="otto")
         for place in PLACES:
             assert paul.web.get(place).status_code == 200, place
         confirmed(sofia)

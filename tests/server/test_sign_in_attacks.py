@@ -187,7 +187,7 @@ def test_the_set_up_page_is_closed_once_there_is_somebody(site: Site) -> None:
 def test_a_name_is_text_and_nothing_else(site: Site) -> None:
     sofia = site.grown("sofia")
     script = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-    site.installation.people._write("eve", "eve@x.example", script, "invited")
+    site.installation.people.write("eve", "eve@x.example", script, "invited")
     page = sofia.web.get("/people").text
     assert script not in page
     assert "&lt;script&gt;" in page

@@ -41,8 +41,8 @@ def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installa
         ("clara", "clinician"),
         ("petra", "privacy-officer"),
     ):
-        installation.people._write(name, f"{name}@clinic.example", name, "active")
-        installation.people._grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
+        installation.people.write(name, f"{name}@clinic.example", name, "active")
+        installation.people.grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
         begun = installation.gate.session(_token(installation, name))
         assert begun is not None
         sessions[name] = begun[0]
@@ -126,18 +126,18 @@ def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
 ) -> None:
     installation, runs, sessions = signers
     digest = run_status(installation, runs[0]).digest
-    installation.people._grant("rita", "rita@clinic.example", "privacy-officer", by="sofia", approved="otto")
+    installation.people.grant("rita", "rita@clinic.example", "privacy-officer", by="sofia", approved="otto")
     with pytest.raises(AccessDeniedError, match="asked for a run"):
         sign_off(installation, sessions["rita"], runs[0], "privacy-officer", digest)
     with pytest.raises(AccessDeniedError, match="do not hold"):
         sign_off(installation, sessions["clara"], runs[0], "privacy-officer", digest)
-    installation.people._grant("paul", "paul@clinic.example", "clinician", by="sofia", approved="otto")
+    installation.people.grant("paul", "paul@clinic.example", "clinician", by="sofia", approved="otto")
     sign_off(installation, sessions["paul"], runs[0], "privacy-officer", digest)
     with pytest.raises(AccessDeniedError, match="second person"):
         sign_off(installation, sessions["paul"], runs[0], "clinician", digest)
     twin = replace(sessions["clara"], who="clara2")
-    installation.people._write("clara2", "paul@clinic.example", "Paul again", "active")
-    installation.people._grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
+    installation.people.write("clara2", "paul@clinic.example", "Paul again", "active")
+    installation.people.grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
     with pytest.raises(AccessDeniedError):
         sign_off(installation, replace(twin, id=_token(installation, "clara2")), runs[0], "clinician", digest)
     assert sorted(p.stem for p in (run / "signoffs").glob("*.json")) == ["privacy-officer"]

@@ -25,8 +25,8 @@ def lab(tmp_path: Path) -> Iterator[tuple[Installation, Session]]:
     server = server_session(installation)
     setup.import_simulated_cohort(installation, server, count=5_000)
     installation.ledger.declare(setup.COHORT, epsilon=4.0, delta=1e-8, actor="petra")
-    installation.people._write("dana", "dana@clinic.example", "Dana", "active")
-    installation.people._grant("dana", "dana@clinic.example", "data-scientist", by="sofia", approved="otto")
+    installation.people.write("dana", "dana@clinic.example", "Dana", "active")
+    installation.people.grant("dana", "dana@clinic.example", "data-scientist", by="sofia", approved="otto")
     session = installation.gate.begin(
         "dana", how="test", seconds=3_600, about=(("purposes", "research synthetic-data"), ("scope", "user/*.rs"))
     )

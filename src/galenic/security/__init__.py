@@ -1,5 +1,6 @@
 """Access control: accounts, policy, the gate, grants, keys, the audit log, and the facts that decisions need."""
 
+from galenic.security.account_recovery import AccountRecovery
 from galenic.security.apps import App, Apps, TokenSet
 from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
@@ -9,6 +10,7 @@ from galenic.security.facts import Fact, FactStore
 from galenic.security.fhir_audit_event import to_audit_event
 from galenic.security.gate import Gate
 from galenic.security.grants import Grant, Session, token_name
+from galenic.security.invitations import Invitations
 from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
@@ -33,6 +35,7 @@ from galenic.security.policy import (
 from galenic.security.policy_store import PolicyStore, Replay
 from galenic.security.receipt import sign_receipt, verify_receipt
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
+from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
 from galenic.security.witness import Witness
 
@@ -50,6 +53,7 @@ __all__ = [
     "AccessPolicy",
     "AccessRequest",
     "AccessRule",
+    "AccountRecovery",
     "App",
     "Apps",
     "AuditEntry",
@@ -61,6 +65,7 @@ __all__ = [
     "Gate",
     "Grant",
     "IdTokenClaims",
+    "Invitations",
     "Key",
     "KeyRing",
     "KeyTree",
@@ -71,6 +76,7 @@ __all__ = [
     "Provider",
     "Replay",
     "ResourceType",
+    "RoleChanges",
     "RootFile",
     "RootInToken",
     "RootInVault",

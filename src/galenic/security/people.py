@@ -1,7 +1,6 @@
-"""Accounts of people: invitation, passwords and sessions, roles approved by two people, and deactivation."""
+"""Accounts of people: names and roles, passwords and sessions, and deactivation."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,15 +12,12 @@ from galenic.security.facts import Fact, FactStore
 from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
-from galenic.security.policy import ROLES
 from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
 
-INVITED_HOURS, RESET_HOURS = 72, 1
 SESSION_SECONDS, IDLE_SECONDS = 12 * 3600, 30 * 60
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
 ADMINISTERS = "security-officer"
-APPROVE = frozenset({"security-officer", "privacy-officer"})
 PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
     "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
@@ -74,65 +70,19 @@ class UserDirectory:
     def _person(self, fact: Fact) -> User:
         return User(fact.key, fact.label, str(fact.get("shown")), fact.state, self.roles(fact.key))
 
-    # invitations
+    # new accounts
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
         """Creates the first account, which administers. StateError if there is an account already."""
         if self.any():
             raise StateError("this installation has been set up. Ask its security officer for an invitation.")
-        self._check(name, human)
+        self.require_new(name, human)
         self.credentials.set_password(name, password, (human, shown))
-        self._write(name, human, shown, "active")
-        self._grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
+        self.write(name, human, shown, "active")
+        self.grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
 
-    def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
-        """Invites a person; returns the secret of the invitation. The roles take effect once a second person has approved them.
-
-        While the installation has only one administrator, a second one needs no approval: there is nobody else to give it.
-        """
-        self._must_administer(by)
-        self._check(name, human)
-        strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
-        if strange or not roles:
-            raise OptionError(
-                f"roles {strange or 'none'} cannot be given to a person. Expected some of {', '.join(ROLES[:-1])}."
-            )
-        secret = secrets.token_urlsafe(24)
-        until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
-        self._write(name, human, shown, "invited", {"invitation": digest_of(secret), "until": until, "invited_by": by.who})
-        alone = [p for p in self.all() if p.state == "active" and ADMINISTERS in p.roles] == [self.get(by.who)]
-        for role in roles:
-            if alone and role == ADMINISTERS:
-                self._grant(name, human, role, by=by.who, approved="second person of the installation")
-            else:
-                self.propose(by, name, role)
-        return secret
-
-    def accept(self, secret: str, password: str) -> User:
-        """Sets the invited person's password; the invitation is used up."""
-        fact = self._invited(secret)
-        self.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
-        return self._accepted(fact)
-
-    def accept_linked(self, secret: str, link: Callable[[str], None]) -> User:
-        """Accepts an invitation by the site's identity provider, without a password. link: links the account to the provider."""
-        fact = self._invited(secret)
-        link(fact.key)
-        return self._accepted(fact)
-
-    def _accepted(self, fact: Fact) -> User:
-        self._write(fact.key, fact.label, str(fact.get("shown")), "active")
-        return User(fact.key, fact.label, str(fact.get("shown")), "active", self.roles(fact.key))
-
-    def _invited(self, secret: str) -> Fact:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        for fact in self.facts.of("person"):
-            waits = fact.state in ("invited", "active") and fact.get("invitation")
-            if waits and fact.get("invitation") == digest_of(secret) and str(fact.get("until")) > now:
-                return fact
-        raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")
-
-    def _check(self, name: str, human: str) -> None:
+    def require_new(self, name: str, human: str) -> None:
+        """Refuses the name of an account, or the id of a person, that is not valid or taken."""
         if not NAME.match(name) or name.startswith("galenic"):
             raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
         if not human.strip():
@@ -142,7 +92,8 @@ class UserDirectory:
         if any(f.label == human.strip().casefold() and f.state != "left" for f in self.facts.of("person")):
             raise StateError("this person has an account already. One human, one account: two could sign for each other.")
 
-    def _write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
+    def write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
+        """Writes an account. more: further details, which replace those before."""
         body = tuple(sorted({"shown": shown, **(more or {})}.items()))
         self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
         self.gate.versions.refresh()
@@ -161,75 +112,13 @@ class UserDirectory:
             self.audit.append("person.password", by.who, actor=by.who)
             self.end_sessions(by.who, but=by.id)
 
-    def reset(self, by: Session, name: str) -> str:
-        """The secret by which a person who forgot the password sets a new one; the second factor is still required. Sessions end."""
-        self._must_administer(by)
-        fact = self.facts.one("person", name)
-        if fact is None or fact.state != "active" or name == by.who:
-            raise UnknownNameError(
-                "there is no such person, or it is you: ask another security officer to reset your password."
-            )
-        secret = secrets.token_urlsafe(24)
-        until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
-        self._write(name, fact.label, str(fact.get("shown")), "active", {"invitation": digest_of(secret), "until": until})
-        self.credentials.drop(name, "password")
-        self.end_sessions(name)
-        self.audit.append("person.reset", name, actor=by.who)
-        return secret
-
     def end_all(self, by: Session, name: str) -> int:
         """Ends the sessions of an account, by an administrator. Returns how many."""
-        self._must_administer(by)
+        self.require_administrator(by)
         return self.end_sessions(name)
 
-    # roles, approved by two people
-
-    def propose(self, by: Session, name: str, role: str, *, give: bool = True) -> str:
-        """Proposes to give or withdraw a role; returns the proposal's key."""
-        self._must_administer(by)
-        person = self.facts.one("person", name)
-        if person is None or role not in ROLES or role == "service":
-            raise UnknownNameError("there is no such person, or no such role of a person.")
-        key = f"{name}/{role}/{'give' if give else 'take'}"
-        body = (("human", person.label), ("verb", "give" if give else "take"))
-        self.facts.put(Fact("proposal", key, "proposed", by.who, label=role, purpose=name, body=body), actor=by.who)
-        return key
-
-    def proposals(self) -> list[Fact]:
-        """Changes of roles that wait for a second person."""
-        return [f for f in self.facts.of("proposal") if f.state == "proposed"]
-
-    def approve(self, by: Session, key: str) -> None:
-        """Approves a proposed change of roles as the second person, and ends the sessions of the account concerned."""
-        fact = self.facts.one("proposal", key)
-        if fact is None or fact.state != "proposed":
-            raise StateError("this change is not proposed, or was decided.")
-        if not APPROVE & set(self.roles(by.who)) or not self._stepped(by):
-            raise AccessDeniedError("a change of roles is approved by a security or privacy officer, after signing in again.")
-        if fact.purpose == by.who or not self.gate.policies.different_people(fact.who, by.who):
-            raise AccessDeniedError(
-                "a change of roles takes two people: neither its proposer nor the person concerned may approve it."
-            )
-        human = str(fact.get("human"))
-        if fact.get("verb") == "give":
-            self._grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who)
-        else:
-            self._grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who, state="withdrawn")
-        self.facts.put(
-            Fact("proposal", key, "approved", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
-        )
-        self.end_sessions(fact.purpose)
-
-    def reject(self, by: Session, key: str) -> None:
-        """Rejects a proposed change of roles."""
-        fact = self.facts.one("proposal", key)
-        if fact is None or fact.state != "proposed" or not APPROVE & set(self.roles(by.who)):
-            raise StateError("this change is not proposed, or is not yours to decide.")
-        self.facts.put(
-            Fact("proposal", key, "rejected", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
-        )
-
-    def _grant(self, name: str, human: str, role: str, *, by: str, approved: str, state: str = "given") -> None:
+    def grant(self, name: str, human: str, role: str, *, by: str, approved: str, state: str = "given") -> None:
+        """Gives an account a role, or withdraws it, on behalf of the people who proposed and approved it."""
         body = (
             ("approved_by", approved),
             ("person", human.strip().casefold()),
@@ -240,21 +129,22 @@ class UserDirectory:
         self.facts.put(Fact("grant", f"{name}/{role}", state, name, label=role, body=body), actor=by)
         self.gate.versions.refresh()
 
-    def _must_administer(self, by: Session) -> None:
-        if ADMINISTERS not in self.roles(by.who) or not self._stepped(by):
+    def require_administrator(self, by: Session) -> None:
+        """AccessDeniedError unless the session is a security officer's, who has authenticated again."""
+        if ADMINISTERS not in self.roles(by.who) or not self.has_stepped_up(by):
             raise AccessDeniedError("accounts are managed by the security officer, after signing in again.")
 
     # deactivation
 
     def leave(self, by: Session, name: str) -> None:
         """Deactivates an account in one step: no sign-in, session, role or credential from now on."""
-        self._must_administer(by)
+        self.require_administrator(by)
         fact = self.facts.one("person", name)
         if fact is None or name == by.who:
             raise UnknownNameError(
                 "there is no such person, or it is you: ask another security officer to deactivate your account."
             )
-        self._write(name, fact.label, str(fact.get("shown")), "left")
+        self.write(name, fact.label, str(fact.get("shown")), "left")
         for grant in self.facts.of("grant", who=name):
             if grant.state == "given":
                 self.facts.put(Fact("grant", grant.key, "withdrawn", name, label=grant.label, body=grant.body), actor=by.who)
@@ -373,6 +263,7 @@ class UserDirectory:
         self.gate.versions.refresh()
         return secret
 
-    def _stepped(self, session: Session) -> bool:
+    def has_stepped_up(self, session: Session) -> bool:
+        """Whether the person of a session authenticated again within the last minutes."""
         fact = self.facts.one("session", session.id)
         return fact is not None and fact.state == "open" and str(fact.get("stepped_up_until", "")) > self.facts.now()

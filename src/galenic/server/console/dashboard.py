@@ -53,7 +53,7 @@ class Dashboard:
         if user.holds("security-officer", "privacy-officer"):
             tasks += [
                 Task("/people", f"{f.get('verb')} {f.purpose} the role {f.label}: a second person decides")
-                for f in self.installation.people.proposals()
+                for f in self.installation.role_changes.proposals()
                 if user.account.name not in (f.who, f.purpose)
             ]
         if user.holds("privacy-officer"):

@@ -95,7 +95,9 @@ class ExternalLogin:
         if kind == "link":
             return self._link(request, claims, subject)
         if kind == "invitation":
-            name = self.people.accept_linked(subject, lambda account: self.installation.openid.link(account, claims)).name
+            name = self.installation.invitations.accept_linked(
+                subject, lambda account: self.installation.openid.link(account, claims)
+            ).name
         else:
             name = self._linked_account(claims)
         if claims.several:

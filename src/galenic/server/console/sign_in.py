@@ -188,7 +188,7 @@ class SignIn:
         """Sets the invited user's password."""
         self.console.require_same_site(request)
         try:
-            account = self.people.accept(secret, password)
+            account = self.console.installation.invitations.accept(secret, password)
         except GalenicError as error:
             providers = self.console.installation.openid.all()
             return self.console.render_error(request, "accept.html", error, secret=secret, providers=providers)

@@ -23,6 +23,7 @@ class UserPages:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.people = console.installation.people
+        self.role_changes = console.installation.role_changes
 
     def routes(self) -> APIRouter:
         """Every address."""
@@ -53,7 +54,7 @@ class UserPages:
             "people.html",
             message=message,
             user=user,
-            proposals=self.people.proposals(),
+            proposals=self.role_changes.proposals(),
             roles=ROLES[:-1],
             **values,
         )
@@ -84,7 +85,7 @@ class UserPages:
         """Invites a user. shown: the full name; human: the id of the person, who may have one account only."""
         user = self._administrator(request, csrf)
         try:
-            secret = self.people.invite(user.session, name.strip(), human, shown, tuple(role))
+            secret = self.console.installation.invitations.invite(user.session, name.strip(), human, shown, tuple(role))
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
         text = f"{shown} is invited. Hand over this address; it stands for 72 hours and is shown once."
@@ -95,7 +96,7 @@ class UserPages:
         user = self._administrator(request, csrf)
 
         def propose() -> None:
-            self.people.propose(user.session, name, role, give=verb == "give")
+            self.role_changes.propose(user.session, name, role, give=verb == "give")
 
         return self._change(request, user, propose, "Proposed. A second person decides.")
 
@@ -103,7 +104,7 @@ class UserPages:
         """Decides on a proposal, as the second person."""
         user = self._administrator(request, csrf, *DECIDERS)
         approved = verb == "approve"
-        decide = self.people.approve if approved else self.people.reject
+        decide = self.role_changes.approve if approved else self.role_changes.reject
         return self._change(request, user, lambda: decide(user.session, key), "Approved." if approved else "Rejected.")
 
     def deactivate(self, request: Request, csrf: Text, name: Text) -> Response:
@@ -116,7 +117,7 @@ class UserPages:
         """Makes a link by which a user sets a new password."""
         user = self._administrator(request, csrf)
         try:
-            secret = self.people.reset(user.session, name)
+            secret = self.console.installation.recovery.reset(user.session, name)
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
         text = f"{name} sets another password at this address, within an hour; the second factor stays asked for."
