@@ -7,6 +7,8 @@ from pathlib import Path
 
 from galenic.errors import ConfigurationError
 
+DATABASE_SCHEMES = ("sqlite:", "postgresql:", "postgresql+")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -36,6 +38,14 @@ def load(home: Path | None = None) -> Settings:
     folder = home or Path(os.environ.get("GALENIC_HOME") or Path.home() / ".galenic")
     folder = folder.expanduser().absolute()
     url = os.environ.get("GALENIC_DATABASE") or f"sqlite:///{folder / 'galenic.db'}"
+    if not url.startswith(DATABASE_SCHEMES):
+        raise ConfigurationError(
+            "GALENIC_DATABASE must be a URL that begins with one of "
+            + ", ".join(DATABASE_SCHEMES)
+            + ". Correct it, or unset it to use SQLite."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError("GALENIC_HOME names a file. Expected a folder, or a path at which one can be made.")
     try:
         actor = getpass.getuser()
     except (KeyError, OSError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from galenic import store
-from galenic.errors import StoreError
+from galenic.errors import StateError, StoreError
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_folder_appears_only_when_it_is_whole_and_never_over_another(tmp_path:
     assert not list(tmp_path.iterdir())
     with store.folder_aside(target) as aside:
         (aside / "x").write_text("whole")
-    with pytest.raises(StoreError, match="exists already"), store.folder_aside(target):
+    with pytest.raises(StateError, match="exists already"), store.folder_aside(target):
         pass
     assert (target / "x").read_text() == "whole"
 
@@ -41,7 +41,7 @@ FILL = """
 import sys
 from pathlib import Path
 from galenic import store
-from galenic.errors import StoreError
+from galenic.errors import StateError, StoreError
 try:
     with store.folder_aside(Path(sys.argv[1]) / "run") as aside:
         for i in range(100):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from galenic.errors import OptionError
 from galenic.evidence.tables import PrivacyAudit, audit_events, audit_mechanism
 from galenic.generators.tables import (
     ENGINE,
@@ -32,6 +33,8 @@ def audit_engine(
     steps: tuple[str, ...] = STEPS,
 ) -> tuple[dict[str, PrivacyAudit], dict[str, Any]]:
     """(the audits by step, their JSON for shipping). The engine's own plan, measurements, noise and accounting run unchanged."""
+    if canaries < 1 or runs < 1:
+        raise OptionError("an audit needs at least one canary and one run. Give larger numbers.")
     rng = np.random.default_rng(seed)
     with temporary_ledger() as ledger:
         price = AuditLedger(ledger, epsilon, delta)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from galenic.errors import StoreError
+from galenic.errors import StateError, StoreError
 
 
 def _explain(error: OSError, place: Path) -> StoreError:
@@ -72,11 +72,11 @@ def scratch_folder(target: Path) -> Iterator[Path]:
 def folder_aside(target: Path) -> Iterator[Path]:
     """Yields a folder beside `target` to fill; it becomes `target` when the block ends normally, and is removed otherwise.
 
-    Raises StoreError if `target` exists: an existing folder is never overwritten.
+    StateError if `target` exists: an existing folder is never overwritten.
     """
     target = target.absolute()
     if target.exists():
-        raise StoreError(f"{target} exists already. Choose another folder, or move this one away.")
+        raise StateError(f"{target} exists already. Choose another folder, or move this one away.")
     with scratch_folder(target) as aside:
         yield aside
         for path in sorted(aside.rglob("*")):

@@ -21,6 +21,7 @@ from galenic.version import __version__
 
 FORMS = ("meds", "fhir", "bundle", "omop")
 EPOCH = date(1970, 1, 1)
+EARLIEST_END = date(1900, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def simulate(
         raise OptionError(f"{form!r} is no form of simulated patients. Expected one of {', '.join(FORMS)}.")
     if request.count < 1 or not 1 <= request.years <= 50:
         raise OptionError("simulated patients are at least 1, with 1 to 50 years of records.")
+    if request.until is not None and request.until < EARLIEST_END:
+        raise OptionError(f"records of simulated patients end on {EARLIEST_END} or later. Give a later date.")
     rates, result = load_rates(), SimulationResult()
     start, stop = request.days()
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from zipfile import BadZipFile
 
 import numpy as np
 
+from galenic.errors import OptionError
 from galenic.privacy.text.tokenization import Bounds, features, flags, tokenize
 
 BLOCK = 2_000  # tokens that are scored together
@@ -25,10 +27,15 @@ class Tagger:
 
     @classmethod
     def load(cls, place: Path | IO[bytes]) -> "Tagger":
-        """Load a model that training/deid/train.py wrote."""
-        with np.load(place) as stored:
-            every = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
-            labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
+        """Load a model that training/deid/train.py wrote. OptionError if the file cannot be read as one."""
+        try:
+            with np.load(place) as stored:
+                every = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
+                labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise OptionError(
+                f"the model was not read ({type(error).__name__}). Expected an .npz file that training/deid/train.py wrote."
+            ) from error
         members: dict[str, dict[str, np.ndarray]] = {}
         for key, value in every.items():  # several members: 0/table.weight, 1/table.weight, ...
             number, _, name = key.rpartition("/")

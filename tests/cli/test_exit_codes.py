@@ -1,0 +1,61 @@
+"""Wrong input of a command ends with exit code 2 and a sentence about what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from galenic.cli import main
+
+
+def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code of a command, and what it wrote to standard error."""
+    capsys.readouterr()
+    try:
+        main(words)
+    except SystemExit as end:
+        return int(end.code or 0), " ".join(capsys.readouterr().err.split())
+    return 0, " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["simulate", "3", "--out", "new", "--until", "0001-01-01"], "1900-01-01 or later", id="first day of the calendar"),
+        pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "absent"], "Expected an .npz file", id="model that is absent"),
+        pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "note.txt"], "Expected an .npz file", id="text as model"),
+        pytest.param(["deidentify", "note.txt", "--out", "taken"], "exists already", id="folder that exists"),
+        pytest.param(["simulate", "3", "--out", "taken"], "exists already", id="folder of a simulation that exists"),
+        pytest.param(["audit-engine", "--runs", "0"], "at least one canary and one run", id="audit without a run"),
+    ],
+)  # fmt: skip
+def test_wrong_input_ends_with_2(
+    words: list[str],
+    expected: str,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note.txt").write_text("Seen for cough.")
+    (tmp_path / "taken").mkdir()
+    code, said = ended(words, capsys)
+    assert (code, expected in said) == (2, True), said
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_home_that_is_a_file_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GALENIC_HOME", str(tmp_path / "file"))
+    code, said = ended(["datasets"], capsys)
+    assert (code, "Expected a folder" in said) == (2, True), said
+
+
+def test_an_unknown_database_scheme_ends_with_2(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GALENIC_DATABASE", "oracle://db")
+    code, said = ended(["datasets"], capsys)
+    assert (code, "must be a URL that begins with one of sqlite:" in said) == (2, True), said
