@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from galenic.cli import show
+
 BUG = """
 from galenic.cli import app, main
 
@@ -19,3 +23,10 @@ def test_a_bug_ends_with_3_and_its_message_is_not_shown() -> None:
     assert done.returncode == 3
     assert "ValueError at" in done.stderr
     assert "glucose" not in done.stdout + done.stderr
+
+
+def test_colons_in_a_fingerprint_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    show.out.print("A0:CD:AB:3A", markup=False)
+    show.messages.print("A0:CD:AB:3A", markup=False)
+    printed = capsys.readouterr()
+    assert printed.out.strip() == printed.err.strip() == "A0:CD:AB:3A"

@@ -15,8 +15,8 @@ from galenic.privacy import Statement
 from galenic.release import Decision, report_page
 from galenic.schema import NotMeasured, Report, to_json
 
-messages = Console(stderr=True, highlight=False)
-out = Console(highlight=False, soft_wrap=True)
+messages = Console(stderr=True, highlight=False, emoji=False)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(data: Any) -> None:
