@@ -6,7 +6,7 @@ from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.credentials import Credentials, Passkey
-from galenic.security.facts import Fact, FactStore
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.fhir_audit_event import to_audit_event
 from galenic.security.gate import Gate
 from galenic.security.grants import Grant, Session, token_name
@@ -61,6 +61,7 @@ __all__ = [
     "Credentials",
     "Escrow",
     "Fact",
+    "FactReader",
     "FactStore",
     "Gate",
     "Grant",

@@ -3,15 +3,15 @@ label and region of data sets; identity providers, applications and destinations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from galenic.errors import StoreError, UnknownNameError
+from galenic.errors import GalenicError, StateError, StoreError, UnknownNameError
 from galenic.security.audit import AuditLog, canonical
 from galenic.security.keytree import FACTS, KeyTree
-from galenic.store import Database, Row, facts_of, put_fact, put_facts
+from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, put_fact, put_facts
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
@@ -43,6 +43,23 @@ class Fact:
         return self.state == state and (not self.until or self.until > now)
 
 
+class FactReader(Protocol):
+    """Reads facts: as they stand now, or within the transaction of a change."""
+
+    def of(self, kind: str, **equal: object) -> list[Fact]:
+        """Facts of one kind, by equality of columns."""
+
+    def one(self, kind: str, key: str) -> Fact | None:
+        """The fact with that key, or None."""
+
+    def now(self) -> str:
+        """The time that decisions use."""
+
+
+Plan = Callable[[FactReader], Sequence[Fact]]  # checks what a change needs, and returns the facts to write
+Also = Callable[[FactRows], None]  # writes rows of other tables in the same transaction
+
+
 class FactStore:
     """Reads and writes facts. Each carries a MAC: a fact that was not written by this class is an error, and a missing one denies."""
 
@@ -52,10 +69,13 @@ class FactStore:
 
     def mac(self, row: Mapping[str, Any]) -> bytes:
         """HMAC-SHA256 over every other column."""
+        return hmac.digest(self._mac_key(), canonical({c: row[c] for c in COVERED}).encode(), "sha256")
+
+    def _mac_key(self) -> bytes:
         if self._key is None:
             self.tree.add([FACTS])
             self._key = self.tree.key(FACTS)
-        return hmac.digest(self._key, canonical({c: row[c] for c in COVERED}).encode(), "sha256")
+        return self._key
 
     def genuine(self, row: Mapping[str, Any]) -> bool:
         """Whether the MAC of the row is right."""
@@ -72,6 +92,44 @@ class FactStore:
         kinds = sorted({f.kind for f in facts})
         self.audit.append(f"fact.{'+'.join(kinds)}", f"{len(facts)} facts", actor=actor, count=len(facts))
         put_facts(self.db, [self._row(f) for f in facts])
+
+    def change(self, plan: Plan, *, actor: str | None = None, quiet: bool = False, also: Also | None = None) -> list[Fact]:
+        """Decides and writes in one transaction, which no other change of facts runs beside. Returns the facts written.
+
+        plan: runs twice, before the audit rows and within the transaction that writes; what it checks holds when the change
+        commits. It must only read from its argument. StateError where the facts changed in between, so that the change would be
+        another one; the plan's own error where they no longer permit it. also: must only use its argument.
+        """
+        planned = list(plan(self))
+        self._mac_key()  # read before the transaction, which it must not wait for
+        rows = [self._row(f) for f in planned]
+        for fact in () if quiet else planned:
+            self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
+        now = self.now()
+        try:
+            with fact_transaction(self.db) as transaction:
+                again = list(plan(_FactsInTransaction(self, transaction, now)))
+                if [_audited(f) for f in again] != [_audited(f) for f in planned]:
+                    raise StateError("somebody else changed this at the same moment. Load it again, then decide.")
+                for row in rows if again == planned else [self._row(f) for f in again]:
+                    transaction.put(row)
+                if also is not None:
+                    also(transaction)
+        except GalenicError:
+            for fact in () if quiet else planned:
+                self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
+            raise
+        return again
+
+    def swap(self, before: Fact | None, after: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
+        """Writes a fact in place of the one that was read (None: of none). StateError if another one stands there by now."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            if facts.one(after.kind, after.key) != before:
+                raise StateError("somebody else changed this at the same moment. Load it again, then decide.")
+            return [after]
+
+        self.change(plan, actor=actor, quiet=quiet)
 
     def _row(self, fact: Fact) -> Row:
         row: Row = {
@@ -91,20 +149,19 @@ class FactStore:
 
     def of(self, kind: str, **equal: object) -> list[Fact]:
         """Facts of one kind. StoreError if the MAC of one is wrong."""
-        found = []
-        for row in facts_of(self.db, kind, **equal):
-            if not self.genuine(row):
-                raise StoreError(
-                    f"a fact of kind {kind} was written into the database outside of Galenic ({row['key']!r}). It is not used. "
-                    "Stop, keep the database, and call the security officer."
-                )
-            body = tuple(sorted(json.loads(row["body"]).items()))
-            found.append(
-                Fact(
-                    kind, row["key"], row["state"], row["who"], row["subject"], row["purpose"], row["label"], row["until"], body
-                )
+        return [self.checked(row) for row in facts_of(self.db, kind, **equal)]
+
+    def checked(self, row: Row) -> Fact:
+        """The fact in a row. StoreError if its MAC is wrong."""
+        if not self.genuine(row):
+            raise StoreError(
+                f"a fact of kind {row['kind']} was written into the database outside of Galenic ({row['key']!r}). It is not used. "
+                "Stop, keep the database, and call the security officer."
             )
-        return found
+        body = tuple(sorted(json.loads(row["body"]).items()))
+        return Fact(
+            row["kind"], row["key"], row["state"], row["who"], row["subject"], row["purpose"], row["label"], row["until"], body
+        )
 
     def one(self, kind: str, key: str) -> Fact | None:
         """The fact with that key, or None."""
@@ -114,3 +171,30 @@ class FactStore:
     def now(self) -> str:
         """The time that decisions use: the clock, but never before the newest audit row, so that a clock set back revives nothing."""
         return max(datetime.now(UTC).isoformat(timespec="seconds"), self.audit.latest_time()[:19])
+
+
+@dataclass(frozen=True)
+class _FactsInTransaction:
+    """Facts as the transaction of a change sees them."""
+
+    facts: FactStore
+    rows: FactRows
+    time: str
+
+    def of(self, kind: str, **equal: object) -> list[Fact]:
+        """Facts of one kind. StoreError if the MAC of one is wrong."""
+        return [self.facts.checked(row) for row in self.rows.of(kind, **equal)]
+
+    def one(self, kind: str, key: str) -> Fact | None:
+        """The fact with that key, or None."""
+        found = self.of(kind, key=key)
+        return found[0] if found else None
+
+    def now(self) -> str:
+        """The time at which the change began."""
+        return self.time
+
+
+def _audited(fact: Fact) -> tuple[str, str, str, str]:
+    """What the audit log says about a fact."""
+    return fact.kind, fact.key, fact.state, fact.until

@@ -19,7 +19,7 @@ from galenic.store.documents import (
     shared_document,
     write_documents,
 )
-from galenic.store.fact_rows import facts_of, move_on, put_fact, put_facts, version_numbers
+from galenic.store.fact_rows import FactRows, fact_transaction, facts_of, move_on, put_fact, put_facts, version_numbers
 from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, drop_index_tables, search
@@ -65,6 +65,7 @@ __all__ = [
     "CompiledSearch",
     "Database",
     "Dataset",
+    "FactRows",
     "IncomingDocument",
     "IndexEntry",
     "Nodes",
@@ -108,6 +109,7 @@ __all__ = [
     "documents_by_identifier",
     "drop_build",
     "drop_index_tables",
+    "fact_transaction",
     "facts_of",
     "failures",
     "file_aside",

@@ -1,26 +1,32 @@
 """Rows of facts that decisions need; security decides who may write one and whether its MAC is right."""
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from galenic.store.database import Database
 from galenic.store.rows import Row
 from galenic.store.tables import facts
 
+COLUMNS = tuple(c.name for c in facts.c)
+
 
 def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
     """Writes or replaces one fact and increases the version, so that open grants are decided again."""
     with db.transaction() as c:
-        _put(c, row)
         if bump:
             bump_version(c, "facts")
+        _put(c, row)
 
 
 def put_facts(db: Database, rows: list[Row]) -> None:
     """Writes many facts in one transaction."""
     with db.transaction() as c:
+        bump_version(c, "facts")
         for row in rows:
             _put(c, row)
-        bump_version(c, "facts")
 
 
 def _put(c: sa.Connection, row: Row) -> None:
@@ -31,10 +37,38 @@ def _put(c: sa.Connection, row: Row) -> None:
 
 def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
     """Facts of one kind, by equality of columns, ordered by key."""
-    names = [c.name for c in facts.c]
-    where = " AND ".join(f"{facts.c[name].name} = ?" for name in equal)
-    sql = f"SELECT {', '.join(names)} FROM facts WHERE kind = ?{' AND ' * bool(where)}{where} ORDER BY key"  # noqa: S608
-    return [dict(zip(names, r, strict=True)) for r in db.rows(sql, (kind, *equal.values()))]
+    return [dict(zip(COLUMNS, r, strict=True)) for r in db.rows(_select(equal), (kind, *equal.values()))]
+
+
+def _select(equal: dict[str, object]) -> str:
+    where = "".join(f" AND {facts.c[name].name} = ?" for name in equal)
+    return f"SELECT {', '.join(COLUMNS)} FROM facts WHERE kind = ?{where} ORDER BY key"  # noqa: S608
+
+
+@dataclass(frozen=True)
+class FactRows:
+    """The facts within one serialized transaction: what it reads stands until it commits."""
+
+    connection: sa.Connection
+
+    def of(self, kind: str, **equal: object) -> list[Row]:
+        """Facts of one kind, by equality of columns, ordered by key; changes of this transaction included."""
+        sql = _select(equal)
+        sql = sql if self.connection.dialect.name == "sqlite" else sql.replace("?", "%s")
+        found = self.connection.exec_driver_sql(sql, (kind, *equal.values())).fetchall()
+        return [dict(zip(COLUMNS, r, strict=True)) for r in found]
+
+    def put(self, row: Row) -> None:
+        """Writes or replaces one fact."""
+        _put(self.connection, row)
+
+
+@contextlib.contextmanager
+def fact_transaction(db: Database) -> Iterator[FactRows]:
+    """A transaction that no other change of facts runs beside: the row of their version, which each change increases, is its lock."""
+    with db.transaction() as c:
+        bump_version(c, "facts")
+        yield FactRows(c)
 
 
 def move_on(db: Database, name: str) -> int:
