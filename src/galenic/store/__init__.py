@@ -29,7 +29,7 @@ from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
 from galenic.store.receipts import add_receipt, list_receipts
 from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
-from galenic.store.resource_query import CompiledSearch
+from galenic.store.resource_query import CompiledSearch, SearchPlace
 from galenic.store.resources import (
     ResourceChange,
     WrittenVersion,
@@ -76,6 +76,7 @@ __all__ = [
     "Row",
     "Rows",
     "SearchIndex",
+    "SearchPlace",
     "Snapshot",
     "StoredDocument",
     "WrittenVersion",

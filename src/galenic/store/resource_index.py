@@ -7,17 +7,16 @@ by other processes, and is rebuilt where its file or key is lost.
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from galenic.errors import MissingExtraError, StoreError
+from galenic.errors import GoneError, MissingExtraError, StoreError
 from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SearchScope
-from galenic.store.resource_query import ALL_ROWS, CompiledSearch, Compiler
+from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS res (row INTEGER PRIMARY KEY, type INT, key INT, name TEXT, subject INT, patient INT, updated INT, live INT);
@@ -44,6 +43,7 @@ READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each re
 BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
 MOST_NAMES = 200  # names in one query
+FIRST = SearchPlace()
 
 
 @dataclass(slots=True)
@@ -161,27 +161,45 @@ class ResourceIndex:
 
     def search(self, request: SearchRequest, *, limit: int) -> list[SearchHit]:
         """The first matches of a search."""
-        return self.hits(self.compile(request), limit=limit)
+        return self.page(self.compile(request), limit=limit)[0]
 
-    def hits(
-        self, compiled: CompiledSearch, *, limit: int, after: int = ALL_ROWS[0], offset: int = 0, below: int = ALL_ROWS[1]
-    ) -> list[SearchHit]:
-        """Matches of a search in its order, else in that of writing: rows after row `after`, up to row `below`."""
-        return [_hit(r) for r in islice(self._matches(compiled, after, below), offset, offset + limit)]
+    def page(
+        self, compiled: CompiledSearch, *, limit: int, start: SearchPlace = FIRST, below: int | None = None
+    ) -> tuple[list[SearchHit], SearchPlace | None]:
+        """(matches of a search in its order, else in that of writing; where the next page begins, None after the last match).
+        below: only of rows up to this number."""
+        hits: list[SearchHit] = []
+        place = start
+        for number, query in enumerate(compiled.ordered[start.query :], start.query):
+            offset = start.offset if not query.keys else 0
+            for row in self._matches(query, start if number == start.query else FIRST, below):
+                if offset:
+                    offset -= 1
+                elif len(hits) == limit:
+                    return hits, place
+                else:
+                    hits.append(_hit(row))
+                    place = SearchPlace(number, hits[-1].row) if query.keys else SearchPlace(number, None, start.offset + limit)
+        return hits, None
 
     def count(self, compiled: CompiledSearch, limit: int | None = None) -> int:
         """The number of matches, counted up to `limit`."""
         rows, distinct = self._run(*compiled.counted.count(limit))[0]
         return limit if limit is not None and rows >= limit else int(distinct)
 
-    def _matches(self, compiled: CompiledSearch, after: int, below: int) -> Iterator[Any]:
-        """Rows in order, each once."""
+    def _matches(self, query: SqlQuery, start: SearchPlace, below: int | None) -> Iterator[Any]:
+        """Rows of a query in order, each once, after a place."""
+        after: Sequence[Any] = ()
+        if start.row is not None:
+            sql, values = query.key_of
+            after = next(iter(self._run(sql, [start.row, *values])), ())
+            if not after:  # the patient was erased
+                raise GoneError("the search has changed since this page was linked. Begin at the first page.")
         seen: set[int] = set()
-        for query in compiled.ordered:
-            for row in self._walk(*query.rows(after, below)):
-                if row[0] not in seen:
-                    seen.add(row[0])
-                    yield row
+        for row in self._walk(*query.rows(after, below)):
+            if row[0] not in seen:
+                seen.add(row[0])
+                yield row
 
     def of_subject(self, subject: int, after: int, limit: int, since: int = 0, types: tuple[str, ...] = ()) -> list[SearchHit]:
         """Current resources of a subject in the order of writing: after a row, changed since a time, of these types (none: all)."""

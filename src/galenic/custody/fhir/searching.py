@@ -101,14 +101,13 @@ def _page(
     link = [{"relation": "self", "url": _url(context, request, request.used)}]
     if request.summary == "count" or request.count == 0:
         return FhirResponse(200, orjson.dumps({**bundle, "link": link}), decision=_count_decision(repository, context))
-    after, offset = position.get("after", -1), position.get("offset", 0)
-    hits = index.hits(compiled, limit=request.count + 1, after=after, offset=offset, below=below)
-    more, hits = len(hits) > request.count, hits[: request.count]
-    if "total" not in position and total < 0 and not more:
+    start = store.SearchPlace(position.get("query", 0), position.get("row"), position.get("offset", 0))
+    hits, following = index.page(compiled, limit=request.count, start=start, below=below)
+    if "total" not in position and total < 0 and following is None:
         bundle["total"] = len(hits)
-    if more:
-        start = {"offset": offset + request.count} if request.sort else {"after": hits[-1].row}
-        place = {**start, "below": below, "total": bundle.get("total", -1)}
+    if following is not None:
+        place = {"query": following.query, "offset": following.offset, "below": below, "total": bundle.get("total", -1)}
+        place |= {} if following.row is None else {"row": following.row}
         cursor = write_cursor(repository, context, request.resource_type, given, place)
         link.append({"relation": "next", "url": _url(context, request, [*given, (CURSOR, cursor)])})
     entries = _entries(repository, context, request, hits, grants)
