@@ -1,6 +1,7 @@
 """FHIR R4 repository over the encrypted record store: each interaction runs under one access decision per patient."""
 
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
+from galenic.custody.fhir.bundle_entries import parse_etag
 from galenic.custody.fhir.erasure import forget
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
@@ -22,7 +23,7 @@ from galenic.custody.fhir.reading import read, read_history, read_version
 from galenic.custody.fhir.repository import FhirRepository, open_repository, types_without_patient
 from galenic.custody.fhir.resource_checks import validate
 from galenic.custody.fhir.searching import search
-from galenic.custody.fhir.transactions import parse_etag, process_bundle
+from galenic.custody.fhir.transactions import process_bundle
 from galenic.custody.fhir.writing import create, delete, delete_where, patch, update, update_where
 
 __all__ = [

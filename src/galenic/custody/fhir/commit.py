@@ -1,18 +1,18 @@
 """Staged changes become durable versions: under grants for every patient whose record they change, all of them or none."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from galenic import store
 from galenic.custody.fhir.group_commit import PendingWrite
 from galenic.custody.fhir.messages import RequestContext, Resource, now_micros, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
-from galenic.custody.fhir.repository import FhirRepository, ResourceOwner, close_grants
+from galenic.custody.fhir.repository import FhirRepository, GrantKey, ResourceOwner, close_grants, is_in_scope
 from galenic.errors import AccessDeniedError, NotFoundError
+from galenic.schema import SearchScope
 from galenic.security import Grant
 
 Locations = dict[str, store.ResourceLocation | None]
-GrantKey = int | str  # subject id, or the identifier of a new patient
 
 
 @dataclass(slots=True)
@@ -47,39 +47,53 @@ class Committed:
     updated: int = 0
 
 
-def commit(repository: FhirRepository, context: RequestContext, staged: list[StagedChange]) -> Committed:
-    """Writes all changes durably, or none. AccessDeniedError if access to one of the patients is denied."""
+def commit(
+    repository: FhirRepository, context: RequestContext, staged: list[StagedChange], places: Sequence[str] = ()
+) -> Committed:
+    """Writes all changes durably, or none. AccessDeniedError if access to one of the patients is denied. places: of the changes in a
+    Bundle, for errors."""
     if any(s.resource_type == "AuditEvent" for s in staged):
         raise AccessDeniedError("AuditEvents are written by the audit log alone.")
     updated = now_micros()
     repository.refresh()
     locations: Locations = {s.name: repository.index.locate(s.name) for s in staged if not s.is_new}
-    _require_visible(repository, context, staged, locations)
-    owners = _owners(repository, staged, locations)
-    grants = _open_grants(repository, context, staged, owners, locations)
+    _require_visible(repository, context, staged, locations, places)
+    owners = _owners(repository, staged, locations, repository.search_scope(context))
+    subjects = _subjects(staged, owners, locations)
+    grants = _open_grants(repository, context, subjects, places)
     try:
-        of_each = [grants[o.identifier if o.subject is None else o.subject] for o in owners]
+        _admit_new(repository, owners, grants)
+        of_each = [grants[_key(o)] for o in owners]
         changes = [_change(s, o, g, updated) for s, o, g in zip(staged, owners, of_each, strict=True)]
         entries = _index_entries(repository, staged, changes, updated)
-        subjects = {name: location.subject if location else None for name, location in locations.items()}
-        versions = repository.group_commit.write(PendingWrite(changes, entries, subjects))
+        before = {name: location.subject if location else None for name, location in locations.items()}
+        versions = repository.group_commit.write(PendingWrite(changes, entries, before))
     finally:
         close_grants(grants.values())
     return Committed(tuple(versions), tuple(g.decision for g in of_each), updated)
 
 
 def _require_visible(
-    repository: FhirRepository, context: RequestContext, staged: list[StagedChange], locations: Locations
+    repository: FhirRepository,
+    context: RequestContext,
+    staged: list[StagedChange],
+    locations: Locations,
+    places: Sequence[str],
 ) -> None:
     """NotFoundError where a change names a resource that the caller cannot see: a client-assigned id would tell whether another
     patient's resource has it, so only callers who can see every resource may assign ids."""
     scope = repository.search_scope(context)
     if scope is None:
         return
-    found = [locations.get(s.name) for s in staged if not s.is_new]
-    if any(f is None or (f.is_patient and f.subject not in scope.subjects) for f in found):
-        repository.record_refusal(context, "write")
-        raise NotFoundError(NOT_FOUND)
+    for i, one in enumerate(staged):
+        found = locations.get(one.name)
+        if not one.is_new and (found is None or not is_in_scope(scope, found.subject, is_patient=found.is_patient)):
+            repository.record_refusal(context, "write")
+            raise NotFoundError(_at(places, i) + NOT_FOUND)
+
+
+def _at(places: Sequence[str], number: int) -> str:
+    return f"{places[number]}: " if places else ""
 
 
 def _change(staged: StagedChange, owner: ResourceOwner, grant: Grant, updated: int) -> store.ResourceChange:
@@ -99,7 +113,9 @@ def _render(staged: StagedChange, updated: int) -> Callable[[int], bytes]:
     return lambda version: write_json(with_server_meta(exact, staged.id, version, updated))
 
 
-def _owners(repository: FhirRepository, staged: list[StagedChange], locations: Locations) -> list[ResourceOwner]:
+def _owners(
+    repository: FhirRepository, staged: list[StagedChange], locations: Locations, scope: SearchScope | None
+) -> list[ResourceOwner]:
     owners: dict[str, ResourceOwner] = {}
     open_cases: list[StagedChange] = []
     people: dict[str, int | None] = {}
@@ -109,7 +125,7 @@ def _owners(repository: FhirRepository, staged: list[StagedChange], locations: L
             assert location is not None
             owners[one.name] = ResourceOwner(location.subject, "", location.is_patient)
             continue
-        owner = owners[one.name] = repository.owner_of(one.resource, people)
+        owner = owners[one.name] = repository.owner_of(one.resource, people, scope)
         if owner.subject == store.NO_SUBJECT and owner.is_patient:
             open_cases.append(one)
     for one in open_cases:  # in a patient's compartment by a reference to another resource of the same Bundle
@@ -122,43 +138,48 @@ def _owners(repository: FhirRepository, staged: list[StagedChange], locations: L
     return [owners[s.name] for s in staged]
 
 
-def _open_grants(
-    repository: FhirRepository,
-    context: RequestContext,
-    staged: list[StagedChange],
-    owners: list[ResourceOwner],
-    locations: Locations,
-) -> dict[GrantKey, Grant]:
-    """A grant to write for every subject that owns a changed resource, or owned it before."""
-    subjects = {o.subject: o.is_patient for o in owners if o.subject is not None}
-    for one, owner in zip(staged, owners, strict=True):
+def _key(owner: ResourceOwner) -> GrantKey:
+    return owner.identifier if owner.subject is None else owner.subject
+
+
+def _subjects(
+    staged: list[StagedChange], owners: list[ResourceOwner], locations: Locations
+) -> dict[GrantKey, tuple[bool, int]]:
+    """(whether it is a patient, number of the first change that concerns it) of every subject that owns a changed resource, or owned
+    it before."""
+    subjects: dict[GrantKey, tuple[bool, int]] = {}
+    for i, (one, owner) in enumerate(zip(staged, owners, strict=True)):
+        subjects.setdefault(_key(owner), (owner.is_patient, i))
         location = locations.get(one.name)
         if location is not None and location.subject != owner.subject:
-            subjects[location.subject] = location.is_patient
-    grants: dict[GrantKey, Grant] = {s: g for s, g in repository.grants(context, "write", subjects).items()}
-    try:
-        if len(grants) < len(subjects):
-            raise AccessDeniedError(
-                f"{context.session.who} may not write this for {context.purpose}: no rule allows it for every patient concerned."
-            )
-        _admit_new(repository, context, owners, grants)
-    except BaseException:
+            subjects.setdefault(location.subject, (location.is_patient, i))
+    return subjects
+
+
+def _open_grants(
+    repository: FhirRepository, context: RequestContext, subjects: dict[GrantKey, tuple[bool, int]], places: Sequence[str]
+) -> dict[GrantKey, Grant]:
+    """A grant to write for every subject. AccessDeniedError, of the same words and after the same work for a patient who is hidden and
+    one who is not known, if one is denied."""
+    grants = repository.grants(context, "write", {key: is_patient for key, (is_patient, _number) in subjects.items()})
+    denied = [number for key, (_is_patient, number) in subjects.items() if key not in grants]
+    if denied:
         close_grants(grants.values())
-        raise
+        raise AccessDeniedError(
+            f"{_at(places, min(denied))}{context.session.who} may not write this for {context.purpose}: no rule allows it for every "
+            "patient concerned."
+        )
     return grants
 
 
-def _admit_new(
-    repository: FhirRepository, context: RequestContext, owners: Iterable[ResourceOwner], grants: dict[GrantKey, Grant]
-) -> None:
-    """Opens a grant for each new patient, and gives the patient a subject id."""
-    db, gate = repository.installation.db, repository.installation.gate
-    for owner in owners:
-        if owner.subject is None and owner.identifier not in grants:
-            new = repository.decision_resource("new", owner.is_patient)
-            grant = grants[owner.identifier] = gate.open(context.session, "write", new, context.purpose)
-            subject = store.admit_subject(db, grant, repository.dataset, owner.identifier, patient=owner.is_patient)
-            grant.settle(subject)
+def _admit_new(repository: FhirRepository, owners: Iterable[ResourceOwner], grants: dict[GrantKey, Grant]) -> None:
+    """Gives each new patient a subject id."""
+    new = {o.identifier: o.is_patient for o in owners if o.subject is None}
+    for identifier, is_patient in new.items():
+        subject = store.admit_subject(
+            repository.installation.db, grants[identifier], repository.dataset, identifier, patient=is_patient
+        )
+        grants[identifier].settle(subject)
 
 
 def _index_entries(

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
@@ -18,6 +18,8 @@ from galenic.installation import Installation
 from galenic.schema import Progress, SearchScope, no_progress
 from galenic.security import BUILDS, Grant, Session
 
+GrantKey = int | str  # subject id, or the identifier of a new patient
+Key = TypeVar("Key", bound=GrantKey)
 REFRESH_SECONDS = 0.5  # another process's writes are found within this time
 CHUNK = 1_000
 MOST_PEOPLE = 100_000  # subject ids that are remembered
@@ -78,9 +80,10 @@ class FhirRepository:
         """The name of one subject's part of the data set in access decisions."""
         return store.record_resource(self.dataset, subject, patient=is_patient)
 
-    def grants(self, context: RequestContext, action: str, subjects: Mapping[int, bool]) -> dict[int, Grant]:
+    def grants(self, context: RequestContext, action: str, subjects: Mapping[Key, bool]) -> dict[Key, Grant]:
         """A grant for each subject (True: a patient); subjects to which access is denied are left out."""
-        resources = [self.decision_resource(s, is_patient) for s, is_patient in subjects.items()]
+        named = [(s if isinstance(s, int) else "new", is_patient) for s, is_patient in subjects.items()]
+        resources = [self.decision_resource(s, is_patient) for s, is_patient in named]
         opened = self.installation.gate.open_many(context.session, action, resources, context.purpose)
         return {s: grant for s, grant in zip(subjects, opened, strict=True) if grant is not None}
 
@@ -160,8 +163,11 @@ class FhirRepository:
 
     # compartments
 
-    def owner_of(self, resource: dict[str, Any], people: dict[str, int | None]) -> ResourceOwner:
-        """The owner of a valid resource with an id. people: subject ids by identifier, filled as they are looked up."""
+    def owner_of(
+        self, resource: dict[str, Any], people: dict[str, int | None], scope: SearchScope | None = None
+    ) -> ResourceOwner:
+        """The owner of a valid resource with an id. people: subject ids by identifier, filled as they are looked up. scope: what the
+        writer may know of; other resources that it refers to count as absent."""
         from galenic.records.fhir import compartment_of  # noqa: PLC0415
 
         resource_type, compartment = resource["resourceType"], compartment_of(resource)
@@ -173,7 +179,11 @@ class FhirRepository:
             return ResourceOwner(subject, identifier, belongs_to_patient(resource_type, compartment.person, subject or 0))
         for name in compartment.through:
             location = self.index.locate(name)
-            if location is not None and location.subject != store.NO_SUBJECT:
+            if (
+                location is not None
+                and location.subject != store.NO_SUBJECT
+                and is_in_scope(scope, location.subject, is_patient=location.is_patient)
+            ):
                 return ResourceOwner(location.subject, "", location.is_patient)
         mentions = [self.subject_of(self.identifier_of(p)) for p in compartment.patients]
         is_patient = belongs_to_patient(resource_type, "", store.NO_SUBJECT)
@@ -204,9 +214,10 @@ class FhirRepository:
     def _commit(self, group: list[PendingWrite]) -> None:
         """Writes and indexes all changes. ConflictError if a resource has changed its subject since the access was decided."""
         for one in group:
+            written_for = {c.name: c.subject for c in one.changes}
             for name, subject in one.subjects.items():
                 location = self.index.locate(name)
-                if (location.subject if location else None) != subject:
+                if location is not None and location.subject not in (subject, written_for[name]):
                     raise ConflictError(f"{name} now belongs to another patient. Read it again, then repeat the change.")
         changes = [c for one in group for c in one.changes]
         written = store.write_resources(self.installation.db, self.dataset, changes, self.service_grant())
@@ -225,6 +236,11 @@ class FhirRepository:
     def close(self) -> None:
         """Closes the index."""
         self.index.close()
+
+
+def is_in_scope(scope: SearchScope | None, subject: int, *, is_patient: bool) -> bool:
+    """Whether a subject's resources may be told of."""
+    return scope is None or not is_patient or subject in scope.subjects
 
 
 def close_grants(grants: Iterable[Grant]) -> None:

@@ -1,11 +1,13 @@
 """FHIR create, update, patch and delete, and their conditional forms: checked first, then written under an access decision."""
 
+import copy
 import uuid
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from galenic import store
 from galenic.custody.fhir.commit import StagedChange, commit
-from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource, serialize
+from galenic.custody.fhir.messages import FhirResponse, RequestContext, last_updated, serialize, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.resource_checks import parse_resource, patch_resource
@@ -79,8 +81,8 @@ def patch(
 ) -> FhirResponse:
     """Applies a JSON Patch (RFC 6902) to the newest version; the result is checked like any resource."""
     with repository.write_lock:
-        staged = stage_patch(repository, context, f"{resource_type}/{resource_id}", raw, if_match)
-        return _commit_one(repository, context, staged)
+        staged, unchanged = stage_patch(repository, context, f"{resource_type}/{resource_id}", raw, if_match)
+        return unchanged if staged is None else _commit_one(repository, context, staged)
 
 
 def delete(
@@ -111,15 +113,31 @@ def delete_where(repository: FhirRepository, context: RequestContext, resource_t
 
 def stage_patch(
     repository: FhirRepository, context: RequestContext, name: str, raw: bytes, if_match: int | None
-) -> StagedChange:
-    """The change that a JSON Patch makes to the newest version of a resource (Type/id), which it expects to be current."""
+) -> tuple[StagedChange | None, FhirResponse]:
+    """(the change that a JSON Patch makes to the newest version of a resource (Type/id), None if it changes nothing; the newest
+    version). The change expects that version to be current."""
+    from galenic.records.fhir import parse_exact  # noqa: PLC0415
+
     resource_type, _, resource_id = name.partition("/")
-    before = _read_before_change(repository, context, repository.locate(name))
-    exact = patch_resource(before, raw)
-    version = int(before["meta"]["versionId"])
-    if if_match is not None and if_match != version:
+    newest = _read_before_change(repository, context, repository.locate(name))
+    before = parse_exact(newest.body)
+    exact = patch_resource(copy.deepcopy(before), raw)
+    if if_match is not None and if_match != newest.version:
         raise ConflictError("the version of If-Match is not the newest. Read the resource again, then repeat the change.")
-    return StagedChange(resource_type, resource_id, exact, version)
+    if with_server_meta(exact, resource_id, newest.version, newest.updated) == before:
+        return None, replace(newest, location=f"{context.base}/{name}/_history/{newest.version}")
+    return StagedChange(resource_type, resource_id, exact, newest.version), newest
+
+
+def is_deletable(repository: FhirRepository, context: RequestContext, name: str) -> bool:
+    """Whether there is a resource (Type/id) to delete. NotFoundError where the caller cannot know that, whether there is or not."""
+    location = repository.locate(name)
+    scope = repository.search_scope(context)
+    is_live = location is not None and location.is_live
+    if not is_live or (scope is not None and location.is_patient and location.subject not in scope.subjects):
+        with _open_for_writing(repository, context, location):
+            pass
+    return is_live
 
 
 def match_condition(repository: FhirRepository, context: RequestContext, resource_type: str, query: str) -> SearchHit | None:
@@ -131,16 +149,19 @@ def match_condition(repository: FhirRepository, context: RequestContext, resourc
     request = SearchRequest(resource_type, conditions, scope=repository.search_scope(context))
     hits = repository.index.search(request, limit=2)
     if len(hits) > 1:
-        raise ConflictError(f"more than one {resource_type} meets the condition. Narrow the condition until one does.")
+        raise more_than_one(resource_type)
     return hits[0] if hits else None
+
+
+def more_than_one(resource_type: str) -> ConflictError:
+    """The error of a condition that several resources meet."""
+    return ConflictError(f"more than one {resource_type} meets the condition. Narrow the condition until one does.")
 
 
 def _read_before_change(
     repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None
-) -> Resource:
+) -> FhirResponse:
     """The newest version, read under a decision to write."""
-    from galenic.records.fhir import parse_exact  # noqa: PLC0415
-
     with _open_for_writing(repository, context, location) as grant:
         if location is None:
             raise NotFoundError(NOT_FOUND)
@@ -149,7 +170,9 @@ def _read_before_change(
             raise NotFoundError(NOT_FOUND)
         if not location.is_live:
             raise GoneError("the resource was deleted and cannot be patched. Write it again with an update.")
-        return parse_exact(serialize(documents[location.row], repository.imported_at))
+        stored = documents[location.row]
+        updated = last_updated(stored, repository.imported_at)
+        return FhirResponse(200, serialize(stored, repository.imported_at), stored.version, updated, decision=grant.decision)
 
 
 def _open_for_writing(repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None) -> Grant:

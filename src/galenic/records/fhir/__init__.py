@@ -5,6 +5,7 @@ from galenic.records.fhir.compartment import compartment_of, identifier_searches
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.file_validation import ValidationResult, documents_of, validate_files
 from galenic.records.fhir.from_events import MAPPED, SYNTHETIC, Origin, events_to_resources
+from galenic.records.fhir.links import base_of, rename_links
 from galenic.records.fhir.parsing import (
     Document,
     ExactNumber,
@@ -36,6 +37,7 @@ __all__ = [
     "PreparedDocument",
     "PreparedResource",
     "ValidationResult",
+    "base_of",
     "compartment_of",
     "conditions_of",
     "count_types",
@@ -57,6 +59,7 @@ __all__ = [
     "read_ndjson",
     "read_whole",
     "references",
+    "rename_links",
     "rename_references",
     "resource_to_events",
     "restore_resource",

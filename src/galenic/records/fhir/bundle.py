@@ -9,6 +9,7 @@ from typing import Any
 from galenic.errors import RecordError
 from galenic.records.fhir.compartment import identifier_searches, references
 from galenic.records.fhir.issue import ValidationIssue
+from galenic.records.fhir.links import base_of
 from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
@@ -82,7 +83,7 @@ def open_bundle(
     by_url, inside = {e.url: e for e in entries if e.url}, _identified(entries)
     meant: dict[tuple[str | None, str], str | None] = {}  # most references occur many times in a Bundle
     for entry in entries:
-        base = _base(entry)
+        base = base_of(entry.url)
         for text in refers[entry.number] if refers else references(entry.resource):
             key = (base, text)
             named = meant[key] if key in meant else meant.setdefault(key, _named(text, base, by_url, inside, find))
@@ -119,12 +120,6 @@ def _same_twice(entries: list[BundleEntry], issues: list[ValidationIssue]) -> No
             what = "has the type and id of another entry of this Bundle. Each version counts, the last one last."
             issues.append(ValidationIssue("warning", entry.place, "bundle-same-id", what))
         seen.add((entry.kind, entry.id))
-
-
-def _base(entry: BundleEntry) -> str | None:
-    """The base of an entry's relative references."""
-    match = REFERENCE.match(entry.url) if entry.url else None
-    return match["base"] if match else None
 
 
 def _where(root: Any, text: str, place: str) -> str:

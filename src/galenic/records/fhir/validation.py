@@ -25,7 +25,7 @@ REFERENCE = re.compile(
 )
 CONDITIONAL = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)\?.+$")
 OWN = re.compile(rb'"#[^"\\]*(?:\\.[^"\\]*)*"')
-ABSOLUTE = re.compile(r"^(?:https?|ftp|mailto|mllp|tel|cid):\S+$|^urn:\S+$")
+ABSOLUTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:\S+$")  # RFC 3986, 4.3: any scheme
 
 
 def validate_resource(resource: Any) -> tuple[ValidationIssue, ...]:
@@ -329,6 +329,9 @@ def _bundle(bundle: Resource, where: str, found: list[ValidationIssue]) -> None:
         if url is not None and not ABSOLUTE.match(url):
             found.append(
                 ValidationIssue(
-                    "error", f"{place}.fullUrl", "bundle-full-url", "is relative. Expected an absolute URL or urn:uuid:…"
+                    "error",
+                    f"{place}.fullUrl",
+                    "bundle-full-url",
+                    "is relative. Expected an absolute URI, such as urn:uuid:… or https://…",
                 )
             )
