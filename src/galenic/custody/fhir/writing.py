@@ -9,7 +9,7 @@ from galenic import store
 from galenic.custody.fhir.commit import StagedChange, commit
 from galenic.custody.fhir.messages import FhirResponse, RequestContext, last_updated, serialize, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
-from galenic.custody.fhir.repository import FhirRepository
+from galenic.custody.fhir.repository import FhirRepository, is_in_scope
 from galenic.custody.fhir.resource_checks import parse_resource, patch_resource
 from galenic.errors import AccessDeniedError, ConflictError, GoneError, NotFoundError, RecordError
 from galenic.schema import SearchHit, SearchRequest
@@ -132,12 +132,14 @@ def stage_patch(
 def is_deletable(repository: FhirRepository, context: RequestContext, name: str) -> bool:
     """Whether there is a resource (Type/id) to delete. NotFoundError where the caller cannot know that, whether there is or not."""
     location = repository.locate(name)
-    scope = repository.search_scope(context)
-    is_live = location is not None and location.is_live
-    if not is_live or (scope is not None and location.is_patient and location.subject not in scope.subjects):
-        with _open_for_writing(repository, context, location):
-            pass
-    return is_live
+    if (
+        location is not None
+        and location.is_live
+        and is_in_scope(repository.search_scope(context), location.subject, is_patient=location.is_patient)
+    ):
+        return True
+    with _open_for_writing(repository, context, location):
+        return location is not None and location.is_live
 
 
 def match_condition(repository: FhirRepository, context: RequestContext, resource_type: str, query: str) -> SearchHit | None:
