@@ -87,6 +87,16 @@ def installation(home: Path) -> Installation:
     return open_installation(home)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def raced(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """An installation of the test's own on each database."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("GALENIC_DATABASE", request.getfixturevalue("postgresql"))
+    installation = open_installation(home)
+    yield installation
+    installation.close()
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data; tests that need it skip where it is absent."""

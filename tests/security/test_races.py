@@ -1,26 +1,12 @@
 """Decisions that two people, one use or a limit make hold when many try at the same moment: each raced 50 times."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-
-import pytest
 
 from galenic.errors import StateError
-from galenic.installation import Installation, open_installation
+from galenic.installation import Installation
 from galenic.security import Fact
 from races import TIMES, race, winners
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def raced(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    """An installation of the test's own on each database."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("GALENIC_DATABASE", request.getfixturevalue("postgresql"))
-    installation = open_installation(home)
-    yield installation
-    installation.close()
 
 
 def test_of_two_changes_of_a_fact_one_stands(raced: Installation) -> None:

@@ -27,6 +27,8 @@ CREATE TABLE originals ( dataset VARCHAR NOT NULL, "row" BIGINT NOT NULL, tenant
 CREATE TABLE populations ( name VARCHAR NOT NULL, rho_limit BIGINT NOT NULL, delta_limit BIGINT NOT NULL, rho_used BIGINT NOT NULL, delta_used BIGINT NOT NULL, epsilon FLOAT NOT NULL, delta FLOAT NOT NULL, refusals INTEGER NOT NULL, declared_by VARCHAR NOT NULL, declared_at VARCHAR NOT NULL, PRIMARY KEY (name), CONSTRAINT no_overdraft CHECK (rho_used <= rho_limit and delta_used <= delta_limit), CONSTRAINT no_refund_below_zero CHECK (rho_used >= 0 and delta_used >= 0) )
 CREATE TABLE receipts ( id VARCHAR NOT NULL, envelope TEXT NOT NULL, PRIMARY KEY (id) )
 CREATE TABLE releases ( id VARCHAR NOT NULL, state VARCHAR NOT NULL, population VARCHAR NOT NULL, policy VARCHAR NOT NULL, run VARCHAR NOT NULL, released_at VARCHAR NOT NULL, recalled_at VARCHAR, reason VARCHAR, PRIMARY KEY (id) )
+CREATE TABLE run_outcomes ( run VARCHAR NOT NULL, outcome VARCHAR NOT NULL, account VARCHAR NOT NULL, at VARCHAR NOT NULL, PRIMARY KEY (run), CONSTRAINT known_outcome CHECK (outcome in ('rejected', 'released')) )
+CREATE TABLE sign_offs ( run VARCHAR NOT NULL, role VARCHAR NOT NULL, person VARCHAR NOT NULL, account VARCHAR NOT NULL, at VARCHAR NOT NULL, PRIMARY KEY (run, role), CONSTRAINT one_signature_per_person UNIQUE (run, person) )
 CREATE TABLE subjects ( id INTEGER NOT NULL, tenant VARCHAR NOT NULL, token BLOB NOT NULL, PRIMARY KEY (id), UNIQUE (tenant, token) )
 CREATE TABLE tombstones ( tenant VARCHAR NOT NULL, token BLOB NOT NULL, subject BIGINT NOT NULL, erased_at VARCHAR NOT NULL, PRIMARY KEY (tenant, token) )
 CREATE TABLE vault ( token BLOB NOT NULL, dataset VARCHAR NOT NULL, tenant VARCHAR NOT NULL, subject BIGINT NOT NULL, cells BLOB NOT NULL, PRIMARY KEY (token) )

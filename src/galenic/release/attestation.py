@@ -51,8 +51,9 @@ def attest(folder: Path, predicate: dict[str, Any], key: Key) -> dict[str, Any]:
     return envelope(statement, key)
 
 
-def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING) -> dict[str, Any]:
-    """Envelope of a person over one release, with name, role and the meaning of the signature."""
+def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING, person: str = "") -> dict[str, Any]:
+    """Envelope of a person over one release, with name, role and the meaning of the signature. person: keyed pseudonym of the person,
+    where one is known, so that a recipient can tell that two signatures are two people's."""
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": "attestation.json", "digest": {"sha256": payload_digest(attestation)}}],
@@ -64,6 +65,7 @@ def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING) -> di
             "identity": key.identity,
             "meaning": meaning,
             "time": _now(),
+            **({"person": person} if person else {}),
         },
     }
     return envelope(statement, key)

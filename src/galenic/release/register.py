@@ -30,9 +30,8 @@ def write_release(
     if policy_name is not None:
         _require_same_policy(run, load_policy(policy_name))
     release_id = payload_digest(attestation)
-    before = next((r for r in store.list_releases(installation.db) if r["id"] == release_id), None)
-    if before and before["state"] == "recalled":
-        raise ReleaseRefusedError(f"run {run_id} was recalled: {before['reason']}. It does not leave again.")
+    if run.state == "rejected":
+        raise ReleaseRefusedError(f"run {run_id} was rejected: {run.rejection}. It stays inside.")
     with store.folder_aside(target) as aside:
         shutil.copytree(run.artifact_folder, aside, dirs_exist_ok=True)
         (aside / ATTESTATION).write_text(json.dumps(attestation), encoding="utf-8")
@@ -44,10 +43,7 @@ def write_release(
             raise ReleaseRefusedError(
                 f"run {run_id} may not leave: {error}. Sign with: galenic sign {run_id} --key NAME"
             ) from None
-        # the register first: a folder that left without a row could not be recalled
-        # (released before, the same bytes leave again under the same row)
-        if not before:
-            _register(run, release_id)
+        _register(run, release_id)  # first: a folder that left without a row could not be recalled
     store.derive(
         installation.db, {"id": f"release/{run_id}", "kind": "release", "made_from": f"model/{run_id}", "place": "outside"}
     )
@@ -56,15 +52,27 @@ def write_release(
 
 
 def _register(run: Run, release_id: str) -> None:
+    """Enters a release in the register, where the same bytes that leave again are found. ReleaseRefusedError for a run that was
+    rejected or recalled, decided in the same transaction."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     row = {
         "id": release_id,
         "state": "live",
         "population": run.population,
         "policy": run.policy.name,
         "run": run.id,
-        "released_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "released_at": now,
     }
-    store.add_release(run.installation.db, row)
+
+    def write(transaction: store.FactRows) -> None:
+        outcome = {"run": run.id, "outcome": "released", "account": "", "at": now}
+        if store.set_outcome(transaction, outcome) != "released" or run.rejection:
+            raise ReleaseRefusedError(f"run {run.id} was rejected. It stays inside.")
+        found = store.register_release(transaction, row)
+        if found["state"] == "recalled":
+            raise ReleaseRefusedError(f"run {run.id} was recalled: {found['reason']}. It does not leave again.")
+
+    run.installation.facts.change(lambda _facts: [], quiet=True, also=write)
 
 
 def _require_same_policy(run: Run, other: ReleasePolicy) -> None:

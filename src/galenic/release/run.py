@@ -20,7 +20,7 @@ from galenic.release.attestation import attest, payload_digest, sha256_file, sig
 from galenic.release.card import decision_json
 from galenic.release.policy import Decision, ReleasePolicy, decide, load_policy
 from galenic.schema import Report, from_json, to_json
-from galenic.security import Fact, Key
+from galenic.security import Fact, Key, person_of, pseudonym
 from galenic.version import __version__
 
 # made: nothing is decided yet. refused: by its policy. signing: accepted, and waits for signatures. rejected: by a signer.
@@ -33,13 +33,15 @@ EVIDENCE, DECISION, POLICY, CARD, VERIFIER = "evidence.json", "decision.json", "
 
 @dataclass(frozen=True)
 class Signature:
-    """A person's signature on a run. signer: name of the key that signed; public_key: base64; envelope: DSSE."""
+    """A person's signature on a run. signer: name of the key that signed; public_key: base64; envelope: DSSE; person: keyed pseudonym of
+    the person, empty where none is known."""
 
     role: str
     signer: str
     public_key: str
     identity: str
     envelope: dict[str, Any]
+    person: str = ""
 
     @property
     def account(self) -> str:
@@ -247,7 +249,7 @@ class Run:
             if decision.accepted:
                 _write_artifact(aside / ARTIFACT, content, outcome, kind.card(content, outcome))
                 kind.write(content, outcome, aside / ARTIFACT)
-                predicate = _predicate(content, outcome, sha256_file(sheet))
+                predicate = {**_predicate(content, outcome, sha256_file(sheet)), "requester": self._requester_pseudonym()}
                 envelope = attest(aside / ARTIFACT, predicate, self.installation.keys.gate())
                 (aside / ATTESTATION).write_text(json.dumps(envelope), encoding="utf-8")
                 (aside / SIGNATURES).mkdir()
@@ -272,10 +274,20 @@ class Run:
         if changed:
             raise ReleaseRefusedError(f"{', '.join(changed)} changed since the run was attested. Do not sign; run again.")
 
-    def add_signature(self, key: Key, meaning: str) -> None:
-        """Writes a signature in the role of the key. Whether the person may sign is checked in `signing`."""
+    def pseudonym_of(self, account: str) -> str:
+        """Keyed pseudonym of the person behind an account, for the signed statements of this run; unlinkable to those of other runs."""
+        person = person_of(self.installation.facts, account) or f"account {account}"
+        return pseudonym(self.installation.gate.identity_key(), f"run {self.id}", person)
+
+    def _requester_pseudonym(self) -> str:
+        fact = self.installation.facts.one("job", f"run/{self.id}")
+        return self.pseudonym_of(fact.who) if fact is not None else ""  # without an account nobody is known to have asked
+
+    def add_signature(self, key: Key, meaning: str, person: str) -> None:
+        """Writes a signature in the role of the key. Whether the person may sign is checked in `signing`, under its lock."""
+        envelope = signoff(self.require_attestation(), key, meaning, person)
         with store.file_aside(self.folder / SIGNATURES / f"{key.role}.json") as aside:
-            aside.write_text(json.dumps(signoff(self.require_attestation(), key, meaning)), encoding="utf-8")
+            aside.write_text(json.dumps(envelope), encoding="utf-8")
 
     def reject(self, reason: str, signer: str) -> None:
         """Writes a rejection."""
@@ -328,7 +340,7 @@ def _predicate(content: RunContent, outcome: RunOutcome, sheet_digest: str) -> d
 
 def _signature(envelope: dict[str, Any]) -> Signature:
     said = statement_of(envelope)["predicate"]
-    return Signature(said["role"], said["name"], said["key"], said["identity"], envelope)
+    return Signature(said["role"], said["name"], said["key"], said["identity"], envelope, said.get("person", ""))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

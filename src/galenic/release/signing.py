@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from galenic.errors import AccessDeniedError, OptionError, ReleaseRefusedError
+from galenic import store
+from galenic.errors import AccessDeniedError, OptionError, ReleaseRefusedError, StateError
 from galenic.installation import Installation
 from galenic.release.attestation import MEANING
 from galenic.release.run import Run, Signature
 from galenic.release.status import run_status
-from galenic.security import Key, Session
+from galenic.security import Fact, FactReader, Key, Session, has_stepped_up, is_active, roles_of
 
 SHORTEST_REASON, LONGEST_REASON = 10, 1_000  # characters of a rejection
+SIGNED_BEFORE = "you have signed in another role already. A second person signs."
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def require_second_person(run: Run, signer: Signer) -> None:
     if signer.account and _requested_by(run, signer.account):
         raise AccessDeniedError("whoever asked for a run does not sign its release.")
     if any(_is_signer(run, signature, signer) for signature in run.signatures):
-        raise AccessDeniedError("you have signed in another role already. A second person signs.")
+        raise AccessDeniedError(SIGNED_BEFORE)
 
 
 def _is_signer(run: Run, signature: Signature, signer: Signer) -> bool:
@@ -52,8 +55,6 @@ def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str
 
     ReleaseRefusedError if the role has signed already or the policy does not ask for it, AccessDeniedError if the key has.
     """
-    if installation.people.any():
-        raise ReleaseRefusedError("people sign in this installation's console, where it is checked who they are: galenic serve")
     run = Run.open(installation, run_id)
     run.require_attestation()
     key, policy = installation.keys.get(key_name), run.policy
@@ -61,7 +62,16 @@ def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str
         raise ReleaseRefusedError(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
     if key.role in {s.role for s in run.signatures}:
         raise ReleaseRefusedError(f"run {run_id} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
-    _sign(run, Signer(public_key=key.public), lambda: key, MEANING)
+
+    def plan(facts: FactReader) -> list[Fact]:
+        if facts.of("person"):
+            raise ReleaseRefusedError(
+                "people sign in this installation's console, where it is checked who they are: galenic serve"
+            )
+        return []
+
+    plan(installation.facts)
+    _sign(run, Signer(public_key=key.public), lambda: key, meaning=MEANING, plan=plan)
     installation.audit.append("signed", run_id, role=key.role, key=key.fingerprint, identity=key.identity)
     return key.role
 
@@ -75,15 +85,24 @@ def sign_off(installation: Installation, session: Session, run_id: str, role: st
     status = run_status(installation, run_id)
     if status.state != "signing" or role not in status.missing:
         raise ReleaseRefusedError(f"run {run_id} does not wait for a signature as {role}.")
-    if role not in installation.people.roles(session.who):
-        raise AccessDeniedError(f"you do not hold the role {role}.")
-    fact = installation.facts.one("session", session.id)
-    if fact is None or str(fact.get("stepped_up_until", "")) <= installation.facts.now():
-        raise AccessDeniedError("a signature needs a fresh confirmation that it is you.")
+
+    def plan(facts: FactReader) -> list[Fact]:
+        if role not in roles_of(facts, session.who) or not is_active(facts, session.who):
+            raise AccessDeniedError(f"you do not hold the role {role}.")
+        if not has_stepped_up(facts, session.id, session.who):
+            raise AccessDeniedError("a signature needs a fresh confirmation that it is you.")
+        return []
+
+    plan(installation.facts)
     if digest != status.digest:
         raise ReleaseRefusedError("this is not what the evidence was shown of. Read it again, then sign.")
+    run, fact = Run(installation, run_id), installation.facts.one("session", session.id)
     key = _sign(
-        Run(installation, run_id), Signer(account=session.who), lambda: _verified_key(installation, session, role), meaning
+        run,
+        Signer(account=session.who),
+        lambda: replace(signing_key(installation, session.who, role), identity="verified"),
+        meaning=meaning,
+        plan=plan,
     )
     installation.audit.append(
         "signed",
@@ -93,21 +112,53 @@ def sign_off(installation: Installation, session: Session, run_id: str, role: st
         key=key.fingerprint,
         identity="verified",
         digest=digest,
-        how=str(fact.get("stepped_up_by", "")),
+        how=str(fact.get("stepped_up_by", "")) if fact else "",
     )
 
 
-def _verified_key(installation: Installation, session: Session, role: str) -> Key:
-    return replace(signing_key(installation, session.who, role), identity="verified")
+def _sign(
+    run: Run, signer: Signer, key_of: Callable[[], Key], *, meaning: str, plan: Callable[[FactReader], list[Fact]]
+) -> Key:
+    """Writes a signature, if the signer is a second person and the run is unchanged; only then is a key made.
 
-
-def _sign(run: Run, signer: Signer, key_of: Callable[[], Key], meaning: str) -> Key:
-    """Writes a signature, if the signer is a second person and the run is unchanged; only then is a key made."""
+    One transaction checks the plan again, reserves the role and the person on this run, and writes the file.
+    """
     require_second_person(run, signer)
     run.require_unchanged()
     key = key_of()
-    run.add_signature(key, meaning)
+    person = run.pseudonym_of(signer.account) if signer.account else ""
+    before = [_reservation(run, s.role, s.person or _known_as(run, s), s.account) for s in run.signatures]
+    own = _reservation(run, key.role, person or key.fingerprint, signer.account or key.name)
+
+    def write(transaction: store.FactRows) -> None:
+        outcome = store.outcome_of(transaction, run.id)
+        if outcome or run.rejection:
+            raise ReleaseRefusedError(f"run {run.id} was {outcome or 'rejected'} and takes no more signatures.")
+        for row in before:
+            store.add_sign_off(transaction, row)
+        if not store.add_sign_off(transaction, own):
+            if own["person"] in {r["person"] for r in store.sign_offs_of(transaction, run.id)}:
+                raise AccessDeniedError(SIGNED_BEFORE)
+            raise ReleaseRefusedError(f"run {run.id} is signed as {key.role} already.")
+        run.add_signature(key, meaning, person)
+
+    run.installation.facts.change(plan, quiet=True, also=write)
     return key
+
+
+def _reservation(run: Run, role: str, person: str, account: str) -> store.Row:
+    return {"run": run.id, "role": role, "person": person, "account": account, "at": _now()}
+
+
+def _known_as(run: Run, signature: Signature) -> str:
+    """The person of a signature that was made before signatures named people."""
+    if signature.identity == "verified":
+        return run.pseudonym_of(signature.account)
+    return str(signature.envelope["signatures"][0]["keyid"])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def signing_key(installation: Installation, account: str, role: str) -> Key:
@@ -115,7 +166,10 @@ def signing_key(installation: Installation, account: str, role: str) -> Key:
     name = f"{account}.{role}"
     if name in installation.keys.names():
         return installation.keys.get(name)
-    made = installation.keys.create(name, role)
+    try:
+        made = installation.keys.create(name, role)
+    except StateError:  # another request of the same person made it
+        return installation.keys.get(name)
     installation.audit.append("key.made", name, actor=account, role=role, key=made.fingerprint)
     return made
 
@@ -123,9 +177,23 @@ def signing_key(installation: Installation, account: str, role: str) -> Key:
 def reject_run(installation: Installation, session: Session, run_id: str, reason: str) -> None:
     """Rejects a run for good, with a reason, by a person in a role that the policy asks for."""
     status = run_status(installation, run_id)
-    if status.state not in ("signing", "signed") or not set(status.roles) & set(installation.people.roles(session.who)):
-        raise ReleaseRefusedError(f"run {run_id} does not wait for you.")
+    refusal = ReleaseRefusedError(f"run {run_id} does not wait for you.")
+
+    def plan(facts: FactReader) -> list[Fact]:
+        if not set(status.roles) & roles_of(facts, session.who) or not is_active(facts, session.who):
+            raise refusal
+        return []
+
+    def write(transaction: store.FactRows) -> None:
+        outcome = {"run": run_id, "outcome": "rejected", "account": session.who, "at": _now()}
+        if store.outcome_of(transaction, run_id) or store.set_outcome(transaction, outcome) != "rejected":
+            raise refusal
+        Run(installation, run_id).reject(reason.strip()[:LONGEST_REASON], session.who)
+
+    plan(installation.facts)
+    if status.state not in ("signing", "signed"):
+        raise refusal
     if len(reason.strip()) < SHORTEST_REASON:
         raise OptionError("say why, in a sentence: whoever asked for the run reads it.")
-    Run(installation, run_id).reject(reason.strip()[:LONGEST_REASON], session.who)
+    installation.facts.change(plan, quiet=True, also=write)
     installation.audit.append("rejected", run_id, "refused", actor=session.who)

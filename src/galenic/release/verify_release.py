@@ -95,8 +95,8 @@ def check_decision(folder: Path, predicate: Json) -> Json:
     return policy
 
 
-def check_signoffs(folder: Path, digest: str, policy: Json, gate: str, trust: Json | None) -> list[str]:
-    keys, roles, lines = {gate}, set(), []
+def check_signoffs(folder: Path, digest: str, policy: Json, predicate: Json, gate: str, trust: Json | None) -> list[str]:
+    keys, roles, signers, lines = {gate}, set(), [], []
     for envelope in json.loads((folder / "signoffs.json").read_text()):
         statement, key = open_envelope(envelope, SIGNOFF, trust)
         signer = statement["predicate"]
@@ -106,10 +106,27 @@ def check_signoffs(folder: Path, digest: str, policy: Json, gate: str, trust: Js
         need(policy["identity"] != "verified" or signer["identity"] == "verified", "the policy wants verified people")
         keys.add(key)
         roles.add(signer["role"])
+        signers.append(signer)
         lines.append(f"signed as {signer['role']} ({signer['identity']} identity) by key {key[:16]}: {signer['meaning']}")
     missing = set(policy["roles"]) - roles
     need(not missing, f"not signed by: {', '.join(sorted(missing))}")
-    return lines
+    return [*lines, check_people(signers, predicate)]
+
+
+def check_people(signers: list[Json], predicate: Json) -> str:
+    """Pseudonyms, which the sending installation keys: the same person has the same one everywhere in this release."""
+    people = [s["person"] for s in signers if s.get("person")]
+    need(all(isinstance(p, str) for p in people) and len(set(people)) == len(people), "one person signed twice")
+    requester = predicate.get("requester")
+    need(not requester or requester not in people, "whoever requested the run signed its release")
+    named = all(s.get("person") for s in signers if s["identity"] == "verified")
+    need("requester" not in predicate or named, "a verified signature does not say which person signed")
+    if len(people) < len(signers):
+        return (
+            "NOT CHECKED: whether the signers are different people. Not every signature names a person; only their keys differ"
+        )
+    asked = "none of them requested the run" if requester else "NOT CHECKED: whether one of them requested the run"
+    return f"the signers are {len(people)} different people, as the sending installation states; {asked}"
 
 
 def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None = None) -> list[str]:
@@ -127,7 +144,7 @@ def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None =
             need(not (same and key == gate), f"recalled: {recalled['predicate'].get('reason')}")
         check_files(folder, statement["subject"])
         policy = check_decision(folder, statement["predicate"])
-        lines = check_signoffs(folder, digest, policy, gate, trust)
+        lines = check_signoffs(folder, digest, policy, statement["predicate"], gate, trust)
     except NotVerifiedError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

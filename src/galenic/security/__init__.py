@@ -37,6 +37,7 @@ from galenic.security.receipt import sign_receipt, verify_receipt
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
+from galenic.security.standing import has_stepped_up, is_active, person_of, pseudonym, roles_of
 from galenic.security.witness import Witness
 
 __all__ = [
@@ -91,9 +92,14 @@ __all__ = [
     "checked_jwks",
     "client_of",
     "from_cedar",
+    "has_stepped_up",
+    "is_active",
     "opens",
     "parse_policy",
+    "person_of",
+    "pseudonym",
     "read_policy",
+    "roles_of",
     "root_from_proof",
     "root_keeper",
     "shipped_policy",

@@ -9,6 +9,7 @@ from galenic.security.audit import AuditLog
 from galenic.security.facts import Fact, FactStore
 from galenic.security.keys import Key
 from galenic.security.policy import AccessPolicy, AccessRequest, parse_policy, shipped_policy
+from galenic.security.standing import are_different_people
 from galenic.store import Database, version_numbers
 
 REPLAY_DAYS = 30
@@ -50,8 +51,7 @@ class PolicyStore:
 
     def different_people(self, a: str, b: str) -> bool:
         """Whether two keys belong to two people; one person with two accounts is one person."""
-        people = [{str(f.get("person", "")) for f in self.facts.of("grant", who=key)} for key in (a, b)]
-        return a != b and all(people) and not people[0] & people[1]
+        return are_different_people(self.facts, a, b)
 
     def replay(self, policy: AccessPolicy) -> Replay:
         """Decides every request of the last 30 days again."""

@@ -46,7 +46,6 @@ from galenic.store.row_reads import Reader, point, points, rows_of, subjects_of
 from galenic.store.rows import (
     Row,
     add_population,
-    add_release,
     charges_of,
     count_refusal,
     list_populations,
@@ -56,6 +55,7 @@ from galenic.store.rows import (
     settle,
 )
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
+from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones
 
 __all__ = [
@@ -84,7 +84,7 @@ __all__ = [
     "add_dataset",
     "add_population",
     "add_receipt",
-    "add_release",
+    "add_sign_off",
     "admit_subject",
     "append_audit",
     "artefacts_in",
@@ -134,6 +134,7 @@ __all__ = [
     "move_on",
     "next_build",
     "next_row",
+    "outcome_of",
     "page",
     "point",
     "points",
@@ -151,6 +152,7 @@ __all__ = [
     "recall_release",
     "record_resource",
     "refresh_keys",
+    "register_release",
     "replace_all_nodes",
     "require_grant",
     "reserve",
@@ -162,9 +164,11 @@ __all__ = [
     "schema_of",
     "scratch_folder",
     "search",
+    "set_outcome",
     "set_state",
     "settle",
     "shared_document",
+    "sign_offs_of",
     "subjects_of",
     "sweep",
     "take_once",

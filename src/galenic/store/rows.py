@@ -82,12 +82,6 @@ def count_refusal(db: Database, population: str) -> int:
         return int(c.execute(sa.select(populations.c.refusals).where(where)).scalar_one_or_none() or 0)
 
 
-def add_release(db: Database, row: Row) -> None:
-    """Adds a release to the register."""
-    with db.transaction() as c:
-        c.execute(releases.insert().values(**row))
-
-
 def list_releases(db: Database) -> list[Row]:
     """All releases, oldest first."""
     with db.transaction() as c:

@@ -68,6 +68,26 @@ releases = sa.Table(
     sa.Column("reason", sa.String),
 )
 
+sign_offs = sa.Table(  # signatures on runs; the envelopes are in the runs' folders
+    "sign_offs",
+    metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("role", sa.String, primary_key=True),
+    sa.Column("person", sa.String, nullable=False),  # keyed pseudonym, or fingerprint of a key without a known person
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.UniqueConstraint("run", "person", name="one_signature_per_person"),
+)
+
+run_outcomes = sa.Table(  # a run is rejected or released, never both
+    "run_outcomes",
+    metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.CheckConstraint("outcome in ('rejected', 'released')", name="known_outcome"),
+)
 
 key_nodes = sa.Table(
     "key_nodes",

@@ -1,5 +1,8 @@
 """Constraints and columns that the repaired faults need (docs/faults-repaired.md)."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0005"
 down_revision = "0004"
 
@@ -17,6 +20,29 @@ def upgrade() -> None:
 
 def _decisions() -> None:
     """Two-person decisions, single-use names and limits."""
+    op.create_table(
+        "sign_offs",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "role"),
+        sa.UniqueConstraint("run", "person", name="one_signature_per_person"),
+    )
+    op.create_table(
+        "run_outcomes",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run"),
+        sa.CheckConstraint("outcome in ('rejected', 'released')", name="known_outcome"),
+    )
+    op.execute(
+        "INSERT INTO run_outcomes (run, outcome, account, at) "
+        "SELECT run, 'released', '', MIN(released_at) FROM releases GROUP BY run"
+    )
 
 
 def _accounts() -> None:

@@ -1,0 +1,54 @@
+"""Standing of accounts: roles, re-authentication, and the people behind them; as of now, or within a change of facts."""
+
+import hmac
+
+from galenic.security.facts import FactReader
+
+
+def roles_of(facts: FactReader, account: str) -> frozenset[str]:
+    """The roles that an account or key holds; none for a person who has left."""
+    person = facts.one("person", account)
+    if person is not None and person.state == "left":
+        return frozenset()
+    now = facts.now()
+    return frozenset(f.label for f in facts.of("grant", who=account) if f.stands("given", now))
+
+
+def is_active(facts: FactReader, account: str) -> bool:
+    """Whether an account is in use. A key of the command line, which is no person's account, is while it holds a role."""
+    person = facts.one("person", account)
+    return person.state == "active" if person is not None else bool(roles_of(facts, account))
+
+
+def has_stepped_up(facts: FactReader, session: str, account: str) -> bool:
+    """Whether the session of an account is open and has authenticated again a short time ago."""
+    fact = facts.one("session", session)
+    if fact is None or fact.who != account or not fact.stands("open", facts.now()):
+        return False
+    return str(fact.get("stepped_up_until", "")) > facts.now()
+
+
+def person_of(facts: FactReader, account: str) -> str:
+    """The identity of the person behind an account: from the account itself, or from a role given to a key; empty if unknown."""
+    fact = facts.one("person", account)
+    if fact is not None:
+        return fact.label
+    return next((str(f.get("person")) for f in facts.of("grant", who=account) if f.get("person")), "")
+
+
+def are_different_people(facts: FactReader, a: str, b: str) -> bool:
+    """Whether two accounts or keys are known to belong to two people; one person with two accounts is one person."""
+    people = [_people(facts, name) for name in (a, b)]
+    return a != b and all(people) and not people[0] & people[1]
+
+
+def _people(facts: FactReader, account: str) -> set[str]:
+    own = facts.one("person", account)
+    found = {str(f.get("person", "")).strip().casefold() for f in facts.of("grant", who=account)}
+    return found | ({own.label} if own is not None else set())
+
+
+def pseudonym(key: bytes, about: str, person: str) -> str:
+    """HMAC-SHA256 of a person's identity under a key of the installation, hexadecimal. about: where it is used; the pseudonyms of one
+    person in two places cannot be linked."""
+    return hmac.digest(key, f"person\0{about}\0{person}".encode(), "sha256").hex()
