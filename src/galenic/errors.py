@@ -49,6 +49,10 @@ class StateError(InputError):
     """The operation needs another state: something exists already, was decided already, is not ready or is still in use."""
 
 
+class TooCostlyError(InputError):
+    """A request took more time than one request may, and was ended; a narrower one may succeed."""
+
+
 class NotFoundError(InputError):
     """Nothing by that name exists, or the caller may not know of it: the same answer for both."""
 

@@ -20,6 +20,7 @@ class Settings:
     root: location of the root key: a file, vault:URL or pkcs11:MODULE?token=LABEL.
     witness: destinations of the signed heads of the audit log: files, syslog:HOST:PORT.
     escrow: folder of encrypted copies of root keys. escrow_days: days that a copy of a replaced root key is kept.
+    search_seconds: longest time that a search of the FHIR endpoint may take.
     """
 
     home: Path
@@ -29,12 +30,14 @@ class Settings:
     witness: tuple[str, ...]
     escrow: Path
     escrow_days: int
+    search_seconds: float = 10.0
 
 
 def load(home: Path | None = None) -> Settings:
     """Settings from the operating-system user and GALENIC_HOME (default ~/.galenic), GALENIC_DATABASE, GALENIC_ROOT,
-    GALENIC_WITNESS, GALENIC_ESCROW and GALENIC_ESCROW_DAYS (default 30). By default everything is in the home folder, which
-    suits evaluation only: in production keep root key, witness and escrow on other volumes."""
+    GALENIC_WITNESS, GALENIC_ESCROW, GALENIC_ESCROW_DAYS (default 30) and GALENIC_SEARCH_SECONDS (default 10). By default
+    everything is in the home folder, which suits evaluation only: in production keep root key, witness and escrow on other
+    volumes."""
     folder = home or Path(os.environ.get("GALENIC_HOME") or Path.home() / ".galenic")
     folder = folder.expanduser().absolute()
     url = os.environ.get("GALENIC_DATABASE") or f"sqlite:///{folder / 'galenic.db'}"
@@ -54,6 +57,9 @@ def load(home: Path | None = None) -> Settings:
     days = os.environ.get("GALENIC_ESCROW_DAYS") or "30"
     if not days.isdecimal() or int(days) > 3650:
         raise ConfigurationError("GALENIC_ESCROW_DAYS must be a whole number of days from 0 to 3650.")
+    seconds = os.environ.get("GALENIC_SEARCH_SECONDS") or "10"
+    if not seconds.isdecimal() or not 1 <= int(seconds) <= 600:
+        raise ConfigurationError("GALENIC_SEARCH_SECONDS must be a whole number of seconds from 1 to 600.")
     return Settings(
         home=folder,
         database_url=url,
@@ -62,4 +68,5 @@ def load(home: Path | None = None) -> Settings:
         witness=tuple(w for w in witness.split(",") if w),
         escrow=Path(os.environ.get("GALENIC_ESCROW") or folder / "escrow").expanduser().absolute(),
         escrow_days=int(days),
+        search_seconds=float(seconds),
     )

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galenic import store
 from galenic.custody.fhir import FhirRepository
-from galenic.errors import GalenicError, InternalError
+from galenic.errors import GalenicError, InternalError, TooCostlyError
 from galenic.jobs import TooManyExportsError
 from galenic.server.authentication import BodyTooLargeError, NotAcceptableError
 from galenic.server.capability import metadata_route
@@ -25,6 +25,7 @@ from galenic.server.endpoints import (
     UnsupportedMediaTypeError,
     refusal,
 )
+from galenic.server.fair_pool import TooManyWaitingError
 from galenic.server.openapi import openapi
 from galenic.version import __version__
 
@@ -34,6 +35,8 @@ STATUS: dict[type[GalenicError], int] = {
     MethodNotAllowedError: 405,
     TooManyExportsError: 429,
     RateLimitError: 429,
+    TooManyWaitingError: 429,
+    TooCostlyError: 503,
 }
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of an uploaded table
 HEADERS = [

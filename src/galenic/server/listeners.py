@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from galenic.records import freeze_gc
 
 HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
+SWITCH_SECONDS = 0.001  # after which a thread gives way; a read gives way some ten times, and waits for each search as often
 KEEP_ALIVE_SECONDS, AT_ONCE, SHUTDOWN_SECONDS = 30, 512, 20
 
 
@@ -134,6 +136,7 @@ def serve(pairs: Pairs) -> None:
     gc.collect()
     gc.freeze()  # definitions and rules live as long as the process
     freeze_gc()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(_servers(pairs)))
 

@@ -27,6 +27,7 @@ from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_al
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
 from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
+from galenic.store.query_limit import QueryLimit
 from galenic.store.receipts import add_receipt, list_receipts
 from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
 from galenic.store.resource_query import CompiledSearch, SearchPlace
@@ -69,6 +70,7 @@ __all__ = [
     "IncomingDocument",
     "IndexEntry",
     "Nodes",
+    "QueryLimit",
     "Reader",
     "ResourceChange",
     "ResourceIndex",

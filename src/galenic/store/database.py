@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from galenic.errors import StoreError
 from galenic.store.tables import metadata
 
-POOL = 20  # pooled connections: opening one costs more than most queries
+POOL, OVERFLOW = 20, 60  # pooled connections, as opening one costs more than most queries, and more while all of them work
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0005"  # the newest migration; a test compares it with the folder
 
@@ -29,7 +29,7 @@ class Database:
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._local = threading.local()
-        self.engine = sa.create_engine(self.url, pool_size=POOL, max_overflow=POOL)
+        self.engine = sa.create_engine(self.url, pool_size=POOL, max_overflow=OVERFLOW)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)

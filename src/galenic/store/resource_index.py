@@ -16,6 +16,7 @@ from typing import Any
 
 from galenic.errors import GoneError, MissingExtraError, StoreError
 from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SearchScope
+from galenic.store.query_limit import QueryLimit
 from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery
 
 TABLES = """
@@ -39,6 +40,7 @@ CREATE INDEX IF NOT EXISTS amount_by_size ON amount (p, low, high, s, c, u);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
 CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
+STEPS = 200_000  # of SQLite's machine, some milliseconds, between looks at whether a search must end
 READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
 BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
@@ -108,6 +110,7 @@ class ResourceIndex:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
+            connection.set_progress_handler(self._must_end, STEPS)
             self._local.scopes = {}
             with self._mutex:
                 self._readers.append(connection)
@@ -141,6 +144,26 @@ class ResourceIndex:
                 connection.close()
             self._readers.clear()
             self._writer = None
+
+    # limits
+
+    @contextlib.contextmanager
+    def limited(self, limit: QueryLimit) -> Iterator[None]:
+        """Ends queries of this thread with TooCostlyError as soon as the limit, or an outer one, is over."""
+        limits = self._local.__dict__.setdefault("limits", [])
+        limits.append(limit)
+        try:
+            yield
+        finally:
+            limits.remove(limit)
+
+    def require_time(self) -> None:
+        """TooCostlyError if a limit of this thread is over."""
+        for limit in getattr(self._local, "limits", ()):
+            limit.require()
+
+    def _must_end(self) -> bool:
+        return any(limit.is_over for limit in getattr(self._local, "limits", ()))
 
     # searches
 
@@ -242,8 +265,13 @@ class ResourceIndex:
             if len(numbers) >= MOST_SCOPES:
                 connection.execute("DELETE FROM temp.shown")
                 numbers.clear()
-            number = numbers[scope.key] = len(numbers) + 1
-            connection.executemany("INSERT OR IGNORE INTO temp.shown VALUES (?, ?)", [(number, s) for s in scope.subjects])
+            number = len(numbers) + 1
+            try:
+                connection.executemany("INSERT OR IGNORE INTO temp.shown VALUES (?, ?)", [(number, s) for s in scope.subjects])
+            except self._errors:
+                self.require_time()  # it was interrupted; the next use inserts the rest
+                raise
+            numbers[scope.key] = number
         return " AND (NOT r.patient OR r.subject IN (SELECT subject FROM temp.shown WHERE k = ?))", [number]
 
     def _run(self, sql: str, values: list[Any]) -> list[Any]:
@@ -254,10 +282,12 @@ class ResourceIndex:
             cursor = self._connection().execute(sql, values)
             try:
                 while part := cursor.fetchmany(BATCH):
+                    self.require_time()
                     yield from part
             finally:
                 cursor.close()
         except self._errors as error:
+            self.require_time()
             raise StoreError(
                 f"a query of the search index failed ({type(error).__name__}). Start the server again: it rebuilds the index."
             ) from None

@@ -27,9 +27,11 @@ from galenic.errors import (
     InvalidResourceError,
     NotFoundError,
     RecordError,
+    TooCostlyError,
 )
 
 STATUS = {
+    TooCostlyError: "503",
     InvalidResourceError: "422",
     RecordError: "400",
     GoneError: "410",

@@ -53,7 +53,7 @@ def patient_timeline(repository: FhirRepository, context: RequestContext, patien
     for resource_type in TYPES:
         key = SortKey(DATE_PARAMETERS.get(resource_type, "date"), "date", descending=True)
         sort = () if resource_type == "AllergyIntolerance" else (key,)
-        hits += repository.index.search(SearchRequest(resource_type, (condition,), sort, scope=scope), limit=NEWEST // 2)
+        hits += repository.first_matches(SearchRequest(resource_type, (condition,), sort, scope=scope), NEWEST // 2)
     grants = repository.grants(context, "read", {h.subject: h.is_patient for h in hits})
     if hits and not grants:
         raise AccessDeniedError("no rule lets you read this record.")

@@ -15,12 +15,13 @@ from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
 from galenic.custody.fhir.messages import RequestContext, last_updated
 from galenic.errors import AccessDeniedError, ConflictError, KeyErasedError, StoreError
 from galenic.installation import Installation
-from galenic.schema import Progress, SearchScope, no_progress
+from galenic.schema import Progress, SearchHit, SearchRequest, SearchScope, no_progress
 from galenic.security import BUILDS, Grant, Session
 
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
 REFRESH_SECONDS = 0.5  # another process's writes are found within this time
+CONDITION_SECONDS = 2.0  # of the search of a conditional interaction
 CHUNK = 1_000
 MOST_PEOPLE = 100_000  # subject ids that are remembered
 
@@ -104,6 +105,11 @@ class FhirRepository:
         return SearchScope(subjects, f"{session.who}/{session.subject}/{purpose}/{gate.versions.get()['facts']}")
 
     # index
+
+    def first_matches(self, request: SearchRequest, limit: int) -> list[SearchHit]:
+        """The first matches of a short search, as of a condition, for which other writers wait."""
+        with self.index.limited(store.QueryLimit(CONDITION_SECONDS)):
+            return self.index.search(request, limit=limit)
 
     def locate(self, name: str) -> store.ResourceLocation | None:
         """Where the newest version of a resource (Type/id) is; None if it was never written."""

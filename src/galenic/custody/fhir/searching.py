@@ -61,7 +61,8 @@ def search(
     position = read_cursor(repository, context, resource_type, given, cursor) if cursor else {}
     grants: dict[int, Grant] = {}
     try:
-        return _page(repository, context, request, given, position, grants)
+        with repository.index.limited(store.QueryLimit(repository.installation.settings.search_seconds)):
+            return _page(repository, context, request, given, position, grants)
     finally:
         close_grants(grants.values())
 

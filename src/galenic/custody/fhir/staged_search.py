@@ -86,7 +86,7 @@ class StagedSearch:
         found = self._staged(resource_type, conditions)
         self.repository.refresh()
         request = SearchRequest(resource_type, conditions, scope=self.repository.search_scope(self.context))
-        for hit in self.repository.index.search(request, limit=2 + self._existing[resource_type]):
+        for hit in self.repository.first_matches(request, 2 + self._existing[resource_type]):
             change = self._changes.get(hit.name)
             if change is None or (change.exact is not None and not final):
                 found.add(hit.name)

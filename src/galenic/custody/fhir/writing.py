@@ -149,7 +149,7 @@ def match_condition(repository: FhirRepository, context: RequestContext, resourc
     conditions = conditions_of(resource_type, parse_qsl(query.partition("?")[2] or query, keep_blank_values=True))
     repository.refresh()
     request = SearchRequest(resource_type, conditions, scope=repository.search_scope(context))
-    hits = repository.index.search(request, limit=2)
+    hits = repository.first_matches(request, 2)
     if len(hits) > 1:
         raise more_than_one(resource_type)
     return hits[0] if hits else None

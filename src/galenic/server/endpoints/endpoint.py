@@ -8,17 +8,22 @@ from starlette.routing import Route
 
 from galenic.custody.fhir import FhirRepository
 from galenic.server.capability import CapabilityPart
+from galenic.server.fair_pool import FairPool
 
-THREADS = 12  # that work on requests at once; more would only wait for one another
+THREADS = 12  # that work on short requests at once; more would only wait for one another
+SEARCHES, BUNDLES = 4, 8  # threads for searches, and for Bundles and conditional interactions
 
 
 @dataclass(frozen=True)
 class ServedRepository:
-    """The repository that the endpoints serve, and the threads that they share. url: of the server, as clients write it."""
+    """The repository that the endpoints serve, and the threads that they share. url: of the server, as clients write it. Reads and
+    writes of one resource never wait for a search or a Bundle."""
 
     repository: FhirRepository
     url: str
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "fhir"))
+    searches: FairPool = field(default_factory=lambda: FairPool("search", SEARCHES))
+    bundles: FairPool = field(default_factory=lambda: FairPool("bundle", BUNDLES))
 
 
 class Endpoint(Protocol):

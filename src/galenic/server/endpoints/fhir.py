@@ -22,10 +22,12 @@ from galenic.errors import (
     InvalidResourceError,
     NotFoundError,
     RecordError,
+    TooCostlyError,
 )
 from galenic.server.authentication import BodyTooLargeError, NotSignedInError, authenticate, body_of, require_json
 from galenic.server.capability import JSON, NOT_SERVED, CapabilityPart, resource_capability
 from galenic.server.endpoints.endpoint import ServedRepository
+from galenic.server.fair_pool import FairPool, TooManyWaitingError
 
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}$")
@@ -39,6 +41,8 @@ STATUS: tuple[tuple[type[GalenicError], int, str], ...] = (  # the first that ma
     (GoneError, 410, "deleted"),
     (NotFoundError, 404, "not-found"),
     (ConflictError, 412, "conflict"),
+    (TooCostlyError, 503, "too-costly"),
+    (TooManyWaitingError, 429, "throttled"),
     (AccessDeniedError, 403, "forbidden"),
     (InputError, 400, "invalid"),
 )
@@ -83,6 +87,7 @@ class FhirEndpoint:
 
     def __init__(self, served: ServedRepository) -> None:
         self.repository, self.threads, self.base = served.repository, served.threads, f"{served.url}/fhir"
+        self.searches, self.bundles = served.searches, served.bundles
 
     def routes(self) -> list[Route]:
         """Every address."""
@@ -125,6 +130,20 @@ class FhirEndpoint:
     def _work(self, request: Request, needed: tuple[str, str], work: Work) -> FhirResponse:
         return work(authenticate(self.repository.installation, request, self.base, needed))
 
+    async def _serve_fairly(self, pool: FairPool, request: Request, needed: tuple[str, str], work: Work) -> Response:
+        """As `_serve`, for work that may take long: in a pool that its clients share, until the client leaves."""
+        require_json(request)
+        installation, limit = self.repository.installation, store.QueryLimit()
+
+        def limited() -> FhirResponse:
+            limit.require()
+            with self.repository.index.limited(limit):
+                return self._work(request, needed, work)
+
+        loop = asyncio.get_running_loop()
+        context = await loop.run_in_executor(self.threads, authenticate, installation, request, self.base, needed)
+        return _response(request, await pool.run(context.session.who, limited, limit, _left(request)))
+
     async def instance(self, request: Request) -> Response:
         """read, update, patch, delete."""
         resource_type, resource_id = _resource_type(request), _resource_id(request)
@@ -156,23 +175,30 @@ class FhirEndpoint:
             return await self._search(request, resource_type, parse_qsl(request.url.query, keep_blank_values=True))
         if request.method == "DELETE":
             query = request.url.query
-            return await self._serve(
-                request, (resource_type, "d"), lambda c: fhir.delete_where(self.repository, c, resource_type, query)
+            return await self._serve_fairly(
+                self.bundles,
+                request,
+                (resource_type, "d"),
+                lambda c: fhir.delete_where(self.repository, c, resource_type, query),
             )
         return await (self._create if request.method == "POST" else self._update_where)(request, resource_type)
 
     async def _create(self, request: Request, resource_type: str) -> Response:
         raw, condition = await _resource_body(request), request.headers.get("if-none-exist", "")
-        return await self._serve(
-            request,
-            (resource_type, "c"),
-            lambda c: fhir.create(self.repository, c, resource_type, raw, if_none_exist=condition),
-        )
+        needed = (resource_type, "c")
+
+        def work(context: RequestContext) -> FhirResponse:
+            return fhir.create(self.repository, context, resource_type, raw, if_none_exist=condition)
+
+        if condition:
+            return await self._serve_fairly(self.bundles, request, needed, work)
+        return await self._serve(request, needed, work)
 
     async def _update_where(self, request: Request, resource_type: str) -> Response:
         raw, query = await _resource_body(request), request.url.query
         if_match = fhir.parse_etag(request.headers.get("if-match"))
-        return await self._serve(
+        return await self._serve_fairly(
+            self.bundles,
             request,
             (resource_type, "u"),
             lambda c: fhir.update_where(self.repository, c, resource_type, query, raw, if_match=if_match),
@@ -180,7 +206,8 @@ class FhirEndpoint:
 
     async def _search(self, request: Request, resource_type: str, given: list[tuple[str, str]]) -> Response:
         lenient = "handling=lenient" in request.headers.get("prefer", "")
-        return await self._serve(
+        return await self._serve_fairly(
+            self.searches,
             request,
             (resource_type, "s"),
             lambda c: fhir.search(self.repository, c, resource_type, given, lenient=lenient),
@@ -210,14 +237,19 @@ class FhirEndpoint:
     async def history(self, request: Request) -> Response:
         """The history of one resource."""
         resource_type, resource_id = _resource_type(request), _resource_id(request)
-        return await self._serve(
-            request, (resource_type, "r"), lambda c: fhir.read_history(self.repository, c, resource_type, resource_id)
+        return await self._serve_fairly(
+            self.searches,
+            request,
+            (resource_type, "r"),
+            lambda c: fhir.read_history(self.repository, c, resource_type, resource_id),
         )
 
     async def audit_events(self, request: Request) -> Response:
         """Search of the audit log."""
         given = parse_qsl(request.url.query, keep_blank_values=True)
-        return await self._serve(request, ("AuditEvent", "s"), lambda c: fhir.search_audit_events(self.repository, c, given))
+        return await self._serve_fairly(
+            self.searches, request, ("AuditEvent", "s"), lambda c: fhir.search_audit_events(self.repository, c, given)
+        )
 
     async def audit_event(self, request: Request) -> Response:
         """One row of the audit log."""
@@ -227,20 +259,30 @@ class FhirEndpoint:
     async def everything(self, request: Request) -> Response:
         """Patient/$everything."""
         patient_id, given = _resource_id(request), parse_qsl(request.url.query, keep_blank_values=True)
-        return await self._serve(
-            request, ("Patient", "r"), lambda c: fhir.patient_everything(self.repository, c, patient_id, given)
+        return await self._serve_fairly(
+            self.searches, request, ("Patient", "r"), lambda c: fhir.patient_everything(self.repository, c, patient_id, given)
         )
 
     async def bundle(self, request: Request) -> Response:
         """batch and transaction."""
         raw = await _resource_body(request)
-        return await self._serve(request, ("*", ""), lambda c: fhir.process_bundle(self.repository, c, raw))
+        return await self._serve_fairly(
+            self.bundles, request, ("*", ""), lambda c: fhir.process_bundle(self.repository, c, raw)
+        )
 
     async def validate(self, request: Request) -> Response:
         """$validate; it reads no records, but needs an access token."""
         resource_type = _resource_type(request) if "resource_type" in request.path_params else None
         raw = await _resource_body(request)
-        return await self._serve(request, (resource_type or "*", ""), lambda _context: fhir.validate(resource_type, raw))
+        return await self._serve_fairly(
+            self.bundles, request, (resource_type or "*", ""), lambda _context: fhir.validate(resource_type, raw)
+        )
+
+
+async def _left(request: Request) -> None:
+    """Returns when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _resource_type(request: Request) -> str:

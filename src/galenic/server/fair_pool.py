@@ -1,0 +1,112 @@
+"""Threads for work that may take long, shared fairly among clients; requests that are answered at once have threads of their own."""
+
+import asyncio
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from galenic.errors import StateError
+from galenic.store import QueryLimit
+
+WAITING, WAITING_OF_CLIENT = 64, 16  # requests that may wait for a thread
+WAIT_SECONDS = 30.0  # that one waits at most
+LIGHT_SECONDS = 1.0  # of recent work up to which a client may use the last thread
+HALF_LIFE = 30.0  # seconds after which half of a client's work is forgotten
+MOST_CLIENTS = 1_000  # whose recent work is remembered
+T = TypeVar("T")
+Turn = asyncio.Future[None]
+
+
+class TooManyWaitingError(StateError):
+    """More requests wait than are taken (429)."""
+
+
+class FairPool:
+    """Threads for which requests wait in turn. The client with the least recent work is next; one client never occupies all threads,
+    and the last free thread is for clients with little recent work."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.threads = max(threads, 2)
+        self._executor = ThreadPoolExecutor(self.threads, name)
+        self._waiting: dict[str, deque[Turn]] = {}
+        self._running: Counter[str] = Counter()
+        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()  # seconds of recent work, and when they were counted
+
+    async def run(self, client: str, work: Callable[[], T], limit: QueryLimit, gone: Awaitable[None]) -> T:
+        """The result of blocking work in one of the threads. limit: is cancelled when `gone`, that the client has left, comes first.
+        TooManyWaitingError if too many requests wait."""
+        watch = asyncio.ensure_future(gone)
+        try:
+            await self._turn(client, watch)
+            started = time.monotonic()
+            watch.add_done_callback(lambda _: limit.cancel())
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            finally:
+                self._end(client, time.monotonic() - started)
+        finally:
+            watch.cancel()
+
+    async def _turn(self, client: str, watch: "asyncio.Future[None]") -> None:
+        """Waits for a thread."""
+        own = self._waiting.setdefault(client, deque())
+        if len(own) >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
+            raise TooManyWaitingError(
+                "too many searches are waiting. Wait as long as Retry-After says, and send fewer at once."
+            )
+        turn: Turn = asyncio.get_running_loop().create_future()
+        own.append(turn)
+        self._start()
+        try:
+            await asyncio.wait((turn, watch), timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if turn.done():
+                self._end(client, 0.0)
+            raise
+        finally:
+            if not turn.done():
+                self._leave(client, turn)
+        if not turn.done():
+            raise TooManyWaitingError("no thread was free in time. Wait as long as Retry-After says, and send fewer at once.")
+
+    def _leave(self, client: str, turn: Turn) -> None:
+        waiting = self._waiting.get(client)
+        if waiting and turn in waiting:
+            waiting.remove(turn)
+        if not waiting:
+            self._waiting.pop(client, None)
+
+    def _start(self) -> None:
+        """Gives free threads to those who may have them."""
+        while (free := self.threads - self._running.total()) > 0:
+            may = [c for c, turns in self._waiting.items() if turns and self._may_run(c, free)]
+            if not may:
+                return
+            client = min(may, key=lambda c: (self._recent(c), self._running[c]))
+            turn = self._waiting[client].popleft()
+            if not self._waiting[client]:
+                del self._waiting[client]
+            self._running[client] += 1
+            turn.set_result(None)
+
+    def _may_run(self, client: str, free: int) -> bool:
+        if self._running[client] >= self.threads - 1:
+            return False
+        return free > 1 or self._recent(client) < LIGHT_SECONDS
+
+    def _recent(self, client: str) -> float:
+        """Seconds of recent work of a client that has ended."""
+        seconds, at = self._used.get(client, (0.0, 0.0))
+        return float(seconds * 0.5 ** ((time.monotonic() - at) / HALF_LIFE))
+
+    def _end(self, client: str, seconds: float) -> None:
+        self._used[client] = (self._recent(client) + seconds, time.monotonic())
+        self._used.move_to_end(client)
+        while len(self._used) > MOST_CLIENTS:
+            self._used.popitem(last=False)
+        self._running[client] -= 1
+        if self._running[client] <= 0:
+            del self._running[client]
+        self._start()

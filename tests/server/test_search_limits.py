@@ -1,0 +1,188 @@
+"""Limits of searches: time, clients that leave, a fair share of the threads, and reads beside them."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from galenic import store
+from galenic.errors import TooCostlyError
+from galenic.records.fhir import parse_search
+from galenic.schema import SearchScope
+from galenic.server.fair_pool import FairPool, TooManyWaitingError
+from server_made import Fhir
+
+PATIENTS = 3_000
+SLOW = "&".join(["name:contains=" + ",".join([*(f"no{i}" for i in range(199)), "s"])] * 30)  # 18 million comparisons
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crowded(ehr: Fhir) -> None:
+    """Many patients in the search index, and one of them readable."""
+    assert (
+        ehr("PUT", "/Patient/one", {"resourceType": "Patient", "id": "one", "name": [{"family": "Stone"}]}).status_code == 201
+    )
+    rows = [
+        store.IndexEntry(i, "Patient", f"p{i}", i, True, i * 1000, True, texts=[("name", f"s{i}", f"S{i}")])
+        for i in range(1_000, 1_000 + PATIENTS)
+    ]
+    ehr.repository.index.put(rows)
+
+
+@pytest.fixture
+def seconds(ehr: Fhir) -> Iterator[Callable[[float], None]]:
+    """Changes the time limit of a search."""
+    before = ehr.installation.settings
+
+    def change(limit: float) -> None:
+        ehr.installation.settings = replace(before, search_seconds=limit)
+
+    yield change
+    ehr.installation.settings = before
+
+
+def cpu_of_the_next(duration: float) -> float:
+    started = time.process_time()
+    time.sleep(duration)
+    return time.process_time() - started
+
+
+def test_a_search_over_the_time_limit_is_ended_with_advice(ehr: Fhir, seconds: Callable[[float], None]) -> None:
+    seconds(0.3)
+    started = time.monotonic()
+    answer = ehr("GET", f"/Patient?_summary=count&{SLOW}")
+    assert time.monotonic() - started < 3
+    assert answer.status_code == 503
+    issue = answer.json()["issue"][0]
+    assert issue["code"] == "too-costly"
+    assert "took longer than 0.3 s" in issue["diagnostics"]
+    assert "_count" in issue["diagnostics"]
+
+
+def test_a_search_in_a_batch_has_the_same_limit(ehr: Fhir, seconds: Callable[[float], None]) -> None:
+    seconds(0.3)
+    entry = {"request": {"method": "GET", "url": f"Patient?_summary=count&{SLOW}"}}
+    answer = ehr("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    assert [e["response"]["status"] for e in answer.json()["entry"]] == ["503"]
+
+
+def test_a_search_ends_when_its_client_leaves(ehr: Fhir, seconds: Callable[[float], None]) -> None:
+    seconds(60)
+    with httpx.Client(base_url=ehr.web.base_url, timeout=0.5, trust_env=False) as web, pytest.raises(httpx.ReadTimeout):
+        for _ in range(100):  # one is over before the client has left
+            web.get(f"/fhir/Patient?_summary=count&{SLOW}", headers={"Authorization": f"Bearer {ehr.token}"})
+    time.sleep(0.5)
+    assert cpu_of_the_next(1.0) < 0.5
+
+
+def test_reads_are_answered_beside_hostile_searches(
+    ehr: Fhir, served: Callable[..., Fhir], seconds: Callable[[float], None]
+) -> None:
+    seconds(0.5)
+    hostile, stop, took = served("hostile"), threading.Event(), list[float]()
+
+    def search() -> None:
+        with httpx.Client(base_url=ehr.web.base_url, timeout=60, trust_env=False) as web:
+            while not stop.is_set():
+                web.get(f"/fhir/Patient?_summary=count&{SLOW}", headers={"Authorization": f"Bearer {hostile.token}"})
+
+    with ThreadPoolExecutor(12) as clients:
+        for _ in range(12):
+            clients.submit(search)
+        time.sleep(0.5)
+        for _ in range(60):
+            started = time.monotonic()
+            assert ehr("GET", "/Patient/one").status_code == 200
+            took.append(time.monotonic() - started)
+        assert ehr.found("Patient?_id=one") == ["one"], "another client's small search has a thread of its own"
+        stop.set()
+    assert sorted(took)[len(took) // 2] < 0.2
+
+
+def test_more_searches_of_one_client_than_may_wait_are_refused(ehr: Fhir, seconds: Callable[[float], None]) -> None:
+    seconds(0.5)
+
+    def search(_number: int) -> httpx.Response:
+        with httpx.Client(base_url=ehr.web.base_url, timeout=120, trust_env=False) as web:
+            return web.get(f"/fhir/Patient?_summary=count&{SLOW}", headers={"Authorization": f"Bearer {ehr.token}"})
+
+    with ThreadPoolExecutor(30) as clients:
+        answers = list(clients.map(search, range(30)))
+    refused = [a for a in answers if a.status_code == 429]
+    assert len(refused) >= 10
+    assert all(a.headers["Retry-After"] and a.json()["issue"][0]["code"] == "throttled" for a in refused)
+
+
+# the pool and the limit alone
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def test_one_client_never_occupies_all_threads() -> None:
+    pool, free = FairPool("test", 3), threading.Event()
+
+    async def main() -> None:
+        many = [asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never())) for _ in range(9)]
+        await asyncio.sleep(0.1)
+        assert await asyncio.wait_for(pool.run("b", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+        free.set()
+        assert all(await asyncio.gather(*many))
+
+    asyncio.run(main())
+
+
+def test_the_client_with_the_least_work_is_next() -> None:
+    pool, free, order = FairPool("test", 2), threading.Event(), list[str]()
+
+    async def main() -> None:
+        await pool.run("heavy", lambda: time.sleep(0.2), store.QueryLimit(), never())
+        held = asyncio.ensure_future(pool.run("x", free.wait, store.QueryLimit(), never()))
+        also = asyncio.ensure_future(pool.run("y", free.wait, store.QueryLimit(), never()))
+        await asyncio.sleep(0.05)
+        names = ("heavy", "heavy", "heavy", "light")
+        work = [asyncio.ensure_future(pool.run(n, lambda n=n: order.append(n), store.QueryLimit(), never())) for n in names]
+        await asyncio.sleep(0.05)
+        free.set()
+        await asyncio.gather(held, also, *work)
+
+    asyncio.run(main())
+    assert order[0] == "light"
+
+
+def test_a_client_that_leaves_while_it_waits_gives_its_place_back() -> None:
+    pool, free = FairPool("test", 2), threading.Event()
+
+    async def main() -> None:
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never()))
+        await asyncio.sleep(0.05)
+        with pytest.raises(TooManyWaitingError):
+            await pool.run("a", lambda: "never", store.QueryLimit(), asyncio.sleep(0.1))
+        free.set()
+        await held
+        assert await pool.run("a", lambda: "next", store.QueryLimit(), never()) == "next"
+
+    asyncio.run(main())
+
+
+def test_an_ended_search_leaves_no_half_set_of_visible_subjects(tmp_path: Path) -> None:
+    """A scope whose insertion is interrupted must be inserted again, or the next search would miss patients in silence."""
+    index = store.ResourceIndex(tmp_path / "index.db", b"k" * 32)
+    index.put([store.IndexEntry(i, "Patient", f"p{i}", i, True, i, True) for i in range(1, 5_001)])
+    request = replace(parse_search("Patient", []), scope=scope_of(5_000))
+    limit = store.QueryLimit()
+    limit.cancel()
+    with index.limited(limit), pytest.raises(TooCostlyError):
+        index.count(index.compile(request))
+    assert index.count(index.compile(request)) == 5_000
+
+
+def scope_of(subjects: int) -> SearchScope:
+    return SearchScope(frozenset(range(1, subjects + 1)), "some")
