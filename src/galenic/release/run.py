@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import secrets
 import shutil
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galenic import store
-from galenic.errors import GalenicError, ReleaseRefusedError, UnknownNameError
+from galenic.errors import GalenicError, ReleaseRefusedError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.artifact import RunContent, RunOutcome
 from galenic.release.artifacts import ARTIFACTS, requested_actions
@@ -24,7 +25,9 @@ from galenic.security import Fact, Key, person_of, pseudonym
 from galenic.version import __version__
 
 # made: nothing is decided yet. refused: by its policy. signing: accepted, and waits for signatures. rejected: by a signer.
-RunState = Literal["made", "refused", "signing", "signed", "rejected", "released", "recalled"]
+# unreadable: a file of its folder is missing or damaged.
+RunState = Literal["made", "refused", "signing", "signed", "rejected", "released", "recalled", "unreadable"]
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 ARTIFACT, INTERNAL, MODEL, SIGNATURES = "artefact", "internal", "model", "signoffs"
 SHEET, REPORT_PAGE, ATTESTATION, REJECTION = "sheet.json", "report.html", "attestation.json", "rejected.json"
@@ -106,11 +109,9 @@ class Run:
 
     @classmethod
     def all(cls, installation: Installation) -> Iterator["Run"]:
-        """Every stored run, newest first."""
-        for folder in sorted(installation.runs.glob("2*"), reverse=True) if installation.runs.is_dir() else ():
-            run = cls(installation, folder.name)
-            if run.stored:
-                yield run
+        """Every run with a folder, newest first. Other files and folders among them are passed over."""
+        folders = sorted(installation.runs.iterdir(), reverse=True) if installation.runs.is_dir() else []
+        return (cls(installation, f.name) for f in folders if RUN_ID.fullmatch(f.name))
 
     # places
 
@@ -344,7 +345,13 @@ def _signature(envelope: dict[str, Any]) -> Signature:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    """StoreError if the file is missing, damaged or no JSON object."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path} cannot be read ({type(error).__name__}). Put the run's folder back as it was, or move it out of the runs."
+        ) from None
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

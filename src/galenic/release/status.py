@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from galenic import store
-from galenic.errors import UnknownNameError
+from galenic.errors import GalenicError, StoreError, UnknownNameError
 from galenic.installation import Installation
-from galenic.release.run import Run, RunState
+from galenic.release.run import RUN_ID, Run, RunState
 
 
 @dataclass(frozen=True)
 class RunStatus:
     """A run at one moment. digest: of what is signed. signed: role → name of the signer. by: the requester. criteria_row: row of the
-    audit chain at which the criteria were fixed. reason: of a rejection or recall."""
+    audit chain at which the criteria were fixed. reason: of a rejection or recall, or why the run cannot be read."""
 
     run: str
     state: RunState
@@ -33,7 +34,7 @@ class RunStatus:
 
 
 def run_statuses(installation: Installation) -> Iterator[RunStatus]:
-    """Every run, newest first."""
+    """Every run, newest first. A run whose folder is damaged is listed as unreadable, with the reason, and logged."""
     released = {r["run"]: r for r in store.list_releases(installation.db)}
     for run in Run.all(installation):
         yield _status(run, released.get(run.id))
@@ -42,12 +43,29 @@ def run_statuses(installation: Installation) -> Iterator[RunStatus]:
 def run_status(installation: Installation, run_id: str) -> RunStatus:
     """One run. UnknownNameError if there is none."""
     run = Run(installation, run_id)
-    if "/" in run_id or not run.stored:
+    if not RUN_ID.fullmatch(run_id) or not run.folder.exists():
         raise UnknownNameError("there is no such run.")
     return _status(run, run.registered)
 
 
 def _status(run: Run, registered: Mapping[str, Any] | None) -> RunStatus:
+    try:
+        if not run.stored:
+            raise StoreError(f"{run.folder} holds no evidence: it was not written whole, or something else stands there.")
+        return _read_status(run, registered)
+    except (GalenicError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error) if isinstance(error, GalenicError) else f"{run.folder} is damaged ({type(error).__name__})."
+        _log_unreadable(run.id, type(error).__name__)
+        return RunStatus(run.id, "unreadable", policy="", population="", digest="", roles=(), reason=reason)
+
+
+@cache
+def _log_unreadable(run: str, error: str) -> None:
+    """Logs it once in each process: pages read the list of runs often."""
+    store.telemetry.log("warning", "a run cannot be read", resource=run, error=error)
+
+
+def _read_status(run: Run, registered: Mapping[str, Any] | None) -> RunStatus:
     state, request = run.state_with(registered), run.request
     # a refused run keeps no text of its policy, only its name, and waits for nobody
     policy = None if state == "refused" else run.policy

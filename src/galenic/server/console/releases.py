@@ -57,7 +57,8 @@ class ReleasePages:
         return self.console.render(request, "releases.html", user=user, runs=runs, state=state, page=page, more=more)
 
     def _render(self, request: Request, user: CurrentUser, run: RunStatus, message: Message | None) -> Response:
-        stored = Run.open(self.installation, run.run)
+        readable = run.state != "unreadable"
+        stored = Run(self.installation, run.run)
         may_sign = run.state == "signing" and run.by != user.account.name
         return self.console.render(
             request,
@@ -67,9 +68,8 @@ class ReleasePages:
             run=run,
             mine=[r for r in run.missing if r in user.roles] if may_sign else [],
             meaning=MEANING,
-            sheet=stored.sheet,
-            items=(stored.public_decision or {}).get("items", []),
-            report=stored.report_page.is_file(),
+            items=(stored.public_decision or stored.sheet["decision"])["items"] if readable else [],
+            report=readable and stored.report_page.is_file(),
         )
 
     def show_run(self, request: Request, run: str, message: SignedMessage = "") -> Response:
