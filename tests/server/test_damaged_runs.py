@@ -50,7 +50,7 @@ def signed_in(site: Site, *roles: str) -> Browser:
     """rita, who requested the run, with roles."""
     rita = site.grown("rita")
     for role in roles:
-        site.installation.people._grant("rita", "rita@clinic.example", role, by="sofia", approved="otto")
+        site.installation.people.grant("rita", "rita@clinic.example", role, by="sofia", approved="otto")
     return rita
 
 
@@ -78,7 +78,9 @@ def break_runs(installation: Installation, run: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_refused_run_leaves_home_and_releases_open_to_everybody(site: Site, with_refused: tuple[Path, str], role: str) -> None:
+def test_a_refused_run_leaves_home_and_releases_open_to_everybody(
+    site: Site, with_refused: tuple[Path, str], role: str
+) -> None:
     rita = signed_in(site, role)
     assert rita.web.get("/").status_code == 200
     if role not in ("security-officer", "integration-engineer"):
@@ -131,4 +133,3 @@ def test_a_run_that_failed_leaves_no_folder_and_is_not_listed(with_refused: tupl
     for name in ("../x", "x", "20990101-000000-abcdef", ""):
         with pytest.raises(UnknownNameError):
             run_status(installation, name)
-

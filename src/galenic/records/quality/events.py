@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic.records.quality.analytes import Floats, analyte_of
+from galenic.records.quality.analytes import Floats
 from galenic.records.quality.numbers import (
     NumberFaults,
+    analyte_of_values,
     find_outliers,
     histogram_of,
     impossible_places,
@@ -20,7 +21,7 @@ from galenic.records.quality.numbers import (
     range_text,
 )
 from galenic.records.quality.result import SHOWN, Places, TableQuality
-from galenic.records.quality.units import find_mix
+from galenic.records.quality.units import are_codes, find_mix
 from galenic.records.terminology import LABELS, Terminology
 from galenic.records.unit_conversion import is_unit
 from galenic.schema import BIRTH, DEATH, Finding, NotMeasured
@@ -163,8 +164,9 @@ class _Values:
 def _measure_code(measured: _Values, faults: NumberFaults, result: TableQuality) -> None:
     code, unit, values = measured.code, measured.unit, measured.values
     faults.values += len(values)
-    analyte, rest = analyte_of(code), values.copy()
-    mix = find_mix(values, analyte, unit, measured.patients) if analyte or not unit else None
+    analyte, rest = analyte_of_values(code, values), values.copy()
+    quantity = analyte is not None or not (unit or are_codes(values))
+    mix = find_mix(values, analyte, unit, measured.patients) if quantity else None
     if mix is not None:
         result.mixes[code] = mix
         result.histograms[code] = histogram_of(values, mix)

@@ -9,10 +9,12 @@ import numpy as np
 from galenic.records.quality.analytes import Analyte, Floats, analyte_of
 from galenic.records.quality.column_values import codes_of, numbers_of
 from galenic.records.quality.result import SHOWN, Places, TableQuality
-from galenic.records.quality.units import Mix, find_mix
+from galenic.records.quality.units import Mix, are_codes, find_mix
 from galenic.records.source import Source
 from galenic.schema import Column, Finding
 
+SHORT_NAME = 2  # letters of a name up to which it may stand for something else
+SMALL_CODES = 20
 OUTLIER_SD = 8.0  # robust standard deviations beyond which a value is an outlier
 
 
@@ -32,9 +34,8 @@ def measure_numbers(source: Source, columns: tuple[Column, ...], patient: str, r
     patients = codes_of(source, patient) if patient in source.names else None
     faults = NumberFaults()
     for column in columns:
-        analyte = analyte_of(column.name)
-        if column.kind in ("numeric", "integer") or analyte is not None:
-            _measure_column(source, column, analyte, patients, _Found(faults, result))
+        if column.kind in ("numeric", "integer") or analyte_of(column.name) is not None:
+            _measure_column(source, column, patients, _Found(faults, result))
     total = max(faults.values, 1)
     yield faults.invalid.finding("quality.conformance", total + faults.invalid.count, "no number where numbers stand")
     yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
@@ -50,17 +51,16 @@ class _Found:
     result: TableQuality
 
 
-def _measure_column(
-    source: Source, column: Column, analyte: Analyte | None, patients: np.ndarray | None, found: _Found
-) -> None:
+def _measure_column(source: Source, column: Column, patients: np.ndarray | None, found: _Found) -> None:
     faults, name = found.faults, column.name
     values, invalid = numbers_of(source, name)
     known = int((~np.isnan(values)).sum())
+    analyte, codes = analyte_of_values(name, values), are_codes(values)
     faults.values += known
     if invalid:
         what = f"{invalid:,} values are no numbers"
         faults.invalid.add(name, invalid / max(len(values), 1), what, count=invalid)
-    mix = find_mix(values, analyte, column.unit, patients) if known else None
+    mix = find_mix(values, analyte, column.unit, patients) if known and (analyte or not codes) else None
     rest = values.copy()
     if mix is not None:
         found.result.mixes[name] = mix
@@ -79,6 +79,25 @@ def _measure_column(
         faults.outliers.add(name, len(outliers) / known, what, count=len(outliers), rows=_row_numbers(outliers))
 
 
+def analyte_of_values(name: str, values: Floats) -> Analyte | None:
+    """The measurement that a column or a code is, if its values agree; a LOINC code is believed.
+
+    A name of one or two letters (k, ca, hr) is believed where four fifths of the values are typical in one of the measurement's
+    units, and a longer one unless the values are codes most of which are not. Small codes (1, 2, 3) are held against the usual
+    unit alone.
+    """
+    analyte = analyte_of(name)
+    if analyte is None or name.startswith("LOINC//"):
+        return analyte
+    known = values[~np.isnan(values)]
+    short, codes = len(name.strip()) <= SHORT_NAME, are_codes(values)
+    if not len(known) or not (short or codes):
+        return analyte
+    units = (analyte.unit,) if codes and known.max() <= SMALL_CODES else (analyte.unit, *analyte.others)
+    typical = max(float(np.mean(analyte.is_typical(analyte.converted(known, u)))) for u in units)
+    return analyte if typical >= (0.8 if short else 0.5) else None
+
+
 def impossible_places(values: Floats, analyte: Analyte | None, unit: str) -> np.ndarray:
     """Places of values beyond what is possible for an analyte; none without an analyte."""
     if analyte is None:
@@ -89,7 +108,8 @@ def impossible_places(values: Floats, analyte: Analyte | None, unit: str) -> np.
 
 def mix_text(mix: Mix, known: int) -> str:
     """Text of a column in two units."""
-    return f"{len(mix.places):,} of {known:,} values look like {mix.other} among {mix.unit or 'the rest'}"
+    alone = "" if mix.convert or not mix.unit else "; the units overlap, so some may be right: not repaired"
+    return f"{len(mix.places):,} of {known:,} values look like {mix.other} among {mix.unit or 'the rest'}{alone}"
 
 
 def range_text(analyte: Analyte, count: int) -> str:

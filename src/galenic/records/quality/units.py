@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galenic.records.quality.analytes import Analyte, Floats
+from galenic.records.quality.unit_evidence import Scale, group_apart, is_shifted_copy, own_jumps
 
-LEAST, SHARE = 3, 0.002  # values, and share of values, from which on a mix is told
+LEAST, SHARE = 3, 0.002  # values, and share of values, from which on a mix is reported
+MOST_CODES = 12  # distinct values up to which numbers may be codes
+MARKS = [d * int("1" * n) for d in (6, 7, 8, 9) for n in range(2, 7)]  # 77, 999, 6666: codes for refused, unknown, missing
 GAP = np.log(1.6)  # two groups lie so far apart at least
+ALIKE = 3.0  # ratio of the spreads of two groups up to which one may be a copy of the other
 KNOWN = {  # value of the larger unit's group over that of the smaller, where nothing is known of the column
     "umol/L among mg/dL (creatinine)": 88.4, "mg/dL among mmol/L (glucose)": 18.0156, "mg/dL among mmol/L (cholesterol)": 38.67,
     "[lb_av] among kg": 2.20462, "cm among [in_i]": 2.54, "cm among m": 100.0, "g among kg": 1000.0, "tens": 10.0,
@@ -18,7 +22,8 @@ KNOWN = {  # value of the larger unit's group over that of the smaller, where no
 @dataclass(frozen=True)
 class Mix:
     """Values in another unit. unit: what most are in; other: what some seem to be in; places: which, shape (n,);
-    convert: (factor, offset) that brings them into `unit`, where that is known."""
+    convert: (factor, offset) that brings them into `unit`; None where that is not known, or where the values of the two units
+    overlap, so that some of the places may be right."""
 
     unit: str
     other: str
@@ -26,59 +31,63 @@ class Mix:
     convert: tuple[float, float] | None
 
 
+def are_codes(values: Floats) -> bool:
+    """Whether numbers are probably codes or grades rather than quantities: few distinct whole or half numbers."""
+    distinct = np.unique(values[~np.isnan(values)])
+    return len(distinct) <= MOST_CODES and bool(np.all(distinct * 2 == np.round(distinct * 2)))
+
+
 def find_mix(
     values: Floats, analyte: Analyte | None = None, unit: str = "", subjects: NDArray[np.int64] | None = None
 ) -> Mix | None:
     """The mix in values that all say the same unit (or none), shape (n,), NaN for missing; None where there is none.
 
-    subjects: whose each value is: where units overlap (kg, lb), a patient's own other values tell them apart.
+    A value counts as one in another unit if it is not typical in the unit of the rest and typical in the other, and if the values
+    as a whole show it: two groups that lie apart by the conversion. subjects: whose each value is: where units overlap (kg, lb), a
+    patient's own other values tell them apart.
     """
     if analyte is None:
         return _two_groups(values)
-    units = {analyte.unit: (1.0, 0.0), **analyte.others}
-    here = ~np.isnan(values)
-    typical = {u: analyte.is_typical(analyte.converted(values, u)) & here for u in units}
+    most = _most_frequent_unit(values, analyte, unit)
+    found = [_mix_with(values, analyte, (most, other), subjects) for other in (analyte.unit, *analyte.others) if other != most]
+    return max((m for m in found if m is not None), key=lambda m: len(m.places), default=None)
+
+
+def _most_frequent_unit(values: Floats, analyte: Analyte, unit: str) -> str:
+    """The stated unit. Where none is stated, the one in which most values are typical, and in doubt the usual one."""
+    units = (analyte.unit, *analyte.others)
     if unit in units:
-        most = unit
-    else:  # nobody says: what most would be typical in, and in doubt the usual unit
-        doubt = 0.1 * here.sum()
-        most = max(units, key=lambda u: int(typical[u].sum()) + (doubt if u == analyte.unit else 0))
-    best: Mix | None = None
-    for other, change in units.items():
-        if other == most:
-            continue
-        strange = here & ~typical[most] & typical[other]
-        if subjects is not None:
-            strange |= here & _jumps(values, subjects, units[most], change) & typical[other]
-        if strange.sum() >= max(LEAST, SHARE * here.sum()) and (best is None or strange.sum() > len(best.places)):
-            (factor, offset), (into, shift) = change, units[most]
-            best = Mix(most, other, np.flatnonzero(strange), (factor / into, (offset - shift) / into))
-    return best
+        return unit
+    doubt = 0.1 * np.sum(~np.isnan(values))
+    typical = {u: int(np.sum(analyte.is_typical(analyte.converted(values, u)))) for u in units}
+    return max(units, key=lambda u: typical[u] + (doubt if u == analyte.unit else 0))
 
 
-def _jumps(
-    values: Floats, subjects: NDArray[np.int64], most: tuple[float, float], other: tuple[float, float]
-) -> NDArray[np.bool_]:
-    """Values that stand off from their patient's own middle by just the factor between two units."""
-    found = np.zeros(len(values), dtype=np.bool_)
-    if most[1] or other[1]:
-        return found
-    ratio = np.log(most[0] / other[0])
-    order = np.argsort(subjects, kind="stable")
-    edges = np.flatnonzero(np.diff(subjects[order])) + 1
-    for part in np.split(order, edges):
-        mine = values[part]
-        good = mine[~np.isnan(mine) & (mine > 0)]
-        if len(good) < 3:
-            continue
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[part] = np.abs(np.log(mine / np.median(good)) - ratio) < 0.12
-    return found
+def _mix_with(values: Floats, analyte: Analyte, pair: tuple[str, str], subjects: NDArray[np.int64] | None) -> Mix | None:
+    """The mix of two units. pair: unit of most values, and the other one."""
+    most, other = pair
+    units = {analyte.unit: (1.0, 0.0), **analyte.others}
+    (factor, offset), (into, shift) = units[other], units[most]
+    convert = (factor / into, (offset - shift) / into)
+    if convert == (1.0, 0.0):  # another name of the same unit
+        return None
+    here = ~np.isnan(values)
+    other_typical = here & analyte.is_typical(analyte.converted(values, other))
+    strange = other_typical & ~analyte.is_typical(analyte.converted(values, most))
+    scale = Scale(*convert)
+    apart = group_apart(values, strange, scale)
+    overlapping = not apart.any() and is_shifted_copy(values, strange, scale)
+    strange = strange if overlapping else apart
+    if subjects is not None:
+        strange |= other_typical & own_jumps(values, subjects, scale)
+    if strange.sum() < max(LEAST, SHARE * here.sum()):
+        return None
+    return Mix(most, other, np.flatnonzero(strange), None if overlapping else convert)
 
 
 def _two_groups(values: Floats) -> Mix | None:
     """Of a column that nothing is known of: two groups far apart, one a known factor times the other, or °F among °C."""
-    places = np.flatnonzero(~np.isnan(values) & (values > 0))
+    places = np.flatnonzero(~np.isnan(values) & (values > 0) & ~np.isin(values, MARKS))
     if len(places) < 50:
         return None
     order = places[np.argsort(values[places])]
@@ -89,7 +98,7 @@ def _two_groups(values: Floats) -> Mix | None:
         return None
     cut = int(np.argmax(gaps)) + inner.start + 1
     low, high = values[order[:cut]], values[order[cut:]]
-    if max(np.std(np.log(low)), np.std(np.log(high))) * 2 > gaps.max():
+    if not _alike(np.log(low), np.log(high), float(gaps.max())):
         return None
     few = order[:cut] if len(low) < len(high) else order[cut:]
     below, above = float(np.median(low)), float(np.median(high))
@@ -101,3 +110,9 @@ def _two_groups(values: Floats) -> Mix | None:
     if abs(np.log(above / below / KNOWN[name])) > 0.16:
         return None
     return Mix("", f"a factor of {KNOWN[name]:g}: perhaps {name}", np.sort(few), None)
+
+
+def _alike(low: Floats, high: Floats, gap: float) -> bool:
+    """Whether two groups of logarithms are narrow beside the gap between them, and about as wide as each other."""
+    spreads = sorted((max(float(np.std(low)), 0.02), max(float(np.std(high)), 0.02)))
+    return 2 * max(np.std(low), np.std(high)) <= gap and (min(len(low), len(high)) < 10 or spreads[1] <= ALIKE * spreads[0])
