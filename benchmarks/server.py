@@ -20,6 +20,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
+
 from galenic.installation import open_installation
 from galenic.security import Fact
 from rows import galenic, row, write
@@ -44,7 +46,11 @@ def served(home: Path, patients: int) -> Iterator[tuple[int, str]]:
             time.sleep(0.5)
             assert server.poll() is None, "the server ended"
         galenic(home, "client", "add", "bench")
-        yield port, galenic(home, "client", "token", "bench", "--hours", "24")["access_token"]
+        token = galenic(home, "client", "token", "bench", "--hours", "24")["access_token"]
+        head = {"Authorization": f"Bearer {token}"}
+        while httpx.get(f"http://127.0.0.1:{port}/fhir/Patient?_count=1", headers=head, timeout=60).status_code == 503:
+            time.sleep(0.5)  # the index is being made
+        yield port, token
     finally:
         server.terminate()
         server.wait(60)

@@ -18,5 +18,5 @@ def test_an_index_that_could_not_be_built_leaves_the_previous_one_in_use(custody
 def test_without_a_finished_index_the_search_says_how_to_build_one(custody: Installation) -> None:
     with pytest.raises(GalenicError, match="nocol"):
         build_index(custody, custody.sign_in("paul"), "clinic", "quality", codes=("nocol",))
-    with pytest.raises(GalenicError, match="galenic index clinic"):
+    with pytest.raises(GalenicError, match="galenic index build clinic"):
         search_rows(custody, custody.sign_in("ada"), "clinic", "treatment", [])

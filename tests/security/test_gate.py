@@ -114,7 +114,10 @@ DATA = {
     "write_documents": lambda db, h, k: store.write_documents(
         db, h, k, [store.IncomingDocument(1, "Patient", "1", "0", {}, "{}")]
     ),
-    "known_digests": lambda db, h, k: store.known_digests(db, h, k, ["0"]),
+    "current_digests": lambda db, h, k: store.current_digests(db, h, k, ["0"]),
+    "name_tokens": lambda db, h, k: store.name_tokens(h, k, ["Patient/1"]),
+    "newest_rows": lambda db, h, k: store.newest_rows(db, h, k, ["Patient/1"]),
+    "newer_version": lambda db, h, k: store.newer_version(db, h, k, "Patient/1", 0),
     "document_subjects": lambda db, h, k: store.document_subjects(db, h, k, ["Patient/1"]),
     "documents_by_identifier": lambda db, h, k: store.documents_by_identifier(db, h, k, ["Patient?identifier=1"]),
     "shared_document": lambda db, h, k: store.shared_document(db, h, k, "Medication/1"),
@@ -122,7 +125,9 @@ DATA = {
     "rows_between": lambda db, h, k: store.rows_between(db, h, k, 0, 10),
     "read_versions": lambda db, h, k: store.read_versions(db, h, k, ["Patient/1"], 1),
     "read_rows": lambda db, h, k: store.read_rows(db, k, {1: h}, [1]),
-    "write_resources": lambda db, h, k: store.write_resources(db, k, [store.ResourceChange(h, 1, "Patient", "1", bytes, 0)], h),
+    "write_resources": lambda db, h, k: store.write_resources(
+        db, k, [store.ResourceChange(h, 1, "Patient", "1", lambda _v, _t: b"")], h
+    ),
     "put_tokens": lambda db, h, k: vault.put_tokens(db, h, k, [(1, "t", "record", "v")]),
     "reveal_token": lambda db, h, k: vault.reveal_token(db, h, k, "t"),
 }
@@ -233,7 +238,7 @@ def test_a_role_withdrawn_during_a_write_denies_access_and_blocks_no_writer(
         subject = store.assign_subjects(custody.db, grant, known, ["P000007"])[0]["P000007"]
     resource = store.record_resource(known, subject)
     with custody.gate.open(custody.sign_in("ada"), "write", resource, "treatment") as grant:
-        change = store.ResourceChange(grant, subject, "Patient", "1", lambda _version: b"{}", 0)
+        change = store.ResourceChange(grant, subject, "Patient", "1", lambda _version, _time: b"{}")
         withdrawn_before(monkeypatch, custody, "writing", "ada", "clinician")
         start = time.monotonic()
         with pytest.raises(AccessDeniedError, match="no longer stands"):

@@ -1,21 +1,35 @@
 """The commands of the search index of a data set."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from galenic import custody
 from galenic.cli import show
-from galenic.cli.options import Key
+from galenic.cli.options import Json, Key
 from galenic.errors import OptionError
 from galenic.installation import open_installation
 
 commands = typer.Typer()
+SHOWN = 20  # rows of each difference
 
 
-@commands.command(epilog="Example: galenic index clinic --purpose quality --key paul --codes sex,diabetes")
-def index(
+class IndexGroup(TyperGroup):
+    """`galenic index DATASET` is short for `galenic index build DATASET`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments name, or `build`."""
+        return super().resolve_command(ctx, args if not args or args[0] in self.commands else ["build", *args])
+
+
+index = typer.Typer(cls=IndexGroup, no_args_is_help=True, help="Build the search index of a data set, or check it.")
+commands.add_typer(index, name="index")
+
+
+@index.command("build", epilog="Example: galenic index build clinic --purpose quality --key paul --codes sex,diabetes")
+def build(
     dataset: str,
     purpose: Annotated[str, typer.Option(help="What for.")],
     key: Key,
@@ -28,6 +42,34 @@ def index(
     columns = tuple(c for c in codes.split(",") if c)
     built = custody.build_index(installation, installation.sign_in(key), dataset, purpose, codes=columns)
     show.out.print(f"{built['build']}: {built['rows']} rows; in clear inside the encrypted file: {', '.join(built['clear'])}")
+
+
+@index.command("check", epilog="Example: galenic index check records")
+def check(
+    dataset: str,
+    repair: Annotated[bool, typer.Option("--repair", help="Index what is missing, and remove what is not stored.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Compare the search index of a data set with what is stored. Ends with 1 where they differ."""
+    checked = custody.check_index(open_installation(), dataset, repair=repair)
+    found = checked.comparison
+    differences = {"missing": found.missing, "extra": found.extra, "outdated": found.outdated, "unreadable": found.unreadable}
+    if as_json:
+        counts = {"dataset": dataset, "consistent": checked.is_consistent, "repaired": checked.repaired, "stored": found.stored}
+        counts |= {"indexed": found.indexed, "waiting": found.waiting}
+        show.print_json({**counts, **{name: rows for name, rows in differences.items()}, "advice": checked.advice})
+    else:
+        verdict = "repaired" if checked.repaired else "as stored" if checked.is_consistent else "NOT as stored"
+        show.out.print(f"index of {dataset}: {verdict}; {found.stored:,} versions stored, {found.indexed:,} in the index")
+        for name, rows in differences.items():
+            if rows:
+                shown = ", ".join(map(str, rows[:SHOWN])) + (", …" if len(rows) > SHOWN else "")
+                show.out.print(f"  {len(rows):,} {name}: rows {shown}")
+        if found.waiting:
+            show.out.print(f"  {found.waiting:,} stored since: the server indexes them before its next search")
+        if checked.advice:
+            show.messages.print(checked.advice)
+    return 0 if checked.is_consistent else 1
 
 
 @commands.command(

@@ -33,6 +33,7 @@ from galenic.custody.importer import (
     RowRange,
 )
 from galenic.custody.importers import IMPORTERS, importer_for
+from galenic.custody.index_check import IndexCheck, check_index
 from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, declare_population
 from galenic.custody.quality_measurement import measure_dataset
@@ -60,12 +61,14 @@ __all__ = [
     "ImportRequest",
     "ImportResult",
     "Importer",
+    "IndexCheck",
     "RoleScope",
     "RowRange",
     "Timelines",
     "add_client",
     "budget_statements",
     "build_index",
+    "check_index",
     "declare_population",
     "default_form",
     "describe_source",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
-from galenic.custody.fhir_units import Lines, in_import_order, prepared_documents
+from galenic.custody.fhir_units import Lines, Prepare, PreparedUnit, SplitUnit, in_import_order, prepared_documents
 from galenic.custody.importer import ImportRequest, ImportResult
 from galenic.installation import Installation
 from galenic.records import freeze_gc, paused_gc
@@ -20,7 +20,7 @@ from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
 
 if TYPE_CHECKING:
-    from galenic.records.fhir import PreparedDocument, PreparedResource
+    from galenic.records.fhir import PreparedResource
 
 PARALLEL_BYTES = 8 * 2**20  # of input: from here on worker processes save more time than their start takes
 ISSUE_EXAMPLES = 3  # of each rule
@@ -58,9 +58,11 @@ def import_fhir(
 ) -> ImportResult:
     """Imports files of FHIR R4 (resource, Bundle, NDJSON; plain or gzip); a Bundle is stored whole or not at all.
 
-    Documents that are in custody already, byte for byte, are passed over, so an interrupted import is simply repeated.
+    Documents that equal the current one of their name, byte for byte, are passed over, so an interrupted import is simply repeated.
     workers: processes that parse and validate beside this one (default: one per further core if the input is large).
     """
+    from galenic.records.fhir import prepare_document  # noqa: PLC0415  # its definitions load when they are needed
+
     total = max(sum(p.stat().st_size for p in places if p.exists()), 1)
     if workers is None:
         workers = (os.cpu_count() or 1) - 1 if total >= PARALLEL_BYTES else 0
@@ -69,11 +71,11 @@ def import_fhir(
         row: store.Row = {"name": name, "region": request.region, "label": request.label, "patient": ""}
         row |= {"kind": "fhir", "ids": request.namespace}
         dataset = describe_dataset(installation, grant, row, store.SCHEMA)
-        running, size = FhirImport(installation, grant, dataset, request.namespace), 0
+        running, size = FhirImport(installation, grant, dataset, request.namespace, prepare_document), 0
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"), freeze_gc)) if workers else None
-        for where, documents in prepared_documents(in_import_order(places), running.without_stored, pool, workers):
-            running.add(documents, where)
-            size += sum(d.size for d in documents)
+        for unit in prepared_documents(in_import_order(places), running.split, prepare_document, pool, workers):
+            running.add(unit)
+            size += sum(d.size for d in unit.documents)
             progress("importing", min(size / total, 1.0))
         running.finish()
     installation.gate.versions.refresh()
@@ -83,39 +85,75 @@ def import_fhir(
 class FhirImport:
     """A FHIR import in progress: assigns each resource to its patient and stores it."""
 
-    def __init__(self, installation: Installation, grant: Grant, dataset: store.Dataset, namespace: str) -> None:
+    def __init__(
+        self, installation: Installation, grant: Grant, dataset: store.Dataset, namespace: str, prepare: Prepare
+    ) -> None:
         self.installation, self.grant, self.dataset, self.namespace = installation, grant, dataset, namespace
+        self._prepare, self._written = prepare, 0
         self.result = ImportResult(str(dataset["name"]))
         self._matches: dict[str, str] = {}  # id of the resource that a search matches
         self._unmatched: set[str] = set()
         self._open: Counter[str] = Counter()  # searches without a match when they were read
         self._subjects: set[int] = set()
         self._deferred: list[PreparedResource] = []
+        self._deferred_names: set[str] = set()
 
-    def without_stored(self, unit: Lines) -> Lines:
-        """The documents of a unit that are not in custody yet, byte for byte; the others are counted."""
-        from galenic.records.fhir import count_types  # noqa: PLC0415  # its definitions load when they are needed
-
+    def split(self, unit: Lines) -> SplitUnit:
+        """Separates the documents of a unit that equal the current one of their name, byte for byte."""
         digests = [sha256(raw).hexdigest() for _, raw in unit]
-        stored = store.known_digests(self.installation.db, self.grant, self.dataset, digests)
-        for (_, raw), digest in zip(unit, digests, strict=True):
-            if digest in stored:
-                count = count_types(raw)
-                self.result.seen += count
-                self.result.already_stored += count.total()
-        return [line for line, digest in zip(unit, digests, strict=True) if digest not in stored]
+        names = store.current_digests(self.installation.db, self.grant, self.dataset, digests)
+        fresh, stored = [], []
+        for line, digest in zip(unit, digests, strict=True):
+            (stored if digest in names else fresh).append(line)
+        return SplitUnit(fresh, stored, frozenset(t for found in names.values() for t in found), self._written)
 
-    def add(self, documents: list["PreparedDocument"], where: str) -> None:
+    def add(self, unit: PreparedUnit) -> None:
         """Stores the valid documents of one unit durably."""
+        documents = unit.documents
+        if unit.split.stored:
+            if self._are_current(unit):
+                self._pass_over(unit.split.stored)
+            else:
+                documents = sorted([*documents, *self._prepare(unit.split.stored)], key=lambda d: d.number)
         parts: list[PreparedResource] = []
         for document in documents:
-            place = f"{where}, line {document.number}" if document.number else where
+            place = f"{unit.where}, line {document.number}" if document.number else unit.where
             self.result.seen += document.seen
             self.result.refused += document.refused
             for level, rule, expression, text in document.issues:
                 self._add_issue(level, rule, {"where": place, "expression": expression, "text": text})
             parts += self._resolved(document.parts)
         self._store(parts)
+
+    def _are_current(self, unit: PreparedUnit) -> bool:
+        """Whether the stored documents of a unit still are the current ones of their names, and no other document of the unit has the
+        name of one: an earlier line may bring another version, which this one then follows."""
+        from galenic.records.fhir import names_in_bundle  # noqa: PLC0415
+
+        db, stored, names = self.installation.db, unit.split.stored, unit.split.names
+        if self._written != unit.split.at:
+            digests = [sha256(raw).hexdigest() for _, raw in stored]
+            if len(store.current_digests(db, self.grant, self.dataset, digests)) < len(set(digests)):
+                return False
+        coming = [*(f"{p.kind}/{p.id}" for d in unit.documents for p in d.parts), *self._deferred_names]
+        if not names.isdisjoint(store.name_tokens(self.grant, self.dataset, coming)):
+            return False
+        for _, raw in stored:
+            inside = names_in_bundle(raw)
+            if inside:
+                rows = store.newest_rows(db, self.grant, self.dataset, inside)
+                envelope = rows.get(inside[-1], 0)
+                if any(rows.get(name, envelope + 1) > envelope for name in inside):
+                    return False
+        return True
+
+    def _pass_over(self, lines: Lines) -> None:
+        from galenic.records.fhir import count_types  # noqa: PLC0415
+
+        for _, raw in lines:
+            count = count_types(raw)
+            self.result.seen += count
+            self.result.already_stored += count.total()
 
     def finish(self) -> None:
         """Stores the deferred resources and reports searches that still match nothing."""
@@ -178,20 +216,26 @@ class FhirImport:
                 self._unmatched.add(search)
 
     def _store_deferred(self) -> None:
-        deferred, self._deferred = self._deferred, []
+        deferred, self._deferred, self._deferred_names = self._deferred, [], set()
+        self._search(p.person for p in deferred if "?" in p.person)
+        for part in deferred:
+            if part.person in self._matches:
+                part.person = f"Patient/{self._matches[part.person]}"
         self._store(deferred, last=True)
 
     def _store(self, parts: list["PreparedResource"], *, last: bool = False) -> None:
-        """Stores parts; those that may belong to a patient by a resource still to come are deferred, unless this is the last try."""
+        """Stores parts; those whose patient depends on a resource still to come are deferred, unless this is the last try."""
         self._assign_by_reference(parts)
-        waiting = (
-            [] if last else [p for p in parts if not p.person and not p.patients and p.through and p.kind in DEFERRED_TYPES]
-        )
-        waiting_ids = {id(p) for p in waiting}
-        self._deferred += waiting
+        ready = []
+        for part in parts:
+            name = f"{part.kind}/{part.id}"
+            if not last and (_may_wait(part) or name in self._deferred_names):  # the versions of a resource stay in order
+                self._deferred.append(part)
+                self._deferred_names.add(name)
+            else:
+                ready.append(part)
         if len(self._deferred) > MAX_DEFERRED:
             self._store_deferred()
-        ready = [p for p in parts if id(p) not in waiting_ids]
         for part in ready:
             if "?" in part.person:
                 self._refuse_unknown_patient(part)
@@ -210,6 +254,7 @@ class FhirImport:
         new = store.write_documents(db, self.grant, self.dataset, incoming)
         bundles = sum(p.kind == "Bundle" for p in parts)
         result.without_patient += sum(i.subject == store.NO_SUBJECT and i.type != "Bundle" for i in incoming)
+        self._written += new
         result.new += new - bundles
         result.already_stored += len(incoming) - new
 
@@ -252,3 +297,9 @@ class FhirImport:
         return store.IncomingDocument(
             subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions
         )
+
+
+def _may_wait(part: "PreparedResource") -> bool:
+    """Whether the patient of a resource depends on another one: by a search, or by what the resource refers to."""
+    by_reference = not part.person and not part.patients and bool(part.through) and part.kind in DEFERRED_TYPES
+    return "?" in part.person or by_reference

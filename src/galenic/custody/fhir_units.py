@@ -1,5 +1,6 @@
 """Input of a FHIR import: files as units of documents that become durable together, parsed and validated in several processes."""
 
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,32 +16,56 @@ if TYPE_CHECKING:
 
 UNIT_LINES, UNIT_BYTES = 500, 2 * 2**20  # most NDJSON lines and bytes of a unit
 UNITS_AHEAD = 6  # units that wait for each worker process
-LATE_FILES = ("provenance", "auditevent", "group", "list", "media", "binary")
+FIRST_TYPES = frozenset(("patient", "practitioner", "practitionerrole"))
+LAST_TYPES = frozenset(("provenance", "auditevent", "group", "list", "media", "binary"))
+FILE_TYPE = re.compile(r"[a-z]+(?=[^a-z])")  # in the name of a file of one type: Patient.ndjson, Observation.002.ndjson
 
 Lines = list[tuple[int, bytes]]
 """(line number, 0 for a file that is one document; bytes) of each document."""
 Prepare = Callable[[Lines], list["PreparedDocument"]]
 
 
+@dataclass(frozen=True, slots=True)
+class SplitUnit:
+    """The documents of a unit. fresh: to be prepared; stored: the current ones of their names, byte for byte, when that was looked
+    up; names: tokens of the names of those; at: documents that the import had stored by then."""
+
+    fresh: Lines
+    stored: Lines
+    names: frozenset[bytes]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedUnit:
+    """A unit whose fresh documents are parsed and validated. where: name of its file."""
+
+    where: str
+    documents: list["PreparedDocument"]
+    split: SplitUnit
+
+
 def in_import_order(places: list[Path]) -> list[Path]:
-    """Files of patients and practitioners first, resources that belong to a patient only by reference last."""
+    """Files in the order given, in which the last version of a resource counts; but files of one type (NDJSON, named by the type)
+    of patients and practitioners first, and of resources that belong to a patient only by reference last."""
+    from galenic.records.fhir import is_ndjson  # noqa: PLC0415
 
     def rank(place: Path) -> int:
-        name = place.name.lower()
-        return 0 if name.startswith(("patient", "practitioner")) else 2 if name.startswith(LATE_FILES) else 1
+        match = FILE_TYPE.match(place.name.lower()) if is_ndjson(place) else None
+        of_type = match[0] if match else ""
+        return 0 if of_type in FIRST_TYPES else 2 if of_type in LAST_TYPES else 1
 
     return sorted(places, key=rank)
 
 
 def prepared_documents(
-    places: list[Path], filter_unit: Callable[[Lines], Lines], pool: ProcessPoolExecutor | None, workers: int
-) -> Iterator[tuple[str, list["PreparedDocument"]]]:
-    """(file name, parsed and validated documents) of each unit, in order; with worker processes a few units ahead.
-
-    filter_unit: returns the documents of a unit that have to be prepared.
-    """
-    from galenic.records.fhir import prepare_document  # noqa: PLC0415  # its definitions load when they are needed
-
+    places: list[Path],
+    split_unit: Callable[[Lines], SplitUnit],
+    prepare: Prepare,
+    pool: ProcessPoolExecutor | None,
+    workers: int,
+) -> Iterator[PreparedUnit]:
+    """Units in order; with worker processes a few units are prepared ahead. split_unit: separates the documents to be prepared."""
     ahead: deque[_Unit] = deque()
     units = ((p.name, u) for p in places for u in _units(p))
     more = True
@@ -50,10 +75,10 @@ def prepared_documents(
             if unit is None:
                 more = False
                 break
-            fresh = filter_unit(unit)
-            ahead.append(_Unit(where, fresh, _submit(pool, prepare_document, fresh)))
-        while ahead and (ahead[0].ready or not _prepare_one(ahead, prepare_document)):
-            yield ahead[0].where, ahead[0].result(prepare_document)
+            split = split_unit(unit)
+            ahead.append(_Unit(where, split, _submit(pool, prepare, split.fresh)))
+        while ahead and (ahead[0].ready or not _prepare_one(ahead, prepare)):
+            yield PreparedUnit(ahead[0].where, ahead[0].result(prepare), ahead[0].split)
             ahead.popleft()
             if len(ahead) < UNITS_AHEAD:
                 break
@@ -64,7 +89,7 @@ class _Unit:
     """Documents in preparation, by a worker process or by this process."""
 
     where: str
-    lines: Lines
+    split: SplitUnit
     future: "Future[list[PreparedDocument]] | None"
     documents: "list[PreparedDocument] | None" = None
 
@@ -78,14 +103,14 @@ class _Unit:
                 self.documents = self.future.result()
             except BrokenProcessPool:  # a worker was killed, or could not start: this process does its work
                 self.future = None
-        return prepare(self.lines) if self.documents is None else self.documents
+        return prepare(self.split.fresh) if self.documents is None else self.documents
 
 
 def _prepare_one(ahead: deque[_Unit], prepare: Prepare) -> bool:
     """Prepares here one unit that no worker has begun, instead of waiting; False if there is none."""
     for unit in ahead:
         if unit.documents is None and unit.future is not None and unit.future.cancel():
-            unit.documents = prepare(unit.lines)
+            unit.documents = prepare(unit.split.fresh)
             return True
     return False
 

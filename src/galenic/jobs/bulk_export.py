@@ -13,7 +13,7 @@ import orjson
 
 from galenic import store
 from galenic.custody import drop_bulk
-from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, now_micros, read
+from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, read
 from galenic.errors import AccessDeniedError, NotFoundError, RecordError, StateError, UnknownNameError
 from galenic.jobs.bulk_steps import COPY, RECORDS
 from galenic.jobs.client import all_job_statuses, job_status, stop_job, submit_job
@@ -78,9 +78,10 @@ def request_export(repository: FhirRepository, context: RequestContext, request:
     ]
     if len(unfinished) >= MOST_AT_ONCE:
         raise TooManyExportsError(f"{len(unfinished)} of your exports are unfinished. Wait for one, or stop one (DELETE).")
+    asked_at = store.time_after_writes(repository.installation.db, repository.name, context.session.tenant)
     about: dict[str, Any] = {
         "dataset": repository.name, "level": request.level, "kinds": _allowed_types(context, request.resource_types),
-        "purpose": context.purpose, "request": request.url, "why": context.reason, "asked_at": format_instant(now_micros()),
+        "purpose": context.purpose, "request": request.url, "why": context.reason, "asked_at": format_instant(asked_at),
         "since": _since(request.since),
     }  # fmt: skip
     if context.purpose in SECONDARY:

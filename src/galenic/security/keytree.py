@@ -115,7 +115,8 @@ class KeyTree:
     def _keys(self, places: list[int]) -> dict[int, bytes]:
         self._refresh_if_changed()
         found: dict[int, bytes] = {}
-        absent = {p // FAN for p in places if p // FAN not in self._leaves}
+        # a key that is absent is looked up again: another process may have added it to a row that is cached here
+        absent = {p // FAN for p in places if not self._is_cached(p)}
         for (_level, node), children in read_nodes(self.db, [(DEPTH - 1, n) for n in absent]).items() if absent else ():
             self._leaves[node] = (children, AESGCM(self._node_key(DEPTH - 1, node)))
         for place in places:
@@ -134,6 +135,10 @@ class KeyTree:
         while len(self._leaves) > KEPT_LEAVES:
             self._leaves.popitem(last=False)
         return found
+
+    def _is_cached(self, place: int) -> bool:
+        leaf, start = self._leaves.get(place // FAN), place % FAN * WRAPPED
+        return leaf is not None and leaf[0][start : start + WRAPPED] != EMPTY
 
     def drop(self, place: int) -> None:
         """Deletes a key without replacing the root; for builds, which are not in backups."""

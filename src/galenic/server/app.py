@@ -38,6 +38,7 @@ STATUS: dict[type[GalenicError], int] = {
     TooManyWaitingError: 429,
     TooCostlyError: 503,
 }
+RETRY_AFTER = {429: "10", 503: "2"}  # seconds
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of an uploaded table
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -82,8 +83,8 @@ async def _expected_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GalenicError)
     response = refusal(error, str(request.scope.get("galenic.request", "")))
     response.status_code = next((s for kind, s in STATUS.items() if isinstance(error, kind)), response.status_code)
-    if response.status_code == 429:
-        response.headers["Retry-After"] = "10"
+    if response.status_code in RETRY_AFTER:
+        response.headers["Retry-After"] = RETRY_AFTER[response.status_code]
     return response
 
 

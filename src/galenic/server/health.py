@@ -21,9 +21,11 @@ def health_app(repository: FhirRepository) -> Starlette:
         try:
             store.version_numbers(repository.installation.db)
             repository.installation.audit.flush()
-            repository.index.through()
+            missing = repository.missing_versions()
         except GalenicError as error:
             return PlainTextResponse(f"not ready: {type(error).__name__}", 503)
+        if missing > 0:
+            return PlainTextResponse(f"not ready: {missing} resources are not in the search index yet", 503)
         return PlainTextResponse("ready")
 
     def metrics(_request: Request) -> Response:

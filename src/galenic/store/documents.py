@@ -27,7 +27,8 @@ SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class IncomingDocument:
-    """A document to be stored. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects."""
+    """A document to be stored. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects;
+    deleted: it marks the deletion of the document of its name."""
 
     subject: int
     type: str
@@ -37,6 +38,7 @@ class IncomingDocument:
     document: str
     words: tuple[str, ...] = ()
     mentions: tuple[int, ...] = ()
+    deleted: bool = False
 
     @property
     def name(self) -> str:
@@ -46,7 +48,8 @@ class IncomingDocument:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A stored document. version: 1 for the first of its name."""
+    """A stored document. version: 1 for the first of its name; about: further details, among them "written": when it was stored,
+    in µs since 1970 (not in documents stored before version 0005 of the database)."""
 
     row: int
     subject: int
@@ -58,22 +61,51 @@ class StoredDocument:
     document: str
 
 
-def known_digests(db: Database, grant: AbstractGrant, known: Dataset, digests: list[str]) -> set[str]:
-    """Digests among these that are stored already."""
+def now_micros() -> int:
+    """µs since 1970 now, in whole milliseconds, which is the precision of instants in FHIR resources."""
+    return int(datetime.now(UTC).timestamp() * 1000) * 1000
+
+
+def current_digests(db: Database, grant: AbstractGrant, known: Dataset, digests: list[str]) -> dict[str, set[bytes]]:
+    """For each digest of a current document, the tokens of the names (see `name_tokens`) that have it."""
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
     tokens = dict(zip(grant.tokens("digest", [f"{name}\0{d}" for d in digests]), digests, strict=True))
-    found: set[str] = set()
+    found: dict[str, set[bytes]] = {}
+    d = documents.c
     with db.reading(grant.tenant) as c:
         for part in _parts(list(tokens)):
-            where = (documents.c.dataset == name) & documents.c.digest.in_(part)
-            found |= {tokens[bytes(r[0])] for r in c.execute(sa.select(documents.c.digest).where(where))}
+            where = (d.dataset == name) & d.digest.in_(part) & d.current
+            for digest, token in c.execute(sa.select(d.digest, d.name).where(where)):
+                found.setdefault(tokens[bytes(digest)], set()).add(bytes(token))
+    return found
+
+
+def name_tokens(grant: AbstractGrant, known: Dataset, names: list[str]) -> list[bytes]:
+    """Keyed hashes of names (Type/id) of a data set."""
+    require_grant(grant, resource(str(known["name"])), "import")
+    return grant.tokens("name", [f"{known['name']}\0{n}" for n in names])
+
+
+def newest_rows(db: Database, grant: AbstractGrant, known: Dataset, names: list[str]) -> dict[str, int]:
+    """The row of the newest version of each name (Type/id) that is stored."""
+    tokens = dict(zip(name_tokens(grant, known, names), names, strict=True))
+    found: dict[str, int] = {}
+    d = documents.c
+    with db.reading(grant.tenant) as c:
+        for part in _parts(list(tokens)):
+            query = sa.select(d.name, sa.func.max(d.row)).where((d.dataset == known["name"]) & d.name.in_(part))
+            found |= {tokens[bytes(t)]: int(row) for t, row in c.execute(query.group_by(d.name))}
     return found
 
 
 def _parts(things: list[bytes]) -> Iterator[list[bytes]]:
     for start in range(0, len(things), 500):
         yield things[start : start + 500]
+
+
+_Newest = tuple[int, bytes | None]
+"""Of a name: number of its newest version, and the digest of its current document (None: it has none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +131,18 @@ class _NewDocuments:
 def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming: list[IncomingDocument]) -> int:
     """Encrypts and stores documents, all of them durably or none; returns how many were new.
 
-    The last document of a name becomes current, earlier ones stay as its versions; a document that is stored under that name already
-    is not stored again.
+    The last document of a name becomes current, earlier ones stay as its versions; a document that equals the current one of its
+    name is not stored again, nor is the deletion of a name that has no current document.
     """
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
     keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted({i.subject for i in incoming})).items()}
     hashed = _hash_documents(grant, name, incoming)
     with db.transaction(grant.tenant) as c:
-        first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
-        stored = _stored_digests(c, name, [h.name for h in hashed])
+        # locked until the end of the transaction, so that rows become visible in the order of their numbers (PostgreSQL)
+        next_row = sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update()
+        first = int(c.execute(next_row).scalar_one())
+        stored = _newest_versions(c, name, [h.name for h in hashed])
         new = _new_documents(grant.tenant, name, hashed, stored, keys, first)
         _insert(db, c, name, new)
         if new.documents:
@@ -136,43 +170,46 @@ def _new_documents(
     tenant: str,
     name: str,
     hashed: list[_HashedDocument],
-    stored: list[set[bytes]],
+    stored: dict[bytes, _Newest],
     keys: dict[int, AESGCM],
     first: int,
 ) -> _NewDocuments:
-    """The rows of documents that are not stored yet. stored: for each, the digests of all versions of its name; first: the next row."""
-    new = _NewDocuments()
-    for entry, versions in zip(hashed, stored, strict=True):
-        if entry.digest in versions:
-            continue
+    """The rows of documents that differ from the current one of their name. stored: by token of the name; first: the next row."""
+    new, written = _NewDocuments(), now_micros()
+    for entry in hashed:
         one, row = entry.document, first + len(new.documents)
-        versions.add(entry.digest)
+        version, digest = stored.get(entry.name, (0, None))
+        if digest == (None if one.deleted else entry.digest):
+            continue
+        stored[entry.name] = (version + 1, None if one.deleted else entry.digest)
         new.current[entry.name] = len(new.documents)
-        about = orjson.dumps([one.type, one.id, one.digest, one.about]).decode()
+        details = {**one.about, "written": written} | ({"deleted": True} if one.deleted else {})
+        about = orjson.dumps([one.type, one.id, one.digest, details]).decode()
         texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, one.document), strict=True))
         cells = seal_cells(keys[one.subject], name, row, one.subject, texts)
         new.cells.append((name, row, tenant, one.subject, cells))
-        new.documents.append([name, row, tenant, one.subject, entry.name, entry.digest, len(versions), False])
+        new.documents.append([name, row, tenant, one.subject, entry.name, entry.digest, version + 1, False])
         new.words += [(name, w, row, tenant) for w in entry.words]
-    for place in new.current.values():
-        new.documents[place][7] = True
+    for token, place in new.current.items():
+        new.documents[place][7] = stored[token][1] is not None
     return new
 
 
-def _stored_digests(c: sa.Connection, name: str, names: list[bytes]) -> list[set[bytes]]:
-    """The digests of all versions of each name; the set is shared where a name occurs twice."""
-    found: dict[bytes, set[bytes]] = {}
+def _newest_versions(c: sa.Connection, name: str, names: list[bytes]) -> dict[bytes, _Newest]:
+    found: dict[bytes, _Newest] = {}
+    d = documents.c
     for part in _parts(sorted(set(names))):
-        where = (documents.c.dataset == name) & documents.c.name.in_(part)
-        for token, digest in c.execute(sa.select(documents.c.name, documents.c.digest).where(where)):
-            found.setdefault(bytes(token), set()).add(bytes(digest))
-    return [found.setdefault(n, set()) for n in names]
+        query = sa.select(d.name, d.version, d.digest, d.current).where((d.dataset == name) & d.name.in_(part))
+        for token, number, digest, current in c.execute(query):
+            version, newest = found.get(bytes(token), (0, None))
+            found[bytes(token)] = (max(version, int(number)), bytes(digest) if current else newest)
+    return found
 
 
 def _insert(db: Database, c: sa.Connection, name: str, new: _NewDocuments) -> None:
     replaced = [t for t, place in new.current.items() if new.documents[place][6] > 1]
     for part in _parts(replaced):
-        where = (documents.c.dataset == name) & documents.c.name.in_(part)
+        where = (documents.c.dataset == name) & documents.c.name.in_(part) & documents.c.current
         c.execute(documents.update().where(where).values(current=False))
     for table, columns, values in (
         ("originals", "dataset, row, tenant, subject, cells", new.cells),

@@ -64,7 +64,7 @@ def build_index(
         for i in range(len(clear)):
             run(f"CREATE INDEX {_name(build)}_c{i} ON {_name(build)}_rows (c{i})")
     files = [f"{build}.db"] if db.is_sqlite else []
-    detail: Row = {"files": files, "rows": rows, "clear": clear, "columns": names}
+    detail: Row = {"files": files, "rows": rows, "clear": clear, "columns": names, "through": known["next_row"]}
     finish_build(db, build, detail)
     return detail
 
@@ -178,7 +178,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         )
         connection.commit()
     except sqlcipher3.DatabaseError as error:
-        raise StoreError(f"{build} cannot be read ({type(error).__name__}). Build it again: galenic index") from None
+        raise StoreError(f"{build} cannot be read ({type(error).__name__}). Build it again: galenic index build") from None
     finally:
         connection.close()
     if make:

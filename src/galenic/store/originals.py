@@ -26,7 +26,8 @@ def write(db: Database, grant: AbstractGrant, known: Dataset, batch: pa.Table, w
     keys = {s: AESGCM(k) for s, k in grant.new_keys(sorted(set(who))).items()}
     columns = [(c, _texts(batch[c])) for c in batch.column_names]
     with db.transaction(grant.tenant) as c:
-        first = int(c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name)).scalar_one())
+        next_row = sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update()
+        first = int(c.execute(next_row).scalar_one())
         rows = [
             (
                 name,

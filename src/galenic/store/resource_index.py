@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
 CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
 STEPS = 200_000  # of SQLite's machine, some milliseconds, between looks at whether a search must end
+# only the newest version can be current: another process may have indexed it before an older one
+RETIRE = "UPDATE res SET live = 0 WHERE key = ? AND live AND row < (SELECT max(row) FROM res WHERE key = ?)"
+ADVANCE = "UPDATE state SET number = max(number, ?) WHERE name = 'through' AND number >= ?"
 READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
 BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
@@ -99,6 +102,7 @@ class ResourceIndex:
         for statement in TABLES.split(";"):
             connection.execute(statement)
         connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", (os.urandom(32),))
+        connection.execute("INSERT OR IGNORE INTO state VALUES ('through', 0)")
         self._salt = bytes(connection.execute("SELECT bytes FROM salt").fetchone()[0])
         path.chmod(0o600)
 
@@ -233,6 +237,11 @@ class ResourceIndex:
         sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE {where} ORDER BY r.row LIMIT ?"  # noqa: S608
         return [_hit(r) for r in self._run(sql, [*values, limit])]
 
+    def states(self, first: int, last: int) -> dict[int, tuple[int, bool]]:
+        """(subject, whether it is current) of each version in rows `first` to before `last`."""
+        sql = "SELECT row, subject, live FROM res WHERE row >= ? AND row < ?"
+        return {int(row): (int(subject), bool(live)) for row, subject, live in self._run(sql, [first, last])}
+
     def newest(self) -> int:
         """The last row in the index."""
         return int(self._run("SELECT coalesce(max(row), 0) FROM res", [])[0][0])
@@ -309,9 +318,13 @@ class ResourceIndex:
                 connection.execute("ROLLBACK")
                 raise
 
-    def put(self, rows: list[IndexEntry], *, through: int | None = None) -> None:
-        """Adds versions of resources; older versions of the same names are no longer current. through: every row below is indexed."""
-        if not rows and through is None:
+    def put(self, rows: list[IndexEntry], *, first: int | None = None, through: int = 0) -> None:
+        """Adds versions of resources; older versions of the same names are no longer current, in whichever order versions come.
+
+        first, through: `rows` are all versions from row `first` to before row `through`. Where every row below `first` is in the
+        index, every row below `through` then is.
+        """
+        if not rows and first is None:
             return
         h = self.hashed
         res, tokens, links, spans, amounts, texts = [], [], [], [], [], []
@@ -328,15 +341,15 @@ class ResourceIndex:
             amounts += [(row, h(f"{kind}.{p}"), lo, hi, h(s) if s else 0, h(c), h(u)) for p, lo, hi, s, c, u in one.amounts]
             texts += [(h(f"{kind}.{p}"), plain, exact, row, p.endswith(":text")) for p, plain, exact in one.texts]
         with self.writing() as c:
-            c.executemany("UPDATE res SET live = 0 WHERE key = ? AND live AND row < ?", [(r[2], r[0]) for r in res])
             c.executemany("INSERT OR REPLACE INTO res VALUES (?, ?, ?, ?, ?, ?, ?, ?)", res)
+            c.executemany(RETIRE, [(key, key) for key in dict.fromkeys(r[2] for r in res)])
             c.executemany("INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)", tokens)
             c.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?)", links)
             c.executemany("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?)", spans)
             c.executemany("INSERT OR IGNORE INTO amount VALUES (?, ?, ?, ?, ?, ?, ?)", amounts)
             self._put_texts(c, texts)
-            if through is not None:
-                c.execute("INSERT OR REPLACE INTO state VALUES ('through', ?)", (through,))
+            if first is not None:
+                c.execute(ADVANCE, (through, first))
 
     def _put_texts(self, c: Any, texts: list[tuple[int, str, str, int, bool]]) -> None:
         words = list(dict.fromkeys((p, plain, exact) for p, plain, exact, *_ in texts))
@@ -344,6 +357,23 @@ class ResourceIndex:
         for table, is_label in (("text", False), ("label", True)):
             query = f"INSERT OR IGNORE INTO {table} SELECT ?1, w, ?2 FROM word WHERE p = ?1 AND exact = ?3"  # noqa: S608
             c.executemany(query, [(p, row, exact) for p, _, exact, row, label in texts if label == is_label])
+
+    def drop(self, rows: list[int]) -> None:
+        """Removes versions."""
+        with self.writing() as c:
+            for table in ("res", "token", "link", "text", "label", "span", "amount"):
+                for start in range(0, len(rows), MOST_NAMES):
+                    part = rows[start : start + MOST_NAMES]
+                    c.execute(f"DELETE FROM {table} WHERE row IN ({','.join('?' * len(part))})", part)  # noqa: S608
+
+    def is_checked(self) -> bool:
+        """Whether this index was compared with the documents since every writer waits for the keys of what it indexes."""
+        return bool(self._run("SELECT 1 FROM state WHERE name = 'checked'", []))
+
+    def mark_checked(self) -> None:
+        """Marks the index as compared with the documents."""
+        with self.writing() as c:
+            c.execute("INSERT OR REPLACE INTO state VALUES ('checked', 1)")
 
     def copy_without(self, subject: int, path: Path, key: bytes) -> None:
         """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""

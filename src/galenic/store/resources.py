@@ -14,11 +14,11 @@ from galenic.errors import ConflictError, StateError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset
-from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument
+from galenic.store.documents import COLUMNS, NO_SUBJECT, StoredDocument, now_micros
 from galenic.store.erasable import mention
 from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.subjects import assign_subjects_unchecked
-from galenic.store.tables import documents, originals
+from galenic.store.tables import datasets, documents, originals
 
 BATCH = 500  # rows or names in one query
 CELLS = list(enumerate(COLUMNS))
@@ -30,16 +30,15 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """A version to be written. render: the document, from the number of its version; deleted: the version marks a deletion.
-    expected: the version that must be current (0: none), None for any. words, mentions: searches and subjects that find it;
-    fresh: its id was just drawn, so there is no earlier version."""
+    """A version to be written. render: the document, from the number and the time (µs since 1970) of its version; deleted: the
+    version marks a deletion. expected: the version that must be current (0: none), None for any. words, mentions: searches and
+    subjects that find it; fresh: its id was just drawn, so there is no earlier version."""
 
     grant: AbstractGrant
     subject: int
     type: str
     id: str
-    render: Callable[[int], bytes]
-    updated: int
+    render: Callable[[int, int], bytes]
     deleted: bool = False
     expected: int | None = None
     words: tuple[str, ...] = ()
@@ -54,12 +53,13 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True)
 class WrittenVersion:
-    """A version as it was written. is_first: there was no current version before."""
+    """A version as it was written. is_first: there was no current version before; updated: when, in µs since 1970."""
 
     row: int
     version: int
     document: bytes
     is_first: bool
+    updated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,14 @@ def record_resource(known: Dataset, subject: int | str, *, patient: bool = True)
 def next_row(db: Database, name: str, tenant: str | None = None) -> int:
     """The row that the next version in a data set will get."""
     return int(db.rows("SELECT next_row FROM datasets WHERE name = ?", [name], tenant)[0][0])
+
+
+def time_after_writes(db: Database, name: str, tenant: str | None = None) -> int:
+    """A time (µs since 1970) that every version in a data set was written before or is not written yet: none that is being written
+    now gets an earlier one."""
+    with db.transaction(tenant) as c:
+        c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update())
+        return now_micros()
 
 
 def _require(grant: AbstractGrant, known: Dataset, subject: int, *actions: str) -> None:
@@ -164,21 +172,48 @@ def read_versions(db: Database, grant: AbstractGrant, known: Dataset, names: lis
 def rows_between(
     db: Database, grant: AbstractGrant, known: Dataset, first: int, last: int
 ) -> list[tuple[StoredDocument, bool]]:
-    """Versions in rows `first` to before `last`, with whether each is current; for the index, under the server's own decision."""
+    """Versions in rows `first` to before `last`, with whether each is current; for the index, under the server's own decision.
+    Versions of erased patients, whose keys are destroyed, are left out."""
+    return _indexable(db, grant, known, (documents.c.row >= first) & (documents.c.row < last))
+
+
+def versions_at(db: Database, grant: AbstractGrant, known: Dataset, rows: list[int]) -> list[tuple[StoredDocument, bool]]:
+    """As `rows_between`, of these rows."""
+    found = []
+    for start in range(0, len(rows), BATCH):
+        found += _indexable(db, grant, known, documents.c.row.in_(rows[start : start + BATCH]))
+    return found
+
+
+def _indexable(
+    db: Database, grant: AbstractGrant, known: Dataset, which: sa.ColumnElement[bool]
+) -> list[tuple[StoredDocument, bool]]:
     name = str(known["name"])
     require_grant(grant, f"dataset/{name}", "index")
     d, o = documents.c, originals.c
     query = sa.select(d.row, d.subject, d.version, o.cells, d.current).where(
-        (d.dataset == name) & (d.row >= first) & (d.row < last) & (o.dataset == name) & (o.row == d.row)
+        (d.dataset == name) & which & (o.dataset == name) & (o.row == d.row)
     )
     with db.reading(grant.tenant) as c:
         rows = c.execute(query.order_by(d.row)).all()
+    # a key is durable before the rows under it, so a key that is not found now was destroyed
     keys = {s: AESGCM(k) for s, k in grant.keys(sorted({int(r[1]) for r in rows})).items()}
     return [
         (_decrypt(keys[subject], name, (row, subject, version), bytes(cells)), bool(current))
         for row, subject, version, cells, current in rows
         if subject in keys
     ]
+
+
+def newer_version(
+    db: Database, grant: AbstractGrant, known: Dataset, resource: str, first: int
+) -> tuple[StoredDocument, bool] | None:
+    """The newest version of a resource (Type/id) in the rows from `first` on, with whether it is current; for the index."""
+    name = str(known["name"])
+    require_grant(grant, f"dataset/{name}", "index")
+    sql = "SELECT max(row) FROM documents WHERE dataset = ? AND name = ? AND row >= ?"
+    row = db.rows(sql, (name, grant.token("name", f"{name}\0{resource}"), first), grant.tenant)[0][0]
+    return next(iter(rows_between(db, grant, known, int(row), int(row) + 1)), None) if row is not None else None
 
 
 def current_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: int) -> list[int]:
@@ -228,6 +263,12 @@ class _Statements:
         self.cursor.execute(sql.replace("?", self.mark), values)
         return list(self.cursor.fetchall())
 
+    def lock_rows(self, name: str) -> int:
+        """The next row of a data set, which no other process can assign before this transaction ends: rows become visible in the
+        order of their numbers."""
+        lock = "" if self.mark == "?" else " FOR UPDATE"  # SQLite has one writing transaction at a time
+        return int(self.rows(f"SELECT next_row FROM datasets WHERE name = ?{lock}", (name,))[0][0])  # noqa: S608
+
     def many(self, sql: str, values: list[tuple[Any, ...]]) -> None:
         if values:
             self.cursor.executemany(sql.replace("?", self.mark), values)
@@ -248,7 +289,7 @@ def _render(
     tokens: _Tokens,
 ) -> tuple[list[WrittenVersion], _NewRows]:
     """Versions with their numbers, and the rows to insert; earlier versions are no longer current."""
-    first = int(statements.rows("SELECT next_row FROM datasets WHERE name = ?", (name,))[0][0])
+    first, updated = statements.lock_rows(name), now_micros()
     newest = _newest(statements, name, [n for n, change in zip(tokens.names, changes, strict=True) if not change.fresh])
     written: list[WrittenVersion] = []
     new_rows = _NewRows()
@@ -257,14 +298,14 @@ def _render(
         if change.expected is not None and change.expected != (version if is_current else 0):
             raise ConflictError(f"{change.name} is not at the expected version. Read it again, then repeat the change.")
         row, version = first + len(written), version + 1
-        document = change.render(version)
-        written.append(WrittenVersion(row, version, document, not is_current))
+        document = change.render(version, updated)
+        written.append(WrittenVersion(row, version, document, not is_current, updated))
         if is_current:
             retire = "UPDATE documents SET current = ? WHERE dataset = ? AND name = ? AND current"
             statements.many(retire, [(False, name, token)])
         newest[token], new_rows.current[token] = (version, not change.deleted), len(new_rows.documents)
         digest = sha256(document).hexdigest()
-        cells = _seal(keys[change.subject], name, row, change, (digest, document))
+        cells = _seal(keys[change.subject], name, change, written[-1], digest)
         new_rows.cells.append((name, row, tenant, change.subject, cells))
         seen = tokens.digest(f"{name}\0{digest}")
         new_rows.documents.append((name, row, tenant, change.subject, token, seen, version))
@@ -274,12 +315,12 @@ def _render(
     return written, new_rows
 
 
-def _seal(key: AESGCM, name: str, row: int, change: ResourceChange, content: tuple[str, bytes]) -> bytes:
-    """The encrypted cells of a version. content: digest, document."""
-    digest, document = content
-    other: dict[str, Any] = {"served": change.updated} | ({"deleted": True} if change.deleted else {})
+def _seal(key: AESGCM, name: str, change: ResourceChange, version: WrittenVersion, digest: str) -> bytes:
+    """The encrypted cells of a version."""
+    other: dict[str, Any] = {"served": version.updated} | ({"deleted": True} if change.deleted else {})
     about = orjson.dumps([change.type, change.id, digest, other]).decode()
-    return seal_cells(key, name, row, change.subject, list(zip(COLUMNS, (about, document.decode()), strict=True)))
+    texts = list(zip(COLUMNS, (about, version.document.decode()), strict=True))
+    return seal_cells(key, name, version.row, change.subject, texts)
 
 
 def _newest(statements: _Statements, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:

@@ -36,6 +36,10 @@ def _admitted(c: sa.Connection, grant: AbstractGrant, tokens: dict[str, bytes]) 
     if fresh:
         # counted apart from the rows, which a restore may revert: a subject id is never reused
         start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
+        # the counter is locked from here on: another process may have admitted some of them before
+        there |= _known_tokens(c, subjects, subjects.c.id, grant.tenant, [tokens[n] for n in fresh])
+        fresh = [n for n in fresh if tokens[n] not in there]
+    if fresh:
         rows: list[dict[str, Any]] = [
             {"id": start + i, "tenant": grant.tenant, "token": tokens[n]} for i, n in enumerate(fresh)
         ]

@@ -3,6 +3,7 @@
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
 from galenic.custody.fhir.bundle_entries import parse_etag
 from galenic.custody.fhir.erasure import forget
+from galenic.custody.fhir.index_update import IndexBehindError
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
     SCOPE,
@@ -11,7 +12,6 @@ from galenic.custody.fhir.messages import (
     RequestContext,
     format_instant,
     last_updated,
-    now_micros,
     operation_outcome,
     outcome_issue,
     scopes_cover,
@@ -32,6 +32,7 @@ __all__ = [
     "VERSION_1_PERMISSIONS",
     "FhirRepository",
     "FhirResponse",
+    "IndexBehindError",
     "RequestContext",
     "TimelineEntry",
     "create",
@@ -41,7 +42,6 @@ __all__ = [
     "forget",
     "format_instant",
     "last_updated",
-    "now_micros",
     "open_repository",
     "operation_outcome",
     "outcome_issue",

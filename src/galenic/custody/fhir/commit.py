@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from galenic import store
 from galenic.custody.fhir.group_commit import PendingWrite
-from galenic.custody.fhir.messages import RequestContext, Resource, now_micros, with_server_meta
+from galenic.custody.fhir.messages import RequestContext, Resource, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
 from galenic.custody.fhir.repository import FhirRepository, GrantKey, ResourceOwner, close_grants, is_in_scope
 from galenic.errors import AccessDeniedError, NotFoundError
@@ -54,9 +54,7 @@ def commit(
     Bundle, for errors."""
     if any(s.resource_type == "AuditEvent" for s in staged):
         raise AccessDeniedError("AuditEvents are written by the audit log alone.")
-    updated = now_micros()
-    repository.refresh()
-    locations: Locations = {s.name: repository.index.locate(s.name) for s in staged if not s.is_new}
+    locations: Locations = {s.name: repository.locate(s.name) for s in staged if not s.is_new}
     _require_visible(repository, context, staged, locations, places)
     owners = _owners(repository, staged, locations, repository.search_scope(context))
     subjects = _subjects(staged, owners, locations)
@@ -64,13 +62,13 @@ def commit(
     try:
         _admit_new(repository, owners, grants)
         of_each = [grants[_key(o)] for o in owners]
-        changes = [_change(s, o, g, updated) for s, o, g in zip(staged, owners, of_each, strict=True)]
-        entries = _index_entries(repository, staged, changes, updated)
+        changes = [_change(s, o, g) for s, o, g in zip(staged, owners, of_each, strict=True)]
+        entries = _index_entries(repository, staged, changes)
         before = {name: location.subject if location else None for name, location in locations.items()}
         versions = repository.group_commit.write(PendingWrite(changes, entries, before))
     finally:
         close_grants(grants.values())
-    return Committed(tuple(versions), tuple(g.decision for g in of_each), updated)
+    return Committed(tuple(versions), tuple(g.decision for g in of_each), max((v.updated for v in versions), default=0))
 
 
 def _require_visible(
@@ -96,21 +94,21 @@ def _at(places: Sequence[str], number: int) -> str:
     return f"{places[number]}: " if places else ""
 
 
-def _change(staged: StagedChange, owner: ResourceOwner, grant: Grant, updated: int) -> store.ResourceChange:
+def _change(staged: StagedChange, owner: ResourceOwner, grant: Grant) -> store.ResourceChange:
     from galenic.records.fhir import identifier_searches  # noqa: PLC0415
 
     words = tuple(identifier_searches(staged.resource)) if staged.exact else ()
     return store.ResourceChange(
-        grant, int(grant.resource.rpartition("/")[2]), staged.resource_type, staged.id, _render(staged, updated), updated,
+        grant, int(grant.resource.rpartition("/")[2]), staged.resource_type, staged.id, _render(staged),
         staged.exact is None, staged.expected, words, owner.mentions, staged.is_new,
     )  # fmt: skip
 
 
-def _render(staged: StagedChange, updated: int) -> Callable[[int], bytes]:
+def _render(staged: StagedChange) -> Callable[[int, int], bytes]:
     from galenic.records.fhir import write_json  # noqa: PLC0415
 
     exact = staged.exact or {"resourceType": staged.resource_type}
-    return lambda version: write_json(with_server_meta(exact, staged.id, version, updated))
+    return lambda version, updated: write_json(with_server_meta(exact, staged.id, version, updated))
 
 
 def _owners(
@@ -183,15 +181,15 @@ def _admit_new(repository: FhirRepository, owners: Iterable[ResourceOwner], gran
 
 
 def _index_entries(
-    repository: FhirRepository, staged: list[StagedChange], changes: list[store.ResourceChange], updated: int
+    repository: FhirRepository, staged: list[StagedChange], changes: list[store.ResourceChange]
 ) -> list[store.IndexEntry]:
-    """The index entry of each change; rows are assigned when they are written."""
+    """The index entry of each change; rows and times are assigned when they are written."""
     last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
     entries = []
     for i, (one, change) in enumerate(zip(staged, changes, strict=True)):
         if one.exact is None or last[change.name] != i:
             is_patient = change.grant.resource.startswith("record/")
-            entries.append(store.IndexEntry(-1, one.resource_type, one.id, change.subject, is_patient, updated, False))
+            entries.append(store.IndexEntry(-1, one.resource_type, one.id, change.subject, is_patient, 0, False))
         else:
-            entries.append(repository.index_entry(one.resource, change.subject, updated))
+            entries.append(repository.index_entry(one.resource, change.subject, 0))
     return entries

@@ -66,11 +66,6 @@ class FhirResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def now_micros() -> int:
-    """µs since 1970 now, in whole milliseconds, which is the precision of instants in resources."""
-    return int(datetime.now(UTC).timestamp() * 1000) * 1000
-
-
 def format_instant(micros: int) -> str:
     """An instant of R4, UTC, to the millisecond."""
     return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -84,10 +79,11 @@ def with_server_meta(exact: Resource, resource_id: str, version: int, updated: i
 
 
 def last_updated(stored: StoredDocument, imported_at: str) -> int:
-    """When a version was written, µs since 1970; for an imported version, when its data set was made."""
-    served = stored.about.get("served")
-    if served is not None:
-        return int(served)
+    """When a version was written here, µs since 1970; for a version of which that was not recorded (imported before version 0005
+    of the database), when its data set was made."""
+    written = stored.about.get("served", stored.about.get("written"))
+    if written is not None:
+        return int(written)
     return int(datetime.fromisoformat(imported_at).timestamp() * 1_000_000)
 
 

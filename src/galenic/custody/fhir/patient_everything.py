@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from galenic import store
-from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource, bundle_entry, serialize
+from galenic.custody.fhir.index_update import IndexBehindError
+from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource, bundle_entry, last_updated, serialize
 from galenic.custody.fhir.reading import NOT_FOUND, open_for_reading
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.searching import CURSOR, Parameters, read_cursor, write_cursor
@@ -14,6 +15,7 @@ from galenic.errors import NotFoundError, RecordError
 from galenic.security import Grant
 
 COUNT, MOST = 200, 1_000
+ROWS = 1_000  # of a record that are read at once
 KNOWN = ("_count", "_since", "_type", CURSOR)
 
 
@@ -63,21 +65,46 @@ def _page(
     position: dict[str, Any] = {}
     if request.cursor:
         position = read_cursor(repository, context, address, request.given, request.cursor)
-    after = position.get("after", -1)
-    hits = repository.index.of_subject(subject, after, request.count + 1, request.since, request.types)
-    hits = [h for h in hits if context.covers(h.resource_type)]
-    more, hits = len(hits) > request.count, hits[: request.count]
-    rows = [h.row for h in hits]
-    documents = store.read_rows(repository.installation.db, repository.dataset, {subject: grant}, rows)
-    entries = [_entry(repository, context, documents[r], grant.decision) for r in rows if r in documents]
+    documents = _documents(repository, request, subject, position.get("after", -1), grant)
+    shown = [d for d in documents if context.covers(d.type)]
+    more, shown = len(shown) > request.count, shown[: request.count]
+    entries = [_entry(repository, context, d, grant.decision) for d in shown]
     bundle: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if more:
-        cursor = write_cursor(repository, context, address, request.given, {"after": rows[-1]})
+        cursor = write_cursor(repository, context, address, request.given, {"after": shown[-1].row})
         parameters = "".join(f"&{k}={v}" for k, v in request.given)
         bundle["link"] = [{"relation": "next", "url": f"{context.base}/{address}?{CURSOR}={cursor}{parameters}"}]
     if entries:
         bundle["entry"] = entries
     return FhirResponse(200, orjson.dumps(bundle), decision=grant.decision)
+
+
+def _documents(
+    repository: FhirRepository, request: EverythingRequest, subject: int, after: int, grant: Grant
+) -> list[store.StoredDocument]:
+    """The next documents of a record after a row, one more than are asked for: found by the index, without it while it is behind."""
+    db, dataset = repository.installation.db, repository.dataset
+    try:
+        repository.refresh()
+    except IndexBehindError:
+        rows = [r for r in store.current_rows(db, grant, dataset, subject) if r > after]
+    else:
+        hits = repository.index.of_subject(subject, after, request.count + 1, request.since, request.types)
+        rows = [h.row for h in hits]
+    found: list[store.StoredDocument] = []
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
+        documents = store.read_rows(db, dataset, {subject: grant}, part)
+        found += [documents[r] for r in part if r in documents and _is_asked(repository, request, documents[r])]
+        if len(found) > request.count:
+            break
+    return found[: request.count + 1]
+
+
+def _is_asked(repository: FhirRepository, request: EverythingRequest, stored: store.StoredDocument) -> bool:
+    """Whether a document has one of the requested types and was changed since the requested time."""
+    is_new = last_updated(stored, repository.imported_at) >= request.since
+    return is_new and (not request.types or stored.type in request.types)
 
 
 def _entry(repository: FhirRepository, context: RequestContext, stored: store.StoredDocument, decision: int) -> Resource:

@@ -47,6 +47,7 @@ class TimelineEntry:
 
 def patient_timeline(repository: FhirRepository, context: RequestContext, patient_id: str) -> list[TimelineEntry]:
     """The newest entries of a patient's record."""
+    repository.refresh()
     scope = repository.search_scope(context)
     condition = SearchCondition((ReferenceCriterion("patient", (f"Patient/{patient_id}",)),))
     hits: list[SearchHit] = []

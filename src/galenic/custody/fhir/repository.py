@@ -1,7 +1,6 @@
 """FHIR repository of one data set: where its resources are, which patient's compartment each is in, and its search index."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from galenic import store
 from galenic.custody.datasets import describe_dataset
 from galenic.custody.fhir.erasure import KIND, files_of
 from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
+from galenic.custody.fhir.index_update import IndexUpdate
 from galenic.custody.fhir.messages import RequestContext, last_updated
 from galenic.errors import AccessDeniedError, ConflictError, KeyErasedError, StoreError
 from galenic.installation import Installation
@@ -20,9 +20,9 @@ from galenic.security import BUILDS, Grant, Session
 
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
-REFRESH_SECONDS = 0.5  # another process's writes are found within this time
 CONDITION_SECONDS = 2.0  # of the search of a conditional interaction
-CHUNK = 1_000
+CHUNK = 250  # versions that are indexed at once
+FEW = 5_000  # versions that are indexed before the repository is open, not in the background
 MOST_PEOPLE = 100_000  # subject ids that are remembered
 
 
@@ -48,14 +48,15 @@ class FhirRepository:
     index: store.ResourceIndex
     write_lock: Any = field(default_factory=threading.RLock)
     group_commit: GroupCommit = field(init=False)
+    index_update: IndexUpdate = field(init=False)
     _service_grant: Grant | None = None
-    _refreshed: float = 0.0
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
     _index_erasures: int = -1
 
     def __post_init__(self) -> None:
         self.group_commit = GroupCommit(self.write_lock, self._commit)
+        self.index_update = IndexUpdate(self.missing_versions, self._index_next)
         self._index_erasures = self.installation.gate.versions.get()["erasures"]
 
     @property
@@ -112,39 +113,71 @@ class FhirRepository:
             return self.index.search(request, limit=limit)
 
     def locate(self, name: str) -> store.ResourceLocation | None:
-        """Where the newest version of a resource (Type/id) is; None if it was never written."""
-        self.refresh()
-        return self.index.locate(name)
+        """Where the newest version of a resource (Type/id) is, whichever process wrote it; None if it was never written."""
+        self._follow_erasures()
+        index = self.index
+        through = index.through()  # before the look into the index, which may advance meanwhile
+        found = index.locate(name)
+        if through < store.next_row(self.installation.db, self.name, self.session.tenant):
+            newer = store.newer_version(self.installation.db, self.service_grant(), self.dataset, name, through)
+            if newer is not None and (found is None or newer[0].row > found.row):
+                entry = self.stored_entry(*newer)
+                return store.ResourceLocation(entry.row, entry.subject, entry.is_patient, entry.live)
+        return found
 
     def refresh(self) -> None:
-        """Brings the index up to date with other processes; opens the new index after a patient was erased."""
+        """Brings the index up to date with other processes; opens the new index after a patient was erased. IndexBehindError if so
+        much was imported that it takes longer than a search may wait."""
+        self._follow_erasures()
+        self.index_update.require_current()
+
+    def _follow_erasures(self) -> None:
         erasures = self.installation.gate.versions.get()["erasures"]
         if erasures != self._index_erasures:
             with self.write_lock:
                 old, self.index = self.index, _open_index(self.installation, self.service_grant(), self.name)
-                self._index_erasures, self._refreshed = erasures, 0.0
+                self._index_erasures = erasures
                 if old.path == self.index.path:
                     self.index = old
-        now = time.monotonic()
-        if now - self._refreshed > REFRESH_SECONDS:
-            self._refreshed = now
-            self.catch_up()
+
+    def missing_versions(self) -> int:
+        """The number of stored versions that are not in the index yet."""
+        return store.next_row(self.installation.db, self.name, self.session.tenant) - self.index.through()
 
     def catch_up(self, progress: Progress = no_progress) -> int:
         """Indexes every version that is not in the index yet; returns how many."""
-        last = store.next_row(self.installation.db, self.name, self.session.tenant)
-        row = first = self.index.through()
-        while row < last:
-            with self.write_lock:
-                stop = min(row + CHUNK, last)
-                versions = store.rows_between(self.installation.db, self.service_grant(), self.dataset, row, stop)
-                entries = [self._stored_entry(stored, current) for stored, current in versions if stored.type != "Bundle"]
-                self.index.put(entries, through=stop)
-            row = stop
-            progress("indexing", (row - first) / max(last - first, 1))
-        return last - first
+        missing = first = self.missing_versions()
+        while missing > 0:
+            self._index_next()
+            missing = self.missing_versions()
+            progress("indexing", max(first - missing, 0) / first)
+        return first
 
-    def _stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
+    def _index_next(self) -> None:
+        """Indexes the next versions that are not in the index yet."""
+        index = self.index
+        first = index.through()
+        stop = min(first + CHUNK, store.next_row(self.installation.db, self.name, self.session.tenant))
+        if first < stop:
+            versions = store.rows_between(self.installation.db, self.service_grant(), self.dataset, first, stop)
+            entries = [self.stored_entry(s, current) for s, current in versions if not store.is_envelope(s)]
+            index.put(entries, first=first, through=stop)
+
+    def compare(self) -> store.IndexComparison:
+        """Compares the index with what is stored."""
+        return store.compare_index(self.installation.db, self.service_grant(), self.dataset, self.index)
+
+    def repair(self, found: store.IndexComparison) -> None:
+        """Indexes versions that are missing or outdated in the index, and removes those that are not stored."""
+        rows = [*found.missing, *found.outdated]
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            versions = store.versions_at(self.installation.db, self.service_grant(), self.dataset, part)
+            self.index.put([self.stored_entry(s, current) for s, current in versions])
+        self.index.drop(found.extra)
+
+    def stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
+        """The index entry of a stored version."""
         from galenic.records.fhir import restore_resource  # noqa: PLC0415
 
         updated = last_updated(stored, self.imported_at)
@@ -184,7 +217,7 @@ class FhirRepository:
             subject = people[identifier]
             return ResourceOwner(subject, identifier, belongs_to_patient(resource_type, compartment.person, subject or 0))
         for name in compartment.through:
-            location = self.index.locate(name)
+            location = self.locate(name)
             if (
                 location is not None
                 and location.subject != store.NO_SUBJECT
@@ -222,18 +255,15 @@ class FhirRepository:
         for one in group:
             written_for = {c.name: c.subject for c in one.changes}
             for name, subject in one.subjects.items():
-                location = self.index.locate(name)
+                location = self.locate(name)
                 if location is not None and location.subject not in (subject, written_for[name]):
                     raise ConflictError(f"{name} now belongs to another patient. Read it again, then repeat the change.")
         changes = [c for one in group for c in one.changes]
         written = store.write_resources(self.installation.db, self.dataset, changes, self.service_grant())
         entries = [e for one in group for e in one.entries]
-        if self.index.through() != written[0].row:  # another process has written in between
-            self.catch_up()
-        else:
-            for entry, version in zip(entries, written, strict=True):
-                entry.row = version.row
-            self.index.put(entries, through=written[-1].row + 1)
+        for entry, version in zip(entries, written, strict=True):
+            entry.row, entry.updated = version.row, version.updated
+        self.index.put(entries, first=written[0].row, through=written[-1].row + 1)
         start = 0
         for one in group:
             one.written = written[start : start + len(one.changes)]
@@ -241,6 +271,7 @@ class FhirRepository:
 
     def close(self) -> None:
         """Closes the index."""
+        self.index_update.close()
         self.index.close()
 
 
@@ -280,18 +311,30 @@ def types_without_patient() -> frozenset[str]:
 def open_repository(
     installation: Installation, session: Session, name: str, progress: Progress = no_progress, *, ids: str = ""
 ) -> FhirRepository:
-    """The repository of a data set, which is made if it does not exist; its index is brought up to date, or rebuilt if it cannot
-    be read."""
+    """The repository of a data set, which is made if it does not exist; its index is brought up to date (in the background if it
+    lacks many versions), or rebuilt if it cannot be read."""
     if not any(d["name"] == name for d in store.list_datasets(installation.db, session.tenant)):
         with installation.gate.open(session, "import", store.resource(name), "records") as grant:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
             describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
+    repository = repository_as_it_is(installation, session, name)
+    index = repository.index
+    if not index.is_checked():  # made by an earlier version, which could pass over versions of another process
+        repository.repair(repository.compare())
+        index.mark_checked()
+    if repository.missing_versions() > FEW:
+        repository.index_update.start()
+    else:
+        repository.catch_up(progress)
+    return repository
+
+
+def repository_as_it_is(installation: Installation, session: Session, name: str) -> FhirRepository:
+    """The repository of a data set, with its index as it was left."""
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
         index = _open_index(installation, grant, name)
-    repository = FhirRepository(installation, name, dataset, session, index)
-    repository.catch_up(progress)
-    return repository
+    return FhirRepository(installation, name, dataset, session, index)
 
 
 def _open_index(installation: Installation, grant: Grant, name: str) -> store.ResourceIndex:

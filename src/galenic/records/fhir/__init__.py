@@ -17,7 +17,7 @@ from galenic.records.fhir.parsing import (
     read_whole,
     write_json,
 )
-from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, prepare_document
+from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, names_in_bundle, prepare_document
 from galenic.records.fhir.search_parameters import search_parameters_of
 from galenic.records.fhir.search_request import conditions_of, parse_search
 from galenic.records.fhir.search_values import date_range, normalize_text, search_values_of
@@ -49,6 +49,7 @@ __all__ = [
     "identifier_searches",
     "is_ndjson",
     "lines",
+    "names_in_bundle",
     "normalize_text",
     "open_bundle",
     "parse",

@@ -72,6 +72,17 @@ def _types(resource: Any) -> Counter[str]:
     return Counter(k if isinstance(k, str) and TYPE.fullmatch(k) else "(none)" for k in kinds)
 
 
+def names_in_bundle(raw: bytes) -> list[str]:
+    """The names (Type/id) under which the entries of a valid Bundle are stored, and last that of its envelope; none for another
+    resource."""
+    whole = raw.removeprefix(BOM)
+    resource = orjson.loads(whole)
+    if resource.get("resourceType") != "Bundle":
+        return []
+    opened = open_bundle(resource, whole, refers=[[]] * len(resource.get("entry", ())))
+    return [*(f"{e.kind}/{e.id}" for e in opened.entries), f"Bundle/{sha256(raw).hexdigest()}"]
+
+
 def _prepare(number: int, raw: bytes) -> PreparedDocument:
     done = PreparedDocument(number, sha256(raw).hexdigest(), len(raw))
     whole = raw.removeprefix(BOM)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from galenic import store
 from galenic.custody import fhir
-from galenic.custody.fhir import FhirResponse, RequestContext, operation_outcome, outcome_issue
+from galenic.custody.fhir import FhirResponse, IndexBehindError, RequestContext, operation_outcome, outcome_issue
 from galenic.errors import (
     AccessDeniedError,
     ConflictError,
@@ -36,6 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 OPERATIONS = "http://hl7.org/fhir/OperationDefinition"
 STATUS: tuple[tuple[type[GalenicError], int, str], ...] = (  # the first that matches
     (NotSignedInError, 401, "login"),
+    (IndexBehindError, 503, "transient"),
     (BodyTooLargeError, 413, "too-long"),
     (InvalidResourceError, 422, "invalid"),
     (GoneError, 410, "deleted"),

@@ -1,0 +1,68 @@
+"""Updates of the search index of a repository with versions that other processes wrote: an import, another server."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from galenic import store
+from galenic.errors import GalenicError, StateError
+
+WAIT_SECONDS = 3.0  # that a search waits for the index
+
+
+class IndexBehindError(StateError):
+    """The search index lacks versions that are stored: a search now could miss resources."""
+
+
+class IndexUpdate:
+    """Brings an index up to date: in the thread that needs it, and in a thread of its own where that takes long.
+
+    missing: counts the stored versions that are not in the index; advance: indexes the next part of them.
+    """
+
+    def __init__(self, missing: Callable[[], int], advance: Callable[[], None]) -> None:
+        self._missing, self._advance = missing, advance
+        self._lock = threading.Lock()  # one thread updates at a time
+        self._wanted, self._closed = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def require_current(self) -> None:
+        """Returns once every version that was stored before is in the index. IndexBehindError if that takes longer than a search
+        may wait; the update then goes on in the background."""
+        end = time.monotonic() + WAIT_SECONDS
+        while (missing := self._missing()) > 0:
+            if time.monotonic() > end or not self._lock.acquire(timeout=WAIT_SECONDS):
+                self.start()
+                raise IndexBehindError(
+                    f"the search index lacks {missing:,} resources that were imported just now, so a search could miss some. It is "
+                    "being updated: search again later. Reads by id and writes are not affected."
+                )
+            try:
+                self._advance()
+            finally:
+                self._lock.release()
+
+    def start(self) -> None:
+        """Updates the index in the background."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="index update", daemon=True)
+            self._thread.start()
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while not self._closed.is_set() and self._missing() > 0:
+                    with self._lock:
+                        self._advance()
+            except GalenicError as error:  # the next search tries again, and reports what is wrong
+                store.telemetry.log("error", "the search index was not updated", error=type(error).__name__)
+
+    def close(self) -> None:
+        """Ends the background thread."""
+        self._closed.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)

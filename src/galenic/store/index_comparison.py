@@ -1,0 +1,69 @@
+"""Comparison of the search index of resources with the documents that it is made from."""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from galenic.store.database import Database
+from galenic.store.datasets import Dataset, resource
+from galenic.store.documents import StoredDocument
+from galenic.store.grant import AbstractGrant, require_grant
+from galenic.store.resource_index import ResourceIndex
+from galenic.store.resources import versions_at
+from galenic.store.tables import documents
+
+ROWS = 10_000  # compared at once
+ENVELOPE = "Bundle"  # type of the documents that hold what an imported Bundle says beside its resources: not indexed
+
+
+@dataclass
+class IndexComparison:
+    """Differences between stored versions and the index, by row. stored, indexed: how many there are; missing: not in the index;
+    extra: only in the index; outdated: in the index as current, or of a patient, that it is not; unreadable: stored under a key that
+    does not exist; waiting: stored and not due to be in the index yet."""
+
+    stored: int = 0
+    indexed: int = 0
+    missing: list[int] = field(default_factory=list)
+    extra: list[int] = field(default_factory=list)
+    outdated: list[int] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    waiting: int = 0
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether a search finds what is stored, and nothing else."""
+        return not (self.missing or self.extra or self.outdated)
+
+
+def compare_index(db: Database, grant: AbstractGrant, known: Dataset, index: ResourceIndex) -> IndexComparison:
+    """Compares the index with the documents in all rows that it is said to hold, in bounded memory."""
+    name = str(known["name"])
+    require_grant(grant, resource(name), "index")
+    found, through, d = IndexComparison(), index.through(), documents.c
+    for first in range(0, max(through, index.newest() + 1), ROWS):
+        query = sa.select(d.row, d.subject, d.current).where((d.dataset == name) & (d.row >= first) & (d.row < first + ROWS))
+        indexed = index.states(first, first + ROWS)  # before the documents: what is indexed now is stored
+        with db.reading(grant.tenant) as c:
+            stored = {int(row): (int(subject), bool(current)) for row, subject, current in c.execute(query)}
+        found.stored, found.indexed = found.stored + len(stored), found.indexed + len(indexed)
+        found.extra += [row for row in indexed if row not in stored]
+        found.outdated += [row for row, state in indexed.items() if row in stored and stored[row] != state]
+        _add_absent(db, grant, known, found, [r for r in stored if r not in indexed and r < through])
+    with db.reading(grant.tenant) as c:
+        rows = sa.select(sa.func.count()).where((d.dataset == name) & (d.row >= through))
+        found.waiting = int(c.execute(rows).scalar_one())
+    return found
+
+
+def _add_absent(db: Database, grant: AbstractGrant, known: Dataset, found: IndexComparison, absent: list[int]) -> None:
+    """Adds rows that are not in the index to those that should be, unless they are envelopes of Bundles or cannot be read."""
+    readable = {stored.row: stored for stored, _ in versions_at(db, grant, known, absent)}
+    found.missing += [row for row in absent if row in readable and not is_envelope(readable[row])]
+    found.unreadable += [row for row in absent if row not in readable]
+    found.stored -= len([row for row in absent if row in readable and is_envelope(readable[row])])
+
+
+def is_envelope(stored: StoredDocument) -> bool:
+    """Whether a document is what an imported Bundle says beside its resources, which is not a resource of its own."""
+    return stored.type == ENVELOPE and "served" not in stored.about
