@@ -102,7 +102,8 @@ class FhirImport:
         """Separates the documents of a unit that equal the current one of their name, byte for byte."""
         digests = [sha256(raw).hexdigest() for _, raw in unit]
         names = store.current_digests(self.installation.db, self.grant, self.dataset, digests)
-        fresh, stored = [], []
+        fresh: Lines = []
+        stored: Lines = []
         for line, digest in zip(unit, digests, strict=True):
             (stored if digest in names else fresh).append(line)
         return SplitUnit(fresh, stored, frozenset(t for found in names.values() for t in found), self._written)

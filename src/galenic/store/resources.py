@@ -319,7 +319,7 @@ def _seal(key: AESGCM, name: str, change: ResourceChange, version: WrittenVersio
     """The encrypted cells of a version."""
     other: dict[str, Any] = {"served": version.updated} | ({"deleted": True} if change.deleted else {})
     about = orjson.dumps([change.type, change.id, digest, other]).decode()
-    texts = list(zip(COLUMNS, (about, version.document.decode()), strict=True))
+    texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, version.document.decode()), strict=True))
     return seal_cells(key, name, version.row, change.subject, texts)
 
 
