@@ -168,8 +168,11 @@ class Installation:
 
     def recover(self) -> None:
         """Completes interrupted work at the start of a process that runs long: expired escrow copies are overwritten, an interrupted
-        rotation of keys is completed, and files that killed processes left in the runs are removed."""
+        rotation of keys is completed, files that killed processes left in the runs are removed, reviews of emergency accesses that
+        are missing are due again, and the policy in force is compared with the audit log."""
         _ = self.escrow, self.tree, self.runs
+        self.gate.reviews.restore()
+        self.policies.active()
 
     def close(self) -> None:
         """Writes the waiting rows of the audit log, then closes the database. StoreError if the rows cannot be written."""

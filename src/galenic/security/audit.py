@@ -29,6 +29,7 @@ from galenic.store import (
     Database,
     append_audit,
     audit_batches,
+    audit_entries_with,
     audit_snapshot,
     file_aside,
     last_audit,
@@ -91,6 +92,25 @@ class Ticket:
             raise self.error
         assert self.seq is not None
         return self.seq
+
+
+class AuditedActions:
+    """The rows of some actions: read once, and from then on as far as the log has grown."""
+
+    def __init__(self, log: "AuditLog", *actions: str) -> None:
+        self.log, self.actions = log, actions
+        self._found: list[AuditEntry] = []
+        self._through, self._mutex = 0, threading.Lock()
+
+    def all(self) -> list[AuditEntry]:
+        """Every row, oldest first."""
+        with self._mutex:
+            size = self.log.head()[0]
+            if size < self._through:  # the log was begun anew
+                self._found, self._through = [], 0
+            self._found += self.log.entries_of(self.actions, self._through, size)
+            self._through = size
+            return list(self._found)
 
 
 class AuditLog:
@@ -195,7 +215,7 @@ class AuditLog:
         telemetry.AUDIT_COMMITS.observe(len(rows))
         append_audit(self.db, rows, {"size": seq, "head": head, "frontier": roots, "signature": signature})
         self._seq, self._hash, self._mac_key, self._frontier = seq, previous, key, frontier
-        self._time = max(self._time, now)
+        self._time = now
         self.next_key.overwrite(seq, key)
         self.witness.push(head, signature)
         for ticket, row in zip(tickets, rows, strict=True):
@@ -250,11 +270,9 @@ class AuditLog:
         self.append("chain.begun-anew", "audit", why=why, rows_before=last["size"], root_before=last["root"])
 
     def latest_time(self) -> str:
-        """The latest time of any row: decisions use it as "now" if the clock was set back."""
-        if not self._time:
-            _row, head = last_audit(self.db)
-            self._time = json.loads(head["head"])["time"] if head else ""
-        return self._time
+        """The time of the newest row, ISO 8601; "" without a row."""
+        _row, head = last_audit(self.db)
+        return str(json.loads(head["head"])["time"]) if head else ""
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
         """Rows, oldest first."""
@@ -262,6 +280,14 @@ class AuditLog:
             for _seq, text, _hash, _mac in batch:
                 data = json.loads(text)
                 data.pop("clock", None)
+                yield AuditEntry(**data)
+
+    def entries_of(self, actions: tuple[str, ...], after: int, through: int) -> Iterator[AuditEntry]:
+        """Rows of some actions after row `after` up to row `through`, oldest first."""
+        for text in audit_entries_with(self.db, [f'"action":"{a}"' for a in actions], after, through):
+            data = json.loads(text)
+            data.pop("clock", None)
+            if data["action"] in actions:
                 yield AuditEntry(**data)
 
     def head(self) -> tuple[int, str]:

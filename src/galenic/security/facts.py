@@ -5,12 +5,13 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from galenic.errors import GalenicError, StateError, StoreError, UnknownNameError
 from galenic.security.audit import AuditLog, canonical
+from galenic.security.clock import DecisionClock
 from galenic.security.keytree import FACTS, KeyTree
+from galenic.security.versions import Versions
 from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, put_fact, put_facts
 
 KINDS = (
@@ -65,6 +66,7 @@ class FactStore:
 
     def __init__(self, db: Database, tree: KeyTree, audit: AuditLog) -> None:
         self.db, self.tree, self.audit = db, tree, audit
+        self.versions, self.clock = Versions(db), DecisionClock(audit.latest_time)
         self._key: bytes | None = None
 
     def mac(self, row: Mapping[str, Any]) -> bytes:
@@ -86,12 +88,14 @@ class FactStore:
         if not quiet:
             self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
         put_fact(self.db, self._row(fact))
+        self.versions.refresh()
 
     def put_many(self, facts: list[Fact], *, actor: str | None = None) -> None:
         """Writes many facts of one kind in one audited step."""
         kinds = sorted({f.kind for f in facts})
         self.audit.append(f"fact.{'+'.join(kinds)}", f"{len(facts)} facts", actor=actor, count=len(facts))
         put_facts(self.db, [self._row(f) for f in facts])
+        self.versions.refresh()
 
     def change(self, plan: Plan, *, actor: str | None = None, quiet: bool = False, also: Also | None = None) -> list[Fact]:
         """Decides and writes in one transaction, which no other change of facts runs beside. Returns the facts written.
@@ -119,6 +123,7 @@ class FactStore:
             for fact in () if quiet else planned:
                 self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
             raise
+        self.versions.refresh()
         return again
 
     def swap(self, before: Fact | None, after: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
@@ -169,8 +174,8 @@ class FactStore:
         return found[0] if found else None
 
     def now(self) -> str:
-        """The time that decisions use: the clock, but never before the newest audit row, so that a clock set back revives nothing."""
-        return max(datetime.now(UTC).isoformat(timespec="seconds"), self.audit.latest_time()[:19])
+        """The time that decisions use: it never goes back, so that a clock set back revives nothing (see `DecisionClock`)."""
+        return self.clock.now()
 
 
 @dataclass(frozen=True)

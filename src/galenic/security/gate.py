@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from galenic.errors import AccessDeniedError, OptionError, StateError
 from galenic.security.audit import AuditLog, Ticket
-from galenic.security.fact_cache import FactCache, Versions, this_second
+from galenic.security.emergency_reviews import REVIEW_HOURS, EmergencyReviews
+from galenic.security.fact_cache import FactCache, Stamp
 from galenic.security.facts import Fact, FactStore
 from galenic.security.grants import Grant, GrantScope, Session
 from galenic.security.keys import Key
@@ -15,11 +15,12 @@ from galenic.security.keytree import IDENTITY, KeyTree, subkey
 from galenic.security.policy import AccessDecision, AccessRequest, Obligations
 from galenic.security.policy_store import PolicyStore
 from galenic.security.resource_types import resource_type, rows_of_subject
+from galenic.security.versions import Versions
 from galenic.store import Database, Rows, telemetry
 
 SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
-REVIEW_HOURS = 72
+MOST_VISIBLE = 1_000  # accounts and purposes whose visible subjects are remembered
 RELATIONS = frozenset({"care", "consent"})
 SHORTEST_REASON = 15  # characters of a reason for emergency access
 ALLOWED = telemetry.DECISIONS.labels("allowed")
@@ -46,11 +47,13 @@ class Gate:
     audit: AuditLog
     versions: Versions = field(init=False)
     cache: FactCache = field(init=False)
-    _visible: dict[tuple[str, int | None, str, str], tuple[int, frozenset[int]]] = field(default_factory=dict)
+    reviews: EmergencyReviews = field(init=False)
+    _visible: dict[tuple[str, int | None, str, str], tuple[Stamp, frozenset[int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.versions = Versions(self.db)
-        self.cache = FactCache(self.facts, self.versions)
+        self.versions = self.facts.versions
+        self.cache = FactCache(self.facts)
+        self.reviews = EmergencyReviews(self.facts)
 
     def identity_key(self) -> bytes:
         """The key of identifier tokens; it survives changes of the root key, so that an erased patient is recognized when imported
@@ -68,7 +71,6 @@ class Gate:
             raise AccessDeniedError(
                 f"key {key.name!r} holds no role in this installation. Grant one: galenic key {key.name} --role ROLE"
             )
-        now = datetime.now(UTC)
         number = self.audit.append("session.opened", key.name, actor=key.name, fingerprint=key.fingerprint[:16])
         stepped_up_until = ""
         if second is not None:
@@ -76,8 +78,8 @@ class Gate:
                 raise OptionError(
                     "a session is stepped up with a second key, not with the same one. Name another key of yours."
                 )
-            stepped_up_until = (now + timedelta(minutes=STEP_UP_MINUTES)).isoformat(timespec="seconds")
-        until = (now + timedelta(hours=SESSION_HOURS)).isoformat(timespec="seconds")
+            stepped_up_until = self.facts.clock.after(STEP_UP_MINUTES * 60)
+        until = self.facts.clock.after(SESSION_HOURS * 3600)
         body = (("stepped_up_until", stepped_up_until),)
         fact = Fact("session", f"{key.name}-{number}", "open", key.name, subject, until=until, body=body)
         return self._start(fact, home, tenant)
@@ -99,7 +101,7 @@ class Gate:
         if not home and self.facts.one("person", who) is None:
             raise AccessDeniedError(f"{who} holds no role in this installation.")
         number = self.audit.append("session.opened", who, actor=who, how=how)
-        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        until = self.facts.clock.after(seconds)
         body = tuple(sorted((*about, ("how", how))))
         return self._start(
             Fact("session", name or f"{who}-{number}", "open", who, subject, until=until, body=body), home, "home"
@@ -118,7 +120,7 @@ class Gate:
     def session(self, name: str) -> tuple[Session, Fact] | None:
         """The session of that name with its fact, if it is open and not expired; None otherwise."""
         fact = self.cache.session(name)
-        if fact is None or not fact.stands("open", this_second()):
+        if fact is None or not fact.stands("open", self.facts.now()):
             return None
         _roles, home = self.cache.roles(fact.who)
         return Session(name, fact.who, home.get("tenant", "home"), home.get("region", ""), fact.subject), fact
@@ -130,7 +132,7 @@ class Gate:
         fact = self.cache.session(session.id)
         if fact is None or fact.state != "open" or fact.who != session.who:
             return "session-ended"
-        now = this_second()
+        now = self.facts.now()
         if fact.until <= now:
             return "session-over"
         roles, home = self.cache.roles(session.who)
@@ -179,14 +181,16 @@ class Gate:
         """Subjects that a search may reveal: None for all, else those with a record that the rules let this session read."""
         if self.decide(session, "search", f"record/{dataset}/everybody", purpose).allowed:
             return None
-        version = self.cache.version()
+        stamp = self.cache.stamp()
         key = (session.who, session.subject, dataset, purpose)
         cached = self._visible.get(key)
-        if cached is None or cached[0] != version:
+        if cached is None or cached[0] != stamp:
             subjects = {f.subject for f in self.facts.of("care", who=session.who) if f.subject is not None}
             subjects |= {session.subject} if session.subject is not None else set()
             allowed = (s for s in subjects if self.decide(session, "search", f"record/{dataset}/{s}", purpose).allowed)
-            cached = self._visible[key] = (version, frozenset(allowed))
+            if len(self._visible) > MOST_VISIBLE:
+                self._visible.clear()
+            cached = self._visible[key] = (stamp, frozenset(allowed))
         return cached[1]
 
     # grants
@@ -245,14 +249,12 @@ class Gate:
     def _emergency(self, session: Session, decision: AccessDecision, why: str) -> AccessDecision:
         if len(why.strip()) < SHORTEST_REASON:
             return AccessDecision(False, "glass-without-reason")
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        overdue = [f for f in self.facts.of("review", who=session.who) if f.state == "due" and f.until <= now]
-        return AccessDecision(False, "glass-not-reviewed") if overdue else decision
+        return AccessDecision(False, "glass-not-reviewed") if self.reviews.overdue(session.who) else decision
 
     def report_emergency(self, session: Session, resource: str, decision: int) -> None:
         """Raises the alarm of an emergency access and makes its review due."""
-        until = (datetime.now(UTC) + timedelta(hours=REVIEW_HOURS)).isoformat(timespec="seconds")
-        self.facts.put(Fact("review", f"glass-{decision}", "due", session.who, purpose="emergency", until=until))
+        until = self.facts.clock.after(REVIEW_HOURS * 3600)
+        self.reviews.open(session.who, decision, until)
         telemetry.BROKEN_GLASS.inc()
         telemetry.log("warning", "the glass was broken", who=session.who, resource=resource, decision=decision, review_by=until)
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from galenic.errors import AccessDeniedError
 from galenic.security.audit import AuditLog
-from galenic.security.fact_cache import Versions
 from galenic.security.facts import COVERED, FactStore
 from galenic.security.keytree import BUILDS, KeyTree, subkey
 from galenic.security.policy import AccessDecision
+from galenic.security.versions import Versions
 from galenic.store import AbstractGrant, Rows, telemetry
 
 MOST_KEYS = 200_000  # record keys that a grant keeps in memory
@@ -124,7 +124,8 @@ class Grant(AbstractGrant):
         self.gate.audit.post("gate.settled", self.resource, "done", actor=self.who, decision=self.decision)
 
     def require_active(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was handed out; AccessDeniedError as soon as the decision is no longer in force."""
+        """Counts what was handed out; AccessDeniedError as soon as the decision is no longer in force. It is taken again when facts
+        have changed, and once a second."""
         self.counted["rows"] += rows
         self.counted["fields"] += fields
         self.counted["bytes"] += size
@@ -186,6 +187,10 @@ class Grant(AbstractGrant):
         """The key of one build of shards or of an index."""
         self.require_active()
         return subkey(self.gate.tree.key(BUILDS + int(build.rpartition("-")[2])), "index")
+
+    def now(self) -> str:
+        """The time that access decisions use, as ISO 8601."""
+        return self.gate.facts.now()
 
     def genuine(self, fact: Mapping[str, Any]) -> bool:
         """Whether a fact that gives access to a row was written by this package: its MAC is right."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
-from galenic.security.audit import AuditLog
+from galenic.security.audit import AuditedActions, AuditLog
 from galenic.security.credentials import Credentials
 from galenic.security.facts import Fact, FactStore
 from galenic.security.gate import Gate
@@ -44,14 +44,15 @@ class UserDirectory:
     def __init__(self, gate: Gate, credentials: Credentials) -> None:
         self.gate, self.credentials = gate, credentials
         self.facts: FactStore = gate.facts
+        self._written = AuditedActions(gate.audit, "fact.person")
         self.audit: AuditLog = gate.audit
         self.limits = SignInLimits(gate.db, gate.audit)
 
     # accounts
 
     def any(self) -> bool:
-        """Whether there is any account yet."""
-        return bool(self.facts.of("person"))
+        """Whether there is, or by the audit log ever was, an account."""
+        return bool(self.facts.of("person")) or bool(self._written.all())
 
     def get(self, name: str) -> User | None:
         """The account of that name, or None."""
@@ -76,6 +77,7 @@ class UserDirectory:
         """Creates the first account, which administers. StateError if there is an account already."""
         if self.any():
             raise StateError("this installation has been set up. Ask its security officer for an invitation.")
+        self.audit.require_intact()  # rows that were cut out of it might have named accounts
         self.require_new(name, human)
         self.credentials.set_password(name, password, (human, shown))
         self.write(name, human, shown, "active")

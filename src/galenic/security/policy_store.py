@@ -1,16 +1,17 @@
 """The access policy in force: two people activate a version, after seeing what it would have changed in the last 30 days."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from galenic.errors import AccessDeniedError, StateError
-from galenic.security.audit import AuditLog
+from galenic.errors import AccessDeniedError, StateError, StoreError
+from galenic.security.audit import AuditedActions, AuditLog, plain
 from galenic.security.facts import Fact, FactStore
 from galenic.security.keys import Key
 from galenic.security.policy import AccessPolicy, AccessRequest, parse_policy, shipped_policy
 from galenic.security.standing import are_different_people
-from galenic.store import Database, version_numbers
+from galenic.store import Database
 
 REPLAY_DAYS = 30
 APPROVERS = frozenset({"security-officer", "privacy-officer"})
@@ -32,22 +33,41 @@ class PolicyStore:
 
     def __init__(self, db: Database, facts: FactStore, audit: AuditLog) -> None:
         self.db, self.facts, self.audit = db, facts, audit
-        self._active: tuple[int, AccessPolicy] | None = None
-        self._checked = 0.0
+        self._in_force: tuple[dict[str, int], AccessPolicy] | None = None  # with the versions at which it was read
+        self._standing: tuple[tuple[str, str], ...] | None = None  # (name, time) of the policies that two people activated
+        self._turn = threading.RLock()
+        self._activated = AuditedActions(audit, "policy.activated")
 
     def active(self) -> AccessPolicy:
-        """The policy in force; the shipped one until two people activate another."""
-        if self._active is None:
-            self.reload()
-        assert self._active is not None
-        return self._active[1]
+        """The policy in force; the shipped one until two people activate another. It is read again when facts have changed, and
+        once a second. StoreError if the policy that the audit log calls activated is not there."""
+        numbers, known = self.facts.versions.get(), self._in_force
+        if known is not None and (numbers is known[0] or numbers == known[0]):
+            return known[1]
+        with self._turn:
+            policy = self._load()
+            self._in_force = numbers, policy
+        return policy
 
-    def reload(self) -> None:
-        """Reads the policy in force again."""
-        version = version_numbers(self.db).get("facts", 0)
-        standing = [f for f in self.facts.of("policy") if f.state == "active"]
-        policy = parse_policy(str(max(standing, key=lambda f: str(f.get("at"))).get("text"))) if standing else shipped_policy()
-        self._active = (version, policy)
+    def _active_facts(self) -> list[Fact]:
+        """The policies that two people activated, in that order; the last is in force."""
+        return sorted((f for f in self.facts.of("policy") if f.state == "active"), key=lambda f: str(f.get("at")))
+
+    def _load(self) -> AccessPolicy:
+        standing = self._active_facts()
+        found = tuple((f.key, str(f.get("at"))) for f in standing)
+        if self._in_force is not None and found == self._standing:
+            return self._in_force[1]
+        self._in_force = None  # nothing is in force while it is in doubt
+        activated = [entry.resource for entry in self._activated.all()]
+        if activated and all(plain(name) != activated[-1] for name, _at in found):
+            raise StoreError(
+                f"the access policy {activated[-1]!r}, which two people activated, is not in the database: it was removed or "
+                "replaced outside of Galenic. Nothing is decided without it. Call the security officer, and activate a policy: "
+                "galenic policy propose FILE --key NAME"
+            )
+        self._standing = found
+        return parse_policy(str(standing[-1].get("text"))) if standing else shipped_policy()
 
     def different_people(self, a: str, b: str) -> bool:
         """Whether two keys belong to two people; one person with two accounts is one person."""
@@ -70,7 +90,10 @@ class PolicyStore:
         self._may(key)
         found = self.replay(policy)
         name = f"{policy.name}-{policy.version}-{policy.digest[:8]}"
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        standing = self._active_facts()
+        if standing and standing[-1].key == name:  # a proposal in its place would take it out of force
+            raise StateError("this policy is in force already. Change its version or its rules, then propose it.")
+        at = self.facts.clock.moment()
         signature = key.sign(f"propose {name} {policy.digest}".encode())
         body = (("at", at), ("proposed_by", key.name), ("signature", signature), ("text", policy.text))
         self.facts.put(Fact("policy", name, "proposed", key.name, body=body), actor=key.name)
@@ -88,12 +111,11 @@ class PolicyStore:
         if not self.different_people(fact.who, key.name):
             raise AccessDeniedError("a policy takes two people; its proposer cannot approve it, by this or any other account.")
         policy = parse_policy(str(fact.get("text")))
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = self.facts.clock.moment()
         body = tuple(sorted({**dict(fact.body), "at": at, "approved_by": key.name, "approval": key.sign(
             f"approve {name} {policy.digest}".encode())}.items()))  # fmt: skip
         self.facts.put(Fact("policy", name, "active", fact.who, body=body), actor=key.name)
         self.audit.append("policy.activated", name, actor=key.name, digest=policy.digest, proposed_by=fact.who)
-        self.reload()
         return policy
 
     def _may(self, key: Key) -> None:

@@ -65,6 +65,7 @@ def prepare_server(
         raise ConfigurationError("a certificate comes with its key: give --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
         _require_usable(_listener(installation, options, mutual=mutual))
+    installation.recover()
     session = server_session(installation)
     if options.simulated and not setup.has_records(installation, options.dataset):
         progress("simulating patients", 0.0)

@@ -1,7 +1,15 @@
 """Storage: the database, encrypted records and files, lineage, builds, backups. It holds no keys."""
 
 from galenic.store import jobs, telemetry
-from galenic.store.audit_rows import append_audit, audit_batches, audit_snapshot, clear_audit, last_audit, list_heads
+from galenic.store.audit_rows import (
+    append_audit,
+    audit_batches,
+    audit_entries_with,
+    audit_snapshot,
+    clear_audit,
+    last_audit,
+    list_heads,
+)
 from galenic.store.backup_files import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import build_shards, drop_build, finish_build, list_builds, next_build, read_shards
@@ -101,6 +109,7 @@ __all__ = [
     "artefacts_of",
     "assign_subjects",
     "audit_batches",
+    "audit_entries_with",
     "audit_snapshot",
     "backup",
     "backups",

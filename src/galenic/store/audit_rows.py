@@ -39,6 +39,16 @@ def audit_batches(db: Database, after: int = 0, size: int = 10_000) -> Iterator[
             yield [(int(r[0]), str(r[1]), bytes(r[2]), bytes(r[3])) for r in part]
 
 
+def audit_entries_with(db: Database, texts: list[str], after: int, through: int) -> Iterator[str]:
+    """Entries of rows after `after` up to `through` that contain one of the texts, oldest first: the database reads, not Python."""
+    place = sa.func.instr if db.is_sqlite else sa.func.strpos
+    contains = sa.or_(*(place(audit_rows.c.entry, text) > 0 for text in texts))
+    query = sa.select(audit_rows.c.entry).where(audit_rows.c.seq > after, audit_rows.c.seq <= through, contains)
+    with db.reading() as c:
+        for row in c.execute(query.order_by(audit_rows.c.seq).execution_options(yield_per=1_000)):
+            yield str(row[0])
+
+
 @contextlib.contextmanager
 def audit_snapshot(
     db: Database, size: int = 10_000

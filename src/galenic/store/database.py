@@ -36,7 +36,15 @@ class Database:
         dbapi = self.engine.dialect.dbapi
         self._errors: tuple[type[Exception], ...] = (dbapi.Error, SQLAlchemyError) if dbapi else (SQLAlchemyError,)
         try:
+            self._open()
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    def _open(self) -> None:
+        try:
             with self.reading() as connection:
+                _refuse_meddling(connection)
                 current = self._version(connection) == HEAD
             if not current:
                 with self.engine.begin() as connection:
@@ -142,6 +150,26 @@ class Database:
     def close(self) -> None:
         """Closes the connections."""
         self.engine.dispose()
+
+
+def _refuse_meddling(connection: sa.Connection) -> None:
+    """StoreError for a trigger or rule on our tables, or a view in place of one: it could change what is written and read."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name, type FROM sqlite_master WHERE type = 'trigger' OR (type = 'view' AND name IN :ours)"
+    else:
+        query = (
+            "SELECT t.tgname, 'trigger' FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n "
+            "ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND n.nspname = current_schema() AND c.relname IN :ours "
+            "UNION ALL SELECT rulename, 'rule' FROM pg_rules WHERE schemaname = current_schema() AND tablename IN :ours "
+            "UNION ALL SELECT viewname, 'view' FROM pg_views WHERE schemaname = current_schema() AND viewname IN :ours"
+        )
+    names = sa.bindparam("ours", sorted(metadata.tables), expanding=True)
+    found = connection.execute(sa.text(query).bindparams(names)).first()
+    if found is not None:
+        raise StoreError(
+            f"the database has a {found[1]} {str(found[0])!r}, which Galenic did not make: it could change what is written and "
+            "read. Nothing was opened. Keep a copy of the database, call the security officer, and remove it."
+        )
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -279,7 +278,7 @@ def read_documents(
     d = documents.c
     while True:
         grant.require_active()
-        query, with_fact = _covered(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        query, with_fact = _covered(name, grant.rows, grant.now())
         query = query if history else query.where(d.current)
         beyond = sa.or_(d.subject > after[0], sa.and_(d.subject == after[0], d.row > after[1])) & (d.subject >= after[0])
         with db.reading(grant.tenant) as c:

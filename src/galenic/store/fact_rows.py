@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from galenic.errors import StoreError
 from galenic.store.database import Database
 from galenic.store.rows import Row
 from galenic.store.tables import facts
 
 COLUMNS = tuple(c.name for c in facts.c)
+MEDDLED = (
+    "Something in the database, such as a trigger, changes what is written. Nothing was changed. Stop, keep the database, and "
+    "call the security officer."
+)
 
 
 def put_fact(db: Database, row: Row, *, bump: bool = True) -> None:
@@ -33,6 +38,10 @@ def _put(c: sa.Connection, row: Row) -> None:
     where = (facts.c.kind == row["kind"]) & (facts.c.key == row["key"])
     if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
         c.execute(facts.insert().values(**row))
+    mark = "?" if c.dialect.name == "sqlite" else "%s"
+    written = c.exec_driver_sql(f"SELECT mac FROM facts WHERE kind = {mark} AND key = {mark}", (row["kind"], row["key"]))  # noqa: S608
+    if bytes(written.scalar_one_or_none() or b"") != row["mac"]:
+        raise StoreError(f"a fact of kind {row['kind']} was not stored as it was written. {MEDDLED}")
 
 
 def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
@@ -84,7 +93,11 @@ def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
         f"INSERT INTO versions (name, number) VALUES ({mark}, {mark}) "  # noqa: S608
         "ON CONFLICT (name) DO UPDATE SET number = versions.number + excluded.number RETURNING number"
     )
-    return int(c.exec_driver_sql(query, (name, by)).scalar_one())
+    number = int(c.exec_driver_sql(query, (name, by)).scalar_one())
+    stands = c.exec_driver_sql(f"SELECT number FROM versions WHERE name = {mark}", (name,)).scalar_one_or_none()  # noqa: S608
+    if stands != number:  # a trigger put it back: other processes would not see the change
+        raise StoreError(f"the version of the {name} did not move. {MEDDLED}")
+    return number
 
 
 def version_numbers(db: Database) -> dict[str, int]:

@@ -67,6 +67,10 @@ class AbstractGrant(ABC):
         """The key of one build of shards or of an index."""
 
     @abstractmethod
+    def now(self) -> str:
+        """The time that access decisions use, as ISO 8601: it never goes back."""
+
+    @abstractmethod
     def genuine(self, fact: Mapping[str, Any]) -> bool:
         """Whether a fact that gives access to a row has the right MAC."""
 

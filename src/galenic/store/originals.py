@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -104,7 +103,7 @@ def by_subject(db: Database, grant: AbstractGrant, known: Dataset) -> Iterator[t
     o = originals.c
     while True:
         grant.require_active()
-        query, with_fact = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        query, with_fact = covered_rows(name, grant.rows, grant.now())
         beyond = sa.or_(o.subject > after[0], sa.and_(o.subject == after[0], o.row > after[1])) & (o.subject >= after[0])
         with db.reading(grant.tenant) as c:
             part = c.execute(query.where(beyond).order_by(o.subject, o.row).limit(BATCH)).all()
@@ -130,7 +129,7 @@ def _batches(
     keys: dict[int, AESGCM] = {}
     while True:
         grant.require_active()
-        query, with_fact = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        query, with_fact = covered_rows(name, grant.rows, grant.now())
         with db.reading(grant.tenant) as c:
             found = c.execute(query.where(originals.c.row > after).order_by(originals.c.row).limit(size))
             part = found.all()

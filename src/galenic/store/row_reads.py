@@ -1,7 +1,5 @@
 """Reads of single rows, and of the rows of one patient."""
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -64,7 +62,7 @@ def points(db: Database, grant: AbstractGrant, known: Dataset, rows: list[int]) 
     keys: dict[int, AESGCM] = {}
     found: list[dict[str, object]] = []
     for start in range(0, len(rows), 500):
-        query, with_fact = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+        query, with_fact = covered_rows(name, grant.rows, grant.now())
         with db.reading(grant.tenant) as c:
             part = c.execute(query.where(originals.c.row.in_(rows[start : start + 500])).order_by(originals.c.row)).all()
         own = [(int(r[0]), int(r[1]), bytes(r[2])) for r in part if not with_fact or grant.genuine(dict(r._mapping))]
@@ -97,6 +95,6 @@ def rows_of(db: Database, grant: AbstractGrant, known: Dataset, subject: int) ->
 def subjects_of(db: Database, grant: AbstractGrant, name: str) -> list[int]:
     """Subject ids of the rows that the decision covers."""
     require_grant(grant, resource(name), "train", "export", "index")
-    query, _ = covered_rows(name, grant.rows, datetime.now(UTC).isoformat(timespec="seconds"))
+    query, _ = covered_rows(name, grant.rows, grant.now())
     with db.reading(grant.tenant) as c:
         return sorted({int(r[0]) for r in c.execute(query.with_only_columns(originals.c.subject))})

@@ -103,7 +103,8 @@ class FhirRepository:
         subjects = gate.visible_subjects(session, self.name, purpose)
         if subjects is None:
             return None
-        return SearchScope(subjects, f"{session.who}/{session.subject}/{purpose}/{gate.versions.get()['facts']}")
+        # the set itself, not the version of the facts: a relation that ends by its date moves no version
+        return SearchScope(subjects, f"{session.who}/{session.subject}/{purpose}/{len(subjects)}/{hash(subjects)}")
 
     # index
 
