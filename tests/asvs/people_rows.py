@@ -39,13 +39,13 @@ from galenic.security import (
     invitations,
     openid,
     people,
+    session_activity,
     sign_in_limits,
 )
 from galenic.security.grants import token_name
 from galenic.security.openid import IdTokenClaims, OpenId, Provider
 from galenic.server import identity_provider
 from galenic.server.console import authorization, external_login
-from galenic.server.console import session as signed
 from galenic.server.console.session import Console
 from site_made import PASSWORD
 
@@ -465,9 +465,9 @@ def providers_are_not_mixed_up(place: Place) -> None:
 # V7: sessions
 
 
-@check("V7.1.1", plant=patched(signed, "IDLE", 10**6))
+@check("V7.1.1", plant=patched(session_activity, "IDLE_SECONDS", 10**6))
 def how_long_sessions_last_is_documented(place: Place) -> None:
-    documented(place, "seconds of inactivity after which a session ends", signed.IDLE)
+    documented(place, "seconds of inactivity after which a session ends", session_activity.IDLE_SECONDS)
     documented(place, "seconds after which a session ends whatever happens", people.SESSION_SECONDS)
     documented(place, "seconds that a confirmation holds", people.STEP_UP_SECONDS)
     assert "A shift is twelve hours at most" in place.document
@@ -545,12 +545,13 @@ def proving_oneself_gives_another_secret(place: Place) -> None:
     assert stale.web.get("/account", headers={"Cookie": f"galenic={before}"}).status_code == 303
 
 
-@check("V7.3.1", plant=patched(signed, "IDLE", 10**9))
+@check("V7.3.1", plant=patched(session_activity, "IDLE_SECONDS", 10**9))
 def sessions_that_nobody_uses_end(place: Place) -> None:
     browser = somebody(place)
     assert browser.web.get("/account").status_code == 200
     name = token_name(browser.web.cookies["galenic"])
-    place.site.console._last_used[name] -= 1_801
+    used = place.site.console.activity._used
+    used[name] = used[name][0] - 1_801, used[name][1]
     assert browser.web.get("/account").status_code == 303
 
 

@@ -37,6 +37,7 @@ from galenic.security.receipt import sign_receipt, verify_receipt
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
+from galenic.security.session_activity import SessionActivity
 from galenic.security.standing import has_stepped_up, is_active, person_of, pseudonym, roles_of
 from galenic.security.witness import Witness
 
@@ -83,6 +84,7 @@ __all__ = [
     "RootInToken",
     "RootInVault",
     "Session",
+    "SessionActivity",
     "TokenSet",
     "User",
     "UserDirectory",

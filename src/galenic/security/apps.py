@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -178,6 +177,6 @@ class Apps:
         return TokenSet(access, refresh, scope)
 
     def _put(self, secret: str, state: str, who: str, seconds: int, body: dict[str, Any], until: str = "") -> None:
-        end = until or (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        end = until or self.facts.clock.after(seconds)
         fact = Fact("session", token_name(secret), state, who, until=end, body=tuple(sorted(body.items())))
         self.facts.put(fact, quiet=True)

@@ -39,7 +39,7 @@ class DecisionClock:
 
     def seconds(self) -> float:
         """The time by which decisions check what has ended, in seconds since 1970."""
-        return max(self._passed(), self._clock())
+        return max(self.passed(), self._clock())
 
     def now(self) -> str:
         """The time by which decisions check what has ended, as ISO 8601 to the second."""
@@ -49,11 +49,16 @@ class DecisionClock:
         """The time of decisions, as ISO 8601 to the millisecond: for what is ordered by it."""
         return datetime.fromtimestamp(self.seconds(), UTC).isoformat(timespec="milliseconds")
 
+    def ago(self, seconds: float) -> str:
+        """The time so many seconds before the later time, as ISO 8601 to the second."""
+        return _second(int(self.seconds() - seconds))
+
     def after(self, seconds: float) -> str:
         """The time at which something that begins now and lasts so many seconds ends, as ISO 8601 to the second."""
-        return _second(int(self._passed() + seconds))
+        return _second(int(self.passed() + seconds))
 
-    def _passed(self) -> float:
+    def passed(self) -> float:
+        """The earlier time, in seconds since 1970: what lies between two of them has passed."""
         clock, up = self._clock(), self._uptime()
         if self._start is None:
             self._begin(clock, up)

@@ -16,7 +16,7 @@ from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, p
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
-    "person", "credential", "proposal", "destination", "provider", "app",
+    "person", "credential", "proposal", "destination", "provider", "app", "activity",
 )  # fmt: skip
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 
@@ -89,6 +89,10 @@ class FactStore:
             self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
         put_fact(self.db, self._row(fact))
         self.versions.refresh()
+
+    def note(self, fact: Fact) -> None:
+        """Writes a fact that no decision needs: it is not audited, and nothing is decided again."""
+        put_fact(self.db, self._row(fact), bump=False)
 
     def put_many(self, facts: list[Fact], *, actor: str | None = None) -> None:
         """Writes many facts of one kind in one audited step."""

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
@@ -14,7 +13,7 @@ from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
 from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
 
-SESSION_SECONDS, IDLE_SECONDS = 12 * 3600, 30 * 60
+SESSION_SECONDS = 12 * 3600
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
 ADMINISTERS = "security-officer"
@@ -185,7 +184,7 @@ class UserDirectory:
         if person is None or person.state != "active":
             raise AccessDeniedError(WRONG)
         secret = secrets.token_urlsafe(32)
-        until = (datetime.now(UTC) + timedelta(seconds=HALF_SECONDS)).isoformat(timespec="seconds")
+        until = self.facts.clock.after(HALF_SECONDS)
         self.facts.put(Fact("session", token_name(secret), "half", name, until=until), quiet=True)
         return secret
 
@@ -237,7 +236,7 @@ class UserDirectory:
             ("purposes", " ".join(purposes) or "none"),
             ("scope", "user/*.cruds"),
             ("browser", "yes"),
-            ("began", datetime.now(UTC).isoformat(timespec="seconds")),
+            ("began", self.facts.clock.after(0)),
         )
         self.gate.begin(name, how=how, seconds=SESSION_SECONDS, name=token_name(secret), about=about)
         return secret
@@ -248,8 +247,8 @@ class UserDirectory:
         if before is None or before.state != "open":
             raise AccessDeniedError("the session has ended. Sign in again.")
         secret = secrets.token_urlsafe(32)
-        until = (datetime.now(UTC) + timedelta(seconds=STEP_UP_SECONDS)).isoformat(timespec="seconds")
-        body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how}
+        until, now = self.facts.clock.after(STEP_UP_SECONDS), self.facts.clock.after(0)
+        body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how, "resumed": now}
         self.facts.put(Fact("session", session.id, "ended", session.who), quiet=True)
         fresh = Fact(
             "session",

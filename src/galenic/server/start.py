@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from galenic import store
 from galenic.custody import server_session
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import ConfigurationError
@@ -56,7 +57,7 @@ def prepare_server(
     tell: Callable[[str], None] = lambda _code: None,
 ) -> Iterator[Pairs]:
     """The applications with their listeners. tell: receives the set-up code until the first account exists. ConfigurationError if the
-    options would serve patients' data to other machines without TLS."""
+    options would serve patients' data to other machines without TLS; StateError if another process serves this installation."""
     if options.plain and options.host not in LOCAL:
         raise ConfigurationError(
             f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
@@ -65,6 +66,17 @@ def prepare_server(
         raise ConfigurationError("a certificate comes with its key: give --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
         _require_usable(_listener(installation, options, mutual=mutual))
+    with (
+        store.only_server(installation.db, installation.home, options.address),
+        _prepared(installation, options, progress, tell) as pairs,
+    ):
+        yield pairs
+
+
+@contextmanager
+def _prepared(
+    installation: Installation, options: ServerOptions, progress: Progress, tell: Callable[[str], None]
+) -> Iterator[Pairs]:
     installation.recover()
     session = server_session(installation)
     if options.simulated and not setup.has_records(installation, options.dataset):

@@ -70,6 +70,7 @@ from galenic.store.rows import (
     reserve,
     settle,
 )
+from galenic.store.server_lock import only_server
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones
@@ -159,6 +160,7 @@ __all__ = [
     "next_build",
     "next_row",
     "now_micros",
+    "only_server",
     "outcome_of",
     "page",
     "point",

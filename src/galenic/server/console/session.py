@@ -2,7 +2,6 @@
 
 import hmac
 import secrets
-import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -14,22 +13,23 @@ from fastapi.responses import HTMLResponse, Response
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import AccessDeniedError
 from galenic.installation import Installation
-from galenic.security import Fact, Session, User, token_name
+from galenic.security import Fact, Session, SessionActivity, User, token_name
 from galenic.server.authentication import NotSignedInError
 from galenic.server.console.rendering import Message, Renderer
 
-IDLE, FRESH = 30 * 60, 5 * 60  # s
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S+00:00"
+FRESH = 5 * 60  # s
 
 
 @dataclass(frozen=True)
 class CurrentUser:
-    """The user of a browser. secret: of the session; it never leaves this process and the cookie."""
+    """The user of a browser. secret: of the session; it never leaves this process and the cookie.
+    now: the time of the request, as decisions see it."""
 
     session: Session
     fact: Fact
     account: User
     secret: str
+    now: str
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class CurrentUser:
     @property
     def stepped_up(self) -> bool:
         """Whether the user authenticated again within the last five minutes."""
-        return str(self.fact.get("stepped_up_until", "")) > time.strftime(TIME_FORMAT, time.gmtime())
+        return str(self.fact.get("stepped_up_until", "")) > self.now
 
     def holds(self, *roles: str) -> bool:
         """Whether the user holds one of these roles."""
@@ -68,7 +68,10 @@ class Console:
     base: str
     set_up_code: str = field(default_factory=lambda: secrets.token_hex(8))
     renderer: Renderer = field(default_factory=Renderer)
-    _last_used: dict[str, float] = field(default_factory=dict)
+    activity: SessionActivity = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.activity = SessionActivity(self.installation.facts)
 
     @property
     def secure(self) -> bool:
@@ -94,19 +97,15 @@ class Console:
         if session_and_fact is None or session_and_fact[1].get("browser") != "yes":
             return None
         session, fact = session_and_fact
-        now, last = time.monotonic(), self._last_used.get(session.id)
         if fact.get("agent") != sha256(f"galenic {request.headers.get('user-agent', '')}".encode()).hexdigest():
             self.installation.audit.append("session.moved", session.who, "denied", actor=session.who)
             self.installation.people.end_sessions(session.who)
             return None
-        if last is not None and now - last > IDLE:
+        if not self.activity.use(fact):
             self.installation.gate.end(session)
             return None
-        if len(self._last_used) > 10_000:
-            self._last_used.clear()
-        self._last_used[session.id] = now
         account = self.installation.people.get(session.who)
-        return CurrentUser(session, fact, account, secret) if account is not None else None
+        return CurrentUser(session, fact, account, secret, self.installation.facts.now()) if account is not None else None
 
     def require_user(self, request: Request, *roles: str) -> CurrentUser:
         """The signed-in user. NotSignedInError if there is none; AccessDeniedError if the user holds none of the roles."""
@@ -140,7 +139,7 @@ class Console:
 
     def require_recent_sign_in(self, user: CurrentUser, place: str) -> None:
         """StepUpRequiredError unless the user stepped up or signed in within five minutes: for changes of one's own credentials."""
-        recent = time.strftime(TIME_FORMAT, time.gmtime(time.time() - FRESH))
+        recent = self.installation.facts.clock.ago(FRESH)
         if not user.stepped_up and str(user.fact.get("began", "")) < recent:
             raise StepUpRequiredError(place)
 
