@@ -1,6 +1,5 @@
 """A session that nobody uses for half an hour ends: also across a restart, also if it is used for the first time after that."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,7 +90,12 @@ def test_memory_is_bounded_and_sessions_that_fell_out_of_it_stay_idle(installati
 
 def test_uses_are_stored_once_a_minute(installation: Installation, later: Later) -> None:
     activity, session = SessionActivity(installation.facts), session_of("s-1")
-    stored: Callable[[], float] = lambda: installation.facts.one("activity", "s-1").get("at")  # type: ignore[union-attr]
+
+    def stored() -> float:
+        fact = installation.facts.one("activity", "s-1")
+        assert fact is not None
+        return float(fact.get("at"))
+
     activity.use(session)
     first = stored()
     later.seconds = STORED_SECONDS - 5

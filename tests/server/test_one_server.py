@@ -60,9 +60,12 @@ def test_two_homes_with_one_sqlite_database_are_served_once(tmp_path: Path) -> N
     first, second = Database(database), Database(database)
     for home in (tmp_path / "a", tmp_path / "b"):
         home.mkdir()
-    with only_server(first, tmp_path / "a", "http://a"):
-        with pytest.raises(StateError, match="http://a"), only_server(second, tmp_path / "b", "http://b"):
-            pass
+    with (
+        only_server(first, tmp_path / "a", "http://a"),
+        pytest.raises(StateError, match="http://a"),
+        only_server(second, tmp_path / "b", "http://b"),
+    ):
+        pass
     with only_server(second, tmp_path / "b", "http://b"):
         pass
     first.close()
@@ -73,9 +76,12 @@ def test_one_postgresql_database_is_served_once_from_whatever_home(tmp_path: Pat
     first, second = Database(postgresql), Database(postgresql)
     for home in (tmp_path / "a", tmp_path / "b"):
         home.mkdir()
-    with only_server(first, tmp_path / "a", "http://a"):
-        with pytest.raises(StateError, match="lock of the database"), only_server(second, tmp_path / "b", "http://b"):
-            pass
+    with (
+        only_server(first, tmp_path / "a", "http://a"),
+        pytest.raises(StateError, match="lock of the database"),
+        only_server(second, tmp_path / "b", "http://b"),
+    ):
+        pass
     with only_server(second, tmp_path / "b", "http://b"):
         pass
     first.close()

@@ -5,7 +5,8 @@ from typing import TypeVar
 from galenic.security.facts import Fact, FactStore
 
 MOST_ENTRIES, MOST_RELATIONS = 10_000, 100_000
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 Relation = tuple[Fact, ...]
 Stamp = tuple[int, int]  # version of the facts, and the second in which they were read
 

@@ -163,7 +163,7 @@ def _refuse_meddling(connection: sa.Connection) -> None:
             "UNION ALL SELECT rulename, 'rule' FROM pg_rules WHERE schemaname = current_schema() AND tablename IN :ours "
             "UNION ALL SELECT viewname, 'view' FROM pg_views WHERE schemaname = current_schema() AND viewname IN :ours"
         )
-    names = sa.bindparam("ours", sorted(metadata.tables), expanding=True)
+    names: sa.BindParameter[Any] = sa.bindparam("ours", sorted(metadata.tables), expanding=True)
     found = connection.execute(sa.text(query).bindparams(names)).first()
     if found is not None:
         raise StoreError(
