@@ -23,6 +23,19 @@ def test_what_is_fine_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == ["a.ndjson.gz: 3 resources, valid", "b.json: 1 resources, valid"]
 
 
+def test_a_profile_that_is_not_checked_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
+    claims = {**PATIENT, "meta": {"profile": [url, "http://hl7.org/fhir/StructureDefinition/Patient"]}}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": claims}]}
+    (tmp_path / "a.ndjson").write_text("\n".join(json.dumps(one) for one in (claims, bundle, PATIENT)))
+    assert run("check", tmp_path / "a.ndjson", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["issues"] == [{"level": "warning", "rule": "profile-not-checked", "count": 2}]
+    assert url in found["shown"][0]["text"]
+    assert run("check", tmp_path / "a.ndjson") == 0
+    assert url in capsys.readouterr().out.replace("\n", "")
+
+
 def test_what_is_wrong_is_counted_and_shown_without_its_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = [{**PATIENT, "birthDate": "Zebulon"}] * 5 + [{**PATIENT, "gender": "Zebulon"}]
     lines = [json.dumps(b) for b in bad] + ["{broken", json.dumps(PATIENT)]

@@ -11,6 +11,7 @@ from galenic.installation import Installation
 from galenic.security import token_name
 
 LARGEST_BODY = 32 * 2**20
+JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)$")
 PURPOSE = "x-galenic-purpose"
 REASON = "x-galenic-why"
@@ -53,9 +54,22 @@ def authenticate(
 
 def require_json(request: Request) -> None:
     """NotAcceptableError if the client asks for a format other than JSON."""
-    wanted = request.query_params.get("_format") or request.headers.get("accept", "*/*")
+    formats = [f for f in request.query_params.getlist("_format") if f]
+    for given in formats:
+        require_json_format(given)
+    if formats:
+        return
+    wanted = request.headers.get("accept", "*/*")
     if ("xml" in wanted and "json" not in wanted and "*/*" not in wanted) or "turtle" in wanted:
         raise NotAcceptableError("responses are JSON only. Ask for application/fhir+json.")
+
+
+def require_json_format(given: str) -> None:
+    """NotAcceptableError if _format (R4, HTTP, 3.1.0.1.11) names another format than JSON, or another version than R4."""
+    media_type, *parameters = (part.strip().lower().replace(" ", "+") for part in given.split(";"))
+    versions = [p.partition("=")[2] for p in parameters if p.startswith("fhirversion=")]
+    if media_type not in JSON_FORMATS or any(v not in ("4.0", "4.0.1") for v in versions):
+        raise NotAcceptableError("_format names a format that is not served. Expected json or application/fhir+json.")
 
 
 async def body_of(request: Request, limit: int = LARGEST_BODY) -> bytes:

@@ -1,5 +1,6 @@
 """Checks of resources and JSON Patches that clients send, before anything is decided or written."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,12 @@ from galenic.custody.fhir.messages import FhirResponse, Resource, operation_outc
 from galenic.errors import InvalidResourceError, RecordError
 
 MOST_CHANGES, LARGEST_PATCHED = 1_000, 2**22
+ISSUE_TYPES = {
+    "required": "required",
+    "code": "code-invalid",
+    "reference-unresolved": "not-found",
+    "profile-not-checked": "not-supported",
+}
 ResourceIssue = tuple[str, str, str, str]  # severity, code, expression, text
 
 
@@ -49,22 +56,28 @@ def _issue_type(rule: str) -> str:
         return "structure"
     if "-" in rule and rule.rpartition("-")[2].isdecimal():
         return "invariant"
-    return {"required": "required", "code": "code-invalid", "reference-unresolved": "not-found"}.get(rule, "invalid")
+    return ISSUE_TYPES.get(rule, "invalid")
 
 
-def validate(resource_type: str | None, raw: bytes) -> FhirResponse:
-    """The $validate operation: an OperationOutcome with the issues of a resource; the status is 200 for an invalid one, too."""
-    from galenic.records.fhir import parse  # noqa: PLC0415
+def validate(resource_type: str | None, raw: bytes, profiles: Sequence[str] = ()) -> FhirResponse:
+    """The $validate operation: an OperationOutcome with the issues of a resource; the status is 200 for an invalid one, too. profiles:
+    that the request names; a profile that cannot be checked, of the request or of the resource, is an issue."""
+    from galenic.records.fhir import check_claimed_profiles, check_profile, parse  # noqa: PLC0415
 
+    resource = parse(raw).resource
+    if resource.get("resourceType") == "Parameters":
+        given = [p for p in resource.get("parameter", ()) if isinstance(p, dict)]
+        profiles = [*profiles, *(str(v) for p in given if p.get("name") == "profile" for k, v in p.items() if k != "name")]
+        inner = next(
+            (p["resource"] for p in given if p.get("name") == "resource" and isinstance(p.get("resource"), dict)), None
+        )
+        resource = inner or resource
     try:
-        resource = parse(raw).resource
-        if resource.get("resourceType") == "Parameters":
-            given = (p for p in resource.get("parameter", ()) if isinstance(p, dict) and p.get("name") == "resource")
-            inner = next(given, {}).get("resource")
-            resource = inner if isinstance(inner, dict) and inner else resource
         issues = require_valid(resource, resource_type)
     except InvalidResourceError as error:
         issues = list(error.issues)
+    of_profiles = [i for url in profiles for i in check_profile(resource, url, "")] + check_claimed_profiles(resource)
+    issues += [(i.level, _issue_type(i.rule), i.expression, i.text) for i in of_profiles]
     found = [outcome_issue(severity, code, text, expression) for severity, code, expression, text in issues]
     return FhirResponse(
         200, operation_outcome(*(found or [outcome_issue("information", "informational", "no issue was found.")]))

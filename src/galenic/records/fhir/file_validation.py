@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from galenic.errors import RecordError
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.parsing import NdjsonLine, is_ndjson, parse, read_ndjson, read_whole
+from galenic.records.fhir.profiles import claimed_profiles, is_checked, name_of
 from galenic.records.fhir.validation import validate_resource
 from galenic.schema import Progress, no_progress
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from galenic.records.fhir.parsing import Document, NdjsonLine
 
 SHOWN = 3  # issues shown per rule
+MOST_PROFILES = 50  # profiles named per file
+NOT_CHECKED = "profile-not-checked"
 
 
 @dataclass
 class ValidationResult:
-    """Result of validating a file. resources: count by type; counted: issues by (level, rule); shown: the first of each rule."""
+    """Result of validating a file. resources: count by type; counted: issues by (level, rule); shown: the first of each rule, and
+    every profile that was not checked, up to a limit."""
 
     source: str
     resources: Counter[str] = field(default_factory=Counter)
@@ -43,6 +47,7 @@ def validate_files(path: Path, progress: Progress = no_progress) -> ValidationRe
     done = ValidationResult(path.name)
     size = max(path.stat().st_size, 1) if path.exists() else 1
     read = 0
+    profiles: Counter[str] = Counter()
     for line in _lines(path):
         where = f"line {line.number}" if line.number else ""
         read += len(line.raw)
@@ -58,8 +63,18 @@ def validate_files(path: Path, progress: Progress = no_progress) -> ValidationRe
         done.resources.update(_type(r) for r in (held or [resource]))
         for issue in found:
             _note(done, issue.level, issue.rule, where, issue.expression, issue.text)
+        profiles.update({url for _, url in claimed_profiles(resource) if not is_checked(url)})
         progress("checking", min(read / size, 1.0))
+    _note_profiles(done, profiles)
     return done
+
+
+def _note_profiles(done: ValidationResult, profiles: Counter[str]) -> None:
+    """Adds a warning for each profile that documents claim and that was not checked."""
+    done.counted.update({("warning", NOT_CHECKED): profiles.total()} if profiles else {})
+    for url, n in profiles.most_common(MOST_PROFILES):
+        text = f"the profile {name_of(url)}, which {n:,} documents claim, is not loaded here, so it was not checked."
+        done.shown.append({"level": "warning", "rule": NOT_CHECKED, "where": "", "expression": "", "text": text})
 
 
 def _type(resource: dict[str, Any]) -> str:

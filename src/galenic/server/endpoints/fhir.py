@@ -24,15 +24,37 @@ from galenic.errors import (
     RecordError,
     TooCostlyError,
 )
-from galenic.server.authentication import BodyTooLargeError, NotSignedInError, authenticate, body_of, require_json
+from galenic.server.authentication import (
+    BodyTooLargeError,
+    NotAcceptableError,
+    NotSignedInError,
+    authenticate,
+    body_of,
+    require_json,
+    require_json_format,
+)
+from galenic.server.binary_content import MEDIA_TYPE, binary_of, content_of, wants_content
 from galenic.server.capability import JSON, NOT_SERVED, CapabilityPart, resource_capability
 from galenic.server.endpoints.endpoint import ServedRepository
 from galenic.server.fair_pool import FairPool, TooManyWaitingError
+from galenic.server.unroutable import (
+    OPERATION,
+    MethodNotAllowedError,
+    OperationNotSupportedError,
+    UnknownPath,
+    refuse_path,
+)
 
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}$")
 PLAIN = ("", "identity")  # a compressed body would have to be decompressed to know its size
 FORM = "application/x-www-form-urlencoded"
+
+
+class UnsupportedMediaTypeError(InputError):
+    """The body is of a type that the address does not accept (415)."""
+
+
 OPERATIONS = "http://hl7.org/fhir/OperationDefinition"
 STATUS: tuple[tuple[type[GalenicError], int, str], ...] = (  # the first that matches
     (NotSignedInError, 401, "login"),
@@ -40,11 +62,15 @@ STATUS: tuple[tuple[type[GalenicError], int, str], ...] = (  # the first that ma
     (BodyTooLargeError, 413, "too-long"),
     (InvalidResourceError, 422, "invalid"),
     (GoneError, 410, "deleted"),
+    (OperationNotSupportedError, 404, "not-supported"),
     (NotFoundError, 404, "not-found"),
     (ConflictError, 412, "conflict"),
     (TooCostlyError, 503, "too-costly"),
     (TooManyWaitingError, 429, "throttled"),
     (AccessDeniedError, 403, "forbidden"),
+    (MethodNotAllowedError, 405, "not-supported"),
+    (UnsupportedMediaTypeError, 415, "not-supported"),
+    (NotAcceptableError, 406, "not-supported"),
     (InputError, 400, "invalid"),
 )
 AUDIT_EVENT = {
@@ -80,6 +106,8 @@ def refusal(error: GalenicError, request_id: str = "") -> Response:
     else:
         body = operation_outcome(outcome_issue("error", code, str(error)))
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, MethodNotAllowedError):
+        headers["Allow"] = ", ".join(error.allowed)
     return Response(body, status, headers, JSON)
 
 
@@ -106,6 +134,8 @@ class FhirEndpoint:
             Route(f"{by_id}/_history", self.history, methods=["GET"]),
             Route(by_id, self.instance, methods=["GET", "PUT", "PATCH", "DELETE"]),
             Route(by_type, self.type_level, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/fhir/{path:path}", UnknownPath()),
+            Route("/fhir", UnknownPath()),
         ]
 
     @staticmethod
@@ -124,9 +154,13 @@ class FhirEndpoint:
 
     async def _serve(self, request: Request, needed: tuple[str, str], work: Work) -> Response:
         """Checks format, token and scopes (type, permissions), then works in a thread."""
-        require_json(request)
+        native = needed == ("Binary", "r") and wants_content(request)
+        if not native:
+            require_json(request)
         loop = asyncio.get_running_loop()
-        return _response(request, await loop.run_in_executor(self.threads, self._work, request, needed, work))
+        answer = await loop.run_in_executor(self.threads, self._work, request, needed, work)
+        is_binary = native and answer.status == 200 and not request.url.path.endswith("/_history")
+        return _response(request, *content_of(answer)) if is_binary else _response(request, answer)
 
     def _work(self, request: Request, needed: tuple[str, str], work: Work) -> FhirResponse:
         return work(authenticate(self.repository.installation, request, self.base, needed))
@@ -207,6 +241,9 @@ class FhirEndpoint:
 
     async def _search(self, request: Request, resource_type: str, given: list[tuple[str, str]]) -> Response:
         lenient = "handling=lenient" in request.headers.get("prefer", "")
+        for name, value in given:
+            if name == "_format" and value:
+                require_json_format(value)
         return await self._serve_fairly(
             self.searches,
             request,
@@ -275,8 +312,9 @@ class FhirEndpoint:
         """$validate; it reads no records, but needs an access token."""
         resource_type = _resource_type(request) if "resource_type" in request.path_params else None
         raw = await _resource_body(request)
+        profiles = [p for p in request.query_params.getlist("profile") if p]
         return await self._serve_fairly(
-            self.bundles, request, (resource_type or "*", ""), lambda _context: fhir.validate(resource_type, raw)
+            self.bundles, request, (resource_type or "*", ""), lambda _context: fhir.validate(resource_type, raw, profiles)
         )
 
 
@@ -291,12 +329,14 @@ def _resource_type(request: Request) -> str:
 
     resource_type = str(request.path_params["resource_type"])
     if resource_type not in r4().resources:
-        raise NotFoundError("the address names no resource type of R4.")
+        refuse_path(request)
     return resource_type
 
 
 def _resource_id(request: Request) -> str:
     resource_id = str(request.path_params["resource_id"])
+    if resource_id.startswith(OPERATION):
+        refuse_path(request)
     if not ID.match(resource_id):
         raise RecordError("the address names no id. Expected 1 to 64 letters, digits, - and . (R4, datatypes, id).")
     return resource_id
@@ -307,6 +347,10 @@ async def _resource_body(request: Request) -> bytes:
     if request.headers.get("content-encoding", "").lower() not in PLAIN:
         raise UnsupportedMediaTypeError("a compressed body is not accepted. Send it without Content-Encoding.")
     is_patch = request.method == "PATCH"
+    if request.path_params.get("resource_type") == "Binary" and not is_patch and media_type not in TAKES:
+        if not MEDIA_TYPE.match(media_type):
+            raise UnsupportedMediaTypeError("the content has no type. Send it with a Content-Type header.")
+        return binary_of(await body_of(request), request.headers, str(request.path_params.get("resource_id", "")))
     if media_type not in TAKES or is_patch != (media_type == "application/json-patch+json"):
         expected = "application/json-patch+json" if is_patch else "application/fhir+json"
         raise UnsupportedMediaTypeError(f"this type of body is not accepted here. Expected Content-Type: {expected}.")
@@ -316,18 +360,10 @@ async def _resource_body(request: Request) -> bytes:
 def _require_writable(resource_type: str, request: Request) -> None:
     """MethodNotAllowedError for a change of AuditEvents, which are rows of the audit log."""
     if resource_type == "AuditEvent" and request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowedError("AuditEvents are written by the audit log alone.")
+        raise MethodNotAllowedError("AuditEvents are written by the audit log alone.", ("GET", "HEAD"))
 
 
-class MethodNotAllowedError(InputError):
-    """The address does not have this method (405)."""
-
-
-class UnsupportedMediaTypeError(InputError):
-    """The body is of a type that the address does not accept (415)."""
-
-
-def _response(request: Request, answer: FhirResponse) -> Response:
+def _response(request: Request, answer: FhirResponse, media_type: str = JSON) -> Response:
     headers = dict(answer.headers)
     if answer.version:
         headers["ETag"] = f'W/"{answer.version}"'
@@ -345,4 +381,4 @@ def _response(request: Request, answer: FhirResponse) -> Response:
     none_match = request.headers.get("if-none-match")
     if request.method in ("GET", "HEAD") and answer.version and none_match == headers["ETag"]:
         return Response(b"", 304, headers)
-    return Response(body, answer.status, headers, JSON if body else None)
+    return Response(body, answer.status, headers, media_type if body else None)
