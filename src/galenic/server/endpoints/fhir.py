@@ -363,7 +363,7 @@ def _require_writable(resource_type: str, request: Request) -> None:
         raise MethodNotAllowedError("AuditEvents are written by the audit log alone.", ("GET", "HEAD"))
 
 
-def _response(request: Request, answer: FhirResponse, media_type: str = JSON) -> Response:
+def _response(request: Request, answer: FhirResponse, media_type: str = "") -> Response:
     headers = dict(answer.headers)
     if answer.version:
         headers["ETag"] = f'W/"{answer.version}"'
@@ -381,4 +381,4 @@ def _response(request: Request, answer: FhirResponse, media_type: str = JSON) ->
     none_match = request.headers.get("if-none-match")
     if request.method in ("GET", "HEAD") and answer.version and none_match == headers["ETag"]:
         return Response(b"", 304, headers)
-    return Response(body, answer.status, headers, media_type if body else None)
+    return Response(body, answer.status, headers, (media_type or JSON) if body else None)
