@@ -75,7 +75,7 @@ def test_an_index_that_an_earlier_version_left_incomplete_is_repaired_at_the_nex
         ehr = served("ehr")
         import_here(ehr, tmp_path / "in", a_patient("a"), a_patient("b"), a_patient("c"))
         assert len(ehr.found("Patient")) == 3
-        ehr.repository.index.drop([1])
+        store.drop_versions(ehr.repository.index, [1])
         with ehr.repository.index.writing() as c:
             c.execute("DELETE FROM state WHERE name = 'checked'")
         assert sorted(ehr.found("Patient")) == ["a", "c"]
@@ -91,7 +91,7 @@ def test_an_index_check_names_the_differences_and_repairs_them(tmp_path: Path) -
         assert ehr.found("Patient?name=neu") == ["a"]
         assert custody.check_index(ehr.installation, "records").is_consistent
         index = ehr.repository.index
-        index.drop([1])
+        store.drop_versions(index, [1])
         index.put([store.IndexEntry(77, "Patient", "ghost", 1, True, 0, True)])
         with index.writing() as c:
             c.execute("UPDATE res SET live = 1 WHERE row = 0")
@@ -123,7 +123,7 @@ def test_an_older_version_that_is_indexed_late_does_not_become_current(tmp_path:
         older = store.IndexEntry(0, "Patient", "a", 1, True, 0, True)
         index.put([newer])
         index.put([older])
-        assert index.states(0, 2) == {0: (1, False), 1: (1, True)}
+        assert store.states_of(index, 0, 2) == {0: (1, False), 1: (1, True)}
 
 
 def test_the_index_never_claims_rows_that_it_does_not_hold(tmp_path: Path) -> None:

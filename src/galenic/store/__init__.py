@@ -34,7 +34,15 @@ from galenic.store.fact_rows import FactRows, fact_transaction, facts_of, move_o
 from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, drop_index_tables, search
-from galenic.store.index_comparison import IndexComparison, compare_index, is_envelope
+from galenic.store.index_comparison import (
+    IndexComparison,
+    compare_index,
+    drop_versions,
+    is_checked,
+    is_envelope,
+    mark_checked,
+    states_of,
+)
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
 from galenic.store.originals import by_subject, counts, page, read, write
@@ -132,6 +140,7 @@ __all__ = [
     "documents_by_identifier",
     "drop_build",
     "drop_index_tables",
+    "drop_versions",
     "fact_transaction",
     "facts_of",
     "failures",
@@ -142,6 +151,7 @@ __all__ = [
     "forget",
     "forget_subject",
     "forgive",
+    "is_checked",
     "is_envelope",
     "jobs",
     "last_audit",
@@ -153,6 +163,7 @@ __all__ = [
     "list_releases",
     "list_tombstones",
     "locked",
+    "mark_checked",
     "move_on",
     "name_tokens",
     "newer_version",
@@ -196,6 +207,7 @@ __all__ = [
     "settle",
     "shared_document",
     "sign_offs_of",
+    "states_of",
     "subjects_of",
     "sweep",
     "take_once",

@@ -43,7 +43,7 @@ def compare_index(db: Database, grant: AbstractGrant, known: Dataset, index: Res
     found, through, d = IndexComparison(), index.through(), documents.c
     for first in range(0, max(through, index.newest() + 1), ROWS):
         query = sa.select(d.row, d.subject, d.current).where((d.dataset == name) & (d.row >= first) & (d.row < first + ROWS))
-        indexed = index.states(first, first + ROWS)  # before the documents: what is indexed now is stored
+        indexed = states_of(index, first, first + ROWS)  # before the documents: what is indexed now is stored
         with db.reading(grant.tenant) as c:
             stored = {int(row): (int(subject), bool(current)) for row, subject, current in c.execute(query)}
         found.stored, found.indexed = found.stored + len(stored), found.indexed + len(indexed)
@@ -67,3 +67,29 @@ def _add_absent(db: Database, grant: AbstractGrant, known: Dataset, found: Index
 def is_envelope(stored: StoredDocument) -> bool:
     """Whether a document is what an imported Bundle says beside its resources, which is not a resource of its own."""
     return stored.type == ENVELOPE and "served" not in stored.about
+
+
+def states_of(index: ResourceIndex, first: int, last: int) -> dict[int, tuple[int, bool]]:
+    """(subject, whether it is current) of each version in rows `first` to before `last` of an index."""
+    with index.writing() as c:
+        found = c.execute("SELECT row, subject, live FROM res WHERE row >= ? AND row < ?", (first, last)).fetchall()
+    return {int(row): (int(subject), bool(live)) for row, subject, live in found}
+
+
+def drop_versions(index: ResourceIndex, rows: list[int]) -> None:
+    """Removes versions from an index."""
+    with index.writing() as c:
+        for table in ("res", "token", "link", "text", "label", "span", "amount"):
+            c.executemany(f"DELETE FROM {table} WHERE row = ?", [(row,) for row in rows])  # noqa: S608
+
+
+def is_checked(index: ResourceIndex) -> bool:
+    """Whether an index was compared with the documents by a version of Galenic that passes over nothing of another process."""
+    with index.writing() as c:
+        return c.execute("SELECT 1 FROM state WHERE name = 'checked'").fetchone() is not None
+
+
+def mark_checked(index: ResourceIndex) -> None:
+    """Marks an index as compared with the documents."""
+    with index.writing() as c:
+        c.execute("INSERT OR REPLACE INTO state VALUES ('checked', 1)")

@@ -237,11 +237,6 @@ class ResourceIndex:
         sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE {where} ORDER BY r.row LIMIT ?"  # noqa: S608
         return [_hit(r) for r in self._run(sql, [*values, limit])]
 
-    def states(self, first: int, last: int) -> dict[int, tuple[int, bool]]:
-        """(subject, whether it is current) of each version in rows `first` to before `last`."""
-        sql = "SELECT row, subject, live FROM res WHERE row >= ? AND row < ?"
-        return {int(row): (int(subject), bool(live)) for row, subject, live in self._run(sql, [first, last])}
-
     def newest(self) -> int:
         """The last row in the index."""
         return int(self._run("SELECT coalesce(max(row), 0) FROM res", [])[0][0])
@@ -357,23 +352,6 @@ class ResourceIndex:
         for table, is_label in (("text", False), ("label", True)):
             query = f"INSERT OR IGNORE INTO {table} SELECT ?1, w, ?2 FROM word WHERE p = ?1 AND exact = ?3"  # noqa: S608
             c.executemany(query, [(p, row, exact) for p, _, exact, row, label in texts if label == is_label])
-
-    def drop(self, rows: list[int]) -> None:
-        """Removes versions."""
-        with self.writing() as c:
-            for table in ("res", "token", "link", "text", "label", "span", "amount"):
-                for start in range(0, len(rows), MOST_NAMES):
-                    part = rows[start : start + MOST_NAMES]
-                    c.execute(f"DELETE FROM {table} WHERE row IN ({','.join('?' * len(part))})", part)  # noqa: S608
-
-    def is_checked(self) -> bool:
-        """Whether this index was compared with the documents since every writer waits for the keys of what it indexes."""
-        return bool(self._run("SELECT 1 FROM state WHERE name = 'checked'", []))
-
-    def mark_checked(self) -> None:
-        """Marks the index as compared with the documents."""
-        with self.writing() as c:
-            c.execute("INSERT OR REPLACE INTO state VALUES ('checked', 1)")
 
     def copy_without(self, subject: int, path: Path, key: bytes) -> None:
         """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""

@@ -175,7 +175,7 @@ class FhirRepository:
             part = rows[start : start + CHUNK]
             versions = store.versions_at(self.installation.db, self.service_grant(), self.dataset, part)
             self.index.put([self.stored_entry(s, current) for s, current in versions])
-        self.index.drop(found.extra)
+        store.drop_versions(self.index, found.extra)
 
     def stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
         """The index entry of a stored version."""
@@ -320,9 +320,9 @@ def open_repository(
             describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
     repository = repository_as_it_is(installation, session, name)
     index = repository.index
-    if not index.is_checked():  # made by an earlier version, which could pass over versions of another process
+    if not store.is_checked(index):  # made by an earlier version, which could pass over versions of another process
         repository.repair(repository.compare())
-        index.mark_checked()
+        store.mark_checked(index)
     if repository.missing_versions() > FEW:
         repository.index_update.start()
     else:
