@@ -18,8 +18,8 @@ from galenic.security.people import PURPOSES, UserDirectory
 from galenic.store import use_once
 
 CODE_SECONDS, ACCESS_SECONDS, REFRESH_SECONDS = 60, 900, 8 * 3600
-VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}$")  # RFC 7636, 4.1
-CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}$")  # of S256
+VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}\Z")  # RFC 7636, 4.1
+CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}\Z")  # of S256
 REFUSED = "this code or token is not valid: it was used, has expired, or belongs to another application."
 
 

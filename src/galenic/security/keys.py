@@ -16,7 +16,7 @@ from galenic.security.policy import ROLES
 from galenic.store import file_aside, locked
 
 GATE = "gate"
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 @dataclass(frozen=True)

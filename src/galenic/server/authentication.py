@@ -12,7 +12,7 @@ from galenic.security import token_name
 
 LARGEST_BODY = 32 * 2**20
 JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
-BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)$")
+BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)\Z")
 PURPOSE = "x-galenic-purpose"
 REASON = "x-galenic-why"
 

@@ -17,7 +17,7 @@ KNOWN = ("_id", "date", "action", "outcome", "agent:identifier", "_count", CURSO
 COUNT, MOST = 50, 500
 MOST_SCANNED = 50_000  # rows that one page goes through
 STEP = 500
-NAME = re.compile(r"galenic-(\d{1,18})$")
+NAME = re.compile(r"galenic-(\d{1,18})\Z")
 DATE_PREFIXES = ("ge", "gt", "le", "lt", "eq")
 Filter = Callable[[AuditEntry], bool]
 

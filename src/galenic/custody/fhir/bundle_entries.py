@@ -12,7 +12,7 @@ from galenic.custody.fhir.messages import RequestContext, Resource
 from galenic.errors import AccessDeniedError, ConflictError, GoneError, InvalidResourceError, NotFoundError, RecordError
 
 MOST_ENTRIES = 10_000
-TARGET = re.compile(r"(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64}))?(?:\?(?P<query>.*))?$")
+TARGET = re.compile(r"(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64}))?(?:\?(?P<query>.*))?\Z")
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 READING = ("GET", "HEAD")
 PERMISSIONS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}

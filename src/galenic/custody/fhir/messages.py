@@ -15,7 +15,7 @@ from galenic.store import StoredDocument
 Resource = dict[str, Any]
 DECISION_EXTENSION = "https://galenic.dev/fhir/StructureDefinition/decision"  # number of the access decision behind an entry
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
-SCOPE = re.compile(r"(?P<context>patient|user|system)/(?P<type>[A-Z][A-Za-z]+|\*)\.(?P<permissions>c?r?u?d?s?|read|write|\*)$")
+SCOPE = re.compile(r"(?P<context>patient|user|system)/(?P<type>[A-Z][A-Za-z]+|\*)\.(?P<permissions>c?r?u?d?s?|read|write|\*)\Z")
 VERSION_1_PERMISSIONS = {"read": "rs", "write": "cud", "*": "cruds"}  # of SMART App Launch 1
 
 

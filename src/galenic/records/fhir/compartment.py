@@ -18,7 +18,7 @@ TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)[/?]")
 PATIENT = re.compile(r"(?:^|/)Patient[/?]")
 PERSON = re.compile(r"(?:^|/)(?:Patient|Practitioner|Person)[/?]")
 STRING = re.compile(rb'(?:[^"\\]|\\.)*')
-HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$|#.*$")
+HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}\Z|#.*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from galenic.schema import (
 )
 
 PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+-])")
-DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?$")
+DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z")
 DEEPEST, MOST_VALUES, MOST_CONDITIONS = 3, 200, 30
 MODIFIERS = {
     "token": ("not", "text", "of-type", "missing"),

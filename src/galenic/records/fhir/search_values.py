@@ -22,7 +22,7 @@ from galenic.records.fhir.search_parameters import (
 
 Resource = dict[str, Any]
 PERIOD_ENDS = (-(2**62), 2**62)  # µs: ends of an open period
-DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
+DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?\Z")
 SPACE = re.compile(r"\s+")
 NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
 ADDRESS_PARTS = ("line", "city", "district", "state", "postalCode", "country", "text")

@@ -21,11 +21,11 @@ from galenic.records.fhir.schemas import validator
 Resource = dict[str, Any]
 MOST = 200  # issues reported for one resource
 REFERENCE = re.compile(
-    r"^(?:(?P<base>https?://.+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.+)?$"
+    r"^(?:(?P<base>https?://.+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.+)?\Z"
 )
-CONDITIONAL = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)\?.+$")
+CONDITIONAL = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)\?.+\Z")
 OWN = re.compile(rb'"#[^"\\]*(?:\\.[^"\\]*)*"')
-ABSOLUTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:\S+$")  # RFC 3986, 4.3: any scheme
+ABSOLUTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:\S+\Z")  # RFC 3986, 4.3: any scheme
 
 
 def validate_resource(resource: Any) -> tuple[ValidationIssue, ...]:

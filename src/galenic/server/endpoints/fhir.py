@@ -46,7 +46,7 @@ from galenic.server.unroutable import (
 )
 
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
-ID = re.compile(r"[A-Za-z0-9\-.]{1,64}$")
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 PLAIN = ("", "identity")  # a compressed body would have to be decompressed to know its size
 FORM = "application/x-www-form-urlencoded"
 
