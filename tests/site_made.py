@@ -59,7 +59,7 @@ class Site:
             if not people.any():
                 people.set_up(name, f"{name}@clinic.example", name, PASSWORD)
             else:
-                people.write(name, f"{name}@clinic.example", name, "active")
+                people.write(name, f"{name}@clinic.example", name, "active", {"enrolls": "yes"})
                 people.credentials.set_password(name, PASSWORD)
         found = self.browser()
         found.password(name)

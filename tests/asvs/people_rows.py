@@ -138,7 +138,7 @@ def somebody_with_password(place: Place) -> Any:
     installation = place.site.installation
     if not installation.people.any():
         place.site.grown("founder")
-    installation.people.write(name, f"{name}@clinic.example", name, "active")
+    installation.people.write(name, f"{name}@clinic.example", name, "active", {"enrolls": "yes"})
     installation.people.credentials.keep(name, "password", {"hash": argon2.PasswordHasher(2, 19_456, 1).hash(PASSWORD)})
     browser = place.site.grown(name)
     browser.name = name

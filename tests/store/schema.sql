@@ -19,7 +19,7 @@ CREATE TABLE charges ( id VARCHAR NOT NULL, population VARCHAR NOT NULL, rho_res
 CREATE TABLE datasets ( name VARCHAR NOT NULL, tenant VARCHAR NOT NULL, region VARCHAR NOT NULL, label VARCHAR NOT NULL, columns TEXT NOT NULL, patient VARCHAR NOT NULL, next_row BIGINT NOT NULL, imported_at VARCHAR NOT NULL, kind VARCHAR DEFAULT 'table' NOT NULL, ids VARCHAR DEFAULT '' NOT NULL, mapping TEXT DEFAULT '' NOT NULL, PRIMARY KEY (name) )
 CREATE TABLE document_words ( dataset VARCHAR NOT NULL, word BLOB NOT NULL, "row" BIGINT NOT NULL, tenant VARCHAR NOT NULL, PRIMARY KEY (dataset, word, "row") )
 CREATE TABLE documents ( dataset VARCHAR NOT NULL, "row" BIGINT NOT NULL, tenant VARCHAR NOT NULL, subject BIGINT NOT NULL, name BLOB NOT NULL, digest BLOB NOT NULL, version INTEGER NOT NULL, current BOOLEAN NOT NULL, PRIMARY KEY (dataset, "row") )
-CREATE TABLE facts ( kind VARCHAR NOT NULL, "key" VARCHAR NOT NULL, who VARCHAR NOT NULL, subject BIGINT, purpose VARCHAR NOT NULL, label VARCHAR NOT NULL, state VARCHAR NOT NULL, until VARCHAR NOT NULL, body TEXT NOT NULL, mac BLOB NOT NULL, PRIMARY KEY (kind, "key") )
+CREATE TABLE facts ( kind VARCHAR NOT NULL, "key" VARCHAR NOT NULL, who VARCHAR NOT NULL, subject BIGINT, purpose VARCHAR NOT NULL, label VARCHAR NOT NULL, state VARCHAR NOT NULL, until VARCHAR NOT NULL, body TEXT NOT NULL, mac BLOB NOT NULL, unique_name VARCHAR, PRIMARY KEY (kind, "key") )
 CREATE TABLE key_nodes ( level INTEGER NOT NULL, place BIGINT NOT NULL, children BLOB NOT NULL, PRIMARY KEY (level, place) )
 CREATE TABLE lineage ( artefact VARCHAR NOT NULL, subject BIGINT NOT NULL, PRIMARY KEY (artefact, subject), FOREIGN KEY(artefact) REFERENCES artefacts (id) )
 CREATE TABLE once ( name VARCHAR NOT NULL, until VARCHAR NOT NULL, PRIMARY KEY (name) )
@@ -33,3 +33,4 @@ CREATE TABLE subjects ( id INTEGER NOT NULL, tenant VARCHAR NOT NULL, token BLOB
 CREATE TABLE tombstones ( tenant VARCHAR NOT NULL, token BLOB NOT NULL, subject BIGINT NOT NULL, erased_at VARCHAR NOT NULL, PRIMARY KEY (tenant, token) )
 CREATE TABLE vault ( token BLOB NOT NULL, dataset VARCHAR NOT NULL, tenant VARCHAR NOT NULL, subject BIGINT NOT NULL, cells BLOB NOT NULL, PRIMARY KEY (token) )
 CREATE TABLE versions ( name VARCHAR NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (name) )
+CREATE UNIQUE INDEX facts_by_unique_name ON facts (unique_name)

@@ -15,8 +15,10 @@ from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens
 from galenic.security.merkle import root_from_proof
 from galenic.security.network_sandbox import block_network
-from galenic.security.openid import IdTokenClaims, OpenId, Provider
+from galenic.security.notices import mark_read
+from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.people import User, UserDirectory
+from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
     FLAGS,
@@ -93,9 +95,12 @@ __all__ = [
     "canonical",
     "checked_jwks",
     "client_of",
+    "display_name",
     "from_cedar",
     "has_stepped_up",
     "is_active",
+    "link_fact",
+    "mark_read",
     "opens",
     "parse_policy",
     "person_of",

@@ -1,36 +1,181 @@
-"""Recovery of accounts whose owners lost a password."""
+"""Recovery of accounts: a lost password with the account's own second factor, lost factors with two other people."""
 
+import hmac
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from galenic.errors import UnknownNameError
-from galenic.security.facts import FactStore
+from galenic.errors import AccessDeniedError, StateError, UnknownNameError
+from galenic.security.credentials import check_password
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import UserDirectory
-from galenic.security.sign_in_limits import digest_of
+from galenic.security.notices import tell
+from galenic.security.people import ADMINISTERS, APPROVERS, ENROLLS, SECOND_FACTORS, UserDirectory, account
+from galenic.security.sign_in_limits import SignInAttempt, digest_of
+from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
 
-RESET_HOURS = 1
+RESET_HOURS, RECOVERY_HOURS = 1, 24
+NOT_VALID = "this link is not valid: it was used, has expired, or never existed. Ask a security officer for another."
 
 
 class AccountRecovery:
-    """Recovers accounts of one installation."""
+    """Recovers accounts of one installation. Nobody who takes part in it can sign in to the account by it."""
 
     def __init__(self, people: UserDirectory) -> None:
         self.people = people
         self.facts: FactStore = people.facts
 
+    # a lost password
+
     def reset(self, by: Session, name: str) -> str:
-        """The secret by which a person who forgot the password sets a new one; the second factor is still required. Sessions end."""
+        """The secret of a link by which the owner sets a new password, together with a second factor that the account has. The old
+        password and the sessions end. StateError for an account without a second factor of its own: see `propose`."""
         self.people.require_administrator(by)
-        fact = self.facts.one("person", name)
-        if fact is None or fact.state != "active" or name == by.who:
-            raise UnknownNameError(
-                "there is no such person, or it is you: ask another security officer to reset your password."
-            )
+        self._owner(self.facts, by, name)
+        if not SECOND_FACTORS & self.people.credentials.kinds(name):
+            raise StateError("this account has no second factor of its own. Propose to recover it; a second person approves.")
         secret = secrets.token_urlsafe(24)
-        until = (datetime.now(UTC) + timedelta(hours=RESET_HOURS)).isoformat(timespec="seconds")
-        self.people.write(name, fact.label, str(fact.get("shown")), "active", {"invitation": digest_of(secret), "until": until})
+        body = (("link", digest_of(secret)),)
+        self.facts.put(Fact("recovery", f"{name}/password", "open", name, until=_hours(RESET_HOURS), body=body), actor=by.who)
         self.people.credentials.drop(name, "password")
         self.people.end_sessions(name)
         self.people.audit.append("person.reset", name, actor=by.who)
+        tell(self.facts, name, f"{by.who} reset your password. If you did not ask for it, tell another security officer.")
         return secret
+
+    def account_of(self, secret: str) -> str:
+        """The account of an open password reset. AccessDeniedError if there is none."""
+        return self._open(self.facts, "password", "open", secret).who
+
+    def set_password(self, secret: str, password: str, code: str, place: str, device: str) -> str:
+        """Sets the new password with a time code or recovery code of the account; returns the account's name."""
+        name = self.account_of(secret)
+        check_password(password, (name, "galenic"))
+        attempt = SignInAttempt(name, place, device)
+        self.people.limits.require_allowed(attempt)
+        if not (self.people.credentials.totp_is(name, code) or self.people.credentials.recovery_is(name, code)):
+            self.people.limits.fail(attempt)
+        self.set_password_of_passkey(secret, password, name)
+        return name
+
+    def set_password_of_passkey(self, secret: str, password: str, owner: str) -> None:
+        """Sets the new password of an account whose passkey has just answered. owner: the account of the passkey."""
+        if self.account_of(secret) != owner:
+            raise AccessDeniedError("this passkey belongs to another account.")
+        person = self.facts.one("person", owner)
+        shown = str(person.get("shown")) if person else ""
+        check_password(password, (owner, "galenic", shown))
+        self.facts.change(lambda facts: [replace(self._open(facts, "password", "open", secret), state="used")], actor=owner)
+        self.people.credentials.set_password(owner, password, (shown,))
+        self.people.audit.append("person.password", owner, actor=owner)
+
+    # lost second factors
+
+    def propose(self, by: Session, name: str) -> str:
+        """Proposes to let the owner of an account register new factors. Returns the first of two secrets: a code that the proposer
+        hands to the owner; the second one is the link that whoever approves hands over."""
+        self.people.require_administrator(by)
+        code = "-".join(secrets.token_hex(3) for _ in range(4))
+        body = (("code", digest_of(code)),)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            self._owner(facts, by, name)
+            key = f"{name}/factors"
+            return [Fact("recovery", key, "proposed", by.who, purpose=name, until=_hours(RECOVERY_HOURS), body=body)]
+
+        self.facts.change(plan, actor=by.who)
+        tell(
+            self.facts, name, f"{by.who} proposed to recover your account. If you still sign in as before, this has no effect."
+        )
+        return code
+
+    def proposals(self) -> list[Fact]:
+        """Recoveries that wait for a second person."""
+        now = self.facts.now()
+        return [f for f in self.facts.of("recovery") if f.stands("proposed", now)]
+
+    def approve(self, by: Session, name: str) -> str:
+        """Approves a recovery as the second person; returns the secret of the link to hand to the owner."""
+        secret = secrets.token_urlsafe(24)
+        until = _hours(RECOVERY_HOURS)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = self._decided(facts, by, name)
+            if not is_active(facts, fact.who) or ADMINISTERS not in roles_of(facts, fact.who):
+                raise StateError("its proposer is no longer a security officer. Reject it, and propose it again.")
+            if by.who == name or not are_different_people(facts, fact.who, by.who):
+                raise AccessDeniedError(
+                    "a recovery takes two people: neither its proposer nor the account's owner approves it, by this or any other account."
+                )
+            body = (*fact.body, ("approved_by", by.who), ("link", digest_of(secret)))
+            return [replace(fact, state="approved", until=until, body=tuple(sorted(body)))]
+
+        done = self.facts.change(plan, actor=by.who)
+        self.people.audit.append("person.recovery", name, actor=by.who, proposed_by=done[0].who)
+        return secret
+
+    def reject(self, by: Session, name: str) -> None:
+        """Rejects a proposed recovery."""
+        self.facts.change(lambda facts: [replace(self._decided(facts, by, name), state="rejected")], actor=by.who)
+
+    def recover(self, secret: str, code: str, password: str) -> str:
+        """Sets a new password with both secrets, and ends every earlier factor and session: the owner registers a new authenticator
+        at sign-in. Returns the account's name."""
+        person = self._owner_of(self._open(self.facts, "factors", "approved", secret))
+        check_password(password, (person.key, "galenic", str(person.get("shown"))))
+        if not hmac.compare_digest(
+            str(self._open(self.facts, "factors", "approved", secret).get("code")), digest_of(code.strip())
+        ):
+            raise AccessDeniedError("this is not the code that belongs to the link. Ask the person who proposed the recovery.")
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = self._open(facts, "factors", "approved", secret)
+            owner = self._owner_of(fact, facts)
+            shown = str(owner.get("shown"))
+            return [replace(fact, state="used"), account(owner.key, owner.label, shown, "active", {ENROLLS: "yes"})]
+
+        recovery = self.facts.change(plan, actor=person.key)[0]
+        self.people.credentials.drop(person.key)
+        self.people.end_sessions(person.key)
+        self.people.credentials.set_password(person.key, password, (str(person.get("shown")),))
+        self.people.audit.append("person.recovered", person.key, actor=person.key)
+        by = f"{recovery.who} and {recovery.get('approved_by')}"
+        tell(
+            self.facts,
+            person.key,
+            f"Your account was recovered with the approval of {by}. Earlier factors and sessions are ended.",
+        )
+        return person.key
+
+    def _owner(self, facts: FactReader, by: Session, name: str) -> Fact:
+        fact = facts.one("person", name)
+        if fact is None or fact.state != "active" or name == by.who:
+            raise UnknownNameError(
+                "there is no such account in use, or it is yours: ask another security officer to recover your account."
+            )
+        return fact
+
+    def _owner_of(self, fact: Fact, facts: FactReader | None = None) -> Fact:
+        found = (facts or self.facts).one("person", fact.purpose)
+        if found is None or found.state != "active":
+            raise AccessDeniedError(NOT_VALID)
+        return found
+
+    def _decided(self, facts: FactReader, by: Session, name: str) -> Fact:
+        fact = facts.one("recovery", f"{name}/factors")
+        if fact is None or not fact.stands("proposed", facts.now()):
+            raise StateError("this recovery is not proposed, has expired, or was decided.")
+        if not APPROVERS & roles_of(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
+            raise AccessDeniedError("a recovery is decided by a security or privacy officer, after signing in again.")
+        return fact
+
+    def _open(self, facts: FactReader, kind: str, state: str, secret: str) -> Fact:
+        """The recovery that a link is for. kind: password or factors. AccessDeniedError if there is none."""
+        for fact in facts.of("recovery"):
+            if fact.key.endswith(f"/{kind}") and fact.stands(state, facts.now()) and fact.get("link") == digest_of(secret):
+                return fact
+        raise AccessDeniedError(NOT_VALID)
+
+
+def _hours(hours: float) -> str:
+    return (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")

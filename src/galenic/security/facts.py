@@ -16,7 +16,7 @@ from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, p
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
-    "person", "credential", "proposal", "destination", "provider", "app", "activity",
+    "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice",
 )  # fmt: skip
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 
@@ -151,6 +151,7 @@ class FactStore:
             "state": fact.state,
             "until": fact.until,
             "body": canonical(dict(fact.body)),
+            "unique_name": f"person/{fact.label}" if fact.kind == "person" and fact.state != "left" else None,
         }
         if fact.kind not in KINDS:
             raise UnknownNameError(f"{fact.kind!r} is not a kind of fact. Expected one of {', '.join(KINDS)}.")

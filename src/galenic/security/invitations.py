@@ -5,9 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from galenic.errors import AccessDeniedError, OptionError
-from galenic.security.facts import Fact, FactStore
+from galenic.security.credentials import check_password
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import ADMINISTERS, User, UserDirectory
+from galenic.security.people import ADMINISTERS, ENROLLS, User, UserDirectory, account
 from galenic.security.policy import ROLES
 from galenic.security.role_changes import RoleChanges
 from galenic.security.sign_in_limits import digest_of
@@ -28,7 +29,6 @@ class Invitations:
         While the installation has only one administrator, a second one needs no approval: there is nobody else to give it.
         """
         self.people.require_administrator(by)
-        self.people.require_new(name, human)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
         if strange or not roles:
             raise OptionError(
@@ -36,9 +36,8 @@ class Invitations:
             )
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
-        self.people.write(
-            name, human, shown, "invited", {"invitation": digest_of(secret), "until": until, "invited_by": by.who}
-        )
+        details = {"invitation": digest_of(secret), "until": until, "invited_by": by.who}
+        self.facts.change(lambda facts: [self.people.new(facts, name, human, shown, "invited", details)], actor=by.who)
         alone = [p for p in self.people.all() if p.state == "active" and ADMINISTERS in p.roles] == [self.people.get(by.who)]
         for role in roles:
             if alone and role == ADMINISTERS:
@@ -49,24 +48,37 @@ class Invitations:
 
     def accept(self, secret: str, password: str) -> User:
         """Sets the invited person's password; the invitation is used up."""
-        fact = self._invited(secret)
-        self.people.credentials.set_password(fact.key, password, (fact.label, str(fact.get("shown"))))
-        return self._accepted(fact)
+        fact = self._invited(self.facts, secret)
+        about = (fact.label, str(fact.get("shown")))
+        check_password(password, (fact.key, "galenic", *about))
+        user = self._accept(secret)
+        self.people.credentials.set_password(user.name, password, about)
+        return user
 
-    def accept_linked(self, secret: str, link: Callable[[str], None]) -> User:
-        """Accepts an invitation by the site's identity provider, without a password. link: links the account to the provider."""
-        fact = self._invited(secret)
-        link(fact.key)
-        return self._accepted(fact)
+    def accept_linked(self, secret: str, link: Callable[[FactReader, str], Fact]) -> User:
+        """Accepts an invitation by the site's identity provider, without a password. link: the fact that links the
+        account to the provider.
 
-    def _accepted(self, fact: Fact) -> User:
-        self.people.write(fact.key, fact.label, str(fact.get("shown")), "active")
+        A link that resets a password is no invitation: an account in use is linked by its owner, who has signed in.
+        """
+        return self._accept(secret, lambda facts, name: [link(facts, name)])
+
+    def _accept(self, secret: str, more: Callable[[FactReader, str], list[Fact]] = lambda _facts, _name: []) -> User:
+        """Uses the invitation up: the account is in use, and registers its second factor at the first sign-in."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = self._invited(facts, secret)
+            accepted = account(fact.key, fact.label, str(fact.get("shown")), "active", {ENROLLS: "yes"})
+            return [accepted, *more(facts, fact.key)]
+
+        fact = self.facts.change(plan)[0]
+        self.people.gate.versions.refresh()
         return User(fact.key, fact.label, str(fact.get("shown")), "active", self.people.roles(fact.key))
 
-    def _invited(self, secret: str) -> Fact:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        for fact in self.facts.of("person"):
-            waits = fact.state in ("invited", "active") and fact.get("invitation")
-            if waits and fact.get("invitation") == digest_of(secret) and str(fact.get("until")) > now:
+    @staticmethod
+    def _invited(facts: FactReader, secret: str) -> Fact:
+        for fact in facts.of("person"):
+            waits = fact.state == "invited" and str(fact.get("until")) > facts.now()
+            if waits and fact.get("invitation") == digest_of(secret):
                 return fact
         raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")

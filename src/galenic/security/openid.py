@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError, UnknownNameError
 from galenic.security.credentials import Credentials
-from galenic.security.facts import Fact
+from galenic.security.facts import Fact, FactReader
 from galenic.security.keys import NAME
 from galenic.store import use_once
 
@@ -158,15 +158,23 @@ class OpenId:
 
     def person(self, known: IdTokenClaims) -> str | None:
         """The account that a provider's person is linked to, or None."""
-        for fact in self.facts.of("credential", label="openid"):
-            if fact.state == "active" and (fact.get("issuer"), fact.get("subject")) == (known.provider.issuer, known.subject):
-                return fact.who
-        return None
+        return _linked_account(self.facts, known)
 
     def link(self, who: str, known: IdTokenClaims) -> None:
-        """Links an account. AccessDeniedError if the provider's person is linked to another account."""
-        other = self.person(known)
-        if other not in (None, who):
-            raise AccessDeniedError("the provider's account is linked to another person here.")
-        body = {"issuer": known.provider.issuer, "subject": known.subject, "made_at": time.strftime("%Y-%m-%d", time.gmtime())}
-        self.credentials.keep(who, known.label, body)
+        """Links an account, for its owner who has signed in. AccessDeniedError if the provider's person is linked to another one."""
+        self.facts.change(lambda facts: [link_fact(facts, who, known)], actor=who)
+
+
+def _linked_account(facts: FactReader, known: IdTokenClaims) -> str | None:
+    for fact in facts.of("credential", label="openid"):
+        if fact.state == "active" and (fact.get("issuer"), fact.get("subject")) == (known.provider.issuer, known.subject):
+            return fact.who
+    return None
+
+
+def link_fact(facts: FactReader, who: str, known: IdTokenClaims) -> Fact:
+    """The fact that links an account to a provider's person. AccessDeniedError if the person is linked to another account."""
+    if _linked_account(facts, known) not in (None, who):
+        raise AccessDeniedError("the provider's account is linked to another person here.")
+    body = {"issuer": known.provider.issuer, "subject": known.subject, "made_at": time.strftime("%Y-%m-%d", time.gmtime())}
+    return Fact("credential", f"{who}/{known.label}", "active", who, label="openid", body=tuple(sorted(body.items())))

@@ -1,22 +1,26 @@
 """Accounts of people: names and roles, passwords and sessions, and deactivation."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.security.audit import AuditedActions, AuditLog
-from galenic.security.credentials import Credentials
-from galenic.security.facts import Fact, FactStore
+from galenic.security.credentials import Credentials, check_password
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
+from galenic.security.person_id import comparable, display_name, person_id
 from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
 
 SESSION_SECONDS = 12 * 3600
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
 ADMINISTERS = "security-officer"
+APPROVERS = frozenset({"security-officer", "privacy-officer"})  # decide on what others proposed about accounts
+SECOND_FACTORS = frozenset({"totp", "passkey", "recovery"})
+ENROLLS = "enrolls"  # detail of an account whose second factor is yet to be registered
 PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
     "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
@@ -24,6 +28,20 @@ PURPOSES = {  # purposes of the sessions of each role, the default first
     "security-officer": ("administration",), "ethics-board": ("research",), "integration-engineer": ("records",),
     "auditor": ("audit",), "patient": ("subject-access",),
 }  # fmt: skip
+
+
+def account(name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
+    """The fact of an account. human: in any form of the person's id; more: further details."""
+    return Fact("person", name, state, name, label=person_id(human), body=tuple(sorted({"shown": shown, **more}.items())))
+
+
+def require_free_name(facts: FactReader, name: str) -> None:
+    """OptionError for what cannot name an account; StateError if a person, system or key has the name, in any case of letters."""
+    if not NAME.match(name) or name.casefold().startswith("galenic"):
+        raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
+    taken = {f.who.casefold() for kind in ("person", "grant") for f in facts.of(kind)}
+    if name.casefold() in taken:
+        raise StateError("an account, a system or a key of that name exists. Choose another name.")
 
 
 @dataclass(frozen=True)
@@ -74,29 +92,31 @@ class UserDirectory:
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
         """Creates the first account, which administers. StateError if there is an account already."""
-        if self.any():
-            raise StateError("this installation has been set up. Ask its security officer for an invitation.")
         self.audit.require_intact()  # rows that were cut out of it might have named accounts
-        self.require_new(name, human)
+        check_password(password, (name, "galenic", human, shown))
+
+        def plan(facts: FactReader) -> list[Fact]:
+            if facts.of("person"):
+                raise StateError("this installation has been set up. Ask its security officer for an invitation.")
+            return [self.new(facts, name, human, shown, "active", {ENROLLS: "yes"})]
+
+        self.facts.change(plan, actor=name)
         self.credentials.set_password(name, password, (human, shown))
-        self.write(name, human, shown, "active")
         self.grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
 
-    def require_new(self, name: str, human: str) -> None:
-        """Refuses the name of an account, or the id of a person, that is not valid or taken."""
-        if not NAME.match(name) or name.startswith("galenic"):
-            raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
-        if not human.strip():
-            raise OptionError("identify the person: a staff number or an address, the same for all accounts of a person.")
-        if self.facts.one("person", name) is not None or self.facts.of("grant", who=name):
-            raise StateError("an account or a key of that name exists. Choose another name.")
-        if any(f.label == human.strip().casefold() and f.state != "left" for f in self.facts.of("person")):
+    @staticmethod
+    def new(facts: FactReader, name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
+        """A new account. Refuses a name, or the id of a person, that is not valid or taken. facts: as the change sees them that
+        writes it."""
+        require_free_name(facts, name)
+        fact = account(name, human, display_name(shown), state, more)
+        if any(comparable(f.label) == fact.label and f.state != "left" for f in facts.of("person")):
             raise StateError("this person has an account already. One human, one account: two could sign for each other.")
+        return fact
 
     def write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
         """Writes an account. more: further details, which replace those before."""
-        body = tuple(sorted({"shown": shown, **(more or {})}.items()))
-        self.facts.put(Fact("person", name, state, name, label=human.strip().casefold(), body=body))
+        self.facts.put(account(name, human, shown, state, more or {}))
         self.gate.versions.refresh()
 
     # changes of passwords
@@ -122,7 +142,7 @@ class UserDirectory:
         """Gives an account a role, or withdraws it, on behalf of the people who proposed and approved it."""
         body = (
             ("approved_by", approved),
-            ("person", human.strip().casefold()),
+            ("person", comparable(human)),
             ("proposed_by", by),
             ("region", ""),
             ("tenant", "home"),
@@ -166,6 +186,20 @@ class UserDirectory:
         return ended
 
     # signing in
+
+    def may_enroll(self, name: str) -> bool:
+        """Whether the account may register its first second factor with one factor alone: from its invitation, or its recovery by
+        two people, until it has been signed in to."""
+        person = self.facts.one("person", name)
+        return person is not None and person.get(ENROLLS) == "yes" and not SECOND_FACTORS & self.credentials.kinds(name)
+
+    def _end_enrollment(self, person: Fact) -> None:
+        """Ends what only an account that cannot be signed in to needs: registration of a first factor, and a waiting recovery."""
+        if person.get(ENROLLS):
+            self.facts.put(replace(person, body=tuple(b for b in person.body if b[0] != ENROLLS)), quiet=True)
+        recovery = self.facts.one("recovery", f"{person.key}/factors")
+        if recovery is not None and recovery.state in ("proposed", "approved"):
+            self.facts.put(replace(recovery, state="void"), actor=person.key)
 
     def try_password(self, name: str, password: str, place: str, device: str) -> str:
         """The secret of a partial session if the password is right; the second factor completes it. AccessDeniedError otherwise, with the
@@ -229,6 +263,7 @@ class UserDirectory:
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
             raise AccessDeniedError(WRONG)
+        self._end_enrollment(person)
         secret = secrets.token_urlsafe(32)
         purposes = dict.fromkeys(p for r in self.roles(name) for p in PURPOSES.get(r, ()))
         about = (

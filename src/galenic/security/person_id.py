@@ -7,7 +7,9 @@ from galenic.errors import OptionError
 
 MOST_CHARACTERS = 120
 FULL_STOPS = "。．｡․"  # that IDNA and NFKC read as "." (RFC 3490, 3.1)
-INVISIBLE = frozenset(map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)))  # fillers, joiner, blank pattern
+INVISIBLE = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0))
+)  # fillers, joiner, blank pattern
 SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0000, 0xE0FFF))  # variation selectors and tags, which are not shown
 MARKS = {"’": "'", "‘": "'", "ʼ": "'", "＇": "'"}
 ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")  # with letters that look alike
@@ -28,13 +30,23 @@ def person_id(text: str) -> str:
     while plain != before:  # what one step removes can join what another one normalizes; each step shortens or ends
         plain, before = _reduced(plain), plain
     if not plain or len(plain) > MOST_CHARACTERS:
-        raise OptionError("identify the person: a staff number or an address of 1 to 120 characters, the same for all their accounts.")
+        raise OptionError(
+            "identify the person: a staff number or an address of 1 to 120 characters, the same for all their accounts."
+        )
     alphabets = {a for a in ALPHABETS if any(unicodedata.name(c, "").startswith(a) for c in plain if c.isalpha())}
     if len(alphabets) > 1:
         raise OptionError(
             f"the person's id mixes letters of several alphabets ({', '.join(sorted(alphabets)).lower()}). Type it in one of them."
         )
     return plain
+
+
+def comparable(text: str) -> str:
+    """The normal form of a person's id as it is compared; of an older one that has none, the text itself."""
+    try:
+        return person_id(text)
+    except OptionError:
+        return " ".join(text.split()).casefold()
 
 
 def _reduced(text: str) -> str:
@@ -84,7 +96,9 @@ def _label(text: str) -> str:
 def display_name(text: str) -> str:
     """A name as it may be shown. OptionError for characters that steer a terminal or the direction of text (UTS 39)."""
     if any(unicodedata.category(c) in ("Cc", "Cs", "Cn", "Zl", "Zp") or c in BIDI for c in text):
-        raise OptionError("a shown name has letters, marks, digits and spaces: no control characters, none that turn text around.")
+        raise OptionError(
+            "a shown name has letters, marks, digits and spaces: no control characters, none that turn text around."
+        )
     plain = " ".join(unicodedata.normalize("NFC", text).split())
     visible = [c for c in plain if _plain(c).strip()]
     if not visible or len(plain) > MOST_CHARACTERS:

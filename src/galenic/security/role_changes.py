@@ -3,10 +3,8 @@
 from galenic.errors import AccessDeniedError, StateError, UnknownNameError
 from galenic.security.facts import Fact, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import UserDirectory
+from galenic.security.people import APPROVERS, UserDirectory
 from galenic.security.policy import ROLES
-
-APPROVE = frozenset({"security-officer", "privacy-officer"})
 
 
 class RoleChanges:
@@ -36,7 +34,7 @@ class RoleChanges:
         fact = self.facts.one("proposal", key)
         if fact is None or fact.state != "proposed":
             raise StateError("this change is not proposed, or was decided.")
-        if not APPROVE & set(self.people.roles(by.who)) or not self.people.has_stepped_up(by):
+        if not APPROVERS & set(self.people.roles(by.who)) or not self.people.has_stepped_up(by):
             raise AccessDeniedError("a change of roles is approved by a security or privacy officer, after signing in again.")
         if fact.purpose == by.who or not self.people.gate.policies.different_people(fact.who, by.who):
             raise AccessDeniedError(
@@ -55,7 +53,7 @@ class RoleChanges:
     def reject(self, by: Session, key: str) -> None:
         """Rejects a proposed change of roles."""
         fact = self.facts.one("proposal", key)
-        if fact is None or fact.state != "proposed" or not APPROVE & set(self.people.roles(by.who)):
+        if fact is None or fact.state != "proposed" or not APPROVERS & set(self.people.roles(by.who)):
             raise StateError("this change is not proposed, or is not yours to decide.")
         self.facts.put(
             Fact("proposal", key, "rejected", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who

@@ -3,6 +3,7 @@
 import hmac
 
 from galenic.security.facts import FactReader
+from galenic.security.person_id import comparable
 
 
 def roles_of(facts: FactReader, account: str) -> frozenset[str]:
@@ -32,8 +33,8 @@ def person_of(facts: FactReader, account: str) -> str:
     """The identity of the person behind an account: from the account itself, or from a role given to a key; empty if unknown."""
     fact = facts.one("person", account)
     if fact is not None:
-        return fact.label
-    return next((str(f.get("person")) for f in facts.of("grant", who=account) if f.get("person")), "")
+        return comparable(fact.label)
+    return next((comparable(str(f.get("person"))) for f in facts.of("grant", who=account) if f.get("person")), "")
 
 
 def are_different_people(facts: FactReader, a: str, b: str) -> bool:
@@ -44,8 +45,8 @@ def are_different_people(facts: FactReader, a: str, b: str) -> bool:
 
 def _people(facts: FactReader, account: str) -> set[str]:
     own = facts.one("person", account)
-    found = {str(f.get("person", "")).strip().casefold() for f in facts.of("grant", who=account)}
-    return found | ({own.label} if own is not None else set())
+    found = {comparable(str(f.get("person", ""))) for f in facts.of("grant", who=account)}
+    return found | ({comparable(own.label)} if own is not None else set())
 
 
 def pseudonym(key: bytes, about: str, person: str) -> str:

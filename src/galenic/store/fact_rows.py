@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from galenic.errors import StoreError
+from galenic.errors import StateError, StoreError
 from galenic.store.database import Database
 from galenic.store.rows import Row
 from galenic.store.tables import facts
@@ -36,8 +36,11 @@ def put_facts(db: Database, rows: list[Row]) -> None:
 
 def _put(c: sa.Connection, row: Row) -> None:
     where = (facts.c.kind == row["kind"]) & (facts.c.key == row["key"])
-    if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
-        c.execute(facts.insert().values(**row))
+    try:
+        if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
+            c.execute(facts.insert().values(**row))
+    except sa.exc.IntegrityError:
+        raise StateError(f"another {row['kind']} holds this id, or was written at the same moment. Load it again.") from None
     mark = "?" if c.dialect.name == "sqlite" else "%s"
     written = c.exec_driver_sql(f"SELECT mac FROM facts WHERE kind = {mark} AND key = {mark}", (row["kind"], row["key"]))  # noqa: S608
     if bytes(written.scalar_one_or_none() or b"") != row["mac"]:

@@ -191,9 +191,11 @@ facts = sa.Table(
     sa.Column("until", sa.String, nullable=False, default=""),  # ISO 8601; empty: no end
     sa.Column("body", sa.Text, nullable=False, default="{}"),
     sa.Column("mac", sa.LargeBinary, nullable=False),  # a fact that security did not write has a wrong one
+    sa.Column("unique_name", sa.String),  # held by one fact at a time: the id of a person with an account
 )
 sa.Index("facts_by_subject", facts.c.kind, facts.c.subject)
 sa.Index("facts_by_who", facts.c.kind, facts.c.who)
+sa.Index("facts_by_unique_name", facts.c.unique_name, unique=True)
 
 versions = sa.Table(
     "versions",

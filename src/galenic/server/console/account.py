@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from galenic.errors import AccessDeniedError, GalenicError, OptionError
-from galenic.security import Provider
+from galenic.security import Provider, display_name
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import SignedMessage, local_path, read_message, redirect_to, with_message
 from galenic.server.console.rendering import Message
@@ -157,9 +157,11 @@ class AccountPages:
     def finish_new_passkey(self, request: Request, answer: PasskeyResponse, csrf: Csrf = "") -> Response:
         """Stores a new passkey."""
         user = self.console.require_form(request, csrf)
+        self.console.require_recent_sign_in(user, "/account")
         if len(answer.name) > 64:
             raise OptionError("the name of a device has at most 64 characters.")
+        device = display_name(answer.name)
         self.credentials.finish_passkey(
-            user.account.name, answer.name, answer.credential, self.console.relying_party, self.console.base
+            user.account.name, device, answer.credential, self.console.relying_party, self.console.base
         )
         return JSONResponse({"next": with_message("/account", "The passkey is kept.")})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from galenic.errors import AccessDeniedError
-from galenic.security import IdTokenClaims
+from galenic.security import IdTokenClaims, link_fact
 from galenic.server import identity_provider
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import local_path, redirect_to
@@ -95,9 +95,8 @@ class ExternalLogin:
         if kind == "link":
             return self._link(request, claims, subject)
         if kind == "invitation":
-            name = self.installation.invitations.accept_linked(
-                subject, lambda account: self.installation.openid.link(account, claims)
-            ).name
+            link = self.installation.invitations.accept_linked
+            name = link(subject, lambda facts, account: link_fact(facts, account, claims)).name
         else:
             name = self._linked_account(claims)
         if claims.several:

@@ -28,6 +28,7 @@ from galenic.server.console.jobs import JobPages
 from galenic.server.console.keys import KeyPages
 from galenic.server.console.patients import PatientPages
 from galenic.server.console.policy import PolicyPages
+from galenic.server.console.recovery import RecoveryPages
 from galenic.server.console.redirects import redirect_to
 from galenic.server.console.releases import ReleasePages
 from galenic.server.console.session import Console, StepUpRequiredError
@@ -45,6 +46,7 @@ class Pages(Protocol):
 
 PAGES: tuple[Callable[[Console], Pages], ...] = (
     SignIn,
+    RecoveryPages,
     AccountPages,
     ExternalLogin,
     AuthorizationPages,

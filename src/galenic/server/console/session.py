@@ -151,7 +151,13 @@ class Console:
         """A page from its template. status: by default 400 with the message of an error, else 200. values: `user`, `form_to`
         (another origin that its forms may lead to), and the variables of the template itself."""
         status = status or (400 if message and message.error else 200)
+        values["notices"] = self._notices(values.get("user"))
         return self.renderer.render(request.url.path, template, status, {"message": message, **values})
+
+    def _notices(self, user: CurrentUser | None) -> list[tuple[str, str, str]]:
+        """(key, time, text) of the notices that the user has not read."""
+        facts = self.installation.gate.cache.about("notice", user.account.name) if user else ()
+        return [(f.key, str(f.get("at")), str(f.get("text"))) for f in facts if f.state == "unread"]
 
     def render_error(self, request: Request, template: str, error: Exception, /, **values: Any) -> HTMLResponse:
         """A page with the message of an error and status 400."""

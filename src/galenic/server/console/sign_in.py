@@ -123,7 +123,7 @@ class SignIn:
             _secret, name = self._pending(request)
         except AccessDeniedError:
             return redirect_to("/sign-in")
-        values = {"enrol": False} if "totp" in self.credentials.kinds(name) else self._enrollment(name)
+        values = self._enrollment(name) if self.people.may_enroll(name) else {"enrol": False}
         return self.console.render(request, "second.html", next=local_path(next), **values)
 
     def check_second_factor(self, request: Request, code: Text, next: Text = "/") -> Response:
@@ -131,7 +131,7 @@ class SignIn:
         self.console.require_same_site(request)
         secret, name = self._pending(request)
         agent = request.headers.get("user-agent", "")
-        if "totp" not in self.credentials.kinds(name):
+        if self.people.may_enroll(name):
             return self._enroll(request, (secret, name), code, next)
         device = self.console.known_device(request, name)
         try:

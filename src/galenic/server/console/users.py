@@ -24,6 +24,7 @@ class UserPages:
         self.console = console
         self.people = console.installation.people
         self.role_changes = console.installation.role_changes
+        self.recovery = console.installation.recovery
 
     def routes(self) -> APIRouter:
         """Every address."""
@@ -35,6 +36,8 @@ class UserPages:
                 ("POST", "/people/decide", self.decide),
                 ("POST", "/people/leave", self.deactivate),
                 ("POST", "/people/reset", self.reset_password),
+                ("POST", "/people/recover", self.propose_recovery),
+                ("POST", "/people/recover/decide", self.decide_recovery),
                 ("POST", "/people/sessions", self.end_sessions),
             ]
         )
@@ -55,6 +58,7 @@ class UserPages:
             message=message,
             user=user,
             proposals=self.role_changes.proposals(),
+            recoveries=self.recovery.proposals(),
             roles=ROLES[:-1],
             **values,
         )
@@ -114,14 +118,36 @@ class UserPages:
         return self._change(request, user, lambda: self.people.leave(user.session, name), done)
 
     def reset_password(self, request: Request, csrf: Text, name: Text) -> Response:
-        """Makes a link by which a user sets a new password."""
+        """Makes a link by which a user sets a new password, with a second factor of the account."""
         user = self._administrator(request, csrf)
         try:
-            secret = self.console.installation.recovery.reset(user.session, name)
+            secret = self.recovery.reset(user.session, name)
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
-        text = f"{name} sets another password at this address, within an hour; the second factor stays asked for."
-        return self._render_first_page(request, user, Message(text), f"{self.console.base}/invitation/{secret}")
+        text = f"{name} sets a new password at this address within an hour, with a second factor of the account."
+        return self._render_first_page(request, user, Message(text), f"{self.console.base}/reset/{secret}")
+
+    def propose_recovery(self, request: Request, csrf: Text, name: Text) -> Response:
+        """Proposes to let a user who lost every second factor register new ones."""
+        user = self._administrator(request, csrf)
+        try:
+            code = self.recovery.propose(user.session, name)
+        except GalenicError as error:
+            return self._render_first_page(request, user, Message.of_error(error))
+        text = f"Proposed. Check that it is {name} who asks, and hand over this code; a second person approves and hands over a link."
+        return self._render_first_page(request, user, Message(text), code)
+
+    def decide_recovery(self, request: Request, csrf: Text, name: Text, verb: Text) -> Response:
+        """Decides on a proposed recovery, as the second person."""
+        user = self._administrator(request, csrf, *DECIDERS)
+        if verb != "approve":
+            return self._change(request, user, lambda: self.recovery.reject(user.session, name), "Rejected.")
+        try:
+            secret = self.recovery.approve(user.session, name)
+        except GalenicError as error:
+            return self._render_first_page(request, user, Message.of_error(error))
+        text = f"Approved. Check that it is {name} who asks, and hand over this address; it needs the proposer's code, too."
+        return self._render_first_page(request, user, Message(text), f"{self.console.base}/recover/{secret}")
 
     def end_sessions(self, request: Request, csrf: Text, name: Text) -> Response:
         """Ends all sessions of a user."""

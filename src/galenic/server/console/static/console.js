@@ -31,7 +31,8 @@ async function show(button) {
   options.challenge = bytes(options.challenge);
   for (const one of options.allowCredentials || []) one.id = bytes(one.id);
   const got = await navigator.credentials.get({ publicKey: options });
-  return ask(button.dataset.finish, { next: button.dataset.next || "/", credential: {
+  const field = button.dataset.password && document.getElementById(button.dataset.password);
+  return ask(button.dataset.finish, { ...(field ? { password: field.value } : {}), next: button.dataset.next || "/", credential: {
     id: got.id, rawId: text(got.rawId), type: got.type, response: {
       clientDataJSON: text(got.response.clientDataJSON), authenticatorData: text(got.response.authenticatorData),
       signature: text(got.response.signature), userHandle: got.response.userHandle ? text(got.response.userHandle) : null } },

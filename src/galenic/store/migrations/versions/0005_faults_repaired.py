@@ -46,7 +46,9 @@ def _decisions() -> None:
 
 
 def _accounts() -> None:
-    """Accounts of people and of systems."""
+    """Accounts of people and of systems: a name that at most one fact holds. Facts written before hold none until they change."""
+    op.add_column("facts", sa.Column("unique_name", sa.String(), nullable=True))
+    op.create_index("facts_by_unique_name", "facts", ["unique_name"], unique=True)
 
 
 def _running_state() -> None:

@@ -1,0 +1,22 @@
+"""Notices to the owner of an account about what others did to it; shown in the console until the owner has read them."""
+
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from galenic.errors import UnknownNameError
+from galenic.security.facts import Fact, FactStore
+
+
+def tell(facts: FactStore, who: str, text: str) -> None:
+    """Leaves a notice for the owner of an account."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    facts.put(Fact("notice", f"{who}/{secrets.token_hex(8)}", "unread", who, body=(("at", at), ("text", text))))
+
+
+def mark_read(facts: FactStore, who: str, key: str) -> None:
+    """Marks a notice as read by its owner. UnknownNameError if it is another account's."""
+    fact = facts.one("notice", key)
+    if fact is None or fact.who != who:
+        raise UnknownNameError("there is no such notice for you.")
+    facts.put(replace(fact, state="read"), actor=who)

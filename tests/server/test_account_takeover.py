@@ -1,0 +1,372 @@
+"""No one person gets into the account of another: each way that an officer, an inviter or a provider could try."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import httpx
+import pytest
+
+from authenticator_made import Authenticator
+from galenic.errors import AccessDeniedError, StateError
+from galenic.security import Session, token_name
+from galenic.server.identity_provider import ProviderSettings, add_provider
+from provider_made import SECRET, Provider, a_provider
+from races import TIMES, race, winners
+from server_made import free_port
+from site_made import PASSWORD, Browser, Site
+
+RP = "localhost"
+NEW = "harbour-velvet-seventeen-otters"
+
+
+@pytest.fixture
+def provider(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """A provider that is trusted to have asked for a second factor; the officer herself is in front of it."""
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    with a_provider(free_port(), f"{site.base}/sign-in/with/clinic/back") as made:
+        settings = ProviderSettings(made.issuer, "galenic", SECRET, display_name="the clinic", internal=True, trust_mfa=True)
+        add_provider(site.installation, "clinic", settings)
+        made.human.amr = ["mfa"]
+        yield made
+
+
+def through(browser: Browser, start: httpx.Response) -> httpx.Response:
+    """Follows to the provider and back, as a browser does."""
+    if start.status_code != 303 or "/authorize" not in start.headers["location"]:
+        return start
+    return browser.web.get(httpx.get(start.headers["location"], trust_env=False).headers["location"])
+
+
+def stepped_up(browser: Browser) -> Browser:
+    browser.web.post("/confirm", data={"csrf": browser.csrf(), "code": browser.code()})
+    return browser
+
+
+def session_of(site: Site, browser: Browser) -> Session:
+    found = site.installation.gate.session(token_name(browser.web.cookies["galenic"]))
+    assert found
+    return found[0]
+
+
+def form(browser: Browser, place: str, **values: str) -> httpx.Response:
+    return browser.web.post(place, data={"csrf": browser.csrf(), **values})
+
+
+def link_in(page: httpx.Response) -> str:
+    found = re.search(r"http://\S+?(/(?:invitation|reset|recover)/[\w-]+)", page.text)
+    assert found, page.text
+    return found[1]
+
+
+@pytest.fixture
+def officer(site: Site) -> Browser:
+    """Sofia, a security officer who has just confirmed that it is her."""
+    return stepped_up(site.grown("sofia"))
+
+
+def with_role(site: Site, name: str, role: str) -> Browser:
+    browser = site.grown(name)
+    site.installation.people.grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
+    return stepped_up(browser)
+
+
+def is_in(browser: Browser, name: str) -> bool:
+    """Whether the browser is signed in to an account."""
+    return f"<dd>{name}</dd>" in browser.web.get("/account").text
+
+
+def test_a_reset_link_does_not_link_the_officers_own_provider_account(site: Site, provider: Provider, officer: Browser) -> None:
+    """G01: with a trusted provider the officer was in, without the victim's second factor."""
+    site.grown("paul")
+    place = link_in(form(officer, "/people/reset", name="paul"))
+    attacker = site.browser()
+    secret = place.rpartition("/")[2]
+    for path in (f"{place}/with/clinic", f"/invitation/{secret}/with/clinic"):
+        through(attacker, attacker.web.get(path))
+        assert not is_in(attacker, "paul"), path
+    assert "openid" not in site.installation.people.credentials.kinds("paul")
+
+
+def test_a_reset_alone_sets_no_password(site: Site, officer: Browser) -> None:
+    paul = site.grown("paul")
+    place = link_in(form(officer, "/people/reset", name="paul"))
+    attacker = site.browser()
+    assert attacker.web.post(place, data={"password": NEW}).status_code == 422
+    for code in ("000000", "", "a-b-c", officer.code()):
+        assert attacker.web.post(place, data={"password": NEW, "code": code}).status_code in (400, 422)
+    assert attacker.web.post(f"/invitation/{place.rpartition('/')[2]}", data={"password": NEW}).status_code == 400
+    assert attacker.password("paul", NEW).status_code == 400
+    assert attacker.web.get("/sign-in/second").status_code == 303, "no half session either"
+    assert paul.web.post(place, data={"password": NEW, "code": paul.code()}).status_code == 303, "the owner has the factor"
+    assert is_in(paul, "paul")
+
+
+def test_the_owner_of_a_reset_account_is_told(site: Site, officer: Browser) -> None:
+    paul = site.grown("paul")
+    place = link_in(form(officer, "/people/reset", name="paul"))
+    assert paul.web.post(place, data={"password": NEW, "code": paul.code()}).status_code == 303
+    page = paul.web.get("/").text
+    assert "sofia reset your password" in page
+    key = re.search(r'action="/account/notices".*?name="key" value="([^"]+)"', page, re.S)
+    assert key
+    assert form(officer, "/account/notices", key=key[1]).status_code == 400, "a notice is its owner's"
+    assert form(paul, "/account/notices", key=key[1]).status_code == 303
+    assert "sofia reset your password" not in paul.web.get("/").text
+    assert any(e.action == "person.reset" and e.actor == "sofia" for e in site.installation.audit.entries())
+
+
+def test_who_signs_in_by_passkey_alone_resets_with_the_passkey_and_is_offered_no_authenticator(
+    site: Site, officer: Browser
+) -> None:
+    """A13: a password from a reset link led to a page that offered a new authenticator."""
+    people, key = site.installation.people, Authenticator()
+    people.write("paul", "paul@clinic.example", "Paul", "active")
+    people.credentials.finish_passkey(
+        "paul", "key", key.make(people.credentials.begin_passkey("paul", "Paul", RP), origin=site.base, rp=RP), RP, site.base
+    )
+    place = link_in(form(officer, "/people/reset", name="paul"))
+    attacker = site.browser()
+    assert attacker.web.post(place, data={"password": NEW, "code": "000000"}).status_code == 400
+    people.credentials.set_password("paul", NEW)  # even with the right password
+    attacker.password("paul", NEW)
+    page = attacker.web.get("/sign-in/second").text
+    assert "<code>" not in page
+    assert attacker.second("000000").status_code == 400
+    owner = site.browser(**{"Content-Type": "application/json"})
+    options = owner.web.post(f"{place}/passkey/begin", content="{}").text
+    answer = owner.web.post(
+        f"{place}/passkey", json={"credential": key.show(options, origin=site.base, rp=RP), "password": NEW}
+    )
+    assert answer.status_code == 200, answer.text
+    assert is_in(owner, "paul")
+
+
+def test_another_persons_passkey_resets_nothing(site: Site, officer: Browser) -> None:
+    people, key = site.installation.people, Authenticator()
+    site.grown("paul")
+    options = people.credentials.begin_passkey("sofia", "Sofia", RP)
+    people.credentials.finish_passkey("sofia", "key", key.make(options, origin=site.base, rp=RP), RP, site.base)
+    place = link_in(form(officer, "/people/reset", name="paul"))
+    options = officer.web.post(f"{place}/passkey/begin", content="{}", headers={"Content-Type": "application/json"}).text
+    answer = officer.web.post(
+        f"{place}/passkey", json={"credential": key.show(options, origin=site.base, rp=RP), "password": NEW}
+    )
+    assert answer.status_code == 403
+    assert people.credentials.password_is("paul", NEW) is False
+
+
+def test_an_account_without_a_second_factor_of_its_own_is_not_reset_by_one_person(
+    site: Site, provider: Provider, officer: Browser
+) -> None:
+    """A13: people who came by the trusted provider have no time code here."""
+    site.installation.people.write("paul", "paul@clinic.example", "Paul", "active")
+    page = form(officer, "/people/reset", name="paul")
+    assert page.status_code == 400
+    assert "Propose to recover it" in page.text
+
+
+def test_a_provider_that_did_not_ask_for_a_second_factor_registers_none(
+    site: Site, provider: Provider, officer: Browser
+) -> None:
+    """An account that came by the provider's second factor is not opened by the provider's password and a new authenticator."""
+    invitation = form(officer, "/people/invite", name="rita", shown="Rita", human="rita@x.example", role="nurse")
+    rita = site.browser()
+    assert through(rita, rita.web.get(f"{link_in(invitation)}/with/clinic")).headers["location"] == "/"
+    assert is_in(rita, "rita")
+    provider.human.amr = ["pwd"]
+    thief = site.browser()
+    answer = through(thief, thief.web.get("/sign-in/with/clinic"))
+    assert answer.headers["location"].startswith("/sign-in/second")
+    assert "<code>" not in thief.web.get("/sign-in/second").text
+    assert thief.second("000000").status_code == 400
+    assert not is_in(thief, "rita")
+
+
+def test_an_invited_person_who_went_away_registers_a_factor_at_the_next_sign_in(site: Site, officer: Browser) -> None:
+    place = link_in(form(officer, "/people/invite", name="rita", shown="Rita", human="rita@x.example", role="nurse"))
+    rita = site.browser()
+    assert rita.web.post(place, data={"password": NEW}).status_code == 303
+    later = site.browser()
+    assert later.password("rita", NEW).status_code == 303
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", later.web.get("/sign-in/second").text)
+    assert secret
+    later.secret = secret[1]
+    assert "recovery codes" in later.second(later.code()).text
+    other = site.browser()
+    other.password("rita", NEW)
+    assert "<code>" not in other.web.get("/sign-in/second").text
+
+
+def recovered(site: Site, officer: Browser, second: Browser, name: str) -> tuple[str, str]:
+    """(code of the proposer, address of the approver) of a recovery by two people."""
+    code = re.search(r"<code>([0-9a-f-]{27})</code>", form(officer, "/people/recover", name=name).text)
+    assert code
+    return code[1], link_in(form(second, "/people/recover/decide", name=name, verb="approve"))
+
+
+def test_two_people_recover_an_account_and_neither_of_them_gets_in(site: Site, officer: Browser) -> None:
+    paul, petra = site.grown("paul"), with_role(site, "petra", "privacy-officer")
+    code, place = recovered(site, officer, petra, "paul")
+    for attacker, codes in ((officer, [code]), (petra, ["", "00-00", place])):
+        for guess in codes:
+            target = place if attacker is petra else f"/recover/{code}"
+            assert attacker.web.post(target, data={"code": guess, "password": NEW}).status_code in (400, 422)
+    owner = site.browser()
+    assert owner.web.post(place, data={"code": code, "password": NEW}).status_code == 200
+    assert paul.web.get("/account").status_code == 303, "earlier sessions end"
+    assert owner.password("paul", NEW).status_code == 303
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", owner.web.get("/sign-in/second").text)
+    assert secret, "earlier factors end, new ones are registered"
+    owner.secret = secret[1]
+    owner.code()  # of this half minute, in which the earlier authenticator was used
+    assert "recovery codes" in owner.second(owner.code()).text
+    owner.password("paul", NEW)
+    assert owner.second(paul.code()).status_code == 400, "the earlier authenticator"
+    assert "recovered with the approval of sofia and petra" in owner.web.get("/").text
+    assert owner.web.post(place, data={"code": code, "password": PASSWORD}).status_code == 400, "it counts once"
+    actions = [e.action for e in site.installation.audit.entries()]
+    assert {"person.recovery", "person.recovered"} <= set(actions)
+
+
+def test_a_recovery_is_not_approved_by_its_proposer_the_owner_or_somebody_without_the_role(
+    site: Site, officer: Browser
+) -> None:
+    paul, nora = with_role(site, "paul", "privacy-officer"), with_role(site, "nora", "nurse")
+    assert form(officer, "/people/recover", name="sofia").status_code == 400, "not for oneself"
+    assert form(officer, "/people/recover", name="paul").status_code == 200
+    for browser, status in ((officer, 400), (paul, 400), (nora, 403)):
+        assert form(browser, "/people/recover/decide", name="paul", verb="approve").status_code == status
+    again = with_role(site, "sofia2", "privacy-officer")
+    site.installation.people.grant("sofia2", "sofia@clinic.example", "auditor", by="x", approved="y")
+    answer = form(again, "/people/recover/decide", name="paul", verb="approve")
+    assert answer.status_code == 400, "another account of the proposer's"
+    assert site.installation.recovery.proposals()[0].state == "proposed"
+
+
+def test_a_recovery_has_no_effect_on_who_still_signs_in(site: Site, officer: Browser) -> None:
+    paul, petra = site.grown("paul"), with_role(site, "petra", "privacy-officer")
+    code, place = recovered(site, officer, petra, "paul")
+    assert "proposed to recover your account" in paul.web.get("/").text
+    paul.password("paul")
+    paul.second(paul.code())
+    assert site.browser().web.post(place, data={"code": code, "password": NEW}).status_code == 400
+    assert is_in(paul, "paul")
+
+
+def test_a_recovery_whose_proposer_has_left_is_not_approved(site: Site, officer: Browser) -> None:
+    site.grown("paul")
+    petra, otto = with_role(site, "petra", "privacy-officer"), with_role(site, "otto", "security-officer")
+    form(officer, "/people/recover", name="paul")
+    assert form(otto, "/people/leave", name="sofia").status_code == 303
+    assert form(petra, "/people/recover/decide", name="paul", verb="approve").status_code == 400
+
+
+def test_who_leaves_takes_links_along(site: Site, officer: Browser) -> None:
+    paul, petra = site.grown("paul"), with_role(site, "petra", "privacy-officer")
+    code, place = recovered(site, officer, petra, "paul")
+    reset = link_in(form(officer, "/people/reset", name="paul"))
+    invitation = link_in(form(officer, "/people/invite", name="rita", shown="Rita", human="r@x.example", role="nurse"))
+    for name in ("paul", "rita"):
+        assert form(officer, "/people/leave", name=name).status_code == 303
+    stranger = site.browser()
+    assert stranger.web.post(place, data={"code": code, "password": NEW}).status_code == 400
+    assert stranger.web.post(reset, data={"code": paul.code(), "password": NEW}).status_code == 400
+    assert stranger.web.post(invitation, data={"password": NEW}).status_code == 400
+
+
+def test_a_name_that_was_used_is_not_given_to_somebody_else(site: Site, officer: Browser) -> None:
+    """Its roles, keys and rows of the audit log would be taken for the new person's."""
+    site.grown("paul")
+    form(officer, "/people/leave", name="paul")
+    for name in ("paul", "PAUL", "Paul"):
+        page = form(officer, "/people/invite", name=name, shown="Eve", human="eve@x.example", role="nurse")
+        assert page.status_code == 400, name
+    assert (
+        form(officer, "/people/invite", name="paul2", shown="Paul", human="paul@clinic.example", role="nurse").status_code
+        == 200
+    )
+
+
+def test_a_passkey_is_finished_only_soon_after_sign_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from galenic.server.console import session
+
+    sofia, key = site.grown("sofia"), Authenticator()
+    headers = {"X-CSRF": sofia.csrf(), "Content-Type": "application/json"}
+    options = sofia.web.post("/account/passkey/begin", json={}, headers=headers).text
+    monkeypatch.setattr(session, "FRESH", -1)
+    body = {"credential": key.make(options, origin=site.base, rp=RP), "name": "key"}
+    assert sofia.web.post("/account/passkey", json=body, headers=headers).status_code == 303
+    assert site.installation.people.credentials.passkeys("sofia") == []
+
+
+def test_links_that_count_once_count_once_when_raced(site: Site, officer: Browser) -> None:
+    """Invitation, reset and recovery, each used by several at the same moment."""
+    installation, session = site.installation, session_of(site, officer)
+    installation.people.grant("petra", "petra@clinic.example", "privacy-officer", by="sofia", approved="otto")
+    for turn in range(TIMES // 5):
+        name = f"guest{turn}"
+        secret = installation.invitations.invite(session, name, f"{name}@x.example", "Guest", ("nurse",))
+        used = race(*(partial(installation.invitations._accept, secret),) * 4)
+        assert winners(used) == 1, used
+        code = installation.people.credentials.new_recovery_codes(name)[0]
+        link = installation.recovery.reset(session, name)
+        assert code
+        used = race(*(partial(installation.recovery.set_password_of_passkey, link, NEW, name),) * 3)
+        assert winners(used) == 1, used
+
+
+def test_one_person_gets_one_account_when_raced(site: Site, officer: Browser) -> None:
+    invite, session = site.installation.invitations.invite, session_of(site, officer)
+    for turn in range(TIMES):
+        forms = (f"Rene\u0301e{turn}@x.example", f"renée{turn}@X.example ", f"ren\u200bée{turn}@x。example")
+        found = race(*(partial(invite, session, f"r{turn}-{i}", f, "Renée", ("nurse",)) for i, f in enumerate(forms)))
+        assert winners(found) == 1, found
+        assert {type(e) for e in found} <= {str, StateError}
+
+
+def test_the_database_refuses_a_second_account_of_a_person(site: Site) -> None:
+    """The constraint holds where no check of the application comes first."""
+    people = site.installation.people
+    people.write("anna", "anna@x.example", "Anna", "active")
+    with pytest.raises(StateError):
+        people.write("anna2", "ANNA@x.example", "Anna", "active")
+    people.write("anna", "anna@x.example", "Anna", "left")
+    people.write("anna2", "ANNA@x.example", "Anna", "active")
+
+
+def test_two_accounts_are_not_linked_to_one_provider_account_when_raced(site: Site, provider: Provider) -> None:
+    from galenic.security import IdTokenClaims
+
+    openid = site.installation.openid
+    trusted = openid.get("clinic")[0]
+    for turn in range(TIMES // 5):
+        claims = IdTokenClaims(trusted, f"subject-{turn}", several=True, purpose="link", next="/")
+        found = race(*(partial(openid.link, who, claims) for who in ("anna", "berta", "clara")))
+        assert winners(found) == 1, found
+        assert {type(e) for e in found} <= {type(None), AccessDeniedError, StateError}
+
+
+@pytest.mark.parametrize("shown", ["Eve\x1b[2J", "Eve\u202eofficer", "Eve\u2066", "\u200b", "Eve\x07"])
+def test_a_shown_name_that_steers_a_terminal_or_turns_text_is_refused(site: Site, officer: Browser, shown: str) -> None:
+    """A12"""
+    page = form(officer, "/people/invite", name="eve", shown=shown, human="eve@x.example", role="nurse")
+    assert page.status_code == 400
+    assert site.installation.people.get("eve") is None
+    guest = site.browser()
+    assert guest.web.get("/set-up").status_code == 303
+
+
+@pytest.mark.parametrize("name", ["eve\n", "eve\r\n", "éve", "eve\u200b", ".eve", "eve/x", "galenic-eve", "Galenic-server"])
+def test_a_name_of_an_account_is_plain(site: Site, officer: Browser, name: str) -> None:
+    from galenic.errors import OptionError
+
+    with pytest.raises(OptionError):
+        site.installation.invitations.invite(session_of(site, officer), name, "eve@x.example", "Eve", ("nurse",))
+
+
+def test_a_person_never_gets_the_role_of_a_system(site: Site, officer: Browser) -> None:
+    site.grown("paul")
+    assert form(officer, "/people/role", name="paul", role="service", verb="give").status_code in (400, 404)
+    page = form(officer, "/people/invite", name="eve", shown="Eve", human="eve@x.example", role="service")
+    assert page.status_code == 400
