@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from galenic.custody.fhir import FhirResponse
 
-MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]{1,127}/[A-Za-z0-9!#$&^_.+\-]{1,127}(?:\s*;[\x20-\x7e]{1,200})?$")
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]{1,127}/[A-Za-z0-9!#$&^_.+\-]{1,127}(?:\s*;[\x20-\x7e]{1,200})?\Z")
 FHIR_TYPES = ("application/fhir+json", "application/json", "text/json", "*/*", "application/*")
 SECURITY_CONTEXT = "x-security-context"
 # bytes that somebody sent are never shown by a browser as a page of this server
