@@ -137,7 +137,7 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class SearchInclude:
-    """One _include or _revinclude. source: the type that refers; parameter "*": any; target: only that type, "" for any;
+    """One _include or _revinclude. source: the type that refers, "" for any; parameter "*": any; target: only that type, "" for any;
     iterate: also from resources that were included."""
 
     source: str

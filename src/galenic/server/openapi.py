@@ -43,6 +43,12 @@ SEARCH = [
     _query("_total", {"type": "string", "enum": ["none", "estimate", "accurate"]}, "whether they are counted"),
     _query("_cursor", {"type": "string"}, "the page that a next link leads to"),
 ]
+HISTORY = [
+    _query("_count", {"type": "integer", "minimum": 0, "maximum": 1000}, "how many a page"),
+    _query("_since", {"type": "string"}, "written since this time"),
+    _query("_at", {"type": "string"}, "current at this time, or at some time of this period"),
+    _query("_cursor", {"type": "string"}, "the page that a next link leads to"),
+]
 PURPOSE = _header("X-Galenic-Purpose", "the purpose of the request, of those the token is for")
 MATCH = _header("If-Match", 'the version that is to be changed: W/"3"')
 PREFER = _header("Prefer", "return=minimal, handling=lenient, respond-async")
@@ -67,6 +73,7 @@ def _does(about: str, parameters: list[Part], answers: Part, body: str = "", *, 
 
 
 WRONG = (400, 401, 403, 404)
+LONG = (*WRONG, 429, 503)  # of work that waits for a thread and has a time limit
 
 
 def _fhir() -> Part:
@@ -79,24 +86,24 @@ def _fhir() -> Part:
     one = [kind, ID, PURPOSE]
     return {
         "/fhir/metadata": {"get": _does("what the server does", [], _answers(200), secured=False)},
-        "/fhir": {"post": _does("batch or transaction", [PURPOSE, PREFER], _answers(200, *WRONG, 422), FHIR)},
+        "/fhir": {"post": _does("batch or transaction", [PURPOSE, PREFER], _answers(200, *LONG, 422), FHIR)},
         "/fhir/{type}": {
-            "get": _does("search", [kind, *SEARCH, PURPOSE, PREFER], _answers(200, *WRONG)),
-            "post": _does("create", [kind, PURPOSE, PREFER, condition], _answers(201, 200, *WRONG, 412, 422), FHIR),
-            "put": _does("conditional update", [kind, *SEARCH[:1], PURPOSE, MATCH], _answers(200, 201, *WRONG, 412, 422), FHIR),
-            "delete": _does("conditional delete", [kind, *SEARCH[:1], PURPOSE], _answers(204, *WRONG, 412)),
+            "get": _does("search", [kind, *SEARCH, PURPOSE, PREFER], _answers(200, *LONG)),
+            "post": _does("create", [kind, PURPOSE, PREFER, condition], _answers(201, 200, *LONG, 412, 422), FHIR),
+            "put": _does("conditional update", [kind, *SEARCH[:1], PURPOSE, MATCH], _answers(200, 201, *LONG, 412, 422), FHIR),
+            "delete": _does("conditional delete", [kind, *SEARCH[:1], PURPOSE], _answers(204, *LONG, 412)),
         },
-        "/fhir/{type}/_search": {"post": _does("search by a form", [kind, PURPOSE], _answers(200, *WRONG), FORM)},
-        "/fhir/{type}/$validate": {"post": _does("validate", [kind], _answers(200, *WRONG, 422), FHIR)},
+        "/fhir/{type}/_search": {"post": _does("search by a form", [kind, PURPOSE], _answers(200, *LONG), FORM)},
+        "/fhir/{type}/$validate": {"post": _does("validate", [kind], _answers(200, *LONG, 422), FHIR)},
         "/fhir/{type}/{id}": {
             "get": _does("read", one, _answers(200, 304, *WRONG, 410)),
             "put": _does("update, or create under this id", [*one, MATCH, PREFER], _answers(200, 201, *WRONG, 412, 422), FHIR),
             "patch": _does("change by JSON Patch", [*one, MATCH], _answers(200, *WRONG, 412, 422), PATCH),
             "delete": _does("delete", [*one, MATCH], _answers(204, *WRONG, 412)),
         },
-        "/fhir/{type}/{id}/_history": {"get": _does("versions", one, _answers(200, *WRONG))},
+        "/fhir/{type}/{id}/_history": {"get": _does("versions", [*one, *HISTORY], _answers(200, *LONG))},
         "/fhir/{type}/{id}/_history/{version}": {"get": _does("one version", [*one, number], _answers(200, *WRONG, 410))},
-        "/fhir/Patient/{id}/$everything": {"get": _does("a patient's whole record", [ID, PURPOSE], _answers(200, *WRONG))},
+        "/fhir/Patient/{id}/$everything": {"get": _does("a patient's whole record", [ID, PURPOSE], _answers(200, *LONG))},
     }
 
 

@@ -49,6 +49,7 @@ from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
 from galenic.store.query_limit import QueryLimit
 from galenic.store.receipts import add_receipt, list_receipts
+from galenic.store.resource_includes import IncludedRows
 from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
 from galenic.store.resource_query import CompiledSearch, SearchPlace
 from galenic.store.resources import (
@@ -91,6 +92,7 @@ __all__ = [
     "Database",
     "Dataset",
     "FactRows",
+    "IncludedRows",
     "IncomingDocument",
     "IndexComparison",
     "IndexEntry",

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import GoneError, MissingExtraError, StoreError
-from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SearchScope
+from galenic.schema import SearchHit, SearchRequest, SearchScope
 from galenic.store.query_limit import QueryLimit
-from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery
+from galenic.store.resource_includes import TABLE, IncludedRows
+from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery, hit_of
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS res (row INTEGER PRIMARY KEY, type INT, key INT, name TEXT, subject INT, patient INT, updated INT, live INT);
@@ -47,7 +48,7 @@ ADVANCE = "UPDATE state SET number = max(number, ?) WHERE name = 'through' AND n
 READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
 BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
-MOST_NAMES = 200  # names in one query
+MOST_NAMES = 200  # rows in one statement
 FIRST = SearchPlace()
 
 
@@ -133,6 +134,7 @@ class ResourceIndex:
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute(f"PRAGMA cache_size={cache}")
             connection.execute("PRAGMA secure_delete=ON")
+            connection.execute(TABLE)
             connection.execute("CREATE TEMP TABLE shown (k INT, subject INT, PRIMARY KEY (k, subject)) WITHOUT ROWID")
         except sqlcipher3.DatabaseError as error:
             raise StoreError(
@@ -205,7 +207,7 @@ class ResourceIndex:
                 elif len(hits) == limit:
                     return hits, place
                 else:
-                    hits.append(_hit(row))
+                    hits.append(hit_of(row))
                     place = SearchPlace(number, hits[-1].row) if query.keys else SearchPlace(number, None, start.offset + limit)
         return hits, None
 
@@ -235,29 +237,15 @@ class ResourceIndex:
             where += f" AND r.type IN ({','.join('?' * len(types))})"
             values += [self.hashed(t) for t in types]
         sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE {where} ORDER BY r.row LIMIT ?"  # noqa: S608
-        return [_hit(r) for r in self._run(sql, [*values, limit])]
+        return [hit_of(r) for r in self._run(sql, [*values, limit])]
 
     def newest(self) -> int:
         """The last row in the index."""
         return int(self._run("SELECT coalesce(max(row), 0) FROM res", [])[0][0])
 
-    def referring(
-        self, names: list[str], parameter: str, resource_type: str, scope: SearchScope | None, limit: int
-    ) -> list[SearchHit]:
-        """Resources of a type that refer to one of these names by a parameter."""
-        condition = SearchCondition((ReferenceCriterion(parameter, tuple(names)),))
-        return self.search(SearchRequest(resource_type, (condition,), scope=scope), limit=limit)
-
-    def named(self, names: list[str], scope: SearchScope | None) -> list[SearchHit]:
-        """Current resources of these names."""
-        hits: list[SearchHit] = []
-        for start in range(0, len(names), MOST_NAMES):
-            part = names[start : start + MOST_NAMES]
-            where, values = self._scope(scope)
-            marks = ",".join("?" * len(part))
-            sql = f"SELECT r.row, r.name, r.subject, r.patient FROM res r WHERE r.live AND r.key IN ({marks}){where}"  # noqa: S608
-            hits += [_hit(r) for r in self._run(sql, [*map(self.hashed, part), *values])]
-        return hits
+    def included(self, scope: SearchScope | None, below: int) -> IncludedRows:
+        """Follows references from and to rows, for this thread."""
+        return IncludedRows(self.hashed, self._scope(scope), self._run, below)
 
     def _scope(self, scope: SearchScope | None) -> tuple[str, list[Any]]:
         """SQL that limits a query to the subjects in scope, which are kept in a temporary table of this thread's connection."""
@@ -390,8 +378,3 @@ class ResourceIndex:
         connection.execute("INSERT INTO copied.state SELECT * FROM main.state")
         connection.execute("INSERT INTO copied.salt SELECT * FROM main.salt")
         connection.execute("DROP TABLE temp.gone")
-
-
-def _hit(row: Any) -> SearchHit:
-    name = str(row[1])
-    return SearchHit(int(row[0]), name.partition("/")[0], name, int(row[2]), bool(row[3]))

@@ -14,6 +14,7 @@ from galenic.schema import (
     ReverseChainCriterion,
     SearchCondition,
     SearchCriterion,
+    SearchHit,
     SearchRequest,
     SortKey,
     StringCriterion,
@@ -296,3 +297,9 @@ class Compiler:
             parts.append(f"({value}) {direction} NULLS LAST")
             values.append(self.hashed(f"{resource_type}.{key.parameter}"))
         return ", ".join([*parts, "r.row"]), values
+
+
+def hit_of(row: Sequence[Any]) -> SearchHit:
+    """A row that SqlQuery.rows selects."""
+    name = str(row[1])
+    return SearchHit(int(row[0]), name.partition("/")[0], name, int(row[2]), bool(row[3]))

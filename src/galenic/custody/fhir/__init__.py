@@ -19,11 +19,12 @@ from galenic.custody.fhir.messages import (
 )
 from galenic.custody.fhir.patient_everything import patient_everything
 from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline
-from galenic.custody.fhir.reading import read, read_history, read_version
+from galenic.custody.fhir.reading import read, read_version
 from galenic.custody.fhir.repository import FhirRepository, open_repository, types_without_patient
 from galenic.custody.fhir.resource_checks import validate
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.transactions import process_bundle
+from galenic.custody.fhir.version_history import read_history
 from galenic.custody.fhir.writing import create, delete, delete_where, patch, update, update_where
 
 __all__ = [

@@ -41,8 +41,8 @@ def search_audit_events(repository: FhirRepository, context: RequestContext, giv
     filters = [FILTERS[k](v) for k, v in given if v and k in FILTERS]
     values = dict(given)
     count = values.get("_count", str(COUNT))
-    if not count.isdecimal():
-        raise RecordError("_count is not a whole number.")
+    if not count.isdecimal() or int(count) < 1:
+        raise RecordError(f"_count is not a whole number from 1 to {MOST}.")
     with repository.installation.gate.open(context.session, "search", "house", context.purpose) as grant:
         return _page(repository, context, given, filters, min(int(count), MOST), grant)
 

@@ -1,7 +1,8 @@
 """Patient/$everything (R4, Patient, operation everything): one patient's whole record, under one access decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -41,7 +42,7 @@ def patient_everything(repository: FhirRepository, context: RequestContext, pati
 
 
 def _parse(given: Parameters) -> EverythingRequest:
-    from galenic.records.fhir import date_range  # noqa: PLC0415
+    from galenic.records.fhir import date_range, r4  # noqa: PLC0415
 
     values = {k: v for k, v in given if v}
     unknown = sorted({k for k in values if k not in KNOWN})
@@ -55,7 +56,11 @@ def _parse(given: Parameters) -> EverythingRequest:
         since = date_range(values["_since"])[0] if "_since" in values else 0
     except (ValueError, OverflowError):
         raise RecordError("_since is not an instant. Expected 2026-11-30T10:00:00Z.") from None
-    types = tuple(t for t in values.get("_type", "").split(",") if t)
+    types = tuple(t for k, v in given if k == "_type" for t in v.split(",") if t)
+    if any(t not in r4().resources for t in types):
+        raise RecordError(
+            "_type names a type that R4 does not have. Expected types with commas between: Observation,Condition."
+        )
     return EverythingRequest(int(count), since, types, values.get(CURSOR, ""), [(k, v) for k, v in given if k != CURSOR])
 
 
@@ -65,15 +70,15 @@ def _page(
     position: dict[str, Any] = {}
     if request.cursor:
         position = read_cursor(repository, context, address, request.given, request.cursor)
-    documents = _documents(repository, request, subject, position.get("after", -1), grant)
-    shown = [d for d in documents if context.covers(d.type)]
-    more, shown = len(shown) > request.count, shown[: request.count]
+    narrowed = _narrowed(context, request)
+    documents = _documents(repository, narrowed, subject, position.get("after", -1), grant)
+    more, shown = len(documents) > request.count, documents[: request.count]
     entries = [_entry(repository, context, d, grant.decision) for d in shown]
     bundle: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if more:
         cursor = write_cursor(repository, context, address, request.given, {"after": shown[-1].row})
-        parameters = "".join(f"&{k}={v}" for k, v in request.given)
-        bundle["link"] = [{"relation": "next", "url": f"{context.base}/{address}?{CURSOR}={cursor}{parameters}"}]
+        query = urlencode([(CURSOR, cursor), *request.given])
+        bundle["link"] = [{"relation": "next", "url": f"{context.base}/{address}?{query}"}]
     if entries:
         bundle["entry"] = entries
     return FhirResponse(200, orjson.dumps(bundle), decision=grant.decision)
@@ -105,6 +110,16 @@ def _is_asked(repository: FhirRepository, request: EverythingRequest, stored: st
     """Whether a document has one of the requested types and was changed since the requested time."""
     is_new = last_updated(stored, repository.imported_at) >= request.since
     return is_new and (not request.types or stored.type in request.types)
+
+
+def _narrowed(context: RequestContext, request: EverythingRequest) -> EverythingRequest:
+    """The request for the types that the caller asks for and may read; an empty name for none."""
+    from galenic.records.fhir import r4  # noqa: PLC0415
+
+    if context.covers("*"):
+        return request
+    covered = tuple(t for t in request.types or sorted(r4().resources) if context.covers(t))
+    return replace(request, types=covered or ("",))
 
 
 def _entry(repository: FhirRepository, context: RequestContext, stored: store.StoredDocument, decision: int) -> Resource:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from galenic import store
+from galenic.custody.fhir.index_update import IndexBehindError
 from galenic.custody.fhir.messages import RequestContext, serialize
-from galenic.custody.fhir.patient_everything import MOST, patient_everything
+from galenic.custody.fhir.reading import NOT_FOUND, open_for_reading
 from galenic.custody.fhir.repository import FhirRepository, close_grants
-from galenic.errors import AccessDeniedError
-from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SortKey
+from galenic.errors import AccessDeniedError, NotFoundError
+from galenic.schema import ReferenceCriterion, SearchCondition, SearchHit, SearchRequest, SearchScope, SortKey
+from galenic.security import Grant
 
 TYPES = (
     "Encounter",
@@ -48,37 +50,52 @@ class TimelineEntry:
 def patient_timeline(repository: FhirRepository, context: RequestContext, patient_id: str) -> list[TimelineEntry]:
     """The newest entries of a patient's record."""
     repository.refresh()
-    scope = repository.search_scope(context)
+    hits = _newest_hits(repository, patient_id, repository.search_scope(context))
+    grants = repository.grants(context, "read", {h.subject: h.is_patient for h in hits})
+    if hits and not grants:
+        raise AccessDeniedError("no rule lets you read this record.")
+    try:
+        return _timeline(repository, [h.row for h in hits], grants)
+    finally:
+        close_grants(grants.values())
+
+
+def _newest_hits(repository: FhirRepository, patient_id: str, scope: SearchScope | None) -> list[SearchHit]:
+    """The newest resources of each type."""
     condition = SearchCondition((ReferenceCriterion("patient", (f"Patient/{patient_id}",)),))
     hits: list[SearchHit] = []
     for resource_type in TYPES:
         key = SortKey(DATE_PARAMETERS.get(resource_type, "date"), "date", descending=True)
         sort = () if resource_type == "AllergyIntolerance" else (key,)
         hits += repository.first_matches(SearchRequest(resource_type, (condition,), sort, scope=scope), NEWEST // 2)
-    grants = repository.grants(context, "read", {h.subject: h.is_patient for h in hits})
-    if hits and not grants:
-        raise AccessDeniedError("no rule lets you read this record.")
-    try:
-        documents = store.read_rows(repository.installation.db, repository.dataset, grants, [h.row for h in hits]).values()
-        entries = [_entry(json.loads(serialize(d, repository.imported_at)), grants[d.subject].decision) for d in documents]
-    finally:
-        close_grants(grants.values())
-    return _newest(entries)
+    return hits
+
+
+def _timeline(repository: FhirRepository, rows: list[int], grants: dict[int, Grant]) -> list[TimelineEntry]:
+    documents = store.read_rows(repository.installation.db, repository.dataset, grants, rows).values()
+    shown = [d for d in documents if d.type in TYPES]
+    entries = [_entry(json.loads(serialize(d, repository.imported_at)), grants[d.subject].decision) for d in shown]
+    return sorted(entries, key=lambda e: e.time, reverse=True)[:NEWEST]
 
 
 def emergency_timeline(
     repository: FhirRepository, context: RequestContext, patient_id: str
 ) -> tuple[dict[str, Any], list[TimelineEntry]]:
     """(the patient, the newest entries) under one break-glass decision; the context's purpose is emergency and has a reason."""
-    bundle = json.loads(patient_everything(repository, context, patient_id, [("_count", str(MOST))]).body)
-    resources = [e["resource"] for e in bundle.get("entry", ())]
-    decision = int(bundle["entry"][0]["extension"][0]["valueString"])
-    patient = next(r for r in resources if r["resourceType"] == "Patient" and r["id"] == patient_id)
-    return patient, _newest([_entry(r, decision) for r in resources if r["resourceType"] in TYPES])
-
-
-def _newest(entries: list[TimelineEntry]) -> list[TimelineEntry]:
-    return sorted(entries, key=lambda e: e.time, reverse=True)[:NEWEST]
+    location = repository.locate(f"Patient/{patient_id}")
+    with open_for_reading(repository, context, location) as grant:
+        if location is None or not location.is_live:
+            raise NotFoundError(NOT_FOUND)
+        subject, grants = location.subject, {location.subject: grant}
+        documents = store.read_rows(repository.installation.db, repository.dataset, grants, [location.row])
+        try:
+            repository.refresh()
+            hits = _newest_hits(repository, patient_id, SearchScope(frozenset({subject}), f"emergency/{subject}"))
+            rows = [h.row for h in hits if h.subject == subject]
+        except IndexBehindError:  # an emergency does not wait for it
+            rows = store.current_rows(repository.installation.db, grant, repository.dataset, subject)
+        patient = json.loads(serialize(documents[location.row], repository.imported_at))
+        return patient, _timeline(repository, rows, grants)
 
 
 def _entry(resource: dict[str, Any], decision: int) -> TimelineEntry:

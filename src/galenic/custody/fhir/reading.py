@@ -1,23 +1,12 @@
-"""FHIR read, vread and history: one resource of one patient, under one access decision."""
-
-import orjson
+"""FHIR read and vread: one resource of one patient, under one access decision."""
 
 from galenic import store
-from galenic.custody.fhir.messages import (
-    DECISION_EXTENSION,
-    FhirResponse,
-    RequestContext,
-    Resource,
-    format_instant,
-    last_updated,
-    serialize,
-)
+from galenic.custody.fhir.messages import FhirResponse, RequestContext, last_updated, serialize
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.errors import AccessDeniedError, GoneError, NotFoundError
 from galenic.security import Grant
 
 NOT_FOUND = "there is no such resource here, or none that you may know of."
-MOST_VERSIONS = 200
 
 
 def read(repository: FhirRepository, context: RequestContext, resource_type: str, resource_id: str) -> FhirResponse:
@@ -50,20 +39,6 @@ def read_version(
         return _response(repository, grant, stored)
 
 
-def read_history(repository: FhirRepository, context: RequestContext, resource_type: str, resource_id: str) -> FhirResponse:
-    """Every version, newest first, as a Bundle."""
-    location = repository.locate(f"{resource_type}/{resource_id}")
-    with open_for_reading(repository, context, location) as grant:
-        assert location is not None
-        versions = _versions(repository, grant, f"{resource_type}/{resource_id}", location)[:MOST_VERSIONS]
-        if not versions:
-            raise NotFoundError(NOT_FOUND)
-        entries = [_entry(repository, context, grant, v) for v in versions]
-    head: Resource = {"resourceType": "Bundle", "type": "history", "total": len(entries)}
-    head["link"] = [{"relation": "self", "url": f"{context.base}/{resource_type}/{resource_id}/_history"}]
-    return FhirResponse(200, orjson.dumps({**head, "entry": entries}), decision=grant.decision)
-
-
 def open_for_reading(repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None) -> Grant:
     """A grant to read one subject's resources. NotFoundError where access is denied or there is no resource."""
     subject, is_patient = (location.subject, location.is_patient) if location else ("unknown", True)
@@ -82,20 +57,6 @@ def _versions(
     repository: FhirRepository, grant: Grant, name: str, location: store.ResourceLocation
 ) -> list[store.StoredDocument]:
     return store.read_versions(repository.installation.db, grant, repository.dataset, [name], location.subject)
-
-
-def _entry(repository: FhirRepository, context: RequestContext, grant: Grant, stored: store.StoredDocument) -> Resource:
-    name, is_deletion = f"{stored.type}/{stored.id}", bool(stored.about.get("deleted"))
-    method, status = ("DELETE", "204") if is_deletion else ("PUT", "200") if stored.version > 1 else ("POST", "201")
-    updated = format_instant(last_updated(stored, repository.imported_at))
-    entry: Resource = {
-        "extension": [{"url": DECISION_EXTENSION, "valueString": str(grant.decision)}],
-        "fullUrl": f"{context.base}/{name}",
-    }
-    if not is_deletion:
-        entry["resource"] = orjson.Fragment(serialize(stored, repository.imported_at))
-    entry["request"] = {"method": method, "url": stored.type if method == "POST" else name}
-    return {**entry, "response": {"status": status, "etag": f'W/"{stored.version}"', "lastModified": updated}}
 
 
 def _response(repository: FhirRepository, grant: Grant, stored: store.StoredDocument) -> FhirResponse:

@@ -89,6 +89,12 @@ class FhirRepository:
         opened = self.installation.gate.open_many(context.session, action, resources, context.purpose)
         return {s: grant for s, grant in zip(subjects, opened, strict=True) if grant is not None}
 
+    def may_search(self, context: RequestContext, subject: int, is_patient: bool) -> bool:
+        """Whether a subject's resources may be found. Nothing is read, so no grant is opened and nothing is recorded."""
+        self.index.require_time()
+        resource = self.decision_resource(subject, is_patient)
+        return self.installation.gate.decide(context.session, "search", resource, context.purpose).allowed
+
     def record_refusal(self, context: RequestContext, action: str) -> None:
         """Makes a decision about an unknown patient, so that a hidden and an absent resource take the same time."""
         try:

@@ -48,7 +48,7 @@ def _contained(request: SearchRequest, value: str, _modifier: str) -> SearchRequ
 
 def _include(request: SearchRequest, value: str, modifier: str) -> SearchRequest:
     if value == "*" and modifier in ITERATING:
-        return replace(request, includes=(*request.includes, SearchInclude(request.resource_type, "*", "", modifier != "")))
+        return replace(request, includes=(*request.includes, SearchInclude("", "*", "", modifier != "")))
     return replace(request, includes=(*request.includes, _parse_include("_include", value, modifier)))
 
 

@@ -240,7 +240,7 @@ class FhirEndpoint:
         )
 
     async def _search(self, request: Request, resource_type: str, given: list[tuple[str, str]]) -> Response:
-        lenient = "handling=lenient" in request.headers.get("prefer", "")
+        lenient = _is_lenient(request)
         for name, value in given:
             if name == "_format" and value:
                 require_json_format(value)
@@ -274,12 +274,13 @@ class FhirEndpoint:
 
     async def history(self, request: Request) -> Response:
         """The history of one resource."""
-        resource_type, resource_id = _resource_type(request), _resource_id(request)
+        resource_type, name = _resource_type(request), f"{_resource_type(request)}/{_resource_id(request)}"
+        given, lenient = parse_qsl(request.url.query, keep_blank_values=True), _is_lenient(request)
         return await self._serve_fairly(
             self.searches,
             request,
             (resource_type, "r"),
-            lambda c: fhir.read_history(self.repository, c, resource_type, resource_id),
+            lambda c: fhir.read_history(self.repository, c, name, given, lenient=lenient),
         )
 
     async def audit_events(self, request: Request) -> Response:
@@ -316,6 +317,11 @@ class FhirEndpoint:
         return await self._serve_fairly(
             self.bundles, request, (resource_type or "*", ""), lambda _context: fhir.validate(resource_type, raw, profiles)
         )
+
+
+def _is_lenient(request: Request) -> bool:
+    """Whether unknown parameters are to be ignored (R4, Search, 3.1.1.2)."""
+    return "handling=lenient" in request.headers.get("prefer", "")
 
 
 async def _left(request: Request) -> None:
