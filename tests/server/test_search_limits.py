@@ -15,6 +15,7 @@ from galenic import store
 from galenic.errors import TooCostlyError
 from galenic.records.fhir import parse_search
 from galenic.schema import SearchScope
+from galenic.server import fair_pool
 from galenic.server.fair_pool import FairPool, TooManyWaitingError
 from server_made import Fhir
 
@@ -105,17 +106,20 @@ def test_reads_are_answered_beside_hostile_searches(
     assert sorted(took)[len(took) // 2] < 0.2
 
 
-def test_more_searches_of_one_client_than_may_wait_are_refused(ehr: Fhir, seconds: Callable[[float], None]) -> None:
-    seconds(0.5)
+def test_more_searches_of_one_client_than_may_wait_are_refused(
+    ehr: Fhir, seconds: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds(1)
+    monkeypatch.setattr(fair_pool, "WAITING_OF_CLIENT", 1)
 
     def search(_number: int) -> httpx.Response:
         with httpx.Client(base_url=ehr.web.base_url, timeout=120, trust_env=False) as web:
             return web.get(f"/fhir/Patient?_summary=count&{SLOW}", headers={"Authorization": f"Bearer {ehr.token}"})
 
-    with ThreadPoolExecutor(30) as clients:
-        answers = list(clients.map(search, range(30)))
+    with ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(search, range(12)))
     refused = [a for a in answers if a.status_code == 429]
-    assert len(refused) >= 10
+    assert refused
     assert all(a.headers["Retry-After"] and a.json()["issue"][0]["code"] == "throttled" for a in refused)
 
 

@@ -43,6 +43,7 @@ from galenic.store.index_comparison import (
     mark_checked,
     states_of,
 )
+from galenic.store.index_entry import IndexEntry, ResourceLocation
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
 from galenic.store.originals import by_subject, counts, page, read, write
@@ -50,7 +51,7 @@ from galenic.store.partitions import run_partitions
 from galenic.store.query_limit import QueryLimit
 from galenic.store.receipts import add_receipt, list_receipts
 from galenic.store.resource_includes import IncludedRows
-from galenic.store.resource_index import IndexEntry, ResourceIndex, ResourceLocation
+from galenic.store.resource_index import ResourceIndex
 from galenic.store.resource_query import CompiledSearch, SearchPlace
 from galenic.store.resources import (
     ResourceChange,

@@ -7,8 +7,7 @@ by other processes, and is rebuilt where its file or key is lost.
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from galenic.errors import GoneError, MissingExtraError, StoreError
 from galenic.schema import SearchHit, SearchRequest, SearchScope
+from galenic.store.index_entry import IndexEntry, ResourceLocation
 from galenic.store.query_limit import QueryLimit
 from galenic.store.resource_includes import TABLE, IncludedRows
 from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery, hit_of
@@ -50,41 +50,6 @@ BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
 MOST_NAMES = 200  # rows in one statement
 FIRST = SearchPlace()
-
-
-@dataclass(slots=True)
-class IndexEntry:
-    """One version of a resource as it is indexed. tokens (parameter, system, code), texts (parameter, normalized text, text as
-    written), spans (parameter, low, high), amounts (parameter, low, high, system, code, unit), links (parameter, name); live: current
-    and not deleted."""
-
-    row: int
-    resource_type: str
-    id: str
-    subject: int
-    is_patient: bool
-    updated: int
-    live: bool
-    tokens: Iterable[tuple[str, str, str]] = ()
-    texts: Iterable[tuple[str, str, str]] = ()
-    spans: Iterable[tuple[str, int, int]] = ()
-    amounts: Iterable[tuple[str, float, float, str, str, str]] = ()
-    links: Iterable[tuple[str, str]] = ()
-
-    @property
-    def name(self) -> str:
-        """Type/id."""
-        return f"{self.resource_type}/{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceLocation:
-    """Where the newest version of a resource is. is_live: whether that version is no deletion."""
-
-    row: int
-    subject: int
-    is_patient: bool
-    is_live: bool
 
 
 class ResourceIndex:
