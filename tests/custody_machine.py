@@ -216,8 +216,8 @@ class Custody(RuleBasedStateMachine):
         self.consented.discard(who)
         self.treated.discard(who)
         self.erased.add(who)
-        if self.indexed is not None and who in self.indexed:
-            self.indexed = None
+        if self.indexed is not None:
+            self.indexed.pop(who, None)
 
     @precondition(lambda self: self.inside)
     @rule()

@@ -56,7 +56,8 @@ def quality(
 
 def _measure_stored(name: str, options: QualityOptions) -> flows.QualityResult:
     installation = open_installation()
-    return flows.quality_of_stored(installation, installation.sign_in(options.key), name, options.purpose, floor=options.floor)
+    session, page = installation.sign_in(options.key), "outside" if options.out else "none"
+    return flows.quality_of_stored(installation, session, name, options.purpose, floor=options.floor, page=page)
 
 
 def _measure_files(paths: list[str], options: QualityOptions, progress: Progress) -> flows.QualityResult:

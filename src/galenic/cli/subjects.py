@@ -11,7 +11,7 @@ from galenic.cli import show
 from galenic.cli.files import read_text, write_text
 from galenic.cli.options import Json, Key, Second
 from galenic.installation import open_installation
-from galenic.security import verify_receipt
+from galenic.security import require_subject, verify_receipt
 
 commands = typer.Typer()
 
@@ -48,7 +48,7 @@ def erase(
     if receipt is not None:
         write_text(receipt, erased.envelope)
     if as_json:
-        show.print_json(erased.facts)
+        show.print_json({**erased.facts, "salt": erased.salt})
     else:
         _print_erasure(erased)
 
@@ -60,14 +60,23 @@ def _print_erasure(erased: flows.ErasureResult) -> None:
         show.out.print(f"  {artifact['id']}: {artifact['fate']}")
     for backup in facts["backups"]:
         state = "dead" if not backup["opens_with_todays_root"] else "[red]still opens[/]"
-        unreached = "" if backup["reached"] else " (not reached: dead as a whole)"
+        unreached = "" if backup["reached"] else " (not reached: after a loss of this installation it opens only with --keys)"
         show.out.print(f"  backup {backup['folder']}: the patient's key is {state}{unreached}")
     show.out.print(f"  last escrowed older root dies: {facts['last_escrowed_older_root_dies'] or 'none is kept'}")
+    show.out.print(f"  salt {erased.salt}: give it to the patient with the receipt. It is not kept here.")
 
 
-@commands.command("verify-receipt", epilog="Example: galenic verify-receipt receipt.json --public gate.pub")
+@commands.command(
+    "verify-receipt", epilog="Example: galenic verify-receipt receipt.json --public gate.pub --patient P000001 --salt 6c1f"
+)
 def verify_receipt_(
-    receipt: Path, public: Annotated[Path, typer.Option(help="The gate's public key, received by another way.")]
+    receipt: Path,
+    public: Annotated[Path, typer.Option(help="The gate's public key, received by another way.")],
+    patient: Annotated[str, typer.Option(help="Also check that the receipt is about this patient.")] = "",
+    salt: Annotated[str, typer.Option(help="The salt that galenic erase printed; needed with --patient.")] = "",
 ) -> None:
     """Check an erasure receipt offline."""
-    show.print_json(verify_receipt(read_text(receipt), read_text(public).strip()))
+    facts = verify_receipt(read_text(receipt), read_text(public).strip())
+    if patient or salt:
+        require_subject(facts, patient, salt)
+    show.print_json(facts)

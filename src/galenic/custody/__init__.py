@@ -36,7 +36,7 @@ from galenic.custody.importers import IMPORTERS, importer_for
 from galenic.custody.index_check import IndexCheck, check_index
 from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, declare_population
-from galenic.custody.quality_measurement import measure_dataset
+from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, issue_token, server_session
 from galenic.custody.subject_access import own_record
@@ -62,6 +62,7 @@ __all__ = [
     "ImportResult",
     "Importer",
     "IndexCheck",
+    "Page",
     "RoleScope",
     "RowRange",
     "Timelines",
@@ -75,6 +76,7 @@ __all__ = [
     "destroy_key",
     "drop_bulk",
     "drop_index",
+    "drop_quality",
     "end_care_relation",
     "export_records",
     "find_patient",
@@ -94,6 +96,8 @@ __all__ = [
     "open_copy_source",
     "open_timelines",
     "own_record",
+    "page_file",
+    "page_id",
     "read_timelines",
     "record_approval",
     "record_care_relation",

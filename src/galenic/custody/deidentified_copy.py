@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from galenic import store
 from galenic.errors import OptionError
 from galenic.installation import Installation
-from galenic.privacy import TokenVault, reveal
+from galenic.privacy import TokenVault, patient_of_token, reveal
 from galenic.privacy.deidentification import (
     DeidentificationOptions,
     DeidentificationReport,
@@ -85,6 +85,9 @@ def reveal_token(installation: Installation, session: Session, name: str, token:
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "reveal", store.resource(name), purpose) as grant:
         kind, value = reveal(installation.db, grant, dataset, token)
+        subject = patient_of_token(installation.db, grant, dataset, token)
+        copy: store.Row = {"id": f"reveal/{grant.decision}", "kind": "reveal", "made_from": f"table/{name}", "place": "outside"}
+        store.add_artefact(installation.db, copy, [] if subject is None else [subject])
         installation.audit.append("token.revealed", store.resource(name), actor=session.who, decision=grant.decision, kind=kind)
     return kind, value
 

@@ -7,41 +7,108 @@ from typing import Any
 
 from galenic import store
 from galenic.custody.bulk_files import drop_bulk
+from galenic.custody.quality_measurement import drop_quality, stored_pages
 from galenic.custody.search_index import drop_index
-from galenic.errors import StoreError
+from galenic.errors import KeyErasedError, MissingExtraError, StoreError
 from galenic.installation import Installation
 from galenic.schema import ErasureOutcome
-from galenic.security import Grant, opens
+from galenic.security import BUILDS, Grant, opens
 
-Forget = Callable[[Installation, str], str]
-"""Applies an erasure to the artifact with an id; returns its fate in words."""
+Forget = Callable[[Installation, Grant, store.Row], str]
+"""Applies an erasure to an artifact; returns its fate in words, or an empty text where nothing was left to do."""
 
 
-def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
+def forget(installation: Installation, grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
     """Drops the derived copies that contain a subject. May be repeated."""
-    return tuple(
-        ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), FORGET[row["kind"]](installation, str(row["id"])))
-        for row in store.artefacts_of(installation.db, subject)
-        if row["kind"] in FORGET
-    )
+    outcomes = []
+    for row in store.artefacts_of(installation.db, subject):
+        fate = FORGET[row["kind"]](installation, grant, row) if row["kind"] in FORGET else ""
+        if fate:
+            outcomes.append(ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), fate))
+    return (*outcomes, *_drop_unknown_pages(installation))
 
 
-def _rows_deleted(_installation: Installation, _artifact: str) -> str:
-    """Rows are deleted with the originals (store.forget)."""
+def _rows_deleted(_installation: Installation, _grant: Grant, _row: store.Row) -> str:
+    """Rows are deleted with the originals (store.forget), which the receipt counts."""
     return "rows deleted"
 
 
-def _drop_build(installation: Installation, artifact: str) -> str:
-    drop_index(installation, artifact)
-    return "dropped; built again from what is left"
+def _renew_index(installation: Installation, grant: Grant, row: store.Row) -> str:
+    """Replaces a search index by a copy without deleted rows, under another key; without a readable index there is no copy."""
+    build = str(row["id"])
+    found = next((b for b in store.list_builds(installation.db, kind="index") if b["id"] == build), None)
+    if found is None:
+        return ""  # it was replaced or dropped before
+    copy = _copy_of_index(installation, grant, found) if found["detail"] else ""
+    drop_index(installation, build)
+    renewed = f"search uses {copy}, a copy without the patient" if copy else "build it again: galenic index"
+    return f"{_gone(installation, build)}; {renewed}"
 
 
-def _drop_bulk(installation: Installation, artifact: str) -> str:
-    drop_bulk(installation, artifact.partition("/")[2])
-    return "dropped; exported again from what is left"
+def _copy_of_index(installation: Installation, grant: Grant, found: store.Row) -> str:
+    """The id of the copy; empty where the index cannot be read."""
+    build, name = str(found["id"]), str(found["dataset"])
+    dataset = store.dataset(installation.db, name, grant.tenant)
+    copy, number = store.next_build(installation.db, "index", name)
+    installation.tree.add([BUILDS + number])
+    try:
+        store.copy_index(installation.db, grant, store.SearchIndex(dataset, build, found["detail"], installation.shards), copy)
+    except (StoreError, KeyErasedError, MissingExtraError):
+        drop_index(installation, copy)
+        return ""
+    store.derive(installation.db, {"id": copy, "kind": "index", "made_from": build})
+    return copy
 
 
-FORGET: dict[str, Forget] = {"table": _rows_deleted, "index": _drop_build, "shards": _drop_build, "bulk": _drop_bulk}
+def _gone(installation: Installation, build: str) -> str:
+    """Whether the files of a build are gone, in words."""
+    left = [p for p in (installation.shards / f"{build}.db", installation.shards / build) if p.exists()]
+    return "STILL THERE: delete its files by hand" if left else "deleted"
+
+
+def _drop_shards(installation: Installation, _grant: Grant, row: store.Row) -> str:
+    drop_index(installation, str(row["id"]))
+    return _gone(installation, str(row["id"]))
+
+
+def _drop_bulk(installation: Installation, _grant: Grant, row: store.Row) -> str:
+    build = str(row["id"]).partition("/")[2]
+    drop_bulk(installation, build)
+    return f"{_gone(installation, build)}; to have it without the patient, export again"
+
+
+def _drop_page(installation: Installation, _grant: Grant, row: store.Row) -> str:
+    left = drop_quality(installation, str(row["id"]))
+    return "STILL THERE: delete it by hand" if left else "deleted; measure the quality again"
+
+
+def _drop_unknown_pages(installation: Installation) -> list[ErasureOutcome]:
+    """Deletes quality pages that an earlier version made without a list of their patients."""
+    pages = [name for name in stored_pages(installation) if store.artefact(installation.db, name) is None]
+    return [
+        ErasureOutcome(
+            name, "quality", "inside", "STILL THERE: delete it by hand" if drop_quality(installation, name) else "deleted"
+        )
+        for name in pages
+    ]
+
+
+def _outside(_installation: Installation, _grant: Grant, _row: store.Row) -> str:
+    return "outside: ask its holders to delete it"
+
+
+FORGET: dict[str, Forget] = {
+    "table": _rows_deleted,
+    "index": _renew_index,
+    "shards": _drop_shards,
+    "bulk": _drop_bulk,
+    "quality": _drop_page,
+    "export": _outside,
+    "access": _outside,
+    "page": _outside,
+    "reveal": _outside,
+    "download": _outside,
+}
 """Erasure of a patient: the effect on each kind of artifact of custody."""
 
 
@@ -62,10 +129,10 @@ def forget_in_backups(installation: Installation, subject: int, tenant: str) -> 
 
 
 def _forget_in_backup(installation: Installation, folder: Path, subject: int, tenant: str) -> dict[str, Any]:
+    """Replaces the keys beside one backup, and reads them again. Unreached, its keys stay under a root that is no longer in use."""
+    reached = store.refresh_keys(installation.db, folder, tenant)
     try:
-        keys = store.read_keys(folder)
+        alive = opens(store.read_keys(folder).nodes, installation.tree.root(), subject)
     except StoreError:
         return {"folder": str(folder), "reached": False, "opens_with_todays_root": False}
-    alive = opens(keys.nodes, installation.tree.root(), subject)
-    reached = store.refresh_keys(installation.db, folder, tenant)
     return {"folder": str(folder), "reached": reached, "opens_with_todays_root": alive}

@@ -12,13 +12,18 @@ ACCESS_ACTIONS = ("gate.opened", "gate.break-glass", "gate.settled")  # of the a
 
 
 def own_record(installation: Installation, session: Session, patient: str) -> dict[str, Any]:
-    """All data about one patient: rows of every data set, artifacts that contain the patient, consents and accesses."""
+    """All data about one patient: rows of every data set, artifacts that contain the patient, consents and accesses.
+
+    The answer itself is recorded as a copy outside of the installation.
+    """
     subject = find_patient(installation, session, patient)
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
         rows: dict[str, Any] = {}
         for dataset in store.list_datasets(installation.db, session.tenant):
             stored = store.rows_of(installation.db, grant, dataset, subject)
             rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
+        copy: store.Row = {"id": f"access/{grant.decision}", "kind": "access", "made_from": "", "place": "outside"}
+        store.add_artefact(installation.db, copy, [subject])
         return {
             "rows": rows,
             "went into": [

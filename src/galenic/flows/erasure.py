@@ -1,5 +1,6 @@
 """Erasure of a patient everywhere (GDPR article 17): rows, derived copies, models, key and backups, with a signed receipt."""
 
+import secrets
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,18 +10,19 @@ from galenic import custody, release, store
 from galenic.custody import fhir
 from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
-from galenic.security import Session, sign_receipt
+from galenic.security import Session, sign_receipt, subject_digest
 
 FORGET = (custody.forget, release.forget, fhir.forget)  # of each package with state about patients
 
 
 @dataclass(frozen=True)
 class ErasureResult:
-    """Receipt of an erasure. facts: its text; envelope: the same, signed."""
+    """Receipt of an erasure. facts: its text; envelope: the same, signed; salt: with the patient's identifier, proves whom it names."""
 
     name: str
     facts: dict[str, Any]
     envelope: str
+    salt: str
 
 
 def erase(installation: Installation, session: Session, patient: str, progress: Progress = no_progress) -> ErasureResult:
@@ -43,8 +45,9 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         progress("backups", 0.7)
         backups = custody.forget_in_backups(installation, subject, session.tenant)
         installation.db.shrink()
-        name = f"erasure-{grant.decision}"
-        facts: dict[str, Any] = {"receipt": name, "erased_at": erased_at, "decision": grant.decision, "rows": rows}
+        name, salt = f"erasure-{grant.decision}", secrets.token_hex(16)
+        facts: dict[str, Any] = {"receipt": name, "subject": subject_digest(patient, salt), "erased_at": erased_at}
+        facts |= {"decision": grant.decision, "rows": rows, "rows_left": store.rows_left(installation.db, subject)}
         facts |= {"artefacts": [asdict(o) for o in outcomes], "outside": [o.id for o in outcomes if o.place == "outside"]}
         facts |= {"key": key, "backups": backups, "last_escrowed_older_root_dies": installation.escrow.last_older_root_dies()}
         facts |= {"audit_head": list(installation.audit.head()), "seconds": round(time.perf_counter() - started, 3)}
@@ -52,4 +55,4 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         store.add_receipt(installation.db, name, envelope)
     installation.audit.append("erased", name, actor=session.who, rows=rows, backups=len(backups), dead=key["destroyed"])
     store.telemetry.ERASURES.inc()
-    return ErasureResult(name, facts, envelope)
+    return ErasureResult(name, facts, envelope, salt)

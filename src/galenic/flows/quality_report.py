@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from galenic.custody import measure_dataset
+from galenic.custody import Page, measure_dataset
 from galenic.installation import Installation
 from galenic.records import quality
 from galenic.release import Decision, decide_quality
@@ -33,10 +33,10 @@ def measure_quality(
 
 
 def quality_of_stored(
-    installation: Installation, session: Session, name: str, purpose: str, *, floor: Path | None = None
+    installation: Installation, session: Session, name: str, purpose: str, *, floor: Path | None = None, page: Page = "none"
 ) -> QualityResult:
-    """Quality of the part of a data set in custody that an access decision covers."""
-    return _result(name, measure_dataset(installation, session, name, purpose), floor)
+    """Quality of the part of a data set in custody that an access decision covers. page: place where its page will be written."""
+    return _result(name, measure_dataset(installation, session, name, purpose, page=page), floor)
 
 
 def _result(title: str, measured: quality.TableQuality, floor: Path | None) -> QualityResult:

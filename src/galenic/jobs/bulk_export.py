@@ -15,10 +15,11 @@ from galenic import store
 from galenic.custody import drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, read
 from galenic.errors import AccessDeniedError, NotFoundError, RecordError, StateError, UnknownNameError
+from galenic.installation import Installation
 from galenic.jobs.bulk_steps import COPY, RECORDS
 from galenic.jobs.client import all_job_statuses, job_status, stop_job, submit_job
 from galenic.jobs.progress import JobStatus
-from galenic.release import run_status, write_release
+from galenic.release import Run, run_status, write_release
 from galenic.security import Fact
 
 SECONDARY = frozenset({"research", "synthetic-data", "de-identification", "quality"})
@@ -183,7 +184,7 @@ def _copy_status(repository: FhirRepository, status: ExportStatus, run: str) -> 
     if waiting.state == "signing":
         missing = " and ".join(waiting.missing)
         return replace(status, state="running", run=run, share=0.99, what=f"release {run} waits for its signature as {missing}")
-    target = repository.installation.home / "released" / run
+    target = Run(repository.installation, run).released_folder
     if not target.exists():
         write_release(repository.installation, run, target)
     types, files = set(status.about["kinds"]), []
@@ -208,11 +209,19 @@ def read_file(repository: FhirRepository, context: RequestContext, job: str, num
     if export.run:
         return _read_member(repository, export.run, file.name)
     folder = repository.installation.shards / export.about["build"]
+    _record_download(repository.installation, str(export.about["build"]))
     return store.read_blob(folder / file.name, repository.service_grant().build_key(export.about["build"]))
 
 
+def _record_download(installation: Installation, build: str) -> None:
+    """Records that a copy of the export is outside of the installation, at its first download."""
+    if store.artefact(installation.db, f"download/{build}") is None:
+        row: store.Row = {"id": f"download/{build}", "kind": "download", "made_from": f"bulk/{build}", "place": "outside"}
+        store.derive(installation.db, row)
+
+
 def _read_member(repository: FhirRepository, run: str, name: str) -> Iterator[bytes]:
-    with zipfile.ZipFile(repository.installation.home / "released" / run / "data.zip") as packed, packed.open(name) as file:
+    with zipfile.ZipFile(Run(repository.installation, run).released_folder / "data.zip") as packed, packed.open(name) as file:
         yield from iter(lambda: file.read(BLOCK), b"")
 
 

@@ -2,11 +2,11 @@
 
 import json
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from galenic import store
+from galenic.custody import drop_quality, page_file, page_id
 from galenic.errors import GalenicError, OptionError, StateError
 from galenic.flows import QualityResult, quality_of_stored
 from galenic.installation import Installation, open_installation
@@ -30,21 +30,16 @@ def submit_quality(installation: Installation, session: Session, name: str) -> s
 
 def stored_quality(installation: Installation, name: str) -> dict[str, Any] | None:
     """The last measurement of a data set: at, by, accepted, refused; None if there is none."""
-    file = _file(installation, name, "json")
+    file = page_file(installation, page_id(name), "json")
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def quality_page(installation: Installation, name: str) -> str:
     """The report of the last measurement as HTML. StateError if there is none."""
-    file = _file(installation, name, "html")
+    file = page_file(installation, page_id(name), "html")
     if not file.is_file():
         raise StateError("the quality of this data set was not measured yet.")
     return file.read_text(encoding="utf-8")
-
-
-def _file(installation: Installation, name: str, ending: str) -> Path:
-    """A file for a data set; its name is a digest, because the data set's name may hold any character."""
-    return installation.home / "quality" / f"{sha256(name.encode()).hexdigest()[:32]}.{ending}"
 
 
 def advance_quality(state: dict[str, Any]) -> dict[str, Any]:
@@ -53,9 +48,13 @@ def advance_quality(state: dict[str, Any]) -> dict[str, Any]:
     try:
         session = job_session(installation, state)
         progress_writer(installation, state)("measuring", 0.2)
-        result = quality_of_stored(installation, session, state["dataset"], state["purpose"])
+        erasures = store.version_numbers(installation.db).get("erasures", 0)
+        result = quality_of_stored(installation, session, state["dataset"], state["purpose"], page="inside")
         installation.gate.end(session)
         _store(installation, state, result)
+        if store.version_numbers(installation.db).get("erasures", 0) != erasures:
+            drop_quality(installation, page_id(state["dataset"]))
+            raise StateError("a patient was erased while the quality was measured. Measure it again.")
         refused = len(result.decision.refusals)
         outcome = "good enough" if result.decision.accepted else f"{refused} findings are below the floor"
         return {**state, "done": True, "share": 1.0, "what": outcome}
@@ -74,5 +73,5 @@ def _store(installation: Installation, state: dict[str, Any], result: QualityRes
         "refused": len(result.decision.refusals),
     }
     for ending, text in (("html", result.html), ("json", json.dumps(summary))):
-        with store.file_aside(_file(installation, state["dataset"], ending)) as temporary:
+        with store.file_aside(page_file(installation, page_id(state["dataset"]), ending)) as temporary:
             temporary.write_text(text, encoding="utf-8")

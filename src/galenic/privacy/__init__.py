@@ -17,7 +17,7 @@ from galenic.privacy.marginals import Crosstab, NoisyMarginal
 from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
 from galenic.privacy.table_description import ColumnOptions, DescriptionLike, TableDescription, describe_table
 from galenic.privacy.throwaway_ledger import temporary_ledger
-from galenic.privacy.vault import TokenVault, reveal
+from galenic.privacy.vault import TokenVault, patient_of_token, reveal
 
 __all__ = [
     "DEFAULT_POPULATION",
@@ -46,6 +46,7 @@ __all__ = [
     "epsilon_of",
     "gaussian_mu",
     "needs_buying",
+    "patient_of_token",
     "refuse_observed",
     "reveal",
     "rho_of",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from galenic.errors import NotFoundError
 from galenic.store import AbstractGrant, Database, Dataset
-from galenic.store.vault import put_tokens, reveal_token  # by this package alone
+from galenic.store.vault import put_tokens, reveal_token, subject_of_token  # by this package alone
 
 BATCH = 2_000  # tokens that are written together
 
@@ -35,6 +35,11 @@ class TokenVault:
         if self._pending:
             self.stored += put_tokens(self.db, self.grant, self.dataset, list(self._pending.values()))
             self._pending.clear()
+
+
+def patient_of_token(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> int | None:
+    """The subject id of the patient whose value a token replaced; None if the vault does not hold the token."""
+    return subject_of_token(db, grant, dataset, token)
 
 
 def reveal(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> tuple[str, str]:

@@ -75,6 +75,6 @@ class DeidentifiedArtifact:
         return {"deidentification": deidentification_json(content.deidentification)}
 
     def forget(self, run: StoredRun, _artifact: dict[str, Any]) -> str:
-        """Deletes the run with the copy."""
+        """Deletes the run with the copy, and what was released of it within the installation."""
         run.discard()
-        return "dropped; made again from what is left"
+        return "deleted; to have it without the patient, de-identify again"

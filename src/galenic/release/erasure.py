@@ -15,7 +15,7 @@ Forget = Callable[[Run, dict[str, Any]], str]
 
 def forget(installation: Installation, _grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
     """Applies the erasure of a subject to the artifacts of runs, and says what can be done about those outside. May be repeated."""
-    by_kind: dict[str, Forget] = {"export": _export, "release": _release}
+    by_kind: dict[str, Forget] = {"release": _release}
     by_kind |= {kind.lineage_kind: kind.forget for kind in ARTIFACTS.values()}
     rows = [row for row in store.artefacts_of(installation.db, subject) if row["kind"] in by_kind]
     return tuple(
@@ -34,17 +34,16 @@ def _run(installation: Installation, artifact: dict[str, Any]) -> Run:
     return Run(installation, str(artifact["id"]).partition("/")[2])
 
 
-def _export(_run: Run, _artifact: dict[str, Any]) -> str:
-    return "outside: recall it, or ask its holders to delete"
-
-
-def _release(run: Run, _artifact: dict[str, Any]) -> str:
+def _release(run: Run, artifact: dict[str, Any]) -> str:
     """A release is outside: it can be recalled but not deleted."""
     row = run.registered
     if row is None:
         return "was not released; nothing is outside"
     if row["state"] == "recalled":
         return "outside and recalled"
-    if str(row["population"]).startswith("none"):
+    source = store.artefact(run.installation.db, str(artifact["made_from"]))
+    if source is None or source["kind"] != "model":
+        return f"outside: de-identified records, among them the patient's; recall it (galenic recall {run.id})"
+    if not source["private"]:
         return f"outside, made without a formal guarantee: recall it (galenic recall {run.id})"
     return "outside: synthetic rows within a privacy budget, which bounds what they can tell of one patient; may be recalled"

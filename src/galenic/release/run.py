@@ -126,6 +126,11 @@ class Run:
         return self.folder / ARTIFACT
 
     @property
+    def released_folder(self) -> Path:
+        """The release within the installation that downloads are made of; absent before the first one."""
+        return self.installation.home / "released" / self.id
+
+    @property
     def model_folder(self) -> Path:
         """Fitted model, which stays inside."""
         return self.folder / MODEL
@@ -296,8 +301,12 @@ class Run:
             aside.write_text(json.dumps({"reason": reason, "by": signer}), encoding="utf-8")
 
     def discard(self) -> None:
-        """Deletes the folder, where a right to its data ended or a patient was erased; may be repeated. Callers audit the reason."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Deletes the folder and the copy that downloads are made of, where a right to its data ended or a patient was erased; may
+        be repeated. StoreError if something is left. Callers audit the reason."""
+        for folder in (self.folder, self.released_folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                raise StoreError(f"{folder} could not be deleted. Delete it by hand, and repeat the command.")
 
 
 def report_page(folder: Path) -> Path:

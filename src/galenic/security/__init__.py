@@ -35,7 +35,7 @@ from galenic.security.policy import (
     shipped_policy,
 )
 from galenic.security.policy_store import PolicyStore, Replay
-from galenic.security.receipt import sign_receipt, verify_receipt
+from galenic.security.receipt import require_subject, sign_receipt, subject_digest, verify_receipt
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
@@ -106,11 +106,13 @@ __all__ = [
     "person_of",
     "pseudonym",
     "read_policy",
+    "require_subject",
     "roles_of",
     "root_from_proof",
     "root_keeper",
     "shipped_policy",
     "sign_receipt",
+    "subject_digest",
     "to_audit_event",
     "to_cedar",
     "token_name",

@@ -1,6 +1,7 @@
 """The signed erasure receipt: what was destroyed, the proof that older backups cannot be opened, and copies that remain elsewhere."""
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -24,6 +25,27 @@ def sign_receipt(facts: dict[str, Any], key: Key) -> str:
     payload = canonical(facts).encode()
     signature = {"keyid": key.fingerprint, "sig": key.sign(_pae(payload))}
     return json.dumps({"payloadType": TYPE, "payload": base64.b64encode(payload).decode(), "signatures": [signature]})
+
+
+def subject_digest(identifier: str, salt: str) -> str:
+    """HMAC-SHA256 of a patient's identifier under a salt (hexadecimal), in hexadecimal: the receipt's name of its subject.
+
+    Without the salt, which is not in the receipt, nobody can try identifiers.
+    """
+    return hmac.digest(bytes.fromhex(salt), identifier.strip().encode(), "sha256").hex()
+
+
+def require_subject(facts: dict[str, Any], identifier: str, salt: str) -> None:
+    """VerificationError unless a receipt is about the patient with an identifier, as it was given to the erasure."""
+    try:
+        same = hmac.compare_digest(subject_digest(identifier, salt), str(facts.get("subject", "")))
+    except ValueError:
+        same = False
+    if not same:
+        raise VerificationError(
+            "the receipt is not about this patient, or the salt is another one. Check both: the identifier is the one that was "
+            "given to galenic erase."
+        )
 
 
 def verify_receipt(envelope: str, public: str) -> dict[str, Any]:

@@ -43,9 +43,20 @@ from galenic.store.index_comparison import (
     mark_checked,
     states_of,
 )
+from galenic.store.index_copy import copy_index
 from galenic.store.index_entry import IndexEntry, ResourceLocation
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
-from galenic.store.lineage import add_artefact, artefacts_in, artefacts_of, count_subjects, derive, forget_subject, set_state
+from galenic.store.lineage import (
+    add_artefact,
+    artefact,
+    artefacts_in,
+    artefacts_of,
+    count_subjects,
+    derive,
+    drop_artefact,
+    forget_subject,
+    set_state,
+)
 from galenic.store.originals import by_subject, counts, page, read, write
 from galenic.store.partitions import run_partitions
 from galenic.store.query_limit import QueryLimit
@@ -83,7 +94,7 @@ from galenic.store.rows import (
 from galenic.store.server_lock import only_server
 from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
-from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones
+from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
 
 __all__ = [
     "NO_SUBJECT",
@@ -117,6 +128,7 @@ __all__ = [
     "add_sign_off",
     "admit_subject",
     "append_audit",
+    "artefact",
     "artefacts_in",
     "artefacts_of",
     "assign_subjects",
@@ -131,6 +143,7 @@ __all__ = [
     "charges_of",
     "clear_audit",
     "compare_index",
+    "copy_index",
     "count_failure",
     "count_refusal",
     "count_subjects",
@@ -141,6 +154,7 @@ __all__ = [
     "derive",
     "document_subjects",
     "documents_by_identifier",
+    "drop_artefact",
     "drop_build",
     "drop_index_tables",
     "drop_versions",
@@ -200,6 +214,7 @@ __all__ = [
     "resource",
     "restore",
     "rows_between",
+    "rows_left",
     "rows_of",
     "run_partitions",
     "schema_of",

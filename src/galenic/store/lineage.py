@@ -9,7 +9,11 @@ from galenic.store.database import Database
 from galenic.store.rows import Row
 from galenic.store.tables import artefacts, lineage
 
-KINDS = ("table", "shards", "index", "export", "model", "copy", "release", "backup")
+KINDS = (
+    "table", "shards", "index", "bulk", "quality", "model", "copy", "release",  # inside; a release is outside once it was written
+    "export", "access", "page", "reveal", "download",  # outside
+)  # fmt: skip
+LOST_WITH_RECORDS = ("table", "index", "shards")  # kinds that a restore of records replaces
 
 
 def add_artefact(db: Database, row: Row, subjects: Iterable[int]) -> None:
@@ -55,6 +59,20 @@ def artefacts_in(db: Database, state: str) -> list[Row]:
     with db.reading() as c:
         query = sa.select(artefacts).where(artefacts.c.state == state).order_by(artefacts.c.made_at, artefacts.c.id)
         return [dict(r) for r in c.execute(query).mappings()]
+
+
+def artefact(db: Database, name: str) -> Row | None:
+    """The artifact with an id."""
+    with db.reading() as c:
+        found = c.execute(sa.select(artefacts).where(artefacts.c.id == name)).mappings().first()
+    return dict(found) if found else None
+
+
+def drop_artefact(db: Database, name: str) -> None:
+    """Removes an artifact with its list of subjects; for one that can be made again under the same id."""
+    with db.transaction() as c:
+        c.execute(lineage.delete().where(lineage.c.artefact == name))
+        c.execute(artefacts.delete().where(artefacts.c.id == name))
 
 
 def count_subjects(db: Database, artefact: str) -> int:

@@ -9,7 +9,7 @@ from galenic.store.datasets import Dataset, resource
 from galenic.store.erasable import forget_documents
 from galenic.store.fact_rows import bump_version
 from galenic.store.grant import AbstractGrant, require_grant
-from galenic.store.tables import facts, originals, subjects, tombstones, vault
+from galenic.store.tables import documents, facts, lineage, originals, subjects, tombstones, vault
 
 
 def assign_subjects(
@@ -85,6 +85,17 @@ def forget(db: Database, grant: AbstractGrant, subject: int, at: str) -> int:
         c.execute(facts.delete().where((facts.c.subject == subject) & facts.c.kind.in_(("care", "consent"))))
         c.execute(subjects.delete().where(subjects.c.id == subject))
     return int(gone)
+
+
+def rows_left(db: Database, subject: int) -> dict[str, int]:
+    """Number of rows about a subject by table, without the tombstone; all 0 after an erasure."""
+    held = {"originals": originals, "documents": documents, "vault": vault, "lineage": lineage, "subjects": subjects}
+    with db.reading() as c:
+        counts = {
+            name: sa.select(sa.func.count()).select_from(t).where((t.c.id if name == "subjects" else t.c.subject) == subject)
+            for name, t in held.items()
+        }
+        return {name: int(c.execute(query).scalar_one()) for name, query in counts.items()}
 
 
 def list_tombstones(db: Database, tenant: str | None = None) -> list[dict[str, Any]]:

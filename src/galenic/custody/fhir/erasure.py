@@ -18,11 +18,15 @@ def forget(installation: Installation, grant: Grant, subject: int) -> tuple[Eras
     outcomes = []
     for build in store.list_builds(installation.db, kind=KIND):
         build_id, dataset = str(build["id"]), str(build["dataset"])
+        copied = False
         if (installation.shards / f"{build_id}.db").exists():
             with contextlib.suppress(StoreError, KeyErasedError):
                 _copy_without(installation, grant, dataset, build_id, subject)
+                copied = True
         drop_index(installation, build_id)
-        outcomes.append(ErasureOutcome(build_id, "index", "inside", "made anew without the patient"))
+        left = "STILL THERE: delete its files by hand" if (installation.shards / f"{build_id}.db").exists() else "deleted"
+        then = "replaced by a copy without the patient" if copied else "made again from the documents at the next start"
+        outcomes.append(ErasureOutcome(build_id, "index", "inside", f"{left}; {then}"))
     return tuple(outcomes)
 
 

@@ -1,5 +1,5 @@
 """Rows of the token vault: encrypted originals of tokens. Used by the package privacy alone."""
 
-from galenic.store.vault.token_rows import put_tokens, reveal_token
+from galenic.store.vault.token_rows import put_tokens, reveal_token, subject_of_token
 
-__all__ = ["put_tokens", "reveal_token"]
+__all__ = ["put_tokens", "reveal_token", "subject_of_token"]

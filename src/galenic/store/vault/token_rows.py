@@ -55,6 +55,15 @@ def reveal_token(db: Database, grant: AbstractGrant, known: Dataset, token: str)
     return str(kind), str(value)
 
 
+def subject_of_token(db: Database, grant: AbstractGrant, known: Dataset, token: str) -> int | None:
+    """The subject whose value a token replaced; None if it is unknown, or its patient was erased."""
+    name = str(known["name"])
+    require_grant(grant, resource(name), "reveal")
+    with db.reading(grant.tenant) as c:
+        found = c.execute(sa.select(vault.c.subject).where(vault.c.token == grant.token("vault", f"{name}\0{token}"))).first()
+    return int(found[0]) if found else None
+
+
 def _row(place: bytes) -> int:
     """The associated data that binds a token's cells to its row."""
     return int.from_bytes(place[:7], "big")
