@@ -237,6 +237,6 @@ def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
     custody.make_key(installation, "petra-key", "privacy-officer")
     custody.make_key(installation, "petra-second", "privacy-officer")
     erased = erase(installation, installation.sign_in("petra-key", "petra-second"), "records|leaving")
-    assert any(a["kind"] == "bulk" and a["fate"].startswith("dropped") for a in erased.facts["artefacts"])
+    assert any(a["kind"] == "bulk" and a["fate"].startswith("deleted") for a in erased.facts["artefacts"])
     assert not (installation.shards / build).exists()
     assert bulk("GET", f"{place}/0").status_code != 200

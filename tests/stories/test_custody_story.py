@@ -84,7 +84,8 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
     assert run("erase", "P000003", "--key", "paul", "--second", "paul2", "--receipt", tmp_path / "receipt.json", "--json") == 0
     receipt = json.loads(out(capsys))
     assert receipt["key"]["destroyed"]
-    assert {a["id"] for a in receipt["artefacts"]} == {"table/clinic", "index-1"}
+    assert {a["id"] for a in receipt["artefacts"] if a["place"] == "inside"} == {"table/clinic", "index-1"}
+    assert [name.partition("/")[0] for name in receipt["outside"]] == ["access"]
     assert receipt["backups"] == [{"folder": str(tmp_path / "backup"), "reached": True, "opens_with_todays_root": False}]
     assert run("audit", "public-key") == 0
     (tmp_path / "gate.pub").write_text(out(capsys))

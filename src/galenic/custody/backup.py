@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import StateError
+from galenic.errors import StateError, StoreError
 from galenic.installation import Installation
-from galenic.security import Session
+from galenic.security import Session, opens, subkey
 
 
 def write_backup(installation: Installation, session: Session, folder: Path) -> dict[str, Any]:
@@ -16,26 +16,61 @@ def write_backup(installation: Installation, session: Session, folder: Path) -> 
         return store.backup(installation.db, folder, session.tenant)
 
 
-def restore_backup(installation: Installation, folder: Path, session: Session | None = None) -> dict[str, int]:
-    """Restores records from a backup; returns counts of rows by table.
+def restore_backup(
+    installation: Installation, folder: Path, session: Session | None = None, *, keys: Path | None = None
+) -> dict[str, int]:
+    """Restores records from a backup; returns counts of rows by table, of patients and of those who can be read.
 
-    Without a session only into an empty installation, where no roles exist yet: the holder of the root key may do that, and
-    the audit log starts anew.
+    keys: a newer backup, whose keys open this one where they were replaced since. StateError, before anything is changed, if no
+    patient in the backup could be read. Without a session only into an empty installation, where no roles exist yet: the holder
+    of the root key may do that, and the audit log starts anew.
     """
     if session is None:
-        counts = store.restore(installation.db, folder, "home")
+        _require_readable(installation, folder, keys)
+        counts = store.restore(installation.db, folder, "home", keys)
         installation.tree.refresh()
+        counts |= count_readable(installation, "home")
         installation.audit.begin_anew("restored into an empty database")
         installation.audit.append("house.restored", "house", folder=folder.name, counted=counts)
         return counts
     with installation.gate.open(session, "administer", "house", "restore"):
-        counts = store.restore(installation.db, folder, session.tenant)
+        counts = store.restore(installation.db, folder, session.tenant, keys)
         for build in store.list_builds(installation.db):
             store.drop_index_tables(installation.db, str(build["id"]))
             store.drop_build(installation.db, str(build["id"]), installation.shards)
+    counts |= count_readable(installation, session.tenant)
     installation.audit.append("house.restored", "house", actor=session.who, folder=folder.name, counted=counts)
     installation.gate.versions.refresh()
     return counts
+
+
+def _require_readable(installation: Installation, folder: Path, keys: Path | None) -> None:
+    """StateError if the root that is here opens the key of no patient in a backup. Without a root that cannot be said yet."""
+    root = installation.tree.keeper.get()
+    if root is None:
+        return
+    snapshot = store.read_keys(keys or folder)
+    erased = {s for _tenant, _token, s, _at in snapshot.tombstones}
+    patients = [s for s in store.patients_in_backup(folder) if s not in erased]
+    if patients and not any(opens(snapshot.nodes, root, s) for s in patients):
+        raise StateError(
+            f"the keys beside {keys or folder} do not open with this root: they were replaced by a later erasure or rotation, which "
+            f"did not reach this folder. None of its {len(patients):,} patients could be read, and nothing was restored. Give a "
+            "newer backup, whose keys open this one too: galenic restore FOLDER --keys NEWER"
+        )
+
+
+def count_readable(installation: Installation, tenant: str) -> dict[str, int]:
+    """patients: with rows here; readable: those of whom a row of each data set could be opened."""
+
+    def keys(subjects: list[int]) -> dict[int, bytes]:
+        try:
+            return {s: subkey(k, "record") for s, k in installation.tree.keys(subjects).items()}
+        except StoreError:  # no root, or another one
+            return {}
+
+    patients, readable = store.readable_patients(installation.db, tenant, keys)
+    return {"patients": patients, "readable": readable}
 
 
 def rotate_keys(installation: Installation, session: Session) -> int:
@@ -48,10 +83,14 @@ def rotate_keys(installation: Installation, session: Session) -> int:
         return count
 
 
-def recover_root(installation: Installation, escrow_private: bytes) -> None:
-    """Puts the escrowed root key back. escrow_private: the escrow's private key, which is kept off the machine."""
+def recover_root(installation: Installation, escrow_private: bytes) -> dict[str, int]:
+    """Puts the escrowed root key back; returns how many patients are here and how many of them can be read with it.
+
+    escrow_private: the escrow's private key, which is kept off the machine.
+    """
     root = installation.escrow.recover(escrow_private)
     if installation.tree.keeper.get() is not None:
         raise StateError("there is a root key already. Move it away first if it is the wrong one.")
     installation.tree.keeper.put(root)
     installation.tree.refresh()
+    return count_readable(installation, "home")

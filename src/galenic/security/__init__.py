@@ -12,7 +12,7 @@ from galenic.security.gate import Gate
 from galenic.security.grants import Grant, Session, token_name
 from galenic.security.invitations import Invitations
 from galenic.security.keys import GATE, NAME, Key, KeyRing
-from galenic.security.keytree import BUILDS, KeyTree, opens
+from galenic.security.keytree import BUILDS, KeyTree, opens, subkey
 from galenic.security.merkle import root_from_proof
 from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
@@ -113,6 +113,7 @@ __all__ = [
     "shipped_policy",
     "sign_receipt",
     "subject_digest",
+    "subkey",
     "to_audit_event",
     "to_cedar",
     "token_name",

@@ -79,6 +79,7 @@ from galenic.store.resources import (
     versions_at,
     write_resources,
 )
+from galenic.store.restore_check import patients_in_backup, readable_patients
 from galenic.store.row_reads import Reader, point, points, rows_of, subjects_of
 from galenic.store.rows import (
     Row,
@@ -191,6 +192,7 @@ __all__ = [
     "only_server",
     "outcome_of",
     "page",
+    "patients_in_backup",
     "point",
     "points",
     "put_fact",
@@ -204,6 +206,7 @@ __all__ = [
     "read_rows",
     "read_shards",
     "read_versions",
+    "readable_patients",
     "recall_release",
     "record_resource",
     "refresh_keys",

@@ -18,6 +18,7 @@ from galenic.store.database import Database
 from galenic.store.erasable import forget_documents
 from galenic.store.files import file_aside, folder_aside
 from galenic.store.key_rows import Nodes, read_all_nodes
+from galenic.store.lineage import LOST_WITH_RECORDS
 from galenic.store.rows import Row
 from galenic.store.subjects import list_tombstones
 from galenic.store.tables import backups as backup_rows
@@ -91,40 +92,70 @@ def read_keys(folder: Path) -> Snapshot:
     return Snapshot(nodes, gone)
 
 
-def restore(db: Database, folder: Path, tenant: str) -> dict[str, int]:
+def restore(db: Database, folder: Path, tenant: str, keys: Path | None = None) -> dict[str, int]:
     """Restores patients' records; every tombstone, current or in the backup, is honored. Returns counts.
 
-    In a running installation only records are restored: keys, audit log, ledger, register, consents and roles stay as they
+    keys: a newer backup whose keys are used instead of those beside this one. In a running installation only records are
+    restored: keys, audit log, ledger, register, consents and roles stay as they
     are now, since an older state would restore what was withdrawn, spent or erased since. In an empty one
-    everything is restored, with the newest keys beside the backup.
+    everything is restored, with the newest keys beside the backup. What was derived since the backup and still exists stays in
+    the lineage, so that a later erasure reaches it.
     """
     manifest = _manifest(folder)
     with db.reading(tenant) as c:
         living = c.execute(sa.select(sa.func.count()).select_from(metadata.tables["audit"])).scalar_one() > 1 or bool(
             c.execute(sa.select(key_nodes.c.level).limit(1)).first()
         )
-    snapshot = read_keys(folder)
+    snapshot, older = read_keys(keys or folder), read_keys(folder)
     names = [t for t in metadata.sorted_tables if t.name in PATIENTS] if living else [
         t for t in metadata.sorted_tables if t.name not in DERIVED and t.name not in ("audit", "audit_heads")
     ]  # fmt: skip
     counted = {}
     with db.transaction(tenant) as c:
+        derived = _derived(c) if living else {}
         for table in reversed(names):
             c.execute(table.delete())
         for table in names:
-            counted[str(table.name)] = 0
-            if table.name not in manifest["sha256"]:  # a version before this table made the backup
-                continue
-            for rows in _load(folder / f"{table.name}.arrow"):
-                c.execute(table.insert(), rows)
-                counted[str(table.name)] += len(rows)
+            # absent where a version before this table made the backup
+            counted[str(table.name)] = _fill(c, table, folder) if table.name in manifest["sha256"] else 0
+        _put_back(c, derived)
         if not living:
             c.execute(key_nodes.delete())
             nodes = [{"level": a, "place": b, "children": v} for (a, b), v in snapshot.nodes.items()]
             if nodes:
                 c.execute(key_nodes.insert(), nodes)
-        counted["erased_again"] = _bury(c, snapshot)
+        counted["erased_again"] = _bury(c, Snapshot(snapshot.nodes, [*snapshot.tombstones, *older.tombstones]))
     return counted
+
+
+def _fill(c: sa.Connection, table: sa.Table, folder: Path) -> int:
+    count = 0
+    for rows in _load(folder / f"{table.name}.arrow"):
+        c.execute(table.insert(), rows)
+        count += len(rows)
+    return count
+
+
+def _derived(c: sa.Connection) -> dict[str, list[Row]]:
+    """Rows of artifacts that a restore of records does not touch, and of their lineage."""
+    artifacts, lineage = metadata.tables["artefacts"], metadata.tables["lineage"]
+    kept = [dict(r) for r in c.execute(sa.select(artifacts).where(artifacts.c.kind.not_in(LOST_WITH_RECORDS))).mappings()]
+    query = sa.select(lineage).join(artifacts, artifacts.c.id == lineage.c.artefact)
+    of = [dict(r) for r in c.execute(query.where(artifacts.c.kind.not_in(LOST_WITH_RECORDS))).mappings()]
+    return {"artefacts": kept, "lineage": of}
+
+
+def _put_back(c: sa.Connection, derived: dict[str, list[Row]]) -> None:
+    """Replaces artifacts and their lineage by those rows."""
+    artifacts, lineage = metadata.tables["artefacts"], metadata.tables["lineage"]
+    ids = [r["id"] for r in derived.get("artefacts", [])]
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        c.execute(lineage.delete().where(lineage.c.artefact.in_(part)))
+        c.execute(artifacts.delete().where(artifacts.c.id.in_(part)))
+    for name, rows in derived.items():
+        if rows:
+            c.execute(metadata.tables[name].insert(), rows)
 
 
 def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
@@ -138,7 +169,8 @@ def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
     for subject in gone:
         forget_documents(c, subject)
         c.execute(originals.delete().where(originals.c.subject == subject))
-        c.execute(metadata.tables["lineage"].delete().where(metadata.tables["lineage"].c.subject == subject))
+        for table in (metadata.tables["lineage"], metadata.tables["vault"]):
+            c.execute(table.delete().where(table.c.subject == subject))
         back += c.execute(subjects.delete().where(subjects.c.id == subject)).rowcount
     return back
 
