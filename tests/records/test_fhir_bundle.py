@@ -100,7 +100,7 @@ def test_the_same_bundle_gives_the_same_ids() -> None:
     assert len(set(first)) == 2
 
 
-@pytest.mark.parametrize("method", ["DELETE", "GET", "PATCH", "HEAD"])
+@pytest.mark.parametrize("method", ["GET", "PATCH", "HEAD"])
 def test_a_request_to_a_server_is_no_record(method: str) -> None:
     with pytest.raises(RecordError, match=method):
         opened(bundle({"request": {"method": method, "url": "Patient/1"}}))

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -95,6 +96,11 @@ DATA = {
     "points": lambda db, h, k: store.points(db, h, k, [1]),
     "rows_of": lambda db, h, k: store.rows_of(db, h, k, 1),
     "current_rows": lambda db, h, k: store.current_rows(db, h, k, 1),
+    "compare_index": lambda db, h, k: store.compare_index(
+        db, h, k, store.ResourceIndex(Path(tempfile.mkdtemp()) / "index.db", bytes(32))
+    ),
+    "versions_at": lambda db, h, k: store.versions_at(db, h, k, [0]),
+    "deleted_rows": lambda db, h, k: store.deleted_rows(db, h, k, 1),
     "counts": lambda db, h, k: store.counts(db, h, k, ["sex"]),
     "subjects_of": lambda db, h, k: store.subjects_of(db, h, "clinic"),
     "find_subject": lambda db, h, k: store.find_subject(db, h, "P000001"),

@@ -112,6 +112,34 @@ def test_types_since_and_patients(bulk: Fhir) -> None:
     assert [r["id"] for r in found["Patient"]] == ["p5"]
 
 
+def test_what_was_deleted_since_is_listed(bulk: Fhir) -> None:
+    def allergy(own: str) -> dict[str, Any]:
+        return {"resourceType": "AllergyIntolerance", "id": own, "patient": {"reference": "Patient/p7"}}
+
+    for own in ("gone-before", "gone-since", "changed-since"):
+        assert bulk("PUT", f"/AllergyIntolerance/{own}", allergy(own)).status_code == 201
+    assert bulk("DELETE", "/AllergyIntolerance/gone-before").status_code == 204
+    before = ended(bulk, begun(bulk, "/Patient/$export?_type=Patient")).json()["transactionTime"]
+    assert bulk("DELETE", "/AllergyIntolerance/gone-since").status_code == 204
+    assert bulk("PUT", "/AllergyIntolerance/changed-since", allergy("changed-since")).status_code == 200
+    manifest = ended(bulk, begun(bulk, f"/Patient/$export?_since={before}")).json()
+    assert [r["id"] for r in fetched(bulk, manifest)["AllergyIntolerance"]] == ["changed-since"]
+    listed = fetched(bulk, {"output": manifest["deleted"]})["Bundle"]
+    assert [b["type"] for b in listed] == ["transaction"]
+    assert [e["request"] for b in listed for e in b["entry"]] == [{"method": "DELETE", "url": "AllergyIntolerance/gone-since"}]
+    assert ended(bulk, begun(bulk, f"/Patient/$export?_type=Patient&_since={before}")).json()["deleted"] == []
+    assert ended(bulk, begun(bulk, "/Patient/$export")).json()["deleted"] == [], "a whole export lists no deletions"
+
+
+def test_what_was_imported_since_is_exported(bulk: Fhir, tmp_path: Path) -> None:
+    before = ended(bulk, begun(bulk, "/Patient/$export?_type=Patient")).json()["transactionTime"]
+    place = tmp_path / "in.ndjson"
+    place.write_text(json.dumps({"resourceType": "Patient", "id": "p8", "gender": "unknown"}), encoding="utf-8")
+    custody.import_fhir(bulk.installation, server_session(bulk.installation), [place], custody.ImportRequest("records"))
+    found = fetched(bulk, ended(bulk, begun(bulk, f"/Patient/$export?_since={before}")).json())
+    assert [r["id"] for r in found["Patient"]] == ["p8"]
+
+
 def test_a_group(bulk: Fhir) -> None:
     members = [{"entity": {"reference": f"Patient/p{i}"}} for i in (1, 2)] + [
         {"entity": {"reference": "Patient/p9"}, "inactive": True}

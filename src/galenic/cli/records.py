@@ -19,12 +19,20 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: galenic check patients.ndjson.gz")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="FHIR R4 as JSON (a resource, a Bundle) or NDJSON, plain or gzip.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="FHIR R4 as JSON (a resource, a Bundle) or NDJSON, plain or gzip, or folders of it.")
+    ],
     as_json: Json = False,
 ) -> int:
     """Check FHIR R4: structure, codes, dates, references, narrative, HL7's rules. Ends with 2 where something is wrong."""
+    every = records.fhir_files(files)
+    names = records.file_names(every, files)
     with show.progress(as_json) as progress:
-        results = [fhir.validate_files(path, progress) for path in files]
+        results = [fhir.validate_files(path, progress, name=name) for path, name in zip(every, names, strict=True)]
+    for path in records.other_files(files):
+        show.messages.print(
+            f"{path} was not checked: it is no FHIR file by its name (.json, .ndjson, .jsonl; plain or .gz)", markup=False
+        )
     if as_json:
         show.print_json([_validation_json(result) for result in results])
     else:
@@ -69,6 +77,18 @@ class ImportOptions:
     )
     label: Annotated[str, typer.Option(help="Class of data: clinical, research, genetic, psychiatric, public.")] = "clinical"
     region: Annotated[str, typer.Option(help="Where the records must stay.")] = ""
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of FHIR: address of the server that exported it; references by it name what is imported. Repeat for more."
+        ),
+    ] = None
+    hash_long_ids: Annotated[
+        bool,
+        typer.Option(
+            "--hash-long-ids", help="Of FHIR: replace ids of more than 64 characters by their hash, kept as identifiers."
+        ),
+    ] = False
     durable: Annotated[bool, typer.Option(help="Of a table: as a job that survives this process: galenic jobs")] = False
 
 
@@ -90,6 +110,8 @@ def import_(
         ids=options.ids,
         label=options.label,
         region=options.region,
+        bases=tuple(options.base or ()),
+        hash_long_ids=options.hash_long_ids,
     )
     plan = importer.plan(paths, request)
     if options.durable:

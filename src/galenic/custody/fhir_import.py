@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,11 +21,12 @@ from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
 
 if TYPE_CHECKING:
-    from galenic.records.fhir import PreparedResource
+    from galenic.records.fhir import PreparedResource, SourceServer
 
 PARALLEL_BYTES = 8 * 2**20  # of input: from here on worker processes save more time than their start takes
 ISSUE_EXAMPLES = 3  # of each rule
 MAX_DEFERRED, MAX_SEARCHES = 10_000, 200_000  # resources; searches with known results
+MAX_ABSOLUTE = 100_000  # resources of other servers that references name
 # resource types that may belong to a patient only by what they refer to, and so may have to wait for that
 DEFERRED_TYPES = frozenset(
     (
@@ -61,7 +63,10 @@ def import_fhir(
     Documents that equal the current one of their name, byte for byte, are passed over, so an interrupted import is simply repeated.
     workers: processes that parse and validate beside this one (default: one per further core if the input is large).
     """
-    from galenic.records.fhir import prepare_document  # noqa: PLC0415  # its definitions load when they are needed
+    from galenic.records.fhir import SourceServer, prepare_document  # noqa: PLC0415  # its definitions load when they are needed
+
+    server = SourceServer(request.bases, request.hash_long_ids)
+    prepare = partial(prepare_document, server=server)
 
     total = max(sum(p.stat().st_size for p in places if p.exists()), 1)
     if workers is None:
@@ -71,9 +76,9 @@ def import_fhir(
         row: store.Row = {"name": name, "region": request.region, "label": request.label, "patient": ""}
         row |= {"kind": "fhir", "ids": request.namespace}
         dataset = describe_dataset(installation, grant, row, store.SCHEMA)
-        running, size = FhirImport(installation, grant, dataset, request.namespace, prepare_document), 0
+        running, size = FhirImport(installation, grant, dataset, server, prepare), 0
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"), freeze_gc)) if workers else None
-        for unit in prepared_documents(in_import_order(places), running.split, prepare_document, pool, workers):
+        for unit in prepared_documents(in_import_order(places), running.split, prepare, pool, workers):
             running.add(unit)
             size += sum(d.size for d in unit.documents)
             progress("importing", min(size / total, 1.0))
@@ -86,10 +91,11 @@ class FhirImport:
     """A FHIR import in progress: assigns each resource to its patient and stores it."""
 
     def __init__(
-        self, installation: Installation, grant: Grant, dataset: store.Dataset, namespace: str, prepare: Prepare
+        self, installation: Installation, grant: Grant, dataset: store.Dataset, server: "SourceServer", prepare: Prepare
     ) -> None:
-        self.installation, self.grant, self.dataset, self.namespace = installation, grant, dataset, namespace
-        self._prepare, self._written = prepare, 0
+        self.installation, self.grant, self.dataset, self.namespace = installation, grant, dataset, str(dataset["ids"])
+        self._server, self._prepare, self._written = server, prepare, 0
+        self._absolute: Counter[tuple[str, str]] = Counter()  # references to resources of other servers: base, Type/id
         self.result = ImportResult(str(dataset["name"]))
         self._matches: dict[str, str] = {}  # id of the resource that a search matches
         self._unmatched: set[str] = set()
@@ -105,12 +111,15 @@ class FhirImport:
         fresh: Lines = []
         stored: Lines = []
         for line, digest in zip(unit, digests, strict=True):
-            (stored if digest in names else fresh).append(line)
+            (stored if digest in names and not self._server.changes(line[1]) else fresh).append(line)
         return SplitUnit(fresh, stored, frozenset(t for found in names.values() for t in found), self._written)
 
     def add(self, unit: PreparedUnit) -> None:
         """Stores the valid documents of one unit durably."""
         documents = unit.documents
+        if unit.fault:
+            self.result.refused += 1
+            self._add_issue("error", "file-damaged", {"where": unit.where, "expression": "", "text": unit.fault})
         if unit.split.stored:
             if self._are_current(unit):
                 self._pass_over(unit.split.stored)
@@ -170,6 +179,24 @@ class FhirImport:
                 )
                 found = {"where": "", "expression": search.partition("?")[0], "text": text}
                 self._add_issue("warning", "reference-unresolved", found)
+        self._report_absolute()
+
+    def _report_absolute(self) -> None:
+        """Warns of references that name, by an address, resources that are in custody: they count as those of another server."""
+        names = sorted({name for _, name in self._absolute})
+        here = store.newest_rows(self.installation.db, self.grant, self.dataset, names) if names else {}
+        by_base: Counter[str] = Counter()
+        for (base, name), count in self._absolute.items():
+            if name in here:
+                by_base[base] += count
+        for base, count in by_base.most_common():
+            rule = ("warning", "reference-absolute")
+            text = (
+                f"{count:,} references name resources that are in custody by an address of {base}, so they count as resources, and "
+                f"people, of another server. If the records come from there, import them again with --base {base}"
+            )
+            self.result.issues[rule] += count
+            self.result.examples.append({"level": rule[0], "rule": rule[1], "where": "", "expression": "", "text": text})
 
     def _resolved(self, parts: list["PreparedResource"]) -> list["PreparedResource"]:
         """Parts of one document with their searches resolved, without conditional creates of resources that exist."""
@@ -182,6 +209,8 @@ class FhirImport:
         self.result.already_stored += len(parts) - len(new)
         for part in new:
             self._resolve(part, existing)
+            if part.absolute and len(self._absolute) < MAX_ABSOLUTE:
+                self._absolute.update(part.absolute)
         return new
 
     def _resolve(self, part: "PreparedResource", existing: dict[str, str]) -> None:
@@ -252,12 +281,14 @@ class FhirImport:
         result.erased += len(parts) - len(incoming)
         self._subjects |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}
         self._unmatched.difference_update(w for i in incoming for w in i.words)
+        envelopes = [i.digest for i in incoming if i.type == "Bundle"]
+        stored = store.current_digests(db, self.grant, self.dataset, envelopes) if envelopes else {}
         new = store.write_documents(db, self.grant, self.dataset, incoming)
-        bundles = sum(p.kind == "Bundle" for p in parts)
+        bundles = sum(digest not in stored for digest in envelopes)
         result.without_patient += sum(i.subject == store.NO_SUBJECT and i.type != "Bundle" for i in incoming)
         self._written += new
         result.new += new - bundles
-        result.already_stored += len(incoming) - new
+        result.already_stored += len(incoming) - len(envelopes) - (new - bundles)
 
     def _assign_by_reference(self, parts: list["PreparedResource"]) -> None:
         """Assigns parts that name no patient to the patient of what they refer to, in this unit or in custody."""
@@ -296,7 +327,16 @@ class FhirImport:
             subject = int(part.person[1:])
         mentions = tuple(subjects[identifiers[r]] for r in part.patients if identifiers[r] in subjects)
         return store.IncomingDocument(
-            subject, part.kind, part.id, part.digest, part.about, part.raw.decode(), part.words, mentions
+            subject,
+            part.kind,
+            part.id,
+            part.digest,
+            part.about,
+            part.raw.decode(),
+            part.words,
+            mentions,
+            part.deleted,
+            part.variant,
         )
 
 

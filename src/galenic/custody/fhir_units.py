@@ -11,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from galenic.errors import RecordError
+from galenic.records import file_names
+
 if TYPE_CHECKING:
     from galenic.records.fhir import PreparedDocument
 
@@ -38,11 +41,12 @@ class SplitUnit:
 
 @dataclass(frozen=True, slots=True)
 class PreparedUnit:
-    """A unit whose fresh documents are parsed and validated. where: name of its file."""
+    """A unit whose fresh documents are parsed and validated. where: name of its file; fault: why the file could not be read further."""
 
     where: str
     documents: list["PreparedDocument"]
     split: SplitUnit
+    fault: str = ""
 
 
 def in_import_order(places: list[Path]) -> list[Path]:
@@ -67,18 +71,18 @@ def prepared_documents(
 ) -> Iterator[PreparedUnit]:
     """Units in order; with worker processes a few units are prepared ahead. split_unit: separates the documents to be prepared."""
     ahead: deque[_Unit] = deque()
-    units = ((p.name, u) for p in places for u in _units(p))
+    units = _units_of_all(places)
     more = True
     while more or ahead:
         while more and len(ahead) <= UNITS_AHEAD * workers:
-            where, unit = next(units, ("", None))
+            where, unit, fault = next(units, ("", None, ""))
             if unit is None:
                 more = False
                 break
             split = split_unit(unit)
-            ahead.append(_Unit(where, split, _submit(pool, prepare, split.fresh)))
+            ahead.append(_Unit(where, split, _submit(pool, prepare, split.fresh), fault=fault))
         while ahead and (ahead[0].ready or not _prepare_one(ahead, prepare)):
-            yield PreparedUnit(ahead[0].where, ahead[0].result(prepare), ahead[0].split)
+            yield PreparedUnit(ahead[0].where, ahead[0].result(prepare), ahead[0].split, ahead[0].fault)
             ahead.popleft()
             if len(ahead) < UNITS_AHEAD:
                 break
@@ -92,6 +96,7 @@ class _Unit:
     split: SplitUnit
     future: "Future[list[PreparedDocument]] | None"
     documents: "list[PreparedDocument] | None" = None
+    fault: str = ""
 
     @property
     def ready(self) -> bool:
@@ -130,8 +135,19 @@ def _submit(pool: ProcessPoolExecutor | None, prepare: Prepare, lines: Lines) ->
         sys.modules["__main__"] = main
 
 
+def _units_of_all(places: list[Path]) -> Iterator[tuple[str, Lines, str]]:
+    """(name of the file, unit, fault) of every unit. A file that cannot be read to its end gives the units before the damage and an
+    empty one with the fault; the other files are read all the same."""
+    for place, name in zip(places, file_names(places, []), strict=True):
+        try:
+            for unit in _units(place):
+                yield name, unit, ""
+        except RecordError as error:
+            yield name, [], str(error)
+
+
 def _units(place: Path) -> Iterator[Lines]:
-    """Units of one file: each Bundle alone, other lines by the hundred."""
+    """Units of one file: each Bundle alone, other lines by the hundred. RecordError after the whole lines of a damaged file."""
     from galenic.records.fhir import is_ndjson, lines, read_whole  # noqa: PLC0415
 
     if not is_ndjson(place):
@@ -139,15 +155,21 @@ def _units(place: Path) -> Iterator[Lines]:
         return
     waiting: Lines = []
     size = 0
-    for number, raw in lines(place):
-        bundle = b'"Bundle"' in raw[:2_000]
-        if waiting and (bundle or len(waiting) >= UNIT_LINES or size > UNIT_BYTES):
-            yield waiting
-            waiting, size = [], 0
-        waiting.append((number, raw))
-        size += len(raw)
-        if bundle:
-            yield waiting
-            waiting, size = [], 0
+    damage: RecordError | None = None
+    try:
+        for number, raw in lines(place):
+            bundle = b'"Bundle"' in raw[:2_000]
+            if waiting and (bundle or len(waiting) >= UNIT_LINES or size > UNIT_BYTES):
+                yield waiting
+                waiting, size = [], 0
+            waiting.append((number, raw))
+            size += len(raw)
+            if bundle:
+                yield waiting
+                waiting, size = [], 0
+    except RecordError as error:
+        damage = error
     if waiting:
         yield waiting
+    if damage is not None:
+        raise RecordError(f"{damage} Its whole lines before the damage are imported.")

@@ -16,7 +16,9 @@ class ImportRequest:
 
     patient: of a table, the column with the patient identifier; mapping: of a table, a file that describes its columns as events (TOML);
     ids: namespace of the patient ids (default: the data set's name), so that Patient/1 of two servers are two patients;
-    label: class of data; region: where the records must stay.
+    label: class of data; region: where the records must stay. Of FHIR: bases, addresses of the server that exported the records, to
+    which absolute references are references to resources of the import; hash_long_ids: ids of more than 64 characters, which R4 does
+    not allow, are replaced by their hash.
     """
 
     dataset: str
@@ -25,6 +27,8 @@ class ImportRequest:
     ids: str | None = None
     label: str = "clinical"
     region: str = ""
+    bases: tuple[str, ...] = ()
+    hash_long_ids: bool = False
 
     @property
     def namespace(self) -> str:
@@ -81,11 +85,13 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """Files to import and the data set they go to. in_steps: a durable job imports ranges of rows; other imports are repeated."""
+    """Files to import and the data set they go to. in_steps: a durable job imports ranges of rows; other imports are repeated;
+    others: files of the folders that are not imported."""
 
     request: ImportRequest
     files: tuple[Path, ...]
     in_steps: bool = False
+    others: tuple[Path, ...] = ()
 
 
 class Importer(Protocol):

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from galenic.custody.fhir_import import import_fhir
+from galenic.custody.fhir_import import ISSUE_EXAMPLES, import_fhir
 from galenic.custody.importer import Importer, ImportPlan, ImportRequest, ImportResult, RowRange
 from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.table_import import import_table
 from galenic.errors import OptionError, UnknownNameError
 from galenic.installation import Installation
-from galenic.records import fhir_files, read
+from galenic.records import fhir_files, other_files, read
 from galenic.schema import Progress, no_progress
 from galenic.security import Session
 
@@ -41,13 +41,19 @@ class FhirImporter(Importer):
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
         """The files, those in folders included."""
-        return ImportPlan(request, tuple(fhir_files(paths)))
+        return ImportPlan(request, tuple(fhir_files(paths)), others=tuple(other_files(paths)))
 
     def run(
         self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
     ) -> ImportResult:
         """Imports every file."""
-        return import_fhir(installation, session, list(plan.files), plan.request, progress=progress)
+        result = import_fhir(installation, session, list(plan.files), plan.request, progress=progress)
+        if plan.others:
+            result.issues["warning", "file-not-read"] = len(plan.others)
+            text = "is no FHIR file by its name. Expected .json, .ndjson or .jsonl, plain or .gz: give it such a name to import it."
+            issue = {"level": "warning", "rule": "file-not-read", "expression": "", "text": text}
+            result.examples += [{**issue, "where": p.name} for p in plan.others[:ISSUE_EXAMPLES]]
+        return result
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:
         """Repeats the import: documents that are in custody are passed over."""

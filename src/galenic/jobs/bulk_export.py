@@ -16,7 +16,7 @@ from galenic.custody import drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, read
 from galenic.errors import AccessDeniedError, NotFoundError, RecordError, StateError, UnknownNameError
 from galenic.installation import Installation
-from galenic.jobs.bulk_steps import COPY, RECORDS
+from galenic.jobs.bulk_steps import COPY, DELETED, RECORDS
 from galenic.jobs.client import all_job_statuses, job_status, stop_job, submit_job
 from galenic.jobs.progress import JobStatus
 from galenic.release import Run, run_status, write_release
@@ -45,12 +45,17 @@ class ExportRequest:
 @dataclass(frozen=True)
 class ExportFile:
     """One file of an export. kind: its resource type; name: of its member in a released copy, or of its encrypted file; sha256: of
-    the content as it is fetched."""
+    content as it is fetched."""
 
     kind: str
     name: str
     count: int
     sha256: str
+
+    @property
+    def is_of_deletions(self) -> bool:
+        """Whether the file lists resources that were deleted."""
+        return self.kind == DELETED
 
 
 @dataclass(frozen=True)

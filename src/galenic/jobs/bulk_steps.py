@@ -20,6 +20,8 @@ from galenic.security import BUILDS, Grant, Session
 
 RECORDS, COPY = "bulk", "copy"  # kinds of jobs
 PATIENTS = 100  # decided at once
+DELETED = "Bundle"  # type of the files that list deleted resources; Bundles themselves are not exported
+DELETIONS = 1_000  # in one Bundle
 STEP_BYTES = 32 * 2**20  # of resources in a step, which are held in memory
 
 
@@ -127,6 +129,23 @@ class _Step:
                 line = _with_decision(serialize(stored, imported_at), grant.decision)
                 self.lines[stored.type].append(line)
                 self.size += len(line)
+        if self.state["since"]:
+            self._add_deleted(grant, subject, types)
+
+    def _add_deleted(self, grant: Grant, subject: int, types: frozenset[str]) -> None:
+        """Resources that were deleted since the requested time, as Bundles of the requests that delete them (Bulk Data Access 2.0,
+        deleted)."""
+        rows = store.deleted_rows(self.installation.db, grant, self.dataset, subject)
+        imported_at, names = str(self.dataset["imported_at"]), []
+        for stored in store.read_rows(self.installation.db, self.dataset, {subject: grant}, rows).values():
+            is_new = last_updated(stored, imported_at) >= self.state["since"]
+            if stored.type in types and stored.about.get("deleted") and is_new:
+                names.append(f"{stored.type}/{stored.id}")
+        for start in range(0, len(names), DELETIONS):
+            entries = [{"request": {"method": "DELETE", "url": name}} for name in names[start : start + DELETIONS]]
+            line = orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+            self.lines[DELETED].append(line)
+            self.size += len(line)
 
     def _write_files(self) -> list[dict[str, Any]]:
         """The encrypted files of this step, one for each type."""

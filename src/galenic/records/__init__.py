@@ -13,7 +13,7 @@ from galenic.records.description import (
     to_toml,
     undescribed,
 )
-from galenic.records.fhir_format import fhir_files
+from galenic.records.fhir_format import fhir_files, file_names, other_files
 from galenic.records.flatten_tables import ancestor_column, flatten, inherited, own_columns, previous_column, previous_row
 from galenic.records.format import EventSource, Format, WriteResult
 from galenic.records.formats import FORMATS, kind_of
@@ -80,6 +80,7 @@ __all__ = [
     "escape_formulas",
     "events_of",
     "fhir_files",
+    "file_names",
     "flatten",
     "freeze_gc",
     "from_toml",
@@ -88,6 +89,7 @@ __all__ = [
     "is_ccda",
     "kind_of",
     "matches",
+    "other_files",
     "own_columns",
     "pack",
     "parse_dates",

@@ -1,10 +1,12 @@
 """FHIR R4 files (JSON and NDJSON, plain or gzip) as a format of patient data."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa
 
 from galenic.records.format import EventSource, WriteResult
@@ -21,11 +23,26 @@ Rows = list[tuple[object, ...]]
 
 
 def fhir_files(paths: list[Path]) -> list[Path]:
-    """FHIR files among paths and in folders among them, without the log of a bulk export."""
+    """FHIR files among paths and in folders among them, at any depth, without the log of a bulk export."""
     files = []
     for path in paths:
-        files += [p for p in sorted(path.iterdir()) if _is_fhir(p) and p.name != EXPORT_LOG] if path.is_dir() else [path]
+        files += [p for p in sorted(path.rglob("*")) if _is_fhir(p) and p.name != EXPORT_LOG] if path.is_dir() else [path]
     return files
+
+
+def file_names(files: list[Path], given: list[Path]) -> list[str]:
+    """Names that tell files apart: relative to the folder, if one was given, else to the folder that they have in common."""
+    if len(given) == 1 and given[0].is_dir():
+        return [str(f.relative_to(given[0])) for f in files]
+    parents = {f.absolute().parent for f in files}
+    root = Path(os.path.commonpath(parents)) if parents else Path()
+    return [str(f.absolute().relative_to(root)) for f in files]
+
+
+def other_files(paths: list[Path]) -> list[Path]:
+    """Files in folders among paths that are no FHIR files by their names; hidden ones and the log of a bulk export are left out."""
+    found = [p for path in paths if path.is_dir() for p in sorted(path.rglob("*")) if p.is_file() and not _is_fhir(p)]
+    return [p for p in found if p.name != EXPORT_LOG and not p.name.startswith(".")]
 
 
 def _is_fhir(path: Path) -> bool:
@@ -42,7 +59,7 @@ class FhirFormat:
 
     def recognize(self, path: Path) -> bool:
         """A JSON or NDJSON file, or a folder with some; the variant that writes a Bundle recognizes nothing of its own."""
-        return not self._bundle and (_is_fhir(path) or (path.is_dir() and bool(fhir_files([path]))))
+        return not self._bundle and (_is_fhir(path) or (path.is_dir() and any(_is_fhir(p) for p in path.iterdir())))
 
     def read(self, paths: list[Path]) -> Iterator["Document"]:
         """Documents (resources and Bundles) of the files; those that are no JSON are left out."""
@@ -89,10 +106,15 @@ def _resources(document: "Document") -> list[tuple[dict[str, Any], dict[str, str
     """(resource, references that stand for others) of a document; of a Bundle each entry."""
     from galenic.records.fhir import open_bundle  # noqa: PLC0415
 
-    resource = document.resource
-    if resource.get("resourceType") != "Bundle":
-        return [(resource, {})]
-    return [(e.resource, e.renamed) for e in open_bundle(resource, document.raw).entries]
+    found, waiting = [], [(document.resource, document.raw, {})]
+    while waiting:
+        resource, raw, renamed = waiting.pop(0)
+        if resource.get("resourceType") == "Bundle":
+            inside = [e for e in open_bundle(resource, raw).entries if not e.deleted]
+            waiting = [(e.resource, orjson.dumps(e.resource), e.renamed) for e in inside] + waiting
+        else:
+            found.append((resource, renamed))
+    return found
 
 
 def _events(resource: dict[str, Any], renamed: dict[str, str], numbers: dict[str, int]) -> Rows:

@@ -28,7 +28,7 @@ SIZE = 1_000
 @dataclass(frozen=True, slots=True)
 class IncomingDocument:
     """A document to be stored. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects;
-    deleted: it marks the deletion of the document of its name."""
+    deleted: it marks the deletion of the document of its name; variant: what differs beside its bytes from the document as it came."""
 
     subject: int
     type: str
@@ -39,6 +39,7 @@ class IncomingDocument:
     words: tuple[str, ...] = ()
     mentions: tuple[int, ...] = ()
     deleted: bool = False
+    variant: str = ""
 
     @property
     def name(self) -> str:
@@ -157,7 +158,7 @@ def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming
 def _hash_documents(grant: AbstractGrant, name: str, incoming: list[IncomingDocument]) -> list[_HashedDocument]:
     """Must run before the write transaction: a grant that is cut here writes to the audit log, which waits for that transaction."""
     names = grant.tokens("name", [f"{name}\0{i.name}" for i in incoming])
-    digests = grant.tokens("digest", [f"{name}\0{i.digest}" for i in incoming])
+    digests = grant.tokens("digest", [f"{name}\0{i.digest}{i.variant}" for i in incoming])
     words = list(dict.fromkeys(w for i in incoming for w in i.words))
     tokens = dict(zip(words, grant.tokens("word", words), strict=True))
     return [
@@ -229,9 +230,8 @@ def document_subjects(db: Database, grant: AbstractGrant, known: Dataset, names:
     with db.reading(grant.tenant) as c:
         for part in _parts(list(tokens)):
             where = (documents.c.dataset == known["name"]) & documents.c.name.in_(part)
-            found |= {
-                tokens[bytes(t)]: int(s) for t, s in c.execute(sa.select(documents.c.name, documents.c.subject).where(where))
-            }
+            query = sa.select(documents.c.name, documents.c.subject).where(where).order_by(documents.c.row)  # the newest counts
+            found |= {tokens[bytes(t)]: int(s) for t, s in c.execute(query)}
     return found
 
 

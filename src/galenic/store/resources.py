@@ -225,6 +225,18 @@ def current_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: in
         return [int(r[0]) for r in c.execute(query.order_by(d.row))]
 
 
+def deleted_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: int) -> list[int]:
+    """Rows of the newest version of each resource that was one subject's and has no current version, in the order of writing. A row may
+    be another subject's, to whom the resource belonged at last: `read_rows` leaves it out."""
+    _require(grant, known, subject, "read")
+    d, name = documents.c, str(known["name"])
+    of_subject = sa.select(d.name).where((d.dataset == name) & (d.subject == subject))
+    is_current = sa.func.max(sa.case((d.current, 1), else_=0))
+    query = sa.select(sa.func.max(d.row)).where((d.dataset == name) & d.name.in_(of_subject)).group_by(d.name)
+    with db.reading(grant.tenant) as c:
+        return sorted(int(r[0]) for r in c.execute(query.having(is_current == 0)))
+
+
 # writing
 
 

@@ -22,6 +22,7 @@ from galenic.records.fhir.profiles import check_claimed_profiles, check_profile
 from galenic.records.fhir.search_parameters import search_parameters_of
 from galenic.records.fhir.search_request import conditions_of, parse_search
 from galenic.records.fhir.search_values import date_range, normalize_text, search_values_of
+from galenic.records.fhir.source_server import SourceServer
 from galenic.records.fhir.stored_resource import display_of, rename_references, restore_resource
 from galenic.records.fhir.to_events import resource_to_events
 from galenic.records.fhir.validation import validate_resource
@@ -37,6 +38,7 @@ __all__ = [
     "Origin",
     "PreparedDocument",
     "PreparedResource",
+    "SourceServer",
     "ValidationResult",
     "base_of",
     "check_claimed_profiles",

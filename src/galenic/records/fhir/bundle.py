@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -14,13 +15,15 @@ from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches
-TAKEN = ("collection", "transaction", "batch", "document", "message", "searchset", "history")
+RESPONSES = ("batch-response", "transaction-response")
+TAKEN = ("collection", "transaction", "batch", "document", "message", "searchset", "history", *RESPONSES)
 IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # namespace of ids that Galenic assigns
 
 
 @dataclass(slots=True)
 class BundleEntry:
-    """One resource of a Bundle. made: whether it is stored; False if a conditional create found a stored match."""
+    """One resource of a Bundle. made: whether it is stored; False if a conditional create found a stored match; deleted: the entry
+    deletes it."""
 
     number: int
     kind: str
@@ -29,6 +32,7 @@ class BundleEntry:
     resource: Resource
     made: bool = True
     renamed: dict[str, str] = field(default_factory=dict)  # references as written, and what they resolve to
+    deleted: bool = False
 
     @property
     def place(self) -> str:
@@ -38,8 +42,8 @@ class BundleEntry:
 
 @dataclass(slots=True)
 class OpenedBundle:
-    """The content of a Bundle. renamed (of each entry): what its references resolve to, as Type/id, where they are not that already;
-    lost: unresolved references, with their entry."""
+    """The content of a Bundle, in the order in which it is written: of a history the oldest version first. renamed (of each entry):
+    what its references resolve to, as Type/id, where they are not that already; lost: unresolved references, with their entry."""
 
     entries: list[BundleEntry]
     issues: list[ValidationIssue]
@@ -63,23 +67,14 @@ def open_bundle(
     raw: the Bundle's bytes; ids that Galenic gives are derived from them, so that the same Bundle gives the same ids again.
     find: looks for what conditional references and conditional creates mean among what is here already.
     refers: the references of each entry, where they are known.
-    RecordError for a Bundle that deletes, patches or reads: it is a request to a server, not records.
+    RecordError for a Bundle that patches or reads: it is a request to a server, not records.
     """
     if bundle.get("type") not in TAKEN:
         raise RecordError(f"a Bundle of this type holds no records. Expected one of {', '.join(TAKEN)}.")
     seed = sha256(raw).hexdigest()
-    entries: list[BundleEntry] = []
     issues: list[ValidationIssue] = []
     lost: list[tuple[BundleEntry, str]] = []
-    for i, one in enumerate(bundle.get("entry", ())):
-        resource = one.get("resource")
-        method = one.get("request", {}).get("method", "POST")
-        if method not in ("POST", "PUT"):
-            raise RecordError(f"Bundle.entry[{i}] is a {method}. Only Bundles that create or update (POST, PUT) are imported.")
-        if resource is None:
-            continue
-        entries.append(_entry(one, resource, i, f"{seed}/{i}", find))
-    _same_twice(entries, issues)
+    entries = _entries(bundle, seed, find, issues)
     by_url, inside = {e.url: e for e in entries if e.url}, _identified(entries)
     meant: dict[tuple[str | None, str], str | None] = {}  # most references occur many times in a Bundle
     for entry in entries:
@@ -92,6 +87,67 @@ def open_bundle(
             elif named != text:
                 entry.renamed[text] = named
     return OpenedBundle(entries, issues, lost)
+
+
+def _entries(bundle: Resource, seed: str, find: Find, issues: list[ValidationIssue]) -> list[BundleEntry]:
+    """The resources and deletions of a Bundle in the order in which they are written."""
+    entries: list[BundleEntry] = []
+    for i, one in enumerate(bundle.get("entry", ())):
+        resource = one.get("resource")
+        method = one.get("request", {}).get("method", "POST")
+        if method == "DELETE":
+            entries.append(_deletion(one, i))
+        elif method not in ("POST", "PUT"):
+            raise RecordError(
+                f"Bundle.entry[{i}] is a {method}. Only Bundles that create, update or delete (POST, PUT, DELETE) are imported."
+            )
+        elif resource is not None and _is_record(one, resource, bundle, i, issues):
+            entries.append(_entry(one, resource, i, f"{seed}/{i}", find))
+    if bundle["type"] in RESPONSES and not entries:
+        raise RecordError(
+            "a Bundle of responses without resources holds no records. Import what the server returned, or leave it out."
+        )
+    if bundle["type"] == "history":
+        entries = _oldest_first(entries, bundle["entry"])
+    else:
+        _same_twice(entries, issues)
+    return entries
+
+
+def _is_record(one: Resource, resource: Resource, bundle: Resource, number: int, issues: list[ValidationIssue]) -> bool:
+    """Whether the entry of a Bundle of responses holds a record; a warning for one that reports an error instead."""
+    if bundle["type"] not in RESPONSES:
+        return True
+    status = str(one.get("response", {}).get("status", "200"))
+    if status.startswith("2") and resource["resourceType"] != "OperationOutcome":
+        return True
+    what = "reports an error or an outcome of the server, which is no record. It was left out: ask the server again for it."
+    issues.append(ValidationIssue("warning", f"Bundle.entry[{number}]", "bundle-response", what))
+    return False
+
+
+def _deletion(one: Resource, number: int) -> BundleEntry:
+    """An entry that deletes a resource."""
+    match = REFERENCE.match(one.get("request", {}).get("url", ""))
+    if match is None:
+        raise RecordError(
+            f"Bundle.entry[{number}] deletes by a search. Only a deletion by type and id (Patient/1) is imported."
+        )
+    name = {"resourceType": match["type"], "id": match["id"]}
+    return BundleEntry(number, match["type"], match["id"], None, name, deleted=True)
+
+
+def _oldest_first(entries: list[BundleEntry], given: list[Resource]) -> list[BundleEntry]:
+    """The entries of a history by the time of each version, if all have one; else reversed: R4 lists the newest version first."""
+    backwards = entries[::-1]
+    times = [
+        given[e.number].get("response", {}).get("lastModified") or e.resource.get("meta", {}).get("lastUpdated")
+        for e in backwards
+    ]
+    if not all(isinstance(t, str) for t in times):
+        return backwards
+    at = {e.number: datetime.fromisoformat(t) for e, t in zip(backwards, times, strict=True)}
+    return sorted(backwards, key=lambda e: at[e.number])
 
 
 def _entry(one: Resource, resource: Resource, number: int, seed: str, find: Find) -> BundleEntry:

@@ -38,13 +38,13 @@ class ValidationResult:
         return self.refused == 0
 
 
-def validate_files(path: Path, progress: Progress = no_progress) -> ValidationResult:
+def validate_files(path: Path, progress: Progress = no_progress, *, name: str = "") -> ValidationResult:
     """Validates FHIR JSON (one resource, a Bundle) or NDJSON, plain or gzip; memory is bounded by the longest line.
 
-    RecordError if the file cannot be read to its end.
+    name: of the file in the result (default: its name without the folder). A file that cannot be read to its end is refused.
     """
 
-    done = ValidationResult(path.name)
+    done = ValidationResult(name or path.name)
     size = max(path.stat().st_size, 1) if path.exists() else 1
     read = 0
     profiles: Counter[str] = Counter()
@@ -58,9 +58,7 @@ def validate_files(path: Path, progress: Progress = no_progress) -> ValidationRe
         resource = line.document.resource
         found = validate_resource(resource)
         done.refused += any(i.level == "error" for i in found)
-        entries = resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ()
-        held = [e["resource"] for e in entries if isinstance(e, dict) and isinstance(e.get("resource"), dict)]
-        done.resources.update(_type(r) for r in (held or [resource]))
+        done.resources.update(_type(r) for r in (_held(resource) or [resource]))
         for issue in found:
             _note(done, issue.level, issue.rule, where, issue.expression, issue.text)
         profiles.update({url for _, url in claimed_profiles(resource) if not is_checked(url)})
@@ -77,8 +75,14 @@ def _note_profiles(done: ValidationResult, profiles: Counter[str]) -> None:
         done.shown.append({"level": "warning", "rule": NOT_CHECKED, "where": "", "expression": "", "text": text})
 
 
-def _type(resource: dict[str, Any]) -> str:
+def _held(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources in a Bundle, and in Bundles in it."""
+    entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
+    held = [e["resource"] for e in entries if isinstance(e, dict) and "resource" in e] if isinstance(entries, list) else []
+    return [r for one in held if isinstance(one, dict) for r in (_held(one) or [one])]
 
+
+def _type(resource: dict[str, Any]) -> str:
     kind = resource.get("resourceType")
     return kind if isinstance(kind, str) and kind in r4().resources else "(no type of R4)"
 
@@ -90,14 +94,15 @@ def _note(done: ValidationResult, level: str, rule: str, where: str, expression:
 
 
 def _lines(path: Path) -> Iterator["NdjsonLine"]:
-    """The documents of a file, NDJSON by its name, else one; plain or gzip. An invalid one is an NdjsonLine with its fault."""
-
-    if is_ndjson(path):
-        yield from read_ndjson(path)
-        return
-    raw = read_whole(path)
+    """The documents of a file, NDJSON by its name, else one; plain or gzip. An invalid one, and one that ends too early, is an
+    NdjsonLine with its fault."""
+    raw = b""
     try:
-        yield NdjsonLine(0, raw, parse(raw, path.name))
+        if is_ndjson(path):
+            yield from read_ndjson(path)
+        else:
+            raw = read_whole(path)
+            yield NdjsonLine(0, raw, parse(raw, path.name))
     except RecordError as error:
         yield NdjsonLine(0, raw, None, str(error))
 

@@ -197,7 +197,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             file.seek(0)
             if packed:
                 file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
-            while chunk := file.read(CHUNK):
+            # read1, because read would lose what was decompressed before the place where a gzip file is damaged
+            while chunk := file.read1(CHUNK) if packed else file.read(CHUNK):  # type: ignore[attr-defined]
                 yield chunk
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise RecordError(f"{path.name} is a gzip file that ends too early or is damaged. Send it again.") from None

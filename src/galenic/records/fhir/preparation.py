@@ -14,17 +14,27 @@ from galenic.records.fhir.bundle import BundleEntry, open_bundle
 from galenic.records.fhir.bundle_bytes import SplitBundle, resource_bytes, split_bundle
 from galenic.records.fhir.compartment import compartment_of, identifier_searches, references
 from galenic.records.fhir.parsing import BOM, LARGEST, parse
+from galenic.records.fhir.source_server import (
+    ABSOLUTE_REFERENCE,
+    SourceServer,
+    absolute_references,
+    has_long_id,
+    shorten_ids,
+)
 from galenic.records.fhir.validation import validate_resource
 
 IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # namespace of ids for resources without one
 TYPE = re.compile(r"[A-Za-z]+")
+DEEPEST = 7  # Bundles around a Bundle
+HERE = SourceServer()
 
 
 @dataclass(slots=True)
 class PreparedResource:
     """One resource with its original bytes. about: details of its Bundle; person, patients, through: its compartment ("" for no
     person); words: identifier searches that match it; searches: conditional references; condition: of a conditional create, which
-    keeps the resource from being stored if something stored matches."""
+    keeps the resource from being stored if something stored matches; deleted: it marks a deletion; variant: what options changed beside
+    the bytes; absolute: (base, Type/id) of references to resources of another server."""
 
     kind: str
     id: str
@@ -37,6 +47,9 @@ class PreparedResource:
     searches: tuple[str, ...] = ()
     condition: str = ""
     digest: str = ""
+    deleted: bool = False
+    variant: str = ""
+    absolute: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,9 +65,9 @@ class PreparedDocument:
     refused: bool = False
 
 
-def prepare_document(lines: list[tuple[int, bytes]]) -> list[PreparedDocument]:
-    """Each document (line number or 0, bytes) on its own; may run in a process of its own."""
-    return [_prepare(number, raw) for number, raw in lines]
+def prepare_document(lines: list[tuple[int, bytes]], server: SourceServer = HERE) -> list[PreparedDocument]:
+    """Each document (line number or 0, bytes) on its own; may run in a process of its own. server: that it comes from."""
+    return [_prepare(number, raw, server) for number, raw in lines]
 
 
 def count_types(raw: bytes) -> Counter[str]:
@@ -68,8 +81,11 @@ def _types(resource: Any) -> Counter[str]:
         return Counter([kind if isinstance(kind, str) and TYPE.fullmatch(kind) else "(none)"])
     entries = resource.get("entry")
     held = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-    kinds = [r.get("resourceType") for r in held if isinstance(r, dict)]
-    return Counter(k if isinstance(k, str) and TYPE.fullmatch(k) else "(none)" for k in kinds)
+    found: Counter[str] = Counter()
+    for one in held:
+        if isinstance(one, dict):
+            found += _types(one)
+    return found
 
 
 def names_in_bundle(raw: bytes) -> list[str]:
@@ -79,11 +95,18 @@ def names_in_bundle(raw: bytes) -> list[str]:
     resource = orjson.loads(whole)
     if resource.get("resourceType") != "Bundle":
         return []
-    opened = open_bundle(resource, whole, refers=[[]] * len(resource.get("entry", ())))
-    return [*(f"{e.kind}/{e.id}" for e in opened.entries), f"Bundle/{sha256(raw).hexdigest()}"]
+    names: list[str] = []
+    entries = resource.get("entry", ())
+    opened = open_bundle(resource, whole, refers=[[]] * len(entries))
+    inside = resource_bytes(whole, resource) if any(e.kind == "Bundle" for e in opened.entries) else []
+    for entry in opened.entries:
+        mine = inside[entry.number] if inside else None
+        names += names_in_bundle(mine) if entry.kind == "Bundle" and mine is not None else [f"{entry.kind}/{entry.id}"]
+    return [*names, f"Bundle/{sha256(raw).hexdigest()}"]
 
 
-def _prepare(number: int, raw: bytes) -> PreparedDocument:
+def _prepare(number: int, raw: bytes, server: SourceServer) -> PreparedDocument:
+    given, raw = raw, shorten_ids(raw) if server.hash_long_ids else raw
     done = PreparedDocument(number, sha256(raw).hexdigest(), len(raw))
     whole = raw.removeprefix(BOM)
     apart = split_bundle(whole) if len(raw) <= LARGEST else None
@@ -98,16 +121,20 @@ def _prepare(number: int, raw: bytes) -> PreparedDocument:
         done.refused |= issue.level == "error"
         done.issues.append((issue.level, issue.rule, issue.expression, issue.text))
     if done.refused:
+        if not server.hash_long_ids and has_long_id(given):
+            what = "has an id of more than 64 characters, which R4 does not allow. Import it with --hash-long-ids."
+            done.issues.append(("error", "long-id", resource["resourceType"], what))
         return done
     if resource["resourceType"] != "Bundle":
         about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, done.digest))}
         named = {**resource, **about}
-        part = _part(named, whole, about, {}, done.digest)
+        part = _part(named, whole, about, {}, server)
         part.searches = tuple(t for t in references(named) if "?" in t) if b"?" in raw else ()
         done.parts = [part]
         return done
     try:
-        done.parts = _bundle(whole, apart or SplitBundle(resource, resource_bytes(whole, resource)), done)
+        apart = apart or SplitBundle(resource, resource_bytes(whole, resource))
+        done.parts = _bundle(whole, apart, done, server)
     except RecordError as error:
         done.refused = True
         done.issues.append(("error", "bundle-type", "Bundle", str(error)))
@@ -115,16 +142,32 @@ def _prepare(number: int, raw: bytes) -> PreparedDocument:
 
 
 def _part(
-    resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], digest: str
+    resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], server: SourceServer
 ) -> PreparedResource:
+    """One resource. renamed: what references of its Bundle resolve to."""
+    variant, absolute = "", ()
+    if ABSOLUTE_REFERENCE.search(raw) is not None:
+        named = references(resource)
+        relative = server.relative(t for t in named if t not in renamed)
+        renamed = {**renamed, **relative}
+        variant = orjson.dumps(relative, option=orjson.OPT_SORT_KEYS).decode() if relative else ""
+        absolute = absolute_references(named, renamed)
+    if renamed:
+        about["references"] = renamed
     found = compartment_of(resource, renamed)
     words = tuple(identifier_searches(resource))
-    kind, own = resource["resourceType"], resource["id"]
-    return PreparedResource(kind, own, raw, about, found.person or "", found.patients, found.through, words, digest=digest)
+    part = PreparedResource(
+        resource["resourceType"], resource["id"], raw, about, found.person or "", found.patients, found.through, words
+    )
+    part.digest, part.variant, part.absolute = sha256(raw).hexdigest(), variant, absolute
+    return part
 
 
-def _bundle(raw: bytes, apart: SplitBundle, done: PreparedDocument) -> list[PreparedResource]:
-    bundle = apart.bundle
+def _bundle(
+    raw: bytes, apart: SplitBundle, done: PreparedDocument, server: SourceServer, depth: int = 0
+) -> list[PreparedResource]:
+    """The resources of a Bundle and of Bundles in it, each Bundle followed by its envelope."""
+    bundle, digest = apart.bundle, sha256(raw).hexdigest() if depth else done.digest
     entries = bundle.get("entry", ())
     had_id = ["id" in e.get("resource", ()) for e in entries]
     opened = open_bundle(bundle, raw, refers=apart.refers)
@@ -136,21 +179,43 @@ def _bundle(raw: bytes, apart: SplitBundle, done: PreparedDocument) -> list[Prep
             lost.setdefault(entry.number, []).append(text)
     for entry in opened.entries:
         number = entry.number
-        about: dict[str, Any] = {"bundle": done.digest, "entry": {k: v for k, v in entries[number].items() if k != "resource"}}
-        if entry.renamed:
-            about["references"] = entry.renamed
+        mine = apart.bytes_of[number] or b""
+        if entry.kind == "Bundle" and not entry.deleted:
+            parts += _nested(mine, entry, done, server, depth + 1)
+            continue
+        about: dict[str, Any] = {"bundle": digest, "entry": {k: v for k, v in entries[number].items() if k != "resource"}}
+        if entry.deleted:
+            parts.append(_deletion(entry, about))
+            continue
         if not had_id[number]:
             about["id"] = entry.id
-        mine = apart.bytes_of[number] or b""
-        part = _part(entry.resource, mine, about, entry.renamed, sha256(mine).hexdigest())
+        part = _part(entry.resource, mine, about, entry.renamed, server)
         part.searches = tuple(lost.get(number, ()))
         part.condition = _condition(entries[number], entry)
         parts.append(part)
     people = tuple(dict.fromkeys(p.person for p in parts if p.person.startswith("Patient")))
     person = people[0] if len(people) == 1 else ""
     head = orjson.dumps({k: v for k, v in bundle.items() if k != "entry"})
-    top = PreparedResource("Bundle", done.digest, head, {}, person, () if person else people, digest=done.digest)
+    top = PreparedResource("Bundle", digest, head, {}, person, () if person else people, digest=digest)
     return [*parts, top]
+
+
+def _nested(raw: bytes, entry: BundleEntry, done: PreparedDocument, server: SourceServer, depth: int) -> list[PreparedResource]:
+    """The resources of a Bundle in a Bundle."""
+    if depth > DEEPEST:
+        raise RecordError(
+            f"{entry.place} is a Bundle {depth + 1} Bundles deep. At most {DEEPEST + 1} are imported: send the inner ones alone."
+        )
+    try:
+        return _bundle(raw, SplitBundle(entry.resource, resource_bytes(raw, entry.resource)), done, server, depth)
+    except RecordError as error:
+        raise RecordError(f"in {entry.place}: {error}") from None
+
+
+def _deletion(entry: BundleEntry, about: dict[str, Any]) -> PreparedResource:
+    """The mark of a deletion, which belongs to the person that the deleted resource belongs to."""
+    raw, name = orjson.dumps(entry.resource), f"{entry.kind}/{entry.id}"
+    return PreparedResource(entry.kind, entry.id, raw, about, through=(name,), digest=sha256(raw).hexdigest(), deleted=True)
 
 
 def _condition(given: dict[str, Any], entry: BundleEntry) -> str:

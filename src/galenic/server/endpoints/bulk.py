@@ -133,13 +133,19 @@ class BulkEndpoint:
             raise RateLimitError("the status was requested too often. Wait as long as Retry-After says.")
 
     def _manifest(self, export: ExportStatus) -> bytes:
-        output = [
-            {"type": f.kind, "url": f"{self.base}/bulk/{export.job}/{n}", "count": f.count, "extension": {SHA256: f.sha256}}
-            for n, f in enumerate(export.files)
-        ]
+        output: list[dict[str, Any]] = []
+        deleted: list[dict[str, Any]] = []
+        for n, f in enumerate(export.files):
+            item = {
+                "type": f.kind,
+                "url": f"{self.base}/bulk/{export.job}/{n}",
+                "count": f.count,
+                "extension": {SHA256: f.sha256},
+            }
+            (deleted if f.is_of_deletions else output).append(item)
         manifest: dict[str, Any] = {
-            "transactionTime": export.at, "request": export.request, "requiresAccessToken": True, "output": output, "deleted": [],
-            "error": [],
+            "transactionTime": export.at, "request": export.request, "requiresAccessToken": True, "output": output,
+            "deleted": deleted, "error": [],
         }  # fmt: skip
         if export.run:
             manifest["extension"] = {RELEASE: export.run}
@@ -153,7 +159,9 @@ class BulkEndpoint:
             context = self._context(request)
             export = export_status(self.repository, context, job)
             if 0 <= number < len(export.files):
-                context.require(export.files[number].kind, "rs")
+                file = export.files[number]
+                for resource_type in export.about["kinds"] if file.is_of_deletions else (file.kind,):
+                    context.require(resource_type, "rs")
             return read_file(self.repository, context, job, number)
 
         return StreamingResponse(await self._run(work), media_type=NDJSON)
