@@ -143,11 +143,35 @@ def test_one_client_never_occupies_all_threads() -> None:
     asyncio.run(main())
 
 
+def work_hard() -> None:
+    """Uses CPU time of its thread."""
+    started = time.thread_time()
+    while time.thread_time() - started < 0.3:
+        pass
+
+
+def test_heavy_clients_leave_the_last_thread_to_light_ones() -> None:
+    pool, free = FairPool("test", 3), threading.Event()
+
+    async def main() -> None:
+        for name in "abc":
+            await pool.run(name, work_hard, store.QueryLimit(), never())
+        held = [asyncio.ensure_future(pool.run(n, free.wait, store.QueryLimit(), never())) for n in "abc"]
+        await asyncio.sleep(0.1)
+        for _ in range(5):
+            assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+        assert sum(h.done() for h in held) == 0
+        free.set()
+        await asyncio.gather(*held)
+
+    asyncio.run(main())
+
+
 def test_the_client_with_the_least_work_is_next() -> None:
     pool, free, order = FairPool("test", 2), threading.Event(), list[str]()
 
     async def main() -> None:
-        await pool.run("heavy", lambda: time.sleep(0.2), store.QueryLimit(), never())
+        await pool.run("heavy", work_hard, store.QueryLimit(), never())
         held = asyncio.ensure_future(pool.run("x", free.wait, store.QueryLimit(), never()))
         also = asyncio.ensure_future(pool.run("y", free.wait, store.QueryLimit(), never()))
         await asyncio.sleep(0.05)

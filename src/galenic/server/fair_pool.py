@@ -5,17 +5,31 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from galenic.errors import StateError
 from galenic.store import QueryLimit
 
 WAITING, WAITING_OF_CLIENT = 64, 16  # requests that may wait for a thread
 WAIT_SECONDS = 30.0  # that one waits at most
-LIGHT_SECONDS = 1.0  # of recent work up to which a client may use the last thread
+LIGHT_SECONDS = 0.25  # of CPU time that the requests of a client take, up to which it may use the last thread
+FORGETTING = 0.1  # of a heavy request with each lighter one that follows
 HALF_LIFE = 30.0  # seconds after which half of a client's work is forgotten
 MOST_CLIENTS = 1_000  # whose recent work is remembered
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWork:
+    """CPU time of a client. recent: of its recent requests, as counted `at` a time; typical: of one request, rather of a heavy one."""
+
+    recent: float = 0.0
+    at: float = 0.0
+    typical: float = 0.0
+
+
+NEW = ClientWork()
 Turn = asyncio.Future[None]
 
 
@@ -23,16 +37,31 @@ class TooManyWaitingError(StateError):
     """More requests wait than are taken (429)."""
 
 
+class MeasuredWork(Generic[T]):
+    """Work that measures the CPU time of its thread."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work, self.seconds = work, 0.0
+
+    def __call__(self) -> T:
+        """Works."""
+        started = time.thread_time()
+        try:
+            return self.work()
+        finally:
+            self.seconds = time.thread_time() - started
+
+
 class FairPool:
     """Threads for which requests wait in turn. The client with the least recent work is next; one client never occupies all threads,
-    and the last free thread is for clients with little recent work."""
+    and the last free thread is for clients whose requests are light."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.threads = max(threads, 2)
         self._executor = ThreadPoolExecutor(self.threads, name)
         self._waiting: dict[str, deque[Turn]] = {}
         self._running: Counter[str] = Counter()
-        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()  # seconds of recent work, and when they were counted
+        self._work: OrderedDict[str, ClientWork] = OrderedDict()
 
     async def run(self, client: str, work: Callable[[], T], limit: QueryLimit, gone: Awaitable[None]) -> T:
         """The result of blocking work in one of the threads. limit: is cancelled when `gone`, that the client has left, comes first.
@@ -40,12 +69,12 @@ class FairPool:
         watch = asyncio.ensure_future(gone)
         try:
             await self._turn(client, watch)
-            started = time.monotonic()
             watch.add_done_callback(lambda _: limit.cancel())
+            measured = MeasuredWork(work)
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+                return await asyncio.get_running_loop().run_in_executor(self._executor, measured)
             finally:
-                self._end(client, time.monotonic() - started)
+                self._end(client, measured.seconds)
         finally:
             watch.cancel()
 
@@ -94,18 +123,20 @@ class FairPool:
     def _may_run(self, client: str, free: int) -> bool:
         if self._running[client] >= self.threads - 1:
             return False
-        return free > 1 or self._recent(client) < LIGHT_SECONDS
+        return free > 1 or self._work.get(client, NEW).typical < LIGHT_SECONDS
 
     def _recent(self, client: str) -> float:
         """Seconds of recent work of a client that has ended."""
-        seconds, at = self._used.get(client, (0.0, 0.0))
-        return float(seconds * 0.5 ** ((time.monotonic() - at) / HALF_LIFE))
+        work = self._work.get(client, NEW)
+        return float(work.recent * 0.5 ** ((time.monotonic() - work.at) / HALF_LIFE))
 
     def _end(self, client: str, seconds: float) -> None:
-        self._used[client] = (self._recent(client) + seconds, time.monotonic())
-        self._used.move_to_end(client)
-        while len(self._used) > MOST_CLIENTS:
-            self._used.popitem(last=False)
+        before = self._work.get(client, NEW).typical
+        typical = max(seconds, before + (seconds - before) * FORGETTING)
+        self._work[client] = ClientWork(self._recent(client) + seconds, time.monotonic(), typical)
+        self._work.move_to_end(client)
+        while len(self._work) > MOST_CLIENTS:
+            self._work.popitem(last=False)
         self._running[client] -= 1
         if self._running[client] <= 0:
             del self._running[client]

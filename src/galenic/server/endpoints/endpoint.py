@@ -1,5 +1,6 @@
 """The interface of a protocol that the server speaks."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,7 +12,8 @@ from galenic.server.capability import CapabilityPart
 from galenic.server.fair_pool import FairPool
 
 THREADS = 12  # that work on short requests at once; more would only wait for one another
-SEARCHES, BUNDLES = 4, 8  # threads for searches, and for Bundles and conditional interactions
+SEARCHES = max(3, (os.cpu_count() or 1) + 1)  # threads for searches, of which one is for light ones
+BUNDLES = 8  # threads for Bundles and conditional interactions
 
 
 @dataclass(frozen=True)
