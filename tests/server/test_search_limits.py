@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from galenic import store
-from galenic.errors import TooCostlyError
+from galenic.errors import RecordError, TooCostlyError
 from galenic.records.fhir import parse_search
 from galenic.schema import SearchScope
 from galenic.server import fair_pool
@@ -121,6 +121,27 @@ def test_more_searches_of_one_client_than_may_wait_are_refused(
     refused = [a for a in answers if a.status_code == 429]
     assert refused
     assert all(a.headers["Retry-After"] and a.json()["issue"][0]["code"] == "throttled" for a in refused)
+
+
+def test_a_thousand_values_of_a_parameter_are_searched_at_once(ehr: Fhir) -> None:
+    ids = ",".join(["one", *(f"absent{i}" for i in range(999))])
+    assert ehr.found(f"Patient?_id={ids}") == ["one"]
+    assert ehr.found(f"Patient?family={ids.replace('one', 'stone')}") == ["one"]
+    assert ehr.found(f"Patient?_id=one&identifier={ids}") == []
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "values"),
+    [
+        pytest.param("Patient", "_id", 1_001, id="ids"),
+        pytest.param("Patient", "identifier", 1_001, id="codes"),
+        pytest.param("Observation", "focus", 200, id="references that may name any type"),
+        pytest.param("Observation", "focus.identifier", 200, id="chains through any type"),
+    ],
+)
+def test_more_values_than_a_search_may_compare_are_refused(resource_type: str, name: str, values: int) -> None:
+    with pytest.raises(RecordError, match=r"at most 1,000|more than 20,000"):
+        parse_search(resource_type, [(name, ",".join(f"v{i}" for i in range(values)))])
 
 
 # the pool and the limit alone

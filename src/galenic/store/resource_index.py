@@ -48,7 +48,6 @@ ADVANCE = "UPDATE state SET number = max(number, ?) WHERE name = 'through' AND n
 READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
 BATCH = 100  # rows fetched from the index at once
 MOST_SCOPES = 200  # sets of subjects that a connection remembers
-MOST_NAMES = 200  # rows in one statement
 FIRST = SearchPlace()
 
 

@@ -15,7 +15,7 @@ from galenic.security import AuditEntry, Grant, to_audit_event
 
 KNOWN = ("_id", "date", "action", "outcome", "agent:identifier", "_count", CURSOR, "_format")
 COUNT, MOST = 50, 500
-MOST_SCANNED = 50_000  # rows that one page goes through
+MOST_SCANNED = 20_000  # rows that one page goes through
 STEP = 500
 NAME = re.compile(r"galenic-(\d{1,18})\Z")
 DATE_PREFIXES = ("ge", "gt", "le", "lt", "eq")
@@ -57,6 +57,7 @@ def _page(
     first = last = position.get("before", repository.installation.audit.head()[0] + 1)
     entries: list[Resource] = []
     for entry in _newest(repository, first):
+        repository.index.require_time()
         if len(entries) == count or first - entry.seq > MOST_SCANNED:
             break
         last = entry.seq

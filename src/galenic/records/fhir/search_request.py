@@ -29,7 +29,8 @@ from galenic.schema import (
 
 PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+-])")
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z")
-DEEPEST, MOST_VALUES, MOST_CONDITIONS = 3, 200, 30
+DEEPEST, MOST_VALUES, MOST_CONDITIONS = 3, 1_000, 30
+MOST_COMPARISONS = 20_000  # of a search: each value, for each type that a reference without a type may name
 MODIFIERS = {
     "token": ("not", "text", "of-type", "missing"),
     "string": ("exact", "contains", "missing"),
@@ -57,6 +58,7 @@ def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> Search
             is_known = condition is not None
             if condition is not None:
                 conditions.append(condition)
+                _require_size(conditions)
         if is_known:
             used.append((name, value))
         else:
@@ -64,6 +66,21 @@ def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> Search
     if len(conditions) > MOST_CONDITIONS:
         raise RecordError(f"the search has {len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed.")
     return replace(request, conditions=tuple(conditions), used=tuple(used), unknown=tuple(unknown))
+
+
+def _require_size(conditions: Iterable[SearchCondition]) -> None:
+    """RecordError for more comparisons than a search may have."""
+    if sum(_comparisons(t) for c in conditions for t in c.criteria) > MOST_COMPARISONS:
+        raise RecordError(
+            f"the search compares more than {MOST_COMPARISONS:,} values. Name fewer of them, or the type of each reference: "
+            "subject=Patient/1, subject:Patient.name."
+        )
+
+
+def _comparisons(criterion: SearchCriterion) -> int:
+    if isinstance(criterion, ChainCriterion | ReverseChainCriterion):
+        return sum(_comparisons(t) for c in criterion.conditions for t in c.criteria)
+    return len(criterion.targets) if isinstance(criterion, ReferenceCriterion) else 1
 
 
 def conditions_of(resource_type: str, given: Iterable[tuple[str, str]]) -> tuple[SearchCondition, ...]:
@@ -91,7 +108,7 @@ def _condition(resource_type: str, name: str, value: str, depth: int) -> SearchC
     if code == "_id":
         if modifier:
             raise RecordError("_id takes no modifier.")
-        return SearchCondition((IdCriterion(tuple(f"{resource_type}/{v}" for v in split(value))),))
+        return SearchCondition((IdCriterion(tuple(f"{resource_type}/{v}" for v in _several(code, value))),))
     return _missing(parameter, value) if modifier == "missing" else _values(resource_type, parameter, code, modifier, value)
 
 
@@ -106,12 +123,17 @@ def _values(resource_type: str, parameter: SearchParameter, code: str, modifier:
     typed = modifier in r4().resources
     if modifier and not (typed and parameter.type == "reference") and modifier not in MODIFIERS.get(parameter.type, ()):
         raise RecordError(f"{code} ({parameter.type}) does not know the modifier {_word(modifier)}.")
-    values = split(value)
-    if len(values) > MOST_VALUES:
-        raise RecordError(f"{code} names {len(values)} values; at most {MOST_VALUES} are allowed.")
+    values = _several(code, value)
     parts = [search_parameters_of(resource_type)[c] for c in parameter.parts] or [parameter]
     criteria = tuple(_criterion(resource_type, p, p.code, modifier, v) for v in values for p in parts)
     return SearchCondition(criteria, negated=modifier == "not")
+
+
+def _several(code: str, value: str) -> list[str]:
+    values = split(value)
+    if len(values) > MOST_VALUES:
+        raise RecordError(f"{code} names {len(values):,} values; at most {MOST_VALUES:,} are allowed. Search in several steps.")
+    return values
 
 
 def _word(text: str) -> str:
@@ -141,6 +163,7 @@ def _chain(parameter: SearchParameter, modifier: str, rest: str, value: str, dep
         condition = _condition(resource_type, rest, value, depth + 1) if _has_parameter(resource_type, rest) else None
         if condition is not None:
             criteria.append(ChainCriterion(parameter.code, resource_type, (condition,)))
+            _require_size([SearchCondition(tuple(criteria))])
     return SearchCondition(tuple(criteria)) if criteria else None
 
 
