@@ -10,6 +10,7 @@ from galenic.privacy import Ledger
 from galenic.security import (
     AccountRecovery,
     Apps,
+    AuditedBudgets,
     AuditLog,
     Credentials,
     Escrow,
@@ -75,7 +76,7 @@ class Installation:
     @_Service
     def ledger(self) -> Ledger:
         """The privacy budgets of all populations."""
-        return Ledger(self.db)
+        return Ledger(self.db, AuditedBudgets(self.audit))
 
     @_Service
     def keys(self) -> KeyRing:

@@ -9,6 +9,7 @@ import typer
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json
+from galenic.custody import changed_outside
 from galenic.errors import InputError
 from galenic.installation import open_installation
 from galenic.security import AuditLog, to_audit_event
@@ -39,21 +40,28 @@ def audit_verify(
     witness: Annotated[Path | None, typer.Option(help="Heads kept elsewhere (default: the installation's witness).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every row: chain, keyed MACs, Merkle roots, signed heads, witness. Names the first row that is wrong."""
-    log = open_installation().audit
+    """Check every row: chain, keyed MACs, Merkle roots, signed heads, witness. Names the first row that is wrong. Then compare
+    facts and budgets in the database with what the rows say was last written."""
+    installation = open_installation()
+    log = installation.audit
     key = bytes.fromhex(read_text(first_key).strip()) if first_key else None
     faults, count = log.faults(key, _witness_heads(witness) if witness else None)
+    changed = changed_outside(installation)
     unclosed = _unclosed_decisions(log)
     if as_json:
-        show.print_json({"intact": not faults, "rows": count, "faults": faults, "opened, never closed": unclosed})
+        show.print_json(
+            {"intact": not faults, "rows": count, "faults": faults, "changed": changed, "opened, never closed": unclosed}
+        )
     else:
-        for fault in faults:
-            show.out.print(f"[red]{fault}[/]")
+        for fault in (*faults, *changed):
+            show.out.print(fault, style="red", markup=False)
         if unclosed:
             show.out.print(f"{len(unclosed)} decisions were opened and never closed (a process died): {unclosed[:10]}")
         size, root = log.head()
-        show.out.print(f"{'[red]BROKEN[/]' if faults else '[green]INTACT[/]'}: {count} rows stand; head {size} {root[:16]}…")
-    raise typer.Exit(1 if faults else 0)
+        show.out.print(
+            f"{'[red]BROKEN[/]' if faults or changed else '[green]INTACT[/]'}: {count} rows stand; head {size} {root[:16]}…"
+        )
+    raise typer.Exit(1 if faults or changed else 0)
 
 
 def _witness_heads(path: Path) -> list[tuple[str, str]]:

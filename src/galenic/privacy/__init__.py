@@ -12,7 +12,16 @@ from galenic.privacy.domain import (
     refuse_observed,
     without_observed,
 )
-from galenic.privacy.ledger import DEFAULT_POPULATION, Budget, Ledger, Mechanism, Statement, split_delta
+from galenic.privacy.ledger import (
+    DEFAULT_LIMIT,
+    DEFAULT_LIMIT_DELTA,
+    DEFAULT_POPULATION,
+    Budget,
+    Ledger,
+    Mechanism,
+    Statement,
+    split_delta,
+)
 from galenic.privacy.marginals import Crosstab, NoisyMarginal
 from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
 from galenic.privacy.table_description import ColumnOptions, DescriptionLike, TableDescription, describe_table
@@ -20,6 +29,8 @@ from galenic.privacy.throwaway_ledger import temporary_ledger
 from galenic.privacy.vault import TokenVault, patient_of_token, reveal
 
 __all__ = [
+    "DEFAULT_LIMIT",
+    "DEFAULT_LIMIT_DELTA",
     "DEFAULT_POPULATION",
     "MIN_PATIENTS",
     "Budget",

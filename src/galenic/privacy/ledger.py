@@ -6,12 +6,16 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Protocol
 
 from galenic import store
 from galenic.errors import BudgetError
 from galenic.privacy.accountant import check_delta, check_epsilon, epsilon_of, rho_of
+from galenic.schema import AuditedBudget
 
 DEFAULT_POPULATION = "default"  # pays where no other population is named
+DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = 4.0, 1e-8  # of the default population, declared at its first use
+ROUNDING = 1e-9  # rho: the audit log keeps numbers with 16 digits
 RHO_UNIT = 10**12  # the ledger counts whole units of 1e-12 rho, rounded up when spent, down when granted
 DELTA_UNIT = 10**18
 THRESHOLD_SHARE = 0.1  # of delta, for stability thresholds; the rest converts rho into epsilon
@@ -115,11 +119,24 @@ class Statement:
     charges: tuple[dict[str, object], ...]
 
 
-class Ledger:
-    """Budgets by declared population (never by file: two files of the same patients share one budget)."""
+class BudgetRecord(Protocol):
+    """Where declarations and reservations are recorded so that they cannot be changed unnoticed: the audit log."""
 
-    def __init__(self, db: store.Database) -> None:
-        self.db = db
+    def declare(self, population: str, epsilon: float, delta: float, actor: str) -> None:
+        """Records the limit of a new population."""
+
+    def get(self, population: str) -> AuditedBudget | None:
+        """What was recorded of a population; None if it was never declared."""
+
+
+class Ledger:
+    """Budgets by declared population (never by file: two files of the same patients share one budget).
+
+    record: compared with the ledger before anything is reserved or shown; a ledger without one is only compared with itself.
+    """
+
+    def __init__(self, db: store.Database, record: BudgetRecord | None = None) -> None:
+        self.db, self.record = db, record
 
     def declare(self, population: str, *, epsilon: float, delta: float, actor: str) -> Statement:
         """Declare a population with its limit: the most that may ever be learned about one of its patients.
@@ -130,6 +147,8 @@ class Ledger:
         check_delta(delta)
         if not population or len(population) > 200 or not population.isprintable():
             raise BudgetError("a population needs a name of 1 to 200 printable characters, such as 'clinic-2024'.")
+        if self.record is not None and store.population_with_charges(self.db, population)[0] is None:
+            self.record.declare(population, epsilon, delta, actor)
         convert, thresholds = split_delta(delta)
         store.add_population(
             self.db,
@@ -163,6 +182,7 @@ class Ledger:
             "actor": actor,
             "reserved_at": _now(),
         }
+        self._checked(population)
         if rho <= 0 or store.reserve(self.db, row) is None:
             raise BudgetError(self._refusal(population, epsilon, delta, rho))
         return Budget(self, str(row["id"]), population, epsilon, delta, rho, Fraction(thresholds, DELTA_UNIT))
@@ -182,7 +202,7 @@ class Ledger:
 
     def statement(self, population: str) -> Statement:
         """All charges of a population; BudgetError if it is not declared."""
-        row = next((p for p in store.list_populations(self.db) if p["name"] == population), None)
+        row, charges = self._checked(population)
         if row is None:
             raise BudgetError(f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1")
         spent = row["rho_used"] / RHO_UNIT
@@ -194,8 +214,38 @@ class Ledger:
             rho_spent=spent,
             epsilon_spent=epsilon_of(spent, split_delta(row["delta"])[0]),
             refusals=row["refusals"],
-            charges=tuple(store.charges_of(self.db, population)),
+            charges=tuple(charges),
         )
+
+    def _checked(self, population: str) -> tuple[store.Row | None, list[store.Row]]:
+        """(the population, its charges). BudgetError if they were changed outside of Galenic."""
+        row, charges = store.population_with_charges(self.db, population)
+        fault = "" if row is None else _fault(row, charges, self._recorded(row))
+        if fault:
+            raise BudgetError(
+                f"the budget of population {population!r} was changed in the database outside of Galenic: {fault}. Nothing is "
+                "reserved. Keep the database, and call the security officer."
+            )
+        return row, charges
+
+    def _recorded(self, row: store.Row) -> AuditedBudget:
+        """What was recorded of a population. A ledger without a record takes its own word for its limit."""
+        if self.record is None:
+            return AuditedBudget(row["epsilon"], row["delta"])
+        found = self.record.get(row["name"])
+        if found is None and row["name"] == DEFAULT_POPULATION:  # earlier versions declared it without a record
+            return AuditedBudget(DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA)
+        return found if found is not None else AuditedBudget(0.0, 0.0)
+
+    def faults(self) -> list[str]:
+        """Populations that were changed outside of Galenic, each as one sentence."""
+        found = []
+        for name in self.populations():
+            try:
+                self._checked(name)
+            except BudgetError as error:
+                found.append(str(error))
+        return found
 
     def populations(self) -> tuple[str, ...]:
         """Names of all declared populations."""
@@ -204,3 +254,20 @@ class Ledger:
     def count_refusal(self, population: str) -> int:
         """Count a refused result of this population; returns the number of refusals."""
         return store.count_refusal(self.db, population)
+
+
+def _fault(row: store.Row, charges: list[store.Row], recorded: AuditedBudget) -> str:
+    """What contradicts the limit and the charges of a population; "" if nothing does."""
+    convert, thresholds = split_delta(recorded.delta)
+    if (row["epsilon"], row["delta"]) != (recorded.epsilon, recorded.delta):
+        return "its epsilon or delta is not the declared one"
+    if (row["rho_limit"], row["delta_limit"]) != (math.floor(rho_of(recorded.epsilon, convert) * RHO_UNIT), thresholds):
+        return "its limit is not that of its epsilon and delta"
+    for part in ("rho", "delta"):
+        taken = sum(c[f"{part}_reserved"] if c[f"{part}_spent"] is None else c[f"{part}_spent"] for c in charges)
+        if row[f"{part}_used"] != taken:
+            return f"the {part} that is used is not the sum of the charges"
+    audited = 0.0
+    for one in recorded.reservations:
+        audited += float(rho_of(one.epsilon, split_delta(one.delta)[0])) if one.rho is None else one.rho
+    return "charges are missing" if row["rho_used"] / RHO_UNIT + ROUNDING < audited else ""

@@ -3,10 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
-from galenic.privacy import DEFAULT_POPULATION, Budget
+from galenic.privacy import DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA, DEFAULT_POPULATION, Budget
 from galenic.release.run import Run
-
-DEFAULT_LIMIT, DEFAULT_LIMIT_DELTA = 4.0, 1e-8  # of the default population, declared at its first use
 
 
 @contextlib.contextmanager

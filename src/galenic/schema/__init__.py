@@ -1,5 +1,6 @@
 """Types that travel between packages; no I/O."""
 
+from galenic.schema.budget import AuditedBudget, AuditedReservation
 from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
@@ -45,6 +46,8 @@ __all__ = [
     "OTHER",
     "PATIENT",
     "TIMELINE",
+    "AuditedBudget",
+    "AuditedReservation",
     "ChainCriterion",
     "Codes",
     "Column",

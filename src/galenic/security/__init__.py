@@ -4,6 +4,7 @@ from galenic.security.account_recovery import AccountRecovery
 from galenic.security.apps import App, Apps, TokenSet
 from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
+from galenic.security.audited_budgets import AuditedBudgets
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.credentials import Credentials, Passkey
 from galenic.security.facts import Fact, FactReader, FactStore
@@ -17,6 +18,7 @@ from galenic.security.merkle import root_from_proof
 from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
+from galenic.security.outside_changes import changed_facts
 from galenic.security.people import User, UserDirectory
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
@@ -62,6 +64,7 @@ __all__ = [
     "Apps",
     "AuditEntry",
     "AuditLog",
+    "AuditedBudgets",
     "Credentials",
     "Escrow",
     "Fact",
@@ -93,6 +96,7 @@ __all__ = [
     "Witness",
     "block_network",
     "canonical",
+    "changed_facts",
     "checked_jwks",
     "client_of",
     "display_name",

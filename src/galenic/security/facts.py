@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from galenic.errors import GalenicError, StateError, StoreError, UnknownNameError
-from galenic.security.audit import AuditLog, canonical
+from galenic.security.audit import AuditLog, Ticket, canonical
 from galenic.security.clock import DecisionClock
 from galenic.security.keytree import FACTS, KeyTree
 from galenic.security.versions import Versions
@@ -18,6 +18,7 @@ KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
     "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice",
 )  # fmt: skip
+EACH = 100  # facts written at once that get an audit row each
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
 
 
@@ -95,11 +96,21 @@ class FactStore:
         put_fact(self.db, self._row(fact), bump=False)
 
     def put_many(self, facts: list[Fact], *, actor: str | None = None) -> None:
-        """Writes many facts of one kind in one audited step."""
-        kinds = sorted({f.kind for f in facts})
-        self.audit.append(f"fact.{'+'.join(kinds)}", f"{len(facts)} facts", actor=actor, count=len(facts))
+        """Writes many facts in one audited step: a row each, or one row for all if they are very many."""
+        if len(facts) <= EACH:
+            for ticket in [self._post(f, actor) for f in facts]:
+                ticket.wait()
+        else:
+            self._append_count(facts, actor)
         put_facts(self.db, [self._row(f) for f in facts])
         self.versions.refresh()
+
+    def _post(self, fact: Fact, actor: str | None) -> Ticket:
+        return self.audit.post(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
+
+    def _append_count(self, facts: list[Fact], actor: str | None) -> None:
+        kinds = sorted({f.kind for f in facts})
+        self.audit.append(f"fact.{'+'.join(kinds)}", f"{len(facts)} facts", actor=actor, count=len(facts))
 
     def change(self, plan: Plan, *, actor: str | None = None, quiet: bool = False, also: Also | None = None) -> list[Fact]:
         """Decides and writes in one transaction, which no other change of facts runs beside. Returns the facts written.

@@ -26,6 +26,14 @@ def list_populations(db: Database) -> list[Row]:
         return [dict(r) for r in c.execute(sa.select(populations).order_by(populations.c.name)).mappings()]
 
 
+def population_with_charges(db: Database, population: str) -> tuple[Row | None, list[Row]]:
+    """(a population, its charges, oldest first), both of one moment."""
+    with db.reading() as c:
+        row = c.execute(sa.select(populations).where(populations.c.name == population)).mappings().first()
+        query = sa.select(charges).where(charges.c.population == population).order_by(charges.c.reserved_at, charges.c.id)
+        return (dict(row) if row else None), [dict(r) for r in c.execute(query).mappings()]
+
+
 def reserve(db: Database, row: Row) -> Row | None:
     """Takes the row's rho and delta from its population and writes the charge, in one transaction.
 

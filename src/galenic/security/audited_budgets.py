@@ -1,0 +1,32 @@
+"""Declarations and reservations of privacy budgets in the audit log, which nobody changes unnoticed."""
+
+from galenic.schema import AuditedBudget, AuditedReservation
+from galenic.security.audit import AuditedActions, AuditLog, plain
+
+
+class AuditedBudgets:
+    """The budgets of one installation by its audit log."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self.log = log
+        self._rows = AuditedActions(log, "budget.declared", "budget.reserved", "budget.settled")
+
+    def declare(self, population: str, epsilon: float, delta: float, actor: str) -> None:
+        """Records the limit of a new population."""
+        self.log.append("budget.declared", population, actor=actor or None, epsilon=epsilon, delta=delta)
+
+    def get(self, population: str) -> AuditedBudget | None:
+        """What the log says of a population: its first declaration, and its reservations; None if it was never declared."""
+        declared: tuple[float, float] | None = None
+        name, reserved, settled = plain(population), [], {}
+        for row in self._rows.all():
+            detail = row.detail
+            if row.action == "budget.settled":
+                settled[row.resource] = float(detail["rho"])
+            elif row.action == "budget.reserved" and detail["population"] == population:
+                reserved.append((row.resource, float(detail["epsilon"]), float(detail["delta"])))
+            elif row.action == "budget.declared" and row.resource == name and declared is None:
+                declared = float(detail["epsilon"]), float(detail["delta"])
+        if declared is None:
+            return None
+        return AuditedBudget(*declared, tuple(AuditedReservation(e, d, settled.get(run)) for run, e, d in reserved))
