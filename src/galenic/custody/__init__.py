@@ -35,8 +35,8 @@ from galenic.custody.importer import (
 from galenic.custody.importers import IMPORTERS, importer_for
 from galenic.custody.index_check import IndexCheck, check_index
 from galenic.custody.omop_meds_import import import_meds, import_omop
-from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.populations import budget_statements, changed_outside, declare_population
+from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, issue_token, server_session
 from galenic.custody.subject_access import own_record

@@ -69,7 +69,10 @@ class UserDirectory:
 
     def any(self) -> bool:
         """Whether there is, or by the audit log ever was, an account."""
-        return bool(self.facts.of("person")) or bool(self._written.all())
+        if self.facts.of("person"):
+            return True
+        last = {row.resource: row.outcome for row in self._written.all()}
+        return any(outcome != "lost" for outcome in last.values())
 
     def get(self, name: str) -> User | None:
         """The account of that name, or None."""
@@ -92,6 +95,8 @@ class UserDirectory:
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
         """Creates the first account, which administers. StateError if there is an account already."""
+        if self.any():
+            raise StateError("this installation has been set up. Ask its security officer for an invitation.")
         self.audit.require_intact()  # rows that were cut out of it might have named accounts
         check_password(password, (name, "galenic", human, shown))
 
