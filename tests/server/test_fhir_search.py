@@ -270,6 +270,8 @@ def test_a_search_by_post_is_the_same_search(full: Fhir) -> None:
         "Observation?value-quantity=1e999999999",
         "Observation?code-value-quantity=8480-6",
         "Patient?_sort=shoe-size",
+        "Observation?_sort=status",
+        "Observation?_sort=subject",
         "Patient?_include=Patient:shoe",
         "Patient?_include=Shoe:patient",
         "Patient?_has:Observation:code:code=1",
