@@ -164,7 +164,7 @@ def cluster() -> Iterator[str]:
         as_owner = ["runuser", "-u", "postgres", "--"]
     data = folder / "data"
     subprocess.run([*as_owner, initdb, "-D", data, "-A", "trust", "-U", "galenic"], check=True, capture_output=True, cwd="/")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories={folder}"
     start = [*as_owner, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start"]
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
     try:

@@ -1,12 +1,22 @@
 """Decisions that two people, one use or a limit make hold when many try at the same moment: each raced 50 times."""
 
+import contextlib
 from dataclasses import replace
 from functools import partial
+from urllib.parse import parse_qs, urlsplit
 
-from galenic.errors import StateError
+import pytest
+from pyotp import TOTP
+
+from galenic.custody import make_key, withdraw_role
+from galenic.errors import AccessDeniedError, StateError
 from galenic.installation import Installation
-from galenic.security import Fact
+from galenic.security import AccessPolicy, Fact, Session, parse_policy, shipped_policy, token_name
+from galenic.security.sign_in_limits import SignInAttempt
+from galenic.store import take_once, use_once
 from races import TIMES, race, winners
+
+OFFICERS = {"sofia": "security-officer", "otto": "security-officer", "petra": "privacy-officer"}
 
 
 def test_of_two_changes_of_a_fact_one_stands(raced: Installation) -> None:
@@ -23,3 +33,239 @@ def test_of_two_new_facts_of_one_key_one_stands(raced: Installation) -> None:
     for turn in range(TIMES):
         facts = [Fact("vendor", f"vendor-{turn}", "cleared", who) for who in ("a", "b")]
         assert winners(race(*(partial(raced.facts.swap, None, f, quiet=True) for f in facts))) == 1
+
+
+def grown(installation: Installation, name: str, *roles: str) -> Session:
+    """A person with roles, and a session in which the person has just authenticated again."""
+    human = f"{name}@clinic.example"
+    installation.people.write(name, human, name, "active")
+    for role in roles:
+        installation.people.grant(name, human, role, by="sofia", approved="otto")
+    return confirmed(installation, name)
+
+
+def confirmed(installation: Installation, name: str) -> Session:
+    found = installation.gate.session(token_name(installation.people.begin(name, "passkey", "x")))
+    assert found is not None
+    again = installation.gate.session(token_name(installation.people.step_up(found[0], "passkey")))
+    assert again is not None
+    return again[0]
+
+
+def states(installation: Installation, kind: str, key: str) -> list[str]:
+    """The states that the audit log says a fact was given."""
+    return [e.outcome for e in installation.audit.entries() if (e.action, e.resource) == (f"fact.{kind}", key)]
+
+
+# roles
+
+
+def test_a_change_of_roles_is_decided_once(raced: Installation) -> None:
+    sofia, otto, petra = (grown(raced, n, r) for n, r in OFFICERS.items())
+    changes = raced.role_changes
+    for turn in range(TIMES):
+        raced.people.write(f"nina{turn}", f"nina{turn}@clinic.example", "Nina", "active")
+        key = changes.propose(sofia, f"nina{turn}", "nurse")
+        rivals = [partial(changes.approve, otto, key), partial(changes.approve, petra, key), partial(changes.reject, otto, key)]
+        assert winners(race(*rivals)) == 1
+        fact = raced.facts.one("proposal", key)
+        assert fact is not None
+        assert (fact.state == "approved") == (raced.people.roles(f"nina{turn}") == ("nurse",))
+
+
+@pytest.mark.parametrize("leaver", ["otto", "petra", "nina"])
+def test_a_role_is_not_given_by_or_to_somebody_who_leaves_at_the_same_moment(raced: Installation, leaver: str) -> None:
+    """otto proposes, petra approves, nina is concerned; who leaves first decides nothing any more."""
+    sofia = grown(raced, "sofia", "security-officer")
+    for turn in range(TIMES // 10):
+        names = {n: f"{n}{turn}" for n in ("otto", "petra", "nina")}
+        otto, petra = grown(raced, names["otto"], "security-officer"), grown(raced, names["petra"], "privacy-officer")
+        raced.people.write(names["nina"], f"{names['nina']}@clinic.example", "Nina", "active")
+        key = raced.role_changes.propose(otto, names["nina"], "nurse")
+        found = race(partial(raced.role_changes.approve, petra, key), partial(raced.people.leave, sofia, names[leaver]))
+        assert found[1] is None
+        fact = raced.facts.one("proposal", key)
+        assert fact is not None
+        assert (found[0] is None) == (fact.state == "approved")
+        assert leaver != "nina" or raced.people.roles(names["nina"]) == ()
+
+
+@pytest.mark.parametrize("leaver", ["otto", "petra", "nina"])
+def test_a_role_is_not_given_by_or_to_somebody_who_has_left(installation: Installation, leaver: str) -> None:
+    sofia, otto, petra = (grown(installation, n, r) for n, r in OFFICERS.items())
+    grown(installation, "nina", "nurse")
+    key = installation.role_changes.propose(otto, "nina", "auditor")
+    installation.people.leave(sofia, leaver)
+    with pytest.raises((StateError, AccessDeniedError)):
+        installation.role_changes.approve(petra, key)
+    assert "auditor" not in installation.people.roles("nina")
+
+
+def test_the_last_security_officer_stays(raced: Installation) -> None:
+    petra = grown(raced, "petra", "privacy-officer")
+    for _ in range(TIMES // 10):
+        sofia, otto = (grown(raced, name, "security-officer") for name in ("sofia", "otto"))
+        for name in ("sofia", "otto"):
+            raced.role_changes.propose(sofia if name == "otto" else otto, name, "security-officer", give=False)
+        takes = [partial(raced.role_changes.approve, petra, f"{name}/security-officer/take") for name in ("sofia", "otto")]
+        assert winners(race(*takes)) == 1
+        assert sum("security-officer" in raced.people.roles(n) for n in ("sofia", "otto")) == 1
+        for name in ("sofia", "otto"):
+            with contextlib.suppress(StateError, AccessDeniedError):
+                raced.role_changes.reject(petra, f"{name}/security-officer/take")
+
+
+def test_two_officers_do_not_make_each_other_leave(raced: Installation) -> None:
+    for turn in range(TIMES // 10):
+        one, two = (grown(raced, f"{n}{turn}", "security-officer") for n in ("sofia", "otto"))
+        leaves = [partial(raced.people.leave, one, two.who), partial(raced.people.leave, two, one.who)]
+        assert winners(race(*leaves)) == 1
+
+
+def test_the_last_security_officers_role_is_not_withdrawn_on_the_command_line(installation: Installation) -> None:
+    grown(installation, "sofia", "security-officer")
+    with pytest.raises(StateError, match="last security officer"):
+        withdraw_role(installation, "sofia", "security-officer")
+
+
+# emergency access
+
+
+def test_an_emergency_access_is_reviewed_once_and_not_by_whoever_used_it(raced: Installation) -> None:
+    paul, petra, clara = (grown(raced, n, "privacy-officer") for n in ("paul", "petra", "clara"))
+    for turn in range(TIMES):
+        raced.facts.put(Fact("review", f"glass-{turn}", "due", "clara", purpose="emergency", until="2099"), quiet=True)
+        rivals = [
+            partial(raced.gate.review, s, turn, f) for s, f in ((paul, "justified"), (petra, "misuse"), (clara, "justified"))
+        ]
+        found = race(*rivals)
+        assert winners(found) == 1, found
+        assert isinstance(found[2], (AccessDeniedError, StateError))
+
+
+# secrets that are used once
+
+
+def test_a_recovery_code_opens_one_session(raced: Installation) -> None:
+    grown(raced, "sofia", "security-officer")
+    credentials = raced.people.credentials
+    for _ in range(TIMES // 10):
+        codes = credentials.new_recovery_codes("sofia")
+        for code in codes:
+            assert sorted(race(*[partial(credentials.recovery_is, "sofia", code)] * 4)) == [False, False, False, True]
+    several = credentials.new_recovery_codes("sofia")[:4]
+    assert sorted(race(*(partial(credentials.recovery_is, "sofia", code) for code in several))) != [False] * 4
+
+
+def test_a_partial_session_is_completed_once(raced: Installation) -> None:
+    grown(raced, "sofia", "security-officer")
+    for _ in range(TIMES):
+        half = raced.people.begin_half("sofia")
+        assert winners(race(*[partial(raced.people.finish_half, half, "passkey", "x")] * 3)) == 1
+
+
+def test_a_session_is_stepped_up_once_and_not_after_it_ended(raced: Installation) -> None:
+    for turn in range(TIMES):
+        session = grown(raced, f"anna{turn}", "nurse")
+        found = race(*[partial(raced.people.step_up, session, "passkey")] * 2, partial(raced.people.end_sessions, session.who))
+        assert winners(found[:2]) <= 1
+        assert not [f for f in raced.facts.of("session", who=session.who) if f.state == "open"]
+
+
+def test_a_time_code_a_challenge_and_a_number_of_an_assertion_count_once(raced: Installation) -> None:
+    for turn in range(TIMES):
+        assert sorted(race(*[partial(use_once, raced.db, f"totp/sofia/{turn}", 120)] * 4)) == [False, False, False, True]
+        use_once(raced.db, f"challenge/{turn}", 300)
+        assert sorted(race(*[partial(take_once, raced.db, f"challenge/{turn}")] * 4)) == [False, False, False, True]
+
+
+def test_of_two_authenticators_one_is_registered(raced: Installation) -> None:
+    credentials = raced.people.credentials
+    for turn in range(TIMES // 10):
+        grown(raced, f"anna{turn}", "nurse")
+        code = TOTP(parse_qs(urlsplit(credentials.begin_totp(f"anna{turn}")).query)["secret"][0]).now()
+        race(partial(credentials.confirm_totp, f"anna{turn}", code), partial(credentials.begin_totp, f"anna{turn}"))
+        if "totp" in credentials.kinds(f"anna{turn}"):
+            with pytest.raises(StateError, match="has an authenticator"):
+                credentials.begin_totp(f"anna{turn}")
+
+
+# limits of guesses
+
+
+@pytest.mark.parametrize(("device", "most"), [("", 5), ("a-known-one", 10)])
+def test_a_burst_of_guesses_checks_no_more_than_the_limit(raced: Installation, device: str, most: int) -> None:
+    limits = raced.people.limits
+    for turn in range(TIMES if most == 5 else TIMES // 5):
+        attempt = SignInAttempt(f"sofia{turn}", f"10.0.0.{turn}", device)
+        checked = winners(race(*[partial(limits.require_allowed, attempt)] * (3 * most)))
+        assert checked == most
+
+
+def test_an_address_is_limited_over_all_names_and_an_own_sign_in_forgives_it_nothing(raced: Installation) -> None:
+    limits = raced.people.limits
+    for n in range(49):
+        limits.require_allowed(SignInAttempt(f"name{n}", "10.0.0.1", ""))
+    own = SignInAttempt("insider", "10.0.0.1", "")
+    for _ in range(3):
+        limits.require_allowed(own)
+        limits.forgive(own)
+    assert winners(race(*(partial(limits.require_allowed, SignInAttempt(f"more{n}", "10.0.0.1", "")) for n in range(20)))) == 1
+
+
+def test_a_known_device_that_signs_in_forgets_its_own_failures(installation: Installation) -> None:
+    limits, attempt = installation.people.limits, SignInAttempt("sofia", "10.0.0.1", "a-known-one")
+    for _ in range(9):
+        limits.require_allowed(attempt)
+    limits.require_allowed(attempt)
+    limits.forgive(attempt)
+    for _ in range(10):
+        limits.require_allowed(attempt)
+    with pytest.raises(AccessDeniedError):
+        limits.require_allowed(attempt)
+
+
+# keys of the command line
+
+
+def test_a_session_is_stepped_up_by_a_second_key_of_the_same_person(installation: Installation) -> None:
+    for key, person in (("eli", "eli"), ("eli2", "eli"), ("rosa", "rosa"), ("eli3", "eli")):
+        make_key(installation, key, "ethics-board", person=person)
+    assert installation.sign_in("eli", "eli2")
+    with pytest.raises(AccessDeniedError, match="not a second key of the person"):
+        installation.sign_in("eli", "rosa")
+    withdraw_role(installation, "eli3", "ethics-board")
+    with pytest.raises(AccessDeniedError, match="holds no role now"):
+        installation.sign_in("eli", "eli3")
+
+
+# policies
+
+
+def policy_of(turn: str) -> AccessPolicy:
+    return parse_policy(shipped_policy().text.replace("version = 1", f"version = {turn}", 1))
+
+
+def test_a_policy_is_put_in_force_once_and_by_two_people(raced: Installation) -> None:
+    for key, role, person in (
+        ("sven", "security-officer", "sven"),
+        ("paul", "privacy-officer", "paul"),
+        ("otto", "security-officer", "otto"),
+    ):
+        make_key(raced, key, role, person=person)
+    sven, paul, otto = (raced.keys.get(k) for k in ("sven", "paul", "otto"))
+    for turn in range(TIMES):
+        name, _replay = raced.policies.propose(policy_of(str(turn + 2)), sven)
+        found = race(*(partial(raced.policies.approve, name, key) for key in (paul, otto, sven)))
+        assert winners(found) == 1
+        assert isinstance(found[2], Exception)
+        assert raced.policies.active().version == turn + 2
+
+
+def test_a_policy_is_not_put_in_force_for_somebody_who_lost_the_role(raced: Installation) -> None:
+    for key, role in (("sven", "security-officer"), ("paul", "privacy-officer")):
+        make_key(raced, key, role, person=key)
+    name, _replay = raced.policies.propose(policy_of("2"), raced.keys.get("sven"))
+    withdraw_role(raced, "sven", "security-officer")
+    with pytest.raises(StateError, match="may not change the policy any more"):
+        raced.policies.approve(name, raced.keys.get("paul"))

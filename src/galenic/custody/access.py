@@ -7,7 +7,15 @@ from galenic import store
 from galenic.custody.datasets import patient_identifier
 from galenic.errors import AccessDeniedError, UnknownNameError
 from galenic.installation import Installation
-from galenic.security import Fact, Key, Session, shipped_policy
+from galenic.security import (
+    ADMINISTERS,
+    Fact,
+    FactReader,
+    Key,
+    Session,
+    require_another_administrator,
+    shipped_policy,
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,16 @@ def grant_role(
 
 def withdraw_role(installation: Installation, key: str, role: str) -> None:
     """Withdraws a role from a key; streams that were opened under it end."""
-    fact = installation.facts.one("grant", f"{key}/{role}")
-    if fact is None:
-        raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
-    installation.facts.put(Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body))
+
+    def plan(facts: FactReader) -> list[Fact]:
+        fact = facts.one("grant", f"{key}/{role}")
+        if fact is None:
+            raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
+        if role == ADMINISTERS and facts.one("person", key) is not None:
+            require_another_administrator(facts, key)
+        return [Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body)]
+
+    installation.facts.change(plan)
     installation.gate.versions.refresh()
 
 

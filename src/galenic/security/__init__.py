@@ -19,7 +19,7 @@ from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.outside_changes import changed_facts
-from galenic.security.people import User, UserDirectory
+from galenic.security.people import ADMINISTERS, User, UserDirectory, require_another_administrator
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
@@ -47,6 +47,7 @@ from galenic.security.witness import Witness
 
 __all__ = [
     "ACTIONS",
+    "ADMINISTERS",
     "BUILDS",
     "FLAGS",
     "GATE",
@@ -110,6 +111,7 @@ __all__ = [
     "person_of",
     "pseudonym",
     "read_policy",
+    "require_another_administrator",
     "require_subject",
     "roles_of",
     "root_from_proof",

@@ -1,20 +1,21 @@
 """Credentials of people: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
 
 import base64
+import contextlib
 import hmac
 import json
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError
-from galenic.security.facts import Fact, FactStore
+from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StateError, StoreError
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.keytree import PEOPLE, KeyTree, subkey
 from galenic.store import Database, take_once, use_once
 
@@ -84,16 +85,27 @@ class Credentials:
 
     def drop(self, who: str, kind: str = "") -> None:
         """Deletes a credential of an account, or all of them."""
-        for fact in self.facts.of("credential", who=who):
-            if fact.state == "active" and (not kind or fact.key == f"{who}/{kind}"):
-                self.facts.put(Fact("credential", fact.key, "dropped", who, label=fact.label), actor=who)
+        self.facts.change(lambda facts: dropped(facts, who, kind), actor=who)
 
     # passwords
 
-    def set_password(self, who: str, password: str, about: tuple[str, ...] = ()) -> None:
-        """Sets a new password, checked and stored as argon2id."""
+    def set_password(self, who: str, password: str, about: tuple[str, ...] = (), *, instead_of: Fact | None = None) -> None:
+        """Sets a new password, checked and stored as argon2id. instead_of: the credential that was checked; StateError if it was
+        replaced or dropped since."""
         check_password(password, (who, "galenic", *about))
-        self.keep(who, "password", {"hash": _hasher().hash(password)})
+        body = {"hash": _hasher().hash(password)}
+        if instead_of is None:
+            self.keep(who, "password", body)
+        else:
+            self._replace(instead_of, body)
+
+    def password_fact(self, who: str) -> Fact | None:
+        """The credential that `password_is` checks against."""
+        return self._get(who, "password")
+
+    def _replace(self, before: Fact, body: dict[str, Any]) -> None:
+        """Stores a credential in place of one that was read. StateError if it was replaced or dropped since."""
+        self.facts.swap(before, replace(before, state="active", body=tuple(sorted(body.items()))), actor=before.who)
 
     def password_is(self, who: str, password: str) -> bool:
         """Whether the password is right; equally slow for an account that does not exist."""
@@ -108,7 +120,8 @@ class Credentials:
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         if fact is not None and hasher.check_needs_rehash(kept):
-            self.keep(who, "password", {"hash": hasher.hash(password)})
+            with contextlib.suppress(StateError):  # replaced or dropped in the meantime
+                self._replace(fact, {"hash": hasher.hash(password)})
         return fact is not None
 
     # time codes
@@ -119,7 +132,15 @@ class Credentials:
 
         secret, nonce = pyotp.random_base32(), os.urandom(12)
         sealed = nonce + self.sealing().encrypt(nonce, secret.encode(), f"totp {who}".encode())
-        self.keep(who, "totp", {"sealed": base64.b64encode(sealed).decode()}, "begun")
+        body = (("sealed", base64.b64encode(sealed).decode()),)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            before = facts.one("credential", f"{who}/totp")
+            if before is not None and before.state == "active":
+                raise StateError("this account has an authenticator. Sign in with its code.")
+            return [Fact("credential", f"{who}/totp", "begun", who, label="totp", body=body)]
+
+        self.facts.change(plan, actor=who)
         return str(pyotp.TOTP(secret).provisioning_uri(name=who, issuer_name="Galenic"))
 
     def confirm_totp(self, who: str, code: str) -> None:
@@ -129,7 +150,7 @@ class Credentials:
             raise AccessDeniedError(
                 "this code does not come from the new authenticator. Check the clock, and try the next code."
             )
-        self.keep(who, "totp", dict(fact.body))
+        self._replace(fact, dict(fact.body))
 
     def totp_is(self, who: str, code: str) -> bool:
         """Whether a code is right now and was not used before."""
@@ -163,12 +184,20 @@ class Credentials:
 
     def recovery_is(self, who: str, code: str) -> bool:
         """Whether it is one of the codes, which is used up."""
-        fact = self._get(who, "recovery")
-        kept = list(fact.get("digests")) if fact else []
         digest = _digest(code.strip().lower())
-        if digest not in kept:
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = facts.one("credential", f"{who}/recovery")
+            left = list(fact.get("digests")) if fact is not None and fact.state == "active" else []
+            if fact is None or digest not in left:
+                raise AccessDeniedError("this is not a recovery code of the account, or it was used.")
+            left.remove(digest)
+            return [replace(fact, body=(("digests", left),))]
+
+        try:
+            self.facts.change(plan, actor=who)
+        except AccessDeniedError:
             return False
-        self.keep(who, "recovery", {"digests": [d for d in kept if d != digest]})
         return True
 
     def kinds(self, who: str) -> frozenset[str]:
@@ -226,13 +255,18 @@ class Credentials:
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
             raise AccessDeniedError(f"the passkey cannot be registered ({type(error).__name__}). Begin again.") from None
         own = _pack(made.credential_id)
-        if any(f.state == "active" and f.get("id") == own for f in self.facts.of("credential", label="passkey")):
-            raise AccessDeniedError("this passkey is registered already. A passkey belongs to one account.")
         body = {
             "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
             "made_at": time.strftime("%Y-%m-%d", time.gmtime()),
         }  # fmt: skip
-        self.keep(who, f"passkey/{own[:40]}", body)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            if any(f.state == "active" and f.get("id") == own for f in facts.of("credential", label="passkey")):
+                raise AccessDeniedError("this passkey is registered already. A passkey belongs to one account.")
+            key = f"{who}/passkey/{own[:40]}"
+            return [Fact("credential", key, "active", who, label="passkey", body=tuple(sorted(body.items())))]
+
+        self.facts.change(plan, actor=who)
 
     def ask_passkey(self, purpose: str, rp: str, who: str = "") -> str:
         """Options for a browser to authenticate with a passkey (WebAuthn level 2, 5.5), as JSON; of any account, or of this one."""
@@ -266,8 +300,17 @@ class Credentials:
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
             raise AccessDeniedError(f"the answer of the passkey is not valid ({type(error).__name__}). Begin again.") from None
         if done.new_sign_count != kept.get("count"):
-            self.keep(kept.who, kept.key.partition("/")[2], {**dict(kept.body), "count": done.new_sign_count})
+            self._replace(kept, {**dict(kept.body), "count": done.new_sign_count})
         return kept.who
+
+
+def dropped(facts: FactReader, who: str, kind: str = "") -> list[Fact]:
+    """The credentials of an account, or one of them, as they are once they are deleted."""
+    return [
+        Fact("credential", f.key, "dropped", who, label=f.label)
+        for f in facts.of("credential", who=who)
+        if f.state in ("active", "begun") and (not kind or f.key == f"{who}/{kind}")
+    ]
 
 
 def _digest(code: str) -> str:

@@ -1,7 +1,9 @@
 """Reviews of emergency accesses that are due: by the facts, and by the audit log where a fact is missing."""
 
+import contextlib
 from datetime import datetime, timedelta
 
+from galenic.errors import StateError
 from galenic.security.audit import AuditedActions
 from galenic.security.facts import Fact, FactStore
 
@@ -17,8 +19,9 @@ class EmergencyReviews:
         self._accesses = AuditedActions(facts.audit, "gate.break-glass")
 
     def open(self, who: str, decision: int, until: str) -> None:
-        """Makes the review of an emergency access due."""
-        self.facts.put(Fact("review", f"glass-{decision}", "due", who, purpose="emergency", until=until))
+        """Makes the review of an emergency access due, unless it has one."""
+        with contextlib.suppress(StateError):
+            self.facts.swap(None, Fact("review", f"glass-{decision}", "due", who, purpose="emergency", until=until))
 
     def restore(self) -> list[Fact]:
         """All reviews, after the missing ones were made due again."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from galenic.errors import GalenicError, StateError, StoreError, UnknownNameError
+from galenic.errors import StateError, StoreError, UnknownNameError
 from galenic.security.audit import AuditLog, Ticket, canonical
 from galenic.security.clock import DecisionClock
 from galenic.security.keytree import FACTS, KeyTree
@@ -59,6 +59,7 @@ class FactReader(Protocol):
 
 
 Plan = Callable[[FactReader], Sequence[Fact]]  # checks what a change needs, and returns the facts to write
+MOST_TRIES = 20  # of a change that others change before it is written
 Also = Callable[[FactRows], None]  # writes rows of other tables in the same transaction
 
 
@@ -116,30 +117,37 @@ class FactStore:
         """Decides and writes in one transaction, which no other change of facts runs beside. Returns the facts written.
 
         plan: runs twice, before the audit rows and within the transaction that writes; what it checks holds when the change
-        commits. It must only read from its argument. StateError where the facts changed in between, so that the change would be
-        another one; the plan's own error where they no longer permit it. also: must only use its argument.
+        commits, and its error ends the change. It must only read from its argument. A change that has become another one in
+        between (more sessions to end) is audited and tried again. also: runs in the transaction; must only use its argument.
         """
-        planned = list(plan(self))
         self._mac_key()  # read before the transaction, which it must not wait for
-        rows = [self._row(f) for f in planned]
-        for fact in () if quiet else planned:
-            self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
-        now = self.now()
-        try:
-            with fact_transaction(self.db) as transaction:
-                again = list(plan(_FactsInTransaction(self, transaction, now)))
-                if [_audited(f) for f in again] != [_audited(f) for f in planned]:
-                    raise StateError("somebody else changed this at the same moment. Load it again, then decide.")
-                for row in rows if again == planned else [self._row(f) for f in again]:
-                    transaction.put(row)
-                if also is not None:
-                    also(transaction)
-        except GalenicError:
+        for _ in range(MOST_TRIES):
+            planned = list(plan(self))
             for fact in () if quiet else planned:
-                self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
-            raise
-        self.versions.refresh()
-        return again
+                self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
+            written = None
+            try:
+                written = self._write(plan, None if quiet else [_audited(f) for f in planned], also)
+            finally:
+                for fact in () if quiet or written is not None else planned:
+                    self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
+            if written is not None:
+                self.versions.refresh()
+                return written
+        raise StateError("others change this all the time. Try again.")
+
+    def _write(self, plan: Plan, audited: list[tuple[str, ...]] | None, also: Also | None) -> list[Fact] | None:
+        """The facts that the plan finds within the transaction that wrote them; None, and nothing is written, if others were audited."""
+        now = self.now()
+        with fact_transaction(self.db) as transaction:
+            found = list(plan(_FactsInTransaction(self, transaction, now)))
+            if audited is not None and [_audited(f) for f in found] != audited:
+                return None
+            for fact in found:
+                transaction.put(self._row(fact))
+            if also is not None:
+                also(transaction)
+        return found
 
     def swap(self, before: Fact | None, after: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
         """Writes a fact in place of the one that was read (None: of none). StateError if another one stands there by now."""
@@ -216,6 +224,6 @@ class _FactsInTransaction:
         return self.time
 
 
-def _audited(fact: Fact) -> tuple[str, str, str, str]:
+def _audited(fact: Fact) -> tuple[str, ...]:
     """What the audit log says about a fact."""
     return fact.kind, fact.key, fact.state, fact.until

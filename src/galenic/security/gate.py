@@ -8,13 +8,14 @@ from galenic.errors import AccessDeniedError, OptionError, StateError
 from galenic.security.audit import AuditLog, Ticket
 from galenic.security.emergency_reviews import REVIEW_HOURS, EmergencyReviews
 from galenic.security.fact_cache import FactCache, Stamp
-from galenic.security.facts import Fact, FactStore
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Grant, GrantScope, Session
 from galenic.security.keys import Key
 from galenic.security.keytree import IDENTITY, KeyTree, subkey
 from galenic.security.policy import AccessDecision, AccessRequest, Obligations
 from galenic.security.policy_store import PolicyStore
 from galenic.security.resource_types import resource_type, rows_of_subject
+from galenic.security.standing import are_different_people, person_of, roles_of
 from galenic.security.versions import Versions
 from galenic.store import Database, Rows, telemetry
 
@@ -78,6 +79,12 @@ class Gate:
                 raise OptionError(
                     "a session is stepped up with a second key, not with the same one. Name another key of yours."
                 )
+            person = person_of(self.facts, key.name)
+            if not person or person != person_of(self.facts, second.name) or not roles_of(self.facts, second.name):
+                raise AccessDeniedError(
+                    f"key {second.name!r} is not a second key of the person of {key.name!r}, or holds no role now. A session is "
+                    "stepped up by its own person's key: galenic key NAME --role ROLE --person PERSON"
+                )
             stepped_up_until = self.facts.clock.after(STEP_UP_MINUTES * 60)
         until = self.facts.clock.after(SESSION_HOURS * 3600)
         body = (("stepped_up_until", stepped_up_until),)
@@ -108,7 +115,13 @@ class Gate:
         )
 
     def _start(self, fact: Fact, home: dict[str, str], tenant: str) -> Session:
-        self.facts.put(fact, quiet=True)
+        def plan(facts: FactReader) -> list[Fact]:
+            person = facts.one("person", fact.who)
+            if person is not None and person.state == "left":
+                raise AccessDeniedError(f"{fact.who} has left.")
+            return [fact]
+
+        self.facts.change(plan, quiet=True)
         self.versions.refresh()
         return Session(fact.key, fact.who, home.get("tenant", tenant), home.get("region", ""), fact.subject)
 
@@ -260,15 +273,18 @@ class Gate:
 
     def review(self, session: Session, decision: int, finding: str) -> None:
         """Closes the review of an emergency access; by a privacy officer other than the person who used it."""
-        fact = self.facts.one("review", f"glass-{decision}")
-        roles, _ = self.cache.roles(session.who)
-        if fact is None or fact.state != "due":
-            raise StateError(f"no review of decision {decision} is due.")
-        if "privacy-officer" not in roles or not self.policies.different_people(fact.who, session.who):
-            raise AccessDeniedError(
-                "an emergency access is reviewed by a privacy officer, and never by the person who used it."
-            )
-        self.facts.put(Fact("review", fact.key, finding, fact.who, purpose="emergency"), actor=session.who)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = facts.one("review", f"glass-{decision}")
+            if fact is None or fact.state != "due":
+                raise StateError(f"no review of decision {decision} is due.")
+            if "privacy-officer" not in roles_of(facts, session.who) or not are_different_people(facts, fact.who, session.who):
+                raise AccessDeniedError(
+                    "an emergency access is reviewed by a privacy officer, and never by the person who used it."
+                )
+            return [Fact("review", fact.key, finding, fact.who, purpose="emergency")]
+
+        self.facts.change(plan, actor=session.who)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from galenic.errors import AccessDeniedError, OptionError
 from galenic.security.credentials import check_password
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import ADMINISTERS, ENROLLS, User, UserDirectory, account
+from galenic.security.people import ADMINISTERS, ENROLLS, User, UserDirectory, account, grant_fact, require_administrator
 from galenic.security.policy import ROLES
-from galenic.security.role_changes import RoleChanges
+from galenic.security.role_changes import RoleChanges, proposal_fact
 from galenic.security.sign_in_limits import digest_of
+from galenic.security.standing import roles_of
 
 INVITED_HOURS = 72
 
@@ -26,7 +27,8 @@ class Invitations:
     def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
         """Invites a person; returns the secret of the invitation. The roles take effect once a second person has approved them.
 
-        While the installation has only one administrator, a second one needs no approval: there is nobody else to give it.
+        While the installation has only one administrator, and none is invited, a second one needs no approval: there is nobody else
+        to give it.
         """
         self.people.require_administrator(by)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
@@ -37,13 +39,14 @@ class Invitations:
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
         details = {"invitation": digest_of(secret), "until": until, "invited_by": by.who}
-        self.facts.change(lambda facts: [self.people.new(facts, name, human, shown, "invited", details)], actor=by.who)
-        alone = [p for p in self.people.all() if p.state == "active" and ADMINISTERS in p.roles] == [self.people.get(by.who)]
-        for role in roles:
-            if alone and role == ADMINISTERS:
-                self.people.grant(name, human, role, by=by.who, approved="second person of the installation")
-            else:
-                self.role_changes.propose(by, name, role)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            require_administrator(facts, by)
+            person = self.people.new(facts, name, human, shown, "invited", details)
+            return [person, *(_first_role(facts, by, person, role) for role in dict.fromkeys(roles))]
+
+        self.facts.change(plan, actor=by.who)
+        self.people.gate.versions.refresh()
         return secret
 
     def accept(self, secret: str, password: str) -> User:
@@ -82,3 +85,11 @@ class Invitations:
             if waits and fact.get("invitation") == digest_of(secret):
                 return fact
         raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")
+
+
+def _first_role(facts: FactReader, by: Session, person: Fact, role: str) -> Fact:
+    """A role of an invited person: proposed; given at once to the second administrator."""
+    others = (f.key for f in facts.of("person") if f.state != "left" and f.key != by.who)
+    if role == ADMINISTERS and not any(ADMINISTERS in roles_of(facts, name) for name in others):
+        return grant_fact(person.key, person.label, role, by=by.who, approved="second person of the installation")
+    return proposal_fact(person, role, by=by.who, verb="give")

@@ -6,17 +6,19 @@ from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.security.audit import AuditedActions, AuditLog
-from galenic.security.credentials import Credentials, check_password
+from galenic.security.credentials import Credentials, check_password, dropped
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
 from galenic.security.person_id import comparable, display_name, person_id
 from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
+from galenic.security.standing import has_stepped_up, roles_of
 
 SESSION_SECONDS = 12 * 3600
 HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
+LIVE = frozenset({"open", "half", "refresh", "code"})  # states of sessions that can be used
 ADMINISTERS = "security-officer"
 APPROVERS = frozenset({"security-officer", "privacy-officer"})  # decide on what others proposed about accounts
 SECOND_FACTORS = frozenset({"totp", "passkey", "recovery"})
@@ -95,19 +97,21 @@ class UserDirectory:
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
         """Creates the first account, which administers. StateError if there is an account already."""
+        done = StateError("this installation has been set up. Ask its security officer for an invitation.")
         if self.any():
-            raise StateError("this installation has been set up. Ask its security officer for an invitation.")
+            raise done
         self.audit.require_intact()  # rows that were cut out of it might have named accounts
         check_password(password, (name, "galenic", human, shown))
 
         def plan(facts: FactReader) -> list[Fact]:
             if facts.of("person"):
-                raise StateError("this installation has been set up. Ask its security officer for an invitation.")
-            return [self.new(facts, name, human, shown, "active", {ENROLLS: "yes"})]
+                raise done
+            person = self.new(facts, name, human, shown, "active", {ENROLLS: "yes"})
+            return [person, grant_fact(name, human, ADMINISTERS, by=name, approved="first person of the installation")]
 
         self.facts.change(plan, actor=name)
+        self.gate.versions.refresh()
         self.credentials.set_password(name, password, (human, shown))
-        self.grant(name, human, ADMINISTERS, by=name, approved="first person of the installation")
 
     @staticmethod
     def new(facts: FactReader, name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
@@ -130,11 +134,13 @@ class UserDirectory:
         """Changes the password and ends the account's other sessions. AccessDeniedError if the old password is wrong."""
         attempt = SignInAttempt(by.who, place, device)
         self.limits.require_allowed(attempt)
+        checked = self.credentials.password_fact(by.who)
         if not self.credentials.password_is(by.who, old):
             self.limits.fail(attempt)
+        self.limits.succeed(attempt)
         person = self.facts.one("person", by.who)
         if person is not None:
-            self.credentials.set_password(by.who, new, (person.label, str(person.get("shown"))))
+            self.credentials.set_password(by.who, new, (person.label, str(person.get("shown"))), instead_of=checked)
             self.audit.append("person.password", by.who, actor=by.who)
             self.end_sessions(by.who, but=by.id)
 
@@ -145,46 +151,42 @@ class UserDirectory:
 
     def grant(self, name: str, human: str, role: str, *, by: str, approved: str, state: str = "given") -> None:
         """Gives an account a role, or withdraws it, on behalf of the people who proposed and approved it."""
-        body = (
-            ("approved_by", approved),
-            ("person", comparable(human)),
-            ("proposed_by", by),
-            ("region", ""),
-            ("tenant", "home"),
-        )
-        self.facts.put(Fact("grant", f"{name}/{role}", state, name, label=role, body=body), actor=by)
+        self.facts.put(grant_fact(name, human, role, by=by, approved=approved, state=state), actor=by)
         self.gate.versions.refresh()
 
     def require_administrator(self, by: Session) -> None:
         """AccessDeniedError unless the session is a security officer's, who has authenticated again."""
-        if ADMINISTERS not in self.roles(by.who) or not self.has_stepped_up(by):
-            raise AccessDeniedError("accounts are managed by the security officer, after signing in again.")
+        require_administrator(self.facts, by)
 
     # deactivation
 
     def leave(self, by: Session, name: str) -> None:
         """Deactivates an account in one step: no sign-in, session, role or credential from now on."""
-        self.require_administrator(by)
-        fact = self.facts.one("person", name)
-        if fact is None or name == by.who:
-            raise UnknownNameError(
-                "there is no such person, or it is you: ask another security officer to deactivate your account."
-            )
-        self.write(name, fact.label, str(fact.get("shown")), "left")
-        for grant in self.facts.of("grant", who=name):
-            if grant.state == "given":
-                self.facts.put(Fact("grant", grant.key, "withdrawn", name, label=grant.label, body=grant.body), actor=by.who)
-        self.credentials.drop(name)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            require_administrator(facts, by)
+            fact = facts.one("person", name)
+            if fact is None or name == by.who:
+                raise UnknownNameError(
+                    "there is no such person, or it is you: ask another security officer to deactivate your account."
+                )
+            left = Fact("person", name, "left", name, label=fact.label, body=(("shown", str(fact.get("shown"))),))
+            given = [g for g in facts.of("grant", who=name) if g.state == "given"]
+            return [left, *(replace(g, state="withdrawn", until="") for g in given), *dropped(facts, name)]
+
+        self.facts.change(plan, actor=by.who)
+        self.gate.versions.refresh()
         self.end_sessions(name)
         self.audit.append("person.left", name, actor=by.who)
 
     def end_sessions(self, name: str, but: str = "") -> int:
         """Ends every session of an account and its open grants. Returns how many."""
-        ended = 0
-        for fact in self.facts.of("session", who=name):
-            if fact.state in ("open", "half", "refresh", "code") and fact.key != but:
-                self.facts.put(Fact("session", fact.key, "ended", name), quiet=True)
-                ended += 1
+
+        def plan(facts: FactReader) -> list[Fact]:
+            found = [f for f in facts.of("session", who=name) if f.state in LIVE and f.key != but]
+            return [Fact("session", f.key, "ended", name) for f in found]
+
+        ended = len(self.facts.change(plan, quiet=True)) if plan(self.facts) else 0
         if ended:
             self.audit.append("session.ended", name, actor=name, count=ended)
             self.gate.versions.refresh()
@@ -215,16 +217,21 @@ class UserDirectory:
         right = self.credentials.password_is(name, password)
         if not right or person is None or person.state != "active":
             self.limits.fail(attempt)
+        self.limits.succeed(attempt)
         return self.begin_half(name)
 
     def begin_half(self, name: str) -> str:
         """The secret of a partial session, for a person who has authenticated by one factor."""
-        person = self.facts.one("person", name)
-        if person is None or person.state != "active":
-            raise AccessDeniedError(WRONG)
         secret = secrets.token_urlsafe(32)
         until = self.facts.clock.after(HALF_SECONDS)
-        self.facts.put(Fact("session", token_name(secret), "half", name, until=until), quiet=True)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            person = facts.one("person", name)
+            if person is None or person.state != "active":
+                raise AccessDeniedError(WRONG)
+            return [Fact("session", token_name(secret), "half", name, until=until)]
+
+        self.facts.change(plan, quiet=True)
         return secret
 
     def half(self, secret: str) -> str | None:
@@ -253,15 +260,24 @@ class UserDirectory:
         name = self.half(secret)
         if name is None:
             raise AccessDeniedError("sign-in took too long. Begin again.")
-        self.facts.put(Fact("session", token_name(secret), "ended", name), quiet=True)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            half = facts.one("session", token_name(secret))
+            if half is None or not half.stands("half", facts.now()):
+                raise AccessDeniedError("this sign-in was completed already. Begin again.")
+            return [Fact("session", half.key, "ended", name)]
+
+        self.facts.change(plan, quiet=True)
         return self.begin(name, how, agent)
 
-    def may_confirm(self, name: str, place: str, device: str, right: bool) -> None:
-        """AccessDeniedError if a confirmation code is wrong, or was wrong too often."""
-        attempt = SignInAttempt(name, place, device)
+    def confirm(self, session: Session, code: str, place: str, device: str) -> str:
+        """The secret of a session that is stepped up by a time code. AccessDeniedError if the code is wrong, or was too often."""
+        attempt = SignInAttempt(session.who, place, device)
         self.limits.require_allowed(attempt)
-        if not right:
+        if not self.credentials.totp_is(session.who, code):
             self.limits.fail(attempt)
+        self.limits.succeed(attempt)
+        return self.step_up(session, "time code")
 
     def begin(self, name: str, how: str, agent: str) -> str:
         """The secret of a new session of an authenticated person. agent: the browser that the session is bound to."""
@@ -283,28 +299,47 @@ class UserDirectory:
 
     def step_up(self, session: Session, how: str) -> str:
         """The secret of a session that has just been re-authenticated, in place of the one before: required for irreversible actions."""
-        before = self.facts.one("session", session.id)
-        if before is None or before.state != "open":
-            raise AccessDeniedError("the session has ended. Sign in again.")
         secret = secrets.token_urlsafe(32)
         until, now = self.facts.clock.after(STEP_UP_SECONDS), self.facts.clock.after(0)
-        body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how, "resumed": now}
-        self.facts.put(Fact("session", session.id, "ended", session.who), quiet=True)
-        fresh = Fact(
-            "session",
-            token_name(secret),
-            "open",
-            session.who,
-            before.subject,
-            until=before.until,
-            body=tuple(sorted(body.items())),
-        )
-        self.facts.put(fresh, quiet=True)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            before = facts.one("session", session.id)
+            if before is None or before.state != "open":
+                raise AccessDeniedError("the session has ended. Sign in again.")
+            body = {**dict(before.body), "stepped_up_until": until, "stepped_up_by": how, "resumed": now}
+            fresh = replace(before, key=token_name(secret), body=tuple(sorted(body.items())))
+            return [Fact("session", session.id, "ended", session.who), fresh]
+
+        self.facts.change(plan, quiet=True)
         self.audit.append("session.stepped-up", session.who, actor=session.who, how=how)
         self.gate.versions.refresh()
         return secret
 
     def has_stepped_up(self, session: Session) -> bool:
         """Whether the person of a session authenticated again within the last minutes."""
-        fact = self.facts.one("session", session.id)
-        return fact is not None and fact.state == "open" and str(fact.get("stepped_up_until", "")) > self.facts.now()
+        return has_stepped_up(self.facts, session.id, session.who)
+
+
+def grant_fact(name: str, human: str, role: str, *, by: str, approved: str, state: str = "given") -> Fact:
+    """A role of an account, given or withdrawn on behalf of the people who proposed and approved it."""
+    body = (
+        ("approved_by", approved),
+        ("person", comparable(human)),
+        ("proposed_by", by),
+        ("region", ""),
+        ("tenant", "home"),
+    )
+    return Fact("grant", f"{name}/{role}", state, name, label=role, body=body)
+
+
+def require_administrator(facts: FactReader, by: Session) -> None:
+    """AccessDeniedError unless the session is a security officer's, who has authenticated again."""
+    if ADMINISTERS not in roles_of(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
+        raise AccessDeniedError("accounts are managed by the security officer, after signing in again.")
+
+
+def require_another_administrator(facts: FactReader, but: str) -> None:
+    """StateError if nobody but this account administers the installation."""
+    people = (f.key for f in facts.of("person") if f.key != but and f.state == "active")
+    if not any(ADMINISTERS in roles_of(facts, name) for name in people):
+        raise StateError("this is the last security officer: nobody could give roles any more. Give the role to another first.")

@@ -2,15 +2,15 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from galenic.errors import AccessDeniedError, StateError, StoreError
 from galenic.security.audit import AuditedActions, AuditLog, plain
-from galenic.security.facts import Fact, FactStore
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.keys import Key
 from galenic.security.policy import AccessPolicy, AccessRequest, parse_policy, shipped_policy
-from galenic.security.standing import are_different_people
+from galenic.security.standing import are_different_people, is_active, roles_of
 from galenic.store import Database
 
 REPLAY_DAYS = 30
@@ -49,12 +49,8 @@ class PolicyStore:
             self._in_force = numbers, policy
         return policy
 
-    def _active_facts(self) -> list[Fact]:
-        """The policies that two people activated, in that order; the last is in force."""
-        return sorted((f for f in self.facts.of("policy") if f.state == "active"), key=lambda f: str(f.get("at")))
-
     def _load(self) -> AccessPolicy:
-        standing = self._active_facts()
+        standing = _active(self.facts)
         found = tuple((f.key, str(f.get("at"))) for f in standing)
         if self._in_force is not None and found == self._standing:
             return self._in_force[1]
@@ -87,16 +83,24 @@ class PolicyStore:
 
     def propose(self, policy: AccessPolicy, key: Key) -> tuple[str, Replay]:
         """Proposes a policy; returns its id and what it would change. The replay is part of what is approved."""
-        self._may(key)
+        _require_approver(self.facts, key.name)
         found = self.replay(policy)
         name = f"{policy.name}-{policy.version}-{policy.digest[:8]}"
-        standing = self._active_facts()
-        if standing and standing[-1].key == name:  # a proposal in its place would take it out of force
-            raise StateError("this policy is in force already. Change its version or its rules, then propose it.")
         at = self.facts.clock.moment()
         signature = key.sign(f"propose {name} {policy.digest}".encode())
         body = (("at", at), ("proposed_by", key.name), ("signature", signature), ("text", policy.text))
-        self.facts.put(Fact("policy", name, "proposed", key.name, body=body), actor=key.name)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            _require_approver(facts, key.name)
+            standing = _active(facts)
+            if standing and standing[-1].key == name:  # a proposal in its place would take it out of force
+                raise StateError("this policy is in force already. Change its version or its rules, then propose it.")
+            before = facts.one("policy", name)
+            if before is not None and before.state == "proposed" and before.who != key.name and _approves(facts, before.who):
+                raise StateError("this policy is proposed already. Approve it.")
+            return [Fact("policy", name, "proposed", key.name, body=body)]
+
+        self.facts.change(plan, actor=key.name)
         self.audit.append(
             "policy.proposed", name, actor=key.name, newly_allowed=found.newly_allowed, newly_denied=found.newly_denied
         )
@@ -104,25 +108,45 @@ class PolicyStore:
 
     def approve(self, name: str, key: Key) -> AccessPolicy:
         """Approves a policy as the second person and activates it. AccessDeniedError for the proposer, by any account."""
-        self._may(key)
-        fact = self.facts.one("policy", name)
-        if fact is None or fact.state != "proposed":
-            raise StateError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
-        if not self.different_people(fact.who, key.name):
-            raise AccessDeniedError("a policy takes two people; its proposer cannot approve it, by this or any other account.")
-        policy = parse_policy(str(fact.get("text")))
         at = self.facts.clock.moment()
-        body = tuple(sorted({**dict(fact.body), "at": at, "approved_by": key.name, "approval": key.sign(
-            f"approve {name} {policy.digest}".encode())}.items()))  # fmt: skip
-        self.facts.put(Fact("policy", name, "active", fact.who, body=body), actor=key.name)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = _proposed(facts, name, key.name)
+            digest = parse_policy(str(fact.get("text"))).digest
+            more = {"at": at, "approved_by": key.name, "approval": key.sign(f"approve {name} {digest}".encode())}
+            return [replace(fact, state="active", body=tuple(sorted({**dict(fact.body), **more}.items())))]
+
+        (fact,) = self.facts.change(plan, actor=key.name)
+        policy = parse_policy(str(fact.get("text")))
         self.audit.append("policy.activated", name, actor=key.name, digest=policy.digest, proposed_by=fact.who)
         return policy
 
-    def _may(self, key: Key) -> None:
-        now = self.facts.now()
-        roles = {f.label for f in self.facts.of("grant", who=key.name) if f.stands("given", now)}
-        if not roles & APPROVERS:
-            raise AccessDeniedError(f"{key.name} may not change the policy; a security officer or a privacy officer may.")
+
+def _active(facts: FactReader) -> list[Fact]:
+    """The policies that two people activated, in that order; the last is in force."""
+    return sorted((f for f in facts.of("policy") if f.state == "active"), key=lambda f: str(f.get("at")))
+
+
+def _approves(facts: FactReader, account: str) -> bool:
+    return is_active(facts, account) and bool(APPROVERS & roles_of(facts, account))
+
+
+def _require_approver(facts: FactReader, account: str) -> None:
+    if not _approves(facts, account):
+        raise AccessDeniedError(f"{account} may not change the policy; a security officer or a privacy officer may.")
+
+
+def _proposed(facts: FactReader, name: str, approver: str) -> Fact:
+    """A proposed policy that the approver may put in force: both people are in use and hold what is needed."""
+    _require_approver(facts, approver)
+    fact = facts.one("policy", name)
+    if fact is None or fact.state != "proposed":
+        raise StateError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
+    if not are_different_people(facts, fact.who, approver):
+        raise AccessDeniedError("a policy takes two people; its proposer cannot approve it, by this or any other account.")
+    if not _approves(facts, fact.who):
+        raise StateError("whoever proposed this policy may not change the policy any more. Propose it again.")
+    return fact
 
 
 def _requests(audit: AuditLog) -> Iterator[tuple[int, AccessRequest, bool]]:

@@ -1,10 +1,20 @@
 """Changes of people's roles: one person proposes, a second one approves."""
 
+from dataclasses import replace
+
 from galenic.errors import AccessDeniedError, StateError, UnknownNameError
-from galenic.security.facts import Fact, FactStore
+from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import APPROVERS, UserDirectory
+from galenic.security.people import (
+    ADMINISTERS,
+    APPROVERS,
+    UserDirectory,
+    grant_fact,
+    require_administrator,
+    require_another_administrator,
+)
 from galenic.security.policy import ROLES
+from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
 
 
 class RoleChanges:
@@ -16,13 +26,20 @@ class RoleChanges:
 
     def propose(self, by: Session, name: str, role: str, *, give: bool = True) -> str:
         """Proposes to give or withdraw a role; returns the proposal's key."""
-        self.people.require_administrator(by)
-        person = self.facts.one("person", name)
-        if person is None or role not in ROLES or role == "service":
-            raise UnknownNameError("there is no such person, or no such role of a person.")
-        key = f"{name}/{role}/{'give' if give else 'take'}"
-        body = (("human", person.label), ("verb", "give" if give else "take"))
-        self.facts.put(Fact("proposal", key, "proposed", by.who, label=role, purpose=name, body=body), actor=by.who)
+        verb = "give" if give else "take"
+        key = f"{name}/{role}/{verb}"
+
+        def plan(facts: FactReader) -> list[Fact]:
+            require_administrator(facts, by)
+            person = facts.one("person", name)
+            if person is None or person.state == "left" or role not in ROLES or role == "service":
+                raise UnknownNameError("there is no such person, or no such role of a person.")
+            before = facts.one("proposal", key)
+            if before is not None and before.state == "proposed" and before.who != by.who and _may_propose(facts, before.who):
+                raise StateError("this change is proposed already. Approve or reject it.")
+            return [proposal_fact(person, role, by=by.who, verb=verb)]
+
+        self.facts.change(plan, actor=by.who)
         return key
 
     def proposals(self) -> list[Fact]:
@@ -30,31 +47,56 @@ class RoleChanges:
         return [f for f in self.facts.of("proposal") if f.state == "proposed"]
 
     def approve(self, by: Session, key: str) -> None:
-        """Approves a proposed change of roles as the second person, and ends the sessions of the account concerned."""
-        fact = self.facts.one("proposal", key)
-        if fact is None or fact.state != "proposed":
-            raise StateError("this change is not proposed, or was decided.")
-        if not APPROVERS & set(self.people.roles(by.who)) or not self.people.has_stepped_up(by):
-            raise AccessDeniedError("a change of roles is approved by a security or privacy officer, after signing in again.")
-        if fact.purpose == by.who or not self.people.gate.policies.different_people(fact.who, by.who):
-            raise AccessDeniedError(
-                "a change of roles takes two people: neither its proposer nor the person concerned may approve it."
-            )
-        human = str(fact.get("human"))
-        if fact.get("verb") == "give":
-            self.people.grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who)
-        else:
-            self.people.grant(fact.purpose, human, fact.label, by=fact.who, approved=by.who, state="withdrawn")
-        self.facts.put(
-            Fact("proposal", key, "approved", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
-        )
-        self.people.end_sessions(fact.purpose)
+        """Approves a proposed change of roles as the second person, and ends the sessions of the account concerned.
+
+        Checked in the transaction that writes: all three are in use and hold what is needed, and a security officer remains.
+        """
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = self._proposed(facts, by, key)
+            _require_two_people(facts, by, fact)
+            person = facts.one("person", fact.purpose)
+            if person is None or person.state == "left":
+                raise StateError("the person concerned has left. Reject the change.")
+            given = fact.get("verb") == "give"
+            if not given and fact.label == ADMINISTERS:
+                require_another_administrator(facts, fact.purpose)
+            state = "given" if given else "withdrawn"
+            grant = grant_fact(fact.purpose, person.label, fact.label, by=fact.who, approved=by.who, state=state)
+            return [grant, replace(fact, state="approved")]
+
+        done = self.facts.change(plan, actor=by.who)
+        self.people.gate.versions.refresh()
+        self.people.end_sessions(done[-1].purpose)
 
     def reject(self, by: Session, key: str) -> None:
         """Rejects a proposed change of roles."""
-        fact = self.facts.one("proposal", key)
-        if fact is None or fact.state != "proposed" or not APPROVERS & set(self.people.roles(by.who)):
-            raise StateError("this change is not proposed, or is not yours to decide.")
-        self.facts.put(
-            Fact("proposal", key, "rejected", fact.who, label=fact.label, purpose=fact.purpose, body=fact.body), actor=by.who
+        self.facts.change(lambda facts: [replace(self._proposed(facts, by, key), state="rejected")], actor=by.who)
+
+    def _proposed(self, facts: FactReader, by: Session, key: str) -> Fact:
+        """A proposed change, for somebody who may decide it."""
+        fact = facts.one("proposal", key)
+        if fact is None or fact.state != "proposed":
+            raise StateError("this change is not proposed, or was decided.")
+        if not APPROVERS & roles_of(facts, by.who) or not is_active(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
+            raise AccessDeniedError("a change of roles is decided by a security or privacy officer, after signing in again.")
+        return fact
+
+
+def proposal_fact(person: Fact, role: str, *, by: str, verb: str) -> Fact:
+    """A proposed change of a person's role. verb: give or take."""
+    body = (("human", person.label), ("verb", verb))
+    return Fact("proposal", f"{person.key}/{role}/{verb}", "proposed", by, label=role, purpose=person.key, body=body)
+
+
+def _may_propose(facts: FactReader, account: str) -> bool:
+    return is_active(facts, account) and ADMINISTERS in roles_of(facts, account)
+
+
+def _require_two_people(facts: FactReader, by: Session, fact: Fact) -> None:
+    if not _may_propose(facts, fact.who):
+        raise StateError("whoever proposed this change is no security officer any more. Reject it, and propose it again.")
+    if not (are_different_people(facts, fact.who, by.who) and are_different_people(facts, fact.purpose, by.who)):
+        raise AccessDeniedError(
+            "a change of roles takes two people: neither its proposer nor the person concerned may approve it."
         )

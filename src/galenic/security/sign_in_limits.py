@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from galenic.errors import AccessDeniedError
 from galenic.security.audit import AuditLog
-from galenic.store import Database, count_failure, failures, forgive
+from galenic.store import AttemptCounter, Database, count_attempt, forgive, take_back_attempt
 
 WINDOW = 15 * 60  # s in which failures are counted
 STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 50  # failures after which unknown devices, one known device, one address must wait
@@ -21,37 +21,43 @@ class SignInAttempt:
     place: str
     device: str
 
-    def counters(self) -> tuple[tuple[str, int], ...]:
-        """The counters that the attempt belongs to, each with the number of failures that it allows."""
+    def counters(self) -> tuple[AttemptCounter, ...]:
+        """The counters that the attempt belongs to."""
         if self.device:
-            return ((f"account/{self.name}/{self.device}", KNOWN_DEVICE),)
-        return (f"account/{self.name}/strangers", STRANGERS), (f"place/{digest_of(self.place)}", PLACE)
+            return (AttemptCounter(f"account/{self.name}/{self.device}", KNOWN_DEVICE),)
+        # a shared address is never quiet for a quarter of an hour: its failures are counted per quarter of an hour
+        place = AttemptCounter(f"place/{digest_of(self.place)}", PLACE, extends=False)
+        return AttemptCounter(f"account/{self.name}/strangers", STRANGERS), place
 
 
 class SignInLimits:
-    """Counts failed attempts, and refuses further ones for a quarter of an hour."""
+    """Counts attempts before they are checked, and refuses further ones for a quarter of an hour after too many failures."""
 
     def __init__(self, db: Database, audit: AuditLog) -> None:
         self.db, self.audit = db, audit
 
     def require_allowed(self, attempt: SignInAttempt) -> None:
-        """AccessDeniedError after too many failures."""
-        for key, most in attempt.counters():
-            if failures(self.db, key) >= most:
-                self.audit.append("session.throttled", attempt.name, "denied", actor=attempt.name)
-                raise AccessDeniedError(WRONG)
+        """Counts an attempt, as a failure until `succeed` or `forgive`. AccessDeniedError, before anything is checked, after too many."""
+        if not count_attempt(self.db, attempt.counters(), WINDOW):
+            self.audit.append("session.throttled", attempt.name, "denied", actor=attempt.name)
+            raise AccessDeniedError(WRONG)
 
     def fail(self, attempt: SignInAttempt) -> NoReturn:
-        """Counts a failed attempt and refuses it."""
-        for key, _most in attempt.counters():
-            count_failure(self.db, key, WINDOW)
+        """Refuses an attempt, which stays counted."""
         self.audit.append("session.refused", attempt.name, "denied", actor=attempt.name)
         raise AccessDeniedError(WRONG)
 
+    def succeed(self, attempt: SignInAttempt) -> None:
+        """Takes back the count of an attempt that was right; earlier failures stay counted."""
+        take_back_attempt(self.db, [c.name for c in attempt.counters()])
+
     def forgive(self, attempt: SignInAttempt) -> None:
-        """Forgets earlier failures after a successful sign-in."""
-        for key, _most in attempt.counters():
-            forgive(self.db, key)
+        """Takes back the count of a complete sign-in, and forgets earlier failures of the same known device. What others share, the
+        address and the counter of unknown devices, keeps its failures."""
+        self.succeed(attempt)
+        if attempt.device:
+            for counter in attempt.counters():
+                forgive(self.db, counter.name)
 
 
 def digest_of(text: str) -> str:

@@ -95,7 +95,7 @@ from galenic.store.rows import (
     settle,
 )
 from galenic.store.server_lock import only_server
-from galenic.store.sign_in_rows import count_failure, failures, forgive, take_once, use_once
+from galenic.store.sign_in_rows import AttemptCounter, count_attempt, failures, forgive, take_back_attempt, take_once, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
 
@@ -103,6 +103,7 @@ __all__ = [
     "NO_SUBJECT",
     "SCHEMA",
     "AbstractGrant",
+    "AttemptCounter",
     "CompiledSearch",
     "Database",
     "Dataset",
@@ -147,7 +148,7 @@ __all__ = [
     "clear_audit",
     "compare_index",
     "copy_index",
-    "count_failure",
+    "count_attempt",
     "count_refusal",
     "count_subjects",
     "counts",
@@ -235,6 +236,7 @@ __all__ = [
     "states_of",
     "subjects_of",
     "sweep",
+    "take_back_attempt",
     "take_once",
     "telemetry",
     "time_after_writes",

@@ -1,5 +1,7 @@
 """Single-use names and counts of failures, for sign-in. Names are digests."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from galenic.store.database import Database
@@ -27,18 +29,40 @@ def take_once(db: Database, name: str) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def count_failure(db: Database, name: str, seconds: float) -> int:
-    """Adds one failure under a name, forgotten after so many seconds without another; returns the number of failures."""
+@dataclass(frozen=True)
+class AttemptCounter:
+    """A counter of attempts. most: how many it allows; extends: whether each attempt extends the time until it is forgotten."""
+
+    name: str
+    most: int
+    extends: bool = True
+
+
+def count_attempt(db: Database, counters: Sequence[AttemptCounter], seconds: float) -> bool:
+    """Adds one attempt to all counters, or to none and returns False where one of them allows no more. An attempt is counted before
+    what it tries is checked, so that attempts at the same moment cannot pass the limit together. Forgotten after so many seconds."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM attempts WHERE until <= {mark}", (_at(),))  # noqa: S608
-        cursor.execute(
-            f"INSERT INTO attempts (name, count, until) VALUES ({mark}, 1, {mark}) "  # noqa: S608
-            "ON CONFLICT (name) DO UPDATE SET count = attempts.count + 1, until = excluded.until",
-            (name, _at(seconds)),
-        )
-        cursor.execute(f"SELECT count FROM attempts WHERE name = {mark}", (name,))  # noqa: S608
-        return int(cursor.fetchone()[0])
+        for counter in sorted(counters, key=lambda c: c.name):  # in one order, so that no two wait for each other
+            cursor.execute(
+                f"INSERT INTO attempts (name, count, until) VALUES ({mark}, 1, {mark}) "  # noqa: S608
+                f"ON CONFLICT (name) DO UPDATE SET count = attempts.count + 1{', until = excluded.until' * counter.extends} "
+                f"WHERE attempts.count < {mark}",
+                (counter.name, _at(seconds), counter.most),
+            )
+            if cursor.rowcount != 1:
+                cursor.connection.rollback()
+                return False
+        return True
+
+
+def take_back_attempt(db: Database, names: Sequence[str]) -> None:
+    """Subtracts one attempt, which was right, from counters."""
+    mark = "?" if db.is_sqlite else "%s"
+    with db.writing() as cursor:
+        for name in sorted(names):
+            cursor.execute(f"UPDATE attempts SET count = count - 1 WHERE name = {mark} AND count > 0", (name,))  # noqa: S608
 
 
 def failures(db: Database, name: str) -> int:

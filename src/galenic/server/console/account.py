@@ -56,10 +56,10 @@ class AccountPages:
         name = user.account.name
         device = self.console.known_device(request, name)
         try:
-            self.people.may_confirm(name, address_of(request), device, self.credentials.totp_is(name, code))
+            secret = self.people.confirm(user.session, code, address_of(request), device)
         except GalenicError as error:
             return self.console.render_error(request, "confirm.html", error, user=user, next=local_path(next))
-        return self.console.with_session(redirect_to(next), self.people.step_up(user.session, "time code"))
+        return self.console.with_session(redirect_to(next), secret)
 
     def begin_passkey_step_up(self, request: Request, csrf: Csrf = "") -> Response:
         """The challenge for a step-up with a passkey."""
