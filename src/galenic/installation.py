@@ -142,7 +142,7 @@ class Installation:
     @property
     def invitations(self) -> Invitations:
         """Invitations of people."""
-        return Invitations(self.people, self.role_changes)
+        return Invitations(self.people)
 
     @property
     def recovery(self) -> AccountRecovery:

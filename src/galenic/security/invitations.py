@@ -10,7 +10,7 @@ from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
 from galenic.security.people import ADMINISTERS, ENROLLS, User, UserDirectory, account, grant_fact, require_administrator
 from galenic.security.policy import ROLES
-from galenic.security.role_changes import RoleChanges, proposal_fact
+from galenic.security.role_changes import proposal_fact
 from galenic.security.sign_in_limits import digest_of
 from galenic.security.standing import roles_of
 
@@ -20,8 +20,8 @@ INVITED_HOURS = 72
 class Invitations:
     """The invitations of one installation."""
 
-    def __init__(self, people: UserDirectory, role_changes: RoleChanges) -> None:
-        self.people, self.role_changes = people, role_changes
+    def __init__(self, people: UserDirectory) -> None:
+        self.people = people
         self.facts: FactStore = people.facts
 
     def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:

@@ -4,7 +4,6 @@ import hmac
 
 from galenic.security.facts import FactReader
 from galenic.security.person_id import comparable
-from galenic.security.person_id import comparable
 
 
 def roles_of(facts: FactReader, account: str) -> frozenset[str]:
