@@ -259,6 +259,15 @@ def _own_rules(definition: dict[str, Any], element: dict[str, Any]) -> set[str]:
     }
 
 
+def compile_extension(definition: dict[str, Any]) -> list[Any]:
+    """[properties of its value, contexts, whether it is a modifier] of an extension."""
+    elements = definition["snapshot"]["element"]
+    value = next(e for e in elements if e["path"] == "Extension.value[x]")
+    kinds = [] if value["max"] == "0" else [str(t["code"]) for t in value["type"]]
+    contexts = sorted({str(c["expression"]) for c in definition["context"] if c["type"] == "element"})
+    return [sorted("value" + k[0].upper() + k[1:] for k in kinds), contexts, bool(elements[0].get("isModifier"))]
+
+
 def main(folder: Path) -> None:
     """Writes the compiled file."""
     types: dict[str, Any] = {}
@@ -289,6 +298,11 @@ def main(folder: Path) -> None:
         "primitives": primitives,
         "types": types,
         "codes": {url: found for url, found in codes.items() if found},
+        "extensions": {
+            d["url"].removeprefix(BASE): compile_extension(d)
+            for d in load(folder, "extension-definitions.json")
+            if d["url"].startswith(BASE)
+        },
         "unlisted": sorted(url for url, found in codes.items() if not found),
     }
     text = json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=True)

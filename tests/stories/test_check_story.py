@@ -17,7 +17,11 @@ def run(*words: object) -> int:
 
 def test_what_is_fine_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b"\n".join([json.dumps(PATIENT).encode()] * 3)))
-    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "urn:uuid:1", "resource": PATIENT}]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "resource": PATIENT}],
+    }
     (tmp_path / "b.json").write_text(json.dumps(bundle))
     assert run("check", tmp_path / "a.ndjson.gz", tmp_path / "b.json") == 0
     assert capsys.readouterr().out.splitlines() == ["a.ndjson.gz: 3 resources, valid", "b.json: 1 resources, valid"]

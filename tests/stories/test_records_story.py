@@ -155,7 +155,7 @@ def test_a_patient_named_by_identifier_is_found_and_an_unknown_one_is_nobodys_ne
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
-        "entry": [{"fullUrl": "urn:uuid:1", "resource": by_number | {"id": "o9"}}],
+        "entry": [{"fullUrl": "urn:uuid:6f1a2b3c-0000-4000-8000-000000000001", "resource": by_number | {"id": "o9"}}],
     }
     (tmp_path / "c.json").write_bytes(fhir.write_json(bundle))
     again = bring(custody, tmp_path / "c.json")

@@ -11,7 +11,7 @@ from galenic.errors import RecordError
 from galenic.records.fhir.compartment import identifier_searches, references
 from galenic.records.fhir.issue import ValidationIssue
 from galenic.records.fhir.links import base_of
-from galenic.records.fhir.validation import CONDITIONAL, REFERENCE
+from galenic.records.fhir.reference_validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
 Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 Rule = tuple[str, str, str, str]  # key, severity ("error" or "warning"), HL7's words, FHIRPath
 
 
@@ -46,6 +47,16 @@ class Type:
     rules: tuple[Rule, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ExtensionDefinition:
+    """One of R4's own extensions. values: the properties that its value may have (valueString, …), none if it holds extensions;
+    contexts: types and paths of what it may stand in."""
+
+    values: tuple[str, ...]
+    contexts: tuple[str, ...]
+    modifier: bool
+
+
 @dataclass(frozen=True)
 class Definitions:
     """All definitions that validation needs."""
@@ -56,6 +67,7 @@ class Definitions:
     primitives: dict[str, str]  # name: pattern, empty for none
     types: dict[str, Type]
     codes: dict[str, dict[str, list[str]]]  # value set: codes by system
+    extensions: dict[str, ExtensionDefinition]  # by the last part of the URL
 
 
 @cache
@@ -67,7 +79,19 @@ def r4() -> Definitions:
         path: Type(path, tuple(_element(n, e) for n, e in one["elements"].items()), tuple(tuple(r) for r in one["rules"]))
         for path, one in data["types"].items()
     }
-    return Definitions(data["version"], data["source"], frozenset(data["resources"]), data["primitives"], types, data["codes"])
+    extensions = {
+        name: ExtensionDefinition(tuple(values), tuple(contexts), modifier)
+        for name, (values, contexts, modifier) in data["extensions"].items()
+    }
+    codes = {**data["codes"], CURRENCIES: {"urn:iso:std:iso:4217": _currencies()}}
+    resource_types = frozenset(data["resources"])
+    return Definitions(data["version"], data["source"], resource_types, data["primitives"], types, codes, extensions)
+
+
+def _currencies() -> list[str]:
+    """Codes of ISO 4217, which R4 binds and does not list."""
+    text = resources.files("galenic.records.fhir").joinpath("currencies.csv").read_text(encoding="utf-8")
+    return text.split()[1:]
 
 
 def _element(name: str, about: dict[str, Any]) -> Element:

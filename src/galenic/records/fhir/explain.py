@@ -7,15 +7,11 @@ from typing import Any
 
 from galenic.records.fhir.definitions import Element, Type, r4
 from galenic.records.fhir.issue import ValidationIssue
-from galenic.records.fhir.schemas import PATTERNS
+from galenic.records.fhir.primitives import FORMS, PATTERNS, form_of
 
 WHOLE = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
+NAMES = {"absolute": "uri", "mime": "code", "mime-or-format": "code", "element-id": "string"}
 TYPE_NAME = Element("resourceType", False, 0, 1, ("code",), (), None, False, ())
-FORMS = {
-    "date": "a day that exists: YYYY, YYYY-MM or YYYY-MM-DD",
-    "dateTime": "a day that exists, and an offset where there is a clock time",
-    "instant": "a day that exists, seconds and an offset",
-}
 
 
 def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
@@ -27,6 +23,10 @@ def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
         yield ValidationIssue("error", where, "ele-1", "is an empty object. Leave it out.")
         return
     type_ = r4().types[kind.removeprefix("@")]
+    if node.keys() == {"id"} and type_.path not in (*r4().resources, "Element"):
+        yield ValidationIssue(
+            "error", where, "ele-1", "has an id and nothing else. Give it a value or extensions, or leave it out."
+        )
     known = {name: (element, of) for element in type_.elements for name, of in element.names() if element.most != 0}
     if "." not in type_.path:
         known["resourceType"] = (TYPE_NAME, "code")
@@ -39,7 +39,8 @@ def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
         if name != plain:
             yield from _explain_value(value, element, "Element", f"{where}.{name}", beside=True, other=None)
         else:
-            yield from _explain_value(value, element, of, f"{where}.{name}", beside=False, other=node.get("_" + name))
+            form = form_of(type_.path, element, of, is_resource=type_.path in r4().resources)
+            yield from _explain_value(value, element, form, f"{where}.{name}", beside=False, other=node.get("_" + name))
     yield from _explain_presence(node, type_, where)
 
 
@@ -90,15 +91,34 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
     elif kind == "Resource":
         if not isinstance(value, dict) or "resourceType" not in value:
             yield ValidationIssue("error", where, "resource-type", "is no resource: it has no resourceType.")
-    elif kind not in r4().primitives:
+    elif kind not in r4().primitives and kind not in PATTERNS:
         yield from explain(value, kind, where)
         if element.binding and kind == "CodeableConcept" and isinstance(value, dict):
             codes = r4().codes.get(element.binding, {})
             given = [c for c in value.get("coding", ()) if isinstance(c, dict)] if isinstance(value.get("coding"), list) else []
             if codes and not any(c.get("code") in codes.get(str(c.get("system")), ()) for c in given):
-                yield ValidationIssue("error", where, "binding", f"requires a code of {element.binding}.")
+                what = f"requires a code of {element.binding}. {_wrong_part(codes, given)}"
+                yield ValidationIssue("error", where, "binding", what)
     else:
         yield from _explain_primitive(value, element, kind, where)
+
+
+def _wrong_part(codes: dict[str, list[str]], given: list[dict[str, Any]]) -> str:
+    """What is wrong with the codings of a concept: system, code or both."""
+    systems = " or ".join(codes)
+    if not given:
+        return f"It has no coding. Expected one of the system {systems}."
+    if any(c.get("system") in codes for c in given):
+        known = next(codes[c["system"]] for c in given if c.get("system") in codes)
+        return f"The system is right, the code is none of it: {_some(known)}."
+    if any(c.get("code") in some for c in given for some in codes.values()):
+        state = "has another system" if any("system" in c for c in given) else "has no system"
+        return f"The code is right, but {state}. Expected {systems}."
+    return f"Neither system nor code is right. Expected the system {systems} with a code such as {_some(next(iter(codes.values())))}."
+
+
+def _some(codes: list[str]) -> str:
+    return ", ".join(codes[:12]) + (", …" if len(codes) > 12 else "")
 
 
 def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> Iterator[ValidationIssue]:
@@ -115,9 +135,12 @@ def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> I
     elif element.binding and kind == "code" and element.binding in r4().codes:
         codes = sorted({c for some in r4().codes[element.binding].values() for c in some})
         if value not in codes:
-            shown = ", ".join(codes[:12]) + (", …" if len(codes) > 12 else "")
-            yield ValidationIssue("error", where, "binding", f"is not one of the codes that {element.binding} allows: {shown}.")
+            what = f"is not one of the codes that {element.binding} allows: {_some(codes)}."
+            yield ValidationIssue("error", where, "binding", what)
     elif kind in PATTERNS and not re.fullmatch(PATTERNS[kind].removeprefix("^").removesuffix("$"), value):
         yield ValidationIssue(
-            "error", where, "format", f"is not a valid {kind}. Expected {FORMS.get(kind, 'the form that R4 defines')}."
+            "error",
+            where,
+            "format",
+            f"is not a valid {NAMES.get(kind, kind)}. Expected {FORMS.get(kind, 'the form that R4 defines')}.",
         )

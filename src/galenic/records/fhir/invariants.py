@@ -8,8 +8,10 @@ from itertools import chain
 from typing import Any
 
 from galenic.records.fhir.definitions import r4
+from galenic.records.fhir.search_values import date_range
 
 Nodes = list[Any]
+WIDEST_OFFSET = 14 * 3_600_000_000  # µs
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -193,12 +195,25 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Nodes, Nodes], No
         x, y = _comparable(a[0]), _comparable(b[0])
         if type(x) is not type(y):
             return []
-        if isinstance(x, str) and (len(x) != len(y) or x[19:] != y[19:]):  # times of other precision or zone: by the day
-            short = min(len(x), len(y), 10)
-            return [] if x[:short] == y[:short] or short < 4 else [compare(x[:short], y[:short])]
+        if isinstance(x, str) and (len(x) != len(y) or x[19:] != y[19:]):  # times of other precision or offset
+            return _by_time(x, y, compare)
         return [compare(x, y)]
 
     return ask
+
+
+def _by_time(x: str, y: str, compare: Callable[[Any, Any], bool]) -> Nodes:
+    """Compares what two dates or times may mean; empty where that overlaps (FHIRPath, 6.2)."""
+    try:
+        (x_low, x_high), (y_low, y_high) = date_range(x), date_range(y)
+    except (ValueError, OverflowError):
+        return []  # no dates
+    slack = WIDEST_OFFSET if ("T" in x) != ("T" in y) else 0  # a day without offset may be that of any place
+    if x_low == y_low and x_high == y_high and not slack:
+        return [compare(0, 0)]
+    if x_high + slack <= y_low:
+        return [compare(0, 1)]
+    return [compare(1, 0)] if y_high + slack <= x_low else []
 
 
 def _comparable(node: Any) -> Any:

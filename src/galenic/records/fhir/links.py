@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from galenic.records.fhir.definitions import r4
-from galenic.records.fhir.validation import REFERENCE
+from galenic.records.fhir.reference_validation import REFERENCE
 
 LINKS = ("uri", "url", "oid", "uuid")  # canonical is none: R4 says that canonicals are not replaced
 TAG = re.compile(r"<(?:a|img)\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)

@@ -6,6 +6,7 @@ from xml.parsers import expat
 
 from galenic.records.fhir.issue import ValidationIssue
 
+NAMESPACE = "http://www.w3.org/1999/xhtml"
 XHTML = frozenset(
     re.findall(
         r"\w+",
@@ -30,7 +31,10 @@ def _faults(div: str) -> list[str]:
     faults: list[str] = []
     open_tags: list[str] = []
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
+    def start(name: str, attributes: dict[str, str]) -> None:
+        namespace, _, tag = name.rpartition(" ")
+        if namespace != NAMESPACE:
+            faults.append(f"holds an element that is not of the namespace {NAMESPACE}: give <div> this xmlns")
         if not open_tags and tag != "div":
             faults.append("does not begin with <div>")
         open_tags.append(tag)
@@ -39,7 +43,7 @@ def _faults(div: str) -> list[str]:
         if any(name.lower().startswith("on") or RUNS.search(value) for name, value in attributes.items()):
             faults.append("holds an attribute that runs code")
 
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _tag: open_tags.pop()
     parser.StartDoctypeDeclHandler = lambda *_given: faults.append("declares a document type")

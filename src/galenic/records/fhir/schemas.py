@@ -6,37 +6,13 @@ from typing import Any
 import jsonschema_rs
 
 from galenic.records.fhir.definitions import Element, Type, r4
+from galenic.records.fhir.primitives import NARROWER, PATTERNS, form_of
 
 Schema = dict[str, Any]
 STANDS_ALONE = {
     "Resource"
 }  # validated as a resource of its own: contained, Bundle.entry.resource, Parameters.parameter.resource
 
-_LEAP = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
-_DAY = (
-    r"(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-    rf"|{_LEAP}-02-29)"
-)
-_YEAR = r"(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d{3})"
-_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
-_ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
-_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"  # not blank, no control characters
-PATTERNS = {  # stricter than HL7's patterns, which allow dates that do not exist, such as 30 February
-    "date": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY})$",
-    "dateTime": rf"^(?:{_YEAR}|{_YEAR}-(?:0[1-9]|1[0-2])|{_DAY}(?:T{_CLOCK}{_ZONE})?)$",
-    "instant": rf"^{_DAY}T{_CLOCK}{_ZONE}$",
-    "time": rf"^{_CLOCK}$",
-    "id": r"^[A-Za-z0-9\-\.]{1,64}$",
-    "code": r"^[^\s]+(?:[\s][^\s]+)*$",
-    "oid": r"^urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+$",
-    "uuid": r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-    "uri": r"^\S+$",
-    "url": r"^\S+$",
-    "canonical": r"^\S+$",
-    "string": _TEXT,
-    "markdown": _TEXT,
-    "base64Binary": r"^[0-9a-zA-Z+/=\s]+$",
-}
 LONGEST = 1_048_576  # characters of a string
 
 
@@ -69,7 +45,7 @@ def _bound_concept(binding: str) -> Schema:
     return {"properties": {"coding": {"contains": {"anyOf": some}}}, "required": ["coding"]} if some else {}
 
 
-def _value(element: Element, kind: str) -> Schema:
+def _value(element: Element, kind: str, type_: Type) -> Schema:
     """One value, not a list of them."""
     if kind in STANDS_ALONE:
         return {"type": "object", "required": ["resourceType"]}
@@ -81,11 +57,12 @@ def _value(element: Element, kind: str) -> Schema:
     codes = _codes(element.binding) if element.binding and kind == "code" else None
     if codes is not None:
         return {"enum": codes}
-    return {"$ref": f"#/definitions/{kind}"}
+    form = form_of(type_.path, element, kind, is_resource=type_.path in r4().resources)
+    return {"$ref": f"#/definitions/{form}"}
 
 
-def _property(element: Element, kind: str, *, nulls: bool) -> Schema:
-    one = _value(element, kind)
+def _property(element: Element, kind: str, type_: Type, *, nulls: bool) -> Schema:
+    one = _value(element, kind, type_)
     if not element.listed:
         return one
     many: Schema = {"type": "array", "minItems": 1, "items": one}
@@ -102,6 +79,14 @@ def _beside(element: Element) -> Schema:
     return {"type": "array", "minItems": 1, "items": {"anyOf": [one, {"type": "null"}]}} if element.listed else one
 
 
+def _dependent(element: Element, forms: list[str]) -> dict[str, Schema]:
+    """Of a choice, where one form is, no other is there."""
+    if not element.choice:
+        return {}
+    plain = {form: form.removeprefix("_") for form in forms}
+    return {form: {"properties": dict.fromkeys((f for f in forms if plain[f] != plain[form]), False)} for form in forms}
+
+
 def _object(type_: Type, *, nulls: bool) -> Schema:
     properties: dict[str, Any] = {}
     schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
@@ -109,11 +94,13 @@ def _object(type_: Type, *, nulls: bool) -> Schema:
     if type_.path in r4().resources:
         properties["resourceType"] = {"const": type_.path}
         required.append("resourceType")
+    elif type_.path != "Element":  # ele-1: an element has a value or children, and an id is neither; Element is beside a value
+        schema["anyOf"] = [{"minProperties": 2}, {"not": {"required": ["id"]}}]
     for element in type_.elements:
         if element.most == 0:
             continue
         for name, kind in element.names():
-            properties[name] = _property(element, kind, nulls=nulls)
+            properties[name] = _property(element, kind, type_, nulls=nulls)
             if kind in r4().primitives and kind != "xhtml":
                 properties["_" + name] = _beside(element)
         forms = [n for name, _ in element.names() for n in (name, "_" + name) if n in properties]
@@ -121,11 +108,7 @@ def _object(type_: Type, *, nulls: bool) -> Schema:
             required.append(forms[0])
         elif element.least:
             schema.setdefault("allOf", []).append({"anyOf": [{"required": [f]} for f in forms]})
-        if element.choice:  # one form only
-            others = {n: [f for f in forms if f.removeprefix("_") != n] for n, _ in element.names()}
-            schema.setdefault("dependentSchemas", {}).update(
-                {n: {"properties": dict.fromkeys(o, False)} for n, o in others.items()}
-            )
+        schema.setdefault("dependentSchemas", {}).update(_dependent(element, forms))
     if required:
         schema["required"] = required
     return _extension(schema) if type_.path == "Extension" else schema
@@ -134,7 +117,7 @@ def _object(type_: Type, *, nulls: bool) -> Schema:
 def _extension(schema: Schema) -> Schema:
     """ext-1: a value or extensions, never both, never neither."""
     values = [name for name in schema["properties"] if name.startswith(("value", "_value"))]
-    schema["anyOf"] = [{"required": [name]} for name in ("extension", *values)]
+    schema["anyOf"] = [{"required": [name]} for name in ("extension", *values)]  # an id alone is refused by this, too
     schema["dependentSchemas"]["extension"] = {"properties": dict.fromkeys(values, False)}
     return schema
 
@@ -144,7 +127,7 @@ def schema_of(resource: str, *, nulls: bool = False) -> Schema:
 
     nulls: lists of primitives may hold null, where only the extensions of that place are known.
     """
-    definitions: dict[str, Schema] = {}
+    definitions: dict[str, Schema] = {f: {"type": "string", "pattern": PATTERNS[f]} for f in NARROWER}
     waiting = [resource, "Element"]
     while waiting:
         name = waiting.pop()

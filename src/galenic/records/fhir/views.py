@@ -17,7 +17,7 @@ from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
 from fhirpathpy.parser.generated.FHIRPathParser import FHIRPathParser
 
 from galenic.errors import DescriptionError, RecordError
-from galenic.records.fhir.validation import REFERENCE
+from galenic.records.fhir.reference_validation import REFERENCE
 
 Resource = dict[str, Any]
 Row = dict[str, Any]
