@@ -10,7 +10,7 @@ from typing import Any
 from galenic.errors import OptionError, RecordError
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.parsing import BOM, parse, write_json
-from galenic.records.fhir.validation import REFERENCE
+from galenic.records.fhir.reference_validation import REFERENCE
 
 SOURCE_ID = (
     "https://galenic.dev/fhir/source-id"  # system of the identifier, or URL of the extension, that keeps the original id
