@@ -188,6 +188,33 @@ def test_heavy_clients_leave_the_last_thread_to_light_ones() -> None:
     asyncio.run(main())
 
 
+def test_a_long_search_on_the_last_thread_makes_room_and_begins_again() -> None:
+    pool, free, began = FairPool("test", 2, slice_seconds=0.1), threading.Event(), list[float]()
+
+    async def main() -> None:
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never()))
+        await asyncio.sleep(0.05)
+        limit = store.QueryLimit()
+
+        def search() -> str:
+            began.append(time.monotonic())
+            while not free.is_set():
+                limit.require()
+                time.sleep(0.01)
+            return "found"
+
+        long = asyncio.ensure_future(pool.run("unknown", search, limit, never()))
+        await asyncio.sleep(0.3)
+        assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+        assert (len(began), long.done()) == (1, False)
+        free.set()
+        await held
+        assert await long == "found"
+        assert len(began) == 2
+
+    asyncio.run(main())
+
+
 def test_the_client_with_the_least_work_is_next() -> None:
     pool, free, order = FairPool("test", 2), threading.Event(), list[str]()
 

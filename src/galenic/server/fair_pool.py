@@ -6,9 +6,10 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
-from galenic.errors import StateError
+from galenic.errors import StateError, TooCostlyError
 from galenic.store import QueryLimit
 
 WAITING, WAITING_OF_CLIENT = 64, 16  # requests that may wait for a thread
@@ -30,7 +31,7 @@ class ClientWork:
 
 
 NEW = ClientWork()
-Turn = asyncio.Future[None]
+Turn = asyncio.Future[bool]
 
 
 class TooManyWaitingError(StateError):
@@ -54,10 +55,11 @@ class MeasuredWork(Generic[T]):
 
 class FairPool:
     """Threads for which requests wait in turn. The client with the least recent work is next; one client never occupies all threads,
-    and the last free thread is for clients whose requests are light."""
+    and the last free thread is for clients whose requests are light. slice_seconds: time after which a request on the last thread
+    makes room, and begins again when another thread is free; only for work that may be done twice."""
 
-    def __init__(self, name: str, threads: int) -> None:
-        self.threads = max(threads, 2)
+    def __init__(self, name: str, threads: int, slice_seconds: float = inf) -> None:
+        self.threads, self.slice_seconds = max(threads, 2), slice_seconds
         self._executor = ThreadPoolExecutor(self.threads, name)
         self._waiting: dict[str, deque[Turn]] = {}
         self._running: Counter[str] = Counter()
@@ -68,18 +70,30 @@ class FairPool:
         TooManyWaitingError if too many requests wait."""
         watch = asyncio.ensure_future(gone)
         try:
-            await self._turn(client, watch)
+            is_last = await self._turn(client, watch)
             watch.add_done_callback(lambda _: limit.cancel())
-            measured = MeasuredWork(work)
+            if is_last and self.slice_seconds < inf:
+                limit.begin_slice(self.slice_seconds)
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._executor, measured)
-            finally:
-                self._end(client, measured.seconds)
+                return await self._do(client, work, limit)
+            except TooCostlyError:
+                if not limit.is_sliced:
+                    raise
+            limit.begin_slice(inf)
+            await self._turn(client, watch)
+            return await self._do(client, work, limit)
         finally:
             watch.cancel()
 
-    async def _turn(self, client: str, watch: "asyncio.Future[None]") -> None:
-        """Waits for a thread."""
+    async def _do(self, client: str, work: Callable[[], T], limit: QueryLimit) -> T:
+        measured = MeasuredWork(work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, measured)
+        finally:
+            self._end(client, max(measured.seconds, LIGHT_SECONDS) if limit.is_sliced else measured.seconds)
+
+    async def _turn(self, client: str, watch: "asyncio.Future[None]") -> bool:
+        """Waits for a thread. Whether it was the last free one."""
         own = self._waiting.setdefault(client, deque())
         if len(own) >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
             raise TooManyWaitingError(
@@ -99,6 +113,7 @@ class FairPool:
                 self._leave(client, turn)
         if not turn.done():
             raise TooManyWaitingError("no thread was free in time. Wait as long as Retry-After says, and send fewer at once.")
+        return turn.result()
 
     def _leave(self, client: str, turn: Turn) -> None:
         waiting = self._waiting.get(client)
@@ -118,7 +133,7 @@ class FairPool:
             if not self._waiting[client]:
                 del self._waiting[client]
             self._running[client] += 1
-            turn.set_result(None)
+            turn.set_result(free == 1)
 
     def _may_run(self, client: str, free: int) -> bool:
         if self._running[client] >= self.threads - 1:

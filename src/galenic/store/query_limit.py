@@ -11,7 +11,16 @@ class QueryLimit:
 
     def __init__(self, seconds: float = inf) -> None:
         self.seconds, self._ends = seconds, time.monotonic() + seconds
-        self._is_cancelled = False
+        self._is_cancelled, self._slice_ends = False, inf
+
+    def begin_slice(self, seconds: float) -> None:
+        """Ends the search after a shorter time, too, after which it may begin again."""
+        self._slice_ends = time.monotonic() + seconds
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether the shorter time is over, and the search is not cancelled."""
+        return not self._is_cancelled and time.monotonic() > self._slice_ends
 
     def cancel(self) -> None:
         """Ends the search; from any thread."""
@@ -20,13 +29,13 @@ class QueryLimit:
     @property
     def is_over(self) -> bool:
         """Whether the search must end."""
-        return self._is_cancelled or time.monotonic() > self._ends
+        return self._is_cancelled or time.monotonic() > min(self._ends, self._slice_ends)
 
     def require(self) -> None:
         """TooCostlyError if the search must end."""
         if self._is_cancelled:
             raise TooCostlyError("the search was ended, because its client has left.")
-        if time.monotonic() > self._ends:
+        if self.is_over:
             raise TooCostlyError(
                 f"the search took longer than {self.seconds:g} s and was ended. Narrow it by a patient, a code or a date, ask for "
                 "fewer resources with _count, or leave out _total=accurate, _include and _revinclude."

@@ -13,6 +13,7 @@ from galenic.server.fair_pool import FairPool
 
 THREADS = 12  # that work on short requests at once; more would only wait for one another
 SEARCHES = max(3, (os.cpu_count() or 1) + 1)  # threads for searches, of which one is for light ones
+SLICE_SECONDS = 1.0  # of a search on the thread for light ones
 BUNDLES = 8  # threads for Bundles and conditional interactions
 
 
@@ -24,7 +25,7 @@ class ServedRepository:
     repository: FhirRepository
     url: str
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "fhir"))
-    searches: FairPool = field(default_factory=lambda: FairPool("search", SEARCHES))
+    searches: FairPool = field(default_factory=lambda: FairPool("search", SEARCHES, SLICE_SECONDS))
     bundles: FairPool = field(default_factory=lambda: FairPool("bundle", BUNDLES))
 
 
