@@ -6,6 +6,7 @@ from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from pyotp import TOTP
 
 from galenic.custody import make_key, withdraw_role
@@ -269,3 +270,35 @@ def test_a_policy_is_not_put_in_force_for_somebody_who_lost_the_role(raced: Inst
     withdraw_role(raced, "sven", "security-officer")
     with pytest.raises(StateError, match="may not change the policy any more"):
         raced.policies.approve(name, raced.keys.get("paul"))
+
+
+# applications
+
+
+@pytest.mark.parametrize("kind", ["code", "refresh"])
+def test_a_code_or_refresh_token_that_is_used_twice_at_once_leaves_no_token_alive(raced: Installation, kind: str) -> None:
+    """Somebody else has it too: whichever comes first, what it gave is ended."""
+    grown(raced, "clara", "clinician")
+    apps, verifier, back = raced.apps, "v" * 43, "https://app.example/back"
+    apps.add("app", (back,), "patient/*.rs offline_access")
+    app = apps.get("app")
+    for _ in range(TIMES):
+        code = apps.allow("clara", app, back, "patient/*.rs offline_access", create_s256_code_challenge(verifier))
+        use = partial(apps.redeem, app, code, back, verifier)
+        if kind == "refresh":
+            use = partial(apps.refresh, app, use().refresh)
+        assert winners(race(use, use)) == 1
+        alive = [f for f in raced.facts.of("session", who="clara") if f.state in ("open", "refresh", "code") and f.get("app")]
+        assert alive == []
+
+
+def test_an_application_that_is_revoked_at_the_same_moment_gets_nothing(raced: Installation) -> None:
+    grown(raced, "clara", "clinician")
+    apps, verifier, back = raced.apps, "v" * 43, "https://app.example/back"
+    apps.add("app", (back,), "patient/*.rs offline_access")
+    app = apps.get("app")
+    for _ in range(TIMES // 5):
+        code = apps.allow("clara", app, back, "patient/*.rs offline_access", create_s256_code_challenge(verifier))
+        token = apps.redeem(app, code, back, verifier).refresh
+        race(partial(apps.refresh, app, token), partial(apps.revoke, "clara", "app"))
+        assert apps.allowed_by("clara") == []

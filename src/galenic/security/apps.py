@@ -5,17 +5,18 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from galenic.errors import AccessDeniedError, OptionError
+from galenic.errors import AccessDeniedError, OptionError, StateError
 from galenic.security.assertions import checked_jwks
-from galenic.security.facts import Fact
+from galenic.security.facts import Fact, FactReader
 from galenic.security.grants import token_name
 from galenic.security.keys import NAME
 from galenic.security.people import PURPOSES, UserDirectory
-from galenic.store import use_once
+from galenic.security.standing import roles_of
 
 CODE_SECONDS, ACCESS_SECONDS, REFRESH_SECONDS = 60, 900, 8 * 3600
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}\Z")  # RFC 7636, 4.1
@@ -85,10 +86,7 @@ class Apps:
         """Removes an application and ends its tokens."""
         self.get(name)
         self.facts.put(Fact("app", name, "removed", name), actor=by)
-        for fact in self.facts.of("session"):
-            if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
-                self.facts.put(replace(fact, state="ended"), quiet=True)
-        self.gate.versions.refresh()
+        self._end(lambda fact: fact.get("app") == name)
 
     def allowed_by(self, who: str) -> list[tuple[str, str, str]]:
         """(name, display name, scope) of the applications that a person allows now."""
@@ -101,12 +99,7 @@ class Apps:
 
     def revoke(self, who: str, name: str) -> int:
         """Withdraws a person's permission from an application. Returns how many tokens were ended."""
-        ended = 0
-        for fact in self.facts.of("session", who=who):
-            if fact.get("app") == name and fact.state in ("open", "refresh", "code"):
-                self.facts.put(replace(fact, state="ended"), quiet=True)
-                ended += 1
-        self.gate.versions.refresh()
+        ended = self._end(lambda fact: fact.get("app") == name, who)
         self.gate.audit.append("app.revoked", name, actor=who, count=ended)
         return ended
 
@@ -131,52 +124,86 @@ class Apps:
         fact = self.facts.one("session", token_name(code))
         if fact is None or fact.get("app") != app.name or fact.state not in ("code", "used"):
             raise AccessDeniedError(REFUSED)
-        if fact.state == "used" or not use_once(self.gate.db, f"code/{fact.key}", 2 * CODE_SECONDS):
-            self._stolen(fact)
         right = VERIFIER.match(verifier) and hmac.compare_digest(
             create_s256_code_challenge(verifier), str(fact.get("challenge"))
         )
-        self.facts.put(replace(fact, state="used"), quiet=True)
-        if not right or fact.get("redirect") != redirect or fact.until <= self.facts.now():
-            raise AccessDeniedError(REFUSED)
-        return self._give(fact.who, app, str(fact.get("scope")), fact.key)
+        right = right and fact.get("redirect") == redirect and fact.until > self.facts.now()
+        return self._exchange(fact, app, fact.key, right=bool(right))
 
     def refresh(self, app: App, token: str) -> TokenSet:
         """New tokens for a refresh token, which is used up. One that is used twice was stolen: all its descendants are ended."""
         fact = self.facts.one("session", token_name(token))
         if fact is None or fact.get("app") != app.name or fact.state not in ("refresh", "used") or fact.get("family") is None:
             raise AccessDeniedError(REFUSED)
-        if fact.state == "used" or not use_once(self.gate.db, f"refresh/{fact.key}", REFRESH_SECONDS):
-            self._stolen(fact)
-        self.facts.put(replace(fact, state="used"), quiet=True)
-        if fact.until <= self.facts.now():
-            raise AccessDeniedError(REFUSED)
-        return self._give(fact.who, app, str(fact.get("scope")), str(fact.get("family")), fact.until)
+        return self._exchange(fact, app, str(fact.get("family")), right=fact.until > self.facts.now())
 
-    def _stolen(self, fact: Fact) -> None:
+    def _exchange(self, fact: Fact, app: App, family: str, *, right: bool) -> TokenSet:
+        """Uses a code or refresh token up and writes the tokens that it gives, in one transaction: if it was used at the same moment
+        by somebody else, the tokens that it gave are there to be ended."""
+        tokens = TokenSet(secrets.token_urlsafe(32), _secret_if_offline(fact), str(fact.get("scope")))
+        used = replace(fact, state="used")
+
+        def plan(facts: FactReader) -> list[Fact]:
+            if facts.one("session", fact.key) != fact:
+                raise StateError(REFUSED)
+            person = facts.one("person", fact.who)
+            if not right or person is None or person.state != "active":
+                return [used]
+            return [used, *self._token_facts(facts, tokens, app, fact, family)]
+
+        if fact.state == "used":
+            self._stolen(fact)
+        if right:
+            self.gate.audit.append("session.opened", fact.who, actor=fact.who, how=f"application {app.name}")
+        try:
+            written = self.facts.change(plan, quiet=True)
+        except StateError:
+            self._stolen(fact)
+        if len(written) == 1:
+            raise AccessDeniedError(REFUSED)
+        return tokens
+
+    def _token_facts(self, facts: FactReader, tokens: TokenSet, app: App, fact: Fact, family: str) -> list[Fact]:
+        roles = sorted(roles_of(facts, fact.who))
+        about = {
+            "app": app.name,
+            "family": family,
+            "how": f"application {app.name}",
+            "purposes": " ".join(dict.fromkeys(p for r in roles for p in PURPOSES.get(r, ()))) or "none",
+            "scope": " ".join(s for s in tokens.scope.split() if "/" in s),
+        }
+        until = self.facts.clock.after(ACCESS_SECONDS)
+        access = Fact("session", token_name(tokens.access), "open", fact.who, until=until, body=tuple(sorted(about.items())))
+        if not tokens.refresh:
+            return [access]
+        end = fact.until if fact.state == "refresh" else self.facts.clock.after(REFRESH_SECONDS)
+        body = (("app", app.name), ("family", family), ("scope", tokens.scope))
+        return [access, Fact("session", token_name(tokens.refresh), "refresh", fact.who, until=end, body=body)]
+
+    def _end(self, which: Callable[[Fact], bool], who: str = "") -> int:
+        """Ends the sessions and tokens that match, of one person or of all; returns how many."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            every = facts.of("session", who=who) if who else facts.of("session")
+            return [replace(f, state="ended") for f in every if f.state in ("open", "refresh", "code") and which(f)]
+
+        ended = self.facts.change(plan, quiet=True)
+        self.gate.versions.refresh()
+        return len(ended)
+
+    def _stolen(self, fact: Fact) -> NoReturn:
         family = str(fact.get("family") or fact.key)
-        for one in self.facts.of("session", who=fact.who):
-            if one.get("family") == family and one.state in ("open", "refresh"):
-                self.facts.put(replace(one, state="ended"), quiet=True)
+        self._end(lambda one: one.get("family") == family, fact.who)
         self.gate.versions.refresh()
         self.gate.audit.append("session.replayed", fact.who, "denied", actor=fact.who, app=str(fact.get("app")))
         raise AccessDeniedError(REFUSED)
 
-    def _give(self, who: str, app: App, scope: str, family: str, until: str = "") -> TokenSet:
-        person = self.people.get(who)
-        if person is None or person.state != "active":
-            raise AccessDeniedError(REFUSED)
-        access, refresh = secrets.token_urlsafe(32), ""
-        purposes = " ".join(dict.fromkeys(p for r in person.roles for p in PURPOSES.get(r, ()))) or "none"
-        resources = " ".join(s for s in scope.split() if "/" in s)
-        about = (("app", app.name), ("family", family), ("purposes", purposes), ("scope", resources))
-        self.gate.begin(who, how=f"application {app.name}", seconds=ACCESS_SECONDS, name=token_name(access), about=about)
-        if {"offline_access", "online_access"} & set(scope.split()):
-            refresh = secrets.token_urlsafe(32)
-            self._put(refresh, "refresh", who, REFRESH_SECONDS, {"app": app.name, "family": family, "scope": scope}, until)
-        return TokenSet(access, refresh, scope)
-
-    def _put(self, secret: str, state: str, who: str, seconds: int, body: dict[str, Any], until: str = "") -> None:
-        end = until or self.facts.clock.after(seconds)
+    def _put(self, secret: str, state: str, who: str, seconds: int, body: dict[str, Any]) -> None:
+        end = self.facts.clock.after(seconds)
         fact = Fact("session", token_name(secret), state, who, until=end, body=tuple(sorted(body.items())))
         self.facts.put(fact, quiet=True)
+
+
+def _secret_if_offline(fact: Fact) -> str:
+    """The secret of a refresh token, if the scope of a code or refresh token asks for one."""
+    return secrets.token_urlsafe(32) if {"offline_access", "online_access"} & set(str(fact.get("scope")).split()) else ""

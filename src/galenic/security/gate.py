@@ -72,7 +72,6 @@ class Gate:
             raise AccessDeniedError(
                 f"key {key.name!r} holds no role in this installation. Grant one: galenic key {key.name} --role ROLE"
             )
-        number = self.audit.append("session.opened", key.name, actor=key.name, fingerprint=key.fingerprint[:16])
         stepped_up_until = ""
         if second is not None:
             if second.fingerprint == key.fingerprint:
@@ -86,6 +85,7 @@ class Gate:
                     "stepped up by its own person's key: galenic key NAME --role ROLE --person PERSON"
                 )
             stepped_up_until = self.facts.clock.after(STEP_UP_MINUTES * 60)
+        number = self.audit.append("session.opened", key.name, actor=key.name, fingerprint=key.fingerprint[:16])
         until = self.facts.clock.after(SESSION_HOURS * 3600)
         body = (("stepped_up_until", stepped_up_until),)
         fact = Fact("session", f"{key.name}-{number}", "open", key.name, subject, until=until, body=body)
