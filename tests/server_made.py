@@ -13,10 +13,11 @@ import orjson
 import pyotp
 import pytest
 
-from galenic.custody import add_client, fhir, issue_token, server_session
+from galenic.custody import fhir, server_session
 from galenic.custody.access import record_care_relation
 from galenic.installation import Installation, open_installation
 from galenic.server import Listener, make_app, running_servers, setup
+from systems_made import add_client, issue_token
 
 JSON = "application/fhir+json"
 

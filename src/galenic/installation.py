@@ -23,6 +23,7 @@ from galenic.security import (
     PolicyStore,
     RoleChanges,
     Session,
+    Systems,
     UserDirectory,
     Witness,
     root_keeper,
@@ -148,6 +149,11 @@ class Installation:
     def recovery(self) -> AccountRecovery:
         """Recovery of accounts whose owners lost a password."""
         return AccountRecovery(self.people)
+
+    @property
+    def systems(self) -> Systems:
+        """Systems that may call the server."""
+        return Systems(self.people)
 
     @property
     def apps(self) -> Apps:

@@ -24,7 +24,7 @@ from joserfc import jwk, jwt
 
 from asvs.web_rows import ehr, retemplated
 from asvs_made import Place, calls, check, confirmed, documented, patched, planted_source, somebody, without
-from galenic.custody import add_client, issue_token, server_session
+from galenic.custody import server_session
 from galenic.custody.fhir import RequestContext
 from galenic.errors import AccessDeniedError, GalenicError, InputError
 from galenic.records.exchange import Reply
@@ -48,6 +48,7 @@ from galenic.server import identity_provider
 from galenic.server.console import authorization, external_login
 from galenic.server.console.session import Console
 from site_made import PASSWORD
+from systems_made import add_client, issue_token
 
 STRONG = "harbour-velvet-seventeen-otters"
 BACK = "https://app.example/back"

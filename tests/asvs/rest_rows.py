@@ -37,7 +37,7 @@ from asvs_made import (
     without,
 )
 from galenic import store
-from galenic.custody import RoleScope, add_client, issue_token, server_session
+from galenic.custody import server_session
 from galenic.custody.fhir import resource_checks
 from galenic.errors import AccessDeniedError, RecordError, StoreError
 from galenic.installation import open_installation
@@ -62,6 +62,7 @@ from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir
 from galenic.store import blobs
 from galenic.store.telemetry import instruments as telemetry
+from systems_made import add_client, issue_token
 
 everything = importlib.import_module("galenic.custody.fhir.patient_everything")  # the package has a function of that name
 
@@ -401,7 +402,7 @@ def fields_are_withheld(place: Place) -> None:
 @check("V8.4.1", plant=ALLOW)
 def organisations_are_apart(place: Place) -> None:
     installation = place.site.installation
-    add_client(installation, "elsewhere", role="service", role_scope=RoleScope(tenant="another-house"))
+    add_client(installation, "elsewhere", tenant="another-house")
     session = installation.gate.begin("elsewhere", how="check", seconds=60)
     assert not installation.gate.decide(session, "read", "record/records/1", "treatment").allowed
 

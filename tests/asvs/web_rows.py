@@ -27,7 +27,7 @@ from asvs_made import (
     templates,
     without,
 )
-from galenic.custody import add_client, issue_token, server_session
+from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
 from galenic.records.exchange import client as exchange
 from galenic.security import Fact
@@ -37,6 +37,7 @@ from galenic.server.console import authorization, datasets, rendering, session, 
 from galenic.server.console.session import Console
 from galenic.server.endpoints import fhir, smart
 from server_made import free_port
+from systems_made import add_client, issue_token
 
 listeners = importlib.import_module("galenic.server.listeners")
 

@@ -14,10 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwk, jwt
 
-from galenic.custody import add_client, issue_token, server_session
+from galenic.custody import server_session
 from galenic.custody.access import record_care_relation
 from galenic.errors import OptionError
 from site_made import Browser, Site
+from systems_made import add_client, issue_token
 
 JSON = "application/fhir+json"
 BACK = "https://growth.example.org/back"

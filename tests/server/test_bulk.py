@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from galenic import custody, jobs, release
-from galenic.custody import add_client, server_session
+from galenic.custody import server_session
 from galenic.custody.access import record_consent
 from galenic.flows.erasure import erase
 from galenic.release.status import run_status
 from server_made import Fhir, a_server, observation, treats
+from systems_made import add_client
 
 ASYNC = {"Prefer": "respond-async"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from browser_made import Site, a_browser, approve_all, invite, invited
 from galenic import custody, release
-from galenic.custody import add_client, issue_token, server_session
+from galenic.custody import server_session
 from galenic.custody.access import record_care_relation
 from galenic.errors import ReleaseRefusedError
 from galenic.flows.demonstration import POPULATION
@@ -23,6 +23,7 @@ from galenic.server import Listener, make_app, running_servers, setup
 from galenic.server.console import Console
 from server_made import free_port, observation
 from site_made import PASSWORD
+from systems_made import add_client, issue_token
 
 
 @pytest.fixture(scope="module")

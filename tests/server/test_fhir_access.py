@@ -312,7 +312,7 @@ def test_scopes_bound_what_a_token_may_do(served: Callable[..., Fhir]) -> None:
     included = reader("GET", "/Patient?_id=mine&_revinclude=Observation:patient").json()
     assert {e["resource"]["resourceType"] for e in included["entry"]} == {"Patient"}
     assert reader("GET", "/Patient?_has:Observation:patient:value-quantity=gt180").status_code == 403
-    nothing = served("ehr", scope="openid")
+    nothing = served("nora", role="nurse", scope="openid", purposes="treatment")
     assert nothing("GET", "/Patient").status_code == 403
 
 

@@ -6,9 +6,9 @@ from statistics import median
 
 import pytest
 
-from galenic.custody import SERVER, issue_token
 from galenic.server.console import Console
 from site_made import PASSWORD, Browser, Site
+from systems_made import add_client, issue_token
 
 
 def test_an_attacker_is_locked_out_and_the_user_is_not(site: Site) -> None:
@@ -218,7 +218,8 @@ def test_the_host_header_names_nothing(site: Site) -> None:
         "/sign-in", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "1.2.3.4"}
     )
     assert "evil" not in answer.text
-    token = issue_token(site.installation, SERVER)
+    add_client(site.installation, "lab")
+    token = issue_token(site.installation, "lab")
     bundle = sofia.web.get("/fhir/Patient", headers={"Host": "evil.example", "Authorization": f"Bearer {token}"})
     assert "evil" not in bundle.text
 

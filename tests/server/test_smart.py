@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jwk, jwt
 
-from galenic.custody import add_client
 from galenic.errors import ConfigurationError
 from server_made import Fhir
+from systems_made import add_client
 
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 EC_KEY = jwk.ECKey.import_key(ec.generate_private_key(ec.SECP384R1()), {"kid": "ec-1"})

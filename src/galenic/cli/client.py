@@ -8,30 +8,36 @@ import typer
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json
-from galenic.custody import EVERYTHING, add_client, initialize_if_new, issue_token
+from galenic.custody import initialize_if_new
 from galenic.installation import open_installation
-from galenic.security import ROLES
+from galenic.security import COMMAND_LINE, EVERYTHING, SystemAccess
 
 commands = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
 
 
-@commands.command("add", epilog="Example: galenic client add lab --role service")
+@commands.command("add", epilog="Example: galenic client add lab --scope 'system/Observation.cruds system/Patient.rs'")
 def add(
     name: str,
-    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")] = "service",
     jwks: Annotated[
         Path | None, typer.Option(help="Its public keys (JSON Web Key Set): it signs for its own tokens then.")
     ] = None,
-    scope: Annotated[str, typer.Option(help="The most that such tokens cover.")] = EVERYTHING,
+    scope: Annotated[str, typer.Option(help="The most that its tokens cover: SMART scopes, with spaces between.")] = EVERYTHING,
+    purpose: Annotated[
+        str, typer.Option(help="Purposes that its tokens may name, with spaces between.")
+    ] = "treatment operations",
+    longest: Annotated[float, typer.Option(min=0.02, max=24 * 366, help="Hours that a token stands at most.")] = 24 * 90,
     as_json: Json = False,
 ) -> None:
-    """Let a system call, in a role. What it may do is in the policy: galenic policy show."""
+    """Let a system call, in the role service. Once there are accounts of people, two of them add systems in the console."""
+    installation = open_installation()
+    initialize_if_new(installation)
     keys = read_text(jwks) if jwks else ""
-    add_client(open_installation(), name, role=role, jwks=keys, scope=scope)
+    access = SystemAccess(scope, tuple(purpose.split()), int(longest * 3600), keys)
+    installation.systems.add(name, access, installation.actor)
     if as_json:
-        show.print_json({"client": name, "role": role})
+        show.print_json({"client": name, "role": "service", "scope": scope, "purposes": purpose.split()})
     else:
-        show.out.print(f"client {name} may call as {role}. Give it a token: galenic client token {name}", markup=False)
+        show.out.print(f"client {name} may call. Give it a token: galenic client token {name}", markup=False)
 
 
 @commands.command(
@@ -59,14 +65,18 @@ def application(
 @commands.command("token", epilog="Example: galenic client token lab --hours 8 --scope 'system/Observation.cruds'")
 def token(
     name: str,
-    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How long it stands.")] = 8,
-    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between.")] = EVERYTHING,
-    purpose: Annotated[str, typer.Option(help="Purposes that it may name, with spaces between.")] = "treatment operations",
+    hours: Annotated[float, typer.Option(min=0.02, max=24 * 366, help="How long it stands.")] = 8,
+    scope: Annotated[str, typer.Option(help="SMART scopes, with spaces between (default: all that were approved).")] = "",
+    purpose: Annotated[str, typer.Option(help="Purposes, with spaces between (default: all that were approved).")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make an access token. It is shown once, and only its digest is kept."""
-    seconds = int(hours * 3600)
-    secret = issue_token(open_installation(), name, seconds=seconds, scope=scope, purposes=tuple(purpose.split()))
+    """Make an access token of a system. It is shown once, and only its digest is kept."""
+    installation, seconds = open_installation(), int(hours * 3600)
+    scope = scope or installation.systems.get(name).access.scope
+    secret = installation.systems.issue_token(
+        name, by=f"{COMMAND_LINE}{installation.actor}", how="issued on the command line", seconds=seconds, scope=scope,
+        purposes=tuple(purpose.split()),
+    )  # fmt: skip
     if as_json:
         show.print_json({"client": name, "access_token": secret, "token_type": "Bearer", "expires_in": seconds, "scope": scope})
     else:

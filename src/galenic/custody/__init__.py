@@ -38,7 +38,7 @@ from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, changed_outside, declare_population
 from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
-from galenic.custody.service_accounts import EVERYTHING, SERVER, add_client, initialize_if_new, issue_token, server_session
+from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session
 from galenic.custody.subject_access import own_record
 from galenic.custody.table_description import describe_source
 from galenic.custody.table_import import import_table
@@ -47,7 +47,6 @@ from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 __all__ = [
     "BULK_BUILD",
     "EVENT_READERS",
-    "EVERYTHING",
     "EXPORTERS",
     "HOME",
     "IMPORTERS",
@@ -66,7 +65,6 @@ __all__ = [
     "RoleScope",
     "RowRange",
     "Timelines",
-    "add_client",
     "budget_statements",
     "build_index",
     "changed_outside",
@@ -91,7 +89,6 @@ __all__ = [
     "importer_for",
     "initialize",
     "initialize_if_new",
-    "issue_token",
     "make_key",
     "measure_dataset",
     "open_copy_source",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from galenic import store
 from galenic.custody.datasets import patient_identifier
-from galenic.errors import AccessDeniedError, UnknownNameError
+from galenic.errors import AccessDeniedError, StateError, UnknownNameError
 from galenic.installation import Installation
 from galenic.security import (
     ADMINISTERS,
@@ -48,6 +48,9 @@ def initialize(installation: Installation) -> dict[str, str]:
 
 def make_key(installation: Installation, name: str, role: str, *, person: str = "") -> Key:
     """Creates a key, records it in the audit log and grants it a role. person: the key's owner (default: this system's user)."""
+    taken = any(f.get("client") == "yes" for f in installation.facts.of("grant", who=name))
+    if taken or installation.facts.one("person", name) is not None:
+        raise StateError("a person or a system has this name. Choose another name for the key.")
     key = installation.keys.create(name, role)
     installation.audit.append("key.made", name, role=role, key=key.fingerprint)
     grant_role(installation, name, role, person=person)

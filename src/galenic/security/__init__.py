@@ -19,7 +19,7 @@ from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.outside_changes import changed_facts
-from galenic.security.people import ADMINISTERS, User, UserDirectory, require_another_administrator
+from galenic.security.people import ADMINISTERS, PURPOSES, User, UserDirectory, require_another_administrator
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
@@ -41,21 +41,28 @@ from galenic.security.receipt import require_subject, sign_receipt, subject_dige
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
+from galenic.security.scopes import SCOPE, VERSION_1_PERMISSIONS, invalid_scopes, scopes_cover
 from galenic.security.session_activity import SessionActivity
 from galenic.security.standing import has_stepped_up, is_active, person_of, pseudonym, roles_of
+from galenic.security.systems import COMMAND_LINE, EVERYTHING, System, SystemAccess, Systems
 from galenic.security.witness import Witness
 
 __all__ = [
     "ACTIONS",
     "ADMINISTERS",
     "BUILDS",
+    "COMMAND_LINE",
+    "EVERYTHING",
     "FLAGS",
     "GATE",
     "LABELS",
     "NAME",
+    "PURPOSES",
     "RESOURCE_TYPES",
     "ROLES",
+    "SCOPE",
     "TYPES",
+    "VERSION_1_PERMISSIONS",
     "AccessDecision",
     "AccessPolicy",
     "AccessRequest",
@@ -91,6 +98,9 @@ __all__ = [
     "RootInVault",
     "Session",
     "SessionActivity",
+    "System",
+    "SystemAccess",
+    "Systems",
     "TokenSet",
     "User",
     "UserDirectory",
@@ -103,6 +113,7 @@ __all__ = [
     "display_name",
     "from_cedar",
     "has_stepped_up",
+    "invalid_scopes",
     "is_active",
     "link_fact",
     "mark_read",
@@ -116,6 +127,7 @@ __all__ = [
     "roles_of",
     "root_from_proof",
     "root_keeper",
+    "scopes_cover",
     "shipped_policy",
     "sign_receipt",
     "subject_digest",

@@ -48,6 +48,8 @@ class FactCache:
         if cached is None or cached[0] != stamp:
             now = self.facts.now()
             grants = [f for f in self.facts.of("grant", who=who) if f.stands("given", now)]
+            if any(f.get("client") == "yes" for f in grants) and self.facts.one("person", who) is not None:
+                grants = [f for f in grants if f.get("client") != "yes"]  # a person never acts as a system
             home = {n: str(grants[0].get(n, "")) for n in ("tenant", "region")} if grants else {}
             cached = (stamp, frozenset(f.label for f in grants), home)
             self._roles = _room(self._roles)

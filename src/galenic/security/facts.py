@@ -16,7 +16,7 @@ from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, p
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
-    "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice",
+    "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice", "system-change",
 )  # fmt: skip
 EACH = 100  # facts written at once that get an audit row each
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")

@@ -68,7 +68,7 @@ class Gate:
     def sign_in(self, key: Key, second: Key | None = None, *, tenant: str = "home", subject: int | None = None) -> Session:
         """A session of an unlocked key; `second` steps it up. AccessDeniedError if the key has no role here."""
         _roles, home = self.cache.roles(key.name)
-        if not home:
+        if not home or not any(f.get("fingerprint") == key.fingerprint for f in self.cache.about("grant", key.name)):
             raise AccessDeniedError(
                 f"key {key.name!r} holds no role in this installation. Grant one: galenic key {key.name} --role ROLE"
             )
@@ -107,7 +107,7 @@ class Gate:
         _roles, home = self.cache.roles(who)
         if not home and self.facts.one("person", who) is None:
             raise AccessDeniedError(f"{who} holds no role in this installation.")
-        number = self.audit.append("session.opened", who, actor=who, how=how)
+        number = self.audit.append("session.opened", who, actor=who, how=how, session=name)
         until = self.facts.clock.after(seconds)
         body = tuple(sorted((*about, ("how", how))))
         return self._start(

@@ -12,7 +12,8 @@ def roles_of(facts: FactReader, account: str) -> frozenset[str]:
     if person is not None and person.state == "left":
         return frozenset()
     now = facts.now()
-    return frozenset(f.label for f in facts.of("grant", who=account) if f.stands("given", now))
+    given = [f for f in facts.of("grant", who=account) if f.stands("given", now)]
+    return frozenset(f.label for f in given if person is None or f.get("client") != "yes")  # a person never acts as a system
 
 
 def is_active(facts: FactReader, account: str) -> bool:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from galenic.custody.fhir import RequestContext
 from galenic.errors import GalenicError, InputError
 from galenic.installation import Installation
-from galenic.security import token_name
+from galenic.security import Fact, Session, token_name
 
 LARGEST_BODY = 32 * 2**20
 JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
@@ -36,7 +36,7 @@ def authenticate(
     NotSignedInError without a valid token; AccessDeniedError if the scopes do not cover what is needed."""
     match = BEARER.match(request.headers.get("authorization", ""))
     found = installation.gate.session(token_name(match[1])) if match else None
-    if found is None or found[1].get("browser") == "yes":  # a browser's cookie that is sent as a token was stolen
+    if found is None or not _is_token(installation, *found):
         raise NotSignedInError("missing, invalid or expired access token. Get one, and send it as: Authorization: Bearer …")
     session, fact = found
     scopes = frozenset(str(fact.get("scope", "")).split())
@@ -50,6 +50,14 @@ def authenticate(
     if purpose not in purposes:
         raise InputError(f"this session is not for the purpose that {PURPOSE} names. It is for: {', '.join(purposes)}.")
     return replace(context, purpose=purpose)
+
+
+def _is_token(installation: Installation, session: Session, fact: Fact) -> bool:
+    """Whether a session is that of an access token: an application's, which its user allowed, or a system's, never a person's. The
+    cookie of a browser that is sent as a token was stolen."""
+    if fact.get("browser") == "yes":
+        return False
+    return bool(fact.get("app")) or not installation.gate.cache.about("person", session.who)
 
 
 def require_json(request: Request) -> None:

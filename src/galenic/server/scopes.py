@@ -1,6 +1,6 @@
 """SMART App Launch 2.0 scopes (section 2.0.4): which scopes a client is granted, and how they read for a person."""
 
-from galenic.custody.fhir import SCOPE, VERSION_1_PERMISSIONS, scopes_cover
+from galenic.security import SCOPE, VERSION_1_PERMISSIONS, scopes_cover
 
 VERBS = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
 

@@ -6,15 +6,12 @@ from galenic.custody.fhir.erasure import forget
 from galenic.custody.fhir.index_update import IndexBehindError
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
-    SCOPE,
-    VERSION_1_PERMISSIONS,
     FhirResponse,
     RequestContext,
     format_instant,
     last_updated,
     operation_outcome,
     outcome_issue,
-    scopes_cover,
     serialize,
 )
 from galenic.custody.fhir.patient_everything import patient_everything
@@ -29,8 +26,6 @@ from galenic.custody.fhir.writing import create, delete, delete_where, patch, up
 
 __all__ = [
     "DECISION_EXTENSION",
-    "SCOPE",
-    "VERSION_1_PERMISSIONS",
     "FhirRepository",
     "FhirResponse",
     "IndexBehindError",
@@ -55,7 +50,6 @@ __all__ = [
     "read_audit_event",
     "read_history",
     "read_version",
-    "scopes_cover",
     "search",
     "search_audit_events",
     "serialize",

@@ -1,6 +1,5 @@
 """The request context and the response of an interaction, and resources as the server sends them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,24 +8,12 @@ from typing import Any
 import orjson
 
 from galenic.errors import AccessDeniedError
-from galenic.security import Session
+from galenic.security import Session, scopes_cover
 from galenic.store import StoredDocument
 
 Resource = dict[str, Any]
 DECISION_EXTENSION = "https://galenic.dev/fhir/StructureDefinition/decision"  # number of the access decision behind an entry
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
-SCOPE = re.compile(r"(?P<context>patient|user|system)/(?P<type>[A-Z][A-Za-z]+|\*)\.(?P<permissions>c?r?u?d?s?|read|write|\*)\Z")
-VERSION_1_PERMISSIONS = {"read": "rs", "write": "cud", "*": "cruds"}  # of SMART App Launch 1
-
-
-def scopes_cover(scopes: frozenset[str], resource_type: str, permissions: str) -> bool:
-    """Whether SMART scopes (App Launch 2, section 2.0.4) cover all permissions (c r u d s) for a type; "*": for any type."""
-    covered: set[str] = set()
-    for text in scopes:
-        match = SCOPE.match(text)
-        if match and match["type"] in ("*", resource_type):
-            covered |= set(VERSION_1_PERMISSIONS.get(match["permissions"], match["permissions"]))
-    return set(permissions) <= covered
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,16 @@ class Dashboard:
                 for f in self.installation.role_changes.proposals()
                 if user.account.name not in (f.who, f.purpose)
             ]
+            tasks += [
+                Task("/people", f"Recover the account {f.purpose}: a second person decides")
+                for f in self.installation.recovery.proposals()
+                if user.account.name not in (f.who, f.purpose)
+            ]
+            tasks += [
+                Task("/clients", f"System {f.purpose}: a second person decides")
+                for f, _access in self.installation.systems.proposals()
+                if user.account.name != f.who
+            ]
         if user.holds("privacy-officer"):
             due = [f for f in self.installation.facts.of("review") if f.state == "due"]
             tasks += [Task("/reviews", f"An emergency access by {f.who} is to be reviewed", f.until) for f in due]

@@ -37,7 +37,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[str]], ...] = (  # path, label, role
     ("/audit", "Audit", frozenset({"auditor", "privacy-officer", "security-officer"})),
     ("/policy", "Policy", frozenset({"security-officer", "privacy-officer", "auditor"})),
     ("/keys", "Keys", frozenset({"security-officer", "auditor"})),
-    ("/clients", "Systems", frozenset({"security-officer"})),
+    ("/clients", "Systems", frozenset({"security-officer", "privacy-officer"})),
     ("/people", "People", frozenset({"security-officer", "privacy-officer"})),
 )
 

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from galenic.custody import issue_token
 from galenic.errors import AccessDeniedError, GalenicError
 from galenic.security import App, client_of
 from galenic.server.authentication import body_of
@@ -136,7 +135,11 @@ class SmartEndpoint:
         scope = granted_scopes(given.get("scope", ""), str(client.get("scope", "")))
         if not scope:
             return _error("invalid_scope", "the client is registered for none of these scopes.")
-        secret = issue_token(self.installation, client.who, seconds=SECONDS, scope=scope, how="private_key_jwt")
+        try:
+            systems = self.installation.systems
+            secret = systems.issue_token(client.who, by=client.who, how="private_key_jwt", seconds=SECONDS, scope=scope)
+        except GalenicError as error:
+            return _error("invalid_client", str(error), 401)
         found = {"access_token": secret, "token_type": "bearer", "expires_in": SECONDS, "scope": scope}
         return Response(orjson.dumps(found), media_type="application/json")
 

@@ -1,0 +1,254 @@
+"""Systems that call the server: accounts of their own kind, which two people add or widen, and access tokens within what was approved."""
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
+from galenic.security.assertions import checked_jwks
+from galenic.security.facts import Fact, FactReader, FactStore
+from galenic.security.grants import Session, token_name
+from galenic.security.people import ADMINISTERS, APPROVERS, PURPOSES, UserDirectory, require_free_name
+from galenic.security.scopes import invalid_scopes, uncovered_scopes
+from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
+
+ROLE = "service"  # of every system; a person never has it
+DAY = 86_400  # s
+SHORTEST_TOKEN, LONGEST_TOKEN = 60, 366 * DAY  # s
+EVERYTHING = "system/*.cruds"
+COMMAND_LINE = "command line: "
+
+
+@dataclass(frozen=True)
+class SystemAccess:
+    """What a system may have: the widest SMART scopes and the purposes of its tokens, the first the default; the longest life of a
+    token in seconds; jwks: the public keys with which it asks for tokens itself (JSON Web Key Set)."""
+
+    scope: str = EVERYTHING
+    purposes: tuple[str, ...] = ("treatment", "operations")
+    longest: int = 90 * DAY
+    jwks: str = ""
+    tenant: str = "home"
+    region: str = ""
+
+    def body(self, name: str) -> dict[str, Any]:
+        """Details of the fact."""
+        return {
+            "client": "yes", "jwks": self.jwks, "longest": self.longest, "person": f"client {name}", "purposes": " ".join(self.purposes),
+            "region": self.region, "scope": self.scope, "tenant": self.tenant,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, fact: Fact) -> "SystemAccess":
+        """The access in a fact; of a system that was added before purposes were approved, what it was given then."""
+        get = fact.get
+        purposes = tuple(str(get("purposes", "treatment operations")).split())
+        longest = int(get("longest", 90 * DAY))
+        return cls(str(get("scope")), purposes, longest, str(get("jwks", "")), str(get("tenant")), str(get("region")))
+
+    def covers(self, token: Fact) -> bool:
+        """Whether a token that was issued before is within this access."""
+        purposes = set(str(token.get("purposes", "")).split())
+        return not uncovered_scopes(str(token.get("scope", "")), self.scope) and purposes <= set(self.purposes)
+
+
+@dataclass(frozen=True)
+class System:
+    """A system with what it may have. approved_by: the second person, empty where the command line added it."""
+
+    name: str
+    role: str
+    access: SystemAccess
+    proposed_by: str = ""
+    approved_by: str = ""
+
+
+class Systems:
+    """The systems of one installation."""
+
+    def __init__(self, people: UserDirectory) -> None:
+        self.people, self.gate = people, people.gate
+        self.facts: FactStore = people.facts
+
+    def get(self, name: str) -> System:
+        """A system. UnknownNameError if there is none; the account of a person, a key or the server itself is none."""
+        found = next((s for s in self.all() if s.name == name), None)
+        if found is None:
+            raise UnknownNameError(f"there is no system {name!r}. A token acts as a system, never as a person.")
+        return found
+
+    def all(self) -> list[System]:
+        """The systems that may call, by name."""
+        people = {f.key for f in self.facts.of("person")}
+        now = self.facts.now()
+        grants = [f for f in self.facts.of("grant") if f.get("client") == "yes" and f.stands("given", now)]
+        return [_system(f) for f in grants if f.who not in people and not f.who.startswith("galenic-")]
+
+    def checked(self, name: str, access: SystemAccess) -> SystemAccess:
+        """The access, its keys in one form. OptionError for what is not valid."""
+        invalid = invalid_scopes(access.scope, "system")
+        if invalid or not access.scope.split():
+            raise OptionError(f"the scopes {invalid or 'of ' + name} are not valid. Expected some like system/Observation.rs.")
+        self._check_purposes(access.purposes)
+        if not SHORTEST_TOKEN <= access.longest <= LONGEST_TOKEN:
+            raise OptionError("the longest life of a token is a minute to 366 days.")
+        return replace(access, jwks=json.dumps(checked_jwks(access.jwks)) if access.jwks else "")
+
+    def _check_purposes(self, purposes: tuple[str, ...]) -> None:
+        known = {p for of_role in PURPOSES.values() for p in of_role}
+        known |= {p for rule in self.gate.policies.active().rules for p in rule.purposes}
+        unknown = sorted(set(purposes) - known)
+        if unknown or not purposes:
+            raise OptionError(
+                f"the purposes {unknown or 'are missing:'} are not known. Expected some of {', '.join(sorted(known))}."
+            )
+
+    # added by one person, while there are no accounts
+
+    def add(self, name: str, access: SystemAccess, by: str) -> None:
+        """Adds or changes a system on the command line. StateError if there are accounts of people, who decide in the console."""
+        if self.people.any():
+            raise StateError(
+                "this installation has accounts of people: two of them add or change a system, in the console under Systems. "
+                "Tokens of a system that was approved are issued here, too: galenic client token NAME"
+            )
+        self.register(name, access, proposed_by=f"{COMMAND_LINE}{by}")
+
+    def register(self, name: str, access: SystemAccess, *, proposed_by: str, approved_by: str = "") -> None:
+        """Writes a system on behalf of those who decided."""
+        access = self.checked(name, access)
+        self.facts.change(lambda facts: _registered(facts, name, access, proposed_by, approved_by), actor=proposed_by)
+        self._after_change(name, access)
+
+    def _after_change(self, name: str, access: SystemAccess) -> None:
+        self._end_tokens(name, access)
+        self.gate.versions.refresh()
+
+    # decided by two people
+
+    def propose(self, by: Session, name: str, access: SystemAccess) -> str:
+        """Proposes to add a system, or to change one; returns the key of the proposal, which stands for exactly this access."""
+        self.people.require_administrator(by)
+        access = self.checked(name, access)
+        key = f"{name}/{secrets.token_hex(8)}"
+        body = tuple(sorted(access.body(name).items()))
+
+        def plan(facts: FactReader) -> list[Fact]:
+            _require_system_name(facts, name)
+            return [Fact("system-change", key, "proposed", by.who, purpose=name, body=body)]
+
+        self.facts.change(plan, actor=by.who)
+        return key
+
+    def proposals(self) -> list[tuple[Fact, SystemAccess]]:
+        """Changes of systems that wait for a second person, with the access that each proposes."""
+        return [(f, SystemAccess.of(f)) for f in self.facts.of("system-change") if f.state == "proposed"]
+
+    def approve(self, by: Session, key: str) -> None:
+        """Puts a proposed change into effect, as the second person. Tokens that go beyond it end."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = _decided(facts, by, key)
+            if not is_active(facts, fact.who) or ADMINISTERS not in roles_of(facts, fact.who):
+                raise StateError("its proposer is no longer a security officer. Reject it, and propose it again.")
+            if not are_different_people(facts, fact.who, by.who):
+                raise AccessDeniedError(
+                    "a system takes two people; its proposer cannot approve it, by this or any other account."
+                )
+            registered = _registered(facts, fact.purpose, SystemAccess.of(fact), fact.who, by.who)
+            return [replace(fact, state="approved"), *registered]
+
+        fact = self.facts.change(plan, actor=by.who)[0]
+        self._after_change(fact.purpose, SystemAccess.of(fact))
+
+    def reject(self, by: Session, key: str) -> None:
+        """Rejects a proposed change."""
+        self.facts.change(lambda facts: [replace(_decided(facts, by, key), state="rejected")], actor=by.who)
+
+    def remove(self, by: Session, name: str) -> None:
+        """Removes a system; its tokens end. This takes one person: it opens nothing."""
+        self.people.require_administrator(by)
+        self.get(name)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            given = [f for f in facts.of("grant", who=name) if f.state == "given"]
+            vendors = [f for f in facts.of("vendor", who=name) if f.state == "cleared"]
+            return [*(replace(f, state="withdrawn") for f in given), *(replace(f, state="withdrawn") for f in vendors)]
+
+        self.facts.change(plan, actor=by.who)
+        self._end_tokens(name, None)
+        self.gate.versions.refresh()
+
+    def _end_tokens(self, name: str, access: SystemAccess | None) -> None:
+        """Ends the tokens of a system that go beyond its access; all of them without one."""
+        beyond = [f for f in self.facts.of("session", who=name) if f.state == "open" and not (access and access.covers(f))]
+        for fact in beyond:
+            self.facts.put(replace(fact, state="ended"), quiet=True)
+        if beyond:
+            self.gate.audit.append("session.ended", name, actor=name, count=len(beyond))
+
+    # tokens
+
+    def issue_token(
+        self, name: str, *, by: str, how: str, seconds: int, scope: str = "", purposes: tuple[str, ...] = ()
+    ) -> str:
+        """A new access token of a system, within what was approved; only its digest is stored. by: who issues it, which the audit log
+        names beside the token's session; scope and purposes: all that were approved by default."""
+        system = self.get(name)
+        scope, purposes = scope or system.access.scope, purposes or system.access.purposes
+        self._check_purposes(purposes)
+        invalid = invalid_scopes(scope, "system")
+        if invalid or not scope.split():
+            raise OptionError(f"the scopes {invalid or 'of a token'} are not valid. Expected some like system/Observation.rs.")
+        beyond = uncovered_scopes(scope, system.access.scope) + sorted(set(purposes) - set(system.access.purposes))
+        if beyond:
+            raise OptionError(
+                f"system {name} is not approved for {', '.join(beyond)}. It has {system.access.scope} for "
+                f"{', '.join(system.access.purposes)}; more takes two people."
+            )
+        if not SHORTEST_TOKEN <= seconds <= system.access.longest:
+            raise OptionError(
+                f"a token of {name} stands for a minute to {system.access.longest / 3600:g} hours; more takes two people."
+            )
+        secret = secrets.token_urlsafe(32)
+        session, until = token_name(secret), (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        self.gate.audit.append(
+            "token.issued", name, actor=by, session=session, how=how, scope=scope, purposes=" ".join(purposes), until=until
+        )
+        about = (("issued_by", by), ("purposes", " ".join(purposes)), ("scope", scope))
+        self.gate.begin(name, how=how, seconds=seconds, name=session, about=about)
+        return secret
+
+
+def _system(fact: Fact) -> System:
+    return System(
+        fact.who, fact.label, SystemAccess.of(fact), str(fact.get("proposed_by", "")), str(fact.get("approved_by", ""))
+    )
+
+
+def _decided(facts: FactReader, by: Session, key: str) -> Fact:
+    fact = facts.one("system-change", key)
+    if fact is None or fact.state != "proposed":
+        raise StateError("this change is not proposed, or was decided.")
+    if not APPROVERS & roles_of(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
+        raise AccessDeniedError("a change of a system is decided by a security or privacy officer, after signing in again.")
+    return fact
+
+
+def _require_system_name(facts: FactReader, name: str) -> None:
+    """Refuses a name that a person, a key or another system has; a system's own name is for a change of it."""
+    own = facts.of("grant", who=name)
+    is_system = bool(own) and all(f.get("client") == "yes" for f in own) and facts.one("person", name) is None
+    if not is_system or name.startswith("galenic"):  # the server itself is no system that others change
+        require_free_name(facts, name)
+
+
+def _registered(facts: FactReader, name: str, access: SystemAccess, proposed_by: str, approved_by: str) -> list[Fact]:
+    """The facts of a system: its role with what it may have, and its vendor's agreement."""
+    _require_system_name(facts, name)
+    body = {**access.body(name), "proposed_by": proposed_by, "approved_by": approved_by}
+    grant = Fact("grant", f"{name}/{ROLE}", "given", name, label=ROLE, body=tuple(sorted(body.items())))
+    others = [f for f in facts.of("grant", who=name) if f.state == "given" and f.label != ROLE]  # of earlier versions
+    return [grant, Fact("vendor", name, "cleared", name), *(replace(f, state="withdrawn") for f in others)]
