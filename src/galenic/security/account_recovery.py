@@ -55,6 +55,7 @@ class AccountRecovery:
         self.people.limits.require_allowed(attempt)
         if not (self.people.credentials.totp_is(name, code) or self.people.credentials.recovery_is(name, code)):
             self.people.limits.fail(attempt)
+        self.people.limits.succeed(attempt)
         self.set_password_of_passkey(secret, password, name)
         return name
 
