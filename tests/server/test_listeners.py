@@ -94,9 +94,10 @@ def test_health_and_numbers_are_apart(secure: tuple[int, int, int, Path]) -> Non
 
 
 def test_who_sends_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listeners = importlib.import_module("galenic.server.listeners")
-    monkeypatch.setattr(listeners, "HEAD_SECONDS", 0.5)
-    monkeypatch.setattr(listeners, "BODY_SECONDS", 1.0)
+    protocol = importlib.import_module("galenic.server.http_protocol")
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 1.0)
+    monkeypatch.setattr(protocol, "DISCARD_SECONDS", 0.5)
     installation = open_installation(tmp_path / "home")
     port = free_port()
     with prepare_server(installation, ServerOptions(port=port, plain=True, simulated=0)) as pairs, running_servers(pairs):

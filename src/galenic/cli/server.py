@@ -47,6 +47,9 @@ class ServeOptions:
     ] = 0
     simulated: Annotated[int, typer.Option(min=0, help="Simulated patients to begin with, where there is no record yet.")] = 200
     plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, for this machine alone.")] = False
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Address or network of a proxy whose X-Forwarded-For is believed; repeatable.")
+    ] = None
 
 
 @commands.command(epilog="Example: galenic serve")
@@ -55,7 +58,9 @@ def serve(options: ServeOptions) -> None:
     """Serve the installation: FHIR R4 at /fhir. Ends on Ctrl-C, once what is under way is done."""
     with server_extra():
         from galenic import server  # noqa: PLC0415  # the web framework loads when it is needed
-    configuration = server.ServerOptions(**{**options.__dict__, "base": options.base.rstrip("/")})
+    given = {**options.__dict__, "base": options.base.rstrip("/"), "trusted_proxies": tuple(options.trusted_proxy or ())}
+    del given["trusted_proxy"]
+    configuration = server.ServerOptions(**given)
     installation = open_installation()
     codes: list[str] = []
     with ExitStack() as stack:

@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from collections.abc import Callable
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -14,9 +16,9 @@ from galenic import store
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import GalenicError, InternalError, TooCostlyError
 from galenic.jobs import TooManyExportsError
-from galenic.server.authentication import BodyTooLargeError, NotAcceptableError
+from galenic.server.authentication import LARGEST_BODY, NotAcceptableError, authenticate
 from galenic.server.capability import metadata_route
-from galenic.server.console import Console, console_app
+from galenic.server.console import IMPORTERS, Console, console_app
 from galenic.server.endpoints import (
     ENDPOINTS,
     MethodNotAllowedError,
@@ -27,6 +29,8 @@ from galenic.server.endpoints import (
 )
 from galenic.server.fair_pool import TooManyWaitingError
 from galenic.server.openapi import openapi
+from galenic.server.proxies import TrustedProxies
+from galenic.server.request_limits import UPLOAD, RequestLimits, ServerBusyError, send_in_parts
 from galenic.version import __version__
 
 STATUS: dict[type[GalenicError], int] = {
@@ -37,6 +41,7 @@ STATUS: dict[type[GalenicError], int] = {
     RateLimitError: 429,
     TooManyWaitingError: 429,
     TooCostlyError: 503,
+    ServerBusyError: 503,
 }
 RETRY_AFTER = {429: "10", 503: "2"}  # seconds
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of an uploaded table
@@ -52,10 +57,10 @@ HEADERS = [
 
 
 class RequestMiddleware:
-    """Gives each request an id, adds security headers to its response, and measures its duration."""
+    """Gives each request an id and the client's address, adds security headers to its response, and measures its duration."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, proxies: TrustedProxies) -> None:
+        self.app, self.proxies = app, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -71,9 +76,12 @@ class RequestMiddleware:
                 present = {name for name, _ in message["headers"]}
                 extra = [h for h in HEADERS if h[0] not in present]
                 message["headers"] = [*message["headers"], *extra, (b"x-request-id", request_id.encode())]
-            await send(message)
+            await send_in_parts(message, send)
 
         scope["galenic.request"] = request_id
+        if scope.get("client"):
+            peer, port = scope["client"]
+            scope["client"] = self.proxies.client(peer, scope["headers"]), port
         await self.app(scope, receive, send_with_headers)
         store.telemetry.REQUESTS.labels(scope["method"], str(status // 100)).observe(time.perf_counter() - started)
 
@@ -83,6 +91,8 @@ async def _expected_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GalenicError)
     response = refusal(error, str(request.scope.get("galenic.request", "")))
     response.status_code = next((s for kind, s in STATUS.items() if isinstance(error, kind)), response.status_code)
+    if not (request.url.path + "/").startswith(("/fhir/", "/auth/")):
+        response = PlainTextResponse(str(error), response.status_code)
     if response.status_code in RETRY_AFTER:
         response.headers["Retry-After"] = RETRY_AFTER[response.status_code]
     return response
@@ -95,58 +105,53 @@ async def _unexpected_error(request: Request, error: Exception) -> Response:
     return refusal(InternalError("an unexpected error"), request_id)
 
 
-def make_app(repository: FhirRepository, base: str, console: Console | None = None) -> ASGIApp:
-    """The application for one installation. base: its address, as clients write it."""
+def make_app(
+    repository: FhirRepository, base: str, console: Console | None = None, proxies: TrustedProxies | None = None
+) -> ASGIApp:
+    """The application for one installation. base: its address, as clients write it; proxies: that are believed whom they act for."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    console_app(console or Console(repository.installation, repository, base), app)
+    console = console or Console(repository.installation, repository, base)
+    console_app(console, app)
     description = Route("/openapi.json", lambda _request: Response(openapi(base), media_type="application/json"))
     app.router.routes.insert(0, description)
     served = ServedRepository(repository, base)
     endpoints = [endpoint(served) for endpoint in ENDPOINTS.values()]
     metadata = metadata_route(f"{base}/fhir", lambda: tuple(e.capability() for e in endpoints))
-    dispatcher = Dispatcher(app, [metadata, *(route for e in endpoints for route in e.routes())])
-    return RequestMiddleware(ServerErrorMiddleware(dispatcher, handler=_unexpected_error))
-
-
-class BodyLimit:
-    """An ASGI receive function that reads a body up to a number of bytes."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self.receive, self.left = receive, limit
-
-    async def __call__(self) -> Message:
-        """The next part of the body. BodyTooLargeError beyond the limit."""
-        message = await self.receive()
-        self.left -= len(message.get("body", b""))
-        if self.left < 0:
-            raise BodyTooLargeError("more was sent than this page takes.")
-        return message
+    routes = [metadata, *(route for e in endpoints for route in e.routes())]
+    dispatcher = Dispatcher(app, routes, partial(_largest_body, console))
+    return RequestMiddleware(ServerErrorMiddleware(dispatcher, handler=_unexpected_error), proxies or TrustedProxies())
 
 
 class Dispatcher:
     """Sends requests to endpoints past FastAPI, which costs as much time as the work itself, and all others through it."""
 
-    def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
+    def __init__(self, app: ASGIApp, routes: list[Route], largest_body: Callable[[Scope], int]) -> None:
         self.app, self.endpoints = app, Router(routes=routes, redirect_slashes=False)
+        self.limited = RequestLimits(self._route, largest_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not (scope["path"] + "/").startswith(("/fhir/", "/auth/")):
-            await self._page(scope, receive, send)
-            return
-        try:
-            await self.endpoints(scope, receive, send)
-        except GalenicError as error:
-            response = await _expected_error(Request(scope), error)
-            await response(scope, receive, send)
-
-    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = LARGEST_TABLE if scope["path"] == "/data/bring" else LARGEST_FORM
-        length = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > limit:
-            await PlainTextResponse("More was sent than this page takes.", 413)(scope, receive, send)
-            return
-        await self.app(scope, BodyLimit(receive, limit), send)
+        try:
+            await self.limited(scope, receive, send)
+        except GalenicError as error:
+            await (await _expected_error(Request(scope), error))(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_endpoint = (scope["path"] + "/").startswith(("/fhir/", "/auth/"))
+        await (self.endpoints if is_endpoint else self.app)(scope, receive, send)
+
+
+def _largest_body(console: Console, scope: Scope) -> int:
+    """Bytes of a body that the client of a request may send there. NotSignedInError, AccessDeniedError if it may send none."""
+    request = Request(scope)
+    if (scope["path"] + "/").startswith("/fhir/"):
+        authenticate(console.installation, request, console.base)
+        return LARGEST_BODY
+    if scope["path"] == UPLOAD:
+        console.require_user(request, *IMPORTERS)
+        return LARGEST_TABLE
+    console.require_user(request)
+    return LARGEST_FORM

@@ -9,6 +9,7 @@ from galenic.custody.fhir import RequestContext
 from galenic.errors import GalenicError, InputError
 from galenic.installation import Installation
 from galenic.security import Fact, Session, token_name
+from galenic.server.connections import mark_signed_in
 
 LARGEST_BODY = 32 * 2**20
 JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
@@ -38,6 +39,7 @@ def authenticate(
     found = installation.gate.session(token_name(match[1])) if match else None
     if found is None or not _is_token(installation, *found):
         raise NotSignedInError("missing, invalid or expired access token. Get one, and send it as: Authorization: Bearer …")
+    mark_signed_in(request.scope)
     session, fact = found
     scopes = frozenset(str(fact.get("scope", "")).split())
     purposes = str(fact.get("purposes", "treatment")).split()

@@ -9,32 +9,34 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from galenic.records import freeze_gc
+from galenic.server.connections import ConnectionTable
+from galenic.server.http_protocol import Admission
+from galenic.server.proxies import TrustedProxies
 
-HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
 SWITCH_SECONDS = 0.001  # after which a thread gives way; a read gives way some ten times, and waits for each search as often
-KEEP_ALIVE_SECONDS, AT_ONCE, SHUTDOWN_SECONDS = 30, 512, 20
+KEEP_ALIVE_SECONDS, SHUTDOWN_SECONDS = 30, 20
 
 
 @dataclass(frozen=True)
 class Listener:
     """One address to listen at. certificate, key: PEM; without them plain HTTP, for behind a proxy on this machine alone.
-    clients: PEM of the authority whose certificates clients must show (mTLS)."""
+    clients: PEM of the authority whose certificates clients must show (mTLS). proxies: that connect on behalf of clients."""
 
     host: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
     clients: Path | None = None
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -50,50 +52,6 @@ class Listener:
         return context
 
 
-class SlowlorisGuard(HttpToolsProtocol):
-    """HTTP/1.1 with time limits for the head and the body of a request (against slowloris attacks)."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def _start_timer(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self._disconnect)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _disconnect(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.close()
-
-    def connection_made(self, transport: Any) -> None:
-        """Starts the time limit of the first head."""
-        super().connection_made(transport)
-        self._start_timer(HEAD_SECONDS)
-
-    def on_message_begin(self) -> None:
-        """Starts the time limit of a head."""
-        super().on_message_begin()
-        self._start_timer(HEAD_SECONDS)
-
-    def on_headers_complete(self) -> None:
-        """Starts the time limit of a body."""
-        super().on_headers_complete()
-        self._start_timer(BODY_SECONDS)
-
-    def on_message_complete(self) -> None:
-        """Ends the time limit."""
-        super().on_message_complete()
-        self._stop_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Ends the time limit."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-
 class RedactTracebacks(logging.Filter):
     """Removes the message and traceback of unexpected errors from the log: they may contain data of a request."""
 
@@ -105,18 +63,18 @@ class RedactTracebacks(logging.Filter):
         return True
 
 
-def config_of(app: ASGIApp, listener: Listener) -> uvicorn.Config:
-    """The configuration of the HTTP server of a listener."""
+def config_of(app: ASGIApp, listener: Listener, table: ConnectionTable) -> uvicorn.Config:
+    """The configuration of the HTTP server of a listener. table: of its connections."""
     config = uvicorn.Config(
-        app, host=listener.host, port=listener.port, http=SlowlorisGuard, loop="uvloop", ws="none", lifespan="off", log_config=None,
-        access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, limit_concurrency=AT_ONCE,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=256,
+        app, host=listener.host, port=listener.port, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None,
+        access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=1_024,
     )  # fmt: skip
     config.load()
+    config.http_protocol_class = partial(Admission, table, listener.tls)  # type: ignore[assignment]  # makes protocols
     log = logging.getLogger("uvicorn.error")
     if not any(isinstance(f, RedactTracebacks) for f in log.filters):
         log.addFilter(RedactTracebacks())
-    config.ssl = listener.tls
     return config
 
 
@@ -124,7 +82,7 @@ Pairs = list[tuple[ASGIApp, Listener]]
 
 
 def _servers(pairs: Pairs) -> list[uvicorn.Server]:
-    return [uvicorn.Server(config_of(app, at)) for app, at in pairs]
+    return [uvicorn.Server(config_of(app, at, ConnectionTable(at.proxies.trusts))) for app, at in pairs]
 
 
 async def _run(servers: list[uvicorn.Server]) -> None:

@@ -20,6 +20,7 @@ from galenic.server.certificate import own_certificate
 from galenic.server.console import Console
 from galenic.server.health import health_app
 from galenic.server.listeners import Listener, Pairs
+from galenic.server.proxies import TrustedProxies
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -29,7 +30,7 @@ class ServerOptions:
     """Options of a server. base: its address as clients write it (default: from host and port); certificate, key: PEM (default:
     self-signed); plain: HTTP without TLS, for this machine alone; simulated: number of patients to simulate if there is no record;
     clients: PEM of the authority of client certificates, which services show at a second listener; watch_port: of health and
-    metrics, for this machine alone, 0 for none."""
+    metrics, for this machine alone, 0 for none; trusted_proxies: addresses or networks of proxies that report their clients."""
 
     host: str = "127.0.0.1"
     port: int = 8443
@@ -42,6 +43,7 @@ class ServerOptions:
     clients: Path | None = None
     clients_port: int = 8444
     watch_port: int = 0
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -89,7 +91,7 @@ def _prepared(
     repository: FhirRepository = setup.open_served(installation, options.dataset, progress)
     try:
         console = Console(installation, repository, options.address)
-        app = make_app(repository, options.address, console)
+        app = make_app(repository, options.address, console, TrustedProxies(options.trusted_proxies))
         if not installation.people.any():
             tell(console.set_up_code)
         pairs: Pairs = [(app, _listener(installation, options))]
@@ -115,10 +117,11 @@ def _require_usable(listener: Listener) -> None:
 
 
 def _listener(installation: Installation, options: ServerOptions, *, mutual: bool = False) -> Listener:
+    proxies = TrustedProxies(options.trusted_proxies)
     if options.plain:
-        return Listener(options.host, options.port)
+        return Listener(options.host, options.port, proxies=proxies)
     own = (
         (options.certificate, options.key) if options.certificate else own_certificate(installation.home / "tls", options.host)
     )
     port = options.clients_port if mutual else options.port
-    return Listener(options.host, port, *own, clients=options.clients if mutual else None)
+    return Listener(options.host, port, *own, clients=options.clients if mutual else None, proxies=proxies)

@@ -15,6 +15,7 @@ from galenic.errors import AccessDeniedError
 from galenic.installation import Installation
 from galenic.security import Fact, Session, SessionActivity, User, token_name
 from galenic.server.authentication import NotSignedInError
+from galenic.server.connections import mark_signed_in
 from galenic.server.console.rendering import Message, Renderer
 
 FRESH = 5 * 60  # s
@@ -104,6 +105,7 @@ class Console:
         if not self.activity.use(fact):
             self.installation.gate.end(session)
             return None
+        mark_signed_in(request.scope)
         account = self.installation.people.get(session.who)
         return CurrentUser(session, fact, account, secret, self.installation.facts.now()) if account is not None else None
 

@@ -1,0 +1,246 @@
+"""Anonymous connections: the memory and disk that 1,000 of them take, and the share of honest requests that is answered meanwhile."""
+
+import os
+import re
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from rows import galenic
+
+CONNECTIONS = int(os.environ.get("FAULTS_CONNECTIONS", "1000"))
+SECONDS = float(os.environ.get("FAULTS_SECONDS", "40"))
+SOURCES = [f"127.0.0.{n}" for n in range(2, 22)]  # addresses of this machine that the attack comes from
+HEAD = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\n"
+FORM = "application/x-www-form-urlencoded"
+
+
+def measure(row: Callable[..., dict]) -> list[dict]:
+    """Attacks one server from one address, then from 20, by eight kinds of connection at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        with a_server(home) as (process, port):
+            token = made_token(home)
+            honest_requests(port, token, 5.0, "127.0.0.1")  # warm up
+            first, before = rss(process), disk(home)
+            one = attacked(port, token, ["127.0.0.1"], process)
+            many = attacked(port, token, SOURCES, process)
+            time.sleep(15)
+            after, grown = rss(process), disk(home) - before
+    peak = max(one["peak"], many["peak"]) - first
+    taken = round(max(peak, 0) / 2**20 + max(grown, 0) / 2**20, 1)
+    shares = {k: v[k] for v in (one, many) for k in v if k.startswith("answered")}
+    worst = min(one["answered"], many["answered"])
+    about = {
+        "peak memory MiB": round(peak / 2**20, 1), "memory 15 s later MiB": round((after - first) / 2**20, 1),
+        "disk MiB": round(grown / 2**20, 2), "connections": CONNECTIONS, "seconds each": SECONDS,
+        "from one address": one["text"], "from 20 addresses": many["text"],
+    }  # fmt: skip
+    return [
+        row("faults.anon.memory", "memory and disk that anonymous connections take at most", "MiB", taken, "≤ 64", taken <= 64,
+            interval=about),
+        row("faults.anon.answered", "honest requests answered meanwhile, the worse of two attacks", "%", round(100 * worst, 2),
+            "≥ 99", worst >= 0.99, interval={**shares, "p95 ms": [one["p95"], many["p95"]]}),
+    ]  # fmt: skip
+
+
+@contextmanager
+def a_server(home: Path) -> Iterator[tuple[subprocess.Popen, int]]:
+    """A real server process with TLS and a few simulated patients."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    words = [sys.executable, "-m", "galenic", "serve", "--port", str(port), "--simulated", "3"]
+    with open(os.devnull, "w") as nowhere:
+        process = subprocess.Popen(words, env={**os.environ, "GALENIC_HOME": str(home)}, stdout=nowhere, stderr=nowhere)
+    try:
+        for _ in range(600):
+            try:
+                httpx.get(f"https://127.0.0.1:{port}/fhir/metadata", verify=False, trust_env=False, timeout=10)  # noqa: S501
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def made_token(home: Path) -> str:
+    """A token of a system that may read everything."""
+    galenic(home, "client", "add", "bench")
+    return str(galenic(home, "client", "token", "bench")["token"])
+
+
+def rss(process: subprocess.Popen) -> int:
+    """Resident memory of the server's process in bytes."""
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+
+
+def disk(home: Path) -> int:
+    """Bytes of the installation, and of files without a name that the server has open."""
+    return sum(f.stat().st_blocks * 512 for f in home.rglob("*") if f.is_file())
+
+
+def honest_requests(port: int, token: str, seconds: float, source: str) -> list[tuple[bool, float]]:
+    """(answered, seconds) of reads by a client that keeps its connection, and of one that opens a new one each time."""
+    found: list[tuple[bool, float]] = []
+    transport = httpx.HTTPTransport(local_address=source, verify=False, retries=1)
+    headers, until = {"Authorization": f"Bearer {token}"}, time.monotonic() + seconds
+    with httpx.Client(transport=transport, headers=headers, base_url=f"https://127.0.0.1:{port}", timeout=10) as web:
+        while time.monotonic() < until:
+            started = time.monotonic()
+            try:
+                answered = web.get("/fhir/Patient?_count=1").status_code == 200
+            except httpx.TransportError:
+                answered = False
+            found.append((answered, time.monotonic() - started))
+            time.sleep(0.05)
+    return found
+
+
+def attacked(port: int, token: str, sources: list[str], process: subprocess.Popen) -> dict:
+    """What honest clients see, and the most memory, while every kind of connection is held open and renewed."""
+    stop, peak = threading.Event(), [rss(process)]
+    each = max(1, CONNECTIONS // len(KINDS))
+    attackers = [
+        subprocess.Popen([sys.executable, __file__, kind, str(port), str(each), str(SECONDS), *sources]) for kind in KINDS
+    ]
+
+    def watch() -> None:
+        while not stop.is_set():
+            peak[0] = max(peak[0], rss(process))
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    found: dict[str, list[tuple[bool, float]]] = {}
+    clients = [
+        threading.Thread(target=lambda s=s: found.update({s: honest_requests(port, token, SECONDS, s)}))
+        for s in ("127.0.0.1", "127.0.0.99")
+    ]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
+    stop.set()
+    watcher.join()
+    for attacker in attackers:
+        attacker.terminate()
+        attacker.wait()
+    every = [one for s in found for one in found[s]]
+    p95 = round(1000 * statistics.quantiles([t for _ok, t in every], n=20)[-1])
+    counts = {s: f"{sum(ok for ok, _t in v)} of {len(v)}" for s, v in found.items()}
+    return {
+        "peak": peak[0], "p95": p95, "answered": sum(ok for ok, _t in every) / len(every),
+        "text": f"{counts} answered, p95 {p95} ms",
+    }  # fmt: skip
+
+
+# the attack, in processes of its own
+
+
+def silent(link: socket.socket) -> None:
+    """Says nothing."""
+
+
+def half_handshake(link: socket.socket) -> None:
+    """Begins to shake hands, and stops."""
+    link.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01")
+
+
+def slow_head(link: socket.socket) -> None:
+    """Sends the beginning of a head."""
+    secure(link).sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: local")
+
+
+def slow_body(link: socket.socket) -> None:
+    """Sends the beginning of a body."""
+    secure(link).sendall((HEAD.format("/sign-in", FORM) + "Content-Length: 60000\r\n\r\n").encode() + b"a" * 50_000)
+
+
+def large_body(link: socket.socket) -> None:
+    """Sends 32 MiB to the FHIR interface."""
+    pour(secure(link), HEAD.format("/fhir/Patient", "application/fhir+json"), 32 * 2**20)
+
+
+def large_form(link: socket.socket) -> None:
+    """Sends 32 MiB to the token endpoint."""
+    pour(secure(link), HEAD.format("/auth/token", FORM), 32 * 2**20)
+
+
+def large_upload(link: socket.socket) -> None:
+    """Sends 200 MiB as a table."""
+    pour(secure(link), HEAD.format("/data/bring", "multipart/form-data; boundary=x"), 200 * 2**20)
+
+
+def large_head(link: socket.socket) -> None:
+    """Sends a header of 100 MB."""
+    talk = secure(link)
+    talk.sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nX-A: ")
+    for _ in range(1_000):
+        talk.sendall(b"a" * 100_000)
+
+
+KINDS: dict[str, Callable[[socket.socket], None]] = {
+    f.__name__: f for f in (silent, half_handshake, slow_head, slow_body, large_body, large_form, large_upload, large_head)
+}
+
+
+def secure(link: socket.socket) -> ssl.SSLSocket:
+    """The connection with TLS."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    link.settimeout(20)
+    return context.wrap_socket(link)
+
+
+def pour(talk: ssl.SSLSocket, head: str, size: int) -> None:
+    """Sends a body of so many bytes, as far as it is taken."""
+    talk.sendall((head + f"Content-Length: {size}\r\n\r\n").encode())
+    part = b"a" * 2**16
+    for _ in range(size // len(part)):
+        talk.sendall(part)
+
+
+def hold(kind: str, port: int, source: str, until: float) -> None:
+    """One connection of the attack, renewed when it ends, at most once a second."""
+    while time.monotonic() < until:
+        with socket.socket() as link:
+            try:
+                link.bind((source, 0))
+                link.settimeout(20)
+                link.connect(("127.0.0.1", port))
+                KINDS[kind](link)
+                link.settimeout(max(1.0, until - time.monotonic()))
+                link.recv(1)
+            except OSError:
+                pass
+        time.sleep(1)
+
+
+def attack(kind: str, port: int, count: int, seconds: float, sources: list[str]) -> None:
+    """Holds so many connections of one kind."""
+    until = time.monotonic() + seconds
+    threading.stack_size(256 * 1024)
+    threads = [
+        threading.Thread(target=hold, args=(kind, port, sources[n % len(sources)], until), daemon=True) for n in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()) + 5)
+
+
+if __name__ == "__main__":
+    attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5:])

@@ -1,0 +1,239 @@
+"""HTTP/1.1 with limits on time and size: heads, bodies, answers that nobody reads, requests sent ahead of answers."""
+
+import asyncio
+import ssl
+import time
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from galenic.server.connections import CONNECTION, Connection, ConnectionTable
+
+HANDSHAKE_SECONDS, HEAD_SECONDS, BODY_SECONDS = 10.0, 10.0, 120.0
+READ_SECONDS = 30.0  # within which a client reads what was sent before more is sent
+DISCARD_SECONDS, MOST_DISCARDED = 5.0, 32 * 2**20  # of a body whose request is answered already
+SHUTDOWN_SECONDS = 5.0  # to end TLS in good order
+LARGEST_HEAD, MOST_HEADERS = 64 * 2**10, 100
+MOST_AHEAD = 8  # requests that are sent before the answers to earlier ones (pipelining)
+
+
+class LimitExceededError(Exception):
+    """A request exceeds a limit of the protocol; raised inside the parser."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 of one connection, with limits."""
+
+    def __init__(self, *, table: ConnectionTable, connection: Connection, **given: Any) -> None:
+        super().__init__(**given)
+        self.table, self.connection = table, connection
+        self._timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._head, self._steps, self._without_step, self._discarded = 0, 0, 0, 0
+        self._complete, self._status = True, b""
+
+    # time limits
+
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._disconnect)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _disconnect(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts the time limit of the first head."""
+        super().connection_made(transport)
+        self._start_timer(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the time limits."""
+        self._stop_timer()
+        self._stop_read_timer()
+        self.table.remove(self.connection)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Starts the time limit of a client that does not read its answer; the connection may be ended for a new one."""
+        super().pause_writing()
+        self.connection.busy = self.connection.signed_in
+        self._stop_read_timer()
+        self._read_timer = self.loop.call_later(READ_SECONDS, self._disconnect)
+
+    def resume_writing(self) -> None:
+        """Ends the time limit of a client that did not read."""
+        super().resume_writing()
+        self._stop_read_timer()
+        self.connection.busy = self.cycle is not None and not self.cycle.response_complete
+
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+
+    # limits on size
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what arrived. A head, a chunk's extension or a trailer that goes on and on is refused."""
+        steps = self._steps
+        super().data_received(data)
+        if self._steps != steps:
+            self._without_step = 0
+            return
+        self._without_step += len(data)
+        if self._without_step > LARGEST_HEAD and self.transport is not None and not self.transport.is_closing():
+            self._status = b"431 Request Header Fields Too Large"
+            self.send_400_response("")
+
+    def send_400_response(self, msg: str) -> None:
+        """The answer to what is no request, or exceeds a limit; none if an earlier request is not answered yet."""
+        if not self._status:
+            super().send_400_response(msg)
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(b"HTTP/1.1 " + self._status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def _refuse(self, status: bytes) -> None:
+        self._status = status
+        raise LimitExceededError
+
+    # steps of a request
+
+    def on_message_begin(self) -> None:
+        """Starts the time limit of a head."""
+        if len(self.pipeline) >= MOST_AHEAD:
+            self._refuse(b"429 Too Many Requests")
+        super().on_message_begin()
+        cast(dict[str, Any], self.scope)[CONNECTION] = self.connection
+        self._head, self._complete, self._discarded = 0, False, 0
+        self._steps += 1
+        self._start_timer(HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the address."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after a body."""
+        self._count_head(len(name) + len(value) + 4)
+        if len(self.headers) >= MOST_HEADERS:
+            self._refuse(b"431 Request Header Fields Too Large")
+        super().on_header(name, value)
+
+    def _count_head(self, size: int) -> None:
+        self._head += size
+        if self._head > LARGEST_HEAD:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        """Starts the time limit of a body."""
+        self._steps += 1
+        super().on_headers_complete()
+        self._start_timer(BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body. Of a body whose request is answered already only so much is read."""
+        self._steps += 1
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > MOST_DISCARDED:
+                self._disconnect()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Ends the time limit; from now on the server works."""
+        super().on_message_complete()
+        self._steps += 1
+        self._complete = True
+        self._stop_timer()
+        if not self.cycle.response_complete:
+            self.connection.busy = True
+
+    def on_response_complete(self) -> None:
+        """The connection waits for another request, or for the end of a body that is not read."""
+        self.connection.busy, self.connection.since = bool(self.pipeline), time.monotonic()
+        super().on_response_complete()
+        if not self._complete:
+            self._start_timer(DISCARD_SECONDS)
+
+
+class Admission(asyncio.Protocol):
+    """A connection before HTTP: it is admitted, and shakes hands within a time limit where there is TLS."""
+
+    def __init__(
+        self, table: ConnectionTable, tls: ssl.SSLContext | None, config: Config, server_state: ServerState, **given: Any
+    ) -> None:
+        self.table, self.tls, self.state = table, tls, server_state
+        self.given = {"config": config, "server_state": server_state, **given}
+        self.loop = given.get("_loop") or asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.connection: Connection | None = None
+        self._early: list[bytes] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Admits the connection or ends it."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.connection = self.table.admit(address, transport.abort)
+        if self.connection is None:
+            transport.abort()
+            return
+        self.transport = transport
+        if self.tls is None:
+            self._speak_http(transport)
+            return
+        transport.pause_reading()
+        self.state.connections.add(cast(Any, self))
+        self._task = self.loop.create_task(self._shake_hands(transport))
+
+    async def _shake_hands(self, transport: asyncio.Transport) -> None:
+        assert self.tls is not None
+        try:
+            secure = await self.loop.start_tls(
+                transport, self, self.tls, server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS, ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )  # fmt: skip
+        except (OSError, EOFError, TimeoutError):  # ssl.SSLError is an OSError
+            secure = None
+        if secure is None or secure.is_closing():
+            transport.abort()
+            self.connection_lost(None)
+            return
+        self.state.connections.discard(cast(Any, self))
+        self._speak_http(secure)
+
+    def _speak_http(self, transport: asyncio.Transport) -> None:
+        assert self.connection is not None
+        protocol = LimitedProtocol(table=self.table, connection=self.connection, **self.given)
+        self.connection.close = transport.abort
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        for data in self._early:
+            protocol.data_received(data)
+        self._early.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Keeps what came together with the end of the handshake."""
+        self._early.append(data)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection ended before it spoke HTTP."""
+        self.state.connections.discard(cast(Any, self))
+        if self.connection is not None:
+            self.table.remove(self.connection)
+
+    def shutdown(self) -> None:
+        """Ends the connection because the server ends."""
+        if self.transport is not None:
+            self.transport.abort()
