@@ -1,17 +1,22 @@
 """Limits on connections: how many there are at once, in all and from one address, and which of them gives way to a new one."""
 
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 IN_ALL, PER_ADDRESS = 512, 128
+RATE, BURST = 8.0, 64.0  # handshakes of one address: so many a second, so many at once
+SHARED_RATE, SHARED_BURST = 100.0, 256.0  # beyond these, of all addresses together: each takes a millisecond of one core
+MOST_RATES = 10_000  # addresses whose rate is remembered
 CONNECTION = "galenic.connection"  # key of a request's Connection in its ASGI scope
 IPV6_NETWORK = 64  # bits: a subscriber has at least a network of this size (RFC 6177)
 
 
+@lru_cache(4_096)
 def source_of(address: str) -> str:
     """The address under which a client is counted: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
@@ -43,6 +48,39 @@ def mark_signed_in(scope: MutableMapping[str, Any]) -> None:
         connection.signed_in = True
 
 
+class TokenBucket:
+    """A rate with bursts: so many tokens a second, of which at most `size` are saved up."""
+
+    def __init__(self, rate: float, size: float) -> None:
+        self.rate, self.size, self.tokens, self.at = rate, size, size, time.monotonic()
+
+    def take(self) -> bool:
+        """Takes a token; False if there is none."""
+        now = time.monotonic()
+        self.tokens, self.at = min(self.size, self.tokens + (now - self.at) * self.rate), now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class HandshakeRate:
+    """Limits the rate of TLS handshakes: each address has a rate of its own, and all share one beyond it."""
+
+    def __init__(self) -> None:
+        self._shared = TokenBucket(SHARED_RATE, SHARED_BURST)
+        self._of_source: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def allows(self, address: str) -> bool:
+        """Whether another handshake of an address may begin now."""
+        source = source_of(address)
+        own = self._of_source.pop(source, None) or TokenBucket(RATE, BURST)
+        self._of_source[source] = own
+        if len(self._of_source) > MOST_RATES:
+            self._of_source.popitem(last=False)
+        return own.take() or self._shared.take()
+
+
 class ConnectionTable:
     """All connections of a server. A new connection takes the place of one that is not busy: of the address with the most
     connections the oldest, and of signed-in clients last. So silent connections keep nobody out."""
@@ -51,6 +89,7 @@ class ConnectionTable:
         self.trusted = trusted
         self._connections: set[Connection] = set()
         self._counts: Counter[str] = Counter()
+        self.handshakes = HandshakeRate()
 
     def __len__(self) -> int:
         """Number of connections."""

@@ -1,20 +1,16 @@
 """HTTP/1.1 with limits on time and size: heads, bodies, answers that nobody reads, requests sent ahead of answers."""
 
 import asyncio
-import ssl
 import time
 from typing import Any, cast
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from galenic.server.connections import CONNECTION, Connection, ConnectionTable
 
-HANDSHAKE_SECONDS, HEAD_SECONDS, BODY_SECONDS = 10.0, 10.0, 120.0
+HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
 READ_SECONDS = 30.0  # within which a client reads what was sent before more is sent
-DISCARD_SECONDS, MOST_DISCARDED = 5.0, 32 * 2**20  # of a body whose request is answered already
-SHUTDOWN_SECONDS = 5.0  # to end TLS in good order
+DISCARD_SECONDS, MOST_DISCARDED = 2.0, 2**20  # of a body whose request is answered already
 LARGEST_HEAD, MOST_HEADERS = 64 * 2**10, 100
 MOST_AHEAD = 8  # requests that are sent before the answers to earlier ones (pipelining)
 
@@ -52,6 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Starts the time limit of the first head."""
         super().connection_made(transport)
+        self.connection.close = transport.abort
         self._start_timer(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,7 +144,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._discarded += len(body)
             if self._discarded > MOST_DISCARDED:
-                self._disconnect()
+                self.flow.pause_reading()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -165,75 +162,3 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._complete:
             self._start_timer(DISCARD_SECONDS)
-
-
-class Admission(asyncio.Protocol):
-    """A connection before HTTP: it is admitted, and shakes hands within a time limit where there is TLS."""
-
-    def __init__(
-        self, table: ConnectionTable, tls: ssl.SSLContext | None, config: Config, server_state: ServerState, **given: Any
-    ) -> None:
-        self.table, self.tls, self.state = table, tls, server_state
-        self.given = {"config": config, "server_state": server_state, **given}
-        self.loop = given.get("_loop") or asyncio.get_running_loop()
-        self.transport: asyncio.Transport | None = None
-        self.connection: Connection | None = None
-        self._early: list[bytes] = []
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Admits the connection or ends it."""
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self.connection = self.table.admit(address, transport.abort)
-        if self.connection is None:
-            transport.abort()
-            return
-        self.transport = transport
-        if self.tls is None:
-            self._speak_http(transport)
-            return
-        transport.pause_reading()
-        self.state.connections.add(cast(Any, self))
-        self._task = self.loop.create_task(self._shake_hands(transport))
-
-    async def _shake_hands(self, transport: asyncio.Transport) -> None:
-        assert self.tls is not None
-        try:
-            secure = await self.loop.start_tls(
-                transport, self, self.tls, server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS, ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-            )  # fmt: skip
-        except (OSError, EOFError, TimeoutError):  # ssl.SSLError is an OSError
-            secure = None
-        if secure is None or secure.is_closing():
-            transport.abort()
-            self.connection_lost(None)
-            return
-        self.state.connections.discard(cast(Any, self))
-        self._speak_http(secure)
-
-    def _speak_http(self, transport: asyncio.Transport) -> None:
-        assert self.connection is not None
-        protocol = LimitedProtocol(table=self.table, connection=self.connection, **self.given)
-        self.connection.close = transport.abort
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        for data in self._early:
-            protocol.data_received(data)
-        self._early.clear()
-
-    def data_received(self, data: bytes) -> None:
-        """Keeps what came together with the end of the handshake."""
-        self._early.append(data)
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """The connection ended before it spoke HTTP."""
-        self.state.connections.discard(cast(Any, self))
-        if self.connection is not None:
-            self.table.remove(self.connection)
-
-    def shutdown(self) -> None:
-        """Ends the connection because the server ends."""
-        if self.transport is not None:
-            self.transport.abort()

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -18,8 +17,8 @@ import uvloop
 from starlette.types import ASGIApp
 
 from galenic.records import freeze_gc
+from galenic.server.acceptor import LimitedServer
 from galenic.server.connections import ConnectionTable
-from galenic.server.http_protocol import Admission
 from galenic.server.proxies import TrustedProxies
 
 SWITCH_SECONDS = 0.001  # after which a thread gives way; a read gives way some ten times, and waits for each search as often
@@ -63,15 +62,14 @@ class RedactTracebacks(logging.Filter):
         return True
 
 
-def config_of(app: ASGIApp, listener: Listener, table: ConnectionTable) -> uvicorn.Config:
-    """The configuration of the HTTP server of a listener. table: of its connections."""
+def config_of(app: ASGIApp, listener: Listener) -> uvicorn.Config:
+    """The configuration of the HTTP server of a listener."""
     config = uvicorn.Config(
         app, host=listener.host, port=listener.port, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=1_024,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )  # fmt: skip
     config.load()
-    config.http_protocol_class = partial(Admission, table, listener.tls)  # type: ignore[assignment]  # makes protocols
     log = logging.getLogger("uvicorn.error")
     if not any(isinstance(f, RedactTracebacks) for f in log.filters):
         log.addFilter(RedactTracebacks())
@@ -81,11 +79,11 @@ def config_of(app: ASGIApp, listener: Listener, table: ConnectionTable) -> uvico
 Pairs = list[tuple[ASGIApp, Listener]]
 
 
-def _servers(pairs: Pairs) -> list[uvicorn.Server]:
-    return [uvicorn.Server(config_of(app, at, ConnectionTable(at.proxies.trusts))) for app, at in pairs]
+def _servers(pairs: Pairs) -> list[LimitedServer]:
+    return [LimitedServer(config_of(app, at), at.tls, ConnectionTable(at.proxies.trusts)) for app, at in pairs]
 
 
-async def _run(servers: list[uvicorn.Server]) -> None:
+async def _run(servers: list[LimitedServer]) -> None:
     await asyncio.gather(*(s.serve() for s in servers))
 
 

@@ -25,7 +25,7 @@ class TrustedProxies:
 
     def trusts(self, address: str) -> bool:
         """Whether an address is one of a trusted proxy."""
-        found = _address(address)
+        found = _address(address) if self.networks else None
         return found is not None and any(ip_address(found) in network for network in self.networks)
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
