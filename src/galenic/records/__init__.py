@@ -18,6 +18,7 @@ from galenic.records.flatten_tables import ancestor_column, flatten, inherited, 
 from galenic.records.format import EventSource, Format, WriteResult
 from galenic.records.formats import FORMATS, kind_of
 from galenic.records.gc import freeze_gc, paused_gc
+from galenic.records.links import refuse_links
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
 from galenic.records.omop import Omop
@@ -108,6 +109,7 @@ __all__ = [
     "read_meds",
     "read_relations",
     "read_whole",
+    "refuse_links",
     "split_as_given",
     "split_by_patient",
     "split_related",

@@ -1,6 +1,7 @@
 """C-CDA documents (HL7 CDA R2) as XML elements: safe reader and writer, without clinical interpretation."""
 
 import gzip
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree  # to build and write; input is parsed by defusedxml
 
@@ -11,6 +12,7 @@ from galenic.errors import RecordError
 
 HL7, SDTC, XSI = "urn:hl7-org:v3", "urn:hl7-org:sdtc", "http://www.w3.org/2001/XMLSchema-instance"
 MAX_BYTES = 256 << 20  # a document is held in memory
+MOST_TAGS, DEEPEST = 10_000_000, 200
 EXTENSIONS = (".xml", ".cda", ".ccda")
 
 for _prefix, _name in (("", HL7), ("sdtc", SDTC), ("xsi", XSI)):
@@ -29,14 +31,27 @@ def read_ccda(file: Path) -> ElementTree.Element:
             content = raw.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise RecordError("is larger than 256 MB. Split it.")
+        if content.count(b"<") > MOST_TAGS:
+            raise RecordError(f"has more than {MOST_TAGS:,} tags. Split it.")
         root = fromstring(content, forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException, OSError, EOFError, ValueError) as error:
+    except (ElementTree.ParseError, DefusedXmlException, OSError, EOFError, ValueError, zlib.error) as error:
         raise RecordError(
             f"is not XML that can be read safely ({error.__class__.__name__}). Expected a C-CDA document."
         ) from None
     if root.tag != f"{{{HL7}}}ClinicalDocument":
         raise RecordError("is XML, but not a ClinicalDocument of urn:hl7-org:v3. Expected C-CDA.")
+    _require_flat(root)
     return root
+
+
+def _require_flat(root: ElementTree.Element) -> None:
+    """RecordError for elements that are nested deeper than any document's: code that follows them would run out of stack."""
+    level = [root]
+    for _ in range(DEEPEST):
+        level = [child for element in level for child in element]
+        if not level:
+            return
+    raise RecordError(f"is nested deeper than {DEEPEST} levels. No C-CDA document is: send it flatter.")
 
 
 def write_ccda(root: ElementTree.Element, file: Path) -> None:

@@ -43,7 +43,7 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
     """The columns that a TOML description declares. DescriptionError names the column and field that is off."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
     if data.get("others", "refuse") not in ("refuse", "drop"):
         raise DescriptionError(
@@ -116,7 +116,7 @@ def constraints_from_toml(text: str, where: str = "description") -> tuple[Constr
     """The [[constraint]] tables of a TOML description. DescriptionError names the constraint and field that is off."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
     return constraints_of(data.get("constraint", []), where)
 

@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from galenic.records.format import EventSource, WriteResult
+from galenic.records.links import refuse_links
 from galenic.schema import events_by_subject, timeline_table
 from galenic.store import file_aside, folder_aside
 
@@ -26,6 +27,8 @@ def fhir_files(paths: list[Path]) -> list[Path]:
     """FHIR files among paths and in folders among them, at any depth, without the log of a bulk export."""
     files = []
     for path in paths:
+        if path.is_dir():
+            refuse_links(path)
         files += [p for p in sorted(path.rglob("*")) if _is_fhir(p) and p.name != EXPORT_LOG] if path.is_dir() else [path]
     return files
 

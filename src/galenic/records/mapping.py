@@ -60,7 +60,7 @@ def parse_mapping(text: str, where: str = "the mapping") -> Mapping:
     """The mapping from its TOML."""
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DescriptionError(f"{where} is not TOML: {error}.") from None
     events = given.get("event", [])
     if not isinstance(events, list) or not events or set(given) != {"event"}:

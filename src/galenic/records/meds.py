@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galenic.errors import RecordError
+from galenic.records.links import refuse_links
+from galenic.records.parquet_limits import read_bounded
 from galenic.schema import TIMELINE
 from galenic.store import folder_aside
 
@@ -73,6 +75,7 @@ class MedsFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        refuse_links(folder)
         self.paths = sorted((folder / "data").rglob("*.parquet")) if (folder / "data").is_dir() else []
         if not self.paths:
             raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
@@ -86,7 +89,7 @@ class MedsFiles:
         for path in self.paths:
             where = str(path.relative_to(self.folder))
             try:
-                table = pq.read_table(path)
+                table = read_bounded(path)
             except (pa.ArrowException, OSError) as error:
                 raise RecordError(f"{where} cannot be read ({type(error).__name__}). Expected Parquet.") from None
             absent = [n for n in NEEDED if n not in table.column_names]
@@ -134,7 +137,7 @@ def read_codes_whole(folder: Path) -> pa.Table:
     if not place.exists():
         return CODES.empty_table()
     try:
-        table = pq.read_table(place)
+        table = read_bounded(place)
     except (pa.ArrowException, OSError) as error:
         raise RecordError(f"metadata/codes.parquet cannot be read ({type(error).__name__}). Expected Parquet.") from None
     if "code" not in table.column_names:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from galenic.errors import RecordError
 from galenic.records.columnar import by_subject
+from galenic.records.links import refuse_links
 from galenic.records.omop_model import VOCABULARY, columns_of
 from galenic.records.omop_sql import EVENT_QUERIES, FOUND, MACROS, NO_CONCEPTS, concepts_query, csv_source, quoted
 
@@ -120,6 +121,8 @@ class Omop:
         if self.place.is_file():
             return self._attach()
         found: dict[str, str] = {}
+        if self.place.is_dir():
+            refuse_links(self.place)
         for path in sorted(self.place.iterdir()) if self.place.is_dir() else ():
             name, _, suffix = path.name.lower().partition(".")
             if suffix in ("csv", "csv.gz"):

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from galenic.errors import RecordError
+from galenic.records.parquet_limits import parquet_batches, require_bounded
 from galenic.records.source import Source, in_memory
 
 BLOCK = 8 << 20
+MOST_COLUMNS = 10_000
+LONGEST_HEADER = 16 << 20  # bytes
 DELIMITERS = ",;\t|"
 
 
@@ -49,19 +53,25 @@ def as_source(table: "str | Path | pa.Table | Source | Any") -> Source:
 
 
 def _check_names(path: Path, names: tuple[str, ...]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if len(names) > MOST_COLUMNS:
+        raise RecordError(
+            f"{path} has {len(names):,} columns; at most {MOST_COLUMNS:,} are read. Leave some out, or write rows."
+        )
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise RecordError(f"{path}: columns {repeated[:5]} appear more than once. Give each column its own name.")
 
 
 def _parquet(path: Path) -> Source:
-    def opener(names: list[str] | None) -> Iterator[pa.Table]:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=65_536, columns=names):
-                yield pa.Table.from_batches([batch])
-
     with pq.ParquetFile(path) as file:
-        return Source(str(path), tuple(file.schema_arrow.names), opener)
+        names = tuple(file.schema_arrow.names)
+    _check_names(path, names)
+    require_bounded(path)
+
+    def opener(wanted: list[str] | None) -> Iterator[pa.Table]:
+        return parquet_batches(path, wanted)
+
+    return Source(str(path), names, opener)
 
 
 def _arrow(path: Path) -> Source:
@@ -80,8 +90,7 @@ def _csv(path: Path) -> Source:
     encoding = _encoding(path)
     header, delimiter = _header(path, encoding)
     unnamed = any(name.startswith("unnamed_") for name in header)
-    if any(header.count(name) > 1 for name in header) if len(header) < 500 else len(set(header)) < len(header):
-        _check_names(path, tuple(header))
+    _check_names(path, tuple(header))
 
     def opener(names: list[str] | None) -> Iterator[pa.Table]:
         bad: list[tuple[int | None, int, int]] = []
@@ -156,6 +165,8 @@ def _encoding(path: Path) -> str:
 def _header(path: Path, encoding: str) -> tuple[list[str], str]:
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         first = file.read(1 << 20)
+        while "\n" not in first and "\r" not in first and len(first) < LONGEST_HEADER and (more := file.read(1 << 20)):
+            first += more
     line = first.splitlines()[0] if first.splitlines() else ""
     delimiter = max(DELIMITERS, key=line.count) if any(d in line for d in DELIMITERS) else ","
     names = next(csv.reader(io.StringIO(first), delimiter=delimiter), [])

@@ -64,7 +64,7 @@ def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
         raise DescriptionError(f"{path} is not a file. Write one as docs/how-to/related-tables.md shows.")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DescriptionError(f"{path} is not TOML ({type(error).__name__}). Correct it.") from None
     rows = data.get("table")
     if data.get("version") != 1 or not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):

@@ -102,7 +102,7 @@ def parse_policy(text: str, where: str) -> ReleasePolicy:
         policy = ReleasePolicy(
             data["name"], data["version"], data["purpose"], tuple(data["roles"]), data["identity"], rules, text
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise ConfigurationError(f"policy {where}: {type(error).__name__}: {error}. Compare with a shipped policy.") from None
     empty = [rule.finding for rule in rules if not rule.threshold or not rule.reason]
     if empty or not rules or len(set(policy.roles)) < 2 or policy.identity not in ("unverified", "verified"):

@@ -23,7 +23,7 @@ def check_release(
     try:
         trusted = json.loads(trust.read_text(encoding="utf-8")) if trust else None
         notices = [json.loads(p.read_text(encoding="utf-8")) for p in recalls]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"a trust or recall file cannot be read ({type(error).__name__}). Give JSON files.") from None
     try:
         lines = verify_folder(folder, trusted, notices)

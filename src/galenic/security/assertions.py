@@ -22,7 +22,7 @@ def checked_jwks(text: str) -> dict[str, Any]:
         keys = found["keys"]
         if not keys or not all(isinstance(k, dict) and k.get("kid") and k.get("kty") in ("RSA", "EC") for k in keys):
             raise ValueError
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ConfigurationError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
     if any(PRIVATE & set(k) for k in keys):
         raise ConfigurationError("this key set contains private keys. Register the public keys only, and replace these keys.")
@@ -36,7 +36,7 @@ def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant") ->
     with the same message, whatever is wrong with it."""
     try:
         return _client(gate, assertion, audience, kind)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
         raise AccessDeniedError("the client's assertion is not valid.") from None
 

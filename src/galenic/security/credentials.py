@@ -221,7 +221,7 @@ class Credentials:
         try:
             said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
             challenge = _unpack(said["challenge"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise AccessDeniedError("the answer of the browser is not valid. Begin again.") from None
         if not take_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}"):
             raise AccessDeniedError("the challenge has expired or was used. Begin again.")

@@ -180,14 +180,19 @@ def parse_policy(text: str) -> AccessPolicy:
     """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. ConfigurationError says which rule is wrong."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; a number of 5,000 digits; tables within tables
         raise ConfigurationError(f"the policy is not TOML: {error}.") from None
     unknown = sorted(set(data) - {"name", "version", "permit", "forbid"})
     if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
         raise ConfigurationError(
             f"the policy needs a name, an integer version, [[permit]] and [[forbid]]; not {unknown or 'less'}."
         )
-    rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
+    try:
+        rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
+    except (TypeError, AttributeError):
+        raise ConfigurationError(
+            "a rule has a value of another type than expected. Compare with: galenic policy show"
+        ) from None
     return AccessPolicy(data["name"], data["version"], rules, text)
 
 

@@ -56,6 +56,6 @@ def verify_receipt(envelope: str, public: str) -> dict[str, Any]:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public))
         key.verify(base64.b64decode(data["signatures"][0]["sig"]), _pae(payload))
         found: dict[str, Any] = json.loads(payload)
-    except (InvalidSignature, ValueError, KeyError, IndexError, TypeError):
+    except (InvalidSignature, ValueError, KeyError, IndexError, TypeError, RecursionError):
         raise VerificationError("the erasure receipt differs from what this installation signed. Ask for it again.") from None
     return found

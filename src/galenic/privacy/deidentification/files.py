@@ -8,13 +8,22 @@ from galenic.errors import MissingExtraError, RecordError
 from galenic.privacy import text
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
 from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.records import refuse_links
 
 
 def files_of(path: Path) -> list[Path]:
     """The files of a folder, recursively; a MEDS data set counts as one file."""
+    if path.is_dir():
+        refuse_links(path)
     if not path.is_dir() or DEIDENTIFIERS["meds"].recognizes(path):
         return [path]
-    return [f for inner in sorted(path.iterdir()) for f in files_of(inner)]
+    return [f for inner in sorted(path.iterdir()) for f in _files_within(inner)]
+
+
+def _files_within(path: Path) -> list[Path]:
+    if not path.is_dir() or DEIDENTIFIERS["meds"].recognizes(path):
+        return [path]
+    return [f for inner in sorted(path.iterdir()) for f in _files_within(inner)]
 
 
 def output_names(files: list[Path], run: DeidentificationRun) -> list[str]:
@@ -38,9 +47,10 @@ def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) 
         if deidentifier is None:
             raise RecordError(f"has a format that is not supported: {file.suffix or 'no file extension'}")
         deidentifier.deidentify(file, target, run)
-    except RecordError as error:
+    except (RecordError, RecursionError) as error:
         _remove(target)
-        run.report.refusals.append((name, str(error)))
+        why = str(error) if isinstance(error, RecordError) else "is nested too deeply to be read. Send it flatter."
+        run.report.refusals.append((name, why))
         return
     if target.is_dir() or (target.exists() and target.stat().st_size):
         run.report.files.append((file.name, name))

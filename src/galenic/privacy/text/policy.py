@@ -60,7 +60,7 @@ def read_policy(name: str) -> DeidentificationPolicy:
         )
     try:
         return _policy(place.stem, tomllib.loads(place.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments."
         ) from None

@@ -28,6 +28,8 @@ DECODING_ERRORS = (
     OSError,
     struct.error,
 )
+LARGEST = 2**30  # bytes of a deflated data set, unpacked
+_PART = 1 << 20
 _PADDING = 0xFFFCFFFC
 _CUT = ("end of file", "eof", "end of the file", "truncated")
 _MAGIC = 128
@@ -83,6 +85,7 @@ def read(file: Path, *, whole: bool = True) -> "Dataset":
 
     with strict_decoding() as caught:
         raw = file.read_bytes()
+        _require_bounded(raw)
         ds = dcmread(io.BytesIO(raw + _sentinel(raw)), force=True)
         count = _decode_all(ds) if whole else len(ds)
     syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
@@ -120,13 +123,36 @@ def _decode_all(ds: "Dataset") -> int:
     return count
 
 
+def _require_bounded(raw: bytes) -> None:
+    """RecordError for a deflated data set (PS3.5, A.5) that unpacks beyond LARGEST."""
+    from pydicom.uid import DeflatedExplicitVRLittleEndian  # noqa: PLC0415
+
+    if _syntax_of(raw) != DeflatedExplicitVRLittleEndian:
+        return
+    length = raw.find(b"\x02\0\0\0UL\x04\0", 0, 4_096)  # (0002,0000): bytes of the meta information after this element
+    if length < 0:
+        raise RecordError("does not state the length of its meta information (0002,0000), as PS3.10 requires. Export it again.")
+    start = length + 12 + int.from_bytes(raw[length + 8 : length + 12], "little")
+    unpacker, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, raw[start:]
+    while rest and not unpacker.eof and size <= LARGEST:
+        size += len(unpacker.decompress(rest, _PART))
+        rest = unpacker.unconsumed_tail
+    if size > LARGEST:
+        raise RecordError(f"unpacks to more than {LARGEST:,} bytes. Send it without deflation.")
+
+
+def _syntax_of(raw: bytes) -> str:
+    """The transfer syntax that the meta information states; "" if there is none."""
+    at = raw.find(_SYNTAX, 0, 4_096)
+    length = int.from_bytes(raw[at + 6 : at + 8], "little")
+    return raw[at + 8 : at + 8 + length].strip(b"\0 ").decode("ascii", "replace") if at >= 0 else ""
+
+
 def _sentinel(raw: bytes) -> bytes:
     """Data set trailing padding (PS3.10, 7.2) to append: a value shorter than its stated length swallows it, which reveals a cut."""
     from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian  # noqa: PLC0415
 
-    at = raw.find(_SYNTAX, 0, 4_096)
-    length = int.from_bytes(raw[at + 6 : at + 8], "little")
-    syntax = raw[at + 8 : at + 8 + length].strip(b"\0 ").decode("ascii", "replace") if at >= 0 else ImplicitVRLittleEndian
+    syntax = _syntax_of(raw) or ImplicitVRLittleEndian
     if syntax == DeflatedExplicitVRLittleEndian:
         return b""
     if syntax == ImplicitVRLittleEndian:

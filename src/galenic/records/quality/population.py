@@ -21,7 +21,7 @@ def read_reference(path: Path) -> Reference:
     """A reference population: a table per column, of shares by value, or by band of numbers ("18-44", "65+")."""
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(
             f"{path} cannot be read ({type(error).__name__}). Expected TOML: a table per column, of shares."
         ) from None

@@ -1,0 +1,15 @@
+"""Symbolic links among input files: a folder from elsewhere must not lead to files that its sender could not read."""
+
+import os
+from pathlib import Path
+
+from galenic.errors import RecordError
+
+
+def refuse_links(folder: Path) -> None:
+    """RecordError if a folder contains a symbolic link at any depth. The folder itself may be one: its user named it."""
+    for place, folders, files in os.walk(folder):
+        for name in sorted((*folders, *files)):
+            path = Path(place, name)
+            if path.is_symlink():
+                raise RecordError(f"{path} is a symbolic link, which is not followed. Put the file itself there, or name it.")
