@@ -139,7 +139,8 @@ def test_a_deflated_dicom_file_is_unpacked_within_limits(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "layout", [pytest.param("around", id="a loop"), pytest.param("outside", id="a folder elsewhere"), pytest.param("file", id="a file")]
+    "layout",
+    [pytest.param("around", id="a loop"), pytest.param("outside", id="a folder elsewhere"), pytest.param("file", id="a file")],
 )
 def test_symbolic_links_inside_a_folder_are_named_and_not_followed(tmp_path: Path, layout: str) -> None:
     folder, outside = tmp_path / "in", tmp_path / "outside"

@@ -31,13 +31,13 @@ def checked_jwks(text: str) -> dict[str, Any]:
     return dict(found)
 
 
-def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant") -> Fact:
+def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant", *, address: str = "") -> Fact:
     """The grant of the client, or the registration of the application (kind "app"), that an assertion proves. AccessDeniedError,
-    with the same message, whatever is wrong with it."""
+    with the same message, whatever is wrong with it. address: where the request came from."""
     try:
         return _client(gate, assertion, audience, kind)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        gate.audit.append("client.refused", "token", "denied", why=type(error).__name__)
+        gate.audit.refusals.add("client.refused", "token", address, why=type(error).__name__)
         raise AccessDeniedError("the client's assertion is not valid.") from None
 
 

@@ -24,6 +24,7 @@ from galenic.security import verify_audit
 from galenic.security.chainkey import ChainKey
 from galenic.security.keys import Key
 from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
+from galenic.security.refusals import RefusalLog
 from galenic.security.witness import Witness
 from galenic.store import (
     Database,
@@ -125,6 +126,7 @@ class AuditLog:
         self.db, self.key, self.actor, self.witness = db, key, actor, witness
         self.next_key = ChainKey(folder / "audit.key")
         self.first_key = folder / "audit-first.key"
+        self.refusals = RefusalLog(self.append)
         self._queue: SimpleQueue[Ticket] = SimpleQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
         self._writer: threading.Thread | None = None

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StateError, StoreError
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.keytree import PEOPLE, KeyTree, subkey
-from galenic.store import Database, take_once, use_once
+from galenic.store import Database, use_once
 
 if TYPE_CHECKING:
     import argon2
@@ -212,20 +212,32 @@ class Credentials:
         return [Passkey(str(f.get("id")), str(f.get("name")), str(f.get("made_at"))) for f in found]
 
     def _challenge(self, purpose: str) -> bytes:
-        challenge = os.urandom(32)
-        use_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}", CHALLENGE_SECONDS)
-        return challenge
+        """A challenge that is kept nowhere: random bytes, the time until which it is open, and a MAC over both and the purpose."""
+        begun = os.urandom(16) + (int(time.time()) + CHALLENGE_SECONDS).to_bytes(8, "big")
+        return begun + self._challenge_mac(purpose, begun)
+
+    def _challenge_mac(self, purpose: str, begun: bytes) -> bytes:
+        self.sealing()
+        assert self._key is not None
+        return hmac.digest(subkey(self._key, "passkey challenge"), begun + purpose.encode(), "sha256")
 
     def _take(self, purpose: str, credential: dict[str, Any]) -> bytes:
-        """The challenge that a browser answered, if it is ours and still open; it is used up."""
+        """The challenge that a browser answered, if it is ours and still open. `_use_up` follows once the answer is verified."""
         try:
             said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
             challenge = _unpack(said["challenge"])
         except (KeyError, TypeError, ValueError, RecursionError):
             raise AccessDeniedError("the answer of the browser is not valid. Begin again.") from None
-        if not take_once(self.db, f"challenge/{purpose}/{sha256(challenge).hexdigest()}"):
+        begun, mac = challenge[:24], challenge[24:]
+        is_open = len(begun) == 24 and int.from_bytes(begun[16:], "big") > time.time()
+        if not is_open or not hmac.compare_digest(mac, self._challenge_mac(purpose, begun)):
             raise AccessDeniedError("the challenge has expired or was used. Begin again.")
         return challenge
+
+    def _use_up(self, challenge: bytes) -> None:
+        """AccessDeniedError if the challenge was used before. Recorded only for verified answers: strangers write no rows."""
+        if not use_once(self.db, f"challenge/{sha256(challenge).hexdigest()}", CHALLENGE_SECONDS):
+            raise AccessDeniedError("the challenge has expired or was used. Begin again.")
 
     def begin_passkey(self, who: str, shown: str, rp: str) -> str:
         """Options for a browser to create a passkey (WebAuthn level 2, 5.4), as JSON. rp: the host that it is for."""
@@ -254,6 +266,7 @@ class Credentials:
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
             raise AccessDeniedError(f"the passkey cannot be registered ({type(error).__name__}). Begin again.") from None
+        self._use_up(challenge)
         own = _pack(made.credential_id)
         body = {
             "id": own, "key": _pack(made.credential_public_key), "count": made.sign_count, "name": name[:64],
@@ -299,6 +312,7 @@ class Credentials:
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
             raise AccessDeniedError(f"the answer of the passkey is not valid ({type(error).__name__}). Begin again.") from None
+        self._use_up(challenge)
         if done.new_sign_count != kept.get("count"):
             self._replace(kept, {**dict(kept.body), "count": done.new_sign_count})
         return kept.who

@@ -147,7 +147,7 @@ class OpenId:
             if not isinstance(subject, str) or not 1 <= len(subject) <= 255:
                 raise ValueError("sub")
         except (errors.JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self.credentials.facts.audit.append("session.refused", provider.name, "denied", why=type(error).__name__)
+            self.credentials.facts.audit.refusals.add("session.refused", provider.name, "", why=type(error).__name__)
             raise AccessDeniedError(
                 f"the ID token of {provider.shown} is not valid. Begin again, or tell the security officer."
             ) from None

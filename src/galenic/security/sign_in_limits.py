@@ -9,7 +9,7 @@ from galenic.security.audit import AuditLog
 from galenic.store import AttemptCounter, Database, count_attempt, forgive, take_back_attempt
 
 WINDOW = 15 * 60  # s in which failures are counted
-STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 50  # failures after which unknown devices, one known device, one address must wait
+STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 1_000  # failures after which unknown devices, one known device, one address must wait
 WRONG = "name, password or code is not right. After five tries from an unknown device, sign-in waits a quarter of an hour."
 
 
@@ -39,12 +39,12 @@ class SignInLimits:
     def require_allowed(self, attempt: SignInAttempt) -> None:
         """Counts an attempt, as a failure until `succeed` or `forgive`. AccessDeniedError, before anything is checked, after too many."""
         if not count_attempt(self.db, attempt.counters(), WINDOW):
-            self.audit.append("session.throttled", attempt.name, "denied", actor=attempt.name)
+            self.audit.refusals.add("session.throttled", attempt.name, attempt.place, actor=attempt.name)
             raise AccessDeniedError(WRONG)
 
     def fail(self, attempt: SignInAttempt) -> NoReturn:
         """Refuses an attempt, which stays counted."""
-        self.audit.append("session.refused", attempt.name, "denied", actor=attempt.name)
+        self.audit.refusals.add("session.refused", attempt.name, attempt.place, actor=attempt.name)
         raise AccessDeniedError(WRONG)
 
     def succeed(self, attempt: SignInAttempt) -> None:

@@ -62,6 +62,11 @@ def _is_token(installation: Installation, session: Session, fact: Fact) -> bool:
     return bool(fact.get("app")) or not installation.gate.cache.about("person", session.who)
 
 
+def address_of(request: Request) -> str:
+    """The network address that a request comes from."""
+    return request.client.host if request.client else ""
+
+
 def require_json(request: Request) -> None:
     """NotAcceptableError if the client asks for a format other than JSON."""
     formats = [f for f in request.query_params.getlist("_format") if f]

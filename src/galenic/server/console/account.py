@@ -7,11 +7,12 @@ from fastapi.responses import JSONResponse, Response
 
 from galenic.errors import AccessDeniedError, GalenicError, OptionError
 from galenic.security import Provider, display_name
+from galenic.server.authentication import address_of
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import SignedMessage, local_path, read_message, redirect_to, with_message
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console, CurrentUser
-from galenic.server.console.sign_in import PasskeyResponse, address_of
+from galenic.server.console.sign_in import PasskeyResponse
 
 Text = Annotated[str, Form(max_length=400)]
 Csrf = Annotated[str, Header(alias="x-csrf")]

@@ -11,13 +11,14 @@ from fastapi.responses import RedirectResponse, Response
 from galenic.errors import AccessDeniedError
 from galenic.security import IdTokenClaims, link_fact
 from galenic.server import identity_provider
+from galenic.server.authentication import address_of
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import local_path, redirect_to
 from galenic.server.console.session import Console
-from galenic.server.console.sign_in import PENDING_COOKIE, address_of
+from galenic.server.console.sign_in import PENDING_COOKIE
 
 Text = Annotated[str, Form(max_length=400)]
-MOST_STARTS, WINDOW_SECONDS = 30, 60.0  # sign-ins with a provider that one address may start in a minute
+MOST_STARTS, WINDOW_SECONDS = 120, 60.0  # sign-ins with a provider that one address may start in a minute
 MOST_ADDRESSES = 10_000  # that are remembered
 STATE_COOKIE = "galenic-provider"  # of a sign-in that was started
 
@@ -116,7 +117,7 @@ class ExternalLogin:
     def _linked_account(self, claims: IdTokenClaims) -> str:
         name = self.installation.openid.person(claims)
         if not name:
-            self.installation.audit.append("session.refused", claims.provider.name, "denied", why="nobody is linked")
+            self.installation.audit.refusals.add("session.refused", claims.provider.name, "", why="nobody is linked")
             raise AccessDeniedError(
                 f"nobody here is linked to this account of {claims.provider.shown}. Sign in another way and link it under Account, "
                 "or ask for an invitation."

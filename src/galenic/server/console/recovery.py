@@ -7,11 +7,12 @@ from fastapi.responses import JSONResponse, Response
 
 from galenic.errors import GalenicError
 from galenic.security import mark_read
+from galenic.server.authentication import address_of
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import redirect_to
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console
-from galenic.server.console.sign_in import PasskeyResponse, address_of
+from galenic.server.console.sign_in import PasskeyResponse
 
 Text = Annotated[str, Form(max_length=400)]
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from galenic.errors import AccessDeniedError, GalenicError
+from galenic.server.authentication import address_of
 from galenic.server.console.paging import router_of
 from galenic.server.console.redirects import local_path, redirect_to
 from galenic.server.console.session import Console
@@ -26,11 +27,6 @@ class PasskeyResponse(BaseModel):
     credential: dict[str, Any]
     next: str = "/"
     name: str = "passkey"
-
-
-def address_of(request: Request) -> str:
-    """The network address that a request comes from."""
-    return request.client.host if request.client else ""
 
 
 class SignIn:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from galenic.errors import AccessDeniedError, GalenicError
-from galenic.security import App, client_of
-from galenic.server.authentication import body_of
+from galenic.security import App, Fact, client_of
+from galenic.server.authentication import address_of, body_of
 from galenic.server.capability import CapabilityPart
 from galenic.server.endpoints.endpoint import ServedRepository
 from galenic.server.scopes import granted_scopes
@@ -90,18 +90,18 @@ class SmartEndpoint:
             return _error("invalid_request", "a parameter occurs twice.")
         given = {k: v[0] for k, v in form.items()}
         if given.get("grant_type") in ("authorization_code", "refresh_token"):
-            return await run_in_threadpool(self._app_token, given)
+            return await run_in_threadpool(self._app_token, given, address_of(request))
         if given.get("grant_type") != "client_credentials":
             return _error("unsupported_grant_type", "expected client_credentials, authorization_code or refresh_token.")
         if given.get("client_assertion_type") != BEARER_TYPE:
             return _error("invalid_client", "expected a client assertion of type jwt-bearer.", 401)
-        return await run_in_threadpool(self._service_token, given)
+        return await run_in_threadpool(self._service_token, given, address_of(request))
 
-    def _app_token(self, given: dict[str, str]) -> Response:
+    def _app_token(self, given: dict[str, str], address: str) -> Response:
         """Tokens for an authorization code, or for a refresh token (RFC 6749, 4.1.3 and 6)."""
         apps = self.installation.apps
         try:
-            app = self._app(given)
+            app = self._app(given, address)
         except AccessDeniedError as error:
             return _error("invalid_client", str(error), 401)
         try:
@@ -116,20 +116,24 @@ class SmartEndpoint:
             found["refresh_token"] = tokens.refresh
         return Response(orjson.dumps(found), media_type="application/json")
 
-    def _app(self, given: dict[str, str]) -> App:
+    def _app(self, given: dict[str, str], address: str) -> App:
         """The application: authenticated by its key; a public one is named only, which PKCE makes sufficient."""
         if given.get("client_assertion_type") == BEARER_TYPE:
-            client = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token", "app")
+            client = self._client(given, address, "app")
             return self.installation.apps.get(client.key)
         app = self.installation.apps.get(given.get("client_id", ""))
         if not app.public:
             raise AccessDeniedError("this application must authenticate with its key.")
         return app
 
-    def _service_token(self, given: dict[str, str]) -> Response:
+    def _client(self, given: dict[str, str], address: str, kind: str) -> Fact:
+        assertion, audience = given.get("client_assertion", ""), f"{self.base}/auth/token"
+        return client_of(self.installation.gate, assertion, audience, kind, address=address)
+
+    def _service_token(self, given: dict[str, str], address: str) -> Response:
         """A token for a signed assertion (RFC 6749, 4.4; RFC 7523)."""
         try:
-            client = client_of(self.installation.gate, given.get("client_assertion", ""), f"{self.base}/auth/token")
+            client = self._client(given, address, "grant")
         except AccessDeniedError as error:
             return _error("invalid_client", str(error), 401)
         scope = granted_scopes(given.get("scope", ""), str(client.get("scope", "")))

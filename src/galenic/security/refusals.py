@@ -1,0 +1,70 @@
+"""Refusals of clients that nobody knows: the first are on the audit log one by one, and the rest of a minute in a few rows with counts."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+WINDOW = 60.0  # s
+PER_ADDRESS, IN_ALL = 20, 100  # rows of a window
+MOST_ADDRESSES = 20  # that are counted by name in a window; others are counted together
+OTHERS = "others"
+
+
+class RefusalLog:
+    """Writes refusals to the audit log, whose size strangers cannot drive: within a window so many rows of one address, and of all.
+
+    append: of the audit log. The counts of a window that is not over when the process ends are lost.
+    """
+
+    def __init__(self, append: Callable[..., Any]) -> None:
+        self._append, self._mutex = append, threading.Lock()
+        self._until = 0.0
+        self._written = 0
+        self._of_address: Counter[str] = Counter()
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def add(self, action: str, resource: str, address: str, *, actor: str | None = None, **detail: Any) -> None:
+        """Records a refusal. address: where the request came from."""
+        with self._mutex:
+            counts = self._begin_window()
+            is_known = address in self._of_address or len(self._of_address) < IN_ALL
+            source = address if is_known else OTHERS
+            self._of_address[source] += 1
+            own_row = self._of_address[source] <= PER_ADDRESS and self._written < IN_ALL
+            self._written += own_row
+            if not own_row:
+                self._count(action, source)
+        self._write(counts)
+        if own_row:
+            given = {**detail, "address": address} if address else detail
+            self._append(action, resource, "denied", actor=actor, **given)
+
+    def flush(self) -> None:
+        """Writes the counts of the window, and ends it."""
+        with self._mutex:
+            self._until = 0.0
+            counts = self._begin_window()
+        self._write(counts)
+
+    def _begin_window(self) -> Counter[tuple[str, str]]:
+        """Begins another window if the last one is over. Returns the counts of that one."""
+        if time.monotonic() < self._until:
+            return Counter()
+        counts, self._counted = self._counted, Counter()
+        self._of_address.clear()
+        self._written, self._until = 0, time.monotonic() + WINDOW
+        return counts
+
+    def _count(self, action: str, source: str) -> None:
+        if not self._counted:
+            timer = threading.Timer(max(0.0, self._until - time.monotonic()), self.flush)
+            timer.daemon = True
+            timer.start()
+        named = {address for _action, address in self._counted}
+        self._counted[action, source if source in named or len(named) < MOST_ADDRESSES else OTHERS] += 1
+
+    def _write(self, counts: Counter[tuple[str, str]]) -> None:
+        for (action, address), count in sorted(counts.items()):
+            self._append(action, "several", "denied", address=address, count=count)
