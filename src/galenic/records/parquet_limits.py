@@ -49,12 +49,13 @@ def parquet_batches(path: Path, names: list[str] | None = None) -> Iterator[pa.T
     RecordError for a row that is larger than a batch may be.
     """
     with pq.ParquetFile(path) as file:
-        groups = range(file.metadata.num_row_groups)
-        for group in groups:
+        empty = True
+        for group in range(file.metadata.num_row_groups):
             rows = _rows_at_once(path, file, group, names)
             for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names):
                 yield pa.Table.from_batches([batch])
-        if not groups:
+                empty = False
+        if empty:
             yield file.schema_arrow.empty_table() if names is None else file.schema_arrow.empty_table().select(names)
 
 

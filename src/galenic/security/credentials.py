@@ -217,9 +217,8 @@ class Credentials:
         return begun + self._challenge_mac(purpose, begun)
 
     def _challenge_mac(self, purpose: str, begun: bytes) -> bytes:
-        self.sealing()
-        assert self._key is not None
-        return hmac.digest(subkey(self._key, "passkey challenge"), begun + purpose.encode(), "sha256")
+        self.tree.add([PEOPLE])
+        return hmac.digest(subkey(self.tree.key(PEOPLE), "challenges"), begun + purpose.encode(), "sha256")
 
     def _take(self, purpose: str, credential: dict[str, Any]) -> bytes:
         """The challenge that a browser answered, if it is ours and still open. `_use_up` follows once the answer is verified."""

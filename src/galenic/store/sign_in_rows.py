@@ -21,14 +21,6 @@ def use_once(db: Database, name: str, seconds: float) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def take_once(db: Database, name: str) -> bool:
-    """Removes what `use_once` recorded; False if there is none any more."""
-    mark = "?" if db.is_sqlite else "%s"
-    with db.writing() as cursor:
-        cursor.execute(f"DELETE FROM once WHERE name = {mark} AND until > {mark}", (name, _at()))  # noqa: S608
-        return bool(cursor.rowcount == 1)
-
-
 @dataclass(frozen=True)
 class AttemptCounter:
     """A counter of attempts. most: how many it allows; extends: whether each attempt extends the time until it is forgotten."""
