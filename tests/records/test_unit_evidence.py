@@ -146,3 +146,17 @@ def test_two_names_of_one_unit_are_no_mix_in_timelines(unit: str) -> None:
     )
     result = quality.measure_events(lambda: iter([table]), Terminology())
     assert result.mixes == {}
+
+
+def test_the_page_shows_no_extreme_value_and_no_small_group(tmp_path: Path) -> None:
+    columns: dict[str, np.ndarray] = {"glucose": clean(2)["glucose"].astype(float), "weight": clean(2)["weight"]}
+    columns["glucose"][100:500] = np.round(columns["glucose"][100:500] / 18.0156, 1)
+    columns["glucose"][0], columns["glucose"][1] = 1847, 1.37
+    columns["site"] = np.array(["North"] * (ROWS - 1) + ["Zebulon ward"])
+    columns["seen"] = np.array(["2020-05-01"] * (ROWS - 1) + ["1871-05-01"])
+    columns["weight"][3] = np.nan
+    page = flows.measure_quality([written(columns, tmp_path / "t.csv")]).html
+    assert "<svg" in page
+    for canary in ("1847", "1.37", "Zebulon", "1871"):
+        assert canary not in page, canary
+    assert "North" in page

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from galenic import flows
+from galenic import custody, flows
 from galenic.cli import show
 from galenic.cli.files import write_text
 from galenic.cli.options import Json, expand_options
@@ -56,7 +56,8 @@ def quality(
 
 def _measure_stored(name: str, options: QualityOptions) -> flows.QualityResult:
     installation = open_installation()
-    session, page = installation.sign_in(options.key), "outside" if options.out else "none"
+    session = installation.sign_in(options.key)
+    page: custody.Page = "outside" if options.out else "none"
     return flows.quality_of_stored(installation, session, name, options.purpose, floor=options.floor, page=page)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from galenic import store
 from galenic.errors import AccessDeniedError, UnknownNameError
 from galenic.installation import Installation
 from galenic.jobs.progress import JobStatus, status_of
@@ -17,6 +18,7 @@ SESSION_SECONDS = 12 * 3600  # the most that a job may take
 def jobs_url(installation: Installation) -> str:
     """URL of the database of jobs: a file beside the SQLite database, or the same PostgreSQL database."""
     if installation.db.is_sqlite:
+        store.make_private(installation.home / "jobs.db")
         return f"sqlite:///{installation.home / 'jobs.db'}"
     return installation.db.url.render_as_string(hide_password=False)
 

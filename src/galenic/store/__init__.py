@@ -31,7 +31,7 @@ from galenic.store.documents import (
     write_documents,
 )
 from galenic.store.fact_rows import FactRows, fact_transaction, facts_of, move_on, put_fact, put_facts, version_numbers
-from galenic.store.files import file_aside, folder_aside, scratch_folder, sweep
+from galenic.store.files import file_aside, folder_aside, make_private, scratch_folder, sweep
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, drop_index_tables, search
 from galenic.store.index_comparison import (
@@ -185,6 +185,7 @@ __all__ = [
     "list_releases",
     "list_tombstones",
     "locked",
+    "make_private",
     "mark_checked",
     "move_on",
     "name_tokens",

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from galenic.errors import StoreError
+from galenic.store.files import make_private
 from galenic.store.tables import metadata
 
 POOL, OVERFLOW = 20, 60  # pooled connections, as opening one costs more than most queries, and more while all of them work
@@ -28,6 +29,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.url.database != ":memory:":
+                make_private(Path(self.url.database))
         self._local = threading.local()
         self.engine = sa.create_engine(self.url, pool_size=POOL, max_overflow=OVERFLOW)
         if self.is_sqlite:

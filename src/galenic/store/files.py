@@ -26,6 +26,17 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def _is_private(folder: Path) -> bool:
+    """Whether only the owner may enter a folder, as it is with all within an installation: its files are for the owner alone."""
+    return any(not place.stat().st_mode & 0o077 for place in (folder, *folder.parents))
+
+
+def make_private(path: Path) -> None:
+    """Creates a file for its owner alone, if there is none; a library that opens it later keeps its mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 @contextlib.contextmanager
 def file_aside(target: Path) -> Iterator[Path]:
     """Yields a path beside `target` to write to; it becomes `target` when the block ends normally, and is removed otherwise."""
@@ -40,9 +51,10 @@ def file_aside(target: Path) -> Iterator[Path]:
     try:
         yield aside
         _flush(aside)
-        mask = os.umask(0)
-        os.umask(mask)
-        aside.chmod(0o666 & ~mask)
+        if not _is_private(target.parent):
+            mask = os.umask(0)
+            os.umask(mask)
+            aside.chmod(0o666 & ~mask)
         aside.replace(target)
         _flush(target.parent)
     except OSError as error:
@@ -79,10 +91,15 @@ def folder_aside(target: Path) -> Iterator[Path]:
         raise StateError(f"{target} exists already. Choose another folder, or move this one away.")
     with scratch_folder(target) as aside:
         yield aside
+        private = _is_private(target.parent)
         for path in sorted(aside.rglob("*")):
-            if path.is_file() and not path.is_symlink():
+            if path.is_symlink():
+                continue
+            if path.is_file():
                 _flush(path)
-        aside.chmod(0o755)
+            if private:
+                path.chmod(0o700 if path.is_dir() else 0o600)
+        aside.chmod(0o700 if private else 0o755)
         aside.rename(target)
         _flush(target.parent)
 

@@ -20,7 +20,7 @@ from galenic.records.quality.numbers import (
     outlier_text,
     range_text,
 )
-from galenic.records.quality.result import SHOWN, Places, TableQuality
+from galenic.records.quality.result import SHOWN, SMALLEST_GROUP, Places, TableQuality
 from galenic.records.quality.units import are_codes, find_mix
 from galenic.records.terminology import LABELS, Terminology
 from galenic.records.unit_conversion import is_unit
@@ -138,12 +138,12 @@ def _measured(seen: _Seen, result: TableQuality) -> Iterator[Finding]:
         by_code.setdefault(code, Counter())[unit] += len(values)
         if unit and not is_unit(unit):
             what = f"{len(values):,} values in {unit!r}, which is no unit of UCUM"
-            units.add(code, 1.0, what, count=len(values))
+            units.add(code, 1.0, what, count=len(values), beside={"events": len(values)})
         _measure_code(_Values(code, unit, values, patients), faults, result)
     for code, stated in by_code.items():
         if len(stated) > 1:
             what = f"is stated in {', '.join(repr(k or '(none)') for k in stated)}"
-            units.add(code, 1 - max(stated.values()) / stated.total(), what)
+            units.add(code, 1 - max(stated.values()) / stated.total(), what, beside={"events": stated.total()})
     total = max(faults.values, 1)
     yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
     yield units.finding("quality.units", total, "share of values whose unit is none of UCUM", most=SHOWN)
@@ -171,15 +171,19 @@ def _measure_code(measured: _Values, faults: NumberFaults, result: TableQuality)
         result.mixes[code] = mix
         result.histograms[code] = histogram_of(values, mix)
         places = len(mix.places)
-        faults.mixed.add(code, places / len(values), mix_text(mix, len(values)), count=places)
+        faults.mixed.add(code, places / len(values), mix_text(mix, len(values)), count=places, beside={"events": len(values)})
         rest[mix.places] = np.nan
     beyond = impossible_places(rest, analyte, mix.unit if mix else unit)
     if analyte and len(beyond):
-        faults.impossible.add(code, len(beyond) / len(values), range_text(analyte, len(beyond)), count=len(beyond))
+        faults.impossible.add(
+            code, len(beyond) / len(values), range_text(analyte, len(beyond)), count=len(beyond), beside={"events": len(values)}
+        )
         rest[beyond] = np.nan
     outliers = find_outliers(rest)
     if len(outliers):
-        faults.outliers.add(code, len(outliers) / len(values), outlier_text(len(outliers)), count=len(outliers))
+        faults.outliers.add(
+            code, len(outliers) / len(values), outlier_text(len(outliers)), count=len(outliers), beside={"events": len(values)}
+        )
 
 
 def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured]:
@@ -203,7 +207,7 @@ def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured
     ]
     yield Finding("quality.missing", float(np.mean([birthless, sexless])), "birth and sex", detail={"columns": where})
     total = max(seen.years.total(), 1)
-    done.missing_by_year["events"] = {y: n / total for y, n in sorted(seen.years.items())}
+    done.missing_by_year["events"] = {y: n / total for y, n in sorted(seen.years.items()) if n >= SMALLEST_GROUP}
 
 
 def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
@@ -223,7 +227,8 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
         asked += count
         if verdict.state == "not-found":
             wrong += count
-            where.append({"where": code, "share": count / seen.events, "what": f"{count:,} events; {label} has no such code"})
+            what = f"{count:,} events; {label} has no such code"
+            where.append({"where": code, "share": count / seen.events, "what": what, "events": count})
     if not asked:
         return NotMeasured(
             "quality.codes", f"no table of {', '.join(sorted(absent)) or 'the systems used'} is loaded: galenic code load"

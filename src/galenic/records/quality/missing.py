@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from galenic.records.quality.column_values import texts_of
-from galenic.records.quality.result import SHOWN, Places, TableQuality
+from galenic.records.quality.result import SHOWN, SMALLEST_GROUP, Places, TableQuality
 from galenic.records.source import Source
 from galenic.schema import Column, Finding
 
 BIRTH = re.compile(r"(^|_)(birth|dob|born|birth_?date|date_of_birth)($|_)", re.IGNORECASE)
 DEATH = re.compile(r"(^|_)(death|dod|died|deceased|death_?date|date_of_death)($|_)", re.IGNORECASE)
 GROUPS = ("sex", "gender", "race", "ethnicity", "site", "hospital", "unit")
-SMALLEST_GROUP = 20  # rows
 UNEVEN = 0.1  # difference of shares between groups from which on it is listed
 
 
@@ -71,17 +70,16 @@ def _uneven(names: tuple[str, ...], counts: _Counts, dates: set[str], result: Ta
     for grouping, sizes in counts.sizes.items():
         missing = counts.by_group[grouping]
         table = {
-            n: {k: missing[n, k] / size for k, size in sorted(sizes.items())}
+            n: {k: missing[n, k] / size for k, size in sorted(sizes.items()) if size >= SMALLEST_GROUP}
             for n in names
             if n != grouping and counts.missing[n]
         }
         (result.missing_by_year if grouping in dates else result.missing_by_group.setdefault(grouping, {})).update(table)
         for name, shares in table.items():
-            large = {k: s for k, s in shares.items() if sizes[k] >= SMALLEST_GROUP}
-            if len(large) > 1 and max(large.values()) - min(large.values()) > UNEVEN:
-                worst, best = max(large, key=lambda k: large[k]), min(large, key=lambda k: large[k])
-                what = f"missing in {large[worst]:.0%} where {grouping} is {_short(worst)}, in {large[best]:.0%} where it is {_short(best)}"
-                gaps.add(name, large[worst] - large[best], what)
+            if len(shares) > 1 and max(shares.values()) - min(shares.values()) > UNEVEN:
+                worst, best = max(shares, key=lambda k: shares[k]), min(shares, key=lambda k: shares[k])
+                what = f"missing in {shares[worst]:.0%} where {grouping} is {_short(worst)}, in {shares[best]:.0%} where it is {_short(best)}"
+                gaps.add(name, shares[worst] - shares[best], what)
     gaps.places.sort(key=lambda p: -float(p["share"]))
     largest = float(gaps.places[0]["share"]) if gaps.places else 0.0
     method = "largest difference between groups or years"

@@ -8,13 +8,14 @@ import numpy as np
 
 from galenic.records.quality.analytes import Analyte, Floats, analyte_of
 from galenic.records.quality.column_values import codes_of, numbers_of
-from galenic.records.quality.result import SHOWN, Places, TableQuality
+from galenic.records.quality.result import SHOWN, SMALLEST_GROUP, Places, TableQuality
 from galenic.records.quality.units import Mix, are_codes, find_mix
 from galenic.records.source import Source
 from galenic.schema import Column, Finding
 
 SHORT_NAME = 2  # letters of a name up to which it may stand for something else
 SMALL_CODES = 20
+BARS = 40  # of a histogram
 OUTLIER_SD = 8.0  # robust standard deviations beyond which a value is an outlier
 
 
@@ -66,17 +67,17 @@ def _measure_column(source: Source, column: Column, patients: np.ndarray | None,
         found.result.mixes[name] = mix
         found.result.histograms[name] = histogram_of(values, mix)
         places, rows = len(mix.places), _row_numbers(mix.places)
-        faults.mixed.add(name, places / known, mix_text(mix, known), count=places, rows=rows)
+        faults.mixed.add(name, places / known, mix_text(mix, known), count=places, beside={"rows": rows})
         rest[mix.places] = np.nan
     beyond = impossible_places(rest, analyte, mix.unit if mix else column.unit)
     if analyte and len(beyond):
         what = range_text(analyte, len(beyond))
-        faults.impossible.add(name, len(beyond) / known, what, count=len(beyond), rows=_row_numbers(beyond))
+        faults.impossible.add(name, len(beyond) / known, what, count=len(beyond), beside={"rows": _row_numbers(beyond)})
     rest[beyond] = np.nan
     outliers = find_outliers(rest)
     if len(outliers):
         what = outlier_text(len(outliers))
-        faults.outliers.add(name, len(outliers) / known, what, count=len(outliers), rows=_row_numbers(outliers))
+        faults.outliers.add(name, len(outliers) / known, what, count=len(outliers), beside={"rows": _row_numbers(outliers)})
 
 
 def analyte_of_values(name: str, values: Floats) -> Analyte | None:
@@ -148,15 +149,33 @@ def _far_from_median(values: Floats) -> np.ndarray:
 
 
 def histogram_of(values: Floats, mix: Mix) -> dict[str, Any]:
-    """Counts of all values and of those in the other unit, for the page; on a logarithmic scale if they span much."""
+    """Counts of all values and of those in the other unit, for the page; on a logarithmic scale if they span much.
+
+    No value of a patient can be read from it: the ends are rounded quantiles, what lies beyond them counts into the last bars,
+    and bars of few values are as high as one of SMALLEST_GROUP.
+    """
     known = values[~np.isnan(values)]
-    scaled = np.log10(known) if known.min() > 0 and known.max() / known.min() > 20 else known
-    edges = np.histogram_bin_edges(scaled, 40)
-    strange = values[mix.places]
-    strange = np.log10(strange) if scaled is not known else strange
-    shown = 10**edges if scaled is not known else edges
+    margin = min(SMALLEST_GROUP / len(known), 0.25)
+    low, high = (_rounded(float(q)) for q in np.quantile(known, [margin, 1 - margin]))
+    logarithmic = low > 0 and high / low > 20
+    low, high = (low, high) if high > low else (low - 1, high + 1)
+    edges = np.linspace(*((np.log10(low), np.log10(high)) if logarithmic else (low, high)), BARS + 1)
+    shown = 10**edges if logarithmic else edges
+    counts = [np.histogram(np.clip(v, shown[0], shown[-1]), shown)[0] for v in (known, values[mix.places])]
     return {
         "edges": shown.tolist(),
-        "all": np.histogram(scaled, edges)[0].tolist(),
-        "strange": np.histogram(strange, edges)[0].tolist(),
+        "all": _coarse(counts[0]),
+        "strange": _coarse(counts[1]),
+        "values": len(known),
+        "strange_values": len(mix.places),
     }
+
+
+def _rounded(value: float) -> float:
+    """A value to one significant digit."""
+    return float(f"{value:.0e}")
+
+
+def _coarse(counts: np.ndarray) -> list[int]:
+    """Counts with small ones raised to SMALLEST_GROUP."""
+    return [int(max(n, SMALLEST_GROUP)) if n else 0 for n in counts]

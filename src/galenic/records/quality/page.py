@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from galenic.records.quality.result import TableQuality
+from galenic.records.quality.result import SMALLEST_GROUP, TableQuality
 from galenic.schema import Finding, NotMeasured
 
 WORDS = {
@@ -70,10 +70,16 @@ def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> Report
     outcome, threshold, reason = rule or ("", "", "")
     if isinstance(f, NotMeasured):
         return ReportLine(f.name, group, reads, "not measured", outcome or "not measured", threshold, f.why, "", [])
-    places = list(f.detail.get("columns", []))[:12]
+    places = [_place(p) for p in list(f.detail.get("columns", []))[:12]]
     todo = ADVICE.get(f.name, "") if f.value else ""
     shown = f"{f.value:.3f}" if f.name in ("quality.drift", "quality.representative") else f"{f.value:.2%}"
     return ReportLine(f.name, group, reads, shown, outcome, threshold, reason, todo, places)
+
+
+def _place(place: dict[str, Any]) -> dict[str, Any]:
+    """A place as the page shows it: a code that few patients have tells of them, and is not named."""
+    rare = place.get("events", SMALLEST_GROUP) < SMALLEST_GROUP
+    return {**place, "where": f"a code of fewer than {SMALLEST_GROUP} events", "what": ""} if rare else place
 
 
 def _grid(table: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -96,8 +102,8 @@ def _bars(name: str, h: dict[str, Any]) -> str:
             parts.append(
                 f'<rect x="{i * step:.1f}" y="{height - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" fill="{color}"/>'
             )
-    low, high, under = f"{h['edges'][0]:.4g}", f"{h['edges'][-1]:.4g}", height + 16
+    low, high, under = f"up to {h['edges'][0]:.4g}", f"{h['edges'][-1]:.4g} and more", height + 16
     ends = f'<text x="0" y="{under}">{low}</text><text x="{width}" y="{under}" text-anchor="end">{high}</text>'
-    count, strange = sum(h["all"]), sum(h["strange"])
+    count, strange = h["values"], h["strange_values"]
     label = Markup.escape(f"{name}: {count:,} values, {strange:,} of them in another unit; heights on a square-root scale")
     return f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height + 20}">{"".join(parts)}{ends}</svg>'

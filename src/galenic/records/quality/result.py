@@ -1,5 +1,6 @@
 """Result of a quality measurement, and the places that a finding lists."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ from galenic.records.quality.units import Mix
 from galenic.schema import Finding, NotMeasured
 
 SHOWN = 50  # places that a finding lists
+SMALLEST_GROUP = 20  # rows or events of a group, year, bar or code that a page shows
 
 
 @dataclass
@@ -33,10 +35,10 @@ class Places:
     count: int = 0
     places: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, where: str, share: float, what: str, *, count: int = 0, rows: list[int] | None = None) -> None:
-        """Adds a place with its share of faulty values, a text, and the numbers of the first rows where they are known."""
+    def add(self, where: str, share: float, what: str, *, count: int = 0, beside: Mapping[str, Any] | None = None) -> None:
+        """Adds a place with its share of faulty values and a text. beside: rows, the numbers of the first ones; events, of a code."""
         self.count += count
-        self.places.append({"where": where, "share": share, "what": what} | ({} if rows is None else {"rows": rows}))
+        self.places.append({"where": where, "share": share, "what": what, **(beside or {})})
 
     def finding(self, name: str, total: int, method: str, *, most: int | None = None) -> Finding:
         """The share of faulty values among `total`, with at most `most` places."""

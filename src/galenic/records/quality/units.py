@@ -115,4 +115,6 @@ def _two_groups(values: Floats) -> Mix | None:
 def _alike(low: Floats, high: Floats, gap: float) -> bool:
     """Whether two groups of logarithms are narrow beside the gap between them, and about as wide as each other."""
     spreads = sorted((max(float(np.std(low)), 0.02), max(float(np.std(high)), 0.02)))
-    return 2 * max(np.std(low), np.std(high)) <= gap and (min(len(low), len(high)) < 10 or spreads[1] <= ALIKE * spreads[0])
+    return bool(2 * max(np.std(low), np.std(high)) <= gap) and (
+        min(len(low), len(high)) < 10 or spreads[1] <= ALIKE * spreads[0]
+    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import unicodedata
@@ -111,8 +112,12 @@ def log(level: str, message: str, **fields: object) -> None:
     if _place is not None:
         with contextlib.suppress(OSError):  # a full disk must not stop the work, which reports it elsewhere
             _place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with _place.open("a", encoding="utf-8") as file:
+            with open(_place, "a", encoding="utf-8", opener=_private) as file:
                 file.write(line + "\n")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _safe(value: object) -> object:
