@@ -1,13 +1,14 @@
 """Erasure: what is derived goes or is listed as outside, search goes on for others, and the receipt says only what is so."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from galenic import cli, flows, store
 from galenic.custody import build_index, export_records, own_record, record_approval, record_consent, search_rows
-from galenic.errors import VerificationError
+from galenic.errors import KeyErasedError, VerificationError
 from galenic.installation import Installation
 from galenic.jobs.quality import advance_quality, quality_page, stored_quality
 from galenic.security import require_subject, verify_receipt
@@ -145,3 +146,36 @@ def test_two_receipts_of_one_identifier_have_different_digests(custody: Installa
 def test_the_page_of_the_console_is_of_the_last_measurement(custody: Installation) -> None:
     measured(custody)
     assert "Data quality" in quality_page(custody, "clinic")
+
+
+def test_what_a_killed_process_left_goes_with_the_next_erasure(custody: Installation) -> None:
+    import os
+
+    from galenic.security import BUILDS
+
+    left = {}
+    for kind in ("index", "shards", "bulk"):
+        build, number = store.next_build(custody.db, kind, "clinic")
+        custody.tree.add([BUILDS + number])
+        left[build] = BUILDS + number
+    custody.shards.mkdir(exist_ok=True)
+    (custody.shards / "index-1.db").write_bytes(b"half an index")
+    (custody.shards / "bulk-3").mkdir()
+    upload = custody.home / "incoming" / "tmpx"
+    upload.mkdir(parents=True)
+    (upload / "table.csv").write_text("CNRY", encoding="utf-8")
+    os.utime(upload, (0, 0))
+    receipt = fates(erase(custody))
+    assert {receipt[build] for build in left} == {"deleted; it was not finished"}
+    assert list(custody.shards.iterdir()) == [] and list(upload.parent.iterdir()) == []
+    for place in left.values():
+        with pytest.raises(KeyErasedError):
+            custody.tree.key(place)
+
+
+def test_every_folder_that_the_code_names_in_the_home_is_known_to_erasure() -> None:
+    source = Path(store.__file__).parents[1]
+    pattern = re.compile(r"""home / ["']([^"'/{]+)["']""")
+    named = {n for path in source.rglob("*.py") for n in pattern.findall(path.read_text(encoding="utf-8"))}
+    assert len(named) > 8
+    assert named - set(store.HOME_CONTENTS) == set(), "say in HOME_CONTENTS what an erasure does there"

@@ -116,7 +116,7 @@ def test_the_erasure_of_a_patient_deletes_the_run_of_a_deidentified_copy(custody
     with custody.gate.open(custody.sign_in("paul", "paul2"), "erase", "subject/1", "erasure-request") as grant:
         store.add_artefact(custody.db, {"id": "copy/1", "kind": "copy", "made_from": "table/clinic"}, [1])
         (outcome,) = (o for o in release.forget(custody, grant, 1) if o.id == "copy/1")
-    assert outcome.fate == "dropped; made again from what is left"
+    assert outcome.fate.startswith("deleted; ")
     assert [p.name for p in custody.runs.iterdir()] == ["2"]
 
 
@@ -134,11 +134,8 @@ def test_an_erasure_asks_the_kind_of_each_artifact(custody: Installation, toy: T
         outcomes = {o.id: o for o in release.forget(custody, grant, 1)}
     assert outcomes["toy/1"].fate == "toy given back"
     assert outcomes["model/1"].fate.startswith("kept: made within a privacy budget")
-    assert outcomes["model/2"].fate == "marked for retraining without the patient"
+    assert outcomes["model/2"].fate == "marked for retraining without the patient; the model is deleted"
     assert [a["id"] for a in store.artefacts_in(custody.db, "retrain")] == ["model/2"]
-    assert (outcomes["export/9"].place, outcomes["export/9"].fate) == (
-        "outside",
-        "outside: recall it, or ask its holders to delete",
-    )
+    assert "export/9" not in outcomes  # custody lists what left it
     assert outcomes["release/1"].fate == "was not released; nothing is outside"
     assert "table/clinic" not in outcomes

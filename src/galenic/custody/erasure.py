@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.custody.bulk_files import drop_bulk
+from galenic.custody.bulk_files import BULK_BUILD, drop_abandoned_uploads, drop_bulk
 from galenic.custody.quality_measurement import drop_quality, stored_pages
 from galenic.custody.search_index import drop_index
 from galenic.errors import KeyErasedError, MissingExtraError, StoreError
@@ -20,7 +20,10 @@ Forget = Callable[[Installation, Grant, store.Row], str]
 
 def forget(installation: Installation, grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
     """Drops the derived copies that contain a subject. May be repeated."""
-    outcomes = []
+    drop_abandoned_uploads(installation)
+    for folder in ("quality", "builds", "released", "jobs"):
+        store.sweep(installation.home / folder)
+    outcomes = _drop_unfinished(installation)
     for row in store.artefacts_of(installation.db, subject):
         fate = FORGET[row["kind"]](installation, grant, row) if row["kind"] in FORGET else ""
         if fate:
@@ -80,6 +83,20 @@ def _drop_bulk(installation: Installation, _grant: Grant, row: store.Row) -> str
 def _drop_page(installation: Installation, _grant: Grant, row: store.Row) -> str:
     left = drop_quality(installation, str(row["id"]))
     return "STILL THERE: delete it by hand" if left else "deleted; measure the quality again"
+
+
+def _drop_unfinished(installation: Installation) -> list[ErasureOutcome]:
+    """Drops copies for training, and indexes and exports that are being made or that a killed process left: what is in them is not
+    recorded yet. Whoever makes one of them stops and starts again."""
+    outcomes = []
+    for build in store.list_builds(installation.db):
+        name, kind = str(build["id"]), str(build["kind"])
+        recorded = {"shards": "", "index": name, BULK_BUILD: f"bulk/{name}"}.get(kind)
+        if recorded is None or store.artefact(installation.db, recorded) is not None:
+            continue
+        (drop_bulk if kind == BULK_BUILD else drop_index)(installation, name)
+        outcomes.append(ErasureOutcome(name, kind, "inside", f"{_gone(installation, name)}; it was not finished"))
+    return outcomes
 
 
 def _drop_unknown_pages(installation: Installation) -> list[ErasureOutcome]:

@@ -36,6 +36,7 @@ def drop_index(installation: Installation, build: str) -> None:
     """Deletes a build: its files, its tables and its key."""
     store.drop_index_tables(installation.db, build)
     store.drop_build(installation.db, build, installation.shards)
+    (installation.shards / f"{build}.db").unlink(missing_ok=True)  # of a build that was not finished
     installation.tree.drop(BUILDS + int(build.rpartition("-")[2]))
     store.set_state(installation.db, build, "gone")
 

@@ -111,6 +111,9 @@ class StoredRun(Protocol):
     def discard(self) -> None:
         """Deletes the folder."""
 
+    def drop_model(self) -> None:
+        """Deletes the fitted model."""
+
 
 ContentT_contra = TypeVar("ContentT_contra", contravariant=True)
 

@@ -304,9 +304,17 @@ class Run:
         """Deletes the folder and the copy that downloads are made of, where a right to its data ended or a patient was erased; may
         be repeated. StoreError if something is left. Callers audit the reason."""
         for folder in (self.folder, self.released_folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            if folder.exists():
-                raise StoreError(f"{folder} could not be deleted. Delete it by hand, and repeat the command.")
+            _delete(folder)
+
+    def drop_model(self) -> None:
+        """Deletes the fitted model, and nothing else; may be repeated. StoreError if something is left."""
+        _delete(self.model_folder)
+
+
+def _delete(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise StoreError(f"{folder} could not be deleted. Delete it by hand, and repeat the command.")
 
 
 def report_page(folder: Path) -> Path:

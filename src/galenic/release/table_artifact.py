@@ -87,11 +87,12 @@ class TableArtifact:
         }
 
     def forget(self, run: StoredRun, artifact: dict[str, Any]) -> str:
-        """A model within a privacy budget stays; another one is marked for retraining."""
+        """A model within a privacy budget stays; another one is deleted and marked for retraining."""
         if artifact["private"]:
             return "kept: made within a privacy budget, which bounds what it can tell of one patient"
         store.set_state(run.installation.db, str(artifact["id"]), "retrain")
-        return "marked for retraining without the patient"
+        run.drop_model()
+        return "marked for retraining without the patient; the model is deleted"
 
 
 def _related_previews(made: SyntheticTables, held_out: Mapping[str, Source]) -> dict[str, Preview]:

@@ -47,6 +47,7 @@ from galenic.store.index_copy import copy_index
 from galenic.store.index_entry import IndexEntry, ResourceLocation
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import (
+    HOME_CONTENTS,
     add_artefact,
     artefact,
     artefacts_in,
@@ -100,6 +101,7 @@ from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_relea
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
 
 __all__ = [
+    "HOME_CONTENTS",
     "NO_SUBJECT",
     "SCHEMA",
     "AbstractGrant",

@@ -179,7 +179,9 @@ def _refuse_meddling(connection: sa.Connection) -> None:
 def locked(place: Path) -> Iterator[None]:
     """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
     try:
-        lock = place.with_name(f".{place.name}.lock").open("ab", buffering=0)
+        beside = place.with_name(f".{place.name}.lock")
+        make_private(beside)
+        lock = beside.open("ab", buffering=0)
     except OSError as error:
         raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
     with lock:

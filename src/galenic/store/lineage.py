@@ -13,6 +13,28 @@ KINDS = (
     "table", "shards", "index", "bulk", "quality", "model", "copy", "release",  # inside; a release is outside once it was written
     "export", "access", "page", "reveal", "download",  # outside
 )  # fmt: skip
+HOME_CONTENTS = {  # everything in the folder of an installation, and what the erasure of a patient does there
+    "galenic.db": "rows deleted, free pages overwritten",
+    "galenic.db-wal": "truncated",
+    "galenic.db-shm": "holds no rows",
+    "jobs.db": "holds no records",
+    "jobs.db-wal": "holds no records",
+    "jobs.db-shm": "holds no records",
+    "builds": "indexes copied without the patient, exports and shards deleted",
+    "quality": "pages of data sets with the patient deleted",
+    "runs": "de-identified copies deleted; models within a privacy budget kept, others marked for retraining",
+    "released": "as the runs that the releases are of",
+    "recalls": "notices without records",
+    "jobs": "progress without records",
+    "incoming": "uploads, deleted at the end of the request; leftovers deleted by the erasure",
+    "logs": "hold no records",
+    "keys": "the patient's key destroyed; keys of people and of the installation",
+    "root": "the root key, replaced",
+    "escrow": "sealed root keys, each deleted on a stated day",
+    "witness": "heads of the audit log",
+    "tls": "certificate of the server",
+    "terminology": "code systems",
+}
 LOST_WITH_RECORDS = ("table", "index", "shards")  # kinds that a restore of records replaces
 
 
