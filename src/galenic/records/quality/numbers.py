@@ -159,7 +159,8 @@ def histogram_of(values: Floats, mix: Mix) -> dict[str, Any]:
     low, high = (_rounded(float(q)) for q in np.quantile(known, [margin, 1 - margin]))
     logarithmic = low > 0 and high / low > 20
     low, high = (low, high) if high > low else (low - 1, high + 1)
-    edges = np.linspace(*((np.log10(low), np.log10(high)) if logarithmic else (low, high)), BARS + 1)
+    ends = (float(np.log10(low)), float(np.log10(high))) if logarithmic else (low, high)
+    edges = np.linspace(ends[0], ends[1], BARS + 1)
     shown = 10**edges if logarithmic else edges
     counts = [np.histogram(np.clip(v, shown[0], shown[-1]), shown)[0] for v in (known, values[mix.places])]
     return {
