@@ -1,5 +1,6 @@
 """What one process changes holds in every other process that runs, within a second and without a restart."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -152,6 +153,26 @@ def test_a_rotation_of_keys_in_one_process_leaves_the_others_reading(custody: In
         rotate_keys(custody, custody.sign_in("sven", "sven2"))
         assert other.tree.key(subject) == before
         assert custody.tree.key(subject) == before
+
+
+def test_reads_wait_for_a_rotation_that_is_between_the_new_tree_and_the_new_root(
+    custody: Installation, other: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_care_relation(custody, custody.sign_in("inge"), "clinic", "P000007", "ada")
+    subject = subject_of(custody, "care")
+    before, between, put = other.tree.key(subject), threading.Event(), custody.tree.keeper.put
+
+    def slowly(root: bytes) -> None:
+        between.set()
+        time.sleep(0.3)
+        put(root)
+
+    monkeypatch.setattr(custody.tree.keeper, "put", slowly)
+    rotation = threading.Thread(target=custody.tree.rotate)
+    rotation.start()
+    between.wait(10)
+    assert other.tree.key(subject) == before
+    rotation.join()
 
 
 def test_the_key_of_an_erased_patient_is_gone_in_another_process(custody: Installation, other: Installation) -> None:

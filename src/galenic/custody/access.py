@@ -1,7 +1,6 @@
 """Access to the record store: initialization, keys and roles, consents, care relations, export approvals."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from galenic import store
 from galenic.custody.datasets import patient_identifier
@@ -124,16 +123,20 @@ def record_care_relation(
     installation: Installation, session: Session, name: str, patient: str, who: str, *, days: int = 30
 ) -> None:
     """Records that a clinician treats a patient, from now for so many days."""
-    _put_care_relation(installation, session, name, patient, Fact("care", "", "given", who, until=_days_from_now(days)))
+    _put_care_relation(
+        installation, session, name, patient, Fact("care", "", "given", who, until=_days_from_now(installation, days))
+    )
 
 
 def end_care_relation(installation: Installation, session: Session, name: str, patient: str, who: str) -> None:
     """Records that a clinician no longer treats a patient."""
-    _put_care_relation(installation, session, name, patient, Fact("care", "", "ended", who, until=_days_from_now(30)))
+    _put_care_relation(
+        installation, session, name, patient, Fact("care", "", "ended", who, until=_days_from_now(installation, 30))
+    )
 
 
-def _days_from_now(days: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+def _days_from_now(installation: Installation, days: int) -> str:
+    return installation.facts.clock.after(days * 86_400)
 
 
 def _put_care_relation(installation: Installation, session: Session, name: str, patient: str, relation: Fact) -> None:

@@ -3,7 +3,6 @@
 import hmac
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from galenic.errors import AccessDeniedError, StateError, UnknownNameError
 from galenic.security.credentials import check_password
@@ -36,7 +35,9 @@ class AccountRecovery:
             raise StateError("this account has no second factor of its own. Propose to recover it; a second person approves.")
         secret = secrets.token_urlsafe(24)
         body = (("link", digest_of(secret)),)
-        self.facts.put(Fact("recovery", f"{name}/password", "open", name, until=_hours(RESET_HOURS), body=body), actor=by.who)
+        self.facts.put(
+            Fact("recovery", f"{name}/password", "open", name, until=self._after(RESET_HOURS), body=body), actor=by.who
+        )
         self.people.credentials.drop(name, "password")
         self.people.end_sessions(name)
         self.people.audit.append("person.reset", name, actor=by.who)
@@ -77,12 +78,12 @@ class AccountRecovery:
         hands to the owner; the second one is the link that whoever approves hands over."""
         self.people.require_administrator(by)
         code = "-".join(secrets.token_hex(3) for _ in range(4))
-        body = (("code", digest_of(code)),)
+        body, until = (("code", digest_of(code)),), self._after(RECOVERY_HOURS)
 
         def plan(facts: FactReader) -> list[Fact]:
             self._owner(facts, by, name)
             key = f"{name}/factors"
-            return [Fact("recovery", key, "proposed", by.who, purpose=name, until=_hours(RECOVERY_HOURS), body=body)]
+            return [Fact("recovery", key, "proposed", by.who, purpose=name, until=until, body=body)]
 
         self.facts.change(plan, actor=by.who)
         tell(
@@ -98,7 +99,7 @@ class AccountRecovery:
     def approve(self, by: Session, name: str) -> str:
         """Approves a recovery as the second person; returns the secret of the link to hand to the owner."""
         secret = secrets.token_urlsafe(24)
-        until = _hours(RECOVERY_HOURS)
+        until = self._after(RECOVERY_HOURS)
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = self._decided(facts, by, name)
@@ -177,6 +178,5 @@ class AccountRecovery:
                 return fact
         raise AccessDeniedError(NOT_VALID)
 
-
-def _hours(hours: float) -> str:
-    return (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")
+    def _after(self, hours: float) -> str:
+        return self.facts.clock.after(hours * 3600)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from galenic.errors import AccessDeniedError, OptionError
 from galenic.security.credentials import check_password
@@ -37,7 +36,7 @@ class Invitations:
                 f"roles {strange or 'none'} cannot be given to a person. Expected some of {', '.join(ROLES[:-1])}."
             )
         secret = secrets.token_urlsafe(24)
-        until = (datetime.now(UTC) + timedelta(hours=INVITED_HOURS)).isoformat(timespec="seconds")
+        until = self.people.facts.clock.after(INVITED_HOURS * 3600)
         details = {"invitation": digest_of(secret), "until": until, "invited_by": by.who}
 
         def plan(facts: FactReader) -> list[Fact]:

@@ -80,12 +80,10 @@ class KeyTree:
 
     def key(self, place: int) -> bytes:
         """The 32-byte key at a place. KeyErasedError if there is none."""
-        with self._mutex:
-            try:
-                return self._key(place)
-            except KeyErasedError:
-                self.refresh()  # another process may have replaced the root
-                return self._key(place)
+        found = self.keys([place])
+        if place not in found:
+            raise KeyErasedError(f"there is no key {place}: it was never made, or its patient was erased.")
+        return found[place]
 
     def _refresh_if_changed(self) -> None:
         """Clears the cache if another process has changed the tree; checked every 20 ms."""
@@ -97,20 +95,19 @@ class KeyTree:
                 self.refresh()
                 self._version = version
 
-    def _key(self, place: int) -> bytes:
-        found = self._keys([place])
-        if place not in found:
-            raise KeyErasedError(f"there is no key {place}: it was never made, or its patient was erased.")
-        return found[place]
-
     def keys(self, places: list[int]) -> dict[int, bytes]:
         """The keys that exist at places; one row read per 64 neighbours."""
         with self._mutex:
             try:
                 return self._keys(places)
             except KeyErasedError:
-                self.refresh()
+                self.refresh()  # another process may have replaced the root
+            try:
                 return self._keys(places)
+            except KeyErasedError:
+                with locked(self.lock):  # another process is between the new tree and the new root: let it end
+                    self.refresh()
+                    return self._keys(places)
 
     def _keys(self, places: list[int]) -> dict[int, bytes]:
         self._refresh_if_changed()
