@@ -8,6 +8,7 @@ last request that began after that and was still answered. Worker: the last deci
 import itertools
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,9 @@ from pathlib import Path
 import httpx
 import pyotp
 
-from galenic.custody import issue_token, withdraw_role
+from galenic.custody import withdraw_role
 from galenic.installation import Installation, open_installation
-from galenic.security import AuditEntry, parse_policy, shipped_policy, token_name
+from galenic.security import AuditEntry, SystemAccess, parse_policy, shipped_policy, token_name
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 PATIENTS = int(os.environ.get("PATIENTS", "60"))
@@ -59,9 +60,21 @@ class House:
         )
         return done.stdout
 
-    def token(self, who: str, purposes: str) -> None:
-        """A new access token for the load."""
-        self.tokens[who] = issue_token(self.installation, who, purposes=tuple(purposes.split()))
+    def token_of_the_system(self) -> None:
+        """A new access token of the system."""
+        self.tokens["ehr"] = self.cli("client", "token", "ehr", "--purpose", "operations").strip()
+
+    def token_of_the_clinician(self) -> None:
+        """An access token that an application has from a clinician."""
+        secret, gate = secrets.token_urlsafe(32), self.installation.gate
+        about = (("purposes", "treatment"), ("scope", "user/*.rs"))
+        gate.begin("clara", how="application bench", seconds=3_600, name=token_name(secret), about=about)
+        self.tokens["clara"] = secret
+
+    def allow(self) -> None:
+        """Gives the system its role again, as two people do in the console."""
+        self.installation.systems.register("ehr", SystemAccess(), proposed_by="sven", approved_by="paul")
+        self.token_of_the_system()
 
     def reads(self, who: str) -> None:
         """Reads one patient again and again."""
@@ -139,7 +152,7 @@ def served(home: Path) -> Iterator[tuple[House, str]]:
         time.sleep(3)  # the worker ends after the server
 
 
-def prepare(house: House) -> None:
+def prepare(house: House, code: str, elsewhere: Installation) -> None:
     """Accounts, tokens and the load."""
     for name, role, person in (
         ("sven", "security-officer", "sven"),
@@ -149,9 +162,12 @@ def prepare(house: House) -> None:
     ):
         house.cli("key", name, "--role", role, "--person", person)
     house.cli("client", "add", "ehr")
-    house.cli("client", "add", "clara", "--role", "clinician")
-    house.token("ehr", "operations")
-    house.token("clara", "treatment")
+    house.token_of_the_system()
+    changes_by_the_server(house, code, elsewhere)
+    people = house.installation.people
+    people.write("clara", "clara@example.org", "Clara", "active")
+    people.grant("clara", "clara@example.org", "clinician", by="sven", approved="paul")
+    house.token_of_the_clinician()
     with httpx.Client(base_url=BASE, trust_env=False) as web:
         bundle = web.get("/fhir/Patient?_count=1", headers={"Authorization": f"Bearer {house.tokens['ehr']}"}).json()
     house.patient = bundle["entry"][0]["resource"]["id"]
@@ -189,10 +205,9 @@ def changes_by_the_command_line(house: House) -> None:
     house.measure_worker(
         "policy", lambda: house.installation.policies.approve(names.pop(), paul), "policy.activated", lambda: activate(house)
     )
-    allow: Callable[[], object] = lambda: house.cli("client", "add", "ehr")  # noqa: E731
     house.measure("role", "ehr", lambda: house.cli("withdraw-role", "ehr", "service"), "fact.grant")
-    allow()
-    house.measure_worker("role", lambda: withdraw_role(house.installation, "ehr", "service"), "fact.grant", allow)
+    house.allow()
+    house.measure_worker("role", lambda: withdraw_role(house.installation, "ehr", "service"), "fact.grant", house.allow)
     relate = ("relate", "records", house.patient, "--who", "clara", "--key", "inge")
     house.cli(*relate)
     time.sleep(0.5)
@@ -201,9 +216,9 @@ def changes_by_the_command_line(house: House) -> None:
     session = house.installation.gate.session(token_name(house.tokens["ehr"]))
     assert session is not None
     house.measure("session", "ehr", lambda: house.installation.gate.end(session[0]), "fact.session")
-    renew: Callable[[], object] = lambda: house.token("ehr", "operations")  # noqa: E731
-    renew()
-    house.measure_worker("session", lambda: house.installation.people.end_sessions("ehr"), "session.ended", renew)
+    house.token_of_the_system()
+    end = lambda: house.installation.people.end_sessions("ehr")  # noqa: E731
+    house.measure_worker("session", end, "session.ended", house.token_of_the_system)
     time.sleep(0.5)
     failed = house.failed_reads
     house.cli("rotate", "--key", "sven", "--second", "sven2")
@@ -275,8 +290,7 @@ def measure(row: Callable[..., dict]) -> list[dict]:
     """The rows of results/faults.json."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, served(Path(folder) / "home") as (house, code):
         elsewhere = open_installation(house.home)
-        prepare(house)
-        changes_by_the_server(house, code, elsewhere)
+        prepare(house, code, elsewhere)
         for _round in range(ROUNDS):
             changes_by_the_command_line(house)
             consents(house, elsewhere)

@@ -9,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from galenic.cli import app
-from galenic.custody import add_client, changed_outside, declare_population, grant_role, make_key
+from galenic.custody import changed_outside, declare_population, grant_role, make_key
 from galenic.errors import BudgetError, StateError
 from galenic.installation import Installation, open_installation
 from galenic.security import Fact
+from systems_made import add_client
 
 
 def sql(installation: Installation, *statements: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from galenic.custody import (
     end_care_relation,
-    issue_token,
     record_care_relation,
     record_consent,
     rotate_keys,
@@ -19,6 +18,7 @@ from galenic.errors import GalenicError
 from galenic.flows import erase
 from galenic.installation import Installation, open_installation
 from galenic.security import Fact, Provider, token_name
+from systems_made import add_client, issue_token
 
 REDIRECT = ("https://app.example.org/back",)
 
@@ -99,8 +99,6 @@ def the_label_of_a_data_set(a: Installation, b: Installation) -> None:
 
 
 def a_token(a: Installation, b: Installation) -> None:
-    from galenic.custody import add_client
-
     add_client(a, "lab")
     token = token_name(issue_token(a, "lab"))
     assert within_a_second(lambda: b.gate.session(token) is not None)
