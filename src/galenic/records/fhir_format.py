@@ -109,7 +109,8 @@ def _resources(document: "Document") -> list[tuple[dict[str, Any], dict[str, str
     """(resource, references that stand for others) of a document; of a Bundle each entry."""
     from galenic.records.fhir import open_bundle  # noqa: PLC0415
 
-    found, waiting = [], [(document.resource, document.raw, {})]
+    found: list[tuple[dict[str, Any], dict[str, str]]] = []
+    waiting: list[tuple[dict[str, Any], bytes, dict[str, str]]] = [(document.resource, document.raw, {})]
     while waiting:
         resource, raw, renamed = waiting.pop(0)
         if resource.get("resourceType") == "Bundle":

@@ -140,7 +140,9 @@ class FhirRepository:
 
     def _follow_erasures(self) -> None:
         erasures = self.installation.gate.versions.get()["erasures"]
-        if erasures != self._index_erasures:
+        if (
+            erasures != self._index_erasures or not self.index.path.exists()
+        ):  # the erasure deletes the old one later than it counts
             with self.write_lock:
                 old, self.index = self.index, _open_index(self.installation, self.service_grant(), self.name)
                 self._index_erasures = erasures

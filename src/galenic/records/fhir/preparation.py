@@ -145,7 +145,8 @@ def _part(
     resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], server: SourceServer
 ) -> PreparedResource:
     """One resource. renamed: what references of its Bundle resolve to."""
-    variant, absolute = "", ()
+    variant = ""
+    absolute: tuple[tuple[str, str], ...] = ()
     if ABSOLUTE_REFERENCE.search(raw) is not None:
         named = references(resource)
         relative = server.relative(t for t in named if t not in renamed)
