@@ -18,6 +18,8 @@ from server import served
 
 RESOURCES, IMPORTS, CLIENTS = 20_000, 40, 4
 NAMES = 100  # in one search
+READ = 3  # of so many resources, one is read by its id; all are searched
+PAUSE = 0.02  # s, between writes over HTTP
 Resource = dict[str, Any]
 
 
@@ -82,7 +84,7 @@ class Client:
 def measure(row: Any, resources: int = RESOURCES) -> list[dict[str, Any]]:
     """Shares found at once and after a restart."""
     every: list[str] = []
-    read = found = 0
+    read = asked = found = 0
     stop, written = threading.Event(), [0]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -94,7 +96,8 @@ def measure(row: Any, resources: int = RESOURCES) -> list[dict[str, Any]]:
             try:
                 for number in range(IMPORTS):
                     names = bring(home, Path(folder), number, resources // IMPORTS)
-                    read, found = read + client.read(names), found + client.search(names)
+                    some = names[::READ]
+                    read, asked, found = read + client.read(some), asked + len(some), found + client.search(names)
                     every += names
             finally:
                 stop.set()
@@ -105,7 +108,7 @@ def measure(row: Any, resources: int = RESOURCES) -> list[dict[str, Any]]:
         checked = galenic(home, "index", "check", "records")
     total = len(every)
     shares = {
-        "read at once": read / total,
+        f"of {asked:,} read at once": read / asked,
         "searched at once": found / total,
         "searched after a restart": again / (total + written[0]),
     }
@@ -135,6 +138,7 @@ def write(client: Client, stop: threading.Event, written: list[int]) -> None:
         answer = client.web.put(f"/Patient/{own}", content=json.dumps(patient(own)))
         assert answer.status_code == 201, answer.text
         written[0] += 1
+        time.sleep(PAUSE)
 
 
 if __name__ == "__main__":
