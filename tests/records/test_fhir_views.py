@@ -70,6 +70,29 @@ def test_a_number_reaches_half_a_unit_of_its_last_digit(number: float, low: floa
     assert column("value.ofType(Quantity).value.highBoundary()", observation) == pytest.approx(high, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("path", "low"),
+    [
+        pytest.param("birthDate", "2020-02-03", id="a date"),
+        pytest.param("deceased.ofType(dateTime)", "2020-01-01T00:00:00.000+14:00", id="a dateTime of a month"),
+        pytest.param("identifier.period.start", "2020-01-01T00:00:00.000+14:00", id="a dateTime of a year"),
+        pytest.param("meta.lastUpdated", "2020-01-01T10:00:00.000Z", id="an instant"),
+        pytest.param("extension.value.ofType(time)", "10:00:00.000", id="a time"),
+        pytest.param("multipleBirth.ofType(integer)", 1.5, id="a number"),
+        pytest.param("identifier.value", None, id="a string that looks like a date"),
+        pytest.param("identifier.system", None, id="a uri that looks like a time"),
+        pytest.param("active", None, id="a boolean"),
+    ],
+)
+def test_a_boundary_has_the_type_of_its_element(path: str, low: object) -> None:
+    patient = {
+        "resourceType": "Patient", "id": "a", "birthDate": "2020-02-03", "deceasedDateTime": "2020-01", "active": True,
+        "identifier": [{"value": "2020", "system": "10:00:00", "period": {"start": "2020"}}], "multipleBirthInteger": 2,
+        "meta": {"lastUpdated": "2020-01-01T10:00:00Z"}, "extension": [{"url": "http://example.org/x", "valueTime": "10:00:00"}],
+    }  # fmt: skip
+    assert column(f"{path}.lowBoundary()", patient) == low
+
+
 def test_a_truth_value_has_no_boundary() -> None:
     assert column("active.lowBoundary()", {"resourceType": "Patient", "id": "a", "active": True}) is None
 

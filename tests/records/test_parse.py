@@ -124,6 +124,28 @@ def test_dates_of_another_shape_are_null() -> None:
     assert parse_dates(values, "%Y-%m-%d").to_pylist() == [None, None, None, date(2024, 1, 1), None]
 
 
+@pytest.mark.parametrize(
+    ("form", "absent", "present"),
+    [
+        ("%Y-%m-%d", "2024-02-30", "2024-2-29"),
+        ("%d/%m/%Y", "31/04/2024", "30/04/2024"),
+        ("%m/%d/%Y", "02/29/2023", "2/28/2023"),
+        ("%d.%m.%Y", "31.6.2024", "1.6.2024"),
+        ("%Y/%m/%d", "1900/02/29", "2000/02/29"),
+        ("%d-%b-%Y", "31-Nov-2024", "30-Nov-2024"),
+        ("%Y%m%d", "20240230", "20240229"),
+        ("%Y-%m-%d %H:%M:%S", "2024-02-30 10:00:00", "2024-02-29 10:00:00"),
+        ("%Y-%m-%dT%H:%M:%S", "2023-02-29T10:00:00", "2023-02-28T10:00:00"),
+        ("%d.%m.%y", "30.02.24", "29.02.24"),
+    ],
+)
+def test_a_day_that_does_not_exist_is_no_other_day(form: str, absent: str, present: str) -> None:
+    days = parse_dates(pa.chunked_array([pa.array([absent, present, None])]), form).to_pylist()
+    assert days[0] is None
+    assert days[1] is not None
+    assert days[2] is None
+
+
 def test_text_is_cleaned_whatever_its_arrow_type() -> None:
     coded = pa.chunked_array([pa.array([" f", "?", "m "]).dictionary_encode()])
     assert clean_text(coded, ("?",)).to_pylist() == ["f", None, "m"]

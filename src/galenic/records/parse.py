@@ -1,5 +1,7 @@
 """Parsing of a raw column as its described kind; errors name the row that does not fit, never its value."""
 
+from datetime import datetime
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,11 @@ DATE_FORMATS: dict[str, str] = {  # strptime format -> what it must look like
     "%Y-%m-%d %H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2} \d{2}:\d{2}:\d{2}$",
     "%Y-%m-%dT%H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2}T\d{2}:\d{2}:\d{2}$",
 }
+DAYS = {  # strptime format -> where its day stands: strptime takes 30 February as 1 March
+    form: "^" + form.replace(".", "[.]").replace("%Y", r"\d{4}").replace("%m", r"\d{1,2}").replace("%b", "[A-Za-z]{3}")
+    .replace("%d", r"(?P<day>\d{1,2})").partition("%H")[0]
+    for form in DATE_FORMATS
+} | {"%Y%m%d": r"^\d{6}(?P<day>\d\d)"}  # fmt: skip
 
 
 def clean_text(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArray:
@@ -38,10 +45,25 @@ def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
 
 
 def parse_dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
-    """Strings as days (date32) by one format; null where a value does not fit it."""
+    """Strings as days (date32) by one format; null where a value does not fit it, or names a day that does not exist."""
     fits = pc.fill_null(matches(array, DATE_FORMATS.get(form, ".")), False)
     array = pc.if_else(fits, array, pa.scalar(None, pa.string()))
-    return pc.strptime(array, format=form, unit="s", error_is_null=True).cast(pa.date32())
+    days = pc.strptime(array, format=form, unit="s", error_is_null=True).cast(pa.date32())
+    if form not in DAYS:
+        absent = pa.array([v for v in pc.unique(array).to_pylist() if v is not None and not _exists(v, form)], pa.string())
+        return pc.if_else(pc.is_in(array, value_set=absent), pa.scalar(None, pa.date32()), days)
+    written = pc.struct_field(pc.extract_regex(array, DAYS[form]), [0])
+    exists = pc.fill_null(pc.equal(pc.cast(written, pa.int64()), pc.day(days)), False)
+    return pc.if_else(exists, days, pa.scalar(None, pa.date32()))
+
+
+def _exists(text: str, form: str) -> bool:
+    """Whether a date of an unusual format names a day that exists."""
+    try:
+        datetime.strptime(text, form)  # a day, of no place
+    except ValueError as error:
+        return "day is out of range" not in str(error)
+    return True
 
 
 def _first_bad(good: pa.ChunkedArray, array: pa.ChunkedArray) -> int | None:

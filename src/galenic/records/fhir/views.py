@@ -11,6 +11,7 @@ from typing import Any
 import fhirpathpy
 from antlr4 import CommonTokenStream, InputStream
 from antlr4.error.ErrorListener import ErrorListener
+from fhirpathpy import engine
 from fhirpathpy.engine.nodes import FP_Type, ResourceNode
 from fhirpathpy.models import models
 from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
@@ -73,10 +74,10 @@ class _Paths:
                 "getResourceKey": {"fn": _resource_key, "arity": {0: []}},
                 "getReferenceKey": {"fn": _reference_key, "arity": {0: [], 1: ["TypeSpecifier"]}},
                 "join": {"fn": _join, "arity": {0: [], 1: ["String"]}},
-                "lowBoundary": {"fn": partial(_boundaries, high=False), "arity": {0: []}},
-                "highBoundary": {"fn": partial(_boundaries, high=True), "arity": {0: []}},
             },
         }
+        # functions of the option above are given values without their types, which decide about boundaries
+        engine.base_invocation_registry.update(BOUNDARIES)
 
     def compile(self, path: Any) -> Callable[[Any], list[Any]]:
         """The path as a function of a node."""
@@ -126,8 +127,16 @@ def _join(nodes: list[Any], by: Any = "") -> list[str]:
     return [str(by or "").join(str(_plain(n)) for n in nodes)]
 
 
-def _boundaries(nodes: list[Any], *, high: bool) -> list[Any]:
+def _boundaries(_context: Any, nodes: list[Any], *, high: bool) -> list[Any]:
     return [b for b in (_boundary(n, high=high) for n in nodes) if b is not None]
+
+
+BOUNDARIES = {
+    "lowBoundary": {"fn": partial(_boundaries, high=False)},
+    "highBoundary": {"fn": partial(_boundaries, high=True)},
+}
+DATES = {"date": "date", "dateTime": "dateTime", "instant": "dateTime", "FP_Date": "date", "FP_DateTime": "dateTime"}
+TIMES = ("time", "FP_Time")
 
 
 def _reference_key(nodes: list[Any], kind: Any = None) -> list[str]:
@@ -141,16 +150,19 @@ def _reference_key(nodes: list[Any], kind: Any = None) -> list[str]:
 
 
 def _boundary(node: Any, *, high: bool) -> Any:
-    """The least or greatest value that a number, date or time of that precision can mean (FHIRPath, 5.8.3 and 5.8.4)."""
-    value, kind = _plain(node), str(getattr(node, "path", None) or "").rpartition(".")[2]
+    """The least or greatest value that a number, date or time of that precision can mean (FHIRPath, 5.8.3 and 5.8.4), by the type of
+    the element; None for other types."""
+    value, kind = _plain(node), node.path if isinstance(node, ResourceNode) else type(node).__name__
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         places = max(len(str(value).partition(".")[2]), 0)
         half = Decimal(5).scaleb(-places - 1)
         return float(Decimal(str(value)) + (half if high else -half))
     if not isinstance(value, str):
         return None
-    if re.fullmatch(r"\d\d:\d\d(:\d\d(\.\d+)?)?", value):
+    if kind in TIMES:
         return _clock(value, high=high)
+    if kind not in DATES:
+        return None
     day, _, rest = value.partition("T")
     parts = day.split("-")
     if len(parts) < 2:
@@ -158,7 +170,7 @@ def _boundary(node: Any, *, high: bool) -> Any:
     if len(parts) < 3:
         parts.append(f"{monthrange(int(parts[0]), int(parts[1]))[1]:02d}" if high else "01")
     whole = "-".join(parts)
-    if kind in ("date", "birthDate") or (not rest and kind != "dateTime" and len(day) < 10):
+    if DATES[kind] == "date":
         return whole
     clock, zone = re.fullmatch(r"([\d:.]*)(Z|[+-]\d\d:\d\d)?", rest).groups()  # type: ignore[union-attr]
     return f"{whole}T{_clock(clock, high=high)}{zone or ('-12:00' if high else '+14:00')}"
