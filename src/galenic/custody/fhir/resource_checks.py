@@ -62,7 +62,7 @@ def _issue_type(rule: str) -> str:
 def validate(resource_type: str | None, raw: bytes, profiles: Sequence[str] = ()) -> FhirResponse:
     """The $validate operation: an OperationOutcome with the issues of a resource; the status is 200 for an invalid one, too. profiles:
     that the request names; a profile that cannot be checked, of the request or of the resource, is an issue."""
-    from galenic.records.fhir import check_claimed_profiles, check_profile, parse  # noqa: PLC0415
+    from galenic.records.fhir import check_profiles, parse  # noqa: PLC0415
 
     resource = parse(raw).resource
     if resource.get("resourceType") == "Parameters":
@@ -76,7 +76,8 @@ def validate(resource_type: str | None, raw: bytes, profiles: Sequence[str] = ()
         issues = require_valid(resource, resource_type)
     except InvalidResourceError as error:
         issues = list(error.issues)
-    of_profiles = [i for url in profiles for i in check_profile(resource, url, "")] + check_claimed_profiles(resource)
+    is_valid = not any(severity == "error" for severity, *_ in issues)
+    of_profiles = check_profiles(resource, profiles, is_valid=is_valid)
     issues += [(i.level, _issue_type(i.rule), i.expression, i.text) for i in of_profiles]
     found = [outcome_issue(severity, code, text, expression) for severity, code, expression, text in issues]
     return FhirResponse(

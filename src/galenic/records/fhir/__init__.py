@@ -18,7 +18,7 @@ from galenic.records.fhir.parsing import (
     write_json,
 )
 from galenic.records.fhir.preparation import PreparedDocument, PreparedResource, count_types, names_in_bundle, prepare_document
-from galenic.records.fhir.profiles import check_claimed_profiles, check_profile
+from galenic.records.fhir.profiles import check_profiles
 from galenic.records.fhir.search_parameters import search_parameters_of
 from galenic.records.fhir.search_request import conditions_of, parse_search
 from galenic.records.fhir.search_values import date_range, normalize_text, search_values_of
@@ -41,8 +41,7 @@ __all__ = [
     "SourceServer",
     "ValidationResult",
     "base_of",
-    "check_claimed_profiles",
-    "check_profile",
+    "check_profiles",
     "compartment_of",
     "conditions_of",
     "count_types",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from galenic.errors import RecordError
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.parsing import NdjsonLine, is_ndjson, parse, read_ndjson, read_whole
-from galenic.records.fhir.profiles import claimed_profiles, is_checked, name_of
+from galenic.records.fhir.profiles import check_profiles, claimed_profiles, is_checked, name_of
 from galenic.records.fhir.validation import validate_resource
 from galenic.schema import Progress, no_progress
 
@@ -57,11 +57,13 @@ def validate_files(path: Path, progress: Progress = no_progress, *, name: str = 
             continue
         resource = line.document.resource
         found = validate_resource(resource)
+        is_valid = not any(i.level == "error" for i in found)
+        found += tuple(i for i in check_profiles(resource, is_valid=is_valid) if i.rule != NOT_CHECKED)
         done.refused += any(i.level == "error" for i in found)
         done.resources.update(_type(r) for r in (_held(resource) or [resource]))
         for issue in found:
             _note(done, issue.level, issue.rule, where, issue.expression, issue.text)
-        profiles.update({url for _, url in claimed_profiles(resource) if not is_checked(url)})
+        profiles.update({url for _, _, url in claimed_profiles(resource) if not is_checked(url)})
         progress("checking", min(read / size, 1.0))
     _note_profiles(done, profiles)
     return done
