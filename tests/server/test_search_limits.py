@@ -144,6 +144,22 @@ def test_more_values_than_a_search_may_compare_are_refused(resource_type: str, n
         parse_search(resource_type, [(name, ",".join(f"v{i}" for i in range(values)))])
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param([("shoe-size", "44")] * 50_000, id="parameters"),
+        pytest.param([("_include", "Patient:organization")] * 51, id="includes"),
+        pytest.param([("_sort", "name,birthdate,_id"), ("_sort", ",".join(["name"] * 8))], id="keys of a sort"),
+        pytest.param([("name", "s")] * 31, id="conditions"),
+    ],
+)
+def test_more_parameters_than_a_search_may_have_are_refused(given: list[tuple[str, str]]) -> None:
+    started = time.perf_counter()
+    with pytest.raises(RecordError, match=r"at most|more than"):
+        parse_search("Patient", given)
+    assert time.perf_counter() - started < 0.5
+
+
 # the pool and the limit alone
 
 

@@ -120,6 +120,12 @@ def test_a_history_refuses_what_it_cannot_honor(ehr: Fhir, query: str) -> None:
     assert ehr("GET", f"/Patient/icu/_history?{query}").status_code == 400
 
 
+@pytest.mark.parametrize("cursor", ["e30.00", "e30.é", "é", ".", "e30"])
+def test_a_page_that_was_not_linked_is_refused(ehr: Fhir, cursor: str) -> None:
+    for place in ("Observation", "Patient/icu/_history", "Patient/icu/$everything", "AuditEvent"):
+        assert ehr("GET", f"/{place}?_cursor={cursor}").status_code == 403
+
+
 def test_pages_of_a_history_belong_to_who_began_it(ehr: Fhir, served: Callable[..., Fhir]) -> None:
     for sex in ("female", "male"):
         assert ehr("PUT", "/Patient/hers", {"resourceType": "Patient", "id": "hers", "gender": sex}).status_code in (200, 201)

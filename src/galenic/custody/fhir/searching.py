@@ -175,7 +175,8 @@ def read_cursor(
 ) -> dict[str, Any]:
     """Where a page begins. AccessDeniedError for a cursor of another user, purpose or search."""
     payload, _, signature = cursor.partition(".")
-    if not hmac.compare_digest(signature.encode(), _signature(repository, context, address, given, payload).encode()):
+    expected = _signature(repository, context, address, given, payload)
+    if not hmac.compare_digest(signature.encode(), expected.encode()):
         raise AccessDeniedError("this page belongs to another person, purpose or search. Begin at the first page.")
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return found

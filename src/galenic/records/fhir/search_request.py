@@ -29,7 +29,7 @@ from galenic.schema import (
 
 PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+-])")
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z")
-DEEPEST, MOST_VALUES, MOST_CONDITIONS = 3, 1_000, 30
+DEEPEST, MOST_VALUES, MOST_CONDITIONS, MOST_PARAMETERS = 3, 1_000, 30, 200
 MOST_COMPARISONS = 20_000  # of a search: each value, for each type that a reference without a type may name
 MODIFIERS = {
     "token": ("not", "text", "of-type", "missing"),
@@ -42,7 +42,11 @@ MODIFIERS = {
 def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> SearchRequest:
     """The search request for a type, from (name, value) parameters. RecordError names a parameter with an impossible value, and
     never the value."""
-    request = SearchRequest(resource_type)
+    request, given = SearchRequest(resource_type), list(given)
+    if len(given) > MOST_PARAMETERS:
+        raise RecordError(
+            f"the search has {len(given):,} parameters; at most {MOST_PARAMETERS} are allowed. Search in several steps."
+        )
     conditions: list[SearchCondition] = []
     used: list[tuple[str, str]] = []
     unknown: list[str] = []

@@ -8,7 +8,7 @@ from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.search_parameters import search_parameters_of
 from galenic.schema import SearchInclude, SearchRequest, SortKey
 
-MOST_COUNT = 1_000
+MOST_COUNT, MOST_KEYS, MOST_INCLUDES = 1_000, 10, 50
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
 ITERATING = ("", "iterate", "recurse")
@@ -27,6 +27,8 @@ def _count(request: SearchRequest, value: str, _modifier: str) -> SearchRequest:
 
 def _sort(request: SearchRequest, value: str, _modifier: str) -> SearchRequest:
     keys = tuple(_sort_key(request.resource_type, part) for part in value.split(",") if part)
+    if len(request.sort) + len(keys) > MOST_KEYS:
+        raise RecordError(f"_sort has more than {MOST_KEYS} keys.")
     return replace(request, sort=request.sort + keys)
 
 
@@ -48,12 +50,21 @@ def _contained(request: SearchRequest, value: str, _modifier: str) -> SearchRequ
 
 def _include(request: SearchRequest, value: str, modifier: str) -> SearchRequest:
     if value == "*" and modifier in ITERATING:
-        return replace(request, includes=(*request.includes, SearchInclude("", "*", "", modifier != "")))
-    return replace(request, includes=(*request.includes, _parse_include("_include", value, modifier)))
+        return _require_few_includes(replace(request, includes=(*request.includes, SearchInclude("", "*", "", modifier != ""))))
+    return _require_few_includes(replace(request, includes=(*request.includes, _parse_include("_include", value, modifier))))
+
+
+def _require_few_includes(request: SearchRequest) -> SearchRequest:
+    if len(request.includes) + len(request.reverse_includes) > MOST_INCLUDES:
+        raise RecordError(
+            f"a search has more than {MOST_INCLUDES} _include and _revinclude. Use Type:* for every reference of a type."
+        )
+    return request
 
 
 def _reverse_include(request: SearchRequest, value: str, modifier: str) -> SearchRequest:
-    return replace(request, reverse_includes=(*request.reverse_includes, _parse_include("_revinclude", value, modifier)))
+    one = _parse_include("_revinclude", value, modifier)
+    return _require_few_includes(replace(request, reverse_includes=(*request.reverse_includes, one)))
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -66,7 +77,7 @@ def _parse_include(name: str, value: str, modifier: str) -> SearchInclude:
     source, _, rest = value.partition(":")
     code, _, target = rest.partition(":")
     if modifier not in ITERATING:
-        raise RecordError(f"the only modifier of {name} is iterate.")
+        raise RecordError(f"{name} has the modifiers iterate and recurse only.")
     if source not in r4().resources or (target and target not in r4().resources):
         raise RecordError(f"{name} does not name a type of R4. Expected Type:parameter or Type:parameter:Target.")
     found = search_parameters_of(source).get(code)
