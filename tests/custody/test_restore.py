@@ -7,8 +7,10 @@ import pytest
 
 from galenic import cli, flows, store
 from galenic.custody import own_record, recover_root, restore_backup, rotate_keys, write_backup
-from galenic.errors import StateError
+from galenic.errors import AccessDeniedError, StateError
 from galenic.installation import Installation, open_installation
+from galenic.security import SystemAccess, token_name
+from galenic.security.sign_in_limits import digest_of
 
 
 def security_officer(installation: Installation):  # a Session
@@ -95,3 +97,27 @@ def test_what_left_after_a_backup_is_still_on_the_receipt_after_its_restore(cust
     own_record(custody, custody.sign_in("paul"), "P000001")
     restore_backup(custody, tmp_path / "backup", security_officer(custody))
     assert [n.partition("/")[0] for n in erase(custody, "P000001").facts["outside"]] == ["access"]
+
+
+def test_what_was_open_when_a_backup_was_taken_is_ended_by_a_restore_elsewhere(custody: Installation, tmp_path: Path) -> None:
+    """Sessions and tokens may have ended since, and links may have been used: none of the backup's opens anything."""
+    people = custody.people
+    people.write("anna", "anna@clinic.example", "Anna", "active")
+    details = {"invitation": digest_of("secret"), "until": "2999-01-01T00:00:00+00:00"}
+    people.write("guest", "guest@clinic.example", "Guest", "invited", details)
+    secrets = [people.begin("anna", "test", "agent"), people.begin_half("anna")]
+    custody.systems.register("lab", SystemAccess(), proposed_by="test")
+    secrets.append(custody.systems.issue_token("lab", by="test", how="test", seconds=3600))
+    open_keys = {f.key for f in custody.facts.of("session") if f.state in ("open", "half")}
+    assert {token_name(s) for s in secrets} <= open_keys
+    write_backup(custody, security_officer(custody), tmp_path / "backup")
+    fresh = after_the_loss(custody, tmp_path)
+    restore_backup(fresh, tmp_path / "backup")
+    assert {f.key for f in fresh.facts.of("session")} & open_keys == set()
+    for secret in secrets:
+        assert fresh.gate.session(token_name(secret)) is None
+        assert fresh.people.half(secret) is None
+    with pytest.raises(AccessDeniedError):
+        fresh.invitations.accept("secret", "harbour-velvet-seventeen-otters")
+    assert fresh.people.begin("anna", "test", "agent"), "who has an account signs in anew"
+    fresh.close()

@@ -42,12 +42,14 @@ def relate(
     patient: str,
     who: Annotated[str, typer.Option(help="Key of the person who treats the patient.")],
     key: Key,
-    days: Annotated[int, typer.Option(help="For how long.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="For how long.")] = 30,
     ended: Annotated[bool, typer.Option(help="The relation is over.")] = False,
 ) -> None:
     """Record who treats a patient: those who treat read."""
     installation = open_installation()
     session = installation.sign_in(key)
+    if not (installation.facts.of("grant", who=who) or installation.people.get(who)):
+        raise OptionError(f"there is no key or account {who!r}. Name who treats the patient by their key or account.")
     if ended:
         custody.end_care_relation(installation, session, dataset, patient, who)
     else:

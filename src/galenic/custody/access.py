@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from galenic import store
 from galenic.custody.datasets import patient_identifier
-from galenic.errors import AccessDeniedError, StateError, UnknownNameError
+from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
 from galenic.installation import Installation
 from galenic.security import (
     ADMINISTERS,
@@ -12,6 +12,7 @@ from galenic.security import (
     FactReader,
     Key,
     Session,
+    known_purposes,
     require_another_administrator,
     shipped_policy,
 )
@@ -77,7 +78,8 @@ def withdraw_role(installation: Installation, key: str, role: str) -> None:
     def plan(facts: FactReader) -> list[Fact]:
         fact = facts.one("grant", f"{key}/{role}")
         if fact is None:
-            raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. See: galenic who {key}")
+            held = sorted(f.label for f in installation.facts.of("grant", who=key) if f.state == "given")
+        raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. It holds: {', '.join(held) or 'none'}.")
         if role == ADMINISTERS and facts.one("person", key) is not None:
             require_another_administrator(facts, key)
         return [Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body)]
@@ -89,8 +91,26 @@ def withdraw_role(installation: Installation, key: str, role: str) -> None:
 def record_consent(
     installation: Installation, session: Session, name: str, patients: list[str], purpose: str, *, until: str = ""
 ) -> int:
-    """Records that patients of a data set consented to a purpose; returns the number of consents."""
-    return _put_consents(installation, session, name, patients, Fact("consent", "", "given", purpose=purpose, until=until))
+    """Records that patients of a data set consented to a purpose; returns the number of consents. until: the last day, or a time."""
+    _require_purpose(installation, purpose)
+    consent = Fact("consent", "", "given", purpose=purpose, until=_end_of(until))
+    return _put_consents(installation, session, name, patients, consent)
+
+
+def _require_purpose(installation: Installation, purpose: str) -> None:
+    known = known_purposes(installation.policies.active())
+    if purpose not in known:
+        raise OptionError(f"purpose {purpose!r} is not known. Expected one of {', '.join(sorted(known))}.")
+
+
+def _end_of(until: str) -> str:
+    """The end of a fact: the end of a last day (YYYY-MM-DD), or a time (ISO 8601); empty for no end."""
+    try:
+        day = len(until) == len("2026-01-31")
+        end = datetime.fromisoformat(f"{until}T23:59:59" if day else until) if until else None
+    except ValueError:
+        raise OptionError(f"the last day {until!r} is not valid. Expected YYYY-MM-DD.") from None
+    return (end if end.tzinfo else end.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds") if end else ""
 
 
 def withdraw_consent(installation: Installation, session: Session, name: str, patients: list[str], purpose: str) -> int:
@@ -154,7 +174,10 @@ def _put_care_relation(installation: Installation, session: Session, name: str, 
 def record_approval(
     installation: Installation, session: Session, name: str, who: str, purpose: str, *, until: str = ""
 ) -> None:
-    """Records that the ethics board approves the export of a data set by a person. Nobody approves their own export."""
+    """Records that the ethics board approves the export of a data set by a person. Nobody approves their own export. until: the last
+    day, or a time."""
+    _require_purpose(installation, purpose)
+    until = _end_of(until)
     _put_approval(installation, session, name, Fact("qualification", "", "approved", who, purpose=purpose, until=until))
 
 

@@ -1,5 +1,6 @@
 """Backup, restore and key rotation, for a security officer."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def restore_backup(
         installation.tree.refresh()
         counts |= count_readable(installation, "home")
         installation.audit.begin_anew("restored into an empty database")
+        _end_invitations(installation)
         installation.audit.append("house.restored", "house", folder=folder.name, counted=counts)
         return counts
     with installation.gate.open(session, "administer", "house", "restore"):
@@ -73,6 +75,16 @@ def count_readable(installation: Installation, tenant: str) -> dict[str, int]:
     return {"patients": patients, "readable": readable}
 
 
+def _end_invitations(installation: Installation) -> None:
+    """Ends invitations that were open when a backup was taken: they may have been used since. The root key is needed for it."""
+    if installation.tree.keeper.get() is None:
+        return
+    invited = [f for f in installation.facts.of("person") if f.state == "invited" and f.get("invitation")]
+    if invited:
+        installation.facts.put_many([replace(f, body=tuple(b for b in f.body if b[0] == "shown")) for f in invited])
+    installation.gate.versions.refresh()
+
+
 def rotate_keys(installation: Installation, session: Session) -> int:
     """Replaces the root key and all node keys, also those beside backups; returns the number of keys."""
     with installation.gate.open(session, "administer", "house", "rotation"):
@@ -93,4 +105,5 @@ def recover_root(installation: Installation, escrow_private: bytes) -> dict[str,
         raise StateError("there is a root key already. Move it away first if it is the wrong one.")
     installation.tree.keeper.put(root)
     installation.tree.refresh()
+    _end_invitations(installation)
     return count_readable(installation, "home")

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from galenic.errors import OptionError
 from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
-from galenic.security import Session
+from galenic.security import LABELS, NAME, Session
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class ImportRequest:
     region: str = ""
     bases: tuple[str, ...] = ()
     hash_long_ids: bool = False
+
+    def __post_init__(self) -> None:
+        """OptionError for a name or a class of data that is not valid."""
+        if not NAME.match(self.dataset):
+            raise OptionError(
+                f"{self.dataset!r} cannot name a data set. Use up to 64 letters, digits, '.', '_' or '-', a letter or digit first."
+            )
+        if self.label not in LABELS:
+            raise OptionError(f"the class of data {self.label!r} is not known. Expected one of {', '.join(LABELS)}.")
 
     @property
     def namespace(self) -> str:

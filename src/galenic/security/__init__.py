@@ -19,7 +19,7 @@ from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.outside_changes import changed_facts
-from galenic.security.people import ADMINISTERS, PURPOSES, User, UserDirectory, require_another_administrator
+from galenic.security.people import ADMINISTERS, PURPOSES, User, UserDirectory, known_purposes, require_another_administrator
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
@@ -115,6 +115,7 @@ __all__ = [
     "has_stepped_up",
     "invalid_scopes",
     "is_active",
+    "known_purposes",
     "link_fact",
     "mark_read",
     "opens",

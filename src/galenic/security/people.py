@@ -12,6 +12,7 @@ from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
 from galenic.security.keys import NAME
 from galenic.security.person_id import comparable, display_name, person_id
+from galenic.security.policy import AccessPolicy
 from galenic.security.sign_in_limits import WRONG, SignInAttempt, SignInLimits, digest_of
 from galenic.security.standing import has_stepped_up, roles_of
 
@@ -44,6 +45,12 @@ def require_free_name(facts: FactReader, name: str) -> None:
     taken = {f.who.casefold() for kind in ("person", "grant") for f in facts.of(kind)}
     if name.casefold() in taken:
         raise StateError("an account, a system or a key of that name exists. Choose another name.")
+
+
+def known_purposes(policy: AccessPolicy) -> frozenset[str]:
+    """The purposes that roles and the rules of a policy name."""
+    of_roles = (p for purposes in PURPOSES.values() for p in purposes)
+    return frozenset(of_roles).union(*(rule.purposes for rule in policy.rules))
 
 
 @dataclass(frozen=True)

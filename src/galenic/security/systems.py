@@ -10,7 +10,7 @@ from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNa
 from galenic.security.assertions import checked_jwks
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session, token_name
-from galenic.security.people import ADMINISTERS, APPROVERS, PURPOSES, UserDirectory, require_free_name
+from galenic.security.people import ADMINISTERS, APPROVERS, UserDirectory, known_purposes, require_free_name
 from galenic.security.scopes import invalid_scopes, uncovered_scopes
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
 
@@ -97,8 +97,7 @@ class Systems:
         return replace(access, jwks=json.dumps(checked_jwks(access.jwks)) if access.jwks else "")
 
     def _check_purposes(self, purposes: tuple[str, ...]) -> None:
-        known = {p for of_role in PURPOSES.values() for p in of_role}
-        known |= {p for rule in self.gate.policies.active().rules for p in rule.purposes}
+        known = known_purposes(self.gate.policies.active())
         unknown = sorted(set(purposes) - known)
         if unknown or not purposes:
             raise OptionError(

@@ -22,7 +22,7 @@ from galenic.store.lineage import LOST_WITH_RECORDS
 from galenic.store.rows import Row
 from galenic.store.subjects import list_tombstones
 from galenic.store.tables import backups as backup_rows
-from galenic.store.tables import key_nodes, metadata, originals, subjects, tombstones
+from galenic.store.tables import facts, key_nodes, metadata, originals, subjects, tombstones
 
 KEYS = "keys.json"
 DERIVED = {"key_nodes", "builds", "backups"}  # keys are stored apart; builds are rebuilt
@@ -37,6 +37,9 @@ PATIENTS = (
     "artefacts",
     "lineage",
 )  # tables that a restore into a running installation replaces
+
+
+ENDED_BY_RESTORE = ("session", "recovery")  # facts that let somebody in, and may have ended or been used since the backup
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def restore(db: Database, folder: Path, tenant: str, keys: Path | None = None) -
             counted[str(table.name)] = _fill(c, table, folder) if table.name in manifest["sha256"] else 0
         _put_back(c, derived)
         if not living:
+            c.execute(facts.delete().where(facts.c.kind.in_(ENDED_BY_RESTORE)))
             c.execute(key_nodes.delete())
             nodes = [{"level": a, "place": b, "children": v} for (a, b), v in snapshot.nodes.items()]
             if nodes:
