@@ -1,6 +1,7 @@
 """Access to the record store: initialization, keys and roles, consents, care relations, export approvals."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from galenic import store
 from galenic.custody.datasets import patient_identifier
