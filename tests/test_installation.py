@@ -94,7 +94,7 @@ def test_a_worker_does_at_its_start_what_services_must_finish_first(tmp_path: Pa
     monkeypatch.setattr(KeyTree, "recover", lambda _self: finished.append("tree"))
     monkeypatch.setattr(store, "sweep", lambda _folder: finished.append("runs"))
     monkeypatch.setattr(worker, "block_network", lambda _hosts: None)  # it would last for the whole test process
-    monkeypatch.setattr(worker, "running_jobs", lambda _installation: contextlib.nullcontext())
+    monkeypatch.setattr(worker, "running_jobs", lambda _installation, _wait: contextlib.nullcontext())
     installation = open_installation(tmp_path)
     run_worker(installation, io.StringIO())
     assert finished == ["escrow", "tree", "runs"]

@@ -302,3 +302,16 @@ def test_an_application_that_is_revoked_at_the_same_moment_gets_nothing(raced: I
         token = apps.redeem(app, code, back, verifier).refresh
         race(partial(apps.refresh, app, token), partial(apps.revoke, "clara", "app"))
         assert apps.allowed_by("clara") == []
+
+
+# privacy budgets
+
+
+def test_a_population_is_declared_once_and_never_overdrawn(raced: Installation) -> None:
+    for turn in range(TIMES // 5):
+        name = f"clinic-{turn}"
+        declares = [partial(raced.ledger.declare, name, epsilon=e, delta=1e-8, actor="paul") for e in (1.0, 2.0)]
+        limits = {statement.epsilon_limit for statement in race(*declares)}  # type: ignore[attr-defined]
+        assert len(limits) == 1
+        reserve = partial(raced.ledger.reserve, name, epsilon=limits.pop(), delta=1e-8, purpose="t", actor="paul")
+        assert winners(race(reserve, reserve, reserve)) == 1

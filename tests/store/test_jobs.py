@@ -151,3 +151,46 @@ def test_an_import_runs_as_a_job(custody: Installation, tmp_path: Path) -> None:
         assert work.wait(job)["done"]
         assert [j.state for j in work.all()] == ["SUCCESS"]
     assert store.dataset(custody.db, "small", "home")["next_row"] == 300
+
+
+PERFORM = """
+import sys, time
+from pathlib import Path
+from galenic.installation import open_installation
+from galenic.jobs import KINDS, running_jobs
+from galenic.jobs.kinds import JobFunctions
+def advance(state):
+    with open(state["file"], "a") as f:
+        f.write(f"{state['n']}\\n")
+    time.sleep(0.1)
+    n = state["n"] + 1
+    return {**state, "n": n, "done": Path(state["file"] + ".end").exists(), "share": 0.5}
+KINDS["count"] = JobFunctions(None, advance)
+with running_jobs(open_installation()) as j:
+    print("at work", flush=True)
+    if len(sys.argv) > 1:
+        j.wait(j.start("count", {"n": 0, "file": sys.argv[1]}))
+    else:
+        time.sleep(2)
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_job_that_is_under_way_is_not_performed_by_a_second_process(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    """Each process goes on with what an earlier one left, and cannot tell that from what another one does now."""
+    if database == "postgresql":
+        monkeypatch.setenv("GALENIC_DATABASE", request.getfixturevalue("postgresql"))
+    (tmp_path / "perform.py").write_text(PERFORM)
+    command = [sys.executable, str(tmp_path / "perform.py")]
+    with subprocess.Popen([*command, tmp_path / "steps"], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert "at work" in first.stdout.readline()
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "StateError" in second.stderr
+        assert "are being performed already" in second.stderr
+        (tmp_path / "steps.end").touch()
+        assert first.wait(60) == 0
+    steps = (tmp_path / "steps").read_text().split()
+    assert steps == [str(n) for n in range(len(steps))]

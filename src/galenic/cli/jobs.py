@@ -8,9 +8,10 @@ import typer
 from galenic import store
 from galenic.cli import show
 from galenic.cli.options import Json
-from galenic.installation import open_installation
-from galenic.jobs import run_worker, running_jobs
+from galenic.installation import Installation, open_installation
+from galenic.jobs import job_queue, run_worker, running_jobs
 
+MOST_LISTED = 10_000
 commands = typer.Typer()
 
 
@@ -23,20 +24,27 @@ def jobs(
 ) -> None:
     """List durable jobs; cancel or resume one."""
     installation = open_installation()
-    with running_jobs(installation) as runner:
+    with job_queue(installation) as queue:
         if cancel:
-            runner.cancel(cancel)
-        if resume:
-            runner.resume(resume)
-        for job in runner.all():
-            if (work and job.state == "PENDING") or job.id == resume:
-                runner.wait(job.id)
-        every = runner.all()
+            queue.cancel(cancel)
+        if work or resume:
+            _perform(installation, resume, all_left=work)
+        every = queue.all(MOST_LISTED)[::-1]
     if as_json:
         show.print_json([_job_json(job) for job in every])
         return
     for job in every:
         show.out.print(f"{job.id}  {job.kind}  {job.state}  {job.share:.0%}  {job.steps} steps")
+
+
+def _perform(installation: Installation, resume: str, *, all_left: bool) -> None:
+    """Goes on with a job that was cancelled or has failed, and with all that dead processes left, and waits for them."""
+    with running_jobs(installation) as runner:
+        if resume:
+            runner.resume(resume)
+        for job in runner.all():
+            if (all_left and job.state == "PENDING") or job.id == resume:
+                runner.wait(job.id)
 
 
 def _job_json(job: store.jobs.Job) -> dict[str, object]:

@@ -13,8 +13,10 @@ from galenic.security import (
     FactReader,
     Key,
     Session,
+    are_different_people,
     known_purposes,
     require_another_administrator,
+    roles_of,
     shipped_policy,
 )
 
@@ -190,12 +192,18 @@ def withdraw_approval(installation: Installation, session: Session, name: str, w
 def _put_approval(installation: Installation, session: Session, name: str, approval: Fact) -> None:
     store.dataset(installation.db, name, session.tenant)  # UnknownNameError if there is none
     who, purpose = approval.who, approval.purpose
-    with installation.gate.open(session, "approve", store.resource(name), purpose):
-        if not installation.policies.different_people(session.who, who):
+    key = f"{who}/{name}/{purpose}"
+    fact = Fact("qualification", key, approval.state, who, purpose=purpose, label=store.resource(name), until=approval.until)
+
+    def plan(facts: FactReader) -> list[Fact]:
+        if not are_different_people(facts, session.who, who):
             raise AccessDeniedError(
                 f"{who} is not registered here, or is the approver. Another person of the ethics board has to approve."
             )
-    key = f"{who}/{name}/{purpose}"
-    fact = Fact("qualification", key, approval.state, who, purpose=purpose, label=store.resource(name), until=approval.until)
-    installation.facts.put(fact, actor=session.who)
+        if not roles_of(facts, session.who):
+            raise AccessDeniedError(f"{session.who} holds no role any more.")
+        return [fact]
+
+    with installation.gate.open(session, "approve", store.resource(name), purpose):
+        installation.facts.change(plan, actor=session.who)
     installation.gate.versions.refresh()

@@ -9,7 +9,7 @@ from galenic.jobs.bulk_export import (
     read_file,
     request_export,
 )
-from galenic.jobs.client import all_job_statuses, job_status, jobs_url, stop_job, submit_job
+from galenic.jobs.client import all_job_statuses, job_queue, job_status, jobs_url, stop_job, submit_job
 from galenic.jobs.cost import BudgetEstimate, CostEstimate
 from galenic.jobs.kinds import KINDS, JobKind, estimate_job
 from galenic.jobs.progress import JobStatus
@@ -34,6 +34,7 @@ __all__ = [
     "estimate_job",
     "export_status",
     "import_state",
+    "job_queue",
     "job_status",
     "jobs_url",
     "quality_page",

@@ -79,6 +79,11 @@ class TooManyExportsError(StateError):
 
 def request_export(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> str:
     """Submits an export job; returns its id. AccessDeniedError if the client's scopes cover none of the types."""
+    with store.locked(repository.installation.home / "exports"):  # counted and submitted by one request at a time
+        return _request_export(repository, context, request)
+
+
+def _request_export(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> str:
     unfinished = [
         j for j in all_job_statuses(repository.installation, context.session.who) if j.kind in (RECORDS, COPY) and not j.ended
     ]

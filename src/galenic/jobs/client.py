@@ -24,7 +24,8 @@ def jobs_url(installation: Installation) -> str:
 
 
 @contextmanager
-def _job_queue(installation: Installation) -> Iterator[jobs.JobQueue]:
+def job_queue(installation: Installation) -> Iterator[jobs.JobQueue]:
+    """The queue of jobs of an installation; this process performs none of them."""
     queue = jobs.JobQueue(jobs_url(installation))
     try:
         yield queue
@@ -45,7 +46,7 @@ def submit_job(installation: Installation, session: Session, kind: str, paramete
         "by": session.who,
         "ticket": secrets.token_hex(12),
     }
-    with _job_queue(installation) as queue:
+    with job_queue(installation) as queue:
         job = queue.submit(kind, state)
     installation.facts.put(Fact("job", f"work/{job}", "asked", session.who, label=kind), actor=session.who)
     return job
@@ -61,7 +62,7 @@ def _submitted(installation: Installation, job: str) -> Fact:
 def job_status(installation: Installation, job: str) -> JobStatus:
     """The status of a job that was submitted here. UnknownNameError if there is none."""
     fact = _submitted(installation, job)
-    with _job_queue(installation) as queue:
+    with job_queue(installation) as queue:
         return status_of(installation, queue.get(job), fact.who)
 
 
@@ -72,7 +73,7 @@ def all_job_statuses(installation: Installation, user: str = "", limit: int = 20
         for f in installation.facts.of("job")
         if f.key.startswith("work/") and user in ("", f.who)
     }
-    with _job_queue(installation) as queue:
+    with job_queue(installation) as queue:
         return [status_of(installation, job, users[job.id]) for job in queue.all(limit) if job.id in users]
 
 
@@ -81,7 +82,7 @@ def stop_job(installation: Installation, session: Session, job: str) -> None:
     fact = installation.facts.one("job", f"work/{job}")
     if fact is None or fact.who != session.who:
         raise UnknownNameError("there is no such job of yours.")
-    with _job_queue(installation) as queue:
+    with job_queue(installation) as queue:
         job_session_id = str(queue.get(job).data.get("session", ""))
         queue.cancel(job)
     running = installation.gate.session(job_session_id)

@@ -20,13 +20,18 @@ from galenic.security import block_network
 READY = "at work"  # the line by which a worker says that it has started
 RESTART_SECONDS = 1.0  # between the death of a worker and its restart
 STOP_SECONDS = 20  # that a worker may take to end
+WAIT_SECONDS = 2 * STOP_SECONDS  # that a worker waits for the end of the one before
 
 
 @contextlib.contextmanager
-def running_jobs(installation: Installation) -> Iterator[store.jobs.JobRunner]:
-    """The jobs of an installation, performed by this process while the block lasts."""
+def running_jobs(installation: Installation, wait: float = 0.0) -> Iterator[store.jobs.JobRunner]:
+    """The jobs of an installation, performed by this process while the block lasts. StateError if another process performs them: each
+    process goes on with the jobs that one before it left, so two would perform one job twice. wait: seconds until the other ends."""
     steps = {name: kind.advance for name, kind in KINDS.items()}
-    with store.jobs.open_runner(jobs_url(installation), steps) as runner:
+    with (
+        store.only_worker(installation.db, installation.home, wait),
+        store.jobs.open_runner(jobs_url(installation), steps) as runner,
+    ):
         yield runner
 
 
@@ -44,7 +49,7 @@ def run_worker(installation: Installation, until: IO[str]) -> None:
     block_network(outside_hosts())
     namespace = os.environ.get("GALENIC_NAMESPACE", "shared")
     store.telemetry.log("info", "a worker is at work without network", step=f"network namespace: {namespace}")
-    with running_jobs(installation):
+    with running_jobs(installation, WAIT_SECONDS):
         print(READY, flush=True)  # noqa: T201  # read by the process that started this one
         until.read()
 

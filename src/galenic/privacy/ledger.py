@@ -148,7 +148,11 @@ class Ledger:
         if not population or len(population) > 200 or not population.isprintable():
             raise BudgetError("a population needs a name of 1 to 200 printable characters, such as 'clinic-2024'.")
         if self.record is not None and store.population_with_charges(self.db, population)[0] is None:
-            self.record.declare(population, epsilon, delta, actor)
+            if self.record.get(population) is None:
+                self.record.declare(population, epsilon, delta, actor)
+            first = self.record.get(population)  # of two declarations at the same moment the first row holds
+            assert first is not None
+            epsilon, delta = first.epsilon, first.delta
         convert, thresholds = split_delta(delta)
         store.add_population(
             self.db,

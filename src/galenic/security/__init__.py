@@ -45,6 +45,7 @@ from galenic.security.scopes import SCOPE, VERSION_1_PERMISSIONS, invalid_scopes
 from galenic.security.session_activity import SessionActivity
 from galenic.security.standing import has_stepped_up, is_active, person_of, pseudonym, roles_of
 from galenic.security.systems import COMMAND_LINE, EVERYTHING, System, SystemAccess, Systems
+from galenic.security.standing import are_different_people, has_stepped_up, is_active, person_of, pseudonym, roles_of
 from galenic.security.witness import Witness
 
 __all__ = [
@@ -105,6 +106,7 @@ __all__ = [
     "User",
     "UserDirectory",
     "Witness",
+    "are_different_people",
     "block_network",
     "canonical",
     "changed_facts",

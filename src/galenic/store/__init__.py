@@ -97,6 +97,8 @@ from galenic.store.rows import (
 )
 from galenic.store.server_lock import only_server
 from galenic.store.sign_in_rows import AttemptCounter, count_attempt, failures, forgive, take_back_attempt, use_once
+from galenic.store.server_lock import only_server, only_worker
+from galenic.store.sign_in_rows import AttemptCounter, count_attempt, failures, forgive, take_back_attempt, take_once, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
 
@@ -197,6 +199,7 @@ __all__ = [
     "next_row",
     "now_micros",
     "only_server",
+    "only_worker",
     "outcome_of",
     "page",
     "patients_in_backup",

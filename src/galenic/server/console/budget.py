@@ -55,7 +55,9 @@ class BudgetPages:
             if name in self.installation.ledger.populations():
                 raise StateError("this population is declared. Its limit stays: what was promised to its patients.")
             limit = parse_number(epsilon, "a limit")
-            custody.declare_population(self.installation, name, epsilon=limit, delta=DELTA, actor=user.account.name)
+            declared = custody.declare_population(self.installation, name, epsilon=limit, delta=DELTA, actor=user.account.name)
+            if declared.epsilon_limit != limit:
+                raise StateError("somebody else declared this population at the same moment, with another limit.")
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
         return redirect_to("/budget", f"Declared: no more than ε {epsilon} is ever learned about one of its patients.")
