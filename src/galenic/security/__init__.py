@@ -43,9 +43,8 @@ from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
 from galenic.security.scopes import SCOPE, VERSION_1_PERMISSIONS, invalid_scopes, scopes_cover
 from galenic.security.session_activity import SessionActivity
-from galenic.security.standing import has_stepped_up, is_active, person_of, pseudonym, roles_of
-from galenic.security.systems import COMMAND_LINE, EVERYTHING, System, SystemAccess, Systems
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, person_of, pseudonym, roles_of
+from galenic.security.systems import COMMAND_LINE, EVERYTHING, System, SystemAccess, Systems
 from galenic.security.witness import Witness
 
 __all__ = [
