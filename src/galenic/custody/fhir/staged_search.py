@@ -44,11 +44,13 @@ TEXTS: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass
 class StagedSearch:
-    """Finds what meets a condition in a transaction. names: of entries (Type/id) by the fullUrls that stand for them."""
+    """Finds what meets a condition in a transaction. names: of entries (Type/id) by the fullUrls that stand for them; references:
+    names by the conditional references that are resolved already, once all changes are added."""
 
     repository: FhirRepository
     context: RequestContext
     names: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
     _changes: dict[str, StagedChange] = field(default_factory=dict)  # by name
     _waiting: dict[str, list[StagedChange]] = field(default_factory=dict)  # by type: whose values nobody has needed yet
     _existing: Counter[str] = field(default_factory=Counter)  # by type: changes of what may be stored

@@ -30,8 +30,12 @@ def resolve_links(search: StagedSearch, context: RequestContext, entry: Transact
 
 
 def _conditional(search: StagedSearch, text: str) -> str:
+    known = search.references.get(text)
+    if known is not None:
+        return known
     resource_type, _, query = text.partition("?")
     found = search.find(resource_type, search.resolve_pairs(resource_type, query), final=True)
     if found is None:
         raise ConflictError(f"a conditional reference to a {resource_type} matches nothing. Nothing was written.")
+    search.references[text] = found
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import fhirpathpy
 from antlr4 import CommonTokenStream, InputStream
 from antlr4.error.ErrorListener import ErrorListener
-from fhirpathpy import engine
+from fhirpathpy.engine.invocations import invocation_registry
 from fhirpathpy.engine.nodes import FP_Type, ResourceNode
 from fhirpathpy.models import models
 from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
@@ -77,7 +77,7 @@ class _Paths:
             },
         }
         # functions of the option above are given values without their types, which decide about boundaries
-        engine.base_invocation_registry.update(BOUNDARIES)
+        invocation_registry.update(BOUNDARIES)
 
     def compile(self, path: Any) -> Callable[[Any], list[Any]]:
         """The path as a function of a node."""
