@@ -81,8 +81,8 @@ def withdraw_role(installation: Installation, key: str, role: str) -> None:
     def plan(facts: FactReader) -> list[Fact]:
         fact = facts.one("grant", f"{key}/{role}")
         if fact is None:
-            held = sorted(f.label for f in installation.facts.of("grant", who=key) if f.state == "given")
-        raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. It holds: {', '.join(held) or 'none'}.")
+            held = sorted(f.label for f in facts.of("grant", who=key) if f.state == "given")
+            raise UnknownNameError(f"key {key!r} does not hold the role {role!r}. It holds: {', '.join(held) or 'none'}.")
         if role == ADMINISTERS and facts.one("person", key) is not None:
             require_another_administrator(facts, key)
         return [Fact("grant", fact.key, "withdrawn", fact.who, label=fact.label, body=fact.body)]
