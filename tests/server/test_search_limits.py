@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from galenic import store
+from galenic.custody.fhir import staged_search
 from galenic.errors import RecordError, TooCostlyError
 from galenic.records.fhir import parse_search
 from galenic.schema import SearchScope
@@ -71,6 +72,34 @@ def test_a_search_in_a_batch_has_the_same_limit(ehr: Fhir, seconds: Callable[[fl
     entry = {"request": {"method": "GET", "url": f"Patient?_summary=count&{SLOW}"}}
     answer = ehr("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": [entry]})
     assert [e["response"]["status"] for e in answer.json()["entry"]] == ["503"]
+
+
+def test_a_search_that_ends_after_a_transaction_has_written_is_an_error_of_its_entry(
+    ehr: Fhir, seconds: Callable[[float], None]
+) -> None:
+    """The whole answer was an error, though the resources were written."""
+    seconds(0.3)
+    entries = [
+        {
+            "resource": {"resourceType": "Patient", "id": "written"},
+            "request": {"method": "PUT", "url": "Patient/written"},
+        },
+        {"request": {"method": "GET", "url": f"Patient?_summary=count&{SLOW}"}},
+    ]
+    answer = ehr("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 200
+    assert [e["response"]["status"] for e in answer.json()["entry"]] == ["201", "503"]
+    assert ehr("GET", "/Patient/written").status_code == 200
+
+
+def test_conditions_of_a_transaction_share_one_time_limit(ehr: Fhir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other writers wait for a transaction, however many conditions it has."""
+    monkeypatch.setattr(staged_search, "CONDITIONS_SECONDS", 0.0)
+    request = {"method": "POST", "url": "Patient", "ifNoneExist": "family=conditional"}
+    entry = {"resource": {"resourceType": "Patient", "name": [{"family": "Conditional"}]}, "request": request}
+    answer = ehr("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (503, "too-costly")
+    assert ehr.found("Patient?family=conditional") == []
 
 
 def test_a_search_ends_when_its_client_leaves(ehr: Fhir, seconds: Callable[[float], None]) -> None:

@@ -53,7 +53,12 @@ def execute_in_batch(repository: FhirRepository, context: RequestContext, entry:
     try:
         return response_entry(execute(repository, context, entry))
     except GalenicError as error:
-        return {"response": {"status": _status_of(error), "outcome": orjson.Fragment(_outcome(error))}}
+        return refused_entry(error)
+
+
+def refused_entry(error: GalenicError) -> Resource:
+    """The response entry of an error."""
+    return {"response": {"status": _status_of(error), "outcome": orjson.Fragment(_outcome(error))}}
 
 
 def _get(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:

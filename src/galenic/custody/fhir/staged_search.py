@@ -1,5 +1,6 @@
 """Conditions of a transaction: what meets them among the stored resources and among those that the transaction itself writes."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from galenic.custody.fhir.commit import StagedChange
 from galenic.custody.fhir.messages import RequestContext
 from galenic.custody.fhir.repository import FhirRepository
 from galenic.custody.fhir.writing import more_than_one
+from galenic.errors import TooCostlyError
 from galenic.schema import (
     ChainCriterion,
     CompositeCriterion,
@@ -19,11 +21,13 @@ from galenic.schema import (
     ReferenceCriterion,
     SearchCondition,
     SearchCriterion,
+    SearchHit,
     SearchRequest,
     StringCriterion,
     TokenCriterion,
 )
 
+CONDITIONS_SECONDS = 30.0  # of all searches of a transaction
 Pairs = tuple[tuple[str, str], ...]
 RANGES: dict[str, Callable[[int, int, int, int], bool]] = {  # (low, high) of a value against (first, last) of a criterion
     "eq": lambda low, high, first, last: first <= low < last and high <= last,
@@ -51,6 +55,7 @@ class StagedSearch:
     context: RequestContext
     names: dict[str, str] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
+    _seconds: float = 0.0  # that its searches took
     _changes: dict[str, StagedChange] = field(default_factory=dict)  # by name
     _waiting: dict[str, list[StagedChange]] = field(default_factory=dict)  # by type: whose values nobody has needed yet
     _existing: Counter[str] = field(default_factory=Counter)  # by type: changes of what may be stored
@@ -88,13 +93,25 @@ class StagedSearch:
         found = self._staged(resource_type, conditions)
         self.repository.refresh()
         request = SearchRequest(resource_type, conditions, scope=self.repository.search_scope(self.context))
-        for hit in self.repository.first_matches(request, 2 + self._existing[resource_type]):
+        for hit in self._stored(request, 2 + self._existing[resource_type]):
             change = self._changes.get(hit.name)
             if change is None or (change.exact is not None and not final):
                 found.add(hit.name)
         if len(found) > 1:
             raise more_than_one(resource_type)
         return next(iter(found), None)
+
+    def _stored(self, request: SearchRequest, limit: int) -> list[SearchHit]:
+        """The first matches among the stored resources. TooCostlyError if all searches together take too long: other writers wait."""
+        started = time.monotonic()
+        hits = self.repository.first_matches(request, limit)
+        self._seconds += time.monotonic() - started
+        if self._seconds > CONDITIONS_SECONDS:
+            raise TooCostlyError(
+                f"the conditions of the transaction took longer than {CONDITIONS_SECONDS:g} s to search. Nothing was written. Name "
+                "resources by id, or by an identifier."
+            )
+        return hits
 
     def _staged(self, resource_type: str, conditions: tuple[SearchCondition, ...]) -> set[str]:
         values = self._values.setdefault(resource_type, {})

@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from galenic.custody.fhir.batches import execute, execute_in_batch, response_entry
+from galenic import store
+from galenic.custody.fhir.batches import execute, execute_in_batch, refused_entry, response_entry
 from galenic.custody.fhir.bundle_entries import READING, TransactionEntry, invalid, naming, parse_entries, require_scope
 from galenic.custody.fhir.commit import Committed, StagedChange, commit
 from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource
@@ -16,7 +17,9 @@ from galenic.custody.fhir.resource_checks import require_valid
 from galenic.custody.fhir.staged_search import Pairs, StagedSearch
 from galenic.custody.fhir.transaction_links import resolve_links
 from galenic.custody.fhir.writing import is_deletable, stage_patch
+from galenic.errors import TooCostlyError
 
+BATCH_SECONDS = 120.0  # after which a batch searches no more
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
 
@@ -36,7 +39,8 @@ def process_bundle(repository: FhirRepository, context: RequestContext, raw: byt
         require_valid(document.resource)
         responses = _execute_transaction(repository, context, entries)
     else:
-        responses = [execute_in_batch(repository, context, e) for e in entries]
+        with repository.index.limited(store.QueryLimit(BATCH_SECONDS)):
+            responses = [execute_in_batch(repository, context, e) for e in entries]
     body: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
     return FhirResponse(200, orjson.dumps({**body, "entry": responses} if responses else body))
 
@@ -81,11 +85,24 @@ def _execute_transaction(
         places = [f"Bundle.entry[{number}]" for number in plan.changes]
         committed = commit(repository, context, changes, places) if changes else Committed()
     responses = plan.responses | _responses(context, plan.changes, committed)
+    answers = {number: response_entry(response) for number, response in responses.items()}
     for entry in entries:
         if entry.method in READING:
-            with naming(entry):
-                responses[entry.number] = execute(repository, context, entry)
-    return [response_entry(responses[e.number]) for e in entries]
+            answers[entry.number] = _answer_read(repository, context, entry, has_written=bool(changes))
+    return [answers[e.number] for e in entries]
+
+
+def _answer_read(
+    repository: FhirRepository, context: RequestContext, entry: TransactionEntry, *, has_written: bool
+) -> Resource:
+    """The response entry of a read or search."""
+    try:
+        with naming(entry):
+            return response_entry(execute(repository, context, entry))
+    except TooCostlyError as error:
+        if not has_written:
+            raise
+        return refused_entry(error)  # the transaction is written, so that it has not failed
 
 
 def _in_order(entries: list[TransactionEntry]) -> list[TransactionEntry]:
