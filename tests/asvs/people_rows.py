@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -71,6 +71,10 @@ def weak(place: Place, password: str, about: tuple[str, ...] = ()) -> bool:
     return refused(lambda: credentials.check_password(password, about))
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _half_is_whole(_place: Place) -> Any:
     before = Gate.session
 
@@ -79,7 +83,9 @@ def _half_is_whole(_place: Place) -> Any:
         if found is None:
             half = [f for f in self.facts.of("session") if f.state == "half"]
             if half:
-                fact = replace(half[-1], state="open", body=(*half[-1].body, ("browser", "yes"), ("agent", _agent())))
+                fact = replace(
+                    half[-1], state="open", body=(*half[-1].body, ("browser", "yes"), ("agent", _agent()), ("began", _now()))
+                )
                 found = (SimpleNamespace(id=fact.key, who=fact.who, tenant="home", region="", subject=None), fact)
         return found
 
@@ -510,7 +516,7 @@ def _anybody(_place: Place, *more: tuple[str, str]) -> Any:
     return mock.patch.object(Gate, "session", session)
 
 
-@check("V7.2.1", plant=lambda place: _anybody(place, ("browser", "yes"), ("agent", _agent())))
+@check("V7.2.1", plant=lambda place: _anybody(place, ("browser", "yes"), ("agent", _agent()), ("began", _now())))
 def sessions_are_looked_up_here(place: Place) -> None:
     ehr(place)
     web = somebody(place) and place.site.browser().web

@@ -6,7 +6,7 @@ from typing import Any
 from galenic.errors import MissingExtraError, StoreError
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
-from galenic.store.grant import AbstractGrant
+from galenic.store.grant import AbstractGrant, require_grant
 from galenic.store.index import SearchIndex
 from galenic.store.rows import Row
 
@@ -16,6 +16,8 @@ PARTS = ("rows", "tokens")  # tables of an index
 def copy_index(db: Database, grant: AbstractGrant, index: SearchIndex, copy: str) -> Row:
     """Copies the rows of an index that are still in the data set into the build `copy`, so that the index can be deleted together
     with its key. StoreError if the index cannot be read."""
+    if not isinstance(grant, AbstractGrant):
+        require_grant(grant, "")
     grant.require_active()
     rows = _copy_file(db, grant, index, copy) if db.is_sqlite else _copy_tables(db, grant, index, copy)
     detail: Row = {**index.detail, "files": [f"{copy}.db"] if db.is_sqlite else [], "rows": rows}
