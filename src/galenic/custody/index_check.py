@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from galenic import store
-from galenic.custody.fhir.repository import repository_as_it_is
+from galenic.custody.fhir import repository_as_it_is
 from galenic.custody.service_accounts import server_session
 from galenic.errors import StateError
 from galenic.installation import Installation

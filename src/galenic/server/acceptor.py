@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for family, _kind, _proto, _name, address in dict.fromkeys(
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ):
-            found.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))  # type: ignore[arg-type]
+            found.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
             found[-1].setblocking(False)
     except OSError:
         for listener in found:

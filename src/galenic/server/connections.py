@@ -35,7 +35,7 @@ class Connection:
     valid session or token. since: when it was opened, or its last answer was complete (s)."""
 
     source: str
-    close: Callable[[], None]
+    close: Callable[[], object]
     signed_in: bool = False
     busy: bool = False
     since: float = field(default_factory=time.monotonic)
@@ -95,7 +95,7 @@ class ConnectionTable:
         """Number of connections."""
         return len(self._connections)
 
-    def admit(self, address: str, close: Callable[[], None]) -> Connection | None:
+    def admit(self, address: str, close: Callable[[], object]) -> Connection | None:
         """The entry of a new connection; None if every other one is busy. address: of the peer; trusted proxies have no limit of
         their own, and are treated as signed in."""
         source, proxy = source_of(address), self.trusted(address)

@@ -17,7 +17,7 @@ from galenic.custody.fhir.messages import (
 from galenic.custody.fhir.patient_everything import patient_everything
 from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline
 from galenic.custody.fhir.reading import read, read_version
-from galenic.custody.fhir.repository import FhirRepository, open_repository, types_without_patient
+from galenic.custody.fhir.repository import FhirRepository, open_repository, repository_as_it_is, types_without_patient
 from galenic.custody.fhir.resource_checks import validate
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.transactions import process_bundle
@@ -50,6 +50,7 @@ __all__ = [
     "read_audit_event",
     "read_history",
     "read_version",
+    "repository_as_it_is",
     "search",
     "search_audit_events",
     "serialize",
