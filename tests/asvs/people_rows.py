@@ -39,6 +39,7 @@ from galenic.security import (
     invitations,
     openid,
     people,
+    refusals,
     session_activity,
     sign_in_limits,
 )
@@ -100,6 +101,7 @@ def _agent() -> str:
 def defences_against_guessing_are_documented(place: Place) -> None:
     documented(place, "failures of unknown devices at one account", sign_in_limits.STRANGERS)
     documented(place, "failures of one known device", sign_in_limits.KNOWN_DEVICE)
+    documented(place, "rows a minute on the audit log about refusals of one address", refusals.PER_ADDRESS)
     documented(place, "seconds in which failures are counted", sign_in_limits.WINDOW)
     documented(place, "sign-ins with a provider begun from one address in a minute", external_login.MOST_STARTS)
 

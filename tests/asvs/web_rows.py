@@ -29,9 +29,10 @@ from asvs_made import (
 )
 from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
+from galenic.records import reader
 from galenic.records.exchange import client as exchange
 from galenic.security import Fact
-from galenic.server import app, start
+from galenic.server import acceptor, app, connections, http_protocol, request_limits, start
 from galenic.server.certificate import own_certificate
 from galenic.server.console import authorization, datasets, rendering, session, sign_in
 from galenic.server.console.session import Console
@@ -312,10 +313,10 @@ def there_are_no_websockets(place: Place) -> None:
 # V5: files
 
 
-@check("V5.2.1", plant=patched(app, "LARGEST_FORM", 2**30))
+@check("V5.2.1", plant=patched(request_limits, "LARGEST_ANONYMOUS", 2**30))
 def bodies_are_as_large_as_was_promised(place: Place) -> None:
     answer = bare(place).post(
-        "/sign-in", content=b"name=" + b"x" * (2**20 + 1), headers={"Content-Type": "application/x-www-form-urlencoded"}
+        "/sign-in", content=b"name=" + b"x" * (2**16 + 1), headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert answer.status_code == 413
 
@@ -660,6 +661,8 @@ check("V6.4.2", plant=planted_template("<label>Your mother's maiden name</label>
 def what_may_be_sent_is_documented(place: Place) -> None:
     documented(place, "table that is brought in (.csv or .parquet), bytes", app.LARGEST_TABLE)
     documented(place, "rows of a table that is brought in", datasets.MOST_ROWS)
+    documented(place, "bytes of a table that is brought in, in memory", datasets.MOST_BYTES)
+    documented(place, "columns of a table", reader.MOST_COLUMNS)
 
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))
@@ -678,9 +681,19 @@ def limits_are_documented(place: Place) -> None:
     documented(place, "bytes that another system may answer", exchange.MOST)
 
 
-@check("V15.1.3", plant=patched(listeners, "AT_ONCE", 10**6))
+@check("V15.1.3", plant=patched(connections, "IN_ALL", 10**6))
 def what_takes_long_is_documented(place: Place) -> None:
-    documented(place, "requests at once", listeners.AT_ONCE)
-    documented(place, "seconds for a request's head", int(listeners.HEAD_SECONDS))
-    documented(place, "seconds for a request's body", int(listeners.BODY_SECONDS))
+    documented(place, "connections at once", connections.IN_ALL)
+    documented(place, "connections of one address at once", connections.PER_ADDRESS)
+    documented(place, "seconds for a TLS handshake", int(acceptor.HANDSHAKE_SECONDS))
+    documented(place, "seconds for a request's head", int(http_protocol.HEAD_SECONDS))
+    documented(place, "seconds for a request's body", int(http_protocol.BODY_SECONDS))
+    documented(place, "seconds in which a client reads what was sent", int(http_protocol.READ_SECONDS))
+    documented(place, "bytes of a request's head", http_protocol.LARGEST_HEAD)
+    documented(place, "headers of a request", http_protocol.MOST_HEADERS)
+    documented(place, "bytes of a body before sign-in", request_limits.LARGEST_ANONYMOUS)
+    documented(place, "bytes of all bodies before sign-in", request_limits.ANONYMOUS_BYTES)
+    documented(place, "bytes of all bodies after sign-in", request_limits.SIGNED_IN_BYTES)
+    documented(place, "bytes of all tables that are brought in at once", request_limits.UPLOAD_BYTES)
+    documented(place, "passwords checked at once", request_limits.PASSWORDS_AT_ONCE)
     assert "worker process" in place.document

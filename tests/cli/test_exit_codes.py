@@ -1,5 +1,8 @@
 """Wrong input of a command ends with exit code 2 and a sentence about what was expected."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,17 @@ def test_an_unknown_database_scheme_ends_with_2(
     monkeypatch.setenv("GALENIC_DATABASE", "oracle://db")
     code, said = ended(["datasets"], capsys)
     assert (code, "must be a URL that begins with one of sqlite:" in said) == (2, True), said
+
+
+def test_ctrl_c_while_the_command_line_loads_is_no_traceback() -> None:
+    """The interpreter says when it imports the command line; the signal comes at once."""
+    words = [sys.executable, "-v", "-m", "galenic", "--version"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        while "galenic/cli/" not in said:
+            said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in rest

@@ -1,5 +1,6 @@
 """Limits on clients that have not signed in: silent connections, large heads and bodies, and the addresses behind a proxy."""
 
+import base64
 import socket
 import ssl
 import time
@@ -8,12 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from galenic.errors import ConfigurationError
 from galenic.installation import open_installation
+from galenic.security.refusals import IN_ALL, MOST_ADDRESSES, PER_ADDRESS, RefusalLog
 from galenic.server import Listener, ServerOptions, acceptor, connections, make_app, prepare_server, running_servers, setup
 from galenic.server.connections import ConnectionTable, HandshakeRate, source_of
+from galenic.server.console import datasets
+from galenic.server.endpoints.smart import BEARER_TYPE
 from galenic.server.proxies import TrustedProxies
 from galenic.server.request_limits import LARGEST_ANONYMOUS
 from server_made import free_port
@@ -208,9 +214,9 @@ def test_requests_sent_ahead_are_limited(site: Site) -> None:
         ("/fhir/Patient", "application/fhir+json", b"401"),
         ("/fhir/$validate", "application/fhir+json", b"401"),
         ("/fhir/Patient/_search", "application/x-www-form-urlencoded", b"401"),
-        ("/auth/token", "application/x-www-form-urlencoded", b"401"),
+        ("/auth/token", "application/x-www-form-urlencoded", b"413"),
         ("/data/bring", "multipart/form-data; boundary=x", b"401"),
-        ("/sign-in", "application/x-www-form-urlencoded", b"401"),
+        ("/sign-in", "application/x-www-form-urlencoded", b"413"),
     ],
 )
 def test_a_large_body_is_not_read_before_sign_in(site: Site, place: str, kind: str, status: bytes) -> None:
@@ -286,3 +292,87 @@ def test_make_app_believes_the_proxies_it_is_given(tmp_path: Path) -> None:
             web.post("/sign-in", data={"name": "x", "password": "y"}, headers={"X-Forwarded-For": client})
         rows = [e for e in installation.audit.entries() if e.action == "session.refused"]
         assert len(rows) == 2
+
+
+# sign-in, and the rows that strangers can write
+
+
+def test_failures_of_made_up_names_at_one_address_lock_nobody_out(site: Site) -> None:
+    site.grown("sofia")
+    attacker = site.browser()
+    for n in range(60):
+        assert attacker.password(f"made-up-{n}", "wrong-password").status_code == 400
+    assert site.browser().password("sofia").status_code == 303, "a new device of somebody else, from the same address"
+    for _ in range(5):
+        attacker.password("sofia", "wrong-password")
+    assert attacker.password("sofia").status_code == 400, "guesses at one account stay limited"
+
+
+def test_the_rows_of_refusals_are_bounded_and_counted(site: Site) -> None:
+    form = {"grant_type": "client_credentials", "client_assertion_type": BEARER_TYPE, "client_assertion": "a.b.c"}
+    web = site.browser().web
+    for _ in range(200):
+        assert web.post("/auth/token", data=form).status_code == 401
+    site.installation.audit.refusals.flush()
+    rows = [e for e in site.installation.audit.entries() if e.action == "client.refused"]
+    assert len(rows) <= PER_ADDRESS + 1
+    assert sum(int(e.detail.get("count", 1)) for e in rows) == 200
+    assert {e.detail["address"] for e in rows} == {"127.0.0.1"}
+
+
+def test_refusals_of_many_addresses_are_bounded_too() -> None:
+    rows: list[dict[str, object]] = []
+    log = RefusalLog(lambda *given, **detail: rows.append(detail))
+    for n in range(5_000):
+        log.add("session.refused", f"name-{n}", f"192.0.2.{n}")
+    log.flush()
+    assert len(rows) <= IN_ALL + MOST_ADDRESSES + 1
+    assert sum(int(str(r.get("count", 1))) for r in rows) == 5_000
+
+
+def test_questions_for_passkeys_write_nothing(site: Site) -> None:
+    web, db = site.browser().web, site.installation.db
+    before = db.rows("SELECT count(*) FROM once", ())[0][0]
+    challenges = {web.post("/sign-in/passkey/begin").json()["challenge"] for _ in range(20)}
+    assert len(challenges) == 20
+    answered = {"credential": {"id": "x", "response": {"clientDataJSON": "e30"}}}
+    assert web.post("/sign-in/passkey", json=answered).status_code == 403
+    assert db.rows("SELECT count(*) FROM once", ())[0][0] == before
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [pytest.param("[" * 4_000, id="JSON that is nested"), pytest.param('{"iss":' + "9" * 4_000 + "}", id="a long number")],
+)
+def test_an_assertion_that_exhausts_the_parser_is_refused(site: Site, payload: str) -> None:
+    part = base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
+    for assertion in (f"e30.{part}.x", f"{part}.e30.x"):
+        form = {"grant_type": "client_credentials", "client_assertion_type": BEARER_TYPE, "client_assertion": assertion}
+        assert site.browser().web.post("/auth/token", data=form).status_code == 401
+
+
+def test_a_deep_policy_is_refused_on_its_page(site: Site) -> None:
+    sofia = site.grown("sofia")
+    form = {"csrf": sofia.csrf(), "text": "a = " + "[" * 20_000 + "]" * 20_000}
+    assert sofia.web.post("/policy/try", data=form).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("wide.csv", "columns"), ("long.parquet", "bytes in memory"), ("zip.parquet", "cannot be read")]
+)
+def test_a_table_that_would_exhaust_the_server_is_refused_and_removed(
+    site: Site, tmp_path: Path, name: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "MOST_BYTES", 2**24)
+    site.grown("sofia")
+    ines = site.grown("ines")
+    site.installation.people.grant("ines", "ines@clinic.example", "integration-engineer", by="sofia", approved="otto")
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000, pa.int32()), pa.array(["x" * 100_000]))
+    pq.write_table(pa.table({"patient": ["a"] * 1_000, "note": long}), tmp_path / "long.parquet", store_schema=False)
+    (tmp_path / "wide.csv").write_text(",".join(f"c{n}" for n in range(100_000)) + "\n" + ",".join("1" * 100_000) + "\n")
+    (tmp_path / "zip.parquet").write_bytes(b"PK\x03\x04" + bytes(100))
+    form = {"csrf": ines.csrf(), "name": "t", "patient": "patient"}
+    answered = ines.web.post("/data/bring", data=form, files={"table": (name, (tmp_path / name).read_bytes())})
+    assert answered.status_code == 400
+    assert expected in answered.text
+    assert not list((site.installation.home / "incoming").iterdir())

@@ -330,3 +330,12 @@ def test_a_page_compiles_its_search_once_for_the_total_and_the_matches(full: Fhi
     assert answer.status_code == 200
     assert answer.json()["total"] >= 1
     assert counting.compilations == 1
+
+
+def test_a_page_belongs_to_its_search(full: Fhir) -> None:
+    answer = full("GET", "/Patient?_count=1").json()
+    following = next(link["url"] for link in answer["link"] if link["relation"] == "next")
+    page = following.partition("/fhir")[2]
+    assert full("GET", page).status_code == 200
+    for changed in (page[:-1] + ("0" if page[-1] != "0" else "1"), page + "%C3%A9", page + "%ff"):
+        assert full("GET", changed).status_code == 403

@@ -20,6 +20,8 @@ def main(words: list[str] | None = None) -> None:
     """Runs a command and exits: 0 done, 1 refused, 2 wrong input, 3 internal failure."""
     try:
         code = run(words)
+    except KeyboardInterrupt:  # while a command was being parsed or loaded
+        sys.exit(130)
     except BaseException:
         sys.excepthook = unexpected  # here, because typer installs a hook of its own when a command starts
         raise

@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +30,7 @@ from galenic.server.endpoints import (
 from galenic.server.fair_pool import TooManyWaitingError
 from galenic.server.openapi import openapi
 from galenic.server.proxies import TrustedProxies
-from galenic.server.request_limits import UPLOAD, RequestLimits, ServerBusyError, send_in_parts
+from galenic.server.request_limits import LARGEST_ANONYMOUS, UPLOAD, RequestLimits, ServerBusyError, send_in_parts
 from galenic.version import __version__
 
 STATUS: dict[type[GalenicError], int] = {
@@ -136,6 +136,8 @@ class Dispatcher:
             return
         try:
             await self.limited(scope, receive, send)
+        except ClientDisconnect:  # in the middle of a body: there is nobody to answer, and nothing to report
+            return
         except GalenicError as error:
             await (await _expected_error(Request(scope), error))(scope, receive, send)
 
@@ -145,7 +147,7 @@ class Dispatcher:
 
 
 def _largest_body(console: Console, scope: Scope) -> int:
-    """Bytes of a body that the client of a request may send there. NotSignedInError, AccessDeniedError if it may send none."""
+    """Bytes of a body that the client of a request may send there. NotSignedInError, AccessDeniedError if only others may send one."""
     request = Request(scope)
     if (scope["path"] + "/").startswith("/fhir/"):
         authenticate(console.installation, request, console.base)
@@ -153,5 +155,4 @@ def _largest_body(console: Console, scope: Scope) -> int:
     if scope["path"] == UPLOAD:
         console.require_user(request, *IMPORTERS)
         return LARGEST_TABLE
-    console.require_user(request)
-    return LARGEST_FORM
+    return LARGEST_FORM if console.current_user(request) is not None else LARGEST_ANONYMOUS

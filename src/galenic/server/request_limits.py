@@ -131,6 +131,8 @@ class RequestLimits:
             if length is None:  # sent in chunks: it may yet be small
                 return LARGEST_ANONYMOUS
             raise
+        if crowded and limit <= LARGEST_ANONYMOUS:
+            raise ServerBusyError
         if length is not None and length > limit:
             raise BodyTooLargeError(f"the body is larger than {limit:,} bytes. Send less at once.")
         return limit

@@ -23,7 +23,7 @@ READERS = ("researcher", "data-scientist", "privacy-officer", "integration-engin
 MEASURERS = ("researcher", "data-scientist", "privacy-officer")
 IMPORTERS = ("integration-engineer",)
 CONSENTING = ("yes", "true", "1", "given")  # values of a consent column
-MOST_ROWS = 2_000_000  # of a table that is uploaded
+MOST_ROWS, MOST_BYTES = 2_000_000, 2**29  # of a table that is uploaded, in memory
 
 
 class DatasetPages:
@@ -106,8 +106,7 @@ class DatasetPages:
         """Imports the table and the consents in it; returns the message for the user."""
         if not NAME.match(request.dataset):
             raise OptionError("a data set's name has letters, digits, '.', '_' or '-'.")
-        if has_too_many_rows(table):
-            raise RecordError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
+        require_small(table)
         if consent_column and consent_column not in table.names:
             raise UnknownNameError("there is no such column of consent in the table.")
         result = import_table(self.installation, user.session, table, request)
@@ -127,14 +126,16 @@ def _consenting(table: records.Source, patient: str, consent_column: str) -> lis
     return list(consenting)
 
 
-def has_too_many_rows(table: records.Source) -> bool:
-    """Whether the table has more than MOST_ROWS rows. Counted while reading: a small file may hold any number of equal rows."""
-    rows = 0
-    for batch in table.open([table.names[0]]):
-        rows += batch.num_rows
+def require_small(table: records.Source) -> None:
+    """RecordError if the table has more than MOST_ROWS rows or MOST_BYTES bytes in memory. Counted while reading: a small file may
+    hold any number of equal rows, and of long values."""
+    rows = size = 0
+    for batch in table.open(None):
+        rows, size = rows + batch.num_rows, size + batch.nbytes
         if rows > MOST_ROWS:
-            return True
-    return False
+            raise RecordError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
+        if size > MOST_BYTES:
+            raise RecordError(f"the table has more than {MOST_BYTES:,} bytes in memory. Bring it in with: galenic import")
 
 
 def _save(upload: UploadFile, file: Path) -> None:
