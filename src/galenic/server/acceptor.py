@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import sys
+from functools import partial
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -60,6 +61,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return found
 
 
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
 class Acceptor:
     """Accepts the connections of one listening socket."""
 
@@ -98,7 +103,7 @@ class Acceptor:
         link.setblocking(False)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self.loop.create_task(self._open(link, connection))
-        connection.close = task.cancel
+        connection.close = partial(_cancel, task)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
