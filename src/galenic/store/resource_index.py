@@ -7,6 +7,7 @@ by other processes, and is rebuilt where its file or key is lost.
 import contextlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -288,8 +289,9 @@ class ResourceIndex:
             amounts += [(row, h(f"{kind}.{p}"), lo, hi, h(s) if s else 0, h(c), h(u)) for p, lo, hi, s, c, u in one.amounts]
             texts += [(h(f"{kind}.{p}"), plain, exact, row, p.endswith(":text")) for p, plain, exact in one.texts]
         with self.writing() as c:
+            known = _known_keys(c, [r[2] for r in res])
             c.executemany("INSERT OR REPLACE INTO res VALUES (?, ?, ?, ?, ?, ?, ?, ?)", res)
-            c.executemany(RETIRE, [(key, key) for key in dict.fromkeys(r[2] for r in res)])
+            c.executemany(RETIRE, [(key, key) for key in known])
             c.executemany("INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)", tokens)
             c.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?)", links)
             c.executemany("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?)", spans)
@@ -342,3 +344,15 @@ class ResourceIndex:
         connection.execute("INSERT INTO copied.state SELECT * FROM main.state")
         connection.execute("INSERT INTO copied.salt SELECT * FROM main.salt")
         connection.execute("DROP TABLE temp.gone")
+
+
+def _known_keys(c: Any, keys: list[int]) -> set[int]:
+    """Keys that have a version in the index already, or occur more than once."""
+    counts = Counter(keys)
+    found = {key for key, count in counts.items() if count > 1}
+    distinct = list(counts)
+    for start in range(0, len(distinct), BATCH):
+        part = distinct[start : start + BATCH]
+        query = f"SELECT key FROM res WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608
+        found |= {int(r[0]) for r in c.execute(query, part)}
+    return found

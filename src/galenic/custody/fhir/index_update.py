@@ -42,6 +42,12 @@ class IndexUpdate:
             finally:
                 self._lock.release()
 
+    def step(self) -> None:
+        """Indexes the next part, unless another thread has done so meanwhile."""
+        with self._lock:
+            if self._missing() > 0:
+                self._advance()
+
     def start(self) -> None:
         """Updates the index in the background."""
         if self._thread is None:
@@ -55,8 +61,7 @@ class IndexUpdate:
             self._wanted.clear()
             try:
                 while not self._closed.is_set() and self._missing() > 0:
-                    with self._lock:
-                        self._advance()
+                    self.step()
             except GalenicError as error:  # the next search tries again, and reports what is wrong
                 store.telemetry.log("error", "the search index was not updated", error=type(error).__name__)
 

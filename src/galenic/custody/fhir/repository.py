@@ -21,7 +21,7 @@ from galenic.security import BUILDS, Grant, Session
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
 CONDITION_SECONDS = 2.0  # of the search of a conditional interaction
-CHUNK = 250  # versions that are indexed at once
+CHUNK = 500  # versions that are indexed at once
 FEW = 5_000  # versions that are indexed before the repository is open, not in the background
 MOST_PEOPLE = 100_000  # subject ids that are remembered
 
@@ -157,7 +157,7 @@ class FhirRepository:
         """Indexes every version that is not in the index yet; returns how many."""
         missing = first = self.missing_versions()
         while missing > 0:
-            self._index_next()
+            self.index_update.step()
             missing = self.missing_versions()
             progress("indexing", max(first - missing, 0) / first)
         return first

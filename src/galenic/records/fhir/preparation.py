@@ -129,6 +129,7 @@ def _prepare(number: int, raw: bytes, server: SourceServer) -> PreparedDocument:
         about = {} if "id" in resource else {"id": str(uuid.uuid5(IDS, done.digest))}
         named = {**resource, **about}
         part = _part(named, whole, about, {}, server)
+        part.digest = done.digest
         part.searches = tuple(t for t in references(named) if "?" in t) if b"?" in raw else ()
         done.parts = [part]
         return done
@@ -160,7 +161,7 @@ def _part(
     part = PreparedResource(
         resource["resourceType"], resource["id"], raw, about, found.person or "", found.patients, found.through, words
     )
-    part.digest, part.variant, part.absolute = sha256(raw).hexdigest(), variant, absolute
+    part.variant, part.absolute = variant, absolute
     return part
 
 
@@ -191,6 +192,7 @@ def _bundle(
         if not had_id[number]:
             about["id"] = entry.id
         part = _part(entry.resource, mine, about, entry.renamed, server)
+        part.digest = sha256(mine).hexdigest()
         part.searches = tuple(lost.get(number, ()))
         part.condition = _condition(entries[number], entry)
         parts.append(part)
