@@ -1,9 +1,9 @@
-"""Systems and people that call the server in tests, each with an access token."""
+"""Systems that call the server in tests, and their access tokens."""
 
 import secrets
 
 from galenic.installation import Installation
-from galenic.security import PURPOSES, SystemAccess, token_name
+from galenic.security import Fact, SystemAccess, token_name
 
 ALL_PURPOSES = ("treatment", "operations", "research", "emergency", "quality", "synthetic-data", "records", "audit", "sign-in")
 
@@ -17,26 +17,25 @@ def add_client(
     scope: str = "system/*.cruds",
     tenant: str = "home",
 ) -> None:
-    """A system that may call for every purpose; with another role, a person who uses an application."""
+    """A system that may call for every purpose. role: another one, as earlier versions gave systems."""
     if role == "service":
         access = SystemAccess(scope, ("treatment", "operations", *ALL_PURPOSES[2:]), jwks=jwks, tenant=tenant)
         installation.systems.register(name, access, proposed_by="tests")
         return
-    if installation.people.get(name) is None:
-        installation.people.write(name, f"{name}@tests.example", name, "active")
-    installation.people.grant(name, f"{name}@tests.example", role, by="tests", approved="tests")
+    body = {"client": "yes", "jwks": jwks, "person": f"client {name}", "region": "", "scope": scope, "tenant": tenant}
+    installation.facts.put(Fact("grant", f"{name}/{role}", "given", name, label=role, body=tuple(sorted(body.items()))))
+    installation.gate.versions.refresh()
 
 
 def issue_token(
     installation: Installation, who: str, *, seconds: int = 86_400, scope: str = "", purposes: tuple[str, ...] = ()
 ) -> str:
-    """A token of a system; of a person, as an application has it that the person allowed."""
-    person = installation.people.get(who)
-    if person is None:
-        purposes = purposes or ("treatment", "operations")
+    """A token of a system; of one with another role, of any scope and purpose."""
+    roles = installation.people.roles(who)
+    purposes = purposes or ("treatment", "operations")
+    if "service" in roles:
         return installation.systems.issue_token(who, by="tests", how="tests", seconds=seconds, scope=scope, purposes=purposes)
     secret = secrets.token_urlsafe(32)
-    allowed = purposes or tuple(p for role in person.roles for p in PURPOSES[role])
-    about = (("app", "tests"), ("purposes", " ".join(allowed)), ("scope", scope or "user/*.cruds"))
-    installation.gate.begin(who, how="application tests", seconds=seconds, name=token_name(secret), about=about)
+    about = (("purposes", " ".join(purposes)), ("scope", scope or "user/*.cruds"))
+    installation.gate.begin(who, how="tests", seconds=seconds, name=token_name(secret), about=about)
     return secret
