@@ -28,6 +28,7 @@ def measure(row: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
         scenario.import_table()
         scenario.import_fhir()
         scenario.import_omop()
+        scenario.serve()
         scenario.derive()
         receipts = scenario.erase()
         wrong = [line for patient, subject, result in receipts for line in false_statements(scenario, patient, subject, result)]
@@ -40,8 +41,8 @@ def measure(row: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
         tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
     where = (
-        f"{len(receipts)} erased patients (table of {ROWS:,}, FHIR, OMOP), {len(FORMS)} byte patterns; index, quality pages, access, "
-        f"export, refused and non-private runs, released de-identified copy, token vault, 2 backups; {planted} controls found"
+        f"{len(receipts)} erased patients (table of {ROWS:,}, FHIR, OMOP, served FHIR), {len(FORMS)} byte patterns; index, quality pages, "
+        f"access, export, refused and non-private runs, released de-identified copy, token vault, bulk export, 2 backups; {planted} controls found"
     )
     places = sum(len(what) for what in left.values())
     return [

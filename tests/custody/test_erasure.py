@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from galenic import cli, flows, store
-from galenic.custody import build_index, export_records, own_record, record_approval, record_consent, search_rows
+from galenic import cli, flows, records, store
+from galenic.custody import (
+    ImportRequest,
+    build_index,
+    export_records,
+    import_table,
+    initialize,
+    make_key,
+    own_record,
+    record_approval,
+    record_care_relation,
+    record_consent,
+    restore_backup,
+    search_rows,
+    write_backup,
+)
 from galenic.errors import KeyErasedError, VerificationError
-from galenic.installation import Installation
+from galenic.installation import Installation, open_installation
 from galenic.jobs.quality import advance_quality, quality_page, stored_quality
 from galenic.security import require_subject, verify_receipt
+from made import made_patients
 
 
 def erase(installation: Installation, patient: str = "P000001") -> flows.ErasureResult:
@@ -179,3 +194,35 @@ def test_every_folder_that_the_code_names_in_the_home_is_known_to_erasure() -> N
     named = {n for path in source.rglob("*.py") for n in pattern.findall(path.read_text(encoding="utf-8"))}
     assert len(named) > 8
     assert named - set(store.HOME_CONTENTS) == set(), "say in HOME_CONTENTS what an erasure does there"
+
+
+def test_on_postgresql_search_goes_on_and_a_restore_counts_who_can_be_read(
+    postgresql: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALENIC_DATABASE", postgresql)
+    installation = open_installation(home)
+    initialize(installation)
+    people = {"ada": "clinician", "inge": "integration-engineer", "paul": "privacy-officer", "sven": "security-officer"}
+    for name, role in people.items():
+        for key in (name, f"{name}2"):
+            make_key(installation, key, role, person=name)
+    import_table(
+        installation,
+        installation.sign_in("inge"),
+        records.in_memory(made_patients(60)),
+        ImportRequest("clinic", patient="patient_id"),
+    )
+    for patient in ("P000001", "P000002"):
+        record_care_relation(installation, installation.sign_in("inge"), "clinic", patient, "ada")
+    build_index(installation, installation.sign_in("paul"), "clinic", "quality")
+    receipt = erase(installation)
+    assert fates(receipt)["index-1"] == "deleted; search uses index-2, a copy without the patient"
+    assert set(receipt.facts["rows_left"].values()) == {0}
+    assert store.rows_left(installation.db, 3, "home")["originals"] > 0  # the count is one that sees rows
+    assert found(installation, "P000002") == {"P000002"}
+    assert found(installation, "P000001") == set()
+    session = installation.sign_in("sven", "sven2")
+    write_backup(installation, session, tmp_path / "backup")
+    counts = restore_backup(installation, tmp_path / "backup", session)
+    assert (counts["patients"], counts["readable"]) == (59, 59)
+    installation.close()

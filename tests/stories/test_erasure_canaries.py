@@ -21,6 +21,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scenario,
         scenario.import_table()
         scenario.import_fhir()
         scenario.import_omop()
+        scenario.serve()
         scenario.derive()
         wrong = [f"{p}: {line}" for p, s, r in scenario.erase() for line in false_statements(scenario, p, s, r)]
         left = found_in(scenario.home, scenario.folder / "temporary", scenario.folder / "backups")

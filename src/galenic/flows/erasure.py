@@ -47,7 +47,8 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         installation.db.shrink()
         name, salt = f"erasure-{grant.decision}", secrets.token_hex(16)
         facts: dict[str, Any] = {"receipt": name, "subject": subject_digest(patient, salt), "erased_at": erased_at}
-        facts |= {"decision": grant.decision, "rows": rows, "rows_left": store.rows_left(installation.db, subject)}
+        facts |= {"decision": grant.decision, "rows": rows}
+        facts |= {"rows_left": store.rows_left(installation.db, subject, session.tenant)}
         facts |= {"artefacts": [asdict(o) for o in outcomes], "outside": [o.id for o in outcomes if o.place == "outside"]}
         facts |= {"key": key, "backups": backups, "last_escrowed_older_root_dies": installation.escrow.last_older_root_dies()}
         facts |= {"audit_head": list(installation.audit.head()), "seconds": round(time.perf_counter() - started, 3)}

@@ -87,10 +87,10 @@ def forget(db: Database, grant: AbstractGrant, subject: int, at: str) -> int:
     return int(gone)
 
 
-def rows_left(db: Database, subject: int) -> dict[str, int]:
+def rows_left(db: Database, subject: int, tenant: str) -> dict[str, int]:
     """Number of rows about a subject by table, without the tombstone; all 0 after an erasure."""
     held = {"originals": originals, "documents": documents, "vault": vault, "lineage": lineage, "subjects": subjects}
-    with db.reading() as c:
+    with db.reading(tenant) as c:
         counts = {
             name: sa.select(sa.func.count()).select_from(t).where((t.c.id if name == "subjects" else t.c.subject) == subject)
             for name, t in held.items()
