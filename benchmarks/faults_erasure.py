@@ -42,7 +42,8 @@ def measure(row: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
         shutil.rmtree(folder, ignore_errors=True)
     where = (
         f"{len(receipts)} erased patients (table of {ROWS:,}, FHIR, OMOP, served FHIR), {len(FORMS)} byte patterns; index, quality pages, "
-        f"access, export, refused and non-private runs, released de-identified copy, token vault, bulk export, 2 backups; {planted} controls found"
+        f"access, export, refused and non-private runs, released de-identified copy, token vault, bulk export, "
+        f"2 backups; {planted} controls found"
     )
     places = sum(len(what) for what in left.values())
     return [
