@@ -13,8 +13,10 @@ from galenic.records.fhir import (
     compartment_of,
     open_bundle,
     parse,
+    prepare_document,
     rename_references,
     resource_to_events,
+    restore_resource,
     validate_resource,
     write_json,
 )
@@ -145,3 +147,24 @@ def test_whose_a_resource_is(more: dict[str, Any], person: str | None) -> None:
     found = compartment_of({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "a"}, **more})
     assert found.person == person
     assert set(found.patients) == ({"Patient/7", "Patient/8"} if "Location" in str(more) else set())
+
+
+@pytest.mark.parametrize("indent", [None, 2], ids=["compact", "pretty"])
+def test_links_beside_references_name_what_they_meant_when_a_document_is_restored(indent: int | None) -> None:
+    """As in a transaction (R4, http.html, 3.1.0.11.2): Attachment.url and links in narrative."""
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{B}">x</a></div>'
+    document = {
+        "resourceType": "DocumentReference", "status": "current", "identifier": [{"value": B}],
+        "text": {"status": "generated", "div": div}, "subject": {"reference": A}, "content": [{"attachment": {"url": B}}],
+    }  # fmt: skip
+    binary = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8="}
+    entries = [{"resource": document}, {"fullUrl": A, "resource": patient()}, {"fullUrl": B, "resource": binary}]
+    raw = json.dumps(bundle(*entries, kind="collection"), indent=indent).encode()
+    (prepared,) = prepare_document([(0, raw)])
+    assert not prepared.refused, prepared.issues
+    part = next(p for p in prepared.parts if p.kind == "DocumentReference")
+    found = restore_resource(part.raw.decode(), part.about)
+    assert found["content"][0]["attachment"]["url"] == f"Binary/{B[9:]}"
+    assert found["text"]["div"] == div.replace(B, f"Binary/{B[9:]}")
+    assert found["subject"]["reference"] == f"Patient/{A[9:]}"
+    assert found["identifier"][0]["value"] == B, "an identifier is no link"

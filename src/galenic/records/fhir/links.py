@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -68,3 +68,16 @@ def base_of(full_url: str | None) -> str | None:
     """The base URL of the relative references of an entry with a fullUrl; None for a fullUrl that has none."""
     match = REFERENCE.match(full_url) if full_url else None
     return match["base"] if match else None
+
+
+def links_to(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    """The links in a valid resource that are among these, and what they stand for."""
+    found: dict[str, str] = {}
+
+    def collect(text: str, _is_reference: bool) -> str:
+        if text in names:
+            found[text] = names[text]
+        return text
+
+    rename_links(resource, collect)
+    return found

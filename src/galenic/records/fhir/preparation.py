@@ -13,6 +13,7 @@ from galenic.errors import RecordError
 from galenic.records.fhir.bundle import BundleEntry, open_bundle
 from galenic.records.fhir.bundle_bytes import SplitBundle, resource_bytes, split_bundle
 from galenic.records.fhir.compartment import compartment_of, identifier_searches, references
+from galenic.records.fhir.links import links_to
 from galenic.records.fhir.parsing import BOM, LARGEST, parse
 from galenic.records.fhir.source_server import (
     ABSOLUTE_REFERENCE,
@@ -24,6 +25,7 @@ from galenic.records.fhir.source_server import (
 from galenic.records.fhir.validation import validate_resource
 
 IDS = uuid.UUID("2c1f4d0e-8a7b-5d6c-9e3f-0a1b2c3d4e5f")  # namespace of ids for resources without one
+URN, REFERENCE_URN = b"urn:uuid:", re.compile(rb'"reference"\s*:\s*"urn:uuid:')
 TYPE = re.compile(r"[A-Za-z]+")
 DEEPEST = 7  # Bundles around a Bundle
 HERE = SourceServer()
@@ -174,6 +176,7 @@ def _bundle(
     had_id = ["id" in e.get("resource", ()) for e in entries]
     opened = open_bundle(bundle, raw, refers=apart.refers)
     done.issues += [(i.level, i.rule, i.expression, i.text) for i in opened.issues]
+    names = {e.url: f"{e.kind}/{e.id}" for e in opened.entries if e.url}
     parts: list[PreparedResource] = []
     lost: dict[int, list[str]] = {}
     for entry, text in opened.lost:
@@ -191,6 +194,8 @@ def _bundle(
             continue
         if not had_id[number]:
             about["id"] = entry.id
+        if mine.count(URN) > len(REFERENCE_URN.findall(mine)):  # links beside references, as in Attachment.url
+            entry.renamed |= links_to(entry.resource, names)
         part = _part(entry.resource, mine, about, entry.renamed, server)
         part.digest = sha256(mine).hexdigest()
         part.searches = tuple(lost.get(number, ()))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from galenic.records.fhir.links import rename_links
 from galenic.records.fhir.parsing import parse_exact
 from galenic.records.fhir.to_events import short_code
 
@@ -13,7 +14,8 @@ def restore_resource(document: str, about: Mapping[str, Any]) -> dict[str, Any]:
     if "id" in about and "id" not in exact:
         exact = {"resourceType": exact["resourceType"], "id": about["id"], **exact}
     if "references" in about:
-        rename_references(exact, about["references"])
+        renamed = about["references"]
+        rename_links(exact, lambda text, _is_reference: str(renamed.get(text, text)))
     return exact
 
 
