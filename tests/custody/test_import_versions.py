@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from galenic import custody
+from galenic import custody, flows, store
+from galenic.errors import StateError
 from server_made import Fhir
 
 
@@ -103,3 +104,22 @@ def test_files_named_otherwise_than_by_a_type_are_imported_in_the_order_given(eh
     session = custody.server_session(ehr.installation)
     custody.import_fhir(ehr.installation, session, [newer, older], custody.ImportRequest("records"))
     assert ehr("GET", "/Patient/order").json()["gender"] == "male"
+
+
+def test_a_patient_who_is_erased_while_an_import_runs_does_not_return(
+    ehr: Fhir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought(ehr, tmp_path, medication("active", "raced", "raced"))
+    for key in ("paul", "paul2"):
+        custody.make_key(ehr.installation, key, "privacy-officer", person="Paul")
+    assign = store.assign_subjects
+
+    def assign_then_erase(*args: Any) -> Any:
+        found = assign(*args)
+        flows.erase(ehr.installation, ehr.installation.sign_in("paul", "paul2"), "records|raced")
+        return found
+
+    monkeypatch.setattr(store, "assign_subjects", assign_then_erase)
+    with pytest.raises(StateError, match="erased while"):
+        brought(ehr, tmp_path, medication("stopped", "raced", "raced"))
+    assert ehr("GET", "/MedicationRequest/raced").status_code == 404

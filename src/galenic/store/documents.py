@@ -17,6 +17,7 @@ from galenic.store.erasable import mention
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.lineage import add_within
 from galenic.store.originals import standing
+from galenic.store.subjects import require_subjects
 from galenic.store.tables import datasets, document_words, documents, facts, originals
 
 COLUMNS = ("about", "document")  # about: JSON list of type, id, SHA-256 of the bytes, further details
@@ -143,6 +144,7 @@ def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming
         # locked until the end of the transaction, so that rows become visible in the order of their numbers (PostgreSQL)
         next_row = sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update()
         first = int(c.execute(next_row).scalar_one())
+        require_subjects(c, {h.document.subject for h in hashed})
         stored = _newest_versions(c, name, [h.name for h in hashed])
         new = _new_documents(grant.tenant, name, hashed, stored, keys, first)
         _insert(db, c, name, new)

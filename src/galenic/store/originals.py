@@ -13,6 +13,7 @@ from galenic.store.cells import add_record_keys, bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource, schema_of
 from galenic.store.grant import AbstractGrant, Rows, require_grant
+from galenic.store.subjects import require_subjects
 from galenic.store.tables import datasets, facts, originals
 
 BATCH = 2_000
@@ -27,6 +28,7 @@ def write(db: Database, grant: AbstractGrant, known: Dataset, batch: pa.Table, w
     with db.transaction(grant.tenant) as c:
         next_row = sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update()
         first = int(c.execute(next_row).scalar_one())
+        require_subjects(c, set(who))
         rows = [
             (
                 name,

@@ -281,6 +281,16 @@ class _Statements:
         lock = "" if self.mark == "?" else " FOR UPDATE"  # SQLite has one writing transaction at a time
         return int(self.rows(f"SELECT next_row FROM datasets WHERE name = ?{lock}", (name,))[0][0])  # noqa: S608
 
+    def require_subjects(self, numbers: set[int]) -> None:
+        """As `subjects.require_subjects`."""
+        wanted, found = sorted(numbers - {NO_SUBJECT}), 0
+        lock = "" if self.mark == "?" else " FOR SHARE"
+        for start in range(0, len(wanted), BATCH):
+            part = wanted[start : start + BATCH]
+            found += len(self.rows(f"SELECT id FROM subjects WHERE id IN ({','.join('?' * len(part))}){lock}", part))  # noqa: S608
+        if found < len(wanted):
+            raise StateError("a patient was erased while this was written. Nothing was written: repeat the request.")
+
     def many(self, sql: str, values: list[tuple[Any, ...]]) -> None:
         if values:
             self.cursor.executemany(sql.replace("?", self.mark), values)
@@ -302,6 +312,7 @@ def _render(
 ) -> tuple[list[WrittenVersion], _NewRows]:
     """Versions with their numbers, and the rows to insert; earlier versions are no longer current."""
     first, updated = statements.lock_rows(name), now_micros()
+    statements.require_subjects({change.subject for change in changes})
     newest = _newest(statements, name, [n for n, change in zip(tokens.names, changes, strict=True) if not change.fresh])
     written: list[WrittenVersion] = []
     new_rows = _NewRows()

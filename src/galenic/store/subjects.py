@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from galenic.errors import StateError
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, resource
 from galenic.store.erasable import forget_documents
@@ -59,6 +60,17 @@ def _known_tokens(
     return found
 
 
+def require_subjects(c: sa.Connection, numbers: set[int]) -> None:
+    """StateError, within a write transaction, if one of these subjects was erased since it was looked up: its rows could never be
+    erased again."""
+    wanted, found = sorted(numbers - {0}), 0
+    for start in range(0, len(wanted), 500):
+        query = sa.select(subjects.c.id).where(subjects.c.id.in_(wanted[start : start + 500])).with_for_update(read=True)
+        found += len(c.execute(query).all())
+    if found < len(wanted):
+        raise StateError("a patient was erased while this was written. Nothing of this part was written: run it again.")
+
+
 def find_subject(db: Database, grant: AbstractGrant, identifier: str) -> int | None:
     """The subject id of a patient's identifier, or None."""
     if not isinstance(grant, AbstractGrant):
@@ -73,7 +85,9 @@ def forget(db: Database, grant: AbstractGrant, subject: int, at: str) -> int:
     """Deletes a patient's rows and leaves a tombstone; returns rows deleted."""
     require_grant(grant, f"subject/{subject}", "erase")
     with db.transaction(grant.tenant) as c:
-        token = c.execute(sa.select(subjects.c.token).where(subjects.c.id == subject)).scalar_one_or_none()
+        # locked first, so that a writer who has seen the subject has written before the rows are deleted (PostgreSQL)
+        own = sa.select(subjects.c.token).where(subjects.c.id == subject).with_for_update()
+        token = c.execute(own).scalar_one_or_none()
         if token is not None:
             stands = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
             if stands is None:
