@@ -115,7 +115,11 @@ def test_types_since_and_patients(bulk: Fhir) -> None:
 
 def test_what_was_deleted_since_is_listed(bulk: Fhir) -> None:
     def allergy(own: str) -> dict[str, Any]:
-        return {"resourceType": "AllergyIntolerance", "id": own, "patient": {"reference": "Patient/p7"}}
+        system = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+        status = {"coding": [{"system": system, "code": "active"}]}
+        return {
+            "resourceType": "AllergyIntolerance", "id": own, "clinicalStatus": status, "patient": {"reference": "Patient/p7"}
+        }  # fmt: skip
 
     for own in ("gone-before", "gone-since", "changed-since"):
         assert bulk("PUT", f"/AllergyIntolerance/{own}", allergy(own)).status_code == 201
