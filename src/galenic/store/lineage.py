@@ -26,6 +26,7 @@ HOME_CONTENTS = {  # everything in the folder of an installation, and what the e
     "released": "as the runs that the releases are of",
     "recalls": "notices without records",
     "jobs": "progress without records",
+    "exports": "a lock without content",
     "incoming": "uploads, deleted at the end of the request; leftovers deleted by the erasure",
     "logs": "hold no records",
     "keys": "the patient's key destroyed; keys of people and of the installation",
