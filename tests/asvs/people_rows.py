@@ -117,8 +117,14 @@ def words_of_this_place_are_documented(place: Place) -> None:
 )
 def ways_in_are_the_documented_ones(place: Place) -> None:
     places = sorted({f.stem for f, _call in calls(place, "with_session")})
-    assert places == ["account", "external_login", "sign_in"], places  # account: a step-up of a session
-    for way in ("password with time code", "passkey with user verification", "identity provider", "access tokens of systems"):
+    assert places == ["account", "external_login", "recovery", "sign_in"], places  # account: a step-up of a session
+    for way in (
+        "password with time code",
+        "a new password by a link with a second factor",
+        "passkey with user verification",
+        "identity provider",
+        "access tokens of systems",
+    ):
         assert way in place.document, way
 
 
@@ -512,7 +518,8 @@ def _anybody(_place: Place, *more: tuple[str, str]) -> Any:
         if found is None:
             fact = next(f for f in self.facts.of("session") if f.state == "open" and not f.get("browser") and f.get("scope"))
             fact = replace(fact, body=(*fact.body, *more))
-            found = (SimpleNamespace(id=name, who="founder", tenant="home", region="", subject=None), fact)
+            who = "founder" if more else fact.who  # a person's session in a browser, a system's token
+            found = (SimpleNamespace(id=name, who=who, tenant="home", region="", subject=None), fact)
         return found
 
     return mock.patch.object(Gate, "session", session)

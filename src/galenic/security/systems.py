@@ -90,7 +90,9 @@ class Systems:
         """The access, its keys in one form. OptionError for what is not valid."""
         invalid = invalid_scopes(access.scope, "system")
         if invalid or not access.scope.split():
-            raise OptionError(f"the scopes {invalid or 'of ' + name} are not valid. Expected some like system/Observation.rs.")
+            raise OptionError(
+                f"the scopes {', '.join(invalid) or 'of ' + name} are not valid. Expected some like system/Observation.rs."
+            )
         self._check_purposes(access.purposes)
         if not SHORTEST_TOKEN <= access.longest <= LONGEST_TOKEN:
             raise OptionError("the longest life of a token is a minute to 366 days.")
@@ -101,7 +103,7 @@ class Systems:
         unknown = sorted(set(purposes) - known)
         if unknown or not purposes:
             raise OptionError(
-                f"the purposes {unknown or 'are missing:'} are not known. Expected some of {', '.join(sorted(known))}."
+                f"the purposes {', '.join(unknown) or '(none)'} are not known. Expected some of {', '.join(sorted(known))}."
             )
 
     # added by one person, while there are no accounts
@@ -200,7 +202,9 @@ class Systems:
         self._check_purposes(purposes)
         invalid = invalid_scopes(scope, "system")
         if invalid or not scope.split():
-            raise OptionError(f"the scopes {invalid or 'of a token'} are not valid. Expected some like system/Observation.rs.")
+            raise OptionError(
+                f"the scopes {', '.join(invalid) or 'of a token'} are not valid. Expected some like system/Observation.rs."
+            )
         beyond = uncovered_scopes(scope, system.access.scope) + sorted(set(purposes) - set(system.access.purposes))
         if beyond:
             raise OptionError(
