@@ -742,7 +742,7 @@ def scopes_hold(place: Place) -> None:
 NEVER_STOLEN = patched(Apps, "_stolen", lambda *_a: None)
 
 
-@check("V10.4.2", plant=lambda _p: _both(NEVER_STOLEN(_p), mock.patch.object(apps, "use_once", lambda *_a: True)))
+@check("V10.4.2", plant=NEVER_STOLEN)
 def codes_of_applications_count_once(place: Place) -> None:
     launch = Launch(place)
     code = launch.code()
@@ -779,7 +779,7 @@ def there_is_one_way_to_tokens(place: Place) -> None:
     assert _asks(place, response_type="token") == "unsupported_response_type"
 
 
-@check("V10.4.5", plant=lambda _p: _both(NEVER_STOLEN(_p), mock.patch.object(apps, "use_once", lambda *_a: True)))
+@check("V10.4.5", plant=NEVER_STOLEN)
 def refresh_tokens_count_once(place: Place) -> None:
     launch = Launch(place)
     first, app = launch.given(), launch.apps.get(launch.name)
@@ -797,10 +797,12 @@ def a_code_is_the_applications_that_asked(place: Place) -> None:
 
 
 def _anew(_place: Place) -> Any:
-    before = Apps._give
-    return mock.patch.object(
-        Apps, "_give", lambda self, who, app, scope, family, _until="": before(self, who, app, scope, family)
-    )
+    before = Apps._token_facts
+
+    def token_facts(self: Apps, facts: Any, tokens: Any, app: Any, fact: Any, family: str) -> Any:
+        return before(self, facts, tokens, app, replace(fact, state="code"), family)
+
+    return mock.patch.object(Apps, "_token_facts", token_facts)
 
 
 @check("V10.4.8", plant=lambda place: _both(_anew(place), mock.patch.object(apps, "REFRESH_SECONDS", apps.REFRESH_SECONDS + 5)))
