@@ -209,11 +209,18 @@ class UserDirectory:
 
     def _end_enrollment(self, person: Fact) -> None:
         """Ends what only an account that cannot be signed in to needs: registration of a first factor, and a waiting recovery."""
-        if person.get(ENROLLS):
-            self.facts.put(replace(person, body=tuple(b for b in person.body if b[0] != ENROLLS)), quiet=True)
-        recovery = self.facts.one("recovery", f"{person.key}/factors")
-        if recovery is not None and recovery.state in ("proposed", "approved"):
-            self.facts.put(replace(recovery, state="void"), actor=person.key)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            now, recovery = facts.one("person", person.key), facts.one("recovery", f"{person.key}/factors")
+            ended = []
+            if now is not None and now.state == "active" and now.get(ENROLLS):
+                ended.append(replace(now, body=tuple(b for b in now.body if b[0] != ENROLLS)))
+            if recovery is not None and recovery.state in ("proposed", "approved"):
+                ended.append(replace(recovery, state="void"))
+            return ended
+
+        if plan(self.facts):
+            self.facts.change(plan, actor=person.key)
 
     def try_password(self, name: str, password: str, place: str, device: str) -> str:
         """The secret of a partial session if the password is right; the second factor completes it. AccessDeniedError otherwise, with the

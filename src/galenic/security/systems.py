@@ -184,9 +184,12 @@ class Systems:
 
     def _end_tokens(self, name: str, access: SystemAccess | None) -> None:
         """Ends the tokens of a system that go beyond its access; all of them without one."""
-        beyond = [f for f in self.facts.of("session", who=name) if f.state == "open" and not (access and access.covers(f))]
-        for fact in beyond:
-            self.facts.put(replace(fact, state="ended"), quiet=True)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            found = facts.of("session", who=name)
+            return [replace(f, state="ended") for f in found if f.state == "open" and not (access and access.covers(f))]
+
+        beyond = self.facts.change(plan, quiet=True)
         if beyond:
             self.gate.audit.append("session.ended", name, actor=name, count=len(beyond))
 
