@@ -27,6 +27,8 @@ HOME_CONTENTS = {  # everything in the folder of an installation, and what the e
     "recalls": "notices without records",
     "jobs": "progress without records",
     "exports": "a lock without content",
+    "server.lock": "which process serves",
+    "worker.lock": "which process performs jobs",
     "incoming": "uploads, deleted at the end of the request; leftovers deleted by the erasure",
     "logs": "hold no records",
     "keys": "the patient's key destroyed; keys of people and of the installation",
