@@ -31,7 +31,7 @@ def measure(row: Callable[..., dict]) -> list[dict]:
         home = Path(folder) / "home"
         with a_server(home) as (process, port):
             token = made_token(home)
-            Honest(port, token, "127.0.0.1", keep=True).ask(10)  # warm up
+            calm = attacked(port, token, [], process)  # what honest requests alone take is not the attack's
             first, before = rss(process), disk(home)
             one = attacked(port, token, ["127.0.0.1"], process)
             many = attacked(port, token, SOURCES, process)
@@ -43,6 +43,7 @@ def measure(row: Callable[..., dict]) -> list[dict]:
     about = {
         "peak memory MiB": round(peak / 2**20, 1), "memory 15 s later MiB": round((after - first) / 2**20, 1),
         "disk MiB": round(grown / 2**20, 2), "connections": CONNECTIONS, "seconds each": SECONDS,
+        "without attack": calm["counts"], "p95 without attack ms": calm["p95"],
         "from one address": one["counts"], "from 20 addresses": many["counts"],
     }  # fmt: skip
     return [
@@ -130,7 +131,8 @@ def attacked(port: int, token: str, sources: list[str], process: subprocess.Pope
     stop, peak = threading.Event(), [rss(process)]
     each = max(1, CONNECTIONS // len(KINDS))
     words = [sys.executable, __file__]
-    attackers = [subprocess.Popen([*words, kind, str(port), str(each), str(SECONDS), *sources]) for kind in KINDS]
+    kinds = KINDS if sources else ()
+    attackers = [subprocess.Popen([*words, kind, str(port), str(each), str(SECONDS), *sources]) for kind in kinds]
 
     def watch() -> None:
         while not stop.is_set():

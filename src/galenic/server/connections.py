@@ -90,6 +90,7 @@ class ConnectionTable:
         self._connections: set[Connection] = set()
         self._counts: Counter[str] = Counter()
         self.handshakes = HandshakeRate()
+        self.ended = 0  # connections since memory was last given back
 
     def __len__(self) -> int:
         """Number of connections."""
@@ -111,6 +112,7 @@ class ConnectionTable:
     def remove(self, connection: Connection) -> None:
         """Forgets a connection that has ended."""
         if connection in self._connections:
+            self.ended += 1
             self._connections.remove(connection)
             self._counts[connection.source] -= 1
             if not self._counts[connection.source]:
