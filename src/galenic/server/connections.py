@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-IN_ALL, PER_ADDRESS = 512, 128
+IN_ALL, PER_ADDRESS = 256, 96
 RATE, BURST = 8.0, 64.0  # handshakes of one address: so many a second, so many at once
 SHARED_RATE, SHARED_BURST = 100.0, 256.0  # beyond these, of all addresses together: each takes a millisecond of one core
 MOST_RATES = 10_000  # addresses whose rate is remembered
