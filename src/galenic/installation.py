@@ -77,7 +77,7 @@ class Installation:
     @_Service
     def ledger(self) -> Ledger:
         """The privacy budgets of all populations."""
-        return Ledger(self.db, AuditedBudgets(self.audit))
+        return Ledger(self.db, AuditedBudgets(lambda: self.audit))
 
     @_Service
     def keys(self) -> KeyRing:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galenic.errors import RecordError, StoreError
+from galenic.errors import RecordError, StateError
 from galenic.records.meds import CODES, read_codes, read_meds, write_meds
 from galenic.schema import TIMELINE
 
@@ -72,7 +72,7 @@ def test_a_data_set_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_meds([table([{"subject_id": 1, "code": None}])], tmp_path / "out", name="test")
     assert not list(tmp_path.iterdir())
     write_meds([twice], tmp_path / "out", name="test")
-    with pytest.raises(StoreError):
+    with pytest.raises(StateError):
         write_meds([twice], tmp_path / "out", name="test")
 
 

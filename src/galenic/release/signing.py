@@ -55,13 +55,6 @@ def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str
 
     ReleaseRefusedError if the role has signed already or the policy does not ask for it, AccessDeniedError if the key has.
     """
-    run = Run.open(installation, run_id)
-    run.require_attestation()
-    key, policy = installation.keys.get(key_name), run.policy
-    if key.role not in policy.roles:
-        raise ReleaseRefusedError(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
-    if key.role in {s.role for s in run.signatures}:
-        raise ReleaseRefusedError(f"run {run_id} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
 
     def plan(facts: FactReader) -> list[Fact]:
         if facts.of("person"):
@@ -71,6 +64,13 @@ def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str
         return []
 
     plan(installation.facts)
+    run = Run.open(installation, run_id)
+    run.require_attestation()
+    key, policy = installation.keys.get(key_name), run.policy
+    if key.role not in policy.roles:
+        raise ReleaseRefusedError(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
+    if key.role in {s.role for s in run.signatures}:
+        raise ReleaseRefusedError(f"run {run_id} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
     _sign(run, Signer(public_key=key.public), lambda: key, meaning=MEANING, plan=plan)
     installation.audit.append("signed", run_id, role=key.role, key=key.fingerprint, identity=key.identity)
     return key.role

@@ -1,5 +1,8 @@
 """Declarations and reservations of privacy budgets in the audit log, which nobody changes unnoticed."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 from galenic.schema import AuditedBudget, AuditedReservation
 from galenic.security.audit import AuditedActions, AuditLog, plain
 
@@ -7,13 +10,16 @@ from galenic.security.audit import AuditedActions, AuditLog, plain
 class AuditedBudgets:
     """The budgets of one installation by its audit log."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self.log = log
-        self._rows = AuditedActions(log, "budget.declared", "budget.reserved", "budget.settled")
+    def __init__(self, log: Callable[[], AuditLog]) -> None:
+        self._log = log  # opened when a budget is declared or compared, and not to list none
+
+    @cached_property
+    def _rows(self) -> AuditedActions:
+        return AuditedActions(self._log(), "budget.declared", "budget.reserved", "budget.settled")
 
     def declare(self, population: str, epsilon: float, delta: float, actor: str) -> None:
         """Records the limit of a new population."""
-        self.log.append("budget.declared", population, actor=actor or None, epsilon=epsilon, delta=delta)
+        self._log().append("budget.declared", population, actor=actor or None, epsilon=epsilon, delta=delta)
 
     def get(self, population: str) -> AuditedBudget | None:
         """What the log says of a population: its first declaration, and its reservations; None if it was never declared."""
