@@ -14,7 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from canary_search import FORMS, found_in, plant_controls
-from erasure_scenario import Scenario, false_statements
+from erasure_scenario import Scenario, false_statements, still_served
 
 ROWS = 2_000  # of the table, one a patient
 
@@ -28,20 +28,24 @@ def measure(row: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
         scenario.import_table()
         scenario.import_fhir()
         scenario.import_omop()
-        scenario.serve()
-        scenario.derive()
-        receipts = scenario.erase()
-        wrong = [line for patient, subject, result in receipts for line in false_statements(scenario, patient, subject, result)]
+        with scenario.serving() as ehr:
+            scenario.derive()
+            receipts = scenario.erase()
+            wrong = [
+                line for patient, subject, result in receipts for line in false_statements(scenario, patient, subject, result)
+            ]
+            wrong += still_served(ehr)
+            left = found_in(scenario.home, folder / "temporary", folder / "backups")
         planted = plant_controls(folder / "controls")
         if len(found_in(folder / "controls")) != planted or not found_in(scenario.outside):
             raise RuntimeError("the search misses a planted control")
-        left = found_in(scenario.home, folder / "temporary", folder / "backups")
         lines = sum(len(result.facts["artefacts"]) + len(result.facts["backups"]) + 6 for _, _, result in receipts)
     finally:
         tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
     where = (
-        f"{len(receipts)} erased patients (table of {ROWS:,}, FHIR, OMOP, served FHIR), {len(FORMS)} byte patterns; index, quality pages, "
+        f"{len(receipts)} patients erased beside a running server (table of {ROWS:,}, FHIR, OMOP, served FHIR), "
+        f"{len(FORMS)} byte patterns; index, quality pages, "
         f"access, export, refused and non-private runs, released de-identified copy, token vault, bulk export, "
         f"2 backups; {planted} controls found"
     )

@@ -8,6 +8,8 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,8 +144,10 @@ class Scenario:
         self.command("import", folder, "--as", "omopset", "--key", "inge", ends=(0, 2))
         self.patients.append("omopset|1")
 
-    def serve(self) -> None:
-        """A served FHIR repository: the planted patient is written, searched for, exported in bulk and downloaded."""
+    @contextmanager
+    def serving(self) -> Iterator[Fhir]:
+        """A served FHIR repository: the planted patient is written, searched for, exported in bulk and downloaded. It serves on while the
+        block lasts."""
         with a_server(self.home) as client:
             ehr = client("ehr")
             with jobs.worker_process(ehr.installation):
@@ -160,7 +164,8 @@ class Scenario:
                 assert ehr.found(f"Patient?name={TEXTS['name']}") == ["s0"]
                 assert ehr("GET", f"/Patient?nothing={TEXTS['name']}").status_code == 400  # an error names what it was about
                 self._export(ehr, f"/Patient/$export?_typeFilter=Patient%3Fname%3D{TEXTS['name']}")
-        self.patients.append("records|s0")
+                self.patients.append("records|s0")
+                yield ehr
 
     def _export(self, ehr: Fhir, place: str) -> None:
         """Exports in bulk and downloads every file into the folder outside."""
@@ -270,6 +275,17 @@ def false_statements(scenario: Scenario, patient: str, subject: int, result: flo
         installation.close()
 
 
+def still_served(ehr: Fhir) -> list[str]:
+    """What a server that ran during the erasure still answers about the planted patient."""
+    wrong = [
+        f"{place} is served" for place in ("/Patient/s0", "/Observation/t0") if ehr("GET", place).status_code not in (404, 410)
+    ]
+    wrong += [
+        f"{query} finds" for query in (f"Patient?name={TEXTS['name']}", "Observation?subject=Patient/s0") if ehr.found(query)
+    ]
+    return wrong if ehr.found("Patient?name=Other") == ["s1"] else [*wrong, "the other patient is not found"]
+
+
 def _wrong_keys(installation: Installation, facts: dict[str, Any], subject: int) -> list[str]:
     wrong = []
     if facts["key"]["destroyed"] == opens(store.read_all_nodes(installation.db), installation.tree.root(), subject):
@@ -278,7 +294,8 @@ def _wrong_keys(installation: Installation, facts: dict[str, Any], subject: int)
         folder = Path(backup["folder"])
         if backup["reached"] != (folder / "keys.json").is_file():
             wrong.append(f"{folder} reached")
-        alive = folder.exists() and opens(store.read_keys(folder).nodes, installation.tree.root(), subject)
+        there = (folder / "keys.json").is_file()
+        alive = opens(store.read_keys(folder).nodes, installation.tree.root(), subject) if there else None
         if alive != backup["opens_with_todays_root"]:
             wrong.append(f"{folder} opens")
     if facts["last_escrowed_older_root_dies"] is None and len(installation.escrow.copies()) > 1:

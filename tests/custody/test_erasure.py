@@ -73,7 +73,7 @@ def test_search_for_other_patients_works_right_after_an_erasure(custody: Install
 def test_an_index_that_cannot_be_copied_is_deleted_and_the_receipt_says_so(custody: Installation) -> None:
     build_index(custody, custody.sign_in("paul"), "clinic", "quality")
     (custody.shards / "index-1.db").write_bytes(b"not an index" * 1_000)
-    assert fates(erase(custody))["index-1"] == "deleted; build it again: galenic index"
+    assert fates(erase(custody))["index-1"] == "deleted; build it again: galenic index build clinic"
     assert not list(custody.shards.iterdir())
 
 

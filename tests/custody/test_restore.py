@@ -44,7 +44,7 @@ def test_a_backup_that_no_erasure_reached_is_refused_after_the_loss_of_everythin
 ) -> None:
     folder = away(custody, tmp_path)
     receipt = erase(custody, "P000001").facts
-    assert receipt["backups"] == [{"folder": str(tmp_path / "made"), "reached": False, "opens_with_todays_root": False}]
+    assert receipt["backups"] == [{"folder": str(tmp_path / "made"), "reached": False, "opens_with_todays_root": None}]
     fresh = after_the_loss(custody, tmp_path)
     with pytest.raises(StateError, match="None of its 200 patients could be read, and nothing was restored"):
         restore_backup(fresh, folder)

@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from galenic.errors import StateError
 from galenic.installation import open_installation
 from galenic.server import ServerOptions, prepare_server
-from galenic.store import Database, only_server
+from galenic.store import Database, only_server, only_worker
+from galenic.store.advisory_lock import CHECK_SECONDS
 from server_made import free_port
 
 SERVE = [sys.executable, "-m", "galenic", "serve", "--plain", "--simulated", "0", "--port"]
@@ -86,6 +89,51 @@ def test_one_postgresql_database_is_served_once_from_whatever_home(tmp_path: Pat
         pass
     first.close()
     second.close()
+
+
+def end_connections(url: str, number: int) -> None:
+    """Ends the connection that holds an advisory lock, as an administrator or a network may."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as c:
+        found = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = :n"
+        assert c.execute(sa.text(found), {"n": number}).all()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("right", "number"), [(only_server, 7214532), (only_worker, 7214533)])
+def test_a_lock_whose_connection_broke_is_taken_again(
+    right: Callable[..., AbstractContextManager[None]], number: int, tmp_path: Path, postgresql: str
+) -> None:
+    first, second = Database(postgresql), Database(postgresql)
+    about = ("http://a",) if right is only_server else ()
+    for home in (tmp_path / "a", tmp_path / "b"):
+        home.mkdir()
+    with right(first, tmp_path / "a", *about):
+        end_connections(postgresql, number)
+        time.sleep(2 * CHECK_SECONDS)
+        with pytest.raises(StateError, match="lock of the database"), right(second, tmp_path / "b", *about):
+            pass
+    with right(second, tmp_path / "b", *about):
+        pass
+    first.close()
+    second.close()
+
+
+def test_a_server_whose_lock_another_process_took_stops_and_says_so(tmp_path: Path, postgresql: str) -> None:
+    second = Database(postgresql)
+    (tmp_path / "b").mkdir()
+    with a_server_process(tmp_path / "a", GALENIC_DATABASE=postgresql) as first:
+        end_connections(postgresql, 7214532)
+        with only_server(second, tmp_path / "b", "http://b"):
+            assert first.wait(60) == 3
+    second.close()
+
+
+def test_a_lock_that_ends_with_its_connection_ends_without_an_error(tmp_path: Path, postgresql: str) -> None:
+    first = Database(postgresql)
+    with only_server(first, tmp_path, "http://a"):
+        end_connections(postgresql, 7214532)
+    first.close()
 
 
 def test_the_lock_is_taken_before_anything_is_written(tmp_path: Path) -> None:

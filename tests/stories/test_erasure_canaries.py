@@ -1,4 +1,5 @@
-"""After every kind of derivation and an erasure, no planted value of the patient is left, and no line of the receipt is false."""
+"""After every kind of derivation and an erasure beside a running server, no planted value of the patient is left, and no line
+of the receipt is false."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from canary_search import TEXTS, found_in, plant_controls
-from erasure_scenario import Scenario, false_statements
+from erasure_scenario import Scenario, false_statements, still_served
 from galenic import custody
 from galenic.store import HOME_CONTENTS
 
@@ -21,10 +22,15 @@ def erased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scenario,
         scenario.import_table()
         scenario.import_fhir()
         scenario.import_omop()
-        scenario.serve()
-        scenario.derive()
-        wrong = [f"{p}: {line}" for p, s, r in scenario.erase() for line in false_statements(scenario, p, s, r)]
-        left = found_in(scenario.home, scenario.folder / "temporary", scenario.folder / "backups")
+        with scenario.serving() as ehr:
+            scenario.derive()
+            receipts = scenario.erase()
+            left = found_in(scenario.home, scenario.folder / "temporary", scenario.folder / "backups")
+            wrong = [f"{p}: {line}" for p, s, r in receipts for line in false_statements(scenario, p, s, r)]
+            wrong += [f"{p}: the log was not emptied" for p, _, r in receipts if r.facts["log_emptied"] is not True]
+            wrong += still_served(ehr)
+        for place, what in found_in(scenario.home, scenario.folder / "temporary").items():
+            left.setdefault(place, set()).update(what)
         yield scenario, wrong, left
     finally:
         tempfile.tempdir = before

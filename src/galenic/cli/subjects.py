@@ -59,11 +59,24 @@ def _print_erasure(erased: flows.ErasureResult) -> None:
     for artifact in facts["artefacts"]:
         show.out.print(f"  {artifact['id']}: {artifact['fate']}")
     for backup in facts["backups"]:
-        state = "dead" if not backup["opens_with_todays_root"] else "[red]still opens[/]"
-        unreached = "" if backup["reached"] else " (not reached: after a loss of this installation it opens only with --keys)"
-        show.out.print(f"  backup {backup['folder']}: the patient's key is {state}{unreached}")
+        show.out.print(f"  backup {backup['folder']}: {_key_in_backup(backup['opens_with_todays_root'])}")
+    if facts["log_emptied"] is False:
+        show.out.print(
+            "  [red]the database's log was not emptied[/], since others used it all the time: it holds sealed rows of the patient, whose "
+            "key is destroyed, until the next erasure or the end of those processes"
+        )
     show.out.print(f"  last escrowed older root dies: {facts['last_escrowed_older_root_dies'] or 'none is kept'}")
     show.out.print(f"  salt {erased.salt}: give it to the patient with the receipt. It is not kept here.")
+
+
+def _key_in_backup(opens: bool | None) -> str:
+    """What is known of the patient's key beside a backup, in words."""
+    if opens is None:
+        return (
+            "not checked, since it was not reached: its keys lie under older roots, and after a loss of this installation it opens only "
+            "with --keys"
+        )
+    return "[red]the patient's key still opens[/]" if opens else "the patient's key is dead"
 
 
 @commands.command(

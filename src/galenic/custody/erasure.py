@@ -44,7 +44,9 @@ def _renew_index(installation: Installation, grant: Grant, row: store.Row) -> st
         return ""  # it was replaced or dropped before
     copy = _copy_of_index(installation, grant, found) if found["detail"] else ""
     drop_index(installation, build)
-    renewed = f"search uses {copy}, a copy without the patient" if copy else "build it again: galenic index"
+    renewed = (
+        f"search uses {copy}, a copy without the patient" if copy else f"build it again: galenic index build {found['dataset']}"
+    )
     return f"{_gone(installation, build)}; {renewed}"
 
 
@@ -140,16 +142,16 @@ def destroy_key(installation: Installation, subject: int) -> dict[str, Any]:
 
 
 def forget_in_backups(installation: Installation, subject: int, tenant: str) -> list[dict[str, Any]]:
-    """Replaces the keys beside each backup by today's; returns for each whether the old ones still open the subject's key."""
+    """Replaces the keys beside each backup by today's; returns for each whether they open the subject's key, None if not checked."""
     folders = [Path(str(row["folder"])) for row in store.backups(installation.db)]
     return [_forget_in_backup(installation, folder, subject, tenant) for folder in folders]
 
 
 def _forget_in_backup(installation: Installation, folder: Path, subject: int, tenant: str) -> dict[str, Any]:
-    """Replaces the keys beside one backup, and reads them again. Unreached, its keys stay under a root that is no longer in use."""
+    """Replaces the keys beside one backup, and reads them again. Unreached, nothing is known of them: the answer is None."""
     reached = store.refresh_keys(installation.db, folder, tenant)
     try:
         alive = opens(store.read_keys(folder).nodes, installation.tree.root(), subject)
     except StoreError:
-        return {"folder": str(folder), "reached": False, "opens_with_todays_root": False}
+        return {"folder": str(folder), "reached": False, "opens_with_todays_root": None}
     return {"folder": str(folder), "reached": reached, "opens_with_todays_root": alive}

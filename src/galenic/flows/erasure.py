@@ -44,13 +44,14 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         key = custody.destroy_key(installation, subject)
         progress("backups", 0.7)
         backups = custody.forget_in_backups(installation, subject, session.tenant)
-        installation.db.shrink()
+        emptied = installation.db.shrink()
         name, salt = f"erasure-{grant.decision}", secrets.token_hex(16)
         facts: dict[str, Any] = {"receipt": name, "subject": subject_digest(patient, salt), "erased_at": erased_at}
         facts |= {"decision": grant.decision, "rows": rows}
         facts |= {"rows_left": store.rows_left(installation.db, subject, session.tenant)}
         facts |= {"artefacts": [asdict(o) for o in outcomes], "outside": [o.id for o in outcomes if o.place == "outside"]}
-        facts |= {"key": key, "backups": backups, "last_escrowed_older_root_dies": installation.escrow.last_older_root_dies()}
+        facts |= {"key": key, "backups": backups, "log_emptied": emptied}
+        facts |= {"last_escrowed_older_root_dies": installation.escrow.last_older_root_dies()}
         facts |= {"audit_head": list(installation.audit.head()), "seconds": round(time.perf_counter() - started, 3)}
         envelope = sign_receipt(facts, installation.keys.gate())
         store.add_receipt(installation.db, name, envelope)

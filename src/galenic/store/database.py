@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import io
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from galenic.store.files import make_private
 from galenic.store.tables import metadata
 
 POOL, OVERFLOW = 20, 60  # pooled connections, as opening one costs more than most queries, and more while all of them work
+BUSY_TIMEOUT = 120_000  # ms that a write waits for another one (SQLite)
+SHRINK_SECONDS, SHRINK_PAUSE = 10.0, 100  # s that the log is tried to be emptied for; ms between two tries
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0005"  # the newest migration; a test compares it with the folder
 
@@ -144,11 +147,23 @@ class Database:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    def shrink(self) -> None:
-        """Writes the log into the file and overwrites freed pages, so that no erased byte remains (SQLite)."""
-        if self.is_sqlite:
-            with contextlib.closing(self.engine.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def shrink(self, wait: float = SHRINK_SECONDS) -> bool | None:
+        """Writes the log into the file and empties it, so that no erased byte remains in it (SQLite). False if others read or wrote
+        for so many seconds, so that the log still holds earlier pages; None on PostgreSQL, whose log belongs to its administrators."""
+        if not self.is_sqlite:
+            return None
+        until = time.monotonic() + wait
+        with contextlib.closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={SHRINK_PAUSE}")
+            try:
+                while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                    if time.monotonic() > until:
+                        return False
+                    time.sleep(SHRINK_PAUSE / 1000)
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+        return True
 
     def close(self) -> None:
         """Closes the connections."""
@@ -200,7 +215,7 @@ def _explain(error: SQLAlchemyError, what: str = "did not take the change") -> S
 def _sqlite_connect(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is issued explicitly
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA busy_timeout=120000")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged row survives power loss
     cursor.execute("PRAGMA foreign_keys=ON")

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import sqlalchemy as sa
-
 from galenic.errors import StateError, StoreError
+from galenic.store.advisory_lock import AdvisoryLock
 from galenic.store.database import Database
 
 ADVISORY = {"server": 7214532, "worker": 7214533}  # PostgreSQL's locks; 7214531 is that of migrations
@@ -53,13 +52,13 @@ def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iter
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}, {about}\n".encode(), 0)
         if not db.is_sqlite:
-            connection = stack.enter_context(db.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-            number = {"n": ADVISORY[right]}
-            while not connection.execute(sa.text("SELECT pg_try_advisory_lock(:n)"), number).scalar_one():
+            lock = AdvisoryLock(db, ADVISORY[right], right)
+            stack.callback(lock.give_back)
+            while not lock.take():
                 if time.monotonic() > until:
                     _refuse(right, "another process holds the lock of the database")
                 time.sleep(POLL)
-            stack.callback(connection.execute, sa.text("SELECT pg_advisory_unlock(:n)"), number)
+            stack.enter_context(lock.watched())
         yield
 
 

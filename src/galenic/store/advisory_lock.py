@@ -1,0 +1,118 @@
+"""A lock of PostgreSQL that is checked while it is held: it ends with its connection, which may break unseen."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from galenic.errors import StoreError
+from galenic.store import telemetry
+from galenic.store.database import Database
+
+CHECK_SECONDS = 2.0  # between two looks at a lock that is held
+KEEP_ALIVE = {  # so that a network that is gone shows within seconds
+    "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
+}  # fmt: skip
+TAKE = sa.text("SELECT pg_try_advisory_lock(:n)")
+GIVE_BACK = sa.text("SELECT pg_advisory_unlock(:n)")
+HELD = sa.text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objid::bigint = :n"
+)
+
+
+class AdvisoryLock:
+    """One of the database's advisory locks, in a connection of its own."""
+
+    def __init__(self, db: Database, number: int, name: str) -> None:
+        self._engine = sa.create_engine(
+            db.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=dict(KEEP_ALIVE)
+        )
+        self._number, self._name = {"n": number}, name
+        self._connection: sa.Connection | None = None
+        self._lost = False
+
+    def take(self) -> bool:
+        """Whether the lock is ours now. StoreError if the database does not answer."""
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            return bool(self._connection.execute(TAKE, self._number).scalar_one())
+        except SQLAlchemyError as error:
+            self._drop()
+            raise StoreError(
+                f"the database does not answer ({type(error).__name__}). The {self._name} needs its lock."
+            ) from None
+
+    def give_back(self) -> None:
+        """Gives the lock back, if its connection still lives."""
+        with contextlib.suppress(SQLAlchemyError):
+            if self._connection is not None:
+                self._connection.execute(GIVE_BACK, self._number)
+        self._drop()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks at the lock every few seconds while the block lasts. Taken again where it was lost and is free; if another process has
+        it, the block is interrupted, and StoreError raised."""
+        ending = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(ending,), daemon=True)
+        watching.start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._lost:
+                raise
+        finally:
+            ending.set()
+            watching.join(3 * CHECK_SECONDS)
+        if self._lost:
+            raise StoreError(
+                f"the connection that held the {self._name}'s lock of the database broke, and another process took the lock. This one "
+                f"stopped, since two would not see each other's writes. Let one {self._name} run; if both did, see why the database ended "
+                "the connection."
+            )
+
+    def _watch(self, ending: threading.Event) -> None:
+        while not ending.wait(CHECK_SECONDS):
+            if self._is_held():
+                continue
+            try:
+                taken = self.take()
+            except StoreError as error:  # nobody else can take it either
+                telemetry.log("warning", str(error))
+                continue
+            if not taken:
+                self._lost = True
+                telemetry.log(
+                    "error", f"another process took the lock of the {self._name}, whose connection had broken. It stops."
+                )
+                _interrupt()
+                return
+            telemetry.log(
+                "warning", f"the connection with the lock of the {self._name} had broken. The lock was free, and taken again."
+            )
+
+    def _is_held(self) -> bool:
+        try:
+            if self._connection is not None and self._connection.execute(HELD, self._number).scalar_one():
+                return True
+        except SQLAlchemyError:
+            self._drop()
+        return False
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                self._connection.invalidate()
+                self._connection.close()
+        self._connection = None
+
+
+def _interrupt() -> None:
+    """Interrupts the main thread; where a shell made the process deaf to that, ends the process."""
+    deaf = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
+    os.kill(os.getpid(), signal.SIGTERM if deaf else signal.SIGINT)
