@@ -186,6 +186,7 @@ class Installation:
         opened = self.__dict__  # a service that was never used must not be built in order to be closed
         try:
             if "audit" in opened:
+                self.audit.refusals.close()
                 self.audit.flush()
         finally:
             if "db" in opened:

@@ -146,7 +146,7 @@ def brings_a_table_in(site: Site, tmp_path: Path) -> None:
     assert "200 rows of 200 patients are in custody as ward; 100 agreed" in ines.press("Bring in")
     ines.fill(name="../ward", patient="patient")
     ines.page.set_input_files("#table", tmp_path / "ward.csv")
-    assert "a data set's name has letters" in ines.press("Bring in")
+    assert "cannot name a data set" in ines.press("Bring in")
     ines.fill(name="ward2", patient="nobody")
     ines.page.set_input_files("#table", tmp_path / "ward.csv")
     assert "column 'nobody' is absent" in ines.press("Bring in")

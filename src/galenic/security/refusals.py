@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from galenic.errors import GalenicError
+from galenic.store import telemetry
+
 WINDOW = 60.0  # s
 PER_ADDRESS, IN_ALL = 20, 100  # rows of a window
 MOST_ADDRESSES = 20  # that are counted by name in a window; others are counted together
@@ -15,7 +18,7 @@ OTHERS = "others"
 class RefusalLog:
     """Writes refusals to the audit log, whose size strangers cannot drive: within a window so many rows of one address, and of all.
 
-    append: of the audit log. The counts of a window that is not over when the process ends are lost.
+    append: of the audit log. `close` writes the counts of a window that is not over; a process that is killed loses them.
     """
 
     def __init__(self, append: Callable[..., Any]) -> None:
@@ -24,6 +27,7 @@ class RefusalLog:
         self._written = 0
         self._of_address: Counter[str] = Counter()
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._timer: threading.Timer | None = None
 
     def add(self, action: str, resource: str, address: str, *, actor: str | None = None, **detail: Any) -> None:
         """Records a refusal. address: where the request came from."""
@@ -48,6 +52,20 @@ class RefusalLog:
             counts = self._begin_window()
         self._write(counts)
 
+    def close(self) -> None:
+        """Writes the counts of the window now, and no more later. StoreError if they cannot be written."""
+        with self._mutex:
+            if self._timer is not None:
+                self._timer.cancel()
+        self.flush()
+
+    def _flush_in_time(self) -> None:
+        """`flush` in the thread of the timer, where nobody catches an error: the audit log could not be written, which is logged."""
+        try:
+            self.flush()
+        except GalenicError as error:
+            telemetry.log("error", "refusals were not written to the audit log", error=type(error).__name__)
+
     def _begin_window(self) -> Counter[tuple[str, str]]:
         """Begins another window if the last one is over. Returns the counts of that one."""
         if time.monotonic() < self._until:
@@ -59,9 +77,9 @@ class RefusalLog:
 
     def _count(self, action: str, source: str) -> None:
         if not self._counted:
-            timer = threading.Timer(max(0.0, self._until - time.monotonic()), self.flush)
-            timer.daemon = True
-            timer.start()
+            self._timer = threading.Timer(max(0.0, self._until - time.monotonic()), self._flush_in_time)
+            self._timer.daemon = True
+            self._timer.start()
         named = {address for _action, address in self._counted}
         self._counted[action, source if source in named or len(named) < MOST_ADDRESSES else OTHERS] += 1
 
