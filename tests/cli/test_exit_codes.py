@@ -76,3 +76,9 @@ def test_ctrl_c_while_the_command_line_loads_is_no_traceback() -> None:
         rest = process.stderr.read()
     assert process.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in rest
+
+
+def test_the_owner_of_a_key_is_shown_on_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(["key", "ada", "--role", "clinician", "--person", "a\nb"], capsys)
+    assert (code, "no control characters" in said) == (2, True), said
+    assert not list((home / "keys").glob("ada*"))

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galenic.errors import OptionError
+from galenic.installation import Installation
+from galenic.security.people import require_free_name
 from galenic.security.person_id import display_name, person_id
 
 PLAIN = "renée.müller@clinic.example"
@@ -109,3 +111,9 @@ def test_a_shown_name_that_steers_the_display_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["Anna Berg", "Zoë O’Neil-Müller", "أحمد", "李 娜", "Nguyễn Thị Hoa", "क्षितिज", "נועה"])
 def test_names_of_people_are_shown(text: str) -> None:
     assert display_name(f"  {text} ") == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("name", ["root", "Server", "audit"])
+def test_no_account_has_the_name_of_a_part_of_the_system(installation: Installation, name: str) -> None:
+    with pytest.raises(OptionError, match="part of the system"):
+        require_free_name(installation.facts, name)

@@ -14,6 +14,7 @@ from galenic.security import (
     Key,
     Session,
     are_different_people,
+    display_name,
     known_purposes,
     require_another_administrator,
     roles_of,
@@ -51,6 +52,8 @@ def initialize(installation: Installation) -> dict[str, str]:
 
 def make_key(installation: Installation, name: str, role: str, *, person: str = "") -> Key:
     """Creates a key, records it in the audit log and grants it a role. person: the key's owner (default: this system's user)."""
+    if person:
+        display_name(person)  # OptionError before the key is made
     taken = any(f.get("client") == "yes" for f in installation.facts.of("grant", who=name))
     if taken or installation.facts.one("person", name) is not None:
         raise StateError("a person or a system has this name. Choose another name for the key.")

@@ -32,6 +32,10 @@ PURPOSES = {  # purposes of the sessions of each role, the default first
     "auditor": ("audit",), "patient": ("subject-access",),
 }  # fmt: skip
 
+RESERVED_NAMES = frozenset(
+    {"root", "system", "server", "worker", "gate", "audit", "nobody", "anonymous"}
+)  # actors of audit rows
+
 
 def account(name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
     """The fact of an account. human: in any form of the person's id; more: further details."""
@@ -42,6 +46,8 @@ def require_free_name(facts: FactReader, name: str) -> None:
     """OptionError for what cannot name an account; StateError if a person, system or key has the name, in any case of letters."""
     if not NAME.match(name) or name.casefold().startswith("galenic"):
         raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
+    if name.casefold() in RESERVED_NAMES:
+        raise OptionError("this name stands for a part of the system in the audit log. Choose another name for the account.")
     taken = {f.who.casefold() for kind in ("person", "grant") for f in facts.of(kind)}
     if name.casefold() in taken:
         raise StateError("an account, a system or a key of that name exists. Choose another name.")
