@@ -120,7 +120,7 @@ class Honest:
 
 
 def attacked(port: int, token: str, sources: list[str], process: subprocess.Popen) -> dict:
-    """What honest clients see, and the most memory, while every kind of connection is held open and renewed."""
+    """Responses to honest clients, and peak memory, while every kind of connection is held open and renewed."""
     clients = [
         Honest(port, token, "127.0.0.1", keep=True), Honest(port, token, "127.0.0.99", keep=True),
         Honest(port, token, "127.0.0.98", keep=False),

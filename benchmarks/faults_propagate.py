@@ -35,7 +35,7 @@ FORBIDDEN = '\n[[forbid]]\nid = "closed"\nroles = ["service"]\nactions = ["read"
 PASSWORD = "orbit-walnut-thirteen-lanterns"
 
 
-class House:
+class RunningInstallation:
     """A served installation under load."""
 
     def __init__(self, home: Path) -> None:
@@ -130,7 +130,7 @@ def seconds(time_of_row: str) -> float:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[tuple[House, str]]:
+def served(home: Path) -> Iterator[tuple[RunningInstallation, str]]:
     """A server process, and the set-up code that it printed."""
     command = [sys.executable, "-m", "galenic", "serve", "--plain", "--host", "localhost", "--base", BASE, "--port", str(PORT)]
     server = subprocess.Popen(
@@ -142,7 +142,7 @@ def served(home: Path) -> Iterator[tuple[House, str]]:
     try:
         said = "".join(server.stdout.readline() for _ in range(2)).replace("\n", " ")
         code = re.search(r"set-up code\s+(\S+)", said + server.stdout.readline())
-        house = House(home)
+        house = RunningInstallation(home)
         yield house, code[1] if code else ""
         house.ending.set()
         house.installation.close()
@@ -152,7 +152,7 @@ def served(home: Path) -> Iterator[tuple[House, str]]:
         time.sleep(3)  # the worker ends after the server
 
 
-def prepare(house: House, code: str, elsewhere: Installation) -> None:
+def prepare(house: RunningInstallation, code: str, elsewhere: Installation) -> None:
     """Accounts, tokens and the load."""
     for name, role, person in (
         ("sven", "security-officer", "sven"),
@@ -180,7 +180,7 @@ def policy_text(version: int, more: str) -> str:
     return shipped_policy().text.replace("version = 1", f"version = {version}", 1) + more
 
 
-def activate(house: House, more: str = "") -> None:
+def activate(house: RunningInstallation, more: str = "") -> None:
     """Two people put a policy in force, by the command line."""
     file = house.home / "policy.toml"
     file.write_text(policy_text(next(house.versions), more))
@@ -190,13 +190,13 @@ def activate(house: House, more: str = "") -> None:
     house.cli("policy", "approve", name[0], "--key", "paul")
 
 
-def propose(house: House, more: str) -> str:
+def propose(house: RunningInstallation, more: str) -> str:
     """Proposes a policy in this process: its approval then takes no start of a command. Returns its name."""
     policy = parse_policy(policy_text(next(house.versions), more))
     return house.installation.policies.propose(policy, house.installation.keys.get("sven"))[0]
 
 
-def changes_by_the_command_line(house: House) -> None:
+def changes_by_the_command_line(house: RunningInstallation) -> None:
     """Policies, roles, care relations, sessions and keys."""
     house.measure("policy", "ehr", lambda: activate(house, FORBIDDEN), "policy.activated")
     activate(house)
@@ -234,7 +234,7 @@ def until(what: Callable[[], bool], seconds_at_most: float = 10.0) -> float:
     return time.monotonic() - started
 
 
-def changes_by_the_server(house: House, code: str, elsewhere: Installation) -> None:
+def changes_by_the_server(house: RunningInstallation, code: str, elsewhere: Installation) -> None:
     """A browser's session that the server opens and ends, seen in another process that runs."""
     with httpx.Client(base_url=BASE, trust_env=False, headers={"User-Agent": "bench"}) as web:
         form = {"code": code, "name": "sofia", "shown": "Sofia", "human": "sofia@example.org", "password": PASSWORD}
@@ -253,7 +253,7 @@ def changes_by_the_server(house: House, code: str, elsewhere: Installation) -> N
         house.found["session ended by the server, other process"].append(until(lambda: elsewhere.gate.session(name) is None))
 
 
-def consents(house: House, elsewhere: Installation) -> None:
+def consents(house: RunningInstallation, elsewhere: Installation) -> None:
     """A consent that the command line withdraws, seen in another process that runs and asks all the time."""
     ids = house.home / "ids.txt"
     ids.write_text(house.patient)

@@ -276,7 +276,7 @@ def false_statements(scenario: Scenario, patient: str, subject: int, result: flo
 
 
 def still_served(ehr: Fhir) -> list[str]:
-    """What a server that ran during the erasure still answers about the planted patient."""
+    """Responses about the planted patient of a server that ran during the erasure."""
     wrong = [
         f"{place} is served" for place in ("/Patient/s0", "/Observation/t0") if ehr("GET", place).status_code not in (404, 410)
     ]

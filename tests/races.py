@@ -9,7 +9,7 @@ TIMES = 50
 
 
 def race(*rivals: Callable[[], object]) -> list[object]:
-    """What each rival returned, or the refusal it got; all start at once. Any other error is raised."""
+    """Results of the rivals, or their refusals; all start at once. Any other error is raised."""
     barrier, found = threading.Barrier(len(rivals)), [None] * len(rivals)  # type: list[object]
 
     def run(place: int, rival: Callable[[], object]) -> None:

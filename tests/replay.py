@@ -27,7 +27,7 @@ class Version:
 
 @dataclass
 class Replay:
-    """What must be there: versions by name, oldest first, and people who were erased."""
+    """Expected state: versions by name, oldest first, and people who were erased."""
 
     versions: dict[str, list[Version]] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)

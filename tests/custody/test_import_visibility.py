@@ -1,4 +1,4 @@
-"""What an import brings in beside a running server is found there at once, and after a restart."""
+"""Imports beside a running server are visible at once, and after a restart."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What one process changes holds in every other process that runs, within a second and without a restart."""
+"""Changes in one process hold in every other running process within a second, without a restart."""
 
 import threading
 import time

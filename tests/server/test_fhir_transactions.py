@@ -1,4 +1,4 @@
-"""What the entries of a transaction mean to one another: links, conditions, and errors that name the entry (R4, http.html, 3.1.0.11)."""
+"""Links and conditions between the entries of a transaction, and errors that name the entry (R4, http.html, 3.1.0.11)."""
 
 import json
 import uuid

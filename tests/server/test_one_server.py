@@ -38,7 +38,7 @@ def a_server_process(home: Path, **more: str) -> Iterator[subprocess.Popen[str]]
 
 
 def second_server(home: Path, **more: str) -> "subprocess.CompletedProcess[str]":
-    """What `galenic serve` says beside a running server."""
+    """Output of `galenic serve` beside a running server."""
     environment = {**os.environ, "GALENIC_HOME": str(home), **more}
     return subprocess.run([*SERVE, str(free_port())], env=environment, capture_output=True, text=True, timeout=60, check=False)
 

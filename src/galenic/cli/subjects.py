@@ -70,7 +70,7 @@ def _print_erasure(erased: flows.ErasureResult) -> None:
 
 
 def _key_in_backup(opens: bool | None) -> str:
-    """What is known of the patient's key beside a backup, in words."""
+    """Sentence about the patient's key in a backup."""
     if opens is None:
         return (
             "not checked, since it was not reached: its keys lie under older roots, and after a loss of this installation it opens only "

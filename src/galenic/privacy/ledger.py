@@ -126,7 +126,7 @@ class BudgetRecord(Protocol):
         """Records the limit of a new population."""
 
     def get(self, population: str) -> AuditedBudget | None:
-        """What was recorded of a population; None if it was never declared."""
+        """The recorded budget of a population; None if it was never declared."""
 
 
 class Ledger:
@@ -233,7 +233,7 @@ class Ledger:
         return row, charges
 
     def _recorded(self, row: store.Row) -> AuditedBudget:
-        """What was recorded of a population. A ledger without a record takes its own word for its limit."""
+        """The recorded budget of a population. A ledger without a record uses its own limit."""
         if self.record is None:
             return AuditedBudget(row["epsilon"], row["delta"])
         found = self.record.get(row["name"])
@@ -261,7 +261,7 @@ class Ledger:
 
 
 def _fault(row: store.Row, charges: list[store.Row], recorded: AuditedBudget) -> str:
-    """What contradicts the limit and the charges of a population; "" if nothing does."""
+    """Contradiction between the record and the limit or charges of a population; "" if there is none."""
     convert, thresholds = split_delta(recorded.delta)
     if (row["epsilon"], row["delta"]) != (recorded.epsilon, recorded.delta):
         return "its epsilon or delta is not the declared one"

@@ -118,7 +118,7 @@ def check_people(signers: list[Json], predicate: Json) -> str:
     people = [s["person"] for s in signers if s.get("person")]
     need(all(isinstance(p, str) for p in people) and len(set(people)) == len(people), "one person signed twice")
     requester = predicate.get("requester")
-    need(not requester or requester not in people, "whoever requested the run signed its release")
+    need(not requester or requester not in people, "the requester of the run signed its release")
     named = all(s.get("person") for s in signers if s["identity"] == "verified")
     need("requester" not in predicate or named, "a verified signature does not say which person signed")
     if len(people) < len(signers):

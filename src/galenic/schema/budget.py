@@ -1,4 +1,4 @@
-"""What the audit log says about a population's privacy budget."""
+"""Privacy budget of a population according to the audit log."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ class AuditedBudgets:
         self._log().append("budget.declared", population, actor=actor or None, epsilon=epsilon, delta=delta)
 
     def get(self, population: str) -> AuditedBudget | None:
-        """What the log says of a population: its first declaration, and its reservations; None if it was never declared."""
+        """First declaration and reservations of a population in the log; None if it was never declared."""
         declared: tuple[float, float] | None = None
         name, reserved, settled = plain(population), [], {}
         for row in self._rows.all():

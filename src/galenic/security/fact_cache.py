@@ -107,5 +107,5 @@ class FactCache:
 
 
 def _room(cached: dict[K, V]) -> dict[K, V]:
-    """The same, or an empty one if it is full: names come from requests, and memory is bounded."""
+    """The cache, or an empty one if it is full: names come from requests, and memory is bounded."""
     return {} if len(cached) > MOST_ENTRIES else cached

@@ -225,5 +225,5 @@ class _FactsInTransaction:
 
 
 def _audited(fact: Fact) -> tuple[str, ...]:
-    """What the audit log says about a fact."""
+    """Columns of a fact that the audit log holds."""
     return fact.kind, fact.key, fact.state, fact.until

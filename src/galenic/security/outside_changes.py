@@ -14,7 +14,7 @@ AGAIN = 0.5  # s after which a difference is looked at again: a change may be un
 
 @dataclass
 class _Written:
-    """What the audit log says about one fact: the last rows (state, end, number of the row); lost: a later change did not happen."""
+    """Audit rows of one fact: the last rows (state, end, number of the row); lost: a later change did not happen."""
 
     rows: list[tuple[str, str | None, int]] = field(default_factory=list)
     lost: bool = False

@@ -23,7 +23,7 @@ COMMAND_LINE = "command line: "
 
 @dataclass(frozen=True)
 class SystemAccess:
-    """What a system may have: the widest SMART scopes and the purposes of its tokens, the first the default; the longest life of a
+    """Access of a system: the widest SMART scopes and the purposes of its tokens, the first the default; the longest life of a
     token in seconds; jwks: the public keys with which it asks for tokens itself (JSON Web Key Set)."""
 
     scope: str = EVERYTHING

@@ -104,7 +104,7 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
 
 
 def _wrong_part(codes: dict[str, list[str]], given: list[dict[str, Any]]) -> str:
-    """What is wrong with the codings of a concept: system, code or both."""
+    """Whether the system, the code or both are wrong in the codings of a concept."""
     systems = " or ".join(codes)
     if not given:
         return f"It has no coding. Expected one of the system {systems}."

@@ -29,7 +29,7 @@ class SystemForm(BaseModel):
     jwks: str = Field("", max_length=20_000)
 
     def access(self) -> SystemAccess:
-        """What the system is to have."""
+        """Access that the system is to have."""
         return SystemAccess(self.scope, tuple(self.purposes.split()), self.hours * 3600, self.jwks.strip())
 
 
