@@ -187,3 +187,34 @@ def test_a_key_that_another_process_added_is_found_at_once(tmp_path: Path) -> No
         assert set(other.keys([100, 101])) == {100}
         tree.add([101])
         assert set(other.keys([100, 101])) == {100, 101}
+
+
+@pytest.mark.parametrize("at", [0, 4096, 40_960])
+def test_a_damaged_index_is_named_repaired_and_made_again_at_the_next_start(
+    tmp_path: Path, at: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+
+    def damage() -> None:
+        place = max((home / "builds").glob("resources-*.db"), key=lambda p: int(p.stem.rpartition("-")[2]))
+        with place.open("r+b") as file:
+            file.seek(at)
+            file.write(os.urandom(6_000))
+
+    with a_server(home) as served:
+        ehr = served("ehr")
+        import_here(ehr, tmp_path / "in", *(a_patient(f"p{i}") for i in range(30)))
+        assert len(ehr.found("Patient?_count=100")) == 30
+        installation = ehr.installation
+    damage()
+    checked = custody.check_index(installation, "records")
+    assert not checked.is_consistent
+    assert checked.damaged.startswith("resources-")
+    assert "--repair" in checked.advice
+    assert custody.check_index(installation, "records", repair=True).is_consistent
+    checked = custody.check_index(installation, "records")
+    assert (checked.is_consistent, checked.comparison.stored, checked.comparison.indexed) == (True, 30, 30)
+    damage()
+    with a_server(home) as again:
+        assert len(again("ehr").found("Patient?_count=100")) == 30
+    assert "ERROR" not in "".join(capfd.readouterr())

@@ -8,7 +8,7 @@ from galenic.cli.options import Json
 from galenic.installation import open_installation
 
 commands = typer.Typer()
-COLUMNS = ("name", "kind", "tenant", "region", "label", "patient", "ids", "next_row", "imported_at")
+COLUMNS = ("name", "kind", "tenant", "region", "label", "patient", "ids", "rows", "imported_at")
 
 
 @commands.command(epilog="Example: galenic init")
@@ -28,9 +28,12 @@ def init(as_json: Json = False) -> None:
 @commands.command(epilog="Example: galenic datasets")
 def datasets(as_json: Json = False) -> None:
     """List what is in custody; no patient's data."""
-    rows = [{column: d[column] for column in COLUMNS} for d in store.list_datasets(open_installation().db, "home")]
+    db = open_installation().db
+    counts = store.count_rows(db, "home")
+    known = [{**d, "rows": counts.get(str(d["name"]), 0)} for d in store.list_datasets(db, "home")]
+    rows = [{column: d[column] for column in COLUMNS} for d in known]
     if as_json:
         show.print_json(rows)
         return
     for row in rows:
-        show.out.print(f"{row['name']}  {row['kind']}  {row['label']}  {row['next_row']} rows  imported {row['imported_at']}")
+        show.out.print(f"{row['name']}  {row['kind']}  {row['label']}  {row['rows']} rows  imported {row['imported_at']}")

@@ -56,8 +56,11 @@ def check(
     differences = {"missing": found.missing, "extra": found.extra, "outdated": found.outdated, "unreadable": found.unreadable}
     if as_json:
         counts = {"dataset": dataset, "consistent": checked.is_consistent, "repaired": checked.repaired, "stored": found.stored}
-        counts |= {"indexed": found.indexed, "waiting": found.waiting}
+        counts |= {"indexed": found.indexed, "waiting": found.waiting, "damaged": checked.damaged}
         show.print_json({**counts, **{name: rows for name, rows in differences.items()}, "advice": checked.advice})
+    elif checked.damaged and not checked.repaired:
+        show.out.print(f"index of {dataset}: DAMAGED; {checked.damaged} cannot be read to its end")
+        show.messages.print(checked.advice)
     else:
         verdict = "repaired" if checked.repaired else "as stored" if checked.is_consistent else "NOT as stored"
         show.out.print(f"index of {dataset}: {verdict}; {found.stored:,} versions stored, {found.indexed:,} in the index")

@@ -3,26 +3,28 @@
 from dataclasses import dataclass
 
 from galenic import store
-from galenic.custody.fhir import repository_as_it_is
+from galenic.custody.fhir import damaged_index, repository_as_it_is
 from galenic.custody.service_accounts import server_session
-from galenic.errors import StateError
+from galenic.errors import KeyErasedError, StateError, StoreError
 from galenic.installation import Installation
+from galenic.security import Session
 
 
 @dataclass(frozen=True)
 class IndexCheck:
     """Result of a check. comparison: of the rows before a repair; repaired: whether the differences were removed; advice: what to do
-    now, "" for nothing."""
+    now, "" for nothing; damaged: the file that cannot be read to its end, or was not before a repair."""
 
     dataset: str
     comparison: store.IndexComparison
     repaired: bool
     advice: str
+    damaged: str = ""
 
     @property
     def is_consistent(self) -> bool:
         """Whether a search now finds what is stored, and nothing else."""
-        return self.repaired or self.comparison.is_consistent
+        return self.repaired or (self.comparison.is_consistent and not self.damaged)
 
 
 def check_index(installation: Installation, name: str, *, repair: bool = False) -> IndexCheck:
@@ -31,15 +33,23 @@ def check_index(installation: Installation, name: str, *, repair: bool = False) 
     session = server_session(installation)
     dataset = store.dataset(installation.db, name, session.tenant)
     if dataset["kind"] == "table":
-        return _check_table(installation, dataset)
+        return _check_table(installation, session, dataset)
     builds = store.list_builds(installation.db, name, "resources")
     if not any((installation.shards / f"{b['id']}.db").exists() for b in builds):
         raise StateError(f"data set {name!r} has no search index of resources. The server makes it: galenic serve")
-    repository = repository_as_it_is(installation, session, name)
+    damaged = damaged_index(installation, session, name)
+    if damaged and not repair:
+        advice = (
+            f"The file of the index is damaged: {damaged}. Make it again from the records: galenic index check {name} --repair"
+        )
+        return IndexCheck(name, store.IndexComparison(), False, advice, damaged)
+    repository = repository_as_it_is(installation, session, name, intact=repair)
     try:
+        if damaged:
+            repository.catch_up()
         found = repository.compare()
-        repaired = repair and not found.is_consistent
-        if repaired:
+        repaired = bool(damaged) or (repair and not found.is_consistent)
+        if repaired and not found.is_consistent:
             repository.repair(found)
             repository.catch_up()
             after = repository.compare()
@@ -47,7 +57,7 @@ def check_index(installation: Installation, name: str, *, repair: bool = False) 
                 return IndexCheck(name, after, False, _advice(name, after))
     finally:
         repository.close()
-    return IndexCheck(name, found, repaired, "" if repaired else _advice(name, found))
+    return IndexCheck(name, found, repaired, "" if repaired else _advice(name, found), damaged)
 
 
 def _advice(name: str, found: store.IndexComparison) -> str:
@@ -60,18 +70,23 @@ def _advice(name: str, found: store.IndexComparison) -> str:
     return ""
 
 
-def _check_table(installation: Installation, dataset: store.Dataset) -> IndexCheck:
+def _check_table(installation: Installation, session: Session, dataset: store.Dataset) -> IndexCheck:
     """A table's index is a build of the rows that were there: rows that came later are missing."""
     name = str(dataset["name"])
     builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]
     if not builds:
         raise StateError(f"data set {name!r} has no index. Build one: galenic index build {name}")
-    detail, rows = builds[-1]["detail"], int(str(dataset["next_row"]))
-    through = int(detail.get("through", rows))
-    found = store.IndexComparison(rows, int(detail["rows"]), missing=list(range(through, rows)))
+    build = str(builds[-1]["id"])
+    index = store.SearchIndex(dataset, build, builds[-1]["detail"], installation.shards)
+    try:
+        with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
+            found = store.compare_rows(installation.db, grant, index)
+    except (StoreError, KeyErasedError):
+        advice = f"The index is damaged: {build}. Build it again: galenic index build {name}"
+        return IndexCheck(name, store.IndexComparison(), False, advice, build)
     advice = (
         ""
         if found.is_consistent
-        else f"Rows were imported after the index was built. Build it again: galenic index build {name}"
+        else f"Rows were imported or erased after the index was built. Build it again: galenic index build {name}"
     )
     return IndexCheck(name, found, False, advice)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from galenic.errors import StateError, UnknownNameError
 from galenic.store.database import Database
 from galenic.store.grant import AbstractGrant, require_grant
-from galenic.store.tables import datasets
+from galenic.store.tables import datasets, originals
 
 Dataset = dict[str, object]
 
@@ -55,6 +55,13 @@ def list_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
     """The metadata of every data set; no patient's data."""
     with db.reading(tenant) as c:
         return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]
+
+
+def count_rows(db: Database, tenant: str | None = None) -> dict[str, int]:
+    """The number of rows, or versions of documents, that are in custody now, by data set; erased ones are not."""
+    query = sa.select(originals.c.dataset, sa.func.count()).group_by(originals.c.dataset)
+    with db.reading(tenant) as c:
+        return {str(name): int(count) for name, count in c.execute(query)}
 
 
 def schema_of(known: Dataset) -> pa.Schema:

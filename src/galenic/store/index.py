@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from galenic.errors import AccessDeniedError, MissingExtraError, OptionError, StoreError, UnknownNameError
 from galenic.store.builds import finish_build
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset, kinds_of, resource, schema_of
 from galenic.store.grant import AbstractGrant, require_grant
+from galenic.store.index_comparison import IndexComparison
 from galenic.store.originals import numbered
 from galenic.store.row_reads import points
 from galenic.store.rows import Row
@@ -169,6 +172,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         raise StoreError(f"{build} is gone: it was deleted, for example when a patient in it was erased. Build it again.")
     connection = sqlcipher3.connect(str(place))
     try:
+        connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to the terminal
         connection.execute(f"PRAGMA key = \"x'{grant.build_key(build).hex()}'\"")
         connection.execute("PRAGMA temp_store = MEMORY")
         yield (
@@ -183,6 +187,28 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         connection.close()
     if make:
         place.chmod(0o600)
+
+
+def compare_rows(db: Database, grant: AbstractGrant, index: SearchIndex) -> IndexComparison:
+    """Compares an index with the rows in custody; it is read to its end. StoreError if that is not possible. Rows that were there
+    when it was built and are not in it were not covered by its decision, as long as it holds as many as were put into it."""
+    name = str(index.known["name"])
+    require_grant(grant, resource(name), "index")
+    stored = {int(r[0]) for r in db.rows("SELECT row FROM originals WHERE dataset = ?", (name,), grant.tenant)}
+    table, through = _name(index.build), int(index.detail.get("through", str(index.known["next_row"])))
+    try:
+        with _opened(db, grant, index.build, index.folder) as run:
+            if db.is_sqlite and run("PRAGMA cipher_integrity_check").fetchall():
+                raise StoreError(f"{index.build} is damaged. Build it again: galenic index build {name}")
+            indexed = {int(r[0]) for r in run(f"SELECT row FROM {table}_rows").fetchall()}  # noqa: S608
+            run(f"SELECT count(*) FROM {table}_tokens").fetchall()  # noqa: S608
+    except sa.exc.DBAPIError as error:
+        kind = type(error.orig).__name__
+        raise StoreError(f"{index.build} cannot be read ({kind}). Build it again: galenic index build {name}") from None
+    if len(indexed) != int(index.detail["rows"]):
+        raise StoreError(f"{index.build} has lost rows. Build it again: galenic index build {name}")
+    missing, extra = sorted(r for r in stored - indexed if r >= through), sorted(indexed - stored)
+    return IndexComparison(len(stored), len(indexed), missing=missing, extra=extra)
 
 
 def drop_index_tables(db: Database, build: str) -> None:

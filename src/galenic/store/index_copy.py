@@ -42,6 +42,7 @@ def _copy_file(db: Database, grant: AbstractGrant, index: SearchIndex, copy: str
     live = db.rows("SELECT row FROM originals WHERE dataset = ?", (str(index.known["name"]),), grant.tenant)
     connection = sqlcipher3.connect(str(place))
     try:
+        connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to the terminal
         connection.execute(f"PRAGMA key = \"x'{grant.build_key(index.build).hex()}'\"")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"ATTACH DATABASE ? AS copied KEY \"x'{grant.build_key(copy).hex()}'\"", (str(aside),))

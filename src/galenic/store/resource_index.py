@@ -58,19 +58,45 @@ class ResourceIndex:
     def __init__(self, path: Path, key: bytes) -> None:
         self.path, self.key = path, key
         self._local = threading.local()
-        self._errors: tuple[type[BaseException], ...] = (Exception,)
+        self._errors: tuple[type[BaseException], ...] = (StoreError,)  # and those of SQLCipher, once it is loaded
         self._readers: list[Any] = []
         self._writer: Any = None
         self._mutex, self._write_lock = threading.Lock(), threading.RLock()
         self.hashed = lru_cache(100_000)(self._hash)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = self._connection()
-        for statement in TABLES.split(";"):
-            connection.execute(statement)
-        connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", (os.urandom(32),))
-        connection.execute("INSERT OR IGNORE INTO state VALUES ('through', 0)")
-        self._salt = bytes(connection.execute("SELECT bytes FROM salt").fetchone()[0])
+        try:
+            with self._readable():
+                connection = self._connection()
+                for statement in TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", (os.urandom(32),))
+                connection.execute("INSERT OR IGNORE INTO state VALUES ('through', 0)")
+                self._salt = bytes(connection.execute("SELECT bytes FROM salt").fetchone()[0])
+        except StoreError:
+            self.close()
+            raise
         path.chmod(0o600)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """StoreError where the file cannot be read or written."""
+        try:
+            yield
+        except self._errors as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(
+                f"the search index {self.path.name} cannot be used ({type(error).__name__}). Start the server again: it rebuilds the "
+                "index."
+            ) from None
+
+    def is_intact(self) -> bool:
+        """Whether every page of the file is as it was written; reads the whole file."""
+        with contextlib.suppress(*self._errors):
+            connection = self._connection()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return not connection.execute("PRAGMA cipher_integrity_check").fetchall()
+        return False
 
     def _hash(self, text: str) -> int:
         """64-bit hash of a text, keyed by the salt of this index."""
@@ -93,6 +119,7 @@ class ResourceIndex:
             raise MissingExtraError("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
         try:
             connection = sqlcipher3.connect(str(self.path), isolation_level=None, check_same_thread=False, timeout=60)
+            connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to the terminal
             connection.execute(f"PRAGMA key = \"x'{self.key.hex()}'\"")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -140,13 +167,13 @@ class ResourceIndex:
 
     def through(self) -> int:
         """Every row below this one is in the index."""
-        found = self._connection().execute("SELECT number FROM state WHERE name = 'through'").fetchone()
-        return int(found[0]) if found else 0
+        found = self._run("SELECT number FROM state WHERE name = 'through'", [])
+        return int(found[0][0]) if found else 0
 
     def locate(self, name: str) -> ResourceLocation | None:
         """Where the newest version of a resource (Type/id) is; None if it was never written."""
         query = "SELECT row, subject, patient, live FROM res WHERE key = ? ORDER BY row DESC LIMIT 1"
-        found = self._connection().execute(query, (self.hashed(name),)).fetchone()
+        found = next(iter(self._run(query, [self.hashed(name)])), None)
         return ResourceLocation(int(found[0]), int(found[1]), bool(found[2]), bool(found[3])) if found else None
 
     def compile(self, request: SearchRequest) -> CompiledSearch:
@@ -254,7 +281,7 @@ class ResourceIndex:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Any]:
         """One transaction on the index."""
-        with self._write_lock:
+        with self._write_lock, self._readable():
             if self._writer is None:
                 self._writer = self._connect(WRITER_CACHE)
             connection = self._writer
@@ -263,7 +290,8 @@ class ResourceIndex:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a damaged file ends it
+                    connection.execute("ROLLBACK")
                 raise
 
     def put(self, rows: list[IndexEntry], *, first: int | None = None, through: int = 0) -> None:
@@ -311,7 +339,7 @@ class ResourceIndex:
         """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""
         aside = path.with_name(f".{path.name}.aside")
         aside.unlink(missing_ok=True)
-        with self._write_lock:
+        with self._write_lock, self._readable():
             connection = self._connection()
             connection.execute(f"ATTACH DATABASE ? AS copied KEY \"x'{key.hex()}'\"", (str(aside),))
             try:

@@ -3,6 +3,7 @@
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
 from galenic.custody.fhir.bundle_entries import parse_etag
 from galenic.custody.fhir.erasure import forget
+from galenic.custody.fhir.index_files import damaged_index
 from galenic.custody.fhir.index_update import IndexBehindError
 from galenic.custody.fhir.messages import (
     DECISION_EXTENSION,
@@ -32,6 +33,7 @@ __all__ = [
     "RequestContext",
     "TimelineEntry",
     "create",
+    "damaged_index",
     "delete",
     "delete_where",
     "emergency_timeline",

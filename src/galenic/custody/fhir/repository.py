@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
-from galenic.custody.fhir.erasure import KIND, files_of
 from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
+from galenic.custody.fhir.index_files import open_index
 from galenic.custody.fhir.index_update import IndexUpdate
 from galenic.custody.fhir.messages import RequestContext, last_updated
-from galenic.errors import AccessDeniedError, ConflictError, KeyErasedError, StoreError
+from galenic.errors import AccessDeniedError, ConflictError
 from galenic.installation import Installation
 from galenic.schema import Progress, SearchHit, SearchRequest, SearchScope, no_progress
-from galenic.security import BUILDS, Grant, Session
+from galenic.security import Grant, Session
 
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
@@ -144,7 +144,7 @@ class FhirRepository:
             erasures != self._index_erasures or not self.index.path.exists()
         ):  # the erasure deletes the old one later than it counts
             with self.write_lock:
-                old, self.index = self.index, _open_index(self.installation, self.service_grant(), self.name)
+                old, self.index = self.index, open_index(self.installation, self.service_grant(), self.name)
                 self._index_erasures = erasures
                 if old.path == self.index.path:
                     self.index = old
@@ -326,7 +326,7 @@ def open_repository(
         with installation.gate.open(session, "import", store.resource(name), "records") as grant:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
             describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
-    repository = repository_as_it_is(installation, session, name)
+    repository = repository_as_it_is(installation, session, name, intact=True)
     index = repository.index
     if not store.is_checked(index):  # made by an earlier version, which could pass over versions of another process
         repository.repair(repository.compare())
@@ -338,27 +338,9 @@ def open_repository(
     return repository
 
 
-def repository_as_it_is(installation: Installation, session: Session, name: str) -> FhirRepository:
-    """The repository of a data set, with its index as it was left."""
+def repository_as_it_is(installation: Installation, session: Session, name: str, *, intact: bool = False) -> FhirRepository:
+    """The repository of a data set, with its index as it was left. intact: an index whose file is damaged anywhere is made anew."""
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
-        index = _open_index(installation, grant, name)
+        index = open_index(installation, grant, name, intact=intact)
     return FhirRepository(installation, name, dataset, session, index)
-
-
-def _open_index(installation: Installation, grant: Grant, name: str) -> store.ResourceIndex:
-    for build in reversed(store.list_builds(installation.db, name, KIND)):
-        path = installation.shards / f"{build['id']}.db"
-        if not build["detail"]:
-            continue  # another process is building it
-        if path.exists():
-            try:
-                return store.ResourceIndex(path, grant.build_key(str(build["id"])))
-            except (StoreError, KeyErasedError):
-                path.unlink(missing_ok=True)
-        store.drop_build(installation.db, str(build["id"]), installation.shards)
-        installation.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
-    build_id, number = store.next_build(installation.db, KIND, name)
-    installation.tree.add([BUILDS + number])
-    store.finish_build(installation.db, build_id, {"files": files_of(build_id)})
-    return store.ResourceIndex(installation.shards / f"{build_id}.db", grant.build_key(build_id))

@@ -52,12 +52,16 @@ class DatasetPages:
     def _render(self, request: Request, user: CurrentUser, message: Message | None, find: str = "", page: int = 1) -> Response:
         every = (d for d in store.list_datasets(self.installation.db, user.session.tenant) if find in str(d["name"]))
         shown, more = page_of(every, page)
+        counts = store.count_rows(self.installation.db, user.session.tenant)
         return self.console.render(
             request,
             "data.html",
             message=message,
             user=user,
-            datasets=[{**d, "quality": stored_quality(self.installation, str(d["name"]))} for d in shown],
+            datasets=[
+                {**d, "rows": counts.get(str(d["name"]), 0), "quality": stored_quality(self.installation, str(d["name"]))}
+                for d in shown
+            ],
             find=find,
             page=page,
             more=more,

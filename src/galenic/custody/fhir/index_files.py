@@ -1,0 +1,59 @@
+"""Files of the search index of resources: opened, checked for damage, and made anew."""
+
+from pathlib import Path
+
+from galenic import store
+from galenic.custody.fhir.erasure import KIND, files_of
+from galenic.errors import KeyErasedError, StoreError
+from galenic.installation import Installation
+from galenic.security import BUILDS, Grant, Session
+
+
+def open_index(installation: Installation, grant: Grant, name: str, *, intact: bool = False) -> store.ResourceIndex:
+    """The index of a data set; an empty one in place of one that cannot be opened. intact: or whose file is damaged anywhere."""
+    for build in reversed(store.list_builds(installation.db, name, KIND)):
+        if not build["detail"]:
+            continue  # another process is building it
+        index = _opened(installation, grant, str(build["id"]), intact=intact)
+        if index is not None:
+            return index
+        for file in files_of(str(build["id"])):
+            (installation.shards / file).unlink(missing_ok=True)
+        store.drop_build(installation.db, str(build["id"]), installation.shards)
+        installation.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
+    build_id, number = store.next_build(installation.db, KIND, name)
+    installation.tree.add([BUILDS + number])
+    store.finish_build(installation.db, build_id, {"files": files_of(build_id)})
+    return store.ResourceIndex(_place(installation, build_id), grant.build_key(build_id))
+
+
+def damaged_index(installation: Installation, session: Session, name: str) -> str:
+    """The name of the file of a data set's index, if it is damaged or its key is gone; else ""."""
+    finished = [b for b in store.list_builds(installation.db, name, KIND) if b["detail"]]
+    if not finished or not _place(installation, str(finished[-1]["id"])).exists():
+        return ""
+    with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
+        index = _opened(installation, grant, str(finished[-1]["id"]), intact=True)
+    if index is None:
+        return _place(installation, str(finished[-1]["id"])).name
+    index.close()
+    return ""
+
+
+def _place(installation: Installation, build: str) -> Path:
+    return installation.shards / f"{build}.db"
+
+
+def _opened(installation: Installation, grant: Grant, build: str, *, intact: bool) -> store.ResourceIndex | None:
+    """The index of a build; None if it is absent, damaged, or without a key."""
+    place = _place(installation, build)
+    if not place.exists():
+        return None
+    try:
+        index = store.ResourceIndex(place, grant.build_key(build))
+    except (StoreError, KeyErasedError):
+        return None
+    if intact and not index.is_intact():
+        index.close()
+        return None
+    return index
