@@ -1,6 +1,5 @@
 """The commands of data subjects' rights: access to the own record, erasure with a receipt."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,9 @@ import typer
 
 from galenic import custody, flows
 from galenic.cli import show
-from galenic.cli.files import read_text, write_text
+from galenic.cli.files import read_text, require_writable, reserved, write_text
 from galenic.cli.options import Json, Key, Second
+from galenic.errors import GalenicError, StoreError
 from galenic.installation import open_installation
 from galenic.security import require_subject, verify_receipt
 
@@ -23,13 +23,14 @@ def access(
     out: Annotated[Path | None, typer.Option(help="Write here instead of to stdout.")] = None,
 ) -> None:
     """Everything about one patient, and who looked: for the patient (GDPR articles 15 and 20)."""
+    if out is not None:
+        require_writable(out)
     installation = open_installation()
-    record = custody.own_record(installation, installation.sign_in(key), patient)
-    text = json.dumps(record, indent=1, default=str)
+    session = installation.sign_in(key)
     if out is None:
-        typer.echo(text)
+        typer.echo(custody.record_text(custody.own_record(installation, session, patient)))
     else:
-        write_text(out, text + "\n")
+        custody.write_own_record(installation, session, patient, out)
         show.messages.print(f"written to {out}")
 
 
@@ -43,14 +44,30 @@ def erase(
 ) -> None:
     """Erase a patient: key, rows, derived copies, backups; with a signed receipt (GDPR article 17)."""
     installation = open_installation()
-    with show.progress(as_json) as progress:
-        erased = flows.erase(installation, installation.sign_in(key, second), patient, progress)
-    if receipt is not None:
-        write_text(receipt, erased.envelope)
+    session = installation.sign_in(key, second)
+    with reserved(receipt), show.progress(as_json) as progress:
+        erased = flows.erase(installation, session, patient, progress)
+    lost = None if receipt is None else _write_receipt(receipt, erased)
     if as_json:
-        show.print_json({**erased.facts, "salt": erased.salt})
+        show.print_json({**erased.facts, "salt": erased.salt, **({"envelope": erased.envelope} if lost else {})})
     else:
         _print_erasure(erased)
+        if lost:
+            typer.echo(erased.envelope)
+    if lost:
+        raise lost
+
+
+def _write_receipt(place: Path, erased: flows.ErasureResult) -> StoreError | None:
+    """Writes the receipt of an erasure; returns the error if that fails."""
+    try:
+        write_text(place, erased.envelope)
+    except (GalenicError, OSError):
+        return StoreError(
+            f"the patient is erased, but the receipt {erased.name} could not be written to {place}. The signed receipt and its salt are "
+            "on standard output instead: save both there. The receipt is also in the installation's database; the salt is nowhere else."
+        )
+    return None
 
 
 def _print_erasure(erased: flows.ErasureResult) -> None:

@@ -39,7 +39,7 @@ from galenic.custody.populations import budget_statements, changed_outside, decl
 from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session
-from galenic.custody.subject_access import own_record
+from galenic.custody.subject_access import own_record, record_text, write_own_record
 from galenic.custody.table_description import describe_source
 from galenic.custody.table_import import import_table
 from galenic.custody.timelines import Timelines, open_timelines, read_timelines
@@ -100,6 +100,7 @@ __all__ = [
     "record_approval",
     "record_care_relation",
     "record_consent",
+    "record_text",
     "recover_root",
     "restore_backup",
     "reveal_token",
@@ -111,4 +112,5 @@ __all__ = [
     "withdraw_consent",
     "withdraw_role",
     "write_backup",
+    "write_own_record",
 ]

@@ -69,22 +69,40 @@ def patient_identifier(dataset: store.Dataset, patient: str) -> str:
 def find_patient(installation: Installation, session: Session, patient: str) -> int:
     """The subject id of a patient. UnknownNameError if there is no such patient, or several.
 
-    patient: the identifier in the imported table; for FHIR, OMOP and MEDS also NAMESPACE|ID, or the id alone if it is unique.
+    patient: the identifier as it was imported, if one patient only has it; NAMESPACE|ID for a patient of FHIR, OMOP or MEDS, and
+    TABLE|ID or |ID for one of the tables, which share their identifiers.
     """
-    namespaces = {str(d["ids"]) for d in store.list_datasets(installation.db, session.tenant)} - {""}
+    datasets = store.list_datasets(installation.db, session.tenant)
     with installation.gate.open(session, "access", "subject/0", "subject-access") as grant:
-        subject = store.find_subject(installation.db, grant, patient)
-        if subject is None:
-            by_namespace = {n: store.find_subject(installation.db, grant, f"{n}|{patient}") for n in sorted(namespaces)}
-            matches = {n: s for n, s in by_namespace.items() if s is not None}
-            if len(matches) > 1:
-                raise UnknownNameError(
-                    f"several patients have this id, in the data sets {', '.join(matches)}. Give the data set too: "
-                    f"{next(iter(matches))}|ID"
-                )
-            subject = next(iter(matches.values()), None)
-    if subject is None:
+        candidates = {
+            name: store.find_subject(installation.db, grant, key) for name, key in _keys_of(datasets, patient).items()
+        }
+    found = {name: subject for name, subject in candidates.items() if subject is not None}
+    if not found:
         raise UnknownNameError(
             "no patient with this identifier is in custody. Check the identifier as it is in the imported file."
         )
-    return subject
+    if len(set(found.values())) > 1:
+        ways = " or ".join(f"'{name}|ID' ({_holders(datasets, name)})" for name in found)
+        raise UnknownNameError(f"several patients have this identifier, and nothing was done. Say which one you mean: {ways}.")
+    return next(iter(found.values()))
+
+
+def _keys_of(datasets: list[store.Dataset], patient: str) -> dict[str, str]:
+    """What a patient's identifier may mean: by the name to write before it, the identifier across data sets."""
+    namespaces = sorted({str(d["ids"]) for d in datasets} - {""})
+    tables = [str(d["name"]) for d in datasets if not d["ids"] and d["name"] not in namespaces]
+    before, bar, rest = patient.partition("|")
+    if bar and before in ("", *tables):
+        return {before: rest}
+    if bar and before in namespaces:
+        return {before: patient}
+    bare = tables[0] if tables else ""
+    return {bare: patient, **{n: f"{n}|{patient}" for n in namespaces}}
+
+
+def _holders(datasets: list[store.Dataset], name: str) -> str:
+    """The data sets that share their patients' identifiers under a name, in words."""
+    ids = name if any(d["ids"] == name for d in datasets) else ""
+    holders = [str(d["name"]) for d in datasets if d["ids"] == ids]
+    return f"data set{'s' if len(holders) > 1 else ''} {', '.join(holders)}"

@@ -1,12 +1,14 @@
 """Subject access request: all data about one patient, and who accessed it (GDPR articles 15 and 20; EHDS article 9)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from galenic import store
 from galenic.custody.datasets import find_patient
+from galenic.errors import StoreError
 from galenic.installation import Installation
-from galenic.security import Session
+from galenic.security import Grant, Session
 
 ACCESS_ACTIONS = ("gate.opened", "gate.break-glass", "gate.settled")  # of the audit log
 
@@ -18,25 +20,50 @@ def own_record(installation: Installation, session: Session, patient: str) -> di
     """
     subject = find_patient(installation, session, patient)
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
-        rows: dict[str, Any] = {}
-        for dataset in store.list_datasets(installation.db, session.tenant):
-            stored = store.rows_of(installation.db, grant, dataset, subject)
-            rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
-        copy: store.Row = {"id": f"access/{grant.decision}", "kind": "access", "made_from": "", "place": "outside"}
-        store.add_artefact(installation.db, copy, [subject])
-        return {
-            "rows": rows,
-            "went into": [
-                {k: a[k] for k in ("id", "kind", "place", "state", "made_at")}
-                for a in store.artefacts_of(installation.db, subject)
-            ],
-            "consents": [
-                {"purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until}
-                for f in installation.facts.of("consent", subject=subject)
-            ],
-            "looked at by": _accesses(installation, subject, {f"dataset/{name}" for name in rows if rows[name]}),
-            "watermark": grant.watermark,
-        }
+        return _recorded(installation, grant, subject)
+
+
+def write_own_record(installation: Installation, session: Session, patient: str, place: Path) -> None:
+    """As `own_record`, to a file. Where it cannot be written, no copy outside is recorded."""
+    subject = find_patient(installation, session, patient)
+    with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
+        try:
+            with store.file_aside(place) as temporary:
+                temporary.write_text(record_text(_recorded(installation, grant, subject)) + "\n", encoding="utf-8")
+        except StoreError:
+            store.drop_artefact(installation.db, _copy_name(grant))
+            raise
+
+
+def record_text(record: dict[str, Any]) -> str:
+    """The record of one patient as JSON."""
+    return json.dumps(record, indent=1, default=str)
+
+
+def _copy_name(grant: Grant) -> str:
+    return f"access/{grant.decision}"
+
+
+def _recorded(installation: Installation, grant: Grant, subject: int) -> dict[str, Any]:
+    """The record of a patient, which is recorded as a copy outside."""
+    rows: dict[str, Any] = {}
+    for dataset in store.list_datasets(installation.db, grant.tenant):
+        stored = store.rows_of(installation.db, grant, dataset, subject)
+        rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
+    copy: store.Row = {"id": _copy_name(grant), "kind": "access", "made_from": "", "place": "outside"}
+    store.add_artefact(installation.db, copy, [subject])
+    return {
+        "rows": rows,
+        "went into": [
+            {k: a[k] for k in ("id", "kind", "place", "state", "made_at")} for a in store.artefacts_of(installation.db, subject)
+        ],
+        "consents": [
+            {"purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until}
+            for f in installation.facts.of("consent", subject=subject)
+        ],
+        "looked at by": _accesses(installation, subject, {f"dataset/{name}" for name in rows if rows[name]}),
+        "watermark": grant.watermark,
+    }
 
 
 def _document(row: dict[str, object]) -> dict[str, Any]:

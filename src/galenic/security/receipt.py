@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from galenic.errors import VerificationError
+from galenic.errors import InputError, VerificationError
 from galenic.security.audit import canonical
 from galenic.security.keys import Key
 
@@ -48,12 +48,23 @@ def require_subject(facts: dict[str, Any], identifier: str, salt: str) -> None:
         )
 
 
+def _public_key(public: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+    except ValueError:
+        raise InputError(
+            "the file of the public key holds no key, so the receipt was not checked. Expected the gate's public key as galenic init "
+            "prints it: 44 characters of base64."
+        ) from None
+
+
 def verify_receipt(envelope: str, public: str) -> dict[str, Any]:
-    """The content of a receipt. VerificationError if the installation with that public key (base64) did not sign it."""
+    """The content of a receipt. VerificationError if the installation with that public key (base64) did not sign it; InputError if that
+    is no public key."""
+    key = _public_key(public)
     try:
         data = json.loads(envelope)
         payload = base64.b64decode(data["payload"], validate=True)
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public))
         key.verify(base64.b64decode(data["signatures"][0]["sig"]), _pae(payload))
         found: dict[str, Any] = json.loads(payload)
     except (InvalidSignature, ValueError, KeyError, IndexError, TypeError, RecursionError):
