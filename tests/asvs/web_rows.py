@@ -32,7 +32,7 @@ from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
 from galenic.records import reader
 from galenic.records.exchange import client as exchange
 from galenic.security import Fact
-from galenic.server import acceptor, app, connections, http_protocol, request_limits, start
+from galenic.server import acceptor, app, connections, http_protocol, request_bodies, request_limits, start
 from galenic.server.certificate import own_certificate
 from galenic.server.console import authorization, datasets, rendering, session, sign_in
 from galenic.server.console.session import Console
@@ -692,6 +692,9 @@ def what_takes_long_is_documented(place: Place) -> None:
     documented(place, "bytes of a request's head", http_protocol.LARGEST_HEAD)
     documented(place, "headers of a request", http_protocol.MOST_HEADERS)
     documented(place, "bytes of a body before sign-in", request_limits.LARGEST_ANONYMOUS)
+    documented(place, "bytes of a form with a password", request_limits.LARGEST_PASSWORD_FORM)
+    documented(place, "seconds for a body before sign-in", int(request_bodies.ANONYMOUS_SECONDS))
+    documented(place, "clients that fill one of these budgets, at least", request_bodies.SHARE)
     documented(place, "bytes of all bodies before sign-in", request_limits.ANONYMOUS_BYTES)
     documented(place, "bytes of all bodies after sign-in", request_limits.SIGNED_IN_BYTES)
     documented(place, "bytes of all tables that are brought in at once", request_limits.UPLOAD_BYTES)

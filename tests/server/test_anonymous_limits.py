@@ -16,7 +16,16 @@ import pytest
 from galenic.errors import ConfigurationError
 from galenic.installation import open_installation
 from galenic.security.refusals import IN_ALL, MOST_ADDRESSES, PER_ADDRESS, RefusalLog
-from galenic.server import Listener, ServerOptions, acceptor, connections, make_app, prepare_server, running_servers, setup
+from galenic.server import (
+    Listener,
+    ServerOptions,
+    acceptor,
+    connections,
+    make_app,
+    prepare_server,
+    running_servers,
+    setup,
+)
 from galenic.server.connections import ConnectionTable, HandshakeRate, source_of
 from galenic.server.console import datasets
 from galenic.server.endpoints.smart import BEARER_TYPE

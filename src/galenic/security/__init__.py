@@ -6,6 +6,7 @@ from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
 from galenic.security.audited_budgets import AuditedBudgets
 from galenic.security.cedar import from_cedar, to_cedar
+from galenic.security.client_networks import limits_of, networks_of, source_of
 from galenic.security.credentials import Credentials, Passkey
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.fhir_audit_event import to_audit_event
@@ -117,8 +118,10 @@ __all__ = [
     "invalid_scopes",
     "is_active",
     "known_purposes",
+    "limits_of",
     "link_fact",
     "mark_read",
+    "networks_of",
     "opens",
     "parse_policy",
     "person_of",
@@ -132,6 +135,7 @@ __all__ = [
     "scopes_cover",
     "shipped_policy",
     "sign_receipt",
+    "source_of",
     "subject_digest",
     "subkey",
     "to_audit_event",

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from galenic.errors import GalenicError
+from galenic.security.client_networks import limits_of
 from galenic.store import telemetry
 
 WINDOW = 60.0  # s
 PER_ADDRESS, IN_ALL = 20, 100  # rows of a window
+MOST_NETWORKS = 200  # that are told apart in a window
 MOST_ADDRESSES = 20  # that are counted by name in a window; others are counted together
 OTHERS = "others"
 
@@ -25,7 +27,7 @@ class RefusalLog:
         self._append, self._mutex = append, threading.Lock()
         self._until = 0.0
         self._written = 0
-        self._of_address: Counter[str] = Counter()
+        self._of_network: Counter[str] = Counter()
         self._counted: Counter[tuple[str, str]] = Counter()
         self._timer: threading.Timer | None = None
 
@@ -33,13 +35,14 @@ class RefusalLog:
         """Records a refusal. address: where the request came from."""
         with self._mutex:
             counts = self._begin_window()
-            is_known = address in self._of_address or len(self._of_address) < IN_ALL
-            source = address if is_known else OTHERS
-            self._of_address[source] += 1
-            own_row = self._of_address[source] <= PER_ADDRESS and self._written < IN_ALL
+            limits = limits_of(address, PER_ADDRESS)
+            if len(self._of_network.keys() | limits) > MOST_NETWORKS:
+                limits = {OTHERS: PER_ADDRESS}
+            self._of_network.update(limits.keys())
+            own_row = all(self._of_network[n] <= most for n, most in limits.items()) and self._written < IN_ALL
             self._written += own_row
             if not own_row:
-                self._count(action, source)
+                self._count(action, next(iter(limits)))
         self._write(counts)
         if own_row:
             given = {**detail, "address": address} if address else detail
@@ -71,7 +74,7 @@ class RefusalLog:
         if time.monotonic() < self._until:
             return Counter()
         counts, self._counted = self._counted, Counter()
-        self._of_address.clear()
+        self._of_network.clear()
         self._written, self._until = 0, time.monotonic() + WINDOW
         return counts
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from galenic.errors import AccessDeniedError
 from galenic.security.audit import AuditLog
+from galenic.security.client_networks import limits_of
 from galenic.store import AttemptCounter, Database, count_attempt, forgive, take_back_attempt
 
 WINDOW = 15 * 60  # s in which failures are counted
@@ -26,8 +27,9 @@ class SignInAttempt:
         if self.device:
             return (AttemptCounter(f"account/{self.name}/{self.device}", KNOWN_DEVICE),)
         # a shared address is never quiet for a quarter of an hour: its failures are counted per quarter of an hour
-        place = AttemptCounter(f"place/{digest_of(self.place)}", PLACE, extends=False)
-        return AttemptCounter(f"account/{self.name}/strangers", STRANGERS), place
+        limits = limits_of(self.place, PLACE)
+        places = (AttemptCounter(f"place/{digest_of(network)}", most, extends=False) for network, most in limits.items())
+        return AttemptCounter(f"account/{self.name}/strangers", STRANGERS), *places
 
 
 class SignInLimits:

@@ -30,7 +30,8 @@ from galenic.server.endpoints import (
 from galenic.server.fair_pool import TooManyWaitingError
 from galenic.server.openapi import openapi
 from galenic.server.proxies import TrustedProxies
-from galenic.server.request_limits import LARGEST_ANONYMOUS, UPLOAD, RequestLimits, ServerBusyError, send_in_parts
+from galenic.server.request_bodies import BodyAllowance, ServerBusyError, SlowBodyError
+from galenic.server.request_limits import STRANGER, UPLOAD, RequestLimits, send_in_parts
 from galenic.version import __version__
 
 STATUS: dict[type[GalenicError], int] = {
@@ -42,6 +43,7 @@ STATUS: dict[type[GalenicError], int] = {
     TooManyWaitingError: 429,
     TooCostlyError: 503,
     ServerBusyError: 503,
+    SlowBodyError: 408,
 }
 RETRY_AFTER = {429: "10", 503: "2"}  # seconds
 LARGEST_FORM, LARGEST_TABLE = 2**20, 2**28  # bytes of a form, of an uploaded table
@@ -118,16 +120,16 @@ def make_app(
     endpoints = [endpoint(served) for endpoint in ENDPOINTS.values()]
     metadata = metadata_route(f"{base}/fhir", lambda: tuple(e.capability() for e in endpoints))
     routes = [metadata, *(route for e in endpoints for route in e.routes())]
-    dispatcher = Dispatcher(app, routes, partial(_largest_body, console))
+    dispatcher = Dispatcher(app, routes, partial(_allowance, console))
     return RequestMiddleware(ServerErrorMiddleware(dispatcher, handler=_unexpected_error), proxies or TrustedProxies())
 
 
 class Dispatcher:
     """Sends requests to endpoints past FastAPI, which costs as much time as the work itself, and all others through it."""
 
-    def __init__(self, app: ASGIApp, routes: list[Route], largest_body: Callable[[Scope], int]) -> None:
+    def __init__(self, app: ASGIApp, routes: list[Route], allowance: Callable[[Scope], BodyAllowance]) -> None:
         self.app, self.endpoints = app, Router(routes=routes, redirect_slashes=False)
-        self.limited = RequestLimits(self._route, largest_body)
+        self.limited = RequestLimits(self._route, allowance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -146,13 +148,12 @@ class Dispatcher:
         await (self.endpoints if is_endpoint else self.app)(scope, receive, send)
 
 
-def _largest_body(console: Console, scope: Scope) -> int:
-    """Bytes of a body that the client of a request may send there. NotSignedInError, AccessDeniedError if only others may send one."""
+def _allowance(console: Console, scope: Scope) -> BodyAllowance:
+    """What the client of a request may send there. NotSignedInError, AccessDeniedError if only others may send a body."""
     request = Request(scope)
     if (scope["path"] + "/").startswith("/fhir/"):
-        authenticate(console.installation, request, console.base)
-        return LARGEST_BODY
+        return BodyAllowance(authenticate(console.installation, request, console.base).session.who, LARGEST_BODY)
     if scope["path"] == UPLOAD:
-        console.require_user(request, *IMPORTERS)
-        return LARGEST_TABLE
-    return LARGEST_FORM if console.current_user(request) is not None else LARGEST_ANONYMOUS
+        return BodyAllowance(console.require_user(request, *IMPORTERS).session.who, LARGEST_TABLE)
+    user = console.current_user(request)
+    return BodyAllowance(user.session.who, LARGEST_FORM) if user is not None else STRANGER

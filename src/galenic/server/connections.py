@@ -4,37 +4,24 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+
+from galenic.security import limits_of, networks_of, source_of
 
 IN_ALL, PER_ADDRESS = 256, 96
 RATE, BURST = 8.0, 64.0  # handshakes of one address: so many a second, so many at once
 SHARED_RATE, SHARED_BURST = 100.0, 256.0  # beyond these, of all addresses together: each takes a millisecond of one core
 MOST_RATES = 10_000  # addresses whose rate is remembered
 CONNECTION = "galenic.connection"  # key of a request's Connection in its ASGI scope
-IPV6_NETWORK = 64  # bits: a subscriber has at least a network of this size (RFC 6177)
-
-
-@lru_cache(4_096)
-def source_of(address: str) -> str:
-    """The address under which a client is counted: an IPv4 address, or the /64 network of an IPv6 address."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, IPv4Address):
-        return str(found)
-    mapped = found.ipv4_mapped
-    return str(mapped or IPv6Address(int(found) >> IPV6_NETWORK << IPV6_NETWORK)) + ("" if mapped else f"/{IPV6_NETWORK}")
 
 
 @dataclass(eq=False)
 class Connection:
     """One connection. close: ends it at once. busy: a complete request is being answered. signed_in: an earlier request had a
-    valid session or token. since: when it was opened, or its last answer was complete (s)."""
+    valid session or token. since: when it was opened, or its last answer was complete (s). site: the widest network of its client."""
 
     source: str
+    site: str
     close: Callable[[], object]
     signed_in: bool = False
     busy: bool = False
@@ -69,16 +56,19 @@ class HandshakeRate:
 
     def __init__(self) -> None:
         self._shared = TokenBucket(SHARED_RATE, SHARED_BURST)
-        self._of_source: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._of_network: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def allows(self, address: str) -> bool:
         """Whether another handshake of an address may begin now."""
-        source = source_of(address)
-        own = self._of_source.pop(source, None) or TokenBucket(RATE, BURST)
-        self._of_source[source] = own
-        if len(self._of_source) > MOST_RATES:
-            self._of_source.popitem(last=False)
-        return own.take() or self._shared.take()
+        own = [self._bucket(network, share) for network, share in limits_of(address, 1).items()]
+        return all([bucket.take() for bucket in own]) or self._shared.take()
+
+    def _bucket(self, network: str, share: int) -> TokenBucket:
+        bucket = self._of_network.pop(network, None) or TokenBucket(share * RATE, share * BURST)
+        self._of_network[network] = bucket
+        if len(self._of_network) > MOST_RATES:
+            self._of_network.popitem(last=False)
+        return bucket
 
 
 class ConnectionTable:
@@ -104,9 +94,9 @@ class ConnectionTable:
             return None
         if len(self._connections) >= IN_ALL and not self._evict():
             return None
-        entry = Connection(source, close, signed_in=proxy)
+        entry = Connection(source, networks_of(address)[-1], close, signed_in=proxy)
         self._connections.add(entry)
-        self._counts[source] += 1
+        self._counts.update({entry.source, entry.site})
         return entry
 
     def remove(self, connection: Connection) -> None:
@@ -114,16 +104,17 @@ class ConnectionTable:
         if connection in self._connections:
             self.ended += 1
             self._connections.remove(connection)
-            self._counts[connection.source] -= 1
-            if not self._counts[connection.source]:
-                del self._counts[connection.source]
+            self._counts.subtract({connection.source, connection.site})
+            for network in {connection.source, connection.site}:
+                if not self._counts[network]:
+                    del self._counts[network]
 
     def _evict(self, source: str = "") -> bool:
         """Ends one connection, of one source or of any; False if all of them are busy."""
         waiting = [c for c in self._connections if not c.busy and (not source or c.source == source)]
         if not waiting:
             return False
-        loser = min(waiting, key=lambda c: (c.signed_in, -self._counts[c.source], c.since))
+        loser = min(waiting, key=lambda c: (c.signed_in, -self._counts[c.site], -self._counts[c.source], c.since))
         self.remove(loser)
         loser.close()
         return True

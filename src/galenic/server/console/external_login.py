@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from galenic.errors import AccessDeniedError
-from galenic.security import IdTokenClaims, link_fact
+from galenic.security import IdTokenClaims, limits_of, link_fact
 from galenic.server import identity_provider
 from galenic.server.authentication import address_of
 from galenic.server.console.paging import router_of
@@ -57,12 +57,14 @@ class ExternalLogin:
 
     def _limit(self, address: str) -> None:
         """AccessDeniedError after too many starts: each makes the server call the provider, without anybody being signed in."""
-        now = time.monotonic()
-        recent = [t for t in self.starts.pop(address, []) if now - t < WINDOW_SECONDS]
-        self.starts[address] = [*recent, now]
-        if len(self.starts) > MOST_ADDRESSES:
+        now, full = time.monotonic(), False
+        for network, most in limits_of(address, MOST_STARTS).items():
+            recent = [t for t in self.starts.pop(network, []) if now - t < WINDOW_SECONDS]
+            self.starts[network] = [*recent, now][-most - 1 :]
+            full |= len(recent) >= most
+        while len(self.starts) > MOST_ADDRESSES:
             self.starts.popitem(last=False)
-        if len(recent) >= MOST_STARTS:
+        if full:
             raise AccessDeniedError("too many sign-ins were begun from here. Wait a minute.")
 
     def _callback(self, name: str) -> str:

@@ -14,6 +14,7 @@ from galenic.security import App, Fact, client_of
 from galenic.server.authentication import address_of, body_of
 from galenic.server.capability import CapabilityPart
 from galenic.server.endpoints.endpoint import ServedRepository
+from galenic.server.request_bodies import ServerBusyError, SlowBodyError
 from galenic.server.scopes import granted_scopes
 
 BEARER_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -84,6 +85,8 @@ class SmartEndpoint:
             return _error("invalid_request", "expected application/x-www-form-urlencoded.")
         try:
             form = parse_qs((await body_of(request, 20_000)).decode(), strict_parsing=True, max_num_fields=10)
+        except (ServerBusyError, SlowBodyError):
+            raise
         except (ValueError, GalenicError):
             return _error("invalid_request", "the form cannot be read.")
         if any(len(v) > 1 for v in form.values()):
