@@ -12,6 +12,7 @@ import pytest
 from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, OptionError, RecordError
 from galenic.records.exchange import client as exchange
+from galenic.server.console import external_login
 from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, Provider, a_provider
 from server_made import free_port
@@ -202,7 +203,10 @@ def test_a_provider_that_says_it_is_somebody_else_or_leads_elsewhere_is_refused(
     assert {e.action for e in rows} >= {"gate.opened"}, "each call out is a decision on the chain"
 
 
-def test_a_stranger_does_not_make_the_server_call_without_end(site: Site, provider: Provider) -> None:
+def test_a_stranger_does_not_make_the_server_call_without_end(
+    site: Site, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_login, "MOST_STARTS", 30)
     site.grown("sofia")
     stranger = site.browser()
     statuses = [stranger.web.get("/sign-in/with/clinic").status_code for _ in range(33)]
