@@ -263,6 +263,19 @@ def test_a_policy_is_put_in_force_once_and_by_two_people(raced: Installation) ->
         assert raced.policies.active().version == turn + 2
 
 
+def test_of_two_policies_that_are_approved_at_once_the_log_says_which_is_in_force(raced: Installation) -> None:
+    for key, role in (("sven", "security-officer"), ("paul", "privacy-officer"), ("otto", "security-officer")):
+        make_key(raced, key, role, person=key)
+    sven, paul, otto = (raced.keys.get(k) for k in ("sven", "paul", "otto"))
+    for turn in range(TIMES // 5):
+        names = [raced.policies.propose(policy_of(str(2 * turn + n + 2)), sven)[0] for n in range(2)]
+        assert winners(race(*(partial(raced.policies.approve, n, k) for n, k in zip(names, (paul, otto), strict=True)))) == 2
+        rows = [e for e in raced.audit.entries() if e.action == "policy.activated" and e.resource in names]
+        first, last = sorted(rows, key=lambda e: str(e.detail["at"]))
+        assert first.detail["at"] != last.detail["at"]
+        assert raced.policies.active().digest == last.detail["digest"]
+
+
 def test_a_policy_is_not_put_in_force_for_somebody_who_lost_the_role(raced: Installation) -> None:
     for key, role in (("sven", "security-officer"), ("paul", "privacy-officer")):
         make_key(raced, key, role, person=key)

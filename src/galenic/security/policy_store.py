@@ -55,7 +55,7 @@ class PolicyStore:
         if self._in_force is not None and found == self._standing:
             return self._in_force[1]
         self._in_force = None  # nothing is in force while it is in doubt
-        activated = [entry.resource for entry in self._activated.all()]
+        activated = [e.resource for e in sorted(self._activated.all(), key=lambda e: str(e.detail.get("at", "")))]
         if activated and all(plain(name) != activated[-1] for name, _at in found):
             raise StoreError(
                 f"the access policy {activated[-1]!r}, which two people activated, is not in the database: it was removed or "
@@ -108,23 +108,31 @@ class PolicyStore:
 
     def approve(self, name: str, key: Key) -> AccessPolicy:
         """Approves a policy as the second person and activates it. AccessDeniedError for the proposer, by any account."""
-        at = self.facts.clock.moment()
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = _proposed(facts, name, key.name)
             digest = parse_policy(str(fact.get("text"))).digest
+            standing = _active(facts)
+            at = _later(self.facts.clock.moment(), str(standing[-1].get("at")) if standing else "")
             more = {"at": at, "approved_by": key.name, "approval": key.sign(f"approve {name} {digest}".encode())}
             return [replace(fact, state="active", body=tuple(sorted({**dict(fact.body), **more}.items())))]
 
         (fact,) = self.facts.change(plan, actor=key.name)
         policy = parse_policy(str(fact.get("text")))
-        self.audit.append("policy.activated", name, actor=key.name, digest=policy.digest, proposed_by=fact.who)
+        self.audit.append(
+            "policy.activated", name, actor=key.name, digest=policy.digest, proposed_by=fact.who, at=fact.get("at")
+        )
         return policy
 
 
 def _active(facts: FactReader) -> list[Fact]:
     """The policies that two people activated, in that order; the last is in force."""
     return sorted((f for f in facts.of("policy") if f.state == "active"), key=lambda f: str(f.get("at")))
+
+
+def _later(now: str, last: str) -> str:
+    """The time now, or the next millisecond after the last one: of two activations at one moment, the later one is in force."""
+    return now if now > last else (datetime.fromisoformat(last) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
 
 
 def _approves(facts: FactReader, account: str) -> bool:

@@ -36,6 +36,8 @@ def put_facts(db: Database, rows: list[Row]) -> None:
 
 def _put(c: sa.Connection, row: Row) -> None:
     where = (facts.c.kind == row["kind"]) & (facts.c.key == row["key"])
+    if row.get("unique_name") is not None and _shared_it_before(c, where, row["unique_name"]):
+        row = {**row, "unique_name": None}
     try:
         if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
             c.execute(facts.insert().values(**row))
@@ -45,6 +47,15 @@ def _put(c: sa.Connection, row: Row) -> None:
     written = c.exec_driver_sql(f"SELECT mac FROM facts WHERE kind = {mark} AND key = {mark}", (row["kind"], row["key"]))  # noqa: S608
     if bytes(written.scalar_one_or_none() or b"") != row["mac"]:
         raise StoreError(f"a fact of kind {row['kind']} was not stored as it was written. {MEDDLED}")
+
+
+def _shared_it_before(c: sa.Connection, where: sa.ColumnElement[bool], name: str) -> bool:
+    """Whether a fact in use without a unique name is there, and another one holds the name: an earlier version let two have one id.
+    Both stay in use; the change that would make a third reads that they are there."""
+    stands = c.execute(sa.select(facts.c.unique_name).where(where & (facts.c.state != "left"))).first()
+    if stands is None or stands[0] is not None:
+        return False
+    return c.execute(sa.select(facts.c.key).where((facts.c.unique_name == name) & ~where)).first() is not None
 
 
 def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
