@@ -1,7 +1,9 @@
 """No one person gets into the account of another: each way that an officer, an inviter or a provider could try."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 import httpx
@@ -370,3 +372,85 @@ def test_a_person_never_gets_the_role_of_a_system(site: Site, officer: Browser) 
     assert form(officer, "/people/role", name="paul", role="service", verb="give").status_code in (400, 404)
     page = form(officer, "/people/invite", name="eve", shown="Eve", human="eve@x.example", role="service")
     assert page.status_code == 400
+
+
+def joined(site: Site, place: str, name: str) -> Browser:
+    """Whoever opens an invitation: password, authenticator, confirmed session."""
+    browser = site.browser()
+    assert browser.web.post(place, data={"password": NEW}).status_code == 303
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", browser.web.get("/sign-in/second").text)
+    assert secret
+    browser.secret = secret[1]
+    assert "recovery codes" in browser.second(browser.code()).text
+    assert is_in(browser, name)
+    return stepped_up(browser)
+
+
+def invited(officer: Browser, name: str, role: str) -> str:
+    page = form(officer, "/people/invite", name=name, shown=name, human=f"{name}@x.example", role=role)
+    assert page.status_code == 200, page.text
+    return link_in(page)
+
+
+def test_one_officer_alone_makes_no_second_officer_in_place_of_one_who_was_deactivated(site: Site, officer: Browser) -> None:
+    """She deactivated the second officer, invited a puppet as the second person and approved with it what she proposed."""
+    otto = joined(site, invited(officer, "otto", "security-officer"), "otto")
+    assert site.installation.people.roles("otto") == ("security-officer",), (
+        "the second person of an installation needs no approval"
+    )
+    assert form(officer, "/people/leave", name="otto").status_code == 303
+    puppet = joined(site, invited(officer, "puppet", "security-officer"), "puppet")
+    assert site.installation.people.roles("puppet") == ()
+    form(officer, "/clients", name="lab", scope="system/*.cruds", purposes="treatment", hours="8")
+    key = next(f.key for f, _ in site.installation.systems.proposals())
+    assert form(puppet, "/clients/decide", key=key, verb="approve").status_code in (400, 403)
+    assert form(puppet, "/people/decide", key="puppet/security-officer/give", verb="approve").status_code in (400, 403)
+    assert form(officer, "/people/decide", key="puppet/security-officer/give", verb="approve").status_code == 400
+    assert form(officer, "/people/decide", key="otto/account/deactivate", verb="approve").status_code == 400
+    assert site.installation.systems.all() == []
+    assert otto.web.get("/account").status_code == 303, "the emergency block holds at once"
+
+
+def test_the_place_of_the_second_officer_stays_taken_after_two_people_deactivated_the_officer(
+    site: Site, officer: Browser
+) -> None:
+    joined(site, invited(officer, "otto", "security-officer"), "otto")
+    petra = with_role(site, "petra", "privacy-officer")
+    form(officer, "/people/leave", name="otto")
+    assert form(petra, "/people/decide", key="otto/account/deactivate", verb="approve").status_code == 303
+    account = site.installation.people.get("otto")
+    assert account
+    assert (account.state, account.roles) == ("left", ())
+    for number, gone in enumerate(("", "facts")):
+        if gone:  # whoever writes into the database deletes what they were
+            with closing(sqlite3.connect(site.installation.home / "galenic.db")) as database, database:
+                database.execute("DELETE FROM facts WHERE who IN ('otto', 'petra')")
+        invited(officer, f"puppet{number}", "security-officer")
+        assert site.installation.people.roles(f"puppet{number}") == ()
+
+
+def test_a_suspended_officer_cannot_sign_in_until_a_second_person_rejects_the_deactivation(
+    site: Site, officer: Browser
+) -> None:
+    otto, petra = with_role(site, "otto", "security-officer"), with_role(site, "petra", "privacy-officer")
+    form(officer, "/people/role", name="otto", role="auditor", verb="give")
+    assert form(officer, "/people/leave", name="otto").status_code == 303
+    assert otto.web.get("/account").status_code == 303
+    assert otto.password("otto").status_code == 400
+    assert form(officer, "/people/leave", name="otto").status_code == 400, "not twice"
+    assert form(officer, "/people/reset", name="otto").status_code == 400
+    assert form(petra, "/people/decide", key="otto/auditor/give", verb="approve").status_code == 400
+    page = petra.web.get("/people").text
+    assert "deactivate <strong>otto</strong>, proposed by sofia" in page
+    assert form(petra, "/people/decide", key="otto/account/deactivate", verb="reject").status_code == 303
+    assert otto.password("otto").status_code == 303
+    assert otto.second(otto.code()).status_code == 303
+    assert is_in(otto, "otto")
+    assert {"person.suspended"} <= {e.action for e in site.installation.audit.entries()}
+
+
+def test_an_invitation_of_a_second_officer_that_was_never_used_is_replaced(site: Site, officer: Browser) -> None:
+    invited(officer, "otto", "security-officer")
+    form(officer, "/people/leave", name="otto")
+    joined(site, invited(officer, "olga", "security-officer"), "olga")
+    assert site.installation.people.roles("olga") == ("security-officer",)

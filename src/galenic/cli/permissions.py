@@ -83,6 +83,13 @@ def approve(dataset: str, options: ApprovalOptions) -> None:
     show.out.print(f"export of {dataset} by {options.who} for {options.purpose} is {state}")
 
 
+@commands.command("give-role", epilog="Example: galenic give-role olga security-officer")
+def give_role(account: str, role: str) -> None:
+    """Give an account a role that approves, where fewer than two accounts in use have one."""
+    custody.give_role_to_account(open_installation(), account, role)
+    show.out.print(f"{account} is {role}")
+
+
 @commands.command("withdraw-role", epilog="Example: galenic withdraw-role ada clinician")
 def withdraw_role(key: str, role: str) -> None:
     """Take a role back; what it opened is cut."""

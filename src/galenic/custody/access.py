@@ -9,12 +9,14 @@ from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNa
 from galenic.installation import Installation
 from galenic.security import (
     ADMINISTERS,
+    APPROVERS,
     Fact,
     FactReader,
     Key,
     Session,
     are_different_people,
     display_name,
+    grant_fact,
     known_purposes,
     require_another_administrator,
     roles_of,
@@ -75,6 +77,30 @@ def grant_role(
         ("tenant", scope.tenant),
     )
     installation.facts.put(Fact("grant", f"{key}/{role}", "given", key, label=role, until=until, body=body))
+    installation.gate.versions.refresh()
+
+
+def give_role_to_account(installation: Installation, name: str, role: str) -> None:
+    """Gives an account in use a role that approves, by whoever holds the home folder. StateError while two such accounts are in
+    use: they decide in the console."""
+    if role not in APPROVERS:
+        raise OptionError(
+            f"only {' and '.join(sorted(APPROVERS))} are given on the command line. Propose other roles in the console."
+        )
+    by = f"command line: {installation.actor}"
+
+    def plan(facts: FactReader) -> list[Fact]:
+        person = facts.one("person", name)
+        if person is None or person.state != "active":
+            raise UnknownNameError(f"there is no account {name!r} in use. Invite the person in the console, then repeat this.")
+        approve = [p for p in facts.of("person") if p.state == "active" and APPROVERS & roles_of(facts, p.key)]
+        if len(approve) > 1:
+            raise StateError(
+                "two accounts in use may approve: propose the role in the console, where a second person approves it."
+            )
+        return [grant_fact(name, person.label, role, by=by, approved="holder of the home folder")]
+
+    installation.facts.change(plan)
     installation.gate.versions.refresh()
 
 

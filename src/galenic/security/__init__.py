@@ -20,7 +20,16 @@ from galenic.security.network_sandbox import block_network
 from galenic.security.notices import mark_read
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.outside_changes import changed_facts
-from galenic.security.people import ADMINISTERS, PURPOSES, User, UserDirectory, known_purposes, require_another_administrator
+from galenic.security.people import (
+    ADMINISTERS,
+    APPROVERS,
+    PURPOSES,
+    User,
+    UserDirectory,
+    grant_fact,
+    known_purposes,
+    require_another_administrator,
+)
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
@@ -51,6 +60,7 @@ from galenic.security.witness import Witness
 __all__ = [
     "ACTIONS",
     "ADMINISTERS",
+    "APPROVERS",
     "BUILDS",
     "COMMAND_LINE",
     "EVERYTHING",
@@ -114,6 +124,7 @@ __all__ = [
     "client_of",
     "display_name",
     "from_cedar",
+    "grant_fact",
     "has_stepped_up",
     "invalid_scopes",
     "is_active",

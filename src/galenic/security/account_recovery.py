@@ -5,11 +5,12 @@ import secrets
 from dataclasses import replace
 
 from galenic.errors import AccessDeniedError, StateError, UnknownNameError
-from galenic.security.credentials import check_password
+from galenic.security.account_history import SECOND_FACTORS
+from galenic.security.credentials import check_password, dropped, new_password
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.notices import tell
-from galenic.security.people import ADMINISTERS, APPROVERS, ENROLLS, SECOND_FACTORS, UserDirectory, account
+from galenic.security.notices import notice, tell
+from galenic.security.people import ADMINISTERS, APPROVERS, ENROLLS, UserDirectory, account, ended_sessions
 from galenic.security.sign_in_limits import SignInAttempt, digest_of
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
 
@@ -34,14 +35,16 @@ class AccountRecovery:
         if not SECOND_FACTORS & self.people.credentials.kinds(name):
             raise StateError("this account has no second factor of its own. Propose to recover it; a second person approves.")
         secret = secrets.token_urlsafe(24)
-        body = (("link", digest_of(secret)),)
-        self.facts.put(
-            Fact("recovery", f"{name}/password", "open", name, until=self._after(RESET_HOURS), body=body), actor=by.who
-        )
-        self.people.credentials.drop(name, "password")
-        self.people.end_sessions(name)
+        body, until = (("link", digest_of(secret)),), self._after(RESET_HOURS)
+        told = notice(name, f"{by.who} reset your password. If you did not ask for it, tell another security officer.")
+
+        def plan(facts: FactReader) -> list[Fact]:
+            self._owner(facts, by, name)
+            link = Fact("recovery", f"{name}/password", "open", name, until=until, body=body)
+            return [link, told, *dropped(facts, name, "password"), *ended_sessions(facts, name)]
+
+        self.people.record_ended(name, self.facts.change(plan, actor=by.who))
         self.people.audit.append("person.reset", name, actor=by.who)
-        tell(self.facts, name, f"{by.who} reset your password. If you did not ask for it, tell another security officer.")
         return secret
 
     def account_of(self, secret: str) -> str:
@@ -66,9 +69,10 @@ class AccountRecovery:
             raise AccessDeniedError("this passkey belongs to another account.")
         person = self.facts.one("person", owner)
         shown = str(person.get("shown")) if person else ""
-        check_password(password, (owner, "galenic", shown))
-        self.facts.change(lambda facts: [replace(self._open(facts, "password", "open", secret), state="used")], actor=owner)
-        self.people.credentials.set_password(owner, password, (shown,))
+        fact = new_password(owner, password, (shown,))
+        self.facts.change(
+            lambda facts: [replace(self._open(facts, "password", "open", secret), state="used"), fact], actor=owner
+        )
         self.people.audit.append("person.password", owner, actor=owner)
 
     # lost second factors
@@ -123,30 +127,26 @@ class AccountRecovery:
     def recover(self, secret: str, code: str, password: str) -> str:
         """Sets a new password with both secrets, and ends every earlier factor and session: the owner registers a new authenticator
         at sign-in. Returns the account's name."""
-        person = self._owner_of(self._open(self.facts, "factors", "approved", secret))
+        recovery = self._open(self.facts, "factors", "approved", secret)
+        person = self._owner_of(recovery)
         check_password(password, (person.key, "galenic", str(person.get("shown"))))
-        if not hmac.compare_digest(
-            str(self._open(self.facts, "factors", "approved", secret).get("code")), digest_of(code.strip())
-        ):
+        if not hmac.compare_digest(str(recovery.get("code")), digest_of(code.strip())):
             raise AccessDeniedError("this is not the code that belongs to the link. Ask the person who proposed the recovery.")
+        new = new_password(person.key, password, (str(person.get("shown")),))
+        by = f"{recovery.who} and {recovery.get('approved_by')}"
+        told = notice(
+            person.key, f"Your account was recovered with the approval of {by}. Earlier factors and sessions are ended."
+        )
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = self._open(facts, "factors", "approved", secret)
             owner = self._owner_of(fact, facts)
-            shown = str(owner.get("shown"))
-            return [replace(fact, state="used"), account(owner.key, owner.label, shown, "active", {ENROLLS: "yes"})]
+            now = account(owner.key, owner.label, str(owner.get("shown")), "active", {ENROLLS: "yes"})
+            earlier = [f for f in dropped(facts, owner.key) if f.key != new.key]
+            return [replace(fact, state="used"), now, new, told, *earlier, *ended_sessions(facts, owner.key)]
 
-        recovery = self.facts.change(plan, actor=person.key)[0]
-        self.people.credentials.drop(person.key)
-        self.people.end_sessions(person.key)
-        self.people.credentials.set_password(person.key, password, (str(person.get("shown")),))
+        self.people.record_ended(person.key, self.facts.change(plan, actor=person.key))
         self.people.audit.append("person.recovered", person.key, actor=person.key)
-        by = f"{recovery.who} and {recovery.get('approved_by')}"
-        tell(
-            self.facts,
-            person.key,
-            f"Your account was recovered with the approval of {by}. Earlier factors and sessions are ended.",
-        )
         return person.key
 
     def _owner(self, facts: FactReader, by: Session, name: str) -> Fact:

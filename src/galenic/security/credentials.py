@@ -92,12 +92,11 @@ class Credentials:
     def set_password(self, who: str, password: str, about: tuple[str, ...] = (), *, instead_of: Fact | None = None) -> None:
         """Sets a new password, checked and stored as argon2id. instead_of: the credential that was checked; StateError if it was
         replaced or dropped since."""
-        check_password(password, (who, "galenic", *about))
-        body = {"hash": _hasher().hash(password)}
+        fact = new_password(who, password, about)
         if instead_of is None:
-            self.keep(who, "password", body)
+            self.facts.put(fact, actor=who)
         else:
-            self._replace(instead_of, body)
+            self._replace(instead_of, dict(fact.body))
 
     def password_fact(self, who: str) -> Fact | None:
         """The credential that `password_is` checks against."""
@@ -315,6 +314,13 @@ class Credentials:
         if done.new_sign_count != kept.get("count"):
             self._replace(kept, {**dict(kept.body), "count": done.new_sign_count})
         return kept.who
+
+
+def new_password(who: str, password: str, about: tuple[str, ...] = ()) -> Fact:
+    """The credential of a password, checked and hashed: this takes long, so it is made before the change that stores it."""
+    check_password(password, (who, "galenic", *about))
+    body = (("hash", _hasher().hash(password)),)
+    return Fact("credential", f"{who}/password", "active", who, label="password", body=body)
 
 
 def dropped(facts: FactReader, who: str, kind: str = "") -> list[Fact]:

@@ -15,7 +15,7 @@ from galenic.security.keytree import IDENTITY, KeyTree, subkey
 from galenic.security.policy import AccessDecision, AccessRequest, Obligations
 from galenic.security.policy_store import PolicyStore
 from galenic.security.resource_types import resource_type, rows_of_subject
-from galenic.security.standing import are_different_people, person_of, roles_of
+from galenic.security.standing import OUT_OF_USE, are_different_people, person_of, roles_of
 from galenic.security.versions import Versions
 from galenic.store import Database, Rows, telemetry
 
@@ -117,7 +117,7 @@ class Gate:
     def _start(self, fact: Fact, home: dict[str, str], tenant: str) -> Session:
         def plan(facts: FactReader) -> list[Fact]:
             person = facts.one("person", fact.who)
-            if person is not None and person.state == "left":
+            if person is not None and person.state in OUT_OF_USE:
                 raise AccessDeniedError(f"{fact.who} has left.")
             return [fact]
 

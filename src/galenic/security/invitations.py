@@ -4,10 +4,20 @@ import secrets
 from collections.abc import Callable
 
 from galenic.errors import AccessDeniedError, OptionError
-from galenic.security.credentials import check_password
+from galenic.security.account_history import former_approvers
+from galenic.security.credentials import new_password
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session
-from galenic.security.people import ADMINISTERS, ENROLLS, User, UserDirectory, account, grant_fact, require_administrator
+from galenic.security.people import (
+    ADMINISTERS,
+    APPROVERS,
+    ENROLLS,
+    User,
+    UserDirectory,
+    account,
+    grant_fact,
+    require_administrator,
+)
 from galenic.security.policy import ROLES
 from galenic.security.role_changes import proposal_fact
 from galenic.security.sign_in_limits import digest_of
@@ -26,8 +36,8 @@ class Invitations:
     def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
         """Invites a person; returns the secret of the invitation. The roles take effect once a second person has approved them.
 
-        While the installation has only one administrator, and none is invited, a second one needs no approval: there is nobody else
-        to give it.
+        Until an account other than the administrator's held a role that approves, and none is invited, a second administrator needs no
+        approval: there is nobody else to give it. It is not so again when others have left.
         """
         self.people.require_administrator(by)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
@@ -38,24 +48,29 @@ class Invitations:
         secret = secrets.token_urlsafe(24)
         until = self.people.facts.clock.after(INVITED_HOURS * 3600)
         details = {"invitation": digest_of(secret), "until": until, "invited_by": by.who}
+        second = ADMINISTERS in roles and self._may_be_second(by)
 
         def plan(facts: FactReader) -> list[Fact]:
             require_administrator(facts, by)
             person = self.people.new(facts, name, human, shown, "invited", details)
-            return [person, *(_first_role(facts, by, person, role) for role in dict.fromkeys(roles))]
+            return [person, *(_first_role(facts, by, person, role, second=second) for role in dict.fromkeys(roles))]
 
         self.facts.change(plan, actor=by.who)
         self.people.gate.versions.refresh()
         return secret
 
+    def _may_be_second(self, by: Session) -> bool:
+        """Whether nobody but whoever invites ever held a role that approves: by the facts, and by the audit log if they were deleted."""
+        if former_approvers(self.facts, APPROVERS) - {by.who}:
+            return False
+        return not self.people.history.approvers(APPROVERS) - {by.who}
+
     def accept(self, secret: str, password: str) -> User:
         """Sets the invited person's password; the invitation is used up."""
         fact = self._invited(self.facts, secret)
         about = (fact.label, str(fact.get("shown")))
-        check_password(password, (fact.key, "galenic", *about))
-        user = self._accept(secret)
-        self.people.credentials.set_password(user.name, password, about)
-        return user
+        new = new_password(fact.key, password, about)
+        return self._accept(secret, lambda _facts, _name: [new])
 
     def accept_linked(self, secret: str, link: Callable[[FactReader, str], Fact]) -> User:
         """Accepts an invitation by the site's identity provider, without a password. link: the fact that links the
@@ -86,9 +101,10 @@ class Invitations:
         raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")
 
 
-def _first_role(facts: FactReader, by: Session, person: Fact, role: str) -> Fact:
-    """A role of an invited person: proposed; given at once to the second administrator."""
+def _first_role(facts: FactReader, by: Session, person: Fact, role: str, *, second: bool) -> Fact:
+    """A role of an invited person: proposed; given at once to the second administrator. second: nobody else ever approved by the log."""
+    second = second and not former_approvers(facts, APPROVERS) - {by.who}
     others = (f.key for f in facts.of("person") if f.state != "left" and f.key != by.who)
-    if role == ADMINISTERS and not any(ADMINISTERS in roles_of(facts, name) for name in others):
+    if second and role == ADMINISTERS and not any(ADMINISTERS in roles_of(facts, name) for name in others):
         return grant_fact(person.key, person.label, role, by=by.who, approved="second person of the installation")
     return proposal_fact(person, role, by=by.who, verb="give")

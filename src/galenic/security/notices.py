@@ -10,8 +10,13 @@ from galenic.security.facts import Fact, FactStore
 
 def tell(facts: FactStore, who: str, text: str) -> None:
     """Leaves a notice for the owner of an account."""
+    facts.put(notice(who, text))
+
+
+def notice(who: str, text: str) -> Fact:
+    """The fact of a notice, for a change that stores it."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    facts.put(Fact("notice", f"{who}/{secrets.token_hex(8)}", "unread", who, body=(("at", at), ("text", text))))
+    return Fact("notice", f"{who}/{secrets.token_hex(8)}", "unread", who, body=(("at", at), ("text", text)))
 
 
 def mark_read(facts: FactStore, who: str, key: str) -> None:

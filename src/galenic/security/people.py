@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
-from galenic.security.audit import AuditedActions, AuditLog
-from galenic.security.credentials import Credentials, check_password, dropped
+from galenic.security.account_history import SECOND_FACTORS, SET_UP, AccountHistory
+from galenic.security.audit import AuditLog
+from galenic.security.credentials import Credentials, dropped, new_password
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.gate import Gate
 from galenic.security.grants import Session, token_name
@@ -22,7 +23,7 @@ STEP_UP_SECONDS = 5 * 60
 LIVE = frozenset({"open", "half", "refresh", "code"})  # states of sessions that can be used
 ADMINISTERS = "security-officer"
 APPROVERS = frozenset({"security-officer", "privacy-officer"})  # decide on what others proposed about accounts
-SECOND_FACTORS = frozenset({"totp", "passkey", "recovery"})
+LEAVES = "deactivate"  # verb of a proposal
 ENROLLS = "enrolls"  # detail of an account whose second factor is yet to be registered
 PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
@@ -76,7 +77,7 @@ class UserDirectory:
     def __init__(self, gate: Gate, credentials: Credentials) -> None:
         self.gate, self.credentials = gate, credentials
         self.facts: FactStore = gate.facts
-        self._written = AuditedActions(gate.audit, "fact.person")
+        self.history = AccountHistory(gate.audit)
         self.audit: AuditLog = gate.audit
         self.limits = SignInLimits(gate.db, gate.audit)
 
@@ -84,10 +85,7 @@ class UserDirectory:
 
     def any(self) -> bool:
         """Whether there is, or by the audit log ever was, an account."""
-        if self.facts.of("person"):
-            return True
-        last = {row.resource: row.outcome for row in self._written.all()}
-        return any(outcome != "lost" for outcome in last.values())
+        return bool(self.facts.of("person")) or self.history.any_account()
 
     def get(self, name: str) -> User | None:
         """The account of that name, or None."""
@@ -114,17 +112,17 @@ class UserDirectory:
         if self.any():
             raise done
         self.audit.require_intact()  # rows that were cut out of it might have named accounts
-        check_password(password, (name, "galenic", human, shown))
+        new = new_password(name, password, (human, shown))
 
         def plan(facts: FactReader) -> list[Fact]:
             if facts.of("person"):
                 raise done
             person = self.new(facts, name, human, shown, "active", {ENROLLS: "yes"})
-            return [person, grant_fact(name, human, ADMINISTERS, by=name, approved="first person of the installation")]
+            return [person, grant_fact(name, human, ADMINISTERS, by=name, approved="first person of the installation"), new]
 
         self.facts.change(plan, actor=name)
+        self.audit.append(SET_UP, name, actor=name)
         self.gate.versions.refresh()
-        self.credentials.set_password(name, password, (human, shown))
 
     @staticmethod
     def new(facts: FactReader, name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
@@ -173,8 +171,9 @@ class UserDirectory:
 
     # deactivation
 
-    def leave(self, by: Session, name: str) -> None:
-        """Deactivates an account in one step: no sign-in, session, role or credential from now on."""
+    def leave(self, by: Session, name: str) -> str:
+        """Deactivates an account in one step: no sign-in, session, role or credential from now on. An account in use that may approve
+        what others propose is suspended at once, and a second person approves or rejects its deactivation. Returns its state."""
 
         def plan(facts: FactReader) -> list[Fact]:
             require_administrator(facts, by)
@@ -183,35 +182,48 @@ class UserDirectory:
                 raise UnknownNameError(
                     "there is no such person, or it is you: ask another security officer to deactivate your account."
                 )
-            left = Fact("person", name, "left", name, label=fact.label, body=(("shown", str(fact.get("shown"))),))
-            given = [g for g in facts.of("grant", who=name) if g.state == "given"]
-            return [left, *(replace(g, state="withdrawn", until="") for g in given), *dropped(facts, name)]
+            if fact.state == "suspended":
+                raise StateError("this account is suspended. A second person approves or rejects its deactivation.")
+            if fact.state == "active" and any(g.label in APPROVERS and g.state == "given" for g in facts.of("grant", who=name)):
+                return suspension(facts, fact, by)
+            return departure(facts, fact)
 
-        self.facts.change(plan, actor=by.who)
-        self.gate.versions.refresh()
-        self.end_sessions(name)
-        self.audit.append("person.left", name, actor=by.who)
+        written = self.facts.change(plan, actor=by.who)
+        self.record_ended(name, written)
+        self.audit.append(f"person.{written[0].state}", name, actor=by.who)
+        return written[0].state
 
     def end_sessions(self, name: str, but: str = "") -> int:
         """Ends every session of an account and its open grants. Returns how many."""
 
         def plan(facts: FactReader) -> list[Fact]:
-            found = [f for f in facts.of("session", who=name) if f.state in LIVE and f.key != but]
-            return [Fact("session", f.key, "ended", name) for f in found]
+            return ended_sessions(facts, name, but)
 
-        ended = len(self.facts.change(plan, quiet=True)) if plan(self.facts) else 0
+        return self.record_ended(name, self.facts.change(plan, quiet=True) if plan(self.facts) else [])
+
+    def record_ended(self, name: str, written: list[Fact]) -> int:
+        """Records in the audit log how many sessions of an account a change ended; returns the number."""
+        ended = sum(f.kind == "session" for f in written)
         if ended:
             self.audit.append("session.ended", name, actor=name, count=ended)
-            self.gate.versions.refresh()
+        self.gate.versions.refresh()
         return ended
 
     # signing in
 
     def may_enroll(self, name: str) -> bool:
         """Whether the account may register its first second factor with one factor alone: from its invitation, or its recovery by
-        two people, until it has been signed in to."""
+        two people, until it has been signed in to. Accounts of earlier versions do not say so; their history does."""
         person = self.facts.one("person", name)
-        return person is not None and person.get(ENROLLS) == "yes" and not SECOND_FACTORS & self.credentials.kinds(name)
+        if person is None or person.state != "active" or SECOND_FACTORS & self.credentials.kinds(name):
+            return False
+        return person.get(ENROLLS) == "yes" or self._was_never_used(name)
+
+    def _was_never_used(self, name: str) -> bool:
+        """Whether nobody ever signed in to the account, registered or dropped a factor of it, or began to reset or recover it."""
+        factors = [f for f in self.facts.of("credential", who=name) if f.label in SECOND_FACTORS and f.state != "begun"]
+        recoveries = [f for f in self.facts.of("recovery") if name in (f.who, f.purpose) and f.key.startswith(f"{name}/")]
+        return not factors and not recoveries and self.history.is_unused(name)
 
     def _end_enrollment(self, person: Fact) -> None:
         """Ends what only an account that cannot be signed in to needs: registration of a first factor, and a waiting recovery."""
@@ -350,6 +362,28 @@ def grant_fact(name: str, human: str, role: str, *, by: str, approved: str, stat
         ("tenant", "home"),
     )
     return Fact("grant", f"{name}/{role}", state, name, label=role, body=body)
+
+
+def ended_sessions(facts: FactReader, name: str, but: str = "") -> list[Fact]:
+    """The sessions of an account that can be used, as they are once they have ended. but: the name of one that goes on."""
+    found = [f for f in facts.of("session", who=name) if f.state in LIVE and f.key != but]
+    return [Fact("session", f.key, "ended", name) for f in found]
+
+
+def departure(facts: FactReader, person: Fact) -> list[Fact]:
+    """The facts of an account whose person has left: no role, credential or session."""
+    joined = "no" if person.state == "invited" else "yes"
+    body = (("joined", joined), ("shown", str(person.get("shown"))))
+    left = Fact("person", person.key, "left", person.key, label=person.label, body=body)
+    given = [replace(g, state="withdrawn", until="") for g in facts.of("grant", who=person.key) if g.state == "given"]
+    return [left, *given, *dropped(facts, person.key), *ended_sessions(facts, person.key)]
+
+
+def suspension(facts: FactReader, person: Fact, by: Session) -> list[Fact]:
+    """The facts of an account that nobody can sign in to until a second person has decided on its deactivation."""
+    body = (("human", person.label), ("verb", LEAVES))
+    proposal = Fact("proposal", f"{person.key}/account/{LEAVES}", "proposed", by.who, purpose=person.key, body=body)
+    return [replace(person, state="suspended"), proposal, *ended_sessions(facts, person.key)]
 
 
 def require_administrator(facts: FactReader, by: Session) -> None:

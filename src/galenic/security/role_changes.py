@@ -8,13 +8,15 @@ from galenic.security.grants import Session
 from galenic.security.people import (
     ADMINISTERS,
     APPROVERS,
+    LEAVES,
     UserDirectory,
+    departure,
     grant_fact,
     require_administrator,
     require_another_administrator,
 )
 from galenic.security.policy import ROLES
-from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
+from galenic.security.standing import OUT_OF_USE, are_different_people, has_stepped_up, is_active, roles_of
 
 
 class RoleChanges:
@@ -32,7 +34,7 @@ class RoleChanges:
         def plan(facts: FactReader) -> list[Fact]:
             require_administrator(facts, by)
             person = facts.one("person", name)
-            if person is None or person.state == "left" or role not in ROLES or role == "service":
+            if person is None or person.state in OUT_OF_USE or role not in ROLES or role == "service":
                 raise UnknownNameError("there is no such person, or no such role of a person.")
             before = facts.one("proposal", key)
             if before is not None and before.state == "proposed" and before.who != by.who and _may_propose(facts, before.who):
@@ -56,8 +58,10 @@ class RoleChanges:
             fact = self._proposed(facts, by, key)
             _require_two_people(facts, by, fact)
             person = facts.one("person", fact.purpose)
-            if person is None or person.state == "left":
-                raise StateError("the person concerned has left. Reject the change.")
+            if fact.get("verb") == LEAVES and person is not None and person.state == "suspended":
+                return [*departure(facts, person), replace(fact, state="approved")]
+            if person is None or person.state in OUT_OF_USE or fact.get("verb") == LEAVES:
+                raise StateError("the person concerned has left or is suspended. Reject the change.")
             given = fact.get("verb") == "give"
             if not given and fact.label == ADMINISTERS:
                 require_another_administrator(facts, fact.purpose)
@@ -68,10 +72,19 @@ class RoleChanges:
         done = self.facts.change(plan, actor=by.who)
         self.people.gate.versions.refresh()
         self.people.end_sessions(done[-1].purpose)
+        if done[-1].get("verb") == LEAVES:
+            self.people.audit.append("person.left", done[-1].purpose, actor=by.who)
 
     def reject(self, by: Session, key: str) -> None:
-        """Rejects a proposed change of roles."""
-        self.facts.change(lambda facts: [replace(self._proposed(facts, by, key), state="rejected")], actor=by.who)
+        """Rejects a proposed change; an account that was suspended until then is in use again."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            fact = self._proposed(facts, by, key)
+            person = facts.one("person", fact.purpose)
+            again = fact.get("verb") == LEAVES and person is not None and person.state == "suspended"
+            return [replace(fact, state="rejected"), *([replace(person, state="active")] if person and again else [])]
+
+        self.facts.change(plan, actor=by.who)
 
     def _proposed(self, facts: FactReader, by: Session, key: str) -> Fact:
         """A proposed change, for somebody who may decide it."""

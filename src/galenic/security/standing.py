@@ -5,11 +5,13 @@ import hmac
 from galenic.security.facts import FactReader
 from galenic.security.person_id import comparable
 
+OUT_OF_USE = frozenset({"left", "suspended"})  # states of accounts that can do nothing
+
 
 def roles_of(facts: FactReader, account: str) -> frozenset[str]:
-    """The roles that an account or key holds; none for a person who has left."""
+    """The roles that an account or key holds; none for a person who has left or is suspended."""
     person = facts.one("person", account)
-    if person is not None and person.state == "left":
+    if person is not None and person.state in OUT_OF_USE:
         return frozenset()
     now = facts.now()
     given = [f for f in facts.of("grant", who=account) if f.stands("given", now)]

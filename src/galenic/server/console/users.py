@@ -114,8 +114,13 @@ class UserPages:
     def deactivate(self, request: Request, csrf: Text, name: Text) -> Response:
         """Deactivates the account of a user who leaves, with all sessions and roles."""
         user = self._administrator(request, csrf)
+        try:
+            state = self.people.leave(user.session, name)
+        except GalenicError as error:
+            return self._render_first_page(request, user, Message.of_error(error))
         done = f"{name} has left: no sign-in, no session, no role from now on."
-        return self._change(request, user, lambda: self.people.leave(user.session, name), done)
+        waits = f"{name} is suspended: no sign-in and no session. A second person approves or rejects the deactivation."
+        return redirect_to("/people", waits if state == "suspended" else done)
 
     def reset_password(self, request: Request, csrf: Text, name: Text) -> Response:
         """Makes a link by which a user sets a new password, with a second factor of the account."""
