@@ -23,10 +23,11 @@ SECONDS = float(os.environ.get("FAULTS_SECONDS", "40"))
 SOURCES = [f"127.0.0.{n}" for n in range(2, 22)]  # addresses of this machine that the attack comes from
 HEAD = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\n"
 FORM = "application/x-www-form-urlencoded"
+PATIENT = {"resourceType": "Patient", "name": [{"family": "Example", "text": "x" * 150}]}
 
 
 def measure(row: Callable[..., dict]) -> list[dict]:
-    """Attacks one server from one address, then from 20, by eight kinds of connection at once."""
+    """Attacks one server from one address, then from 20, by nine kinds of connection at once."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         with a_server(home) as (process, port):
@@ -94,7 +95,7 @@ def disk(home: Path) -> int:
 
 
 class Honest:
-    """A client that reads with its token, on a connection that it keeps or on a new one for each request."""
+    """A client that reads and writes with its token and signs in, on a connection that it keeps or on a new one for each request."""
 
     def __init__(self, port: int, token: str, source: str, *, keep: bool) -> None:
         self.name = f"{source}, {'connection kept' if keep else 'new connections'}"
@@ -106,17 +107,26 @@ class Honest:
         )  # fmt: skip
 
     def ask(self, seconds: float) -> None:
-        """Reads ten times a second."""
+        """Ten requests a second: eight reads, a write, and a sign-in, which is refused for its password and so was checked."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             started = time.monotonic()
             try:
                 headers = {} if self.keep else {"Connection": "close"}
-                answered = self.web.get("/fhir/Patient?_count=1", headers=headers).status_code == 200
+                answered = self._one(len(self.answered), headers)
             except httpx.TransportError:
                 answered = False
             self.answered.append((answered, time.monotonic() - started))
             time.sleep(0.1)
+
+    def _one(self, number: int, headers: dict[str, str]) -> bool:
+        if number % 10 == 4:
+            given = {**headers, "Content-Type": "application/fhir+json"}
+            return self.web.post("/fhir/Patient", json=PATIENT, headers=given).status_code == 201
+        if number % 10 == 9:
+            form = {"name": f"nobody-{number}", "password": "orbit-walnut-thirteen"}
+            return self.web.post("/sign-in", data=form, headers={**headers, "Authorization": ""}).status_code == 400
+        return self.web.get("/fhir/Patient?_count=1", headers=headers).status_code == 200
 
 
 def attacked(port: int, token: str, sources: list[str], process: subprocess.Popen) -> dict:
@@ -177,6 +187,11 @@ def slow_body(link: socket.socket) -> None:
     secure(link).sendall((HEAD.format("/sign-in", FORM) + "Content-Length: 60000\r\n\r\n").encode() + b"a" * 50_000)
 
 
+def stalled_body(link: socket.socket) -> None:
+    """Sends all of a body but its last byte."""
+    secure(link).sendall((HEAD.format("/auth/token", FORM) + "Content-Length: 65536\r\n\r\n").encode() + b"a" * 65_535)
+
+
 def large_body(link: socket.socket) -> None:
     """Sends 32 MiB to the FHIR interface."""
     pour(secure(link), HEAD.format("/fhir/Patient", "application/fhir+json"), 32 * 2**20)
@@ -201,7 +216,8 @@ def large_head(link: socket.socket) -> None:
 
 
 KINDS: dict[str, Callable[[socket.socket], None]] = {
-    f.__name__: f for f in (silent, half_handshake, slow_head, slow_body, large_body, large_form, large_upload, large_head)
+    f.__name__: f
+    for f in (silent, half_handshake, slow_head, slow_body, stalled_body, large_body, large_form, large_upload, large_head)
 }
 
 
