@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from galenic import cli, custody
+from galenic import cli, custody, store
+from galenic.cli.import_report import print_import
 from galenic.custody.importers import IMPORTERS
-from galenic.errors import OptionError
+from galenic.errors import OptionError, RecordError
 from server_made import Fhir, observation
 
 Resource = dict[str, Any]
@@ -90,6 +91,7 @@ def test_bundles_nested_too_deep_are_refused_by_name(ehr: Fhir, tmp_path: Path) 
         document = bundle("collection", {"resource": document})
     result = brought(ehr, tmp_path, document)
     assert result.refused == 1
+    assert any("The whole Bundle was refused" in e["text"] for e in result.examples)
     assert any("Bundles deep" in e["text"] for e in result.examples)
     assert brought(ehr, tmp_path, document["entry"][0]["resource"]).new == 1
 
@@ -205,3 +207,55 @@ def test_a_check_of_a_folder_reports_every_file_and_names_the_damaged_one(
     assert [name for name, r in reports.items() if not r["valid"]] == ["cut.ndjson.gz"]
     assert cli.run(["check", str(folder / "a.ndjson"), str(folder / "sub" / "a.ndjson"), "--json"]) == 0
     assert len({r["file"] for r in json.loads(capsys.readouterr().out)}) == 2
+
+
+def test_the_resources_of_a_refused_bundle_are_counted(ehr: Fhir, tmp_path: Path) -> None:
+    document = patient("level-0")
+    for level in range(1, 13):
+        document = bundle("collection", {"resource": document}, {"resource": patient(f"level-{level}")})
+    result = brought(ehr, tmp_path, document)
+    assert (result.seen.total(), result.new, result.refused) == (13, 0, 13)
+    assert any("The whole Bundle was refused" in e["text"] for e in result.examples)
+
+
+def said(capsys: pytest.CaptureFixture[str], result: custody.ImportResult, *, as_json: bool = False) -> tuple[int, str]:
+    """(exit code, output) of an import's report."""
+    code = print_import("fhir", result, as_json)
+    return code, capsys.readouterr().out
+
+
+def test_every_damaged_file_is_named(ehr: Fhir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(5):
+        (tmp_path / f"bad{number}.ndjson.gz").write_bytes(gzip.compress(b"{}" * 100)[:-9])
+        (tmp_path / f"line{number}.ndjson").write_text("{\n", encoding="utf-8")
+    result = import_of(ehr, tmp_path)
+    code, listed = said(capsys, result, as_json=True)
+    assert code == 2
+    assert {e["where"].partition(",")[0] for e in json.loads(listed)["shown"]} == {p.name for p in tmp_path.iterdir()}
+    assert "and 2 more" in said(capsys, result)[1]
+    assert cli.run(["check", str(tmp_path), "--json"]) == 2
+
+
+def test_an_empty_file_is_named(ehr: Fhir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.ndjson", "b.ndjson.gz", "c.json", "d.json.gz"):
+        (tmp_path / name).write_bytes(b"")
+    result = import_of(ehr, tmp_path)
+    named = {e["where"]: e["rule"] for e in result.examples}
+    expected = {"a.ndjson": "file-empty", "b.ndjson.gz": "file-damaged", "c.json": "json", "d.json.gz": "file-damaged"}
+    assert named == expected
+    alone = import_of(ehr, tmp_path / "a.ndjson")
+    code, text = said(capsys, alone)
+    assert code == 2
+    assert "a.ndjson" in text
+
+
+def test_a_refused_table_leaves_no_data_set(ehr: Fhir, tmp_path: Path) -> None:
+    place = tmp_path / "table.csv"
+    place.write_text("patient,age\n,5\np2,7\n", encoding="utf-8")
+    request = custody.ImportRequest("refused", patient="patient")
+    custody.make_key(ehr.installation, "inge", "integration-engineer")
+    session = ehr.installation.sign_in("inge")
+    importer = IMPORTERS["table"]
+    with pytest.raises(RecordError):
+        importer.run(ehr.installation, session, importer.plan([place], request))
+    assert "refused" not in {d["name"] for d in store.list_datasets(ehr.installation.db)}

@@ -170,7 +170,7 @@ def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
     assert cli.run(["import", str(place), "--as", "hospital", "--key", "inge"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "2 resources of 2 people are in custody" in said
-    assert "2 documents were REFUSED" in said
+    assert "2 resources were REFUSED" in said
     assert "mixed.ndjson, line 2" in said
     assert "line 3" in said
     assert CANARY not in said

@@ -1,20 +1,26 @@
 """Output of an import: JSON and text for each kind of data."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from galenic import custody
 from galenic.cli import show
 from galenic.custody import ImportResult
 
+SHOWN = 3  # issues of each kind in the text
+WHOLE = ("reference-absolute", "profile-not-checked")  # kinds that are summaries: each is shown
+
 
 def print_import(kind: str, result: ImportResult, as_json: bool) -> int:
-    """Prints the result of an import; returns the exit code: 2 if documents were refused."""
+    """Prints the result of an import; returns the exit code: 2 if documents were refused, or every file is empty."""
     to_json, to_text = REPORTS.get(kind, (_documents_json, _documents_text))
     if as_json:
         show.print_json(to_json(result))
     else:
         to_text(result)
-    return 2 if result.refused else 0
+    is_empty = kind == "fhir" and not result.seen and ("warning", "file-empty") in result.issues
+    return 2 if result.refused or is_empty else 0
 
 
 def _table_json(result: ImportResult) -> dict[str, Any]:
@@ -46,6 +52,7 @@ def _fhir_json(result: ImportResult) -> dict[str, Any]:
         "people": result.patients,
         "issues": [{"level": level, "rule": rule, "count": n} for (level, rule), n in result.issues.items()],
         "shown": result.examples,
+        "most_shown": custody.EXAMPLES,
     }
 
 
@@ -59,14 +66,30 @@ def _fhir_text(result: ImportResult) -> None:
         (result.without_patient, "are about nobody (organisations, medications)"),
         (result.erased, "were left out: whose they are was erased before"),
         (result.unresolved, "references name by a search what is not here yet"),
-        (result.refused, "documents were REFUSED: not valid R4"),
+        (result.refused, "resources were REFUSED, or could not be read: see below"),
     ):
         if count:
             show.out.print(f"{count:,} {text}")
-    for issue in result.examples:
+    for issue, more in first_of_each(result.examples, result.issues):
         where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
         count = result.issues[issue["level"], issue["rule"]]
         show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {where} {issue['text']}", markup=False)
+        if more:
+            show.out.print(f"    and {more:,} more: --json lists up to {custody.EXAMPLES:,} of each kind")
+
+
+def first_of_each(examples: list[dict[str, Any]], counts: Counter[tuple[str, str]]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The first issues of each level and rule; with the last one shown of each, how many are kept beside those."""
+    by_kind: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for issue in examples:
+        by_kind.setdefault((issue["level"], issue["rule"]), []).append(issue)
+    for kind, issues in by_kind.items():
+        if kind[1] in WHOLE:
+            yield from ((issue, 0) for issue in issues)
+            continue
+        last = min(SHOWN, len(issues)) - 1
+        for number, issue in enumerate(issues[:SHOWN]):
+            yield issue, counts[kind] - SHOWN if number == last and counts[kind] > SHOWN else 0
 
 
 def _documents_json(result: ImportResult) -> dict[str, Any]:

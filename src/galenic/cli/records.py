@@ -8,7 +8,7 @@ import typer
 
 from galenic import custody, jobs, records
 from galenic.cli import show
-from galenic.cli.import_report import print_import
+from galenic.cli.import_report import first_of_each, print_import
 from galenic.cli.options import Json, Key, Second, expand_options
 from galenic.errors import OptionError
 from galenic.installation import Installation, open_installation
@@ -55,11 +55,13 @@ def _validation_json(result: fhir.ValidationResult) -> dict[str, Any]:
 def _print_validation(result: fhir.ValidationResult) -> None:
     verdict = "valid" if result.valid else f"{result.refused} refused"
     show.out.print(f"{result.source}: {result.resources.total():,} resources, {verdict}")
-    for issue in result.shown:
+    for issue, more in first_of_each(result.shown, result.counted):
         count = result.counted[issue["level"], issue["rule"]]
         where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
         text = f"{where} {issue['text']}".strip()
         show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {text}", markup=False)
+        if more:
+            show.out.print(f"    and {more:,} more: --json lists up to {custody.EXAMPLES:,} of each kind")
 
 
 @dataclass(frozen=True, kw_only=True)

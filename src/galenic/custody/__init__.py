@@ -24,7 +24,7 @@ from galenic.custody.event_buffer import EventReader
 from galenic.custody.event_readers import EVENT_READERS
 from galenic.custody.exporter import Exporter, ExportResult
 from galenic.custody.exporters import EXPORTERS, default_form, export_records
-from galenic.custody.fhir_import import import_fhir
+from galenic.custody.fhir_import import EXAMPLES, import_fhir
 from galenic.custody.importer import (
     ColumnDifferences,
     Importer,
@@ -48,6 +48,7 @@ from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 __all__ = [
     "BULK_BUILD",
     "EVENT_READERS",
+    "EXAMPLES",
     "EXPORTERS",
     "HOME",
     "IMPORTERS",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from galenic.records.fhir import PreparedResource, SourceServer
 
 PARALLEL_BYTES = 8 * 2**20  # of input: from here on worker processes save more time than their start takes
-ISSUE_EXAMPLES = 3  # of each rule
+EXAMPLES = 1_000  # issues of each level and rule that are kept; all are counted
+EMPTY = "holds no resource: it is empty. Check that it was copied whole, or leave it out."
 MAX_DEFERRED, MAX_SEARCHES = 10_000, 200_000  # resources; searches with known results
 MAX_ABSOLUTE = 100_000  # resources of other servers that references name
 # resource types that may belong to a patient only by what they refer to, and so may have to wait for that
@@ -117,6 +118,8 @@ class FhirImport:
     def add(self, unit: PreparedUnit) -> None:
         """Stores the valid documents of one unit durably."""
         documents = unit.documents
+        if unit.is_empty:
+            self._add_issue("warning", "file-empty", {"where": unit.where, "expression": "", "text": EMPTY})
         if unit.fault:
             self.result.refused += 1
             self._add_issue("error", "file-damaged", {"where": unit.where, "expression": "", "text": unit.fault})
@@ -129,7 +132,7 @@ class FhirImport:
         for document in documents:
             place = f"{unit.where}, line {document.number}" if document.number else unit.where
             self.result.seen += document.seen
-            self.result.refused += document.refused
+            self.result.refused += document.refused_resources
             for level, rule, expression, text in document.issues:
                 self._add_issue(level, rule, {"where": place, "expression": expression, "text": text})
             parts += self._resolved(document.parts)
@@ -312,7 +315,7 @@ class FhirImport:
     def _add_issue(self, level: str, rule: str, issue: dict[str, str]) -> None:
         """Counts an issue; the first few of each rule are kept. issue: where, expression, text."""
         self.result.issues[level, rule] += 1
-        if self.result.issues[level, rule] <= ISSUE_EXAMPLES:
+        if self.result.issues[level, rule] <= EXAMPLES:
             self.result.examples.append({"level": level, "rule": rule, **issue})
 
     def _identifier(self, reference: str) -> str:

@@ -48,6 +48,11 @@ class PreparedUnit:
     split: SplitUnit
     fault: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it stands for a file that holds no document."""
+        return not (self.fault or self.split.fresh or self.split.stored)
+
 
 def in_import_order(places: list[Path]) -> list[Path]:
     """Files in the order given, in which the last version of a resource counts; but files of one type (NDJSON, named by the type)
@@ -137,11 +142,15 @@ def _submit(pool: ProcessPoolExecutor | None, prepare: Prepare, lines: Lines) ->
 
 def _units_of_all(places: list[Path]) -> Iterator[tuple[str, Lines, str]]:
     """(name of the file, unit, fault) of every unit. A file that cannot be read to its end gives the units before the damage and an
-    empty one with the fault; the other files are read all the same."""
+    empty one with the fault, and a file without documents an empty one; the other files are read all the same."""
     for place, name in zip(places, file_names(places, []), strict=True):
+        is_empty = True
         try:
             for unit in _units(place):
+                is_empty = False
                 yield name, unit, ""
+            if is_empty:
+                yield name, [], ""
         except RecordError as error:
             yield name, [], str(error)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from galenic.custody.fhir_import import ISSUE_EXAMPLES, import_fhir
+from galenic.custody.fhir_import import EXAMPLES, import_fhir
 from galenic.custody.importer import Importer, ImportPlan, ImportRequest, ImportResult, RowRange
 from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.table_import import import_table
@@ -52,7 +52,7 @@ class FhirImporter(Importer):
             result.issues["warning", "file-not-read"] = len(plan.others)
             text = "is no FHIR file by its name. Expected .json, .ndjson or .jsonl, plain or .gz: give it such a name to import it."
             issue = {"level": "warning", "rule": "file-not-read", "expression": "", "text": text}
-            result.examples += [{**issue, "where": p.name} for p in plan.others[:ISSUE_EXAMPLES]]
+            result.examples += [{**issue, "where": p.name} for p in plan.others[:EXAMPLES]]
         return result
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:

@@ -70,6 +70,9 @@ class _TableImport:
     def add(self, batch: pa.Table, first: int) -> None:
         """Stores one batch; `first` is the number of its first row in the file."""
         db, name = self.installation.db, self.request.dataset
+        identifiers = _identifiers(
+            batch, self.request.patient, first, self.result.new
+        )  # before a data set is made of a refused table
         if self.dataset is None:
             row: store.Row = {
                 "name": name,
@@ -79,7 +82,6 @@ class _TableImport:
                 "mapping": self.mapping,
             }
             self.dataset = describe_dataset(self.installation, self.grant, row, batch.schema, self.kinds)
-        identifiers = _identifiers(batch, self.request.patient, first, self.result.new)
         subjects, erased = store.assign_subjects(db, self.grant, self.dataset, identifiers)
         admitted = [i for i, v in enumerate(identifiers) if v in subjects]
         self.erased |= erased

@@ -1,4 +1,4 @@
-"""Validation of FHIR R4 files: every resource is checked, every issue counted, the first ones of each rule shown."""
+"""Validation of FHIR R4 files: every resource is checked, every issue counted, and up to a limit kept."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from galenic.schema import Progress, no_progress
 if TYPE_CHECKING:
     from galenic.records.fhir.parsing import Document, NdjsonLine
 
-SHOWN = 3  # issues shown per rule
+SHOWN = 1_000  # issues kept per level and rule
 MOST_PROFILES = 50  # profiles named per file
 NOT_CHECKED = "profile-not-checked"
 
 
 @dataclass
 class ValidationResult:
-    """Result of validating a file. resources: count by type; counted: issues by (level, rule); shown: the first of each rule, and
+    """Result of validating a file. resources: count by type; counted: issues by (level, rule); shown: those of each rule up to a limit, and
     every profile that was not checked, up to a limit."""
 
     source: str

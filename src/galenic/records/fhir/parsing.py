@@ -163,7 +163,7 @@ def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
             yield NdjsonLine(number, raw, parse(raw, f"line {number}"))
         except RecordError as error:
             yield NdjsonLine(number, raw, None, str(error))
-    if not number and not path.stat().st_size:
+    if not number:
         raise RecordError(f"{path.name} is empty. Expected one resource per line.")
 
 
@@ -195,6 +195,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             file: IO[bytes] = stack.enter_context(path.open("rb"))
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
+            if path.suffix.lower() == ".gz" and not path.stat().st_size:
+                raise EOFError
             if packed:
                 file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
             # read1, because read would lose what was decompressed before the place where a gzip file is damaged

@@ -66,6 +66,11 @@ class PreparedDocument:
     issues: list[tuple[str, str, str, str]] = field(default_factory=list)
     refused: bool = False
 
+    @property
+    def refused_resources(self) -> int:
+        """The number of resources that are refused with it, at least one for a refused document."""
+        return max(self.seen.total(), 1) if self.refused else 0
+
 
 def prepare_document(lines: list[tuple[int, bytes]], server: SourceServer = HERE) -> list[PreparedDocument]:
     """Each document (line number or 0, bytes) on its own; may run in a process of its own. server: that it comes from."""
@@ -140,7 +145,8 @@ def _prepare(number: int, raw: bytes, server: SourceServer) -> PreparedDocument:
         done.parts = _bundle(whole, apart, done, server)
     except RecordError as error:
         done.refused = True
-        done.issues.append(("error", "bundle-type", "Bundle", str(error)))
+        whole_refused = f"{error} The whole Bundle was refused, with all {done.seen.total():,} resources in it."
+        done.issues.append(("error", "bundle-type", "Bundle", whole_refused))
     return done
 
 
