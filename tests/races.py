@@ -1,11 +1,13 @@
 """Races: several threads do the same at the same moment."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 
 from galenic.errors import GalenicError
 
 TIMES = 50
+FEW = int(os.environ.get("GALENIC_RACES", "5"))  # of races that take long; GALENIC_RACES=50 runs each of them 50 times
 
 
 def race(*rivals: Callable[[], object]) -> list[object]:

@@ -39,7 +39,7 @@ from galenic.custody.omop_meds_import import import_meds, import_omop
 from galenic.custody.populations import budget_statements, changed_outside, declare_population
 from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
-from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session
+from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session, short_server_session
 from galenic.custody.subject_access import own_record, record_text, write_own_record
 from galenic.custody.table_description import describe_source
 from galenic.custody.table_import import import_table
@@ -110,6 +110,7 @@ __all__ = [
     "rotate_keys",
     "search_rows",
     "server_session",
+    "short_server_session",
     "training_source",
     "withdraw_approval",
     "withdraw_consent",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from galenic import store
 from galenic.custody.fhir import damaged_index, repository_as_it_is
-from galenic.custody.service_accounts import server_session
+from galenic.custody.service_accounts import short_server_session
 from galenic.errors import KeyErasedError, StateError, StoreError
 from galenic.installation import Installation
 from galenic.security import Session
@@ -30,7 +30,11 @@ class IndexCheck:
 def check_index(installation: Installation, name: str, *, repair: bool = False) -> IndexCheck:
     """Compares the index of a data set with what is stored; with `repair`, removes the differences. It shows rows, and no patient's
     data. StateError if the data set has no index."""
-    session = server_session(installation)
+    with short_server_session(installation) as session:
+        return _check(installation, session, name, repair)
+
+
+def _check(installation: Installation, session: Session, name: str, repair: bool) -> IndexCheck:
     dataset = store.dataset(installation.db, name, session.tenant)
     if dataset["kind"] == "table":
         return _check_table(installation, session, dataset)

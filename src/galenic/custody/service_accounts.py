@@ -1,19 +1,34 @@
 """Service accounts: the server's own session."""
 
+import contextlib
+from collections.abc import Iterator
+
 from galenic.custody.access import initialize
 from galenic.installation import Installation
 from galenic.security import EVERYTHING, Fact, Session
 
 SERVER = "galenic-server"
-YEAR = 365 * 86_400  # s
+DAY = 86_400  # s
+YEAR = 365 * DAY
 
 
-def server_session(installation: Installation) -> Session:
-    """A session of the server itself; the policy decides what it may do, as for everybody else."""
+def server_session(installation: Installation, seconds: int = YEAR) -> Session:
+    """A session of the server itself; the policy decides what it may do, as for everybody else. Whoever needs it for one step
+    takes a `short_server_session`."""
     initialize_if_new(installation)
     if installation.facts.one("grant", f"{SERVER}/service") is None:
         _put_server(installation)
-    return installation.gate.begin(SERVER, how="its own process", seconds=YEAR)
+    return installation.gate.begin(SERVER, how="its own process", seconds=seconds)
+
+
+@contextlib.contextmanager
+def short_server_session(installation: Installation) -> Iterator[Session]:
+    """A session of the server for one step: it ends with the step, or after a day."""
+    session = server_session(installation, DAY)
+    try:
+        yield session
+    finally:
+        installation.gate.end(session)
 
 
 def initialize_if_new(installation: Installation) -> None:

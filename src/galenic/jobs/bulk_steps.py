@@ -2,14 +2,15 @@
 
 import hashlib
 from collections import defaultdict
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from galenic import store
-from galenic.custody import BULK_BUILD, drop_bulk, server_session
+from galenic.custody import BULK_BUILD, drop_bulk, short_server_session
 from galenic.custody.fhir import DECISION_EXTENSION, last_updated, serialize, types_without_patient
 from galenic.errors import AccessDeniedError, GalenicError
 from galenic.flows import StoredCopyRequest, deidentify_stored
@@ -69,8 +70,13 @@ def _begin(installation: Installation, state: dict[str, Any]) -> dict[str, Any]:
     return {"build": build, "ids": ids, "at": 0, "files": []}
 
 
-def _service_grant(installation: Installation, name: str) -> Grant:
-    return installation.gate.open(server_session(installation), "index", store.resource(name), "operations")
+@contextmanager
+def _service_grant(installation: Installation, name: str) -> Iterator[Grant]:
+    with (
+        short_server_session(installation) as session,
+        installation.gate.open(session, "index", store.resource(name), "operations") as grant,
+    ):
+        yield grant
 
 
 def _end(installation: Installation, session: Session, state: dict[str, Any]) -> None:

@@ -54,7 +54,8 @@ from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, ro
 from galenic.security.scopes import SCOPE, VERSION_1_PERMISSIONS, invalid_scopes, scopes_cover
 from galenic.security.session_activity import SessionActivity
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, person_of, pseudonym, roles_of
-from galenic.security.systems import COMMAND_LINE, EVERYTHING, System, SystemAccess, Systems
+from galenic.security.system_access import EVERYTHING, SystemAccess, access_of
+from galenic.security.systems import COMMAND_LINE, System, Systems
 from galenic.security.witness import Witness
 
 __all__ = [
@@ -116,6 +117,7 @@ __all__ = [
     "User",
     "UserDirectory",
     "Witness",
+    "access_of",
     "are_different_people",
     "block_network",
     "canonical",

@@ -1,6 +1,7 @@
 """Facts that decisions need: roles, care relations, consents, vendors, qualifications, sessions, policies and reviews; owner,
 label and region of data sets; identity providers, applications and destinations."""
 
+import contextlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from galenic.errors import StateError, StoreError, UnknownNameError
-from galenic.security.audit import AuditLog, Ticket, canonical
+from galenic.security.audit import AuditLog, canonical
 from galenic.security.clock import DecisionClock
 from galenic.security.keytree import FACTS, KeyTree
 from galenic.security.versions import Versions
-from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, put_fact, put_facts
+from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, locked, put_fact, put_facts
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
@@ -64,11 +65,15 @@ Also = Callable[[FactRows], None]  # writes rows of other tables in the same tra
 
 
 class FactStore:
-    """Reads and writes facts. Each carries a MAC: a fact that was not written by this class is an error, and a missing one denies."""
+    """Reads and writes facts. Each carries a MAC: a fact that was not written by this class is an error, and a missing one denies.
+
+    An audited change holds a lock from its audit row to its commit, so that facts are written in the order of their rows.
+    """
 
     def __init__(self, db: Database, tree: KeyTree, audit: AuditLog) -> None:
         self.db, self.tree, self.audit = db, tree, audit
         self.versions, self.clock = Versions(db), DecisionClock(audit.latest_time)
+        self._lock = audit.next_key.place.with_name("facts")
         self._key: bytes | None = None
 
     def mac(self, row: Mapping[str, Any]) -> bytes:
@@ -87,9 +92,10 @@ class FactStore:
 
     def put(self, fact: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
         """Writes a fact, audited first; open grants are decided again at once."""
-        if not quiet:
-            self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
-        put_fact(self.db, self._row(fact))
+        row = self._row(fact)
+        with contextlib.nullcontext() if quiet else locked(self._lock):
+            self._append([] if quiet else [fact], actor)
+            put_fact(self.db, row)
         self.versions.refresh()
 
     def note(self, fact: Fact) -> None:
@@ -98,16 +104,20 @@ class FactStore:
 
     def put_many(self, facts: list[Fact], *, actor: str | None = None) -> None:
         """Writes many facts in one audited step: a row each, or one row for all if they are very many."""
-        if len(facts) <= EACH:
-            for ticket in [self._post(f, actor) for f in facts]:
-                ticket.wait()
-        else:
-            self._append_count(facts, actor)
-        put_facts(self.db, [self._row(f) for f in facts])
+        rows = [self._row(f) for f in facts]
+        with locked(self._lock):
+            if len(facts) <= EACH:
+                self._append(facts, actor)
+            else:
+                self._append_count(facts, actor)
+            put_facts(self.db, rows)
         self.versions.refresh()
 
-    def _post(self, fact: Fact, actor: str | None) -> Ticket:
-        return self.audit.post(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
+    def _append(self, facts: Sequence[Fact], actor: str | None) -> None:
+        """Appends a row for each fact, all in one commit; call it with the lock held."""
+        posted = [self.audit.post(f"fact.{f.kind}", f.key, f.state, actor=actor, until=f.until) for f in facts]
+        for ticket in posted:
+            ticket.wait()
 
     def _append_count(self, facts: list[Fact], actor: str | None) -> None:
         kinds = sorted({f.kind for f in facts})
@@ -122,19 +132,24 @@ class FactStore:
         """
         self._mac_key()  # read before the transaction, which it must not wait for
         for _ in range(MOST_TRIES):
-            planned = list(plan(self))
-            for fact in () if quiet else planned:
-                self.audit.append(f"fact.{fact.kind}", fact.key, fact.state, actor=actor, until=fact.until)
-            written = None
-            try:
-                written = self._write(plan, None if quiet else [_audited(f) for f in planned], also)
-            finally:
-                for fact in () if quiet or written is not None else planned:
-                    self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
+            with contextlib.nullcontext() if quiet else locked(self._lock):
+                written = self._try(plan, actor, quiet, also)
             if written is not None:
                 self.versions.refresh()
                 return written
         raise StateError("others change this all the time. Try again.")
+
+    def _try(self, plan: Plan, actor: str | None, quiet: bool, also: Also | None) -> list[Fact] | None:
+        """The facts written; None if the plan has become another one by a change that is not audited."""
+        planned = list(plan(self))
+        self._append([] if quiet else planned, actor)
+        written = None
+        try:
+            written = self._write(plan, None if quiet else [_audited(f) for f in planned], also)
+        finally:
+            for fact in () if quiet or written is not None else planned:
+                self.audit.append(f"fact.{fact.kind}", fact.key, "lost", actor=actor)
+        return written
 
     def _write(self, plan: Plan, audited: list[tuple[str, ...]] | None, also: Also | None) -> list[Fact] | None:
         """The facts that the plan finds within the transaction that wrote them; None, and nothing is written, if others were audited."""

@@ -16,6 +16,7 @@ from galenic.security.policy import AccessDecision, AccessRequest, Obligations
 from galenic.security.policy_store import PolicyStore
 from galenic.security.resource_types import resource_type, rows_of_subject
 from galenic.security.standing import OUT_OF_USE, are_different_people, person_of, roles_of
+from galenic.security.system_access import access_of
 from galenic.security.versions import Versions
 from galenic.store import Database, Rows, telemetry
 
@@ -119,6 +120,8 @@ class Gate:
             person = facts.one("person", fact.who)
             if person is not None and person.state in OUT_OF_USE:
                 raise AccessDeniedError(f"{fact.who} has left.")
+            if person is None:
+                _require_access(facts, fact)
             return [fact]
 
         self.facts.change(plan, quiet=True)
@@ -315,6 +318,16 @@ class _PendingGrant:
             grant.gate.report_emergency(grant.session, grant.resource, grant.decision)
         ALLOWED.inc()
         return grant
+
+
+def _require_access(facts: FactReader, session: Fact) -> None:
+    """Refuses a session of an account that holds no role any more, or of a system beyond what two people approved for it."""
+    given = [f for f in facts.of("grant", who=session.who) if f.stands("given", facts.now())]
+    if not given:
+        raise AccessDeniedError(f"{session.who} holds no role in this installation.")
+    access = access_of(given, facts.now())
+    if access is not None and not access.covers(session):
+        raise AccessDeniedError(f"system {session.who} is not approved for all of this any more. Ask for a narrower token.")
 
 
 def _dataset_flags(known: Fact | None, home: dict[str, str]) -> tuple[str, set[str]]:

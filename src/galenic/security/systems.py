@@ -3,55 +3,19 @@
 import json
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from galenic.errors import AccessDeniedError, OptionError, StateError, UnknownNameError
+from galenic.errors import AccessDeniedError, GalenicError, OptionError, StateError, UnknownNameError
 from galenic.security.assertions import checked_jwks
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Session, token_name
 from galenic.security.people import ADMINISTERS, APPROVERS, UserDirectory, known_purposes, require_free_name
 from galenic.security.scopes import invalid_scopes, uncovered_scopes
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
+from galenic.security.system_access import DAY, SystemAccess
 
 ROLE = "service"  # of every system; a person never has it
-DAY = 86_400  # s
 SHORTEST_TOKEN, LONGEST_TOKEN = 60, 366 * DAY  # s
-EVERYTHING = "system/*.cruds"
 COMMAND_LINE = "command line: "
-
-
-@dataclass(frozen=True)
-class SystemAccess:
-    """Access of a system: the widest SMART scopes and the purposes of its tokens, the first the default; the longest life of a
-    token in seconds; jwks: the public keys with which it asks for tokens itself (JSON Web Key Set)."""
-
-    scope: str = EVERYTHING
-    purposes: tuple[str, ...] = ("treatment", "operations")
-    longest: int = 90 * DAY
-    jwks: str = ""
-    tenant: str = "home"
-    region: str = ""
-
-    def body(self, name: str) -> dict[str, Any]:
-        """Details of the fact."""
-        return {
-            "client": "yes", "jwks": self.jwks, "longest": self.longest, "person": f"client {name}", "purposes": " ".join(self.purposes),
-            "region": self.region, "scope": self.scope, "tenant": self.tenant,
-        }  # fmt: skip
-
-    @classmethod
-    def of(cls, fact: Fact) -> "SystemAccess":
-        """The access in a fact; of a system that was added before purposes were approved, what it was given then."""
-        get = fact.get
-        purposes = tuple(str(get("purposes", "treatment operations")).split())
-        longest = int(get("longest", 90 * DAY))
-        return cls(str(get("scope")), purposes, longest, str(get("jwks", "")), str(get("tenant")), str(get("region")))
-
-    def covers(self, token: Fact) -> bool:
-        """Whether a token that was issued before is within this access."""
-        purposes = set(str(token.get("purposes", "")).split())
-        return not uncovered_scopes(str(token.get("scope", "")), self.scope) and purposes <= set(self.purposes)
 
 
 @dataclass(frozen=True)
@@ -120,12 +84,16 @@ class Systems:
     def register(self, name: str, access: SystemAccess, *, proposed_by: str, approved_by: str = "") -> None:
         """Writes a system on behalf of those who decided."""
         access = self.checked(name, access)
-        self.facts.change(lambda facts: _registered(facts, name, access, proposed_by, approved_by), actor=proposed_by)
-        self._after_change(name, access)
 
-    def _after_change(self, name: str, access: SystemAccess) -> None:
-        self._end_tokens(name, access)
-        self.gate.versions.refresh()
+        def plan(facts: FactReader) -> list[Fact]:
+            return [*_registered(facts, name, access, proposed_by, approved_by), *_ended(facts, name, access)]
+
+        self._record_ended(name, self.facts.change(plan, actor=proposed_by))
+
+    def _record_ended(self, name: str, written: list[Fact]) -> None:
+        count = sum(f.kind == "session" for f in written)
+        if count:
+            self.gate.audit.append("session.ended", name, actor=name, count=count)
 
     # decided by two people
 
@@ -148,7 +116,7 @@ class Systems:
         return [(f, SystemAccess.of(f)) for f in self.facts.of("system-change") if f.state == "proposed"]
 
     def approve(self, by: Session, key: str) -> None:
-        """Puts a proposed change into effect, as the second person. Tokens that go beyond it end."""
+        """Puts a proposed change into effect, as the second person. Tokens that go beyond it end with it, in one step."""
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = _decided(facts, by, key)
@@ -158,11 +126,12 @@ class Systems:
                 raise AccessDeniedError(
                     "a system takes two people; its proposer cannot approve it, by this or any other account."
                 )
-            registered = _registered(facts, fact.purpose, SystemAccess.of(fact), fact.who, by.who)
-            return [replace(fact, state="approved"), *registered]
+            access = SystemAccess.of(fact)
+            registered = _registered(facts, fact.purpose, access, fact.who, by.who)
+            return [replace(fact, state="approved"), *registered, *_ended(facts, fact.purpose, access)]
 
-        fact = self.facts.change(plan, actor=by.who)[0]
-        self._after_change(fact.purpose, SystemAccess.of(fact))
+        written = self.facts.change(plan, actor=by.who)
+        self._record_ended(written[0].purpose, written)
 
     def reject(self, by: Session, key: str) -> None:
         """Rejects a proposed change."""
@@ -176,22 +145,10 @@ class Systems:
         def plan(facts: FactReader) -> list[Fact]:
             given = [f for f in facts.of("grant", who=name) if f.state == "given"]
             vendors = [f for f in facts.of("vendor", who=name) if f.state == "cleared"]
-            return [*(replace(f, state="withdrawn") for f in given), *(replace(f, state="withdrawn") for f in vendors)]
+            ended = [replace(f, state="withdrawn") for f in [*given, *vendors]]
+            return [*ended, *_ended(facts, name, None)]
 
-        self.facts.change(plan, actor=by.who)
-        self._end_tokens(name, None)
-        self.gate.versions.refresh()
-
-    def _end_tokens(self, name: str, access: SystemAccess | None) -> None:
-        """Ends the tokens of a system that go beyond its access; all of them without one."""
-
-        def plan(facts: FactReader) -> list[Fact]:
-            found = facts.of("session", who=name)
-            return [replace(f, state="ended") for f in found if f.state == "open" and not (access and access.covers(f))]
-
-        beyond = self.facts.change(plan, quiet=True)
-        if beyond:
-            self.gate.audit.append("session.ended", name, actor=name, count=len(beyond))
+        self._record_ended(name, self.facts.change(plan, actor=by.who))
 
     # tokens
 
@@ -219,12 +176,16 @@ class Systems:
                 f"a token of {name} stands for a minute to {system.access.longest / 3600:g} hours; more takes two people."
             )
         secret = secrets.token_urlsafe(32)
-        session, until = token_name(secret), (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        session, until = token_name(secret), self.facts.clock.after(seconds)
         self.gate.audit.append(
             "token.issued", name, actor=by, session=session, how=how, scope=scope, purposes=" ".join(purposes), until=until
         )
-        about = (("issued_by", by), ("purposes", " ".join(purposes)), ("scope", scope))
-        self.gate.begin(name, how=how, seconds=seconds, name=session, about=about)
+        about = (("issued_by", by), ("purposes", " ".join(purposes)), ("scope", scope), ("seconds", seconds))
+        try:
+            self.gate.begin(name, how=how, seconds=seconds, name=session, about=about)
+        except GalenicError:  # two people have just narrowed what the system may have
+            self.gate.audit.append("token.issued", name, "lost", actor=by, session=session)
+            raise
         return secret
 
 
@@ -232,6 +193,13 @@ def _system(fact: Fact) -> System:
     return System(
         fact.who, fact.label, SystemAccess.of(fact), str(fact.get("proposed_by", "")), str(fact.get("approved_by", ""))
     )
+
+
+def _ended(facts: FactReader, name: str, access: SystemAccess | None) -> list[Fact]:
+    """The sessions of a system that go beyond its access, ended; all of them without one."""
+    now = facts.now()
+    opened = [f for f in facts.of("session", who=name) if f.stands("open", now)]
+    return [replace(f, state="ended") for f in opened if access is None or not access.covers(f)]
 
 
 def _decided(facts: FactReader, by: Session, key: str) -> Fact:

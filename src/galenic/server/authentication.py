@@ -8,7 +8,7 @@ from starlette.requests import Request
 from galenic.custody.fhir import RequestContext
 from galenic.errors import GalenicError, InputError
 from galenic.installation import Installation
-from galenic.security import Fact, Session, token_name
+from galenic.security import Fact, Session, access_of, token_name
 from galenic.server.connections import mark_signed_in
 
 LARGEST_BODY = 32 * 2**20
@@ -43,6 +43,9 @@ def authenticate(
     session, fact = found
     scopes = frozenset(str(fact.get("scope", "")).split())
     purposes = str(fact.get("purposes", "treatment")).split()
+    access = access_of(installation.gate.cache.about("grant", session.who), installation.facts.now())
+    if access is not None and not fact.get("app"):  # a system: never more than it may have now, whatever its token says
+        scopes, purposes = access.common_scopes(scopes), [p for p in purposes if p in access.purposes]
     context = RequestContext(session, next(iter(purposes), ""), base, request.headers.get(REASON, ""), scopes)
     if needed is not None:
         context.require(*needed)

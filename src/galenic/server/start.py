@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galenic import store
-from galenic.custody import server_session
+from galenic.custody import short_server_session
 from galenic.custody.fhir import FhirRepository
 from galenic.errors import ConfigurationError
 from galenic.installation import Installation
@@ -80,14 +80,13 @@ def _prepared(
     installation: Installation, options: ServerOptions, progress: Progress, tell: Callable[[str], None]
 ) -> Iterator[Pairs]:
     installation.recover()
-    session = server_session(installation)
     if options.simulated and not setup.has_records(installation, options.dataset):
         progress("simulating patients", 0.0)
-        with tempfile.TemporaryDirectory() as folder:
+        with short_server_session(installation) as session, tempfile.TemporaryDirectory() as folder:
             setup.import_simulated_records(installation, session, Path(folder), options.dataset, count=options.simulated)
-        if not setup.has_records(installation, setup.COHORT):
-            progress("simulating a cohort", 0.5)
-            setup.import_simulated_cohort(installation, session)
+            if not setup.has_records(installation, setup.COHORT):
+                progress("simulating a cohort", 0.5)
+                setup.import_simulated_cohort(installation, session)
     repository: FhirRepository = setup.open_served(installation, options.dataset, progress)
     try:
         console = Console(installation, repository, options.address)
@@ -103,6 +102,7 @@ def _prepared(
             yield pairs
     finally:
         repository.close()
+        installation.gate.end(repository.session)
 
 
 def _require_usable(listener: Listener) -> None:
