@@ -11,6 +11,7 @@ import pytest
 
 from galenic import custody, store
 from galenic.custody.fhir import index_update, repository
+from galenic.errors import GalenicError
 from server_made import Fhir, a_server, observation
 
 
@@ -218,3 +219,14 @@ def test_a_damaged_index_is_named_repaired_and_made_again_at_the_next_start(
     with a_server(home) as again:
         assert len(again("ehr").found("Patient?_count=100")) == 30
     assert "ERROR" not in "".join(capfd.readouterr())
+
+
+def test_a_check_of_the_index_leaves_no_session_of_the_server(ehr: Fhir) -> None:
+    def opened() -> set[str]:
+        return {f.key for f in ehr.installation.facts.of("session", who=custody.SERVER) if f.state == "open"}
+
+    before = opened()
+    assert custody.check_index(ehr.installation, "records").is_consistent
+    with pytest.raises(GalenicError):
+        custody.check_index(ehr.installation, "nothing")
+    assert opened() == before

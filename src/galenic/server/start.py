@@ -3,14 +3,14 @@
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from galenic import store
 from galenic.custody import short_server_session
 from galenic.custody.fhir import FhirRepository
-from galenic.errors import ConfigurationError
+from galenic.errors import ConfigurationError, StoreError
 from galenic.installation import Installation
 from galenic.jobs import worker_process
 from galenic.schema import Progress, no_progress
@@ -102,7 +102,8 @@ def _prepared(
             yield pairs
     finally:
         repository.close()
-        installation.gate.end(repository.session)
+        with suppress(StoreError):  # the database is gone: the session ends by its time
+            installation.gate.end(repository.session)
 
 
 def _require_usable(listener: Listener) -> None:
