@@ -272,4 +272,10 @@ def test_erasing_a_patient_drops_what_was_exported(bulk: Fhir) -> None:
     erased = erase(installation, installation.sign_in("petra-key", "petra-second"), "records|leaving")
     assert any(a["kind"] == "bulk" and a["fate"].startswith("deleted") for a in erased.facts["artefacts"])
     assert not (installation.shards / build).exists()
-    assert bulk("GET", f"{place}/0").status_code != 200
+    for gone in (place, f"{place}/0", f"{place}/99"):
+        answer = bulk("GET", gone)
+        assert answer.status_code == 410
+        assert answer.json()["resourceType"] == "OperationOutcome"
+        assert "Start the export again" in answer.text
+    assert bulk("DELETE", place).status_code in (202, 410)
+    assert ended(bulk, begun(bulk, "/Patient/$export?_type=Patient")).status_code == 200

@@ -75,3 +75,20 @@ def test_writes_at_once_are_all_there(ehr: Fhir, count: int) -> None:
         made = list(pool.map(lambda i: ehr.make(observation(own, value=i)), range(count)))
     assert len(set(made)) == count
     assert sorted(ehr.found(f"Observation?patient={own}&_count=200")) == sorted(made)
+
+
+def test_a_receipt_counts_other_patients_documents_that_refer_to_the_erased_one(tmp_path: Path) -> None:
+    with a_server(tmp_path / "home") as served:
+        ehr = served("ehr")
+        for own, more in (("goes", {}), ("stays", {"link": [{"other": {"reference": "Patient/goes"}, "type": "seealso"}]})):
+            ehr("PUT", f"/Patient/{own}", {"resourceType": "Patient", "id": own, **more})
+        ehr.make(observation("goes"))
+        ehr.make(observation("stays"))
+        about = ehr.make({**observation("stays"), "focus": [{"reference": "Patient/goes"}]})
+        for key in ("paul", "paul2"):
+            custody.make_key(ehr.installation, key, "privacy-officer", person="Paul")
+        done = flows.erase(ehr.installation, ehr.installation.sign_in("paul", "paul2"), "records|goes")
+        assert done.facts["references_in_others_documents"] == {"records": 2}
+        assert ehr("GET", f"/Observation/{about}").json()["focus"] == [{"reference": "Patient/goes"}], (
+            "it is the other's record"
+        )

@@ -75,6 +75,9 @@ def _print_erasure(erased: flows.ErasureResult) -> None:
     show.out.print(f"[green]ERASED[/]  {erased.name}: {facts['rows']} rows; key destroyed in {facts['key']['milliseconds']} ms")
     for artifact in facts["artefacts"]:
         show.out.print(f"  {artifact['id']}: {artifact['fate']}")
+    for name, count in facts["references_in_others_documents"].items():
+        number = "not counted, for want of a search index" if count is None else count
+        show.out.print(f"  {name}: documents of other patients that refer to this patient, which stay: {number}")
     for backup in facts["backups"]:
         show.out.print(f"  backup {backup['folder']}: {_key_in_backup(backup['opens_with_todays_root'])}")
     if facts["log_emptied"] is False:

@@ -34,11 +34,12 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         store.move_on(installation.db, "erasures")  # ends open training and exports
         installation.gate.versions.refresh()
         order = {str(a["id"]): i for i, a in enumerate(store.artefacts_of(installation.db, subject))}
+        references = fhir.count_references(installation, grant, subject)
         progress("rows", 0.1)
         rows = store.forget(installation.db, grant, subject, erased_at)
         progress("derived copies", 0.3)
-        outcomes = [outcome for forget in FORGET for outcome in forget(installation, grant, subject)]
-        outcomes.sort(key=lambda o: order.get(o.id, len(order)))
+        found = [outcome for forget in FORGET for outcome in forget(installation, grant, subject)]
+        outcomes = sorted(found, key=lambda o: order.get(o.id, len(order)))
         store.forget_subject(installation.db, subject)
         progress("key", 0.6)
         key = custody.destroy_key(installation, subject)
@@ -47,14 +48,13 @@ def erase(installation: Installation, session: Session, patient: str, progress: 
         emptied = installation.db.shrink()
         name, salt = f"erasure-{grant.decision}", secrets.token_hex(16)
         facts: dict[str, Any] = {"receipt": name, "subject": subject_digest(patient, salt), "erased_at": erased_at}
-        facts |= {"decision": grant.decision, "rows": rows}
-        facts |= {"rows_left": store.rows_left(installation.db, subject, session.tenant)}
+        left = store.rows_left(installation.db, subject, session.tenant)
+        facts |= {"decision": grant.decision, "rows": rows, "rows_left": left}
         facts |= {"artefacts": [asdict(o) for o in outcomes], "outside": [o.id for o in outcomes if o.place == "outside"]}
-        facts |= {"key": key, "backups": backups, "log_emptied": emptied}
+        facts |= {"references_in_others_documents": references, "key": key, "backups": backups, "log_emptied": emptied}
         facts |= {"last_escrowed_older_root_dies": installation.escrow.last_older_root_dies()}
         facts |= {"audit_head": list(installation.audit.head()), "seconds": round(time.perf_counter() - started, 3)}
-        envelope = sign_receipt(facts, installation.keys.gate())
-        store.add_receipt(installation.db, name, envelope)
+        store.add_receipt(installation.db, name, envelope := sign_receipt(facts, installation.keys.gate()))
     installation.audit.append("erased", name, actor=session.who, rows=rows, backups=len(backups), dead=key["destroyed"])
     store.telemetry.ERASURES.inc()
     return ErasureResult(name, facts, envelope, salt)

@@ -12,9 +12,17 @@ from typing import Any
 import orjson
 
 from galenic import store
-from galenic.custody import drop_bulk
+from galenic.custody import BULK_BUILD, drop_bulk
 from galenic.custody.fhir import FhirRepository, RequestContext, format_instant, read
-from galenic.errors import AccessDeniedError, NotFoundError, RecordError, StateError, UnknownNameError
+from galenic.errors import (
+    AccessDeniedError,
+    GoneError,
+    KeyErasedError,
+    NotFoundError,
+    RecordError,
+    StateError,
+    UnknownNameError,
+)
 from galenic.installation import Installation
 from galenic.jobs.bulk_steps import COPY, DELETED, RECORDS
 from galenic.jobs.client import all_job_statuses, job_status, stop_job, submit_job
@@ -158,7 +166,8 @@ def _members(repository: FhirRepository, context: RequestContext, group: str) ->
 
 
 def export_status(repository: FhirRepository, context: RequestContext, job: str) -> ExportStatus:
-    """The status of the client's export. NotFoundError if there is none, it is another client's, was stopped, or has expired."""
+    """The status of the client's export. NotFoundError if there is none, it is another client's, was stopped, or has expired;
+    GoneError if an erasure deleted its files."""
     found = _own_job(repository, context, job)
     about = found.data
     requested = datetime.fromisoformat(about["asked_at"])
@@ -170,7 +179,14 @@ def export_status(repository: FhirRepository, context: RequestContext, job: str)
         return replace(status, state="failed" if found.ended else "running")
     if found.kind == COPY:
         return _copy_status(repository, status, str(about.get("run", "")))
+    _require_files(repository, str(about["build"]))
     return replace(status, state="complete", files=tuple(ExportFile(**f) for f in about["files"]))
+
+
+def _require_files(repository: FhirRepository, build: str) -> None:
+    """GoneError if the files of a finished export were deleted, as the erasure of one of its patients does."""
+    if not any(b["id"] == build for b in store.list_builds(repository.installation.db, kind=BULK_BUILD)):
+        raise GoneError("the files of this export were deleted, since a patient was erased after it. Start the export again.")
 
 
 def _own_job(repository: FhirRepository, context: RequestContext, job: str) -> JobStatus:
@@ -219,8 +235,12 @@ def read_file(repository: FhirRepository, context: RequestContext, job: str, num
     if export.run:
         return _read_member(repository, export.run, file.name)
     folder = repository.installation.shards / export.about["build"]
+    try:
+        key = repository.service_grant().build_key(export.about["build"])
+    except KeyErasedError:  # deleted since the status was looked up
+        raise GoneError("the files of this export were deleted meanwhile. Start the export again.") from None
     _record_download(repository.installation, str(export.about["build"]))
-    return store.read_blob(folder / file.name, repository.service_grant().build_key(export.about["build"]))
+    return store.read_blob(folder / file.name, key)
 
 
 def _record_download(installation: Installation, build: str) -> None:

@@ -335,6 +335,14 @@ class ResourceIndex:
             query = f"INSERT OR IGNORE INTO {table} SELECT ?1, w, ?2 FROM word WHERE p = ?1 AND exact = ?3"  # noqa: S608
             c.executemany(query, [(p, row, exact) for p, _, exact, row, label in texts if label == is_label])
 
+    def count_references(self, subject: int) -> int:
+        """Number of other people's current resources that refer to a subject's Patient by a reference that searches know."""
+        query = (
+            "SELECT count(DISTINCT l.row) FROM link l JOIN res r ON r.row = l.row WHERE r.live AND r.subject NOT IN (0, ?1) "
+            "AND l.h IN (SELECT key FROM res WHERE subject = ?1 AND type = ?2)"
+        )
+        return int(self._run(query, [subject, self.hashed("Patient")])[0][0])
+
     def copy_without(self, subject: int, path: Path, key: bytes) -> None:
         """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""
         aside = path.with_name(f".{path.name}.aside")

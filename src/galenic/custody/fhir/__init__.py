@@ -2,7 +2,7 @@
 
 from galenic.custody.fhir.audit_event_search import read_audit_event, search_audit_events
 from galenic.custody.fhir.bundle_entries import parse_etag
-from galenic.custody.fhir.erasure import forget
+from galenic.custody.fhir.erasure import count_references, forget
 from galenic.custody.fhir.index_files import damaged_index
 from galenic.custody.fhir.index_update import IndexBehindError
 from galenic.custody.fhir.messages import (
@@ -32,6 +32,7 @@ __all__ = [
     "IndexBehindError",
     "RequestContext",
     "TimelineEntry",
+    "count_references",
     "create",
     "damaged_index",
     "delete",

@@ -4,7 +4,7 @@ import contextlib
 
 from galenic import store
 from galenic.custody.search_index import drop_index
-from galenic.errors import KeyErasedError, StoreError
+from galenic.errors import KeyErasedError, MissingExtraError, StoreError
 from galenic.installation import Installation
 from galenic.schema import ErasureOutcome
 from galenic.security import BUILDS, Grant
@@ -28,6 +28,24 @@ def forget(installation: Installation, grant: Grant, subject: int) -> tuple[Eras
         then = "replaced by a copy without the patient" if copied else "made again from the documents at the next start"
         outcomes.append(ErasureOutcome(build_id, "index", "inside", f"{left}; {then}"))
     return tuple(outcomes)
+
+
+def count_references(installation: Installation, grant: Grant, subject: int) -> dict[str, int | None]:
+    """By data set, the number of other patients' documents that refer to a subject and stay; None where no search index tells."""
+    builds = {str(b["dataset"]): str(b["id"]) for b in store.list_builds(installation.db, kind=KIND)}
+    names = [str(d["name"]) for d in store.list_datasets(installation.db, grant.tenant) if d["kind"] == "fhir"]
+    return {name: _count_in(installation, grant, builds.get(name, ""), subject) for name in names}
+
+
+def _count_in(installation: Installation, grant: Grant, build_id: str, subject: int) -> int | None:
+    place = installation.shards / f"{build_id}.db"
+    if not build_id or not place.exists():
+        return None
+    try:
+        with contextlib.closing(store.ResourceIndex(place, grant.build_key(build_id))) as index:
+            return index.count_references(subject)
+    except (StoreError, KeyErasedError, MissingExtraError):
+        return None
 
 
 def _copy_without(installation: Installation, grant: Grant, dataset: str, build_id: str, subject: int) -> None:
