@@ -93,4 +93,4 @@ def _lock(descriptor: int) -> bool:
 
 
 def _refuse(right: str, by_whom: str) -> NoReturn:
-    raise StateError(ADVICE[right].format(by_whom))
+    raise StateError(ADVICE[right].replace("{}", by_whom))

@@ -10,9 +10,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from galenic import records, store
 from galenic.custody import ImportRequest, import_table, record_consent
-from galenic.errors import GalenicError, OptionError, RecordError, UnknownNameError
+from galenic.errors import GalenicError, RecordError, UnknownNameError
 from galenic.jobs import PURPOSE, quality_page, stored_quality, submit_quality
-from galenic.security import NAME
 from galenic.server.console.paging import page_of, router_of
 from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
 from galenic.server.console.rendering import REPORT_POLICY, Message
@@ -108,8 +107,6 @@ class DatasetPages:
 
     def _import(self, user: CurrentUser, table: records.Source, request: ImportRequest, consent_column: str) -> str:
         """Imports the table and the consents in it; returns the message for the user."""
-        if not NAME.match(request.dataset):
-            raise OptionError("a data set's name has letters, digits, '.', '_' or '-'.")
         require_small(table)
         if consent_column and consent_column not in table.names:
             raise UnknownNameError("there is no such column of consent in the table.")
