@@ -33,6 +33,7 @@ from galenic.security import (
     Credentials,
     Gate,
     UserDirectory,
+    account_recovery,
     apps,
     assertions,
     credentials,
@@ -202,12 +203,8 @@ def long_passwords_are_welcome(place: Place) -> None:
 
 
 def _ending(_place: Place) -> Any:
-    before = Credentials.keep
-
-    def keep(self: Credentials, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
-        before(self, who, kind, {**body, "until": "2026-01-01"}, state)
-
-    return mock.patch.object(Credentials, "keep", keep)
+    before = credentials.new_password
+    return mock.patch.object(credentials, "new_password", lambda *given: replace(before(*given), until="2099-01-01"))
 
 
 @check("V6.2.10", plant=_ending)
@@ -292,8 +289,8 @@ def invitations_can_not_be_guessed(place: Place) -> None:
 
 
 def _all_gone(_place: Place) -> Any:
-    before = Credentials.drop
-    return mock.patch.object(Credentials, "drop", lambda self, who, kind="": before(self, who))
+    before = account_recovery.dropped
+    return mock.patch.object(account_recovery, "dropped", lambda facts, who, _kind="": before(facts, who))
 
 
 @check("V6.4.3", plant=_all_gone)
