@@ -8,6 +8,7 @@ from galenic.security.facts import Fact
 from galenic.security.scopes import uncovered_scopes
 
 DAY = 86_400  # s
+ROLE = "service"  # of every system; a person never has it
 EVERYTHING = "system/*.cruds"
 
 
@@ -51,6 +52,7 @@ class SystemAccess:
 
 
 def access_of(grants: Iterable[Fact], now: str) -> SystemAccess | None:
-    """What a system may have now, from the roles of its account; None for the account of a person or a key."""
-    given = [f for f in grants if f.get("client") == "yes" and f.stands("given", now)]
+    """What a system may have now, from the roles of its account; None for the account of a person or a key, and for a system of an
+    earlier version, which has another role until two people decide on it."""
+    given = [f for f in grants if f.get("client") == "yes" and f.label == ROLE and f.stands("given", now)]
     return SystemAccess.of(given[0]) if given else None

@@ -11,9 +11,8 @@ from galenic.security.grants import Session, token_name
 from galenic.security.people import ADMINISTERS, APPROVERS, UserDirectory, known_purposes, require_free_name
 from galenic.security.scopes import invalid_scopes, uncovered_scopes
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, roles_of
-from galenic.security.system_access import DAY, SystemAccess
+from galenic.security.system_access import DAY, ROLE, SystemAccess
 
-ROLE = "service"  # of every system; a person never has it
 SHORTEST_TOKEN, LONGEST_TOKEN = 60, 366 * DAY  # s
 COMMAND_LINE = "command line: "
 
