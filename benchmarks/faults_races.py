@@ -59,11 +59,17 @@ class Rivals:
             known = self.browsers[name, number] = (time.monotonic(), self._signed_in(name))
         return known[1]
 
+    def new_browser(self) -> Browser:
+        """A browser that keeps no connection open: the server allows one address a limited number."""
+        browser = self.site.browser()
+        browser.web.headers["Connection"] = "close"
+        return browser
+
     def _signed_in(self, name: str) -> Callable[..., httpx.Response]:
         people, gate = self.installation.people, self.installation.gate
         begun = gate.session(token_name(people.begin(name, "passkey", AGENT)))
         assert begun is not None
-        found: Browser = self.site.browser()
+        found: Browser = self.new_browser()
         found.web.cookies.set(self.site.console.session_cookie, people.step_up(begun[0], "passkey"))
         csrf = found.csrf()
         return lambda place, **fields: found.web.post(place, data={"csrf": csrf, **fields})
@@ -144,7 +150,7 @@ def recovery_codes(r: Rivals, turn: int) -> bool:
     people.write(name, f"{name}@clinic.example", name, "active")
     secret = parse_qs(urlsplit(people.credentials.begin_totp(name)).query)["secret"][0]
     people.credentials.confirm_totp(name, str(pyotp.TOTP(secret).now()))
-    code, browsers = people.credentials.new_recovery_codes(name)[0], [r.site.browser() for _ in range(4)]
+    code, browsers = people.credentials.new_recovery_codes(name)[0], [r.new_browser() for _ in range(4)]
     for browser in browsers:
         browser.web.cookies.set("galenic-half", people.begin_half(name))
     answers = race(*(partial(browser.second, code) for browser in browsers))
@@ -164,7 +170,7 @@ def checked(r: Rivals, method: str) -> Iterator[list[str]]:
 def passwords(r: Rivals, turn: int) -> bool:
     """A burst of wrong passwords from an unknown device."""
     name = f"nobody{turn}{secrets.token_hex(3)}"
-    browsers = [r.site.browser() for _ in range(BURST)]
+    browsers = [r.new_browser() for _ in range(BURST)]
     with checked(r, "password_is") as names:
         race(*(partial(b.password, name, PASSWORD + str(n)) for n, b in enumerate(browsers)))
     return 0 < names.count(name) <= LIMIT
