@@ -136,7 +136,7 @@ def test_a_recipient_sees_that_the_signers_are_two_people_and_not_the_requester(
     ("whose", "role", "why"),
     [
         pytest.param("paul", "clinician", "one person signed twice", id="one person by two keys"),
-        pytest.param("rita", "clinician", "whoever requested the run", id="the requester"),
+        pytest.param("rita", "clinician", "the requester of the run", id="the requester"),
         pytest.param("", "clinician", "does not say which person", id="a signature that hides its person"),
     ],
 )

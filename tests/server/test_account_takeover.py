@@ -14,7 +14,7 @@ from galenic.errors import AccessDeniedError, StateError
 from galenic.security import Session, token_name
 from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, Provider, a_provider
-from races import TIMES, race, winners
+from races import FEW, TIMES, race, winners
 from server_made import free_port
 from site_made import PASSWORD, Browser, Site
 
@@ -306,7 +306,7 @@ def test_links_that_count_once_count_once_when_raced(site: Site, officer: Browse
     """Invitation, reset and recovery, each used by several at the same moment."""
     installation, session = site.installation, session_of(site, officer)
     installation.people.grant("petra", "petra@clinic.example", "privacy-officer", by="sofia", approved="otto")
-    for turn in range(TIMES // 5):
+    for turn in range(FEW):
         name = f"guest{turn}"
         secret = installation.invitations.invite(session, name, f"{name}@x.example", "Guest", ("nurse",))
         used = race(*(partial(installation.invitations._accept, secret),) * 4)
@@ -342,7 +342,7 @@ def test_two_accounts_are_not_linked_to_one_provider_account_when_raced(site: Si
 
     openid = site.installation.openid
     trusted = openid.get("clinic")[0]
-    for turn in range(TIMES // 5):
+    for turn in range(FEW):
         claims = IdTokenClaims(trusted, f"subject-{turn}", several=True, purpose="link", next="/")
         found = race(*(partial(openid.link, who, claims) for who in ("anna", "berta", "clara")))
         assert winners(found) == 1, found

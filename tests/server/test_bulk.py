@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import Response
 
 from galenic import custody, jobs, release
 from galenic.custody import server_session
 from galenic.custody.access import record_consent
 from galenic.flows.erasure import erase
 from galenic.release.status import run_status
+from races import race
 from server_made import Fhir, a_server, observation, treats
 from systems_made import add_client
 
@@ -212,6 +214,15 @@ def test_too_many_and_too_often(unworked: Fhir) -> None:
     assert unworked("DELETE", places[0]).status_code == 202
     assert unworked("GET", places[0]).status_code == 404
     assert unworked("GET", "/$export", **ASYNC).status_code == 202, "one that was stopped counts no more"
+
+
+def test_of_eight_exports_begun_at_once_three_are_taken(unworked: Fhir) -> None:
+    statuses = [
+        r.status_code
+        for r in race(*[lambda: unworked("GET", "/$export?_type=Patient", **ASYNC)] * 8)
+        if isinstance(r, Response)
+    ]
+    assert sorted(statuses) == [202] * 3 + [429] * 5
 
 
 def test_an_export_ends_with_the_right_of_whoever_asked(unworked: Fhir) -> None:

@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 
 from galenic.errors import AccessDeniedError, GalenicError, OptionError, StateError, UnknownNameError
 from galenic.security import Fact, Session, SystemAccess, token_name
-from races import TIMES, race, winners
+from races import FEW, race, winners
 from site_made import Browser, Site
 from systems_made import add_client, issue_token
 
@@ -250,7 +250,7 @@ def test_the_command_line_adds_systems_only_before_there_are_accounts(site: Site
 
 def test_a_system_is_decided_once_when_raced(site: Site, sofia: Browser, petra: Browser) -> None:
     systems, by, second = site.installation.systems, session_of(site, sofia), session_of(site, petra)
-    for turn in range(TIMES // 5):
+    for turn in range(FEW):
         key = systems.propose(by, f"lab{turn}", SystemAccess("system/Patient.rs", ("treatment",), 600))
         found = race(*(partial(systems.approve, s, key) for s in (by, second, second)), partial(systems.reject, second, key))
         assert winners(found) == 1, found

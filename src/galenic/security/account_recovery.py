@@ -173,7 +173,7 @@ class AccountRecovery:
 
     def _open(self, facts: FactReader, kind: str, state: str, secret: str) -> Fact:
         """The recovery that a link is for. kind: password or factors. AccessDeniedError if there is none."""
-        for fact in facts.of("recovery"):
+        for fact in facts.of("recovery", state=state):
             if fact.key.endswith(f"/{kind}") and fact.stands(state, facts.now()) and fact.get("link") == digest_of(secret):
                 return fact
         raise AccessDeniedError(NOT_VALID)
