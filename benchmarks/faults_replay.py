@@ -57,6 +57,8 @@ def running(home: Path) -> Iterator[tuple[Actions, list[int]]]:
             while True:
                 content = None if resource is None else json.dumps(resource)
                 answer = web.request(method, path, content=content, headers=given)
+                if answer.status_code == 403:  # nothing in a history is forbidden
+                    print("refused:", method, answer.json()["issue"][0].get("diagnostics"), file=sys.stderr)
                 if answer.status_code != 503:
                     return answer.status_code, answer.json() if answer.content else {}
                 repeated[0] += 1
