@@ -10,7 +10,7 @@ import pytest
 
 from galenic import release
 from galenic.custody import initialize_if_new
-from galenic.errors import AccessDeniedError, GalenicError, ReleaseRefusedError
+from galenic.errors import AccessDeniedError, GalenicError, ReleaseRefusedError, StateError
 from galenic.flows.demonstration import POPULATION
 from galenic.flows.synthesis import synthesize
 from galenic.generators import SynthesisRequest
@@ -136,7 +136,8 @@ def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
     with pytest.raises(AccessDeniedError, match="second person"):
         sign_off(installation, sessions["paul"], runs[0], "clinician", digest)
     twin = replace(sessions["clara"], who="clara2")
-    installation.people.write("clara2", "paul@clinic.example", "Paul again", "active")
+    with pytest.raises(StateError, match="another person holds this id"):
+        installation.people.write("clara2", "paul@clinic.example", "Paul again", "active")
     installation.people.grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
     with pytest.raises(AccessDeniedError):
         sign_off(installation, replace(twin, id=_token(installation, "clara2")), runs[0], "clinician", digest)
