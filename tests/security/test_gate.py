@@ -113,6 +113,9 @@ DATA = {
     "copy_index": lambda db, h, k: store.copy_index(
         db, h, store.SearchIndex(k, "index-1", {"clear": [], "columns": []}, Path("/nowhere")), "index-2"
     ),
+    "compare_rows": lambda db, h, k: store.compare_rows(
+        db, h, store.SearchIndex(k, "index-1", {"clear": [], "columns": []}, Path("/nowhere"))
+    ),
     "Reader": lambda db, h, k: store.Reader(db, h, k).point(1),
     "assign_subjects": lambda db, h, k: store.assign_subjects(db, h, k, ["P1"]),
     "add_dataset": lambda db, h, k: store.add_dataset(db, h, {"name": "clinic"}, pa.schema([]), {}),
