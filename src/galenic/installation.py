@@ -147,7 +147,7 @@ class Installation:
 
     @property
     def recovery(self) -> AccountRecovery:
-        """Recovery of accounts whose owners lost a password."""
+        """Account recovery after a lost password or lost second factors."""
         return AccountRecovery(self.people)
 
     @property

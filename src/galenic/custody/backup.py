@@ -63,7 +63,7 @@ def _require_readable(installation: Installation, folder: Path, keys: Path | Non
 
 
 def count_readable(installation: Installation, tenant: str) -> dict[str, int]:
-    """patients: with rows here; readable: those of whom a row of each data set could be opened."""
+    """Counts patients with rows, and those with a readable row in each of their data sets (keys `patients` and `readable`)."""
 
     def keys(subjects: list[int]) -> dict[int, bytes]:
         try:

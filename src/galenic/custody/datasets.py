@@ -89,7 +89,7 @@ def find_patient(installation: Installation, session: Session, patient: str) -> 
 
 
 def _keys_of(datasets: list[store.Dataset], patient: str) -> dict[str, str]:
-    """What a patient's identifier may mean: by the name to write before it, the identifier across data sets."""
+    """Possible meanings of a patient identifier: the prefix that selects a source, and the identifier across data sets."""
     namespaces = sorted({str(d["ids"]) for d in datasets} - {""})
     tables = [str(d["name"]) for d in datasets if not d["ids"] and d["name"] not in namespaces]
     before, bar, rest = patient.partition("|")

@@ -7,8 +7,8 @@ from galenic.errors import ConflictError
 
 
 def resolve_links(search: StagedSearch, context: RequestContext, entry: TransactionEntry, exact: Resource) -> None:
-    """Replaces every link in the resource of an entry that stands for a resource of this server. A conditional reference is resolved
-    after all entries, and may mean one of them (R4, HTTP, 3.1.0.11.2)."""
+    """Replaces every link in an entry's resource that refers to a resource of this server. A conditional reference is resolved
+    after all entries, and may refer to one of them (R4, HTTP, 3.1.0.11.2)."""
     from galenic.records.fhir import base_of, rename_links  # noqa: PLC0415
 
     names, base = search.names, base_of(entry.url)

@@ -116,7 +116,7 @@ def _in_order(entries: list[TransactionEntry]) -> list[TransactionEntry]:
     while waiting:
         ready = [e for e in waiting if named[e.number].isdisjoint(open_urls)]
         if not ready:
-            text = "names an entry whose own condition names this one. Give one of them an id."
+            text = "its condition refers to an entry that refers back to this one. Give one of the entries an id."
             raise waiting[0].invalid("conditions of entries depend on one another.", "invalid", ".request", text)
         done += ready
         left = {e.number for e in ready}

@@ -17,7 +17,7 @@ ONCE = ("self", "first", "previous", "prev", "next", "last")  # relations of a B
 
 
 class CheckResource(Protocol):
-    """Adds the issues of one resource that stands in another."""
+    """Adds the validation issues of one contained resource."""
 
     def __call__(
         self,
