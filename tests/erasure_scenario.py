@@ -205,7 +205,7 @@ class Scenario:
         policy.write_text(STRICT, encoding="utf-8")
         installation.ledger.declare("clinic", epsilon=10.0, delta=1e-6, actor="dora")
         session = installation.sign_in("dora")
-        refused = SynthesisRequest(epsilon=8, population="clinic", target="smoker", policy=str(policy), seed=1)
+        refused = SynthesisRequest(epsilon=8, population="clinic", target="smoker", policy=str(policy))
         for request in (refused, SynthesisRequest(population="none: open", target="smoker", private=False, seed=1)):
             flows.synthesize_stored(installation, session, "clinic", request)
 

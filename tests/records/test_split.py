@@ -7,7 +7,7 @@ import pytest
 from galenic import records
 from galenic.errors import RecordError
 from galenic.records.source import Source
-from galenic.records.split import cap_rows, patient_numbers, split_as_given, split_by_patient, split_related
+from galenic.records.split import cap_rows, draw_held_out, patient_numbers, split_as_given, split_by_patient, split_related
 from galenic.schema import PATIENT, Column, Relation
 
 
@@ -24,22 +24,59 @@ def ids(part: Source) -> list[str]:
     return [v for _, batch in part.raw(["id"]) for v in batch["id"].to_pylist()]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.3, 6), (0.5, 10), (0.34, 6), (0.01, 1)])
-def test_the_share_that_is_held_out_is_rounded_down_and_at_least_one(share: float, expected: int) -> None:
-    split = split_by_patient(source(20), "id", rng(), test_share=share)
-    assert (split.test_rows, split.train_rows) == (expected, 20 - expected)
+def test_each_side_is_drawn_alone_so_the_number_of_held_out_patients_varies_around_the_share() -> None:
+    """n ends in every digit: a fixed number, such as int(0.3 n), would trade one patient for another. False alarm: 1 in 1e6 runs."""
+    sizes = {n: [int(draw_held_out(n, None, share=0.3).sum()) for _ in range(400)] for n in range(50, 60)}
+    for n, found in sizes.items():
+        assert len(set(found)) > 5
+        assert abs(np.mean(found) - 0.3 * n) < 5 * np.sqrt(0.21 * n / 400)
+
+
+def test_the_operating_system_draws_differently_each_time_and_a_generator_the_same() -> None:
+    first, second = (draw_held_out(200, None, share=0.3) for _ in range(2))
+    assert (first != second).any()
+    first, second = (draw_held_out(200, rng(), share=0.3) for _ in range(2))
+    assert (first == second).all()
+
+
+def test_a_private_split_ignores_the_state_of_numpy() -> None:
+    np.random.seed(0)
+    first = draw_held_out(200, None, share=0.3)
+    np.random.seed(0)
+    assert (first != draw_held_out(200, None, share=0.3)).any()
+
+
+def test_one_patient_more_changes_nobody_elses_side() -> None:
+    """Independent draws: knowing the sides of all others says nothing about one patient's. False alarm: 1 in 1e6 runs."""
+    draws = np.array([draw_held_out(12, None, share=0.3) for _ in range(4_000)])
+    correlation = np.corrcoef(draws.T) - np.eye(12)
+    assert np.abs(correlation).max() < 6 / np.sqrt(4_000)  # a fixed number of 3 of 12 has -1/11
+
+
+def test_halves_without_privacy_are_never_empty() -> None:
+    for seed in range(60):
+        split = split_by_patient(source(10), "id", np.random.default_rng(seed))
+        assert split.test_rows > 0
+        assert split.train_rows > 0
+        assert split.train_rows + split.test_rows == 10
     assert (split.unit, split.cap, split.cap_loss) == ("patient", 1, 0.0)
 
 
 def test_ten_patients_can_be_split_and_nine_cannot() -> None:
-    assert split_by_patient(source(10), "id", rng()).test_rows == 3
+    assert split_by_patient(source(10), "id", rng()).cap == 1
     with pytest.raises(RecordError, match=r"9 patient\(s\)"):
         split_by_patient(source(9), "id", rng())
 
 
+@pytest.mark.parametrize("patients", [0, 1, 2, 9])
+def test_no_exact_number_of_patients_decides_whether_a_private_split_is_made(patients: int) -> None:
+    split = split_by_patient(source(patients), "id", None)
+    assert split.train_rows + split.test_rows == patients
+
+
 def test_without_a_patient_column_every_row_is_its_own() -> None:
     split = split_by_patient(source(5, 4), None, rng(), cap=3)
-    assert (split.unit, split.cap, split.train_rows, split.test_rows, split.cap_loss) == ("row", 1, 14, 6, 0.0)
+    assert (split.unit, split.cap, split.train_rows + split.test_rows, split.cap_loss) == ("row", 1, 20, 0.0)
     given = split_as_given(source(5, 4), source(2, 2), None, rng(), cap=3)
     assert (given.unit, given.cap, given.train_rows, given.test_rows, given.cap_loss) == ("row", 1, 20, 4, 0.0)
     assert cap_rows(source(2, 3), None, 1, rng()).count() == 6
@@ -47,10 +84,19 @@ def test_without_a_patient_column_every_row_is_its_own() -> None:
 
 def test_the_cap_leaves_out_rows_and_says_what_share_of_the_training_rows() -> None:
     split = split_by_patient(source(10, 4), "id", rng(), cap=3)
-    assert (split.train_rows, split.test_rows, split.cap, split.cap_loss) == (21, 9, 3, 0.25)
+    assert (split.train_rows + split.test_rows, split.cap, split.cap_loss) == (30, 3, 0.25)
     assert {n: ids(split.train).count(n) for n in ids(split.train)} == dict.fromkeys(ids(split.train), 3)
-    given = split_as_given(source(10, 4), source(3, 2), "id", rng(), cap=1)
+    others = records.in_memory(pa.table({"id": ["q0", "q0", "q1", "q1", "q2", "q2"], "x": ["0"] * 6}))
+    given = split_as_given(source(10, 4), others, "id", rng(), cap=1)
     assert (given.unit, given.train_rows, given.test_rows, given.cap, given.cap_loss) == ("patient", 10, 3, 1, 0.75)
+
+
+def test_a_patient_who_is_trained_on_is_not_held_out_even_where_the_callers_files_overlap() -> None:
+    half = records.in_memory(pa.table({"id": ["p1", "q1", "p2", "q1"], "x": ["0"] * 4}))
+    given = split_as_given(source(3), half, "id", None, cap=2)
+    assert (sorted(ids(given.train)), ids(given.test), given.test_rows) == (["p0", "p1", "p2"], ["q1", "q1"], 2)
+    numbered = records.in_memory(pa.table({"id": [1, 9], "x": ["0"] * 2}))
+    assert ids(split_as_given(records.in_memory(pa.table({"id": ["1"], "x": ["0"]})), numbered, "id", None).test) == [9]
 
 
 @pytest.mark.parametrize("split", [split_by_patient, lambda s, p, r, cap: split_as_given(s, s, p, r, cap=cap)])
@@ -111,7 +157,7 @@ def test_several_tables_are_split_by_the_same_patients() -> None:
     }
     halves = split_related(tables, relations, rng(), test_share=0.25)
     assert list(halves) == ["people", "stays", "none"]
-    assert (halves["people"].train_rows, halves["people"].test_rows, halves["people"].cap) == (15, 5, 1)
+    assert (halves["people"].train_rows + halves["people"].test_rows, halves["people"].cap) == (20, 1)
     learned = set(patients_of(halves["people"].train))
     train, test = patients_of(halves["stays"].train), patients_of(halves["stays"].test)
     assert set(train) == learned & set(people[:15])

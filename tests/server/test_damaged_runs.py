@@ -31,7 +31,7 @@ def with_refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     installation = open_installation(folder / "home")
     installation.ledger.declare("clinic", epsilon=2.0, delta=1e-8, actor="rita")
     source = records.in_memory(made_patients(1_000, 1).select(["patient_id", "age_years", "sex", "smoker"]))
-    request = SynthesisRequest(population="clinic", target="smoker", policy=str(policy), seed=1, by="rita")
+    request = SynthesisRequest(population="clinic", target="smoker", policy=str(policy), by="rita")
     result = flows.synthesize(installation, source, request)
     assert not result.decision.accepted
     installation.close()

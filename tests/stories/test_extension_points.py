@@ -179,7 +179,7 @@ def run_workflow(installation: Installation, kind: str, folder: Path) -> tuple[s
     policy.write_text(POLICY)
     file.write_text("\n".join(str(USUAL + k % 100) for k in range(300)))
     installation.ledger.declare("walkers", epsilon=3.0, delta=1e-9, actor="test")
-    request = SynthesisRequest(epsilon=1.0, population="walkers", policy=str(policy), seed=1)
+    request = SynthesisRequest(epsilon=1.0, population="walkers", policy=str(policy))
     rng = flows.new_split_rng(request)
     with flows.start_run(installation, kind, request) as run:
         data = split(FORMATS["walk"].read([file]), rng)

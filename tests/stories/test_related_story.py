@@ -110,6 +110,11 @@ def test_a_file_of_tables_that_is_off_ends_with_2(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_seed_with_privacy_is_refused(files: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert galenic(["synthesize-related", str(files), "--seed", "1"]) == 2
+    assert "a private run takes no seed" in " ".join(capsys.readouterr().err.split())
+
+
 def test_too_little_for_a_private_fit_is_said_with_the_table(
     files: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ class RelatedOptions:
     policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal"
     no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False
     min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5
-    seed: Annotated[int | None, typer.Option(help="Of the split and the judge; noise is never seeded.")] = None
+    seed: Annotated[int | None, typer.Option(help="With --no-privacy: draw the same split, fit and evaluation again.")] = None
 
     def request(self) -> SynthesisRequest:
         """The request to the workflow."""

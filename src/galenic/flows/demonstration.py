@@ -28,15 +28,11 @@ class DemoResult:
     refusal: str
 
 
-def run_demo(
-    installation: Installation, target: Path, *, seed: int | None = None, progress: Progress = no_progress
-) -> DemoResult:
+def run_demo(installation: Installation, target: Path, *, progress: Progress = no_progress) -> DemoResult:
     """Runs the release workflow with two temporary keys under the internal policy, and shows that the public policy refuses it."""
     installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor=installation.actor)
     column_options = ColumnOptions(description=records.demo_columns())
-    request = SynthesisRequest(
-        epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis", seed=seed
-    )
+    request = SynthesisRequest(epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis")
     result = synthesize(installation, records.demo_table(), request, progress)
     progress("signing", 0.93)
     for role in ROLES:

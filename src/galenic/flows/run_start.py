@@ -23,5 +23,6 @@ def start_run(installation: Installation, kind: str, request: SynthesisRequest) 
 
 
 def new_split_rng(request: SynthesisRequest) -> np.random.Generator:
-    """Random generator of the split and the evaluation."""
+    """Random generator of the evaluation, and of the split of a run without privacy. In a private run, which has no seed, each patient's
+    side is drawn by `records.draw_held_out` from the operating system."""
     return np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))

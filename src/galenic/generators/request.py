@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from galenic.errors import OptionError
 from galenic.privacy import DEFAULT_POPULATION, MIN_PATIENTS, ColumnOptions
 from galenic.records import Source
 
@@ -17,8 +18,9 @@ class SynthesisRequest:
     membership attack; each costs as much as the fit itself. private: False fits without noise and is labelled so; then an exact
     value is emitted only if `least` patients share it. given: column -> value of every synthetic row. balance: a category column
     whose values are made equally frequent. times: (column of the time until an event, column that says whether it happened), for
-    the evaluation. groups: columns by which groups of people are compared. seed: of the split, the fit and the evaluation, never of
-    noise. by: the requester, where a person is signed in.
+    the evaluation. groups: columns by which groups of people are compared. seed: of the split, the fit and the evaluation, of a fit
+    without noise only: OptionError in a private one, whose split is part of what protects the patients. by: the requester, where a
+    person is signed in.
     """
 
     epsilon: float = 1.0
@@ -39,3 +41,10 @@ class SynthesisRequest:
     shadows: int = 0
     least: int = MIN_PATIENTS
     by: str = ""
+
+    def __post_init__(self) -> None:
+        if self.private and self.seed is not None:
+            raise OptionError(
+                "a private run takes no seed: whoever knows it knows which patients were held out, and epsilon no longer holds. "
+                "Leave out the seed (--seed), or fit without a guarantee (--no-privacy)."
+            )

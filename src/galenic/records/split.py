@@ -1,5 +1,11 @@
-"""Splits of tables by patient, and caps on the rows of one patient."""
+"""Splits of tables by patient, and caps on the rows of one patient.
 
+The split is part of a private mechanism: one patient more must change nobody else's side, and which rows of a patient are used must not
+depend on anybody else (docs/decisions/0018-the-split-is-part-of-the-mechanism.md). So every draw belongs to one patient or row alone. In a
+private run draws come from the operating system: the random generator is None.
+"""
+
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,8 +15,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from galenic.errors import RecordError
-from galenic.records.source import Source
+from galenic.records.source import Mask, Source
 from galenic.schema import PATIENT, Relation
+
+FEWEST_PATIENTS = 10  # of a split without privacy
 
 
 @dataclass(frozen=True)
@@ -53,22 +61,22 @@ def patient_numbers(source: Source, patient: str | None) -> PatientNumbers:
 
 
 def split_by_patient(
-    source: Source, patient: str | None, rng: np.random.Generator, *, cap: int = 1, test_share: float = 0.3
+    source: Source, patient: str | None, rng: np.random.Generator | None, *, cap: int = 1, test_share: float = 0.3
 ) -> Split:
     """Train and test halves without a common patient; of each patient at most `cap` rows, chosen at random, are used.
 
-    A patient's rows are chosen without regard to anybody else's, so one patient changes at most `cap` rows.
+    Each patient is held out with probability `test_share`, independently of all others, so the number of held-out patients varies.
+    rng: None in a private run; otherwise the halves are drawn again until neither is empty, and RecordError for fewer than 10 patients.
     """
     if cap < 1:
         raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
     who = patient_numbers(source, patient)
-    if who.count < 10:
+    if rng is not None and who.count < FEWEST_PATIENTS:
         raise RecordError(
-            f"{source.name} holds {who.count} patient(s). Expected at least 10, of which some are held out for the evaluation. "
-            "Use a larger table."
+            f"{source.name} holds {who.count} patient(s). Expected at least {FEWEST_PATIENTS}, of which some are held out for the "
+            "evaluation. Use a larger table."
         )
-    held_out = np.zeros(who.count, dtype=np.bool_)
-    held_out[rng.permutation(who.count)[: max(int(test_share * who.count), 1)]] = True
+    held_out = draw_held_out(who.count, rng, share=test_share)
     kept = np.ones(who.ids.size, dtype=np.bool_) if patient is None else _capped(who, cap, rng)
     test = held_out[who.ids]
     train_all = int((~test).sum())
@@ -80,16 +88,40 @@ def split_by_patient(
         cap=1 if patient is None else cap,
         train_rows=train_rows,
         test_rows=int((test & kept).sum()),
-        cap_loss=1 - train_rows / train_all,
+        cap_loss=1 - train_rows / max(train_all, 1),
     )
 
 
-def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np.random.Generator, *, cap: int = 1) -> Split:
-    """Train on all of one source and hold out all of another, for callers with held-out patients of their own; both are capped."""
+def draw_held_out(patients: int, rng: np.random.Generator | None, *, share: float) -> Mask:
+    """Mask of held-out patients, each with probability `share` and independently of the others.
+
+    rng: None draws from the operating system, for a private run: its halves may be empty if there are few patients, because any rule
+    that prevents it would look at the exact number. Otherwise the draw is repeated until neither half is empty.
+    """
+    held_out = _uniform(patients, rng) < share
+    while rng is not None and patients > 1 and held_out.all() == held_out.any():
+        held_out = _uniform(patients, rng) < share
+    return np.asarray(held_out)
+
+
+def _uniform(size: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
+    """Independent numbers in [0, 1) with 53 random bits."""
+    if rng is not None:
+        return rng.random(size)
+    return np.asarray((np.frombuffer(os.urandom(8 * size), dtype=np.uint64) >> np.uint64(11)) * 2.0**-53)
+
+
+def split_as_given(
+    source: Source, holdout: Source, patient: str | None, rng: np.random.Generator | None, *, cap: int = 1
+) -> Split:
+    """Train on all of one source and hold out all of another, for callers with held-out patients of their own; both are capped.
+
+    Patients who are in both are not held out: the model may know them.
+    """
     if cap < 1:
         raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
     halves, rows, loss = [], [], 0.0
-    for half in (source, holdout):
+    for half in (source, _without_patients_of(source, holdout, patient)):
         all_rows = half.count()
         halves.append(cap_rows(half, patient, cap, rng))
         rows.append(halves[-1].count())
@@ -98,8 +130,30 @@ def split_as_given(source: Source, holdout: Source, patient: str | None, rng: np
     return Split(halves[0], halves[1], unit, 1 if patient is None else cap, rows[0], rows[1], loss)
 
 
+def _without_patients_of(source: Source, holdout: Source, patient: str | None) -> Source:
+    if patient is None or patient not in source.names or patient not in holdout.names:
+        return holdout
+    learned = pa.array({value for _, batch in source.raw([patient]) for value in _texts(batch[patient])}, pa.string())
+    rows = [~np.asarray(pc.is_in(_texts(batch[patient]), value_set=learned)) for _, batch in holdout.raw([patient])]
+    fresh = np.concatenate(rows or [np.zeros(0, dtype=np.bool_)])
+    return holdout if fresh.all() else _restricted(holdout, fresh)
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    return column.cast(pa.string()).combine_chunks()
+
+
+def _restricted(source: Source, kept: Mask) -> Source:
+    """The source with those of its rows that are kept; `kept` has one entry for each of its rows."""
+    if source.rows is None:
+        return source.where(kept)
+    rows = np.zeros(source.rows.size, dtype=np.bool_)
+    rows[np.flatnonzero(source.rows)[kept]] = True
+    return source.where(rows)
+
+
 def split_related(
-    flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator, *, test_share: float
+    flat: Mapping[str, Source], relations: tuple[Relation, ...], rng: np.random.Generator | None, *, test_share: float
 ) -> dict[str, Split]:
     """Each flat table of several tables (see `flatten`) split by the same patients. relations: parents first."""
     root = relations[0].name
@@ -120,20 +174,15 @@ def _patients(source: Source) -> pa.Array:
     return pa.concat_arrays([chunk for _, batch in source.raw([PATIENT]) for chunk in batch[PATIENT].chunks])
 
 
-def cap_rows(source: Source, patient: str | None, cap: int, rng: np.random.Generator) -> Source:
-    """Of each patient at most `cap` rows, chosen at random."""
+def cap_rows(source: Source, patient: str | None, cap: int, rng: np.random.Generator | None) -> Source:
+    """Of each patient at most `cap` rows, chosen at random (rng None: by the operating system)."""
     if patient is None:
         return source
-    kept = _capped(patient_numbers(source, patient), cap, rng)
-    if source.rows is None:
-        return source.where(kept)
-    rows = np.zeros(source.rows.size, dtype=np.bool_)
-    rows[np.flatnonzero(source.rows)[kept]] = True
-    return source.where(rows)
+    return _restricted(source, _capped(patient_numbers(source, patient), cap, rng))
 
 
-def _capped(who: PatientNumbers, cap: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    order = np.lexsort((rng.random(who.ids.size), who.ids))
+def _capped(who: PatientNumbers, cap: int, rng: np.random.Generator | None) -> Mask:
+    order = np.lexsort((_uniform(who.ids.size, rng), who.ids))
     ids = who.ids[order]
     starts = np.r_[0, np.flatnonzero(np.diff(ids)) + 1]
     rank = np.arange(ids.size) - np.repeat(starts, np.diff(np.r_[starts, ids.size]))

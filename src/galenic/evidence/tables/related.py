@@ -11,7 +11,7 @@ from galenic.evidence.request import EvaluationRequest
 from galenic.evidence.tables.binning import bin_column
 from galenic.evidence.tables.evaluation import audience_of, evaluate_table
 from galenic.evidence.tables.membership import measure_membership
-from galenic.evidence.tables.table_evaluator import MAX_EVALUATED_ROWS
+from galenic.evidence.tables.table_evaluator import MAX_EVALUATED_ROWS, nobody_held_out
 from galenic.records import Source, SyntheticTables, cap_rows, own_columns
 from galenic.schema import NTH, PATIENT, Column, Finding, NotMeasured, Progress, Report, Table, progress_part
 
@@ -34,7 +34,9 @@ class RelatedTablesEvaluator:
         progress: Progress,
     ) -> Report:
         """Every flat table and the whole patients; of each finding the worst table counts."""
-        flat = made.flat
+        flat, root = made.flat, made.relations[0].name
+        if not (real[root].count() and held_out[root].count()):
+            return nobody_held_out(request).plus(*(f for findings in request.model_findings.values() for f in findings))
         reports: dict[str, Report] = {}
         for place, relation in enumerate(made.relations):
             name, columns = relation.name, made.flat_columns[relation.name]

@@ -28,6 +28,8 @@ class TableEvaluator:
     ) -> Report:
         """Fidelity, realism, utility, fairness and privacy attacks; shadow models and the effect of balancing where requested."""
         train, test = (half.sample(MAX_EVALUATED_ROWS, rng).table(made.columns) for half in (real, held_out))
+        if not (train.rows and test.rows):
+            return nobody_held_out(request).plus(*request.model_findings.get("data", ()))
         report = evaluate_table(train, test, made, request, rng=rng, progress=progress)
         audience = audience_of(request)
         if request.shadows and request.refit is not None:
@@ -47,6 +49,13 @@ class TableEvaluator:
         unbalanced = request.resample(made.rows)
         train, test = (half.sample(MAX_EVALUATED_ROWS, rng).table(made.columns) for half in (real, held_out))
         return measure_balance_effect(train, test, made, unbalanced, rng, request)
+
+
+def nobody_held_out(request: EvaluationRequest) -> Report:
+    """Report of a private run whose independent draws left one half without a patient, as may happen with few patients. No policy line
+    about real patients is met by it."""
+    why = "one half of the patients is empty, so nothing can be compared; there are too few patients, or --holdout has none of its own"
+    return Report(request.subject, (NotMeasured("privacy.controls", why, audience_of(request)),))
 
 
 def evaluation_cost(columns: int, rows: int) -> FitCost:

@@ -30,6 +30,7 @@ from galenic.generators.tables.related_constraints import (
     check_relation_constraints,
     with_dates_and_totals,
 )
+from galenic.generators.tables.request_checks import refuse_few_rows
 from galenic.privacy import MIN_PATIENTS, Budget, Domain, PrivateRows, buy_domain, domain_share
 from galenic.records import Source, ancestor_column, inherited, own_columns, previous_column, previous_row
 from galenic.schema import ARROW_TYPES, PATIENT, Column, Constraint, Relation, Table, ancestors, children, in_order
@@ -70,6 +71,7 @@ class RelatedTables:
             domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, min_patients=self.least)
             bought[r.name] = domain.columns
             if not place:
+                refuse_few_rows(domain.rows, private=protected.private)
                 self.patients = domain.rows
             self.models[r.name] = self._fit_table(r, protected, domain, bought)
             trial[r.name] = self._rehearse(r, trial, rng)

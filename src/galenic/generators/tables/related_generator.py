@@ -42,7 +42,8 @@ def prepare_related_tables(
     flat = records.flatten(relations, sources, folder / "real")
     # a private fit must not choose by the exact number of patients
     few = not request.private and flat[relations[0].name].count() <= FEW_PATIENTS
-    halves = records.split_related(flat, relations, rng, test_share=HALF_SHARE if few else USUAL_SHARE)
+    draws = None if request.private else rng  # the split is part of a private mechanism: nobody may predict it
+    halves = records.split_related(flat, relations, draws, test_share=HALF_SHARE if few else USUAL_SHARE)
     return RelatedTrainingData(
         real={name: half.train for name, half in halves.items()},
         held_out={name: half.test for name, half in halves.items()},

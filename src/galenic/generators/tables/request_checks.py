@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from galenic.errors import OptionError, UnknownNameError
+from galenic.errors import BudgetError, OptionError, UnknownNameError
 from galenic.generators.tables.decoding import allowed_levels
 from galenic.schema import OTHER, Column
+
+FEWEST_ROWS = 10  # to learn from privately, by the paid (noisy) count
 
 
 def check_request(
@@ -46,3 +48,12 @@ def check_balance(column: Column) -> None:
     few = not column.binned and column.kind != "unknown" and column.categories and len(column.categories) < 2
     if column.binned or few:
         raise OptionError(f"balance: {column.name!r} is no category column with two values or more. Name one.")
+
+
+def refuse_few_rows(rows: int, *, private: bool) -> None:
+    """BudgetError if the paid number of training rows is tiny. The exact number must not decide: that would leak past epsilon."""
+    if private and rows < FEWEST_ROWS:
+        raise BudgetError(
+            f"by its paid, noisy count the table has about {rows} row(s) to learn from. Expected at least {FEWEST_ROWS}, far more at a "
+            "small epsilon. Use a larger table."
+        )

@@ -14,7 +14,7 @@ from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION
 from galenic.generators.tables.findings import constraint_findings, fit_findings
 from galenic.generators.tables.fit_summary import fit_cost
-from galenic.generators.tables.request_checks import check_request
+from galenic.generators.tables.request_checks import check_request, refuse_few_rows
 from galenic.privacy import Budget, Domain, PrivateRows, buy_domain, deidentify_columns, describe_table, domain_share
 from galenic.records import Source, Split
 from galenic.schema import Column, Finding, FitCost, NotMeasured, Progress, Table, TrainingData
@@ -57,9 +57,10 @@ def prepare_table(source: Source, request: SynthesisRequest, rng: np.random.Gene
 
 
 def _split(source: Source, patient: str | None, request: SynthesisRequest, rng: np.random.Generator) -> Split:
+    draws = None if request.private else rng  # the split is part of a private mechanism: nobody may predict it
     if request.holdout is not None:
-        return records.split_as_given(source, request.holdout, patient, rng, cap=request.cap)
-    return records.split_by_patient(source, patient, rng, cap=request.cap)
+        return records.split_as_given(source, request.holdout, patient, draws, cap=request.cap)
+    return records.split_by_patient(source, patient, draws, cap=request.cap)
 
 
 class TableGenerator:
@@ -89,6 +90,7 @@ class TableGenerator:
         learned = tuple(c for c in data.columns if c.name not in sums)
         totals = tuple(c if c.kind != "unknown" else c.but(kind="numeric") for c in data.columns if c.name in sums)
         domain = self._buy_domain(real, learned, budget)
+        refuse_few_rows(domain.rows, private=real.private)
         self.domain = replace(domain, columns=(*domain.columns, *totals))
         self.model = self._new_model(self.request.seed)
         self.model.fit(real, self.domain, progress=lambda step, share: progress(step, 0.3 + 0.7 * share))
