@@ -87,7 +87,10 @@ class DomainPurchase:
         values = self.private_rows.values(todo, rho, self.delta / 2, min_rows=self.min_rows)
         changed = {}
         for c in todo:
-            most_frequent = sorted(values[c.name], key=lambda v: -values[c.name][v])[: max(3 * self.bins, 8)]
+            ranked = sorted(
+                values[c.name].items(), key=lambda pair: (-pair[1], pair[0])
+            )  # a tie by value: the order of rows is no answer
+            most_frequent = [v for v, _ in ranked[: max(3 * self.bins, 8)]]
             changed[c.name] = c.but(categories=tuple(sorted(most_frequent)), categories_origin="paid", other=True)
         return _replace(columns, changed)
 

@@ -182,7 +182,7 @@ class PrivateRows:
             exact = np.array(list(counter.values()), dtype=np.int64)
             noisy = self._noisy(exact, rho / len(queries))
             frequent[column.name] |= {v: int(c) for v, c in zip(counter, noisy, strict=True) if c > threshold}
-        return frequent
+        return {name: dict(sorted(counts.items())) for name, counts in frequent.items()}  # the order of rows stays inside
 
 
 def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tuple[Column, ...]:

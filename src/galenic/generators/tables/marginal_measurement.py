@@ -132,7 +132,7 @@ def _worth_measuring(
     excess: dict[Cells, float], sizes: NDArray[np.int64], sigma: float, worth: float, power: float, most: int | None = None
 ) -> list[Cells]:
     """The marginals, furthest first, up to the one at which a further one would cost the others more by noise than it adds."""
-    ranked = sorted(excess, key=lambda c: -excess[c])[:most]
+    ranked = sorted(excess, key=lambda c: (-excess[c], c))[:most]  # a tie by the columns' places
     cells = np.array([float(np.prod(sizes[list(c)])) for c in ranked])
     information = np.cumsum([excess[c] for c in ranked])
     lost = [
