@@ -238,7 +238,9 @@ def _variances(a: Asked) -> list[Fraction]:
 def same(a: Any, b: Any) -> bool:
     """Equality of questions, answers and models, arrays included."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return np.asarray(a).shape == np.asarray(b).shape and bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f"))
+        return np.asarray(a).shape == np.asarray(b).shape and bool(
+            np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
+        )
     if isinstance(a, dict) and isinstance(b, dict):
         return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):

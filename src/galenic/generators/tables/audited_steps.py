@@ -93,7 +93,7 @@ class MeasuringStep:
         patients = np.r_[np.arange(BACKGROUND), BACKGROUND + np.repeat(inside, VISITS)]
         real = PrivateRows(records.in_memory(_category_table(codes, patients)), "patient", VISITS, budget)
         plan = make_plan(np.full(WIDE, LEVELS), np.zeros(WIDE, dtype=np.bool_), codes.shape[0], real.rho, VISITS)
-        marginals = measure_marginals(real, self.columns, plan, codes.shape[0], None)
+        marginals, _crosstab = measure_marginals(real, self.columns, plan, codes.shape[0], None)
         budget.settle()
         return marginals
 

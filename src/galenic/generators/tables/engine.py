@@ -98,7 +98,8 @@ class MixtureTables:
         self._set_columns(domain)
         plan, target = self._plan(real, domain.rows)
         progress("counting", 0.1)
-        self.marginals = marginals = measure_marginals(real, self.columns, plan, domain.rows, target)
+        marginals, crosstab = measure_marginals(real, self.columns, plan, domain.rows, target)
+        self.marginals = marginals
         rng = new_rng(self.seed)
         parts, components = fit_ensemble(
             list(marginals.pairs),
@@ -109,7 +110,7 @@ class MixtureTables:
             progress=lambda share: progress("fitting", 0.2 + 0.7 * share),
         )
         coarse = average_mixtures([p.mixture for p in parts])
-        table = MeasuredTable(self.columns, marginals, coarse, domain.rows, target, plan.triple_bins)
+        table = MeasuredTable(self.columns, marginals, crosstab, coarse, domain.rows, target, plan.triple_bins)
         with threadpool_limits(1):  # small matrices: a second thread waits more than it works
             target_model, triples = learn_target(real, table, rng)
         drawn = [j for j, c in enumerate(self.columns) if self.known and c.name not in self.known]

@@ -22,12 +22,14 @@ TRIPLE_CHOICE = Fraction(1, 5)  # of what triples cost
 
 @dataclass(frozen=True)
 class MeasuredMarginals:
-    """Marginals measured so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included."""
+    """Marginals measured so far. ones: single columns at fine levels; pairs: at the coarse levels of `groups`, singles included.
+
+    Noisy answers only: a fitted model keeps them, and must not lead to exact counts.
+    """
 
     ones: tuple[Marginal, ...]
     pairs: tuple[Marginal, ...]
     groups: tuple[Integers, ...]
-    table: Crosstab
     measured_pairs: int
 
     @property
@@ -38,8 +40,8 @@ class MeasuredMarginals:
 
 def measure_marginals(
     real: PrivateRows, columns: tuple[Column, ...], plan: MarginalPlan, rows: int, target: int | None
-) -> MeasuredMarginals:
-    """Measures single columns and pairs. Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
+) -> tuple[MeasuredMarginals, Crosstab]:
+    """(single columns and pairs; the crosstab over coarse levels, for what is asked later). Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
     price = shares(fine.sizes.astype(float)) * float(rho) * plan.ones
@@ -60,7 +62,7 @@ def measure_marginals(
         others = sorted(_worth_measuring(found, table.sizes, sigma, PAIR_WORTH, 2 / 3, plan.pairs))
     pairs = _pairs(real, table, with_target, others, plan, rho)
     coarse_ones = [_coarsened(m, g) for m, g in zip(ones, grouped, strict=True)] if plan.bins else list(ones)
-    return MeasuredMarginals(ones, (*coarse_ones, *pairs), grouped, table, len(pairs))
+    return MeasuredMarginals(ones, (*coarse_ones, *pairs), grouped, len(pairs)), table
 
 
 def real_crosstab(real: PrivateRows, columns: tuple[Column, ...], target: int | None) -> Crosstab:

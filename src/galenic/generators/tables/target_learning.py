@@ -11,7 +11,7 @@ from galenic.generators.tables.marginal_measurement import MeasuredMarginals, me
 from galenic.generators.tables.mixture import Mixture
 from galenic.generators.tables.sampling import draw_rows
 from galenic.generators.tables.target_model import TargetModel, TargetProblem, fit_target_model
-from galenic.privacy import PrivateRows
+from galenic.privacy import Crosstab, PrivateRows
 from galenic.schema import Column
 
 MODEL_ROWS = 20_000  # rows of the mixture that represent it when the target's model is fitted
@@ -20,11 +20,12 @@ EXPECTED_ROWS = 200_000  # and, at most, when triples are compared with the coun
 
 @dataclass(frozen=True)
 class MeasuredTable:
-    """Measurements of a table before its target is learned. coarse: the mixture over coarse levels. rows: noisy number of rows.
-    triple_bins: levels within triples, 0 where the plan pays for none."""
+    """Measurements of a table before its target is learned. crosstab: over coarse levels. coarse: the mixture over them. rows: noisy
+    number of rows. triple_bins: levels within triples, 0 where the plan pays for none."""
 
     columns: tuple[Column, ...]
     marginals: MeasuredMarginals
+    crosstab: Crosstab
     coarse: Mixture
     rows: int
     target: int | None
@@ -43,9 +44,9 @@ def learn_target(real: PrivateRows, table: MeasuredTable, rng: np.random.Generat
     merged = (*merged[:target], np.arange(marginals.sizes[target]), *merged[target + 1 :])
     problem = TargetProblem(target, shares[target], marginals.sizes, merged, table.rows)
     by_pairs = fit_target_model(codes, marginals.pairs, problem)
-    if not table.triple_bins or marginals.table.target is None:
+    if not table.triple_bins or table.crosstab.target is None:
         return by_pairs, 0
-    crosstab = marginals.table.grouped(merged)
+    crosstab = table.crosstab.grouped(merged)
     many = draw_rows(coarse, min(max(table.rows, MODEL_ROWS), EXPECTED_ROWS), rng)
     expected = _expected_counts(many, by_pairs, crosstab.sizes, table.rows)
     triples = measure_triples(real, crosstab, expected, table.rows, many.shape[0])

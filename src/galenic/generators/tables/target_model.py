@@ -137,6 +137,8 @@ def _design_matrix(cells: list[tuple[Codes, int]], starts: Codes, rows: int) -> 
     """Sparse indicator of each row's cell of each feature, shape (rows, cells of all features)."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415  # a second to load
 
+    if not cells:  # noise hid every pair with this target: it is drawn by its own shares
+        return csr_matrix((rows, 0))
     place = np.stack([starts[k] + cell for k, (cell, _count) in enumerate(cells)], axis=1)
     ends = np.arange(0, place.size + 1, len(cells))
     return csr_matrix((np.ones(place.size), place.ravel(), ends), shape=(rows, int(starts[-1])))
