@@ -41,7 +41,8 @@ class MeasuredMarginals:
 def measure_marginals(
     real: PrivateRows, columns: tuple[Column, ...], plan: MarginalPlan, rows: int, target: int | None
 ) -> tuple[MeasuredMarginals, Crosstab]:
-    """(single columns and pairs; the crosstab over coarse levels, for what is asked later). Their noise is split by cells^(2/3), those with the target by cells^(1/2)."""
+    """(measured single columns and pairs; the crosstab over coarse levels, for later questions). Their noise is split by cells^(2/3),
+    those with the target by cells^(1/2)."""
     d, rho = len(columns), real.rho
     fine = real_crosstab(real, columns, target)
     price = shares(fine.sizes.astype(float)) * float(rho) * plan.ones

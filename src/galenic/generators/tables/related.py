@@ -5,7 +5,6 @@ keys hold by construction, and one patient's rows in one table are what the priv
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from galenic.errors import BudgetError, RecordError
-from galenic.generators.tables.engine import MixtureTables
+from galenic.generators.tables.engine import MixtureTables, new_rng
 from galenic.generators.tables.mixture import MOST_MEMBERS, Marginal
 from galenic.generators.tables.model_files import dataclass_fields
 from galenic.generators.tables.related_constraints import (
@@ -59,7 +58,7 @@ class RelatedTables:
         """Learns from the flat tables (records.flatten) of training patients. Each table's model costs the same part of rho; a patient
         may be in all of them, so their prices add up."""
         tell = progress or (lambda _what, _share: None)
-        rng = np.random.default_rng(self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "big"))
+        rng = new_rng(self.seed)
         trial: dict[str, pa.Table] = {}
         bought: dict[str, tuple[Column, ...]] = {}
         count = len(self.relations)
@@ -141,7 +140,7 @@ class RelatedTables:
 
     def sample(self, patients: int, rng: np.random.Generator | None = None) -> dict[str, Table]:
         """Tables of that many new patients."""
-        rng = rng or np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
+        rng = rng or new_rng()
         flat: dict[str, pa.Table] = {}
         for r in self.relations:
             self.rules[r.name].reset()
