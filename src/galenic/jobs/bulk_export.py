@@ -236,7 +236,7 @@ def read_file(repository: FhirRepository, context: RequestContext, job: str, num
         return _read_member(repository, export.run, file.name)
     folder = repository.installation.shards / export.about["build"]
     try:
-        key = repository.service_grant().build_key(export.about["build"])
+        key = repository.server_grant.use(lambda grant: grant.build_key(export.about["build"]))
     except KeyErasedError:  # deleted since the status was looked up
         raise GoneError("the files of this export were deleted meanwhile. Start the export again.") from None
     _record_download(repository.installation, str(export.about["build"]))

@@ -33,8 +33,7 @@ class FactCache:
         self._sessions: dict[str, tuple[Stamp, Fact | None]] = {}
         self._datasets: dict[str, tuple[Stamp, Fact | None]] = {}
         self._about: dict[tuple[str, str], tuple[Stamp, tuple[Fact, ...]]] = {}
-        self._relations: dict[tuple[str, int], Relation] = {}
-        self._relations_at: Stamp = (-1, -1)
+        self._relations: tuple[Stamp, dict[tuple[str, int], Relation]] = (-1, -1), {}
 
     def stamp(self) -> Stamp:
         """Changes when anything remembered is to be read again."""
@@ -96,13 +95,13 @@ class FactCache:
 
     def relations(self, who: str, subject: int) -> Relation:
         """The care relations of an account with a patient, and the patient's consents."""
-        stamp = self.stamp()
-        if self._relations_at != stamp or len(self._relations) > MOST_RELATIONS:
-            self._relations, self._relations_at = {}, stamp
-        found = self._relations.get((who, subject))
-        if found is None:
+        stamp, remembered = self.stamp(), self._relations
+        if remembered[0] != stamp or len(remembered[1]) > MOST_RELATIONS:
+            remembered = self._relations = stamp, {}
+        found = remembered[1].get((who, subject))
+        if found is None:  # read after the stamp, and kept with it alone: another thread may have begun anew meanwhile
             care = self.facts.of("care", who=who, subject=subject)
-            found = self._relations[who, subject] = (*care, *self.facts.of("consent", subject=subject))
+            found = remembered[1][who, subject] = (*care, *self.facts.of("consent", subject=subject))
         return found
 
 

@@ -20,6 +20,7 @@ class Versions:
         self.db, self._at = db, 0.0
         self._numbers = {"facts": 0, "erasures": 0, "second": 0}
         self._turn = threading.Lock()
+        self._mutex = threading.Lock()  # held for moments, never while the database is read
         self._changes = 0  # of this process
 
     def get(self) -> dict[str, int]:
@@ -30,12 +31,14 @@ class Versions:
                 if now - self._at > FRESH:
                     changes = self._changes
                     self._numbers = {"facts": 0, "erasures": 0, **version_numbers(self.db), "second": int(now / REREAD)}
-                    self._at = now if changes == self._changes else 0.0  # a change during the read may not be in it
+                    with self._mutex:
+                        self._at = now if changes == self._changes else 0.0  # a change during the read may not be in it
             finally:
                 self._turn.release()
         return self._numbers
 
     def refresh(self) -> None:
         """Makes the next `get` read the database."""
-        self._changes += 1
-        self._at = 0.0
+        with self._mutex:
+            self._changes += 1
+            self._at = 0.0

@@ -1,5 +1,6 @@
 """Versions of resources: each a sealed document, read and written under decisions about one subject each."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from galenic.errors import ConflictError, StateError
+from galenic.errors import AccessDeniedError, ConflictError, StateError
 from galenic.store.cells import bind, open_cells, seal_cells
 from galenic.store.database import Database
 from galenic.store.datasets import Dataset
@@ -260,7 +261,8 @@ def write_resources(db: Database, known: Dataset, changes: list[ResourceChange],
         statements.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(written[-1].row + 1, name)] if written else [])
         _trace(statements, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
     for change, version in zip(changes, written, strict=True):
-        change.grant.require_active(1, len(COLUMNS), len(version.document))
+        with contextlib.suppress(AccessDeniedError):  # counted; what is withdrawn from now on does not undo what is durable
+            change.grant.require_active(1, len(COLUMNS), len(version.document))
     return written
 
 

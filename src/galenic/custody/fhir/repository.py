@@ -13,6 +13,7 @@ from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
 from galenic.custody.fhir.index_files import open_index
 from galenic.custody.fhir.index_update import IndexUpdate
 from galenic.custody.fhir.messages import RequestContext, last_updated
+from galenic.custody.fhir.server_grant import ServerGrant
 from galenic.errors import AccessDeniedError, ConflictError
 from galenic.installation import Installation
 from galenic.schema import Progress, SearchHit, SearchRequest, SearchScope, no_progress
@@ -49,7 +50,7 @@ class FhirRepository:
     write_lock: Any = field(default_factory=threading.RLock)
     group_commit: GroupCommit = field(init=False)
     index_update: IndexUpdate = field(init=False)
-    _service_grant: Grant | None = None
+    server_grant: ServerGrant = field(init=False)
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
     _index_erasures: int = -1
@@ -57,6 +58,8 @@ class FhirRepository:
     def __post_init__(self) -> None:
         self.group_commit = GroupCommit(self.write_lock, self._commit)
         self.index_update = IndexUpdate(self.missing_versions, self._index_next)
+        gate, own = self.installation.gate, store.resource(self.name)
+        self.server_grant = ServerGrant(lambda: gate.open(self.session, "index", own, "operations"))
         self._index_erasures = self.installation.gate.versions.get()["erasures"]
 
     @property
@@ -65,18 +68,6 @@ class FhirRepository:
         return str(self.dataset["imported_at"])
 
     # access decisions
-
-    def service_grant(self) -> Grant:
-        """The server's own grant to maintain the index."""
-        if self._service_grant is not None:
-            try:
-                self._service_grant.require_active()
-            except AccessDeniedError:
-                self._service_grant = None
-        if self._service_grant is None:
-            gate = self.installation.gate
-            self._service_grant = gate.open(self.session, "index", store.resource(self.name), "operations")
-        return self._service_grant
 
     def decision_resource(self, subject: int | str, is_patient: bool) -> str:
         """The name of one subject's part of the data set in access decisions."""
@@ -126,7 +117,9 @@ class FhirRepository:
         through = index.through()  # before the look into the index, which may advance meanwhile
         found = index.locate(name)
         if through < store.next_row(self.installation.db, self.name, self.session.tenant):
-            newer = store.newer_version(self.installation.db, self.service_grant(), self.dataset, name, through)
+            newer = self.server_grant.use(
+                lambda grant: store.newer_version(self.installation.db, grant, self.dataset, name, through)
+            )
             if newer is not None and (found is None or newer[0].row > found.row):
                 entry = self.stored_entry(*newer)
                 return store.ResourceLocation(entry.row, entry.subject, entry.is_patient, entry.live)
@@ -144,7 +137,8 @@ class FhirRepository:
             erasures != self._index_erasures or not self.index.path.exists()
         ):  # the erasure deletes the old one later than it counts
             with self.write_lock:
-                old, self.index = self.index, open_index(self.installation, self.service_grant(), self.name)
+                old = self.index
+                self.index = self.server_grant.use(lambda grant: open_index(self.installation, grant, self.name))
                 self._index_erasures = erasures
                 if old.path == self.index.path:
                     self.index = old
@@ -168,22 +162,26 @@ class FhirRepository:
         first = index.through()
         stop = min(first + CHUNK, store.next_row(self.installation.db, self.name, self.session.tenant))
         if first < stop:
-            versions = store.rows_between(self.installation.db, self.service_grant(), self.dataset, first, stop)
+            versions = self.server_grant.use(
+                lambda grant: store.rows_between(self.installation.db, grant, self.dataset, first, stop)
+            )
             entries = [self.stored_entry(s, current) for s, current in versions if not store.is_envelope(s)]
             index.put(entries, first=first, through=stop)
 
     def compare(self) -> store.IndexComparison:
         """Compares the index with what is stored."""
-        return store.compare_index(self.installation.db, self.service_grant(), self.dataset, self.index)
+        return self.server_grant.use(lambda grant: store.compare_index(self.installation.db, grant, self.dataset, self.index))
 
     def repair(self, found: store.IndexComparison) -> None:
         """Indexes versions that are missing or outdated in the index, and removes those that are not stored."""
         rows = [*found.missing, *found.outdated]
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            versions = store.versions_at(self.installation.db, self.service_grant(), self.dataset, part)
-            self.index.put([self.stored_entry(s, current) for s, current in versions])
+            self.index.put([self.stored_entry(s, current) for s, current in self._versions_at(part)])
         store.drop_versions(self.index, found.extra)
+
+    def _versions_at(self, rows: list[int]) -> list[tuple[store.StoredDocument, bool]]:
+        return self.server_grant.use(lambda grant: store.versions_at(self.installation.db, grant, self.dataset, rows))
 
     def stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
         """The index entry of a stored version."""
@@ -250,7 +248,7 @@ class FhirRepository:
             self._erasures = erasures
         subject = self._people.get(identifier)
         if subject is None:
-            subject = store.find_subject(self.installation.db, self.service_grant(), identifier)
+            subject = self.server_grant.use(lambda grant: store.find_subject(self.installation.db, grant, identifier))
             if subject is not None:
                 self._people[identifier] = subject
                 if len(self._people) > MOST_PEOPLE:
@@ -268,7 +266,7 @@ class FhirRepository:
                 if location is not None and location.subject not in (subject, written_for[name]):
                     raise ConflictError(f"{name} now belongs to another patient. Read it again, then repeat the change.")
         changes = [c for one in group for c in one.changes]
-        written = store.write_resources(self.installation.db, self.dataset, changes, self.service_grant())
+        written = self.server_grant.use(lambda grant: store.write_resources(self.installation.db, self.dataset, changes, grant))
         entries = [e for one in group for e in one.entries]
         for entry, version in zip(entries, written, strict=True):
             entry.row, entry.updated = version.row, version.updated

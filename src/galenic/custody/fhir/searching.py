@@ -159,7 +159,7 @@ def _url(context: RequestContext, request: SearchRequest, given: Iterable[tuple[
 def _signature(repository: FhirRepository, context: RequestContext, address: str, given: Parameters, payload: str) -> str:
     session = context.session
     signed = f"{session.who}\0{session.subject}\0{context.purpose}\0{address}\0{urlencode(given)}\0{payload}"
-    return repository.service_grant().token("cursor", signed).hex()
+    return repository.server_grant.use(lambda grant: grant.token("cursor", signed)).hex()
 
 
 def write_cursor(
