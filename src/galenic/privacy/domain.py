@@ -34,34 +34,65 @@ class Domain:
 
 
 def refuse_observed(columns: tuple[Column, ...]) -> None:
-    """DescriptionError if a bound or category was read from the patients that a private fit is to protect."""
-    observed = [
-        c.name
-        for c in columns
-        if c.role == "value"
-        and (
-            (c.bounds_origin == "observed" and (c.low is not None or c.high is not None or c.edges))
-            or (c.categories_origin == "observed" and c.categories)
-        )
-    ]
+    """DescriptionError if a private fit would use a kind, bound or category that was read from the patients that it is to protect."""
+    observed = [c.name for c in columns if c.role == "value" and _observed(c)]
     if observed:
         raise DescriptionError(
-            f'columns {observed[:8]}{" …" if len(observed) > 8 else ""} carry bounds or categories whose origin is "observed": using them '
-            'would leak past epsilon. If you know them from elsewhere, set the origin to "declared" or "dictionary"; otherwise '
-            "buy them from the budget: --buy."
+            f"columns {_first(observed)} carry kinds, bounds or categories whose origin is \"observed\": using them would leak past "
+            'epsilon. If you know them from elsewhere, set the origin to "declared" or "dictionary"; otherwise buy them from the '
+            "budget: --buy. In a file that an earlier version of galenic describe wrote, a kind without kind_origin counts as observed."
         )
+
+
+def refuse_observed_drops(columns: tuple[Column, ...]) -> None:
+    """DescriptionError if columns would be left out only because their rows looked like identifiers or free text: which columns are
+    absent would tell of the rows, and no noise helps there."""
+    looked = [c.name for c in columns if c.kind_origin == "observed" and _left_out(c)]
+    if looked:
+        raise DescriptionError(
+            f"columns {_first(looked)} are described as identifiers or free text only because their rows looked like it (kind_origin = "
+            '"observed"), and a private fit must not decide by rows what it leaves out. Decide it yourself: leave them out (--drop '
+            'NAME, or kind_origin = "declared" in the description), or learn them (role = "value", their kind, and kind_origin = '
+            '"declared").'
+        )
+
+
+def _first(names: list[str]) -> str:
+    return f"{names[:8]}{' …' if len(names) > 8 else ''}"
+
+
+def _left_out(c: Column) -> bool:
+    return c.role == "drop" or (c.role == "value" and c.kind in ("identifier", "text"))
+
+
+def _observed(c: Column) -> bool:
+    return (
+        c.kind_origin == "observed"
+        or (c.bounds_origin == "observed" and (c.low is not None or c.high is not None or bool(c.edges)))
+        or (c.categories_origin == "observed" and bool(c.categories))
+    )
 
 
 def without_observed(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The description without bounds and categories that were read from the data; they will be bought."""
+    """The description without kinds, bounds and categories that were read from the data; they will be bought. What its rows made
+    describe leave out stays marked as observed."""
     cleared = []
     for c in columns:
         if c.bounds_origin == "observed":
             c = c.but(low=None, high=None, edges=(), step=1.0 if c.kind == "integer" else None, bounds_origin="declared")
         if c.categories_origin == "observed":
             c = c.but(categories=(), other=True, categories_origin="declared")
+        if c.kind_origin == "observed" and not _left_out(c):
+            c = _without_kind(c)
         cleared.append(c.but(missing=True) if c.role == "value" else c)
     return tuple(cleared)
+
+
+def _without_kind(c: Column) -> Column:
+    """The column without an observed kind and what goes with it. Declared categories or a hierarchy make it a category."""
+    if c.categories or c.hierarchy:
+        return c.but(kind="ordinal" if c.kind == "ordinal" else "category", format="", step=None, kind_origin="declared")
+    return c.but(kind="unknown", format="", step=None, anchor="", heaps=(), other=False, kind_origin="declared")
 
 
 def needs_buying(columns: tuple[Column, ...]) -> bool:

@@ -73,6 +73,7 @@ class DomainPurchase:
                     other=kind == "category",
                     step=1.0 if kind in ("integer", "date") else None,
                     strays="missing",
+                    kind_origin="paid" if self.private_rows.private else "observed",
                     bounds_origin="paid",
                     categories_origin="paid",
                 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from galenic import records
 from galenic.errors import DescriptionError, OptionError, UnknownNameError
-from galenic.privacy.domain import refuse_observed, without_observed
+from galenic.privacy.domain import refuse_observed, refuse_observed_drops, without_observed
 from galenic.records import Source
 from galenic.schema import Column, Constraint, check_kinds, check_names
 
@@ -16,8 +16,8 @@ UNITS = ("patient", "row")
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """Options of the caller about columns. unit: patient or row. buy: pay for values that a description only observed. constraints:
-    in addition to those in the description file."""
+    """Options of the caller about columns. unit: patient or row. buy: pay for kinds and values that a description only observed.
+    constraints: in addition to those in the description file."""
 
     description: DescriptionLike = None
     patient: str | None = None
@@ -48,11 +48,20 @@ def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> 
         raise UnknownNameError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
     columns = tuple(_with_role(c, patient, options.drop) for c in columns)
     undeclared = tuple(name for name in undeclared if name != patient and name not in options.drop)
-    if private and options.buy:
-        columns = without_observed(columns)
-    elif private:
-        refuse_observed(columns)
+    if private:
+        columns = _without_observed_facts(columns, buy=options.buy)
+        bought = {c.name for c in columns if c.kind == "unknown"}
+        undeclared = tuple(name for name in source.names if name in undeclared or name in bought)
     return TableDescription(columns, undeclared, patient, _constraints(columns, options))
+
+
+def _without_observed_facts(columns: tuple[Column, ...], *, buy: bool) -> tuple[Column, ...]:
+    """The columns of a private fit: nothing that was only read from rows decides anything."""
+    refuse_observed_drops(columns)
+    if buy:
+        return without_observed(columns)
+    refuse_observed(columns)
+    return columns
 
 
 def _constraints(columns: tuple[Column, ...], options: ColumnOptions) -> tuple[Constraint, ...]:
@@ -114,7 +123,7 @@ def _patient_column(source: Source, columns: tuple[Column, ...], options: Column
 
 def _with_role(column: Column, patient: str | None, drop: Sequence[str]) -> Column:
     if column.name == patient:
-        return column.but(role="patient")
+        return column.but(role="patient", kind_origin="declared")
     if column.name in drop or column.role == "patient":
-        return column.but(role="drop")
+        return column.but(role="drop", kind_origin="declared")
     return column

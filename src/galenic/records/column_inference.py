@@ -85,7 +85,7 @@ def _count(text: pa.ChunkedArray, pattern: str) -> int:
 
 
 def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
-    """A description of every column: kind, unit, missingness, bounds or categories (origin: observed), and its role.
+    """A description of every column: kind, unit, missingness, bounds or categories, and its role (origin of all: observed).
 
     patient: the column that tells patients apart; otherwise it is recognized by its name.
     Reads the whole source once, in bounded memory.
@@ -113,16 +113,16 @@ def _column(name: str, s: _ColumnStatistics, patient: bool) -> Column:
     if patient:
         return Column(name, "identifier", role="patient", missing=False)
     missing = s.present < s.rows
+    column = Column(name, kind, _unit(name), missing=missing, kind_origin="observed")
     if kind in ("identifier", "text"):
-        return Column(name, kind, role="drop", missing=missing)
-    unit = _unit(name)
+        return column.but(role="drop", unit="")
     if kind == "date":
-        return Column(name, kind, missing=missing, format=form, bounds_origin="observed")
+        return column.but(format=form, bounds_origin="observed")
     if kind in ("numeric", "integer"):
         step = 1.0 if kind == "integer" else 10.0**-s.decimals if s.decimals <= 4 else None
-        return Column(name, kind, unit, missing=missing, low=s.low, high=s.high, bounds_origin="observed", step=step)
+        return column.but(low=s.low, high=s.high, bounds_origin="observed", step=step)
     listed = tuple(sorted(s.values)) if len(s.hashes) <= MOST_CATEGORIES else ()
-    return Column(name, "category", missing=missing, categories=listed, categories_origin="observed", other=not listed)
+    return column.but(categories=listed, categories_origin="observed", other=not listed)
 
 
 def _kind(name: str, s: _ColumnStatistics) -> tuple[Kind, str]:

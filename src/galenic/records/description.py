@@ -11,13 +11,20 @@ from galenic.errors import DescriptionError
 from galenic.schema import Column, Constraint
 
 HEADER = """\
-# What each column holds. Edit this file: by passing it to galenic you declare the kinds and roles that stand here.
+# What each column holds. Read this file, correct it, and pass it to galenic.
 # kind: numeric, integer, category, ordinal, date, identifier, text.   role: value, patient, drop.
 # Identifiers and free text are dropped before anything is learned.
-# Origins: "declared" and "dictionary" are known without looking at these patients. "observed" was read from them: a
-# private fit refuses it. Change it to "declared" if you know it from elsewhere, or delete the line and it is bought.
+#
+# Origins say where a fact comes from. kind_origin: the kind, and with it format, step, missing and role. bounds_origin: low,
+# high and edges. categories_origin: categories.
+# "declared" or "dictionary": known without looking at these patients; a fact without an origin counts as declared.
+# "observed": read from these patients. A private fit does not use it. With --buy it is bought from the budget instead. A
+# column that would be dropped only because of its rows is not bought: decide it yourself, then write "declared".
+# Change an origin to "declared" only for what you know from elsewhere, such as the form or the data dictionary.
 
 """
+# a sentence in the header of files that `galenic describe` wrote before kinds had an origin
+_OLD_HEADER = "by passing it to galenic you declare the kinds and roles that stand here"
 _TUPLES = {"missing_tokens", "edges", "categories", "heaps", "hierarchy"}
 
 
@@ -53,18 +60,29 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
         raise DescriptionError(f"{where}: expected version = 1 and one [[column]] for each column.")
     known = {f.name for f in fields(Column)}
     columns = []
+    unstated = _unstated_kind_origin(text, data["column"])
     for row in data["column"]:
         unknown = sorted(set(row) - known)
         name = row.get("name")
         if unknown or not isinstance(name, str):
             raise DescriptionError(f"{where}, column {name!r}: {unknown or ['name']} not known. Allowed: {sorted(known)}.")
-        columns.append(_column({k: tuple(v) if k in _TUPLES and isinstance(v, list) else v for k, v in row.items()}, where))
+        values = {k: tuple(v) if k in _TUPLES and isinstance(v, list) else v for k, v in row.items()}
+        columns.append(_column({"kind_origin": unstated, **values}, where))
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         raise DescriptionError(f"{where}: a column is described twice. Describe each once.")
     if sum(column.role == "patient" for column in columns) > 1:
         raise DescriptionError(f'{where}: more than one column has role = "patient". Keep one.')
     return tuple(columns)
+
+
+def _unstated_kind_origin(text: str, rows: list[Any]) -> str:
+    """Origin of kinds that state none. In a file that `galenic describe` wrote before kinds had an origin it is "observed": by the
+    sentence in its header, or because other origins in it are observed while no kind states one."""
+    stated = [row for row in rows if isinstance(row, dict)]
+    others = any("observed" in (row.get("bounds_origin"), row.get("categories_origin")) for row in stated)
+    old = _OLD_HEADER in text or (others and not any("kind_origin" in row for row in stated))
+    return "observed" if old else "declared"
 
 
 _EXPECTED: dict[str, type | tuple[type, ...]] = {

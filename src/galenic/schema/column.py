@@ -1,4 +1,4 @@
-"""Description of one column of a patient table, with the origin of each bound and category."""
+"""Description of one column of a patient table, with the origin of its kind, bounds and categories."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,6 +23,7 @@ OTHER = "OTHER"
 class Column:
     """One column: its kind, unit, bounds, categories and missingness, and where each was learned.
 
+    kind_origin: origin of the kind, and of format, step, missing and role with it.
     low, high: smallest and largest value, in `unit` (days since 1970-01-01 for dates, days after `anchor` when set).
     edges: bin edges, ascending, length bins + 1; a bin holds [edge, next edge), the last one is closed.
     categories: values in level order; `other` adds one level for every value that is not listed.
@@ -52,6 +53,7 @@ class Column:
     anchor: str = ""
     hierarchy: tuple[int, ...] = ()
     strays: Strays = "refuse"
+    kind_origin: Origin = "declared"
 
     def __post_init__(self) -> None:
         where = f"column {self.name!r}"
@@ -59,6 +61,7 @@ class Column:
             ("kind", self.kind, KINDS),
             ("role", self.role, ROLES),
             ("strays", self.strays, get_args(Strays)),
+            ("kind_origin", self.kind_origin, ORIGINS),
             ("bounds_origin", self.bounds_origin, ORIGINS),
             ("categories_origin", self.categories_origin, ORIGINS),
         ):
