@@ -90,14 +90,18 @@ def test_a_column_that_its_rows_would_drop_is_never_dropped_unseen(tmp_path: Pat
 
 def test_a_unit_is_read_from_the_name_alone() -> None:
     """Otherwise the unit on the card would tell of the kind."""
-    numbers, words = (records.describe(records.in_memory(pa.table({"dose_mg": v})))[0] for v in (["1", "2"] * 20, ["a", "b"] * 20))
+    numbers, words = (
+        records.describe(records.in_memory(pa.table({"dose_mg": v})))[0] for v in (["1", "2"] * 20, ["a", "b"] * 20)
+    )
     assert (numbers.kind, words.kind) == ("integer", "category")
     assert numbers.unit == words.unit == "mg"
 
 
 def test_declared_categories_make_a_category_of_an_observed_kind(tmp_path: Path) -> None:
     path = tmp_path / "columns.toml"
-    path.write_text('version = 1\n[[column]]\nname = "a"\nkind = "integer"\nkind_origin = "observed"\ncategories = ["1", "2"]\n')
+    path.write_text(
+        'version = 1\n[[column]]\nname = "a"\nkind = "integer"\nkind_origin = "observed"\ncategories = ["1", "2"]\n'
+    )
     options = ColumnOptions(path, unit="row", buy=True)
     (column,) = describe_table(records.in_memory(pa.table({"a": ["1", "2"] * 20})), options, private=True).columns
     assert (column.kind, column.categories) == ("category", ("1", "2"))
@@ -109,7 +113,9 @@ def test_the_origin_of_kinds_survives_a_description_file() -> None:
     assert from_toml(to_toml(columns)) == columns
 
 
-OLD_HEADER = "# What each column holds. Edit this file: by passing it to galenic you declare the kinds and roles that stand here.\n"
+OLD_HEADER = (
+    "# What each column holds. Edit this file: by passing it to galenic you declare the kinds and roles that stand here.\n"
+)
 COLUMN = 'version = 1\n[[column]]\nname = "a"\nkind = "integer"\n'
 
 
@@ -117,8 +123,8 @@ COLUMN = 'version = 1\n[[column]]\nname = "a"\nkind = "integer"\n'
     ("text", "origin"),
     [
         pytest.param(OLD_HEADER + COLUMN, "observed", id="the header of an earlier describe"),
-        pytest.param(COLUMN + 'low = 1\nbounds_origin = "observed"\n', "observed", id="another origin is observed, no kind states one"),
-        pytest.param(COLUMN + '[[column]]\nname = "b"\nkind = "category"\ncategories_origin = "observed"\n', "observed", id="of another column"),
+        pytest.param(COLUMN + 'low = 1\nbounds_origin = "observed"\n', "observed", id="another origin is observed"),
+        pytest.param(COLUMN + '[[column]]\nname = "b"\nkind = "category"\ncategories_origin = "observed"\n', "observed", id="another column"),
         pytest.param(OLD_HEADER + COLUMN + 'kind_origin = "declared"\n', "declared", id="declared in an old file"),
         pytest.param(COLUMN, "declared", id="written by hand"),
         pytest.param(

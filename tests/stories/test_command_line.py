@@ -243,3 +243,11 @@ def test_python_users_fit_and_sample_as_with_scikit_learn(home: Path, patients: 
     assert set(made["sex"].to_pylist()) == {"female"}
     assert model.sample(100, {"sex": "female"}, seed=1).equals(made)
     assert "result_" not in model.get_params()
+
+
+def test_a_private_run_that_the_rows_stop_is_counted_as_refused(home: Path, tmp_path: Path) -> None:
+    frame = SMALL.append_column("mrn", pa.array([f"{i:08d}" for i in range(300)]))
+    assert run("budget", "clinic", "--epsilon", 2) == 0
+    assert run("synthesize", write(tmp_path / "t.csv", frame), "--population", "clinic") == 2
+    statement = open_installation(home).ledger.statement("clinic")
+    assert (statement.refusals, statement.rho_spent) == (1, 0)

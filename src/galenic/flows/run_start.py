@@ -1,25 +1,36 @@
 """Start of a run of the release workflow: its kind of artifact, its policy, and the requester on the audit log."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-from galenic.errors import OptionError
+from galenic.errors import OptionError, RecordError
 from galenic.generators import GENERATORS, SynthesisRequest
 from galenic.installation import Installation
 from galenic.predictors import PREDICTORS
 from galenic.release import Run, load_policy
 
 
-def start_run(installation: Installation, kind: str, request: SynthesisRequest) -> AbstractContextManager[Run]:
-    """A run for a request; its criteria are on the audit chain before a row is read. kind: a key of GENERATORS or PREDICTORS."""
+@contextmanager
+def start_run(installation: Installation, kind: str, request: SynthesisRequest) -> Iterator[Run]:
+    """A run for a request; its criteria are on the audit chain before a row is read. kind: a key of GENERATORS or PREDICTORS.
+
+    A private run that the rows themselves stop counts as a refused attempt on its population: that it stopped is outside epsilon.
+    """
     policy = load_policy(request.policy)
     if request.rows is not None and request.rows < 1:
         raise OptionError(f"rows is {request.rows}. Expected 1 or more, or none for the noisy number of training rows.")
     artifact = GENERATORS[kind].artifact if kind in GENERATORS else PREDICTORS[kind].artifact
     detail = {"epsilon": request.epsilon if request.private else None}
-    return Run.start(installation, artifact, policy, requester=request.by, detail=detail)
+    with Run.start(installation, artifact, policy, requester=request.by, detail=detail) as run:
+        try:
+            yield run
+        except RecordError:
+            if request.private and request.population in installation.ledger.populations():
+                installation.ledger.count_refusal(request.population)
+            raise
 
 
 def new_split_rng(request: SynthesisRequest) -> np.random.Generator:

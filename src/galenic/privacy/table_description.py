@@ -49,8 +49,8 @@ def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> 
     columns = tuple(_with_role(c, patient, options.drop) for c in columns)
     undeclared = tuple(name for name in undeclared if name != patient and name not in options.drop)
     if private:
-        columns = _without_observed_facts(columns, buy=options.buy)
-        bought = {c.name for c in columns if c.kind == "unknown"}
+        columns = tuple(c.but(strays="missing") for c in _without_observed_facts(columns, buy=options.buy))
+        bought = {c.name for c in columns if c.kind == "unknown" and c.role == "value"}
         undeclared = tuple(name for name in source.names if name in undeclared or name in bought)
     return TableDescription(columns, undeclared, patient, _constraints(columns, options))
 

@@ -11,6 +11,7 @@ from galenic.schema import ARROW_TYPES, Column
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
 LEADING_ZERO = r"^0\d+$"
+LARGEST = {"integer": 1e18, "date": 2.0**31}  # numbers that a column of the kind holds are smaller
 DATE_FORMATS: dict[str, str] = {  # strptime format -> what it must look like
     "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}$",
     "%d/%m/%Y": r"^\d{1,2}/\d{1,2}/\d{4}$",
@@ -97,14 +98,17 @@ def convert(array: pa.ChunkedArray, column: Column, offset: int = 0) -> pa.Chunk
 def _from_numbers(array: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
     floats = array.cast(pa.float64(), safe=False)
     floats = pc.if_else(pc.fill_null(pc.is_nan(floats), True), pa.scalar(None, pa.float64()), floats)
-    bad = _first_bad(pc.is_finite(floats), floats)
-    if bad is not None:
-        raise _refuse(column, offset + bad, "a finite number", "Correct the value, or leave it empty.")
+    floats = _finite(floats, column, offset)
     if column.kind == "numeric":
         return floats
+    if column.strays == "missing":
+        floats = _where(pc.less(pc.abs(floats), LARGEST[column.kind]), floats)
     if column.kind == "date":
         return floats.cast(pa.int32(), safe=False).cast(pa.date32())
-    bad = _first_bad(pc.equal(floats, pc.round(floats)), floats)
+    whole = pc.equal(floats, pc.round(floats))
+    if column.strays == "missing":
+        floats = _where(whole, floats)
+    bad = _first_bad(whole, floats)
     if bad is not None:
         raise _refuse(column, offset + bad, "an integer", 'Set kind = "numeric" for this column.')
     return floats.cast(pa.int64(), safe=False)
@@ -113,7 +117,7 @@ def _from_numbers(array: pa.ChunkedArray, column: Column, offset: int) -> pa.Chu
 def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
     pattern, expected = (NUMBER, "a number") if column.kind == "numeric" else (INTEGER, "an integer")
     if column.strays == "missing":
-        text = pc.if_else(pc.fill_null(matches(text, pattern), False), text, pa.scalar(None, pa.string()))
+        text = _where(matches(text, pattern), text)
     bad = _first_bad(matches(text, pattern), text)
     if bad is not None:
         todo = (
@@ -122,12 +126,24 @@ def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.Chun
         )
         raise _refuse(column, offset + bad, expected, todo)
     floats = pc.replace_substring_regex(text, r"^\+", "").cast(pa.float64())
-    bad = _first_bad(pc.is_finite(floats), floats)
-    if bad is not None:
-        raise _refuse(column, offset + bad, "a finite number", "Correct the value, or leave it empty.")
+    floats = _finite(floats, column, offset)
     if column.kind == "numeric":
         return floats
     return pc.replace_substring_regex(pc.replace_substring_regex(text, r"^\+", ""), r"\.0*$", "").cast(pa.int64())
+
+
+def _finite(floats: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
+    if column.strays == "missing":
+        return _where(pc.is_finite(floats), floats)
+    bad = _first_bad(pc.is_finite(floats), floats)
+    if bad is not None:
+        raise _refuse(column, offset + bad, "a finite number", "Correct the value, or leave it empty.")
+    return floats
+
+
+def _where(good: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values for which a mask is true; null elsewhere."""
+    return pc.if_else(pc.fill_null(good, False), values, pa.scalar(None, values.type))
 
 
 def _dates(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:

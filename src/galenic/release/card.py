@@ -86,7 +86,15 @@ def _table(name: str, table: Table) -> dict[str, Any]:
     return {
         "name": name,
         "columns": [
-            {"name": c.name, "kind": c.kind, "unit": c.unit, "levels": c.levels, "origin": origin(c)} for c in table.columns
+            {
+                "name": c.name,
+                "kind": c.kind,
+                "unit": c.unit,
+                "levels": c.levels,
+                "kind_origin": c.kind_origin,
+                "origin": origin(c),
+            }
+            for c in table.columns
         ],
         "rows": [["" if row[c.name] is None else row[c.name] for c in table.columns] for row in head],
     }

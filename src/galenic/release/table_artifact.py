@@ -116,7 +116,8 @@ def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
     if budget:
         guarantee = (
             f"Differential privacy: epsilon = {budget.epsilon:g}, delta = {budget.delta:g}, protecting each {content.training.unit}. "
-            f"Everything learned was paid from the budget of population “{content.population}”."
+            f"Everything learned was paid from the budget of population “{content.population}”; what the table of columns calls "
+            "declared was stated by the data's owner and not learned."
         )
     several = len(content.tables) > 1
     lines = [
@@ -138,7 +139,8 @@ def _notes(content: TableContent, outcome: RunOutcome) -> list[str]:
     lines = [f"Left out before learning: {', '.join(content.training.dropped) or 'nothing'}."]
     if content.budget:
         lines.append(
-            "That this was accepted at all was decided on real rows: this one bit (accepted or refused) is outside epsilon. "
+            "That this was accepted at all was decided on real rows: this one bit (accepted, refused, or stopped because the rows "
+            "could not be read as a table of patients or hold undeclared identifiers) is outside epsilon. "
             f"Refused attempts on this population so far: {outcome.refused_attempts}."
         )
         lines.append("Findings computed from patients are on the signers' internal sheet and do not leave with the data.")

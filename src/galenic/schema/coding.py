@@ -33,12 +33,14 @@ def _days_or_numbers(array: pa.ChunkedArray) -> Floats:
 def encode(table: Table, column: Column) -> Codes:
     """Level numbers, shape (rows,), in 0 .. column.levels - 1; the missing level is the last one.
 
-    Raises RecordError if a value has no level: a missing value in a column declared complete, or an unlisted category
-    in a column without OTHER.
+    A value without a level is a missing one in a column declared complete, or an unlisted category in a column without OTHER.
+    Where strays are missing, it gets the missing level, else that of OTHER, else the first one; otherwise RecordError.
     """
     codes = bin_codes(numbers(table, column), column) if column.binned else _category_codes(table, column)
     bad = np.flatnonzero(codes < 0)
-    if bad.size:
+    if bad.size and column.strays == "missing":
+        codes[bad] = column.levels - 1 if column.missing or (column.other and not column.binned) else 0
+    elif bad.size:
         what = "is missing or not among its declared categories" if not column.binned else "is missing"
         raise RecordError(
             f"column {column.name!r}, row {int(bad[0]) + 1} of its batch: the value {what}, and the description gives it "

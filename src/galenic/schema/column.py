@@ -31,7 +31,8 @@ class Column:
     heaps: values that many rows share exactly (0 cost, 120 mm[Hg]); a bin that holds one stands for that value alone.
     hierarchy: of codes whose beginning is their parent (ICD, ATC): lengths of the beginnings, longest first, such as (3, 1); a code
     that is not listed is told as its nearest listed parent.
-    strays: what a value that does not fit the kind is: refused with its row, or (where the kind was bought) missing.
+    strays: what becomes of a value that does not fit: refused with its row, or (in a private fit, where no single row may decide
+    that the fit stops) missing; OTHER in a column without missing values, and the first level in one without OTHER.
     """
 
     name: str
