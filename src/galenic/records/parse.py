@@ -81,7 +81,8 @@ def _refuse(column: Column, row: int, expected: str, todo: str) -> RecordError:
 def convert(array: pa.ChunkedArray, column: Column, offset: int = 0) -> pa.ChunkedArray:
     """The column in its kind's Arrow type; missing tokens become null. `offset` counts the rows before this batch."""
     target = ARROW_TYPES[column.kind]
-    if array.type == target and not pa.types.is_string(target):
+    checked = pa.types.is_string(target) or (pa.types.is_floating(target) and column.strays == "missing")
+    if array.type == target and not checked:
         return array
     if column.binned and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         return _from_numbers(array, column, offset)
