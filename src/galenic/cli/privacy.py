@@ -22,7 +22,10 @@ class DetectionOptions:
     """Options of `galenic deidentify`: the policy, and how identifiers are found and replaced."""
 
     policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor"
-    language: Annotated[str, typer.Option(help="Language of the texts: en, es.")] = "en"
+    language: Annotated[str, typer.Option(help="Language of texts that do not tell it: en, es.")] = "en"
+    other_languages: Annotated[
+        str, typer.Option(help="Notes in a language without a validated detector: refuse, or redact to measurements.")
+    ] = "refuse"
     model: Annotated[str, typer.Option(help="Path of a tagger that replaces the shipped one.")] = ""
     key_file: Annotated[Path | None, typer.Option(help="File of 32 bytes or more: the same key gives the same surrogates.")] = (
         None
@@ -133,6 +136,7 @@ def _options(detection: DetectionOptions, anonymization: AnonymizationOptions) -
         table=anonymization.section(),
         workers=detection.workers,
         engine=detection.engine,
+        other_languages=detection.other_languages,
     )
 
 
@@ -174,6 +178,8 @@ def _show_files(result: DeidentificationReport, report: Path | None, as_json: bo
             f"  about {result.expected_missed:.0f} identifiers are expected to be missed: read a sample before the files leave",
             markup=False,
         )
+    for file, what in result.remarks[:20]:
+        show.out.print(f"  {file}: {what}", markup=False)
     for file, reason in result.refusals[:20]:
         show.out.print(f"  refused: {file}: {reason}", markup=False)
     return 2 if result.refusals else 0

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from galenic.errors import MissingExtraError, RecordError
@@ -42,6 +43,7 @@ def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) 
     """De-identify one file into the folder `out`, or count why it was refused. Leftovers of an earlier attempt are replaced."""
     target = out / name
     _remove(target)
+    unreadable = run.report.findings.unreadable.copy()
     try:
         deidentifier = deidentifier_for(file)
         if deidentifier is None:
@@ -52,12 +54,17 @@ def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) 
         why = str(error) if isinstance(error, RecordError) else "is nested too deeply to be read. Send it flatter."
         run.report.refusals.append((name, why))
         return
+    run.report.remarks += [(name, what) for what in _reduced(run.report.findings.unreadable - unreadable)]
     if target.is_dir() or (target.exists() and target.stat().st_size):
         run.report.files.append((file.name, name))
     else:
         _remove(target)
         if all(where.split(", line ")[0] != name for where, _ in run.report.refusals):
             run.report.remarks.append((name, "contains nothing that can be written"))
+
+
+def _reduced(unreadable: Counter[str]) -> list[str]:
+    return [f"{n:,} {'part' if n == 1 else 'parts'} reduced to [TEXT]: {why}" for why, n in unreadable.most_common()]
 
 
 def _remove(path: Path) -> None:

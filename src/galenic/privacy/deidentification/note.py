@@ -1,5 +1,6 @@
 """De-identification of notes: text files in any encoding that can be recognized, written as UTF-8."""
 
+from collections import Counter
 from pathlib import Path
 
 from galenic.errors import RecordError
@@ -28,6 +29,7 @@ class NoteDeidentifier:
             _in_pieces(file, out, run)
             return
         content, encoding = decode(file.read_bytes())
+        _refuse_unsupported(text.unsupported_languages(content), run)
         _remark(out, encoding, run)
         replacer = run.replacer(file.stem)
         clean = text.deidentify_text(content, run.detector, replacer, None, run.report.findings)
@@ -35,10 +37,21 @@ class NoteDeidentifier:
         out.write_text(clean, encoding="utf-8", newline="")
 
 
+def _refuse_unsupported(letters: Counter[str], run: DeidentificationRun) -> None:
+    """RecordError if more than half of a note is in languages without a validated detector, unless the run reduces such notes."""
+    total = letters.pop("")
+    if run.other_languages == "refuse" and 2 * letters.total() > total:
+        raise RecordError(
+            f"is written in {letters.most_common(1)[0][0]}, for which no detector is validated: names in it would not be found. "
+            "Expected English or Spanish. Translate it, or use --other-languages redact, which leaves measurements with units only."
+        )
+
+
 def _in_pieces(file: Path, out: Path, run: DeidentificationRun) -> None:
     encoding = _encoding(file)
     _remark(out, encoding, run)
     replacer, findings = run.replacer(file.stem), run.report.findings
+    letters: Counter[str] = Counter()
     with (
         file.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as source,
         out.open("w", encoding="utf-8", newline="") as target,
@@ -47,9 +60,11 @@ def _in_pieces(file: Path, out: Path, run: DeidentificationRun) -> None:
         while piece := source.read(MAX_WHOLE_BYTES // 4):
             whole = rest + piece
             cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
+            letters += text.unsupported_languages(whole[:cut])
             target.write(text.deidentify_text(whole[:cut], run.detector, replacer, None, findings))
             rest = whole[cut:]
         target.write(text.deidentify_text(rest, run.detector, replacer, None, findings))
+    _refuse_unsupported(letters, run)
     run.report.count(replacer)
 
 

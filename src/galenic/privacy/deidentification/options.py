@@ -18,7 +18,8 @@ class DeidentificationOptions:
     replaces the one that is shipped. key: 32 bytes or more that determine surrogates and tokens; without one, a random key is
     used and forgotten at the end, so that nothing can be traced back. day_first: 03/04/2020 means 3 April. table: overrides of
     the policy's [table] section (quasi, sensitive, k, l, t, method, fraction, rare). workers: processes that share the files;
-    the output does not depend on it. engine: pool (this machine) or ray.
+    the output does not depend on it. engine: pool (this machine) or ray. other_languages: refuse or redact
+    notes in a language without a validated detector; such parts of other files are always redacted.
     """
 
     policy: str = "safe-harbor"
@@ -29,16 +30,19 @@ class DeidentificationOptions:
     table: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 1
     engine: str = "pool"
+    other_languages: str = "refuse"
 
     def __post_init__(self) -> None:
         if self.key is not None and len(self.key) < MIN_KEY_BYTES:
             raise OptionError(f"the key has {len(self.key)} bytes. Expected at least {MIN_KEY_BYTES} bytes of random data.")
+        if self.other_languages not in ("refuse", "redact"):
+            raise OptionError(f"--other-languages is {self.other_languages!r}. Expected refuse or redact.")
 
     def settings(self, key: bytes) -> "RunSettings":
         """The settings that every process of the run needs. OptionError if the policy cannot be read."""
         policy = text.read_policy(self.policy)
         policy = replace(policy, table={**policy.table, **self.table})
-        return RunSettings(policy, self.language, self.model, key, self.day_first)
+        return RunSettings(policy, self.language, self.model, key, self.day_first, self.other_languages)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class RunSettings:
     model: str
     key: bytes
     day_first: bool
+    other_languages: str = "refuse"
 
     def to_json(self) -> dict[str, Any]:
         """JSON for a worker process."""
@@ -59,4 +64,6 @@ class RunSettings:
     def from_json(cls, raw: dict[str, Any]) -> "RunSettings":
         """The settings that `to_json` wrote."""
         policy = text.DeidentificationPolicy(**raw["policy"])
-        return cls(policy, raw["language"], raw["model"], bytes.fromhex(raw["key"]), bool(raw["day_first"]))
+        return cls(
+            policy, raw["language"], raw["model"], bytes.fromhex(raw["key"]), bool(raw["day_first"]), raw["other_languages"]
+        )

@@ -61,7 +61,7 @@ class DeidentificationRun:
     """One de-identification in progress.
 
     key: 32 bytes; without it no surrogate and no token can be traced back. stated_identifiers: by patient, identifiers by kind.
-    reserved_words: names of people in the data, which no surrogate may be.
+    reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them.
     """
 
     report: DeidentificationReport
@@ -70,6 +70,7 @@ class DeidentificationRun:
     day_first: bool
     stated_identifiers: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     reserved_words: frozenset[str] = frozenset()
+    other_languages: str = "refuse"
 
     @property
     def token_key(self) -> bytes:
@@ -116,4 +117,4 @@ def start_run(settings: RunSettings) -> DeidentificationRun:
         detector = detector.with_gazetteer(lists)
     report = DeidentificationReport(settings.policy)
     report.detector_accuracy = {} if settings.model else text.detector_accuracy(settings.language)
-    return DeidentificationRun(report, detector, settings.key, settings.day_first)
+    return DeidentificationRun(report, detector, settings.key, settings.day_first, other_languages=settings.other_languages)

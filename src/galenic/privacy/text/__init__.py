@@ -11,6 +11,7 @@ from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.surrogate_names import is_listed_name
 from galenic.privacy.text.tagger import Tagger, decode_spans
 from galenic.privacy.text.text_deidentification import TextFindings, deidentify_text
+from galenic.privacy.text.unsupported_language import unsupported_languages
 
 __all__ = [
     "BUILT_IN",
@@ -35,4 +36,5 @@ __all__ = [
     "reveals_age_over_89",
     "shift_date",
     "state_names",
+    "unsupported_languages",
 ]

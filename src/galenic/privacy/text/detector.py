@@ -53,7 +53,7 @@ class Detector:
 
     thresholds: by class of the tagger, the probability from which a token counts as an identifier; default_threshold: of the other
     classes. common: words of ordinary text, which are names only in some places. gazetteer: a site's own lists. kinds: by class of
-    the tagger, the kind of identifier; a class without one identifies nobody.
+    the tagger, the kind of identifier; a class without one identifies nobody. language: of the tagger.
     """
 
     tagger: Tagger | None = None
@@ -62,6 +62,7 @@ class Detector:
     default_threshold: float = 0.2
     kinds: dict[str, str] = field(default_factory=lambda: dict(TAGGER_KINDS))
     gazetteer: Gazetteer | None = None
+    language: str = "en"
     _cache: dict[str, list[TextSpan]] = field(default_factory=dict, repr=False)
 
     def with_gazetteer(self, gazetteer: Gazetteer) -> "Detector":
@@ -75,7 +76,7 @@ class Detector:
         spans += self.gazetteer.find(read.text) if self.gazetteer else ()
         spans += self._repetitions(read.text, spans)
         merged = [_with_role(read.text, s) for s in merge_spans(read.text, spans)]
-        if read.positions is None:
+        if read.starts is None:
             return merged
         return [replace(s, start=a, end=b) for s in merged for a, b in (read.original(s.start, s.end),)]
 

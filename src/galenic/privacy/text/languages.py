@@ -8,9 +8,11 @@ from typing import Any
 
 from galenic.errors import OptionError
 from galenic.privacy.text.detector import Detector
+from galenic.privacy.text.language_identification import VALIDATED
 from galenic.privacy.text.tagger import Tagger
+from galenic.privacy.text.vocabulary import common_words
 
-LANGUAGES = ("en", "es")
+LANGUAGES = VALIDATED
 
 
 @cache
@@ -41,5 +43,4 @@ def load_detector(language: str, model: str = "") -> Detector:
     about, data = _about(language), files("galenic.privacy.text").joinpath("data")
     with data.joinpath(f"{language}.npz").open("rb") as file:
         tagger = Tagger.load(Path(model) if model else file)
-    common = frozenset(data.joinpath(f"{language}.common.txt").read_text(encoding="utf-8").split())
-    return Detector(tagger, about["thresholds"], common, about["usual"], about["kinds"])
+    return Detector(tagger, about["thresholds"], common_words(language), about["usual"], about["kinds"], language=language)

@@ -3,13 +3,19 @@
 import base64
 import binascii
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from galenic.privacy.text.detector import Detector
+from galenic.privacy.text.detector import Detector, merge_spans
+from galenic.privacy.text.language_identification import VALIDATED, Passage, passages
+from galenic.privacy.text.languages import load_detector
+from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.replacement import Replacer
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
+from galenic.privacy.text.unsupported_language import UNKNOWN, Exclusion, exclusions, reduced, without_hidden
+from galenic.schema import TextSpan
 
 PIECE = 200_000  # characters that are searched together
 MIN_ENCODED = 40  # characters of the shortest word that may be encoded content
@@ -37,7 +43,13 @@ def deidentify_text(
     stated: StatedIdentifiers | None = None,
     findings: TextFindings | None = None,
 ) -> str:
-    """The text without identifiers. Encoded attachments are searched if they are text, and dropped if not."""
+    """The text without identifiers: the one function by which text of every format is de-identified.
+
+    Passages in a language or script without a validated detector are reduced to measurements with their units and the placeholder
+    [TEXT], wherever they stand; so are words in no vocabulary of a short text whose language cannot be told. A detector without
+    tagger reads codes and terminology: there only passages that are clearly in another language or script are reduced. Encoded
+    attachments are searched if they are text, and dropped if not. `findings.unreadable` counts what was reduced, by reason.
+    """
     one = _TextDeidentifier(detector, replacer, stated, findings if findings is not None else TextFindings())
     return one.deidentify(text)
 
@@ -51,6 +63,7 @@ class _TextDeidentifier:
 
     def deidentify(self, text: str) -> str:
         findings = self.findings
+        text = without_hidden(text)
         findings.texts += 1
         findings.characters += len(text)
         before = findings.counts.total()
@@ -66,9 +79,44 @@ class _TextDeidentifier:
     def _piece(self, text: str) -> str:
         if not text.strip():
             return text
+        read = normalize(text)
+        found = passages(read.text)
+        excluded = exclusions(text, read, found, prose=self.detector.tagger is not None)
+        if len(excluded) == 1 and (excluded[0].start, excluded[0].end) == (0, len(text)):
+            spans: list[TextSpan] = []
+        else:
+            others = [replace(p, start=a, end=b) for p in found for a, b in (read.original(p.start, p.end),)]
+            spans = self._found(text, others)
+        excluded = _without_overlaps(excluded, spans)
+        self.findings.unreadable.update(e.reason for e in excluded)
+        out, at = [], 0
+        for e in excluded:
+            out += [self._replaced(text, at, e.start, spans), reduced(text[e.start : e.end])]
+            at = e.end
+        return "".join([*out, self._replaced(text, at, len(text), spans)])
+
+    def _replaced(self, text: str, start: int, end: int, spans: list[TextSpan]) -> str:
+        """The part [start, end) with the spans in it replaced."""
+        part = [
+            replace(s, start=max(s.start, start) - start, end=min(s.end, end) - start)
+            for s in spans
+            if s.start < end and s.end > start
+        ]
+        self.findings.counts.update((s.kind, s.layer) for s in part)
+        return self.replacer.replace(text[start:end], part)
+
+    def _found(self, text: str, found: list[Passage]) -> list[TextSpan]:
+        """Identifiers; in passages of another validated language than the detector's, by the tagger of that language."""
         spans = self.detector.find(text, self.stated)
-        self.findings.counts.update((s.kind, s.layer) for s in spans)
-        return self.replacer.replace(text, spans)
+        if self.detector.tagger is None:
+            return spans
+        for language in VALIDATED:
+            stretches = _stretches(found, language) if language != self.detector.language else []
+            for a, b in stretches:
+                spans = [s for s in spans if s.layer not in ("tagger", "again") or s.end <= a or s.start >= b]
+                spans += [replace(s, start=a + s.start, end=a + s.end) for s in load_detector(language).find(text[a:b])]
+            spans = merge_spans(text, spans) if stretches else spans
+        return spans
 
     def _encoded(self, content: str) -> str:
         """Base64 content without identifiers, or a placeholder if it is not text."""
@@ -82,6 +130,30 @@ class _TextDeidentifier:
             return "[ATTACHMENT]"
         clean = base64.b64encode(self._piece(text).encode()).decode()
         return f"{head},{clean}" if head else clean
+
+
+def _stretches(found: list[Passage], language: str) -> list[tuple[int, int]]:
+    """Passages of a language, joined where they follow one another."""
+    out: list[tuple[int, int]] = []
+    for p, before in zip(found, (None, *found), strict=False):
+        if p.language == language:
+            if before is not None and before.language == language:
+                out[-1] = (out[-1][0], p.end)
+            else:
+                out.append((p.start, p.end))
+    return out
+
+
+def _without_overlaps(excluded: list[Exclusion], spans: list[TextSpan]) -> list[Exclusion]:
+    """Without unknown words that are identifiers, which a detector found."""
+    taken = [(s.start, s.end) for s in spans]
+    starts = [a for a, _ in taken]
+
+    def is_found(e: Exclusion) -> bool:
+        at = bisect_right(starts, e.start) - 1
+        return at >= 0 and taken[at][1] >= e.end
+
+    return [e for e in excluded if e.reason != UNKNOWN or not is_found(e)]
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -1,0 +1,109 @@
+"""Text in a language or script without a validated detector: found, and reduced to an allow list."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from galenic.privacy.text.language_identification import Passage, language_name, passages
+from galenic.privacy.text.normalization import NormalizedText
+from galenic.privacy.text.scripts import other_script_runs, script
+from galenic.privacy.text.vocabulary import WORD, is_clinical, is_known
+
+PLACEHOLDER = "[TEXT]"
+UNKNOWN = "words of a short text in no language that can be told"
+# the allow list: a number with a unit, alone
+_UNITS = (
+    r"(?:[mµμnk]?g|[mµμn]cg|[mdµμ]?[lL]|[mµμn]?mol|m?Eq|[mk]?IU|U|mmHg|cm|mm|kg|mbar|kPa|bpm|Hz|ms|°C|°F|kcal|%)"
+    r"(?:/(?:[mdµμ]?[lL]|kg|min|h|d|24h|m2|[mµμ]?mol|g))?"
+)
+_MEASUREMENT = re.compile(rf"(?<![\w./:,-])[<>≤≥]?\d{{1,4}}(?:[.,]\d{{1,3}})?\s?{_UNITS}(?![\w/])")
+_KEPT = re.compile(rf"(?P<kept>{_MEASUREMENT.pattern})|[\n\r]+")
+MIN_KNOWN = 0.5  # share of known words from which a text is read in the language of the run, if no other can be told
+_ABBREVIATION = 4  # letters of the longest word in capitals that is kept where the language cannot be told
+_ENCODED = re.compile(r"[!-~]{40,}")  # no words
+_REVERSED = re.compile("[\u202d\u202e][^\n\r]*")  # shown in another order than it is written in
+_HIDDEN = re.compile("[\U000e0000-\U000e0fff\ufe00-\ufe0f]")  # letters that are never shown, and variants
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Characters [start, end) that must not leave as they are, and why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+def unsupported_languages(text: str) -> Counter[str]:
+    """By language without a validated detector, the number of letters in it; "" for all letters of the text.
+
+    Files of notes are refused by it. Parts of any other text are reduced by `deidentify_text`, which every format calls.
+    """
+    text = _ENCODED.sub(" ", text)
+    letters: Counter[str] = Counter({"": sum(map(str.isalpha, text))})
+    for p in passages(text):
+        if p.foreign:
+            letters[language_name(p.language)] += sum(map(str.isalpha, text[p.start : p.end]))
+    return letters
+
+
+def exclusions(original: str, read: NormalizedText, found: list[Passage], *, prose: bool) -> list[Exclusion]:
+    """What has to be reduced, by position in the original, in order and without overlaps. prose: also words of short texts whose
+    language cannot be told."""
+    text = read.text
+    out = [Exclusion(p.start, p.end, f"text in {language_name(p.language)}: no validated detector") for p in found if p.foreign]
+    out += [Exclusion(a, b, f"text in {script_name(text[a:b])}: no validated detector") for a, b in other_script_runs(text)]
+    if prose:
+        unsure = [p for p in found if (p.doubtful and not p.foreign) or (not p.language and p.known < MIN_KNOWN)]
+        out += [e for p in unsure for e in _unknown_words(text, p)]
+    placed = [Exclusion(*read.original(e.start, e.end), e.reason) for e in out]
+    return _merged([*placed, *(Exclusion(*m.span(), "text in reversed order") for m in _REVERSED.finditer(original))])
+
+
+def without_hidden(text: str) -> str:
+    """The text without characters that are never shown and may spell words (Unicode tags, variation selectors)."""
+    return text if text.isascii() else _HIDDEN.sub("", text)
+
+
+def script_name(part: str) -> str:
+    """The script of the first letter that is not Latin."""
+    return next((s for c in part if c > "\u024f" and (s := script(c))), "another script")
+
+
+def _unknown_words(text: str, passage: Passage) -> list[Exclusion]:
+    """Words that are in no vocabulary; abbreviations of a few capitals are kept."""
+    out = []
+    for m in WORD.finditer(text, passage.start, passage.end):
+        word = m[0]
+        short = len(word) <= _ABBREVIATION and word.isupper()
+        if not short and not (is_clinical(word) or is_known(word, "en") or is_known(word, "es")):
+            out.append(Exclusion(*m.span(), UNKNOWN))
+    return out
+
+
+def _merged(found: Iterable[Exclusion]) -> list[Exclusion]:
+    out: list[Exclusion] = []
+    for e in sorted(found, key=lambda e: (e.start, -e.end)):
+        if out and e.start < out[-1].end:
+            out[-1] = Exclusion(out[-1].start, max(out[-1].end, e.end), out[-1].reason)
+        else:
+            out.append(e)
+    return out
+
+
+def reduced(part: str) -> str:
+    """What the allow list leaves: measurements with their units and ends of lines; a placeholder for the rest."""
+    out, at = [], 0
+    for m in _KEPT.finditer(part):
+        out += [_placeholder(part[at : m.start()]), m[0]]
+        at = m.end()
+    return "".join([*out, _placeholder(part[at:])])
+
+
+def _placeholder(part: str) -> str:
+    if not any(c.isalnum() or script(c) for c in part):
+        return part if part.isascii() else "".join(c for c in part if c.isascii())
+    left = part[: len(part) - len(part.lstrip(" \t"))]
+    right = part[len(part.rstrip(" \t")) :]
+    return f"{left}{PLACEHOLDER}{right}"
