@@ -127,7 +127,8 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused_and_a_spreadsheet_is_ref
         tmp_path / "t.csv", index=False
     )
     (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04 a spreadsheet")
-    done = deidentification.deidentify([tmp_path / "t.csv", tmp_path / "sheet.xlsx"], tmp_path / "out")
+    declared = deidentification.DeidentificationOptions(table={"columns": {"finding": "verbatim"}})
+    done = deidentification.deidentify([tmp_path / "t.csv", tmp_path / "sheet.xlsx"], tmp_path / "out", declared)
     assert "'=HYPERLINK" in (tmp_path / "out" / "t.csv").read_text()
     assert "spreadsheet" in dict(done.refusals)["sheet.xlsx"]
 

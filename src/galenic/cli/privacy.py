@@ -53,6 +53,13 @@ class AnonymizationOptions:
         str, typer.Option(help="mondrian (smallest information loss) or global (the same levels for all rows).")
     ] = "mondrian"
     fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population in the table.")] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=KIND: declare what a column holds, which is withheld otherwise; repeat. KIND: category, number, date, birth, age, "
+            "zip, text, patient, drop, a kind of identifier, or verbatim."
+        ),
+    ] = None
     rare: Annotated[int, typer.Option(min=0, help="Leave out values of other columns that fewer rows share (11 is usual).")] = 0
 
     def section(self) -> dict[str, Any]:
@@ -67,8 +74,16 @@ class AnonymizationOptions:
                 "t": self.t,
                 "method": self.method,
             }
+        section |= {"columns": dict(map(_declaration, self.column))} if self.column else {}
         section |= {"fraction": self.fraction} if self.fraction else {}
         return section | ({"rare": self.rare} if self.rare else {})
+
+
+def _declaration(text: str) -> tuple[str, str]:
+    name, separator, kind = text.rpartition("=")
+    if not separator or not name:
+        raise OptionError(f"--column {text} declares nothing. Expected NAME=KIND, such as --column ward=category.")
+    return name, kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +195,18 @@ def _show_files(result: DeidentificationReport, report: Path | None, as_json: bo
         )
     for file, what in result.remarks[:20]:
         show.out.print(f"  {file}: {what}", markup=False)
+    _show_columns(result)
     for file, reason in result.refusals[:20]:
         show.out.print(f"  refused: {file}: {reason}", markup=False)
     return 2 if result.refusals else 0
+
+
+def _show_columns(result: DeidentificationReport) -> None:
+    """Print columns of tables that were withheld or declared."""
+    for one in result.columns[:100]:
+        show.out.print(f"  {one['file']}, column {one['column']}: {one['what']}", markup=False)
+    if len(result.columns) > 100:
+        show.out.print(f"  {len(result.columns) - 100:,} further columns: see --report or --json", markup=False)
 
 
 def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool) -> int:
@@ -195,6 +219,7 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
         show.print_json({**run, "deidentification": deidentification.deidentification_json(result)})
     else:
         show.run(copy.run, copy.folder, copy.decision)
+        _show_columns(result)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1
 
 

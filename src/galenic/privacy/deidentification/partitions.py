@@ -69,6 +69,7 @@ def _counts(report: DeidentificationReport) -> dict[str, Any]:
         "refusals": report.refusals,
         "remarks": report.remarks,
         "risks": report.risks,
+        "columns": report.columns,
         "residual_search": [report.residual_search.values, report.residual_search.places],
         "replacements": [[*k, n] for k, n in report.replacements.items()],
         "omissions": report.omissions,
@@ -84,6 +85,7 @@ def _add(report: DeidentificationReport, counts: dict[str, Any]) -> None:
     report.refusals += [(a, b) for a, b in counts["refusals"]]
     report.remarks += [(a, b) for a, b in counts["remarks"]]
     report.risks += counts["risks"]
+    report.columns += counts["columns"]
     values, places = counts["residual_search"]
     before = report.residual_search
     report.residual_search = ResidualSearch(max(before.values, values), before.places + places)

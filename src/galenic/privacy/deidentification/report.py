@@ -24,6 +24,7 @@ def deidentification_json(report: DeidentificationReport) -> dict[str, Any]:
         "resources": dict(report.resources),
         "search": {"values": residual.values, "left": residual.places},
         "risk": report.risks,
+        "columns": report.columns,
         "residual": {"expected identifiers left": report.expected_missed, "measured": report.detector_accuracy},
     }
 

@@ -28,7 +28,8 @@ class DeidentificationReport:
     files: (input name, output name); an output name is a number where the input name contains a person's name. refusals:
     (file or line, reason) of what was not written. findings: identifiers by kind and layer. replacements: by kind and
     treatment. omissions: elements that were left out, by path. resources: what was written, by type. detector_accuracy:
-    measured on text that the detector was not trained on. risks: re-identification risk of each table.
+    measured on text that the detector was not trained on. risks: re-identification risk of each table. columns: of tables, what was
+    withheld and what the user declared.
     """
 
     policy: text.DeidentificationPolicy
@@ -42,6 +43,7 @@ class DeidentificationReport:
     detector_accuracy: dict[str, Any] = field(default_factory=dict)
     residual_search: ResidualSearch = ResidualSearch()
     risks: list[dict[str, Any]] = field(default_factory=list)
+    columns: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def expected_missed(self) -> float | None:

@@ -1,17 +1,18 @@
-"""De-identification of tables (CSV, Parquet, Arrow): each column by its description, then anonymization of quasi-identifiers."""
+"""De-identification of tables (CSV, Parquet, Arrow): each column by its role, then anonymization of quasi-identifiers."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from galenic import records
 from galenic.errors import OptionError, RecordError, UnknownNameError
 from galenic.privacy.anonymization import TableOptions, TableRecoding, rare_values, read_table_options, recode
-from galenic.privacy.deidentification.rules.columns import ColumnRules, is_demographic
+from galenic.privacy.deidentification.column_profile import cell_text
+from galenic.privacy.deidentification.rules.columns import ColumnRules
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.deidentification.table_files import EXTENSIONS, SPREADSHEETS, TableWriter, anonymization_kind, as_text
+from galenic.privacy.deidentification.table_files import EXTENSIONS, SPREADSHEETS, TableWriter
+from galenic.privacy.deidentification.table_layout import TableLayout, read_layout
 from galenic.privacy.text import Replacer, StatedIdentifiers
 from galenic.records import Source
 
@@ -34,12 +35,17 @@ class TableDeidentifier:
             raise RecordError(
                 "is a spreadsheet: its formulas, comments and hidden sheets cannot be searched. Export each sheet as CSV."
             )
-        source = records.read(file)
-        table = _Table(source, run)
-        with TableWriter(out, source) as target:
-            for batch in table.batches():
-                target.write(batch)
-        table.add_risk(out.name)
+        try:
+            source = records.read(file)
+            table = _Table(source, run)
+            with TableWriter(out, source) as target:
+                for batch in table.batches():
+                    target.write(batch)
+        except (pa.ArrowException, UnicodeError) as error:
+            raise RecordError(
+                f"cannot be read to its end ({type(error).__name__}). Expected one table in one encoding: export it again as UTF-8."
+            ) from None
+        table.add_to_report(out.name)
 
 
 class _Table:
@@ -47,31 +53,30 @@ class _Table:
 
     def __init__(self, source: Source, run: DeidentificationRun) -> None:
         self.source, self.run = source, run
-        self.options: TableOptions = read_table_options(run.report.policy.name, run.report.policy.table)
+        section = dict(run.report.policy.table)
+        declared = dict(section.pop("columns", {}))
+        self.options: TableOptions = read_table_options(run.report.policy.name, section)
         self.rows_written = 0
-        self._refuse_identifiers_in_header()
-        self.columns = {c.name: c for c in records.describe(source, self.options.patient)}
-        self.patient = next((c.name for c in self.columns.values() if c.role == "patient"), None)
+        self.layout: TableLayout = read_layout(source, run.detector, declared, self.options.patient)
+        self.patient = self.layout.patient
         report = run.report
-        self.rules = ColumnRules(run.detector, report.policy.treat, run.key, report.findings, report.omissions)
-        self.treatments = {n: t for n, c in self.columns.items() if (t := self.rules.treatment(c)) is not None}
-        report.omissions.update(f"column {n}" for n in self.columns if n not in self.treatments)
+        self.rules = ColumnRules(run.detector, report.policy.treat, run.key, report.findings)
+        self.treatments = {n: t for n in source.names if (t := self.layout.treatment(n, self.rules, run)) is not None}
+        if not self.treatments:
+            raise RecordError(
+                "has no column whose values are recognized as free of identifiers, so nothing can be written. Declare what its columns "
+                "hold with --column NAME=KIND."
+            )
+        withheld = self.layout.withheld()
+        report.omissions.update(
+            f"column {self.layout.shown(n)}" for n in source.names if n not in self.treatments and n not in withheld
+        )
         self.replacers: dict[str, Replacer] = {}
         self.recoding = self._recode()
         self.labels = {} if self.recoding is None else self.recoding.labels()
         self.rare = self._rare_values()
         self.replacers.clear()  # their counts are from reading the table for the first time
-
-    def _refuse_identifiers_in_header(self) -> None:
-        """A transposed table has patients in its header."""
-        for number, name in enumerate(self.source.names):
-            spans = self.run.detector.find(f"Seen: {name}.")
-            identifiers = [s for s in spans if s.layer == "rule" and s.kind not in ("date", "age", "place")]
-            if identifiers:
-                raise RecordError(
-                    f"has an identifier ({identifiers[0].kind}) in its header, column {number + 1}. Transpose the table, or "
-                    "rename the column."
-                )
+        self.rules.withheld.clear()
 
     # quasi-identifiers
 
@@ -87,31 +92,32 @@ class _Table:
         removed = [n for n in names if n not in self.treatments]
         if removed:
             raise OptionError(
-                f"columns {', '.join(removed)} are left out by the policy, so nobody can know them from the output. Remove them "
-                "from --quasi."
+                f"columns {', '.join(removed)} are left out by the policy, or withheld because their values are not recognized, so nobody "
+                "can know them from the output. Remove them from --quasi, or declare them with --column NAME=KIND."
             )
-        names = names or [n for n, c in self.columns.items() if is_demographic(c) and n in self.treatments]
+        names = names or [n for n in self.treatments if self.layout.is_demographic(n)]
         if not names:
             return None
-        kinds = {n: anonymization_kind(self.columns[n]) for n in names}
+        kinds = {n: self.layout.anonymization_kind(n) for n in names}
         return recode(kinds, self.options, lambda wanted: self._text_batches(wanted, names))
 
     def _rare_values(self) -> dict[str, frozenset[str]]:
         """By categorical column: values that too few rows share; quasi-identifiers have k instead."""
-        names = [n for n, t in self.treatments.items() if t == self.rules.values and n not in self.labels]
+        names = [n for n in self.treatments if self.layout.roles[n].kind in ("category", "code") and n not in self.labels]
         quasi = list(self.recoding.names) if self.recoding else []
         return rare_values(names, self.options.min_rows, lambda wanted: self._text_batches(wanted, quasi))
 
     def _text_batches(self, names: list[str], quasi: list[str]) -> Iterator[dict[str, list[str | None]]]:
         """Values as text: ISO dates, numbers as numbers, missing as None; quasi-identifiers as they would be written without groups."""
         uncounted = ColumnRules(self.run.detector, self.run.report.policy.treat, self.run.key)
-        treatments = {n: t for n in quasi if (t := uncounted.treatment(self.columns[n])) is not None}
+        treatments = {n: t for n in quasi if (t := self.layout.treatment(n, uncounted, self.run)) is not None}
         first_row = 0
         for _, batch in self.source.raw(list(dict.fromkeys([*names, *([self.patient] if self.patient else [])]))):
-            values = {n: as_text(batch[n], self.columns[n]) for n in names}
+            values = {n: cell_text(batch[n]).to_pylist() for n in names}
             replacers = self._replacers_of(batch, first_row)
             nothing: list[StatedIdentifiers | None] = [None] * batch.num_rows
-            yield {n: treatments[n](v, replacers, nothing) if n in treatments else v for n, v in values.items()}
+            treated = {n: treatments[n](v, replacers, nothing) if n in treatments else v for n, v in values.items()}
+            yield {n: self.layout.comparable(n, v) if n in treatments else v for n, v in treated.items()}
             first_row += batch.num_rows
 
     # rows
@@ -120,20 +126,19 @@ class _Table:
         """The output, batch by batch."""
         first_row = 0
         shown = [n for n in self.source.names if n in self.treatments or n in self.labels]
-        searched = {n: kind for n, c in self.columns.items() if (kind := self.rules.searched_kind(c))}
-        has_text = any(c.kind == "text" for c in self.columns.values())
+        searched = self.layout.searched_kinds()
         released = self.recoding.anonymized.released if self.recoding and self.recoding.anonymized else None
         for _, batch in self.source.raw():
             end = first_row + batch.num_rows
             replacers = self._replacers_of(batch, first_row)
-            stated = self._stated_by_rows(batch, searched if has_text else {})
+            stated = self._stated_by_rows(batch, searched if self.layout.has_text() else {})
             columns = {}
             for name in shown:
                 if name in self.labels:
                     positions, names = self.labels[name]
-                    columns[name] = pa.array(names, pa.string()).take(pa.array(positions[first_row:end]))
+                    columns[self.layout.shown(name)] = pa.array(names, pa.string()).take(pa.array(positions[first_row:end]))
                 else:
-                    columns[name] = self._column(name, batch[name], replacers, stated)
+                    columns[self.layout.shown(name)] = self._column(name, batch[name], replacers, stated)
             table = pa.table(columns)
             table = table if released is None else table.filter(pa.array(released[first_row:end]))
             first_row = end
@@ -144,22 +149,33 @@ class _Table:
     def _column(
         self, name: str, old: pa.ChunkedArray, replacers: list[Replacer], stated: list[StatedIdentifiers | None]
     ) -> pa.Array | pa.ChunkedArray:
-        values = as_text(old, self.columns[name])
+        values = cell_text(old).to_pylist()
         new = self.treatments[name](values, replacers, stated)
         rare = self.rare.get(name)
         if rare:
             new = [None if v in rare else n for v, n in zip(values, new, strict=True)]
-            self.run.report.omissions[f"column {name}: values of too few rows"] += sum(v in rare for v in values)
+            self.run.report.omissions[f"column {self.layout.shown(name)}: values of too few rows"] += sum(
+                v in rare for v in values
+            )
         return self._typed(name, old, new)
 
     def _typed(self, name: str, old: pa.ChunkedArray, new: list[str | None]) -> pa.Array | pa.ChunkedArray:
         """The new values in the column's type, where they are numbers or dates still; else text."""
-        treatment, kind = self.treatments[name], old.type
+        role, kind = self.layout.roles[name].kind, old.type
         if pa.types.is_primitive(kind) and not pa.types.is_temporal(kind):
-            if treatment in (self.rules.values, self.rules.numbers):
+            if (
+                role in ("category", "code", "number", "verbatim")
+                and name not in self.rare
+                and old.null_count == new.count(None)
+            ):
                 return old
-            return pa.array(new, pa.string()).cast(kind) if treatment == self.rules.ages else pa.array(new, pa.string())
-        if pa.types.is_temporal(kind) and self.run.report.policy["date"] in ("keep", "surrogate"):
+            return (
+                pa.array(new, pa.string()).cast(kind)
+                if role in ("age", "number", "category", "code")
+                else pa.array(new, pa.string())
+            )
+        days = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+        if days and role in ("date", "birth", "verbatim") and self.run.report.policy["date"] in ("keep", "surrogate"):
             return pa.array(new, pa.string()).cast(pa.timestamp("us")).cast(kind)
         return pa.array(new, pa.string())
 
@@ -168,7 +184,7 @@ class _Table:
         if self.patient is None:
             patients: list[str | None] = [f"row {first_row + i}" for i in range(batch.num_rows)]
         else:
-            patients = as_text(batch[self.patient], self.columns[self.patient])
+            patients = cell_text(batch[self.patient]).to_pylist()
         replacers = []
         for patient in patients:
             name = patient or ""
@@ -187,7 +203,7 @@ class _Table:
 
     def _stated_by_rows(self, batch: pa.Table, searched: dict[str, str]) -> list[StatedIdentifiers | None]:
         """Identifiers in the other columns of each row, to search its texts for."""
-        values = {name: pc.cast(batch[name], pa.string()).to_pylist() for name in searched}
+        values = {name: cell_text(batch[name]).to_pylist() for name in searched}
         out: list[StatedIdentifiers | None] = []
         for i in range(batch.num_rows):
             stated: dict[str, tuple[str, ...]] = {}
@@ -197,11 +213,12 @@ class _Table:
             out.append(StatedIdentifiers(stated, self.run.detector.common) if stated else None)
         return out
 
-    def add_risk(self, file: str) -> None:
-        """Add the re-identification risk of the output to the report."""
+    def add_to_report(self, file: str) -> None:
+        """Add columns and cells that were withheld, declarations, and the re-identification risk of the output to the report."""
         report = self.run.report
         report.resources["tables"] += 1
         report.resources["rows"] += self.rows_written
+        report.columns += self.layout.column_reports(file, self.rules.withheld)
         if self.recoding is None:
             report.remarks.append((file, "has no column that others are known to know: no re-identification risk was measured"))
         else:

@@ -1,38 +1,16 @@
 """Table files: recognized file names, values as text, and a writer that keeps the format."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galenic import records
 from galenic.records import Source
-from galenic.schema import MISSING_TOKENS, Column
 
 EXTENSIONS = (".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
-_POSTAL_CODE = re.compile(r"zip|postal|postcode|plz", re.I)
-
-
-def as_text(array: pa.ChunkedArray, column: Column) -> list[str | None]:
-    """Values as text: dates as ISO 8601, missing as None."""
-    text = records.clean_text(array, MISSING_TOKENS)
-    if column.kind == "date" and column.format and not column.format.startswith("%Y-%m-%d"):
-        days = records.parse_dates(text, column.format)
-        iso = pc.strftime(days.cast(pa.timestamp("s")), format="%Y-%m-%d")
-        text = pc.if_else(pc.is_valid(days), iso, text)
-    return list(text.to_pylist())
-
-
-def anonymization_kind(column: Column) -> str:
-    """date, category, or numeric (a postal code is a category)."""
-    if column.kind == "date":
-        return "date"
-    numeric = column.kind in ("numeric", "integer") and not _POSTAL_CODE.search(column.name)
-    return "numeric" if numeric else "category"
 
 
 class TableWriter:

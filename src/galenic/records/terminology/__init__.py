@@ -3,6 +3,7 @@
 from galenic.records.terminology.installed import load_terminology, terminology
 from galenic.records.terminology.loaders import LOADERS, load
 from galenic.records.terminology.tables import LABELS, CodeValidation, Concept, Terminology
+from galenic.records.terminology.vocabulary import capitalized_words, icd10_categories, ordinary_words
 
 __all__ = [
     "LABELS",
@@ -10,7 +11,10 @@ __all__ = [
     "CodeValidation",
     "Concept",
     "Terminology",
+    "capitalized_words",
+    "icd10_categories",
     "load",
     "load_terminology",
+    "ordinary_words",
     "terminology",
 ]

@@ -71,7 +71,8 @@ class CodeTable:
 
 
 @cache
-def _shipped(name: str) -> pa.Table:
+def shipped_table(name: str) -> pa.Table:
+    """The rows of a shipped file."""
     with files("galenic.records.terminology").joinpath(name).open("rb") as file:
         return pa.ipc.open_file(file.read()).read_all()
 
@@ -87,7 +88,7 @@ class Terminology:
         """URIs of the loaded systems."""
         own = [p for p in sorted(self.folder.glob("*.arrow"))] if self.folder and self.folder.is_dir() else []
         mine = {str(pa.ipc.open_file(p).get_batch(0)["system"][0]) for p in own}
-        return sorted({*SHIPPED, *pc.unique(_shipped(HL7)["system"]).to_pylist(), *mine})
+        return sorted({*SHIPPED, *pc.unique(shipped_table(HL7)["system"]).to_pylist(), *mine})
 
     def validate(self, system: str, code: str, display: str | None = None) -> CodeValidation:
         """Whether a code belongs to a system, and whether a display is the one of the system."""
@@ -135,8 +136,8 @@ class Terminology:
             with pa.memory_map(str(place)) as raw:  # stays mapped while the table is used
                 return CodeTable(pa.ipc.open_file(raw).read_all())
         if system in SHIPPED:
-            return CodeTable(_shipped(SHIPPED[system]))
-        rows = _shipped(HL7)
+            return CodeTable(shipped_table(SHIPPED[system]))
+        rows = shipped_table(HL7)
         rows = rows.filter(pc.equal(rows["system"], system))
         return CodeTable(rows, whole=system not in PARTS) if rows.num_rows else None
 

@@ -1,116 +1,77 @@
-"""De-identification of table columns: each by its description (kind, role) and by its name."""
+"""Treatments of table columns by their role and the policy; cells that a role does not accept are left out."""
 
 import hmac
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from datetime import date
 
+from galenic.privacy.deidentification.rules.cell_dates import CellDate, date_of_number, parse_date
+from galenic.privacy.deidentification.rules.cells import cell_class
+from galenic.privacy.deidentification.rules.column_headers import header_words
+from galenic.privacy.deidentification.rules.vocabulary import fold, is_clinical_term, is_known, is_name, word_set
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
-from galenic.schema import Column
 
-_NAMES = {  # kind of identifier by whole words of the column's name; the first match counts
-    "ssn": r"ssn|social_sec\w*|nhs|national_(?:id|number)",
-    "email": r"e?_?mail",
-    "fax": r"fax",
-    "phone": r"\w*phone|mobile|cell|tel",
-    "url": r"url|web_?site|web_?page",
-    "ip": r"ip|ip_?addr\w*",
-    "place": r"zip\w*|postal\w*|postcode|plz|street\w*|address\w*|addr\d?|city|town|village|county|district|birth_?place|residence",
-    "record": r"mrn|(?:medical|patient|hospital)_?(?:record|number|no|id)|accession|(?:encounter|visit|stay|hadm|icustay)_?id",
-    "plan": r"(?:member|policy|insur\w*|beneficiary)_?(?:id|no|number)",
-    "account": r"account|acct|iban|card_?(?:no|number)",
-    "licence": r"licen[cs]e|npi|dea_?(?:no|number)|passport",
-    "vehicle": r"vin|plate_?(?:no|number)|vehicle",
-    "device": r"serial\w*|device_?id|udi",
-    "name": r"\w*_name|name|names|surname|forename|lastname|firstname|fullname|physician|doctor|provider|surgeon|author",
-    "organisation": r"hospital|employer|school|clinic|company|facility",
-    "age": r"age|age_?(?:at|in)_?\w+|\w+_age",
-    "photo": r"photo|image_?path",
-    "biometric": r"finger\w*|voice\w*|retina|biometric",
-}
-_NAME_PATTERNS = {kind: re.compile(rf"(?:^|_)(?:{pattern})(?:$|_)") for kind, pattern in _NAMES.items()}
-LONG_NUMBER = 10_000_000  # an integer column without smaller values holds numbers that identify
-_SEARCHED = (
-    "name",
-    "ssn",
-    "record",
-    "phone",
-    "email",
-    "plan",
-    "account",
-)  # kinds whose values are searched for in a row's texts
-DEMOGRAPHIC = re.compile(
-    r"(^|_)(age|sex|gender|race|ethnic\w*|zip\w*|postal\w*|postcode|birth\w*|dob|marital\w*|education\w*|occupation|profession|language|religion|income|"
-    r"country|region|state|province|nationality|admission_?date|discharge_?date|date)(_|$)",
-    re.I,
-)
-
-
-def identifier_kind(name: str) -> str | None:
-    """The kind of identifier that a column's name suggests; None if it suggests none."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
-    return next((kind for kind, pattern in _NAME_PATTERNS.items() if pattern.search(words)), None)
-
-
-def is_demographic(column: Column) -> bool:
-    """Whether others commonly know the column's values, by its name, and they are written: a quasi-identifier."""
-    return bool(DEMOGRAPHIC.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name))) and column.kind not in (
-        "identifier",
-        "text",
-    )
-
-
-_ISO = re.compile(r"\d{4}-\d\d-\d\d")
 Values = list[str | None]
 Stated = list[StatedIdentifiers | None]
 Treatment = Callable[[Values, list[Replacer], Stated], Values]  # (values, replacer of each row, stated identifiers of each row)
 
+POLICY_KINDS = {
+    "geo": "place",
+    "zip": "place",
+    "birth": "date",
+    "year": "date",
+}  # kinds that headers announce, and the policy's
+WITHHELD = "[WITHHELD]"  # in place of words and numbers of a text that are not recognized
+_WORDS_OR_NUMBERS = re.compile(r"[^\W\d_]+|\d[\d.,/:-]*")
+_ZIP = re.compile(r"\d{5}(?:-\d{4})?")
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)?")
+_LONG_CELL = re.compile(r"[+-]?\d{9,}(?:\.0*)?")
+_ALLOWED_IN_AGES = ("measurement", "fraction", "word", "boolean", "alphanumeric", "number")
+_MONTHS = word_set("months")
+_DAYS = word_set("days")
+_OLDEST_LIVING = 115  # years, for two-digit years of birth that can be read in two ways
+
 
 @dataclass
 class ColumnRules:
-    """Rules for the columns of one table. key: 32 bytes of the run; patient ids become tokens under it."""
+    """Treatments of the columns of one table. key: 32 bytes of the run; patient ids become tokens under it. withheld: cells left out, by
+    column."""
 
     detector: Detector
     policy: dict[str, str]
     key: bytes
     findings: TextFindings = field(default_factory=TextFindings)
-    omissions: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        without_tagger = replace(self.detector, tagger=None)
-        self.find_patterns = lru_cache(100_000)(lambda text: tuple(without_tagger.find(text)))
+    withheld: Counter[str] = field(default_factory=Counter)
 
     def token(self, value: str) -> str:
         """A keyed token for a patient id."""
         return hmac.digest(self.key, f"patient\0{value}".encode(), "sha256")[:8].hex()
 
-    def treatment(self, column: Column) -> Treatment | None:
-        """The treatment of a column's values; None if the column is left out."""
-        if column.role == "patient":
-            return self._tokens
-        kind = identifier_kind(column.name)
-        if column.kind == "date":
-            return None if self.policy["date"] in ("redact", "mask") else self._dates
-        if column.kind == "text":
-            return self._texts
-        if column.role == "drop":
+    def treatment(self, name: str, kind: str, accepted: tuple[str, ...], *, day_first: bool = False) -> Treatment | None:
+        """The treatment of a column by its role; None if the column is left out."""
+        by_role: dict[str, Treatment] = {
+            "patient": self._tokens,
+            "verbatim": lambda values, _replacers, _stated: values,
+            "text": self._texts(name),
+            "age": self._ages(name),
+        }
+        if kind in by_role:
+            return by_role[kind]
+        if kind in ("category", "code", "number"):
+            return self._categories(name, frozenset(accepted), long_numbers=kind == "code")
+        if kind in ("withheld", "drop"):
             return None
-        if kind == "age":
-            return self.ages
-        if column.kind == "identifier" and kind is None:
-            kind = "other"
-        if kind is None and column.kind == "integer" and (column.low or 0) >= LONG_NUMBER:
-            kind = "other"
-        if kind is None:
-            return self.numbers if column.kind in ("numeric", "integer") else self.values
-        return None if self.policy[kind] == "redact" else self._whole(kind)
+        how = self.policy[POLICY_KINDS.get(kind, kind)]
+        if kind in ("date", "birth", "year"):
+            return None if how in ("redact", "mask") else self._dates(name, how, birth=kind == "birth", day_first=day_first)
+        if how == "redact" or (kind == "geo" and how != "keep"):
+            return None
+        return self._whole(kind)
 
-    def searched_kind(self, column: Column) -> str | None:
-        """The kind of identifier as which a column's values are searched for in the texts of their rows."""
-        kind = identifier_kind(column.name)
-        return "record" if column.role == "patient" else kind if kind in _SEARCHED else None
+    def _leave_out(self, name: str, value: str | None) -> None:
+        self.withheld[name] += value is not None
 
     def _tokens(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
         self.findings.counts["record", "field"] += sum(v is not None for v in values)
@@ -118,60 +79,138 @@ class ColumnRules:
             replacer.count("record", "tokenise")
         return [None if v is None else self.token(v) for v in values]
 
-    def _whole(self, kind: str) -> Treatment:
+    def _whole(self, header: str) -> Treatment:
+        """Whole values are identifiers. Of a postal code only the area may stay; a name has no digits."""
+        kind = POLICY_KINDS.get(header, header)
+
+        def replaced(value: str, replacer: Replacer) -> str | None:
+            if header == "zip" and not _ZIP.fullmatch(value):
+                return None
+            written = "".join(c for c in value if not c.isdigit()) if kind in ("name", "organisation") else value
+            return replacer.value(kind, written)
+
         def replace_all(values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
             self.findings.counts[kind, "field"] += sum(v is not None for v in values)
-            return [None if v is None else r.value(kind, v) for v, r in zip(values, replacers, strict=True)]
+            if self.policy[kind] == "keep":
+                return values
+            return [None if v is None else replaced(v, r) for v, r in zip(values, replacers, strict=True)]
 
         return replace_all
 
-    def _dates(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
-        """ISO dates: kept, shifted with the patient's other dates, or reduced to the year."""
-        self.findings.counts["date", "field"] += sum(v is not None for v in values)
-        out: Values = []
-        for value, replacer in zip(values, replacers, strict=True):
-            if value is None:
-                out.append(None)
-            elif not _ISO.match(value):
-                out.append(replacer.value("date", value))
-            elif self.policy["date"] == "generalise":
+    def _dates(self, name: str, how: str, *, birth: bool, day_first: bool) -> Treatment:
+        """Dates: kept, shifted with the patient's other dates, or reduced to the year. What is none is left out unless it is a known word."""
+
+        def treat(values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+            self.findings.counts["date", "field"] += sum(v is not None for v in values)
+            return [None if v is None else one(v, r) for v, r in zip(values, replacers, strict=True)]
+
+        def one(value: str, replacer: Replacer) -> str | None:
+            found = _date_of(value, day_first=day_first)
+            if found is None:
+                if cell_class(value) in ("word", "boolean"):
+                    return value
+                self._leave_out(name, value)
+                return None
+            if how == "generalise":
                 replacer.count("date", "generalise")
-                out.append(None if reveals_age_over_89(int(value[:4])) else value[:4])
-            else:
-                out.append(replacer.value("date", value[:10]) + value[10:])
-        return out
+                return _year(found, birth=birth)
+            if how == "keep" or found.day is None:
+                return replacer.value("date", value)
+            replacer.count("date", how)
+            return replacer.value("date", found.day.isoformat()) + found.time
 
-    def ages(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+        return treat
+
+    def _ages(self, name: str) -> Treatment:
         """Ages above 89 become 90 (45 CFR 164.514(b)(2)(i)(C)), unless the policy keeps ages."""
-        if self.policy["age"] == "keep":
-            return values
-        out: Values = []
-        for value, replacer in zip(values, replacers, strict=True):
-            try:
-                old = value is not None and float(value) > 89
-            except ValueError:
-                old = False
-            if old:
-                self.findings.counts["age", "field"] += 1
-                replacer.count("age", "generalise")
-            out.append("90" if old else value)
-        return out
+        words = set(header_words(name))
+        scale = 12 if words & _MONTHS else 365.25 if words & _DAYS else 1
+        keep = self.policy["age"] == "keep"
 
-    def _texts(self, values: Values, replacers: list[Replacer], stated: Stated) -> Values:
-        return [
-            None if v is None else deidentify_text(v, self.detector, r, s, self.findings)
-            for v, r, s in zip(values, replacers, stated, strict=True)
-        ]
+        def one(value: str, replacer: Replacer) -> str | None:
+            numbers = [float(n.replace(",", ".")) for n in _DIGITS.findall(value)]
+            if cell_class(value) not in _ALLOWED_IN_AGES or max(numbers, default=0) > 150 * scale:
+                self._leave_out(name, value)
+                return None
+            if keep or max(numbers, default=0) < 90 * scale:
+                return value
+            self.findings.counts["age", "field"] += 1
+            replacer.count("age", "generalise")
+            return str(int(90 * scale)) if cell_class(value) == "number" else "90 or older"
 
-    def numbers(self, values: Values, _replacers: list[Replacer], _stated: Stated) -> Values:
-        """Measurements are kept."""
-        return values
+        def treat(values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
+            return [None if v is None else one(v, r) for v, r in zip(values, replacers, strict=True)]
 
-    def values(self, values: Values, replacers: list[Replacer], _stated: Stated) -> Values:
-        """Categories: values with the pattern of an identifier are replaced."""
-        out: Values = []
-        for value, replacer in zip(values, replacers, strict=True):
-            spans = [s for s in self.find_patterns(value) if s.kind != "date" or len(value) > 12] if value else ()
-            self.findings.counts.update((s.kind, s.layer) for s in spans)
-            out.append(replacer.replace(value, spans) if value and spans else value)
-        return out
+        return treat
+
+    def _texts(self, name: str) -> Treatment:
+        """Texts: identifiers replaced, then words and long numbers that are not recognized."""
+
+        def treat(values: Values, replacers: list[Replacer], stated: Stated) -> Values:
+            out: Values = []
+            for value, replacer, known in zip(values, replacers, stated, strict=True):
+                if value is None:
+                    out.append(None)
+                    continue
+                clean = deidentify_text(value, self.detector, replacer, known, self.findings)
+                out.append(self._recognized(name, value, clean))
+            return out
+
+        return treat
+
+    def _recognized(self, name: str, value: str, clean: str) -> str:
+        """The text with words withheld that stand in the original and are neither ordinary nor clinical."""
+        original = {fold(w) for w in _WORDS_OR_NUMBERS.findall(value)}
+        common = self.detector.common
+
+        def passes(word: str, *, starts: bool) -> bool:
+            low = fold(word)
+            if word[0].isdigit():
+                return sum(c.isdigit() for c in word) <= 4 and parse_date(word) is None
+            if low not in original:
+                return True  # a placeholder or a surrogate
+            if word[0].isupper() and not starts and is_name(low):
+                return False
+            return len(low) == 1 or low in common or is_known(low) or is_clinical_term(low)
+
+        def replaced(m: re.Match[str]) -> str:
+            before = clean[: m.start()].rstrip(" \"'(")
+            if passes(m[0], starts=not before or before[-1] in ".!?:\n"):
+                return m[0]
+            self.withheld[name] += 1
+            return WITHHELD
+
+        return _WORDS_OR_NUMBERS.sub(replaced, clean)
+
+    def _categories(self, name: str, accepted: frozenset[str], *, long_numbers: bool) -> Treatment:
+        """Values of accepted classes are kept."""
+
+        def passes(value: str) -> bool:
+            return cell_class(value) in accepted and (long_numbers or not _LONG_CELL.fullmatch(value))
+
+        def treat(values: Values, _replacers: list[Replacer], _stated: Stated) -> Values:
+            verdicts = {v: passes(v) for v in set(values) if v is not None}
+            self.withheld[name] += sum(v is not None and not verdicts[v] for v in values)
+            return [v if v is not None and verdicts[v] else None for v in values]
+
+        return treat
+
+
+def _date_of(value: str, *, day_first: bool) -> CellDate | None:
+    found = parse_date(value, day_first=day_first)
+    if found is not None:
+        return found
+    number = value.replace(",", ".")
+    try:
+        return date_of_number(float(number)) if cell_class(value) == "number" else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _year(found: CellDate, *, birth: bool) -> str | None:
+    """The year; None where it reveals an age over 89, or could if the century is not written."""
+    if found.year is None or reveals_age_over_89(found.year):
+        return None
+    if birth and not found.century and date.today().year - (found.year - 100) <= _OLDEST_LIVING:
+        return None
+    return str(found.year)
