@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from math import sqrt
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,7 +62,7 @@ class NumberStatistics:
     @property
     def deviation(self) -> float:
         """Their standard deviation."""
-        return max(self.squares / max(self.count, 1) - self.mean**2, 0.0) ** 0.5
+        return sqrt(max(self.squares / max(self.count, 1) - self.mean**2, 0.0))
 
 
 @dataclass

@@ -40,7 +40,8 @@ _ALPHANUMERIC = re.compile(
     r"[A-Za-z]{1,2}\s?-?\d{1,2}[a-d]?|\d{1,2}[a-dA-D]|[TNM][0-4xX][a-d]?(?:N[0-3xX])?(?:M[01xX])?|[pc]?T[0-4][a-d]?\s?N[0-3][a-c]?\s?M[01xX]"
 )
 _CODE_FORM = re.compile(r"(?=[^0-9]*\d)(?!.*\d{6})[A-Z0-9]{1,7}(?:[.\-/][A-Za-z0-9]{1,4}){0,2}[A-Za-z*+!]?")
-_ODD = re.compile(r"[@_#\\|{}\[\]=\"“”?!$]|//")
+_ODD = re.compile(r"[@_#\\|{}\[\]=\"“”?!]|//")
+_CURRENCY = re.compile(r"[$€£]")
 _LONG_DIGITS = re.compile(r"\d(?:[ ()./-]{0,2}\d){4,}|\d{4}")
 LONGEST_CATEGORY, MOST_WORDS = 120, 12
 
@@ -115,6 +116,7 @@ def is_unit(value: str) -> bool:
 def _class_of_words(value: str) -> str:
     if contains_date(value):
         return "dated"
+    value = _CURRENCY.sub("", value)
     if is_measurement(value):
         return "measurement"
     words = words_of(value)
