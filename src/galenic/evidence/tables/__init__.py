@@ -17,7 +17,7 @@ from galenic.evidence.tables.membership_attacks import (
     noisy_copy,
     shuffle_rows,
 )
-from galenic.evidence.tables.privacy_audit import PrivacyAudit, audit_events, audit_mechanism
+from galenic.evidence.tables.privacy_audit import PrivacyAudit, audit_events, audit_mechanism, confirm
 from galenic.evidence.tables.related import RelatedTablesEvaluator, combine_reports
 from galenic.evidence.tables.shadow_models import shadow_attack
 from galenic.evidence.tables.sources import ComparedSources, evaluate_sources
@@ -42,6 +42,7 @@ __all__ = [
     "bin_column",
     "column_sets",
     "combine_reports",
+    "confirm",
     "encode_columns",
     "evaluate_sources",
     "evaluate_table",

@@ -1,6 +1,12 @@
 """Generators of patient tables: one table, or several tables of the same patients."""
 
-from galenic.generators.tables.audited_steps import AuditLedger, MeasuringStep, SelectingStep, domain_disclosures
+from galenic.generators.tables.audited_steps import (
+    AuditLedger,
+    MeasuringStep,
+    RelatedStep,
+    SelectingStep,
+    domain_disclosures,
+)
 from galenic.generators.tables.constrained_sampling import SampledRows
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
@@ -32,6 +38,7 @@ __all__ = [
     "MeasuringStep",
     "Mixture",
     "MixtureTables",
+    "RelatedStep",
     "RelatedTables",
     "RelatedTablesGenerator",
     "RelatedTrainingData",

@@ -40,6 +40,11 @@ CONFIDENT = 2.5  # standard deviations above zero: a count without patients pass
 MEMBERS = 4  # fits that are averaged: each row of a child table weighs every component of them
 
 
+def private_table(r: Relation, flat: Source, budget: Budget | None, share: Fraction) -> PrivateRows:
+    """A flat table behind the budget that all tables share: one patient has as many of its rows as are declared."""
+    return PrivateRows(flat, PATIENT, r.rows_of_a_patient, budget, share=share)
+
+
 class RelatedTables:
     """Learns several tables of the same patients and makes new ones, patient by patient."""
 
@@ -64,7 +69,7 @@ class RelatedTables:
         count = len(self.relations)
         for place, r in enumerate(self.relations):
             tell(f"learning {r.name}", place / count)
-            protected = PrivateRows(flat[r.name], PATIENT, r.rows_of_a_patient, budget, share=Fraction(1, count - place))
+            protected = private_table(r, flat[r.name], budget, Fraction(1, count - place))
             delta = budget.threshold_delta / count if budget else Fraction(0)
             own = own_columns(r, self.relations)
             domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, min_patients=self.least)
