@@ -138,7 +138,8 @@ def test_a_private_fit_spends_its_whole_budget_and_no_more(budget: Budget) -> No
     assert 0 <= budget.rho_left < Fraction(1, 10**9)
     assert model.fitted.private
     assert model.fitted.chi2 <= 1.05
-    assert domain.rows != 6_000 or domain.rows_sigma > 0
+    assert 0 < domain.rows_sigma < 60
+    assert abs(domain.rows - 6_000) < 8 * domain.rows_sigma  # that it is noisy: tests/privacy/test_paid_answers.py
     assert sum(m.rho for m in budget.mechanisms) == pytest.approx(float(budget.rho), rel=1e-6)
 
 

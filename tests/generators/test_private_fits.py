@@ -149,7 +149,7 @@ def table() -> Source:
 
 def declared(table: Source) -> tuple[Column, ...]:
     """Columns with declared bounds and categories, which every patient fits."""
-    declared = {"bounds_origin": "declared", "categories_origin": "declared", "missing": True}
+    declared = {"bounds_origin": "declared", "categories_origin": "declared", "kind_origin": "declared", "missing": True}
     return tuple(c.but(**declared, other=c.kind == "category") for c in records.describe(table))
 
 

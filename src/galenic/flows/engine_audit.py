@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from galenic.errors import OptionError
-from galenic.evidence.tables import PrivacyAudit, audit_events, audit_mechanism, confirm
+from galenic.evidence.tables import AuditedMechanism, PrivacyAudit, audit_events, audit_mechanism, confirm
 from galenic.generators.tables import (
     ENGINE,
     ENGINE_VERSION,
@@ -53,5 +53,5 @@ def _audit(step: str, ledger: AuditLedger, canaries: int, runs: int, rng: np.ran
         return max(events, key=lambda a: a.certain)
     if step == "selecting":
         return audit_mechanism(SelectingStep(ledger), canaries=1, runs=SELECTING_RUNS * runs, claimed=claimed, rng=rng)
-    canary_step = {"measuring": MeasuringStep, "related": RelatedStep}[step](ledger, canaries)
-    return audit_mechanism(canary_step, canaries=canaries, runs=runs, claimed=claimed, rng=rng)
+    ask: AuditedMechanism = RelatedStep(ledger, canaries) if step == "related" else MeasuringStep(ledger, canaries)
+    return audit_mechanism(ask, canaries=canaries, runs=runs, claimed=claimed, rng=rng)

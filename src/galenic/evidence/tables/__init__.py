@@ -17,7 +17,7 @@ from galenic.evidence.tables.membership_attacks import (
     noisy_copy,
     shuffle_rows,
 )
-from galenic.evidence.tables.privacy_audit import PrivacyAudit, audit_events, audit_mechanism, confirm
+from galenic.evidence.tables.privacy_audit import AuditedMechanism, PrivacyAudit, audit_events, audit_mechanism, confirm
 from galenic.evidence.tables.related import RelatedTablesEvaluator, combine_reports
 from galenic.evidence.tables.shadow_models import shadow_attack
 from galenic.evidence.tables.sources import ComparedSources, evaluate_sources
@@ -31,6 +31,7 @@ __all__ = [
     "AttackPool",
     "AttackResult",
     "AttackRisk",
+    "AuditedMechanism",
     "ComparedSources",
     "PrivacyAudit",
     "RelatedTablesEvaluator",
