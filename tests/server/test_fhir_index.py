@@ -60,7 +60,7 @@ def test_an_erased_patient_is_gone_from_the_index(tmp_path: Path) -> None:
         assert ehr.found("Patient") == ["stays"]
         assert ehr.found("Observation?patient=goes") == []
         assert ehr.repository.index.key != before
-        assert ehr.repository.index.locate("Patient/goes") is None
+        assert ehr.repository.index.locate("Patient/goes")[0] is None
         assert ehr("PUT", "/Patient/goes", {"resourceType": "Patient", "id": "goes"}).status_code == 400, (
             "only by a new consent"
         )

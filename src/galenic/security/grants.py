@@ -95,7 +95,7 @@ class Grant(AbstractGrant):
         """Closes for good; the outcome goes to the audit log with the next commit."""
         outcome = "cut" if not self.open else "done" if kind is None else "failed"
         self.open = False
-        self.gate.audit.post(
+        self.gate.audit.post_later(
             "gate.closed", self.resource, outcome, actor=self.who, decision=self.decision, to=self.to, **self.counted
         )
         telemetry.PASS_SECONDS.observe(time.perf_counter() - self._started)

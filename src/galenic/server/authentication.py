@@ -1,6 +1,7 @@
 """Authentication of FHIR requests by access token, and reading of request bodies."""
 
 import re
+from collections import OrderedDict
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -12,10 +13,29 @@ from galenic.security import Fact, Session, access_of, token_name
 from galenic.server.connections import mark_signed_in
 
 LARGEST_BODY = 32 * 2**20
+MOST_TOKENS = 1_000  # whose account is remembered
 JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)\Z")
 PURPOSE = "x-galenic-purpose"
 REASON = "x-galenic-why"
+
+
+class TokenAccounts:
+    """Accounts of the access tokens seen last, only to share threads fairly: it does not say that a token is valid."""
+
+    def __init__(self) -> None:
+        self._accounts: OrderedDict[str, str] = OrderedDict()  # by the digest of the token
+
+    def of(self, request: Request) -> str | None:
+        """The account of the token of a request; None if it was not seen."""
+        return self._accounts.get(token_name(request.headers.get("authorization", "")))
+
+    def remember(self, request: Request, account: str) -> str:
+        """Remembers the account of a valid token, and returns it."""
+        self._accounts[token_name(request.headers.get("authorization", ""))] = account
+        if len(self._accounts) > MOST_TOKENS:
+            self._accounts.popitem(last=False)
+        return account
 
 
 class NotSignedInError(GalenicError):

@@ -170,11 +170,15 @@ class ResourceIndex:
         found = self._run("SELECT number FROM state WHERE name = 'through'", [])
         return int(found[0][0]) if found else 0
 
-    def locate(self, name: str) -> ResourceLocation | None:
-        """Where the newest version of a resource (Type/id) is; None if it was never written."""
-        query = "SELECT row, subject, patient, live FROM res WHERE key = ? ORDER BY row DESC LIMIT 1"
-        found = next(iter(self._run(query, [self.hashed(name)])), None)
-        return ResourceLocation(int(found[0]), int(found[1]), bool(found[2]), bool(found[3])) if found else None
+    def locate(self, name: str) -> tuple[ResourceLocation | None, int]:
+        """(where the newest version of a resource (Type/id) is, None if it was never written; `through` at that moment)."""
+        query = (
+            "SELECT number, row, subject, patient, live FROM state LEFT JOIN res ON res.key = ? WHERE state.name = 'through' "
+            "ORDER BY row DESC LIMIT 1"
+        )
+        through, row, subject, is_patient, is_live = self._run(query, [self.hashed(name)])[0]
+        found = None if row is None else ResourceLocation(int(row), int(subject), bool(is_patient), bool(is_live))
+        return found, int(through)
 
     def compile(self, request: SearchRequest) -> CompiledSearch:
         """The search as SQL, for this thread."""

@@ -54,6 +54,7 @@ class FhirRepository:
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
     _index_erasures: int = -1
+    _versions: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         self.group_commit = GroupCommit(self.write_lock, self._commit)
@@ -113,9 +114,7 @@ class FhirRepository:
     def locate(self, name: str) -> store.ResourceLocation | None:
         """Where the newest version of a resource (Type/id) is, whichever process wrote it; None if it was never written."""
         self._follow_erasures()
-        index = self.index
-        through = index.through()  # before the look into the index, which may advance meanwhile
-        found = index.locate(name)
+        found, through = self.index.locate(name)
         if through < store.next_row(self.installation.db, self.name, self.session.tenant):
             newer = self.server_grant.use(
                 lambda grant: store.newer_version(self.installation.db, grant, self.dataset, name, through)
@@ -132,16 +131,18 @@ class FhirRepository:
         self.index_update.require_current()
 
     def _follow_erasures(self) -> None:
-        erasures = self.installation.gate.versions.get()["erasures"]
-        if (
-            erasures != self._index_erasures or not self.index.path.exists()
-        ):  # the erasure deletes the old one later than it counts
+        versions = self.installation.gate.versions.get()
+        if versions is self._versions:  # read at most every 20 ms
+            return
+        erasures = versions["erasures"]
+        if erasures != self._index_erasures or not self.index.path.exists():  # an erasure deletes it later than it counts
             with self.write_lock:
                 old = self.index
                 self.index = self.server_grant.use(lambda grant: open_index(self.installation, grant, self.name))
                 self._index_erasures = erasures
                 if old.path == self.index.path:
                     self.index = old
+        self._versions = versions
 
     def missing_versions(self) -> int:
         """The number of stored versions that are not in the index yet."""

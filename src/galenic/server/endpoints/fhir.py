@@ -28,6 +28,7 @@ from galenic.server.authentication import (
     BodyTooLargeError,
     NotAcceptableError,
     NotSignedInError,
+    TokenAccounts,
     authenticate,
     body_of,
     require_json,
@@ -117,6 +118,7 @@ class FhirEndpoint:
     def __init__(self, served: ServedRepository) -> None:
         self.repository, self.threads, self.base = served.repository, served.threads, f"{served.url}/fhir"
         self.searches, self.bundles = served.searches, served.bundles
+        self._accounts = TokenAccounts()
 
     def routes(self) -> list[Route]:
         """Every address."""
@@ -168,16 +170,25 @@ class FhirEndpoint:
     async def _serve_fairly(self, pool: FairPool, request: Request, needed: tuple[str, str], work: Work) -> Response:
         """As `_serve`, for work that may take long: in a pool that its clients share, until the client leaves."""
         require_json(request)
-        installation, limit = self.repository.installation, store.QueryLimit()
+        limit = store.QueryLimit()
 
         def limited() -> FhirResponse:
             limit.require()
             with self.repository.index.limited(limit):
                 return self._work(request, needed, work)
 
-        loop = asyncio.get_running_loop()
-        context = await loop.run_in_executor(self.threads, authenticate, installation, request, self.base, needed)
-        return _response(request, await pool.run(context.session.who, limited, limit, _left(request)))
+        client = await self._client(request, needed)
+        return _response(request, await pool.run(client, limited, limit, _left(request)))
+
+    async def _client(self, request: Request, needed: tuple[str, str]) -> str:
+        """The account that waits for a thread. Of a token that was seen before it is remembered: it never changes, and whether the
+        token is still valid is checked where the work begins."""
+        client = self._accounts.of(request)
+        if client is None:
+            installation, loop = self.repository.installation, asyncio.get_running_loop()
+            context = await loop.run_in_executor(self.threads, authenticate, installation, request, self.base, needed)
+            client = self._accounts.remember(request, context.session.who)
+        return client
 
     async def instance(self, request: Request) -> Response:
         """read, update, patch, delete."""
