@@ -159,8 +159,7 @@ class FhirEndpoint:
         native = needed == ("Binary", "r") and wants_content(request)
         if not native:
             require_json(request)
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self.threads, self._work, request, needed, work)
+        answer = await asyncio.get_running_loop().run_in_executor(self.threads, self._work, request, needed, work)
         is_binary = native and answer.status == 200 and not request.url.path.endswith("/_history")
         return _response(request, *content_of(answer)) if is_binary else _response(request, answer)
 
