@@ -5,7 +5,8 @@ from galenic.privacy.deidentification.options import DeidentificationOptions
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, Deidentifier
 from galenic.privacy.deidentification.report import deidentification_json, write_report
 from galenic.privacy.deidentification.residual_search import search_residuals
-from galenic.privacy.deidentification.rules.fhir import FhirRules, deidentify_resource
+from galenic.privacy.deidentification.rules.fhir import deidentify_resource
+from galenic.privacy.deidentification.rules.fhir_rules import FhirRules
 from galenic.privacy.deidentification.run import DeidentificationReport, DeidentificationRun, ResidualSearch, start_run
 from galenic.privacy.deidentification.workflow import deidentify
 

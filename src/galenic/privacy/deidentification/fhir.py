@@ -1,13 +1,21 @@
 """De-identification of FHIR R4 files: resources, Bundles or NDJSON, plain or compressed with gzip."""
 
 import gzip
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
-from galenic.privacy.deidentification.rules.fhir import FhirRules, deidentify_resource
+from galenic.privacy.deidentification.rules.fhir import deidentify_resource
+from galenic.privacy.deidentification.rules.fhir_rules import FhirRules
 from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.privacy.text import StatedIdentifiers
+
+_PERSONS = ("Patient", "RelatedPerson", "Practitioner", "Person")
+_PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})")
+FEW_PATIENTS = 50  # of all of whom every resource is searched that names no patient
 
 
 class FhirDeidentifier:
@@ -44,16 +52,25 @@ class FhirDeidentifier:
 
 
 def identifiers_of_patient(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Identifiers that a Patient resource states, by kind."""
-    every = [*patient.get("name", ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
+    """Identifiers that a Patient resource, or that of another person, states, by kind."""
+    names_given = patient.get("name", ())
+    every = [*(names_given if isinstance(names_given, list) else ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
     names = [t for n in every for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
     names += [" ".join((*n["given"], n["family"])) for n in every if n.get("given") and n.get("family")]
-    places = [t for a in patient.get("address", ()) for t in (*a.get("line", ()), a.get("city"), a.get("postalCode")) if t]
+    addresses = patient.get("address", ())
+    places = [
+        t
+        for a in (addresses if isinstance(addresses, list) else ())
+        for t in (*a.get("line", ()), a.get("city"), a.get("postalCode"), a.get("text"))
+        if t
+    ]
+    phones = [t for one in (patient, *patient.get("contact", ())) for t in one.get("telecom", ())]
     return {
         "name": tuple(names),
         "place": tuple(places),
         "record": tuple(str(i["value"]) for i in patient.get("identifier", ()) if "value" in i),
-        "phone": tuple(str(t["value"]) for t in patient.get("telecom", ()) if "value" in t),
+        "phone": tuple(str(t["value"]) for t in phones if "value" in t),
+        "date": (str(patient["birthDate"]),) if len(str(patient.get("birthDate", ""))) == len("2000-01-01") else (),
     }
 
 
@@ -84,14 +101,43 @@ def _errors(document: Any) -> list[str]:
 
 
 def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[str, Any]:
-    from galenic.records import fhir  # noqa: PLC0415
-
+    persons = [r for r in _with_entries(resource) if r.get("resourceType") in _PERSONS]
     if resource["resourceType"] == "Bundle":
-        patients = [str(r["id"]) for r in _with_entries(resource) if r.get("resourceType") == "Patient" and "id" in r]
+        patients = [str(r["id"]) for r in persons if r["resourceType"] == "Patient" and "id" in r]
+        patients += [p for r in _with_entries(resource) for p in _patients_of(r) if p in run.stated_identifiers]
+        patients = list(dict.fromkeys(patients))
     else:
-        patients = [(fhir.compartment_of({"id": "", **resource}).person or "").removeprefix("Patient/")]
+        patients = _patients_of(resource)
     replacer = run.replacer(",".join(patients))
-    rules = FhirRules(run.detector, replacer, run.token_key, run.stated_by(patients), run.report.findings)
+    rules = FhirRules(run.detector, replacer, run.token_key, _stated(patients, persons, run), run.report.findings)
     clean = deidentify_resource(resource, rules)
     run.report.count(replacer, rules.omissions)
     return clean
+
+
+def _patients_of(resource: dict[str, Any]) -> list[str]:
+    """The id of the patient to whom a resource belongs, from a relative or an absolute reference; else of all that it names."""
+    from galenic.records import fhir  # noqa: PLC0415
+
+    compartment = fhir.compartment_of({"id": "", **resource})
+    named = [compartment.person] if compartment.person else [*compartment.patients]
+    return [m[1] if (m := _PATIENT.search(one)) else one for one in named] or [""]
+
+
+def _stated(patients: list[str], persons: list[dict[str, Any]], run: DeidentificationRun) -> StatedIdentifiers | None:
+    """Identifiers of the patients whom a document is about, of the people in it, and of all patients where it names none of few."""
+    known = [p for p in patients if p in run.stated_identifiers]
+    if not known and len(run.stated_identifiers) <= FEW_PATIENTS:
+        known = list(run.stated_identifiers)
+    by_kind: dict[str, list[str]] = {}
+    for one in (*(run.stated_identifiers[p] for p in known), *map(identifiers_of_patient, persons)):
+        for kind, found in one.items():
+            by_kind.setdefault(kind, []).extend(found)
+    if not by_kind:
+        return None
+    return _combined(tuple((kind, tuple(dict.fromkeys(found))) for kind, found in by_kind.items()), run.detector.common)
+
+
+@lru_cache(500)
+def _combined(by_kind: tuple[tuple[str, tuple[str, ...]], ...], common: frozenset[str]) -> StatedIdentifiers:
+    return StatedIdentifiers(dict(by_kind), common)

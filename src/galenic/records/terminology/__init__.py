@@ -2,6 +2,7 @@
 
 from galenic.records.terminology.installed import load_terminology, terminology
 from galenic.records.terminology.loaders import LOADERS, load
+from galenic.records.terminology.shipped import hl7_codes, shipped_words
 from galenic.records.terminology.tables import LABELS, CodeValidation, Concept, Terminology
 from galenic.records.terminology.vocabulary import capitalized_words, icd10_categories, ordinary_words
 
@@ -12,9 +13,11 @@ __all__ = [
     "Concept",
     "Terminology",
     "capitalized_words",
+    "hl7_codes",
     "icd10_categories",
     "load",
     "load_terminology",
     "ordinary_words",
+    "shipped_words",
     "terminology",
 ]

@@ -1,0 +1,73 @@
+"""Numbers that identify nobody, and ages above 89 in every unit of time (45 CFR 164.514(b)(2)(i)(C))."""
+
+import re
+from typing import Any
+
+from galenic.privacy.deidentification.rules.codes import is_unit
+
+OLDEST, TOP_CODE = 89, 90
+_PER_YEAR = {
+    **dict.fromkeys(("a", "a_j", "a_g", "yr", "yrs", "y", "year", "years", "yo"), 1.0),
+    **dict.fromkeys(("mo", "mo_j", "mo_s", "month", "months", "mos"), 12.0),
+    **dict.fromkeys(("wk", "w", "week", "weeks", "wks"), 52.1775), **dict.fromkeys(("d", "day", "days"), 365.2425),
+    **dict.fromkeys(("h", "hr", "hour", "hours", "hrs"), 8765.82), **dict.fromkeys(("min", "minute", "minutes"), 525_949.2),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 31_556_952.0),
+}  # fmt: skip
+# LOINC codes whose value is a person's age
+AGE_CODES = frozenset(
+    (
+        *(
+            "30525-0",
+            "21612-7",
+            "29553-5",
+            "63900-5",
+            "35659-2",
+            "39016-1",
+            "74060-5",
+            "21611-9",
+            "30972-4",
+            "29554-3",
+            "64213-2",
+            "67815-1",
+        ),
+        *("397659008", "424144002", "445518008", "397669002", "105727008"),  # SNOMED CT
+    )
+)
+_WRITTEN = re.compile(r"\b(?:ninet(?:y|ies)|nonagenarian\w*|centenarian\w*|hundred|9\d\s?s|10\d|11\d|12\d|9\d)\b", re.I)
+_COUNTED = re.compile(
+    r"/|\{|cop|cell|CFU|U\b|IU|step|kcal|count|score|10\*|10\^|mL|ms|us|mg|g$|g/|ng|pg|UNT|m$|s$|min$|h$|d$", re.I
+)
+MAX_PLAIN, MAX_COUNTED = 9_999, 9_999_999  # largest whole number without a unit, and with a unit of something that is counted
+
+
+def years_of(value: float, unit: str) -> float | None:
+    """The years that a value in a unit of time is; None for other units."""
+    per_year = _PER_YEAR.get(unit.strip().strip("[]{}").casefold())
+    return None if per_year is None else value / per_year
+
+
+def is_over_89(value: float, unit: str) -> bool:
+    """Whether a length of time is an age above 89."""
+    years = years_of(value, unit)
+    return years is not None and years >= OLDEST + 1
+
+
+def reveals_written_age(text: str) -> bool:
+    """Whether a short text about a person's age states one above 89, in digits or in words."""
+    return _WRITTEN.search(text) is not None
+
+
+def is_measurement(value: Any, unit: str | None) -> bool:
+    """Whether a number can be a measurement rather than a telephone number, postal code or number of a record."""
+    try:
+        number = abs(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    digits = re.sub(r"\D", "", str(value).lower().partition("e")[0]).strip("0")
+    if len(digits) > 12 and "." not in str(value):
+        return False
+    whole = number == int(number) if number < 1e15 else True
+    counted = unit is not None and unit != "" and is_unit(unit) and _COUNTED.search(unit) is not None
+    if counted:
+        return number <= MAX_COUNTED
+    return number <= MAX_PLAIN or (not whole and number <= MAX_COUNTED)
