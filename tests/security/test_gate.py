@@ -215,6 +215,7 @@ def withdrawn_before(
     monkeypatch: pytest.MonkeyPatch, installation: Installation, transaction: str, key: str, role: str
 ) -> None:
     """The role is withdrawn just before the next write transaction of the store."""
+    installation.audit.flush()  # a row of before may still wait to be written
     begin = getattr(installation.db, transaction)
 
     @contextmanager
