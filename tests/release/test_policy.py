@@ -152,3 +152,40 @@ def test_a_decision_lists_each_rule_with_its_outcome_audience_and_value() -> Non
 def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(TEXT, encoding="utf-8")
     assert load_policy(str(tmp_path / "p.toml")).name == "x"
+
+
+EXPECTED_ONLY = TEXT.replace('finding="f"\nat_most=1', 'finding="deid.recall"\nat_least=0.95')
+
+
+@pytest.mark.parametrize("name", ["deid.recall", "deid.expected", "deid.expected.recall", "deid.expected.missed"])
+def test_a_policy_that_relies_on_the_model_card_alone_is_invalid(name: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(EXPECTED_ONLY.replace("deid.recall", name), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"Expected a rule on deid\.planted\.recall"):
+        load_policy(str(tmp_path / "p.toml"))
+    measured = '\n[[rule]]\nfinding="deid.planted.recall"\nat_least=0.9\nreason="R."\n'
+    (tmp_path / "p.toml").write_text(EXPECTED_ONLY.replace("deid.recall", name) + measured, encoding="utf-8")
+    assert len(load_policy(str(tmp_path / "p.toml")).rules) == 2
+
+
+def test_a_rule_applies_unless_its_count_is_measured_as_zero() -> None:
+    policy = parse_policy(TEXT.replace('reason="R."', 'reason="R."\napplies_to="n"') + RULE_G, "test")
+    g = Finding("g", 0.0, "m")
+    none, some = Finding("n", 0.0, "m", "fact"), Finding("n", 1.0, "m", "fact")
+    assert decide(Report("run", (g, none)), policy).accepted
+    assert [i.outcome for i in decide(Report("run", (g, none)), policy).items] == ["not applicable", "met"]
+    assert not decide(Report("run", (g, some)), policy).accepted
+    assert not decide(Report("run", (g,)), policy).accepted  # a count that is missing
+    assert not decide(Report("run", (g, NotMeasured("n", "it failed"))), policy).accepted
+    alone = policy.with_rules(policy.rules[:1])
+    assert not decide(Report("run", (none,)), alone).accepted  # no rule was met by a measurement
+
+
+RULE_G = '\n[[rule]]\nfinding="g"\nat_most=1\nreason="R."\n'
+
+
+def test_the_shipped_policy_for_copies_asks_only_for_what_is_measured_on_the_input() -> None:
+    rules = {rule.finding: rule for rule in load_policy("deidentified").rules}
+    assert rules["deid.planted.recall"].at_least == 0.95
+    assert rules["deid.planted.recall"].applies_to == ""
+    assert rules["deid.stated"].at_most == 0
+    assert not [name for name in rules if name.startswith("deid.expected")]

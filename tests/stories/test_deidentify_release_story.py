@@ -59,7 +59,7 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
     policy = tmp_path / "lenient.toml"
     shipped = Path(flows.__file__).parent.parent / "release" / "policies" / "deidentified.toml"
     policy.write_text(
-        shipped.read_text().replace('name = "deidentified"', 'name = "lenient"').replace("at_most = 0.5", "at_most = 5")
+        shipped.read_text().replace('name = "deidentified"', 'name = "lenient"').replace("at_least = 0.95", "at_least = 0.9")
     )
     custody.close()
     assert command("deidentify", str(tmp_path / "notes"), "--release-policy", str(policy)) == 0
@@ -77,8 +77,11 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
     for gone in ("Agathe", "Zwingli", "Whitfield", "12 March", "2671"):
         assert gone not in clean
     evidence = {f["name"]: f for f in json.loads((tmp_path / "out" / "evidence.json").read_text())["findings"]}
-    assert evidence["deid.recall"]["value"] >= 0.95
-    assert evidence["deid.expected"]["value"] > 0
+    assert evidence["deid.planted.recall"]["value"] >= 0.9
+    assert evidence["deid.planted.recall"]["detail"]["strata"][0]["planted"] >= 300
+    assert evidence["deid.expected.recall"]["direction"] == "fact"
+    assert "model card" in evidence["deid.expected.recall"]["method"]
+    assert "not_measured" in evidence["deid.stated"]  # a note states nothing in a field
     (tmp_path / "out" / "data.zip").write_bytes((tmp_path / "out" / "data.zip").read_bytes() + b" ")
     with pytest.raises(Exception, match="changed"):
         release.check_release(tmp_path / "out")

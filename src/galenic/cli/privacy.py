@@ -13,6 +13,7 @@ from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
 from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
+from galenic.schema import NotMeasured, Report
 
 commands = typer.Typer()
 
@@ -188,14 +189,11 @@ def _show_files(result: DeidentificationReport, report: Path | None, as_json: bo
         show.out.print(
             f"  {risk['file']}: re-identification risk at most {highest:.2g} for a recipient who knows {columns}", markup=False
         )
-    if result.expected_missed is not None and findings.texts:
-        show.out.print(
-            f"  about {result.expected_missed:.0f} identifiers are expected to be missed: read a sample before the files leave",
-            markup=False,
-        )
     for file, what in result.remarks[:20]:
         show.out.print(f"  {file}: {what}", markup=False)
     _show_columns(result)
+    _show_measured(result)
+    _show_prospect(result)
     for file, reason in result.refusals[:20]:
         show.out.print(f"  refused: {file}: {reason}", markup=False)
     return 2 if result.refusals else 0
@@ -209,6 +207,33 @@ def _show_columns(result: DeidentificationReport) -> None:
         show.out.print(f"  {len(result.columns) - 100:,} further columns: see --report or --json", markup=False)
 
 
+def _show_measured(result: DeidentificationReport) -> None:
+    """Print what was measured on the input, and what the model card lets expect."""
+    for item in release.residual_risk(result):
+        if isinstance(item, NotMeasured):
+            if item.name in ("deid.planted.recall", "deid.stated"):
+                show.out.print(f"  {item.name}: not measured: {item.why}", markup=False)
+        elif item.name == "deid.planted.recall":
+            show.out.print(f"  {item.name}: {item.value:.3f} measured: {item.method}", markup=False)
+        elif item.name == "deid.stated":
+            show.out.print(f"  {item.name}: {item.value:.0f} measured: {item.method}", markup=False)
+    if result.expected_missed is not None and result.findings.texts:
+        corpus = result.detector_accuracy.get("what", "unseen text")
+        show.out.print(
+            f"  expected from the model card ({corpus}): about {result.expected_missed:.0f} identifiers missed. Read a sample before "
+            "the files leave",
+            markup=False,
+        )
+
+
+def _show_prospect(result: DeidentificationReport) -> None:
+    """Print whether the shipped release policy would accept the copy, which --out leaves undecided."""
+    decision = release.decide(Report("copy", tuple(release.residual_risk(result))), release.load_policy("deidentified"))
+    unmet = ", ".join(f"{item.finding} ({item.outcome})" for item in decision.refusals)
+    verdict = f"would refuse it: {unmet}" if unmet else "would accept it"
+    show.out.print(f"  not decided by a policy, because of --out; the release policy “deidentified” {verdict}", markup=False)
+
+
 def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool) -> int:
     """Print the decision of the run; 1 if its policy refused it."""
     result = copy.deidentification
@@ -218,6 +243,7 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
         run = {"run": copy.run, "folder": str(copy.folder), **show.report_json(copy.report, copy.decision)}
         show.print_json({**run, "deidentification": deidentification.deidentification_json(result)})
     else:
+        _show_measured(result)
         show.run(copy.run, copy.folder, copy.decision)
         _show_columns(result)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1

@@ -52,7 +52,8 @@ def decision(d: Decision) -> None:
     verdict = "[green]ACCEPTED[/] by" if d.accepted else "[red]REFUSED[/] by"
     out.print(f"{verdict} policy “{d.policy}”")
     for item in d.items:
-        mark = "[green]met    [/]" if item.outcome == "met" else f"[red]{item.outcome}[/]"
+        color = {"met": "green", "not applicable": "yellow"}.get(item.outcome, "red")
+        mark = f"[{color}]{item.outcome:<7}[/]"
         out.print(f"  {mark} {item.finding} ({item.threshold}): {item.why}")
 
 

@@ -16,12 +16,14 @@ from galenic.errors import OptionError
 from galenic.installation import Installation
 from galenic.privacy import TokenVault, patient_of_token, reveal
 from galenic.privacy.deidentification import (
+    MOST_RESOURCES,
     DeidentificationOptions,
     DeidentificationReport,
     DeidentificationRun,
     FhirRules,
     deidentify_resource,
     identifiers_of_patient,
+    measure_planted_resources,
     search_residuals,
     start_run,
 )
@@ -54,10 +56,10 @@ class CopySource:
         """Write the data set without identifiers into the new folder. vault: tokens can be revealed by `reveal_token`."""
         run = start_run(options.settings(secrets.token_bytes(32)))
         folder.mkdir()
-        _CopyWriter(self, run, TokenVault(self.installation.db, self.grant, self.dataset) if vault else None).write(
-            folder, progress
-        )
+        writer = _CopyWriter(self, run, TokenVault(self.installation.db, self.grant, self.dataset) if vault else None)
+        writer.write(folder, progress)
         run.report.residual_search = search_residuals([folder], run)
+        run.report.planted = measure_planted_resources([resource for _, resource in writer.sample], writer.planted, run)
         return run.report
 
     def record(self, run: str) -> None:
@@ -100,6 +102,8 @@ class _CopyWriter:
         self.db, self.grant, self.dataset = source.installation.db, source.grant, source.dataset
         self.token_key = run.key if vault is None else self.grant.token("deidentify", source.name) * 2
         self.patient_ids: dict[int, str] = {}
+        self.sample: list[tuple[int, dict[str, Any]]] = []  # (subject, resource) of those into which identifiers are planted
+        self.seen = 0
 
     def write(self, folder: Path, progress: Progress) -> None:
         """Write one NDJSON file per resource type, with the Provenance of the resources."""
@@ -143,6 +147,8 @@ class _CopyWriter:
     def _deidentified(self, document: store.StoredDocument, key: bytes) -> dict[str, Any]:
         from galenic.records.fhir import restore_resource  # noqa: PLC0415
 
+        resource = restore_resource(document.document, document.about)
+        self._sample(document.subject, resource)
         report = self.run.report
         # derived from the patient's key, which is destroyed when the patient is erased
         replacer = self.run.replacer_with(hmac.digest(key, b"de-identification", "sha256"))
@@ -156,9 +162,32 @@ class _CopyWriter:
             omissions,
             self._remember_token(document.subject),
         )
-        clean = deidentify_resource(restore_resource(document.document, document.about), rules)
+        clean = deidentify_resource(resource, rules)
         report.count(replacer, omissions)
         return clean
+
+    def _sample(self, subject: int, resource: dict[str, Any]) -> None:
+        """Keep a random sample of the resources in memory (Vitter 1985, algorithm R)."""
+        self.seen += 1
+        if len(self.sample) < MOST_RESOURCES:
+            self.sample.append((subject, resource))
+        elif (place := secrets.randbelow(self.seen)) < MOST_RESOURCES:
+            self.sample[place] = (subject, resource)
+
+    def planted(self, resources: list[tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
+        """De-identified planted copies of sampled resources, each given with its place in the sample. Nothing is counted or stored."""
+        run, subjects = self.run.for_copy(), [self.sample[place][0] for place, _ in resources]
+        keys = self.grant.keys(sorted(set(subjects)))
+        for subject, (_, resource) in zip(subjects, resources, strict=True):
+            if resource["resourceType"] == "Patient":
+                run.learn(str(subject), identifiers_of_patient(resource))
+        run.reserve_names()
+        return [self._copy_of(run, r, s, keys[s]) for s, (_, r) in zip(subjects, resources, strict=True) if s in keys]
+
+    def _copy_of(self, run: DeidentificationRun, resource: dict[str, Any], subject: int, key: bytes) -> dict[str, Any]:
+        replacer = run.replacer_with(hmac.digest(key, b"de-identification", "sha256"))
+        rules = FhirRules(run.detector, replacer, self.token_key, run.stated_by([str(subject)]), run.report.findings)
+        return deidentify_resource(resource, rules)
 
     def _remember_token(self, subject: int) -> Callable[[str, str, str], None] | None:
         """A function that stores a token in the vault; of resource ids only the patient's own can be revealed."""

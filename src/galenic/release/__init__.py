@@ -10,6 +10,7 @@ from galenic.release.erasure import forget, retrain_tasks
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
 from galenic.release.register import list_releases, recall_release, write_release
+from galenic.release.residual_risk import residual_risk
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
@@ -55,6 +56,7 @@ __all__ = [
     "report_page",
     "require_second_person",
     "reserve_budget",
+    "residual_risk",
     "retrain_tasks",
     "run_status",
     "run_statuses",

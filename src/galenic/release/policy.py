@@ -11,17 +11,25 @@ from galenic.errors import ConfigurationError, UnknownNameError
 from galenic.schema import Finding, NotMeasured, Report
 
 SHIPPED = ("internal", "partner", "public", "deidentified")
-Outcome = Literal["met", "not met", "not measured", "missing"]
+Outcome = Literal["met", "not met", "not measured", "missing", "not applicable"]
+PLANTED_RECALL = "deid.planted.recall"
+EXPECTED = (
+    "deid.expected.",
+    "deid.recall",
+    "deid.leakfree",
+    "deid.expected",
+)  # figures of model cards, by today's and earlier names
 
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """One threshold on one finding."""
+    """One threshold on one finding. applies_to: a finding that counts something; the rule does not apply where that is 0."""
 
     finding: str
     reason: str
     at_most: float | None = None
     at_least: float | None = None
+    applies_to: str = ""
 
     def holds(self, value: float) -> bool:
         """Whether a value satisfies the rule."""
@@ -79,8 +87,8 @@ class Decision:
 
     @property
     def refusals(self) -> tuple[DecisionItem, ...]:
-        """Items that are not met."""
-        return tuple(item for item in self.items if item.outcome != "met")
+        """Items that are not met, although they apply."""
+        return tuple(item for item in self.items if item.outcome not in ("met", "not applicable"))
 
 
 def load_policy(name: str) -> ReleasePolicy:
@@ -88,10 +96,27 @@ def load_policy(name: str) -> ReleasePolicy:
     if name in SHIPPED:
         text = (resources.files("galenic.release") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
         return parse_policy(text, name)
-    path = Path(name)
+    policy = read_stored_policy(Path(name))
+    _require_measured(policy, name)
+    return policy
+
+
+def read_stored_policy(path: Path) -> ReleasePolicy:
+    """A policy from a file, which an earlier version may have written with a run. UnknownNameError if there is none."""
     if not path.is_file():
-        raise UnknownNameError(f"policy {name!r} is neither shipped ({', '.join(SHIPPED)}) nor a file. Name one of these.")
+        raise UnknownNameError(f"policy {str(path)!r} is neither shipped ({', '.join(SHIPPED)}) nor a file. Name one of these.")
     return parse_policy(path.read_text(encoding="utf-8"), str(path))
+
+
+def _require_measured(policy: ReleasePolicy, where: str) -> None:
+    """ConfigurationError if a policy relies on figures of a model card without a measurement on the input."""
+    expected = [r.finding for r in policy.rules if r.finding.startswith(EXPECTED)]
+    measured = any(r.finding == PLANTED_RECALL and (r.at_least or 0) > 0 for r in policy.rules)
+    if expected and not measured:
+        raise ConfigurationError(
+            f"policy {where}: {', '.join(expected)} is expected from the model card, not measured on the input. Expected a rule "
+            f"on {PLANTED_RECALL} with at_least above 0. Add it; the shipped policy deidentified shows how."
+        )
 
 
 def parse_policy(text: str, where: str) -> ReleasePolicy:
@@ -115,10 +140,22 @@ def parse_policy(text: str, where: str) -> ReleasePolicy:
 
 def decide(report: Report, policy: ReleasePolicy) -> Decision:
     """Checks every rule against the report. A finding that is missing or was not measured does not satisfy any rule, and an
-    empty report satisfies none."""
-    items = tuple(_item(rule, report.get(rule.finding)) for rule in policy.rules)
-    accepted = bool(report.findings) and all(item.outcome == "met" for item in items)
+    empty report satisfies none. A rule whose `applies_to` is measured as 0 does not apply; at least one rule must."""
+    items = tuple(
+        _not_applicable(rule) if _is_zero(report.get(rule.applies_to)) else _item(rule, report.get(rule.finding))
+        for rule in policy.rules
+    )
+    outcomes = {item.outcome for item in items}
+    accepted = bool(report.findings) and "met" in outcomes and outcomes <= {"met", "not applicable"}
     return Decision(policy.name, policy.digest, accepted, items)
+
+
+def _is_zero(counted: Finding | NotMeasured | None) -> bool:
+    return isinstance(counted, Finding) and counted.value == 0
+
+
+def _not_applicable(rule: PolicyRule) -> DecisionItem:
+    return DecisionItem(rule.finding, "not applicable", rule.threshold, rule.reason, "public", f"{rule.applies_to} is 0")
 
 
 def _item(rule: PolicyRule, finding: Finding | NotMeasured | None) -> DecisionItem:

@@ -19,7 +19,7 @@ from galenic.release.artifact import RunContent, RunOutcome
 from galenic.release.artifacts import ARTIFACTS, requested_actions
 from galenic.release.attestation import attest, payload_digest, sha256_file, signoff, statement_of
 from galenic.release.card import decision_json
-from galenic.release.policy import Decision, ReleasePolicy, decide, load_policy
+from galenic.release.policy import Decision, ReleasePolicy, decide, read_stored_policy
 from galenic.schema import Report, from_json, to_json
 from galenic.security import Fact, Key, person_of, pseudonym
 from galenic.version import __version__
@@ -166,7 +166,7 @@ class Run:
     @property
     def policy(self) -> ReleasePolicy:
         """Policy that the run is or was decided by. UnknownNameError for a stored run that was refused: it keeps only the name."""
-        return self.criteria or load_policy(str(self.artifact_folder / POLICY))
+        return self.criteria or read_stored_policy(self.artifact_folder / POLICY)
 
     @property
     def attestation(self) -> dict[str, Any] | None:

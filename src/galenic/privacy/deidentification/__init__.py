@@ -2,6 +2,9 @@
 
 from galenic.privacy.deidentification.fhir import identifiers_of_patient
 from galenic.privacy.deidentification.options import DeidentificationOptions
+from galenic.privacy.deidentification.planted_recall import PlantedRecall, PlantedStratum
+from galenic.privacy.deidentification.planting.measurement import measure_planted_resources
+from galenic.privacy.deidentification.planting.resources import MOST_RESOURCES
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, Deidentifier
 from galenic.privacy.deidentification.report import deidentification_json, write_report
 from galenic.privacy.deidentification.residual_search import search_residuals
@@ -12,16 +15,20 @@ from galenic.privacy.deidentification.workflow import deidentify
 
 __all__ = [
     "DEIDENTIFIERS",
+    "MOST_RESOURCES",
     "DeidentificationOptions",
     "DeidentificationReport",
     "DeidentificationRun",
     "Deidentifier",
     "FhirRules",
+    "PlantedRecall",
+    "PlantedStratum",
     "ResidualSearch",
     "deidentification_json",
     "deidentify",
     "deidentify_resource",
     "identifiers_of_patient",
+    "measure_planted_resources",
     "search_residuals",
     "start_run",
     "write_report",

@@ -19,7 +19,8 @@ class DeidentificationOptions:
     used and forgotten at the end, so that nothing can be traced back. day_first: 03/04/2020 means 3 April. table: overrides of
     the policy's [table] section (quasi, sensitive, k, l, t, method, fraction, rare). workers: processes that share the files;
     the output does not depend on it. engine: pool (this machine) or ray. other_languages: refuse or redact
-    notes in a language without a validated detector; such parts of other files are always redacted.
+    notes in a language without a validated detector; such parts of other files are always redacted. measured: measure the recall
+    on planted identifiers.
     """
 
     policy: str = "safe-harbor"
@@ -31,6 +32,7 @@ class DeidentificationOptions:
     workers: int = 1
     engine: str = "pool"
     other_languages: str = "refuse"
+    measured: bool = True
 
     def __post_init__(self) -> None:
         if self.key is not None and len(self.key) < MIN_KEY_BYTES:

@@ -70,7 +70,7 @@ def _counts(report: DeidentificationReport) -> dict[str, Any]:
         "remarks": report.remarks,
         "risks": report.risks,
         "columns": report.columns,
-        "residual_search": [report.residual_search.values, report.residual_search.places],
+        "residual_search": [report.residual_search.values, report.residual_search.places, report.residual_search.fields],
         "replacements": [[*k, n] for k, n in report.replacements.items()],
         "omissions": report.omissions,
         "resources": report.resources,
@@ -86,9 +86,9 @@ def _add(report: DeidentificationReport, counts: dict[str, Any]) -> None:
     report.remarks += [(a, b) for a, b in counts["remarks"]]
     report.risks += counts["risks"]
     report.columns += counts["columns"]
-    values, places = counts["residual_search"]
+    values, places, fields = counts["residual_search"]
     before = report.residual_search
-    report.residual_search = ResidualSearch(max(before.values, values), before.places + places)
+    report.residual_search = ResidualSearch(max(before.values, values), before.places + places, before.fields + fields)
     report.replacements.update(Counter({(k, how): n for k, how, n in counts["replacements"]}))
     report.omissions.update(counts["omissions"])
     report.resources.update(counts["resources"])

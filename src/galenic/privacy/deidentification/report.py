@@ -22,10 +22,11 @@ def deidentification_json(report: DeidentificationReport) -> dict[str, Any]:
         "treated": [{"kind": k, "treatment": how, "count": n} for (k, how), n in sorted(report.replacements.items())],
         "left out": [{"what": what, "count": n} for what, n in (report.omissions + findings.unreadable).most_common()],
         "resources": dict(report.resources),
-        "search": {"values": residual.values, "left": residual.places},
+        "planted": report.planted.to_json() if report.planted is not None else None,
+        "search": {"values": residual.values, "left": residual.places, "fields": residual.fields},
         "risk": report.risks,
         "columns": report.columns,
-        "residual": {"expected identifiers left": report.expected_missed, "measured": report.detector_accuracy},
+        "expected": {"identifiers missed": report.expected_missed, "model card": report.detector_accuracy},
     }
 
 

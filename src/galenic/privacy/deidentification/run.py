@@ -3,11 +3,12 @@
 import hmac
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from galenic.privacy import text
 from galenic.privacy.deidentification.options import RunSettings
+from galenic.privacy.deidentification.planted_recall import PlantedRecall
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
 MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files are processed
@@ -15,10 +16,17 @@ MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files a
 
 @dataclass(frozen=True)
 class ResidualSearch:
-    """Result of the search for stated identifiers in the output: values searched for, and places that still hold one."""
+    """Result of the search for stated identifiers in the output.
+
+    values: searched for. places: that still hold one. fields: of the input that state identifiers of people.
+    """
 
     values: int = 0
     places: int = 0
+    fields: int = 0
+
+    def __add__(self, other: "ResidualSearch") -> "ResidualSearch":
+        return ResidualSearch(self.values + other.values, self.places + other.places, self.fields + other.fields)
 
 
 @dataclass
@@ -42,6 +50,7 @@ class DeidentificationReport:
     resources: Counter[str] = field(default_factory=Counter)
     detector_accuracy: dict[str, Any] = field(default_factory=dict)
     residual_search: ResidualSearch = ResidualSearch()
+    planted: PlantedRecall | None = None
     risks: list[dict[str, Any]] = field(default_factory=list)
     columns: list[dict[str, Any]] = field(default_factory=list)
 
@@ -63,7 +72,7 @@ class DeidentificationRun:
     """One de-identification in progress.
 
     key: 32 bytes; without it no surrogate and no token can be traced back. stated_identifiers: by patient, identifiers by kind.
-    reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them.
+    reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them. language: of the texts.
     """
 
     report: DeidentificationReport
@@ -73,11 +82,18 @@ class DeidentificationRun:
     stated_identifiers: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     reserved_words: frozenset[str] = frozenset()
     other_languages: str = "refuse"
+    language: str = "en"
+    stating_records: int = 0  # records with fields that state identifiers
 
     @property
     def token_key(self) -> bytes:
         """The key under which ids and numbers become tokens."""
         return hmac.digest(self.key, b"tokens", "sha256")
+
+    def for_copy(self) -> "DeidentificationRun":
+        """A run with the same settings and stated identifiers, for a planted copy; nothing that it counts or learns is reported."""
+        report = DeidentificationReport(self.report.policy)
+        return replace(self, report=report, stated_identifiers=dict(self.stated_identifiers))
 
     def replacer(self, patient: str) -> text.Replacer:
         """The replacer of one patient, under a key derived for that patient."""
@@ -97,6 +113,7 @@ class DeidentificationRun:
 
     def learn(self, patient: str, identifiers: dict[str, tuple[str, ...]]) -> None:
         """Add the identifiers that one more record of the patient states."""
+        self.stating_records += 1
         if patient in self.stated_identifiers:
             before = self.stated_identifiers[patient]
             self.stated_identifiers[patient] = {
@@ -119,4 +136,11 @@ def start_run(settings: RunSettings) -> DeidentificationRun:
         detector = detector.with_gazetteer(lists)
     report = DeidentificationReport(settings.policy)
     report.detector_accuracy = {} if settings.model else text.detector_accuracy(settings.language)
-    return DeidentificationRun(report, detector, settings.key, settings.day_first, other_languages=settings.other_languages)
+    return DeidentificationRun(
+        report,
+        detector,
+        settings.key,
+        settings.day_first,
+        other_languages=settings.other_languages,
+        language=settings.language,
+    )

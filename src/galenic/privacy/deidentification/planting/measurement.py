@@ -1,0 +1,195 @@
+"""Recall on planted identifiers: planted copies are de-identified as the input was, and their outputs are searched."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from galenic.privacy.deidentification.files import deidentify_file
+from galenic.privacy.deidentification.output_text import texts_of
+from galenic.privacy.deidentification.planted_recall import PlantedRecall
+from galenic.privacy.deidentification.planting.copies import PlantedCopy, Planter, Planting
+from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker, Plant
+from galenic.privacy.deidentification.planting.notes import NotePlanter
+from galenic.privacy.deidentification.planting.resources import FhirPlanter, ResourceSample, plant_document
+from galenic.privacy.deidentification.planting.scan import ScannedText
+from galenic.privacy.deidentification.planting.tables import TablePlanter
+from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
+from galenic.privacy.deidentification.run import DeidentificationRun
+
+PLANTERS: dict[str, Planter] = {"note": NotePlanter(), "table": TablePlanter(), "fhir": FhirPlanter()}
+Deidentify = Callable[[list[tuple[int, Any]]], list[Any]]
+MOST_FILES = 40  # files of one format that are sampled
+MOST_COMPARED = 2 << 20  # characters of an output that are compared with the planted values
+MOST_REFUSALS = 3  # copies of one file in a row that may be refused before it counts as not measured
+
+
+def measure_planted(files: dict[str, Path], outputs: Path, run: DeidentificationRun, scratch: Path) -> PlantedRecall:
+    """Recall on identifiers planted into copies of the files that were written.
+
+    files: input by output name. outputs: folder of the output. scratch: an empty folder for the copies; each is deleted at once.
+    """
+    recall, maker = PlantedRecall(), IdentifierMaker()
+    by_format: dict[str, list[str]] = {}
+    for _, name in run.report.files:
+        kind = next(k for k, one in DEIDENTIFIERS.items() if one.recognizes(files[name]))
+        by_format.setdefault(kind, []).append(name)
+    for kind, names in by_format.items():
+        planter = PLANTERS.get(kind)
+        if planter is None:
+            recall.unmeasured[kind] = "no identifiers can be planted into files of this format"
+            continue
+        chosen = [names[i] for i in maker.rng.permutation(len(names))[:MOST_FILES]]
+        counts: Counter[str] = Counter()
+        prefix = "{}, ".format if kind == "table" else lambda _: ""
+        sampled = [_SampledFile(n, files[n], outputs / n, planter, Planting(run, maker, counts, prefix(n))) for n in chosen]
+        _FormatMeasurement(kind, run, scratch, sampled, counts).measure(planter.most_copies, recall)
+    return recall
+
+
+@dataclass
+class _SampledFile:
+    """One input file of which copies are planted. found: (plant, whether it was removed). left_out: parts that only copies lack."""
+
+    name: str
+    file: Path
+    output: Path
+    planter: Planter
+    planting: Planting
+    found: list[tuple[Plant, bool]] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    copies: int = 0
+    refusals: int = 0
+    source: Iterator[PlantedCopy] | None = None
+    before: tuple[str, ScannedText] | None = None
+
+    def __post_init__(self) -> None:
+        self.parts = self.planter.parts(self.output)
+
+    def next_copy(self, folder: Path) -> PlantedCopy | None:
+        """A further copy; None if nothing can be planted."""
+        if self.source is None:
+            self.source = self.planter.copies(self.file, folder, self.planting)
+        return next(self.source, None)
+
+    def add(self, copy: PlantedCopy, output: Path) -> None:
+        """Search the output of a copy. Values that the input or its output hold anyway are not counted."""
+        if self.before is None or self.before[0] is not copy.before:
+            self.before = (copy.before, ScannedText(copy.before))
+        scan = ScannedText("".join(texts_of(output)))
+        parts = self.planter.parts(output)
+        missing = (self.parts & copy.parts) - parts if self.parts is not None and parts is not None else frozenset()
+        self.left_out |= missing
+        part_of = self.planter.part_of
+        present = (self.before[1], self.written)
+        fresh = [p for p in copy.plants if part_of(p.stratum) not in missing and not any(s.holds(p) for s in present)]
+        self.found += [(plant, not scan.holds(plant)) for plant in fresh]
+
+    @cached_property
+    def written(self) -> ScannedText:
+        """The start of the real output: what it holds by chance, such as a shifted date or a surrogate, is not counted."""
+        parts, length = list[str](), 0
+        for text in texts_of(self.output):
+            parts.append(text[: MOST_COMPARED - length])
+            length += len(parts[-1])
+            if length >= MOST_COMPARED:
+                break
+        return ScannedText("".join(parts))
+
+
+@dataclass
+class _FormatMeasurement:
+    kind: str
+    run: DeidentificationRun
+    scratch: Path
+    files: list[_SampledFile]
+    counts: Counter[str]
+
+    def measure(self, most_copies: int, recall: PlantedRecall) -> None:
+        """Plant until every stratum has enough identifiers, or the limit of copies is reached."""
+        active = list(self.files)
+        for _ in range(most_copies):
+            active = [one for one in active if self._measure_copy(one, recall)]
+            active = [one for one in active if not self._is_enough(one)]
+            if not active:
+                break
+        for one in self.files:
+            self._settle(one, recall)
+        if not any(one.copies for one in self.files):
+            recall.unmeasured[self.kind] = (
+                "nothing was found where an identifier can be planted, or every planted copy was refused"
+            )
+
+    def _measure_copy(self, one: _SampledFile, recall: PlantedRecall) -> bool:
+        """Whether a further copy of the file can follow."""
+        folder = self.scratch / "copy"
+        folder.mkdir(exist_ok=True)
+        one.planting.maker.used.clear()
+        copy = one.next_copy(folder)
+        if copy is None:
+            return False
+        out = self.scratch / "output"
+        out.mkdir()
+        try:
+            run = self._run_for(copy.file)
+            deidentify_file(copy.file, one.name, out, run)
+            if (out / one.name).exists() and not run.report.refusals:
+                before = len(one.found)
+                one.add(copy, out / one.name)
+                self.counts.update(one.planting.prefix + plant.stratum for plant, _ in one.found[before:])
+                one.copies, one.refusals = one.copies + 1, 0
+                recall.copies += 1
+            else:
+                one.refusals += 1
+        finally:
+            shutil.rmtree(out)
+            shutil.rmtree(folder)
+        return one.refusals < MOST_REFUSALS
+
+    def _run_for(self, file: Path) -> DeidentificationRun:
+        """A run with the same settings and what the input's records state; its counts are not reported."""
+        run = self.run.for_copy()
+        deidentifier = deidentifier_for(file)
+        if deidentifier is not None:
+            deidentifier.learn(file, run)
+        run.reserve_names()
+        return run
+
+    def _is_enough(self, one: _SampledFile) -> bool:
+        strata = {plant.stratum for plant, _ in one.found}
+        return bool(strata) and all(one.planting.is_enough(stratum) for stratum in strata)
+
+    def _settle(self, one: _SampledFile, recall: PlantedRecall) -> None:
+        for plant, removed in one.found:
+            recall.add(one.planting.prefix + plant.stratum, plant.kind, removed=removed)
+        for part in one.left_out - {one.planter.part_of(plant.stratum) for plant, _ in one.found}:
+            recall.unmeasured[f"{one.name}, column {part}"] = "is written, but was left out of the planted copies"
+        if one.refusals >= MOST_REFUSALS:
+            recall.unmeasured[one.name] = "the planted copies were refused, although the file was written"
+
+
+def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run: DeidentificationRun) -> PlantedRecall:
+    """Recall on identifiers planted into FHIR resources in memory, of a sample of records in custody.
+
+    deidentify: the de-identified ones of some resources, each given with its place in the list.
+    """
+    recall, planting = PlantedRecall(), Planting(run, IdentifierMaker())
+    sample = ResourceSample(resources)
+    before = ScannedText(sample.before)
+    for _ in range(FhirPlanter.most_copies):
+        planting.maker.used.clear()
+        places = sample.places(planting)
+        planted = [(place, *plant_document(resources[place], planting)) for place in places]
+        if not any(plants for *_, plants in planted):
+            break
+        written = deidentify([(place, json.loads(content)) for place, content, _ in planted])
+        scan = ScannedText("\n".join(json.dumps(one, ensure_ascii=False) for one in written))
+        for plant in (p for *_, plants in planted for p in plants if not before.holds(p)):
+            recall.add(plant.stratum, plant.kind, removed=not scan.holds(plant))
+            planting.counts[plant.stratum] += 1
+        recall.copies += 1
+    return recall

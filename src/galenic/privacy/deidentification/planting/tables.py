@@ -1,0 +1,174 @@
+"""Planted copies of tables: the values of columns that look like identifiers become others of the same form."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from galenic import records
+from galenic.privacy.deidentification.planting.columns import form_of_column
+from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
+from galenic.privacy.deidentification.planting.dates import format_of
+from galenic.privacy.deidentification.planting.identifiers import Plant
+from galenic.schema import MISSING_TOKENS
+
+MOST_PLANTS = 60  # in one column of one copy
+FEW = 10  # distinct values of a column that are all changed
+BLOCK_ROWS, BLOCKS = 100, 2  # rows of the sample: blocks of neighboring rows, so that patients keep their repeated rows
+SHARE = 0.5  # of the distinct values of a column, and of its texts, that a copy changes
+Cells = list[str | None]
+
+
+class TablePlanter:
+    """Changes values consistently: as many distinct ones, as often repeated, so that no column is described differently."""
+
+    most_copies = 80
+
+    def copies(self, file: Path, folder: Path, planting: Planting) -> Iterator[PlantedCopy]:
+        """Copies of a sample of the rows."""
+        sample = _sample(file, planting)
+        if sample is None:
+            return
+        forms = _forms(sample, planting)
+        if not forms:
+            return
+        table = _SampledTable(sample, forms, planting)
+        while True:
+            yield table.planted(folder / file.name)
+
+    def parts(self, output: Path) -> frozenset[str] | None:
+        """Columns of the output."""
+        return frozenset(records.read(output).names)
+
+    def part_of(self, stratum: str) -> str:
+        """The column of a stratum."""
+        return stratum.removeprefix("column ").rpartition(", ")[0]
+
+
+def _sample(file: Path, planting: Planting) -> pa.Table | None:
+    """Random blocks of rows, or all of a short table; one pass."""
+    rng, chosen = planting.maker.rng, list[tuple[float, int, pa.Table]]()
+    for offset, batch in records.read(file).raw():
+        for start in range(0, batch.num_rows, BLOCK_ROWS):
+            chosen.append((rng.random(), offset + start, batch.slice(start, BLOCK_ROWS)))
+        chosen = sorted(chosen, key=lambda block: block[0])[:BLOCKS]
+    return pa.concat_tables(block for _, _, block in sorted(chosen, key=lambda block: block[1])) if chosen else None
+
+
+def _cells(sample: pa.Table, name: str) -> Cells:
+    return list(records.clean_text(sample[name], MISSING_TOKENS).to_pylist())
+
+
+def _forms(sample: pa.Table, planting: Planting) -> dict[str, str]:
+    """Kind of identifier, or "text", by column; without kinds that the policy keeps."""
+    forms = {}
+    for name in sample.column_names:
+        values = [v for v in _cells(sample, name) if v and v.strip()]
+        form = form_of_column(name, dict.fromkeys(values), len(values), planting.run.detector.common)
+        if form and form not in planting.kept:
+            forms[name] = form
+    return forms
+
+
+@dataclass
+class _SampledTable:
+    sample: pa.Table
+    forms: dict[str, str]
+    planting: Planting
+
+    def __post_init__(self) -> None:
+        self.cells = {name: _cells(self.sample, name) for name in self.sample.column_names}
+        self.before = "\n".join(v for cells in self.cells.values() for v in cells if v)
+        self.formats = {n: format_of([v for v in self.cells[n] if v]) for n, form in self.forms.items() if form == "date"}
+
+    def planted(self, target: Path) -> PlantedCopy:
+        """One copy with fresh identifiers. Texts are left out once enough was planted in them, because they cost most."""
+        plants: list[Plant] = []
+        mappings = {n: self._mapping(n, form, plants) for n, form in self.forms.items() if form != "text"}
+        columns = dict(self.cells)
+        for name, mapping in mappings.items():
+            columns[name] = [v if v is None else mapping.get(v, v) for v in self.cells[name]]
+        for name in (n for n, form in self.forms.items() if form == "text"):
+            if self.planting.is_enough(stratum_of(name, "text")):
+                del columns[name]
+            else:
+                columns[name] = self._texts(name, mappings, plants)
+        _write(self.sample.select(list(columns)), columns, set(self.forms), target)
+        return PlantedCopy(target, plants, self.before, frozenset(columns))
+
+    def _mapping(self, name: str, form: str, plants: list[Plant]) -> dict[str, str]:
+        """New values by old value."""
+        stratum, rng, maker = stratum_of(name, form), self.planting.maker.rng, self.planting.maker
+        if self.planting.is_enough(stratum):
+            return {}
+        distinct = list(dict.fromkeys(v for v in self.cells[name] if v and any(c.isalnum() for c in v)))
+        count = len(distinct) if len(distinct) <= FEW else min(round(SHARE * len(distinct)), MOST_PLANTS)
+        mapping, present = {}, frozenset(distinct)
+        for at in rng.permutation(len(distinct))[:count]:
+            old, day = distinct[at], None
+            if form != "date":
+                new, day = maker.value(form, old)
+                if new in present or new in mapping.values():
+                    continue
+            elif (found := maker.date_in(old, self.formats[name])) is not None:
+                new, day = found
+            else:
+                continue
+            mapping[old] = new
+            plants.append(Plant(stratum, form, new, day))
+        return mapping
+
+    def _texts(self, name: str, mappings: dict[str, dict[str, str]], plants: list[Plant]) -> Cells:
+        """Texts in which new values of the row stand for old ones, and half of which have another identifier."""
+        texts, rng = self.planting.texts, self.planting.maker.rng
+        out: Cells = []
+        for row, text in enumerate(self.cells[name]):
+            if text is None:
+                out.append(None)
+                continue
+            changed = text[:TEXT_LIMIT]
+            for column, mapping in mappings.items():
+                old = self.cells[column][row]
+                if old is not None and len(old) >= 4 and old in mapping:
+                    changed = changed.replace(old, mapping[old])
+            if rng.random() < SHARE:
+                changed, more = texts.plant(changed, stratum_of(name, "text"), 1)
+                plants += more
+            out.append(changed)
+        return out
+
+
+def stratum_of(column: str, form: str) -> str:
+    """Name of a column's stratum."""
+    return f"column {column}, {form}"
+
+
+def _write(sample: pa.Table, columns: dict[str, Cells], changed: set[str], target: Path) -> None:
+    arrays = []
+    for name in sample.column_names:
+        old = sample[name]
+        arrays.append(_typed(columns[name], old) if name in changed else old)
+    table = pa.table(arrays, names=sample.column_names)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    kind = target.suffix.lower()
+    if kind in (".parquet", ".pq"):
+        pq.write_table(table, target)
+    elif kind in (".arrow", ".feather"):
+        with pa.ipc.new_file(str(target), table.schema) as writer:
+            writer.write_table(table)
+    else:
+        options = pacsv.WriteOptions(delimiter="\t" if kind == ".tsv" else ",")
+        pacsv.write_csv(table, target, options)
+
+
+def _typed(cells: Cells, old: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cells in the column's type; the old column where they do not fit it."""
+    text = pa.array(cells, pa.string())
+    try:
+        return pc.cast(text, old.type)
+    except pa.ArrowInvalid:
+        return old

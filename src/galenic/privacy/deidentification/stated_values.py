@@ -1,0 +1,104 @@
+"""Values that the input's records state about people, as terms to search the output for."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from galenic import records
+from galenic.errors import RecordError
+from galenic.privacy.deidentification.planting.columns import form_of_column
+from galenic.privacy.deidentification.registry import DEIDENTIFIERS
+from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.schema import MISSING_TOKENS
+
+_NAME_PART = re.compile(r"[^\W\d_]{2,}")
+_NUMBER_KINDS = ("record", "phone", "ssn", "email", "plan", "account")
+_UNCHANGED = ("keep", "surrogate")  # treatments after which another person's value may be in the output
+MAX_VALUES = 200_000  # of tables, held in memory while the output is searched
+MIN_CELL = 4  # characters of a whole cell that is searched for
+
+
+@dataclass
+class SearchTerms:
+    """numbers: also e-mail addresses, as words. name_pairs: given names next to family names. cells: whole cells of tables.
+    fields: records and columns that state identifiers."""
+
+    numbers: set[str] = field(default_factory=set)
+    name_pairs: set[tuple[str, str]] = field(default_factory=set)
+    cells: set[str] = field(default_factory=set)
+    fields: int = 0
+
+    @property
+    def count(self) -> int:
+        """Number of terms."""
+        return len(self.numbers) + len(self.name_pairs) + len(self.cells)
+
+    def add(self, kind: str, value: str) -> None:
+        """Add a stated value of a kind."""
+        if kind in _NUMBER_KINDS:
+            if sum(c.isdigit() for c in value) >= 5:
+                self.numbers |= {value.casefold(), alphanumeric(value.casefold())}
+            elif "@" in value:
+                self.numbers.add(value.casefold())
+        elif kind == "name":
+            parts = [w.casefold() for w in _NAME_PART.findall(value)]
+            self.name_pairs |= {(a, b) for a in parts for b in parts if a != b and len(a) > 2 < len(b)}
+
+
+def alphanumeric(word: str) -> str:
+    """The word without separators."""
+    return "".join(c for c in word if c.isalnum())
+
+
+def terms_of_records(run: DeidentificationRun) -> SearchTerms:
+    """Terms of what the run learned from records."""
+    terms = SearchTerms(fields=run.stating_records)
+    for identifiers in run.stated_identifiers.values():
+        for kind, values in identifiers.items():
+            for value in values:
+                terms.add(kind, value)
+    return terms
+
+
+def terms_of_tables(files: list[Path], run: DeidentificationRun) -> SearchTerms:
+    """Terms of the columns of tables whose values look like identifiers, by the values and the header alone."""
+    terms = SearchTerms()
+    for file in files:
+        if DEIDENTIFIERS["table"].recognizes(file):
+            try:
+                _add_table(file, run, terms)
+            except RecordError:
+                continue  # reported when the file itself is de-identified
+    return terms
+
+
+def _add_table(file: Path, run: DeidentificationRun, terms: SearchTerms) -> None:
+    forms: dict[str, str] | None = None
+    for _, batch in records.read(file).raw():
+        if forms is None:
+            forms = _identifier_columns(batch, run)
+            terms.fields += len(forms)
+        for name, form in forms.items():
+            for value in _distinct(batch, name):
+                terms.add(form, value)
+                if len(value) >= MIN_CELL and run.report.policy[form] not in _UNCHANGED:
+                    terms.cells.add(value.casefold())
+        if terms.count > MAX_VALUES:
+            return
+
+
+def _identifier_columns(batch: pa.Table, run: DeidentificationRun) -> dict[str, str]:
+    forms = {}
+    for name in batch.column_names:
+        values = _distinct(batch.slice(0, 1_000), name)
+        form = form_of_column(name, values, min(batch.num_rows, 1_000), run.detector.common)
+        if form in ("name", "date", *_NUMBER_KINDS):
+            forms[name] = form
+    return forms
+
+
+def _distinct(batch: pa.Table, name: str) -> list[str]:
+    cells = records.clean_text(batch[name], MISSING_TOKENS).unique().to_pylist()
+    return [v.strip() for v in cells if v and any(c.isalnum() for c in v)]

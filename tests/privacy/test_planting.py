@@ -1,0 +1,256 @@
+"""Recall on planted identifiers: what comes out verbatim is counted, and the planted copies never stay."""
+
+import datetime
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galenic.privacy.deidentification import DeidentificationOptions, deidentification_json, deidentify
+from galenic.privacy.deidentification.note import NoteDeidentifier
+from galenic.privacy.deidentification.planted_recall import PlantedRecall, recall_interval
+from galenic.privacy.deidentification.planting.columns import form_of_column
+from galenic.privacy.deidentification.planting.dates import date_like, dates_in, format_of
+from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker, Plant
+from galenic.privacy.deidentification.planting.names import composed
+from galenic.privacy.deidentification.planting.scan import ScannedText
+from galenic.privacy.deidentification.planting.sentences import TextPlanter, language_of, script_of
+from galenic.privacy.deidentification.table import TableDeidentifier
+from galenic.release import residual_risk
+from galenic.schema import Finding, NotMeasured
+
+DAY = datetime.date(1958, 4, 3)
+VISIT = "The patient was seen for a cough. The lungs are clear and she is well. She takes metformin twice a day.\n"
+
+
+def made_name(seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    return f"{composed(rng)} {composed(rng)}"
+
+
+def people() -> pd.DataFrame:
+    rows = range(60)
+    return pd.DataFrame(
+        {
+            "dob": ["4/3/58", "11/2/61", "unknown"] * 20,
+            "mother": [made_name(i % 3) for i in rows],
+            "gout": [i % 2 for i in rows],
+        }
+    )
+
+
+def test_an_interval_of_a_recall_is_exact() -> None:
+    assert recall_interval(80, 80) == (pytest.approx(0.9549, abs=1e-4), 1.0)
+    assert recall_interval(0, 10) == (0.0, pytest.approx(0.3085, abs=1e-4))
+    assert recall_interval(5, 10) == (pytest.approx(0.1871, abs=1e-4), pytest.approx(0.8129, abs=1e-4))
+
+
+def test_the_worst_stratum_is_the_one_with_the_lowest_bound() -> None:
+    recall = PlantedRecall()
+    for stratum, planted in (("many", 100), ("few", 10)):
+        for _ in range(planted):
+            recall.add(stratum, "name", removed=True)
+    assert recall.worst is not None
+    assert recall.worst.name == "few"
+    assert PlantedRecall().worst is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "output"),
+    [
+        ("name", "Given Family", "seen by GIVEN again"),
+        ("name", "Jörg Öztürk", "ozturk was here"),
+        ("name", "Given Family", "m&#102;: Fam&#105;ly"),
+        ("name", "Given Family", "R2l2ZW4gRmFtaWx5IHdhcyBoZXJl"),
+        ("phone", "415-555-2671", "call (415) 555 2671"),
+        ("record", "MR-448120", "mr448120"),
+        ("record", "MR-448120", "no. 448120"),
+        ("email", "given.family@mail.net", "GIVEN.FAMILY at"),
+        ("place", "94612", "CA 94612-1234"),
+        ("age", "101", "a 101-year-old"),
+    ],
+)
+def test_a_planted_identifier_is_found_however_it_is_written(kind: str, value: str, output: str) -> None:
+    assert ScannedText(output).holds(Plant("s", kind, value))
+    assert not ScannedText("Nothing of it is left: [NAME], 1 of 2, 415.").holds(Plant("s", kind, value))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "1958-04-03",
+        "04/03/1958",
+        "3.4.1958",
+        "4/3/58",
+        "3 April 1958",
+        "April 3, 1958",
+        "03-Apr-58",
+        "19580403",
+        "in April 1958",
+    ],
+)
+def test_a_planted_date_is_found_in_every_format(output: str) -> None:
+    assert ScannedText(output).holds(Plant("s", "date", "1958-04-03", DAY))
+
+
+def test_a_year_alone_is_no_date() -> None:
+    assert not ScannedText("born 1958, seen 2020").holds(Plant("s", "date", "1958-04-03", DAY))
+    assert dates_in("born 1958") == (set(), set())
+
+
+@pytest.mark.parametrize("value", ["4/3/58", "Feb 20, 2021", "2021-02-20", "20.02.2021", "20-FEB-2021", "2021-02-20 10:00:00"])
+def test_a_planted_date_is_written_as_the_others_are(value: str) -> None:
+    form = format_of([value])
+    found = date_like(value, str(form), np.random.default_rng(1))
+    assert found is not None
+    assert format_of([found[0]]) is not None
+    assert found[0] != value
+    assert ScannedText(found[0]).holds(Plant("s", "date", *found))
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "form"),
+    [
+        ("dob", ["4/3/58", "11/2/61", "unknown"], "date"),
+        ("visit_date", ["Feb 20, 2021"], "date"),
+        ("x", ["2021-02-20", "2020-01-01"], "date"),
+        ("mother", ["Zwix Quom", "Plam Drot"], "name"),
+        ("Nachname", ["Zwix", "Plam"], "name"),
+        ("patient_id", ["P00001", "P00002"], "record"),
+        ("ssn", ["219-09-9999"], "ssn"),
+        ("contact", ["415-555-2671", "415-555-2672"], "phone"),
+        ("zip", ["94612", "94613"], "place"),
+        ("age", ["30", "40"], "age"),
+        ("note", ["She is well and goes home today"], "text"),
+        ("sex", ["female", "male"], None),
+        ("potassium", ["4.1", "3.9"], None),
+        ("race", ["White", "Black", "Asian"], None),
+    ],
+)
+def test_the_form_of_a_column_is_read_from_its_values_and_header(header: str, values: list[str], form: str | None) -> None:
+    common = frozenset("female male white black asian she is well and goes home today unknown".split())  # noqa: SIM905
+    assert form_of_column(header, values, len(values), common) == form
+
+
+def test_texts_get_names_of_their_own_script() -> None:
+    assert script_of("患者は昨日から発熱があり") == "Kana"
+    assert script_of(VISIT) == "Latin"
+    assert language_of(VISIT) == "en"
+    text, plants = TextPlanter(IdentifierMaker(), frozenset()).plant("患者は発熱があり、咳が続く。血圧は正常。", "notes", 3)
+    assert len(plants) == 3
+    assert all(p.value in text for p in plants)
+    assert not any(p.value.isascii() for p in plants if p.kind == "name")
+
+
+def test_kinds_that_the_policy_keeps_are_not_planted() -> None:
+    _, plants = TextPlanter(IdentifierMaker(), frozenset({"date", "place", "age"})).plant(VISIT * 20, "notes", 40)
+    assert {p.kind for p in plants} == {"name", "phone", "record", "ssn", "email"}
+
+
+def test_two_runs_plant_different_identifiers() -> None:
+    one, two = ({IdentifierMaker().name() for _ in range(5)} for _ in range(2))
+    assert one.isdisjoint(two)
+
+
+def finding(report: object, name: str) -> Finding | NotMeasured:
+    return next(f for f in residual_risk(report) if f.name == name)  # type: ignore[arg-type]
+
+
+def test_a_table_that_comes_out_verbatim_has_a_recall_of_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    people().to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr(TableDeidentifier, "deidentify", lambda _self, file, out, _run: shutil.copy(file, out))
+    done = deidentify([tmp_path / "t.csv"], tmp_path / "out")
+    recall = finding(done, "deid.planted.recall")
+    assert isinstance(recall, Finding)
+    assert recall.value == 0
+    assert {s["where"] for s in recall.detail["strata"]} == {"t.csv, column dob, date", "t.csv, column mother, name"}
+    stated = finding(done, "deid.stated")
+    assert isinstance(stated, Finding)
+    assert stated.value >= 100
+
+
+def test_one_column_that_comes_out_verbatim_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_mother(_self: object, file: Path, out: Path, _run: object) -> None:
+        pd.read_csv(file, dtype=str).drop(columns="mother").to_csv(out, index=False)
+
+    people().to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr(TableDeidentifier, "deidentify", without_mother)
+    done = deidentify([tmp_path / "t.csv"], tmp_path / "out")
+    strata = {s.name: s for s in done.planted.strata}  # type: ignore[union-attr]
+    assert strata["t.csv, column mother, name"].interval[0] >= 0.95
+    assert strata["t.csv, column dob, date"].removed_count == 0
+    assert finding(done, "deid.planted.recall").value == 0  # type: ignore[union-attr]
+
+
+def test_a_detector_that_finds_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text(VISIT, encoding="utf-8")
+    monkeypatch.setattr(NoteDeidentifier, "deidentify", lambda _self, file, out, _run: shutil.copy(file, out))
+    recall = finding(deidentify([tmp_path / "a.txt"], tmp_path / "out"), "deid.planted.recall")
+    assert isinstance(recall, Finding)
+    assert recall.value == 0
+
+
+def test_a_column_that_only_the_copies_leave_out_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def first_whole(_self: object, file: Path, out: Path, _run: object) -> None:
+        frame = pd.read_csv(file, dtype=str)
+        (frame.drop(columns="mother") if calls else frame).to_csv(out, index=False)
+        calls.append(file)
+
+    people().to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr(TableDeidentifier, "deidentify", first_whole)
+    recall = finding(deidentify([tmp_path / "t.csv"], tmp_path / "out"), "deid.planted.recall")
+    assert isinstance(recall, NotMeasured)
+    assert "mother" in recall.why
+
+
+def test_planted_copies_are_deleted_when_the_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def fail_later(_self: object, file: Path, out: Path, _run: object) -> None:
+        calls.append(file)
+        if len(calls) > 3:
+            raise RuntimeError("out of order")
+        shutil.copy(file, out)
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text(VISIT, encoding="utf-8")
+    monkeypatch.setattr(NoteDeidentifier, "deidentify", fail_later)
+    with pytest.raises(RuntimeError, match="out of order"):
+        deidentify([tmp_path / "in"], tmp_path / "out")
+    assert calls[-1] != calls[0]
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_nothing_planted_is_in_the_output_or_the_report(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(VISIT, encoding="utf-8")
+    done = deidentify([tmp_path / "a.txt"], tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.txt"]
+    assert (tmp_path / "out" / "a.txt").read_text(encoding="utf-8") == VISIT
+    planted = deidentification_json(done)["planted"]
+    assert planted["strata"][0]["planted"] >= 300
+    assert set(planted["strata"][0]) == {"where", "planted", "removed", "recall", "low", "high", "kinds"}
+    assert "@" not in json.dumps(planted)
+
+
+def test_nothing_is_measured_where_nothing_can_be_planted(tmp_path: Path) -> None:
+    pd.DataFrame({"gout": [0, 1] * 20}).to_csv(tmp_path / "t.csv", index=False)
+    done = deidentify([tmp_path / "t.csv"], tmp_path / "out")
+    assert isinstance(finding(done, "deid.planted.recall"), NotMeasured)
+    assert isinstance(finding(done, "deid.stated"), NotMeasured)
+    off = deidentify([tmp_path / "t.csv"], tmp_path / "off", DeidentificationOptions(measured=False))
+    assert isinstance(finding(off, "deid.planted.recall"), NotMeasured)
+
+
+def test_names_of_a_table_are_searched_for_in_notes_of_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = made_name(7)
+    pd.DataFrame({"patient_name": [name] * 10, "gout": [0, 1] * 5}).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "a.txt").write_text(f"{name} was seen.\n", encoding="utf-8")
+    monkeypatch.setattr(NoteDeidentifier, "deidentify", lambda _self, file, out, _run: shutil.copy(file, out))
+    stated = finding(deidentify([tmp_path / "t.csv", tmp_path / "a.txt"], tmp_path / "out"), "deid.stated")
+    assert isinstance(stated, Finding)
+    assert stated.value == 1
