@@ -107,7 +107,7 @@ def test_a_table_in_which_people_stand_alone_stays_inside(custody: Installation,
 def test_a_copy_from_custody_is_under_patients_keys_and_goes_with_them(hospital: Installation, tmp_path: Path) -> None:
     paul = hospital.sign_in("paul", "paul2")
     copy = flows.deidentify_stored(hospital, paul, flows.StoredCopyRequest("hospital", policy="expert", vault=True))
-    assert copy.decision.accepted, copy.decision.refusals
+    assert copy.decision.accepted, (copy.decision.refusals, copy.report)
     files = unpacked(copy.folder / "artefact")
     everything = json.dumps(files)
     for gone in ("Agathe", "Zwingli", "77120", "p1", "2020-03-01"):

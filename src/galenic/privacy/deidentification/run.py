@@ -72,7 +72,8 @@ class DeidentificationRun:
     """One de-identification in progress.
 
     key: 32 bytes; without it no surrogate and no token can be traced back. stated_identifiers: by patient, identifiers by kind.
-    reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them. language: of the texts.
+    reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them. language: of
+    the texts.
     """
 
     report: DeidentificationReport
