@@ -30,8 +30,7 @@ test: lint  ## what CI runs
 
 test-slow: $(SETUP)  ## audits and races that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=3600
-	GALENIC_RACES=50 $(BIN)/python -m pytest --timeout=3600 tests/security/test_races.py tests/server/test_account_takeover.py \
-		tests/server/test_systems.py tests/server/test_races_over_http.py
+	GALENIC_RACES=50 $(BIN)/python -m pytest --timeout=3600 tests/security/test_races_of_processes.py tests/server/test_races_over_http.py
 	$(MAKE) mutants
 
 mutants: $(SETUP)  ## random changes to named modules that the closest tests must notice: benchmarks/mutants.toml

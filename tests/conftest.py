@@ -18,6 +18,7 @@ from galenic.custody import ImportRequest, import_table, initialize, make_key
 from galenic.installation import Installation, open_installation
 from galenic.privacy import Budget, Ledger
 from made import made_patients
+from races import slowed
 
 DATA = Path(os.environ.get("GALENIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 
@@ -92,7 +93,7 @@ def raced(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Monkey
     """An installation of the test's own on each database."""
     if request.param == "postgresql":
         monkeypatch.setenv("GALENIC_DATABASE", request.getfixturevalue("postgresql"))
-    installation = open_installation(home)
+    installation = slowed(open_installation(home))
     yield installation
     installation.close()
 

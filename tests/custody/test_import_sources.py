@@ -249,6 +249,19 @@ def test_an_empty_file_is_named(ehr: Fhir, tmp_path: Path, capsys: pytest.Captur
     assert "a.ndjson" in text
 
 
+@pytest.mark.parametrize(
+    "line", ['{"resourceType": "Patient", "id": "x", "gender": "none"}', "", "{", '{"resourceType": "Nope", "id": "x"}']
+)
+def test_an_import_that_is_refused_whole_leaves_no_data_set(ehr: Fhir, tmp_path: Path, line: str) -> None:
+    place = tmp_path / "in.ndjson"
+    place.write_text(f"{line}\n", encoding="utf-8")
+    session = custody.server_session(ehr.installation)
+    done = custody.import_fhir(ehr.installation, session, [place], custody.ImportRequest("refused"))
+    assert done.new == 0
+    assert "refused" not in {d["name"] for d in store.list_datasets(ehr.installation.db)}
+    assert ehr.installation.facts.one("dataset", "refused") is None
+
+
 def test_a_refused_table_leaves_no_data_set(ehr: Fhir, tmp_path: Path) -> None:
     place = tmp_path / "table.csv"
     place.write_text("patient,age\n,5\np2,7\n", encoding="utf-8")

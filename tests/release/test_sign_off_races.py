@@ -11,7 +11,8 @@ from galenic import release
 from galenic.errors import AccessDeniedError, ReleaseRefusedError
 from galenic.installation import Installation
 from galenic.release import ARTIFACTS, Run, run_status
-from galenic.security import Session, token_name
+from galenic.security import Session
+from people_made import confirmed
 from races import TIMES, race, winners
 from toy_made import ToyArtifact, toy_run
 
@@ -26,15 +27,6 @@ def toys(raced: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Insta
         raced.people.write(name, f"{name}@clinic.example", name, "active")
         raced.people.grant(name, f"{name}@clinic.example", role, by="sofia", approved="otto")
     yield raced
-
-
-def confirmed(installation: Installation, name: str) -> Session:
-    """A session of a person who has just authenticated again."""
-    found = installation.gate.session(token_name(installation.people.begin(name, "passkey", "x")))
-    assert found is not None
-    again = installation.gate.session(token_name(installation.people.step_up(found[0], "passkey")))
-    assert again is not None
-    return again[0]
 
 
 def made(installation: Installation) -> Run:

@@ -4,17 +4,15 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 
 import httpx
 import pytest
 
 from authenticator_made import Authenticator
-from galenic.errors import AccessDeniedError, StateError
+from galenic.errors import StateError
 from galenic.security import Session, token_name
 from galenic.server.identity_provider import ProviderSettings, add_provider
 from provider_made import SECRET, Provider, a_provider
-from races import FEW, TIMES, race, winners
 from server_made import free_port
 from site_made import PASSWORD, Browser, Site
 
@@ -302,31 +300,6 @@ def test_a_passkey_is_finished_only_soon_after_sign_in(site: Site, monkeypatch: 
     assert site.installation.people.credentials.passkeys("sofia") == []
 
 
-def test_links_that_count_once_count_once_when_raced(site: Site, officer: Browser) -> None:
-    """Invitation, reset and recovery, each used by several at the same moment."""
-    installation, session = site.installation, session_of(site, officer)
-    installation.people.grant("petra", "petra@clinic.example", "privacy-officer", by="sofia", approved="otto")
-    for turn in range(FEW):
-        name = f"guest{turn}"
-        secret = installation.invitations.invite(session, name, f"{name}@x.example", "Guest", ("nurse",))
-        used = race(*(partial(installation.invitations._accept, secret),) * 4)
-        assert winners(used) == 1, used
-        code = installation.people.credentials.new_recovery_codes(name)[0]
-        link = installation.recovery.reset(session, name)
-        assert code
-        used = race(*(partial(installation.recovery.set_password_of_passkey, link, NEW, name),) * 3)
-        assert winners(used) == 1, used
-
-
-def test_one_person_gets_one_account_when_raced(site: Site, officer: Browser) -> None:
-    invite, session = site.installation.invitations.invite, session_of(site, officer)
-    for turn in range(TIMES):
-        forms = (f"Rene\u0301e{turn}@x.example", f"renée{turn}@X.example ", f"ren\u200bée{turn}@x。example")
-        found = race(*(partial(invite, session, f"r{turn}-{i}", f, "Renée", ("nurse",)) for i, f in enumerate(forms)))
-        assert winners(found) == 1, found
-        assert {type(e) for e in found} <= {str, StateError}
-
-
 def test_the_database_refuses_a_second_account_of_a_person(site: Site) -> None:
     """The constraint holds where no check of the application comes first."""
     people = site.installation.people
@@ -335,18 +308,6 @@ def test_the_database_refuses_a_second_account_of_a_person(site: Site) -> None:
         people.write("anna2", "ANNA@x.example", "Anna", "active")
     people.write("anna", "anna@x.example", "Anna", "left")
     people.write("anna2", "ANNA@x.example", "Anna", "active")
-
-
-def test_two_accounts_are_not_linked_to_one_provider_account_when_raced(site: Site, provider: Provider) -> None:
-    from galenic.security import IdTokenClaims
-
-    openid = site.installation.openid
-    trusted = openid.get("clinic")[0]
-    for turn in range(FEW):
-        claims = IdTokenClaims(trusted, f"subject-{turn}", several=True, purpose="link", next="/")
-        found = race(*(partial(openid.link, who, claims) for who in ("anna", "berta", "clara")))
-        assert winners(found) == 1, found
-        assert {type(e) for e in found} <= {type(None), AccessDeniedError, StateError}
 
 
 @pytest.mark.parametrize("shown", ["Eve\x1b[2J", "Eve\u202eofficer", "Eve\u2066", "\u200b", "Eve\x07"])

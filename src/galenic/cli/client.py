@@ -8,7 +8,7 @@ import typer
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json
-from galenic.custody import initialize_if_new
+from galenic.custody import fhir, initialize_if_new
 from galenic.installation import open_installation
 from galenic.security import COMMAND_LINE, EVERYTHING, SystemAccess
 
@@ -29,6 +29,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Let a system call, in the role service. Once there are accounts of people, two of them add systems in the console."""
+    fhir.require_known_types(scope)
     installation = open_installation()
     initialize_if_new(installation)
     keys = read_text(jwks) if jwks else ""
@@ -52,6 +53,7 @@ def application(
     as_json: Json = False,
 ) -> None:
     """Register an application that people may let read as them (SMART App Launch, standalone, PKCE)."""
+    fhir.require_known_types(scope)
     installation = open_installation()
     initialize_if_new(installation)
     keys = read_text(jwks) if jwks else ""

@@ -76,8 +76,7 @@ def import_fhir(
     with installation.gate.open(session, "import", store.resource(name), "records") as grant, ExitStack() as stack:
         row: store.Row = {"name": name, "region": request.region, "label": request.label, "patient": ""}
         row |= {"kind": "fhir", "ids": request.namespace}
-        dataset = describe_dataset(installation, grant, row, store.SCHEMA)
-        running, size = FhirImport(installation, grant, dataset, server, prepare), 0
+        running, size = FhirImport(installation, grant, _known(installation, grant, row), server, prepare), 0
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"), freeze_gc)) if workers else None
         for unit in prepared_documents(in_import_order(places), running.split, prepare, pool, workers):
             running.add(unit)
@@ -88,8 +87,15 @@ def import_fhir(
     return running.result
 
 
+def _known(installation: Installation, grant: Grant, row: store.Row) -> store.Dataset:
+    """The data set to import into; of a new one, what it will be once a resource is stored. StateError if it is of another kind."""
+    if any(d["name"] == row["name"] for d in store.list_datasets(installation.db, grant.tenant)):
+        return describe_dataset(installation, grant, row, store.SCHEMA)
+    return row
+
+
 class FhirImport:
-    """A FHIR import in progress: assigns each resource to its patient and stores it."""
+    """A FHIR import in progress: assigns each resource to its patient and stores it. The data set is made with the first of them."""
 
     def __init__(
         self, installation: Installation, grant: Grant, dataset: store.Dataset, server: "SourceServer", prepare: Prepare
@@ -282,6 +288,10 @@ class FhirImport:
         subjects, erased = store.assign_subjects(db, self.grant, self.dataset, list(identifiers.values()))
         incoming = [self._incoming(p, identifiers, subjects) for p in parts if identifiers.get(p.person) not in erased]
         result.erased += len(parts) - len(incoming)
+        if not incoming:
+            return
+        if "tenant" not in self.dataset:  # it is new
+            self.dataset = describe_dataset(self.installation, self.grant, self.dataset, store.SCHEMA)
         self._subjects |= {i.subject for i in incoming if i.subject != store.NO_SUBJECT}
         self._unmatched.difference_update(w for i in incoming for w in i.words)
         envelopes = [i.digest for i in incoming if i.type == "Bundle"]

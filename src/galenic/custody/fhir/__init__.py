@@ -20,6 +20,7 @@ from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timel
 from galenic.custody.fhir.reading import read, read_version
 from galenic.custody.fhir.repository import FhirRepository, open_repository, repository_as_it_is, types_without_patient
 from galenic.custody.fhir.resource_checks import validate
+from galenic.custody.fhir.scope_types import require_known_types
 from galenic.custody.fhir.searching import search
 from galenic.custody.fhir.transactions import process_bundle
 from galenic.custody.fhir.version_history import read_history
@@ -54,6 +55,7 @@ __all__ = [
     "read_history",
     "read_version",
     "repository_as_it_is",
+    "require_known_types",
     "search",
     "search_audit_events",
     "serialize",

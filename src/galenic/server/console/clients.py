@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from galenic.custody import fhir
 from galenic.errors import GalenicError, OptionError
 from galenic.security import EVERYTHING, SystemAccess
 from galenic.server.console.paging import page_of, router_of
@@ -94,6 +95,7 @@ class ClientPages:
         """Proposes to add a system that may call, or to change one."""
         user = self._administrator(request, form.csrf)
         try:
+            fhir.require_known_types(form.scope)
             self.installation.systems.propose(user.session, form.name.strip(), form.access())
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
