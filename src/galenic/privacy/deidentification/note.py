@@ -6,7 +6,9 @@ from pathlib import Path
 from galenic.errors import RecordError
 from galenic.privacy import text
 from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.privacy.deidentification.structured_content import structured_format
 
+MAX_BYTES = 128 << 20  # of a note: about half an hour on one core
 MAX_WHOLE_BYTES = 8 << 20  # larger files are read in pieces
 EXTENSIONS = (".txt", ".text", ".md", ".note")
 _NO_TEXT = "is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such."
@@ -25,16 +27,26 @@ class NoteDeidentifier:
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
         """Write one note without identifiers; a large file in pieces that end at white space."""
-        if file.stat().st_size > MAX_WHOLE_BYTES:
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            raise RecordError(f"has {size:,} bytes. Expected at most {MAX_BYTES:,}. Split it at the end of a document.")
+        if size > MAX_WHOLE_BYTES:
             _in_pieces(file, out, run)
             return
         content, encoding = decode(file.read_bytes())
+        _refuse_structured(content)
         _refuse_unsupported(text.unsupported_languages(content), run)
         _remark(out, encoding, run)
         replacer = run.replacer(file.stem)
         clean = text.deidentify_text(content, run.detector, replacer, None, run.report.findings)
         run.report.count(replacer)
         out.write_text(clean, encoding="utf-8", newline="")
+
+
+def _refuse_structured(content: str) -> None:
+    """RecordError if the content is in a structured format, whatever the file is called."""
+    if found := structured_format(content):
+        raise RecordError(f"contains {found}.")
 
 
 def _refuse_unsupported(letters: Counter[str], run: DeidentificationRun) -> None:
@@ -60,6 +72,7 @@ def _in_pieces(file: Path, out: Path, run: DeidentificationRun) -> None:
         while piece := source.read(MAX_WHOLE_BYTES // 4):
             whole = rest + piece
             cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
+            _refuse_structured(whole[:cut])
             letters += text.unsupported_languages(whole[:cut])
             target.write(text.deidentify_text(whole[:cut], run.detector, replacer, None, findings))
             rest = whole[cut:]

@@ -1,7 +1,7 @@
 """Detector of identifiers in text: several layers search, and their spans are merged, so that one may find what another misses."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,8 +25,8 @@ TAGGER_KINDS = {
 LAYERS = ("known", "rule", "list", "tagger", "again")  # in this order a layer decides on the kind where several find a span
 _EMAIL, _URL, _IP = (
     re.compile(r"@"),
-    re.compile(r"[a-z]{2,}\.[a-z]{2,}|//|www", re.I),
-    re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9a-f]{1,4}:){4}", re.I),
+    re.compile(r"[a-z]{2}\.[a-z]{2}|//|www", re.I),
+    re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9a-f]{1,4}:){4}", re.I),
 )
 _NUMBER_LABELS = tuple(  # words before a number that tell its kind
     (kind, re.compile(pattern))
@@ -147,13 +147,14 @@ class Detector:
         for span in spans:
             if span.kind == "name" and (span.score > 0.8):
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
-        return [TextSpan(a, b, "name", "again") for w in words for form in _forms(w) for a, b in _occurrences(text, form)]
+        forms = {form for w in words for form in _forms(w)}
+        return [TextSpan(*m.span(), "name", "again") for m in _WORD.finditer(text) if m[0] in forms] if forms else []
 
 
 _TITLE = re.compile(
     r"(?:\b(?:dr|prof|doctor|nurse|surgeon|physician|md|pcp|therapist|attending|resident|consultant|midwife)\b[.:,]?\s*)$", re.I
 )
-_DEGREE = re.compile(r",?\s*(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRC[SP]|LPN|DPM|PharmD)\b")
+_DEGREE = re.compile(r",?\s{0,5}(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRC[SP]|LPN|DPM|PharmD)\b")
 _RELATION = re.compile(
     r"\b(?:daughter|son|wife|husband|mother|father|sister|brother|partner|spouse|aunt|uncle|cousin|niece|nephew|grand(?:mother|father|son|daughter)|"
     r"guardian|next of kin|in-law)\b(?:\s*(?:,|:|is|was|named|called))*\s*$",
@@ -179,16 +180,6 @@ def _with_role(text: str, span: TextSpan) -> TextSpan:
 
 def _forms(word: str) -> set[str]:
     return {word, word.lower(), word.upper(), word.capitalize()}
-
-
-def _occurrences(text: str, word: str) -> Iterator[tuple[int, int]]:
-    """Where a word occurs as a whole word."""
-    at = text.find(word)
-    while at >= 0:
-        end = at + len(word)
-        if not (at and text[at - 1].isalpha()) and not text[end : end + 1].isalpha():
-            yield at, end
-        at = text.find(word, end)
 
 
 def _is_pattern(span: TextSpan) -> bool:

@@ -59,7 +59,7 @@ class Gazetteer:
             if not text[a].isupper():
                 continue
             if last[0] >= 0 and text[last[0] : a] == " " and not (is_common and last[1]):
-                start = text.rfind(" ", 0, last[0]) + 1
+                start = text.rfind(" ", max(last[0] - 60, 0), last[0]) + 1
                 yield TextSpan(max(start, 0), b, "name", "list", 0.7)
             last = (b, is_common)
 

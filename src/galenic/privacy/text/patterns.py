@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from galenic.privacy.text.ages import find_numbers, find_words
 from galenic.schema import TextSpan
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -16,7 +17,8 @@ _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)?"
 _DATE = (
     rf"{_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{_DAY}"
     rf"|{_DAY}[-/.](?:0?[1-9]|1[0-2])[-/.](?:{_YEAR}|\d\d)|(?:0?[1-9]|1[0-2])[-/.]{_DAY}[-/.](?:{_YEAR}|\d\d)"
-    rf"|{_MONTH}\s+{_ORDINAL},?(?:\s+{_YEAR})?|{_ORDINAL}[\s-]+(?:of\s+)?{_MONTH}(?:[\s,-]+{_YEAR})?|{_MONTH}[\s,]+(?:of\s+)?{_YEAR}"
+    rf"|{_MONTH}\s{{1,9}}{_ORDINAL},?(?:\s{{1,9}}{_YEAR})?|{_ORDINAL}[\s-]{{1,9}}(?:of\s{{1,9}})?{_MONTH}(?:[\s,-]{{1,9}}{_YEAR})?"
+    rf"|{_MONTH}[\s,]{{1,9}}(?:of\s{{1,9}})?{_YEAR}"
 )
 
 
@@ -97,11 +99,12 @@ def _pattern(kind: str, pattern: str, check: Callable[[str], bool] | None = None
     return IdentifierPattern(kind, re.compile(pattern, re.I), check)
 
 
-_LABEL = r"(?:\s*(?:no|num|number|nr|id|#|code)\b\.?)?\s*[:#=]?\s*(?:is\s+)?#?\s*"
+# Every quantifier is bounded, or follows a character that it cannot match itself: the time is linear in the length of the text.
+_LABEL = r"(?:\s{0,4}(?:no|num|number|nr|id|#|code)\b\.?)?\s{0,4}[:#=]?\s{0,4}(?:is\s{1,4})?#?\s{0,4}"
 _VALUE = r"(?P<v>(?=[A-Z-]{0,5}\d)[A-Z0-9][A-Z0-9-]{3,18})\b"
 PATTERNS = (
-    _pattern("email", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),
-    _pattern("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|\b[\w-]{2,}(?:\.[\w-]{2,})*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
+    _pattern("email", r"[\w.+%-]{1,200}@[\w-]{1,200}(?:\.[\w-]+)+"),
+    _pattern("url", r"\b(?:https?://|ftp://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]|(?<![\w.-])\.{0,3}[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[^\s<>\"')\]]*[^\s<>\"')\].,;:!?])?"),
     _pattern("ip", r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"),
     _pattern("ssn", r"\b(?:\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}|[x*]{3}-[x*]{2}-\d{4})\b"),
     _pattern("ssn", r"\b(?:\d[ .-]){8}\d\b", _ssn),
@@ -117,11 +120,11 @@ PATTERNS = (
     _pattern("licence", r"\b(?:passport|licen[cs]e|certificate)" + _LABEL + _VALUE),
     _pattern("vehicle", r"\b[A-HJ-NPR-Z0-9]{17}\b", _vin),
     _pattern("vehicle", r"\b(?:VIN|vehicle identification)" + _LABEL + r"(?P<v>[A-HJ-NPR-Z0-9]{11,17})\b"),
-    _pattern("vehicle", r"\b(?:licen[cs]e|number|registration|vehicle)\s+plate" + _LABEL + r"(?P<v>(?=[A-Z -]*\d)[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4}){0,2})\b"),
+    _pattern("vehicle", r"\b(?:licen[cs]e|number|registration|vehicle)\s+plate" + _LABEL + r"(?P<v>(?=[A-Z -]{0,14}\d)[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4}){0,2})\b"),
     _pattern("device", r"\b(?:serial|s/n|UDI|lot)" + _LABEL + _VALUE),
     _pattern("device", r"\(01\)\d{14}(?:\(\d\d\)[\w-]+)*"),
-    _pattern("record", r"\b(?:MRN|MR#|medical record|unit|chart|hospital|patient|record|accession|encounter|visit|case)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,15})\b"),
-    _pattern("plan", r"\b(?:member|policy|subscriber|beneficiary|medicare|medicaid|insurance|group|plan)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]*\d{2})[A-Z0-9][A-Z0-9-]{4,18})\b"),
+    _pattern("record", r"\b(?:MRN|MR#|medical record|unit|chart|hospital|patient|record|accession|encounter|visit|case)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]{0,16}\d{2})[A-Z0-9][A-Z0-9-]{4,15})\b"),
+    _pattern("plan", r"\b(?:member|policy|subscriber|beneficiary|medicare|medicaid|insurance|group|plan)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,5}\d[A-Z\d-]{0,16}\d{2})[A-Z0-9][A-Z0-9-]{4,18})\b"),
     _pattern("account", r"\b(?:account|acct|card)" + _LABEL + r"(?P<v>(?=[A-Z-]{0,3}\d)[A-Z0-9][A-Z0-9 -]{3,22}\d)\b"),
     _pattern("fax", r"\bfax" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{5,16}\d)"),
     _pattern("phone", r"(?<![\d/.-])(?:\+?1[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]?\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?|(?<![\d/.-])(?:\+?1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"),
@@ -160,7 +163,7 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
         a, b = max(m.start() - CONTEXT, 0), min(m.end() + CONTEXT, len(text))
         if a > end:
             close()
-            start = text.rfind(" ", 0, a) + 1 if a and text[a - 1] != " " else a
+            start = text.rfind(" ", max(a - CONTEXT, 0), a) + 1 if a and text[a - 1] != " " else a
             start = max(start, a - CONTEXT, end, 0)
         end = b
     close()
@@ -168,7 +171,8 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
 
 
 def find_patterns(text: str) -> Iterator[TextSpan]:
-    """Every match of a pattern; matches may overlap. Every pattern needs a digit or an address, so only text near one is read."""
+    """Every match of a pattern; matches may overlap. Most need a digit or an address, so only text near one is read."""
+    yield from (TextSpan(a, b, "age", "rule") for a, b in find_words(text))
     cut, there, here = _near(text)
     if not cut:
         return
@@ -179,6 +183,8 @@ def find_patterns(text: str) -> Iterator[TextSpan]:
                 yield _back(a, b, one.kind, there, here)
     for m in _AGE.finditer(cut):
         yield _back(*m.span(m.lastindex or 0), "age", there, here)
+    for a, b, kind in find_numbers(cut):
+        yield _back(a, b, kind, there, here)
 
 
 def _back(a: int, b: int, kind: str, there: list[int], here: list[int]) -> TextSpan:

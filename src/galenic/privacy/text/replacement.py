@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
+from galenic.privacy.text.ages import is_over_89, suffix_end
 from galenic.privacy.text.dates import WEEKDAYS, shift_date
 from galenic.privacy.text.policy import DeidentificationPolicy, identifier_kinds
 from galenic.privacy.text.stated_identifiers import fold
@@ -18,6 +19,7 @@ FEW_PEOPLE = frozenset(
     ["036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890", "893"]
 )
 OLDEST = 89  # ages above are one group (45 CFR 164.514(b)(2)(i)(C))
+OVER_89 = "90 or older"
 _ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -50,8 +52,12 @@ class Replacer:
         """The text with every span replaced."""
         out, at = [], 0
         for span in spans:
-            out += [text[at : span.start], self.value(span.kind, text[span.start : span.end])]
+            new = self.value(span.kind, text[span.start : span.end])
+            out += [text[at : span.start], new]
             at = span.end
+            if new == OVER_89:  # not "90 or older-year-old", nor "90 or olderF"
+                at = suffix_end(text, at)
+                out.append(" " if text[at : at + 1].isalnum() else "")
         return "".join([*out, text[at:]])
 
     def count(self, kind: str, treatment: str) -> None:
@@ -81,8 +87,8 @@ class Replacer:
             known = int(year[0]) if year else moved.year if moved else None
             return str(known) if known and not reveals_age_over_89(known) else "[DATE]"
         if kind == "age":
-            number = int("".join(c for c in value if c.isdigit()) or 0)
-            return value if 0 < number <= OLDEST else "90 or older" if number else "[AGE]"
+            number = int("".join(c for c in value if c.isdecimal())[:4] or 0)
+            return value if 0 < number <= OLDEST else OVER_89 if number or is_over_89(value) else "[AGE]"
         if kind == "place":
             areas = [k for part in _PARTS.split(value) if (k := self._area(part))]
             return " ".join(areas) or "[PLACE]"

@@ -10,7 +10,8 @@ from galenic.schema import TextSpan
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NUMBER = re.compile(r"\d(?:[ ()./-]{0,2}\d){3,24}")
-_MIXED = re.compile(r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
+_MIXED = re.compile(r"(?=[A-Za-z-]{0,40}\d)[A-Za-z0-9]{2,}(?:[-/.][A-Za-z0-9]+)*")
+_MAX_LETTERS = 40  # longer words are matched only as they are
 _MIN_LETTERS = 3  # shorter parts of names are ordinary words
 
 
@@ -54,7 +55,7 @@ class StatedIdentifiers:
                     low = fold(part)
                     if len(low) >= _MIN_LETTERS and (kind == "name" or low not in self.common):
                         self._words[low] = kind
-                        if len(low) >= 5 and kind == "name":
+                        if 5 <= len(low) <= _MAX_LETTERS and kind == "name":
                             for variant in _deletions(low):
                                 self._near[variant].add(low)
 
@@ -79,7 +80,7 @@ class StatedIdentifiers:
         if kind:
             # a name that is a common word counts only where it is capitalized
             return None if low in self.common and word.islower() else kind
-        if len(low) < 5 or low in self.common:
+        if not 5 <= len(low) <= _MAX_LETTERS or low in self.common:
             return None
         for variant in _deletions(low):
             if any(_one_off(low, other) for other in self._near.get(variant, ())):

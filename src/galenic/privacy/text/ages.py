@@ -1,0 +1,66 @@
+"""Ages above 89 in numbers and words, which Safe Harbor counts as identifiers (45 CFR 164.514(b)(2)(i)(C))."""
+
+import re
+from collections.abc import Iterator
+
+_OLD = r"(?<![\d./-])(?:9\d|1[0-2]\d)"
+_UNIT = r"(?:years?|yrs?|y/?o\b|y\.o\.|yo\b|años?|anos?\b|jahre)"
+NUMBERS = re.compile(
+    rf"(?P<years>{_OLD})\s?-?(?={_UNIT})(?!\w+ (?:ago|later|before)\b)"
+    rf"|(?P<range>{_OLD})(?=\s?(?:-|–|to|and|or|a|y)\s?\d{{2,3}}\s?-?{_UNIT})"
+    rf"|(?P<sex>{_OLD})(?=\s?(?:[MFVH]\b(?![-/°])|(?:fe)?male\b|[wm]an\b|woman\b))"
+    rf"|\b(?:edad|de|varón|mujer|hombre|paciente)\s{{0,3}}:?\s{{0,3}}(?P<spanish>{_OLD}\s?a)\b"
+    r"|\b(?:edad|aged?|age of|turned|turns)\s{0,3}:?\s{0,3}(?P<label>(?:9\d|1[0-2]\d))(?![\d.,/]*[\d%])\b",
+    re.I,
+)
+_TEMPERATURE = re.compile(r"(?:temp\w*|fever\w*|febrile|tmax|t|°)\W{0,3}(?:\w{1,6}\W{1,3}){0,3}$", re.I)
+_ONES = r"(?:one|two|three|four|five|six|seven|eight|nine)"
+_TEENS = rf"(?:{_ONES}|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty(?:[- ]{_ONES})?)"
+_UNOS = r"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve)"
+_MEASURED = (
+    r"(?![- ](?:percent|per\s?cent|por ciento|%|m[gl]\b|milli\w+|micro\w+|kilo\w+|grams?|gramos?|pounds?|units?|unidades|degrees?|grados"
+    r"|minutes?|minutos|seconds?|hours?|horas?|days?|días|weeks?|semanas|months?|meses|beats?|over|sobre|feet|met(?:er|re)s?|cent\w+|cc|dollars?|bpm))"
+)
+WORDS = re.compile(
+    rf"\bninet(?:y(?:[- ]{_ONES})?\b(?![- ]{_ONES}){_MEASURED}|ies\b)"
+    rf"|\b(?:a|one) hundred(?:(?: and|,)? {_TEENS})?\b(?=[- ]{_UNIT})"
+    rf"|\b(?:aged?|is|turned|lived to|edad) (?:of |be )?(?P<v>(?:a|one) hundred(?:(?: and|,)? {_TEENS})?)\b{_MEASURED}"
+    rf"|\bnoventa(?: y {_UNOS})?\b(?! y {_UNOS}){_MEASURED}|\b(?:cien|ciento {_UNOS})\b(?= años)"
+    r"|\b(?:nona|cente|supercente)(?:genari(?:ans?|[oa]s?)|nari(?:ans?|[oa]s?))\b"
+    r"|\b(?:in|into) (?:his|her|their|the)(?: (?:early|mid|late))?[- ](?P<decade>90['’]?s)\b",
+    re.I,
+)
+BIRTH_YEAR = re.compile(r"\b(?:born|birth|dob|b\.|nacid[oa]|nacimiento)\b[^\d\n]{0,20}(?P<v>(?:18|19)\d\d)\b", re.I)
+_SUFFIX = re.compile(r"[- ]?(?:years?|yrs?)\b(?:[- ]?old\b| of age\b)?|[- ]?(?:yo\b|y/o\b|y\.o\.)", re.I)
+
+
+def find_numbers(text: str) -> Iterator[tuple[int, int, str]]:
+    """Ages above 89 in digits, and years of birth."""
+    for m in NUMBERS.finditer(text):
+        group = str(m.lastgroup)
+        if (
+            group == "sex"
+            and text[m.end() : m.end() + 2].strip()[:1] in "Ff"
+            and _TEMPERATURE.search(text[max(0, m.start() - 30) : m.start()])
+        ):
+            continue  # degrees Fahrenheit
+        yield *m.span(group), "age"
+    for m in BIRTH_YEAR.finditer(text):
+        yield *m.span("v"), "date"
+
+
+def find_words(text: str) -> Iterator[tuple[int, int]]:
+    """Ages above 89 in words."""
+    for m in WORDS.finditer(text):
+        yield m.span(m.lastgroup or 0)
+
+
+def is_over_89(value: str) -> bool:
+    """Whether words state an age above 89."""
+    return WORDS.search(value) is not None or any(w in value.casefold() for w in ("ninet", "hundred", "noventa", "cien"))
+
+
+def suffix_end(text: str, at: int) -> int:
+    """The end of "-year-old" and the like behind an age."""
+    m = _SUFFIX.match(text, at)
+    return m.end() if m else at
