@@ -148,3 +148,24 @@ def test_rules_hold_and_what_they_cost_and_what_the_cap_left_out_are_told(
     assert sheet["split"]["visit.rows_left_out"] == pytest.approx(0.5, abs=0.05)
     assert sheet["split"]["person.rows_left_out"] == 0
     assert "visit.lines_ended_early" in sheet["split"]
+
+
+@pytest.mark.slow
+def test_a_private_run_of_related_tables_spends_one_budget_for_all_tables(
+    files: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert galenic(["budget", "clinic", "--epsilon", "30", "--delta", "1e-6"]) == 0
+    (files.parent / "policy.toml").write_text(POLICY)  # so few patients show no attack anything: here it is not what is asked
+    capsys.readouterr()
+    words = ["synthesize-related", str(files), "--epsilon", "20", "--delta", "1e-6", "--population", "clinic", "--json"]
+    assert galenic([*words, "--policy", str(files.parent / "policy.toml")]) == 0
+    ran = json.loads(capsys.readouterr().out)
+    assert set(ran["rows"]) == {"person", "visit"}
+    visits = list(csv.reader((Path(ran["folder"]) / "artefact" / "visit.csv").read_text().splitlines()))[1:]
+    most = max(sum(row[1] == one for row in visits) for one in {row[1] for row in visits})
+    assert most <= 3  # as declared
+    assert galenic(["budget", "clinic", "--json"]) == 0
+    ((charge,),) = [s["charges"] for s in json.loads(capsys.readouterr().out)]
+    paid = json.loads(charge["mechanisms"]) if isinstance(charge["mechanisms"], str) else charge["mechanisms"]
+    assert sum(m["rho"] for m in paid) == pytest.approx(charge["rho_spent"] / 1e12, rel=1e-6)
+    assert {m["l2_sensitivity"] for m in paid if m["what"] == "number of rows"} == {1.0, 3.0}
