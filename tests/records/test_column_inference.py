@@ -5,7 +5,7 @@ import pytest
 
 from galenic import records
 from galenic.records.column_inference import _ColumnStatistics as Statistics
-from galenic.records.column_inference import ambiguous_dates, describe, looks_identifying, patient_column, suspicious
+from galenic.records.column_inference import ambiguous_dates, describe, looks_identifying, suspicious
 from galenic.schema import Column
 
 
@@ -137,21 +137,6 @@ def test_the_patient_is_recognized_by_name_and_never_missing() -> None:
     assert {c.name: c.role for c in describe(records.in_memory(rows), "x")}["x"] == "patient"
     one = pa.table({"patient_id": ["a", "a"], "x": ["1", "2"]})
     assert describe(records.in_memory(one))[0].role == "value"
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (("age", "PatientID"), "PatientID"),
-        (("id",), "id"),
-        (("encounter_id", "subject id"), "subject id"),
-        (("record_id",), None),
-        (("age",), None),
-        ((), None),
-    ],
-)
-def test_the_name_of_a_patient_column(names: tuple[str, ...], expected: str | None) -> None:
-    assert patient_column(names) == expected
 
 
 def test_columns_that_look_like_identifiers_or_text_are_told_apart() -> None:

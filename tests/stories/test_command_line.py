@@ -81,7 +81,8 @@ SMALL = made_patients(300).drop_columns(["discharged"])
 @pytest.mark.parametrize(
     ("frame", "words", "code", "message"),
     [
-        pytest.param(SMALL.slice(0, 1), [], 2, "1 patient", id="one row"),
+        pytest.param(SMALL.slice(0, 1), ["--no-privacy"], 2, "1 patient", id="one row, no privacy"),
+        pytest.param(SMALL.slice(0, 1), [], 1, "paid, noisy count|too little to say anything", id="one row"),
         pytest.param(SMALL.select(["patient_id"]), [], 2, "no column is left", id="one column, the patient"),
         pytest.param(SMALL.slice(0, 100), [], 1, "too little to say anything", id="so few patients that noise is all"),
         pytest.param(

@@ -10,7 +10,7 @@ from galenic import flows
 from galenic.cli import show
 from galenic.cli.options import Json, expand_options
 from galenic.generators import SynthesisRequest
-from galenic.generators.tables import describe_relations
+from galenic.generators.tables import describe_relations, related_unit
 from galenic.installation import open_installation
 
 commands = typer.Typer()
@@ -64,8 +64,8 @@ def synthesize_related(
 ) -> None:
     """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
     relations, sources, dropped = describe_relations(tables, private=not options.no_privacy, buy=options.buy)
-    parts = ", ".join(f"{r.name} (at most {r.rows_of_a_patient} row(s))" for r in relations)
-    show.messages.print(f"{options.price}; one patient is protected, in all tables together: {parts}.")
+    protects = show.protects(related_unit(relations), private=not options.no_privacy)
+    show.messages.print(f"{options.price}.")
     with show.progress(as_json) as progress:
         result = flows.synthesize_related(
             open_installation(), relations, sources, options.request(), dropped=dropped, progress=progress
@@ -73,7 +73,7 @@ def synthesize_related(
     if as_json:
         rows = {name: table.rows for name, table in result.tables.items()}
         report = show.report_json(result.report, result.decision)
-        show.print_json({"run": result.run, "folder": str(result.folder), "rows": rows, **report})
+        show.print_json({"protects": protects, "run": result.run, "folder": str(result.folder), "rows": rows, **report})
     else:
         show.run(result.run, result.folder, result.decision)
     raise typer.Exit(0 if result.decision.accepted else 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -22,6 +23,13 @@ out = Console(highlight=False, soft_wrap=True, emoji=False)
 def print_json(data: Any) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json.dumps(data, indent=1) + "\n")
+
+
+def protects(unit: str, *, private: bool) -> str:
+    """Prints whom a run protects, as its first line, and returns the sentence."""
+    sentence = f"protects each {unit}" if private else f"no formal guarantee; each {unit}"
+    messages.print(escape(sentence[0].upper() + sentence[1:] + "."), soft_wrap=True)
+    return sentence
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """The commands that make synthetic tables: synthesize and impute."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +14,9 @@ from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_op
 from galenic.errors import OptionError
 from galenic.generators import SynthesisRequest
 from galenic.installation import open_installation
-from galenic.privacy import ColumnOptions
+from galenic.privacy import ColumnOptions, PrivacyUnit
 from galenic.release import report_page
-from galenic.schema import FitCost, Progress
+from galenic.schema import FitCost
 
 commands = typer.Typer()
 
@@ -86,45 +88,45 @@ def synthesize(
     """Make a synthetic table, measure it, and decide whether it may leave."""
     if options.source not in ("file", "store") or (options.source == "store") != (options.key is not None):
         raise OptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
-    file = records.read(table) if options.source == "file" else None
     request = options.request()
+    file = records.read(table) if options.source == "file" else None
+    unit, run = _prepare_run(file, str(table), options, request)
+    protects = show.protects(str(unit), private=request.private)
     _print_price(options, flows.estimate_cost(file, request) if file else None)
     with show.progress(as_json) as progress:
-        result = (
-            _synthesize_file(file, request, progress) if file else _synthesize_stored(str(table), options, request, progress)
-        )
+        result = run(progress=progress)
     if options.out is not None:
         with store.file_aside(options.out) as temporary:
             temporary.write_bytes(report_page(result.folder).read_bytes())
     if as_json:
-        show.print_json({"run": result.run, "folder": str(result.folder), **show.report_json(result.report, result.decision)})
+        about = {"protects": protects, "run": result.run, "folder": str(result.folder)}
+        show.print_json({**about, **show.report_json(result.report, result.decision)})
     else:
         show.run(result.run, result.folder, result.decision)
     raise typer.Exit(0 if result.decision.accepted else 1)
 
 
-def _synthesize_file(table: records.Source, request: SynthesisRequest, progress: Progress) -> flows.SynthesisResult:
-    return flows.synthesize(open_installation(), table, request, progress)
-
-
-def _synthesize_stored(
-    name: str, options: SynthesisOptions, request: SynthesisRequest, progress: Progress
-) -> flows.SynthesisResult:
+def _prepare_run(
+    file: records.Source | None, name: str, options: SynthesisOptions, request: SynthesisRequest
+) -> tuple[PrivacyUnit, Callable[..., flows.SynthesisResult]]:
+    """(the unit of privacy, the run on a file or on the data set of that name in custody)."""
     installation = open_installation()
+    if file is not None:
+        return flows.unit_of(file, request), partial(flows.synthesize, installation, file, request)
     session = installation.sign_in(str(options.key))
-    return flows.synthesize_stored(installation, session, name, request, purpose=options.purpose, progress=progress)
+    unit = flows.stored_unit(installation, session, name, request)
+    return unit, partial(flows.synthesize_stored, installation, session, name, request, purpose=options.purpose)
 
 
 def _print_price(options: SynthesisOptions, cost: FitCost | None) -> None:
-    """Says before the work starts what it costs and what is protected."""
+    """Says before the work starts what it costs."""
     price = f"epsilon {options.epsilon:g} at delta {options.delta:g} of population “{options.population}”"
     if options.no_privacy:
         price = "no formal guarantee"
     resources = f"About {cost.seconds:.0f} s and {cost.megabytes:.0f} MB; " if cost else ""
-    show.messages.print(f"{resources}{price}; one {options.unit} is protected.")
-    if options.unit == "patient" and not options.no_privacy:
-        rows = options.rows_per_patient
-        show.messages.print(f"At most {rows} row(s) of each patient are used; noise is {rows} x that of one row.")
+    show.messages.print(f"{resources}{price}.")
+    if options.unit == "patient" and not options.no_privacy and options.rows_per_patient > 1:
+        show.messages.print(f"Noise is {options.rows_per_patient} x that of one row per patient.")
 
 
 def parse_conditions(texts: list[str]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from galenic.flows.demonstration import DemoResult, run_demo
 from galenic.flows.engine_audit import audit_engine
 from galenic.flows.erasure import ErasureResult, erase
 from galenic.flows.imputation import impute
+from galenic.flows.privacy_unit import stored_unit, unit_of
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
 from galenic.flows.release_workflow import ReleaseWorkflow
@@ -32,7 +33,9 @@ __all__ = [
     "quality_of_stored",
     "run_demo",
     "start_run",
+    "stored_unit",
     "synthesize",
     "synthesize_related",
     "synthesize_stored",
+    "unit_of",
 ]

@@ -3,6 +3,7 @@
 from galenic import store
 from galenic.custody import training_source
 from galenic.errors import AccessDeniedError
+from galenic.flows.privacy_unit import with_stored_patient
 from galenic.flows.synthesis import SynthesisResult, synthesize
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation
@@ -24,6 +25,7 @@ def synthesize_stored(
 
     AccessDeniedError, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
     """
+    request = with_stored_patient(installation, session, name, request)
     with training_source(installation, session, name, purpose) as (source, grant):
 
         def report(step: str, share: float) -> None:

@@ -24,7 +24,14 @@ from galenic.privacy.ledger import (
 )
 from galenic.privacy.marginals import Crosstab, NoisyMarginal
 from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
-from galenic.privacy.table_description import ColumnOptions, DescriptionLike, TableDescription, describe_table
+from galenic.privacy.privacy_unit import PrivacyUnit, recognized_patient, rows_in_words
+from galenic.privacy.table_description import (
+    ColumnOptions,
+    DescriptionLike,
+    TableDescription,
+    describe_table,
+    privacy_unit,
+)
 from galenic.privacy.throwaway_ledger import temporary_ledger
 from galenic.privacy.vault import TokenVault, patient_of_token, reveal
 
@@ -42,6 +49,7 @@ __all__ = [
     "Ledger",
     "Mechanism",
     "NoisyMarginal",
+    "PrivacyUnit",
     "PrivateRows",
     "Statement",
     "TableDescription",
@@ -58,9 +66,12 @@ __all__ = [
     "gaussian_mu",
     "needs_buying",
     "patient_of_token",
+    "privacy_unit",
+    "recognized_patient",
     "refuse_observed",
     "reveal",
     "rho_of",
+    "rows_in_words",
     "sigma2_for",
     "split_delta",
     "temporary_ledger",

@@ -7,6 +7,7 @@ from pathlib import Path
 from galenic import records
 from galenic.errors import DescriptionError, OptionError, UnknownNameError
 from galenic.privacy.domain import refuse_observed, refuse_observed_drops, without_observed
+from galenic.privacy.privacy_unit import PrivacyUnit, recognized_patient
 from galenic.records import Source
 from galenic.schema import Column, Constraint, check_kinds, check_names
 
@@ -36,6 +37,13 @@ class TableDescription:
     undeclared: tuple[str, ...]
     patient: str | None
     constraints: tuple[Constraint, ...] = ()
+
+
+def privacy_unit(source: Source, options: ColumnOptions, cap: int) -> PrivacyUnit:
+    """The unit of a run before it starts. DescriptionError, with the columns in question, where it is unclear."""
+    description = options.description
+    columns = records.read_description(description) if isinstance(description, str | Path) else description or ()
+    return PrivacyUnit(_patient_column(source, columns, options), cap)
 
 
 def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> TableDescription:
@@ -112,13 +120,8 @@ def _patient_column(source: Source, columns: tuple[Column, ...], options: Column
         if options.patient not in source.names:
             raise UnknownNameError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
         return options.patient
-    name = next((c.name for c in columns if c.role == "patient"), None) or records.patient_column(source.names)
-    if name is None:
-        raise DescriptionError(
-            "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
-            "row); with several rows per patient the latter would protect visits, not people."
-        )
-    return name
+    declared = (c.name for c in columns if c.role == "patient" and options.description is not None)
+    return next(declared, None) or recognized_patient(source)
 
 
 def _with_role(column: Column, patient: str | None, drop: Sequence[str]) -> Column:

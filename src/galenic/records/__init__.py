@@ -1,7 +1,7 @@
 """Patient records in and out: files to typed tables, descriptions, splits by patient."""
 
 from galenic.records.ccda import HL7, SDTC, XSI, is_ccda, read_ccda, write_ccda
-from galenic.records.column_inference import ambiguous_dates, describe, patient_column, suspicious
+from galenic.records.column_inference import ambiguous_dates, describe, suspicious
 from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
 from galenic.records.demonstration import demo_columns, demo_description, demo_table
 from galenic.records.description import (
@@ -25,6 +25,7 @@ from galenic.records.omop import Omop
 from galenic.records.omop_model import VOCABULARY
 from galenic.records.omop_write import OmopWriter
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, matches, parse_dates
+from galenic.records.patient_column import patient_columns, repeated_instead
 from galenic.records.reader import as_source, read
 from galenic.records.relations import SyntheticTables, TableDeclaration, read_relations
 from galenic.records.source import Source, in_memory
@@ -97,7 +98,7 @@ __all__ = [
     "pack",
     "parse_dates",
     "parse_mapping",
-    "patient_column",
+    "patient_columns",
     "patient_numbers",
     "paused_gc",
     "previous_column",
@@ -112,6 +113,7 @@ __all__ = [
     "read_relations",
     "read_whole",
     "refuse_links",
+    "repeated_instead",
     "split_as_given",
     "split_by_patient",
     "split_related",

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, convert, matches, parse_dates
+from galenic.records.patient_column import patient_columns
 from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS, Column, Kind
 
@@ -18,7 +19,6 @@ IDENTIFYING = re.compile(
     r"(^|[_\W])(unnamed|id|ids|nbr|mrn|ssn|nhs|npi|uuid|guid|key|email|e_?mail|phone|fax|tel|name|surname|address|street)($|[_\W])",
     re.I,
 )
-PATIENT = re.compile(r"^(patient|subject|person|member|pat|pt|participant)?[_ ]?(id|nbr|number|no|key|mrn|seqn|guid)$", re.I)
 UNITS = {
     "years": "a", "yrs": "a", "months": "mo", "days": "d", "hours": "h", "mg": "mg", "kg": "kg", "cm": "cm", "mmhg": "mm[Hg]",
     "bpm": "/min", "mgdl": "mg/dL", "mmol": "mmol/L", "percent": "%", "pct": "%", "usd": "USD",
@@ -87,7 +87,7 @@ def _count(text: pa.ChunkedArray, pattern: str) -> int:
 def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     """A description of every column: kind, unit, missingness, bounds or categories, and its role (origin of all: observed).
 
-    patient: the column that tells patients apart; otherwise it is recognized by its name.
+    patient: the column that tells patients apart; otherwise it is recognized by its name, if one column alone has such a name.
     Reads the whole source once, in bounded memory.
     """
     statistics: dict[str, _ColumnStatistics] = {name: _ColumnStatistics() for name in source.names}
@@ -98,14 +98,9 @@ def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     return tuple(_column(name, statistics[name], name == patient) for name in source.names)
 
 
-def patient_column(names: tuple[str, ...]) -> str | None:
-    """The column that, by its name, tells patients apart; from the header alone."""
-    return next((n for n in names if PATIENT.match(n) and not re.match(r"^(encounter|visit|row|record)", n, re.I)), None)
-
-
 def _patient(statistics: dict[str, _ColumnStatistics]) -> str | None:
-    name = patient_column(tuple(statistics))
-    return name if name is not None and len(statistics[name].hashes) > 1 else None
+    names = patient_columns(tuple(statistics))
+    return names[0] if len(names) == 1 and len(statistics[names[0]].hashes) > 1 else None
 
 
 def _column(name: str, s: _ColumnStatistics, patient: bool) -> Column:

@@ -20,7 +20,8 @@ _TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": li
 class TableDeclaration:
     """Declaration of one table. file, columns: paths, relative to the file of declarations. format: of the date in `order`.
     kinds: kinds of columns that `columns` does not describe. keep: the only columns to learn from (none: all); drop: columns to
-    leave out. constraint: rules for every row, in addition to those in `columns`. Other fields as in schema.Relation."""
+    leave out. patient: of the table without a parent, its key, if another column repeats as patients do. constraint: rules for every row,
+    in addition to those in `columns`. Other fields as in schema.Relation."""
 
     name: str
     file: str
@@ -37,6 +38,7 @@ class TableDeclaration:
     since: str = "calendar"
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    patient: str = ""
     constraint: tuple[Constraint, ...] = ()
 
 

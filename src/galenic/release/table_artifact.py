@@ -80,6 +80,7 @@ class TableArtifact:
     def sheet(self, content: TableContent) -> dict[str, Any]:
         """Sizes of the split, resource usage and paid mechanisms."""
         return {
+            "protects": f"each {content.training.unit}" if content.budget else "nobody: no formal guarantee",
             "split": dict(content.sizes),
             "cpu_seconds_to_sample": content.usage.cpu_seconds,
             "peak_megabytes_to_sample": content.usage.peak_megabytes,
@@ -144,6 +145,8 @@ def _notes(content: TableContent, outcome: RunOutcome) -> list[str]:
             f"Refused attempts on this population so far: {outcome.refused_attempts}."
         )
         lines.append("Findings computed from patients are on the signers' internal sheet and do not leave with the data.")
-    if content.training.unit != "row":
-        lines.append(f"Used of each {content.training.unit}; so frequent patients do not weigh more than that.")
+    unit = content.training.unit
+    lines.append(
+        f"Used of each {unit}. Frequent patients do not weigh more." if unit.startswith("patient") else f"Unit: each {unit}."
+    )
     return lines

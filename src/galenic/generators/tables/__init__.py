@@ -23,6 +23,7 @@ from galenic.generators.tables.related_generator import (
     RelatedTablesGenerator,
     RelatedTrainingData,
     prepare_related_tables,
+    related_unit,
 )
 from galenic.generators.tables.table_generator import TableGenerator, TableTrainingData, prepare_table
 
@@ -56,5 +57,6 @@ __all__ = [
     "measure_marginals",
     "prepare_related_tables",
     "prepare_table",
+    "related_unit",
     "shipped_audit",
 ]

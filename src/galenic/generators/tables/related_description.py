@@ -19,6 +19,7 @@ def describe_relations(
     dropped: dict[str, str] = {}
     for declaration in records.read_relations(path):
         source = records.read(declaration.file)
+        _check_patient(declaration, source)
         relation, left_out = _relation(declaration, source, private=private, buy=buy)
         sources[declaration.name] = source
         relations.append(relation)
@@ -26,6 +27,25 @@ def describe_relations(
     ordered = in_order(tuple(relations))
     check_relation_constraints(ordered)
     return ordered, sources, dropped
+
+
+def _check_patient(declaration: TableDeclaration, source: Source) -> None:
+    """DescriptionError if the key of the table without a parent may number visits: then one patient's rows would not be protected
+    together."""
+    if declaration.parent or declaration.key not in source.names:
+        return
+    if declaration.patient not in ("", declaration.key):
+        raise DescriptionError(
+            f"table {declaration.name!r}: patient is {declaration.patient!r} and the key {declaration.key!r}. The key of the table without a "
+            "parent tells patients apart: make it the key of a table with one row for each patient."
+        )
+    repeated = records.repeated_instead(source, declaration.key) if not declaration.patient else None
+    if repeated is not None:
+        raise DescriptionError(
+            f"table {declaration.name!r}: its key {declaration.key!r} has another value in every row, while values of {repeated!r} repeat as "
+            f"patients do who have several rows. If {repeated!r} tells patients apart, add a table of patients with it as the key, and name "
+            f"it as the parent of this one. Otherwise declare patient = {declaration.key!r}."
+        )
 
 
 def _relation(declaration: TableDeclaration, source: Source, *, private: bool, buy: bool) -> tuple[Relation, dict[str, str]]:

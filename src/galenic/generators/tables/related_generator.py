@@ -12,7 +12,7 @@ from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION
 from galenic.generators.tables.findings import constraint_findings, fit_findings
 from galenic.generators.tables.fit_summary import fit_cost
 from galenic.generators.tables.related import RelatedTables
-from galenic.privacy import Budget
+from galenic.privacy import Budget, rows_in_words
 from galenic.records import Source, Split, SyntheticTables
 from galenic.schema import Finding, FitCost, NotMeasured, Progress, Relation, TrainingData
 
@@ -47,12 +47,19 @@ def prepare_related_tables(
     return RelatedTrainingData(
         real={name: half.train for name, half in halves.items()},
         held_out={name: half.test for name, half in halves.items()},
-        unit="patient, with at most " + ", ".join(f"{r.rows_of_a_patient} row(s) of {r.name}" for r in relations),
+        unit=related_unit(relations),
         sizes=_sizes(relations, sources, flat, halves),
         dropped=dropped or {},
         relations=relations,
         folder=folder,
     )
+
+
+def related_unit(relations: tuple[Relation, ...]) -> str:
+    """Whom a guarantee for related tables protects, in words. relations: parents first."""
+    root, *others = relations
+    most = "".join(f", at most {rows_in_words(r.rows_of_a_patient)} of {r.name}" for r in others)
+    return f"patient: column {root.key} of {root.name}, in all tables together, 1 row of {root.name}{most}"
 
 
 def _sizes(

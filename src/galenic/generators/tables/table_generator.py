@@ -15,7 +15,16 @@ from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION
 from galenic.generators.tables.findings import constraint_findings, fit_findings
 from galenic.generators.tables.fit_summary import fit_cost
 from galenic.generators.tables.request_checks import check_request, refuse_few_rows
-from galenic.privacy import Budget, Domain, PrivateRows, buy_domain, deidentify_columns, describe_table, domain_share
+from galenic.privacy import (
+    Budget,
+    Domain,
+    PrivacyUnit,
+    PrivateRows,
+    buy_domain,
+    deidentify_columns,
+    describe_table,
+    domain_share,
+)
 from galenic.records import Source, Split
 from galenic.schema import Column, Finding, FitCost, NotMeasured, Progress, Table, TrainingData
 
@@ -46,7 +55,7 @@ def prepare_table(source: Source, request: SynthesisRequest, rng: np.random.Gene
     return TableTrainingData(
         real=split.train,
         held_out=split.test,
-        unit="row" if split.unit == "row" else f"patient, with at most {split.cap} row(s) each",
+        unit=str(PrivacyUnit(described.patient, split.cap)),
         sizes={"train_rows": split.train_rows, "test_rows": split.test_rows, "rows_left_out_by_cap": split.cap_loss},
         dropped=kept.dropped,
         patient=described.patient,

@@ -1,0 +1,37 @@
+"""The unit of privacy of a run, known before it starts: whom it protects and which column tells them apart."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from galenic import store
+from galenic.generators import SynthesisRequest
+from galenic.installation import Installation
+from galenic.privacy import PrivacyUnit, privacy_unit
+from galenic.records import Source
+from galenic.security import Session
+
+
+def unit_of(source: Source, request: SynthesisRequest) -> PrivacyUnit:
+    """The unit of a run on a table. DescriptionError where it is unclear which column tells patients apart."""
+    return privacy_unit(source, request.column_options, request.cap)
+
+
+def stored_unit(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> PrivacyUnit:
+    """The unit of a run on a data set in custody; no row is read."""
+    columns = tuple(store.schema_of(store.dataset(installation.db, name, session.tenant)).names)
+
+    def no_rows(_names: list[str] | None) -> Iterator[pa.Table]:
+        yield from ()
+
+    return unit_of(Source(name, columns, no_rows), with_stored_patient(installation, session, name, request))
+
+
+def with_stored_patient(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> SynthesisRequest:
+    """The request with the patient column that the import declared, unless the request says which one it is."""
+    options = request.column_options
+    if options.patient is not None or options.description is not None or options.unit != "patient":
+        return request
+    patient = str(store.dataset(installation.db, name, session.tenant)["patient"])
+    return replace(request, column_options=replace(options, patient=patient))

@@ -1,0 +1,51 @@
+"""The unit of privacy: whom epsilon protects, which column tells them apart, and refusal where that is unclear."""
+
+from dataclasses import dataclass
+
+from galenic import records
+from galenic.errors import DescriptionError
+from galenic.records import Source
+
+
+@dataclass(frozen=True)
+class PrivacyUnit:
+    """Whom a guarantee protects. column: tells patients apart, None where each row is its own unit. rows: most rows of one patient."""
+
+    column: str | None
+    rows: int = 1
+
+    def __str__(self) -> str:
+        if self.column is None:
+            return "row: no column tells patients apart, and a person with several rows is not protected as a whole"
+        return f"patient: column {self.column}, at most {rows_in_words(self.rows)} each"
+
+
+def rows_in_words(rows: int) -> str:
+    """A number of rows with its noun."""
+    return f"{rows} row" if rows == 1 else f"{rows} rows"
+
+
+def recognized_patient(source: Source) -> str:
+    """The only column whose name is that of a patient's identifier. DescriptionError if there is none or several, or if its values do
+    not repeat while another identifier's do: it may then number visits."""
+    candidates = records.patient_columns(source.names)
+    if not candidates:
+        raise DescriptionError(
+            "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
+            "row); with several rows per patient the latter would protect visits, not people."
+        )
+    if len(candidates) > 1:
+        raise DescriptionError(f"columns {list(candidates)} may each tell patients apart. {_DECLARE}")
+    repeated = records.repeated_instead(source, candidates[0])
+    if repeated is not None:
+        raise DescriptionError(
+            f"column {candidates[0]!r} has another value in every row, while values of {repeated!r} repeat as patients do who have several "
+            f"rows. {_DECLARE}"
+        )
+    return candidates[0]
+
+
+_DECLARE = (
+    "Say which one does, since it decides who is protected: --patient COLUMN. If rows were numbered by one of them, a patient with several "
+    "rows would not be protected as a whole."
+)
