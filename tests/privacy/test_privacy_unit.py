@@ -8,7 +8,7 @@ import pytest
 
 import galenic.api as ga
 from galenic import cli, custody, records
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables import describe_relations, related_unit
 from galenic.installation import Installation
 from galenic.privacy import ColumnOptions, PrivacyUnit, describe_table, privacy_unit
@@ -38,7 +38,7 @@ def test_two_columns_that_could_be_the_patient_are_refused_and_named(other: str,
 
 
 def test_a_recognized_column_that_does_not_repeat_while_another_does_is_refused() -> None:
-    with pytest.raises(DescriptionError, match=r"'id' has another value in every row.*'account_no' repeat.*--patient COLUMN"):
+    with pytest.raises(RecordError, match=r"'id' has another value in every row.*'account_no' repeat.*--patient COLUMN"):
         describe_table(visits("id", "account_no"), ColumnOptions(), private=True)
     assert privacy_unit(visits("id", "account_no"), ColumnOptions(patient="id"), 1) == PrivacyUnit("id", 1)
 
@@ -96,3 +96,15 @@ def test_the_first_line_and_json_name_the_unit(home: Path, tmp_path: Path, capsy
     )
     assert cli.run(["synthesize", str(tmp_path / "people.csv"), "--unit", "row", "--drop", "mrn[1]", "--epsilon", "0.01"]) == 1
     assert capsys.readouterr().err.startswith("Protects each row: no column tells patients apart")
+
+
+def test_a_run_that_the_values_of_the_patient_column_stop_counts_as_refused(
+    home: Path, installation: Installation, tmp_path: Path
+) -> None:
+    lines = ["id,account_no,sex", *(f"{i},{i // 6},{'fm'[i % 2]}" for i in range(300))]
+    (tmp_path / "visits.csv").write_text("\n".join(lines))
+    installation.ledger.declare("clinic", epsilon=2.0, delta=1e-8, actor="test")
+    words = ["synthesize", str(tmp_path / "visits.csv"), "--population", "clinic", "--drop", "account_no"]
+    assert cli.run(words) == 2
+    statement = installation.ledger.statement("clinic")
+    assert (statement.refusals, statement.rho_spent) == (1, 0)

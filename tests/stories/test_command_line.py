@@ -96,7 +96,11 @@ SMALL = made_patients(300).drop_columns(["discharged"])
         pytest.param(SMALL, ["--rows", 0], 2, "rows is 0", id="no rows asked for"),
         pytest.param(SMALL, ["--population", "undeclared"], 1, "not declared", id="an undeclared population"),
         pytest.param(
-            SMALL.append_column("mrn", pa.array([f"{i:08d}" for i in range(300)])), [], 2, "mrn", id="an undeclared identifier"
+            SMALL.append_column("chart", pa.array([f"{i:08d}" for i in range(300)])),
+            [],
+            2,
+            "chart",
+            id="an undeclared identifier",
         ),
         pytest.param(
             SMALL.append_column("note", pa.array([f"seen on day {i} for pain in the knee" for i in range(300)])),
@@ -247,7 +251,7 @@ def test_python_users_fit_and_sample_as_with_scikit_learn(home: Path, patients: 
 
 
 def test_a_private_run_that_the_rows_stop_is_counted_as_refused(home: Path, tmp_path: Path) -> None:
-    frame = SMALL.append_column("mrn", pa.array([f"{i:08d}" for i in range(300)]))
+    frame = SMALL.append_column("chart", pa.array([f"{i:08d}" for i in range(300)]))
     assert run("budget", "clinic", "--epsilon", 2) == 0
     assert run("synthesize", write(tmp_path / "t.csv", frame), "--population", "clinic") == 2
     statement = open_installation(home).ledger.statement("clinic")

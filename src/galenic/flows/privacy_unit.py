@@ -14,18 +14,24 @@ from galenic.security import Session
 
 
 def unit_of(source: Source, request: SynthesisRequest) -> PrivacyUnit:
-    """The unit of a run on a table. DescriptionError where it is unclear which column tells patients apart."""
-    return privacy_unit(source, request.column_options, request.cap)
+    """The unit of a run on a table, from its header and the request. DescriptionError where several columns may tell patients apart.
+
+    Values are compared inside the run, which counts as refused if they contradict the header.
+    """
+    return privacy_unit(_header(source.name, source.names), request.column_options, request.cap)
 
 
 def stored_unit(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> PrivacyUnit:
     """The unit of a run on a data set in custody; no row is read."""
     columns = tuple(store.schema_of(store.dataset(installation.db, name, session.tenant)).names)
+    return unit_of(_header(name, columns), with_stored_patient(installation, session, name, request))
 
+
+def _header(name: str, columns: tuple[str, ...]) -> Source:
     def no_rows(_names: list[str] | None) -> Iterator[pa.Table]:
         yield from ()
 
-    return unit_of(Source(name, columns, no_rows), with_stored_patient(installation, session, name, request))
+    return Source(name, columns, no_rows)
 
 
 def with_stored_patient(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> SynthesisRequest:

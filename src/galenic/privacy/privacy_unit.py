@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from galenic import records
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, RecordError
 from galenic.records import Source
 
 
@@ -26,8 +26,8 @@ def rows_in_words(rows: int) -> str:
 
 
 def recognized_patient(source: Source) -> str:
-    """The only column whose name is that of a patient's identifier. DescriptionError if there is none or several, or if its values do
-    not repeat while another identifier's do: it may then number visits."""
+    """The only column whose name is that of a patient's identifier. DescriptionError if there is none or several, RecordError if its
+    values do not repeat while another identifier's do: it may then number visits."""
     candidates = records.patient_columns(source.names)
     if not candidates:
         raise DescriptionError(
@@ -38,7 +38,7 @@ def recognized_patient(source: Source) -> str:
         raise DescriptionError(f"columns {list(candidates)} may each tell patients apart. {_DECLARE}")
     repeated = records.repeated_instead(source, candidates[0])
     if repeated is not None:
-        raise DescriptionError(
+        raise RecordError(
             f"column {candidates[0]!r} has another value in every row, while values of {repeated!r} repeat as patients do who have several "
             f"rows. {_DECLARE}"
         )
