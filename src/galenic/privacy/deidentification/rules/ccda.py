@@ -7,62 +7,19 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from galenic.errors import RecordError
-from galenic.privacy.text import (
-    Detector,
-    Replacer,
-    StatedIdentifiers,
-    TextFindings,
-    deidentify_text,
-    reveals_age_over_89,
-    shift_date,
-)
+from galenic.privacy.deidentification.rules.ccda_attributes import MASKED, clean_attributes, clean_template
+from galenic.privacy.deidentification.rules.coded_text import search_text
+from galenic.privacy.deidentification.rules.coded_words import is_plain, words_of
+from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
+from galenic.privacy.deidentification.rules.joined_identifiers import holds_joined, states_identifier
+from galenic.privacy.deidentification.rules.quantities import AGE_CODES
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings
 from galenic.records import HL7, SDTC, XSI
 
-# attributes that identify nobody; all others are left out and counted
-_ATTRIBUTES = frozenset(
-    (
-        *(
-            "code",
-            "codeSystem",
-            "codeSystemName",
-            "codeSystemVersion",
-            "typeCode",
-            "classCode",
-            "moodCode",
-            "nullFlavor",
-            "unit",
-            "use",
-            "ID",
-        ),
-        *(
-            "negationInd",
-            "inversionInd",
-            "border",
-            "width",
-            "colspan",
-            "rowspan",
-            "align",
-            "valign",
-            "styleCode",
-            "listType",
-            "mediaType",
-        ),
-        *(
-            "representation",
-            "language",
-            "operator",
-            "institutionSpecified",
-            "determinerCode",
-            "contextControlCode",
-            "contextConductionInd",
-        ),
-        *("qualifier", "independentInd", "inclusive", "sequenceNumber", "scope", "partType"),
-    )
-)
 _PEOPLE = frozenset(
     [
         "patient",
@@ -81,10 +38,15 @@ _PLACES = frozenset(
         *("deliveryAddressLine", "additionalLocator", "unitID", "postBox"),
     )
 )
-_PUBLIC_ROOT = "2.16.840.1.113883."  # assigned by HL7: identifies a kind of number, not its holder
-_TIME_VALUE = re.compile(r"(?:18|19|20)\d\d(?:\d\d){0,5}(?:\.\d+)?(?:[+-]\d{4})?$")
-_NUMBER_VALUE = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,7})?(?:[eE][+-]?\d\d?)?|true|false|#.*")
-_MASKED = "MSK"  # HL7 null flavor: the value exists and is withheld
+_PUBLIC_ROOT = re.compile(
+    r"2\.16\.840\.1\.113883\.(?:4|3|19|13)(?:\.\d{1,5}){0,4}"
+)  # assigned by HL7: a kind of number, not its holder
+_INLINE = ("content", "sub", "sup", "linkHtml", "footnote", "br")
+_SHORT_TEXT = ("originalText", "manufacturerModelName", "softwareName", "title", "desc")
+_NARRATIVE = (
+    *("text", "content", "paragraph", "list", "item", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "br", "caption"),
+    *_INLINE,
+)
 
 
 def _local(tag: str) -> str:
@@ -101,19 +63,19 @@ class CcdaRules:
     stated: StatedIdentifiers | None = None
     findings: TextFindings = field(default_factory=TextFindings)
     omissions: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.without_tagger = replace(self.detector, tagger=None)
+    about_age: bool = False
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: equal for equal texts; it cannot be traced back without the key."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
-    def scan(self, text: str | None, detector: Detector | None = None) -> str | None:
+    def scan(self, text: str | None) -> str | None:
         """A text without identifiers; white space is kept."""
-        if text is None or not text.strip():
-            return text
-        return deidentify_text(text, detector or self.detector, self.replacer, self.stated, self.findings)
+        return text if text is None or not text.strip() else search_text(text, self)
+
+    def is_plain(self, text: str) -> bool:
+        """Whether a code consists of known words and short numbers, and states nothing of the patient."""
+        return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)
 
     def count_field(self, kind: str, treatment: str = "") -> str:
         """Count a field that is an identifier; returns its treatment, by default the policy's."""
@@ -138,70 +100,64 @@ def _element(node: Element, rules: CcdaRules, parent: str) -> None:
     if treatment is not None:
         treatment(node, rules, parent)
         return
-    _attributes(node, rules, name)
-    coded = name in ("originalText", "manufacturerModelName", "softwareName", "title")
-    node.text = rules.scan(node.text, rules.without_tagger if coded else None)
+    before = rules.about_age
+    if name == "observation":
+        rules.about_age = _is_about_age(node)
+    clean_attributes(node, rules, name)
+    _own_text(node, rules, name)
     _children(node, rules, name)
+    rules.about_age = before
+
+
+def _is_about_age(observation: Element) -> bool:
+    code = next((c for c in observation if _local(c.tag) == "code"), None)
+    return code is not None and (code.get("code") in AGE_CODES or "age" in words_of(code.get("displayName", "")))
+
+
+def _own_text(node: Element, rules: CcdaRules, name: str) -> None:
+    """Text of an element: searched where text may stand, else left out and counted."""
+    if name in _SHORT_TEXT or name in _NARRATIVE:
+        node.text = rules.scan(node.text)
+    elif node.text and node.text.strip():
+        rules.omissions[f"{name}/text()"] += 1
+        node.text = None
 
 
 def _children(node: Element, rules: CcdaRules, name: str) -> None:
+    narrative = name in _NARRATIVE
     for child in list(node):
-        tail = rules.scan(child.tail)
-        if not isinstance(child.tag, str) or not child.tag.startswith((f"{{{HL7}}}", f"{{{SDTC}}}")):
-            rules.omissions[f"{name}/(not of CDA)"] += 1
+        tail = (
+            rules.scan(child.tail) if narrative or name in _SHORT_TEXT else None if (child.tail or "").strip() else child.tail
+        )
+        local = _local(child.tag) if isinstance(child.tag, str) else ""
+        if not local or not child.tag.startswith((f"{{{HL7}}}", f"{{{SDTC}}}")) or local not in known_words("cda_elements"):
+            rules.omissions[f"{name}/(unknown element)"] += 1
             node.remove(child)
+            _add_text(node, tail)
             continue
         _element(child, rules, name)
         child.tail = tail
+    if narrative and name not in _INLINE and all(_local(c.tag) in _INLINE for c in node):
+        _flatten_hidden(node, rules)
 
 
-def _attributes(node: Element, rules: CcdaRules, name: str) -> None:
-    for key, value in list(node.attrib.items()):
-        if key in _ATTRIBUTES or key.startswith(f"{{{XSI}}}"):
-            continue
-        if key == "displayName":
-            node.set(key, rules.scan(value, rules.without_tagger) or "")
-        elif key == "value":
-            _value(node, value, rules, name)
-        elif not (key == "href" and value.startswith("#")):
-            rules.omissions[f"{name}/@{key}"] += 1
-            del node.attrib[key]
-
-
-def _value(node: Element, value: str, rules: CcdaRules, name: str) -> None:
-    number = node.get("unit") is not None or node.get(f"{{{XSI}}}type", "").rpartition(":")[2] in (
-        "INT",
-        "REAL",
-        "PQ",
-        "BL",
-        "MO",
-    )
-    if not number and _TIME_VALUE.fullmatch(value):
-        _time(node, value, rules)
-    elif _NUMBER_VALUE.fullmatch(value):
+def _add_text(node: Element, text: str | None) -> None:
+    """Put the text that followed a removed child behind the last one that stays."""
+    if not text:
         return
+    if len(node):
+        node[-1].tail = (node[-1].tail or "") + text
     else:
-        rules.omissions[f"{name}/@value"] += 1
-        del node.attrib["value"]
+        node.text = (node.text or "") + text
 
 
-def _time(node: Element, value: str, rules: CcdaRules) -> None:
-    """A point in time (data type TS): kept, reduced to its year, shifted by the patient's days, or masked."""
-    treatment = rules.count_field("date")
-    if treatment == "keep":
-        return
-    new = ""
-    if treatment == "generalise":
-        new = "" if reveals_age_over_89(int(value[:4])) else value[:4]
-    elif treatment == "surrogate" and len(value) >= 8:
-        new = (shift_date(value[:8], rules.replacer.days).text or "") + value[8:]
-    elif treatment == "surrogate":
-        new = (shift_date(f"{value[:4]}{value[4:6] or '07'}15", rules.replacer.days).text or "")[: len(value)]
-    if new:
-        node.set("value", new)
-    else:
-        del node.attrib["value"]
-        node.set("nullFlavor", _MASKED)
+def _flatten_hidden(node: Element, rules: CcdaRules) -> None:
+    """A block in which a stated name is divided by tags becomes one text, which is searched."""
+    whole = "".join(node.itertext())
+    if len(node) and any(holds_joined(word, rules.stated) for word in whole.split()):
+        for child in list(node):
+            node.remove(child)
+        node.text = rules.scan(whole)
 
 
 # treatments of elements that are identifiers: (element, rules, name of the parent)
@@ -210,23 +166,43 @@ def _time(node: Element, value: str, rules: CcdaRules) -> None:
 def _mask(node: Element) -> None:
     for child in list(node):
         node.remove(child)
-    use = node.get("use")
-    node.attrib.clear()
-    if use:
-        node.set("use", use)
+    _only_use(node)
     node.text = None
-    node.set("nullFlavor", _MASKED)
+    node.set("nullFlavor", MASKED)
+
+
+def _only_use(node: Element) -> None:
+    """Leave out every attribute but the use, where it is one of HL7."""
+    use = node.get("use", "")
+    node.attrib.clear()
+    if use and all(code in hl7_code_words() for code in use.split()):
+        node.set("use", use)
 
 
 def _name(node: Element, rules: CcdaRules, parent: str) -> None:
+    if parent in ("manufacturedMaterial", "labeledDrug", "playingDevice") or (parent == "playingEntity" and not len(node)):
+        _drop_children(node)
+        node.attrib.clear()
+        node.text = rules.scan(node.text)  # the name of a drug, a substance or a device
+        return
     kind = "name" if parent in _PEOPLE or any(_local(c.tag) in ("given", "family") for c in node) else "organisation"
     if rules.count_field(kind) == "redact":
         _mask(node)
         return
+    _only_use(node)
+    for part in list(node):
+        if _local(part.tag) not in ("given", "family", "prefix", "suffix", "delimiter"):
+            node.remove(part)
     for part in node.iter():
-        if part.text and part.text.strip() and _local(part.tag) not in ("prefix", "suffix"):
-            part.text = rules.replacer.value(kind, part.text.strip())
         part.tail = None if part is not node else part.tail
+        part.attrib = part.attrib if part is node else {}
+        text = (part.text or "").strip()
+        if _local(part.tag) in ("prefix", "suffix"):
+            part.text = text if text.strip(". ").casefold() in known_words("titles") else None
+        elif text:
+            part.text = None if any(c.isdigit() for c in text) else rules.replacer.value(kind, text)
+        if part is not node:
+            _drop_children(part)
 
 
 def _address(node: Element, rules: CcdaRules, _parent: str) -> None:
@@ -236,11 +212,14 @@ def _address(node: Element, rules: CcdaRules, _parent: str) -> None:
     if treatment == "redact":
         _mask(node)
         return
+    _only_use(node)
     for part in list(node):
         kind = _local(part.tag)
-        if kind in ("state", "country"):
-            continue
+        part.attrib, part.tail = {}, None
+        _drop_children(part)
         text = (part.text or "").strip()
+        if kind in ("state", "country") and text.strip(". ").casefold() in rules.replacer.states:
+            continue
         if kind == "postalCode" and text:
             new = rules.replacer.value("place", text)
             part.text = "" if new.startswith("[") else new
@@ -258,6 +237,11 @@ def _telecom(node: Element, rules: CcdaRules, _parent: str) -> None:
     if treatment == "redact" or not number:
         _mask(node)
     elif treatment != "keep":
+        _only_use(node)
+        node.text = None
+        _drop_children(node)
+        scheme = scheme if scheme in ("tel", "fax", "mailto", "http", "https") else "tel"
+        mark = ":"
         node.set("value", f"{scheme}{mark}{rules.replacer.value(kind, number)}")
 
 
@@ -266,41 +250,56 @@ def _id(node: Element, rules: CcdaRules, _parent: str) -> None:
     root, extension = node.get("root", ""), node.get("extension")
     null = node.get("nullFlavor")
     node.attrib.clear()
-    if null:
+    node.text = None
+    _drop_children(node)
+    if null in hl7_code_words():
         node.set("nullFlavor", null)
     if root:
-        public = root.startswith(_PUBLIC_ROOT) and extension is not None
+        public = _PUBLIC_ROOT.fullmatch(root) and extension is not None and not states_identifier(root, rules.stated)
         node.set("root", root if public else str(uuid.UUID(rules.token("root", root))))
     if extension is not None:
         node.set("extension", rules.token("extension", f"{root}|{extension}"))
 
 
-def _keep(_node: Element, _rules: CcdaRules, _parent: str) -> None:
-    """The id of a template or type, which the standard assigns, is kept."""
+def _keep(node: Element, rules: CcdaRules, _parent: str) -> None:
+    clean_template(node, rules)
+    _drop_children(node)
+
+
+def _drop_children(node: Element) -> None:
+    for child in list(node):
+        node.remove(child)
 
 
 def _number(node: Element, rules: CcdaRules, _parent: str) -> None:
     if rules.count_field("device") == "redact":
         _mask(node)
-    elif node.text:
+        return
+    node.attrib.clear()
+    _drop_children(node)
+    if node.text:
         node.text = rules.replacer.value("device", node.text)
 
 
 def _text(node: Element, rules: CcdaRules, parent: str) -> None:
     """Narrative, and encoded content that is text, is searched. RecordError if the body is not text."""
     if node.get("representation") == "B64":
-        clean = _decoded("".join(node.itertext()), rules) if node.get("mediaType", "").startswith("text/") else None
+        clean = _decoded("".join(node.itertext()), rules) if node.get("mediaType", "").startswith("text/plain") else None
         if clean is None and parent == "nonXMLBody":
             raise RecordError("has a body that cannot be searched (a PDF or an image). Send its text.")
+        kept = {"mediaType": "text/plain", "representation": "B64"}
+        node.attrib.clear()
+        node.attrib.update({} if clean is None else kept)
+        _drop_children(node)
         node.text = clean
         if clean is None:
             rules.omissions[f"{parent}/text (encoded)"] += 1
-            node.set("nullFlavor", _MASKED)
+            node.set("nullFlavor", MASKED)
         return
     if parent == "nonXMLBody" and any(_local(c.tag) == "reference" for c in node):
         raise RecordError("refers to its body by a link. Send the document that the link names.")
-    _attributes(node, rules, "text")
-    node.text = rules.scan(node.text)
+    clean_attributes(node, rules, "text")
+    _own_text(node, rules, "text")
     _children(node, rules, "text")
 
 
@@ -310,7 +309,7 @@ def _coded_value(node: Element, rules: CcdaRules, parent: str) -> None:
         rules.omissions[f"{parent}/value (encoded)"] += 1
         _mask(node)
         return
-    _attributes(node, rules, "value")
+    clean_attributes(node, rules, "value")
     node.text = rules.scan(node.text)
     _children(node, rules, "value")
 

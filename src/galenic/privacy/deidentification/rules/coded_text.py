@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from galenic.privacy.deidentification.rules.coded_words import is_clinical, words_of
 from galenic.privacy.deidentification.rules.codes import fits_loinc, is_unit
-from galenic.privacy.deidentification.rules.joined_identifiers import hidden_words, states_identifier
+from galenic.privacy.deidentification.rules.joined_identifiers import find_phrases, hidden_words, states_identifier
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text
 from galenic.schema import TextSpan
 
@@ -78,7 +78,11 @@ def search_coded(text: str, rules: TextRules) -> str:
     findings = rules.findings
     findings.texts += 1
     findings.characters += len(text)
-    spans = [s for s in rules.detector.find(text, rules.stated) if _counts(s, text, rules.detector.common)]
+    known = list(find_phrases(text, rules.stated))
+    detected = [s for s in rules.detector.find(text, rules.stated) if _counts(s, text, rules.detector.common)]
+    spans = sorted(
+        (*known, *(s for s in detected if not any(s.start < k.end and k.start < s.end for k in known))), key=lambda s: s.start
+    )
     findings.counts.update((s.kind, s.layer) for s in spans)
     findings.texts_with_identifiers += bool(spans)
     out, at = [], 0

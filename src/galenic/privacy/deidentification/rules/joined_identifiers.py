@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 from galenic.privacy.deidentification.rules.coded_words import is_clinical, words_of
 from galenic.privacy.text import StatedIdentifiers
+from galenic.schema import TextSpan
 
+_MIN_PHRASE = 6  # characters of several words together
 _MIN_LETTERS, _MIN_DIGITS = 5, 7  # shorter ones occur in other words and numbers by chance
 
 
@@ -47,6 +50,20 @@ def hidden_words(text: str, stated: StatedIdentifiers | None) -> set[str]:
     if not holds_joined(text, stated):
         return set()
     return {w for w in re.findall(r"[^\s\[\]]+", text) if holds_joined(w, stated)}
+
+
+@lru_cache(2_000)
+def _phrases(identifiers: tuple[tuple[str, tuple[str, ...]], ...]) -> re.Pattern[str] | None:
+    every = (v.strip() for kind, values in identifiers if kind in ("name", "place", "organisation") for v in values)
+    several = sorted({re.escape(v) for v in every if len(v.split()) > 1 and len(v) >= _MIN_PHRASE}, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(several)})(?!\w)", re.I) if several else None
+
+
+def find_phrases(text: str, stated: StatedIdentifiers | None) -> Iterator[TextSpan]:
+    """Stated names, addresses and organizations of several words, which may be ordinary words: Get Well Clinic."""
+    pattern = _phrases(tuple(sorted(stated.identifiers.items()))) if stated is not None else None
+    for m in pattern.finditer(text) if pattern else ():
+        yield TextSpan(*m.span(), "place", "known")
 
 
 @lru_cache(2_000)
