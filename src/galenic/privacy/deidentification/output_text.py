@@ -7,6 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from galenic import records
+from galenic.schema import MISSING_TOKENS
+
 _BLOCK = 4 << 20  # bytes
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # tag (7FE0,0010), little and big endian
 
@@ -42,6 +45,13 @@ def _texts(file: Path) -> Iterator[str]:
             yield (rest + block[:cut]).decode("utf-8", "replace")
             rest = block[cut:]
         yield rest.decode("utf-8", "replace")
+
+
+def cells_of(column: pa.ChunkedArray) -> list[str | None]:
+    """The cells of a table's column as text, missing ones as None; nested values as Python writes them."""
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return [None if v is None else str(v) for v in column.to_pylist()]
+    return list(records.clean_text(column, MISSING_TOKENS).to_pylist())
 
 
 def _values(batch: pa.RecordBatch) -> str:

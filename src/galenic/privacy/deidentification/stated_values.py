@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from galenic import records
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.schema import MISSING_TOKENS
 
 _NAME_PART = re.compile(r"[^\W\d_]{2,}")
 _NUMBER_KINDS = ("record", "phone", "ssn", "email", "plan", "account")
@@ -100,5 +100,4 @@ def _identifier_columns(batch: pa.Table, run: DeidentificationRun) -> dict[str, 
 
 
 def _distinct(batch: pa.Table, name: str) -> list[str]:
-    cells = records.clean_text(batch[name], MISSING_TOKENS).unique().to_pylist()
-    return [v.strip() for v in cells if v and any(c.isalnum() for c in v)]
+    return [v.strip() for v in dict.fromkeys(cells_of(batch[name])) if v and any(c.isalnum() for c in v)]

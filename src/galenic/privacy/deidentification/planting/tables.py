@@ -10,11 +10,11 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from galenic import records
+from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.dates import format_of
 from galenic.privacy.deidentification.planting.identifiers import Plant
-from galenic.schema import MISSING_TOKENS
 
 MOST_PLANTS = 60  # in one column of one copy
 FEW = 10  # distinct values of a column that are all changed
@@ -59,15 +59,11 @@ def _sample(file: Path, planting: Planting) -> pa.Table | None:
     return pa.concat_tables(block for _, _, block in sorted(chosen, key=lambda block: block[1])) if chosen else None
 
 
-def _cells(sample: pa.Table, name: str) -> Cells:
-    return list(records.clean_text(sample[name], MISSING_TOKENS).to_pylist())
-
-
 def _forms(sample: pa.Table, planting: Planting) -> dict[str, str]:
     """Kind of identifier, or "text", by column; without kinds that the policy keeps."""
     forms = {}
     for name in sample.column_names:
-        values = [v for v in _cells(sample, name) if v and v.strip()]
+        values = [v for v in cells_of(sample[name]) if v and v.strip()]
         form = form_of_column(name, dict.fromkeys(values), len(values), planting.run.detector.common)
         if form and form not in planting.kept:
             forms[name] = form
@@ -81,7 +77,7 @@ class _SampledTable:
     planting: Planting
 
     def __post_init__(self) -> None:
-        self.cells = {name: _cells(self.sample, name) for name in self.sample.column_names}
+        self.cells = {name: cells_of(self.sample[name]) for name in self.sample.column_names}
         self.before = "\n".join(v for cells in self.cells.values() for v in cells if v)
         self.formats = {n: format_of([v for v in self.cells[n] if v]) for n, form in self.forms.items() if form == "date"}
 
@@ -170,5 +166,5 @@ def _typed(cells: Cells, old: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     text = pa.array(cells, pa.string())
     try:
         return pc.cast(text, old.type)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return old
