@@ -1,6 +1,7 @@
 """A de-identified copy leaves as an artefact: decided, signed, verified, recalled by erasure; tokens lead back past the gate alone."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from galenic import cli, flows, release, store
 from galenic.custody import ImportRequest, import_fhir, reveal_token
 from galenic.errors import AccessDeniedError, NotFoundError, OptionError, ReleaseRefusedError
 from galenic.installation import Installation, open_installation
+from galenic.privacy.deidentification.note import NoteDeidentifier
+from galenic.privacy.deidentification.table import TableDeidentifier
 from galenic.records import fhir
 
 NOTE = "Mrs. Agathe Zwingli was seen by Dr. Whitfield on 12 March 2023 and takes metformin 500 mg. Call 415-555-2671.\n"
@@ -85,6 +88,25 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
     (tmp_path / "out" / "data.zip").write_bytes((tmp_path / "out" / "data.zip").read_bytes() + b" ")
     with pytest.raises(Exception, match="changed"):
         release.check_release(tmp_path / "out")
+
+
+def test_the_gate_refuses_by_planted_recall(
+    custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    custody.close()
+    (tmp_path / "ja.txt").write_text("患者は昨日から発熱があり、咳が続いています。血圧は正常でした。\n", encoding="utf-8")
+    (tmp_path / "t.csv").write_text("dob,gout\n" + "4/3/58,1\n11/2/61,0\nunknown,0\n" * 20, encoding="utf-8")
+    assert command("deidentify", str(tmp_path / "ja.txt")) == 1  # nothing came out
+    capsys.readouterr()
+    for deidentifier in (NoteDeidentifier, TableDeidentifier):  # as if no rule held
+        monkeypatch.setattr(deidentifier, "deidentify", lambda _self, file, out, _run: shutil.copy(file, out))
+    for name in ("ja.txt", "t.csv"):
+        assert command("deidentify", str(tmp_path / name), "--json") == 1
+        said = json.loads(capsys.readouterr().out)
+        (recall,) = (f for f in said["findings"] if f["name"] == "deid.planted.recall")
+        assert recall["value"] < 0.05
+        outcomes = {i["finding"]: i["outcome"] for i in said["decision"]["refusals"]}
+        assert outcomes["deid.planted.recall"] == "not met"
 
 
 def test_a_table_in_which_people_stand_alone_stays_inside(custody: Installation, tmp_path: Path) -> None:
