@@ -125,3 +125,13 @@ def test_a_file_with_a_header_alone_and_one_without_are_refused(tmp_path: Path) 
         records.read(written(tmp_path, b"a,b\n"))
     with pytest.raises(RecordError, match="has no header"):
         records.read(written(tmp_path, b" , \n1,2\n"))
+
+
+def test_a_value_that_is_not_utf_8_changes_no_other_value(tmp_path: Path) -> None:
+    """One patient's bytes would otherwise rename every category and column with an accent."""
+    plain, mixed = tmp_path / "plain.csv", tmp_path / "mixed.csv"
+    plain.write_bytes("größe,ort\n1,Zürich\n2,Genève\n".encode())
+    mixed.write_bytes(plain.read_bytes() + b"3,Gen\xe8ve\n")
+    assert records.read(mixed).names == records.read(plain).names == ("größe", "ort")
+    ((_, batch),) = records.read(mixed).raw(["ort"])
+    assert batch["ort"].to_pylist() == ["Zürich", "Genève", "Genève"]

@@ -5,6 +5,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,33 @@ def _csv(path: Path) -> Source:
     source = Source(str(path), tuple(header), opener)
     if next(source.open([header[0]]), pa.table({})).num_rows == 0:
         raise RecordError(f"{path} has a header but no rows. Expected at least one row of values.")
-    return source
+    return _with_each_value_decoded(path, source) if encoding == "latin-1" else source
+
+
+def _with_each_value_decoded(path: Path, source: Source) -> Source:
+    """The source, which was read as Latin-1, with each name and value that is UTF-8 decoded as such: no value changes another one."""
+    read_as = {_decoded(name).removeprefix("\ufeff"): name for name in source.names}
+    if len(read_as) < len(source.names):
+        raise RecordError(f"{path}: columns have one name in two encodings. Export it again as UTF-8.")
+
+    def opener(names: list[str] | None) -> Iterator[pa.Table]:
+        wanted = names or list(read_as)
+        for batch in source.open([read_as[name] for name in wanted]):
+            yield pa.table([_decoded_values(column) for column in batch.columns], names=wanted)
+
+    return replace(source, names=tuple(read_as), open=opener)
+
+
+def _decoded_values(column: pa.ChunkedArray) -> pa.Array:
+    coded = column.combine_chunks().dictionary_encode()
+    return pa.array([_decoded(value) for value in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return text
 
 
 def _refuse_ragged(path: Path, bad: list[tuple[int | None, int, int]]) -> None:
@@ -135,7 +162,7 @@ def _refuse_ragged(path: Path, bad: list[tuple[int | None, int, int]]) -> None:
 
 
 def _encoding(path: Path) -> str:
-    """utf-8, utf-16 or latin-1; refuses NUL bytes and quotes that never close, in one pass of bounded memory."""
+    """utf-8, utf-16, or latin-1 where any byte is not UTF-8; refuses NUL bytes and quotes that never close, in one pass of bounded memory."""
     with path.open("rb") as file:
         start = file.read(4)
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
