@@ -176,3 +176,19 @@ def test_jpeg_2000_in_a_file_of_its_own_is_refused_and_not_looked_at_for_ever(tm
     clean, refused = through(ds, tmp_path, policy(tmp_path, "[[dicom.mask]]\nboxes = [[0, 0, 9, 9]]"))
     assert clean is None
     assert "JP2" in refused[0][1]
+
+
+@pytest.mark.parametrize("label", ["ZWINGLI", "QWEXIBOR", "ZWINGLI_AGATHE"])
+def test_a_content_label_that_may_be_a_name_is_removed(label: str, tmp_path: Path) -> None:
+    out, _ = through(image(ContentLabel=label), tmp_path)
+    assert out is not None
+    assert out.ContentLabel == "REMOVED"
+
+
+@pytest.mark.parametrize("more", [{"SeriesDescription": "Dose Report"}, {"ConversionType": "WSD"}])
+def test_a_report_saved_as_an_image_is_refused(more: dict[str, str], tmp_path: Path) -> None:
+    out, refusals = through(
+        image("1.2.840.10008.5.1.4.1.1.2", "CT", ImageType=["DERIVED", "SECONDARY", "OTHER"], **more), tmp_path
+    )
+    assert out is None
+    assert "report or a screen" in refusals[0][1]

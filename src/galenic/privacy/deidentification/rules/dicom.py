@@ -9,7 +9,10 @@ from functools import cache
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.rules.coded_text import search_coded
+from galenic.privacy.deidentification.rules.coded_words import is_plain
 from galenic.privacy.deidentification.rules.dicom_profile import METHODS, OPTIONS, ProfileOptions, profile_action
+from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
 from galenic.privacy.deidentification.rules.pixels import clean_pixels
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, shift_date
 from galenic.records.dicom import is_plain_number
@@ -108,7 +111,7 @@ def _dataset(ds: Any, rules: DicomRules, path: str) -> None:
             del ds[tag]
         elif number not in _UNTOUCHED:
             action = profile_action(number, rules.profile.options)
-            if action in ("", "K") and is_plain_number(ds.get_item(tag)):
+            if action in ("", "K") and is_plain_number(ds.get_item(tag)) and ds.get_item(tag).VR != "CS":
                 continue
             if action == "X":
                 _delete_undecoded(ds, tag, rules, path)
@@ -240,10 +243,17 @@ def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, keep: bool
             _removed(ds, element, "X" if vr in ("UN", "UR") else "D", rules, path)
     elif vr in _FREE:
         element.value = [_search(v, rules, rules.detector) for v in _values(element.value)] or None
-    elif (
-        vr in _SHORT and element.keyword not in _CODES
-    ):  # terminology or words of a manufacturer: search only for stated identifiers and patterns
-        element.value = [_search(v, rules, rules.without_tagger) for v in _values(element.value)] or None
+    elif vr in _SHORT and element.keyword not in _CODES:  # words that no terminology has are withheld
+        limit = 16 if vr == "SH" else 64
+        element.value = [search_coded(v, rules)[:limit] for v in _values(element.value)] or None
+    elif vr == "CS":
+        element.value = [v if _is_code(v, element.keyword, rules) else "REMOVED" for v in _values(element.value)] or None
+
+
+def _is_code(value: str, keyword: str, rules: DicomRules) -> bool:
+    """Whether a code string is a code: no label that a person chose, and nothing that the patient's records state."""
+    plain = not keyword.endswith("Label") or is_plain(value.replace("_", " "), rules.detector.common)
+    return plain and not states_identifier(value, rules.stated) and sum(c.isdigit() for c in value) <= 6
 
 
 def _search(value: str, rules: DicomRules, detector: Detector) -> str:

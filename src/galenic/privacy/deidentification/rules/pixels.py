@@ -1,5 +1,6 @@
 """Text burned into pixels: masked where its region is known, refused where it is not. Pixels are not searched for text."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,11 @@ class PixelMask:
         return same and self.size in ((0, 0), (ds.get("Rows"), ds.get("Columns")))
 
 
+_REPORT = re.compile(
+    r"dose (?:report|summary|record|info)|patient protocol|screen ?(?:save|shot|capture)|summary page|\breport\b", re.I
+)
+
+
 def burned_in_reason(ds: Any, strict: bool = False) -> str:
     """Why the pixels may hold text; "" if that is not expected."""
     annotation = str(ds.get("BurnedInAnnotation", "")).upper()
@@ -53,6 +59,9 @@ def burned_in_reason(ds: Any, strict: bool = False) -> str:
         return f"is of modality {modality}, whose devices write text into images"
     if any("SCREEN" in str(v).upper() for v in ds.get("ImageType", None) or ()):
         return "is a saved screen"
+    described = " ".join(str(ds.get(k, "")) for k in ("SeriesDescription", "ImageComments", "ProtocolName", "StudyDescription"))
+    if _REPORT.search(described) or str(ds.get("ConversionType", "")) in ("WSD", "DV", "DI", "DF", "SYN", "SI", "DRW"):
+        return "is a report or a screen that was saved as an image"
     return "does not state that no text is burned into its pixels" if strict or annotation else ""
 
 
