@@ -14,7 +14,7 @@ from galenic.privacy.deidentification.rules.columns import POLICY_KINDS, ColumnR
 from galenic.privacy.deidentification.rules.vocabulary import is_known, is_name
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.privacy.text import Detector
-from galenic.records import Source, patient_column
+from galenic.records import Source, patient_columns
 
 _SEARCHED = (
     "name",
@@ -140,8 +140,7 @@ def _patient(profiles: dict[str, ColumnProfile], declared: dict[str, str], wante
     chosen = next((n for n, kind in declared.items() if kind == "patient" and n in profiles), wanted)
     if chosen is not None:
         return chosen if chosen in profiles else None
-    name = patient_column(tuple(profiles))
-    candidates = [name] if name is not None else []
+    candidates = list(patient_columns(tuple(profiles)))
     candidates += [n for n in profiles if _PATIENT & set(header_words(n)) and header_kinds(n).identifier == "record"]
     usable = (n for n in candidates if n not in declared and len(profiles[n].distinct) > 1)
     return next(usable, None)
