@@ -24,6 +24,7 @@ _MEASUREMENT = re.compile(
     rf"(?:[<>≤≥~≈±=]{{1,2}}\s?)?{_AMOUNT}(?:\s?(?:-|–|/|x|×|:|\+|±|to|bis|a|à)\s?(?:[<>≤≥]=?\s?)?{_AMOUNT}){{0,3}}\s?\+?(?P<unit>{_UNIT})?"
 )
 _UNITS = word_set("units")
+_POWER = re.compile(r"(?:m|cm|mm|µm|um|dm|s|sec|x10e?|e)\d{1,2}")  # of a unit
 _TIME = re.compile(r"(?:[01]?\d|2[0-4])[:h][0-5]\d(?::[0-5]\d)?(?: ?[aApP]\.?[mM]\.?)?(?: ?(?:Uhr|h|hrs))?")
 _FRACTION = re.compile(r"(\d{1,2})\s?[-/]\s?(\d{1,2})")
 _BLOOD = re.compile(
@@ -107,10 +108,10 @@ def is_measurement(value: str) -> bool:
 
 def is_unit(value: str) -> bool:
     """A unit of measurement alone."""
-    parts = [
-        p for p in re.split(r"[/·*^.\s()\[\]{}_-]+", value.lower().replace("²", "2").replace("³", "3").replace("⁹", "9")) if p
-    ]
-    return bool(parts) and all(p in _UNITS or re.sub(r"\d+$", "", p) in _UNITS for p in parts)
+    plain = value.lower().replace("²", "2").replace("³", "3").replace("⁹", "9")
+    parts = [p for p in re.split(r"[/·*^.\s()\[\]{}_-]+", plain) if p]
+    known = all(p in _UNITS or _POWER.fullmatch(p) for p in parts)
+    return bool(parts) and known and sum(c.isdigit() for c in value) <= 4 and not value.isdigit()
 
 
 def _class_of_words(value: str) -> str:
@@ -122,7 +123,7 @@ def _class_of_words(value: str) -> str:
     words = words_of(value)
     if len(value) > LONGEST_CATEGORY or len(words) > MOST_WORDS:
         return "text"
-    if is_unit(value) and len(value) > 1:
+    if is_unit(value) and (len(value) > 1 or value == "%"):
         return "word"
     unrecognized = "text" if len(words) >= 4 else "unknown"
     if _CODE_FORM.fullmatch(value) and not _ALPHANUMERIC.fullmatch(value):
