@@ -1,6 +1,7 @@
 """privacy.tables: identifiers planted in made tables that `galenic deidentify` lets out, and clean columns that it withholds or destroys.
 
-TABLES=60 sets how many tables; `python benchmarks/privacy.py tables` runs it alone.
+TABLES=60 sets how many tables, SEED=1000 which; `python benchmarks/privacy.py tables` runs it alone. Galenic's word lists were extended
+once after a run on 60 tables of this generator had withheld a tenth of the clean columns, so the share on other vocabularies is larger.
 """
 
 import csv
@@ -21,6 +22,7 @@ from privacy_tables_made import KINDS, LANGUAGES, OF_KIND, Made, People, make_pl
 from rows import galenic
 
 TABLES, ROWS = int(os.environ.get("TABLES", "60")), 60
+SEED = int(os.environ.get("SEED", "1000"))
 FORMATS = ("comma", "semicolon", "tab", "utf16", "latin1", "parquet")
 KEPT = 0.9  # of the cells of a clean column that come out as they are
 
@@ -33,7 +35,7 @@ def measure(row: Any, tables: int = TABLES) -> list[dict[str, Any]]:
     examples: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        made = [make_table(i) for i in range(tables)]
+        made = [make_table(SEED + i) for i in range(tables)]
         names = [write_table(one, place / "in", i) for i, one in enumerate(made)]
         done = galenic(place / "home", "deidentify", place / "in", "--out", place / "out", "--workers", "2", accept=(0, 2))
         for one, name in zip(made, names, strict=True):
@@ -53,7 +55,8 @@ def measure(row: Any, tables: int = TABLES) -> list[dict[str, Any]]:
     refused = len(done["refused"])
     shares = {k: sum(v) / len(v) for k, v in lost.items()}
     worst = max((k for k in shares if k != "all"), key=lambda k: shares[k])
-    what = f"identifiers planted in {tables} made tables of {len(KINDS)} kinds and {len(LANGUAGES)} languages that come out ({planted['all']:,} planted)"
+    of = f"{tables} made tables of {len(KINDS)} kinds and {len(LANGUAGES)} languages"
+    what = f"identifiers planted in {of} that come out ({planted['all']:,} planted)"
     about = {
         "places": dict(Counter(e for e in examples if not e.startswith("clean")).most_common(20)),
         "tables refused": refused,
@@ -64,10 +67,11 @@ def measure(row: Any, tables: int = TABLES) -> list[dict[str, Any]]:
         "worst": f"{worst}: {shares[worst]:.3f}",
         "which": [e for e in examples if e.startswith("clean")][:40],
     }
+    lost_share, clean_what = shares["all"], "share of clean columns of these tables withheld or destroyed"
     return [
         row("privacy.tables.out", what, "", out["all"], "0", out["all"] == 0, peers=about),
-        row("privacy.tables.withheld", "share of clean columns of these tables withheld or destroyed", "", round(shares["all"], 4), "at most 0.05", shares["all"] <= 0.05, peers=columns),
-    ]  # fmt: skip
+        row("privacy.tables.withheld", clean_what, "", round(lost_share, 4), "at most 0.05", lost_share <= 0.05, peers=columns),
+    ]
 
 
 def make_table(number: int) -> Made:
@@ -197,7 +201,10 @@ def comes_out(kind: str, value: str, header: str, cells: dict[str, list[str]], m
         digits = re.sub(r"\D", "", value)
         return any(digits in re.sub(r"\D", "", c) for c in everything)
     folded = fold("\n".join(everything))
-    found = set(WORDS.findall(folded))
+    ordinary = set(
+        WORDS.findall(fold("\n".join(c for h in made.clean for c in set(made.columns[h]))))
+    )  # such as black, of race
+    found = set(WORDS.findall(folded)) - ordinary
     whole = re.search(rf"(?<!\w){re.escape(fold(value))}(?!\w)", folded) is not None and len(value) > 2
     return whole or any(w in found for w in WORDS.findall(fold(value)) if w not in ORDINARY)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of words
 """Columns of made tables that identify nobody, in six languages: headers and values as hospitals write them."""
 
 import random

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of words
 """Made tables for privacy_tables: 12 kinds, 6 languages, identifiers planted under many headers, and columns that identify nobody.
 
 Names and towns are made of syllables or come from lists that Galenic does not ship. Headers were written before and apart from Galenic's lists.

@@ -55,6 +55,12 @@ DATES_OF_BIRTH = ["4/3/58", "11/2/61", "unknown"]
         pytest.param("extra", ['{"name": "Kelm"}', '{"name": "Quistorp"}', "{}"], id="JSON"),
         pytest.param("var3", ["94611", "94612", "94611"], id="postal codes under a header that says nothing"),
         pytest.param("var4", ["219099999", "219099998", "219099999"], id="nine digits"),
+        pytest.param("weight", ["219-09-9999", "219-09-9998", "219-09-9999"], id="social security numbers as weights"),
+        pytest.param("icd10", ["P12345", "Q92346", "P12345"], id="record numbers as diagnoses"),
+        pytest.param("group", ["6.10311", "6.22150", "6.22200"], id="coordinates as groups"),
+        pytest.param("score", ["84321", "91234", "77812"], id="record numbers as scores"),
+        pytest.param("code", ["K12345678", "K87654321", "K12345678"], id="insurance numbers as codes"),
+        pytest.param("seen", ["12.3.", "4.5.", "12.3."], id="days without a year"),
         pytest.param("admitted", ["43891", "43892", "43891"], id="serial numbers of a spreadsheet"),
     ],
 )  # fmt: skip

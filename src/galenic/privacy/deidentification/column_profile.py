@@ -106,7 +106,7 @@ class ColumnProfile:
         self.classes[kind] += count
         if len(self.distinct) < MOST_DISTINCT:
             self.distinct.add(value)
-        words = words_of(value)
+        words = [w for w in words_of(value) if len(w) > 1]
         self.words += len(words) * count
         self.known += sum(w in common or is_known(w) or is_clinical_term(w) for w in words) * count
         if kind == "date" and (m := _TWO_NUMBERS.match(value)):

@@ -9,7 +9,7 @@ from galenic.errors import OptionError
 from galenic.privacy.deidentification.column_profile import MOST_DISTINCT, ColumnProfile, is_nested
 from galenic.privacy.deidentification.rules.cell_dates import date_of_number
 from galenic.privacy.deidentification.rules.column_headers import HeaderKinds, header_kinds, header_words
-from galenic.privacy.deidentification.rules.vocabulary import word_set
+from galenic.privacy.deidentification.rules.vocabulary import fold, word_set
 from galenic.privacy.text import identifier_kinds
 
 OLDEST = 89
@@ -129,7 +129,9 @@ def _codes(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     """Codes of a system that the header names; another code for nearly every row is none."""
     if not _names_code_system(p.name, header):
         return None
-    accepted = ("number", "code", "codelike", "alphanumeric", "word", "term", "boolean")
+    accepted: tuple[str, ...] = ("number", "code", "word", "term", "boolean")
+    if "icd" not in fold(p.name):
+        accepted = (*accepted, "codelike", "alphanumeric")
     if p.share(*accepted) < UNKNOWN_SHARE:
         return None
     unique = len(p.distinct) > 0.9 * min(p.rows, MOST_DISTINCT) and p.rows >= MOST_LEVELS
@@ -165,15 +167,16 @@ def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
         generic = words <= _GENERIC | {"lab", "x"} or not any(len(w) > 1 for w in words)
         return _problem_of_generic(p, whole=whole) if generic else ""
     if header.values and "code" not in header.values:
-        return "" if n.high <= 999 and n.low >= -999 else "holds numbers that are no levels of a category"
+        levels = n.high <= 999 and n.low >= -999 and not n.precise
+        return "" if levels else "holds numbers that are no levels of a category"
     return _problem_of_unknown(p, whole=whole)
 
 
 def _problem_of_generic(p: ColumnProfile, *, whole: bool) -> str:
     """Under a header such as value, of which the numbers may be anything."""
     unique = len(p.distinct) > 0.9 * min(p.rows, MOST_DISTINCT) and p.rows >= MOST_LEVELS
-    if whole and unique and p.numbers.low >= 1_000:
-        return "holds large whole numbers of which nearly every row has its own"
+    if whole and (p.numbers.low >= 10_000 or (unique and p.numbers.low >= 1_000)):
+        return "holds large whole numbers under a header that any number may have"
     return _COORDINATES if _are_coordinates(p) else ""
 
 

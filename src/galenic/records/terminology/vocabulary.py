@@ -30,6 +30,12 @@ def icd10_categories() -> frozenset[str]:
 
 
 @cache
+def icd10_codes() -> frozenset[str]:
+    """The codes of ICD-10-CM without the dot."""
+    return frozenset(pc.unique(pc.replace_substring(shipped_table(_ICD)["code"], ".", "")).to_pylist())
+
+
+@cache
 def _words() -> frozenset[str]:
     displays = (shipped_table(name)["display"] for name in (_ICD, HL7))
     parts = (pc.unique(pc.list_flatten(pc.split_pattern(one.combine_chunks(), " "))).to_pylist() for one in displays)

@@ -52,6 +52,7 @@ _FORMS = tuple(
         r"(?P<m>0?[1-9]|1[0-2])[-/.](?P<y>(?:18|19|20)\d\d)",
         r"(?P<y>(?:18|19|20)\d\d)[-\s]?(?:w|kw|q|s)[-\s]?\d{1,2}(?:-\d)?",
         r"(?:w|kw|q|spring|summer|autumn|fall|winter|fruhjahr|fruhling|sommer|herbst|ete|hiver)[-\s]?\d{0,2}[-/\s]{1,2}(?P<y>(?:18|19|20)\d\d)",
+        r"(?P<d>0?[1-9]|[12]\d|3[01])\.(?P<m>0?[1-9]|1[0-2])\.",
         rf"{_MONTH}",
     )
 )  # fmt: skip

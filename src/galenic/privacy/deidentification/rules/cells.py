@@ -24,6 +24,7 @@ _MEASUREMENT = re.compile(
     rf"(?:[<>≤≥~≈±=]{{1,2}}\s?)?{_AMOUNT}(?:\s?(?:-|–|/|x|×|:|\+|±|to|bis|a|à)\s?(?:[<>≤≥]=?\s?)?{_AMOUNT}){{0,3}}\s?\+?(?P<unit>{_UNIT})?"
 )
 _UNITS = word_set("units")
+_NUMBERED = re.compile(r"\d\s?[-–]\s?\d+\s?[-–]\s?\d|(?:\d\D{0,2}){11}")  # parts or digits as numbers of people have
 _POWER = re.compile(r"(?:m|cm|mm|µm|um|dm|s|sec|x10e?|e)\d{1,2}")  # of a unit
 _TIME = re.compile(r"(?:[01]?\d|2[0-4])[:h][0-5]\d(?::[0-5]\d)?(?: ?[aApP]\.?[mM]\.?)?(?: ?(?:Uhr|h|hrs))?")
 _FRACTION = re.compile(r"(\d{1,2})\s?[-/]\s?(\d{1,2})")
@@ -37,6 +38,7 @@ _CODES = {
     "loinc": re.compile(r"\d{1,5}-\d"),
     "atc": re.compile(r"[A-DGHJ-NPRSV]\d\d(?:[A-Z]{2}(?:\d\d)?|[A-Z])"),
 }
+_UNDOTTED_ICD = re.compile(r"[A-TV-Z]\d[0-9A-Z]{2,5}")
 _ALPHANUMERIC = re.compile(
     r"[A-Za-z]{1,2}\s?-?\d{1,2}[a-d]?|\d{1,2}[a-dA-D]|[TNM][0-4xX][a-d]?(?:N[0-3xX])?(?:M[01xX])?|[pc]?T[0-4][a-d]?\s?N[0-3][a-c]?\s?M[01xX]"
 )
@@ -82,6 +84,8 @@ def _is_compact_date(value: str) -> bool:
 def _is_code(value: str) -> bool:
     if _CODES["icd"].fullmatch(value):
         return value[:3].upper() in terminology.icd10_categories()
+    if _UNDOTTED_ICD.fullmatch(value):
+        return value in terminology.icd10_codes()
     if _CODES["loinc"].fullmatch(value):
         return _loinc_check(value)
     return bool(_CODES["atc"].fullmatch(value))
@@ -100,7 +104,7 @@ def _loinc_check(value: str) -> bool:
 def is_measurement(value: str) -> bool:
     """A number, a comparison or a range with a known unit."""
     m = _MEASUREMENT.fullmatch(value)
-    if m is None:
+    if m is None or _NUMBERED.search(value):
         return False
     unit = (m["unit"] or "").strip().lower()
     return not unit or all(p in _UNITS for p in re.split(r"[/·*^.\s()\[\]{}_-]+", unit) if p) or is_unit(unit)
