@@ -246,6 +246,8 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
         _show_measured(result)
         show.run(copy.run, copy.folder, copy.decision)
         _show_columns(result)
+        for file, reason in result.refusals[:20]:
+            show.out.print(f"  refused: {file}: {reason}", markup=False)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1
 
 

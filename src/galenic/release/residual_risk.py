@@ -8,14 +8,16 @@ _NO_CARD = "this detector has no model card: it was not measured on unseen text"
 
 def residual_risk(done: DeidentificationReport) -> list[Finding | NotMeasured]:
     """All findings about a copy, in the order of the report."""
-    return [_planted_recall(done.planted), *_stated(done), *_prosecutor(done), *_expected(done)]
+    return [_planted_recall(done), *_stated(done), *_prosecutor(done), *_expected(done)]
 
 
-def _planted_recall(planted: PlantedRecall | None) -> Finding | NotMeasured:
+def _planted_recall(done: DeidentificationReport) -> Finding | NotMeasured:
     """Lower bound of the recall on planted identifiers in the worst column, element or type of text."""
-    name = "deid.planted.recall"
+    name, planted = "deid.planted.recall", done.planted
     if planted is None:
         return NotMeasured(name, "no identifiers were planted into copies of the input")
+    if not done.files and not done.resources:
+        return NotMeasured(name, "no file came out; the report says what was refused and why")
     if planted.unmeasured:
         where, why = min(planted.unmeasured.items())
         return NotMeasured(
