@@ -162,3 +162,10 @@ def test_a_narrative_and_a_comment_in_fhir_are_reduced(tmp_path: Path) -> None:
     _, written = run_of(tmp_path, "a.json", json.dumps(one, ensure_ascii=False))
     assert not [word for word in planted if word in written]
     assert "Body weight" in written
+
+
+def test_a_year_in_a_short_japanese_value_of_fhir_is_reduced(tmp_path: Path) -> None:
+    text = "東京に住んでおり、1961年7月9日に生まれました。"
+    one = {"resourceType": "Observation", "status": "final", "code": {"text": "Body weight"}, "valueString": text}
+    _, written = run_of(tmp_path, "a.json", json.dumps(one, ensure_ascii=False))
+    assert "1961" not in written and "東京" not in written

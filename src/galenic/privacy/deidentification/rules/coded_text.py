@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from galenic.privacy.deidentification.rules.coded_words import is_clinical, words_of
 from galenic.privacy.deidentification.rules.codes import fits_loinc, is_unit
 from galenic.privacy.deidentification.rules.joined_identifiers import find_phrases, hidden_words, states_identifier
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, unsupported_languages
 from galenic.schema import TextSpan
 
 WITHHELD = "[WITHHELD]"
@@ -75,6 +75,8 @@ def search_coded(text: str, rules: TextRules) -> str:
     text = _top_coded(decoded(text), rules)
     if _is_measured(text) and not states_identifier(text, rules.stated):
         return text
+    if not text.isascii() and len(unsupported_languages(text)) > 1:  # words and dates of other scripts are not found one by one
+        return hide_joined(deidentify_text(text, rules.detector, rules.replacer, rules.stated, rules.findings), rules)
     findings = rules.findings
     findings.texts += 1
     findings.characters += len(text)
