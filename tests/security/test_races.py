@@ -152,6 +152,18 @@ def test_a_change_of_roles_is_decided_once(raced: Installation) -> None:
         assert (fact.state == "approved") == (raced.people.roles(f"nina{turn}") == ("nurse",))
 
 
+def test_the_transaction_alone_decides_a_change_of_roles_once(raced: Installation, again: Installation) -> None:
+    """The two have no lock in common, as on two machines."""
+    again.facts._lock = again.facts._lock.with_name("facts of another machine")
+    sofia, otto, petra = (grown(raced, n, r) for n, r in OFFICERS.items())
+    for turn in range(TIMES):
+        raced.people.write(f"nina{turn}", f"nina{turn}@clinic.example", "Nina", "active")
+        key = raced.role_changes.propose(sofia, f"nina{turn}", "nurse")
+        assert (
+            winners(race(partial(raced.role_changes.approve, petra, key), partial(again.role_changes.reject, otto, key))) == 1
+        )
+
+
 @pytest.mark.parametrize("leaver", ["otto", "petra", "nina"])
 def test_a_role_is_not_given_by_or_to_somebody_who_leaves_at_the_same_moment(raced: Installation, leaver: str) -> None:
     """otto proposes, petra approves, nina is concerned; who leaves first decides nothing any more."""
