@@ -47,7 +47,7 @@ def form_of_column(name: str, values: Collection[str], rows: int, common: frozen
     if format_of(list(values)) and not _is_number_column(values):
         return "date"
     for kind, pattern in _FORMS.items():
-        if _share(values, lambda v, p=pattern: bool(p.fullmatch(v.strip()))) >= 0.5:  # type: ignore[misc]
+        if _share(values, lambda v, p=pattern: bool(p.fullmatch(v.strip()))) >= 0.5:
             return kind
     if _is_number_column(values):
         return _form_of_numbers(values, hinted, rows)

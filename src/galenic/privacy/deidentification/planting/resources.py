@@ -139,8 +139,10 @@ def _resources(file: Path, planting: Planting) -> list[Json]:
 
     rng, chosen = planting.maker.rng, list[tuple[float, Json]]()
     for line in fhir.read_ndjson(file):
-        resource = line.document.exact if line.document else None
-        if resource is not None and not any(i.level == "error" for i in fhir.validate_resource(line.document.resource)):
+        if line.document is None:
+            continue
+        resource = line.document.exact
+        if not any(i.level == "error" for i in fhir.validate_resource(line.document.resource)):
             chosen.append((rng.random() - 2 * (resource.get("resourceType") == "Patient"), resource))
         if len(chosen) > 2 * MOST_RESOURCES:
             chosen = sorted(chosen, key=lambda c: c[0])[:MOST_RESOURCES]

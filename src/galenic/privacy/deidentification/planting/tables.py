@@ -103,7 +103,8 @@ class _SampledTable:
             return {}
         distinct = list(dict.fromkeys(v for v in self.cells[name] if v and any(c.isalnum() for c in v)))
         count = len(distinct) if len(distinct) <= FEW else min(round(SHARE * len(distinct)), MOST_PLANTS)
-        mapping, present = {}, frozenset(distinct)
+        mapping: dict[str, str] = {}
+        present = frozenset(distinct)
         for at in rng.permutation(len(distinct))[:count]:
             old, day = distinct[at], None
             if form != "date":
