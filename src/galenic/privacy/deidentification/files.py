@@ -2,14 +2,26 @@
 
 import re
 import shutil
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from galenic.errors import MissingExtraError, RecordError
-from galenic.privacy import text
+from galenic.errors import RecordError
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
+from galenic.privacy.deidentification.rules.coded_words import unknown_words
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.records import refuse_links
+
+FILE_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """admissions admission bundle bundles ccda cda clinic cohort csv data dataset demo demographics dicom discharges document en
+        encounter encounters es events export fhir hl hospital image index json lab labs meds ndjson observations omop part patients
+        registry results scan series slice synthea table tables timeline timelines train xml""",
+    )
+)  # of file names, which say nothing about a person
+_SUFFIX = re.compile(r"(\.(json|ndjson|xml|txt|text|md|csv|tsv|parquet|dcm|hl7|gz|zip))+\Z", re.I)
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -74,14 +86,19 @@ def _remove(path: Path) -> None:
 
 
 def _output_name(file: Path, number: int, run: DeidentificationRun) -> str:
-    stem = file.name.split(".")[0]
-    words = [w for w in re.split(r"[\W\d_]+", stem) if len(w) > 1]
-    try:
-        identifies = any(text.is_listed_name(w) and w.casefold() not in run.detector.common for w in words)
-    except MissingExtraError:  # without lists of names every uncommon word may be a name
-        identifies = any(w.casefold() not in run.detector.common for w in words)
-    return _numbered(file, number) if identifies or sum(c.isdigit() for c in stem) >= 4 else file.name
+    """The file's own name if all its words are known to be clinical, common or about files, and its digits are few."""
+    stem, suffix = _split_suffix(file.name)
+    words = [w for w in re.split(r"[\W\d_]+", _CAMEL_CASE.sub(" ", unicodedata.normalize("NFC", stem))) if len(w) > 1]
+    unknown = [w for w in words if w.casefold() not in FILE_WORDS and unknown_words(w, run.detector.common)]
+    is_plain = not unknown and sum(c.isdigit() for c in stem) < 4 and stem.isascii()
+    return file.name if is_plain else f"{number:06d}{suffix}"
 
 
 def _numbered(file: Path, number: int) -> str:
-    return f"{number:06d}{file.name[len(file.name.split('.')[0]) :]}"
+    return f"{number:06d}{_split_suffix(file.name)[1]}"
+
+
+def _split_suffix(name: str) -> tuple[str, str]:
+    """(name, the suffixes at its end that are known)."""
+    found = _SUFFIX.search(name)
+    return (name[: found.start()], found[0]) if found else (name, "")

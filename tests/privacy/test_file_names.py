@@ -1,0 +1,29 @@
+"""Names of the files that de-identification writes: no part of them may name a person."""
+
+from pathlib import Path
+
+from galenic.privacy.deidentification import DeidentificationOptions, deidentify
+
+NOTE = "The patient was seen for chest pain. Blood pressure 120/80 mmHg.\n"
+NAMING = [
+    "GretaZwingli.txt",
+    "x.zwingli.txt",
+    "zwingli.ndjson.txt",
+    "notes of zwingli.txt",
+    "visit-80331.txt",
+    "Zwingli, G.txt",
+    "Łukasz.txt",
+]
+PLAIN = ["notes.txt", "discharge summary 12.txt", "lab_results.txt", "a.txt"]
+
+
+def test_names_of_files_are_kept_only_if_all_their_words_are_known(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in (*NAMING, *PLAIN):
+        (source / name).write_text(NOTE, encoding="utf-8")
+    deidentify([source], tmp_path / "out", DeidentificationOptions(measured=False))
+    names = {f.name for f in (tmp_path / "out").iterdir()}
+    assert len(names) == len(NAMING) + len(PLAIN)
+    assert set(PLAIN) <= names
+    assert all(n[:6].isdecimal() and n[6:] in (".txt", ".ndjson.txt") for n in names - set(PLAIN))
