@@ -9,7 +9,8 @@ import pytest
 from fhir_places_made import GONE, STATED, TEXTS
 from galenic.errors import RecordError
 from galenic.privacy import deidentification, text
-from galenic.privacy.deidentification.rules.ccda import CcdaRules, deidentify_ccda
+from galenic.privacy.deidentification.rules.ccda import deidentify_ccda
+from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
 from galenic.records import read_ccda
 
 V3, SDTC = "{urn:hl7-org:v3}", "{urn:hl7-org:sdtc}"

@@ -24,7 +24,6 @@ from galenic.privacy.ledger import (
 )
 from galenic.privacy.marginals import Crosstab, NoisyMarginal
 from galenic.privacy.measurement import PrivateRows, sigma2_for, with_anchors
-from galenic.privacy.privacy_unit import PrivacyUnit, recognized_patient, rows_in_words
 from galenic.privacy.table_description import (
     ColumnOptions,
     DescriptionLike,
@@ -33,6 +32,7 @@ from galenic.privacy.table_description import (
     privacy_unit,
 )
 from galenic.privacy.throwaway_ledger import temporary_ledger
+from galenic.privacy.unit_of_privacy import PrivacyUnit, recognized_patient, rows_in_words
 from galenic.privacy.vault import TokenVault, patient_of_token, reveal
 
 __all__ = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from galenic import records
 from galenic.errors import DescriptionError, OptionError, UnknownNameError
 from galenic.privacy.domain import refuse_observed, refuse_observed_drops, without_observed
-from galenic.privacy.privacy_unit import PrivacyUnit, recognized_patient
+from galenic.privacy.unit_of_privacy import PrivacyUnit, recognized_patient
 from galenic.records import Source
 from galenic.schema import Column, Constraint, check_kinds, check_names
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from galenic.privacy.deidentification.rules.ccda import CcdaRules, deidentify_ccda
+from galenic.privacy.deidentification.rules.ccda import deidentify_ccda
 from galenic.privacy.deidentification.rules.ccda_identity import identifiers_of_document
+from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.records import is_ccda, read_ccda, write_ccda
 

@@ -2,22 +2,18 @@
 
 import base64
 import binascii
-import hmac
 import re
 import uuid
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.rules.ccda_attributes import MASKED, clean_attributes, clean_template
-from galenic.privacy.deidentification.rules.coded_text import search_text
-from galenic.privacy.deidentification.rules.coded_words import is_plain, words_of
+from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
+from galenic.privacy.deidentification.rules.coded_words import words_of
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
 from galenic.privacy.deidentification.rules.joined_identifiers import holds_joined, states_identifier
 from galenic.privacy.deidentification.rules.quantities import AGE_CODES
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings
 from galenic.records import HL7, SDTC, XSI
 
 _PEOPLE = frozenset(
@@ -51,38 +47,6 @@ _NARRATIVE = (
 
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
-
-
-@dataclass
-class CcdaRules:
-    """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient."""
-
-    detector: Detector
-    replacer: Replacer
-    key: bytes
-    stated: StatedIdentifiers | None = None
-    findings: TextFindings = field(default_factory=TextFindings)
-    omissions: Counter[str] = field(default_factory=Counter)
-    about_age: bool = False
-
-    def token(self, kind: str, text: str) -> str:
-        """A keyed token: equal for equal texts; it cannot be traced back without the key."""
-        return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
-
-    def scan(self, text: str | None) -> str | None:
-        """A text without identifiers; white space is kept."""
-        return text if text is None or not text.strip() else search_text(text, self)
-
-    def is_plain(self, text: str) -> bool:
-        """Whether a code consists of known words and short numbers, and states nothing of the patient."""
-        return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)
-
-    def count_field(self, kind: str, treatment: str = "") -> str:
-        """Count a field that is an identifier; returns its treatment, by default the policy's."""
-        self.findings.counts[kind, "field"] += 1
-        treatment = treatment or self.replacer.policy[kind]
-        self.replacer.count(kind, treatment)
-        return treatment
 
 
 def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:

@@ -3,9 +3,9 @@
 import re
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
+from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
 from galenic.privacy.deidentification.rules.coded_text import search_coded
 from galenic.privacy.deidentification.rules.codes import (
     display_of,
@@ -20,9 +20,6 @@ from galenic.privacy.deidentification.rules.quantities import TOP_CODE, is_measu
 from galenic.privacy.deidentification.rules.urls import is_language, media_type
 from galenic.privacy.text import reveals_age_over_89, shift_date
 from galenic.records import SDTC, XSI
-
-if TYPE_CHECKING:
-    from galenic.privacy.deidentification.rules.ccda import CcdaRules
 
 _TIME_VALUE = re.compile(r"(?:18|19|20)\d\d(?:\d\d){0,5}(?:\.\d{1,4})?(?:[+-]\d{4})?")
 _NUMBER_VALUE = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,7})?(?:[eE][+-]?\d\d?)?")
@@ -54,7 +51,7 @@ _RULES: dict[str, Callable[[str], bool]] = {
 }  # fmt: skip
 
 
-def clean_attributes(node: Element, rules: "CcdaRules", name: str) -> None:
+def clean_attributes(node: Element, rules: CcdaRules, name: str) -> None:
     """De-identify all attributes of an element."""
     coded = node.get("code"), node.get("codeSystem")
     if "code" in node.attrib:
@@ -79,12 +76,12 @@ def _local(key: str) -> str:
     return key.rpartition("}")[2] if key in _RULES or key.rpartition("}")[2] in ("schemaLocation", "type") else "(other)"
 
 
-def _target(value: str, rules: "CcdaRules") -> str:
+def _target(value: str, rules: CcdaRules) -> str:
     plain = value.removeprefix("#")
     return ("#" if value.startswith("#") else "") + "t" + rules.token("ID", plain)
 
 
-def _type(node: Element, key: str, value: str, rules: "CcdaRules", name: str) -> None:
+def _type(node: Element, key: str, value: str, rules: CcdaRules, name: str) -> None:
     plain = value.rpartition(":")[2]
     if plain in known_words("cda_types"):
         node.set(key, plain)
@@ -93,7 +90,7 @@ def _type(node: Element, key: str, value: str, rules: "CcdaRules", name: str) ->
         del node.attrib[key]
 
 
-def _code(node: Element, rules: "CcdaRules", name: str) -> None:
+def _code(node: Element, rules: CcdaRules, name: str) -> None:
     """A code that fits its system, or that consists of known words; any other is withheld."""
     code, system = node.attrib["code"], node.get("codeSystem", "")
     fits = fits_system(system, code) if system else code in hl7_code_words() or is_language(code) or _is_word(code, rules)
@@ -107,18 +104,18 @@ def _code(node: Element, rules: "CcdaRules", name: str) -> None:
         node.attrib.setdefault("nullFlavor", MASKED)
 
 
-def _is_word(code: str, rules: "CcdaRules") -> bool:
+def _is_word(code: str, rules: CcdaRules) -> bool:
     return " " not in code and rules.is_plain(code)
 
 
-def _display(node: Element, key: str, value: str, coded: tuple[str | None, str | None], rules: "CcdaRules") -> None:
+def _display(node: Element, key: str, value: str, coded: tuple[str | None, str | None], rules: CcdaRules) -> None:
     code, system = coded
     official = display_of(system, code) if system and code and key == "displayName" else None
     known = official is not None and official.casefold() == value.casefold()
     node.set(key, value if known else search_coded(value, rules))
 
 
-def _value(node: Element, value: str, rules: "CcdaRules", name: str) -> None:
+def _value(node: Element, value: str, rules: CcdaRules, name: str) -> None:
     kind = node.get(f"{{{XSI}}}type", "").rpartition(":")[2]
     unit = node.get("unit")
     number = unit is not None or kind in ("INT", "REAL", "PQ", "BL", "MO")
@@ -135,7 +132,7 @@ def _value(node: Element, value: str, rules: "CcdaRules", name: str) -> None:
         del node.attrib["value"]
 
 
-def _number(node: Element, value: str, unit: str | None, rules: "CcdaRules", name: str) -> None:
+def _number(node: Element, value: str, unit: str | None, rules: CcdaRules, name: str) -> None:
     over = is_over_89(float(value), unit or "") or (rules.about_age and unit in (None, "1") and float(value) >= TOP_CODE)
     if over and rules.replacer.policy["age"] != "keep":
         rules.count_field("age", "generalise")
@@ -147,7 +144,7 @@ def _number(node: Element, value: str, unit: str | None, rules: "CcdaRules", nam
         node.attrib.setdefault("nullFlavor", MASKED)
 
 
-def _time(node: Element, value: str, rules: "CcdaRules") -> None:
+def _time(node: Element, value: str, rules: CcdaRules) -> None:
     """A point in time (data type TS): kept, reduced to its year, shifted by the patient's days, or masked."""
     treatment = rules.count_field("date")
     if treatment == "keep":
@@ -170,7 +167,7 @@ _TEMPLATE = re.compile(r"(?:2\.16\.840\.1\.113883\.(?:10|1|3|19)|1\.3\.6\.1\.4\.
 _TEMPLATE_VERSION = re.compile(r"20[12]\d-\d\d-(?:01|08|09|12|13|14|15)|POCD_HD000040(?:UV02)?")
 
 
-def clean_template(node: Element, rules: "CcdaRules") -> None:
+def clean_template(node: Element, rules: CcdaRules) -> None:
     """The id of a template or type, which the standard assigns; anything else becomes a token or is left out."""
     root, extension = node.get("root", ""), node.get("extension", "")
     node.attrib.clear()
