@@ -27,3 +27,12 @@ def test_names_of_files_are_kept_only_if_all_their_words_are_known(tmp_path: Pat
     assert len(names) == len(NAMING) + len(PLAIN)
     assert set(PLAIN) <= names
     assert all(n[:6].isdecimal() and n[6:] in (".txt", ".ndjson.txt") for n in names - set(PLAIN))
+
+
+def test_a_refusal_keeps_the_suffix_of_a_picture_or_a_spreadsheet_and_no_name_of_a_person(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("picture.png", "sheet.xlsx", "GretaZwingli.pdf"):
+        (source / name).write_bytes(b"\x89\x00")
+    done = deidentify([source], tmp_path / "out", DeidentificationOptions(measured=False))
+    assert set(dict(done.refusals)) == {"picture.png", "sheet.xlsx", "000000.pdf"}

@@ -20,7 +20,9 @@ FILE_WORDS = frozenset(
         registry results scan series slice synthea table tables timeline timelines train xml""",
     )
 )  # of file names, which say nothing about a person
-_SUFFIX = re.compile(r"(\.(json|ndjson|xml|txt|text|md|csv|tsv|parquet|dcm|hl7|gz|zip))+\Z", re.I)
+_READ_SUFFIXES = "json|ndjson|xml|txt|text|md|csv|tsv|parquet|dcm|hl7|gz|zip"
+_REFUSED_SUFFIXES = "png|jpg|jpeg|gif|bmp|tif|tiff|pdf|doc|docx|xls|xlsx|ods|odt|rtf|htm|html"  # a refusal names the file
+_SUFFIX = re.compile(rf"(\.({_READ_SUFFIXES}|{_REFUSED_SUFFIXES}))+\Z", re.I)
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
