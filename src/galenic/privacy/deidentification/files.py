@@ -9,6 +9,7 @@ from pathlib import Path
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
 from galenic.privacy.deidentification.rules.coded_words import unknown_words
+from galenic.privacy.deidentification.rules.plausible_names import holds_names
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.records import refuse_links
 
@@ -92,7 +93,12 @@ def _output_name(file: Path, number: int, run: DeidentificationRun) -> str:
     stem, suffix = _split_suffix(file.name)
     words = [w for w in re.split(r"[\W\d_]+", _CAMEL_CASE.sub(" ", unicodedata.normalize("NFC", stem))) if len(w) > 1]
     unknown = [w for w in words if w.casefold() not in FILE_WORDS and unknown_words(w, run.detector.common)]
-    is_plain = not unknown and sum(c.isdigit() for c in stem) < 4 and stem.isascii()
+    is_plain = (
+        not unknown
+        and not holds_names(" ".join(w for w in words if w.casefold() not in FILE_WORDS))
+        and sum(c.isdigit() for c in stem) < 4
+        and stem.isascii()
+    )
     return file.name if is_plain else f"{number:06d}{suffix}"
 
 

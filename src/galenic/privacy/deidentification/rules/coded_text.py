@@ -5,10 +5,21 @@ import re
 from typing import Protocol
 from urllib.parse import unquote
 
-from galenic.privacy.deidentification.rules.coded_words import is_clinical, words_of
+from galenic.privacy.deidentification.rules.clinical_forms import clinical_spans, postal_codes
+from galenic.privacy.deidentification.rules.coded_words import is_clinical, is_term, words_of
 from galenic.privacy.deidentification.rules.codes import fits_loinc, is_unit
 from galenic.privacy.deidentification.rules.joined_identifiers import find_phrases, hidden_words, states_identifier
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, unsupported_languages
+from galenic.privacy.deidentification.rules.plausible_names import find_names, may_be_name
+from galenic.privacy.deidentification.rules.quantities import is_measurement
+from galenic.privacy.text import (
+    Detector,
+    Replacer,
+    StatedIdentifiers,
+    TextFindings,
+    deidentify_text,
+    reveals_age_over_89,
+    unsupported_languages,
+)
 from galenic.schema import TextSpan
 
 WITHHELD = "[WITHHELD]"
@@ -17,7 +28,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _PLACEHOLDER = re.compile(r"\[[A-Z]+\]")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]{2,8});|\\u[0-9a-fA-F]{4}|=\?[\w-]+\?")
 _MEASURED = re.compile(
-    r"\s*[<>=~≤≥]{0,2}\s*[+-]?\d{1,6}(?:[.,]\d{1,4})?(?:\s*[-/–]\s*\d{1,4}(?:\.\d{1,4})?)?\s*(?P<unit>\S{0,20})\s*"
+    r"\s*[<>=~≤≥]{0,2}\s*[+-]?(?P<n>\d{1,7}(?:[.,]\d{1,4})?)(?P<to>\s*[-/–]\s*\d{1,3}(?:\.\d{1,2})?)?\s*(?P<unit>\S{0,20})\s*"
 )
 _LONG_NUMBER = re.compile(r"(?<![\d.])\d{5,}(?![\d.])|\d(?:[ .()-]{0,2}\d){8,}")
 _NUMBER = r"(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty))?"
@@ -26,6 +37,10 @@ _WRITTEN_AGE = re.compile(
     rf"|(?<=\baged )(?:ninety{_NUMBER}|(?:one |a )?hundred{_NUMBER})|\b(?:nonagenarian|centenarian)\b",
     re.I,
 )
+_PIECES = re.compile(rf"(?:{_LONG_NUMBER.pattern})|(?:{_TOKEN.pattern})")
+_RECORD = re.compile(r"[A-Z]{1,4}-?\d{3,}\w*|\d{3,}[A-Z]{1,4}\d*", re.I)  # a number of a record, with its letters
+_COUNTED = re.compile(r"(?<![\w.-])(\d{1,7}(?:\.\d{1,4})?) ?([^\s\d]\S{0,20})")
+_DAY = re.compile(r"(?:0?[1-9]|1[0-2])[/-](?:0[1-9]|[12]\d|3[01])")
 _CODE = re.compile(r"(?<![\w-])\d{1,5}-\d(?![\w-])")
 
 
@@ -80,11 +95,7 @@ def search_coded(text: str, rules: TextRules) -> str:
     findings = rules.findings
     findings.texts += 1
     findings.characters += len(text)
-    known = list(find_phrases(text, rules.stated))
-    detected = [s for s in rules.detector.find(text, rules.stated) if _counts(s, text, rules.detector.common)]
-    spans = sorted(
-        (*known, *(s for s in detected if not any(s.start < k.end and k.start < s.end for k in known))), key=lambda s: s.start
-    )
+    spans = _spans(text, rules)
     findings.counts.update((s.kind, s.layer) for s in spans)
     findings.texts_with_identifiers += bool(spans)
     out, at = [], 0
@@ -94,28 +105,56 @@ def search_coded(text: str, rules: TextRules) -> str:
     return hide_joined("".join([*out, _without_unknown(text[at:], rules)]), rules)
 
 
+def _spans(text: str, rules: TextRules) -> list[TextSpan]:
+    """Identifiers that do not overlap: stated ones before names and places of ordinary words, and these before detected ones."""
+    forms = clinical_spans(text)
+    detected = (s for s in rules.detector.find(text, rules.stated) if _counts(s, text, forms))
+    postal = (TextSpan(a, b, "place", "rule") for a, b in postal_codes(text))
+    out: list[TextSpan] = []
+    for span in (*find_phrases(text, rules.stated), *find_names(text), *postal, *detected):
+        if not any(span.start < k.end and k.start < span.end for k in out):
+            out.append(span)
+    return sorted(out, key=lambda s: s.start)
+
+
 def _is_measured(text: str) -> bool:
+    """Whether a text is a number with a known unit, a pair of short numbers, or a number of four digits that is no year of birth."""
     m = _MEASURED.fullmatch(text)
-    return (
-        m is not None
-        and len(re.sub(r"\D", "", text)) <= 8
-        and not _LONG_NUMBER.search(text)
-        and (not m["unit"] or is_unit(m["unit"]))
-    )
+    if m is None or (m["unit"] and not is_unit(m["unit"])):
+        return False
+    whole = m["n"].partition(".")[0].partition(",")[0]
+    if m["to"]:
+        return len(whole) <= 3 and _is_pair(text) and _DAY.fullmatch(text.strip()) is None
+    number = m["n"].replace(",", ".")
+    if not m["unit"]:
+        return len(whole) <= 4 and not (
+            len(number) == 4 and number.isdigit() and int(number) > 1800 and reveals_age_over_89(int(number))
+        )
+    return is_measurement(number, m["unit"])
 
 
-def _counts(span: TextSpan, text: str, common: frozenset[str]) -> bool:
-    """Whether a span is an identifier: the tagger's guesses about words of terminology and codes are not."""
-    if span.layer in ("known", "rule", "list"):
-        return not _is_code(text, span)
+def _is_pair(text: str) -> bool:
+    """Whether the two numbers of a text have three digits or fewer each, and six together at most."""
+    numbers = re.findall(r"\d+", text)
+    return all(len(n) <= 3 for n in numbers) and sum(map(len, numbers)) <= 6
+
+
+def _counts(span: TextSpan, text: str, forms: list[tuple[int, int]]) -> bool:
+    """Whether a span is an identifier: the tagger's guesses about terms and clinical forms are not."""
     value = text[span.start : span.end]
-    if _is_code(text, span) or not any(c.isalnum() for c in value):
+    if _is_code(text, span):
+        return False
+    if span.layer != "known" and any(a <= span.start and span.end <= b for a, b in forms):
+        return False
+    if span.layer in ("known", "rule", "list"):
+        return True
+    if not any(c.isalnum() for c in value):
         return False
     if span.kind == "date" and re.fullmatch(r"\d{1,3}/\d{1,3}", value):
         a, b = map(int, value.split("/"))
         return (1 <= a <= 12 and 1 <= b <= 31) or (1 <= b <= 12 and 1 <= a <= 31)
     words = words_of(value)
-    return not words or any((len(w) == 1 and len(words) == 1) or not is_clinical(w, common) for w in words)
+    return not words or any((len(w) == 1 and len(words) == 1) or not is_term(w) or may_be_name(w) for w in words)
 
 
 def _is_code(text: str, span: TextSpan) -> bool:
@@ -126,21 +165,25 @@ def _is_code(text: str, span: TextSpan) -> bool:
 
 def _without_unknown(text: str, rules: TextRules) -> str:
     common = rules.detector.common
+    kept = [m.span() for m in _CODE.finditer(text) if fits_loinc(m[0])] + clinical_spans(text) + _counted(text)
 
     def withhold(m: re.Match[str]) -> str:
-        letters = words_of(m[0])
-        if all(is_clinical(w, common) for w in letters) or is_unit(m[0]):
+        if any(a <= m.start() and m.end() <= b for a, b in kept):
             return m[0]
-        if re.fullmatch(r"[A-Z]{1,3}\d{1,4}[A-Z]{0,2}|\d{1,4}[A-Za-z]{1,2}", m[0]):  # a variant or grade: L858R, T2N0, 3rd
+        if _LONG_NUMBER.fullmatch(m[0]):
+            return WITHHELD
+        if is_unit(m[0]) or (all(is_clinical(w, common) for w in words_of(m[0])) and not _RECORD.fullmatch(m[0])):
             return m[0]
         rules.findings.counts["other", "unknown word"] += 1
         rules.replacer.count("other", "withhold")
         return WITHHELD
 
-    codes = [m.span() for m in _CODE.finditer(text) if fits_loinc(m[0])]
-    numbers = _LONG_NUMBER.sub(lambda m: m[0] if any(a <= m.start() < b for a, b in codes) else WITHHELD, text)
-    pieces = re.split(rf"({re.escape(WITHHELD)})", numbers)
-    return "".join(p if p == WITHHELD else _TOKEN.sub(withhold, p) for p in pieces)
+    return _PIECES.sub(withhold, text)
+
+
+def _counted(text: str) -> list[tuple[int, int]]:
+    """Where numbers with the unit of something that is counted stand."""
+    return [m.span(1) for m in _COUNTED.finditer(text) if is_unit(m[2]) and is_measurement(m[1], m[2])]
 
 
 def hide_joined(text: str, rules: TextRules) -> str:

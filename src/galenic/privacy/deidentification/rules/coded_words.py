@@ -37,6 +37,13 @@ def is_clinical(word: str, common: frozenset[str] = frozenset()) -> bool:
     return word in common or not _is_name(word)
 
 
+@lru_cache(100_000)
+def is_term(word: str) -> bool:
+    """Whether a word, in lower case, is one of terminology and no listed name of people."""
+    plain = word.removesuffix("s") if len(word) > 4 else word
+    return len(word) == 1 or ((word in terminology_words() or plain in terminology_words()) and not _is_name(word))
+
+
 def _is_name(word: str) -> bool:
     try:
         return is_listed_name(word)

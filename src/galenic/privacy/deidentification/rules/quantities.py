@@ -34,10 +34,15 @@ AGE_CODES = frozenset(
     )
 )
 _WRITTEN = re.compile(r"\b(?:ninet(?:y|ies)|nonagenarian\w*|centenarian\w*|hundred|9\d\s?s|10\d|11\d|12\d|9\d)\b", re.I)
-_COUNTED = re.compile(
-    r"/|\{|cop|cell|CFU|U\b|IU|step|kcal|count|score|10\*|10\^|mL|ms|us|mg|g$|g/|ng|pg|UNT|m$|s$|min$|h$|d$", re.I
-)
-MAX_PLAIN, MAX_COUNTED = 9_999, 9_999_999  # largest whole number without a unit, and with a unit of something that is counted
+_COUNTED = re.compile(r"/|\{|cop|cell|CFU|IU|\bU\b|step|kcal|count|score|10\*|10\^|UNT")
+_SMALL = re.compile(
+    r"m[LlsgVU]|[un]g|pg|fL|mcg|min|minutes?|h|hours?|d|days?|s|seconds?"
+)  # units of which there may be thousands
+MAX_PLAIN, MAX_SMALL, MAX_COUNTED = (
+    9_999,
+    99_999,
+    9_999_999,
+)  # largest number without a unit, of a small unit, of what is counted
 
 
 def years_of(value: float, unit: str) -> float | None:
@@ -66,8 +71,7 @@ def is_measurement(value: Any, unit: str | None) -> bool:
     digits = re.sub(r"\D", "", str(value).lower().partition("e")[0]).strip("0")
     if len(digits) > 12 and "." not in str(value):
         return False
-    whole = number == int(number) if number < 1e15 else True
-    counted = unit is not None and unit != "" and is_unit(unit) and _COUNTED.search(unit) is not None
-    if counted:
+    known = unit is not None and unit != "" and is_unit(unit)
+    if known and _COUNTED.search(str(unit)):
         return number <= MAX_COUNTED
-    return number <= MAX_PLAIN or (not whole and number <= MAX_COUNTED)
+    return number <= (MAX_SMALL if known and _SMALL.fullmatch(str(unit)) else MAX_PLAIN)
