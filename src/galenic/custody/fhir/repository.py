@@ -54,7 +54,6 @@ class FhirRepository:
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
     _index_erasures: int = -1
-    _versions: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         self.group_commit = GroupCommit(self.write_lock, self._commit)
@@ -131,18 +130,16 @@ class FhirRepository:
         self.index_update.require_current()
 
     def _follow_erasures(self) -> None:
-        versions = self.installation.gate.versions.get()
-        if versions is self._versions:  # read at most every 20 ms
-            return
-        erasures = versions["erasures"]
-        if erasures != self._index_erasures or not self.index.path.exists():  # an erasure deletes it later than it counts
+        erasures = self.installation.gate.versions.get()["erasures"]
+        if (
+            erasures != self._index_erasures or not self.index.path.exists()
+        ):  # the erasure deletes the old one later than it counts
             with self.write_lock:
                 old = self.index
                 self.index = self.server_grant.use(lambda grant: open_index(self.installation, grant, self.name))
                 self._index_erasures = erasures
                 if old.path == self.index.path:
                     self.index = old
-        self._versions = versions
 
     def missing_versions(self) -> int:
         """The number of stored versions that are not in the index yet."""
