@@ -25,6 +25,7 @@ DELETES_FOLDERS = {  # none of them a run
     "custody/bulk_files.py": "builds of bulk exports",
     "privacy/deidentification/files.py": "a partial copy",
     "privacy/deidentification/partitions.py": "parts of a copy",
+    "privacy/deidentification/planting/measurement.py": "planted copies and their outputs",
     "release/run.py": "runs",
 }
 KNOWS_RUN_FOLDERS = {"installation.py", "release/run.py"}

@@ -120,9 +120,8 @@ def test_too_little_for_a_private_fit_is_said_with_the_table(
 ) -> None:
     assert galenic(["synthesize-related", str(files), "--epsilon", "0.05"]) == 1
     said = " ".join(capsys.readouterr().err.split())
-    if "by its paid, noisy count" not in said:  # the count itself is so noisy that it may already be too small
-        assert "too little to say anything" in said
-        assert "table 'person'" in said
+    assert "too little to say anything" in said or "by its paid, noisy count the table has about" in said  # the noise decides
+    assert "table 'person'" in said
 
 
 def test_rules_hold_and_what_they_cost_and_what_the_cap_left_out_are_told(

@@ -75,7 +75,6 @@ class RelatedTables:
             domain = buy_domain(protected, own, protected.rho * domain_share(own), delta, min_patients=self.least)
             bought[r.name] = domain.columns
             if not place:
-                refuse_few_rows(domain.rows, private=protected.private)
                 self.patients = domain.rows
             self.models[r.name] = self._fit_table(r, protected, domain, bought)
             trial[r.name] = self._rehearse(r, trial, rng)
@@ -108,6 +107,8 @@ class RelatedTables:
         worked_out = (*(c.name for c in known), *(("@age", "@left", "@more") if r.parent else ()))
         model = MixtureTables(members=members, least=self.least, seed=self.seed, refine=not r.parent, known=worked_out)
         try:
+            if not r.parent:
+                refuse_few_rows(domain.rows, private=protected.private)
             model.fit(protected, replace(domain, columns=(*domain.columns, *known)))
         except BudgetError as error:
             raise BudgetError(f"table {r.name!r}: {error}") from None
