@@ -27,6 +27,14 @@ def deidentify(text: str) -> str:
         ("The patient is a nonagenarian.", "The patient is a 90 or older."),
         ("She is in her 90s and well.", "She is in her 90 or older and well."),
         ("The patients were between 92 and 95 years old.", "The patients were between 90 or older and 90 or older."),
+        ("The form says age=97.2 and nothing else.", "The form says age=90 or older and nothing else."),
+        ("Celebrated his 101st birthday at home.", "Celebrated his 90 or older birthday at home."),
+        ("On her hundredth birthday she fell.", "On her 90 or older birthday she fell."),
+        ("He is aged four score and seventeen.", "He is aged 90 or older."),
+        ("The age is nine-seven.", "The age is 90 or older."),
+        ("He is 1 hundred and 2 years old.", "He is 90 or older."),
+        ("Seen today. Age: 97", "Seen today. Age: 90 or older"),
+        ("Seen today, pt_age 97", "Seen today, pt_age 90 or older"),
         pytest.param("age 89 and age 90", "age 89 and age 90 or older", id="90 is the first that goes"),
     ],
 )
@@ -35,11 +43,11 @@ def test_an_age_above_89_is_replaced_and_the_sentence_stays_readable(text: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["Paciente de noventa y cuatro años.", "Paciente de 94 años.", "Mujer de 94 a. con dolor.", "Varón, edad: 97."]
+    "text", ["Paciente de noventa y cuatro años.", "Paciente de 94 años.", "Mujer de 94 a. con dolor.", "Varón, edad: 97.", "Celebró su nonagésimo séptimo cumpleaños."]
 )
 def test_a_spanish_age_above_89_is_replaced(text: str) -> None:
     clean = deidentify(text)
-    assert "90 or older" in clean and "94" not in clean and "97" not in clean and "cuatro" not in clean
+    assert "90 or older" in clean and "94" not in clean and "97" not in clean and "cuatro" not in clean and "séptimo" not in clean
 
 
 def test_a_year_of_birth_more_than_89_years_ago_is_replaced() -> None:
@@ -50,6 +58,8 @@ def test_a_year_of_birth_more_than_89_years_ago_is_replaced() -> None:
     "text",
     [
         "Take 94 mg daily.",
+        "Weight at the ninetieth percentile, HR 94.",
+        "This was his 91st hemodialysis session.",
         "SpO2 94%, BP 120/94, HR 94.",
         pytest.param("Temp 101F and fever of 102F.", id="degrees Fahrenheit"),
         "Ninety milligrams were given.",

@@ -10,13 +10,20 @@ NUMBERS = re.compile(
     rf"|(?P<range>{_OLD})(?=\s?(?:-|–|to|and|or|a|y)\s?\d{{2,3}}\s?-?{_UNIT})"
     rf"|(?P<sex>{_OLD})(?=\s?(?:[MFVH]\b(?![-/°])|(?:fe)?male\b|[wm]an\b|woman\b))"
     rf"|\b(?:edad|de|varón|mujer|hombre|paciente)\s{{0,3}}:?\s{{0,3}}(?P<spanish>{_OLD}\s?a)\b"
-    r"|\b(?:edad|aged?|age of|turned|turns)\s{0,3}:?\s{0,3}(?P<label>(?:9\d|1[0-2]\d))(?![\d.,/]*[\d%])\b",
+    r"|(?<![^\W_])(?:edad|ag(?:ed?|es)|age of|turned|turns)[\s_]{0,3}(?:[:=]|is\b)?\s{0,3}\"?(?P<label>(?:9\d|1[0-2]\d)(?:[.,]\d{1,2})?)(?![\d.,/]*[\d%])\b"
+    rf"|(?P<birthday>{_OLD}\s?(?:st|nd|rd|th|º|°|ª|\.º|er))(?=\s{{1,3}}(?:birth\s?day|b-?day|cumpleaños|year of (?:life|age)))",
     re.I,
 )
 _TEMPERATURE = re.compile(r"(?:temp\w*|fever\w*|febrile|tmax|t|°)\W{0,3}(?:\w{1,6}\W{1,3}){0,3}$", re.I)
 _ONES = r"(?:one|two|three|four|five|six|seven|eight|nine)"
 _TEENS = rf"(?:{_ONES}|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty(?:[- ]{_ONES})?)"
 _UNOS = r"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve)"
+_ORDINALS = (
+    r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth"
+    r"|twentieth)"
+)
+_ORDINALES = r"(?:primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|quint[oa]|sext[oa]|s[ée]ptim[oa]|octav[oa]|noven[oa]|d[ée]cim[oa])"
+_SPELLED = rf"(?:nine|one[- ](?:zero|oh|o|one))[- ](?:zero|oh|o|{_ONES})"
 _MEASURED = (
     r"(?![- ](?:percent|per\s?cent|por ciento|%|m[gl]\b|milli\w+|micro\w+|kilo\w+|grams?|gramos?|pounds?|units?|unidades|degrees?|grados"
     r"|minutes?|minutos|seconds?|hours?|horas?|days?|días|weeks?|semanas|months?|meses|beats?|over|sobre|feet|met(?:er|re)s?|cent\w+|cc|dollars?|bpm))"
@@ -25,12 +32,18 @@ WORDS = re.compile(
     rf"\bninet(?:y(?:[- ]{_ONES})?\b(?![- ]{_ONES}){_MEASURED}|ies\b)"
     rf"|\b(?:a|one) hundred(?:(?: and|,)? {_TEENS})?\b(?=[- ]{_UNIT})"
     rf"|\b(?:aged?|is|turned|lived to|edad) (?:of |be )?(?P<v>(?:a|one) hundred(?:(?: and|,)? {_TEENS})?)\b{_MEASURED}"
+    rf"|\b1 hundred(?:(?: and|,)? (?:\d{{1,2}}|{_TEENS}))?\b(?=[- ]{_UNIT})"
+    rf"|\b(?:ninet(?:ieth|y[- ]{_ORDINALS})|(?:(?:a|one) )?hundred(?:th| and {_ORDINALS}))\b(?= (?:birth\s?day|b-?day|year of (?:life|age)))"
+    rf"|\bfour[- ]?score(?: years)? and (?:ten|eleven|twelve|\w{{3,5}}teen)\b"
+    rf"|(?<![^\W_])(?:aged?|turned)(?:\s(?:is|of)|\s?[:=])?\s{{1,3}}(?P<spelled>{_SPELLED})\b{_MEASURED}"
+    rf"|\b(?:nonag[ée]simo|cent[ée]simo)(?: {_ORDINALES})?(?= (?:cumpleaños|aniversario de (?:su )?nacimiento))"
     rf"|\bnoventa(?: y {_UNOS})?\b(?! y {_UNOS}){_MEASURED}|\b(?:cien|ciento {_UNOS})\b(?= años)"
     r"|\b(?:nona|cente|supercente)(?:genari(?:ans?|[oa]s?)|nari(?:ans?|[oa]s?))\b"
     r"|\b(?:in|into) (?:his|her|their|the)(?: (?:early|mid|late))?[- ](?P<decade>90['’]?s)\b",
     re.I,
 )
 BIRTH_YEAR = re.compile(r"\b(?:born|birth|dob|b\.|nacid[oa]|nacimiento)\b[^\d\n]{0,20}(?P<v>(?:18|19)\d\d)\b", re.I)
+_OVER_89 = re.compile(rf"ninet|hundred|noventa|cien|score|nonag|cent[ée]sim|\b{_SPELLED}\b", re.I)
 _SUFFIX = re.compile(r"[- ]?(?:years?|yrs?)\b(?:[- ]?old\b| of age\b)?|[- ]?(?:yo\b|y/o\b|y\.o\.)", re.I)
 
 
@@ -57,7 +70,7 @@ def find_words(text: str) -> Iterator[tuple[int, int]]:
 
 def is_over_89(value: str) -> bool:
     """Whether words state an age above 89."""
-    return WORDS.search(value) is not None or any(w in value.casefold() for w in ("ninet", "hundred", "noventa", "cien"))
+    return _OVER_89.search(value) is not None or WORDS.search(value) is not None
 
 
 def suffix_end(text: str, at: int) -> int:

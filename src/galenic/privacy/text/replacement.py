@@ -88,7 +88,9 @@ class Replacer:
             return str(known) if known and not reveals_age_over_89(known) else "[DATE]"
         if kind == "age":
             number = int("".join(c for c in value if c.isdecimal())[:4] or 0)
-            return value if 0 < number <= OLDEST else OVER_89 if number or is_over_89(value) else "[AGE]"
+            if number > OLDEST or is_over_89(value):
+                return OVER_89
+            return value if number else "[AGE]"
         if kind == "place":
             areas = [k for part in _PARTS.split(value) if (k := self._area(part))]
             return " ".join(areas) or "[PLACE]"
