@@ -41,9 +41,38 @@ def test_a_structured_format_is_refused_whatever_the_file_is_called(tmp_path: Pa
     assert not list((tmp_path / "out").iterdir())
 
 
+PROSE = "The patient was seen for chest pain today.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        pytest.param("vendrulo;maksil;14.02.1931;m\ntobrena;kuls;11.01.1930;f", "rows of a table", id="rows"),
+        pytest.param("will;young;14.02.1931;m\nhope;long;11.01.1930;f", "rows of a table", id="rows of ordinary words"),
+        pytest.param('{"n":"vendrulo","g":"maksil"}', "JSON", id="JSON"),
+        pytest.param('[patient]\ngiven = "vendrulo"', "fields with keys", id="TOML"),
+        pytest.param("family=vendrulo\n", "fields with keys", id="properties"),
+        pytest.param("given: vendrulo\nfamily: maksil\n", "fields with keys", id="YAML"),
+        pytest.param("{\\rtf1 vendrulo}", "RTF", id="RTF"),
+        pytest.param("<b>Ven</b><b>drulo</b> was here.", "XML or HTML", id="tags in a word"),
+        pytest.param("V&#101;ndrulo was here.", "XML or HTML", id="character reference"),
+        pytest.param("<subject>vendrulo</subject>", "XML or HTML", id="XML"),
+    ],
+)
+def test_a_structured_format_behind_prose_is_refused(tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / "a.txt").write_text(PROSE + content, encoding="utf-8")
+    report = deidentification.deidentify([tmp_path / "a.txt"], tmp_path / "out")
+    [(_, why)] = report.refusals
+    assert name in why and "vendrulo" not in why and not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        "Hemoglobin\t13.2\tg/dL\t(12-16)\nSodium\t140\tmmol/L\t(135-145)\nSeen for pain.",
+        "| Test | Value | Unit |\n| Sodium | 140 | mmol/L |\n| Potassium | 4.1 | mmol/L |\nSeen for chest pain.",
+        "HR = 94\nBP = 120/80\nThe patient&#39;s SpO2 &gt; 92% and EF <40% with pH <7.35 or > 7.45 &amp; stable.",
+        "Family: no diabetes.\nName: seen in clinic.\nMeds: aspirin; lisinopril; metformin; statin\nLabs: Na; K; Cl; urea",
         "[doctor] hi, how are you today?\n[patient] not too bad, some chest pain.\n[doctor] since when?",
         "Vital signs: BP 120/80, HR 72, RR 16\nLabs: Na 140, K 4.0, Cl 100\nMeds: aspirin, lisinopril, metformin",
         "<unclear> the patient was seen for chest pain. The murmur (MSH) is unchanged.",

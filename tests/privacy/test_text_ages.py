@@ -43,11 +43,20 @@ def test_an_age_above_89_is_replaced_and_the_sentence_stays_readable(text: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["Paciente de noventa y cuatro años.", "Paciente de 94 años.", "Mujer de 94 a. con dolor.", "Varón, edad: 97.", "Celebró su nonagésimo séptimo cumpleaños."]
+    "text",
+    [
+        "Paciente de noventa y cuatro años.",
+        "Paciente de 94 años.",
+        "Mujer de 94 a. con dolor.",
+        "Varón, edad: 97.",
+        "Celebró su nonagésimo séptimo cumpleaños.",
+    ],
 )
 def test_a_spanish_age_above_89_is_replaced(text: str) -> None:
     clean = deidentify(text)
-    assert "90 or older" in clean and "94" not in clean and "97" not in clean and "cuatro" not in clean and "séptimo" not in clean
+    assert (
+        "90 or older" in clean and "94" not in clean and "97" not in clean and "cuatro" not in clean and "séptimo" not in clean
+    )
 
 
 def test_a_year_of_birth_more_than_89_years_ago_is_replaced() -> None:

@@ -12,6 +12,7 @@ from galenic.privacy.text.surrogate_names import is_listed_name
 from galenic.privacy.text.tagger import Tagger, decode_spans
 from galenic.privacy.text.text_deidentification import TextFindings, deidentify_text
 from galenic.privacy.text.unsupported_language import unsupported_languages
+from galenic.privacy.text.vocabulary import common_words
 
 __all__ = [
     "BUILT_IN",
@@ -24,6 +25,7 @@ __all__ = [
     "StatedIdentifiers",
     "Tagger",
     "TextFindings",
+    "common_words",
     "decode_spans",
     "deidentify_text",
     "detector_accuracy",

@@ -10,7 +10,8 @@ NUMBERS = re.compile(
     rf"|(?P<range>{_OLD})(?=\s?(?:-|–|to|and|or|a|y)\s?\d{{2,3}}\s?-?{_UNIT})"
     rf"|(?P<sex>{_OLD})(?=\s?(?:[MFVH]\b(?![-/°])|(?:fe)?male\b|[wm]an\b|woman\b))"
     rf"|\b(?:edad|de|varón|mujer|hombre|paciente)\s{{0,3}}:?\s{{0,3}}(?P<spanish>{_OLD}\s?a)\b"
-    r"|(?<![^\W_])(?:edad|ag(?:ed?|es)|age of|turned|turns)[\s_]{0,3}(?:[:=]|is\b)?\s{0,3}\"?(?P<label>(?:9\d|1[0-2]\d)(?:[.,]\d{1,2})?)(?![\d.,/]*[\d%])\b"
+    r"|(?<![^\W_])(?:edad|ag(?:ed?|es)|age of|turned|turns)[\s_]{0,3}(?:[:=]|is\b)?\s{0,3}\"?"
+    r"(?P<label>(?:9\d|1[0-2]\d)(?:[.,]\d{1,2})?)(?![\d.,/]*[\d%])\b"
     rf"|(?P<birthday>{_OLD}\s?(?:st|nd|rd|th|º|°|ª|\.º|er))(?=\s{{1,3}}(?:birth\s?day|b-?day|cumpleaños|year of (?:life|age)))",
     re.I,
 )
@@ -22,7 +23,9 @@ _ORDINALS = (
     r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth"
     r"|twentieth)"
 )
-_ORDINALES = r"(?:primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|quint[oa]|sext[oa]|s[ée]ptim[oa]|octav[oa]|noven[oa]|d[ée]cim[oa])"
+_ORDINALES = (
+    r"(?:primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|quint[oa]|sext[oa]|s[ée]ptim[oa]|octav[oa]|noven[oa]|d[ée]cim[oa])"
+)
 _SPELLED = rf"(?:nine|one[- ](?:zero|oh|o|one))[- ](?:zero|oh|o|{_ONES})"
 _MEASURED = (
     r"(?![- ](?:percent|per\s?cent|por ciento|%|m[gl]\b|milli\w+|micro\w+|kilo\w+|grams?|gramos?|pounds?|units?|unidades|degrees?|grados"
