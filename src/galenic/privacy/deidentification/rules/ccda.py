@@ -10,10 +10,9 @@ from xml.etree.ElementTree import Element
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.rules.ccda_attributes import MASKED, clean_attributes, clean_template
 from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
-from galenic.privacy.deidentification.rules.coded_words import words_of
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
 from galenic.privacy.deidentification.rules.joined_identifiers import holds_joined, states_identifier
-from galenic.privacy.deidentification.rules.quantities import AGE_CODES
+from galenic.privacy.deidentification.rules.questions import asks_age, asks_person, states_old_age
 from galenic.records import HL7, SDTC, XSI
 
 _PEOPLE = frozenset(
@@ -64,18 +63,22 @@ def _element(node: Element, rules: CcdaRules, parent: str) -> None:
     if treatment is not None:
         treatment(node, rules, parent)
         return
-    before = rules.about_age
+    before = rules.about_age, rules.about_person
     if name == "observation":
-        rules.about_age = _is_about_age(node)
+        _set_question(node, rules)
     clean_attributes(node, rules, name)
     _own_text(node, rules, name)
     _children(node, rules, name)
-    rules.about_age = before
+    rules.about_age, rules.about_person = before
 
 
-def _is_about_age(observation: Element) -> bool:
-    code = next((c for c in observation if _local(c.tag) == "code"), None)
-    return code is not None and (code.get("code") in AGE_CODES or "age" in words_of(code.get("displayName", "")))
+def _set_question(observation: Element, rules: CcdaRules) -> None:
+    """Set what the values of an observation are about: by its code, the displays and the original text of that."""
+    code = next((c for c in observation if _local(str(c.tag)) == "code"), None)
+    every = [] if code is None else list(code.iter())
+    texts = [text for c in every for text in (c.get("displayName", ""), c.text or "") if text.strip()]
+    rules.about_age = asks_age(texts, [c.get("code", "") for c in every])
+    rules.about_person = asks_person(texts)
 
 
 def _own_text(node: Element, rules: CcdaRules, name: str) -> None:
@@ -271,6 +274,10 @@ def _coded_value(node: Element, rules: CcdaRules, parent: str) -> None:
     """A value: a code, number, time or text; an image is left out."""
     if node.get("representation") == "B64":
         rules.omissions[f"{parent}/value (encoded)"] += 1
+        _mask(node)
+        return
+    if rules.about_person or (rules.about_age and states_old_age("".join(node.itertext()))):
+        rules.count_field("name" if rules.about_person else "age", "redact")
         _mask(node)
         return
     clean_attributes(node, rules, "value")

@@ -16,7 +16,8 @@ from galenic.privacy.deidentification.rules.codes import (
     published_system,
 )
 from galenic.privacy.deidentification.rules.joined_identifiers import states_digits, states_identifier
-from galenic.privacy.deidentification.rules.quantities import TOP_CODE, is_measurement, is_over_89
+from galenic.privacy.deidentification.rules.quantities import TOP_CODE, is_measurement, is_over_89, may_be_years
+from galenic.privacy.deidentification.rules.questions import reveals_old_age
 from galenic.privacy.deidentification.rules.urls import is_language, media_type
 from galenic.privacy.text import reveals_age_over_89, shift_date
 from galenic.records import SDTC, XSI
@@ -133,7 +134,7 @@ def _value(node: Element, value: str, rules: CcdaRules, name: str) -> None:
 
 
 def _number(node: Element, value: str, unit: str | None, rules: CcdaRules, name: str) -> None:
-    over = is_over_89(float(value), unit or "") or (rules.about_age and unit in (None, "1") and float(value) >= TOP_CODE)
+    over = is_over_89(float(value), unit or "") or (rules.about_age and may_be_years(unit) and reveals_old_age(float(value)))
     if over and rules.replacer.policy["age"] != "keep":
         rules.count_field("age", "generalise")
         node.set("value", str(TOP_CODE))

@@ -21,6 +21,7 @@ class CcdaRules:
     findings: TextFindings = field(default_factory=TextFindings)
     omissions: Counter[str] = field(default_factory=Counter)
     about_age: bool = False
+    about_person: bool = False
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: equal for equal texts; it cannot be traced back without the key."""

@@ -7,14 +7,17 @@ from typing import Any
 
 from galenic.privacy.deidentification.rules import fhir_people as people
 from galenic.privacy.deidentification.rules import fhir_values as values
-from galenic.privacy.deidentification.rules.coded_words import words_of
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
 from galenic.privacy.deidentification.rules.fhir_rules import OMITTED, FhirRules, Json, rule_file
-from galenic.privacy.deidentification.rules.quantities import AGE_CODES
+from galenic.privacy.deidentification.rules.questions import asks_age, asks_person, texts_and_codes
 from galenic.records.fhir import r4
 
 _MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
 _AGES = re.compile(r"(?:age|onset|abatement|deceased|born)(?:Age|Range|String|Quantity)?")  # elements that may hold an age
+
+_VALUES = re.compile(
+    r"value(?:String|Markdown|Uri|Url|Integer|Decimal|Quantity|Coding|CodeableConcept|Address|HumanName|ContactPoint|Reference)$"
+)
 
 
 def deidentify_resource(resource: dict[str, Any], rules: FhirRules) -> dict[str, Any]:
@@ -32,9 +35,8 @@ def deidentify_resource(resource: dict[str, Any], rules: FhirRules) -> dict[str,
 def _object(node: dict[str, Any], type_: str, path: str, rules: FhirRules) -> dict[str, Any]:
     names = _properties(type_)
     out: dict[str, Any] = {}
-    before = rules.about_age
-    if type_.removeprefix("@") in ("Observation", "Observation.component"):
-        rules.about_age = _is_about_age(node.get("code"))
+    before = rules.about_age, rules.about_person
+    _set_question(node, type_.removeprefix("@"), rules)
     for name, value in node.items():
         if name == "resourceType":
             continue
@@ -53,12 +55,14 @@ def _object(node: dict[str, Any], type_: str, path: str, rules: FhirRules) -> di
                 out.update(_masked(bare, names[bare].of, value))
         if new is not OMITTED and name not in out:
             out[name] = new
-    rules.about_age = before
+    rules.about_age, rules.about_person = before
     return out
 
 
 def _property(value: Json, element: "_Property", path: str, rules: FhirRules) -> Json:
     before = rules.about_age
+    if rules.about_person and _VALUES.match(path.rpartition(".")[2]):
+        return rules.omit(path)
     rules.about_age = before or _AGES.fullmatch(path.rpartition(".")[2]) is not None
     new = _each(value, partial(_element, element=element, path=path, rules=rules))
     rules.about_age = before
@@ -127,13 +131,15 @@ def _primitive_extensions(value: Json, path: str, rules: FhirRules) -> Json:
     return OMITTED if extensions is OMITTED or not extensions else {"extension": extensions}
 
 
-def _is_about_age(code: Json) -> bool:
-    """Whether an Observation's code says that its value is a person's age."""
-    if not isinstance(code, dict):
-        return False
-    codings = [c for c in code.get("coding", ()) if isinstance(c, dict)]
-    texts = [str(code.get("text", "")), *(str(c.get("display", "")) for c in codings)]
-    return any(c.get("code") in AGE_CODES for c in codings) or any("age" in words_of(t) or "aged" in words_of(t) for t in texts)
+def _set_question(node: dict[str, Any], type_: str, rules: FhirRules) -> None:
+    """Set what the values of an observation, an answer or a parameter are about; an answer's item also asks what the items around it ask."""
+    if type_ not in ("Observation", "Observation.component", "QuestionnaireResponse.item", "Parameters.parameter"):
+        return
+    texts, codes = texts_and_codes(node.get("code"))
+    texts += [str(node[k]) for k in ("text", "linkId", "name") if isinstance(node.get(k), str)]
+    within = type_ == "QuestionnaireResponse.item"
+    rules.about_age = asks_age(texts, codes) or (within and rules.about_age)
+    rules.about_person = asks_person(texts) or (within and rules.about_person)
 
 
 def _concept(value: Json, of: str, path: str, rules: FhirRules) -> Json:

@@ -8,12 +8,12 @@ from galenic.privacy.deidentification.rules.codes import display_of, fits_system
 from galenic.privacy.deidentification.rules.fhir_rules import OMITTED, FhirRules, Json
 from galenic.privacy.deidentification.rules.joined_identifiers import states_digits, states_identifier
 from galenic.privacy.deidentification.rules.quantities import (
-    OLDEST,
     TOP_CODE,
     is_measurement,
     is_over_89,
-    reveals_written_age,
+    may_be_years,
 )
+from galenic.privacy.deidentification.rules.questions import reveals_old_age, states_old_age
 from galenic.privacy.deidentification.rules.urls import is_language, is_published_url, media_type
 from galenic.privacy.text import reveals_age_over_89
 from galenic.records.fhir import r4
@@ -24,6 +24,7 @@ _REFERENCE = re.compile(
 _URN = re.compile(r"^urn:(?:uuid|oid):(?P<id>.+)$")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}|20\d\d-(?:0[1-9]|1[0-2])|v\d{1,2}", re.I)
 _SAMPLES = re.compile(r"(?:[+-]?\d{1,5}(?:\.\d{1,6})?|[EUL])(?: (?:[+-]?\d{1,5}(?:\.\d{1,6})?|[EUL])){9,}")
+YEARS_FROM = 1_799  # greater numbers are years of birth where an age is asked for
 _LINK_ID = re.compile(r"[A-Za-z]?\d{1,3}(?:\.\d{1,3}){0,6}[a-z]?")
 
 
@@ -41,7 +42,7 @@ def free_text(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
     """Text that clinicians write: searched."""
     if not isinstance(value, str):
         return OMITTED
-    if rules.about_age and reveals_written_age(value):
+    if rules.about_age and states_old_age(value):
         return rules.omit(path)
     return search_text(value, rules)
 
@@ -50,7 +51,7 @@ def label(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
     """Any other string: kept if it is short and a search finds neither identifiers nor unknown words, else left out."""
     if not isinstance(value, str) or len(value) > 200 or "\n" in value:
         return rules.omit(path)
-    if rules.about_age and reveals_written_age(value):
+    if rules.about_age and states_old_age(value):
         return rules.omit(path)
     return value if search_coded(value, rules) == value else rules.omit(path)
 
@@ -104,9 +105,9 @@ def number(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
     """A number that can be a count or an amount; ages above 89 become 90."""
     if isinstance(value, bool):
         return OMITTED
-    if rules.about_age and rules.replacer.policy["age"] != "keep" and _amount(value) > OLDEST:
+    if rules.about_age and rules.replacer.policy["age"] != "keep" and reveals_old_age(_amount(value)):
         _count_age(rules)
-        return TOP_CODE
+        return rules.omit(path) if _amount(value) > YEARS_FROM else TOP_CODE  # a year of birth has no top code
     fits = is_measurement(value, None) and not states_number(value, rules)
     return value if fits else rules.omit(path)
 
@@ -133,9 +134,9 @@ def quantity(value: Json, of: str, path: str, rules: FhirRules) -> Json:
     if not isinstance(value, dict):
         return OMITTED
     unit = str(value.get("code") or value.get("unit") or "")
-    of_age = (rules.about_age or of == "Age") and (not unit or unit == "1")
+    of_age = (rules.about_age or of == "Age") and may_be_years(unit)
     amount = _amount(value.get("value"))
-    if rules.replacer.policy["age"] != "keep" and (is_over_89(amount, unit) or (of_age and amount > OLDEST)):
+    if rules.replacer.policy["age"] != "keep" and (is_over_89(amount, unit) or (of_age and reveals_old_age(amount))):
         _count_age(rules)
         top: dict[str, Any] = {"value": TOP_CODE, "unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
         simple = path.endswith((".low", ".high"))

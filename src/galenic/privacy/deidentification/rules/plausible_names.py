@@ -26,7 +26,8 @@ _HOUSE_OF = re.compile(
 _BEFORE_A_NAME = re.compile(
     r"\b(?:(?i:mr|mrs|ms|miss|mx|dr|prof|sister|nurse|aunt|uncle|rev)\.?|(?i:spoke (?:with|to)|seen by|signed by|"
     r"called|named|accompanied by|"
-    r"(?:mother|father|wife|husband|son|daughter|brother|partner|name|surname|caller|contact)(?: is|:| called)?)) (?P<v>[A-Z][a-z]+(?: [A-Z][a-z]+)?)\b"
+    r"(?:mother|father|wife|husband|son|daughter|brother|partner|name|surname|caller|"
+    r"contact)(?: is|:| called)?)) (?P<v>[A-Z][a-z]+(?: [A-Z][a-z]+)?)\b"
 )
 _BEFORE_A_PLACE = re.compile(
     r"\b(?i:lives? in|living in|lived in|"

@@ -19,6 +19,7 @@ AGE_CODES = frozenset(
         *(
             "30525-0",
             "21612-7",
+            "21112-8",
             "29553-5",
             "63900-5",
             "35659-2",
@@ -33,7 +34,6 @@ AGE_CODES = frozenset(
         *("397659008", "424144002", "445518008", "397669002", "105727008"),  # SNOMED CT
     )
 )
-_WRITTEN = re.compile(r"\b(?:ninet(?:y|ies)|nonagenarian\w*|centenarian\w*|hundred|9\d\s?s|10\d|11\d|12\d|9\d)\b", re.I)
 _COUNTED = re.compile(r"/|\{|cop|cell|CFU|IU|\bU\b|step|kcal|count|score|10\*|10\^|UNT")
 _SMALL = re.compile(
     r"m[LlsgVU]|[un]g|pg|fL|mcg|min|minutes?|h|hours?|d|days?|s|seconds?"
@@ -57,9 +57,9 @@ def is_over_89(value: float, unit: str) -> bool:
     return years is not None and years >= OLDEST + 1
 
 
-def reveals_written_age(text: str) -> bool:
-    """Whether a short text about a person's age states one above 89, in digits or in words."""
-    return _WRITTEN.search(text) is not None
+def may_be_years(unit: str | None) -> bool:
+    """Whether a number with this unit may be years: without a unit, or with a word that is no known unit."""
+    return not unit or unit == "1" or unit.startswith("{") or not is_unit(unit)
 
 
 def is_measurement(value: Any, unit: str | None) -> bool:
