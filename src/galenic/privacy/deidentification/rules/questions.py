@@ -16,14 +16,16 @@ _AGE = re.compile(
 _NO_AGE = re.compile(r"gestation|menstrual|percentile|\bfor age\b|\bper age\b|average|coverage")
 _PERSON = re.compile(
     r"\b(?:names?|surname|nickname|alias|nombres?|apellidos?|vorname|nachname|familienname|nom|prenom|cognome|sobrenome|naam|achternaam)\b"
-    r"|\b(?:address|street|city|town|village|county|zip|post(?:al)? ?code|hometown|direccion|ciudad|calle|adresse|anschrift|wohnort|stadt|strasse)\b"
+    r"|\b(?:address|street|city|town|village|county|zip"
+    r"|post(?:al)? ?code|hometown|direccion|ciudad|calle|adresse|anschrift|wohnort|stadt|strasse)\b"
     r"|\b(?:ville|rue|indirizzo|citta|endereco|cidade|adres|woonplaats|birthplace|geburtsort|lives? in|where do you live|residence)\b"
     r"|\b(?:place|city|country|lugar|lieu|luogo) (?:of|de|di) (?:birth|nacimiento|naissance|nascita)\b"
     r"|\b(?:employer|workplace|phone|telephone|telefon|telefono|mobile|fax|e ?mail|emergency contact|contact (?:person|details)|next of kin|guardian|ssn|mrn|passport)\b"
 )
 _NINETIES = re.compile(
     r"ninet|nonagen|centen|hundred"
-    r"|hundert|neunzig|novent|novant|quatre-vingt-(?:dix|onze|douze|treize|quatorze|quinze|seize)|\bcien|\bcent\b|negentig"
+    r"|hundert|neunzig|novent|novant"
+    r"|quatre-vingt-(?:dix|onze|douze|treize|quatorze|quinze|seize)|\bcien|\bcent\b|negentig"
 )
 
 
