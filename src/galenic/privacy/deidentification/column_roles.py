@@ -47,8 +47,8 @@ def declared_role(name: str, kind: str) -> ColumnRole:
             f"{', '.join(identifier_kinds())}."
         )
     accepted = {
-        "category": (*_UNDER_CLINICAL, "state", "codelike", "unknown"),
-        "number": ("number", "measurement", "fraction", "boolean", "word", "time"),
+        "category": (*_UNDER_CLINICAL, "possible age", "state", "codelike", "unknown"),
+        "number": ("number", "measurement", "possible age", "fraction", "boolean", "word", "time"),
     }
     return ColumnRole(kind, accepted.get(kind, ()), declared=True)
 
@@ -149,10 +149,16 @@ def _names_code_system(name: str, header: HeaderKinds) -> bool:
 
 
 def _numbers(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
-    if p.share("number", "measurement") < UNKNOWN_SHARE or not p.classes["number"] or p.share("number") < 0.5:
+    if p.share("number", "measurement", "possible age") < UNKNOWN_SHARE or not p.classes["number"] or p.share("number") < 0.5:
         return None
     problem = number_problem(p, header)
-    return _withheld(problem) if problem else ColumnRole("number", ("number", "measurement", "word", "boolean", "fraction"))
+    accepted = ("number", "measurement", "word", "boolean", "fraction", *_compared(header))
+    return _withheld(problem) if problem else ColumnRole("number", accepted)
+
+
+def _compared(header: HeaderKinds) -> tuple[str, ...]:
+    """Comparisons and ranges above 89 are no ages under the header of a measure."""
+    return ("possible age",) if "measure" in header.values else ()
 
 
 def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
@@ -215,7 +221,7 @@ def accepted_classes(p: ColumnProfile, header: HeaderKinds) -> tuple[str, ...]:
     numbers = ("number",) if p.classes["number"] and not number_problem(p, header) else ()
     if header.values:
         clinical = tuple(c for c in _UNDER_CLINICAL if c != "number")
-        return (*clinical, *states, *numbers)
+        return (*clinical, *states, *numbers, *_compared(header))
     clear = p.share("word", "boolean", "measurement") >= TEXT_SHARE
     repeated = p.rows >= 2 * len(p.distinct)
     codes = ("code",) if p.share("code") >= UNKNOWN_SHARE and repeated else ()

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from galenic.privacy import text
 from galenic.privacy.deidentification.rules.cell_dates import contains_date, parse_date
+from galenic.privacy.deidentification.rules.cell_measurements import is_unit, measurement_class, states_age_over_89
 from galenic.privacy.deidentification.rules.vocabulary import (
     has_eponym,
     is_clinical_term,
@@ -18,14 +19,6 @@ from galenic.privacy.deidentification.rules.vocabulary import (
 from galenic.records import terminology
 
 NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?|[+-]?\d{1,3}(?:[,.' ]\d{3}){1,4}(?:[.,]\d{1,2})?")
-_AMOUNT = r"[+-]?\d{1,6}(?:[.,]\d{1,4})?"
-_UNIT = r"[a-zA-Zµμ%°Ωåμ/²³⁹·*^\[\]()\d .'{}_-]{1,24}"
-_MEASUREMENT = re.compile(
-    rf"(?:[<>≤≥~≈±=]{{1,2}}\s?)?{_AMOUNT}(?:\s?(?:-|–|/|x|×|:|\+|±|to|bis|a|à)\s?(?:[<>≤≥]=?\s?)?{_AMOUNT}){{0,3}}\s?\+?(?P<unit>{_UNIT})?"
-)
-_UNITS = word_set("units")
-_NUMBERED = re.compile(r"\d\s?[-–]\s?\d+\s?[-–]\s?\d|(?:\d\D{0,2}){11}")  # parts or digits as numbers of people have
-_POWER = re.compile(r"(?:m|cm|mm|µm|um|dm|s|sec|x10e?|e)\d{1,2}")  # of a unit
 _TIME = re.compile(r"(?:[01]?\d|2[0-4])[:h][0-5]\d(?::[0-5]\d)?(?: ?[aApP]\.?[mM]\.?)?(?: ?(?:Uhr|h|hrs))?")
 _FRACTION = re.compile(r"(\d{1,2})\s?[-/]\s?(\d{1,2})")
 _BLOOD = re.compile(
@@ -54,8 +47,8 @@ def cell_class(value: str) -> str:
     """The class of a cell.
 
     number, boolean, word (on the positive list), named (on it, and also a listed name), term (medical form, eponym or drug), state,
-    measurement, fraction (3/4: a date or a value), time, code, alphanumeric (T1), codelike (F62A), date, dated (a text with a date), text, or
-    unknown.
+    measurement, age (of years above 89), possible age (95M, 92-97), fraction (3/4: a date or a value), time, code, alphanumeric (T1), codelike
+    (F62A), date, dated (a text with a date), text, or unknown.
     """
     if value.casefold() in _BOOLEAN:
         return "boolean"
@@ -68,7 +61,8 @@ def cell_class(value: str) -> str:
     pair = _FRACTION.fullmatch(value)
     if pair:
         a, b = int(pair[1]), int(pair[2])
-        return "fraction" if min(a, b) <= 12 and max(a, b) <= 31 and min(a, b) > 0 else "measurement"
+        day_and_month = min(a, b) <= 12 and max(a, b) <= 31 and min(a, b) > 0
+        return "fraction" if day_and_month else measurement_class(value) or "unknown"
     if _is_code(value):
         return "code"
     if parse_date(value) is not None:
@@ -101,29 +95,13 @@ def _loinc_check(value: str) -> bool:
     return (10 - total % 10) % 10 == int(check)
 
 
-def is_measurement(value: str) -> bool:
-    """A number, a comparison or a range with a known unit."""
-    m = _MEASUREMENT.fullmatch(value)
-    if m is None or _NUMBERED.search(value):
-        return False
-    unit = (m["unit"] or "").strip().lower()
-    return not unit or all(p in _UNITS for p in re.split(r"[/·*^.\s()\[\]{}_-]+", unit) if p) or is_unit(unit)
-
-
-def is_unit(value: str) -> bool:
-    """A unit of measurement alone."""
-    plain = value.lower().replace("²", "2").replace("³", "3").replace("⁹", "9")
-    parts = [p for p in re.split(r"[/·*^.\s()\[\]{}_-]+", plain) if p]
-    known = all(p in _UNITS or _POWER.fullmatch(p) for p in parts)
-    return bool(parts) and known and sum(c.isdigit() for c in value) <= 4 and not value.isdigit()
-
-
 def _class_of_words(value: str) -> str:
     if contains_date(value):
         return "dated"
     value = _CURRENCY.sub("", value)
-    if is_measurement(value):
-        return "measurement"
+    measured = measurement_class(value) or ("age" if states_age_over_89(value) else None)
+    if measured is not None:
+        return measured
     words = words_of(value)
     if len(value) > LONGEST_CATEGORY or len(words) > MOST_WORDS:
         return "text"

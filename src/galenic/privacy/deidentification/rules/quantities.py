@@ -8,6 +8,9 @@ from galenic.privacy.deidentification.rules.codes import is_unit
 OLDEST, TOP_CODE = 89, 90
 _PER_YEAR = {
     **dict.fromkeys(("a", "a_j", "a_g", "yr", "yrs", "y", "year", "years", "yo"), 1.0),
+    **dict.fromkeys(("jahr", "jahre", "an", "ans", "ano", "anos", "anno", "anni", "jaar"), 1.0),
+    **dict.fromkeys(("monat", "monate", "mois", "mes", "meses", "mese", "mesi", "maand", "maanden"), 12.0),
+    **dict.fromkeys(("tag", "tage", "jour", "jours", "dia", "dias", "giorno", "giorni", "dag", "dagen"), 365.2425),
     **dict.fromkeys(("mo", "mo_j", "mo_s", "month", "months", "mos"), 12.0),
     **dict.fromkeys(("wk", "w", "week", "weeks", "wks"), 52.1775), **dict.fromkeys(("d", "day", "days"), 365.2425),
     **dict.fromkeys(("h", "hr", "hour", "hours", "hrs"), 8765.82), **dict.fromkeys(("min", "minute", "minutes"), 525_949.2),
