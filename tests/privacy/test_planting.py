@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from galenic.privacy.deidentification import DeidentificationOptions, deidentification_json, deidentify
@@ -254,3 +256,24 @@ def test_names_of_a_table_are_searched_for_in_notes_of_the_same_run(tmp_path: Pa
     stated = finding(deidentify([tmp_path / "t.csv", tmp_path / "a.txt"], tmp_path / "out"), "deid.stated")
     assert isinstance(stated, Finding)
     assert stated.value == 1
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_numbers_are_planted_into_a_column_of_numbers_that_comes_out_verbatim(tmp_path: Path, kind: str) -> None:
+    numbers = 1_200_000_007 + np.arange(120) * 7_654_321
+    pd.DataFrame({"mrn": numbers.astype(kind), "gout": [0, 1] * 60}).to_parquet(tmp_path / "t.parquet")
+    done = deidentify(
+        [tmp_path / "t.parquet"], tmp_path / "out", DeidentificationOptions(table={"columns": {"mrn": "verbatim"}})
+    )
+    recall = finding(done, "deid.planted.recall")
+    assert isinstance(recall, Finding)
+    assert recall.value == 0
+
+
+def test_a_column_that_no_identifier_fits_is_not_measured(tmp_path: Path) -> None:
+    dense = pa.array(np.arange(90, 154).astype("uint8"))
+    pq.write_table(pa.table({"age": dense, "gout": [0, 1] * 32}), tmp_path / "t.parquet")
+    done = deidentify([tmp_path / "t.parquet"], tmp_path / "out", DeidentificationOptions(table={"columns": {"age": "verbatim"}}))
+    recall = finding(done, "deid.planted.recall")
+    assert isinstance(recall, NotMeasured)
+    assert "column age" in recall.why

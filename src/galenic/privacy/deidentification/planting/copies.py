@@ -17,12 +17,14 @@ TEXT_LIMIT = 20_000  # characters of one text that a copy holds
 
 @dataclass(frozen=True)
 class PlantedCopy:
-    """One copy on disk. plants: the identifiers in it. before: the text without them. parts: those of the input that it has."""
+    """One copy on disk. plants: the identifiers in it. before: the text without them. parts: those of the input that it has.
+    wanted: strata in which identifiers were wanted, also where none could be planted."""
 
     file: Path
     plants: list[Plant]
     before: str
     parts: frozenset[str] = frozenset()
+    wanted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

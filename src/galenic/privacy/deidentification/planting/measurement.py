@@ -53,7 +53,8 @@ def measure_planted(files: dict[str, Path], outputs: Path, run: Deidentification
 
 @dataclass
 class _SampledFile:
-    """One input file of which copies are planted. found: (plant, whether it was removed). left_out: parts that only copies lack."""
+    """One input file of which copies are planted. found: (plant, whether it was removed). left_out: parts that only copies lack.
+    wanted: strata in which identifiers were wanted."""
 
     name: str
     file: Path
@@ -62,6 +63,7 @@ class _SampledFile:
     planting: Planting
     found: list[tuple[Plant, bool]] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
+    wanted: set[str] = field(default_factory=set)
     copies: int = 0
     refusals: int = 0
     source: Iterator[PlantedCopy] | None = None
@@ -77,7 +79,7 @@ class _SampledFile:
         return next(self.source, None)
 
     def add(self, copy: PlantedCopy, output: Path) -> None:
-        """Search the output of a copy. Values that the input or its output hold anyway are not counted."""
+        """Search the output of a copy. Values that the copy does not hold, and that the input or its output hold anyway, are not counted."""
         if self.before is None or self.before[0] is not copy.before:
             self.before = (copy.before, ScannedText(copy.before))
         scan = ScannedText("".join(texts_of(output)))
@@ -85,8 +87,12 @@ class _SampledFile:
         missing = (self.parts & copy.parts) - parts if self.parts is not None and parts is not None else frozenset()
         self.left_out |= missing
         part_of = self.planter.part_of
-        present = (self.before[1], self.written)
-        fresh = [p for p in copy.plants if part_of(p.stratum) not in missing and not any(s.holds(p) for s in present)]
+        present, planted = (self.before[1], self.written), ScannedText("".join(texts_of(copy.file)))
+        held = [p for p in copy.plants if part_of(p.stratum) not in missing and planted.holds(p)]
+        fresh = [p for p in held if not any(s.holds(p) for s in present)]
+        renamed = self.parts is not None and bool(self.parts - copy.parts)
+        strata = copy.wanted | {p.stratum for p in copy.plants}
+        self.wanted |= {s for s in strata if self.parts is None or renamed or part_of(s) in self.parts}
         self.found += [(plant, not scan.holds(plant)) for plant in fresh]
 
     @cached_property
@@ -119,6 +125,11 @@ class _FormatMeasurement:
                 break
         for one in self.files:
             self._settle(one, recall)
+        for stratum in {
+            one.planting.prefix + s for one in self.files for s in one.wanted if one.planter.part_of(s) not in one.left_out
+        }:
+            if not recall.count(stratum):
+                recall.unmeasured[stratum] = "no identifier could be planted that differs from the values of the input"
         if not any(one.copies for one in self.files):
             recall.unmeasured[self.kind] = (
                 "nothing was found where an identifier can be planted, or every planted copy was refused"

@@ -1,5 +1,6 @@
 """Planted copies of tables: the values of columns that look like identifiers become others of the same form."""
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.dates import format_of
-from galenic.privacy.deidentification.planting.identifiers import Plant
+from galenic.privacy.deidentification.planting.identifiers import TRIES, Plant
 
 MOST_PLANTS = 60  # in one column of one copy
 FEW = 10  # distinct values of a column that are all changed
@@ -94,30 +95,46 @@ class _SampledTable:
             else:
                 columns[name] = self._texts(name, mappings, plants)
         _write(self.sample.select(list(columns)), columns, set(self.forms), target)
-        return PlantedCopy(target, plants, self.before, frozenset(columns))
+        wanted = frozenset(
+            s for n in columns if n in self.forms and not self.planting.is_enough(s := stratum_of(n, self.forms[n]))
+        )
+        return PlantedCopy(target, plants, self.before, frozenset(columns), wanted)
 
     def _mapping(self, name: str, form: str, plants: list[Plant]) -> dict[str, str]:
         """New values by old value."""
-        stratum, rng, maker = stratum_of(name, form), self.planting.maker.rng, self.planting.maker
+        stratum, rng = stratum_of(name, form), self.planting.maker.rng
         if self.planting.is_enough(stratum):
             return {}
         distinct = list(dict.fromkeys(v for v in self.cells[name] if v and any(c.isalnum() for c in v)))
         count = len(distinct) if len(distinct) <= FEW else min(round(SHARE * len(distinct)), MOST_PLANTS)
         mapping: dict[str, str] = {}
-        present = frozenset(distinct)
+        taken = set(distinct)
         for at in rng.permutation(len(distinct))[:count]:
-            old, day = distinct[at], None
-            if form != "date":
-                new, day = maker.value(form, old)
-                if new in present or new in mapping.values():
-                    continue
-            elif (found := maker.date_in(old, self.formats[name])) is not None:
-                new, day = found
-            else:
+            found = self._value_like(name, form, distinct[at], taken)
+            if found is None:
                 continue
-            mapping[old] = new
+            new, day = found
+            mapping[distinct[at]] = new
+            taken.add(new)
             plants.append(Plant(stratum, form, new, day))
         return mapping
+
+    def _value_like(self, name: str, form: str, old: str, taken: set[str]) -> tuple[str, datetime.date | None] | None:
+        """(new value, day of a date) of a kind that the column's type can hold; None if none is found."""
+        maker, kind = self.planting.maker, self.sample[name].type
+        for _ in range(TRIES):
+            if form == "date":
+                found: tuple[str, datetime.date | None] | None = maker.date_in(old, self.formats[name] or format_of([old]))
+            else:
+                found = maker.value(form, old)
+            if found is not None and found[0] not in taken and _fits(found[0], kind):
+                return found
+            if form in ("record", "phone", "ssn") and old.isdigit():  # a number of as many digits that the type can hold
+                least, most = 10 ** (len(old) - 1), 10 ** len(old) - 1
+                number = str(maker.rng.integers(least, max(least + 1, min(most, int(old) * 2, 2**62))))
+                if number not in taken and _fits(number, kind):
+                    return number, None
+        return None
 
     def _texts(self, name: str, mappings: dict[str, dict[str, str]], plants: list[Plant]) -> Cells:
         """Texts in which new values of the row stand for old ones, and half of which have another identifier."""
@@ -163,9 +180,20 @@ def _write(sample: pa.Table, columns: dict[str, Cells], changed: set[str], targe
 
 
 def _typed(cells: Cells, old: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The cells in the column's type; the old column where they do not fit it."""
+    """The cells in the column's type; the old column where it holds values that cannot be written as text and read again."""
     text = pa.array(cells, pa.string())
     try:
         return pc.cast(text, old.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return old
+
+
+def _fits(value: str, kind: pa.DataType) -> bool:
+    """Whether a column of the type can hold the value, and writes it as it is."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return True
+    try:
+        written = pc.cast(pa.array([value], pa.string()), kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return not pa.types.is_integer(kind) or str(written[0].as_py()) == value
