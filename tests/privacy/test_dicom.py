@@ -192,3 +192,20 @@ def test_a_report_saved_as_an_image_is_refused(more: dict[str, str], tmp_path: P
     )
     assert out is None
     assert "report or a screen" in refusals[0][1]
+
+
+@pytest.mark.parametrize("keyword", ["BodyPartExamined", "ScanningSequence", "ImageType", "SequenceVariant"])
+def test_a_code_string_that_may_be_a_name_is_removed(keyword: str, tmp_path: Path) -> None:
+    value = ["ORIGINAL", "PRIMARY", "ZANTUVEL"] if keyword == "ImageType" else "ZANTUVEL"
+    out, _ = through(image(**{keyword: value}), tmp_path)
+    assert out is not None
+    assert "ZANTUVEL" not in str(out[keyword].value)
+
+
+def test_defined_terms_stay(tmp_path: Path) -> None:
+    terms = {"BodyPartExamined": "CHEST", "ScanningSequence": ["SE", "IR"], "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}
+    out, _ = through(image(PatientPosition="HFS", **terms), tmp_path)
+    assert out is not None
+    assert [out.BodyPartExamined, list(out.ScanningSequence), list(out.ImageType)] == list(terms.values())
+    assert (out.PatientPosition, out.Modality) == ("HFS", "MR")
+    assert out.PhotometricInterpretation == "MONOCHROME2"

@@ -1,6 +1,7 @@
 """De-identification of DICOM objects: each attribute by PS3.15 Annex E, at every depth; others by their value representation."""
 
 import hmac
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -11,9 +12,11 @@ from typing import Any
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.rules.coded_text import search_coded
 from galenic.privacy.deidentification.rules.coded_words import is_plain
+from galenic.privacy.deidentification.rules.codes import known_words
 from galenic.privacy.deidentification.rules.dicom_profile import METHODS, OPTIONS, ProfileOptions, profile_action
 from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
 from galenic.privacy.deidentification.rules.pixels import clean_pixels
+from galenic.privacy.deidentification.rules.plausible_names import holds_names
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, shift_date
 from galenic.records.dicom import is_plain_number
 
@@ -251,9 +254,16 @@ def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, keep: bool
 
 
 def _is_code(value: str, keyword: str, rules: DicomRules) -> bool:
-    """Whether a code string is a code: no label that a person chose, and nothing that the patient's records state."""
-    plain = not keyword.endswith("Label") or is_plain(value.replace("_", " "), rules.detector.common)
-    return plain and not states_identifier(value, rules.stated) and sum(c.isdigit() for c in value) <= 6
+    """Whether a code string is a defined term, a short sign or made of known words, and nothing that the patient's records state."""
+    digits = sum(c.isdigit() for c in value)
+    if digits > 6 or states_identifier(value, rules.stated):
+        return False
+    if value in known_words("defined_terms") and not keyword.endswith("Label"):
+        return True
+    text = value.replace("_", " ")
+    words = re.findall(r"[^\W\d_]+", value)
+    signs = not keyword.endswith("Label") and digits <= 3 and all(len(w) <= 2 for w in words)
+    return signs or (is_plain(text, rules.detector.common) and not holds_names(text))
 
 
 def _search(value: str, rules: DicomRules, detector: Detector) -> str:

@@ -20,7 +20,8 @@ _PERSON = re.compile(
     r"|post(?:al)? ?code|hometown|direccion|ciudad|calle|adresse|anschrift|wohnort|stadt|strasse)\b"
     r"|\b(?:ville|rue|indirizzo|citta|endereco|cidade|adres|woonplaats|birthplace|geburtsort|lives? in|where do you live|residence)\b"
     r"|\b(?:place|city|country|lugar|lieu|luogo) (?:of|de|di) (?:birth|nacimiento|naissance|nascita)\b"
-    r"|\b(?:employer|workplace|phone|telephone|telefon|telefono|mobile|fax|e ?mail|emergency contact|contact (?:person|details)|next of kin|guardian|ssn|mrn|passport)\b"
+    r"|\b(?:employer|workplace|phone|telephone|telefon|telefono|mobile"
+    r"|fax|e ?mail|emergency contact|contact (?:person|details)|next of kin|guardian|ssn|mrn|passport)\b"
 )
 _NINETIES = re.compile(
     r"ninet|nonagen|centen|hundred"
