@@ -158,6 +158,7 @@ def measure(row) -> list[dict]:
         missed = [b.ident for b in group if not caught[b.ident]]
         what = f"planted privacy bugs caught by the closest fast tests, {what}; not caught: {', '.join(missed) or 'none'}"
         ours = len(group) - len(missed)
-        peers = {"before": 13} if ident == "privacy.bugs" else {}
-        found.append(row(ident, what, f"of {len(group)}", ours, str(len(group)), not missed, peers=peers))
+        if ident == "privacy.bugs":
+            what += " (before: 13, counted by the review of commit 15b757e, not measured here)"
+        found.append(row(ident, what, f"of {len(group)}", ours, str(len(group)), not missed))
     return found

@@ -1,8 +1,11 @@
 """Effect of one patient on the public outputs of a private run at epsilon 1, and the exact delta of the split.
 
 PRIVACY_PAIRS pairs of neighboring tables (default 2,000; one of each pair has one patient more) go through preparation, fit and sampling.
-An attacker knows both tables and the random generator that a caller may pass, and sees the synthetic rows, the described columns and the
-error, if there is one. The attack (statistic, sign and threshold, a learned linear one included) is chosen on one half of the pairs and
+In the family "described" the table goes through `galenic describe`, its file and --buy first. An attacker knows both tables and the random
+generator that a caller may pass, and sees the synthetic rows, the described columns and the error and its message, if there is one. Other
+files of a release are compared by tests/stories/test_neighboring_tables.py.
+
+The attack (statistic, sign and threshold, a learned linear one included) is chosen on one half of the pairs and
 scored on the other; its false positives and negatives bound the mu of Gaussian differential privacy from below. delta: exact divergence
 of two counts with Gaussian noise, relative to the file, for the numbers of training patients that the split was seen to draw.
 """
@@ -10,6 +13,7 @@ of two counts with Gaussian noise, relative to the file, for the numbers of trai
 import math
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import starmap
 
@@ -22,6 +26,7 @@ from galenic.errors import GalenicError
 from galenic.generators import GENERATORS, SynthesisRequest
 from galenic.generators.tables import prepare_table
 from galenic.privacy import ColumnOptions, rho_of, temporary_ledger
+from galenic.records.description import from_toml
 from galenic.schema import Column, no_progress
 
 PAIRS = int(os.environ.get("PRIVACY_PAIRS", "2000"))
@@ -60,6 +65,8 @@ def pair(family: str, number: int) -> tuple[Rows, Rows, ColumnOptions]:
     if family == "others":  # always the same patients: whoever knows the split knows most of the counts
         rows = people(1_000, np.random.default_rng(1))
         return rows, with_patient(rows, first=True), ColumnOptions(DECLARED)
+    if family == "described":
+        return rows, with_patient(rows, score="tiny"), ColumnOptions(buy=True)
     if family == "word":
         return rows, with_patient(rows, score="tiny"), ColumnOptions()
     if family == "extreme":
@@ -72,22 +79,25 @@ def pair(family: str, number: int) -> tuple[Rows, Rows, ColumnOptions]:
     return rows, with_patient(rows, ward="w00"), ColumnOptions(drop=("score",))
 
 
-FAMILIES = ("size", "others", "word", "extreme", "decimals", "order", "rare")
+FAMILIES = ("size", "others", "described", "word", "extreme", "decimals", "order", "rare")
 
 
 def public_outputs(rows: Rows, options: ColumnOptions) -> np.ndarray:
     """Numbers that describe everything that leaves: the error, columns, their kinds, levels and bounds, and counts of synthetic rows."""
+    source = records.in_memory(pa.table(rows))
+    if options.buy:
+        options = replace(options, description=from_toml(records.to_toml(records.describe(source))))
     request = SynthesisRequest(epsilon=EPSILON, delta=DELTA, population="pairs", column_options=options)
     with temporary_ledger() as ledger:
         ledger.declare("pairs", epsilon=EPSILON, delta=DELTA, actor="bench")
         budget = ledger.reserve("pairs", epsilon=EPSILON, delta=DELTA, purpose="bench", actor="bench")
         try:
-            data = prepare_table(records.in_memory(pa.table(rows)), request, np.random.default_rng(KNOWN))
+            data = prepare_table(source, request, np.random.default_rng(KNOWN))
             model = GENERATORS["table"](request)
             model.fit(data, budget, no_progress)
             made = model.sample()
         except GalenicError as error:
-            return np.array([1.0 + len(type(error).__name__), *[0.0] * (WIDTH - 1)])
+            return np.array([1.0 + len(type(error).__name__), float(len(str(error))), *[0.0] * (WIDTH - 2)])
     numbers = [0.0, float(made.rows), float(len(data.dropped))]
     for name, known in VALUES.items():
         column = next((c for c in made.columns if c.name == name), None)

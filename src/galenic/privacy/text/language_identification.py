@@ -25,7 +25,8 @@ NAMES = {
     "sq": "Albanian", "sv": "Swedish", "sw": "Swahili", "th": "Thai", "tl": "Tagalog", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu",
     "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
-# no language; dead and constructed ones with the words of medicine; variants of English and Spanish
+# What English and Spanish notes are taken for: no language; Latin and constructed languages with the words of medicine; creoles of
+# English, Scots, Bikol, and relatives of Spanish. None counts as another language.
 _NEUTRAL = frozenset(
     ("zxx", "la", "vo", "eo", "ia", "ie", "io", "jbo", "pcm", "sco", "tpi", "bi", "bcl", "an", "ext", "ast", "lad", *VALIDATED)
 )
