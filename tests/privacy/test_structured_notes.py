@@ -21,6 +21,9 @@ MESSAGE = "MSH|^~\\&|LAB|HOSP|||202401011200||ADT^A01|1|P|2.5\rPID|1||00482913^^
         pytest.param("Dear all,\nsee this message:\n" + MESSAGE.replace("\r", "\n"), "HL7 v2", id="in a letter"),
         pytest.param("2024-01-01 12:00:00 INFO received " + MESSAGE, "HL7 v2", id="in a log"),
         pytest.param("PID|1||00482913||FAMILY^GIVEN\nPV1|1|I|WARD\n", "HL7 v2", id="segments without a header"),
+        pytest.param("H|\\^&|||LAB\rP|1||00482913||FAMILY^GIVEN\rL|1|N\r", "ASTM", id="ASTM"),
+        pytest.param("1H|\\^&|||LAB\r\n2P|1||00482913||FAMILY^GIVEN\r\n", "ASTM", id="numbered frames"),
+        pytest.param("see below\nP|1||00482913||FAMILY^GIVEN\nR|1|^^^GLU|5.4\n", "ASTM", id="records without a header"),
         pytest.param("ISA*00*          *00*          *ZZ*A*ZZ*B*240101*1200*^*00501*1*0*P*:~", "X12", id="X12"),
         pytest.param("UNB+UNOA:1+A+B+240101:1200+1'UNH+1+MEDREF:1'", "EDIFACT", id="EDIFACT"),
         pytest.param('{"resourceType": "Patient", "name": [{"family": "FAMILY"}]}', "JSON", id="FHIR"),
@@ -76,6 +79,7 @@ def test_a_structured_format_behind_prose_is_refused(tmp_path: Path, content: st
         "[doctor] hi, how are you today?\n[patient] not too bad, some chest pain.\n[doctor] since when?",
         "Vital signs: BP 120/80, HR 72, RR 16\nLabs: Na 140, K 4.0, Cl 100\nMeds: aspirin, lisinopril, metformin",
         "<unclear> the patient was seen for chest pain. The murmur (MSH) is unchanged.",
+        "H**** was seen in bed 3.\nP: 1 | 2 | 3 puffs\nO: alert\nR 1|2 as before",
         "From: ward\nTo: clinic\nSubject: transfer of a patient with chest pain\nThe patient was seen for chest pain.",
     ],
 )

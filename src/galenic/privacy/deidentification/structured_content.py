@@ -11,6 +11,9 @@ from galenic.privacy.text import common_words
 _HL7 = re.compile(
     r"\b(?:MSH|FHS|BHS)(?P<d>[^\w\s])[^\w\s]{3,5}(?P=d)|(?:^|[\r\n\v])\s{0,4}(?:PID|PV1|NK1|OBR|OBX|ORC|EVN|IN1|GT1|DG1)\|[^|\r\n]{0,80}\|"
 )
+_LABORATORY = re.compile(  # a header with its delimiters, or records with their number
+    r"(?:^|[\r\n\v])\s{0,4}\d?(?:H(?P<d>[|!;,#~])(?:(?!(?P=d))[^\w\s]){2,4}(?P=d)|[POR]\|\d{1,4}\|[^|\r\n]{0,80}\|)"
+)
 _EDI = re.compile(r"^\s*(?:ISA[^\w\s]\d\d[^\w\s]|UN[AB][+:])|[\r\n~']\s?(?:ST[*|]\d{3}[*|]|UNH\+)")
 _JSON = re.compile(r"\s*(?:\{\s*(?:\"|\})|\[\s*[{\[\"])")
 _XML = re.compile(r"\s*(?:<\?xml|<!doctype|<!--|<[a-z][\w:.-]*(?:\s[^<>]*)?/?>)", re.I)
@@ -100,6 +103,8 @@ def structured_format(text: str) -> str:
     """What a text that is no prose is, and what to do with it, as the end of a sentence; "" for prose."""
     if _HL7.search(text):
         return "HL7 v2, which is not read as prose. Expected a note. Convert it to FHIR R4 and de-identify that"
+    if _LABORATORY.search(text):
+        return "ASTM E1394 (LIS2), which is not read as prose. Expected a note. Convert it to FHIR R4 and de-identify that"
     start = text[:START].removeprefix("\ufeff")
     found = [one for one in _FORMATS if one[1](start)] or [one for one in _INSIDE if one[1](text)]
     return next((f"{name}, which is not read as prose. Expected a note. {advice}" for name, _, advice in found), "")
