@@ -111,7 +111,8 @@ class Synthesizer:
             policy=self.policy,
             private=self.epsilon is not None,
         )
-        self.result_ = flows.synthesize(open_installation(self.home), as_source(table), request)
+        installation = open_installation(self.home)
+        self.result_ = flows.synthesize(installation, flows.read_counted(installation, table, request), request)
         self.model_ = self.result_.model
         return self
 

@@ -11,7 +11,7 @@ from galenic import cli, custody, records
 from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables import describe_relations, related_unit
 from galenic.installation import Installation
-from galenic.privacy import ColumnOptions, PrivacyUnit, describe_table, privacy_unit
+from galenic.privacy import ColumnOptions, PrivacyUnit, describe_table, privacy_unit, without_observed
 from galenic.schema import Column
 
 
@@ -48,6 +48,41 @@ def test_a_description_declares_the_patient_column() -> None:
     assert privacy_unit(visits("id", "mrn"), ColumnOptions(columns), 2) == PrivacyUnit("mrn", 2)
 
 
+OLD_FILE = """\
+# What each column holds. Edit this file: by passing it to galenic you declare the kinds and roles that stand here.
+version = 1
+[[column]]
+name = "id"
+kind = "identifier"
+role = "patient"
+[[column]]
+name = "account_no"
+kind = "identifier"
+role = "drop"
+kind_origin = "declared"
+[[column]]
+name = "sex"
+kind = "category"
+"""
+
+
+def test_a_role_that_an_earlier_description_observed_is_checked_as_a_recognized_one(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(OLD_FILE)
+    for private in (True, False):
+        with pytest.raises(RecordError, match=r"'id' has another value in every row.*'account_no' repeat"):
+            describe_table(visits("id", "account_no"), ColumnOptions(tmp_path / "old.toml", buy=True), private=private)
+    declared = OLD_FILE.replace('role = "patient"', 'role = "patient"\nkind_origin = "declared"')
+    (tmp_path / "new.toml").write_text(declared)
+    options = ColumnOptions(tmp_path / "new.toml", buy=True)
+    assert describe_table(visits("id", "account_no"), options, private=True).patient == "id"
+
+
+def test_a_description_says_whether_its_patient_column_was_recognized_or_named() -> None:
+    recognized, named = (records.describe(visits("id", "sex_at_birth"), patient) for patient in (None, "id"))
+    assert [c.kind_origin for c in (recognized[0], named[0])] == ["observed", "declared"]
+    assert without_observed(recognized)[0] == recognized[0]
+
+
 def test_a_row_is_the_unit_only_where_the_caller_says_so() -> None:
     assert privacy_unit(visits("id", "mrn"), ColumnOptions(unit="row"), 3).column is None
     with pytest.raises(DescriptionError, match="no column is known to tell patients apart"):
@@ -70,7 +105,7 @@ def test_a_root_table_of_visits_is_refused_unless_its_key_is_declared_the_patien
     (tmp_path / "visits.csv").write_text("\n".join(lines))
     toml = 'version = 1\n[[table]]\nname = "visits"\nfile = "visits.csv"\nkey = "vid"\ndrop = ["mrn"]\n'
     (tmp_path / "tables.toml").write_text(toml)
-    with pytest.raises(DescriptionError, match="'vid' has another value in every row, while values of 'mrn' repeat"):
+    with pytest.raises(RecordError, match="'vid' has another value in every row, while values of 'mrn' repeat"):
         describe_relations(tmp_path / "tables.toml", private=True)
     (tmp_path / "tables.toml").write_text(toml + 'patient = "mrn"\n')
     with pytest.raises(DescriptionError, match="patient is 'mrn' and the key 'vid'"):
@@ -108,3 +143,28 @@ def test_a_run_that_the_values_of_the_patient_column_stop_counts_as_refused(
     assert cli.run(words) == 2
     statement = installation.ledger.statement("clinic")
     assert (statement.refusals, statement.rho_spent) == (1, 0)
+
+
+def test_related_tables_that_their_rows_stop_count_as_refused(home: Path, installation: Installation, tmp_path: Path) -> None:
+    lines = ["vid,mrn,sex", *(f"{i},{i // 6},{'fm'[i % 2]}" for i in range(300))]
+    (tmp_path / "visits.csv").write_text("\n".join(lines))
+    toml = 'version = 1\n[[table]]\nname = "visits"\nfile = "visits.csv"\nkey = "vid"\ndrop = ["mrn"]\n'
+    (tmp_path / "tables.toml").write_text(toml)
+    installation.ledger.declare("clinic", epsilon=2.0, delta=1e-8, actor="test")
+    assert cli.run(["synthesize-related", str(tmp_path / "tables.toml"), "--population", "clinic"]) == 2
+    assert installation.ledger.statement("clinic").refusals == 1
+
+
+@pytest.mark.parametrize("rows", ["1,f\n,m\n", "1,f\n2\n"], ids=["a row without a patient", "a row without a cell"])
+def test_a_population_is_declared_before_rows_can_stop_a_run(
+    home: Path, installation: Installation, tmp_path: Path, rows: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "people.csv").write_text("patient_id,sex\n" + rows)
+    words = ["synthesize", str(tmp_path / "people.csv"), "--population", "fresh"]
+    assert cli.run(words) == 1
+    assert "population 'fresh' is not declared" in capsys.readouterr().err
+    installation.ledger.declare("fresh", epsilon=2.0, delta=1e-8, actor="test")
+    assert cli.run(words) == 2
+    assert installation.ledger.statement("fresh").refusals == 1
+    assert cli.run(words[:2]) == 2
+    assert installation.ledger.statement("default").refusals == 1

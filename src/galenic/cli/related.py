@@ -63,13 +63,13 @@ def synthesize_related(
     as_json: Json = False,
 ) -> None:
     """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
-    relations, sources, dropped = describe_relations(tables, private=not options.no_privacy, buy=options.buy)
-    protects = show.protects(related_unit(relations), private=not options.no_privacy)
+    installation, request = open_installation(), options.request()
+    with flows.counted_stops(installation, request):
+        relations, sources, dropped = describe_relations(tables, private=request.private, buy=options.buy)
+    protects = show.protects(related_unit(relations), private=request.private)
     show.messages.print(f"{options.price}.")
     with show.progress(as_json) as progress:
-        result = flows.synthesize_related(
-            open_installation(), relations, sources, options.request(), dropped=dropped, progress=progress
-        )
+        result = flows.synthesize_related(installation, relations, sources, request, dropped=dropped, progress=progress)
     if as_json:
         rows = {name: table.rows for name, table in result.tables.items()}
         report = show.report_json(result.report, result.decision)

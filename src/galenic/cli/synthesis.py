@@ -13,7 +13,7 @@ from galenic.cli import show
 from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
 from galenic.errors import OptionError
 from galenic.generators import SynthesisRequest
-from galenic.installation import open_installation
+from galenic.installation import Installation, open_installation
 from galenic.privacy import ColumnOptions, PrivacyUnit
 from galenic.release import report_page
 from galenic.schema import FitCost
@@ -89,10 +89,12 @@ def synthesize(
     if options.source not in ("file", "store") or (options.source == "store") != (options.key is not None):
         raise OptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
     request = options.request()
-    file = records.read(table) if options.source == "file" else None
-    unit, run = _prepare_run(file, str(table), options, request)
+    installation = open_installation()
+    file = flows.read_counted(installation, table, request) if options.source == "file" else None
+    unit, run = _prepare_run(installation, file, str(table), options, request)
     protects = show.protects(str(unit), private=request.private)
-    _print_price(options, flows.estimate_cost(file, request) if file else None)
+    with flows.counted_stops(installation, request):
+        _print_price(options, flows.estimate_cost(file, request) if file else None)
     with show.progress(as_json) as progress:
         result = run(progress=progress)
     if options.out is not None:
@@ -107,10 +109,9 @@ def synthesize(
 
 
 def _prepare_run(
-    file: records.Source | None, name: str, options: SynthesisOptions, request: SynthesisRequest
+    installation: Installation, file: records.Source | None, name: str, options: SynthesisOptions, request: SynthesisRequest
 ) -> tuple[PrivacyUnit, Callable[..., flows.SynthesisResult]]:
     """(the unit of privacy, the run on a file or on the data set of that name in custody)."""
-    installation = open_installation()
     if file is not None:
         return flows.unit_of(file, request), partial(flows.synthesize, installation, file, request)
     session = installation.sign_in(str(options.key))

@@ -9,7 +9,7 @@ from galenic.flows.privacy_unit import stored_unit, unit_of
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
 from galenic.flows.release_workflow import ReleaseWorkflow
-from galenic.flows.run_start import new_split_rng, start_run
+from galenic.flows.run_start import counted_stops, new_split_rng, read_counted, start_run
 from galenic.flows.stored_deidentification import StoredCopyRequest, deidentify_stored
 from galenic.flows.stored_synthesis import synthesize_stored
 from galenic.flows.synthesis import SynthesisResult, synthesize
@@ -24,6 +24,7 @@ __all__ = [
     "SynthesisResult",
     "audit_engine",
     "cost_of",
+    "counted_stops",
     "deidentify_stored",
     "erase",
     "estimate_cost",
@@ -31,6 +32,7 @@ __all__ = [
     "measure_quality",
     "new_split_rng",
     "quality_of_stored",
+    "read_counted",
     "run_demo",
     "start_run",
     "stored_unit",

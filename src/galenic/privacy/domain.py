@@ -82,7 +82,7 @@ def without_observed(columns: tuple[Column, ...]) -> tuple[Column, ...]:
             c = c.but(low=None, high=None, edges=(), step=1.0 if c.kind == "integer" else None, bounds_origin="declared")
         if c.categories_origin == "observed":
             c = c.but(categories=(), other=True, categories_origin="declared")
-        if c.kind_origin == "observed" and not _left_out(c):
+        if c.kind_origin == "observed" and c.role == "value" and not _left_out(c):
             c = _without_kind(c)
         cleared.append(c.but(missing=True) if c.role == "value" else c)
     return tuple(cleared)

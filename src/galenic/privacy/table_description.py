@@ -120,8 +120,10 @@ def _patient_column(source: Source, columns: tuple[Column, ...], options: Column
         if options.patient not in source.names:
             raise UnknownNameError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
         return options.patient
-    declared = (c.name for c in columns if c.role == "patient" and options.description is not None)
-    return next(declared, None) or recognized_patient(source)
+    described = next((c for c in columns if c.role == "patient" and options.description is not None), None)
+    if described is not None and described.kind_origin != "observed":
+        return described.name
+    return recognized_patient(source, described.name if described is not None else None)
 
 
 def _with_role(column: Column, patient: str | None, drop: Sequence[str]) -> Column:

@@ -25,10 +25,12 @@ def rows_in_words(rows: int) -> str:
     return f"{rows} row" if rows == 1 else f"{rows} rows"
 
 
-def recognized_patient(source: Source) -> str:
-    """The only column whose name is that of a patient's identifier. DescriptionError if there is none or several, RecordError if its
+def recognized_patient(source: Source, observed: str | None = None) -> str:
+    """The only column whose name is that of a patient's identifier. observed: a column that was recognized earlier, in a description that
+    nobody declared; it counts among them. DescriptionError if there is none or several, RecordError if its
     values do not repeat while another identifier's do: it may then number visits."""
-    candidates = records.patient_columns(source.names)
+    named = records.patient_columns(source.names)
+    candidates = (*named, *(n for n in source.names if n == observed and n not in named))
     if not candidates:
         raise DescriptionError(
             "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
@@ -46,6 +48,7 @@ def recognized_patient(source: Source) -> str:
 
 
 _DECLARE = (
-    "Say which one does, since it decides who is protected: --patient COLUMN. If rows were numbered by one of them, a patient with several "
+    'Say which one does, since it decides who is protected: --patient COLUMN (a description says it by role = "patient" with kind_origin = '
+    '"declared"). If rows were numbered by one of them, a patient with several '
     "rows would not be protected as a whole."
 )

@@ -94,8 +94,9 @@ def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     for _, batch in source.raw():
         for name in source.names:
             statistics[name].add(clean_text(batch[name], MISSING_TOKENS))
-    patient = patient or _patient(statistics)
-    return tuple(_column(name, statistics[name], name == patient) for name in source.names)
+    recognized = None if patient else _patient(statistics)
+    columns = (_column(name, statistics[name], name in (patient, recognized)) for name in source.names)
+    return tuple(c.but(kind_origin="observed") if c.name == recognized else c for c in columns)
 
 
 def _patient(statistics: dict[str, _ColumnStatistics]) -> str | None:

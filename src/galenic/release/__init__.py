@@ -3,7 +3,7 @@
 from galenic.release.artifact import ArtifactKind, Engine, ResourceUsage, RunContent, RunOutcome, StoredRun, WorkflowResult
 from galenic.release.artifacts import ARTIFACTS, workflow_content
 from galenic.release.attestation import MEANING, attest, statement_of
-from galenic.release.budget_reservation import reserve_budget
+from galenic.release.budget_reservation import require_population, reserve_budget
 from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget, retrain_tasks
@@ -54,6 +54,7 @@ __all__ = [
     "recall_release",
     "reject_run",
     "report_page",
+    "require_population",
     "require_second_person",
     "reserve_budget",
     "residual_risk",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from galenic import records
-from galenic.errors import DescriptionError
+from galenic.errors import DescriptionError, RecordError
 from galenic.generators.tables.related_constraints import check_relation_constraints
 from galenic.privacy import ColumnOptions, deidentify_columns, describe_table
 from galenic.records import Source, TableDeclaration
@@ -30,8 +30,8 @@ def describe_relations(
 
 
 def _check_patient(declaration: TableDeclaration, source: Source) -> None:
-    """DescriptionError if the key of the table without a parent may number visits: then one patient's rows would not be protected
-    together."""
+    """DescriptionError, or RecordError by its rows, if the key of the table without a parent may number visits: then one patient's rows
+    would not be protected together."""
     if declaration.parent or declaration.key not in source.names:
         return
     if declaration.patient not in ("", declaration.key):
@@ -41,7 +41,7 @@ def _check_patient(declaration: TableDeclaration, source: Source) -> None:
         )
     repeated = records.repeated_instead(source, declaration.key) if not declaration.patient else None
     if repeated is not None:
-        raise DescriptionError(
+        raise RecordError(
             f"table {declaration.name!r}: its key {declaration.key!r} has another value in every row, while values of {repeated!r} repeat as "
             f"patients do who have several rows. If {repeated!r} tells patients apart, add a table of patients with it as the key, and name "
             f"it as the parent of this one. Otherwise declare patient = {declaration.key!r}."
