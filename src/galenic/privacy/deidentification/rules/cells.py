@@ -120,6 +120,8 @@ def _class_of_words(value: str) -> str:
 
 
 def _class_of_known(value: str, words: list[str]) -> str | None:
+    if len(words) == 2 and value.istitle() and all(map(is_name, words)):
+        return None  # Faith Summer
     if all(map(is_known, words)):
         return "named" if 2 * sum(map(is_name, words)) >= len(words) else "word"
     if value.casefold() in text.state_names() or all(w in state_words() for w in words):
