@@ -39,7 +39,7 @@ def measure(row: Any, tables: int = TABLES) -> list[dict[str, Any]]:
         names = [write_table(one, place / "in", i) for i, one in enumerate(made)]
         done = galenic(place / "home", "deidentify", place / "in", "--out", place / "out", "--workers", "2", accept=(0, 2))
         for one, name in zip(made, names, strict=True):
-            cells = read_cells(place / "out" / name)
+            cells = read_cells(output_of(place / "out", names, name))
             for kind, header, values in one.planted:
                 found = sorted({v for v in values if comes_out(kind, v, header, cells, one)})
                 for where in (kind, one.kind, one.language, "all"):
@@ -111,6 +111,11 @@ def write_table(made: Made, folder: Path, number: int) -> str:
         rows.writerow(made.columns)
         rows.writerows(zip(*made.columns.values(), strict=True))
     return name
+
+
+def output_of(folder: Path, names: list[str], name: str) -> Path:
+    """The output of a file, which is named by its number as the words of its name are not known."""
+    return folder / f"{sorted(names).index(name):06d}{Path(name).suffix}"
 
 
 def read_cells(place: Path) -> dict[str, list[str]]:
