@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from galenic.cli import app
 from galenic.privacy.deidentification import DeidentificationOptions, deidentify
 
 NOTE = "The patient was seen for chest pain. Blood pressure 120/80 mmHg.\n"
@@ -36,3 +39,12 @@ def test_a_refusal_keeps_the_suffix_of_a_picture_or_a_spreadsheet_and_no_name_of
         (source / name).write_bytes(b"\x89\x00")
     done = deidentify([source], tmp_path / "out", DeidentificationOptions(measured=False))
     assert set(dict(done.refusals)) == {"picture.png", "sheet.xlsx", "000000.pdf"}
+
+
+def test_the_terminal_names_the_input_file_and_the_report_its_number(tmp_path: Path) -> None:
+    (tmp_path / "vendrulo.txt").write_text('{"n": "maksil"}', encoding="utf-8")
+    report = tmp_path / "report.json"
+    options = ["--out", str(tmp_path / "out"), "--report", str(report)]
+    shown = CliRunner().invoke(app, ["deidentify", str(tmp_path / "vendrulo.txt"), *options])
+    assert "refused: vendrulo.txt" in shown.output
+    assert "vendrulo" not in report.read_text(encoding="utf-8")

@@ -190,13 +190,19 @@ def _show_files(result: DeidentificationReport, report: Path | None, as_json: bo
             f"  {risk['file']}: re-identification risk at most {highest:.2g} for a recipient who knows {columns}", markup=False
         )
     for file, what in result.remarks[:20]:
-        show.out.print(f"  {file}: {what}", markup=False)
+        show.out.print(f"  {_input_name(file, result)}: {what}", markup=False)
     _show_columns(result)
     _show_measured(result)
     _show_prospect(result)
     for file, reason in result.refusals[:20]:
-        show.out.print(f"  refused: {file}: {reason}", markup=False)
+        show.out.print(f"  refused: {_input_name(file, result)}: {reason}", markup=False)
     return 2 if result.refusals else 0
+
+
+def _input_name(where: str, result: DeidentificationReport) -> str:
+    """The place with the name of the input file: outputs and reports may have a number for it."""
+    name, comma, line = where.partition(", line ")
+    return result.sources.get(name, name) + comma + line
 
 
 def _show_columns(result: DeidentificationReport) -> None:
@@ -247,7 +253,7 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
         show.run(copy.run, copy.folder, copy.decision)
         _show_columns(result)
         for file, reason in result.refusals[:20]:
-            show.out.print(f"  refused: {file}: {reason}", markup=False)
+            show.out.print(f"  refused: {_input_name(file, result)}: {reason}", markup=False)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1
 
 

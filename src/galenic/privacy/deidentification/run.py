@@ -33,7 +33,8 @@ class ResidualSearch:
 class DeidentificationReport:
     """Counts and remarks of one de-identification; never a value that was found.
 
-    files: (input name, output name); an output name is a number where the input name contains a person's name. refusals:
+    files: (input name, output name); an output name is a number where the input name contains a person's name. sources: by output name, the
+    input name of every file; shown to the user and never written. refusals:
     (file or line, reason) of what was not written. findings: identifiers by kind and layer. replacements: by kind and
     treatment. omissions: elements that were left out, by path. resources: what was written, by type. detector_accuracy:
     measured on text that the detector was not trained on. risks: re-identification risk of each table. columns: of tables, what was
@@ -42,6 +43,7 @@ class DeidentificationReport:
 
     policy: text.DeidentificationPolicy
     files: list[tuple[str, str]] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[tuple[str, str]] = field(default_factory=list)
     findings: text.TextFindings = field(default_factory=text.TextFindings)

@@ -35,6 +35,7 @@ def deidentify(
     _learn(files, run)
     names = output_names(files, run)
     by_name = dict(zip(names, files, strict=True))
+    run.report.sources = {name: file.name for name, file in by_name.items()}
     with folder_aside(out) as aside, paused_gc():
         if options.workers > 1 and len(files) > 1:
             deidentify_in_processes(by_name, aside, run, settings, options)

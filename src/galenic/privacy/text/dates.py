@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from galenic.privacy.text.spelled_identifiers import has_spelled_day
+
 MONTHS = [
     "january",
     "february",
@@ -35,7 +37,7 @@ SPANISH = [
 ]
 WEEKDAYS: tuple[str, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEKDAYS += ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
-_NUMBERS = re.compile(r"(\d{1,4})([-/.\s])(\d{1,2})\2(\d{2,4})(?!\d)")
+_NUMBERS = re.compile(r"(\d{1,4})([-/.|\s])(\d{1,2})\2(\d{2,4})(?!\d)")
 _SHORT = re.compile(r"(\d{1,2})([-/.])(\d{1,4})(?!\d)")
 _EIGHT = re.compile(r"(?:19|20)\d{6}")
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -80,6 +82,8 @@ def _month(word: str) -> tuple[int, list[str]] | None:
 
 def shift_date(text: str, days: int, *, day_first: bool = False) -> ShiftedDate:
     """The date that many days later, in the original format. A month or year (May 2019, 2019) is shifted from its middle."""
+    if has_spelled_day(text):
+        return ShiftedDate(None, None)
     shift = timedelta(days)
     try:
         for parse in (_numeric, _named, _bare):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from galenic.privacy.text.ages import find_numbers, find_words
+from galenic.privacy.text.spelled_identifiers import find_spelled
 from galenic.schema import TextSpan
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -17,6 +18,7 @@ _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)?"
 _DATE = (
     rf"{_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{_DAY}"
     rf"|{_DAY}[-/.](?:0?[1-9]|1[0-2])[-/.](?:{_YEAR}|\d\d)|(?:0?[1-9]|1[0-2])[-/.]{_DAY}[-/.](?:{_YEAR}|\d\d)"
+    rf"|{_DAY}\|(?:0?[1-9]|1[0-2])\|{_YEAR}|(?:0?[1-9]|1[0-2])\|{_DAY}\|{_YEAR}|{_YEAR}\|(?:0?[1-9]|1[0-2])\|{_DAY}"
     rf"|{_MONTH}\s{{1,9}}{_ORDINAL},?(?:\s{{1,9}}{_YEAR})?|{_ORDINAL}[\s-]{{1,9}}(?:of\s{{1,9}})?{_MONTH}(?:[\s,-]{{1,9}}{_YEAR})?"
     rf"|{_MONTH}[\s,]{{1,9}}(?:of\s{{1,9}})?{_YEAR}"
 )
@@ -173,6 +175,7 @@ def _near(text: str) -> tuple[str, list[int], list[int]]:
 def find_patterns(text: str) -> Iterator[TextSpan]:
     """Every match of a pattern; matches may overlap. Most need a digit or an address, so only text near one is read."""
     yield from (TextSpan(a, b, "age", "rule") for a, b in find_words(text))
+    yield from (TextSpan(a, b, kind, "rule") for a, b, kind in find_spelled(text))
     cut, there, here = _near(text)
     if not cut:
         return

@@ -14,7 +14,7 @@ from galenic.privacy.text.languages import load_detector
 from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.replacement import Replacer
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
-from galenic.privacy.text.unsupported_language import UNKNOWN, Exclusion, exclusions, reduced, without_hidden
+from galenic.privacy.text.unsupported_language import UNKNOWN, UNKNOWN_CAPITALS, Exclusion, exclusions, reduced, without_hidden
 from galenic.schema import TextSpan
 
 PIECE = 200_000  # characters that are searched together
@@ -153,7 +153,7 @@ def _without_overlaps(excluded: list[Exclusion], spans: list[TextSpan]) -> list[
         at = bisect_right(starts, e.start) - 1
         return at >= 0 and taken[at][1] >= e.end
 
-    return [e for e in excluded if e.reason != UNKNOWN or not is_found(e)]
+    return [e for e in excluded if e.reason not in (UNKNOWN, UNKNOWN_CAPITALS) or not is_found(e)]
 
 
 def _pieces(text: str) -> Iterator[str]:

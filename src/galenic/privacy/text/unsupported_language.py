@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from galenic.privacy.text.language_identification import Passage, language_name, passages
-from galenic.privacy.text.normalization import NormalizedText
+from galenic.privacy.text.normalization import NormalizedText, normalize
 from galenic.privacy.text.scripts import other_script_runs, script
 from galenic.privacy.text.vocabulary import WORD, is_clinical, is_known
 
@@ -19,8 +19,11 @@ _UNITS = (
 )
 _MEASUREMENT = re.compile(rf"(?<![\w./:,-])[<>≤≥]?\d{{1,4}}(?:[.,]\d{{1,3}})?\s?{_UNITS}(?![\w/])")
 _KEPT = re.compile(rf"(?P<kept>{_MEASUREMENT.pattern})|[\n\r]+")
+UNKNOWN_CAPITALS = "words in capitals in no vocabulary, which may be names"
 MIN_KNOWN = 0.5  # share of known words from which a text is read in the language of the run, if no other can be told
 _ABBREVIATION = 4  # letters of the longest word in capitals that is kept where the language cannot be told
+# a line of at least five words without a lower-case letter
+_CAPITALS = re.compile(r"^(?=(?:[^\w\n]{0,9}\b\w{1,40}\b){5})(?=[^\n]*[A-Z]{2})[^a-zß-öø-ÿ\n]+$", re.M)
 _ENCODED = re.compile(r"[!-~]{40,}")  # no words
 _REVERSED = re.compile("[\u202d\u202e][^\n\r]*")  # shown in another order than it is written in
 _HIDDEN = re.compile("[\U000e0000-\U000e0fff\ufe00-\ufe0f]")  # letters that are never shown, and variants
@@ -40,7 +43,7 @@ def unsupported_languages(text: str) -> Counter[str]:
 
     Files of notes are refused by it. Parts of any other text are reduced by `deidentify_text`, which every format calls.
     """
-    text = _ENCODED.sub(" ", text)
+    text = normalize(_ENCODED.sub(" ", text)).text
     letters: Counter[str] = Counter({"": sum(map(str.isalpha, text))})
     for p in passages(text):
         if p.foreign:
@@ -56,7 +59,8 @@ def exclusions(original: str, read: NormalizedText, found: list[Passage], *, pro
     out += [Exclusion(a, b, f"text in {script_name(text[a:b])}: no validated detector") for a, b in other_script_runs(text)]
     if prose:
         unsure = [p for p in found if (p.doubtful and not p.foreign) or (not p.language and p.known < MIN_KNOWN)]
-        out += [e for p in unsure for e in _unknown_words(text, p)]
+        out += [e for p in unsure for e in _unknown_words(text, p.start, p.end, UNKNOWN)]
+        out += [e for m in _CAPITALS.finditer(text) for e in _unknown_words(text, *m.span(), UNKNOWN_CAPITALS)]
     placed = [Exclusion(*read.original(e.start, e.end), e.reason) for e in out]
     return _merged([*placed, *(Exclusion(*m.span(), "text in reversed order") for m in _REVERSED.finditer(original))])
 
@@ -71,15 +75,20 @@ def script_name(part: str) -> str:
     return next((s for c in part if c > "\u024f" and (s := script(c))), "another script")
 
 
-def _unknown_words(text: str, passage: Passage) -> list[Exclusion]:
+def _unknown_words(text: str, start: int, end: int, reason: str) -> list[Exclusion]:
     """Words that are in no vocabulary; abbreviations of a few capitals are kept."""
     out = []
-    for m in WORD.finditer(text, passage.start, passage.end):
+    for m in WORD.finditer(text, start, end):
         word = m[0]
         short = len(word) <= _ABBREVIATION and word.isupper()
-        if not short and not (is_clinical(word) or is_known(word, "en") or is_known(word, "es")):
-            out.append(Exclusion(*m.span(), UNKNOWN))
+        if not short and not any(is_clinical(w) or is_known(w, "en") or is_known(w, "es") for w in (word, *_stems(word))):
+            out.append(Exclusion(*m.span(), reason))
     return out
+
+
+def _stems(word: str) -> tuple[str, ...]:
+    """The word without a plural's ending."""
+    return (word[:-1],) if word[-1] in "sS" and len(word) > 4 else ()
 
 
 def _merged(found: Iterable[Exclusion]) -> list[Exclusion]:
