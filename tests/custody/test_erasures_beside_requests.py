@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from galenic import custody, flows, store
+from galenic.custody.fhir import index_files
 from galenic.custody.fhir import repository as module
 from galenic.installation import Installation, open_installation
 from galenic.security import Grant
@@ -86,6 +87,34 @@ def test_an_erasure_within_a_step_of_a_request_about_somebody_else_refuses_nothi
     answer = own(method, path, body)
     assert came == [step]
     assert answer.status_code == status, answer.text
+
+
+def test_an_index_that_an_erasure_replaces_while_it_is_opened_is_opened_anew(
+    own: Fhir, beside: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is gone between the look at its key and its opening; it must not be made again, empty and under a key that is destroyed."""
+    assert own(*STAYS).status_code == 201
+    bring(beside, tmp_path, *({"resourceType": "Patient", "id": p} for p in ("goes", "too")))
+    assert own("GET", "/Patient/too").status_code == 200
+    old = own.repository.index.path
+    build_key, came = Grant.build_key, []
+
+    def late(grant: Grant, build: str) -> bytes:
+        key = build_key(grant, build)
+        if not came:
+            came.append(build)
+            erase(beside, "goes")
+        return key
+
+    monkeypatch.setattr(Grant, "build_key", late)
+    with own.repository.write_lock:
+        index = own.repository.server_grant.use(lambda grant: index_files.open_index(own.installation, grant, "records"))
+    monkeypatch.undo()
+    assert came == [old.stem]
+    assert not old.exists()
+    assert index.path.exists()
+    assert index.through() > 0, "the copy, not an empty one"
+    index.close()
 
 
 def test_nothing_is_refused_to_the_patients_who_stay_while_others_come_and_are_erased(

@@ -44,7 +44,7 @@ from galenic.store.index_comparison import (
     states_of,
 )
 from galenic.store.index_copy import copy_index
-from galenic.store.index_entry import IndexEntry, ResourceLocation
+from galenic.store.index_entry import IndexEntry, IndexReplacedError, ResourceLocation
 from galenic.store.key_rows import Nodes, read_all_nodes, read_nodes, replace_all_nodes, write_nodes
 from galenic.store.lineage import (
     HOME_CONTENTS,
@@ -114,6 +114,7 @@ __all__ = [
     "IncomingDocument",
     "IndexComparison",
     "IndexEntry",
+    "IndexReplacedError",
     "Nodes",
     "QueryLimit",
     "Reader",

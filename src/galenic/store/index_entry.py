@@ -3,6 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from galenic.errors import StoreError
+
+
+class IndexReplacedError(StoreError):
+    """The file of the search index is gone: an erasure has put a copy in its place."""
+
 
 @dataclass(slots=True)
 class IndexEntry:

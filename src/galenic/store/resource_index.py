@@ -16,7 +16,8 @@ from typing import Any
 
 from galenic.errors import GoneError, MissingExtraError, StoreError
 from galenic.schema import SearchHit, SearchRequest, SearchScope
-from galenic.store.index_entry import IndexEntry, ResourceLocation
+from galenic.store.files import make_private
+from galenic.store.index_entry import IndexEntry, IndexReplacedError, ResourceLocation
 from galenic.store.query_limit import QueryLimit
 from galenic.store.resource_includes import TABLE, IncludedRows
 from galenic.store.resource_query import CompiledSearch, Compiler, SearchPlace, SqlQuery, hit_of
@@ -47,15 +48,14 @@ STEPS = 200_000  # of SQLite's machine, some milliseconds, between looks at whet
 RETIRE = "UPDATE res SET live = 0 WHERE key = ? AND live AND row < (SELECT max(row) FROM res WHERE key = ?)"
 ADVANCE = "UPDATE state SET number = max(number, ?) WHERE name = 'through' AND number >= ?"
 READER_CACHE, WRITER_CACHE = -16_000, -128_000  # KiB of pages cached by each reading connection, and by the writing one
-BATCH = 100  # rows fetched from the index at once
-MOST_SCOPES = 200  # sets of subjects that a connection remembers
+BATCH, MOST_SCOPES = 100, 200  # rows fetched from the index at once; sets of subjects that a connection remembers
 FIRST = SearchPlace()
 
 
 class ResourceIndex:
     """The index of one data set, shared by the threads of a process and by other processes. Writing takes a lock, reading none."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes, *, is_new: bool = True) -> None:  # is_new: made if it is not there
         self.path, self.key = path, key
         self._local = threading.local()
         self._errors: tuple[type[BaseException], ...] = (StoreError,)  # and those of SQLCipher, once it is loaded
@@ -63,7 +63,9 @@ class ResourceIndex:
         self._writer: Any = None
         self._mutex, self._write_lock = threading.Lock(), threading.RLock()
         self.hashed = lru_cache(100_000)(self._hash)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if is_new:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path)
         try:
             with self._readable():
                 connection = self._connection()
@@ -75,7 +77,6 @@ class ResourceIndex:
         except StoreError:
             self.close()
             raise
-        path.chmod(0o600)
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
@@ -118,7 +119,8 @@ class ResourceIndex:
         except ImportError:
             raise MissingExtraError("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
         try:
-            connection = sqlcipher3.connect(str(self.path), isolation_level=None, check_same_thread=False, timeout=60)
+            place = f"{self.path.absolute().as_uri()}?mode=rw"  # a file that another process has just deleted is not made again
+            connection = sqlcipher3.connect(place, isolation_level=None, check_same_thread=False, timeout=60, uri=True)
             connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to the terminal
             connection.execute(f"PRAGMA key = \"x'{self.key.hex()}'\"")
             connection.execute("PRAGMA journal_mode=WAL")
@@ -129,7 +131,7 @@ class ResourceIndex:
             connection.execute(TABLE)
             connection.execute("CREATE TEMP TABLE shown (k INT, subject INT, PRIMARY KEY (k, subject)) WITHOUT ROWID")
         except sqlcipher3.DatabaseError as error:
-            raise StoreError(
+            raise (StoreError if self.path.exists() else IndexReplacedError)(
                 f"the search index cannot be opened ({type(error).__name__}). Start the server again: it rebuilds the index."
             ) from None
         self._errors = (sqlcipher3.Error,)

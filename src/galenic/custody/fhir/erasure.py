@@ -42,14 +42,14 @@ def _count_in(installation: Installation, grant: Grant, build_id: str, subject: 
     if not build_id or not place.exists():
         return None
     try:
-        with contextlib.closing(store.ResourceIndex(place, grant.build_key(build_id))) as index:
+        with contextlib.closing(store.ResourceIndex(place, grant.build_key(build_id), is_new=False)) as index:
             return index.count_references(subject)
     except (StoreError, KeyErasedError, MissingExtraError):
         return None
 
 
 def _copy_without(installation: Installation, grant: Grant, dataset: str, build_id: str, subject: int) -> None:
-    index = store.ResourceIndex(installation.shards / f"{build_id}.db", grant.build_key(build_id))
+    index = store.ResourceIndex(installation.shards / f"{build_id}.db", grant.build_key(build_id), is_new=False)
     try:
         copy_id, number = store.next_build(installation.db, KIND, dataset)
         installation.tree.add([BUILDS + number])

@@ -11,16 +11,16 @@ from galenic.security import BUILDS, Grant, Session
 
 def open_index(installation: Installation, grant: Grant, name: str, *, intact: bool = False) -> store.ResourceIndex:
     """The index of a data set; an empty one in place of one that cannot be opened. intact: or whose file is damaged anywhere."""
-    for build in reversed(store.list_builds(installation.db, name, KIND)):
-        if not build["detail"]:
-            continue  # another process is building it
-        index = _opened(installation, grant, str(build["id"]), intact=intact)
+    while finished := _finished(
+        installation, name
+    ):  # looked up again each time: an erasure may just have replaced the newest one
+        index = _opened(installation, grant, finished[-1], intact=intact)
         if index is not None:
             return index
-        for file in files_of(str(build["id"])):
+        for file in files_of(finished[-1]):
             (installation.shards / file).unlink(missing_ok=True)
-        store.drop_build(installation.db, str(build["id"]), installation.shards)
-        installation.tree.drop(BUILDS + int(str(build["id"]).rpartition("-")[2]))
+        store.drop_build(installation.db, finished[-1], installation.shards)
+        installation.tree.drop(BUILDS + int(finished[-1].rpartition("-")[2]))
     build_id, number = store.next_build(installation.db, KIND, name)
     installation.tree.add([BUILDS + number])
     store.finish_build(installation.db, build_id, {"files": files_of(build_id)})
@@ -29,15 +29,20 @@ def open_index(installation: Installation, grant: Grant, name: str, *, intact: b
 
 def damaged_index(installation: Installation, session: Session, name: str) -> str:
     """The name of the file of a data set's index, if it is damaged or its key is gone; else ""."""
-    finished = [b for b in store.list_builds(installation.db, name, KIND) if b["detail"]]
-    if not finished or not _place(installation, str(finished[-1]["id"])).exists():
+    finished = _finished(installation, name)
+    if not finished or not _place(installation, finished[-1]).exists():
         return ""
     with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
-        index = _opened(installation, grant, str(finished[-1]["id"]), intact=True)
+        index = _opened(installation, grant, finished[-1], intact=True)
     if index is None:
-        return _place(installation, str(finished[-1]["id"])).name
+        return _place(installation, finished[-1]).name
     index.close()
     return ""
+
+
+def _finished(installation: Installation, name: str) -> list[str]:
+    """The indexes of a data set, oldest first, without those that another process is building."""
+    return [str(b["id"]) for b in store.list_builds(installation.db, name, KIND) if b["detail"]]
 
 
 def _place(installation: Installation, build: str) -> Path:
@@ -50,7 +55,7 @@ def _opened(installation: Installation, grant: Grant, build: str, *, intact: boo
     if not place.exists():
         return None
     try:
-        index = store.ResourceIndex(place, grant.build_key(build))
+        index = store.ResourceIndex(place, grant.build_key(build), is_new=False)
     except (StoreError, KeyErasedError):
         return None
     if intact and not index.is_intact():

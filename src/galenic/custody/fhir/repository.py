@@ -1,8 +1,9 @@
 """FHIR repository of one data set: where its resources are, which patient's compartment each is in, and its search index."""
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
 from galenic.custody.fhir.index_files import open_index
 from galenic.custody.fhir.index_update import IndexUpdate
 from galenic.custody.fhir.messages import RequestContext, last_updated
-from galenic.custody.fhir.server_grant import ServerGrant
+from galenic.custody.fhir.server_grant import MOST_TRIES, ServerGrant
 from galenic.errors import AccessDeniedError, ConflictError
 from galenic.installation import Installation
 from galenic.schema import Progress, SearchHit, SearchRequest, SearchScope, no_progress
@@ -21,6 +22,7 @@ from galenic.security import Grant, Session
 
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
+T = TypeVar("T")
 CONDITION_SECONDS = 2.0  # of the search of a conditional interaction
 CHUNK = 500  # versions that are indexed at once
 FEW = 5_000  # versions that are indexed before the repository is open, not in the background
@@ -112,7 +114,9 @@ class FhirRepository:
 
     def locate(self, name: str) -> store.ResourceLocation | None:
         """Where the newest version of a resource (Type/id) is, whichever process wrote it; None if it was never written."""
-        self._follow_erasures()
+        return self._with_index(lambda: self._locate(name))
+
+    def _locate(self, name: str) -> store.ResourceLocation | None:
         found, through = self.index.locate(name)
         if through < store.next_row(self.installation.db, self.name, self.session.tenant):
             newer = self.server_grant.use(
@@ -126,8 +130,19 @@ class FhirRepository:
     def refresh(self) -> None:
         """Brings the index up to date with other processes; opens the new index after a patient was erased. IndexBehindError if so
         much was imported that it takes longer than a search may wait."""
+        self._with_index(self.index_update.require_current)
+
+    def _with_index(self, work: Callable[[], T]) -> T:
+        """The result of work with the index; done again with the copy that an erasure has put in its place, where the old one was
+        deleted before this thread opened it."""
+        for _ in range(MOST_TRIES - 1):
+            self._follow_erasures()
+            try:
+                return work()
+            except store.IndexReplacedError:
+                self.installation.gate.versions.refresh()
         self._follow_erasures()
-        self.index_update.require_current()
+        return work()
 
     def _follow_erasures(self) -> None:
         erasures = self.installation.gate.versions.get()["erasures"]
@@ -268,7 +283,8 @@ class FhirRepository:
         entries = [e for one in group for e in one.entries]
         for entry, version in zip(entries, written, strict=True):
             entry.row, entry.updated = version.row, version.updated
-        self.index.put(entries, first=written[0].row, through=written[-1].row + 1)
+        with contextlib.suppress(store.IndexReplacedError):  # its copy takes the rows from what is stored
+            self.index.put(entries, first=written[0].row, through=written[-1].row + 1)
         start = 0
         for one in group:
             one.written = written[start : start + len(one.changes)]
