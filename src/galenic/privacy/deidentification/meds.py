@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.rules.coded_text import search_coded
+from galenic.privacy.deidentification.rules.coded_words import is_plain
+from galenic.privacy.deidentification.rules.codes import is_unit, published_system
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import Detector, deidentify_text, reveals_age_over_89
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
 from galenic.records import ORDER, VERSION, as_timeline, read_codes_whole, read_whole
 
 COLUMNS = ("subject_id", "time", "code", "numeric_value", "text_value", "end_time", "code_system", "unit", "utc_offset")
@@ -61,8 +65,34 @@ def _write_codes(folder: Path, out: Path, events: "_EventRewriter") -> None:
     if "description" in codes.column_names:
         columns["description"] = pa.array([d and events.code(d) for d in codes["description"].to_pylist()], pa.string())
     if "parent_codes" in codes.column_names:
-        columns["parent_codes"] = codes["parent_codes"]
+        parents = codes["parent_codes"].to_pylist()
+        columns["parent_codes"] = pa.array([p and [events.code(c) for c in p] for p in parents], pa.list_(pa.string()))
     pq.write_table(pa.table(columns), out / "metadata" / "codes.parquet", compression="zstd")
+
+
+@dataclass
+class _CodeRules:
+    """What the search of codes and descriptions needs; they state nothing, and names in them are found word by word."""
+
+    detector: Detector
+    replacer: Replacer
+    findings: TextFindings
+    stated: StatedIdentifiers | None = None
+
+    def clean(self, code: str) -> str:
+        """A code or description without identifiers; one of several words without words that no terminology has."""
+        if " " in code.strip():
+            return search_coded(code, self)
+        return deidentify_text(code, self.detector, self.replacer, None, None)
+
+    def unit(self, unit: str) -> str | None:
+        """A unit of UCUM, or nothing."""
+        return unit if is_unit(unit) else None
+
+    def system(self, system: str) -> str | None:
+        """A published code system or one that is named by known words, or nothing."""
+        known = published_system(system) is not None or is_plain(system.lower(), self.detector.common)
+        return system if known else None
 
 
 class _EventRewriter:
@@ -71,8 +101,9 @@ class _EventRewriter:
         self.replacers = {0: run.replacer("")}
         self.date_treatment = run.report.policy["date"]
         without_tagger = Detector(None, common=run.detector.common)
-        code_replacer = run.replacer("codes")
-        self.code = lru_cache(200_000)(lambda text: deidentify_text(text, without_tagger, code_replacer, None, None))
+        rules = _CodeRules(without_tagger, run.replacer("codes"), run.report.findings)
+        self.code = lru_cache(200_000)(rules.clean)
+        self.labels = {"code_system": lru_cache(10_000)(rules.system), "unit": lru_cache(10_000)(rules.unit)}
 
     def new_subject_id(self, subject: int) -> int:
         """A new id for a subject; the same in every file under the same key."""
@@ -89,10 +120,20 @@ class _EventRewriter:
             "numeric_value": events["numeric_value"],
             "text_value": self._texts(events["text_value"], subjects),
             "end_time": self._times(events["end_time"], subjects),
-            **{name: events[name] for name in ("code_system", "unit", "utc_offset")},
+            **{name: self._labels(events[name], name) for name in self.labels},
+            "utc_offset": events["utc_offset"],
         }
         out = pa.table(columns)
         return out.take(pc.sort_indices(out, sort_keys=ORDER))
+
+    def _labels(self, values: pa.ChunkedArray, name: str) -> pa.Array:
+        """Units or code systems; those that are not known are left out and counted."""
+        old = values.to_pylist()
+        new = [v and self.labels[name](v) for v in old]
+        self.run.report.omissions[f"MEDS {name} (unknown)"] += sum(
+            a is not None and b is None for a, b in zip(old, new, strict=True)
+        )
+        return pa.array(new, pa.string())
 
     def _new_subject_ids(self, subjects: list[int]) -> dict[int, int]:
         report = self.run.report

@@ -57,6 +57,13 @@ def date_like(value: str, form: str, rng: np.random.Generator) -> tuple[str, dat
     return text + value.strip()[len(head) :], other
 
 
+def days_of_a_week(rng: np.random.Generator) -> list[datetime.date]:
+    """Seven days in a row, of years that the dates in planted texts do not have: no date that a policy shifts by whole weeks becomes
+    another planted one."""
+    first = datetime.date(1970, 1, 2) + datetime.timedelta(days=int(rng.integers(3_600)))
+    return [first + datetime.timedelta(days=number) for number in range(7)]
+
+
 def dates_in(text: str) -> tuple[set[Day], set[tuple[int, int]]]:
     """(days, months of years) that a text in lower case holds, each number read in every way it can be meant."""
     days = {d for m in _NUMERIC.finditer(text) for d in _readings(int(m[1]), int(m[3]), int(m[4]), len(m[1]))}

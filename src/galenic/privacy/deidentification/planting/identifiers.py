@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from galenic.privacy.deidentification.planting.dates import date_like, format_of
-from galenic.privacy.deidentification.planting.names import composed, full_name
+from galenic.privacy.deidentification.planting.names import composed, full_name, is_part_of_others
 
 _DOMAINS = ("gmail.com", "yahoo.com", "outlook.com", "posteo.de", "example.org", "mail.net")
 _STREETS = ("Street", "Avenue", "Road", "Lane", "Drive")
@@ -45,7 +45,7 @@ class IdentifierMaker:
     def _unused_name(self, script: str = "Latin") -> tuple[str, str]:
         for _ in range(TRIES):
             given, family = full_name(self.rng, script)
-            if not {given.casefold(), family.casefold()} & self.used:
+            if not ({given.casefold(), family.casefold()} & self.used or is_part_of_others(given) or is_part_of_others(family)):
                 break
         self.used |= {given.casefold(), family.casefold()}
         return given, family

@@ -13,15 +13,25 @@ from galenic.privacy.deidentification.files import deidentify_file
 from galenic.privacy.deidentification.output_text import texts_of
 from galenic.privacy.deidentification.planted_recall import PlantedRecall
 from galenic.privacy.deidentification.planting.copies import PlantedCopy, Planter, Planting
+from galenic.privacy.deidentification.planting.documents import CcdaPlanter
 from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker, Plant
+from galenic.privacy.deidentification.planting.images import DicomPlanter
 from galenic.privacy.deidentification.planting.notes import NotePlanter
 from galenic.privacy.deidentification.planting.resources import FhirPlanter, ResourceSample, plant_document
 from galenic.privacy.deidentification.planting.scan import ScannedText
 from galenic.privacy.deidentification.planting.tables import TablePlanter
+from galenic.privacy.deidentification.planting.timelines import MedsPlanter
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
 from galenic.privacy.deidentification.run import DeidentificationRun
 
-PLANTERS: dict[str, Planter] = {"note": NotePlanter(), "table": TablePlanter(), "fhir": FhirPlanter()}
+PLANTERS: dict[str, Planter] = {
+    "note": NotePlanter(),
+    "table": TablePlanter(),
+    "fhir": FhirPlanter(),
+    "ccda": CcdaPlanter(),
+    "dicom": DicomPlanter(),
+    "meds": MedsPlanter(),
+}
 Deidentify = Callable[[list[tuple[int, Any]]], list[Any]]
 MOST_FILES = 40  # files of one format that are sampled
 MOST_COMPARED = 2 << 20  # characters of an output that are compared with the planted values
@@ -146,7 +156,7 @@ class _FormatMeasurement:
         out = self.scratch / "output"
         out.mkdir()
         try:
-            run = self._run_for(copy.file)
+            run = self._run_for(copy.file, one.planting.maker.used)
             deidentify_file(copy.file, one.name, out, run)
             if (out / one.name).exists() and not run.report.refusals:
                 before = len(one.found)
@@ -161,13 +171,15 @@ class _FormatMeasurement:
             shutil.rmtree(folder)
         return one.refusals < MOST_REFUSALS
 
-    def _run_for(self, file: Path) -> DeidentificationRun:
-        """A run with the same settings and what the input's records state; its counts are not reported."""
+    def _run_for(self, file: Path, planted_names: set[str]) -> DeidentificationRun:
+        """A run with the same settings and what the input's records state; its counts are not reported. No surrogate is a planted
+        name: it would be taken for one that was left."""
         run = self.run.for_copy()
         deidentifier = deidentifier_for(file)
         if deidentifier is not None:
             deidentifier.learn(file, run)
         run.reserve_names()
+        run.reserved_words |= planted_names
         return run
 
     def _is_enough(self, one: _SampledFile) -> bool:

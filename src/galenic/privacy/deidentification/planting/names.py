@@ -43,6 +43,19 @@ def _list_of(locale: str, part: str) -> tuple[str, ...]:
     return tuple(sorted(n for n in names if n.isalpha() and len(n) >= least))
 
 
+@cache
+def _all_listed() -> str:
+    """Listed names of Latin script, which surrogates have too, each between spaces."""
+    names = {name.casefold() for locale in LISTED for part in ("first", "last") for name in _list_of(locale, part)}
+    return "".join(f" {name} " for name in names)
+
+
+def is_part_of_others(name: str) -> bool:
+    """Whether a name is part of longer listed ones, or could be one of a token's letters: found there, it would be no planted one."""
+    word = name.casefold()
+    return set(word) <= set("abcdef") or _all_listed().count(word) > _all_listed().count(f" {word} ")
+
+
 def _strings(listed: object) -> Iterator[str]:
     for name in listed if isinstance(listed, tuple | list | dict) else ():
         if isinstance(name, str):

@@ -17,6 +17,9 @@ _SEPARATORS = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _GENERIC = frozenset(["street", "avenue", "road", "lane", "drive", "springs", "heights"])
+_TOWN = re.compile(  # surrogates of towns are named after people, too; a planted name is a word
+    r"(?<![^\W\d_])[^\W\d_]{3,}(?:town|ton|land|ville|berg|burgh|burg|borough|bury|view|port|mouth|stad|furt|chester|fort|haven|side|shire|wood)(?![^\W\d_])"
+)
 MIN_PART = 3  # letters of a part of a name that is looked for
 LONG = 7  # signs from which a number is also looked for within others
 WITHIN = 5  # letters from which a part of a name is also looked for within words
@@ -54,6 +57,7 @@ class ScannedText:
 
     def __init__(self, text: str) -> None:
         self.text = normalize(decoded(text))
+        self.without_towns = _TOWN.sub("", self.text)
         self.words = frozenset(_WORD.findall(self.text))
         self.tokens = frozenset(re.findall(r"\d+", self.text))
         self.number_tokens = frozenset(_compact(m[0]) for m in _NUMBER.finditer(self.text))
@@ -78,7 +82,7 @@ class ScannedText:
     def _holds_word(self, word: str) -> bool:
         if not word.isascii() and len(word) > 1:
             return word in self.text
-        return len(word) >= MIN_PART and (word in self.words or (len(word) >= WITHIN and word in self.text))
+        return len(word) >= MIN_PART and (word in self.words or (len(word) >= WITHIN and word in self.without_towns))
 
     def _holds_number(self, value: str) -> bool:
         """Whole numbers and codes; long ones also within others."""
