@@ -20,6 +20,7 @@ from galenic.privacy.deidentification.planting.identifiers import IdentifierMake
 from galenic.privacy.deidentification.planting.names import composed
 from galenic.privacy.deidentification.planting.scan import ScannedText
 from galenic.privacy.deidentification.planting.sentences import TextPlanter, language_of, script_of
+from galenic.privacy.deidentification.rules import fhir_values
 from galenic.privacy.deidentification.table import TableDeidentifier
 from galenic.release import residual_risk
 from galenic.schema import Finding, NotMeasured
@@ -273,7 +274,27 @@ def test_numbers_are_planted_into_a_column_of_numbers_that_comes_out_verbatim(tm
 def test_a_column_that_no_identifier_fits_is_not_measured(tmp_path: Path) -> None:
     dense = pa.array(np.arange(90, 154).astype("uint8"))
     pq.write_table(pa.table({"age": dense, "gout": [0, 1] * 32}), tmp_path / "t.parquet")
-    done = deidentify([tmp_path / "t.parquet"], tmp_path / "out", DeidentificationOptions(table={"columns": {"age": "verbatim"}}))
+    done = deidentify(
+        [tmp_path / "t.parquet"], tmp_path / "out", DeidentificationOptions(table={"columns": {"age": "verbatim"}})
+    )
     recall = finding(done, "deid.planted.recall")
     assert isinstance(recall, NotMeasured)
     assert "column age" in recall.why
+
+
+def observations(value: str) -> str:
+    code = {"coding": [{"system": "http://loinc.org", "code": "8302-2", "display": "Body height"}]}
+    one = {"resourceType": "Observation", "status": "final", "code": code, "valueString": value}
+    return "\n".join(json.dumps({**one, "id": f"o{i}"}) for i in range(10))
+
+
+def test_short_values_that_come_out_verbatim_have_a_stratum_with_a_recall_of_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fhir_values, "search_text", lambda text, _rules: text)
+    (tmp_path / "g.ndjson").write_text(observations("improved"), encoding="utf-8")
+    done = deidentify([tmp_path / "g.ndjson"], tmp_path / "out")
+    strata = {s.name: s for s in done.planted.strata}  # type: ignore[union-attr]
+    assert strata["FHIR short values, valueString element"].removed_count == 0
+    assert strata["FHIR short values, valueString element"].count >= 100
+    assert strata["FHIR short values, display element"].removed_count > 0

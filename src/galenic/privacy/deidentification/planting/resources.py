@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.planting.bare_values import SHORT, bare_plant
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.identifiers import Plant
 
@@ -36,6 +37,8 @@ _STRATA = {  # by the last two elements of a path, or by the last
     ("address", "postalCode"): "FHIR addresses",
     ("identifier", "value"): "FHIR identifiers",
 }
+_TEXT_STRATA = frozenset(("FHIR free text", "FHIR labels of codes, text"))
+_LABELS = frozenset(("display", "unit"))  # short strings beside codes
 _ATTACHMENTS = frozenset(("attachment", "presentedForm", "content", "photo", "valueAttachment", "contentAttachment"))
 _REPEATED = frozenset(("name", "telecom", "address", "identifier"))
 REPEATED = 10  # repetitions of one element in a copy
@@ -95,7 +98,7 @@ class ResourceSample:
 
     def __init__(self, units: list[Json], envelope: Json | None = None) -> None:
         self.units, self.envelope = units, envelope
-        self.strata = [frozenset(stratum_of(leaf) for leaf in leaves(u, ())) - {""} for u in units]
+        self.strata = [frozenset(s for leaf in leaves(u, ()) for s in strata_of(leaf)) for u in units]
         self.before = "\n".join(json.dumps(u, ensure_ascii=False) for u in units)[:MOST_BEFORE]
         self.place_of = {str(e["fullUrl"]): i for i, e in enumerate(units) if envelope is not None and "fullUrl" in e}
 
@@ -161,14 +164,14 @@ def plant_document(document: Json, planting: Planting) -> tuple[str, list[Plant]
     _repeat(copy)
     by_stratum: dict[str, list[TextElement]] = {}
     for leaf in leaves(copy, ()):
-        stratum = stratum_of(leaf)
-        if stratum and not planting.is_enough(stratum):
-            by_stratum.setdefault(stratum, []).append(leaf)
+        wanted = [s for s in strata_of(leaf) if not planting.is_enough(s)]
+        if wanted:
+            by_stratum.setdefault(planting.maker.pick(tuple(wanted)), []).append(leaf)
     plants: list[Plant] = []
     for stratum, found in by_stratum.items():
         order = planting.maker.rng.permutation(len(found))[:MOST_PER_STRATUM]
         for at in order:
-            plants += _TREATMENTS[stratum](found[at], stratum, planting)
+            plants += _TREATMENTS.get(stratum, _bare)(found[at], stratum, planting)
     return json.dumps(copy, ensure_ascii=False), plants
 
 
@@ -191,8 +194,27 @@ def leaves(node: Json, path: tuple[str, ...]) -> Iterator[TextElement]:
             yield from leaves(value, inner)
 
 
-def stratum_of(leaf: TextElement) -> str:
-    """The stratum of a string; "" where nothing is planted."""
+def strata_of(leaf: TextElement) -> tuple[str, ...]:
+    """The strata of a string: as part of a text, and as a short value that is an identifier as a whole."""
+    stratum, key = _stratum_of(leaf), leaf.path[-1]
+    short = len(leaf.value) <= SHORT and "\n" not in leaf.value and _WORDS.search(leaf.value) is not None
+    is_label = key in _LABELS and "reference" not in leaf.holder and leaf.path[-2:-1] != ("identifier",)
+    if short and (stratum in _TEXT_STRATA or (not stratum and is_label)):
+        return (*((stratum,) if stratum else ()), f"FHIR short values, {key} element")
+    return (stratum,) if stratum else ()
+
+
+def _bare(leaf: TextElement, stratum: str, planting: Planting) -> list[Plant]:
+    """An identifier in place of the whole value."""
+    plant = bare_plant(planting.maker, stratum, int(planting.maker.rng.integers(1 << 20)), planting.kept)
+    if plant is None:
+        return []
+    leaf.holder[leaf.key] = plant.value
+    return [plant]
+
+
+def _stratum_of(leaf: TextElement) -> str:
+    """The stratum of a string by its path; "" where nothing is planted."""
     key, parent = leaf.path[-1], leaf.path[-2] if len(leaf.path) > 1 else ""
     if (parent, key) in _STRATA or ("", key) in _STRATA:
         return _STRATA.get((parent, key)) or _STRATA["", key]
