@@ -3,54 +3,14 @@
 from galenic.privacy.deidentification.planting.identifiers import TRIES, IdentifierMaker, Plant
 
 # given and family names that are words of ordinary text
-_GIVEN_WORDS = tuple(
-    [
-        "Hope",
-        "Grace",
-        "Faith",
-        "Joy",
-        "Rose",
-        "Summer",
-        "Dawn",
-        "Frank",
-        "Heather",
-        "Ivy",
-        "Olive",
-        "Violet",
-        "Ruby",
-        "Pearl",
-        "Amber",
-        "Crystal",
-        "Autumn",
-        "Melody",
-        "Harmony",
-        "Chase",
-    ]
-)
-_FAMILY_WORDS = tuple(
-    [
-        "Young",
-        "Long",
-        "Short",
-        "Brown",
-        "King",
-        "Price",
-        "Cook",
-        "Field",
-        "Baker",
-        "Carpenter",
-        "Fisher",
-        "Hunter",
-        "Mason",
-        "Parker",
-        "Shepherd",
-        "Stone",
-        "Waters",
-        "Woods",
-        "Marsh",
-        "Banks",
-    ]
-)
+_GIVEN_WORDS = (
+    "Hope", "Grace", "Faith", "Joy", "Rose", "Summer", "Dawn", "Frank", "Heather", "Ivy",
+    "Olive", "Violet", "Ruby", "Pearl", "Amber", "Crystal", "Autumn", "Melody", "Harmony", "Chase",
+)  # fmt: skip
+_FAMILY_WORDS = (
+    "Young", "Long", "Short", "Brown", "King", "Price", "Cook", "Field", "Baker", "Carpenter",
+    "Fisher", "Hunter", "Mason", "Parker", "Shepherd", "Stone", "Waters", "Woods", "Marsh", "Banks",
+)  # fmt: skip
 _STREETS = ["Maple", "Oak", "Cedar", "Elm", "Walnut", "Chestnut", "Church", "Mill", "Lake", "Hill"]
 _WAYS = ("Street", "Avenue", "Road", "Lane", "Drive")
 KINDS = ("name", "phone", "record", "name", "street", "postcode", "common name")
