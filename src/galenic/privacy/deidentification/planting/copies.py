@@ -39,7 +39,7 @@ class Planting:
 
     def is_enough(self, stratum: str) -> bool:
         """Whether a stratum needs no further identifiers."""
-        return self.counts[self.prefix + stratum] >= (WANTED_IN_TEXT if stratum.endswith("text") else WANTED)
+        return self.counts[self.prefix + stratum] >= (WANTED_IN_TEXT if stratum.endswith(("text", "element")) else WANTED)
 
     @property
     def kept(self) -> frozenset[str]:
