@@ -288,13 +288,13 @@ def observations(value: str) -> str:
     return "\n".join(json.dumps({**one, "id": f"o{i}"}) for i in range(10))
 
 
-def test_short_values_that_come_out_verbatim_have_a_stratum_with_a_recall_of_zero(
+def test_short_values_that_come_out_verbatim_have_a_stratum_with_a_low_recall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fhir_values, "search_text", lambda text, _rules: text)
     (tmp_path / "g.ndjson").write_text(observations("improved"), encoding="utf-8")
     done = deidentify([tmp_path / "g.ndjson"], tmp_path / "out")
     strata = {s.name: s for s in done.planted.strata}  # type: ignore[union-attr]
-    assert strata["FHIR short values, valueString element"].removed_count == 0
+    assert strata["FHIR short values, valueString element"].interval[1] < 0.1
     assert strata["FHIR short values, valueString element"].count >= 100
     assert strata["FHIR short values, display element"].removed_count > 0
