@@ -5,6 +5,8 @@ The pixels stay as they are: nothing is planted into them, and text that is burn
 
 import re
 import secrets
+import string
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,13 +62,13 @@ class DicomPlanter:
                 header = _HeaderCopy(_read(file), planting)
                 with dicom.strict_decoding():
                     plants = header.plant()
-            except RecordError:
+                if not plants:
+                    return
+                target = folder / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                dicom.write(header.ds, target)
+            except RecordError:  # the object is not measured
                 return
-            if not plants:
-                return
-            target = folder / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            dicom.write(header.ds, target)
             yield PlantedCopy(target, plants, before)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
@@ -175,7 +177,7 @@ class _HeaderCopy:
         """A name behind a description; alone where that is short."""
         name = self.planting.maker.name("Two Words" if element.VR == "LO" else "Word")
         if element.VR != "LO":
-            name = name[: _LONGEST["SH"]]
+            name = (_plain(name) if element.VR == "CS" else name)[: _LONGEST["SH"]]
         value = f"{old[:30]} {name[:33]}" if element.VR == "LO" else name.upper() if element.VR == "CS" else name
         return value, Plant("", "name", name[:33])
 
@@ -205,6 +207,12 @@ _MAKERS: dict[str, Callable[[_HeaderCopy, Any, str], tuple[str, Plant]]] = {
     "DICOM UIDs": _HeaderCopy._uid,
     "DICOM descriptions": _HeaderCopy._description,
 }
+
+
+def _plain(text: str) -> str:
+    """The text in the characters that a code string may have, without diacritics (PS3.5, table 6.2-1)."""
+    plain = re.sub(r"[^A-Za-z0-9 _]", "", unicodedata.normalize("NFKD", text))
+    return plain or "".join(secrets.choice(string.ascii_uppercase) for _ in range(8))
 
 
 def _values(element: Any) -> list[str]:
