@@ -44,6 +44,9 @@ def _stated(done: DeidentificationReport) -> list[Finding | NotMeasured]:
     fields = Finding("deid.stated.fields", float(search.fields), method, "fact")
     if not search.values:
         return [NotMeasured("deid.stated", "the input states no name or number that can be searched for"), fields]
+    if not search.is_complete and not search.places:
+        why = f"the input states more names and numbers than the {search.values:,} that were searched for. Divide the input"
+        return [NotMeasured("deid.stated", why), fields]
     method = f"places in the output with one of {search.values:,} names and numbers that the records of this input state"
     return [Finding("deid.stated", float(search.places), method, "lower"), fields]
 

@@ -155,7 +155,7 @@ class DomainDisclosures:
 
 
 def domain_disclosures(ledger: AuditLedger, runs: int) -> DomainDisclosures:
-    """What `runs` purchases of a domain with one canary more, and as many without, give away."""
+    """How well purchases of a domain tell whether one canary is in the rows: `runs` with it, and as many without."""
     values, rows = {False: 0, True: 0}, {False: 0, True: 0}
     before: tuple[bool, tuple[float, ...]] | None = None
     repeated = 0

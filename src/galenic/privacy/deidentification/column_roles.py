@@ -27,7 +27,7 @@ _UNDER_CLINICAL = (*_BASE, "named", "term", "fraction", "alphanumeric", "code", 
 
 @dataclass(frozen=True)
 class ColumnRole:
-    """What a column holds and how it is treated.
+    """Kind of the values of a column, and its treatment.
 
     kind: category, code, number, date, birth, age, year, zip, text, patient, drop, verbatim, withheld, or a kind of identifier. accepted:
     classes of cells that are written as they are. reason: of a column that is withheld. declared: whether the user said so.
@@ -256,7 +256,7 @@ _DECISIONS: tuple[Callable[[ColumnProfile, HeaderKinds], ColumnRole | None], ...
 
 
 def suspicious_cells(profile: ColumnProfile, role: ColumnRole) -> Iterator[str]:
-    """What a column that was declared free of identifiers seems to hold instead."""
+    """The kind of identifier that a column declared free of identifiers seems to hold."""
     if role.kind not in ("category", "number"):
         return
     if profile.classes["date"] or profile.classes["dated"]:

@@ -15,7 +15,7 @@ from galenic.privacy.text import StatedIdentifiers
 
 _PERSONS = ("Patient", "RelatedPerson", "Practitioner", "Person")
 _PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})")
-FEW_PATIENTS = 50  # of all of whom every resource is searched that names no patient
+FEW_PATIENTS = 50  # up to so many, a resource without a patient is searched for the identifiers of all of them
 
 
 class FhirDeidentifier:

@@ -72,7 +72,7 @@ def _write_codes(folder: Path, out: Path, events: "_EventRewriter") -> None:
 
 @dataclass
 class _CodeRules:
-    """What the search of codes and descriptions needs; they state nothing, and names in them are found word by word."""
+    """Detector, replacer and counts for the search of codes and descriptions, in which names are found word by word."""
 
     detector: Detector
     replacer: Replacer

@@ -29,4 +29,4 @@ def _search(outputs: list[Path], terms: SearchTerms) -> ResidualSearch:
         places += sum(w in numbers or (any(c.isdigit() for c in w) and alphanumeric(w) in numbers) for w in words)
         places += sum(pair in terms.name_pairs for pair in pairwise(words)) if terms.name_pairs else 0
         places += sum(m[0].strip().casefold() in terms.cells for m in _CELL.finditer(text)) if terms.cells else 0
-    return ResidualSearch(terms.count, places, terms.fields)
+    return ResidualSearch(terms.count, places, terms.fields, terms.is_complete)

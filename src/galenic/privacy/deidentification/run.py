@@ -18,15 +18,18 @@ MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files a
 class ResidualSearch:
     """Result of the search for stated identifiers in the output.
 
-    values: searched for. places: that still hold one. fields: of the input that state identifiers of people.
+    values: searched for. places: that still hold one. fields: of the input that state identifiers of people. is_complete: whether
+    every stated value was searched for.
     """
 
     values: int = 0
     places: int = 0
     fields: int = 0
+    is_complete: bool = True
 
     def __add__(self, other: "ResidualSearch") -> "ResidualSearch":
-        return ResidualSearch(self.values + other.values, self.places + other.places, self.fields + other.fields)
+        is_complete = self.is_complete and other.is_complete
+        return ResidualSearch(self.values + other.values, self.places + other.places, self.fields + other.fields, is_complete)
 
 
 @dataclass

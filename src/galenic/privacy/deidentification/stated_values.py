@@ -11,24 +11,28 @@ from galenic.errors import RecordError
 from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS
-from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.privacy.deidentification.run import MAX_PATIENTS, DeidentificationRun
 
 _NAME_PART = re.compile(r"[^\W\d_]{2,}")
 _NUMBER_KINDS = ("record", "phone", "ssn", "email", "plan", "account")
 _UNCHANGED = ("keep", "surrogate")  # treatments after which another person's value may be in the output
 MAX_VALUES = 200_000  # of tables, held in memory while the output is searched
-MIN_CELL = 4  # characters of a whole cell that is searched for
+MIN_CELL, MIN_DIGITS = (
+    4,
+    5,
+)  # characters of a whole cell that is searched for, and of one of digits alone: shorter numbers are anywhere
 
 
 @dataclass
 class SearchTerms:
     """numbers: also e-mail addresses, as words. name_pairs: given names next to family names. cells: whole cells of tables.
-    fields: records and columns that state identifiers."""
+    fields: records and columns that state identifiers. is_complete: whether all that they state is here."""
 
     numbers: set[str] = field(default_factory=set)
     name_pairs: set[tuple[str, str]] = field(default_factory=set)
     cells: set[str] = field(default_factory=set)
     fields: int = 0
+    is_complete: bool = True
 
     @property
     def count(self) -> int:
@@ -54,7 +58,7 @@ def alphanumeric(word: str) -> str:
 
 def terms_of_records(run: DeidentificationRun) -> SearchTerms:
     """Terms of what the run learned from records."""
-    terms = SearchTerms(fields=run.stating_records)
+    terms = SearchTerms(fields=run.stating_records, is_complete=len(run.stated_identifiers) < MAX_PATIENTS)
     for identifiers in run.stated_identifiers.values():
         for kind, values in identifiers.items():
             for value in values:
@@ -83,10 +87,15 @@ def _add_table(file: Path, run: DeidentificationRun, terms: SearchTerms) -> None
         for name, form in forms.items():
             for value in _distinct(batch, name):
                 terms.add(form, value)
-                if len(value) >= MIN_CELL and run.report.policy[form] not in _UNCHANGED:
+                if _is_distinctive(value) and run.report.policy[form] not in _UNCHANGED:
                     terms.cells.add(value.casefold())
         if terms.count > MAX_VALUES:
+            terms.is_complete = False
             return
+
+
+def _is_distinctive(cell: str) -> bool:
+    return len(cell) >= (MIN_DIGITS if cell.isdigit() else MIN_CELL)
 
 
 def _identifier_columns(batch: pa.Table, run: DeidentificationRun) -> dict[str, str]:

@@ -92,7 +92,7 @@ class IdentifierMaker:
         return day.strftime(self.pick(_DATES)), day
 
     def shaped(self, like: str) -> str:
-        """The same signs in the same places, with other digits, and other letters where there are digits."""
+        """A value of the same form: digits are replaced; letters too if the value has digits."""
         out = "".join(self._sign(c) for c in like)
         return out if out != like else "".join(self._sign(c) for c in like)
 

@@ -1,4 +1,4 @@
-"""What the rules for C-CDA elements and attributes share: the detector, the key and the counts of one document."""
+"""State of the rules for C-CDA elements and attributes: the detector, the key and the counts of one document."""
 
 import hmac
 from collections import Counter
