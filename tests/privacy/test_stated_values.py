@@ -15,9 +15,12 @@ def table(path: Path, rows: int) -> Path:
     return path
 
 
-def test_row_numbers_are_not_taken_for_identifiers_that_stand_among_measurements(tmp_path: Path) -> None:
-    done = deidentify([table(tmp_path / "t.csv", 2_000)], tmp_path / "out", DeidentificationOptions(measured=False))
-    assert done.residual_search.values
+def test_decimal_numbers_are_not_taken_for_telephone_numbers(tmp_path: Path) -> None:
+    lines = ["mrn,ph,cost,dzclass"]
+    lines += [f"MR{700_000 + 37 * i},7.{459_961 + i},{17_528 + i}.4375,{('ARF/MOSF', 'Cancer')[i % 2]}" for i in range(300)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = deidentify([tmp_path / "t.csv"], tmp_path / "out", DeidentificationOptions(measured=False))
+    assert done.residual_search.fields == 1
     assert done.residual_search.places == 0
 
 

@@ -10,7 +10,9 @@ from galenic.privacy.text import is_listed_name
 _FORMS = {  # kind by the form of a whole value
     "email": re.compile(r"[^@\s]+@[^@\s]+\.\w+"),
     "ssn": re.compile(r"\d{3}-\d\d-\d{4}"),
-    "phone": re.compile(r"(?=(?:\D*\d){7,15}\D*$)\+?[\d(][\d ()./-]*[ ()./-][\d ()./-]*"),
+    "phone": re.compile(  # one point or comma alone is that of a decimal number, unless it divides as in 555.0100
+        r"(?=(?:\D*\d){7,15}\D*$)(?!\d+[.,]\d+$)\+?[\d(][\d ()./-]*[ ()./-][\d ()./-]*|\d{3}\.\d{4}"
+    ),
 }
 _HEADERS = {  # kind by words of the header, in several languages
     "age": r"age|alter|edad|eta|idade|leeftijd|age_\w+|\w+_age",
@@ -98,7 +100,7 @@ def _names_somebody(value: str, common: frozenset[str]) -> bool:
     """A listed name that is no common word, or two or more capitalized words of which most are uncommon."""
     words = [w for w in _WORD.findall(value) if len(w) > 1]
     uncommon = [w for w in words if w.casefold() not in common]
-    if len(words) > 4 or not uncommon:
+    if "/" in value or len(words) > 4 or not uncommon:
         return False
     try:
         if any(is_listed_name(w) and w[0].isupper() for w in uncommon):
