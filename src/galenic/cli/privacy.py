@@ -1,5 +1,8 @@
 """Commands for de-identification."""
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,10 +125,11 @@ def deidentify(
     copying: CopyOptions,
     as_json: Json = False,
 ) -> int:
-    """Write files without identifiers. A file that cannot be read is not written, and the exit code is then 2."""
+    """Write files without identifiers. A file that cannot be read is not written, and the exit code is then 2. It is 1 if the output
+    is refused, or with --out holds a name or number that the input's records state."""
     copying.check()
     options = _options(detection, anonymization)
-    with show.progress(as_json) as progress:
+    with _cleaned_up_on_sigterm(), show.progress(as_json) as progress:
 
         def make(folder: Path) -> DeidentificationReport:
             return deidentification.deidentify(paths, folder, options, progress)
@@ -156,6 +160,16 @@ def _options(detection: DetectionOptions, anonymization: AnonymizationOptions) -
     )
 
 
+@contextlib.contextmanager
+def _cleaned_up_on_sigterm() -> Iterator[None]:
+    """Within the block SIGTERM ends the command as Ctrl+C does, so that planted copies and temporary files are deleted."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _stored_copy(dataset: str, detection: DetectionOptions, copying: CopyOptions) -> flows.StoredCopyRequest:
     return flows.StoredCopyRequest(
         dataset,
@@ -167,12 +181,12 @@ def _stored_copy(dataset: str, detection: DetectionOptions, copying: CopyOptions
 
 
 def _show_files(result: DeidentificationReport, report: Path | None, as_json: bool) -> int:
-    """Print findings and refusals by kind; 2 if a file was refused."""
+    """Print findings and refusals by kind; returns the exit code."""
     if report:
         deidentification.write_report(result, report)
     if as_json:
         show.print_json(deidentification.deidentification_json(result))
-        return 2 if result.refusals else 0
+        return _exit_code(result)
     findings = result.findings
     texts = f"{findings.texts_with_identifiers:,} of {findings.texts:,} texts contained identifiers"
     files = f"{len(result.files):,} file{'s' * (len(result.files) != 1)}"
@@ -196,7 +210,12 @@ def _show_files(result: DeidentificationReport, report: Path | None, as_json: bo
     _show_prospect(result)
     for file, reason in result.refusals[:20]:
         show.out.print(f"  refused: {_input_name(file, result)}: {reason}", markup=False)
-    return 2 if result.refusals else 0
+    return _exit_code(result)
+
+
+def _exit_code(result: DeidentificationReport) -> int:
+    """2 if a file was refused, else 1 if stated names or numbers are in the output, else 0."""
+    return 2 if result.refusals else 1 if result.residual_search.places else 0
 
 
 def _input_name(where: str, result: DeidentificationReport) -> str:
@@ -238,6 +257,13 @@ def _show_prospect(result: DeidentificationReport) -> None:
     unmet = ", ".join(f"{item.finding} ({item.outcome})" for item in decision.refusals)
     verdict = f"would refuse it: {unmet}" if unmet else "would accept it"
     show.out.print(f"  not decided by a policy, because of --out; the release policy “deidentified” {verdict}", markup=False)
+    if result.residual_search.places:
+        advice = (
+            "Do not pass the output on: declare the columns that hold these values with --column NAME=KIND, then run again."
+        )
+        show.out.print(
+            f"  {result.residual_search.places:,} stated names or numbers are still in the output. {advice}", markup=False
+        )
 
 
 def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool) -> int:
