@@ -11,6 +11,7 @@ from galenic.privacy.deidentification.options import RunSettings
 from galenic.privacy.deidentification.planted_recall import PlantedRecall
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
+SEARCHED_KINDS = frozenset({"name", "record", "phone", "ssn", "email", "plan", "account"})  # of identifiers, in the output
 MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files are processed
 
 
@@ -89,7 +90,7 @@ class DeidentificationRun:
     reserved_words: frozenset[str] = frozenset()
     other_languages: str = "refuse"
     language: str = "en"
-    stating_records: int = 0  # records with fields that state identifiers
+    stating_records: int = 0  # records that state names or numbers of people, which the output is searched for
 
     @property
     def token_key(self) -> bytes:
@@ -119,7 +120,7 @@ class DeidentificationRun:
 
     def learn(self, patient: str, identifiers: dict[str, tuple[str, ...]]) -> None:
         """Add the identifiers that one more record of the patient states."""
-        self.stating_records += 1
+        self.stating_records += any(identifiers.get(kind) for kind in SEARCHED_KINDS)
         if patient in self.stated_identifiers:
             before = self.stated_identifiers[patient]
             self.stated_identifiers[patient] = {

@@ -11,10 +11,10 @@ from galenic.errors import RecordError
 from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS
-from galenic.privacy.deidentification.run import MAX_PATIENTS, DeidentificationRun
+from galenic.privacy.deidentification.run import MAX_PATIENTS, SEARCHED_KINDS, DeidentificationRun
 
 _NAME_PART = re.compile(r"[^\W\d_]{2,}")
-_NUMBER_KINDS = ("record", "phone", "ssn", "email", "plan", "account")
+_NUMBER_KINDS = SEARCHED_KINDS - {"name"}
 _UNCHANGED = ("keep", "surrogate")  # treatments after which another person's value may be in the output
 MAX_VALUES = 200_000  # of tables, held in memory while the output is searched
 MIN_CELL, MIN_DIGITS = (
