@@ -105,6 +105,14 @@ def observation(code: str, **value: Any) -> dict[str, Any]:
         observation("30525-0", valueInteger=94),
         observation("30525-0", valueString="94"),
         observation("30525-0", component=[{"code": {"text": "Age"}, "valueQuantity": {"value": 94, "unit": "years"}}]),
+        observation("30525-0", component=[{"code": {"text": "value"}, "valueInteger": 94}]),
+        observation("30525-0", valueCodeableConcept={"coding": [{"code": "94", "display": "94 years"}]}),
+        observation(
+            "30525-0", valueSampledData={"origin": {"value": 94}, "period": 1, "dimensions": 1, "data": " ".join(["94"] * 12)}
+        ),
+        observation("8302-2", valueString="94 years"),
+        observation("8302-2", valueString="94F with cough"),
+        {"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": "AGE"}]}, "valueInteger": 94},
         {"resourceType": "Condition", "onsetAge": {"value": 94, "unit": "a", "system": UCUM, "code": "a"}},
         {"resourceType": "Condition", "abatementString": "ninety-four"},
         {"resourceType": "FamilyMemberHistory", "deceasedAge": {"value": 94}},

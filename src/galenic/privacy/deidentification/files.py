@@ -9,8 +9,8 @@ from pathlib import Path
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
 from galenic.privacy.deidentification.rules.coded_words import unknown_words
-from galenic.privacy.deidentification.rules.plausible_names import holds_names
 from galenic.privacy.deidentification.run import DeidentificationRun
+from galenic.privacy.text import holds_names
 from galenic.records import refuse_links
 
 FILE_WORDS = frozenset(

@@ -4,6 +4,7 @@ from galenic.privacy.text.dates import shift_date
 from galenic.privacy.text.detector import Detector
 from galenic.privacy.text.gazetteers import Gazetteer, read_gazetteer
 from galenic.privacy.text.languages import LANGUAGES, detector_accuracy, load_detector, state_names
+from galenic.privacy.text.plausible_names import find_names, holds_names, may_be_name
 from galenic.privacy.text.policy import BUILT_IN, DeidentificationPolicy, IdentifierKind, identifier_kinds, read_policy
 from galenic.privacy.text.replacement import Replacer, reveals_age_over_89
 from galenic.privacy.text.report_page import render_report
@@ -29,9 +30,12 @@ __all__ = [
     "decode_spans",
     "deidentify_text",
     "detector_accuracy",
+    "find_names",
+    "holds_names",
     "identifier_kinds",
     "is_listed_name",
     "load_detector",
+    "may_be_name",
     "read_gazetteer",
     "read_policy",
     "render_report",

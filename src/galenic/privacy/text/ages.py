@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 _OLD = r"(?<![\d./-])(?:9\d|1[0-2]\d)"
 _UNIT = r"(?:years?|yrs?|y/?o\b|y\.o\.|yo\b|años?|anos?\b|jahre)"
+_THEN = r"(?:when (?:he|she|they|his|her|it)|and (?:lives?|still|frail|well)|years|now\b|at (?:the time|death|diagnosis|onset))"
 NUMBERS = re.compile(
     rf"(?P<years>{_OLD})\s?-?(?={_UNIT})(?!\w+ (?:ago|later|before)\b)"
     rf"|(?P<range>{_OLD})(?=\s?(?:-|–|to|and|or|a|y)\s?\d{{2,3}}\s?-?{_UNIT})"
@@ -12,7 +13,10 @@ NUMBERS = re.compile(
     rf"|\b(?:edad|de|varón|mujer|hombre|paciente)\s{{0,3}}:?\s{{0,3}}(?P<spanish>{_OLD}\s?a)\b"
     r"|(?<![^\W_])(?:edad|ag(?:ed?|es)|age of|turned|turns)[\s_]{0,3}(?:[:=]|is\b)?\s{0,3}\"?"
     r"(?P<label>(?:9\d|1[0-2]\d)(?:[.,]\d{1,2})?)(?![\d.,/]*[\d%])\b"
-    rf"|(?P<birthday>{_OLD}\s?(?:st|nd|rd|th|º|°|ª|\.º|er))(?=\s{{1,3}}(?:birth\s?day|b-?day|cumpleaños|year of (?:life|age)))",
+    rf"|(?P<birthday>{_OLD}\s?(?:st|nd|rd|th|º|°|ª|\.º|er))(?=\s{{1,3}}(?:birth\s?day|b-?day|cumpleaños|year of (?:life|age)))"
+    rf"|\bin (?:his|her|their|my) (?P<year>{_OLD}\s?(?:st|nd|rd|th))(?= year\b)"
+    rf"|\b(?:was|were|is|am|are|at|now|only|nearly|almost|about) (?P<when>{_OLD})(?=,? {_THEN})"
+    r"|(?<![\d./-])(?P<months>10[89]\d|1[1-4]\d\d)(?=\s(?:months?|mos)\b)",
     re.I,
 )
 _TEMPERATURE = re.compile(r"(?:temp\w*|fever\w*|febrile|tmax|t|°)\W{0,3}(?:\w{1,6}\W{1,3}){0,3}$", re.I)

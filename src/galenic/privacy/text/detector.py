@@ -9,6 +9,7 @@ import numpy as np
 from galenic.privacy.text.gazetteers import Gazetteer
 from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.patterns import find_patterns
+from galenic.privacy.text.prose_names import find_prose_names
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
 from galenic.schema import TextSpan
@@ -42,6 +43,8 @@ _NUMBER_LABELS = tuple(  # words before a number that tell its kind
     )
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
+# behind a number that is no age: decimals and units
+_MEASURED = re.compile(r"[.,]\d|\s?(?:%|percent\b|mm\s?hg\b|bpm\b|m[cg]?g\b|kg\b|lbs?\b|cm\b|m?mol\b|°|beats?\b)", re.I)
 _WORDS = ("name", "place", "organisation")
 SHORT, MAX_CACHED = 400, 50_000  # characters of texts that are cached; number of texts
 COMMON_WORD_THRESHOLD = 0.6  # for common words in lower case (held-out text: no recall lost, an eighth fewer false positives)
@@ -73,6 +76,7 @@ class Detector:
         """Spans in order, without overlaps."""
         read = normalize(text)
         spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
+        spans += find_prose_names(read.text) if self.tagger else ()
         spans += self.gazetteer.find(read.text) if self.gazetteer else ()
         spans += self._repetitions(read.text, spans)
         merged = [_with_role(read.text, s) for s in merge_spans(read.text, spans)]
@@ -124,6 +128,7 @@ class Detector:
             else:
                 continue
             last = i
+        spans = [s for s in spans if s.kind != "age" or not _MEASURED.match(text, s.end)]
         return [self._with_precise_kind(text, s) for s in spans]
 
     def _with_precise_kind(self, text: str, span: TextSpan) -> TextSpan:

@@ -131,6 +131,8 @@ PATTERNS = (
     _pattern("fax", r"\bfax" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{5,16}\d)"),
     _pattern("phone", r"(?<![\d/.-])(?:\+?1[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]?\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?|(?<![\d/.-])(?:\+?1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"),
     _pattern("phone", r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,12}(?!\d)"),
+    _pattern("phone", r"(?<![\w./+-])\d{3} \d{3} (?:\d{3}|\d{4}|\d{2} \d{2})(?![\w/]|[ .,-]?\d| ?(?:mg|mcg|g|ml|IU|units?)\b)"),
+    _pattern("date", r"(?<![\d./-])(?:18|19|20)\d\d-(?:0(?!00)[0-9]{2}|[12]\d\d|3[0-5]\d|36[0-6])(?![\d-]|\.\d)"),
     _pattern("phone", r"\b(?:tel|phone|mobile|cell|pager|telephone)" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{4,16}\d)"),
     _pattern("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
     _pattern("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),

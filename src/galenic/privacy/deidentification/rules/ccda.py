@@ -8,6 +8,7 @@ from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.rules.announcements import announcements
 from galenic.privacy.deidentification.rules.ccda_attributes import MASKED, clean_attributes, clean_template
 from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
@@ -53,6 +54,7 @@ def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:
     for attribute in list(root.attrib):  # the location of a schema may identify the author's system
         if attribute.startswith(f"{{{XSI}}}"):
             del root.attrib[attribute]
+    rules.headings = announcements(root)
     _element(root, rules, "")
     return root
 
@@ -63,13 +65,14 @@ def _element(node: Element, rules: CcdaRules, parent: str) -> None:
     if treatment is not None:
         treatment(node, rules, parent)
         return
-    before = rules.about_age, rules.about_person
+    before = rules.about_age, rules.about_person, rules.announced
+    rules.announced = rules.headings.get(id(node), rules.announced)
     if name == "observation":
         _set_question(node, rules)
     clean_attributes(node, rules, name)
     _own_text(node, rules, name)
     _children(node, rules, name)
-    rules.about_age, rules.about_person = before
+    rules.about_age, rules.about_person, rules.announced = before
 
 
 def _set_question(observation: Element, rules: CcdaRules) -> None:
@@ -77,7 +80,7 @@ def _set_question(observation: Element, rules: CcdaRules) -> None:
     code = next((c for c in observation if _local(str(c.tag)) == "code"), None)
     every = [] if code is None else list(code.iter())
     texts = [text for c in every for text in (c.get("displayName", ""), c.text or "") if text.strip()]
-    rules.about_age = asks_age(texts, [c.get("code", "") for c in every])
+    rules.about_age = rules.about_age or asks_age(texts, [c.get("code", "") for c in every])
     rules.about_person = asks_person(texts)
 
 

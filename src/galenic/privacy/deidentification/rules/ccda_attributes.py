@@ -16,14 +16,14 @@ from galenic.privacy.deidentification.rules.codes import (
     published_system,
 )
 from galenic.privacy.deidentification.rules.joined_identifiers import states_digits, states_identifier
-from galenic.privacy.deidentification.rules.quantities import TOP_CODE, is_measurement, is_over_89, may_be_years
+from galenic.privacy.deidentification.rules.quantities import TOP_CODE, is_measurement, is_over_89, may_be_years, rounded
 from galenic.privacy.deidentification.rules.questions import reveals_old_age
 from galenic.privacy.deidentification.rules.urls import is_language, media_type
 from galenic.privacy.text import reveals_age_over_89, shift_date
 from galenic.records import SDTC, XSI
 
 _TIME_VALUE = re.compile(r"(?:18|19|20)\d\d(?:\d\d){0,5}(?:\.\d{1,4})?(?:[+-]\d{4})?")
-_NUMBER_VALUE = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,7})?(?:[eE][+-]?\d\d?)?")
+_NUMBER_VALUE = re.compile(r"[+-]?\d{1,7}(?:\.\d{1,17})?(?:[eE][+-]?\d\d?)?")
 _BOOLEAN = ("true", "false")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}|20\d\d-(?:0[1-9]|1[0-2])")
 MASKED = "MSK"  # HL7 null flavor: the value exists and is withheld
@@ -143,6 +143,8 @@ def _number(node: Element, value: str, unit: str | None, rules: CcdaRules, name:
         rules.omissions[f"{name}/@value"] += 1
         del node.attrib["value"]
         node.attrib.setdefault("nullFlavor", MASKED)
+    elif rounded(value) != value:
+        node.set("value", str(rounded(value)))
 
 
 def _time(node: Element, value: str, rules: CcdaRules) -> None:

@@ -4,7 +4,7 @@ import hmac
 from collections import Counter
 from dataclasses import dataclass, field
 
-from galenic.privacy.deidentification.rules.coded_text import search_text
+from galenic.privacy.deidentification.rules.announcements import search_announced
 from galenic.privacy.deidentification.rules.coded_words import is_plain
 from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings
@@ -12,7 +12,10 @@ from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFind
 
 @dataclass
 class CcdaRules:
-    """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient."""
+    """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient.
+
+    headings: by the id() of elements, what the headings beside them announce. announced: that of the element at hand.
+    """
 
     detector: Detector
     replacer: Replacer
@@ -22,6 +25,8 @@ class CcdaRules:
     omissions: Counter[str] = field(default_factory=Counter)
     about_age: bool = False
     about_person: bool = False
+    headings: dict[int, str] = field(default_factory=dict)
+    announced: str = ""
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: equal for equal texts; it cannot be traced back without the key."""
@@ -29,7 +34,7 @@ class CcdaRules:
 
     def scan(self, text: str | None) -> str | None:
         """A text without identifiers; white space is kept."""
-        return text if text is None or not text.strip() else search_text(text, self)
+        return text if text is None or not text.strip() else search_announced(text, self.announced, self)
 
     def is_plain(self, text: str) -> bool:
         """Whether a code consists of known words and short numbers, and states nothing of the patient."""

@@ -9,20 +9,21 @@ from galenic.privacy.deidentification.rules.clinical_forms import clinical_spans
 from galenic.privacy.deidentification.rules.coded_words import is_clinical, is_term, words_of
 from galenic.privacy.deidentification.rules.codes import fits_loinc, is_unit
 from galenic.privacy.deidentification.rules.joined_identifiers import find_phrases, hidden_words, states_identifier
-from galenic.privacy.deidentification.rules.plausible_names import find_names, may_be_name
-from galenic.privacy.deidentification.rules.quantities import is_measurement
+from galenic.privacy.deidentification.rules.quantities import is_measurement, is_over_89
 from galenic.privacy.text import (
     Detector,
     Replacer,
     StatedIdentifiers,
     TextFindings,
     deidentify_text,
+    find_names,
+    may_be_name,
     reveals_age_over_89,
     unsupported_languages,
 )
 from galenic.schema import TextSpan
 
-WITHHELD = "[WITHHELD]"
+WITHHELD, OVER_89 = "[WITHHELD]", "90 or older"
 SHORT = 90  # characters up to which a text is too short for the tagger to judge by context
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _PLACEHOLDER = re.compile(r"\[[A-Z]+\]")
@@ -67,18 +68,24 @@ def decoded(text: str) -> str:
 
 
 def _top_coded(text: str, rules: TextRules) -> str:
-    """The text with ages above 89 that are written in words as 90 or older."""
-    if rules.replacer.policy["age"] == "keep" or not _WRITTEN_AGE.search(text):
+    """The text with ages above 89 that are written in words, or are a length of time as a whole, as 90 or older."""
+    if rules.replacer.policy["age"] == "keep" or text == OVER_89 or not (_WRITTEN_AGE.search(text) or _is_long_life(text)):
         return text
     rules.findings.counts["age", "rule"] += 1
     rules.replacer.count("age", "generalise")
-    return _WRITTEN_AGE.sub("90 or older", text)
+    return OVER_89 if _is_long_life(text) else _WRITTEN_AGE.sub(OVER_89, text)
+
+
+def _is_long_life(text: str) -> bool:
+    """Whether a text is a length of time of 90 years or more."""
+    m = _MEASURED.fullmatch(text)
+    return m is not None and not m["to"] and is_over_89(float(m["n"].replace(",", ".")), m["unit"])
 
 
 def search_text(text: str, rules: TextRules) -> str:
     """A text without identifiers: short ones by their words, long ones by the detector."""
     text = _top_coded(decoded(text), rules)
-    if not text.strip():
+    if not text.strip() or text == OVER_89:
         return text
     if len(text) <= SHORT and "\n" not in text.strip():
         return search_coded(text, rules)
@@ -88,7 +95,7 @@ def search_text(text: str, rules: TextRules) -> str:
 def search_coded(text: str, rules: TextRules) -> str:
     """A short text with stated identifiers, patterns and unknown words replaced; measurements are kept."""
     text = _top_coded(decoded(text), rules)
-    if _is_measured(text) and not states_identifier(text, rules.stated):
+    if text == OVER_89 or (_is_measured(text) and not states_identifier(text, rules.stated)):
         return text
     if not text.isascii() and len(unsupported_languages(text)) > 1:  # words and dates of other scripts are not found one by one
         return hide_joined(deidentify_text(text, rules.detector, rules.replacer, rules.stated, rules.findings), rules)
@@ -100,7 +107,9 @@ def search_coded(text: str, rules: TextRules) -> str:
     findings.texts_with_identifiers += bool(spans)
     out, at = [], 0
     for span in spans:
-        out += [_without_unknown(text[at : span.start], rules), rules.replacer.value(span.kind, text[span.start : span.end])]
+        new = rules.replacer.value(span.kind, text[span.start : span.end])
+        glued = new[-1:].isalnum() and text[span.end : span.end + 1].isalnum() and new != text[span.start : span.end]
+        out += [_without_unknown(text[at : span.start], rules), f"{new} " if glued else new]
         at = span.end
     return hide_joined("".join([*out, _without_unknown(text[at:], rules)]), rules)
 
@@ -144,6 +153,8 @@ def _counts(span: TextSpan, text: str, forms: list[tuple[int, int]]) -> bool:
     value = text[span.start : span.end]
     if _is_code(text, span):
         return False
+    if span.layer == "rule" and span.kind == "age":
+        return True
     if span.layer != "known" and any(a <= span.start and span.end <= b for a, b in forms):
         return False
     if span.layer in ("known", "rule", "list"):

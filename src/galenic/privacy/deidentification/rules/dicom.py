@@ -16,8 +16,7 @@ from galenic.privacy.deidentification.rules.codes import known_words
 from galenic.privacy.deidentification.rules.dicom_profile import METHODS, OPTIONS, ProfileOptions, profile_action
 from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
 from galenic.privacy.deidentification.rules.pixels import clean_pixels
-from galenic.privacy.deidentification.rules.plausible_names import holds_names
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, shift_date
+from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, holds_names, shift_date
 from galenic.records.dicom import is_plain_number
 
 STANDARD_ROOT = "1.2.840.10008."  # of UIDs that the standard assigns

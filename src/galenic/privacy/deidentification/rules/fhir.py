@@ -136,8 +136,8 @@ def _set_question(node: dict[str, Any], type_: str, rules: FhirRules) -> None:
     if type_ not in ("Observation", "Observation.component", "QuestionnaireResponse.item", "Parameters.parameter"):
         return
     texts, codes = texts_and_codes(node.get("code"))
-    texts += [str(node[k]) for k in ("text", "linkId", "name") if isinstance(node.get(k), str)]
-    within = type_ == "QuestionnaireResponse.item"
+    texts += [*codes, *(str(node[k]) for k in ("text", "linkId", "name") if isinstance(node.get(k), str))]
+    within = type_ != "Observation"
     rules.about_age = asks_age(texts, codes) or (within and rules.about_age)
     rules.about_person = asks_person(texts) or (within and rules.about_person)
 

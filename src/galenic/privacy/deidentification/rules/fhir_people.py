@@ -4,6 +4,7 @@ import base64
 import binascii
 from typing import Any
 
+from galenic.privacy.deidentification.rules.announcements import search_announced
 from galenic.privacy.deidentification.rules.coded_text import search_text
 from galenic.privacy.deidentification.rules.codes import known_words
 from galenic.privacy.deidentification.rules.fhir_rules import OMITTED, FhirRules, Json
@@ -109,7 +110,9 @@ def attachment(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 def narrative(value: Json, of: str, path: str, rules: FhirRules) -> Json:
     """Narrative, rebuilt without attributes and comments; left out if it cannot be parsed."""
     if of == "xhtml":
-        clean = clean_narrative(value, lambda text: search_text(text, rules)) if isinstance(value, str) else None
+        clean = (
+            clean_narrative(value, lambda text, kind: search_announced(text, kind, rules)) if isinstance(value, str) else None
+        )
         return clean or rules.omit(path)
     div = narrative(value.get("div"), "xhtml", path, rules) if isinstance(value, dict) else OMITTED
     if div is OMITTED:

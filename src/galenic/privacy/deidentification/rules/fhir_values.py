@@ -12,6 +12,7 @@ from galenic.privacy.deidentification.rules.quantities import (
     is_measurement,
     is_over_89,
     may_be_years,
+    rounded,
 )
 from galenic.privacy.deidentification.rules.questions import reveals_old_age, states_old_age
 from galenic.privacy.deidentification.rules.urls import is_language, is_published_url, media_type
@@ -25,6 +26,7 @@ _URN = re.compile(r"^urn:(?:uuid|oid):(?P<id>.+)$")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}|20\d\d-(?:0[1-9]|1[0-2])|v\d{1,2}", re.I)
 _SAMPLES = re.compile(r"(?:[+-]?\d{1,5}(?:\.\d{1,6})?|[EUL])(?: (?:[+-]?\d{1,5}(?:\.\d{1,6})?|[EUL])){9,}")
 YEARS_FROM = 1_799  # greater numbers are years of birth where an age is asked for
+_QUESTION = re.compile(r"\.code(?:\.coding)?$")  # the path of what is asked, not of an answer
 _LINK_ID = re.compile(r"[A-Za-z]?\d{1,3}(?:\.\d{1,3}){0,6}[a-z]?")
 
 
@@ -109,7 +111,7 @@ def number(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
         _count_age(rules)
         return rules.omit(path) if _amount(value) > YEARS_FROM else TOP_CODE  # a year of birth has no top code
     fits = is_measurement(value, None) and not states_number(value, rules)
-    return value if fits else rules.omit(path)
+    return rounded(value) if fits else rules.omit(path)
 
 
 def _amount(value: Json) -> float:
@@ -145,7 +147,7 @@ def quantity(value: Json, of: str, path: str, rules: FhirRules) -> Json:
     if "value" in value:
         if not is_measurement(value["value"], unit) or states_number(value["value"], rules):
             return rules.omit(path)
-        out["value"] = value["value"]
+        out["value"] = rounded(value["value"])
     if value.get("comparator") in ("<", "<=", ">=", ">"):
         out["comparator"] = value["comparator"]
     return _with_unit(value, out, path, rules) or OMITTED
@@ -165,6 +167,8 @@ def _with_unit(value: dict[str, Any], out: dict[str, Any], path: str, rules: Fhi
 def samples(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
     """Sampled data: at least ten short numbers."""
     fits = isinstance(value, str) and _SAMPLES.fullmatch(value) and not states_identifier(value, rules.stated)
+    fits = fits and not any(n[0] not in "EUL" and rounded(n) != n for n in value.split())
+    fits = fits and not (rules.about_age and states_old_age(value))
     return value if fits else rules.omit(path)
 
 
@@ -176,6 +180,9 @@ def coding(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
     system, code = value.get("system"), value.get("code")
     fits = isinstance(system, str) and isinstance(code, str) and fits_system(system, code)
     fits = fits and not states_digits(str(code), rules.stated)
+    told = "" if _QUESTION.search(path) else f"{'' if fits else code} {value.get('display', '')}"
+    if rules.about_age and states_old_age(told):
+        return rules.omit(path)
     if isinstance(system, str):
         out["system"] = (
             system if fits or (not published_system(system) and _is_public(system, rules)) else rules.uuid("system", system)
@@ -214,6 +221,8 @@ def code(value: Json, binding: str | None, path: str, rules: FhirRules) -> Json:
     """A code of the value set that R4 requires, a language or a media type; else one that is made of known words."""
     if not isinstance(value, str):
         return OMITTED
+    if rules.about_age and ".value" in path and states_old_age(value):
+        return rules.omit(path)
     bound = r4().codes.get(binding) if binding else None
     if bound:
         return value if any(value in codes for codes in bound.values()) else rules.omit(path)

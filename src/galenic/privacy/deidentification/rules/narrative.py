@@ -3,10 +3,13 @@
 import html
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+
+from galenic.privacy.deidentification.rules.announcements import announcements
 
 XHTML = "http://www.w3.org/1999/xhtml"
 _BLOCKS = re.compile(r"div|p|ul|ol|li|dl|dt|dd|table|caption|thead|tbody|tfoot|tr|td|th|h[1-6]|blockquote|pre|hr|br")
@@ -15,14 +18,15 @@ _ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;|apos;|#)[A-Za-z][A-Za-z0-9]*;")  #
 MOST_DEEP = 100
 
 
-def clean_narrative(div: str, search: Callable[[str], str]) -> str | None:
-    """A narrative's div without identifiers; None if it cannot be parsed. search: returns a text without identifiers."""
+def clean_narrative(div: str, search: Callable[[str, str], str]) -> str | None:
+    """A narrative's div without identifiers; None if it cannot be parsed. search: (text, the kind of content that a heading announces)
+    to the text without identifiers."""
     try:
         root = fromstring(_ENTITY.sub(lambda m: _character(m[0]), div).encode("utf-8", "replace"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError):
         return None
     out = Element("div")
-    _copy(root, out, search, 0)
+    _Copying(search, announcements(root)).copy(root, out, "", 0)
     text = tostring(out, encoding="unicode")
     if not "".join(out.itertext()).strip():
         return None
@@ -34,35 +38,43 @@ def _character(entity: str) -> str:
     return " " if plain == entity else html.escape(plain)
 
 
-def _copy(source: Element, target: Element, search: Callable[[str], str], depth: int) -> None:
-    """Copy the blocks of an element; text between two blocks is searched as one, whatever inline tags it holds."""
-    pieces: list[str] = []
-    last: Element | None = None
+@dataclass(frozen=True)
+class _Copying:
+    """search: of a text by the kind that a heading announces. announced: that kind, by the id() of elements."""
 
-    def close() -> None:
-        nonlocal last
-        text = "".join(pieces)
-        pieces.clear()
-        if text.strip():
-            text = search(text)
-        if last is None:
-            target.text = (target.text or "") + text
-        else:
-            last.tail = (last.tail or "") + text
+    search: Callable[[str, str], str]
+    announced: dict[int, str]
 
-    def walk(node: Element, level: int) -> None:
-        nonlocal last
-        pieces.append(node.text or "")
-        for child in node:
-            name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
-            if _BLOCKS.fullmatch(name) and level < MOST_DEEP:
-                close()
-                last = SubElement(target, name)
-                if name not in ("br", "hr"):
-                    _copy(child, last, search, level + 1)
-            elif _INLINE.fullmatch(name) and level < MOST_DEEP:
-                walk(child, level + 1)
-            pieces.append(child.tail or "")
+    def copy(self, source: Element, target: Element, kind: str, depth: int) -> None:
+        """Copy the blocks of an element; text between two blocks is searched as one, whatever inline tags it holds."""
+        kind = self.announced.get(id(source), kind)
+        pieces: list[str] = []
+        last: Element | None = None
 
-    walk(source, depth)
-    close()
+        def close() -> None:
+            nonlocal last
+            text = "".join(pieces)
+            pieces.clear()
+            if text.strip():
+                text = self.search(text, kind)
+            if last is None:
+                target.text = (target.text or "") + text
+            else:
+                last.tail = (last.tail or "") + text
+
+        def walk(node: Element, level: int) -> None:
+            nonlocal last
+            pieces.append(node.text or "")
+            for child in node:
+                name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
+                if _BLOCKS.fullmatch(name) and level < MOST_DEEP:
+                    close()
+                    last = SubElement(target, name)
+                    if name not in ("br", "hr"):
+                        self.copy(child, last, kind, level + 1)
+                elif _INLINE.fullmatch(name) and level < MOST_DEEP:
+                    walk(child, level + 1)
+                pieces.append(child.tail or "")
+
+        walk(source, depth)
+        close()

@@ -1,6 +1,7 @@
 """Numbers that identify nobody, and ages above 89 in every unit of time (45 CFR 164.514(b)(2)(i)(C))."""
 
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from galenic.privacy.deidentification.rules.codes import is_unit
@@ -41,6 +42,7 @@ _COUNTED = re.compile(r"/|\{|cop|cell|CFU|IU|\bU\b|step|kcal|count|score|10\*|10
 _SMALL = re.compile(
     r"m[LlsgVU]|[un]g|pg|fL|mcg|min|minutes?|h|hours?|d|days?|s|seconds?"
 )  # units of which there may be thousands
+SIGNIFICANT = 6  # digits of the most exact measurement
 MAX_PLAIN, MAX_SMALL, MAX_COUNTED = (
     9_999,
     99_999,
@@ -78,3 +80,15 @@ def is_measurement(value: Any, unit: str | None) -> bool:
     if known and _COUNTED.search(str(unit)):
         return number <= MAX_COUNTED
     return number <= (MAX_SMALL if known and _SMALL.fullmatch(str(unit)) else MAX_PLAIN)
+
+
+def rounded(value: Any) -> Any:
+    """The number as it is, or with five significant digits if it has more than six: no measurement is that exact, but an identifier
+    with a decimal point is."""
+    try:
+        exact = Decimal(str(value))
+    except InvalidOperation:
+        return value
+    if not exact.is_finite() or len(exact.normalize().as_tuple().digits) <= SIGNIFICANT:
+        return value
+    return float(f"{exact:.{SIGNIFICANT - 2}e}")

@@ -8,7 +8,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from galenic.errors import MissingExtraError
-from galenic.privacy.text import is_listed_name
+from galenic.privacy.text.surrogate_names import is_listed_name
 from galenic.schema import TextSpan
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -38,8 +38,18 @@ _BEFORE_A_PLACE = re.compile(
 
 @cache
 def _words(kind: str) -> frozenset[str]:
-    text = files("galenic.privacy.deidentification.rules").joinpath("ordinary_names.toml").read_text(encoding="utf-8")
+    text = files("galenic.privacy.text").joinpath("data/ordinary_names.toml").read_text(encoding="utf-8")
     return frozenset(tomllib.loads(text)[kind].split())
+
+
+def given_words() -> frozenset[str]:
+    """Ordinary words, in lower case, that are given names, too."""
+    return _words("given")
+
+
+def family_words() -> frozenset[str]:
+    """Ordinary words, in lower case, that are family names, too."""
+    return _words("family")
 
 
 @lru_cache(50_000)
