@@ -1,5 +1,5 @@
 """State at the FHIR endpoint against a plain replay of random histories: imports and erasures by one process, requests to the server of
-another. `python benchmarks/faults_replay.py 200` measures fewer histories."""
+another. `python benchmarks/faults_replay.py 200 3200` measures 200 histories from number 3200 on."""
 
 import contextlib
 import json
@@ -72,13 +72,13 @@ def running(home: Path) -> Iterator[tuple[Actions, list[int]]]:
         beside.join()
 
 
-def measure(row: Any, histories: int = HISTORIES) -> list[dict[str, Any]]:
+def measure(row: Any, histories: int = HISTORIES, first: int = 0) -> list[dict[str, Any]]:
     """The number of differences, and what was done."""
     differences: list[str] = []
     erased = resources = 0
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "home") as (actions, repeated):
-        for start in range(0, histories, AT_ONCE):
-            some = [History(f"h{i}", i, STEPS) for i in range(start, min(start + AT_ONCE, histories))]
+        for start in range(first, first + histories, AT_ONCE):
+            some = [History(f"h{i}", i, STEPS) for i in range(start, min(start + AT_ONCE, first + histories))]
             for _ in range(STEPS):
                 take_step(some, actions)
             with ThreadPoolExecutor(CLIENTS) as pool:
@@ -109,4 +109,4 @@ def take_step(histories: list[History], actions: Actions) -> None:
 if __name__ == "__main__":
     from rows import row
 
-    measure(row, int(sys.argv[1]) if len(sys.argv) > 1 else HISTORIES)
+    measure(row, *(int(number) for number in sys.argv[1:3]))

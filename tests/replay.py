@@ -177,17 +177,20 @@ class History:
         whole: Resource = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": whole}]} if kind == "nested" else whole
 
-    def brought(self, document: Resource) -> None:
-        """Replays an import."""
+    def brought(self, document: Resource, left_out: set[str] | None = None) -> None:
+        """Replays an import. left_out: names whose latest version in the document is of an erased patient, as is then its deletion."""
+        left_out = set() if left_out is None else left_out
         if document["resourceType"] != "Bundle":
-            self.replay.write(f"{document['resourceType']}/{document['id']}", document, json.dumps(document))
+            name = f"{document['resourceType']}/{document['id']}"
+            (left_out.add if person_of(document) in self.replay.erased else left_out.discard)(name)
+            self.replay.write(name, document, json.dumps(document))
             return
         entries = document["entry"]
         for entry in reversed(entries) if document["type"] == "history" else entries:
-            if entry.get("request", {}).get("method") == "DELETE":
+            if "resource" in entry:
+                self.brought(entry["resource"], left_out)
+            elif entry["request"]["url"] not in left_out:
                 self.replay.delete(entry["request"]["url"])
-            else:
-                self.brought(entry["resource"])
 
     def _expect(self, what: str, status: int, *expected: int) -> bool:
         if status not in expected:

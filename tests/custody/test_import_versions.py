@@ -123,3 +123,59 @@ def test_a_patient_who_is_erased_while_an_import_runs_does_not_return(
     with pytest.raises(StateError, match="erased while"):
         brought(ehr, tmp_path, medication("stopped", "raced", "raced"))
     assert ehr("GET", "/MedicationRequest/raced").status_code == 404
+
+
+def history(*versions: dict[str, Any] | str) -> dict[str, Any]:
+    """A history Bundle of versions, newest first; of a deletion its Type/id."""
+    entries = [
+        {"request": {"method": "DELETE", "url": v}}
+        if isinstance(v, str)
+        else {"request": {"method": "PUT", "url": f"{v['resourceType']}/{v['id']}"}, "resource": v}
+        for v in versions
+    ]
+    return {"resourceType": "Bundle", "type": "history", "entry": [{**e, "response": {"status": "200"}} for e in entries]}
+
+
+def erase(ehr: Fhir, patient: str) -> None:
+    for key in (f"{patient}-1", f"{patient}-2"):
+        custody.make_key(ehr.installation, key, "privacy-officer", person="Paul")
+    flows.erase(ehr.installation, ehr.installation.sign_in(f"{patient}-1", f"{patient}-2"), f"records|{patient}")
+
+
+def test_a_deletion_in_an_erased_patients_history_does_not_delete_another_patients_resource(ehr: Fhir, tmp_path: Path) -> None:
+    old = history("MedicationRequest/reused", medication("active", "reused", "gone-1"))
+    brought(ehr, tmp_path, old)
+    erase(ehr, "gone-1")
+    brought(ehr, tmp_path, medication("active", "reused", "stays"))
+    again = brought(ehr, tmp_path, old)
+    assert (again.new, again.erased) == (0, 2)
+    assert ehr("GET", "/MedicationRequest/reused").json()["subject"]["reference"] == "Patient/stays"
+
+
+def test_a_deletion_in_a_later_file_belongs_to_the_erased_version_before_it(ehr: Fhir, tmp_path: Path) -> None:
+    brought(ehr, tmp_path, medication("active", "later", "gone-2"))
+    erase(ehr, "gone-2")
+    brought(ehr, tmp_path, medication("active", "later", "stays"))
+    first, second = tmp_path / "1.ndjson", tmp_path / "2.json"
+    first.write_text(json.dumps(medication("stopped", "later", "gone-2")), encoding="utf-8")
+    second.write_text(json.dumps(history("MedicationRequest/later")), encoding="utf-8")
+    session = custody.server_session(ehr.installation)
+    found = custody.import_fhir(ehr.installation, session, [first, second], custody.ImportRequest("records"))
+    assert (found.new, found.erased) == (0, 2)
+    assert ehr("GET", "/MedicationRequest/later").status_code == 200
+
+
+def test_a_deletion_before_an_erased_patients_version_is_applied(ehr: Fhir, tmp_path: Path) -> None:
+    brought(ehr, tmp_path, medication("active", "other", "gone-3"))
+    erase(ehr, "gone-3")
+    own = "MedicationRequest/moved"
+    moved = history(medication("active", "moved", "gone-3"), own, medication("active", "moved", "stays"))
+    found = brought(ehr, tmp_path, moved)
+    assert (found.new, found.erased) == (2, 1)
+    assert ehr("GET", f"/{own}").status_code == 410
+
+
+def test_a_deletion_without_a_version_before_it_deletes_what_is_there(ehr: Fhir, tmp_path: Path) -> None:
+    brought(ehr, tmp_path, medication("active", "alone", "stays"))
+    assert brought(ehr, tmp_path, history("MedicationRequest/alone")).new == 1
+    assert ehr("GET", "/MedicationRequest/alone").status_code == 410

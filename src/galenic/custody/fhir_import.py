@@ -110,6 +110,7 @@ class FhirImport:
         self._subjects: set[int] = set()
         self._deferred: list[PreparedResource] = []
         self._deferred_names: set[str] = set()
+        self._left_out: dict[str, str] = {}  # erased patient of the latest version of a name, which was left out
 
     def split(self, unit: Lines) -> SplitUnit:
         """Separates the documents of a unit that equal the current one of their name, byte for byte."""
@@ -286,8 +287,15 @@ class FhirImport:
         result, db = self.result, self.installation.db
         identifiers = {r: self._identifier(r) for p in parts for r in (p.person, *p.patients) if r and r[0] != "#"}
         subjects, erased = store.assign_subjects(db, self.grant, self.dataset, list(identifiers.values()))
-        incoming = [self._incoming(p, identifiers, subjects) for p in parts if identifiers.get(p.person) not in erased]
-        result.erased += len(parts) - len(incoming)
+        incoming = []
+        for part in parts:
+            name = f"{part.kind}/{part.id}"
+            if identifiers.get(part.person) in erased:
+                self._left_out[name] = part.person
+                result.erased += part.kind != "Bundle"
+            else:
+                self._left_out.pop(name, None)
+                incoming.append(self._incoming(part, identifiers, subjects))
         if not incoming:
             return
         if "tenant" not in self.dataset:  # it is new
@@ -304,18 +312,26 @@ class FhirImport:
         result.already_stored += len(incoming) - len(envelopes) - (new - bundles)
 
     def _assign_by_reference(self, parts: list["PreparedResource"]) -> None:
-        """Assigns parts that name no patient to the patient of what they refer to, in this unit or in custody."""
+        """Assigns parts that name no patient to the patient of what they refer to, in this unit or in custody; a deletion to the
+        patient of the version before it."""
         unassigned = [p for p in parts if not p.person and p.through]
         if not unassigned:
             return
         owners = {f"{p.kind}/{p.id}": p.person for p in parts if p.person}
-        elsewhere = {t for p in unassigned for t in p.through if t not in owners and "?" not in t}
+        elsewhere = {t for p in unassigned for t in p.through if (p.deleted or t not in owners) and "?" not in t}
         stored = store.document_subjects(self.installation.db, self.grant, self.dataset, sorted(elsewhere)) if elsewhere else {}
-        for part in unassigned:
-            people = [owners[t] for t in part.through if t in owners]
-            people += [f"#{stored[t]}" for t in part.through if stored.get(t, store.NO_SUBJECT) != store.NO_SUBJECT]
-            if people:
-                part.person = owners[f"{part.kind}/{part.id}"] = people[0]
+        in_custody = {t: f"#{s}" for t, s in stored.items() if s != store.NO_SUBJECT}
+        before: dict[str, str] = {}  # patient of the latest version so far of each name
+        for part in parts:
+            name = f"{part.kind}/{part.id}"
+            if part.deleted:
+                part.person = before.get(name, self._left_out.get(name, in_custody.get(name, "")))
+            elif not part.person:
+                people = [owners[t] for t in part.through if t in owners]
+                people += [in_custody[t] for t in part.through if t in in_custody]
+                if people:
+                    part.person = owners[name] = people[0]
+            before[name] = part.person
 
     def _refuse_unknown_patient(self, part: "PreparedResource") -> None:
         self.result.refused += 1
