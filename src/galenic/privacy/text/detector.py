@@ -9,9 +9,11 @@ import numpy as np
 from galenic.privacy.text.gazetteers import Gazetteer
 from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.patterns import find_patterns
+from galenic.privacy.text.plausible_names import may_be_name
 from galenic.privacy.text.prose_names import find_prose_names
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
+from galenic.privacy.text.vocabulary import is_neutral
 from galenic.schema import TextSpan
 
 TAGGER_KINDS = {
@@ -45,6 +47,7 @@ _NUMBER_LABELS = tuple(  # words before a number that tell its kind
 _WORD = re.compile(r"[^\W\d_]{3,}")
 # behind a number that is no age: decimals and units
 _MEASURED = re.compile(r"[.,]\d|\s?(?:%|percent\b|mm\s?hg\b|bpm\b|m[cg]?g\b|kg\b|lbs?\b|cm\b|m?mol\b|°|beats?\b)", re.I)
+_LETTERS = re.compile(r"[^\W\d_]+")
 _WORDS = ("name", "place", "organisation")
 SHORT, MAX_CACHED = 400, 50_000  # characters of texts that are cached; number of texts
 COMMON_WORD_THRESHOLD = 0.6  # for common words in lower case (held-out text: no recall lost, an eighth fewer false positives)
@@ -128,7 +131,7 @@ class Detector:
             else:
                 continue
             last = i
-        spans = [s for s in spans if s.kind != "age" or not _MEASURED.match(text, s.end)]
+        spans = [s for s in spans if not _is_number_part(text, s) and not _is_jargon(text, s)]
         return [self._with_precise_kind(text, s) for s in spans]
 
     def _with_precise_kind(self, text: str, span: TextSpan) -> TextSpan:
@@ -154,6 +157,22 @@ class Detector:
                 words |= {w for w in _WORD.findall(text[span.start : span.end]) if w.casefold() not in self.common}
         forms = {form for w in words for form in _forms(w)}
         return [TextSpan(*m.span(), "name", "again") for m in _WORD.finditer(text) if m[0] in forms] if forms else []
+
+
+def _is_number_part(text: str, span: TextSpan) -> bool:
+    """Whether a guess at an age or date is a number with a unit, or the decimals of one."""
+    if span.kind == "age" and _MEASURED.match(text, span.end):
+        return True
+    decimals = span.start > 1 and text[span.start - 1] in ".," and text[span.start - 2].isdigit()
+    return decimals and span.kind in ("age", "date") and text[span.start : span.end].isdigit()
+
+
+def _is_jargon(text: str, span: TextSpan) -> bool:
+    """Whether a guess at a name or place consists of abbreviations of notes and names of drugs."""
+    if span.kind not in _WORDS:
+        return False
+    words = _LETTERS.findall(text[span.start : span.end])
+    return all(len(w) == 1 or (is_neutral(w) and not may_be_name(w.casefold())) for w in words) and any(map(is_neutral, words))
 
 
 _TITLE = re.compile(

@@ -13,7 +13,7 @@ from math import log
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from galenic.privacy.text.scripts import script_of
-from galenic.privacy.text.vocabulary import WORD, is_known
+from galenic.privacy.text.vocabulary import WORD, is_known, is_neutral
 
 VALIDATED = ("en", "es")  # languages whose detector is measured on text that it was not trained on
 NAMES = {
@@ -133,6 +133,7 @@ def _identify(part: str) -> tuple[str, float, bool]:
         return "", 1.0, False
     if part.isupper():
         part = part.lower()
+    words = [w for w in words if not is_neutral(w)] or words
     shares = {v: sum(is_known(w, v) for w in words) / len(words) for v in VALIDATED}
     best = max(VALIDATED, key=lambda v: shares[v])
     known, n = shares[best], len(words)
@@ -177,3 +178,11 @@ def _inherited(p: Passage, previous: str, following: str) -> Passage:
     if others and (not validated or p.known < 0.5):
         return replace(p, language=others[0])
     return replace(p, language=validated[0]) if validated else p
+
+
+def reading_language(text: str) -> str:
+    """The validated language in whose vocabulary most words of a short text are; English if none has more."""
+    words = [w for w in WORD.findall(text) if not is_neutral(w)]
+    counts = {v: sum(is_known(w, v) for w in words) for v in VALIDATED}
+    best = max(VALIDATED, key=lambda v: counts[v])  # the first of equal ones: English
+    return best if 2 * counts[best] >= len(words) else VALIDATED[0]

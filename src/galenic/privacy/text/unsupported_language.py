@@ -4,9 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from galenic.privacy.text.language_identification import Passage, language_name, passages
 from galenic.privacy.text.normalization import NormalizedText, normalize
+from galenic.privacy.text.plausible_names import may_be_name
 from galenic.privacy.text.scripts import other_script_runs, script
 from galenic.privacy.text.vocabulary import WORD, is_clinical, is_known
 
@@ -20,10 +22,19 @@ _UNITS = (
 _MEASUREMENT = re.compile(rf"(?<![\w./:,-])[<>≤≥]?\d{{1,4}}(?:[.,]\d{{1,3}})?\s?{_UNITS}(?![\w/])")
 _KEPT = re.compile(rf"(?P<kept>{_MEASUREMENT.pattern})|[\n\r]+")
 UNKNOWN_CAPITALS = "words in capitals in no vocabulary, which may be names"
+FEW_WORDS = 15  # of a text that is too short to rely on its language: each word must be known
+TRUSTED, MIN_WORDS = 0.7, 4  # share of known words, and number of words, from which a passage of such a text is trusted
+_PARTICLES = {
+    "en": frozenset(
+        re.findall(r"\w+", "the and with his this that from were has are been which when will after before there they he she")
+    ),
+    "es": frozenset(re.findall(r"\w+", "el los las una con del por y sin desde hasta muy más pero está fue")),
+}
 MIN_KNOWN = 0.5  # share of known words from which a text is read in the language of the run, if no other can be told
 _ABBREVIATION = 4  # letters of the longest word in capitals that is kept where the language cannot be told
 # a line of at least five words without a lower-case letter
 _CAPITALS = re.compile(r"^(?=(?:[^\w\n]{0,9}\b\w{1,40}\b){5})(?=[^\n]*[A-Z]{2})[^a-zß-öø-ÿ\n]+$", re.M)
+_ENDING = re.compile(r"(?P<stem>[a-z]{3,20})(?:ing|ed|ly)")
 _ENCODED = re.compile(r"[!-~]{40,}")  # no words
 _REVERSED = re.compile("[\u202d\u202e][^\n\r]*")  # shown in another order than it is written in
 _HIDDEN = re.compile("[\U000e0000-\U000e0fff\ufe00-\ufe0f]")  # letters that are never shown, and variants
@@ -58,11 +69,23 @@ def exclusions(original: str, read: NormalizedText, found: list[Passage], *, pro
     out = [Exclusion(p.start, p.end, f"text in {language_name(p.language)}: no validated detector") for p in found if p.foreign]
     out += [Exclusion(a, b, f"text in {script_name(text[a:b])}: no validated detector") for a, b in other_script_runs(text)]
     if prose:
-        unsure = [p for p in found if (p.doubtful and not p.foreign) or (not p.language and p.known < MIN_KNOWN)]
+        short = sum(1 for _ in islice(WORD.finditer(text), FEW_WORDS + 1)) <= FEW_WORDS
+        unsure = [p for p in found if not p.foreign and _is_unsure(p, text, short=short)]
         out += [e for p in unsure for e in _unknown_words(text, p.start, p.end, UNKNOWN)]
         out += [e for m in _CAPITALS.finditer(text) for e in _unknown_words(text, *m.span(), UNKNOWN_CAPITALS)]
     placed = [Exclusion(*read.original(e.start, e.end), e.reason) for e in out]
     return _merged([*placed, *(Exclusion(*m.span(), "text in reversed order") for m in _REVERSED.finditer(original))])
+
+
+def _is_unsure(p: Passage, text: str, *, short: bool) -> bool:
+    """Whether each word of a passage must be known. short: the whole text has few words; then a passage is trusted only if most of its
+    words are known and one of them is a particle of a validated language and of no other."""
+    if p.doubtful or (not p.language and p.known < MIN_KNOWN):
+        return True
+    if not short:
+        return False
+    words = [w.casefold() for w in WORD.findall(text, p.start, p.end)]
+    return not (p.language and p.known >= TRUSTED and len(words) >= MIN_WORDS and _PARTICLES[p.language].intersection(words))
 
 
 def without_hidden(text: str) -> str:
@@ -80,15 +103,21 @@ def _unknown_words(text: str, start: int, end: int, reason: str) -> list[Exclusi
     out = []
     for m in WORD.finditer(text, start, end):
         word = m[0]
-        short = len(word) <= _ABBREVIATION and word.isupper()
+        short = len(word) <= _ABBREVIATION and word.isupper() and not may_be_name(word.casefold())
         if not short and not any(is_clinical(w) or is_known(w, "en") or is_known(w, "es") for w in (word, *_stems(word))):
             out.append(Exclusion(*m.span(), reason))
     return out
 
 
 def _stems(word: str) -> tuple[str, ...]:
-    """The word without a plural's ending."""
-    return (word[:-1],) if word[-1] in "sS" and len(word) > 4 else ()
+    """The word without a plural's ending; in small letters, where it is no listed name, also without that of a verb or an adverb."""
+    if word[-1] in "sS" and len(word) > 4:
+        return (word[:-1],)
+    m = _ENDING.fullmatch(word)
+    if m is None or may_be_name(word):
+        return ()
+    stem = m["stem"]
+    return (stem, f"{stem}e", stem[:-1] if stem[-1] == stem[-2] else stem, f"{stem[:-1]}y" if stem[-1] == "i" else stem)
 
 
 def _merged(found: Iterable[Exclusion]) -> list[Exclusion]:

@@ -4,6 +4,7 @@ import re
 from functools import cache, lru_cache
 from importlib.resources import files
 
+_SHORT = 4  # letters of a short abbreviation
 WORD = re.compile(r"[^\W\d_]{2,}")
 # Stems of non-proprietary names of drugs (USAN, INN) and endings of clinical terms
 _STEMS = re.compile(
@@ -18,7 +19,7 @@ _STEMS = re.compile(
 @cache
 def _words(name: str) -> frozenset[str]:
     text = files("galenic.privacy.text").joinpath(f"data/{name}.txt").read_text(encoding="utf-8")
-    return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
 
 
 @cache
@@ -30,11 +31,26 @@ def common_words(language: str) -> frozenset[str]:
 @lru_cache(100_000)
 def is_known(word: str, language: str) -> bool:
     """Whether a word belongs to the ordinary vocabulary of a language, or, in English, to clinical vocabulary."""
-    low = word.casefold()
-    return low in common_words(language) or (language == "en" and is_clinical(low))
+    return word.casefold() in common_words(language) or (language == "en" and is_clinical(word))
 
 
 def is_clinical(word: str) -> bool:
-    """Whether a word is a clinical term, an abbreviation, or the non-proprietary name of a drug."""
+    """Whether a word is a clinical term, an abbreviation, or the name of a drug."""
     low = word.casefold()
-    return low in _words("clinical") or (len(low) > 6 and _STEMS.fullmatch(low) is not None)
+    return low in _words("clinical") or is_note_word(word)
+
+
+def is_note_word(word: str) -> bool:
+    """Whether a word is one of clinical notes, an abbreviation of them, or the name of a drug."""
+    return word.casefold() in _words("note_words") or is_neutral(word)
+
+
+def is_neutral(word: str) -> bool:
+    """Whether a word tells no language: an abbreviation of notes, or the name of a drug."""
+    low = word.casefold()
+    return low in _words("brand_names") or is_abbreviation(word) or (len(low) > 6 and _STEMS.fullmatch(low) is not None)
+
+
+def is_abbreviation(word: str) -> bool:
+    """Whether a word is an abbreviation of notes; a short one in capitals or small letters, not with one capital as a name."""
+    return word.casefold() in _words("abbreviations") and (len(word) > _SHORT or word.isupper() or word.islower())

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -10,14 +11,19 @@ from galenic.privacy.deidentification.rules.coded_words import is_clinical, is_t
 from galenic.privacy.deidentification.rules.codes import fits_loinc, is_unit
 from galenic.privacy.deidentification.rules.joined_identifiers import find_phrases, hidden_words, states_identifier
 from galenic.privacy.deidentification.rules.quantities import is_measurement, is_over_89
+from galenic.privacy.deidentification.rules.vocabulary import clinical_words, fold
 from galenic.privacy.text import (
+    LANGUAGES,
     Detector,
     Replacer,
     StatedIdentifiers,
     TextFindings,
     deidentify_text,
     find_names,
+    is_note_word,
+    load_detector,
     may_be_name,
+    reading_language,
     reveals_age_over_89,
     unsupported_languages,
 )
@@ -99,6 +105,7 @@ def search_coded(text: str, rules: TextRules) -> str:
         return text
     if not text.isascii() and len(unsupported_languages(text)) > 1:  # words and dates of other scripts are not found one by one
         return hide_joined(deidentify_text(text, rules.detector, rules.replacer, rules.stated, rules.findings), rules)
+    rules = _reading(text, rules)
     findings = rules.findings
     findings.texts += 1
     findings.characters += len(text)
@@ -112,6 +119,26 @@ def search_coded(text: str, rules: TextRules) -> str:
         out += [_without_unknown(text[at : span.start], rules), f"{new} " if glued else new]
         at = span.end
     return hide_joined("".join([*out, _without_unknown(text[at:], rules)]), rules)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Rules with the detector of another language."""
+
+    detector: Detector
+    replacer: Replacer
+    stated: StatedIdentifiers | None
+    findings: TextFindings
+
+
+def _reading(text: str, rules: TextRules) -> TextRules:
+    """The rules with the detector of the language in which most words of the text are."""
+    language = reading_language(text)
+    if rules.detector.tagger is None or language == rules.detector.language or language not in LANGUAGES:
+        return rules
+    detector = load_detector(language)
+    lists = rules.detector.gazetteer
+    return _Reading(detector.with_gazetteer(lists) if lists else detector, rules.replacer, rules.stated, rules.findings)
 
 
 def _spans(text: str, rules: TextRules) -> list[TextSpan]:
@@ -175,7 +202,6 @@ def _is_code(text: str, span: TextSpan) -> bool:
 
 
 def _without_unknown(text: str, rules: TextRules) -> str:
-    common = rules.detector.common
     kept = [m.span() for m in _CODE.finditer(text) if fits_loinc(m[0])] + clinical_spans(text) + _counted(text)
 
     def withhold(m: re.Match[str]) -> str:
@@ -183,13 +209,22 @@ def _without_unknown(text: str, rules: TextRules) -> str:
             return m[0]
         if _LONG_NUMBER.fullmatch(m[0]):
             return WITHHELD
-        if is_unit(m[0]) or (all(is_clinical(w, common) for w in words_of(m[0])) and not _RECORD.fullmatch(m[0])):
+        if is_unit(m[0]) or (_is_harmless(m[0], rules.detector) and not _RECORD.fullmatch(m[0])):
             return m[0]
         rules.findings.counts["other", "unknown word"] += 1
         rules.replacer.count("other", "withhold")
         return WITHHELD
 
     return _PIECES.sub(withhold, text)
+
+
+def _is_harmless(token: str, detector: Detector) -> bool:
+    """Whether each word of a token is clinical or ordinary; in Spanish, an ordinary word that is a listed name only in small letters."""
+    if is_note_word(token):
+        return True
+    if detector.language != "en" and token[:1].isupper() and may_be_name(token.casefold()):
+        return False
+    return all(is_clinical(w, detector.common) or (fold(w) in clinical_words() and not may_be_name(w)) for w in words_of(token))
 
 
 def _counted(text: str) -> list[tuple[int, int]]:
