@@ -54,3 +54,16 @@ def test_a_number_of_thousands_of_digits_is_no_failure() -> None:
     replacer = deid.Replacer(deid.read_policy("safe-harbor"), b"k" * 32)
     assert replacer.value("age", "9" * 5_000) == "90 or older"
     assert list(find_patterns("aged " + "9" * 5_000)) is not None
+
+
+HOSTILE = ("1.", "a ", "(", "1 2-3.", "Dr. ", "Will ", "Nurse A ", "[", "é ", "aged ")
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_time_is_linear_on_hostile_texts(unit: str) -> None:
+    """t(2n) / t(n) in processor time: 2 if linear, 4 if quadratic; the smallest of at most four, since a busy machine enlarges some."""
+    detector = deid.load_detector("en")
+    short, long = (unit * 6_000)[:6_000], (unit * 12_000)[:12_000]
+    seconds(short, detector)
+    ratios = (seconds(long, detector) / max(seconds(short, detector), 0.01) for _ in range(4))
+    assert any(ratio < 3 for ratio in ratios)

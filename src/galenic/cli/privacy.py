@@ -15,7 +15,7 @@ from galenic.cli.options import Json, expand_options
 from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
-from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
+from galenic.privacy.deidentification import MINUTES_PER_FILE, DeidentificationOptions, DeidentificationReport
 from galenic.schema import NotMeasured, Report
 
 commands = typer.Typer()
@@ -36,6 +36,7 @@ class DetectionOptions:
     )
     day_first: Annotated[bool, typer.Option(help="03/04/2020 means 3 April.")] = False
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1
+    minutes_per_file: Annotated[float, typer.Option(help="Processor time after which a file is refused.")] = MINUTES_PER_FILE
     engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool"
 
 
@@ -157,6 +158,7 @@ def _options(detection: DetectionOptions, anonymization: AnonymizationOptions) -
         workers=detection.workers,
         engine=detection.engine,
         other_languages=detection.other_languages,
+        minutes_per_file=detection.minutes_per_file,
     )
 
 

@@ -1,7 +1,7 @@
 """De-identification of files: one de-identifier per format, and a report of findings, replacements and refusals."""
 
 from galenic.privacy.deidentification.fhir import identifiers_of_patient
-from galenic.privacy.deidentification.options import DeidentificationOptions
+from galenic.privacy.deidentification.options import MINUTES_PER_FILE, DeidentificationOptions
 from galenic.privacy.deidentification.planted_recall import PlantedRecall, PlantedStratum
 from galenic.privacy.deidentification.planting.measurement import measure_planted_resources
 from galenic.privacy.deidentification.planting.resources import MOST_RESOURCES
@@ -15,6 +15,7 @@ from galenic.privacy.deidentification.workflow import deidentify
 
 __all__ = [
     "DEIDENTIFIERS",
+    "MINUTES_PER_FILE",
     "MOST_RESOURCES",
     "DeidentificationOptions",
     "DeidentificationReport",

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from galenic.privacy.deidentification.rules.cells import cell_class
 from galenic.privacy.deidentification.rules.vocabulary import is_clinical_term, is_known, is_name, word_set, words_of
+from galenic.privacy.text import check_time
 from galenic.records import Source, clean_text
 from galenic.schema import MISSING_TOKENS
 
@@ -152,6 +153,7 @@ def profile_columns(source: Source, common: frozenset[str]) -> dict[str, ColumnP
     """The profile of every column, by name; nested columns are not read."""
     profiles: dict[str, ColumnProfile] = {}
     for _, batch in source.raw():
+        check_time()
         for name in source.names:
             profile = profiles.setdefault(name, ColumnProfile(name, batch[name].type))
             if not is_nested(profile.type):

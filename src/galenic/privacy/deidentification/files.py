@@ -10,7 +10,7 @@ from galenic.errors import RecordError
 from galenic.privacy.deidentification.registry import DEIDENTIFIERS, deidentifier_for
 from galenic.privacy.deidentification.rules.coded_words import unknown_words
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import holds_names
+from galenic.privacy.text import holds_names, time_limit
 from galenic.records import refuse_links
 
 FILE_WORDS = frozenset(
@@ -63,7 +63,8 @@ def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) 
         deidentifier = deidentifier_for(file)
         if deidentifier is None:
             raise RecordError(f"has a format that is not supported: {file.suffix or 'no file extension'}")
-        deidentifier.deidentify(file, target, run)
+        with time_limit(run.minutes_per_file):
+            deidentifier.deidentify(file, target, run)
     except (RecordError, RecursionError) as error:
         _remove(target)
         why = str(error) if isinstance(error, RecordError) else "is nested too deeply to be read. Send it flatter."

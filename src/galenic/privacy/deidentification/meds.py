@@ -15,7 +15,15 @@ from galenic.privacy.deidentification.rules.coded_text import search_coded
 from galenic.privacy.deidentification.rules.coded_words import is_plain
 from galenic.privacy.deidentification.rules.codes import is_unit, published_system
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
+from galenic.privacy.text import (
+    Detector,
+    Replacer,
+    StatedIdentifiers,
+    TextFindings,
+    check_time,
+    deidentify_text,
+    reveals_age_over_89,
+)
 from galenic.records import ORDER, VERSION, as_timeline, read_codes_whole, read_whole
 
 COLUMNS = ("subject_id", "time", "code", "numeric_value", "text_value", "end_time", "code_system", "unit", "utc_offset")
@@ -41,6 +49,7 @@ class MedsDeidentifier:
         count = 0
         for name, table in shards:
             run.report.omissions.update(f"MEDS column {n}" for n in table.column_names if n not in COLUMNS)
+            check_time()
             clean = events.rewrite(as_timeline(table, name))
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)

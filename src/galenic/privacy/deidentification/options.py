@@ -8,6 +8,7 @@ from galenic.errors import OptionError
 from galenic.privacy import text
 
 MIN_KEY_BYTES = 32
+MINUTES_PER_FILE = 60.0  # of processor time: twice what the largest note takes
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class DeidentificationOptions:
     the policy's [table] section (quasi, sensitive, k, l, t, method, fraction, rare). workers: processes that share the files;
     the output does not depend on it. engine: pool (this machine) or ray. other_languages: refuse or redact
     notes in a language without a validated detector; such parts of other files are always redacted. measured: measure the recall
-    on planted identifiers.
+    on planted identifiers. minutes_per_file: of processor time, after which a file is refused.
     """
 
     policy: str = "safe-harbor"
@@ -33,18 +34,21 @@ class DeidentificationOptions:
     engine: str = "pool"
     other_languages: str = "refuse"
     measured: bool = True
+    minutes_per_file: float = MINUTES_PER_FILE
 
     def __post_init__(self) -> None:
         if self.key is not None and len(self.key) < MIN_KEY_BYTES:
             raise OptionError(f"the key has {len(self.key)} bytes. Expected at least {MIN_KEY_BYTES} bytes of random data.")
         if self.other_languages not in ("refuse", "redact"):
             raise OptionError(f"--other-languages is {self.other_languages!r}. Expected refuse or redact.")
+        if self.minutes_per_file <= 0:
+            raise OptionError(f"--minutes-per-file is {self.minutes_per_file:g}. Expected more than 0.")
 
     def settings(self, key: bytes) -> "RunSettings":
         """The settings that every process of the run needs. OptionError if the policy cannot be read."""
         policy = text.read_policy(self.policy)
         policy = replace(policy, table={**policy.table, **self.table})
-        return RunSettings(policy, self.language, self.model, key, self.day_first, self.other_languages)
+        return RunSettings(policy, self.language, self.model, key, self.day_first, self.other_languages, self.minutes_per_file)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class RunSettings:
     key: bytes
     day_first: bool
     other_languages: str = "refuse"
+    minutes_per_file: float = MINUTES_PER_FILE
 
     def to_json(self) -> dict[str, Any]:
         """JSON for a worker process."""
@@ -66,6 +71,5 @@ class RunSettings:
     def from_json(cls, raw: dict[str, Any]) -> "RunSettings":
         """The settings that `to_json` wrote."""
         policy = text.DeidentificationPolicy(**raw["policy"])
-        return cls(
-            policy, raw["language"], raw["model"], bytes.fromhex(raw["key"]), bool(raw["day_first"]), raw["other_languages"]
-        )
+        plain = {k: raw[k] for k in ("language", "model", "other_languages", "minutes_per_file")}
+        return cls(policy=policy, key=bytes.fromhex(raw["key"]), day_first=bool(raw["day_first"]), **plain)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from galenic.privacy import text
-from galenic.privacy.deidentification.options import RunSettings
+from galenic.privacy.deidentification.options import MINUTES_PER_FILE, RunSettings
 from galenic.privacy.deidentification.planted_recall import PlantedRecall
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
@@ -79,7 +79,7 @@ class DeidentificationRun:
 
     key: 32 bytes; without it no surrogate and no token can be traced back. stated_identifiers: by patient, identifiers by kind.
     reserved_words: names of people in the data, which no surrogate may be. other_languages: refuse or redact notes in them. language: of
-    the texts.
+    the texts. minutes_per_file: of processor time.
     """
 
     report: DeidentificationReport
@@ -90,6 +90,7 @@ class DeidentificationRun:
     reserved_words: frozenset[str] = frozenset()
     other_languages: str = "refuse"
     language: str = "en"
+    minutes_per_file: float = MINUTES_PER_FILE
     stating_records: int = 0  # records that state names or numbers of people, which the output is searched for
 
     @property
@@ -150,4 +151,5 @@ def start_run(settings: RunSettings) -> DeidentificationRun:
         settings.day_first,
         other_languages=settings.other_languages,
         language=settings.language,
+        minutes_per_file=settings.minutes_per_file,
     )

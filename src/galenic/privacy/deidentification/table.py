@@ -13,7 +13,7 @@ from galenic.privacy.deidentification.rules.columns import ColumnRules
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.privacy.deidentification.table_files import EXTENSIONS, SPREADSHEETS, TableWriter
 from galenic.privacy.deidentification.table_layout import TableLayout, read_layout
-from galenic.privacy.text import Replacer, StatedIdentifiers
+from galenic.privacy.text import Replacer, StatedIdentifiers, check_time
 from galenic.records import Source
 
 MAX_REPLACERS = 20_000  # patients with replacers in memory
@@ -113,6 +113,7 @@ class _Table:
         treatments = {n: t for n in quasi if (t := self.layout.treatment(n, uncounted, self.run)) is not None}
         first_row = 0
         for _, batch in self.source.raw(list(dict.fromkeys([*names, *([self.patient] if self.patient else [])]))):
+            check_time()
             values = {n: cell_text(batch[n]).to_pylist() for n in names}
             replacers = self._replacers_of(batch, first_row)
             nothing: list[StatedIdentifiers | None] = [None] * batch.num_rows
@@ -129,6 +130,7 @@ class _Table:
         searched = self.layout.searched_kinds()
         released = self.recoding.anonymized.released if self.recoding and self.recoding.anonymized else None
         for _, batch in self.source.raw():
+            check_time()
             end = first_row + batch.num_rows
             replacers = self._replacers_of(batch, first_row)
             stated = self._stated_by_rows(batch, searched if self.layout.has_text() else {})

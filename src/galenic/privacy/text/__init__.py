@@ -13,6 +13,7 @@ from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.surrogate_names import is_listed_name
 from galenic.privacy.text.tagger import Tagger, decode_spans
 from galenic.privacy.text.text_deidentification import TextFindings, deidentify_text
+from galenic.privacy.text.time_limit import check_time, time_limit
 from galenic.privacy.text.unsupported_language import unsupported_languages
 from galenic.privacy.text.vocabulary import common_words, is_note_word
 
@@ -27,6 +28,7 @@ __all__ = [
     "StatedIdentifiers",
     "Tagger",
     "TextFindings",
+    "check_time",
     "common_words",
     "decode_spans",
     "deidentify_text",
@@ -45,5 +47,6 @@ __all__ = [
     "reveals_age_over_89",
     "shift_date",
     "state_names",
+    "time_limit",
     "unsupported_languages",
 ]

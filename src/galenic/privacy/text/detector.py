@@ -13,6 +13,7 @@ from galenic.privacy.text.plausible_names import may_be_name
 from galenic.privacy.text.prose_names import find_prose_names
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
+from galenic.privacy.text.time_limit import check_time
 from galenic.privacy.text.vocabulary import is_neutral
 from galenic.schema import TextSpan
 
@@ -77,6 +78,7 @@ class Detector:
 
     def find(self, text: str, stated: StatedIdentifiers | None = None) -> list[TextSpan]:
         """Spans in order, without overlaps."""
+        check_time()
         read = normalize(text)
         spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
         spans += find_prose_names(read.text) if self.tagger else ()

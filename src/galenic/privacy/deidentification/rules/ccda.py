@@ -14,6 +14,7 @@ from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
 from galenic.privacy.deidentification.rules.joined_identifiers import holds_joined, states_identifier
 from galenic.privacy.deidentification.rules.questions import asks_age, asks_person, states_old_age
+from galenic.privacy.text import check_time
 from galenic.records import HL7, SDTC, XSI
 
 _PEOPLE = frozenset(
@@ -60,6 +61,7 @@ def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:
 
 
 def _element(node: Element, rules: CcdaRules, parent: str) -> None:
+    check_time()
     name = _local(node.tag)
     treatment = _TREATMENTS.get(name)
     if treatment is not None:

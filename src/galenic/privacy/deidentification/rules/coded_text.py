@@ -121,7 +121,7 @@ def search_coded(text: str, rules: TextRules) -> str:
     return hide_joined("".join([*out, _without_unknown(text[at:], rules)]), rules)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Reading:
     """Rules with the detector of another language."""
 

@@ -16,7 +16,16 @@ from galenic.privacy.deidentification.rules.codes import known_words
 from galenic.privacy.deidentification.rules.dicom_profile import METHODS, OPTIONS, ProfileOptions, profile_action
 from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
 from galenic.privacy.deidentification.rules.pixels import clean_pixels
-from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, holds_names, shift_date
+from galenic.privacy.text import (
+    Detector,
+    Replacer,
+    StatedIdentifiers,
+    TextFindings,
+    check_time,
+    deidentify_text,
+    holds_names,
+    shift_date,
+)
 from galenic.records.dicom import is_plain_number
 
 STANDARD_ROOT = "1.2.840.10008."  # of UIDs that the standard assigns
@@ -280,6 +289,7 @@ def _age(value: str, rules: DicomRules) -> str:
 
 def _cleaned(ds: Any, element: Any, rules: DicomRules, path: str) -> None:
     """Action C: dates are shifted with the patient's other dates, texts searched."""
+    check_time()
     vr = element.VR
     values = _values(element.value)
     if vr in ("DA", "DT"):

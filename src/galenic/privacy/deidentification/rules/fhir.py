@@ -10,6 +10,7 @@ from galenic.privacy.deidentification.rules import fhir_values as values
 from galenic.privacy.deidentification.rules.codes import hl7_code_words, known_words
 from galenic.privacy.deidentification.rules.fhir_rules import OMITTED, FhirRules, Json, rule_file
 from galenic.privacy.deidentification.rules.questions import asks_age, asks_person, texts_and_codes
+from galenic.privacy.text import check_time
 from galenic.records.fhir import r4
 
 _MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
@@ -104,6 +105,7 @@ def _properties(type_: str) -> dict[str, _Property]:
 
 
 def _element(value: Json, element: _Property, path: str, rules: FhirRules) -> Json:
+    check_time()
     if value is None:
         return value
     of, rule = element.of, rule_file()
