@@ -26,9 +26,14 @@ def bare_plant(maker: IdentifierMaker, stratum: str, number: int, kept: frozense
     return Plant(stratum, kind, _value(maker, what))
 
 
+def common_name(maker: IdentifierMaker) -> str:
+    """A given and a family name that are words of ordinary text."""
+    return f"{_unused(maker, _GIVEN_WORDS)} {_unused(maker, _FAMILY_WORDS)}"
+
+
 def _value(maker: IdentifierMaker, what: str) -> str:
     if what == "common name":
-        return f"{_unused(maker, _GIVEN_WORDS)} {_unused(maker, _FAMILY_WORDS)}"
+        return common_name(maker)
     if what == "phone":
         return f"{maker.rng.integers(201, 989)}-{maker.rng.integers(1001, 9999)}"
     if what == "street":

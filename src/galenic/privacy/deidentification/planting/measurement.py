@@ -54,10 +54,12 @@ def measure_planted(files: dict[str, Path], outputs: Path, run: Deidentification
             recall.unmeasured[kind] = "no identifiers can be planted into files of this format"
             continue
         chosen = [names[i] for i in maker.rng.permutation(len(names))[:MOST_FILES]]
-        counts: Counter[str] = Counter()
+        counts, missed = Counter[str](), Counter[str]()
         prefix = "{}, ".format if kind == "table" else lambda _: ""
-        sampled = [_SampledFile(n, files[n], outputs / n, planter, Planting(run, maker, counts, prefix(n))) for n in chosen]
-        _FormatMeasurement(kind, run, scratch, sampled, counts).measure(planter.most_copies, recall)
+        sampled = [
+            _SampledFile(n, files[n], outputs / n, planter, Planting(run, maker, counts, prefix(n), missed)) for n in chosen
+        ]
+        _FormatMeasurement(kind, run, scratch, sampled).measure(planter.most_copies, recall)
     return recall
 
 
@@ -123,7 +125,6 @@ class _FormatMeasurement:
     run: DeidentificationRun
     scratch: Path
     files: list[_SampledFile]
-    counts: Counter[str]
 
     def measure(self, most_copies: int, recall: PlantedRecall) -> None:
         """Plant until every stratum has enough identifiers, or the limit of copies is reached."""
@@ -161,7 +162,8 @@ class _FormatMeasurement:
             if (out / one.name).exists() and not run.report.refusals:
                 before = len(one.found)
                 one.add(copy, out / one.name)
-                self.counts.update(one.planting.prefix + plant.stratum for plant, _ in one.found[before:])
+                for plant, removed in one.found[before:]:
+                    one.planting.count(plant.stratum, removed=removed)
                 one.copies, one.refusals = one.copies + 1, 0
                 recall.copies += 1
             else:
@@ -212,7 +214,8 @@ def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run:
         written = deidentify([(place, json.loads(content)) for place, content, _ in planted])
         scan = ScannedText("\n".join(json.dumps(one, ensure_ascii=False) for one in written))
         for plant in (p for *_, plants in planted for p in plants if not before.holds(p)):
-            recall.add(plant.stratum, plant.kind, removed=not scan.holds(plant))
-            planting.counts[plant.stratum] += 1
+            removed = not scan.holds(plant)
+            recall.add(plant.stratum, plant.kind, removed=removed)
+            planting.count(plant.stratum, removed=removed)
         recall.copies += 1
     return recall

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.planting.ages import STRATUM as AGES
+from galenic.privacy.deidentification.planting.ages import holds_observation, plant_ages
 from galenic.privacy.deidentification.planting.bare_values import SHORT, bare_plant
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.identifiers import Plant
@@ -65,7 +67,7 @@ class TextElement:
 class FhirPlanter:
     """Copies have a sample of the resources of a file or Bundle."""
 
-    most_copies = 60
+    most_copies = 200
 
     def copies(self, file: Path, folder: Path, planting: Planting) -> Iterator[PlantedCopy]:
         """Copies of some of the file's resources, as one file of the same format."""
@@ -99,6 +101,7 @@ class ResourceSample:
     def __init__(self, units: list[Json], envelope: Json | None = None) -> None:
         self.units, self.envelope = units, envelope
         self.strata = [frozenset(s for leaf in leaves(u, ()) for s in strata_of(leaf)) for u in units]
+        self.with_ages = [holds_observation(u) for u in units]
         self.before = "\n".join(json.dumps(u, ensure_ascii=False) for u in units)[:MOST_BEFORE]
         self.place_of = {str(e["fullUrl"]): i for i, e in enumerate(units) if envelope is not None and "fullUrl" in e}
 
@@ -117,7 +120,12 @@ class ResourceSample:
 
     def places(self, planting: Planting) -> list[int]:
         """Places of some resources in which further identifiers are wanted."""
-        wanted = [i for i, strata in enumerate(self.strata) if any(not planting.is_enough(s) for s in strata)]
+        ages = "age" not in planting.kept and not planting.is_enough(AGES)
+        wanted = [
+            i
+            for i, strata in enumerate(self.strata)
+            if any(not planting.is_enough(s) for s in strata) or (ages and self.with_ages[i])
+        ]
         return [wanted[i] for i in planting.maker.rng.permutation(len(wanted))[:MOST_ENTRIES]]
 
     def documents(self, planting: Planting) -> list[Json]:
@@ -167,7 +175,7 @@ def plant_document(document: Json, planting: Planting) -> tuple[str, list[Plant]
         wanted = [s for s in strata_of(leaf) if not planting.is_enough(s)]
         if wanted:
             by_stratum.setdefault(planting.maker.pick(tuple(wanted)), []).append(leaf)
-    plants: list[Plant] = []
+    plants: list[Plant] = plant_ages(copy, planting)
     for stratum, found in by_stratum.items():
         order = planting.maker.rng.permutation(len(found))[:MOST_PER_STRATUM]
         for at in order:

@@ -72,7 +72,7 @@ class ScannedText:
             return (day.year, day.month, day.day) in self.days or (day.year, day.month) in self.months
         value = normalize(plant.value)
         if plant.kind == "age":
-            return value in self.tokens
+            return value in self.tokens or ("." in value and _compact(value) in self.number_tokens)
         if plant.kind == "email":
             return value.split("@")[0] in self.text
         if plant.kind in ("name", "place") and not value.isdigit():

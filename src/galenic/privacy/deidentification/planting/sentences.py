@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from galenic.privacy.deidentification.planting.bare_values import common_name
 from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker, Plant
 
 _SCRIPTS = {
@@ -28,6 +29,7 @@ _SCRIPTS = {
 _PATTERNS = {script: re.compile(pattern) for script, pattern in _SCRIPTS.items()}
 _BOUNDARY = re.compile(r"(?<=[.!?。！？।])(?=\s|[^\W\d_]{2})|(?<=\n)")
 CHARACTERS_PER_PLANT = 160
+COMMON_NAMES = 8  # one in so many names is made of ordinary words
 
 
 @cache
@@ -118,6 +120,8 @@ class TextPlanter:
 
     def _identifier(self, stratum: str, kind: str, script: str) -> Plant:
         if kind == "name":
+            if script == "Latin" and self.maker.rng.integers(COMMON_NAMES) == 0:
+                return Plant(stratum, kind, common_name(self.maker))
             like = self.maker.pick(("Two Words", "Two Words", "Word"))
             return Plant(stratum, kind, self.maker.name(like, script))
         value, day = self.maker.value(kind)
