@@ -6,6 +6,7 @@ SETUP := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 export OPENBLAS_NUM_THREADS ?= 2
+TEST_WORKERS ?= 2
 
 .PHONY: demo test test-slow mutants bench lint serve sbom clean
 
@@ -25,8 +26,8 @@ lint: $(SETUP)  ## format, style, import contracts, types, dependencies
 	$(BIN)/deptry src
 	$(BIN)/bandit -q -ll -r src -c pyproject.toml
 
-test: lint  ## what CI runs
-	$(BIN)/python -m pytest
+test: lint  ## what CI runs; TEST_WORKERS processes, each file in one of them
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 test-slow: $(SETUP)  ## audits and races that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=3600

@@ -636,8 +636,8 @@ def the_sessions_secret_is_in_its_cookie_alone(place: Place) -> None:
 
 @check("V6.2.6", plant=retemplated('type="password"', 'type="text"'))
 def passwords_are_masked(place: Place) -> None:
-    text = bare(place).get("/sign-in").text
-    assert re.search(r'<input id="password"[^>]*type="password"', text)
+    answer = bare(place).get("/sign-in")
+    assert re.search(r'<input id="password"[^>]*type="password"', answer.text), (answer.status_code, answer.text)
 
 
 @check("V6.2.7", plant=retemplated('autocomplete="current-password"', 'autocomplete="off" onpaste="return false"'))

@@ -1,5 +1,6 @@
 """Wrong input of a command ends with exit code 2 and a sentence about what was expected."""
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -65,10 +66,11 @@ def test_an_unknown_database_scheme_ends_with_2(
 
 
 def test_ctrl_c_while_the_command_line_loads_is_no_traceback() -> None:
-    """The interpreter says when it imports the command line; the signal comes at once."""
-    words = [sys.executable, "-v", "-m", "galenic", "--version"]
+    """The interpreter says when it imports the command line; the signal comes at once. A small pipe keeps the command from running ahead."""
+    words = [sys.executable, "-v", "-m", "galenic", "version"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
         said = ""
         while "galenic/cli/" not in said:
             said = process.stderr.readline()
