@@ -692,7 +692,7 @@ def forms_set_what_they_are_for(place: Place) -> None:
 
 def _actions(place: Place) -> set[str]:
     found = set()
-    for _file, call in calls(place, "append", "post", "post_later"):
+    for _file, call in calls(place, "append", "post", "post_later", "ticket"):
         first = call.args[0] if call.args else None
         owner = call.func.value if isinstance(call.func, ast.Attribute) else None
         if (

@@ -6,22 +6,21 @@ import contextlib
 import json
 import secrets
 import threading
-import time
 import unicodedata
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
 
 from galenic.errors import StoreError
 from galenic.security import verify_audit
+from galenic.security.audit_queue import AuditQueue, Ticket
 from galenic.security.chainkey import ChainKey
 from galenic.security.keys import Key
 from galenic.security.merkle import Frontier, inclusion_proof, leaf_hash
@@ -41,7 +40,6 @@ from galenic.store import (
 
 START = verify_audit.START
 MOST_PER_COMMIT = 2_000
-LONGEST_WAIT = 0.01  # s that a row waits for others, if nobody waits for it
 LONGEST = 500  # characters of a name in a row
 
 
@@ -73,28 +71,6 @@ class AuditEntry:
     resource: str
     outcome: str
     detail: dict[str, Any]
-
-
-class Ticket:
-    """A row that waits to be written; `done` is locked until it is."""
-
-    __slots__ = ("can_wait", "done", "error", "fields", "log", "seq")
-
-    def __init__(self, log: "AuditLog", fields: dict[str, Any] | None, *, can_wait: bool = False) -> None:
-        self.log = log  # keeps the log alive while one of its rows waits
-        self.fields, self.can_wait = fields, can_wait
-        self.seq: int | None = None
-        self.error: StoreError | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
-
-    def wait(self) -> int:
-        """The row's number, once it is durable."""
-        self.done.acquire()
-        if self.error is not None:
-            raise self.error
-        assert self.seq is not None
-        return self.seq
 
 
 class AuditedActions:
@@ -129,7 +105,7 @@ class AuditLog:
         self.next_key = ChainKey(folder / "audit.key")
         self.first_key = folder / "audit-first.key"
         self.refusals = RefusalLog(self.append)
-        self._queue: SimpleQueue[Ticket] = SimpleQueue()
+        self._queue = AuditQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
         self._writer: threading.Thread | None = None
         self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
@@ -140,18 +116,27 @@ class AuditLog:
 
     def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> Ticket:
         """Queues a row that is written at once; its ticket says when it is durable."""
-        return self._queued(Ticket(self, self._fields(action, resource, outcome, actor, detail)))
+        ticket = self.ticket(action, resource, outcome, actor=actor, **detail)
+        self.post_all([ticket])
+        return ticket
 
     def post_later(
         self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any
     ) -> Ticket:
-        """Queues a row that is written in one commit with the next row, or after 10 ms: for rows that nobody waits for, and for
-        several that are posted together and followed by `write_now`."""
-        return self._queued(Ticket(self, self._fields(action, resource, outcome, actor, detail), can_wait=True))
+        """Queues a row that is written in one commit with the next row, or after 10 ms: for rows that nobody waits for."""
+        ticket = self.ticket(action, resource, outcome, actor=actor, **detail)
+        self._queue.put([ticket], can_wait=True)
+        self._wake()
+        return ticket
 
-    def write_now(self) -> None:
-        """Ends the wait of rows that were posted by `post_later`."""
-        self._queued(Ticket(self, None))
+    def ticket(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> Ticket:
+        """A row that is not queued yet: for several that `post_all` queues together."""
+        return Ticket(self, self._fields(action, resource, outcome, actor, detail))
+
+    def post_all(self, tickets: Sequence[Ticket]) -> None:
+        """Queues rows that are written at once, in one commit."""
+        self._queue.put(tickets)
+        self._wake()
 
     def _fields(self, action: str, resource: str, outcome: str, actor: str | None, detail: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -162,14 +147,10 @@ class AuditLog:
             "detail": orjson.Fragment(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)),
         }
 
-    def _queued(self, ticket: Ticket) -> Ticket:
-        self._queue.put(ticket)
-        self._wake()
-        return ticket
-
     def flush(self) -> None:
         """Returns when every row queued so far is durable."""
-        ticket = self._queued(Ticket(self, None))
+        ticket = Ticket(self, None)
+        self.post_all([ticket])
         ticket.done.acquire()
         if ticket.error is not None:
             raise ticket.error
@@ -350,32 +331,15 @@ class AuditLog:
         return {"seq": seq, "leaf": leaf.hex(), "path": path, "head": head["head"], "signature": head["signature"]}
 
 
-def _serve(log: "weakref.ref[AuditLog]", queue: "SimpleQueue[Ticket]") -> None:
+def _serve(log: "weakref.ref[AuditLog]", queue: AuditQueue) -> None:
     """Writes waiting rows as long as the log exists; rows that arrive during a commit go into the next one."""
     while True:
-        try:
-            tickets = [queue.get(timeout=1.0)]
-        except Empty:
-            if log() is None:
-                return
-            continue
-        _collect(tickets, queue)
-        tickets[0].log._write_waiting(tickets)
-        del tickets
-
-
-def _collect(tickets: list[Ticket], queue: "SimpleQueue[Ticket]") -> None:
-    """Adds the rows that wait, and, as long as all of them can wait, those that follow within 10 ms."""
-    until = time.monotonic() + LONGEST_WAIT
-    can_wait = tickets[0].can_wait
-    while len(tickets) < MOST_PER_COMMIT:
-        left = until - time.monotonic() if can_wait else 0.0
-        try:
-            ticket = queue.get(timeout=left) if left > 0 else queue.get_nowait()
-        except Empty:
+        tickets = queue.take(MOST_PER_COMMIT)
+        if tickets:
+            tickets[0].log._write_waiting(tickets)
+        elif log() is None:
             return
-        can_wait = can_wait and ticket.can_wait
-        tickets.append(ticket)
+        del tickets
 
 
 def _flush_last(log: "weakref.ref[AuditLog]") -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from galenic.errors import AccessDeniedError, OptionError, StateError
-from galenic.security.audit import AuditLog, Ticket
+from galenic.security.audit import AuditLog
+from galenic.security.audit_queue import Ticket
 from galenic.security.emergency_reviews import REVIEW_HOURS, EmergencyReviews
 from galenic.security.fact_cache import FactCache, Stamp
 from galenic.security.facts import Fact, FactReader, FactStore
@@ -218,13 +219,13 @@ class Gate:
         why: the reason for emergency access; required if purpose is "emergency", and reviewed afterwards.
         """
         pending = self._open(session, action, resource, purpose, why)
-        self.audit.write_now()
+        self.audit.post_all([pending.ticket])
         return pending.wait() if isinstance(pending, _PendingGrant) else self._deny(pending)
 
     def open_many(self, session: Session, action: str, resources: Sequence[str], purpose: str) -> list[Grant | None]:
         """One decision each, all recorded in one commit; None where it is refused, which is recorded as well."""
         pending = [self._open(session, action, r, purpose, "") for r in resources]
-        self.audit.write_now()
+        self.audit.post_all([one.ticket for one in pending])
         grants: list[Grant | None] = []
         for one in pending:
             grants.append(one.wait() if isinstance(one, _PendingGrant) else None)
@@ -246,12 +247,12 @@ class Gate:
                 "flags": sorted(request.flags),
             }
         if not decision.allowed or isinstance(request, str):
-            ticket = self.audit.post_later("gate.denied", resource, "denied", actor=session.who, **detail)
+            ticket = self.audit.ticket("gate.denied", resource, "denied", actor=session.who, **detail)
             return _PendingRefusal(ticket, self._refusal(session, action, resource, purpose, decision))
         rows = _rows(decision.obligations, request, session, resource)
         grant = Grant(self, GrantScope(session, action, resource, purpose, decision, rows))
         name = "gate.break-glass" if purpose == "emergency" else "gate.opened"
-        return _PendingGrant(grant, self.audit.post_later(name, resource, "allowed", actor=session.who, **detail))
+        return _PendingGrant(grant, self.audit.ticket(name, resource, "allowed", actor=session.who, **detail))
 
     def _deny(self, refusal: "_PendingRefusal") -> NoReturn:
         refusal.wait()
