@@ -1,11 +1,13 @@
 """Limits of searches: time, clients that leave, a fair share of the threads, and reads beside them."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,7 @@ from galenic.records.fhir import parse_search
 from galenic.schema import SearchScope
 from galenic.server import fair_pool
 from galenic.server.fair_pool import FairPool, TooManyWaitingError
+from galenic.server.thread_switches import SHORT_SECONDS, USUAL_SECONDS
 from server_made import Fhir
 
 PATIENTS = 3_000
@@ -200,9 +203,9 @@ def test_one_client_never_occupies_all_threads() -> None:
     pool, free = FairPool("test", 3), threading.Event()
 
     async def main() -> None:
-        many = [asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never())) for _ in range(9)]
+        many = [asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never)) for _ in range(9)]
         await asyncio.sleep(0.1)
-        assert await asyncio.wait_for(pool.run("b", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+        assert await asyncio.wait_for(pool.run("b", lambda: "served", store.QueryLimit(), never), 5) == "served"
         free.set()
         assert all(await asyncio.gather(*many))
 
@@ -221,11 +224,11 @@ def test_heavy_clients_leave_the_last_thread_to_light_ones() -> None:
 
     async def main() -> None:
         for name in "abc":
-            await pool.run(name, work_hard, store.QueryLimit(), never())
-        held = [asyncio.ensure_future(pool.run(n, free.wait, store.QueryLimit(), never())) for n in "abc"]
+            await pool.run(name, work_hard, store.QueryLimit(), never)
+        held = [asyncio.ensure_future(pool.run(n, free.wait, store.QueryLimit(), never)) for n in "abc"]
         await asyncio.sleep(0.1)
         for _ in range(5):
-            assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+            assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never), 5) == "served"
         assert sum(h.done() for h in held) == 0
         free.set()
         await asyncio.gather(*held)
@@ -237,7 +240,7 @@ def test_a_long_search_on_the_last_thread_makes_room_and_begins_again() -> None:
     pool, free, began = FairPool("test", 2, slice_seconds=0.1), threading.Event(), list[float]()
 
     async def main() -> None:
-        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never()))
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never))
         await asyncio.sleep(0.05)
         limit = store.QueryLimit()
 
@@ -248,9 +251,9 @@ def test_a_long_search_on_the_last_thread_makes_room_and_begins_again() -> None:
                 time.sleep(0.01)
             return "found"
 
-        long = asyncio.ensure_future(pool.run("unknown", search, limit, never()))
+        long = asyncio.ensure_future(pool.run("unknown", search, limit, never))
         await asyncio.sleep(0.3)
-        assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never()), 5) == "served"
+        assert await asyncio.wait_for(pool.run("light", lambda: "served", store.QueryLimit(), never), 5) == "served"
         assert (len(began), long.done()) == (1, False)
         free.set()
         await held
@@ -264,12 +267,12 @@ def test_the_client_with_the_least_work_is_next() -> None:
     pool, free, order = FairPool("test", 2), threading.Event(), list[str]()
 
     async def main() -> None:
-        await pool.run("heavy", work_hard, store.QueryLimit(), never())
-        held = asyncio.ensure_future(pool.run("x", free.wait, store.QueryLimit(), never()))
-        also = asyncio.ensure_future(pool.run("y", free.wait, store.QueryLimit(), never()))
+        await pool.run("heavy", work_hard, store.QueryLimit(), never)
+        held = asyncio.ensure_future(pool.run("x", free.wait, store.QueryLimit(), never))
+        also = asyncio.ensure_future(pool.run("y", free.wait, store.QueryLimit(), never))
         await asyncio.sleep(0.05)
         names = ("heavy", "heavy", "heavy", "light")
-        work = [asyncio.ensure_future(pool.run(n, lambda n=n: order.append(n), store.QueryLimit(), never())) for n in names]
+        work = [asyncio.ensure_future(pool.run(n, lambda n=n: order.append(n), store.QueryLimit(), never)) for n in names]
         await asyncio.sleep(0.05)
         free.set()
         await asyncio.gather(held, also, *work)
@@ -282,13 +285,13 @@ def test_a_client_that_leaves_while_it_waits_gives_its_place_back() -> None:
     pool, free = FairPool("test", 2), threading.Event()
 
     async def main() -> None:
-        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never()))
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never))
         await asyncio.sleep(0.05)
         with pytest.raises(TooManyWaitingError):
-            await pool.run("a", lambda: "never", store.QueryLimit(), asyncio.sleep(0.1))
+            await pool.run("a", lambda: "never", store.QueryLimit(), partial(asyncio.sleep, 0.1))
         free.set()
         await held
-        assert await pool.run("a", lambda: "next", store.QueryLimit(), never()) == "next"
+        assert await pool.run("a", lambda: "next", store.QueryLimit(), never) == "next"
 
     asyncio.run(main())
 
@@ -307,3 +310,53 @@ def test_an_ended_search_leaves_no_half_set_of_visible_subjects(tmp_path: Path) 
 
 def scope_of(subjects: int) -> SearchScope:
     return SearchScope(frozenset(range(1, subjects + 1)), "some")
+
+
+def test_threads_give_way_sooner_while_long_work_is_done() -> None:
+    pool, seen = FairPool("test", 3), list[float]()
+
+    def long() -> None:
+        for _ in range(2):
+            seen.append(sys.getswitchinterval())
+            time.sleep(0.3)
+
+    async def main() -> None:
+        await asyncio.gather(*(pool.run(n, long, store.QueryLimit(), never) for n in "ab"))
+        await pool.run("c", lambda: seen.append(sys.getswitchinterval()), store.QueryLimit(), never)
+
+    asyncio.run(main())
+    assert sorted(seen[2:4]) == pytest.approx([SHORT_SECONDS] * 2)
+    assert seen[-1] == pytest.approx(USUAL_SECONDS)
+
+
+def test_a_request_whose_time_to_wait_is_over_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_pool, "WAIT_SECONDS", 0.1)
+    pool, free = FairPool("test", 2), threading.Event()
+
+    async def main() -> None:
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never))
+        waits = [asyncio.ensure_future(pool.run("a", lambda: "never", store.QueryLimit(), never)) for _ in range(5)]
+        given_up = await asyncio.gather(*waits, return_exceptions=True)
+        assert all(isinstance(e, TooManyWaitingError) for e in given_up)
+        free.set()
+        await held
+        assert await pool.run("a", lambda: "next", store.QueryLimit(), never) == "next"
+
+    asyncio.run(main())
+
+
+def test_a_turn_that_was_given_up_or_cancelled_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, free = FairPool("test", 2), threading.Event()
+
+    async def main() -> None:
+        held = asyncio.ensure_future(pool.run("a", free.wait, store.QueryLimit(), never))
+        gone = asyncio.ensure_future(pool.run("a", lambda: "never", store.QueryLimit(), never))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        pool._start()  # between the cancellation and the end of its wait
+        free.set()
+        await held
+        assert await pool.run("a", lambda: "next", store.QueryLimit(), never) == "next"
+        assert pool._running.total() == 0
+
+    asyncio.run(main())

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from galenic.errors import StateError, TooCostlyError
+from galenic.server.thread_switches import THREAD_SWITCHES
 from galenic.store import QueryLimit
 
 WAITING, WAITING_OF_CLIENT = 64, 16  # requests that may wait for a thread
@@ -18,6 +19,8 @@ LIGHT_SECONDS = 0.25  # of CPU time that the requests of a client take, up to wh
 FORGETTING = 0.1  # of a heavy request with each lighter one that follows
 HALF_LIFE = 30.0  # seconds after which half of a client's work is forgotten
 MOST_CLIENTS = 1_000  # whose recent work is remembered
+UNWATCHED_SECONDS = 0.05  # after which the client of a request is watched
+LONG_SECONDS = 0.05  # of work, after which it counts as long
 T = TypeVar("T")
 
 
@@ -32,10 +35,18 @@ class ClientWork:
 
 NEW = ClientWork()
 Turn = asyncio.Future[bool]
+Gone = Callable[[], Coroutine[Any, Any, None]]
 
 
 class TooManyWaitingError(StateError):
     """More requests wait than are taken (429)."""
+
+
+def _end_wait(turn: Turn) -> None:
+    if not turn.done():
+        turn.set_exception(
+            TooManyWaitingError("no thread was free in time. Wait as long as Retry-After says, and send fewer at once.")
+        )
 
 
 class MeasuredWork(Generic[T]):
@@ -53,6 +64,43 @@ class MeasuredWork(Generic[T]):
             self.seconds = time.thread_time() - started
 
 
+class ClientWatch:
+    """Watch for the disconnection of a client. It begins a moment after the request: most are answered before, and a task of its own
+    for each of them would cost more than it saves."""
+
+    def __init__(self, gone: Gone, left: Callable[[], None]) -> None:
+        self._gone, self._left = gone, left
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._gone())
+        self._task.add_done_callback(lambda _: self._left())
+
+    def end(self) -> None:
+        """Ends the watch."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+
+class LongWork:
+    """Makes threads give way sooner if work lasts."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_long, self._timer = False, loop.call_later(LONG_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        self._is_long = True
+        THREAD_SWITCHES.begin()
+
+    def end(self) -> None:
+        """The work has ended."""
+        self._timer.cancel()
+        if self._is_long:
+            THREAD_SWITCHES.end()
+
+
 class FairPool:
     """Threads for which requests wait in turn. The client with the least recent work is next; one client never occupies all threads,
     and the last free thread is for clients whose requests are light. slice_seconds: time after which a request on the last thread
@@ -65,14 +113,19 @@ class FairPool:
         self._running: Counter[str] = Counter()
         self._work: OrderedDict[str, ClientWork] = OrderedDict()
 
-    async def run(self, client: str, work: Callable[[], T], limit: QueryLimit, gone: Awaitable[None]) -> T:
-        """The result of blocking work in one of the threads. limit: is cancelled when `gone`, that the client has left, comes first.
-        TooManyWaitingError if too many requests wait."""
-        watch = asyncio.ensure_future(gone)
+    async def run(self, client: str, work: Callable[[], T], limit: QueryLimit, gone: Gone) -> T:
+        """The result of blocking work in one of the threads. gone: returns when the client has left; then the limit is cancelled, and
+        a request that waits for a thread ends. TooManyWaitingError if too many requests wait."""
+        turns: list[Turn] = []
+
+        def leave() -> None:
+            limit.cancel()
+            for turn in turns:
+                _end_wait(turn)
+
+        watch = ClientWatch(gone, leave)
         try:
-            is_last = await self._turn(client, watch)
-            watch.add_done_callback(lambda _: limit.cancel())
-            if is_last and self.slice_seconds < inf:
+            if await self._turn(client, turns) and self.slice_seconds < inf:
                 limit.begin_slice(self.slice_seconds)
             try:
                 return await self._do(client, work, limit)
@@ -80,40 +133,44 @@ class FairPool:
                 if not limit.is_sliced:
                     raise
             limit.begin_slice(inf)
-            await self._turn(client, watch)
+            await self._turn(client, turns)
             return await self._do(client, work, limit)
         finally:
-            watch.cancel()
+            watch.end()
 
     async def _do(self, client: str, work: Callable[[], T], limit: QueryLimit) -> T:
-        measured = MeasuredWork(work)
+        measured, loop = MeasuredWork(work), asyncio.get_running_loop()
+        long = LongWork(loop)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, measured)
+            return await loop.run_in_executor(self._executor, measured)
         finally:
+            long.end()
             self._end(client, max(measured.seconds, LIGHT_SECONDS) if limit.is_sliced else measured.seconds)
 
-    async def _turn(self, client: str, watch: "asyncio.Future[None]") -> bool:
-        """Waits for a thread. Whether it was the last free one."""
+    async def _turn(self, client: str, turns: list[Turn]) -> bool:
+        """Waits for a thread. Whether it was the last free one. turns: those of the request, to which this one is added."""
         own = self._waiting.setdefault(client, deque())
         if len(own) >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
             raise TooManyWaitingError(
                 "too many searches are waiting. Wait as long as Retry-After says, and send fewer at once."
             )
-        turn: Turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: Turn = loop.create_future()
         own.append(turn)
+        turns.append(turn)
         self._start()
+        if turn.done():
+            return turn.result()
+        timer = loop.call_later(WAIT_SECONDS, _end_wait, turn)
         try:
-            await asyncio.wait((turn, watch), timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return await turn
         except asyncio.CancelledError:
-            if turn.done():
+            if turn.done() and not turn.cancelled():
                 self._end(client, 0.0)
             raise
         finally:
-            if not turn.done():
-                self._leave(client, turn)
-        if not turn.done():
-            raise TooManyWaitingError("no thread was free in time. Wait as long as Retry-After says, and send fewer at once.")
-        return turn.result()
+            timer.cancel()
+            self._leave(client, turn)
 
     def _leave(self, client: str, turn: Turn) -> None:
         waiting = self._waiting.get(client)
@@ -132,8 +189,9 @@ class FairPool:
             turn = self._waiting[client].popleft()
             if not self._waiting[client]:
                 del self._waiting[client]
-            self._running[client] += 1
-            turn.set_result(free == 1)
+            if not turn.done():  # it was given up a moment ago
+                self._running[client] += 1
+                turn.set_result(free == 1)
 
     def _may_run(self, client: str, free: int) -> bool:
         if self._running[client] >= self.threads - 1:

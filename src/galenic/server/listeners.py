@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from galenic.server.acceptor import LimitedServer
 from galenic.server.connections import ConnectionTable
 from galenic.server.proxies import TrustedProxies
 
-SWITCH_SECONDS = 0.001  # after which a thread gives way; a read gives way some ten times, and waits for each search as often
 KEEP_ALIVE_SECONDS, SHUTDOWN_SECONDS = 30, 20
 
 
@@ -92,7 +90,6 @@ def serve(pairs: Pairs) -> None:
     gc.collect()
     gc.freeze()  # definitions and rules live as long as the process
     freeze_gc()
-    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(_servers(pairs)))
 

@@ -127,15 +127,15 @@ class FhirEndpoint:
             Route("/fhir/", self.bundle, methods=["POST"]),
             Route("/fhir", self.bundle, methods=["POST"]),
             Route("/fhir/AuditEvent", self.audit_events, methods=["GET"]),
-            Route("/fhir/AuditEvent/{resource_id:str}", self.audit_event, methods=["GET"]),
             Route("/fhir/$validate", self.validate, methods=["POST"]),
+            Route(by_type, self.type_level, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/fhir/AuditEvent/{resource_id:str}", self.audit_event, methods=["GET"]),
             Route(f"{by_type}/$validate", self.validate, methods=["POST"]),
             Route(f"{by_type}/_search", self.search, methods=["POST"]),
+            Route(by_id, self.instance, methods=["GET", "PUT", "PATCH", "DELETE"]),
             Route("/fhir/Patient/{resource_id:str}/$everything", self.everything, methods=["GET"]),
             Route(f"{by_id}/_history/{{number:str}}", self.version, methods=["GET"]),
             Route(f"{by_id}/_history", self.history, methods=["GET"]),
-            Route(by_id, self.instance, methods=["GET", "PUT", "PATCH", "DELETE"]),
-            Route(by_type, self.type_level, methods=["GET", "POST", "PUT", "DELETE"]),
             Route("/fhir/{path:path}", UnknownPath()),
             Route("/fhir", UnknownPath()),
         ]
@@ -177,7 +177,7 @@ class FhirEndpoint:
                 return self._work(request, needed, work)
 
         client = await self._client(request, needed)
-        return _response(request, await pool.run(client, limited, limit, _left(request)))
+        return _response(request, await pool.run(client, limited, limit, lambda: _left(request)))
 
     async def _client(self, request: Request, needed: tuple[str, str]) -> str:
         """The account that waits for a thread. Of a token that was seen before it is remembered: it never changes, and whether the
