@@ -12,10 +12,12 @@ class QueryLimit:
     def __init__(self, seconds: float = inf) -> None:
         self.seconds, self._ends = seconds, time.monotonic() + seconds
         self._is_cancelled, self._slice_ends = False, inf
+        self._next_end = self._ends  # the earlier of both
 
     def begin_slice(self, seconds: float) -> None:
         """Ends the search after a shorter time, too, after which it may begin again."""
         self._slice_ends = time.monotonic() + seconds
+        self._next_end = min(self._ends, self._slice_ends)
 
     @property
     def is_sliced(self) -> bool:
@@ -29,13 +31,13 @@ class QueryLimit:
     @property
     def is_over(self) -> bool:
         """Whether the search must end."""
-        return self._is_cancelled or time.monotonic() > min(self._ends, self._slice_ends)
+        return self._is_cancelled or time.monotonic() > self._next_end
 
     def require(self) -> None:
         """TooCostlyError if the search must end."""
         if self._is_cancelled:
             raise TooCostlyError("the search was ended, because its client has left.")
-        if self.is_over:
+        if time.monotonic() > self._next_end:
             raise TooCostlyError(
                 f"the search took longer than {self.seconds:g} s and was ended. Narrow it by a patient, a code or a date, ask for "
                 "fewer resources with _count, or leave out _total=accurate, _include and _revinclude."

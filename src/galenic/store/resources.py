@@ -129,22 +129,23 @@ def read_rows(db: Database, known: Dataset, handles: Mapping[int, AbstractGrant]
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         sql = READ.format(marks=",".join("?" * len(part)))
+        by_subject: dict[int, list[Sequence[Any]]] = {}
         for row in db.rows(sql, [name, name, *part], tenant):
-            subject = int(row[1])
-            stored = _open_version(handles[subject], name, row) if subject in handles else None
-            if stored is not None:
-                found[stored.row] = stored
+            by_subject.setdefault(int(row[1]), []).append(row)
+        for subject, versions in by_subject.items():
+            if subject in handles:
+                found |= {v.row: v for v in _open_versions(handles[subject], name, subject, versions)}
     return found
 
 
-def _open_version(grant: AbstractGrant, name: str, row: Sequence[Any]) -> StoredDocument | None:
-    """Decrypts a version (row, subject, version, cells); None where the subject's key is destroyed."""
-    number, subject, version, cells = int(row[0]), int(row[1]), int(row[2]), bytes(row[3])
+def _open_versions(grant: AbstractGrant, name: str, subject: int, rows: list[Sequence[Any]]) -> list[StoredDocument]:
+    """Decrypts versions (row, subject, version, cells) of one subject; none where the subject's key is destroyed."""
     key = grant.keys([subject]).get(subject)
     if key is None:
-        return None
-    found = _decrypt(AESGCM(key), name, (number, subject, version), cells)
-    grant.require_active(1, len(COLUMNS), len(cells))
+        return []
+    cipher = AESGCM(key)
+    found = [_decrypt(cipher, name, (int(row[0]), subject, int(row[2])), bytes(row[3])) for row in rows]
+    grant.require_active(len(rows), len(rows) * len(COLUMNS), sum(len(row[3]) for row in rows))
     return found
 
 
@@ -167,7 +168,7 @@ def read_versions(db: Database, grant: AbstractGrant, known: Dataset, names: lis
     )
     with db.reading(grant.tenant) as c:
         rows = c.execute(query.order_by(d.row.desc())).all()
-    return [v for v in (_open_version(grant, name, r) for r in rows) if v is not None]
+    return _open_versions(grant, name, subject, list(rows))
 
 
 def rows_between(

@@ -1,6 +1,6 @@
 """Resources of a search as they were read under access decisions, and their entries in a Bundle."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -12,7 +12,7 @@ from galenic.schema import SearchHit, SearchRequest
 from galenic.security import Grant
 
 ALWAYS = ("resourceType", "id", "meta")
-READ_AT_ONCE = 100  # resources; between them a search can end
+READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 20  # resources; between them a search can end
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ def read_hits(
     repository: FhirRepository, context: RequestContext, hits: Iterable[SearchHit], grants: dict[int, Grant]
 ) -> list[Match]:
     """The resources of hits. Opens the grants that are missing; hits to which access is denied are left out."""
-    hits = [h for h in hits if context.covers(h.resource_type)]
+    found = list(hits)
+    covered = {t for t in {h.resource_type for h in found} if context.covers(t)}
+    hits = [h for h in found if h.resource_type in covered]
     matches: list[Match] = []
     for start in range(0, len(hits), READ_AT_ONCE):
         repository.index.require_time()
@@ -40,15 +42,23 @@ def read_hits(
     return matches
 
 
-def search_entry(
-    repository: FhirRepository, context: RequestContext, request: SearchRequest, match: Match, mode: str
-) -> Resource:
+def _entry(repository: FhirRepository, context: RequestContext, request: SearchRequest, match: Match, mode: str) -> Resource:
     """The entry of a match or an included resource."""
-    repository.index.require_time()
     raw = serialize(match.document, repository.imported_at)
     if request.elements or request.summary in ("true", "text", "data"):
         raw = _subset(raw, request)
     return bundle_entry(context, match.hit.name, orjson.Fragment(raw), match.decision, mode)
+
+
+def search_entries(
+    repository: FhirRepository, context: RequestContext, request: SearchRequest, matches: Sequence[Match], mode: str
+) -> list[Resource]:
+    """The entries of several."""
+    entries: list[Resource] = []
+    for start in range(0, len(matches), WRITTEN_AT_ONCE):
+        repository.index.require_time()
+        entries += [_entry(repository, context, request, m, mode) for m in matches[start : start + WRITTEN_AT_ONCE]]
+    return entries
 
 
 def outcome_entry(severity: str, code: str, text: str) -> Resource:

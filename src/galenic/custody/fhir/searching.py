@@ -14,7 +14,7 @@ from galenic import store
 from galenic.custody.fhir.included_resources import MOST_INCLUDED, IncludedPage, IncludingSearch, included_page
 from galenic.custody.fhir.messages import FhirResponse, RequestContext, Resource
 from galenic.custody.fhir.repository import FhirRepository, close_grants
-from galenic.custody.fhir.search_entries import Match, outcome_entry, read_hits, search_entry
+from galenic.custody.fhir.search_entries import Match, outcome_entry, read_hits, search_entries
 from galenic.errors import AccessDeniedError, RecordError
 from galenic.schema import ChainCriterion, ReverseChainCriterion, SearchCondition, SearchRequest
 from galenic.security import Grant
@@ -135,8 +135,8 @@ def _entries(
 ) -> list[Resource]:
     """The entries of a page. Its matches stand on the first of the pages that include what belongs to them."""
     shown = [] if page.offset else matches
-    entries = [search_entry(repository, context, request, m, "match") for m in shown]
-    entries += [search_entry(repository, context, request, m, "include") for m in page.matches]
+    entries = search_entries(repository, context, request, shown, "match")
+    entries += search_entries(repository, context, request, page.matches, "include")
     if request.unknown:
         names = ", ".join(n for n in request.unknown if n.isprintable())[:200]
         entries.append(outcome_entry("warning", "not-supported", f"unknown parameters were ignored: {names}"))
