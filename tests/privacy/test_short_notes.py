@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from galenic.privacy import text
-from galenic.privacy.deidentification import FhirRules
+from galenic.privacy.deidentification import FhirRules, deidentify_resource
 from galenic.privacy.deidentification.rules.coded_text import search_text
 from galenic.privacy.text.vocabulary import is_clinical
 
@@ -61,7 +61,7 @@ def test_a_single_clean_word_is_not_withheld(value: str) -> None:
     assert as_element(value) == value
 
 
-@pytest.mark.parametrize("value", ["Ivan", "ROSA", "Clara", "Anna, Hoffmann", "KLAUS"])
+@pytest.mark.parametrize("value", ["Ivan", "ROSA", "Clara", "Anna, Hoffmann", "KLAUS", "Lone Garcia"])
 def test_a_name_alone_is_no_abbreviation_and_no_ordinary_word(value: str) -> None:
     assert [w for w in re.findall(r"\w+", value) if w in as_element(value)] == []
 
@@ -74,3 +74,9 @@ def test_words_of_notes_hold_no_listed_name() -> None:
         ]
         assert [w for w in words if len(w) > 2 and text.may_be_name(w)] == []
         assert all(is_clinical(w) for w in words)
+
+
+@pytest.mark.parametrize("code", ["Hope Young", "HOPE YOUNG", "Young, Hope", "hope-young", "hopeYoung"])
+def test_a_code_of_ordinary_words_that_may_be_a_name_becomes_a_token(code: str) -> None:
+    resource = {"resourceType": "Condition", "subject": {"reference": "Patient/1"}, "category": [{"coding": [{"code": code}]}]}
+    assert code not in str(deidentify_resource(resource, FhirRules(text.load_detector("en"), replacer(), b"t" * 32)))

@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -45,6 +45,11 @@ _WRITTEN_AGE = re.compile(
     re.I,
 )
 _PIECES = re.compile(rf"(?:{_LONG_NUMBER.pattern})|(?:{_TOKEN.pattern})")
+_FEW_WORDS = 3
+_BEFORE, _AFTER = re.compile(r"(?<![\w-])(?P<v>[A-Z][a-z]{2,})[ -]\Z"), re.compile(r"[ -](?P<v>[A-Z][a-z]{2,})(?![\w-])")
+_ROLES = frozenset(
+    ("nurse", "doctor", "patient", "sister", "daughter", "mother", "father", "wife", "husband", "brother", "son", "seen", "per")
+)
 _RECORD = re.compile(r"[A-Z]{1,4}-?\d{3,}\w*|\d{3,}[A-Z]{1,4}\d*", re.I)  # a number of a record, with its letters
 _COUNTED = re.compile(r"(?<![\w.-])(\d{1,7}(?:\.\d{1,4})?) ?([^\s\d]\S{0,20})")
 _DAY = re.compile(r"(?:0?[1-9]|1[0-2])[/-](?:0[1-9]|[12]\d|3[01])")
@@ -144,13 +149,25 @@ def _reading(text: str, rules: TextRules) -> TextRules:
 def _spans(text: str, rules: TextRules) -> list[TextSpan]:
     """Identifiers that do not overlap: stated ones before names and places of ordinary words, and these before detected ones."""
     forms = clinical_spans(text)
-    detected = (s for s in rules.detector.find(text, rules.stated) if _counts(s, text, forms))
+    detected = (_with_neighbors(s, text) for s in rules.detector.find(text, rules.stated) if _counts(s, text, forms))
     postal = (TextSpan(a, b, "place", "rule") for a, b in postal_codes(text))
     out: list[TextSpan] = []
     for span in (*find_phrases(text, rules.stated), *find_names(text), *postal, *detected):
         if not any(span.start < k.end and k.start < span.end for k in out):
             out.append(span)
     return sorted(out, key=lambda s: s.start)
+
+
+def _with_neighbors(span: TextSpan, text: str) -> TextSpan:
+    """A name in a text of three words or fewer with the capitalized words beside it, which are names too; titles and drugs are not."""
+    if span.kind != "name" or len(_TOKEN.findall(text)) > _FEW_WORDS:
+        return span
+    before, after = _BEFORE.search(text, 0, span.start), _AFTER.match(text, span.end)
+    start = (
+        before.start("v") if before and not is_note_word(before["v"]) and before["v"].casefold() not in _ROLES else span.start
+    )
+    end = after.end("v") if after and not is_note_word(after["v"]) else span.end
+    return replace(span, start=start, end=end)
 
 
 def _is_measured(text: str) -> bool:

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from galenic.errors import MissingExtraError
-from galenic.privacy.text import is_listed_name
+from galenic.privacy.text import holds_names, is_listed_name
 from galenic.records.terminology import shipped_words
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -57,6 +57,8 @@ def unknown_words(text: str, common: frozenset[str]) -> list[str]:
 
 
 def is_plain(text: str, common: frozenset[str]) -> bool:
-    """Whether a text consists of known words and short numbers."""
+    """Whether a text consists of known words and short numbers, and holds no name of two ordinary words."""
     digits = re.findall(r"\d+", text)
-    return sum(map(len, digits)) <= MAX_DIGITS and not unknown_words(text, common)
+    if sum(map(len, digits)) > MAX_DIGITS or unknown_words(text, common):
+        return False
+    return not holds_names(text) and not holds_names(" ".join(words_of(text)))
