@@ -5,10 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import sqrt
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic.privacy.deidentification.rules.cells import cell_class
+from galenic.privacy.deidentification.rules.number_limits import OLDEST_PERSON, YOUNGEST_WITHHELD, number_parts
 from galenic.privacy.deidentification.rules.vocabulary import is_clinical_term, is_known, is_name, word_set, words_of
 from galenic.privacy.text import check_time
 from galenic.records import Source, clean_text
@@ -16,6 +18,9 @@ from galenic.schema import MISSING_TOKENS
 
 MOST_DISTINCT = 5_000  # distinct values that are counted
 LONG = 7  # digits from which a whole number may be an identifier
+FEW_CELLS, FEW_SHARE = 3, 0.005  # fewer cells of a form are single strays
+FIRST_YEAR, LAST_YEAR = 1880, 2035
+_MISSING_CODES = (777, 888, 997, 998, 999, 7777, 8888, 9997, 9998, 9999, 99999)  # in place of missing values
 _PLAIN_NUMBER = r"^[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d{1,3})?$"
 _TWO_NUMBERS = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2\d{2,4}")
 _IDENTIFIER = re.compile(r"@|\d(?:[ ()./-]{0,2}\d){4}")
@@ -25,13 +30,21 @@ _COMPACT_DATE = r"^(18|19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{4}|\d{
 
 @dataclass
 class NumberStatistics:
-    """Statistics of the cells that are numbers. decimals: numbers with a fractional part; precise: with four decimals or more."""
+    """Statistics of the cells that are numbers. decimals: numbers with a fractional part; precise: with four decimals or more. digits,
+    fractions: numbers by their digits before and after the point. years: whole numbers that may be years; old, above: numbers that may be
+    ages above 89, and larger ones."""
 
     count: int = 0
     decimals: int = 0
     precise: int = 0
     long: int = 0
     leading_zeros: int = 0
+    negative: int = 0
+    years: int = 0
+    old: int = 0
+    above: int = 0
+    digits: Counter[int] = field(default_factory=Counter)
+    fractions: Counter[int] = field(default_factory=Counter)
     low: float = float("inf")
     high: float = float("-inf")
     total: float = 0.0
@@ -54,6 +67,28 @@ class NumberStatistics:
         self.precise += _count(numbers, r"\.\d{4,}")
         self.long += _count(numbers, rf"^[+-]?\d{{{LONG},}}")
         self.leading_zeros += _count(numbers, r"^0\d")
+        self._add_forms(numbers, values.to_numpy())
+
+    def _add_forms(self, numbers: pa.ChunkedArray, values: np.ndarray) -> None:
+        """Count digits, and values that may be years or ages."""
+        whole = np.floor(np.log10(np.maximum(np.abs(values), 1))).astype(int) + 1
+        self.digits.update(dict(zip(*(a.tolist() for a in np.unique(whole, return_counts=True)), strict=True)))
+        lengths = pc.utf8_length(pc.replace_substring_regex(numbers, r"^[^.]*\.?|0*$|[eE].*$", ""))
+        self.fractions.update({e["values"].as_py(): e["counts"].as_py() for e in pc.value_counts(lengths)})
+        self.negative += int((values < 0).sum())
+        self.years += int(((values >= FIRST_YEAR) & (values <= LAST_YEAR) & (values == np.floor(values))).sum())
+        self.old += int(((values >= YOUNGEST_WITHHELD) & (values < OLDEST_PERSON + 1)).sum())
+        missing = np.isin(values, _MISSING_CODES)
+        self.above += int(((values > OLDEST_PERSON) & ~missing).sum())
+
+    def usual(self, lengths: Counter[int], least: int) -> int:
+        """The largest length that more than a few numbers have, and at least `least`."""
+        few = max(FEW_CELLS, FEW_SHARE * self.count)
+        return max((n for n, count in lengths.items() if count >= few), default=least) if lengths else least
+
+    def share_of_digits(self, least: int) -> float:
+        """Share of numbers with so many digits before the point or more."""
+        return sum(count for n, count in self.digits.items() if n >= least) / max(self.count, 1)
 
     @property
     def mean(self) -> float:
@@ -70,7 +105,7 @@ class NumberStatistics:
 class ColumnProfile:
     """Counts over all rows of one column. classes: cells by class. words, known: words of texts, and those on the positive list. names,
     identifiers: cells with a listed name or a title, and with an @ or five digits. day_first, month_first: dates that can be read in one
-    order only.
+    order only. denominators: of pairs that may be days and months.
     """
 
     name: str
@@ -86,6 +121,7 @@ class ColumnProfile:
     identifiers: int = 0
     day_first: int = 0
     month_first: int = 0
+    denominators: set[str] = field(default_factory=set)
 
     def add(self, text: pa.ChunkedArray, common: frozenset[str]) -> None:
         """Add cells as text. common: words of ordinary text in the run's language."""
@@ -107,12 +143,17 @@ class ColumnProfile:
         self.classes[kind] += count
         if len(self.distinct) < MOST_DISTINCT:
             self.distinct.add(value)
+        if kind == "number" and (parts := number_parts(value)) is not None:  # 3,5 or 1,250
+            plain = f"{parts[0] or '0'}{'.' + parts[1] if parts[1] else ''}"
+            self.numbers.add(pa.chunked_array([pa.array([plain] * min(count, 1_000), pa.string())]))
         words = [w for w in words_of(value) if len(w) > 1]
         self.words += len(words) * count
         self.known += sum(w in common or is_known(w) or is_clinical_term(w) for w in words) * count
         if kind == "date" and (m := _TWO_NUMBERS.match(value)):
             self.day_first += count * (m[2] == "." or int(m[1]) > 12)
             self.month_first += count * (int(m[3]) > 12)
+        if kind == "fraction" and len(self.denominators) < MOST_DISTINCT:
+            self.denominators.add(re.split(r"[-/]", value)[-1].strip())
         if kind in ("unknown", "text"):
             self.names += count * any(w in _TITLES or (is_name(w) and not is_known(w)) for w in words)
             self.identifiers += count * bool(_IDENTIFIER.search(value))
@@ -149,12 +190,12 @@ def cell_text(array: pa.ChunkedArray) -> pa.ChunkedArray:
     return text
 
 
-def profile_columns(source: Source, common: frozenset[str]) -> dict[str, ColumnProfile]:
-    """The profile of every column, by name; nested columns are not read."""
+def profile_columns(source: Source, common: frozenset[str], names: list[str] | None = None) -> dict[str, ColumnProfile]:
+    """The profile of every column, or of those named, by name; nested columns are not read."""
     profiles: dict[str, ColumnProfile] = {}
-    for _, batch in source.raw():
+    for _, batch in source.raw(names):
         check_time()
-        for name in source.names:
+        for name in names or source.names:
             profile = profiles.setdefault(name, ColumnProfile(name, batch[name].type))
             if not is_nested(profile.type):
                 profile.add(cell_text(batch[name]), common)

@@ -1,28 +1,37 @@
 """Roles of table columns: by the classes of all values and by the header; what is not positively recognized is withheld."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from galenic.errors import OptionError
-from galenic.privacy.deidentification.column_profile import MOST_DISTINCT, ColumnProfile, is_nested
+from galenic.privacy.deidentification.column_profile import FEW_CELLS, MOST_DISTINCT, ColumnProfile, is_nested
 from galenic.privacy.deidentification.rules.cell_dates import date_of_number
-from galenic.privacy.deidentification.rules.column_headers import HeaderKinds, header_kinds, header_words
-from galenic.privacy.deidentification.rules.vocabulary import fold, word_set
+from galenic.privacy.deidentification.rules.cells import cell_class
+from galenic.privacy.deidentification.rules.code_headers import CodesOfHeader, codes_of_header
+from galenic.privacy.deidentification.rules.column_headers import HeaderKinds, header_kinds, header_tokens, header_words
+from galenic.privacy.deidentification.rules.number_limits import LONG_FRACTION, NumberLimits, largest_of_measure
+from galenic.privacy.deidentification.rules.vocabulary import word_set, words_of
 from galenic.privacy.text import identifier_kinds
 
 OLDEST = 89
 DECLARABLE = ("category", "number", "date", "birth", "age", "zip", "text", "patient", "drop", "verbatim")
 CLINICAL_SHARE, UNKNOWN_SHARE = 0.6, 0.9  # of recognized cells, under a clinical header and under any other
 TEXT_SHARE = 0.7  # of recognized words, so that a text can be read
+_SERIALS = (36_000, 47_500)  # 1998 to 2030
+MOST_LONG = 0.5  # of whole numbers with four digits or more, under a header that says nothing
+NO_AGES = 0.05  # of numbers that are negative or larger than an age, from which a column holds no ages
 MOST_LEVELS = 20  # distinct numbers of a category
 _COORDINATES = "holds precise numbers of a narrow range whose meaning is not known: coordinates of places"
 _GENERIC = word_set("generic_measures")
 _STATES = word_set("states")
+_COLORED, _RACES, _RANGES = word_set("colored"), word_set("races"), word_set("ranges")
+MOST_DENOMINATORS = 3
 _CODE_SYSTEMS = word_set("code_systems")
 _BASE = ("word", "measurement", "time", "boolean")
-_UNDER_CLINICAL = (*_BASE, "named", "term", "fraction", "alphanumeric", "code", "number")
+_BESIDE_CODES = ("code", "word", "term", "boolean")
+_UNDER_CLINICAL = (*_BASE, "term", "fraction", "alphanumeric", "code", "number")
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,13 @@ class ColumnRole:
     """Kind of the values of a column, and its treatment.
 
     kind: category, code, number, date, birth, age, year, zip, text, patient, drop, verbatim, withheld, or a kind of identifier. accepted:
-    classes of cells that are written as they are. reason: of a column that is withheld. declared: whether the user said so.
+    classes of cells that are written as they are, numbers and codes among them only within the limits. reason: of a column that is
+    withheld. declared: whether the user said so.
     """
 
     kind: str
     accepted: tuple[str, ...] = ()
+    limits: NumberLimits | CodesOfHeader | None = None
     reason: str = ""
     declared: bool = False
 
@@ -47,7 +58,7 @@ def declared_role(name: str, kind: str) -> ColumnRole:
             f"{', '.join(identifier_kinds())}."
         )
     accepted = {
-        "category": (*_UNDER_CLINICAL, "possible age", "state", "codelike", "unknown"),
+        "category": (*_UNDER_CLINICAL, "named", "possible age", "state", "codelike", "unknown"),
         "number": ("number", "measurement", "possible age", "fraction", "boolean", "word", "time"),
     }
     return ColumnRole(kind, accepted.get(kind, ()), declared=True)
@@ -56,7 +67,24 @@ def declared_role(name: str, kind: str) -> ColumnRole:
 def column_role(profile: ColumnProfile) -> ColumnRole:
     """The role of a column that nobody declared."""
     header = header_kinds(profile.name)
-    return next(role for decide in _DECISIONS if (role := decide(profile, header)) is not None)
+    role = next(role for decide in _DECISIONS if (role := decide(profile, header)) is not None)
+    return replace(role, limits=number_limits(profile, header)) if role.kind in ("category", "number") else role
+
+
+def number_limits(p: ColumnProfile, header: HeaderKinds) -> NumberLimits:
+    """Limits by the usual forms of the column's numbers, and by the measure that its header names."""
+    n = p.numbers
+    high = largest_of_measure(header_tokens(p.name)) if "measure" in header.values else float("inf")
+    decimals = n.usual(n.fractions, LONG_FRACTION - 1)
+    decimals = 99 if decimals >= LONG_FRACTION else decimals  # as binary fractions are written
+    measured = "measure" in header.values and not _is_generic(p.name)
+    return NumberLimits(max(4, n.usual(n.digits, 1)), max(LONG_FRACTION - 1, decimals), high, not measured and may_be_ages(p))
+
+
+def may_be_ages(p: ColumnProfile) -> bool:
+    """Whether numbers of people's ages may be among the numbers: few are negative or larger than an age."""
+    n = p.numbers
+    return n.old > 0 and n.above + n.negative < NO_AGES * n.count
 
 
 def _withheld(reason: str) -> ColumnRole:
@@ -88,7 +116,7 @@ def _by_header(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
         and p.numbers.high <= OLDEST
         and p.rows > 2 * len(p.distinct)
     ):
-        return ColumnRole("number", ("number",))
+        return ColumnRole("number", ("number", "boolean"))
     return ColumnRole(str(kind))
 
 
@@ -114,13 +142,16 @@ def _are_dates(p: ColumnProfile) -> bool:
     return p.numbers.count > 0 and all(date_of_number(n) is not None for n in (p.numbers.low, p.numbers.high))
 
 
-def _by_name_of_number(_p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
+def _by_name_of_number(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     kind = header.identifier
     if header.announces("zip"):
         return ColumnRole("zip")
     if kind == "age" or (header.announces("age") and not header.values):
         return ColumnRole("age")
-    if kind == "year":
+    years = p.numbers.years * 2 >= p.numbers.count
+    if kind == "year" and (years or p.share("number") < 0.5):
+        return ColumnRole("year")
+    if years and p.share("number") >= 0.5 and p.share("number", *_BASE) >= UNKNOWN_SHARE and "measure" not in header.values:
         return ColumnRole("year")
     return None
 
@@ -129,15 +160,14 @@ def _codes(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     """Codes of a system that the header names; another code for nearly every row is none."""
     if not _names_code_system(p.name, header):
         return None
-    accepted: tuple[str, ...] = ("number", "code", "word", "term", "boolean")
-    if "icd" not in fold(p.name):
-        accepted = (*accepted, "codelike", "alphanumeric")
-    if p.share(*accepted) < UNKNOWN_SHARE:
+    systems = codes_of_header(header_tokens(p.name))
+    fitting = sum(systems.passes(v) or cell_class(v) in _BESIDE_CODES for v in p.distinct)
+    if fitting < CLINICAL_SHARE * len(p.distinct):
         return None
     unique = len(p.distinct) > 0.9 * min(p.rows, MOST_DISTINCT) and p.rows >= MOST_LEVELS
     if unique and p.share("code") < UNKNOWN_SHARE:
         return _withheld("is called a code, and nearly every row has its own")
-    return ColumnRole("code", accepted)
+    return ColumnRole("code", _BESIDE_CODES, systems)
 
 
 def _names_code_system(name: str, header: HeaderKinds) -> bool:
@@ -152,7 +182,7 @@ def _numbers(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     if p.share("number", "measurement", "possible age") < UNKNOWN_SHARE or not p.classes["number"] or p.share("number") < 0.5:
         return None
     problem = number_problem(p, header)
-    accepted = ("number", "measurement", "word", "boolean", "fraction", *_compared(header))
+    accepted = ("number", "measurement", "word", "boolean", *_fractions(p), *_compared(header))
     return _withheld(problem) if problem else ColumnRole("number", accepted)
 
 
@@ -163,19 +193,43 @@ def _compared(header: HeaderKinds) -> tuple[str, ...]:
 
 def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
     """Why numbers may identify somebody; "" if they do not."""
-    n, words = p.numbers, set(header_words(p.name))
+    n = p.numbers
     if n.long * 2 >= n.count:
         return f"holds numbers of seven digits or more, as identifiers have ({n.count:,} cells)"
-    if n.leading_zeros:
+    if n.leading_zeros >= max(FEW_CELLS, 0.01 * n.count) or n.leading_zeros * 2 > n.count:
         return "holds numbers with leading zeros, as codes and identifiers have"
     whole = n.decimals * 10 < n.count
     if "measure" in header.values:
-        generic = words <= _GENERIC | {"lab", "x"} or not any(len(w) > 1 for w in words)
-        return _problem_of_generic(p, whole=whole) if generic else ""
+        return _problem_of_generic(p, whole=whole) if _is_generic(p.name) else _problem_of_measure(p, whole=whole)
     if header.values and "code" not in header.values:
         levels = n.high <= 999 and n.low >= -999 and not n.precise
         return "" if levels else "holds numbers that are no levels of a category"
     return _problem_of_unknown(p, whole=whole)
+
+
+def _is_generic(name: str) -> bool:
+    """Whether the words of a header name any measure: value, result."""
+    words = set(header_words(name))
+    return words <= _GENERIC | {"lab", "x"} or not any(len(w) > 1 for w in words)
+
+
+def _problem_of_measure(p: ColumnProfile, *, whole: bool) -> str:
+    n = p.numbers
+    if whole and n.low >= _SERIALS[0] and n.high <= _SERIALS[1]:
+        return "holds numbers that are days of a spreadsheet's calendar"
+    usual = n.usual(n.fractions, 0)
+    constant = n.fractions[usual] + n.fractions[usual - 1] >= 0.98 * n.count
+    if constant and (5 <= usual <= 7 and _are_coordinates(p)):
+        return _COORDINATES
+    return (
+        "holds nine or ten digits behind the point, as many as numbers of people have" if constant and usual in (9, 10) else ""
+    )
+
+
+def _numbers_the_rows(p: ColumnProfile) -> bool:
+    """Another whole number in each row, of a range that is hardly larger than their count."""
+    n = p.numbers
+    return p.present >= MOST_LEVELS and len(p.distinct) >= min(p.present, MOST_DISTINCT) and n.high - n.low < 1.2 * p.present
 
 
 def _problem_of_generic(p: ColumnProfile, *, whole: bool) -> str:
@@ -195,12 +249,17 @@ def _are_coordinates(p: ColumnProfile) -> bool:
 def _problem_of_unknown(p: ColumnProfile, *, whole: bool) -> str:
     """Under a header that says nothing."""
     n = p.numbers
-    if whole and n.high > OLDEST:
-        return "holds whole numbers above 89 whose meaning is not known: ages, years of birth, postal codes or record numbers"
+    if whole and _numbers_the_rows(p):
+        return "holds another number in each row, as record numbers are"
     if whole:
-        return ""
-    if n.low >= 0 and OLDEST < n.high <= 125:
-        return "holds numbers up to 125 whose meaning is not known: ages above 89"
+        unique = len(p.distinct) > 0.95 * min(p.present, MOST_DISTINCT) and p.present >= MOST_LEVELS
+        long = n.share_of_digits(4)
+        codes = long > MOST_LONG or (unique and long > 0.2) or n.years > 0.2 * n.count
+        return (
+            "holds numbers of four digits or more whose meaning is not known: years, postal codes or record numbers"
+            if codes
+            else ""
+        )
     if _are_coordinates(p):
         return _COORDINATES
     return "holds numbers that may be dates" if date_of_number(n.low) and date_of_number(n.high) else ""
@@ -220,12 +279,25 @@ def accepted_classes(p: ColumnProfile, header: HeaderKinds) -> tuple[str, ...]:
     states = ("state",) if _STATES.intersection(header_words(p.name)) else ()
     numbers = ("number",) if p.classes["number"] and not number_problem(p, header) else ()
     if header.values:
-        clinical = tuple(c for c in _UNDER_CLINICAL if c != "number")
-        return (*clinical, *states, *numbers, *_compared(header))
-    clear = p.share("word", "boolean", "measurement") >= TEXT_SHARE
+        clinical = tuple(c for c in _UNDER_CLINICAL if c not in ("number", "fraction"))
+        named = ("named",) if _tells_race(p) else ()
+        return (*clinical, *named, *states, *numbers, *_fractions(p), *_compared(header))
     repeated = p.rows >= 2 * len(p.distinct)
     codes = ("code",) if p.share("code") >= UNKNOWN_SHARE and repeated else ()
-    return (*_BASE, *(("named",) if clear else ()), *codes, *states, *numbers)
+    return (*_BASE, *codes, *states, *numbers)
+
+
+def _tells_race(p: ColumnProfile) -> bool:
+    """Whether white, black and brown are no names of people: beside other races, or under a header of races, colors or religions."""
+    if _COLORED.intersection(header_words(p.name)):
+        return True
+    return len(p.distinct) <= MOST_LEVELS and any(w in _RACES for v in p.distinct for w in words_of(v))
+
+
+def _fractions(p: ColumnProfile) -> tuple[str, ...]:
+    """Pairs such as 3/10 are values, not days and months, if they are of few denominators; 3-5 under a header of ranges."""
+    few = len(p.denominators) <= MOST_DENOMINATORS and p.classes["fraction"]
+    return ("fraction",) if few or _RANGES.intersection(header_words(p.name)) else ()
 
 
 def _texts(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:

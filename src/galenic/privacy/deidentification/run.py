@@ -91,6 +91,7 @@ class DeidentificationRun:
     other_languages: str = "refuse"
     language: str = "en"
     minutes_per_file: float = MINUTES_PER_FILE
+    layout: object = None  # of a planted copy: the TableLayout of the file it was made of
     stating_records: int = 0  # records that state names or numbers of people, which the output is searched for
 
     @property

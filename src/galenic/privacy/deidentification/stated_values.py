@@ -15,6 +15,10 @@ from galenic.privacy.deidentification.run import MAX_PATIENTS, SEARCHED_KINDS, D
 
 _NAME_PART = re.compile(r"[^\W\d_]{2,}")
 _NUMBER_KINDS = SEARCHED_KINDS - {"name"}
+_MISSING_WORDS = frozenset(
+    """unknown none missing other refused declined unbekannt keine keiner fehlt inconnu inconnue aucun aucune absent desconocido
+    desconocida ninguno ninguna sconosciuto sconosciuta nessuno nessuna desconhecido desconhecida nenhum nenhuma onbekend geen""".split()  # noqa: SIM905
+)
 _UNCHANGED = ("keep", "surrogate")  # treatments after which another person's value may be in the output
 MAX_VALUES = 200_000  # of tables, held in memory while the output is searched
 MIN_CELL, MIN_DIGITS = (
@@ -87,14 +91,17 @@ def _add_table(file: Path, run: DeidentificationRun, terms: SearchTerms) -> None
         for name, form in forms.items():
             for value in _distinct(batch, name):
                 terms.add(form, value)
-                if _is_distinctive(value) and run.report.policy[form] not in _UNCHANGED:
+                if _is_distinctive(value, form) and run.report.policy[form] not in _UNCHANGED:
                     terms.cells.add(value.casefold())
         if terms.count > MAX_VALUES:
             terms.is_complete = False
             return
 
 
-def _is_distinctive(cell: str) -> bool:
+def _is_distinctive(cell: str, form: str) -> bool:
+    """Whether a cell states somebody's identifier: not in words that say that it is missing, and long enough to be nowhere by chance."""
+    if cell.casefold() in _MISSING_WORDS or (form != "name" and not any(c.isdigit() or c == "@" for c in cell)):
+        return False
     return len(cell) >= (MIN_DIGITS if cell.isdigit() else MIN_CELL)
 
 

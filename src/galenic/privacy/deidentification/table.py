@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from galenic import records
 from galenic.errors import OptionError, RecordError, UnknownNameError
-from galenic.privacy.anonymization import TableOptions, TableRecoding, rare_values, read_table_options, recode
+from galenic.privacy.anonymization import TableOptions, TableRecoding, rare_values, recode
 from galenic.privacy.deidentification.column_profile import cell_text
 from galenic.privacy.deidentification.rules.columns import ColumnRules
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.privacy.deidentification.table_files import EXTENSIONS, SPREADSHEETS, TableWriter
-from galenic.privacy.deidentification.table_layout import TableLayout, read_layout
+from galenic.privacy.deidentification.table_layout import TableLayout, layout_of, table_settings
 from galenic.privacy.text import Replacer, StatedIdentifiers, check_time
 from galenic.records import Source
 
@@ -53,11 +53,9 @@ class _Table:
 
     def __init__(self, source: Source, run: DeidentificationRun) -> None:
         self.source, self.run = source, run
-        section = dict(run.report.policy.table)
-        declared = dict(section.pop("columns", {}))
-        self.options: TableOptions = read_table_options(run.report.policy.name, section)
+        self.options: TableOptions = table_settings(run.report.policy)[0]
         self.rows_written = 0
-        self.layout: TableLayout = read_layout(source, run.detector, declared, self.options.patient)
+        self.layout: TableLayout = layout_of(source, run)
         self.patient = self.layout.patient
         report = run.report
         self.rules = ColumnRules(run.detector, report.policy.treat, run.key, report.findings)
@@ -72,9 +70,10 @@ class _Table:
             f"column {self.layout.shown(n)}" for n in source.names if n not in self.treatments and n not in withheld
         )
         self.replacers: dict[str, Replacer] = {}
-        self.recoding = self._recode()
+        is_copy = run.layout is not None  # of some rows, in which other values are rare and other groups small than in the file
+        self.recoding = None if is_copy else self._recode()
         self.labels = {} if self.recoding is None else self.recoding.labels()
-        self.rare = self._rare_values()
+        self.rare = {} if is_copy else self._rare_values()
         self.replacers.clear()  # their counts are from reading the table for the first time
         self.rules.withheld.clear()
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.privacy.anonymization import TableOptions, read_table_options
 from galenic.privacy.deidentification.column_profile import ColumnProfile, profile_columns
 from galenic.privacy.deidentification.column_roles import ColumnRole, column_role, declared_role, suspicious_cells
 from galenic.privacy.deidentification.rules.cell_dates import contains_date
 from galenic.privacy.deidentification.rules.column_headers import header_kinds, header_words
 from galenic.privacy.deidentification.rules.columns import POLICY_KINDS, ColumnRules, Treatment
-from galenic.privacy.deidentification.rules.vocabulary import is_known, is_name
+from galenic.privacy.deidentification.rules.vocabulary import fold, header_vocabulary, is_known, is_name
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import Detector
+from galenic.privacy.text import DeidentificationPolicy, Detector
 from galenic.records import Source, patient_columns
 
 _SEARCHED = (
@@ -34,6 +35,7 @@ _WRITTEN_ROLES = ("category", "code", "number", "date", "birth", "age", "year", 
 _YEAR = re.compile(r"\d{4}(?:$|-)")
 _DATA_IN_HEADER = re.compile(r"\d(?:[ ()./-]{0,2}\d){5}|@")
 _PATIENT = frozenset("patient patienten pat paciente paziente subject participant person member".split())  # noqa: SIM905
+_ABBREVIATION = 3  # letters of a short word of a header
 _HEADER_ROWS = 2  # first cells that name kinds of columns, from which a table counts as transposed
 DECLARE = "Declare what it holds with --column NAME=KIND (category, number, date, text, a kind of identifier, drop)"
 
@@ -55,7 +57,20 @@ class TableLayout:
         """The treatment of a column."""
         role, profile = self.roles[name], self.profiles[name]
         day_first = profile.day_first > profile.month_first or (run.day_first and not profile.month_first)
-        return rules.treatment(name, role.kind, role.accepted, day_first=day_first)
+        return rules.treatment(name, role.kind, role.accepted, role.limits, day_first=day_first)
+
+    def of_copy(self, copy: Source, detector: Detector) -> "TableLayout":
+        """The layout of a copy of some rows: columns keep their roles and names; columns that the table does not have get roles."""
+        added = [n for n in copy.names if n not in self.roles]
+        profiles = {**self.profiles, **(profile_columns(copy, detector.common, added) if added else {})}
+        roles = {n: self.roles.get(n) or column_role(profiles[n]) for n in copy.names}
+        names = {n: self.names.get(n) or (n if _is_free(n) else f"column_{i + 1}") for i, n in enumerate(copy.names)}
+        return TableLayout(roles, {n: profiles[n] for n in copy.names}, self.patient, names)
+
+    @property
+    def written(self) -> list[str]:
+        """Columns that are written as what they hold, not as identifiers."""
+        return [n for n, role in self.roles.items() if role.kind in _WRITTEN_ROLES]
 
     def withheld(self) -> set[str]:
         """Columns that are not written because nothing says what they hold."""
@@ -107,6 +122,21 @@ class TableLayout:
                 renamed = "renamed: its header is not free of identifiers" if self.shown(name) != name else ""
                 out.append({**about, "what": "; ".join(t for t in (declared, left_out, renamed) if t)})
         return out
+
+
+def table_settings(policy: DeidentificationPolicy) -> tuple[TableOptions, dict[str, str]]:
+    """(options, declared kinds of columns) of the policy's [table] section."""
+    section = dict(policy.table)
+    declared = dict(section.pop("columns", {}))
+    return read_table_options(policy.name, section), declared
+
+
+def layout_of(source: Source, run: DeidentificationRun) -> TableLayout:
+    """The layout of a table under the policy of a run; of a planted copy that of the file it was made of."""
+    options, declared = table_settings(run.report.policy)
+    if isinstance(run.layout, TableLayout):
+        return run.layout.of_copy(source, run.detector)
+    return read_layout(source, run.detector, declared, options.patient)
 
 
 def read_layout(source: Source, detector: Detector, declared: dict[str, str], patient: str | None) -> TableLayout:
@@ -190,7 +220,14 @@ def _refuse_transposed(source: Source, profiles: dict[str, ColumnProfile]) -> No
 
 
 def _is_free(name: str) -> bool:
-    """Whether a header may be written: no date and no listed name in it."""
-    if contains_date(name):
+    """Whether a header may be written: no date and no listed name in it. An abbreviation in lower case is no name."""
+    if contains_date(re.sub(r"[^\W_]+", lambda m: "" if fold(m[0]) in header_vocabulary() else m[0], name)):
         return False
-    return _kinds_known(name) or not any(is_name(w) and not is_known(w) for w in header_words(name))
+    return _kinds_known(name) or not any(
+        is_name(w) and not is_known(w) for w in header_words(name) if _may_name_somebody(w, name)
+    )
+
+
+def _may_name_somebody(word: str, name: str) -> bool:
+    """Whether a word of a header has the length or the capital letter of a name."""
+    return len(word) > _ABBREVIATION or word.capitalize() in name

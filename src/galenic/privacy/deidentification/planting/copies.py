@@ -1,7 +1,7 @@
 """Planted copies of an input file: what every format's planter yields."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +19,16 @@ TEXT_LIMIT = 20_000  # characters of one text that a copy holds
 @dataclass(frozen=True)
 class PlantedCopy:
     """One copy on disk. plants: the identifiers in it. before: the text without them. parts: those of the input that it has.
-    wanted: strata in which identifiers were wanted, also where none could be planted."""
+    wanted: strata in which identifiers were wanted, also where none could be planted. layout: of the table that was sampled.
+    columns: reads the text of each column from a table, by its name in the input."""
 
     file: Path
     plants: list[Plant]
     before: str
     parts: frozenset[str] = frozenset()
     wanted: frozenset[str] = frozenset()
+    layout: object = None
+    columns: Callable[[Path], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ _DATES = ("%m/%d/%Y", "%B %d, %Y", "%d %B %Y", "%Y-%m-%d", "%b %d, %Y", "%m/%d/%
 
 @dataclass(frozen=True)
 class Plant:
-    """One planted identifier. stratum: its column, element or text type. kind: name, date, phone, … day: of a date."""
+    """One planted identifier. stratum: its column, element or text type. kind: name, date, phone, … day: of a date. is_local: whether it is
+    looked for in its own column alone, because other columns may hold the same word or number."""
 
     stratum: str
     kind: str
     value: str
     day: datetime.date | None = None
+    is_local: bool = False
 
 
 def _fresh() -> np.random.Generator:

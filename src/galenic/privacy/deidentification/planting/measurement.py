@@ -100,12 +100,17 @@ class _SampledFile:
         self.left_out |= missing
         part_of = self.planter.part_of
         present, planted = (self.before[1], self.written), ScannedText("".join(texts_of(copy.file)))
-        held = [p for p in copy.plants if part_of(p.stratum) not in missing and planted.holds(p)]
-        fresh = [p for p in held if not any(s.holds(p) for s in present)]
+        own = _ColumnScans(copy, part_of)
+        held = [
+            p
+            for p in copy.plants
+            if part_of(p.stratum) not in missing and (planted if not p.is_local else own.of(copy.file, p)).holds(p)
+        ]
+        fresh = [p for p in held if p.is_local or not any(s.holds(p) for s in present)]
         renamed = self.parts is not None and bool(self.parts - copy.parts)
         strata = copy.wanted | {p.stratum for p in copy.plants}
         self.wanted |= {s for s in strata if self.parts is None or renamed or part_of(s) in self.parts}
-        self.found += [(plant, not scan.holds(plant)) for plant in fresh]
+        self.found += [(p, not (own.of(output, p) if p.is_local else scan).holds(p)) for p in fresh]
 
     @cached_property
     def written(self) -> ScannedText:
@@ -117,6 +122,24 @@ class _SampledFile:
             if length >= MOST_COMPARED:
                 break
         return ScannedText("".join(parts))
+
+
+class _ColumnScans:
+    """Columns of a planted table and of its output, each searched alone."""
+
+    def __init__(self, copy: PlantedCopy, part_of: Callable[[str], str]) -> None:
+        self.columns, self.part_of = copy.columns, part_of
+        self.texts: dict[Path, dict[str, str]] = {}
+        self.scans: dict[tuple[Path, str], ScannedText] = {}
+
+    def of(self, file: Path, plant: Plant) -> ScannedText:
+        """The plant's own column of a file."""
+        column = self.part_of(plant.stratum)
+        if file not in self.texts:
+            self.texts[file] = self.columns(file) if self.columns else {}
+        if (file, column) not in self.scans:
+            self.scans[file, column] = ScannedText(self.texts[file].get(column, ""))
+        return self.scans[file, column]
 
 
 @dataclass
@@ -157,7 +180,7 @@ class _FormatMeasurement:
         out = self.scratch / "output"
         out.mkdir()
         try:
-            run = self._run_for(copy.file, one.planting.maker.used)
+            run = self._run_for(copy, one.planting.maker.used)
             deidentify_file(copy.file, one.name, out, run)
             if (out / one.name).exists() and not run.report.refusals:
                 before = len(one.found)
@@ -173,13 +196,14 @@ class _FormatMeasurement:
             shutil.rmtree(folder)
         return one.refusals < MOST_REFUSALS
 
-    def _run_for(self, file: Path, planted_names: set[str]) -> DeidentificationRun:
+    def _run_for(self, copy: PlantedCopy, planted_names: set[str]) -> DeidentificationRun:
         """A run with the same settings and what the input's records state; its counts are not reported. No surrogate is a planted
         name: it would be taken for one that was left."""
         run = self.run.for_copy()
-        deidentifier = deidentifier_for(file)
+        run.layout = copy.layout
+        deidentifier = deidentifier_for(copy.file)
         if deidentifier is not None:
-            deidentifier.learn(file, run)
+            deidentifier.learn(copy.file, run)
         run.reserve_names()
         run.reserved_words |= planted_names
         return run

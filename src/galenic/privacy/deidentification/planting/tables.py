@@ -1,5 +1,6 @@
 """Planted copies of tables: the values of columns that look like identifiers become others of the same form."""
 
+import csv
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from galenic import records
+from galenic.errors import RecordError
 from galenic.privacy.deidentification.output_text import cells_of
 from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.dates import format_of
 from galenic.privacy.deidentification.planting.identifiers import TRIES, Plant
+from galenic.privacy.deidentification.planting.kept_columns import CellPlanter, added_columns
+from galenic.privacy.deidentification.table_layout import TableLayout, layout_of
 
 MOST_PLANTS = 60  # in one column of one copy
 FEW = 10  # distinct values of a column that are all changed
@@ -34,16 +38,20 @@ class TablePlanter:
         sample = _sample(file, planting)
         if sample is None:
             return
-        forms = _forms(sample, planting)
-        if not forms:
-            return
-        table = _SampledTable(sample, forms, planting)
+        layout = layout_of(records.read(file), planting.run)
+        forms = {**_forms(sample, planting), **{n: "text" for n, role in layout.roles.items() if role.kind == "text"}}
+        kept = [n for n in layout.written if n in sample.column_names and n not in forms]
+        table = _SampledTable(sample, forms, planting, layout, kept)
         while True:
             yield table.planted(folder / file.name)
 
     def parts(self, output: Path) -> frozenset[str] | None:
-        """Columns of the output."""
-        return frozenset(records.read(output).names)
+        """Columns of the output, which may have no value left."""
+        try:
+            return frozenset(records.read(output).names)
+        except RecordError:
+            with output.open(encoding="utf-8", newline="") as file:
+                return frozenset(next(csv.reader(file, delimiter="\t" if output.suffix == ".tsv" else ","), []))
 
     def part_of(self, stratum: str) -> str:
         """The column of a stratum."""
@@ -76,8 +84,13 @@ class _SampledTable:
     sample: pa.Table
     forms: dict[str, str]
     planting: Planting
+    layout: TableLayout
+    kept: list[str]
 
     def __post_init__(self) -> None:
+        types = {field.name: field.type for field in self.sample.schema}
+        self.cell_planter = CellPlanter(types, self.layout.roles, self.planting)
+        self.kept = [n for n in self.kept if self.cell_planter.fits(n)]
         self.cells = {name: cells_of(self.sample[name]) for name in self.sample.column_names}
         self.before = "\n".join(v for cells in self.cells.values() for v in cells if v)
         self.formats = {n: format_of([v for v in self.cells[n] if v]) for n, form in self.forms.items() if form == "date"}
@@ -94,11 +107,23 @@ class _SampledTable:
                 del columns[name]
             else:
                 columns[name] = self._texts(name, mappings, plants)
-        _write(self.sample.select(list(columns)), columns, set(self.forms), target)
-        wanted = frozenset(
-            s for n in columns if n in self.forms and not self.planting.is_enough(s := stratum_of(n, self.forms[n]))
-        )
-        return PlantedCopy(target, plants, self.before, frozenset(columns), wanted)
+        for name in self.kept:
+            columns[name] = self.cell_planter.cells(name, self.cells[name], plants)
+        added = added_columns(self.sample.num_rows, set(self.sample.column_names), self.planting, plants)
+        _write(self.sample.select(list(columns)), columns, {*self.forms, *self.kept}, added, target)
+        strata = [stratum_of(n, self.forms[n]) for n in columns if n in self.forms]
+        strata += [stratum_of(n, "single cells") for n in self.kept]
+        wanted = frozenset(s for s in strata if not self.planting.is_enough(s))
+        return PlantedCopy(target, plants, self.before, frozenset(columns), wanted, self.layout, self._texts_of_columns)
+
+    def _texts_of_columns(self, file: Path) -> dict[str, str]:
+        """Text of each column of a copy or of its output."""
+        original = {self.layout.shown(n): n for n in self.layout.roles}
+        try:
+            table = pa.concat_tables(batch for _, batch in records.read(file).raw())
+        except RecordError:  # every cell was left out, of the only column
+            return {}
+        return {original.get(n, n): "\n".join(v for v in cells_of(table[n]) if v) for n in table.column_names}
 
     def _mapping(self, name: str, form: str, plants: list[Plant]) -> dict[str, str]:
         """New values by old value."""
@@ -116,7 +141,7 @@ class _SampledTable:
             new, day = found
             mapping[distinct[at]] = new
             taken.add(new)
-            plants.append(Plant(stratum, form, new, day))
+            plants.append(Plant(stratum, form, new, day, is_local=form == "age"))
         return mapping
 
     def _value_like(self, name: str, form: str, old: str, taken: set[str]) -> tuple[str, datetime.date | None] | None:
@@ -161,12 +186,13 @@ def stratum_of(column: str, form: str) -> str:
     return f"column {column}, {form}"
 
 
-def _write(sample: pa.Table, columns: dict[str, Cells], changed: set[str], target: Path) -> None:
+def _write(sample: pa.Table, columns: dict[str, Cells], changed: set[str], added: dict[str, Cells], target: Path) -> None:
     arrays = []
     for name in sample.column_names:
         old = sample[name]
         arrays.append(_typed(columns[name], old) if name in changed else old)
-    table = pa.table(arrays, names=sample.column_names)
+    arrays += [pa.array(cells, pa.string()) for cells in added.values()]
+    table = pa.table(arrays, names=[*sample.column_names, *added])
     target.parent.mkdir(parents=True, exist_ok=True)
     kind = target.suffix.lower()
     if kind in (".parquet", ".pq"):
@@ -183,6 +209,8 @@ def _typed(cells: Cells, old: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """The cells in the column's type; the old column where it holds values that cannot be written as text and read again."""
     text = pa.array(cells, pa.string())
     try:
+        if pa.types.is_dictionary(old.type):
+            return text.dictionary_encode()
         return pc.cast(text, old.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return old

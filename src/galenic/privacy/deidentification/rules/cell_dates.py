@@ -49,6 +49,7 @@ _FORMS = tuple(
         rf"{_MONTH}[-\s/.]{{0,2}}{_D}{_ORDINAL}",
         rf"(?P<y>\d{{4}})[-\s/.]{{0,2}}{_MONTH}[-\s/.]{{0,2}}{_D}?",
         r"(?P<y>(?:18|19|20)\d\d)[-/](?P<m>0?[1-9]|1[0-2])",
+        r"(?P<y>(?:18|19|20)\d\d)[-/.](?:00[1-9]|0[1-9]\d|[12]\d\d|3[0-5]\d|36[0-6])",
         r"(?P<m>0?[1-9]|1[0-2])[-/.](?P<y>(?:18|19|20)\d\d)",
         r"(?P<y>(?:18|19|20)\d\d)[-\s]?(?:w|kw|q|s)[-\s]?\d{1,2}(?:-\d)?",
         r"(?:w|kw|q|spring|summer|autumn|fall|winter|fruhjahr|fruhling|sommer|herbst|ete|hiver)[-\s]?\d{0,2}[-/\s]{1,2}(?P<y>(?:18|19|20)\d\d)",
@@ -100,6 +101,8 @@ def contains_date(value: str) -> bool:
 def _read(m: re.Match[str], low: str, value: str, *, day_first: bool) -> CellDate | None:
     parts = m.groupdict()
     year, century = _year(parts.get("y"))
+    if _may_be_day(parts):
+        year, century = None, False
     month = _number(parts.get("m")) or next((MONTHS[w] for w in re.findall(r"[a-z]+", low) if w in MONTHS), None)
     day = _number(parts.get("d"))
     if parts.get("a"):
@@ -110,6 +113,17 @@ def _read(m: re.Match[str], low: str, value: str, *, day_first: bool) -> CellDat
     time = parts.get("time") or ""
     whole = _day(year, month, day)
     return CellDate(year, whole, century, value[len(value) - len(time) :] if time else "")
+
+
+def _may_be_day(parts: dict[str, str]) -> bool:
+    """Whether the number after a month alone may be a day instead of a year: Mar 14."""
+    written = parts.get("y") or ""
+    return (
+        len(written) == 2
+        and written.isdigit()
+        and not (parts.get("d") or parts.get("m") or parts.get("a"))
+        and int(written) <= 31
+    )
 
 
 def _number(written: str | None) -> int | None:

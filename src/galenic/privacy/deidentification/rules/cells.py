@@ -39,6 +39,7 @@ _CODE_FORM = re.compile(r"(?=[^0-9]*\d)(?!.*\d{6})[A-Z0-9]{1,7}(?:[.\-/][A-Za-z0
 _ODD = re.compile(r"[@_#\\|{}\[\]=\"“”?!]|//")
 _CURRENCY = re.compile(r"[$€£]")
 _LONG_DIGITS = re.compile(r"\d(?:[ ()./-]{0,2}\d){4,}|\d{4}")
+_LETTERS = re.compile(r"[^\W\d_]+")
 LONGEST_CATEGORY, MOST_WORDS = 120, 12
 
 
@@ -46,9 +47,9 @@ LONGEST_CATEGORY, MOST_WORDS = 120, 12
 def cell_class(value: str) -> str:
     """The class of a cell.
 
-    number, boolean, word (on the positive list), named (on it, and also a listed name), term (medical form, eponym or drug), state,
-    measurement, age (of years above 89), possible age (95M, 92-97), fraction (3/4: a date or a value), time, code, alphanumeric (T1), codelike
-    (F62A), date, dated (a text with a date), text, or unknown.
+    number, boolean, word (on the positive list), named (on it, and every word also a name), term (medical form, eponym or drug), state,
+    measurement, age (of years above 89), possible age (95M, 92-97), fraction (3/4: a date or a value), day and month (14/03), time, code,
+    alphanumeric (T1), codelike (F62A), date, dated (a text with a date), text, or unknown.
     """
     if value.casefold() in _BOOLEAN:
         return "boolean"
@@ -61,8 +62,9 @@ def cell_class(value: str) -> str:
     pair = _FRACTION.fullmatch(value)
     if pair:
         a, b = int(pair[1]), int(pair[2])
-        day_and_month = min(a, b) <= 12 and max(a, b) <= 31 and min(a, b) > 0
-        return "fraction" if day_and_month else measurement_class(value) or "unknown"
+        if not (min(a, b) <= 12 and max(a, b) <= 31 and min(a, b) > 0):
+            return measurement_class(value) or "unknown"
+        return "fraction" if a <= b and pair[1][0] != "0" and pair[2][0] != "0" else "day and month"
     if _is_code(value):
         return "code"
     if parse_date(value) is not None:
@@ -122,10 +124,17 @@ def _class_of_words(value: str) -> str:
 def _class_of_known(value: str, words: list[str]) -> str | None:
     if len(words) == 2 and value.istitle() and all(map(is_name, words)):
         return None  # Faith Summer
+    if len(words) > 1 and next(text.find_names(value), None) is not None:
+        return None  # Grace Young, 12 Mill Street
     if all(map(is_known, words)):
-        return "named" if 2 * sum(map(is_name, words)) >= len(words) else "word"
+        return "named" if all(map(_may_name_somebody, _LETTERS.findall(value.casefold()))) else "word"
     if value.casefold() in text.state_names() or all(w in state_words() for w in words):
         return "state"
     if all(is_known(w) or is_clinical_term(w) or (is_eponym(w) and has_eponym(words)) for w in words):
         return "term"
     return None
+
+
+def _may_name_somebody(word: str) -> bool:
+    """Whether a known word is a name of people, too, and more than rarely one where it stands alone: young, white."""
+    return word not in word_set("rarely_names") and (is_name(word) or text.may_be_name(word))

@@ -50,6 +50,12 @@ def header_words(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", fold(spaced))
 
 
+def header_tokens(name: str) -> list[str]:
+    """The words of a header with their digits (spo2, cd4), and without."""
+    spaced = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])", " ", name)
+    return list(dict.fromkeys((*re.findall(r"[^\W_]+", fold(spaced)), *header_words(name))))
+
+
 @lru_cache(20_000)
 def header_kinds(name: str) -> HeaderKinds:
     """The kinds that a header announces."""
@@ -64,7 +70,7 @@ def header_kinds(name: str) -> HeaderKinds:
         if kind in VALUE_KINDS:
             if found or part:
                 values.append(kind)
-        elif kind == "name" and noun and found <= _NAME_WORDS and not part:
+        elif kind == "name" and noun and found and found <= _NAME_WORDS and not part:
             values.append("category")
         elif part or found - _SOFT:
             hard.append(kind)

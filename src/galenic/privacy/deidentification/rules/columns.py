@@ -9,7 +9,9 @@ from datetime import date
 
 from galenic.privacy.deidentification.rules.cell_dates import CellDate, date_of_number, parse_date
 from galenic.privacy.deidentification.rules.cells import cell_class
+from galenic.privacy.deidentification.rules.code_headers import CodesOfHeader
 from galenic.privacy.deidentification.rules.column_headers import header_words
+from galenic.privacy.deidentification.rules.number_limits import NumberLimits
 from galenic.privacy.deidentification.rules.vocabulary import fold, is_clinical_term, is_known, is_name, word_set
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings, deidentify_text, reveals_age_over_89
 
@@ -49,7 +51,15 @@ class ColumnRules:
         """A keyed token for a patient id."""
         return hmac.digest(self.key, f"patient\0{value}".encode(), "sha256")[:8].hex()
 
-    def treatment(self, name: str, kind: str, accepted: tuple[str, ...], *, day_first: bool = False) -> Treatment | None:
+    def treatment(
+        self,
+        name: str,
+        kind: str,
+        accepted: tuple[str, ...],
+        limits: NumberLimits | CodesOfHeader | None = None,
+        *,
+        day_first: bool = False,
+    ) -> Treatment | None:
         """The treatment of a column by its role; None if the column is left out."""
         by_role: dict[str, Treatment] = {
             "patient": self._tokens,
@@ -60,7 +70,7 @@ class ColumnRules:
         if kind in by_role:
             return by_role[kind]
         if kind in ("category", "code", "number"):
-            return self._categories(name, frozenset(accepted), long_numbers=kind == "code")
+            return self._categories(name, frozenset(accepted), limits)
         if kind in ("withheld", "drop"):
             return None
         how = self.policy[POLICY_KINDS.get(kind, kind)]
@@ -182,11 +192,16 @@ class ColumnRules:
 
         return _WORDS_OR_NUMBERS.sub(replaced, clean)
 
-    def _categories(self, name: str, accepted: frozenset[str], *, long_numbers: bool) -> Treatment:
-        """Values of accepted classes are kept."""
+    def _categories(self, name: str, accepted: frozenset[str], limits: NumberLimits | CodesOfHeader | None) -> Treatment:
+        """Values of accepted classes are kept, numbers within their limits, and codes of the systems that the header names."""
 
         def passes(value: str) -> bool:
-            return cell_class(value) in accepted and (long_numbers or not _LONG_CELL.fullmatch(value))
+            found = cell_class(value)
+            if isinstance(limits, CodesOfHeader):
+                return limits.passes(value) or found in accepted
+            if found == "number" and limits is not None and not limits.passes(value):
+                return False
+            return found in accepted and not _LONG_CELL.fullmatch(value)
 
         def treat(values: Values, _replacers: list[Replacer], _stated: Stated) -> Values:
             verdicts = {v: passes(v) for v in set(values) if v is not None}

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from galenic.errors import MissingExtraError
 from galenic.privacy import text
+from galenic.privacy.deidentification.rules.coded_words import terminology_words
 from galenic.records import terminology
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -62,6 +63,14 @@ def _listed_words() -> frozenset[str]:
 
 
 @cache
+def header_vocabulary() -> frozenset[str]:
+    """Words of headers that announce clinical content."""
+    content = files("galenic.privacy.deidentification.rules").joinpath("column_headers.toml").read_text(encoding="utf-8")
+    kinds = tomllib.loads(content)
+    return frozenset(w for kind in ("category", "measure", "drug", "code") for w in kinds[kind]["words"].split())
+
+
+@cache
 def drug_names() -> frozenset[str]:
     """Common drugs, without the endings by which languages differ."""
     return frozenset(_without_ending(w) for w in _lines("drug_names.txt"))
@@ -80,7 +89,14 @@ def _without_ending(word: str) -> str:
 @lru_cache(200_000)
 def is_known(word: str) -> bool:
     """Whether a folded word is on the positive list."""
-    return word in clinical_words() or (len(word) > 4 and _without_ending(word) in drug_names())
+    return word in clinical_words() or (len(word) > 4 and _without_ending(word) in drug_names()) or _is_ordinary(word)
+
+
+def _is_ordinary(word: str) -> bool:
+    """Whether a word of ordinary text, of terminology or of headers is no name, listed or made of an ordinary word."""
+    if len(word) < 3 or not (word in text.common_words("en") or word in terminology_words() or word in header_vocabulary()):
+        return False
+    return not (text.may_be_name(word) or is_name(word) or word in terminology.capitalized_words())
 
 
 @lru_cache(200_000)
