@@ -11,7 +11,7 @@ from galenic.errors import RecordError
 from galenic.privacy.deidentification.rules.fhir import deidentify_resource
 from galenic.privacy.deidentification.rules.fhir_rules import FhirRules
 from galenic.privacy.deidentification.run import DeidentificationRun
-from galenic.privacy.text import StatedIdentifiers
+from galenic.privacy.text import Replacer, StatedIdentifiers
 
 _PERSONS = ("Patient", "RelatedPerson", "Practitioner", "Person")
 _PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})")
@@ -109,9 +109,20 @@ def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[st
     else:
         patients = _patients_of(resource)
     replacer = run.replacer(",".join(patients))
+    replacers = {"": replacer}
+
+    def replacer_for(entry: dict[str, Any]) -> Replacer:
+        """The replacer of the patient to whom a resource of a Bundle belongs."""
+        own = str(entry.get("id", "")) if entry.get("resourceType") == "Patient" else ",".join(_patients_of(entry))
+        return replacers.setdefault(own, run.replacer(own)) if own else replacer
+
     rules = FhirRules(run.detector, replacer, run.token_key, _stated(patients, persons, run), run.report.findings)
+    if resource["resourceType"] == "Bundle" and len(patients) > 1:
+        rules.replacer_for = replacer_for
     clean = deidentify_resource(resource, rules)
-    run.report.count(replacer, rules.omissions)
+    for one in replacers.values():
+        run.report.count(one)
+    run.report.omissions.update(rules.omissions)
     return clean
 
 

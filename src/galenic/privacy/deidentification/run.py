@@ -105,9 +105,9 @@ class DeidentificationRun:
         return replace(self, report=report, stated_identifiers=dict(self.stated_identifiers))
 
     def replacer(self, patient: str) -> text.Replacer:
-        """The replacer of one patient, under a key derived for that patient."""
+        """The replacer of one patient: dates move by a key derived for that patient, surrogates are the same in the whole run."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
-        return self.replacer_with(key)
+        return replace(self.replacer_with(key), shared_key=hmac.digest(self.key, b"surrogates", "sha256"))
 
     def replacer_with(self, key: bytes) -> text.Replacer:
         """A replacer under the given key."""

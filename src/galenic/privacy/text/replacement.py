@@ -34,7 +34,10 @@ def reveals_age_over_89(year: int) -> bool:
 
 @dataclass
 class Replacer:
-    """Replaces the identifiers of one patient. key: 32 bytes of the patient; without it no surrogate can be traced back."""
+    """Replaces the identifiers of one patient. key: 32 bytes of the patient; without it no surrogate can be traced back.
+
+    shared_key: of all patients of a run, for everything but the shift of dates, so that one name has one surrogate in all its files.
+    """
 
     policy: DeidentificationPolicy
     key: bytes
@@ -42,11 +45,12 @@ class Replacer:
     day_first: bool = False
     reserved_words: frozenset[str] = frozenset()  # names of people in the same data, which no surrogate may be
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    shared_key: bytes | None = None
 
     @property
     def days(self) -> int:
         """Shift, in days, of this patient's dates: 53 to 312 whole weeks back, which keeps weekdays and intervals."""
-        return -_WEEK * (53 + self._number("days") % 260)
+        return -_WEEK * (53 + _number(self.key, "days") % 260)
 
     def replace(self, text: str, spans: Iterable[TextSpan]) -> str:
         """The text with every span replaced."""
@@ -182,7 +186,11 @@ class Replacer:
         return "".join(out)
 
     def _number(self, *source: str) -> int:
-        return int.from_bytes(hmac.digest(self.key, "\0".join(source).encode("utf-8", "surrogatepass"), "sha256"), "big")
+        return _number(self.shared_key or self.key, *source)
+
+
+def _number(key: bytes, *source: str) -> int:
+    return int.from_bytes(hmac.digest(key, "\0".join(source).encode("utf-8", "surrogatepass"), "sha256"), "big")
 
 
 def _cased(word: str, like: str) -> str:

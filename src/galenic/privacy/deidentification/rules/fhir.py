@@ -120,10 +120,20 @@ def _element(value: Json, element: _Property, path: str, rules: FhirRules) -> Js
         return _TREATMENTS[treatment](value, of, path, rules)
     if of in ("Resource", "DomainResource"):
         known = isinstance(value, dict) and value.get("resourceType") in r4().resources
-        return deidentify_resource(value, rules) if known else rules.omit(path)
+        return _inner_resource(value, path, rules) if known else rules.omit(path)
     if isinstance(value, dict) and of not in r4().primitives:
         return _object(value, of, path, rules) or OMITTED
     return rules.omit(path)  # a type without a rule
+
+
+def _inner_resource(resource: dict[str, Any], path: str, rules: FhirRules) -> dict[str, Any]:
+    """A resource of a Bundle, whose dates move with those of its own patient, or one that another contains."""
+    before = rules.replacer
+    if rules.replacer_for is not None and path == "Bundle.entry.resource":
+        rules.replacer = rules.replacer_for(resource)
+    clean = deidentify_resource(resource, rules)
+    rules.replacer = before
+    return clean
 
 
 def _primitive_extensions(value: Json, path: str, rules: FhirRules) -> Json:

@@ -30,7 +30,8 @@ class FhirRules:
     key: 32 bytes; ids become tokens under it. replacer: of the patient whom the resource is about. stated: identifiers that the
     patient's own records state. omissions: by path, elements and extensions that were left out. remember_token: called with
     (token, kind, value) where the vault lets tokens be revealed. about_age: whether the element at hand is a person's age.
-    about_person: whether a question asks for a person's name, address or number.
+    about_person: whether a question asks for a person's name, address or number. replacer_for: of
+    a Bundle about several patients, the replacer of the patient of an entry.
     """
 
     detector: Detector
@@ -42,6 +43,7 @@ class FhirRules:
     remember_token: Callable[[str, str, str], None] | None = None
     about_age: bool = False
     about_person: bool = False
+    replacer_for: Callable[[dict[str, Any]], Replacer] | None = None
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: equal for equal texts; it cannot be traced back without the key or the vault."""
