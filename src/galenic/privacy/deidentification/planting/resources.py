@@ -67,7 +67,7 @@ class TextElement:
 class FhirPlanter:
     """Copies have a sample of the resources of a file or Bundle."""
 
-    most_copies = 200
+    most_copies = 120
 
     def copies(self, file: Path, folder: Path, planting: Planting) -> Iterator[PlantedCopy]:
         """Copies of some of the file's resources, as one file of the same format."""
