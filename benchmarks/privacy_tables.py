@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import privacy_tables_clean as clean
+from galenic.privacy.deidentification.planting.dates import dates_in
 from privacy_tables_made import KINDS, LANGUAGES, OF_KIND, Made, People, make_planted
 from rows import galenic
 
@@ -215,10 +216,12 @@ def comes_out(kind: str, value: str, header: str, cells: dict[str, list[str]], m
 
 
 def date_comes_out(value: str, cells: dict[str, list[str]]) -> bool:
-    """Whether a written day comes out as it was written."""
+    """Whether a written day comes out as it was written, or as the same day in another format."""
     if not any(c.isdigit() for c in value):
         return False
-    return any(value in c for column in cells.values() for c in set(column))
+    everything = {c for column in cells.values() for c in column}
+    days = dates_in(fold(value))[0]
+    return any(value in c for c in everything) or bool(days & dates_in(fold("\n".join(sorted(everything))))[0])
 
 
 if __name__ == "__main__":
