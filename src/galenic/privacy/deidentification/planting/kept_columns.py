@@ -103,7 +103,7 @@ def added_columns(rows: int, taken: set[str], planting: Planting, plants: list[P
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of the type holds any text."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def holds(kind: pa.DataType, number: str) -> bool:
