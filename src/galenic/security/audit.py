@@ -335,11 +335,12 @@ def _serve(log: "weakref.ref[AuditLog]", queue: AuditQueue) -> None:
     """Writes waiting rows as long as the log exists; rows that arrive during a commit go into the next one."""
     while True:
         tickets = queue.take(MOST_PER_COMMIT)
-        if tickets:
-            tickets[0].log._write_waiting(tickets)
-        elif log() is None:
+        existing = log()  # each ticket keeps its log alive
+        if existing is None:
             return
-        del tickets
+        if tickets:
+            existing._write_waiting(tickets)
+        del tickets, existing
 
 
 def _flush_last(log: "weakref.ref[AuditLog]") -> None:

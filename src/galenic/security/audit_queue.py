@@ -2,12 +2,9 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from galenic.errors import StoreError
-
-if TYPE_CHECKING:
-    from galenic.security.audit import AuditLog
 
 LONGEST_WAIT = 0.01  # s that a row waits for others, if nobody waits for it
 IDLE_WAIT = 1.0  # s after which a writer without rows looks whether its log still exists
@@ -18,7 +15,7 @@ class Ticket:
 
     __slots__ = ("done", "error", "fields", "log", "seq")
 
-    def __init__(self, log: "AuditLog", fields: dict[str, Any] | None) -> None:
+    def __init__(self, log: object, fields: dict[str, Any] | None) -> None:
         self.log = log  # keeps the log alive while one of its rows waits
         self.fields = fields
         self.seq: int | None = None

@@ -13,7 +13,7 @@ from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.surrogate_names import is_listed_name
 from galenic.privacy.text.tagger import Tagger, decode_spans
 from galenic.privacy.text.text_deidentification import TextFindings, deidentify_text
-from galenic.privacy.text.time_limit import check_time, time_limit
+from galenic.privacy.text.processor_time import check_time, time_limit
 from galenic.privacy.text.unsupported_language import unsupported_languages
 from galenic.privacy.text.vocabulary import common_words, is_note_word
 
