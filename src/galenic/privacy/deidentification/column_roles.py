@@ -250,7 +250,7 @@ def _problem_of_unknown(p: ColumnProfile, *, whole: bool) -> str:
     """Under a header that says nothing."""
     n = p.numbers
     if whole and _numbers_the_rows(p):
-        return "holds another number in each row, as record numbers are"
+        return "holds a different number in each row, as record numbers do"
     if whole:
         unique = len(p.distinct) > 0.95 * min(p.present, MOST_DISTINCT) and p.present >= MOST_LEVELS
         long = n.share_of_digits(4)
