@@ -56,7 +56,7 @@ class MeasuredWork(Generic[T]):
         self.work, self.seconds = work, 0.0
 
     def __call__(self) -> T:
-        """Works."""
+        """Do the work, and note the CPU time that its thread spent."""
         started = time.thread_time()
         try:
             return self.work()

@@ -4,7 +4,7 @@ import sys
 import threading
 
 USUAL_SECONDS = 0.005  # Python's own: each change of the thread costs time
-SHORT_SECONDS = 0.001  # a read gives way some ten times, and waits for each search as often
+SHORT_SECONDS = 0.001  # a read gives up the interpreter about ten times, and each busy search may then hold it for so long
 
 
 class ThreadSwitches:

@@ -53,7 +53,7 @@ def _entry(repository: FhirRepository, context: RequestContext, request: SearchR
 def search_entries(
     repository: FhirRepository, context: RequestContext, request: SearchRequest, matches: Sequence[Match], mode: str
 ) -> list[Resource]:
-    """The entries of several."""
+    """The Bundle entries of the matches, in their order; serialized in batches, before each of which the time limit is checked."""
     entries: list[Resource] = []
     for start in range(0, len(matches), WRITTEN_AT_ONCE):
         repository.index.require_time()

@@ -1,20 +1,19 @@
 """De-identification of FHIR R4 files: resources, Bundles or NDJSON, plain or compressed with gzip."""
 
 import gzip
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from galenic.errors import RecordError
+from galenic.privacy.deidentification.bundle_patients import BundlePatients, entry_resources, patients_of
 from galenic.privacy.deidentification.rules.fhir import deidentify_resource
 from galenic.privacy.deidentification.rules.fhir_rules import FhirRules
 from galenic.privacy.deidentification.run import DeidentificationRun
 from galenic.privacy.text import Replacer, StatedIdentifiers
 
 _PERSONS = ("Patient", "RelatedPerson", "Practitioner", "Person")
-_PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})")
 FEW_PATIENTS = 50  # up to so many, a resource without a patient is searched for the identifiers of all of them
 
 
@@ -88,9 +87,7 @@ def _documents(file: Path) -> Iterator[tuple[int, Any, str]]:
 def _with_entries(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The resource, and the resources of a Bundle."""
     yield resource
-    for entry in resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ():
-        if isinstance(entry.get("resource"), dict):
-            yield entry["resource"]
+    yield from (one for _, one in entry_resources(resource))
 
 
 def _errors(document: Any) -> list[str]:
@@ -102,22 +99,18 @@ def _errors(document: Any) -> list[str]:
 
 def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[str, Any]:
     persons = [r for r in _with_entries(resource) if r.get("resourceType") in _PERSONS]
-    if resource["resourceType"] == "Bundle":
-        patients = [str(r["id"]) for r in persons if r["resourceType"] == "Patient" and "id" in r]
-        patients += [p for r in _with_entries(resource) for p in _patients_of(r) if p in run.stated_identifiers]
-        patients = list(dict.fromkeys(patients))
-    else:
-        patients = _patients_of(resource)
+    of_entries = BundlePatients(resource) if resource["resourceType"] == "Bundle" else None
+    patients = patients_of(resource) if of_entries is None else _patients_of_bundle(of_entries, persons, run)
     replacer = run.replacer(",".join(patients))
     replacers = {"": replacer}
 
     def replacer_for(entry: dict[str, Any]) -> Replacer:
-        """The replacer of the patient to whom a resource of a Bundle belongs."""
-        own = str(entry.get("id", "")) if entry.get("resourceType") == "Patient" else ",".join(_patients_of(entry))
-        return replacers.setdefault(own, run.replacer(own)) if own else replacer
+        """The replacer of the patient to whom a resource of a Bundle belongs; that of the Bundle where this is in doubt."""
+        own = of_entries.owner(entry) if of_entries else None
+        return replacers.setdefault(own, run.replacer(own)) if own in patients else replacer
 
     rules = FhirRules(run.detector, replacer, run.token_key, _stated(patients, persons, run), run.report.findings)
-    if resource["resourceType"] == "Bundle" and len(patients) > 1:
+    if len(patients) > 1:
         rules.replacer_for = replacer_for
     clean = deidentify_resource(resource, rules)
     for one in replacers.values():
@@ -126,13 +119,10 @@ def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[st
     return clean
 
 
-def _patients_of(resource: dict[str, Any]) -> list[str]:
-    """The id of the patient to whom a resource belongs, from a relative or an absolute reference; else of all that it names."""
-    from galenic.records import fhir  # noqa: PLC0415
-
-    compartment = fhir.compartment_of({"id": "", **resource})
-    named = [compartment.person] if compartment.person else [*compartment.patients]
-    return [m[1] if (m := _PATIENT.search(one)) else one for one in named] or [""]
+def _patients_of_bundle(bundle: BundlePatients, persons: list[dict[str, Any]], run: DeidentificationRun) -> list[str]:
+    """Patients of the entries; where one is a Patient, others only if their records are known."""
+    own = list(dict.fromkeys(owner for p in persons if p["resourceType"] == "Patient" and (owner := bundle.owner(p))))
+    return own + [p for p in bundle.patients if p not in own and (len(own) != 1 or p in run.stated_identifiers)]
 
 
 def _stated(patients: list[str], persons: list[dict[str, Any]], run: DeidentificationRun) -> StatedIdentifiers | None:

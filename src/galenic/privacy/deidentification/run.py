@@ -105,7 +105,7 @@ class DeidentificationRun:
         return replace(self, report=report, stated_identifiers=dict(self.stated_identifiers))
 
     def replacer(self, patient: str) -> text.Replacer:
-        """The replacer of one patient: dates move by a key derived for that patient, surrogates are the same in the whole run."""
+        """The replacer of one patient: names have the same surrogates in the whole run; all else is under a key of that patient."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
         return replace(self.replacer_with(key), shared_key=hmac.digest(self.key, b"surrogates", "sha256"))
 

@@ -10,10 +10,10 @@ from galenic.privacy.text.gazetteers import Gazetteer
 from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.patterns import find_patterns
 from galenic.privacy.text.plausible_names import may_be_name
+from galenic.privacy.text.processor_time import check_time
 from galenic.privacy.text.prose_names import find_prose_names
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
 from galenic.privacy.text.tagger import Tagger
-from galenic.privacy.text.processor_time import check_time
 from galenic.privacy.text.vocabulary import is_neutral
 from galenic.schema import TextSpan
 

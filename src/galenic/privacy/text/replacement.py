@@ -36,7 +36,7 @@ def reveals_age_over_89(year: int) -> bool:
 class Replacer:
     """Replaces the identifiers of one patient. key: 32 bytes of the patient; without it no surrogate can be traced back.
 
-    shared_key: of all patients of a run, for everything but the shift of dates, so that one name has one surrogate in all its files.
+    shared_key: of all patients of a run, for names of people only, so that one name has one surrogate in all its files.
     """
 
     policy: DeidentificationPolicy
@@ -186,7 +186,8 @@ class Replacer:
         return "".join(out)
 
     def _number(self, *source: str) -> int:
-        return _number(self.shared_key or self.key, *source)
+        names = self.shared_key if source[0] in ("name", "initial") else None
+        return _number(names or self.key, *source)
 
 
 def _number(key: bytes, *source: str) -> int:

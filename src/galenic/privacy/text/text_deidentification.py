@@ -12,9 +12,9 @@ from galenic.privacy.text.detector import Detector, merge_spans
 from galenic.privacy.text.language_identification import VALIDATED, Passage, passages
 from galenic.privacy.text.languages import load_detector
 from galenic.privacy.text.normalization import normalize
+from galenic.privacy.text.processor_time import check_time
 from galenic.privacy.text.replacement import Replacer
 from galenic.privacy.text.stated_identifiers import StatedIdentifiers
-from galenic.privacy.text.processor_time import check_time
 from galenic.privacy.text.unsupported_language import UNKNOWN, UNKNOWN_CAPITALS, Exclusion, exclusions, reduced, without_hidden
 from galenic.schema import TextSpan
 

@@ -120,18 +120,18 @@ def _element(value: Json, element: _Property, path: str, rules: FhirRules) -> Js
         return _TREATMENTS[treatment](value, of, path, rules)
     if of in ("Resource", "DomainResource"):
         known = isinstance(value, dict) and value.get("resourceType") in r4().resources
-        return _inner_resource(value, path, rules) if known else rules.omit(path)
+        return deidentify_resource(value, rules) if known else rules.omit(path)
     if isinstance(value, dict) and of not in r4().primitives:
-        return _object(value, of, path, rules) or OMITTED
+        return _part(value, of, path, rules) or OMITTED
     return rules.omit(path)  # a type without a rule
 
 
-def _inner_resource(resource: dict[str, Any], path: str, rules: FhirRules) -> dict[str, Any]:
-    """A resource of a Bundle, whose dates move with those of its own patient, or one that another contains."""
+def _part(node: dict[str, Any], type_: str, path: str, rules: FhirRules) -> dict[str, Any]:
+    """A part of an element, or an entry of a Bundle, whose dates move with those of its own patient."""
     before = rules.replacer
-    if rules.replacer_for is not None and path == "Bundle.entry.resource":
-        rules.replacer = rules.replacer_for(resource)
-    clean = deidentify_resource(resource, rules)
+    if rules.replacer_for is not None and path == "Bundle.entry":
+        rules.replacer = rules.replacer_for(node.get("resource", {}))
+    clean = _object(node, type_, path, rules)
     rules.replacer = before
     return clean
 
