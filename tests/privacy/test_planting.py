@@ -371,3 +371,26 @@ def test_the_size_of_a_stratum_decides_well_on_both_sides_of_the_bar() -> None:
     assert pass_probability(0.98) >= 0.95
     assert pass_probability(0.90) + 0.90**WANTED <= 0.05
     assert pass_probability(0.95) + 0.95**WANTED <= 0.025
+
+
+def test_a_detector_that_misses_one_in_fifty_is_measured_on_520_identifiers_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = people().assign(mother=[made_name(i) for i in range(60)])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    planted: list[str] = []
+
+    def misses_one_in_fifty(_self: object, file: Path, out: Path, _run: object) -> None:
+        values = pd.read_csv(file, dtype=str)["mother"]
+        fresh = [v for v in values if v not in set(frame["mother"])]
+        planted.extend(fresh)
+        missed = {v for i, v in enumerate(planted) if i % 50 == 49}
+        pd.DataFrame({"gout": 1, "mother": values.where(values.isin(missed))}).to_csv(out, index=False)
+
+    monkeypatch.setattr(TableDeidentifier, "deidentify", misses_one_in_fifty)
+    done = deidentify([tmp_path / "t.csv"], tmp_path / "out")
+    strata = {s.name: s for s in done.planted.strata}  # type: ignore[union-attr]
+    mother = strata.pop("t.csv, column mother, name")
+    assert mother.count == WANTED_IF_MISSED == 520
+    assert 1 <= mother.count - mother.removed_count <= 16
+    assert {s.count for s in strata.values() if s.removed_count == s.count} == {WANTED} == {120}

@@ -117,7 +117,8 @@ class TableLayout:
             if role.kind == "withheld":
                 out.append({**about, "what": f"withheld: it {role.reason}. {DECLARE}."})
             elif role.declared or cells[name] or self.shown(name) != name:
-                left_out = f"{cells[name]:,} cells or words withheld, which are not recognized" if cells[name] else ""
+                lost = "words were replaced" if role.kind == "text" else "cells were emptied"
+                left_out = f"{cells[name]:,} {lost}: not recognized as free of identifiers" if cells[name] else ""
                 declared = f"declared as {role.kind} by the user" if role.declared else ""
                 renamed = "renamed: its header is not free of identifiers" if self.shown(name) != name else ""
                 out.append({**about, "what": "; ".join(t for t in (declared, left_out, renamed) if t)})

@@ -12,7 +12,7 @@ from typing import Any
 from galenic.privacy.deidentification.files import deidentify_file
 from galenic.privacy.deidentification.output_text import texts_of
 from galenic.privacy.deidentification.planted_recall import PlantedRecall
-from galenic.privacy.deidentification.planting.copies import PlantedCopy, Planter, Planting
+from galenic.privacy.deidentification.planting.copies import PlantedCopy, PlantedOutcomes, Planter, Planting
 from galenic.privacy.deidentification.planting.documents import CcdaPlanter
 from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker, Plant
 from galenic.privacy.deidentification.planting.images import DicomPlanter
@@ -148,6 +148,7 @@ class _FormatMeasurement:
     run: DeidentificationRun
     scratch: Path
     files: list[_SampledFile]
+    outcomes: PlantedOutcomes = field(default_factory=PlantedOutcomes)
 
     def measure(self, most_copies: int, recall: PlantedRecall) -> None:
         """Plant until every stratum has enough identifiers, or the limit of copies is reached."""
@@ -157,6 +158,7 @@ class _FormatMeasurement:
             active = [one for one in active if not self._is_enough(one)]
             if not active:
                 break
+        self.outcomes.count_into(recall)
         for one in self.files:
             self._settle(one, recall)
         for stratum in {
@@ -187,6 +189,7 @@ class _FormatMeasurement:
                 one.add(copy, out / one.name)
                 for plant, removed in one.found[before:]:
                     one.planting.count(plant.stratum, removed=removed)
+                    self.outcomes.add(one.planting.prefix + plant.stratum, plant.kind, removed=removed)
                 one.copies, one.refusals = one.copies + 1, 0
                 recall.copies += 1
             else:
@@ -213,8 +216,6 @@ class _FormatMeasurement:
         return bool(strata) and all(one.planting.is_enough(stratum) for stratum in strata)
 
     def _settle(self, one: _SampledFile, recall: PlantedRecall) -> None:
-        for plant, removed in one.found:
-            recall.add(one.planting.prefix + plant.stratum, plant.kind, removed=removed)
         for part in one.left_out - {one.planter.part_of(plant.stratum) for plant, _ in one.found}:
             recall.unmeasured[f"{one.name}, column {part}"] = "is written, but was left out of the planted copies"
         if one.refusals >= MOST_REFUSALS:
@@ -226,7 +227,7 @@ def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run:
 
     deidentify: the de-identified ones of some resources, each given with its place in the list.
     """
-    recall, planting = PlantedRecall(), Planting(run, IdentifierMaker())
+    recall, planting, outcomes = PlantedRecall(), Planting(run, IdentifierMaker()), PlantedOutcomes()
     sample = ResourceSample(resources)
     before = ScannedText(sample.before)
     for _ in range(FhirPlanter.most_copies):
@@ -239,7 +240,8 @@ def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run:
         scan = ScannedText("\n".join(json.dumps(one, ensure_ascii=False) for one in written))
         for plant in (p for *_, plants in planted for p in plants if not before.holds(p)):
             removed = not scan.holds(plant)
-            recall.add(plant.stratum, plant.kind, removed=removed)
+            outcomes.add(plant.stratum, plant.kind, removed=removed)
             planting.count(plant.stratum, removed=removed)
         recall.copies += 1
+    outcomes.count_into(recall)
     return recall

@@ -33,7 +33,7 @@ _PARTS = ("snomed", "sct", "loinc", *_URIS, *_GRAMMARS, "pzn")  # of headers, in
 
 @dataclass(frozen=True)
 class CodesOfHeader:
-    """Values of the code systems that a header names. systems: their short names; none means that any known system may be meant."""
+    """Values of the code systems that a header names. systems: their short names; without any, no value passes."""
 
     systems: tuple[str, ...]
 

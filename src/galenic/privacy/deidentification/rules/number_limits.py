@@ -29,7 +29,7 @@ class NumberLimits:
     may_be_ages: bool = False
 
     def passes(self, value: str) -> bool:
-        """Whether a cell that is a number can be nothing but a measured, counted or coded value of its column."""
+        """Whether a number lies within all limits: no digits as identifiers have, no larger value than its measure has, no age above 89."""
         parts = number_parts(value)
         if parts is None:
             return False
