@@ -179,3 +179,22 @@ def test_a_deletion_without_a_version_before_it_deletes_what_is_there(ehr: Fhir,
     brought(ehr, tmp_path, medication("active", "alone", "stays"))
     assert brought(ehr, tmp_path, history("MedicationRequest/alone")).new == 1
     assert ehr("GET", "/MedicationRequest/alone").status_code == 410
+
+
+@pytest.mark.parametrize("in_bundle", [False, True])
+def test_a_deletion_after_a_current_version_that_is_passed_over_is_applied(ehr: Fhir, tmp_path: Path, in_bundle: bool) -> None:
+    own = f"passed-{in_bundle}"
+    brought(ehr, tmp_path, medication("active", own, f"gone-{own}"))
+    erase(ehr, f"gone-{own}")
+    current = medication("active", own, "stays")
+    current = history(current) if in_bundle else current
+    files = [tmp_path / f"{number}.json" for number in range(3)]
+    for file, document in zip(
+        files, (medication("stopped", own, f"gone-{own}"), current, history(f"MedicationRequest/{own}")), strict=True
+    ):
+        file.write_text(json.dumps(document), encoding="utf-8")
+    session = custody.server_session(ehr.installation)
+    custody.import_fhir(ehr.installation, session, [files[1]], custody.ImportRequest("records"))
+    found = custody.import_fhir(ehr.installation, session, files, custody.ImportRequest("records"))
+    assert (found.new, found.erased, found.already_stored) == (1, 1, 1)
+    assert ehr("GET", f"/MedicationRequest/{own}").status_code == 410

@@ -88,3 +88,22 @@ def test_no_row_is_lost_between_threads_that_can_and_cannot_wait(installation: I
     installation.audit.flush()
     assert installation.audit.faults() == ([], 8 * 60)
     assert len(set(found)) == 8 * 20
+
+
+def test_a_bug_in_the_writer_is_an_error_for_its_rows_and_holds_up_no_other(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.audit.append("step", "first")
+    write, calls = installation.audit._write, iter(range(100))
+
+    def sometimes_broken(rows: list[Ticket]) -> None:
+        if next(calls) % 2 == 0:
+            raise ValueError("a value")
+        write(rows)
+
+    monkeypatch.setattr(installation.audit, "_write", sometimes_broken)
+    for number in range(10):
+        ticket = installation.audit.post("step", str(number))
+        assert ticket.done.acquire(timeout=10)
+        assert (ticket.error is None) == (number % 2 == 1)
+        assert "a value" not in str(ticket.error)

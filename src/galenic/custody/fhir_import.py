@@ -132,7 +132,7 @@ class FhirImport:
             self._add_issue("error", "file-damaged", {"where": unit.where, "expression": "", "text": unit.fault})
         if unit.split.stored:
             if self._are_current(unit):
-                self._pass_over(unit.split.stored)
+                self._pass_over(unit.split)
             else:
                 documents = sorted([*documents, *self._prepare(unit.split.stored)], key=lambda d: d.number)
         parts: list[PreparedResource] = []
@@ -167,13 +167,19 @@ class FhirImport:
                     return False
         return True
 
-    def _pass_over(self, lines: Lines) -> None:
-        from galenic.records.fhir import count_types  # noqa: PLC0415
+    def _pass_over(self, split: SplitUnit) -> None:
+        from galenic.records.fhir import count_types, names_in_bundle  # noqa: PLC0415
 
-        for _, raw in lines:
+        for _, raw in split.stored:
             count = count_types(raw)
             self.result.seen += count
             self.result.already_stored += count.total()
+        if self._left_out:  # these are now the latest versions of their names
+            inside = {name for _, raw in split.stored for name in names_in_bundle(raw)}
+            left_out = list(self._left_out)
+            for name, token in zip(left_out, store.name_tokens(self.grant, self.dataset, left_out), strict=True):
+                if token in split.names or name in inside:
+                    del self._left_out[name]
 
     def finish(self) -> None:
         """Stores the deferred resources and reports searches that still match nothing."""

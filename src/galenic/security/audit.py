@@ -178,6 +178,9 @@ class AuditLog:
             why = str(error)
         except OSError as error:  # the file of the key or the witness; the next row reads the end of the log again
             why = f"the audit log's files cannot be written ({error.strerror}). Nothing was done without a row."
+        except Exception as error:  # noqa: BLE001  # the writer goes on: a row that comes meanwhile must not wait for ever
+            why = f"the audit log failed ({type(error).__name__}). Nothing was done without a row."
+            telemetry.log("error", "the audit log failed", error=type(error).__name__)
         finally:
             for ticket in tickets:
                 if not written:

@@ -135,6 +135,9 @@ class FairPool:
             limit.begin_slice(inf)
             await self._turn(client, turns)
             return await self._do(client, work, limit)
+        except asyncio.CancelledError:
+            limit.cancel()
+            raise
         finally:
             watch.end()
 
@@ -149,14 +152,14 @@ class FairPool:
 
     async def _turn(self, client: str, turns: list[Turn]) -> bool:
         """Waits for a thread. Whether it was the last free one. turns: those of the request, to which this one is added."""
-        own = self._waiting.setdefault(client, deque())
-        if len(own) >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
+        of_client = len(self._waiting.get(client, ()))
+        if of_client >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
             raise TooManyWaitingError(
                 "too many searches are waiting. Wait as long as Retry-After says, and send fewer at once."
             )
         loop = asyncio.get_running_loop()
         turn: Turn = loop.create_future()
-        own.append(turn)
+        self._waiting.setdefault(client, deque()).append(turn)
         turns.append(turn)
         self._start()
         if turn.done():
@@ -165,7 +168,7 @@ class FairPool:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._end(client, 0.0)
             raise
         finally:
