@@ -1,5 +1,6 @@
 """Names made of ordinary words in prose, and identifiers that only a heading announces."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -96,6 +97,59 @@ def test_an_identifier_is_told_by_the_label_before_it(head: str, value: str) -> 
     assert value not in ccda_text(f"<list><item><caption>{head}</caption>{value}</item></list>")
     assert value not in ccda_text(f"<paragraph><content>{head}:</content> {value}</paragraph>")
     assert value not in fhir_text(f"<dl><dt>{head}</dt><dd>{value}</dd></dl><p><b>{head}:</b> {value}</p>")
+
+
+LABELLED = [
+    "<paragraph>{head}: <content>{value}</content></paragraph>",
+    "<paragraph>{head} <content>{value}</content></paragraph>",
+    "<paragraph><content>Sex:</content> male <content>{head}:</content> {value}</paragraph>",
+    "<paragraph><content>Sex</content> male <content>{head}</content> <content>{value}</content></paragraph>",
+    "<paragraph><content><content>{head}:</content></content> <content>{value}</content></paragraph>",
+    "<paragraph><content>{head}: <content>{value}</content></content></paragraph>",
+    "<paragraph>Sex: male, {head}: <content>{value}</content></paragraph>",
+    "<paragraph>{head}:<br/>{value}</paragraph>",
+    "<paragraph><content>{head}</content><br/>{value}</paragraph>",
+    "<list><item>{head}: <content>{value}</content></item></list>",
+    "<list><caption>{head}</caption><item>{value}</item></list>",
+    "<table><tbody><tr><td><content>{head}:</content> {value}</td></tr></tbody></table>",
+    "{head}: <content>{value}</content>",
+    "{head}: <paragraph>{value}</paragraph>",
+    "{head}<br/>{value}",
+    "<paragraph>{head}</paragraph><paragraph>{value}</paragraph>",
+    "<list><item>{head}</item><item>{value}</item></list>",
+    "<paragraph><content>{head}</content></paragraph><list><item>{value}</item></list>",
+]
+XHTML = {"paragraph": "p", "content": "b", "list": "ul", "item": "li", "caption": "p"}
+
+
+@pytest.mark.parametrize("form", LABELLED)
+@pytest.mark.parametrize(("head", "value"), HEADED)
+def test_a_label_anywhere_in_a_block_or_a_short_heading_announces_what_follows(head: str, value: str, form: str) -> None:
+    body = form.format(head=head, value=value)
+    assert value not in ccda_text(body)
+    body = re.sub(r"(?<=[</])[a-z]{4,}", lambda m: XHTML.get(m[0], m[0]), body)
+    for tag in ("b", "span", "i", "em"):
+        assert value not in fhir_text(body.replace("<b>", f"<{tag}>").replace("</b>", f"</{tag}>"))
+
+
+@pytest.mark.parametrize("form", ["<p>Age at visit:<br/>94</p>", "<h3>Age</h3><p>94</p>", "<div>Age</div><div>94</div>"])
+def test_a_line_or_heading_announces_an_age_in_a_narrative(form: str) -> None:
+    assert "94" not in fhir_text(form)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<p><b>Age:</b> 93 <b>Weight:</b> 71 kg</p>",
+        "<p><b>Next of kin:</b> Hope <b>Heart rate:</b> 71, normal</p>",
+        "<p>Provider: <b>Young</b></p><p>Heart rate 71, normal, metformin twice a day</p>",
+        "<h3>Provider</h3><p>Young</p><p>Heart rate: <b>71</b></p>",
+        "<h3>Vital signs</h3><p>Heart rate 71</p>",
+    ],
+)
+def test_what_another_label_announces_stays(form: str) -> None:
+    assert "71" in fhir_text(form)
+    assert not any(value in fhir_text(form) for value in ("93", "Hope", "Young"))
 
 
 def test_clinical_cells_under_other_heads_stay() -> None:

@@ -13,9 +13,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from galenic.privacy.deidentification import DeidentificationOptions, deidentify
 from galenic.privacy.deidentification.planting.identifiers import IdentifierMaker
 from galenic.privacy.deidentification.planting.names import is_part_of_others
+from galenic.privacy.deidentification.rules import announcements, coded_text
 from galenic.privacy.deidentification.rules import ccda as ccda_rules
-from galenic.privacy.deidentification.rules import coded_text
 from galenic.privacy.deidentification.rules import dicom as dicom_rules
+from galenic.privacy.deidentification.rules.ccda_rules import CcdaRules
+from galenic.privacy.deidentification.rules.labels import Announced
 from galenic.release import decide, load_policy, residual_risk
 from galenic.schema import Finding, NotMeasured, Report
 
@@ -99,6 +101,14 @@ def test_a_document_whose_contact_points_stay_is_refused(tmp_path: Path, monkeyp
     assert report.planted.worst.removed_count == 0
 
 
+def test_labels_of_a_narrative_that_announce_nothing_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcements, "announced_by_labels", lambda _: Announced())
+    met, _, report = gate([document(tmp_path)], tmp_path / "out")
+    assert not met
+    assert report.planted is not None
+    assert report.planted.worst is not None and report.planted.worst.name == "C-CDA text behind labels"
+
+
 def test_an_image_whose_names_stay_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     removed = dicom_rules._removed
 
@@ -149,7 +159,7 @@ def test_a_telephone_number_behind_a_code_is_withheld() -> None:
 
     detector = text.load_detector("en")
     replacer = text.Replacer(text.read_policy("safe-harbor"), b"k" * 32, text.state_names())
-    rules = ccda_rules.CcdaRules(detector, replacer, b"t" * 32)
+    rules = CcdaRules(detector, replacer, b"t" * 32)
     clean = coded_text.search_coded("LOINC//2823-3 364 315 8972", rules)
     assert "8972" not in clean
 

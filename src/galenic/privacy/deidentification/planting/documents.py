@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
+from defusedxml.ElementTree import fromstring
+
 from galenic.errors import RecordError
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.dates import days_of_a_week
 from galenic.privacy.deidentification.planting.identifiers import Plant
+from galenic.privacy.deidentification.planting.labels import HEADS, plant_behind_labels
 from galenic.records import HL7, read_ccda, write_ccda
 
 MOST_SECTIONS, MOST_ROWS = 4, 12  # of one copy: sections, and rows, items or entries of one element
@@ -31,7 +34,7 @@ _STRATA = {  # of elements with text, by name
     **dict.fromkeys(("paragraph", "item", "content", "caption", "text"), "C-CDA narrative text"),
 }
 _KINDS = {"C-CDA names": "name", "C-CDA names in one piece": "name", "C-CDA addresses": "place", "C-CDA identifiers": "record"}
-_HEADED = "C-CDA table columns with heads"
+_HEADED, _LABELLED = "C-CDA table columns with heads", "C-CDA text behind labels"
 _UNKNOWN, _LABELS, _DATES = "C-CDA unknown elements and attributes", "C-CDA labels of codes", "C-CDA dates"
 _DAY = re.compile(r"(?:18|19|20)\d{6}(?:\d{2,6}(?:\.\d+)?(?:[+-]\d{4})?)?")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -130,6 +133,7 @@ class _DocumentCopy:
             yield "C-CDA narrative text", lambda s: self._added(node, s)
             yield _UNKNOWN, lambda s: self._unknown(node, s)
             yield _HEADED, lambda s: self._headed(node, s)
+            yield _LABELLED, lambda s: self._labelled(node, s)
         if name == "telecom" and node.get("value", "").partition(":")[0] in ("tel", "mailto", "fax"):
             yield "C-CDA contact points", lambda s: self._telecom(node, s)
         if name in ("id", "setId") and (node.get("extension") or _UUID.fullmatch(node.get("root", ""))):
@@ -167,19 +171,19 @@ class _DocumentCopy:
 
     def _headed(self, node: Element, stratum: str) -> list[Plant]:
         """A table whose columns' heads alone tell what the cells are."""
-        heads = {
-            "Age": ("age", "95"),
-            "Next of kin": ("name", "Word"),
-            "Provider": ("name", "Word"),
-            "Record number": ("record", ""),
-        }
-        columns = {head: self._value(stratum, *of) for head, of in heads.items()}
+        columns = {head: self._value(stratum, *of) for head, of in HEADS.items()}
         table = SubElement(node, f"{{{HL7}}}table")
         for part, name in (("thead", "th"), ("tbody", "td")):
             row = SubElement(SubElement(table, f"{{{HL7}}}{part}"), f"{{{HL7}}}tr")
             for head, plants in columns.items():
                 SubElement(row, f"{{{HL7}}}{name}").text = head if name == "th" else "".join(p.value for p in plants)
         return [p for plants in columns.values() for p in plants]
+
+    def _labelled(self, node: Element, stratum: str) -> list[Plant]:
+        """Paragraphs, lists and lines whose labels alone tell what they hold."""
+        markup, plants = plant_behind_labels(self.planting, stratum, xhtml=False)
+        node.extend(fromstring(f'<text xmlns="{HL7}">{markup}</text>'))
+        return plants
 
     def _unknown(self, node: Element, stratum: str) -> list[Plant]:
         """Elements that the standard does not have, attributes where no name belongs, and anchors that are named after somebody."""

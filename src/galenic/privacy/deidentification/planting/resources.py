@@ -18,6 +18,7 @@ from galenic.privacy.deidentification.planting.ages import holds_observation, pl
 from galenic.privacy.deidentification.planting.bare_values import SHORT, bare_plant
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.identifiers import Plant
+from galenic.privacy.deidentification.planting.labels import plant_behind_labels
 
 MOST_RESOURCES = 200  # of one NDJSON file that are sampled
 MOST_ENTRIES = 6  # resources of one copy, without those that they refer to
@@ -27,8 +28,9 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T.*)?")
 _TEXT_KEYS = frozenset(
     "text comment description conclusion valueString valueMarkdown patientInstruction detail reasonText title instructions".split()  # noqa: SIM905
 )
+_NARRATIVE, _LABELLED = "FHIR narrative text", "FHIR text behind labels"
 _STRATA = {  # by the last two elements of a path, or by the last
-    ("", "div"): "FHIR narrative text",
+    ("", "div"): _NARRATIVE,
     ("", "family"): "FHIR names",
     ("", "given"): "FHIR names",
     ("name", "text"): "FHIR names",
@@ -207,6 +209,8 @@ def strata_of(leaf: TextElement) -> tuple[str, ...]:
     stratum, key = _stratum_of(leaf), leaf.path[-1]
     short = len(leaf.value) <= SHORT and "\n" not in leaf.value and _WORDS.search(leaf.value) is not None
     is_label = key in _LABELS and "reference" not in leaf.holder and leaf.path[-2:-1] != ("identifier",)
+    if stratum == _NARRATIVE:
+        return stratum, _LABELLED
     if short and (stratum in _TEXT_STRATA or (not stratum and is_label)):
         return (*((stratum,) if stratum else ()), f"FHIR short values, {key} element")
     return (stratum,) if stratum else ()
@@ -296,8 +300,19 @@ def _in_narrative(leaf: TextElement, stratum: str, planting: Planting) -> list[P
     return [*plants, hidden]
 
 
+def _behind_labels(leaf: TextElement, stratum: str, planting: Planting) -> list[Plant]:
+    """Paragraphs, lists and lines whose labels alone tell what they hold."""
+    markup, plants = plant_behind_labels(planting, stratum, xhtml=True)
+    end = leaf.value.rfind("</div>")
+    if end < 0:
+        return []
+    leaf.holder[leaf.key] = f"{leaf.value[:end]}{markup}{leaf.value[end:]}"
+    return plants
+
+
 _TREATMENTS: dict[str, Callable[[TextElement, str, Planting], list[Plant]]] = {
-    "FHIR narrative text": _in_narrative,
+    _NARRATIVE: _in_narrative,
+    _LABELLED: _behind_labels,
     "FHIR names": _in_place("name"),
     "FHIR names in references": _in_place("name"),
     "FHIR contact points": _in_place("phone"),

@@ -2,68 +2,45 @@
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from xml.etree.ElementTree import Element
 
 from galenic.privacy.deidentification.rules.coded_text import WITHHELD, TextRules, search_text
 from galenic.privacy.deidentification.rules.coded_words import is_term, words_of
-from galenic.privacy.deidentification.rules.column_headers import header_kinds
-from galenic.privacy.deidentification.rules.questions import asks_age, asks_person, states_old_age
+from galenic.privacy.deidentification.rules.headings import announced_by, local_name, text_of
+from galenic.privacy.deidentification.rules.labels import Announced, announced_by_labels
+from galenic.privacy.deidentification.rules.questions import states_old_age
 from galenic.privacy.text import identifier_kinds, may_be_name
 
-_LONGEST = 60  # characters of a heading
-_AGES = ("age", "birth", "year")
 _MAX_SPAN = 50  # columns or rows of one cell
 _DIGITS = re.compile(r"\d{3,}|\d(?:[ ./-]?\d){3,}")
 
 
-@lru_cache(10_000)
-def announced_by(heading: str) -> str:
-    """The kind of content that a heading announces: an age, a date or a kind of identifier; "" for any other."""
-    if not heading.strip() or len(heading) > _LONGEST:
-        return ""
-    kinds = header_kinds(heading)
-    soft = [k for k in kinds.soft if k in ("name", *_AGES)] if not kinds.values else []
-    kind = next(iter((*kinds.hard, *soft)), "")
-    if kind in _AGES or asks_age([heading], []):
-        return "age" if "birth" not in kinds.hard and kind != "year" else "date"
-    if kind == "date":
-        return kind
-    if kind == "place" and kind in kinds.soft:
-        return "organisation"  # a location may be a part of the body
-    return kind if kind in identifier_kinds() else "name" if asks_person([heading]) else ""
-
-
-def announcements(root: Element) -> dict[int, str]:
-    """By the id() of an element, what the headings beside it announce. root: a narrative or a document with narratives."""
-    found: dict[int, str] = {}
+def announcements(root: Element) -> Announced:
+    """What headings and labels announce. root: a narrative or a document with narratives."""
+    found = announced_by_labels(root)
     for node in root.iter():
-        name = _local(node)
-        if name == "table":
-            found.update(_of_table(node))
-        elif name == "dl":
-            found.update(_of_terms(node))
-        elif name in ("item", "li", "paragraph", "p", "div", "text"):
-            found.update(_of_label(node))
+        name = local_name(node)
+        for one, kind in _of_table(node) if name == "table" else _of_terms(node) if name == "dl" else ():
+            found.inside[one] = kind
     return found
 
 
 def _of_table(table: Element) -> Iterator[tuple[int, str]]:
     heads: dict[int, str] = {}
     spans: dict[int, int] = {}  # by column, rows that a cell above still covers
-    for number, row in enumerate(r for r in table.iter() if _local(r) == "tr"):
-        cells = [c for c in row if _local(c) in ("td", "th")]
-        is_head = number == 0 or all(_local(c) == "th" for c in cells)
+    for number, row in enumerate(r for r in table.iter() if local_name(r) == "tr"):
+        cells = [c for c in row if local_name(c) in ("td", "th")]
+        is_head = number == 0 or all(local_name(c) == "th" for c in cells)
         column, before = 0, ""
         spans = {c: n - 1 for c, n in spans.items() if n > 1}
         for cell in cells:
             while column in spans:
                 column += 1
-            text = _text(cell)
+            text = text_of(cell)
             own = announced_by(text)
             covered = range(column, column + _span(cell, "colspan"))
             if is_head:
-                heads.update((c, own) for c in covered if own or _local(cell) == "th" or number == 0)
+                heads.update((c, own) for c in covered if own or local_name(cell) == "th" or number == 0)
             kind = before or (heads.get(column, "") if not (is_head and own) else "")
             if kind and not (is_head and own):
                 yield id(cell), kind
@@ -74,25 +51,10 @@ def _of_table(table: Element) -> Iterator[tuple[int, str]]:
 def _of_terms(node: Element) -> Iterator[tuple[int, str]]:
     kind = ""
     for child in node:
-        if _local(child) == "dt":
-            kind = announced_by(_text(child))
+        if local_name(child) == "dt":
+            kind = announced_by(text_of(child))
         elif kind:
             yield id(child), kind
-
-
-def _of_label(node: Element) -> Iterator[tuple[int, str]]:
-    """A caption or highlighted words at the beginning announce the rest."""
-    label = next(iter(node), None)
-    if (
-        label is None
-        or _local(label) not in ("caption", "content", "b", "strong", "i", "em", "span")
-        or (node.text or "").strip()
-    ):
-        return
-    kind = announced_by(_text(label).rstrip(" :"))
-    if kind:
-        yield id(label), "label"
-        yield id(node), kind
 
 
 def search_announced(text: str, kind: str, rules: TextRules) -> str:
@@ -126,14 +88,6 @@ def _without_years(text: str) -> str:
 def _is_plain(text: str) -> bool:
     """Whether a text has terms only, none of which may be a name, and no long number."""
     return not _DIGITS.search(text) and all(is_term(w) and not may_be_name(w) for w in words_of(text) if len(w) > 1)
-
-
-def _local(node: Element) -> str:
-    return node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
-
-
-def _text(node: Element) -> str:
-    return " ".join("".join(node.itertext()).split())
 
 
 def _span(cell: Element, name: str) -> int:

@@ -64,11 +64,12 @@ def _element(node: Element, rules: CcdaRules, parent: str) -> None:
     check_time()
     name = _local(node.tag)
     treatment = _TREATMENTS.get(name)
+    before = rules.about_age, rules.about_person, rules.announced
+    rules.announced = rules.headings.inside.get(id(node), rules.announced)
     if treatment is not None:
         treatment(node, rules, parent)
+        rules.announced = before[2]
         return
-    before = rules.about_age, rules.about_person, rules.announced
-    rules.announced = rules.headings.get(id(node), rules.announced)
     if name == "observation":
         _set_question(node, rules)
     clean_attributes(node, rules, name)
@@ -98,9 +99,9 @@ def _own_text(node: Element, rules: CcdaRules, name: str) -> None:
 def _children(node: Element, rules: CcdaRules, name: str) -> None:
     narrative = name in _NARRATIVE
     for child in list(node):
-        tail = (
-            rules.scan(child.tail) if narrative or name in _SHORT_TEXT else None if (child.tail or "").strip() else child.tail
-        )
+        kind = rules.headings.behind.get(id(child), rules.announced)
+        is_read = narrative or name in _SHORT_TEXT
+        tail = rules.scan(child.tail, kind) if is_read else None if (child.tail or "").strip() else child.tail
         local = _local(child.tag) if isinstance(child.tag, str) else ""
         if not local or not child.tag.startswith((f"{{{HL7}}}", f"{{{SDTC}}}")) or local not in known_words("cda_elements"):
             rules.omissions[f"{name}/(unknown element)"] += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from galenic.privacy.deidentification.rules.announcements import search_announced
 from galenic.privacy.deidentification.rules.coded_words import is_plain
 from galenic.privacy.deidentification.rules.joined_identifiers import states_identifier
+from galenic.privacy.deidentification.rules.labels import Announced
 from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFindings
 
 
@@ -14,7 +15,7 @@ from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFind
 class CcdaRules:
     """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient.
 
-    headings: by the id() of elements, what the headings beside them announce. announced: that of the element at hand.
+    headings: what headings and labels announce. announced: that of the element at hand.
     """
 
     detector: Detector
@@ -25,16 +26,18 @@ class CcdaRules:
     omissions: Counter[str] = field(default_factory=Counter)
     about_age: bool = False
     about_person: bool = False
-    headings: dict[int, str] = field(default_factory=dict)
+    headings: Announced = field(default_factory=Announced)
     announced: str = ""
 
     def token(self, kind: str, text: str) -> str:
         """A keyed token: equal for equal texts; it cannot be traced back without the key."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
-    def scan(self, text: str | None) -> str | None:
-        """A text without identifiers; white space is kept."""
-        return text if text is None or not text.strip() else search_announced(text, self.announced, self)
+    def scan(self, text: str | None, kind: str | None = None) -> str | None:
+        """A text without identifiers; white space is kept. kind: that a label announces; without it that of the element at hand."""
+        return (
+            text if text is None or not text.strip() else search_announced(text, self.announced if kind is None else kind, self)
+        )
 
     def is_plain(self, text: str) -> bool:
         """Whether a code consists of known words and short numbers, and states nothing of the patient."""

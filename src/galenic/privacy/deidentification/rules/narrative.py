@@ -2,14 +2,16 @@
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from galenic.privacy.deidentification.rules.announcements import announcements
+from galenic.privacy.deidentification.rules.labels import LABEL, Announced
 
 XHTML = "http://www.w3.org/1999/xhtml"
 _BLOCKS = re.compile(r"div|p|ul|ol|li|dl|dt|dd|table|caption|thead|tbody|tfoot|tr|td|th|h[1-6]|blockquote|pre|hr|br")
@@ -40,31 +42,29 @@ def _character(entity: str) -> str:
 
 @dataclass(frozen=True)
 class _Copying:
-    """search: of a text by the kind that a heading announces. announced: that kind, by the id() of elements."""
+    """search: of a text by the kind that a heading announces. announced: those kinds."""
 
     search: Callable[[str, str], str]
-    announced: dict[int, str]
+    announced: Announced
 
     def copy(self, source: Element, target: Element, kind: str, depth: int) -> None:
-        """Copy the blocks of an element; text between two blocks is searched as one, whatever inline tags it holds."""
-        kind = self.announced.get(id(source), kind)
-        pieces: list[str] = []
+        """Copy the blocks of an element; text between two blocks or labels is searched as one, whatever inline tags it holds."""
+        kind = self.announced.inside.get(id(source), kind)
+        pieces: list[tuple[str, str]] = []
         last: Element | None = None
 
         def close() -> None:
             nonlocal last
-            text = "".join(pieces)
+            text = "".join(self._searched(pieces))
             pieces.clear()
-            if text.strip():
-                text = self.search(text, kind)
             if last is None:
                 target.text = (target.text or "") + text
             else:
                 last.tail = (last.tail or "") + text
 
-        def walk(node: Element, level: int) -> None:
+        def walk(node: Element, level: int, kind: str) -> None:
             nonlocal last
-            pieces.append(node.text or "")
+            pieces.append((node.text or "", kind))
             for child in node:
                 name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
                 if _BLOCKS.fullmatch(name) and level < MOST_DEEP:
@@ -73,8 +73,14 @@ class _Copying:
                     if name not in ("br", "hr"):
                         self.copy(child, last, kind, level + 1)
                 elif _INLINE.fullmatch(name) and level < MOST_DEEP:
-                    walk(child, level + 1)
-                pieces.append(child.tail or "")
+                    walk(child, level + 1, self.announced.inside.get(id(child), kind))
+                pieces.append((child.tail or "", self.announced.behind.get(id(child), kind)))
 
-        walk(source, depth)
+        walk(source, depth, kind)
         close()
+
+    def _searched(self, pieces: list[tuple[str, str]]) -> Iterator[str]:
+        """The texts without identifiers; neighbours of one kind are searched as one."""
+        for kind, texts in groupby(pieces, key=lambda one: "" if one[1] == LABEL else one[1]):
+            text = "".join(one for one, _ in texts)
+            yield self.search(text, kind) if text.strip() else text
