@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from galenic.privacy.text.gazetteers import Gazetteer
+from galenic.privacy.text.measurements import without_measurements
 from galenic.privacy.text.normalization import normalize
 from galenic.privacy.text.patterns import find_patterns
 from galenic.privacy.text.plausible_names import may_be_name
@@ -80,8 +81,9 @@ class Detector:
         """Spans in order, without overlaps."""
         check_time()
         read = normalize(text)
-        spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text), *self._tagged(read.text)]
-        spans += find_prose_names(read.text) if self.tagger else ()
+        spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text)]
+        if self.tagger:
+            spans += without_measurements(read.text, [*self._tagged(read.text), *find_prose_names(read.text)])
         spans += self.gazetteer.find(read.text) if self.gazetteer else ()
         spans += self._repetitions(read.text, spans)
         merged = [_with_role(read.text, s) for s in merge_spans(read.text, spans)]

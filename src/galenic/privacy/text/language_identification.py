@@ -34,6 +34,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[ \t]+(?=[^\W\d_a-z]|[¿¡\"“«(\[])|(?
 _LINE_END = re.compile(r"[\n\r\v\f\x85\u2028\u2029]+")
 MAX_UNIT = 400  # characters of a sentence that are identified together
 WINDOW, MAX_KNOWN = 6, 2  # words of a window, and known words in it, from which a run within a sentence is identified by itself
+MAX_CODE, MAX_PLAIN = (
+    4,
+    3,
+)  # letters of an abbreviation with capitals; other words of a part that consists of numbers and abbreviations
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|\b[IVX]{1,4}\b")
 # log-ratios of probabilities: validated against the most probable other language. Chosen on lines of public notes in six languages:
 # of lines with nine words or more, 99 % of English and Spanish ones are above .0, and 95 % of others below -1.
 FOREIGN, CLEARLY_FOREIGN, DOUBTFUL = -2.5, -4.0, -0.8
@@ -131,6 +136,7 @@ def _identify(part: str) -> tuple[str, float, bool]:
     words = WORD.findall(part)
     if not words:
         return "", 1.0, False
+    code = _is_code(part)
     if part.isupper():
         part = part.lower()
     words = [w for w in words if not is_neutral(w)] or words
@@ -139,6 +145,8 @@ def _identify(part: str) -> tuple[str, float, bool]:
     known, n = shares[best], len(words)
     if (n > 1 and known >= (0.75 if best == "en" else 0.9)) or (n == 1 and known == 1):
         return best, known, False
+    if code:
+        return "", known, False
     ranked = {code: float(p) for code, p in _identifier().rank(part)}
     other = max((code for code in ranked if code not in _NEUTRAL), key=ranked.__getitem__)
     ratios = {v: log(max(ranked[v], 1e-12) / max(ranked[other], 1e-12)) for v in VALIDATED}
@@ -150,6 +158,14 @@ def _identify(part: str) -> tuple[str, float, bool]:
     if ratio < (FOREIGN if n > 2 else CLEARLY_FOREIGN) and known < 0.5:
         return other, known, False
     return "", known, n > 2 and ratio < DOUBTFUL and known < 0.4
+
+
+def _is_code(part: str) -> bool:
+    """Whether a part consists of numbers, abbreviations and capitals, which tell no language: no word in small letters, few other ones."""
+    words = WORD.findall(part)
+    plain = [w for w in words if len(w) > MAX_CODE or w.islower()]
+    numbers = len(_NUMBER.findall(part))
+    return numbers > 0 and not any(map(str.islower, plain)) and len(plain) <= min(MAX_PLAIN, numbers + len(words) - len(plain))
 
 
 def _language_of_script(part: str, script: str) -> str:

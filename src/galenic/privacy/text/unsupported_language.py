@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from galenic.privacy.text.language_identification import Passage, language_name, passages
+from galenic.privacy.text.measurements import find_measurements
 from galenic.privacy.text.normalization import NormalizedText, normalize
 from galenic.privacy.text.plausible_names import may_be_name
 from galenic.privacy.text.scripts import other_script_runs, script
@@ -99,9 +100,12 @@ def script_name(part: str) -> str:
 
 
 def _unknown_words(text: str, start: int, end: int, reason: str) -> list[Exclusion]:
-    """Words that are in no vocabulary; abbreviations of a few capitals are kept."""
+    """Words that are in no vocabulary; abbreviations of a few capitals, and words of measurements, are kept."""
     out = []
+    measured = find_measurements(text[start:end])
     for m in WORD.finditer(text, start, end):
+        if any(a <= m.start() - start and m.end() - start <= b for a, b in measured):
+            continue
         word = m[0]
         short = len(word) <= _ABBREVIATION and word.isupper() and not may_be_name(word.casefold())
         if not short and not any(is_clinical(w) or is_known(w, "en") or is_known(w, "es") for w in (word, *_stems(word))):
