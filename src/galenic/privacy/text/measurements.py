@@ -30,15 +30,15 @@ _MEASURED = re.compile(
     re.I,
 )
 _OUT_OF = r"(?P<a>\d{1,2}(?:\.5)?)\s?/\s?(?P<b>10|4|5|6|15|30|100)(?![\d/.-]*\d)"
-_NOT_ON = "".join(
-    rf"(?<!\b{word} )"
-    for word in ("on", "since", "seen", "from", "until", "by", "el", "del", "dated", "visit", "before", "after")
-)
+_NOT_ON = "".join(rf"(?<!\b{word} )" for word in ("on", "since", "seen", "from", "until", "by", "el", "del", "dated", "visit"))
 _SCORED = (
     r"(?:pain|dolor|eva|nrs|vas|ache|severity|intensity|intensidad|strength|fuerza|motor|power|mrc|reflex(?:es)?|reflejos|rots?|dtrs?|pulses|pulsos"
     r"|murmurs?|soplo|gcs|glasgow|mmse|moca|scored?|scale|escala|rated|rates (?:it|pain)|anxiety|mood|fatigue|nausea|distress)"
 )
-_LIMB = r"(?:[LR]?[UL]E|[BR]LE|BUE|[MB]{1,2}[IS]{2}|upper|lower|bilaterally|bilat|throughout|systolic|diastolic|murmur|soplo|strength|motor|pain|dolor)"
+_LIMB = (
+    r"(?:[LR]?[UL]E|[BR]LE|BUE|[MB]{1,2}[IS]{2}|upper|lower|bilaterally|bilat|throughout"
+    r"|systolic|diastolic|murmur|soplo|strength|motor|pain|dolor)"
+)
 _EYE = r"(?:20/(?:1[05]|[2-9]\d|[1-9]\d0)|6/(?:5|6|7\.5|9|12|18|24|36|60))"
 _SCORES = (
     re.compile(
@@ -51,7 +51,8 @@ _SCORES = (
         re.I,
     ),
     re.compile(
-        rf"\b(?:acuity|vision|visual|agudeza visual|visus|va|av|snellen|o[dsui])\b[\s:=,]{{1,3}}(?:(?:is|was|of|sc|cc|o[dsui])\s){{0,2}}{_EYE}(?!\d|/\d)",
+        rf"\b(?:acuity|vision|visual|agudeza visual"
+        rf"|visus|va|av|snellen|o[dsui])\b[\s:=,]{{1,3}}(?:(?:is|was|of|sc|cc|o[dsui])\s){{0,2}}{_EYE}(?!\d|/\d)",
         re.I,
     ),
     re.compile(rf"(?<![\d/.-]){_EYE}\s(?:O[DSUI]|in (?:the |both |each )?(?:right|left|eyes?))\b"),
