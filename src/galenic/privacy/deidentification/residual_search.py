@@ -28,5 +28,6 @@ def _search(outputs: list[Path], terms: SearchTerms) -> ResidualSearch:
         words = [w.casefold() for w in _WORD.findall(text)]
         places += sum(w in numbers or (any(c.isdigit() for c in w) and alphanumeric(w) in numbers) for w in words)
         places += sum(pair in terms.name_pairs for pair in pairwise(words)) if terms.name_pairs else 0
-        places += sum(m[0].strip().casefold() in terms.cells for m in _CELL.finditer(text)) if terms.cells else 0
+        cells = (m[0].strip().casefold() for m in _CELL.finditer(text)) if terms.cells else ()
+        places += sum(cell in terms.cells and cell not in numbers for cell in cells)  # those are counted as words
     return ResidualSearch(terms.count, places, terms.fields, terms.is_complete)

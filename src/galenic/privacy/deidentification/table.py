@@ -219,7 +219,7 @@ class _Table:
         report = self.run.report
         report.resources["tables"] += 1
         report.resources["rows"] += self.rows_written
-        report.columns += self.layout.column_reports(file, self.rules.withheld)
+        report.columns += self.layout.column_reports(file, self.rules.withheld, self.treatments)
         if self.recoding is None:
             report.remarks.append((file, "has no column that others are known to know: no re-identification risk was measured"))
         else:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ _DATA_IN_HEADER = re.compile(r"\d(?:[ ()./-]{0,2}\d){5}|@")
 _PATIENT = frozenset("patient patienten pat paciente paziente subject participant person member".split())  # noqa: SIM905
 _ABBREVIATION = 3  # letters of a short word of a header
 _HEADER_ROWS = 2  # first cells that name kinds of columns, from which a table counts as transposed
+PASSING = ("category", "number", "verbatim")  # declared kinds whose values are written as the user says
+UNPLANTED = ", so no identifiers were planted into it to measure recall: look at its values"
 DECLARE = "Declare what it holds with --column NAME=KIND (category, number, date, text, a kind of identifier, drop)"
 
 
@@ -103,8 +106,8 @@ class TableLayout:
             return values
         return [v if v is not None and _YEAR.match(v) else None for v in values]
 
-    def column_reports(self, file: str, cells: Counter[str]) -> list[dict[str, Any]]:
-        """What was withheld and what was declared, for the report; no value."""
+    def column_reports(self, file: str, cells: Counter[str], written: Collection[str]) -> list[dict[str, Any]]:
+        """What was withheld, removed and declared, for the report; no value. cells: emptied ones by column; written: columns."""
         out: list[dict[str, Any]] = []
         for number, (name, role) in enumerate(self.roles.items()):
             about = {
@@ -116,10 +119,17 @@ class TableLayout:
             }
             if role.kind == "withheld":
                 out.append({**about, "what": f"withheld: it {role.reason}. {DECLARE}."})
+            elif name not in written:
+                by = "declared" if role.declared else "recognized"
+                out.append(
+                    {**about, "what": f"removed: {by} as {role.kind}{'' if role.declared else f'. {DECLARE} if it is none'}."}
+                )
             elif role.declared or cells[name] or self.shown(name) != name:
                 lost = "words were replaced" if role.kind == "text" else "cells were emptied"
                 left_out = f"{cells[name]:,} {lost}: not recognized as free of identifiers" if cells[name] else ""
-                declared = f"declared as {role.kind} by the user" if role.declared else ""
+                declared = (
+                    f"declared as {role.kind} by the user{UNPLANTED if role.kind in PASSING else ''}" if role.declared else ""
+                )
                 renamed = "renamed: its header is not free of identifiers" if self.shown(name) != name else ""
                 out.append({**about, "what": "; ".join(t for t in (declared, left_out, renamed) if t)})
         return out

@@ -1,13 +1,16 @@
-"""Form of a column's values, read from the values and the header without the rules that de-identify it."""
+"""Form of a column's values, read from the values and the header without the rules that de-identify it, but for the names of measures."""
 
 import re
 from collections.abc import Collection
 
 from galenic.errors import MissingExtraError
 from galenic.privacy.deidentification.planting.dates import format_of
+from galenic.privacy.deidentification.rules.column_headers import header_kinds, header_tokens
+from galenic.privacy.deidentification.rules.vocabulary import word_set
 from galenic.privacy.text import is_listed_name
 
 _FORMS = {  # kind by the form of a whole value
+    "record": re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=.*\d)[0-9a-fA-F]{16,}"),  # UUIDs and digests
     "email": re.compile(r"[^@\s]+@[^@\s]+\.\w+"),
     "ssn": re.compile(r"\d{3}-\d\d-\d{4}"),
     "phone": re.compile(  # one point or comma alone is that of a decimal number, unless it divides as in 555.0100
@@ -52,7 +55,8 @@ def form_of_column(name: str, values: Collection[str], rows: int, common: frozen
         if _share(values, lambda v, p=pattern: bool(p.fullmatch(v.strip()))) >= 0.5:
             return kind
     if _is_number_column(values):
-        return _form_of_numbers(values, hinted, rows)
+        form = _form_of_numbers(values, hinted, rows)
+        return None if form == "record" and not hinted and _names_measure(name) else form
     if "date" in hinted and any(format_of([v]) for v in values):
         return "date"
     if _median_words(values) >= TEXT_WORDS:
@@ -78,6 +82,11 @@ def _form_of_numbers(values: Collection[str], hinted: list[str], rows: int) -> s
     lengths = {len(v) for v in whole}
     tells_apart = len(values) >= DISTINCT * rows and min(lengths, default=0) >= LONG_NUMBER and len(lengths) <= 2
     return "record" if len(whole) * 2 >= len(values) and (tells_apart or ("record" in hinted and min(lengths) >= 4)) else None
+
+
+def _names_measure(name: str) -> bool:
+    """Whether the header names a measure, as "platelets" does: numbers of six digits under it tell nobody apart."""
+    return "measure" in header_kinds(name).values and not word_set("generic_measures").intersection(header_tokens(name))
 
 
 def _form_of_words(values: Collection[str], hinted: list[str], rows: int, common: frozenset[str]) -> str | None:

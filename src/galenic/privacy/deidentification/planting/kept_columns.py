@@ -43,7 +43,7 @@ class CellPlanter:
     def fits(self, name: str) -> bool:
         """Whether the column's role and type leave room for an identifier."""
         role, kind = self.roles[name], self.types[name]
-        if role.kind not in ROLES or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+        if role.declared or role.kind not in ROLES or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
             return False
         return is_text(kind) or any(holds(kind, number) for number in ("201555010", "2015550100"))
 

@@ -104,7 +104,8 @@ class _SampledTable:
             columns[name] = [v if v is None else mapping.get(v, v) for v in self.cells[name]]
         for name in (n for n, form in self.forms.items() if form == "text"):
             if self.planting.is_enough(stratum_of(name, "text")):
-                del columns[name]
+                if name != self.layout.patient:
+                    del columns[name]
             else:
                 columns[name] = self._texts(name, mappings, plants)
         for name in self.kept:
