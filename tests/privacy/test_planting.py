@@ -14,6 +14,7 @@ from scipy.stats import binom
 
 from galenic import records
 from galenic.privacy.deidentification import DeidentificationOptions, deidentification_json, deidentify
+from galenic.privacy.deidentification.column_numbers import NumberStatistics
 from galenic.privacy.deidentification.note import NoteDeidentifier
 from galenic.privacy.deidentification.planted_recall import PlantedRecall, recall_interval
 from galenic.privacy.deidentification.planting.columns import form_of_column
@@ -394,3 +395,22 @@ def test_a_detector_that_misses_one_in_fifty_is_measured_on_520_identifiers_and_
     assert mother.count == WANTED_IF_MISSED == 520
     assert 1 <= mother.count - mother.removed_count <= 16
     assert {s.count for s in strata.values() if s.removed_count == s.count} == {WANTED} == {120}
+
+
+def test_ages_are_planted_among_numbers_under_a_header_that_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    weights = rng.normal(85, 30, 800).clip(40, 190).round(1)
+    pd.DataFrame({"q4": rng.binomial(60, 0.5, 800), "q5": weights, "bmi": rng.binomial(60, 0.5, 800)}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+
+    def kinds(out: str) -> dict[str, tuple[int, int]]:
+        done = deidentify([tmp_path / "t.csv"], tmp_path / out)
+        return {s.name: (s.planted["age"], s.removed["age"]) for s in done.planted.strata if "age" in s.planted}  # type: ignore[union-attr]
+
+    assert (planted := kinds("out")).keys() == {"t.csv, column q4, single cells"}
+    assert all(many >= 8 and removed == many for many, removed in planted.values())
+    monkeypatch.setattr(NumberStatistics, "may_be_ages", lambda _self: False)
+    assert all(removed == 0 for _, removed in kinds("off").values())

@@ -3,24 +3,18 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from math import sqrt
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from galenic.privacy.deidentification.column_numbers import MOST_DISTINCT, NumberStatistics
 from galenic.privacy.deidentification.rules.cells import cell_class
-from galenic.privacy.deidentification.rules.number_limits import OLDEST_PERSON, YOUNGEST_WITHHELD, number_parts
+from galenic.privacy.deidentification.rules.number_limits import number_parts
 from galenic.privacy.deidentification.rules.vocabulary import is_clinical_term, is_known, is_name, word_set, words_of
 from galenic.privacy.text import check_time
 from galenic.records import Source, clean_text
 from galenic.schema import MISSING_TOKENS
 
-MOST_DISTINCT = 5_000  # distinct values that are counted
-LONG = 7  # digits from which a whole number may be an identifier
-FEW_CELLS, FEW_SHARE = 3, 0.005  # fewer cells of a form are single strays
-FIRST_YEAR, LAST_YEAR = 1880, 2035
-_MISSING_CODES = (777, 888, 997, 998, 999, 7777, 8888, 9997, 9998, 9999, 99999)  # in place of missing values
 _PLAIN_NUMBER = r"^[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d{1,3})?$"
 _TWO_NUMBERS = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2\d{2,4}")
 _IDENTIFIER = re.compile(r"@|\d(?:[ ()./-]{0,2}\d){4}")
@@ -29,83 +23,10 @@ _COMPACT_DATE = r"^(18|19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{4}|\d{
 
 
 @dataclass
-class NumberStatistics:
-    """Statistics of the cells that are numbers. decimals: numbers with a fractional part; precise: with four decimals or more. digits,
-    fractions: numbers by their digits before and after the point. years: whole numbers that may be years; old, above: numbers that may be
-    ages above 89, and larger ones."""
-
-    count: int = 0
-    decimals: int = 0
-    precise: int = 0
-    long: int = 0
-    leading_zeros: int = 0
-    negative: int = 0
-    years: int = 0
-    old: int = 0
-    above: int = 0
-    digits: Counter[int] = field(default_factory=Counter)
-    fractions: Counter[int] = field(default_factory=Counter)
-    low: float = float("inf")
-    high: float = float("-inf")
-    total: float = 0.0
-    squares: float = 0.0
-
-    def add(self, numbers: pa.ChunkedArray) -> None:
-        """Add plain numbers, as text."""
-        if not len(numbers):
-            return
-        values = pc.replace_substring_regex(numbers, r"^\+", "").cast(pa.float64())
-        values = values.filter(pc.is_finite(values))
-        if not len(values):
-            return
-        extremes = pc.min_max(values).as_py()
-        self.count += len(numbers)
-        self.low, self.high = min(self.low, extremes["min"]), max(self.high, extremes["max"])
-        self.total += pc.sum(values).as_py()
-        self.squares += pc.sum(pc.multiply(values, values)).as_py()
-        self.decimals += _count(numbers, r"\.\d*[1-9]")
-        self.precise += _count(numbers, r"\.\d{4,}")
-        self.long += _count(numbers, rf"^[+-]?\d{{{LONG},}}")
-        self.leading_zeros += _count(numbers, r"^0\d")
-        self._add_forms(numbers, values.to_numpy())
-
-    def _add_forms(self, numbers: pa.ChunkedArray, values: np.ndarray) -> None:
-        """Count digits, and values that may be years or ages."""
-        whole = np.floor(np.log10(np.maximum(np.abs(values), 1))).astype(int) + 1
-        self.digits.update(dict(zip(*(a.tolist() for a in np.unique(whole, return_counts=True)), strict=True)))
-        lengths = pc.utf8_length(pc.replace_substring_regex(numbers, r"^[^.]*\.?|0*$|[eE].*$", ""))
-        self.fractions.update({e["values"].as_py(): e["counts"].as_py() for e in pc.value_counts(lengths)})
-        self.negative += int((values < 0).sum())
-        self.years += int(((values >= FIRST_YEAR) & (values <= LAST_YEAR) & (values == np.floor(values))).sum())
-        self.old += int(((values >= YOUNGEST_WITHHELD) & (values < OLDEST_PERSON + 1)).sum())
-        missing = np.isin(values, _MISSING_CODES)
-        self.above += int(((values > OLDEST_PERSON) & ~missing).sum())
-
-    def usual(self, lengths: Counter[int], least: int) -> int:
-        """The largest length that more than a few numbers have, and at least `least`."""
-        few = max(FEW_CELLS, FEW_SHARE * self.count)
-        return max((n for n, count in lengths.items() if count >= few), default=least) if lengths else least
-
-    def share_of_digits(self, least: int) -> float:
-        """Share of numbers with so many digits before the point or more."""
-        return sum(count for n, count in self.digits.items() if n >= least) / max(self.count, 1)
-
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return self.total / max(self.count, 1)
-
-    @property
-    def deviation(self) -> float:
-        """Their standard deviation."""
-        return sqrt(max(self.squares / max(self.count, 1) - self.mean**2, 0.0))
-
-
-@dataclass
 class ColumnProfile:
     """Counts over all rows of one column. classes: cells by class. words, known: words of texts, and those on the positive list. names,
     identifiers: cells with a listed name or a title, and with an @ or five digits. day_first, month_first: dates that can be read in one
-    order only. denominators: of pairs that may be days and months.
+    order only. pairs: such as 3/10, that may be months and days.
     """
 
     name: str
@@ -121,7 +42,7 @@ class ColumnProfile:
     identifiers: int = 0
     day_first: int = 0
     month_first: int = 0
-    denominators: set[str] = field(default_factory=set)
+    pairs: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, text: pa.ChunkedArray, common: frozenset[str]) -> None:
         """Add cells as text. common: words of ordinary text in the run's language."""
@@ -152,8 +73,9 @@ class ColumnProfile:
         if kind == "date" and (m := _TWO_NUMBERS.match(value)):
             self.day_first += count * (m[2] == "." or int(m[1]) > 12)
             self.month_first += count * (int(m[3]) > 12)
-        if kind == "fraction" and len(self.denominators) < MOST_DISTINCT:
-            self.denominators.add(re.split(r"[-/]", value)[-1].strip())
+        if kind == "fraction" and len(self.pairs) < MOST_DISTINCT:
+            first, second = re.split(r"[-/]", value)
+            self.pairs.add((int(first), int(second)))
         if kind in ("unknown", "text"):
             self.names += count * any(w in _TITLES or (is_name(w) and not is_known(w)) for w in words)
             self.identifiers += count * bool(_IDENTIFIER.search(value))
@@ -161,10 +83,6 @@ class ColumnProfile:
     def share(self, *classes: str) -> float:
         """The share of the cells that have one of these classes."""
         return sum(self.classes[c] for c in classes) / max(self.present, 1)
-
-
-def _count(text: pa.ChunkedArray, pattern: str) -> int:
-    return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
 
 
 def is_nested(kind: pa.DataType) -> bool:

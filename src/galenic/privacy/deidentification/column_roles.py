@@ -1,12 +1,14 @@
 """Roles of table columns: by the classes of all values and by the header; what is not positively recognized is withheld."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from galenic.errors import OptionError
-from galenic.privacy.deidentification.column_profile import FEW_CELLS, MOST_DISTINCT, ColumnProfile, is_nested
+from galenic.privacy.deidentification.column_numbers import FEW_CELLS, MOST_DISTINCT, MOST_LEVELS
+from galenic.privacy.deidentification.column_profile import ColumnProfile, is_nested
 from galenic.privacy.deidentification.rules.cell_dates import date_of_number
 from galenic.privacy.deidentification.rules.cells import cell_class
 from galenic.privacy.deidentification.rules.code_headers import CodesOfHeader, codes_of_header
@@ -21,16 +23,19 @@ CLINICAL_SHARE, UNKNOWN_SHARE = 0.6, 0.9  # of recognized cells, under a clinica
 TEXT_SHARE = 0.7  # of recognized words, so that a text can be read
 _SERIALS = (36_000, 47_500)  # 1998 to 2030
 MOST_LONG = 0.5  # of whole numbers with four digits or more, under a header that says nothing
-NO_AGES = 0.01  # of numbers that are negative or larger than an age, from which a column holds no ages
-MOST_LEVELS = 20  # distinct numbers of a category
 _COORDINATES = "holds precise numbers of a narrow range whose meaning is not known: coordinates of places"
+_RECORD_NUMBERS = "holds whole numbers that tell rows or groups of rows apart, as record numbers do"
+_DAYS = "holds whole numbers that may each be a month and a day"
 _GENERIC = word_set("generic_measures")
 _STATES = word_set("states")
-_COLORED, _RACES, _RANGES = word_set("colored"), word_set("races"), word_set("ranges")
+_COLORED, _RACES, _RELIGIOUS = word_set("colored"), word_set("races"), word_set("religious")
+_RANGES = word_set("ranges")
 MOST_DENOMINATORS = 3
+_SCALES = (4, 5, 6, 8, 10)  # usual ends of scales
 _CODE_SYSTEMS = word_set("code_systems")
 _BASE = ("word", "measurement", "time", "boolean")
 _BESIDE_CODES = ("code", "word", "term", "boolean")
+_NAMED = ("named", "rarely named", "color", "faith")
 _UNDER_CLINICAL = (*_BASE, "term", "fraction", "alphanumeric", "code", "number")
 
 
@@ -58,7 +63,7 @@ def declared_role(name: str, kind: str) -> ColumnRole:
             f"{', '.join(identifier_kinds())}."
         )
     accepted = {
-        "category": (*_UNDER_CLINICAL, "named", "possible age", "state", "codelike", "unknown"),
+        "category": (*_UNDER_CLINICAL, *_NAMED, "possible age", "state", "codelike", "unknown"),
         "number": ("number", "measurement", "possible age", "fraction", "boolean", "word", "time"),
     }
     return ColumnRole(kind, accepted.get(kind, ()), declared=True)
@@ -78,13 +83,9 @@ def number_limits(p: ColumnProfile, header: HeaderKinds) -> NumberLimits:
     decimals = n.usual(n.fractions, LONG_FRACTION - 1)
     decimals = 99 if decimals >= LONG_FRACTION else decimals  # as binary fractions are written
     measured = "measure" in header.values and not _is_generic(p.name)
-    return NumberLimits(max(4, n.usual(n.digits, 1)), max(LONG_FRACTION - 1, decimals), high, not measured and may_be_ages(p))
-
-
-def may_be_ages(p: ColumnProfile) -> bool:
-    """Whether numbers of people's ages may be among the numbers: few are negative or larger than an age."""
-    n = p.numbers
-    return n.old > 0 and n.above + n.negative < NO_AGES * n.count
+    return NumberLimits(
+        max(4, n.usual(n.digits, 1)), max(LONG_FRACTION - 1, decimals), high, not measured and p.numbers.may_be_ages()
+    )
 
 
 def _withheld(reason: str) -> ColumnRole:
@@ -182,7 +183,7 @@ def _numbers(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     if p.share("number", "measurement", "possible age") < UNKNOWN_SHARE or not p.classes["number"] or p.share("number") < 0.5:
         return None
     problem = number_problem(p, header)
-    accepted = ("number", "measurement", "word", "boolean", *_fractions(p), *_compared(header))
+    accepted = ("number", "measurement", "word", "boolean", *_fractions(p, header), *_compared(header))
     return _withheld(problem) if problem else ColumnRole("number", accepted)
 
 
@@ -201,6 +202,10 @@ def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
     whole = n.decimals * 10 < n.count
     if "measure" in header.values:
         return _problem_of_generic(p, whole=whole) if _is_generic(p.name) else _problem_of_measure(p, whole=whole)
+    if whole and n.are_days():
+        return _DAYS
+    if whole and (_numbers_the_rows(p) or n.are_record_numbers()):
+        return _RECORD_NUMBERS
     if header.values and "code" not in header.values:
         levels = n.high <= 999 and n.low >= -999 and not n.precise
         return "" if levels else "holds numbers that are no levels of a category"
@@ -249,8 +254,6 @@ def _are_coordinates(p: ColumnProfile) -> bool:
 def _problem_of_unknown(p: ColumnProfile, *, whole: bool) -> str:
     """Under a header that says nothing."""
     n = p.numbers
-    if whole and _numbers_the_rows(p):
-        return "holds a different number in each row, as record numbers do"
     if whole:
         unique = len(p.distinct) > 0.95 * min(p.present, MOST_DISTINCT) and p.present >= MOST_LEVELS
         long = n.share_of_digits(4)
@@ -280,11 +283,20 @@ def accepted_classes(p: ColumnProfile, header: HeaderKinds) -> tuple[str, ...]:
     numbers = ("number",) if p.classes["number"] and not number_problem(p, header) else ()
     if header.values:
         clinical = tuple(c for c in _UNDER_CLINICAL if c not in ("number", "fraction"))
-        named = ("named",) if _tells_race(p) else ()
-        return (*clinical, *named, *states, *numbers, *_fractions(p), *_compared(header))
+        return (*clinical, *_named(p), *states, *numbers, *_fractions(p, header), *_compared(header))
     repeated = p.rows >= 2 * len(p.distinct)
     codes = ("code",) if p.share("code") >= UNKNOWN_SHARE and repeated else ()
-    return (*_BASE, *codes, *states, *numbers)
+    named = tuple(c for c in _named(p) if c != "rarely named")
+    return (*_BASE, *named, *codes, *states, *numbers)
+
+
+def _named(p: ColumnProfile) -> tuple[str, ...]:
+    """Classes of words that are names, too, which the header or the other values tell to be none."""
+    colors = ("color",) if _tells_race(p) else ()
+    faiths = ("faith",) if _RELIGIOUS.intersection(header_words(p.name)) else ()
+    kinds = Counter(cell_class(v) for v in p.distinct)
+    rarely = ("rarely named",) if kinds["rarely named"] <= kinds["word"] + kinds["term"] else ()
+    return (*colors, *faiths, *rarely)
 
 
 def _tells_race(p: ColumnProfile) -> bool:
@@ -294,10 +306,20 @@ def _tells_race(p: ColumnProfile) -> bool:
     return len(p.distinct) <= MOST_LEVELS and any(w in _RACES for v in p.distinct for w in words_of(v))
 
 
-def _fractions(p: ColumnProfile) -> tuple[str, ...]:
-    """Pairs such as 3/10 are values, not days and months, if they are of few denominators; 3-5 under a header of ranges."""
-    few = len(p.denominators) <= MOST_DENOMINATORS and p.classes["fraction"]
-    return ("fraction",) if few or _RANGES.intersection(header_words(p.name)) else ()
+def _fractions(p: ColumnProfile, header: HeaderKinds) -> tuple[str, ...]:
+    """Pairs such as 3/10 are values, not months and days, if their denominators are those of scores; 3-5 under a header of ranges."""
+    denominators = {b for _, b in p.pairs}
+    few = len(denominators) <= MOST_DENOMINATORS and "measure" in header.values
+    return ("fraction",) if p.pairs and (few or _are_of_scale(p.pairs) or _RANGES.intersection(header_words(p.name))) else ()
+
+
+def _are_of_scale(pairs: set[tuple[int, int]]) -> bool:
+    """Whether all pairs have one denominator, up to which they reach, or which is the usual end of a scale."""
+    numerators, denominators = {a for a, _ in pairs}, {b for _, b in pairs}
+    if len(denominators) != 1:
+        return False
+    end, high = denominators.pop(), max(numerators)
+    return high > 12 or (len(numerators) >= 3 and (high == end or end in _SCALES))
 
 
 def _texts(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:

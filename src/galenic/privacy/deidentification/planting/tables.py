@@ -18,7 +18,7 @@ from galenic.privacy.deidentification.planting.columns import form_of_column
 from galenic.privacy.deidentification.planting.copies import TEXT_LIMIT, PlantedCopy, Planting
 from galenic.privacy.deidentification.planting.dates import format_of
 from galenic.privacy.deidentification.planting.identifiers import TRIES, Plant
-from galenic.privacy.deidentification.planting.kept_columns import CellPlanter, added_columns
+from galenic.privacy.deidentification.planting.single_cells import CellPlanter, added_columns, columns_for_ages
 from galenic.privacy.deidentification.table_layout import TableLayout, layout_of
 
 MOST_PLANTS = 60  # in one column of one copy
@@ -41,7 +41,8 @@ class TablePlanter:
         layout = layout_of(records.read(file), planting.run)
         forms = {**_forms(sample, planting), **{n: "text" for n, role in layout.roles.items() if role.kind == "text"}}
         kept = [n for n in layout.written if n in sample.column_names and n not in forms]
-        table = _SampledTable(sample, forms, planting, layout, kept)
+        for_ages = columns_for_ages(records.read(file), {n: layout.roles[n] for n in kept})
+        table = _SampledTable(sample, forms, planting, layout, kept, for_ages)
         while True:
             yield table.planted(folder / file.name)
 
@@ -86,10 +87,11 @@ class _SampledTable:
     planting: Planting
     layout: TableLayout
     kept: list[str]
+    for_ages: frozenset[str]
 
     def __post_init__(self) -> None:
         types = {field.name: field.type for field in self.sample.schema}
-        self.cell_planter = CellPlanter(types, self.layout.roles, self.planting)
+        self.cell_planter = CellPlanter(types, self.layout.roles, self.planting, may_hold_ages=self.for_ages)
         self.kept = [n for n in self.kept if self.cell_planter.fits(n)]
         self.cells = {name: cells_of(self.sample[name]) for name in self.sample.column_names}
         self.before = "\n".join(v for cells in self.cells.values() for v in cells if v)

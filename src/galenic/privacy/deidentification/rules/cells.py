@@ -40,6 +40,7 @@ _ODD = re.compile(r"[@_#\\|{}\[\]=\"“”?!]|//")
 _CURRENCY = re.compile(r"[$€£]")
 _LONG_DIGITS = re.compile(r"\d(?:[ ()./-]{0,2}\d){4,}|\d{4}")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_NAMED_KINDS = {"color": word_set("colors"), "faith": word_set("faiths")}
 LONGEST_CATEGORY, MOST_WORDS = 120, 12
 
 
@@ -47,7 +48,8 @@ LONGEST_CATEGORY, MOST_WORDS = 120, 12
 def cell_class(value: str) -> str:
     """The class of a cell.
 
-    number, boolean, word (on the positive list), named (on it, and every word also a name), term (medical form, eponym or drug), state,
+    number, boolean, word (on the positive list), named (on it, and every word also a name), color and faith (named, but a word of these),
+    rarely named (named, but with a word that is more often none), term (medical form, eponym or drug), state,
     measurement, age (of years above 89), possible age (95M, 92-97), fraction (3/4: a date or a value), day and month (14/03), time, code,
     alphanumeric (T1), codelike (F62A), date, dated (a text with a date), text, or unknown.
     """
@@ -127,7 +129,7 @@ def _class_of_known(value: str, words: list[str]) -> str | None:
     if len(words) > 1 and next(text.find_names(value), None) is not None:
         return None  # Grace Young, 12 Mill Street
     if all(map(is_known, words)):
-        return "named" if all(map(_may_name_somebody, _LETTERS.findall(value.casefold()))) else "word"
+        return _class_of_names(_LETTERS.findall(value.casefold()))
     if value.casefold() in text.state_names() or all(w in state_words() for w in words):
         return "state"
     if all(is_known(w) or is_clinical_term(w) or (is_eponym(w) and has_eponym(words)) for w in words):
@@ -135,6 +137,16 @@ def _class_of_known(value: str, words: list[str]) -> str | None:
     return None
 
 
+def _class_of_names(words: list[str]) -> str:
+    """The class of a value of known words, by how many of them may name somebody: young, white."""
+    among = word_set("names_among_words")
+    if not all(word in among or _may_name_somebody(word) for word in words):
+        return "word"
+    if any(word in among for word in words):
+        return "rarely named"
+    return next((kind for kind, listed in _NAMED_KINDS.items() if listed.issuperset(words)), "named")
+
+
 def _may_name_somebody(word: str) -> bool:
-    """Whether a known word is a name of people, too, and more than rarely one where it stands alone: young, white."""
+    """Whether a known word is a name of people, too, and more than hardly ever one."""
     return word not in word_set("rarely_names") and (is_name(word) or text.may_be_name(word))

@@ -9,6 +9,9 @@ from galenic.privacy.deidentification.column_roles import ColumnRole
 from galenic.privacy.deidentification.planting.bare_values import bare_plant
 from galenic.privacy.deidentification.planting.copies import Planting
 from galenic.privacy.deidentification.planting.identifiers import TRIES, IdentifierMaker, Plant
+from galenic.privacy.deidentification.rules.column_headers import header_kinds
+from galenic.privacy.deidentification.rules.number_limits import OLDEST_PERSON
+from galenic.records import Source
 
 MOST_CELLS = 24  # of one column of one copy
 SHARE = 0.25  # of the rows of a copy, in each column
@@ -27,18 +30,22 @@ ADDED = {
 }
 _NUMBERS = ("bare phone", "bare ssn")  # numbers longer than measurements are
 _CELLS = ("name", "date", "phone", "ssn", "common name", "email", "record", "street", *_NUMBERS)
+_AGE = "age"
+LEAST_BEYOND = 8  # different numbers just above the oldest person's age, as weights have, from which no ages are planted
 _CODES = ("name", "date", "phone", "ssn", "common name", "email", "street", "bare phone")  # of other forms than codes have
 ROLES = ("category", "code", "number", "age", "year")
 
 
 @dataclass
 class CellPlanter:
-    """Plants into cells of columns whose values are no identifiers. types: of the columns; roles: that they have in the whole file."""
+    """Plants into cells of columns whose values are no identifiers. types: of the columns; roles: that they have in the whole file;
+    may_hold_ages: columns into which ages above 89 are planted, too."""
 
     types: dict[str, pa.DataType]
     roles: dict[str, ColumnRole]
     planting: Planting
     turns: dict[str, int] = field(default_factory=dict)
+    may_hold_ages: frozenset[str] = frozenset()
 
     def fits(self, name: str) -> bool:
         """Whether the column's role and type leave room for an identifier."""
@@ -64,6 +71,7 @@ class CellPlanter:
         """The next identifier of a kind that the column's type can hold and the policy does not keep."""
         kinds: tuple[str, ...] = _CODES if self.roles[name].kind == "code" else _CELLS
         kinds = kinds if is_text(self.types[name]) else _NUMBERS
+        kinds = (*kinds, _AGE) if name in self.may_hold_ages else kinds
         for _ in range(TRIES):
             turn = self.turns[name] = self.turns.get(name, -1) + 1
             plant = planted_value(self.planting.maker, stratum, kinds[turn % len(kinds)], self.planting.kept)
@@ -77,6 +85,8 @@ def planted_value(maker: IdentifierMaker, stratum: str, what: str, kept: frozens
     kind = {"street": "place", "common name": "name"}.get(what, what.removeprefix("bare "))
     if kind in kept:
         return None
+    if what == _AGE:
+        return Plant(stratum, kind, maker.value(kind, "95")[0])
     if what in ("common name", "street"):
         return bare_plant(maker, stratum, {"street": 4, "common name": 6}[what], kept)
     if what.startswith("bare "):
@@ -113,3 +123,26 @@ def holds(kind: pa.DataType, number: str) -> bool:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
     return number in str(written)
+
+
+def columns_for_ages(source: Source, roles: dict[str, ColumnRole]) -> frozenset[str]:
+    """Columns of numbers among which ages can stand: the header names no measure, and the numbers do not go on above the age of the oldest
+    person, as weights do. Reads these columns once."""
+    names = [n for n, role in roles.items() if role.kind == "number" and not role.declared and not _is_measure(n)]
+    beyond: dict[str, set[int]] = {n: set() for n in names}
+    for _, batch in source.raw(names) if names else ():
+        for name in names:
+            numbers = (_number(str(v)) for v in pc.unique(batch[name]).to_pylist())
+            beyond[name].update(int(n) for n in numbers if OLDEST_PERSON + 1 <= n <= OLDEST_PERSON + 50)
+    return frozenset(n for n in names if len(beyond[n]) < LEAST_BEYOND)
+
+
+def _is_measure(header: str) -> bool:
+    return "measure" in header_kinds(header).values
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value.replace(",", "."))
+    except ValueError:
+        return 0.0
