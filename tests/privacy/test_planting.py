@@ -3,6 +3,7 @@
 import datetime
 import json
 import shutil
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +341,24 @@ def test_short_values_that_come_out_verbatim_have_a_stratum_with_a_low_recall(
     assert strata["FHIR short values, valueString element"].interval[1] < 0.1
     assert strata["FHIR short values, valueString element"].count >= 100
     assert strata["FHIR short values, display element"].removed_count > 0
+
+
+@pytest.mark.slow
+def test_a_small_file_with_a_missed_identifier_is_planted_until_the_stratum_is_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, calls = fhir_values.search_text, count()
+    monkeypatch.setattr(fhir_values, "search_text", lambda text, rules: text if next(calls) % 80 == 40 else search(text, rules))
+    one = {
+        "resourceType": "Basic",
+        "code": {"coding": [{"code": "x"}], "text": "The patient was seen for a cough. She is well and went home."},
+    }
+    (tmp_path / "one.json").write_text(json.dumps(one), encoding="utf-8")
+    planted = deidentify([tmp_path / "one.json"], tmp_path / "out").planted
+    assert planted is not None
+    stratum = {s.name: s for s in planted.strata}["FHIR labels of codes, text"]
+    assert 0 < stratum.count - stratum.removed_count <= 16
+    assert stratum.count == 520
 
 
 def test_ages_are_planted_into_observations_and_a_rule_that_is_switched_off_is_seen(

@@ -33,6 +33,10 @@ PLANTERS: dict[str, Planter] = {
     "meds": MedsPlanter(),
 }
 Deidentify = Callable[[list[tuple[int, Any]]], list[Any]]
+COPIES_IF_MISSED = (
+    5  # times as many copies as a format has otherwise, where a few identifiers were missed: a small file holds few of each
+)
+MOST_MISSED = 16  # of 520: with more a stratum is refused, however many are planted
 MOST_FILES = 40  # files of one format that are sampled
 MOST_COMPARED = 2 << 20  # characters of an output that are compared with the planted values
 MOST_REFUSALS = 3  # copies of one file in a row that may be refused before it counts as not measured
@@ -153,7 +157,8 @@ class _FormatMeasurement:
     def measure(self, most_copies: int, recall: PlantedRecall) -> None:
         """Plant until every stratum has enough identifiers, or the limit of copies is reached."""
         active = list(self.files)
-        for _ in range(most_copies):
+        for number in range(COPIES_IF_MISSED * most_copies):
+            active = [one for one in active if number < most_copies or _is_undecided(one.planting)]
             active = [one for one in active if self._measure_copy(one, recall)]
             active = [one for one in active if not self._is_enough(one)]
             if not active:
@@ -222,6 +227,13 @@ class _FormatMeasurement:
             recall.unmeasured[one.name] = "the planted copies were refused, although the file was written"
 
 
+def _is_undecided(planting: Planting) -> bool:
+    """Whether some stratum has few missed identifiers, and too few planted ones to decide on it."""
+    return any(
+        0 < n <= MOST_MISSED and not planting.is_enough(s.removeprefix(planting.prefix)) for s, n in planting.missed.items()
+    )
+
+
 def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run: DeidentificationRun) -> PlantedRecall:
     """Recall on identifiers planted into FHIR resources in memory, of a sample of records in custody.
 
@@ -230,7 +242,9 @@ def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run:
     recall, planting, outcomes = PlantedRecall(), Planting(run, IdentifierMaker()), PlantedOutcomes()
     sample = ResourceSample(resources)
     before = ScannedText(sample.before)
-    for _ in range(FhirPlanter.most_copies):
+    for number in range(COPIES_IF_MISSED * FhirPlanter.most_copies):
+        if number >= FhirPlanter.most_copies and not _is_undecided(planting):
+            break
         planting.maker.used.clear()
         places = sample.places(planting)
         planted = [(place, *plant_document(resources[place], planting)) for place in places]
