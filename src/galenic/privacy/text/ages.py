@@ -6,6 +6,21 @@ from collections.abc import Iterator
 _OLD = r"(?<![\d./-])(?:9\d|1[0-2]\d)"
 _UNIT = r"(?:years?|yrs?|y/?o\b|y\.o\.|yo\b|años?|anos?\b|jahre)"
 _THEN = r"(?:when (?:he|she|they|his|her|it)|and (?:lives?|still|frail|well)|years|now\b|at (?:the time|death|diagnosis|onset))"
+_KIN = (
+    r"(?:mother|father|mom|mum|dad|parents?|wife|husband|brother|sister|son|daughter|(?:great-?)?grand\w{2,8}|aunt|uncle|cousin|partner|spouse"
+    r"|m(?:at)?gm|m(?:at)?gf|p(?:at)?gm|p(?:at)?gf)"
+)
+_DIED = r"(?:died|dies|passed(?: away)?|deceased|expired|dead|alive|living|lived to|survived to)"
+# words between a relative and a number that is no age; units behind one
+_NO_MEASURE = (
+    r"(?:(?!\b(?:sats?|sugars?|glucose|hr|bp|temp\w*|fever\w*|weigh\w*|pulse|o2|oxygen|spo2|rate|bgs?|lbs|readings?"
+    r"|checks?|notes|room|at \d)\b)"
+    r"[^.;\d\n])"
+)
+_NO_UNIT = (
+    r"(?![\w/%°]|[.,:-]\d|\s?(?:%|mm\s?hg|bpm|mg|mcg|ml|kg|lbs?|cm|degrees"
+    r"|d[íi]as|days|min|seg|horas|hours|h\b|mes|months|sem|weeks|metros|beats))"
+)
 NUMBERS = re.compile(
     rf"(?P<years>{_OLD})\s?-?(?={_UNIT})(?!\w+ (?:ago|later|before)\b)"
     rf"|(?P<range>{_OLD})(?=\s?(?:-|–|to|and|or|a|y)\s?\d{{2,3}}\s?-?{_UNIT})"
@@ -16,6 +31,9 @@ NUMBERS = re.compile(
     rf"|(?P<birthday>{_OLD}\s?(?:st|nd|rd|th|º|°|ª|\.º|er))(?=\s{{1,3}}(?:birth\s?day|b-?day|cumpleaños|year of (?:life|age)))"
     rf"|\bin (?:his|her|their|my) (?P<year>{_OLD}\s?(?:st|nd|rd|th))(?= year\b)"
     rf"|\b(?:was|were|is|am|are|at|now|only|nearly|almost|about) (?P<when>{_OLD})(?=,? {_THEN})"
+    rf"|\b{_KIN}\b{_NO_MEASURE}{{0,60}}?\b(?:at|now|is|was|to|age)\s(?P<kin>{_OLD}){_NO_UNIT}"
+    rf"|\b{_DIED}\b{_NO_MEASURE}{{0,40}}?\b(?:at|to|age)\s(?P<died>{_OLD}){_NO_UNIT}"
+    rf"|\b(?:lived to|a los)\s(?P<los>{_OLD}){_NO_UNIT}"
     r"|(?<![\d./-])(?P<months>10[89]\d|1[1-4]\d\d)(?=\s(?:months?|mos)\b)",
     re.I,
 )
@@ -33,7 +51,8 @@ _ORDINALES = (
 _SPELLED = rf"(?:nine|one[- ](?:zero|oh|o|one))[- ](?:zero|oh|o|{_ONES})"
 _MEASURED = (
     r"(?![- ](?:percent|per\s?cent|por ciento|%|m[gl]\b|milli\w+|micro\w+|kilo\w+|grams?|gramos?|pounds?|units?|unidades|degrees?|grados"
-    r"|minutes?|minutos|seconds?|hours?|horas?|days?|días|weeks?|semanas|months?|meses|beats?|over|sobre|feet|met(?:er|re)s?|cent\w+|cc|dollars?|bpm))"
+    r"|minutes?|minutos|seconds?|hours?|horas?|days?|días|weeks?|semanas|months?|meses|beats?|over|sobre|feet|met(?:er"
+    r"|re)s?|cent\w+|cc|dollars?|bpm))"
 )
 WORDS = re.compile(
     rf"\bninet(?:y(?:[- ]{_ONES})?\b(?![- ]{_ONES}){_MEASURED}|ies\b)"
@@ -41,6 +60,7 @@ WORDS = re.compile(
     rf"|\b(?:aged?|is|turned|lived to|edad) (?:of |be )?(?P<v>(?:a|one) hundred(?:(?: and|,)? {_TEENS})?)\b{_MEASURED}"
     rf"|\b1 hundred(?:(?: and|,)? (?:\d{{1,2}}|{_TEENS}))?\b(?=[- ]{_UNIT})"
     rf"|\b(?:ninet(?:ieth|y[- ]{_ORDINALS})|(?:(?:a|one) )?hundred(?:th| and {_ORDINALS}))\b(?= (?:birth\s?day|b-?day|year of (?:life|age)))"
+    rf"|\bin (?:his|her|their|my|the) (?P<nth>(?:ninet(?:ieth|y[- ]{_ORDINALS})|(?:one )?hundred(?:th| and {_ORDINALS})))(?= year\b)"
     rf"|\bfour[- ]?score(?: years)? and (?:ten|eleven|twelve|\w{{3,5}}teen)\b"
     rf"|(?<![^\W_])(?:aged?|turned)(?:\s(?:is|of)|\s?[:=])?\s{{1,3}}(?P<spelled>{_SPELLED})\b{_MEASURED}"
     rf"|\b(?:nonag[ée]simo|cent[ée]simo)(?: {_ORDINALES})?(?= (?:cumpleaños|aniversario de (?:su )?nacimiento))"

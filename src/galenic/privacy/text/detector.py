@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from galenic.privacy.text.context_names import find_context_names
 from galenic.privacy.text.gazetteers import Gazetteer
 from galenic.privacy.text.measurements import without_measurements
 from galenic.privacy.text.normalization import normalize
@@ -83,7 +84,8 @@ class Detector:
         read = normalize(text)
         spans = [*(stated.find(read.text) if stated else ()), *find_patterns(read.text)]
         if self.tagger:
-            spans += without_measurements(read.text, [*self._tagged(read.text), *find_prose_names(read.text)])
+            names = (*find_prose_names(read.text), *find_context_names(read.text))
+            spans += without_measurements(read.text, [*self._tagged(read.text), *names])
         spans += self.gazetteer.find(read.text) if self.gazetteer else ()
         spans += self._repetitions(read.text, spans)
         merged = [_with_role(read.text, s) for s in merge_spans(read.text, spans)]

@@ -113,6 +113,7 @@ PATTERNS = (
     _pattern("ssn", r"(?:\bssn\b|social security(?: number)?)" + _LABEL + r"(?P<v>\d[\d -]{7,11}\d)\b"),
     _pattern("ssn", r"\b(?:\d{3} \d{3} \d{4}|\d{10})\b", _nhs),
     _pattern("ssn", r"\b(?:[XYZ]-?\d{7}|\d{8})[- ]?[A-HJ-NP-TV-Z]\b", _dni),
+    _pattern("ssn", r"\b(?:ssn|ss#|social(?: security)?|last (?:four|4))(?:[\s:#.]{1,3}(?:is|ends?|ending|last|four|4|in|with|digits|of|no|number|ssn|social|security|the)\b){0,5}[\s:#.]{1,3}(?P<v>\d{4})(?![\w/-]|[.,]\d)"),
     _pattern("account", r"\b(?:\d[ -]?){12,18}\d\b", _card),
     _pattern("account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", _iban),
     _pattern("licence", r"\bNPI" + _LABEL + r"(?P<v>\d{10})\b"),
@@ -134,6 +135,10 @@ PATTERNS = (
     _pattern("phone", r"(?<![\w./+-])\d{3} \d{3} (?:\d{3}|\d{4}|\d{2} \d{2})(?![\w/]|[ .,-]?\d| ?(?:mg|mcg|g|ml|IU|units?)\b)"),
     _pattern("date", r"(?<![\d./-])(?:18|19|20)\d\d-(?:0(?!00)[0-9]{2}|[12]\d\d|3[0-5]\d|36[0-6])(?![\d-]|\.\d)"),
     _pattern("phone", r"\b(?:tel|phone|mobile|cell|pager|telephone)" + _LABEL + r"(?P<v>\+?\(?\d[\d ().-]{4,16}\d)"),
+    _pattern("phone", r"\b(?:extn?|(?:extension|extensi[óo]n|anexo|page[dr]?|pgr|beeper|bleep|busca)(?=\W{1,4}(?:\w{2,6}\W{1,4})?\d{4}))" + _LABEL + r"(?P<v>\d{3,7}(?:-\d{4})?)(?![\w/°%]|[.,]\d|\s?(?:deg|mg|x\b))"),
+    _pattern("phone", r"\b(?:beeper|bleep|pager|pgr)" + _LABEL + r"(?P<v>\d{3})\b"),
+    _pattern("phone", r"(?<![\w.])x\d{4,5}\b"),
+    _pattern("date", r"\b(?:el|del|al|d[íi]a|fecha|cita|revisi[óo]n|control|ingreso|alta|consulta)(?:\s(?:el|del|d[íi]a)){0,2}[\s:]{1,3}(?P<v>(?:0?[1-9]|[12]\d|3[01])[-/](?:0?[1-9]|1[0-2]))(?![\w/%-]|[.,]\d|\s(?:comp|mg|ml|tab|past|amp|veces|cada|horas|h\b))"),
     _pattern("date", rf"(?<![\d/.])\b(?=[\djfmasond])(?:{_DATE})(?![\d/])"),
     _pattern("place", r"\b(?:[A-Z]{2}\s+(?P<v>\d{5}(?:-\d{4})?))\b"),
 )  # fmt: skip

@@ -17,7 +17,8 @@ _STRICT = frozenset(("dr", "drs", "mr", "mrs", "ms", "miss", "mx", "dra", "sra")
 _LOOSE = frozenset(("nurse", "sister", "doctor", "doctora", "matron", "midwife", "aunt", "uncle", "enfermera", "enfermero"))
 _PAIR = re.compile(rf"(?<![\w.'’-])(?P<a>{_CAPITALIZED}) (?:[A-Z]\.? )?(?P<b>{_CAPITALIZED})(?![\w-])")
 _ACTED = (
-    r"(?:saw|visited|phoned|telephoned|rang|spoke|met|came|went|lives?|lived|works?|worked|says?|said|told|asked|reports|denies|denied|complains"
+    r"(?:saw|visited|phoned|telephoned|rang|spoke|met|came|went|lives?|lived|works?|worked|says?|said|told|asked"
+    r"|reports|denies|denied|complains"
     r"|feels|wants|agrees|agreed|attended|called|checked|examined|reviewed|wrote|signed|assessed|counsel+ed|drove|brought|walked|fell|slept|ate"
     r"|took|gave|changed|(?:is|was) (?:here|seen|admitted|brought|discharged|an? |\d))"
 )
@@ -43,6 +44,15 @@ _FINDINGS = frozenset(
     """patient nurse pain hand foot head blood rash bone bones weeks day days week month months night noon hurt cure case land list house home
     stones press balance rain rains rush high low cross""".split()  # noqa: SIM905
 )
+# words that follow a title in notes and are nobody's name
+_NO_NAMES = frozenset(
+    """appointment appointments appt visit visits office note notes order orders name signature call called phone recommends
+    recommended advised said
+    says told today yesterday tomorrow consult consultation referral review reviewed clinic hospital list who at in to for and or
+    the a an is was
+    has had not will aware notified informed paged here there on of with by from saw seen see please wants wanted if when
+    contin""".split()  # noqa: SIM905
+)
 
 
 def find_prose_names(text: str) -> Iterator[TextSpan]:
@@ -57,7 +67,7 @@ def find_prose_names(text: str) -> Iterator[TextSpan]:
 def _titled(text: str) -> Iterator[tuple[int, int]]:
     for m in _TITLED.finditer(text):
         first, *_ = words = m["v"].split()
-        if _is_name_after(m["title"].casefold(), first):
+        if _is_name_after(m["title"], first, text[m.end("title")] == "."):
             yield m.start("v"), m.end("v") if len(words) == 1 or _may_continue(words[-1]) else m.start("v") + len(first)
 
 
@@ -101,13 +111,14 @@ def _pairs(text: str) -> Iterator[tuple[int, int]]:
             at = m.end("a")
 
 
-def _is_name_after(title: str, word: str) -> bool:
+def _is_name_after(title: str, word: str, dotted: bool) -> bool:
     low = word.casefold()
-    if title in _STRICT:
-        return may_be_name(low) or not is_known(low, "en")
-    if low in _FINDINGS and title not in _LOOSE:
+    if title.casefold() in _STRICT:
+        ordinary = low in _NO_NAMES or (title == "MS" and not word.isupper())
+        return may_be_name(low) or not is_known(low, "en") or ((dotted or word.istitle()) and not ordinary)
+    if low in _FINDINGS and title.casefold() not in _LOOSE:
         return False
-    return may_be_name(low) or (title in _LOOSE and word.istitle() and not is_known(low, "en"))
+    return may_be_name(low) or (title.casefold() in _LOOSE and word.istitle() and not is_known(low, "en"))
 
 
 def _may_continue(word: str) -> bool:
