@@ -202,6 +202,13 @@ def test_a_code_string_that_may_be_a_name_is_removed(keyword: str, tmp_path: Pat
     assert "ZANTUVEL" not in str(out[keyword].value)
 
 
+def test_a_code_of_several_words_that_may_be_a_name_is_removed(tmp_path: Path) -> None:
+    out, _ = through(image(CodeValue="OLIVE FISHER", CodingSchemeDesignator="SCT"), tmp_path)
+    assert out is not None
+    assert "FISHER" not in str(out)
+    assert out.CodingSchemeDesignator == "SCT"
+
+
 def test_defined_terms_stay(tmp_path: Path) -> None:
     terms = {"BodyPartExamined": "CHEST", "ScanningSequence": ["SE", "IR"], "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}
     out, _ = through(image(PatientPosition="HFS", **terms), tmp_path)

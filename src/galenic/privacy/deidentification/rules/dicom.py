@@ -254,9 +254,12 @@ def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, keep: bool
             _removed(ds, element, "X" if vr in ("UN", "UR") else "D", rules, path)
     elif vr in _FREE:
         element.value = [_search(v, rules, rules.detector) for v in _values(element.value)] or None
-    elif vr in _SHORT and element.keyword not in _CODES:  # words that no terminology has are withheld
+    elif vr in _SHORT:  # words that no terminology has are withheld, also as codes of several words
         limit = 16 if vr == "SH" else 64
-        element.value = [search_coded(v, rules)[:limit] for v in _values(element.value)] or None
+        is_code = element.keyword in _CODES
+        element.value = [
+            v if is_code and len(v.split()) < 2 else search_coded(v, rules)[:limit] for v in _values(element.value)
+        ] or None
     elif vr == "CS":
         element.value = [v if _is_code(v, element.keyword, rules) else "REMOVED" for v in _values(element.value)] or None
 
