@@ -21,6 +21,7 @@ def deidentify(text: str) -> str:
         ("95M with chest pain", "90 or older M with chest pain"),
         ("101F with cough", "90 or older F with cough"),
         ("98F", "90 or older F"),
+        ("She is 94. Her pulse is 95.", "She is 90 or older. Her pulse is 95."),
         ("She is ninety-four.", "She is 90 or older."),
         ("She is ninety four years old and well.", "She is 90 or older and well."),
         ("She is a hundred and one years old.", "She is 90 or older."),

@@ -77,6 +77,7 @@ def test_an_identifier_is_told_by_its_context(text: str, gone: str) -> None:
         "Her brother died at 64 of a stroke.",
         "Knee extension 120, flexion 30.",
         "pt stable npo",
+        "She has arthritis, and G E R D, and had L I M A bypass.",
         "tell patient about the results",
         "Doctor's appointment in one week. Dr. Appointment was made.",
         "She came from home and drives to dialysis.",

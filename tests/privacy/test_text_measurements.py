@@ -44,6 +44,7 @@ def test_scores_and_abbreviations_have_no_language() -> None:
     [
         ("Seen on 7/10 with pain.", "7/10"),
         ("Pain since 7/10.", "7/10"),
+        ("Follow up pain 5/6.", "5/6"),
         ("Seen with pain on 9/10, improved.", "9/10"),
         ("Seen on 3/10 pain was worse.", "3/10"),
         ("Dr. Bishop 8 am. Mr. Wells 12 pm.", "Wells"),

@@ -33,6 +33,7 @@ NUMBERS = re.compile(
     rf"|\b(?:was|were|is|am|are|at|now|only|nearly|almost|about) (?P<when>{_OLD})(?=,? {_THEN})"
     rf"|\b{_KIN}\b{_NO_MEASURE}{{0,60}}?\b(?:at|now|is|was|to|age)\s(?P<kin>{_OLD}){_NO_UNIT}"
     rf"|\b{_DIED}\b{_NO_MEASURE}{{0,40}}?\b(?:at|to|age)\s(?P<died>{_OLD}){_NO_UNIT}"
+    rf"|\b(?:s?he|who) (?:is|was|turned) (?:now |only |nearly |almost |already )?(?P<she>{_OLD})(?=[.,;]\s|[.,;]?$| and\b)"
     rf"|\b(?:lived to|a los)\s(?P<los>{_OLD}){_NO_UNIT}"
     r"|(?<![\d./-])(?P<months>10[89]\d|1[1-4]\d\d)(?=\s(?:months?|mos)\b)",
     re.I,

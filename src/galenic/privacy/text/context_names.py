@@ -52,6 +52,7 @@ _ORDINARY = frozenset(
     high low cross nail bed rest may will mark cold fast back free clear cook doctor sister baby mother father""".split()  # noqa: SIM905
 )
 _SPELLED = re.compile(r"(?<!\S)[^\W\d_](?: [^\W\d_]){2,20}(?: {2,4}[^\W\d_](?: [^\W\d_]){1,20}){0,5}(?![^\s,.;:])")
+MAX_ACRONYM = 4  # letters of an abbreviation that may be spelled, as G E R D
 _PLACE = re.compile(
     r"\b(?i:came (?:here )?from|comes from|moved (?:here |back |away )?(?:from|to)|drives (?:in |down |up |over )?(?:to"
     r"|from)|drove (?:in )?from"
@@ -77,6 +78,8 @@ def find_context_names(text: str) -> Iterator[TextSpan]:
             yield TextSpan(a, b, "name", "list", 0.7)
     for m in _SPELLED.finditer(text):
         words = [w.replace(" ", "").casefold() for w in re.split(r" {2,4}", m[0])]
+        if len(words) == 1 and len(words[0]) <= MAX_ACRONYM and m[0].isupper():
+            continue
         if any(map(may_be_name, words)) or (len(words) > 1 and not any(is_known(w, v) for w in words for v in ("en", "es"))):
             yield TextSpan(*m.span(), "name", "list", 0.7)
     for m in _PLACE.finditer(text):

@@ -30,6 +30,12 @@ _MEASURED = re.compile(
     re.I,
 )
 _OUT_OF = r"(?P<a>\d{1,2}(?:\.5)?)\s?/\s?(?P<b>10|4|5|6|15|30|100)(?![\d/.-]*\d)"
+_WHOLES = (
+    (re.compile(r"pain|dolor|eva\b|nrs|vas\b|ache|anxiety|mood|fatigue|nausea|distress|intensi", re.I), ("10", "100")),
+    (re.compile(r"strength|fuerza|motor|power|mrc", re.I), ("5",)),
+    (re.compile(r"reflex|reflejos|rots|dtrs|pulses|pulsos", re.I), ("4",)),
+    (re.compile(r"murmur|soplo|systolic", re.I), ("4", "6")),
+)
 _NOT_ON = "".join(rf"(?<!\b{word} )" for word in ("on", "since", "seen", "from", "until", "by", "el", "del", "dated", "visit"))
 _SCORED = (
     r"(?:pain|dolor|eva|nrs|vas|ache|severity|intensity|intensidad|strength|fuerza|motor|power|mrc|reflex(?:es)?|reflejos|rots?|dtrs?|pulses|pulsos"
@@ -86,8 +92,13 @@ def _scores(text: str) -> Iterator[tuple[int, int]]:
     """Scores: a value is at most the whole that it is a part of."""
     for pattern in _SCORES:
         for m in pattern.finditer(text):
-            if "b" not in pattern.groupindex or float(m["a"]) <= float(m["b"]):
+            if "b" not in pattern.groupindex or (float(m["a"]) <= float(m["b"]) and _is_whole_of(m)):
                 yield m.span()
+
+
+def _is_whole_of(m: re.Match[str]) -> bool:
+    """Whether the number behind the stroke is the whole of such a score: pain is told out of ten, a murmur out of six."""
+    return all(m["b"] in wholes for words, wholes in _WHOLES if words.search(m[0]))
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:

@@ -114,8 +114,9 @@ def _pairs(text: str) -> Iterator[tuple[int, int]]:
 def _is_name_after(title: str, word: str, dotted: bool) -> bool:
     low = word.casefold()
     if title.casefold() in _STRICT:
-        ordinary = low in _NO_NAMES or (title == "MS" and not word.isupper())
-        return may_be_name(low) or not is_known(low, "en") or ((dotted or word.istitle()) and not ordinary)
+        if may_be_name(low) or low in _NO_NAMES:
+            return may_be_name(low)
+        return not is_known(low, "en") or ((dotted or word.istitle()) and not (title == "MS" and not word.isupper()))
     if low in _FINDINGS and title.casefold() not in _LOOSE:
         return False
     return may_be_name(low) or (title.casefold() in _LOOSE and word.istitle() and not is_known(low, "en"))
