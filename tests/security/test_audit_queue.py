@@ -90,6 +90,7 @@ def test_no_row_is_lost_between_threads_that_can_and_cannot_wait(installation: I
     assert len(set(found)) == 8 * 20
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_bug_in_the_writer_is_an_error_for_its_rows_and_holds_up_no_other(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

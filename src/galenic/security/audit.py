@@ -108,6 +108,7 @@ class AuditLog:
         self._queue = AuditQueue()
         self._mutex, self._turn = threading.Lock(), threading.Lock()
         self._writer: threading.Thread | None = None
+        self._is_flushed_at_exit = False
         self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
 
     def append(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> int:
@@ -161,8 +162,9 @@ class AuditLog:
             return
         with self._mutex:
             if self._writer is None or not self._writer.is_alive():
-                if self._writer is None:
+                if not self._is_flushed_at_exit:
                     atexit.register(_flush_last, weakref.ref(self))
+                    self._is_flushed_at_exit = True
                 self._writer = threading.Thread(target=_serve, args=(weakref.ref(self), self._queue), daemon=True)
                 self._writer.start()
 
@@ -178,9 +180,11 @@ class AuditLog:
             why = str(error)
         except OSError as error:  # the file of the key or the witness; the next row reads the end of the log again
             why = f"the audit log's files cannot be written ({error.strerror}). Nothing was done without a row."
-        except Exception as error:  # noqa: BLE001  # the writer goes on: a row that comes meanwhile must not wait for ever
-            why = f"the audit log failed ({type(error).__name__}). Nothing was done without a row."
-            telemetry.log("error", "the audit log failed", error=type(error).__name__)
+        except BaseException:  # a bug ends this thread; another one writes the rows that came meanwhile
+            with self._mutex:
+                self._writer = None
+            self._wake()
+            raise
         finally:
             for ticket in tickets:
                 if not written:
