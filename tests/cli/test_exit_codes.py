@@ -68,14 +68,18 @@ def test_an_unknown_database_scheme_ends_with_2(
 def test_ctrl_c_while_the_command_line_loads_is_no_traceback() -> None:
     """The interpreter says when it imports the command line; the signal comes at once. A small pipe keeps the command from running ahead."""
     words = [sys.executable, "-v", "-m", "galenic", "version"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
-        said = ""
-        while "galenic/cli/" not in said:
-            said = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have told the tests to ignore it
+    try:
+        with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+            assert process.stderr is not None
+            fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+            said = ""
+            while "galenic/cli/" not in said:
+                said = process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in rest
 
