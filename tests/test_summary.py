@@ -27,7 +27,7 @@ def summary(place: Path, data: Path) -> str:
     (place / "test_small.py").write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", place, "-p", "no:cacheprovider", place]
     paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "src")])
-    environment = {**os.environ, "GALENIC_DATA": str(data), "PYTHONPATH": paths, "COLUMNS": "300"}
+    environment = {**os.environ, "GALENIC_DATA": str(data), "PYTHONPATH": paths, "COLUMNS": "300", "PYTEST_ADDOPTS": ""}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=place).stdout
 
 
