@@ -1,4 +1,4 @@
-"""The patients of a Bundle: whose the resource of each entry is, whatever form of reference names the patient."""
+"""The patient of each resource in a Bundle, by any form of reference."""
 
 import hashlib
 import re
@@ -34,7 +34,7 @@ def entry_resources(resource: Resource) -> Iterator[tuple[Resource, Resource]]:
 
 
 class BundlePatients:
-    """Whose the resources of a Bundle are.
+    """Finds the patient to whom each resource of a Bundle belongs.
 
     A reference names the Patient of an entry by the entry's full URL, by its type and id, with or without a version, or by an identifier.
     """
@@ -100,7 +100,7 @@ def _patient_id(entry: Resource, patient: Resource) -> str:
 
 
 def _names(entry: Resource, resource: Resource) -> Iterator[str]:
-    """What may refer to the resource of an entry, without versions."""
+    """References, without versions, that resolve to the resource of an entry."""
     from galenic.records import fhir  # noqa: PLC0415
 
     if isinstance(entry.get("fullUrl"), str):

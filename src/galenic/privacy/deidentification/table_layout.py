@@ -107,7 +107,7 @@ class TableLayout:
         return [v if v is not None and _YEAR.match(v) else None for v in values]
 
     def column_reports(self, file: str, cells: Counter[str], written: Collection[str]) -> list[dict[str, Any]]:
-        """What was withheld, removed and declared, for the report; no value. cells: emptied ones by column; written: columns."""
+        """Withheld, removed and declared columns, for the report, without values. cells: emptied cells by column; written: columns."""
         out: list[dict[str, Any]] = []
         for number, (name, role) in enumerate(self.roles.items()):
             about = {

@@ -16,7 +16,7 @@ _DIGITS = re.compile(r"\d{3,}|\d(?:[ ./-]?\d){3,}")
 
 
 def announcements(root: Element) -> Announced:
-    """What headings and labels announce. root: a narrative or a document with narratives."""
+    """Kinds of identifiers that headings and labels announce. root: a narrative or a document with narratives."""
     found = announced_by_labels(root)
     for node in root.iter():
         name = local_name(node)

@@ -19,14 +19,14 @@ _LONGEST_ANSWER = 80  # characters of what a heading of its own announces
 
 @dataclass
 class Announced:
-    """What is announced, by the id() of elements. inside: of the text of an element and all in it; behind: of the text behind it."""
+    """Announced kinds of identifiers by the id() of elements. inside: the text of an element and its descendants; behind: its tail text."""
 
     inside: dict[int, str] = field(default_factory=dict)
     behind: dict[int, str] = field(default_factory=dict)
 
 
 def announced_by_labels(root: Element) -> Announced:
-    """What the labels in the blocks of a document announce."""
+    """Kinds of identifiers that the labels in the blocks of a document announce."""
     found = Announced()
     for node in root.iter():
         name = local_name(node)
