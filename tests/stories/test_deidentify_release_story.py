@@ -81,7 +81,7 @@ def test_notes_leave_by_a_decision_two_signatures_and_a_proof(custody: Installat
         assert gone not in clean
     evidence = {f["name"]: f for f in json.loads((tmp_path / "out" / "evidence.json").read_text())["findings"]}
     assert evidence["deid.planted.recall"]["value"] >= 0.9
-    assert evidence["deid.planted.recall"]["detail"]["strata"][0]["planted"] >= 300
+    assert evidence["deid.planted.recall"]["detail"]["strata"][0]["planted"] >= 120
     assert evidence["deid.expected.recall"]["direction"] == "fact"
     assert "model card" in evidence["deid.expected.recall"]["method"]
     assert "not_measured" in evidence["deid.stated"]  # a note states nothing in a field
