@@ -1,5 +1,6 @@
 """An installation: the folder and the database that hold all state, and the services on top of them, each built at first use."""
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -71,8 +72,18 @@ class Installation:
 
     @_Service
     def db(self) -> store.Database:
-        """The database; its schema is brought up to date here."""
-        return store.Database(self.settings.database_url)
+        """The database; its schema is upgraded here, after a copy was made."""
+        database = store.Database(self.settings.database_url)
+        if database.upgraded is not None:
+            before, after, copy = database.upgraded.before, database.upgraded.after, database.upgraded.copy
+            logging.getLogger("galenic").warning(
+                "The database was upgraded from schema %s to %s. A copy of the former one is kept until the next erasure: %s",
+                before,
+                after,
+                copy,
+            )
+            store.telemetry.log("info", f"database upgraded from schema {before} to {after}")
+        return database
 
     @_Service
     def ledger(self) -> Ledger:
@@ -87,7 +98,10 @@ class Installation:
     @_Service
     def audit(self) -> AuditLog:
         """The audit log, with its witness."""
-        return AuditLog(self.db, self.keys.gate(), self.actor, self.keys.folder, Witness(self.settings.witness))
+        log = AuditLog(self.db, self.keys.gate(), self.actor, self.keys.folder, Witness(self.settings.witness))
+        if self.db.upgraded is not None:
+            log.append("database.upgraded", self.db.upgraded.copy, before=self.db.upgraded.before, after=self.db.upgraded.after)
+        return log
 
     @_Service
     def escrow(self) -> Escrow:

@@ -28,6 +28,8 @@ def forget(installation: Installation, grant: Grant, subject: int) -> tuple[Eras
         fate = FORGET[row["kind"]](installation, grant, row) if row["kind"] in FORGET else ""
         if fate:
             outcomes.append(ErasureOutcome(str(row["id"]), str(row["kind"]), str(row["place"]), fate))
+    copies = installation.db.drop_upgrade_copies()
+    outcomes += [ErasureOutcome(place, "copy of the database before an upgrade", "inside", "deleted") for place in copies]
     return (*outcomes, *_drop_unknown_pages(installation))
 
 

@@ -13,7 +13,7 @@ from galenic.store.audit_rows import (
 from galenic.store.backup_files import Snapshot, backup, backups, read_keys, refresh_keys, restore
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import build_shards, drop_build, finish_build, list_builds, next_build, read_shards
-from galenic.store.database import Database, locked
+from galenic.store.database import Database
 from galenic.store.datasets import Dataset, add_dataset, count_rows, dataset, list_datasets, resource, schema_of
 from galenic.store.documents import (
     NO_SUBJECT,
@@ -31,7 +31,7 @@ from galenic.store.documents import (
     write_documents,
 )
 from galenic.store.fact_rows import FactRows, fact_transaction, facts_of, move_on, put_fact, put_facts, version_numbers
-from galenic.store.files import file_aside, folder_aside, make_private, scratch_folder, sweep
+from galenic.store.files import file_aside, folder_aside, locked, make_private, scratch_folder, sweep
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, compare_rows, drop_index_tables, search
 from galenic.store.index_comparison import (

@@ -1,8 +1,6 @@
 """The database of one installation: SQLite by default, PostgreSQL by one URL; migrated by Alembic."""
 
 import contextlib
-import fcntl
-import io
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,12 +14,21 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from galenic.errors import StoreError
 from galenic.store.files import make_private
 from galenic.store.tables import metadata
+from galenic.store.upgrade import (
+    MIGRATION,
+    SCHEMA,
+    Upgrade,
+    drop_upgrade_copies,
+    migrate,
+    refuse_newer,
+    schema_version,
+    upgrade,
+    upgrade_copies,
+)
 
 POOL, OVERFLOW = 20, 60  # pooled connections, as opening one costs more than most queries, and more while all of them work
 BUSY_TIMEOUT = 120_000  # ms that a write waits for another one (SQLite)
 SHRINK_SECONDS, SHRINK_PAUSE = 10.0, 100  # s that the log is tried to be emptied for; ms between two tries
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0005"  # the newest migration; a test compares it with the folder
 
 
 class Database:
@@ -41,6 +48,7 @@ class Database:
             event.listen(self.engine, "begin", _sqlite_begin)
         dbapi = self.engine.dialect.dbapi
         self._errors: tuple[type[Exception], ...] = (dbapi.Error, SQLAlchemyError) if dbapi else (SQLAlchemyError,)
+        self.upgraded: Upgrade | None = None
         try:
             self._open()
         except BaseException:
@@ -51,10 +59,13 @@ class Database:
         try:
             with self.reading() as connection:
                 _refuse_meddling(connection)
-                current = self._version(connection) == HEAD
-            if not current:
+                version = schema_version(connection)
+            refuse_newer(version)
+            if version is None:
                 with self.engine.begin() as connection:
-                    self._migrate(connection)
+                    self._create(connection)
+            elif version != SCHEMA:
+                self.upgraded = upgrade(self.engine)
         except SQLAlchemyError as error:
             raise _explain(error) from error
 
@@ -123,29 +134,25 @@ class Database:
         if tenant is not None and not self.is_sqlite:
             connection.execute(sa.text("SELECT set_config('galenic.tenant', :t, true)"), {"t": tenant})
 
-    def _version(self, connection: sa.Connection) -> str | None:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-
-    def _migrate(self, connection: sa.Connection) -> None:
+    def _create(self, connection: sa.Connection) -> None:
         if not self.is_sqlite:
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7214531)"))  # one process migrates, others wait
-        version = self._version(connection)
-        if version == HEAD:
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATION})"))  # one process creates, others wait
+        if schema_version(connection) == SCHEMA:
             return
-        if version is None and set(sa.inspect(connection).get_table_names()) & set(metadata.tables):
+        if set(sa.inspect(connection).get_table_names()) & set(metadata.tables):
             raise StoreError(
-                "the database was made by a development version before custody, without migrations. Move it away (its "
-                "releases verify without it), then run the command again."
+                "the database was made by a development version without migrations. Move it away (its releases verify without it), "
+                "then run the command again."
             )
-        from alembic import command  # noqa: PLC0415  # a quarter of a second that only a new database pays
-        from alembic.config import Config  # noqa: PLC0415
+        migrate(connection)
 
-        config = Config(stdout=io.StringIO())
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    def upgrade_copies(self) -> list[str]:
+        """Places of the copies of the database that upgrades made."""
+        return upgrade_copies(self.engine)
+
+    def drop_upgrade_copies(self) -> list[str]:
+        """Deletes these copies, which hold erased patients and their keys; returns their places."""
+        return drop_upgrade_copies(self.engine)
 
     def shrink(self, wait: float = SHRINK_SECONDS) -> bool | None:
         """Writes the log into the file and empties it, so that no erased byte remains in it (SQLite). False if others read or wrote
@@ -188,20 +195,6 @@ def _refuse_meddling(connection: sa.Connection) -> None:
             f"the database has a {found[1]} {str(found[0])!r}, which Galenic did not make: it could change what is written and "
             "read. Nothing was opened. Keep a copy of the database, call the security officer, and remove it."
         )
-
-
-@contextlib.contextmanager
-def locked(place: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
-    try:
-        beside = place.with_name(f".{place.name}.lock")
-        make_private(beside)
-        lock = beside.open("ab", buffering=0)
-    except OSError as error:
-        raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _explain(error: SQLAlchemyError, what: str = "did not take the change") -> StoreError:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -35,6 +36,20 @@ def make_private(path: Path) -> None:
     """Creates a file for its owner alone, if there is none; a library that opens it later keeps its mode."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextlib.contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
+    try:
+        beside = place.with_name(f".{place.name}.lock")
+        make_private(beside)
+        lock = beside.open("ab", buffering=0)
+    except OSError as error:
+        raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ HOME_CONTENTS = {  # everything in the folder of an installation, and what the e
     "galenic.db": "rows deleted, free pages overwritten",
     "galenic.db-wal": "truncated",
     "galenic.db-shm": "holds no rows",
+    "upgrades": "copies of the database before upgrades overwritten and deleted",
     "jobs.db": "holds no records",
     "jobs.db-wal": "holds no records",
     "jobs.db-shm": "holds no records",
