@@ -143,7 +143,7 @@ def deidentify(
             request = _stored_copy(str(paths[0]), detection, copying)
             copy = flows.deidentify_stored(installation, session, request, progress)
         else:
-            copy = release.deidentify_run(installation, make, policy=copying.release_policy)
+            copy = release.deidentify_run(installation, make, release.CopyRequest(copying.release_policy))
     return _show_run(copy, copying.report, as_json)
 
 

@@ -27,7 +27,7 @@ def start_run(installation: Installation, kind: str, request: SynthesisRequest) 
     artifact = GENERATORS[kind].artifact if kind in GENERATORS else PREDICTORS[kind].artifact
     detail = {"epsilon": request.epsilon if request.private else None}
     with (
-        Run.start(installation, artifact, policy, requester=request.by, detail=detail) as run,
+        Run.start(installation, artifact, policy, requester=request.by, details=request.details, detail=detail) as run,
         counted_stops(installation, request),
     ):
         yield run

@@ -7,14 +7,15 @@ from galenic.custody import open_copy_source
 from galenic.errors import AccessDeniedError
 from galenic.installation import Installation
 from galenic.privacy.deidentification import DeidentificationOptions, DeidentificationReport
-from galenic.release import DeidentifiedRun, Run, deidentify_run
-from galenic.schema import Progress, no_progress
+from galenic.release import CopyRequest, DeidentifiedRun, Run, deidentify_run
+from galenic.schema import NO_DETAILS, Progress, RunDetails, no_progress
 from galenic.security import Session
 
 
 @dataclass(frozen=True)
 class StoredCopyRequest:
-    """Request for a de-identified copy of a data set. vault: tokens of the copy can be revealed. requester: the person, if one is signed in."""
+    """Request for a de-identified copy of a data set. purpose: of the access that is decided. vault: tokens of the
+    copy can be revealed. requester: the person, if one is signed in. details: title, intended use and recipient of the run."""
 
     dataset: str
     policy: str = "safe-harbor"
@@ -23,6 +24,7 @@ class StoredCopyRequest:
     language: str = "en"
     vault: bool = False
     requester: str = ""
+    details: RunDetails = NO_DETAILS
 
 
 def deidentify_stored(
@@ -36,12 +38,7 @@ def deidentify_stored(
             return source.write(folder, options, progress, vault=request.vault)
 
         copy = deidentify_run(
-            installation,
-            make,
-            policy=request.release_policy,
-            population=request.dataset,
-            source=f"store/{request.dataset}",
-            by=request.requester,
+            installation, make, CopyRequest(request.release_policy, request.dataset, request.requester, request.details)
         )
         try:
             source.record(copy.run)

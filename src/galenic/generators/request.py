@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from galenic.errors import OptionError
 from galenic.privacy import DEFAULT_POPULATION, MIN_PATIENTS, ColumnOptions
 from galenic.records import Source
+from galenic.schema import NO_DETAILS, RunDetails
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SynthesisRequest:
     whose values are made equally frequent. times: (column of the time until an event, column that says whether it happened), for
     the evaluation. groups: columns by which groups of people are compared. seed: of the split, the fit and the evaluation, of a fit
     without noise only: OptionError in a private one, whose split is part of what protects the patients. by: the requester, where a
-    person is signed in.
+    person is signed in. details: title, intended use and recipient of the run.
     """
 
     epsilon: float = 1.0
@@ -41,6 +42,7 @@ class SynthesisRequest:
     shadows: int = 0
     least: int = MIN_PATIENTS
     by: str = ""
+    details: RunDetails = NO_DETAILS
 
     def __post_init__(self) -> None:
         if self.private and self.seed is not None:

@@ -1,7 +1,7 @@
 """Synthesis as a job. Its cost is estimated first; its result is a run that waits for signatures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from galenic.jobs.client import job_session, submit_job
 from galenic.jobs.cost import BudgetEstimate, CostEstimate
 from galenic.jobs.progress import already_started, progress_writer
 from galenic.privacy import ColumnOptions
+from galenic.schema import RunDetails
 from galenic.security import Session
 
 DELTA = 1e-9
@@ -24,12 +25,21 @@ DIED = "the worker died during this job. What was reserved of the budget counts 
 @dataclass(frozen=True)
 class SynthesisParameters:
     """Parameters of a synthesis job. dataset: a table in custody, and the population whose budget pays; target: the column that
-    the utility check predicts, "" for none; policy: by which the result is decided."""
+    the utility check predicts, "" for none; policy: by which the result is decided; title, intended_use, recipient: public texts
+    about the result, as `RunDetails` describes them."""
 
     dataset: str
     epsilon: float
     target: str = ""
     policy: str = "internal"
+    title: str = ""
+    intended_use: str = ""
+    recipient: str = ""
+
+    @property
+    def details(self) -> RunDetails:
+        """Title, intended use and recipient. OptionError for a text that may not be shown."""
+        return RunDetails(self.title, self.intended_use, self.recipient)
 
 
 def tables_in_custody(installation: Installation, tenant: str = "home") -> list[store.Row]:
@@ -65,7 +75,7 @@ def submit_synthesis(installation: Installation, session: Session, parameters: S
     decision = installation.gate.decide(session, "train", store.resource(name), PURPOSE)
     if not decision.allowed:
         raise OptionError(f"you may not train on {name!r} ({decision.reason}).")
-    return submit_job(installation, session, "synthesis", dict(parameters.__dict__))
+    return submit_job(installation, session, "synthesis", {**parameters.__dict__, **asdict(parameters.details)})
 
 
 def _table(installation: Installation, session: Session, name: str) -> store.Dataset:
@@ -104,4 +114,5 @@ def _request(installation: Installation, session: Session, state: dict[str, Any]
         policy=state["policy"],
         column_options=ColumnOptions(patient=str(dataset["patient"])),
         by=session.who,
+        details=RunDetails(state.get("title", ""), state.get("intended_use", ""), state.get("recipient", "")),
     )

@@ -5,7 +5,7 @@ from galenic.release.artifacts import ARTIFACTS, workflow_content
 from galenic.release.attestation import MEANING, attest, statement_of
 from galenic.release.budget_reservation import require_population, reserve_budget
 from galenic.release.croissant import croissant_metadata
-from galenic.release.deidentified import DeidentifiedRun, deidentify_run
+from galenic.release.deidentified import CopyRequest, DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget, retrain_tasks
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
@@ -23,6 +23,7 @@ __all__ = [
     "MEANING",
     "SHIPPED",
     "ArtifactKind",
+    "CopyRequest",
     "Decision",
     "DeidentifiedRun",
     "Engine",

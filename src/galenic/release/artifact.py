@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from galenic.installation import Installation
 from galenic.privacy import Budget
 from galenic.release.policy import Decision, ReleasePolicy
-from galenic.schema import Report, TrainingData
+from galenic.schema import NO_DETAILS, Report, RunDetails, TrainingData
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class RunContent(Protocol):
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Decision on a run and its context, as writers of files and pages need them. refused_attempts: of the population so far."""
+    """Decision on a run and its context, as writers of files and pages need them. refused_attempts: of the population so far.
+    details: title, intended use and recipient, which are public."""
 
     id: str
     policy: ReleasePolicy
     decision: Decision
     refused_attempts: int
+    details: RunDetails = NO_DETAILS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from galenic.release.plots import MOST_ASSOCIATED, associations, by_group, distributions, svg
 from galenic.release.policy import Decision, ReleasePolicy
 from galenic.release.words import WORDS, attacks_in_words
-from galenic.schema import Column, Finding, Report, Table, to_json
+from galenic.schema import NO_DETAILS, Column, Finding, Report, RunDetails, Table, to_json
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class CardFacts:
     guarantee: str
     notes: tuple[str, ...]
     formal: bool
+    run: str = ""
+    details: RunDetails = NO_DETAILS
 
 
 Views = Mapping[str, tuple[Table, Table | None]]

@@ -9,7 +9,7 @@ from galenic.privacy.deidentification import DeidentificationReport
 from galenic.release.deidentified_artifact import DeidentifiedContent
 from galenic.release.policy import Decision, load_policy
 from galenic.release.run import Run
-from galenic.schema import Report
+from galenic.schema import NO_DETAILS, Report, RunDetails
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,38 @@ class DeidentifiedRun:
     deidentification: DeidentificationReport
 
 
+@dataclass(frozen=True)
+class CopyRequest:
+    """Request for a de-identified copy. policy: the release policy. dataset: name of the copied data set, empty for files.
+    requester: the signed-in person, if any. details: title, intended use and recipient."""
+
+    policy: str = "deidentified"
+    dataset: str = ""
+    requester: str = ""
+    details: RunDetails = NO_DETAILS
+
+    @property
+    def source(self) -> str:
+        """Source of the records on the audit log."""
+        return f"store/{self.dataset}" if self.dataset else "files"
+
+
 def deidentify_run(
-    installation: Installation,
-    make: Callable[[Path], DeidentificationReport],
-    *,
-    policy: str = "deidentified",
-    population: str = "",
-    source: str = "files",
-    by: str = "",
+    installation: Installation, make: Callable[[Path], DeidentificationReport], request: CopyRequest
 ) -> DeidentifiedRun:
     """Makes a copy in a run and decides it by its residual risk; a refused copy is deleted, and the run keeps its report.
 
-    make: writes the copy into a folder that does not exist yet. population: name of the copied data set. by: the signed-in requester.
+    make: writes the copy into a folder that does not exist yet.
     """
-    rules = load_policy(policy)
+    rules, detail = load_policy(request.policy), {"source": request.source}
+    start = Run.start(
+        installation, "deidentified-copy", rules, requester=request.requester, details=request.details, detail=detail
+    )
     with (
-        Run.start(installation, "deidentified-copy", rules, requester=by, detail={"source": source}) as run,
+        start as run,
         run.workspace() as workspace,
     ):
         files = workspace / "copy"
-        content = DeidentifiedContent.measure(run.id, files, make(files), population)
+        content = DeidentifiedContent.measure(run.id, files, make(files), request.dataset)
         folder, decision = run.decide_and_write(content)
     return DeidentifiedRun(run.id, folder, decision, content.report, content.deidentification)

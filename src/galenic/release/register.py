@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,24 @@ from galenic import store
 from galenic.errors import ReleaseRefusedError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
+from galenic.release.details import titled
 from galenic.release.policy import ReleasePolicy, decide, load_policy
 from galenic.release.run import ATTESTATION, Run
 from galenic.release.verify_release import NotVerifiedError
 from galenic.release.verify_release import verify as verify_folder
+from galenic.schema import RunDetails
+from galenic.security import Fact, FactReader
 
 SIGNOFFS = "signoffs.json"  # of a release folder: all signatures
 
 
 def write_release(
-    installation: Installation, run_id: str, target: Path, *, policy_name: str | None = None
+    installation: Installation, run_id: str, target: Path, *, policy_name: str | None = None, actor: str = ""
 ) -> tuple[Path, list[str]]:
     """Writes the release folder, if evidence, policy and signatures allow it, and enters it in the register.
 
-    policy_name: check the run against this policy instead of its own. ReleaseRefusedError lists every reason.
+    policy_name: check the run against this policy instead of its own. actor: the signed-in person, if any. ReleaseRefusedError lists
+    every reason.
     """
     run = Run.open(installation, run_id)
     attestation = run.require_attestation()
@@ -43,15 +48,17 @@ def write_release(
             raise ReleaseRefusedError(
                 f"run {run_id} may not leave: {error}. Sign with: galenic sign {run_id} --key NAME"
             ) from None
-        _register(run, release_id)  # first: a folder that left without a row could not be recalled
+        _register(run, release_id, actor or installation.actor)  # first: a folder that left without a row could not be recalled
     store.derive(
         installation.db, {"id": f"release/{run_id}", "kind": "release", "made_from": f"model/{run_id}", "place": "outside"}
     )
-    installation.audit.append("release", run_id, outcome="released", digest=release_id, policy=run.policy.digest)
+    installation.audit.append(
+        "release", run_id, outcome="released", actor=actor or None, digest=release_id, policy=run.policy.digest
+    )
     return target, lines
 
 
-def _register(run: Run, release_id: str) -> None:
+def _register(run: Run, release_id: str, actor: str) -> None:
     """Enters a release in the register, where the same bytes that leave again are found. ReleaseRefusedError for a run that was
     rejected or recalled, decided in the same transaction."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -72,7 +79,12 @@ def _register(run: Run, release_id: str) -> None:
         if found["state"] == "recalled":
             raise ReleaseRefusedError(f"run {run.id} was recalled: {found['reason']}. It does not leave again.")
 
-    run.installation.facts.change(lambda _facts: [], quiet=True, also=write)
+    key, body = f"release/{run.id}", (("at", now), *asdict(run.details).items())
+
+    def plan(facts: FactReader) -> list[Fact]:
+        return [] if facts.one("job", key) else [Fact("job", key, "released", actor, body=body)]
+
+    run.installation.facts.change(plan, quiet=True, also=write)
 
 
 def _require_same_policy(run: Run, other: ReleasePolicy) -> None:
@@ -111,5 +123,14 @@ def recall_release(installation: Installation, run_id: str, reason: str, notice:
 
 
 def list_releases(installation: Installation) -> list[dict[str, Any]]:
-    """Every release, live and recalled."""
-    return store.list_releases(installation.db)
+    """Every release, live and recalled: rows of the register with title, intended use, recipient and the person who released it. These
+    are kept when the run is deleted; a release of an earlier version has a title only, and nobody's name."""
+    return [{**row, **_released_details(installation, str(row["run"]))} for row in store.list_releases(installation.db)]
+
+
+def _released_details(installation: Installation, run_id: str) -> dict[str, str]:
+    fact = installation.facts.one("job", f"release/{run_id}")
+    if fact is not None:
+        return {"released_by": fact.who, **{f.name: str(fact.get(f.name, "")) for f in fields(RunDetails)}}
+    run = Run(installation, run_id)
+    return {"released_by": "", **asdict(run.details if run.stored else titled(RunDetails(), run_id))}

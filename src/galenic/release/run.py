@@ -7,7 +7,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +19,9 @@ from galenic.release.artifact import RunContent, RunOutcome
 from galenic.release.artifacts import ARTIFACTS, requested_actions
 from galenic.release.attestation import attest, payload_digest, sha256_file, signoff, statement_of
 from galenic.release.card import decision_json
+from galenic.release.details import details_entry, stored_details, titled
 from galenic.release.policy import Decision, ReleasePolicy, decide, read_stored_policy
-from galenic.schema import Report, from_json, to_json
+from galenic.schema import NO_DETAILS, Report, RunDetails, from_json, to_json
 from galenic.security import Fact, Key, person_of, pseudonym
 from galenic.version import __version__
 
@@ -62,12 +63,13 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of an installation. kind and criteria are known while it is made; a stored run is opened by its id or its path."""
+    """One run of an installation. kind, criteria and requested details are known while it is made; a stored run is opened by its id."""
 
     installation: Installation
     id: str
     kind: str = ""
     criteria: ReleasePolicy | None = None
+    requested: RunDetails = NO_DETAILS
 
     @classmethod
     @contextlib.contextmanager
@@ -78,13 +80,17 @@ class Run:
         policy: ReleasePolicy,
         *,
         requester: str = "",
+        details: RunDetails | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> Iterator["Run"]:
         """A new run with its criteria on the audit chain. An error of Galenic within the block is audited as its end.
 
-        kind: a name in ARTIFACTS. requester: the signed-in person, if any. detail: further facts of the audit row.
+        kind: a name in ARTIFACTS. requester: the signed-in person, if any. details: title, intended use and recipient. detail: further
+        facts of the audit row.
         """
-        run = cls(installation, f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}", kind, policy)
+        run = cls(
+            installation, f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}", kind, policy, details or RunDetails()
+        )
         action = ARTIFACTS[kind].action
         row = installation.audit.append(
             f"{action}.requested", run.id, actor=requester or None, policy=policy.digest, **(detail or {})
@@ -151,6 +157,11 @@ class Run:
     def sheet(self) -> dict[str, Any]:
         """The signers' sheet: report, decision and facts of the artifact kind."""
         return _read_json(self.folder / INTERNAL / SHEET)
+
+    @property
+    def details(self) -> RunDetails:
+        """Title, intended use and recipient; a title of its own where the requester gave none."""
+        return stored_details(self.sheet, self.id, self.population)
 
     @property
     def report(self) -> Report:
@@ -247,9 +258,11 @@ class Run:
     def decide_and_write(self, content: RunContent) -> tuple[Path, Decision]:
         """Decides, counts a refused attempt, writes the folder at once or not at all, and audits. A refused run has no artifact."""
         kind, decision = ARTIFACTS[self.kind], decide(content.report, self.policy)
-        outcome = RunOutcome(self.id, self.policy, decision, self._refused_attempts(content, decision))
+        details = titled(self.requested, self.id, self.kind, content.population)
+        outcome = RunOutcome(self.id, self.policy, decision, self._refused_attempts(content, decision), details)
         with store.folder_aside(self.folder) as aside:
-            sheet = _write_internal(aside / INTERNAL, content, outcome, kind.sheet(content))
+            about = details_entry(details, self.kind, content.population)
+            sheet = _write_internal(aside / INTERNAL, content, outcome, {"about": about, **kind.sheet(content)})
             (aside / INTERNAL / REPORT_PAGE).write_text(kind.signers_report(content, outcome), encoding="utf-8")
             kind.save_model(content, aside / MODEL)
             if decision.accepted:
@@ -353,6 +366,7 @@ def _predicate(content: RunContent, outcome: RunOutcome, sheet_digest: str) -> d
         "engine": {"name": engine.name, "version": engine.version, "galenic": __version__},
         "population": content.population,
         "internal_sheet": sheet_digest,
+        "details": asdict(outcome.details),
     }
 
 

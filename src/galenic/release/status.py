@@ -9,12 +9,14 @@ from galenic import store
 from galenic.errors import GalenicError, StoreError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.run import RUN_ID, Run, RunState
+from galenic.schema import NO_DETAILS, RunDetails
 
 
 @dataclass(frozen=True)
 class RunStatus:
     """A run at one moment. digest: of what is signed. signed: role → name of the signer. by: the requester. criteria_row: row of the
-    audit chain at which the criteria were fixed. reason: of a rejection or recall, or why the run cannot be read."""
+    audit chain at which the criteria were fixed. reason: of a rejection or recall, or why the run
+    cannot be read. details: title, intended use and recipient."""
 
     run: str
     state: RunState
@@ -26,6 +28,7 @@ class RunStatus:
     by: str = ""
     criteria_row: int = 0
     reason: str = ""
+    details: RunDetails = NO_DETAILS
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -56,7 +59,16 @@ def _status(run: Run, registered: Mapping[str, Any] | None) -> RunStatus:
     except (GalenicError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = str(error) if isinstance(error, GalenicError) else f"{run.folder} is damaged ({type(error).__name__})."
         _log_unreadable(run.id, type(error).__name__)
-        return RunStatus(run.id, "unreadable", policy="", population="", digest="", roles=(), reason=reason)
+        return RunStatus(
+            run.id,
+            "unreadable",
+            policy="",
+            population="",
+            digest="",
+            roles=(),
+            reason=reason,
+            details=RunDetails("Damaged run"),
+        )
 
 
 @cache
@@ -80,4 +92,5 @@ def _read_status(run: Run, registered: Mapping[str, Any] | None) -> RunStatus:
         by=request.requester,
         criteria_row=request.audit_row,
         reason=str(registered["reason"] or "") if registered else run.rejection,
+        details=run.details,
     )

@@ -126,7 +126,9 @@ def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
         for name, table in content.tables.items()
     ]
     return CardFacts(
-        title=f"Synthetic table{'s' if several else ''} {outcome.id}",
+        title=outcome.details.title or f"Synthetic table{'s' if several else ''} {outcome.id}",
+        run=outcome.id,
+        details=outcome.details,
         about=" ".join([*lines, "No row is a person."]),
         engine=f"{content.engine.name} {content.engine.version}",
         version=__version__,

@@ -10,6 +10,7 @@ from galenic.schema.prediction import Prediction
 from galenic.schema.progress import Progress, no_progress, progress_part
 from galenic.schema.relation import MARK, NTH, PATIENT, Relation, ancestors, children, in_order
 from galenic.schema.report import Finding, NotMeasured, Report, from_json, to_json
+from galenic.schema.run_details import NO_DETAILS, RunDetails, plain_line
 from galenic.schema.search import (
     ChainCriterion,
     CompositeCriterion,
@@ -42,6 +43,7 @@ __all__ = [
     "KINDS",
     "MARK",
     "MISSING_TOKENS",
+    "NO_DETAILS",
     "NTH",
     "OTHER",
     "PATIENT",
@@ -72,6 +74,7 @@ __all__ = [
     "Relation",
     "Report",
     "ReverseChainCriterion",
+    "RunDetails",
     "SearchCondition",
     "SearchCriterion",
     "SearchHit",
@@ -100,6 +103,7 @@ __all__ = [
     "in_order",
     "no_progress",
     "numbers",
+    "plain_line",
     "progress_part",
     "timeline_table",
     "to_json",

@@ -109,7 +109,8 @@ class ReleasePages:
         self.console.require_step_up(user, f"/releases/{run}")
         status = run_status(self.installation, run)
         try:
-            target, _lines = write_release(self.installation, status.run, Run(self.installation, status.run).released_folder)
+            folder = Run(self.installation, status.run).released_folder
+            target, _lines = write_release(self.installation, status.run, folder, actor=user.account.name)
         except GalenicError as error:
             return self._render(request, user, status, Message.of_error(error))
         self.installation.audit.append("release.downloaded", status.run, actor=user.account.name, digest=status.digest)

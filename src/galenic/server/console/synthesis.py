@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from galenic import store
@@ -15,6 +15,7 @@ from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console, CurrentUser
 
 Text = Annotated[str, Form(max_length=400)]
+LongText = Annotated[str, Form(max_length=2_000)]
 USERS = ("researcher", "data-scientist", "privacy-officer")
 POLICIES = ("internal", "partner", "public")
 
@@ -23,16 +24,19 @@ POLICIES = ("internal", "partner", "public")
 class SynthesisForm:
     """The values of the form, as they were typed."""
 
-    dataset: str = ""
-    epsilon: str = "1"
-    target: str = ""
-    policy: str = "internal"
+    dataset: Text = ""
+    epsilon: Text = "1"
+    target: Text = ""
+    policy: Text = "internal"
+    title: Text = ""
+    intended_use: LongText = ""
+    recipient: Text = ""
 
     def parameters(self) -> SynthesisParameters:
         """The parameters of the job. OptionError if a value is not allowed."""
         if self.policy not in POLICIES:
             raise OptionError(f"expected one of the policies {', '.join(POLICIES)}.")
-        return SynthesisParameters(self.dataset, parse_number(self.epsilon), self.target, self.policy)
+        return SynthesisParameters(**{**self.__dict__, "epsilon": parse_number(self.epsilon)})
 
 
 class SynthesisPages:
@@ -79,25 +83,20 @@ class SynthesisPages:
         """The form: table, target, policy and privacy budget."""
         return self._render(request, self.console.require_user(request, *USERS), SynthesisForm(dataset))
 
-    def estimate(
-        self, request: Request, csrf: Text, dataset: Text, epsilon: Text, target: Text = "", policy: Text = "internal"
-    ) -> Response:
+    def estimate(self, request: Request, csrf: Text, form: Annotated[SynthesisForm, Depends()]) -> Response:
         """The cost of a synthesis, before it starts."""
         user = self.console.require_form(request, csrf, *USERS)
-        form = SynthesisForm(dataset, epsilon, target, policy)
         try:
-            parameters = {"dataset": dataset, "epsilon": parse_number(epsilon)}
-            cost = estimate_job(self.installation, user.session, "synthesis", parameters)
+            parameters = form.parameters()
+            _ = parameters.details  # its texts are checked before the cost is shown
+            cost = estimate_job(self.installation, user.session, "synthesis", parameters.__dict__)
         except GalenicError as error:
             return self._render(request, user, form, message=Message.of_error(error))
         return self._render(request, user, form, cost=cost)
 
-    def submit(
-        self, request: Request, csrf: Text, dataset: Text, epsilon: Text, target: Text = "", policy: Text = "internal"
-    ) -> Response:
+    def submit(self, request: Request, csrf: Text, form: Annotated[SynthesisForm, Depends()]) -> Response:
         """Submits the job."""
         user = self.console.require_form(request, csrf, *USERS)
-        form = SynthesisForm(dataset, epsilon, target, policy)
         try:
             job = submit_synthesis(self.installation, user.session, form.parameters())
         except GalenicError as error:
