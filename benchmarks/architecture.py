@@ -126,7 +126,7 @@ def structure_rows(now: dict[str, float], before: dict[str, float]) -> list[dict
         "functions_over_40_lines": ("functions over 40 lines", 0),
         "functions_over_6_parameters": ("functions over 6 parameters, self and cls not counted", 0),
         "strict_errors": ("errors of mypy --strict", 0),
-        "synthesize_files": ("source files called by `galenic synthesize FILE` before the table is read", 10),
+        "synthesize_files": ("source files called by `galenic table synthesize FILE` before the table is read", 10),
     }
     return [
         row(

@@ -1,4 +1,4 @@
-"""How much of the code runs before a local `galenic synthesize FILE` reads the rows of the table.
+"""How much of the code runs before a local `galenic table synthesize FILE` reads the rows of the table.
 
 Counted are the files of src/galenic in which at least one function is called between the start of the command and the first time
 that rows are read (for the estimate of the cost), in a new installation. The check that the file is a table comes before and
@@ -37,7 +37,7 @@ def called(frame, event, _argument):
 
 threading.setprofile(called)
 sys.setprofile(called)
-run(["synthesize", sys.argv[1], "--patient", "patient_id", "--drop", "discharged", "--json"])
+run(["table", "synthesize", sys.argv[1], "--patient", "patient_id", "--drop", "discharged", "--json"])
 sys.setprofile(None)
 Path(sys.argv[2]).write_text("\\n".join(reading[0]))
 """

@@ -128,7 +128,7 @@ def raw(folder: Path) -> list[dict]:
     seconds = time.monotonic() - start
     found = {f["name"]: f for f in ran["findings"]}
     value = {k: round(f["value"], 4) for k, f in found.items() if "value" in f}
-    what = "48 columns of the raw CSV, patient as unit, domain bought, delta = 2e-10, held-out patients, through galenic synthesize"
+    what = "48 columns of the raw CSV, patient as unit, domain bought, delta = 2e-10, held-out patients, through galenic table synthesize"
     floor = {"real-vs-real": value["fidelity.tvd2.floor"]}
     verdict = ran["decision"]["accepted"]
     rows = [

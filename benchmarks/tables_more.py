@@ -410,7 +410,7 @@ def audit(_folder: Path) -> list[dict]:
     """The audit that ships with this engine version, and the planted bugs that tests/evidence/test_engine_audit.py lets it catch."""
     shipped = shipped_audit()
     if shipped is None:
-        raise SystemExit("this engine version ships without an audit: galenic audit-engine --runs 400")
+        raise SystemExit("this engine version ships without an audit: galenic table audit-engine --runs 400")
     step = shipped["steps"]["measuring"]
     test = Path(__file__).parents[1] / "tests" / "evidence" / "test_engine_audit.py"
     done = subprocess.run(

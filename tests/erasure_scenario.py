@@ -104,13 +104,23 @@ class Scenario:
             frame = frame.append_column(column, pa.array([value, *["other"] * (self.rows - 1)]))
         pacsv.write_csv(frame, self.folder / "incoming" / "table.csv")
         self.command(
-            "import", self.folder / "incoming" / "table.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"
+            "records",
+            "import",
+            self.folder / "incoming" / "table.csv",
+            "--as",
+            "clinic",
+            "--patient",
+            "patient_id",
+            "--key",
+            "inge",
         )
         (self.folder / "incoming" / "ids.txt").write_text("\n".join(who), encoding="utf-8")
         for purpose in ("synthetic-data", "research"):
-            self.command("consent", "clinic", self.folder / "incoming" / "ids.txt", "--purpose", purpose, "--key", "inge")
+            self.command(
+                "patient", "consent", "clinic", self.folder / "incoming" / "ids.txt", "--purpose", purpose, "--key", "inge"
+            )
         for patient in (TEXTS["identifier"], "P000001"):
-            self.command("relate", "clinic", patient, "--who", "ada", "--key", "inge")
+            self.command("patient", "care-relation", "clinic", patient, "--who", "ada", "--key", "inge")
         self.patients.append(TEXTS["identifier"])
 
     def import_fhir(self) -> None:
@@ -138,10 +148,12 @@ class Scenario:
     def import_omop(self) -> None:
         """Simulated OMOP tables with planted values of person 1."""
         folder = self.folder / "incoming" / "omop"
-        self.command("simulate", "8", "--out", folder, "--as", "omop", "--seed", "3", "--until", "2026-01-01", "--years", "2")
+        self.command(
+            "records", "simulate", "8", "--out", folder, "--as", "omop", "--seed", "3", "--until", "2026-01-01", "--years", "2"
+        )
         _plant(folder / "person.csv", {"person_source_value": TEXTS["identifier"]})
         _plant(folder / "measurement.csv", {"value_as_number": str(EXTREME), "measurement_source_value": TEXTS["code"]})
-        self.command("import", folder, "--as", "omopset", "--key", "inge", ends=(0, 2))
+        self.command("records", "import", folder, "--as", "omopset", "--key", "inge", ends=(0, 2))
         self.patients.append("omopset|1")
 
     @contextmanager
@@ -182,10 +194,12 @@ class Scenario:
 
     def derive(self) -> None:
         """Everything that is derived from the table and the FHIR data set."""
-        self.command("index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker,site")
-        self.command("index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker")  # replaces the first
-        self.command("quality", "clinic", "--key", "paul", "--out", self.outside / "page.html", ends=(0, 1))
-        self.command("access", TEXTS["identifier"], "--key", "paul", "--out", self.outside / "record.json")
+        self.command("records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker,site")
+        self.command(
+            "records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker"
+        )  # replaces the first
+        self.command("records", "quality", "clinic", "--key", "paul", "--out", self.outside / "page.html", ends=(0, 1))
+        self.command("patient", "access", TEXTS["identifier"], "--key", "paul", "--out", self.outside / "record.json")
         self.left.update(["page", "access"])
         installation = self.open()
         for name in ("clinic", "hospital"):
@@ -198,7 +212,7 @@ class Scenario:
         self._copy(installation)
         installation.close()
         for number in range(2):
-            self.command("backup", self.folder / "backups" / f"{number}", "--key", "sven", "--second", "sven2")
+            self.command("backup", "create", self.folder / "backups" / f"{number}", "--key", "sven", "--second", "sven2")
 
     def _synthesize(self, installation: Installation) -> None:
         policy = self.folder / "incoming" / "strict.toml"

@@ -109,13 +109,13 @@ def publish(table: Path, home: Path, patch: pytest.MonkeyPatch, answers: AnswerL
         public[f"$ galenic {words[0]} {words[-1] if words[0] == 'sign' else ''}"] = f"{code} {message}"
 
     columns = place / "columns.toml"
-    assert cli.run(["describe", str(table), "--out", str(columns)]) == 0
-    run("synthesize", table, "--columns", columns, "--buy", "--epsilon", 20, "--delta", 1e-6, "--population", "p",
+    assert cli.run(["table", "describe", str(table), "--out", str(columns)]) == 0
+    run("table", "synthesize", table, "--columns", columns, "--buy", "--epsilon", 20, "--delta", 1e-6, "--population", "p",
         "--policy", place / "policy.toml")  # fmt: skip
     name = next(iter(sorted(p.name for p in (home / "runs").glob("2*"))), "none")
     for who in ("ada", "bea"):
-        run("sign", name, "--key", who)
-    run("release", name, place / "release", "--trust", place / "trust.json")
+        run("release", "sign", name, "--key", who)
+    run("release", "write", name, place / "release", "--trust", place / "trust.json")
     run("verify", place / "release", "--trust", place / "trust.json")
     for path in sorted(p for p in (place / "release").rglob("*") if p.is_file()):
         public[path.relative_to(place).as_posix()] = _contents(path)
@@ -128,9 +128,9 @@ def publish(table: Path, home: Path, patch: pytest.MonkeyPatch, answers: AnswerL
 def prepare_home(home: Path, patch: pytest.MonkeyPatch) -> Path:
     """A home with two signers and a budget."""
     patch.setenv("GALENIC_HOME", str(home))
-    assert cli.run(["budget", "p", "--epsilon", "20", "--delta", "1e-6"]) == 0
+    assert cli.run(["budget", "declare", "p", "--epsilon", "20", "--delta", "1e-6"]) == 0
     for who, role in (("ada", "privacy-officer"), ("bea", "clinician")):
-        assert cli.run(["key", who, "--role", role]) == 0
+        assert cli.run(["keys", "create", who, "--role", role]) == 0
     return home
 
 

@@ -426,10 +426,10 @@ def services_do_what_is_theirs(place: Place) -> None:
 # V11: cryptography
 
 
-@check("V11.1.1", plant=lambda place: mock.patch.object(place, "document", place.document.replace("`galenic rotate`", "")))
+@check("V11.1.1", plant=lambda place: mock.patch.object(place, "document", place.document.replace("`galenic keys rotate`", "")))
 def keys_are_looked_after_as_documented(place: Place) -> None:
     part = place.document.partition("## Cryptography")[2]
-    for word in ("operating system's generator", "`galenic rotate`", "die by being overwritten"):
+    for word in ("operating system's generator", "`galenic keys rotate`", "die by being overwritten"):
         assert word in part, word
 
 

@@ -24,12 +24,12 @@ def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, st
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["simulate", "3", "--out", "new", "--until", "0001-01-01"], "1900-01-01 or later", id="first day of the calendar"),
+        pytest.param(["records", "simulate", "3", "--out", "new", "--until", "0001-01-01"], "1900-01-01 or later", id="the first day"),
         pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "absent"], "Expected an .npz file", id="model that is absent"),
         pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "note.txt"], "Expected an .npz file", id="text as model"),
         pytest.param(["deidentify", "note.txt", "--out", "taken"], "exists already", id="folder that exists"),
-        pytest.param(["simulate", "3", "--out", "taken"], "exists already", id="folder of a simulation that exists"),
-        pytest.param(["audit-engine", "--runs", "0"], "at least one canary and one run", id="audit without a run"),
+        pytest.param(["records", "simulate", "3", "--out", "taken"], "exists already", id="folder of a simulation that exists"),
+        pytest.param(["table", "audit-engine", "--runs", "0"], "at least one canary and one run", id="audit without a run"),
     ],
 )  # fmt: skip
 def test_wrong_input_ends_with_2(
@@ -53,7 +53,7 @@ def test_a_home_that_is_a_file_ends_with_2(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GALENIC_HOME", str(tmp_path / "file"))
-    code, said = ended(["datasets"], capsys)
+    code, said = ended(["records", "list"], capsys)
     assert (code, "Expected a folder" in said) == (2, True), said
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_database_scheme_ends_with_2(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GALENIC_DATABASE", "oracle://db")
-    code, said = ended(["datasets"], capsys)
+    code, said = ended(["records", "list"], capsys)
     assert (code, "must be a URL that begins with one of sqlite:" in said) == (2, True), said
 
 
@@ -85,6 +85,6 @@ def test_ctrl_c_while_the_command_line_loads_is_no_traceback() -> None:
 
 
 def test_the_owner_of_a_key_is_shown_on_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = ended(["key", "ada", "--role", "clinician", "--person", "a\nb"], capsys)
+    code, said = ended(["keys", "create", "ada", "--role", "clinician", "--person", "a\nb"], capsys)
     assert (code, "no control characters" in said) == (2, True), said
     assert not list((home / "keys").glob("ada*"))

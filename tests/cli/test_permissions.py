@@ -25,10 +25,10 @@ def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, st
     return 0, " ".join(capsys.readouterr().err.split())
 
 
-CONSENT = ["consent", "clinic", "IDS", "--key", "inge"]
-RELATE = ["relate", "clinic", "P000001", "--key", "inge"]
-APPROVE = ["approve", "clinic", "--who", "rosa", "--key", "paul", "--second", "paul2"]
-CLIENT = ["client", "add", "lab"]
+CONSENT = ["patient", "consent", "clinic", "IDS", "--key", "inge"]
+RELATE = ["patient", "care-relation", "clinic", "P000001", "--key", "inge"]
+APPROVE = ["people", "approve-export", "clinic", "--who", "rosa", "--key", "paul", "--second", "paul2"]
+CLIENT = ["clients", "add", "lab"]
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,21 @@ CLIENT = ["client", "add", "lab"]
         pytest.param([*RELATE, "--who", "ada", "--days", "-5"], "greater than or equal to 1", id="care for days that are over"),
         pytest.param([*APPROVE, "--purpose", "nope"], "not known", id="approval for an unknown purpose"),
         pytest.param([*APPROVE, "--purpose", "research", "--until", "x"], "YYYY-MM-DD", id="approval until a word"),
-        pytest.param(["withdraw-role", "ada", "nurse"], "It holds: clinician", id="role that is not held"),
-        pytest.param(["withdraw-role", "nobody", "nurse"], "It holds: none", id="key that is unknown"),
-        pytest.param(["import", "t.csv", "--as", "../x", "--patient", "id", "--key", "inge"], "name a data set", id="path as name"),
-        pytest.param(["import", "t.csv", "--as", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
-        pytest.param(["import", "t.csv", "--as", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
+        pytest.param(["people", "revoke-role", "ada", "nurse"], "It holds: clinician", id="role that is not held"),
+        pytest.param(["people", "revoke-role", "nobody", "nurse"], "It holds: none", id="key that is unknown"),
+        pytest.param(["records", "import", "t.csv", "--as", "../x", "--patient", "id", "--key", "inge"], "name a data set", id="path as name"),
+        pytest.param(["records", "import", "t.csv", "--as", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
+        pytest.param(["records", "import", "t.csv", "--as", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
         pytest.param(
             ["import", "t.csv", "--as", "x", "--patient", "id", "--key", "inge", "--label", "nope"], "class of data", id="no such label"
         ),
         pytest.param([*CLIENT, "--scope", "garbage"], "not valid", id="system with a scope that is none"),
         pytest.param([*CLIENT, "--scope", "user/*.rs"], "not valid", id="system with a person's scope"),
         pytest.param([*CLIENT, "--purpose", "nope"], "not known", id="system for an unknown purpose"),
-        pytest.param(["client", "add", "lab\n"], "letters, digits", id="system's name with a new line"),
-        pytest.param(["client", "add", "ada"], "exists", id="system with the name of a key"),
-        pytest.param(["client", "token", "ada"], "no system", id="token of a key"),
-        pytest.param(["key", "lab\n", "--role", "nurse"], "cannot be the name", id="key's name with a new line"),
+        pytest.param(["clients", "add", "lab\n"], "letters, digits", id="system's name with a new line"),
+        pytest.param(["clients", "add", "ada"], "exists", id="system with the name of a key"),
+        pytest.param(["clients", "token", "ada"], "no system", id="token of a key"),
+        pytest.param(["keys", "create", "lab\n", "--role", "nurse"], "cannot be the name", id="key's name with a new line"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_ends_with_2(
@@ -87,14 +87,14 @@ def custody_sets(custody: Installation) -> list[dict[str, object]]:
 def test_a_token_beyond_what_a_system_has_ends_with_2(
     more: list[str], custody: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["client", "add", "lab", "--scope", "system/Patient.rs", "--purpose", "treatment", "--longest", "48"]
+    words = ["clients", "add", "lab", "--scope", "system/Patient.rs", "--purpose", "treatment", "--longest", "48"]
     assert ended(words, capsys)[0] == 0
-    assert ended(["client", "token", "lab"], capsys)[0] == 0
-    assert ended(["client", "token", "lab", *more], capsys)[0] == 2
+    assert ended(["clients", "token", "lab"], capsys)[0] == 0
+    assert ended(["clients", "token", "lab", *more], capsys)[0] == 2
 
 
 def test_the_last_day_of_a_consent_is_a_whole_day(custody: Installation, ids: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["consent", "clinic", ids, "--purpose", "research", "--until", "2999-12-31", "--key", "inge"]
+    words = ["patient", "consent", "clinic", ids, "--purpose", "research", "--until", "2999-12-31", "--key", "inge"]
     assert ended(words, capsys)[0] == 0
     assert {f.until for f in custody.facts.of("consent", purpose="research")} == {"2999-12-31T23:59:59+00:00"}
 
@@ -103,5 +103,5 @@ def test_the_command_line_leaves_systems_to_the_people_with_accounts(
     custody: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     custody.people.write("sofia", "sofia@clinic.example", "Sofia", "active")
-    code, said = ended(["client", "add", "lab"], capsys)
+    code, said = ended(["clients", "add", "lab"], capsys)
     assert (code, "in the console under Systems" in said) == (2, True), (code, said)

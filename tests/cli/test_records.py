@@ -22,6 +22,7 @@ def test_the_json_of_an_export_names_its_form(
     record_approval(custody, custody.sign_in("eli", "eli2"), "hospital", "rosa", "research")
     custody.close()
     words = [
+        "records",
         "export",
         "hospital",
         str(tmp_path / "out"),

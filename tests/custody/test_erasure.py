@@ -58,7 +58,7 @@ def found(installation: Installation, where: str) -> set[str]:
 
 def test_search_for_other_patients_works_right_after_an_erasure(custody: Installation) -> None:
     for patient in ("P000001", "P000002"):
-        assert cli.run(["relate", "clinic", patient, "--who", "ada", "--key", "inge"]) == 0
+        assert cli.run(["patient", "care-relation", "clinic", patient, "--who", "ada", "--key", "inge"]) == 0
     build_index(custody, custody.sign_in("paul"), "clinic", "quality")
     assert found(custody, "P000001") == {"P000001"}
     receipt = fates(erase(custody))
@@ -73,7 +73,7 @@ def test_search_for_other_patients_works_right_after_an_erasure(custody: Install
 def test_an_index_that_cannot_be_copied_is_deleted_and_the_receipt_says_so(custody: Installation) -> None:
     build_index(custody, custody.sign_in("paul"), "clinic", "quality")
     (custody.shards / "index-1.db").write_bytes(b"not an index" * 1_000)
-    assert fates(erase(custody))["index-1"] == "deleted; build it again: galenic index build clinic"
+    assert fates(erase(custody))["index-1"] == "deleted; build it again: galenic records index build clinic"
     assert not list(custody.shards.iterdir())
 
 
@@ -121,8 +121,8 @@ def test_every_way_out_is_on_the_receipt(custody: Installation, tmp_path: Path) 
     record_approval(custody, custody.sign_in("eli", "eli2"), "clinic", "rosa", "research")
     export_records(custody, custody.sign_in("rosa", "rosa2"), "clinic", "research", tmp_path / "out.csv")
     own_record(custody, custody.sign_in("paul"), "P000001")
-    assert cli.run(["access", "P000001", "--key", "paul", "--out", str(tmp_path / "record.json")]) == 0
-    cli.run(["quality", "clinic", "--key", "paul", "--out", str(tmp_path / "page.html")])
+    assert cli.run(["patient", "access", "P000001", "--key", "paul", "--out", str(tmp_path / "record.json")]) == 0
+    cli.run(["records", "quality", "clinic", "--key", "paul", "--out", str(tmp_path / "page.html")])
     result = erase(custody)
     assert sorted(name.partition("/")[0] for name in result.facts["outside"]) == ["access", "access", "export", "page"]
     assert sorted(n.partition("/")[0] for n in erase(custody, "P000002").facts["outside"]) == ["export", "page"]
@@ -132,7 +132,7 @@ def test_a_receipt_names_its_subject_to_whoever_has_identifier_and_salt(
     custody: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receipt, public = tmp_path / "receipt.json", tmp_path / "gate.pub"
-    words = ["erase", "P000001", "--key", "paul", "--second", "paul2", "--receipt", str(receipt), "--json"]
+    words = ["patient", "erase", "P000001", "--key", "paul", "--second", "paul2", "--receipt", str(receipt), "--json"]
     assert cli.run(words) == 0
     salt = json.loads(capsys.readouterr().out)["salt"]
     public.write_text(custody.keys.gate().public, encoding="ascii")
@@ -143,7 +143,7 @@ def test_a_receipt_names_its_subject_to_whoever_has_identifier_and_salt(
     for patient, other in (("P000002", salt), ("P000001", "00" * 16), ("P000001", "no hex"), ("", salt)):
         with pytest.raises(VerificationError, match="not about this patient"):
             require_subject(facts, patient, other)
-    check = ["verify-receipt", str(receipt), "--public", str(public)]
+    check = ["patient", "verify-receipt", str(receipt), "--public", str(public)]
     assert cli.run(check) == 0
     assert cli.run([*check, "--patient", "P000001", "--salt", salt]) == 0
     assert cli.run([*check, "--patient", "P000002", "--salt", salt]) == 1

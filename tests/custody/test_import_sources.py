@@ -201,11 +201,11 @@ def test_a_check_of_a_folder_reports_every_file_and_names_the_damaged_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = a_folder(tmp_path / "folder")
-    assert cli.run(["check", str(folder), "--json"]) == 2
+    assert cli.run(["fhir", "validate", str(folder), "--json"]) == 2
     reports = {r["file"]: r for r in json.loads(capsys.readouterr().out)}
     assert set(reports) == {"a.ndjson", "cut.ndjson.gz", "sub/a.ndjson"}
     assert [name for name, r in reports.items() if not r["valid"]] == ["cut.ndjson.gz"]
-    assert cli.run(["check", str(folder / "a.ndjson"), str(folder / "sub" / "a.ndjson"), "--json"]) == 0
+    assert cli.run(["fhir", "validate", str(folder / "a.ndjson"), str(folder / "sub" / "a.ndjson"), "--json"]) == 0
     assert len({r["file"] for r in json.loads(capsys.readouterr().out)}) == 2
 
 
@@ -233,7 +233,7 @@ def test_every_damaged_file_is_named(ehr: Fhir, tmp_path: Path, capsys: pytest.C
     assert code == 2
     assert {e["where"].partition(",")[0] for e in json.loads(listed)["shown"]} == {p.name for p in tmp_path.iterdir()}
     assert "and 2 more" in said(capsys, result)[1]
-    assert cli.run(["check", str(tmp_path), "--json"]) == 2
+    assert cli.run(["fhir", "validate", str(tmp_path), "--json"]) == 2
 
 
 def test_an_empty_file_is_named(ehr: Fhir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_an_identifier_that_several_patients_have_is_refused_and_the_data_sets_n
 
 
 def test_either_patient_is_chosen_by_the_data_set_and_erased_alone(two_sources: Installation) -> None:
-    assert cli.run(["erase", f"clinic|{SHARED}", "--key", "paul", "--second", "paul2"]) == 0
+    assert cli.run(["patient", "erase", f"clinic|{SHARED}", "--key", "paul", "--second", "paul2"]) == 0
     assert _data_sets(two_sources, SHARED) == {"hosp"}
     with pytest.raises(UnknownNameError, match="no patient"):
         own_record(two_sources, two_sources.sign_in("paul"), f"|{SHARED}")

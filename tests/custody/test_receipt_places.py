@@ -12,7 +12,7 @@ from galenic.errors import StoreError
 from galenic.installation import Installation
 from galenic.security import require_subject, verify_receipt
 
-ERASE = ["erase", "P000001", "--key", "paul", "--second", "paul2", "--receipt"]
+ERASE = ["patient", "erase", "P000001", "--key", "paul", "--second", "paul2", "--receipt"]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_nothing_is_erased_if_the_receipt_has_no_place(
 
 def test_a_refused_erasure_leaves_no_empty_receipt(custody: Installation, occupied: Path) -> None:
     assert custody.home.exists()
-    assert cli.run(["erase", "nobody", *ERASE[2:], str(occupied / "new.json")]) == 2
+    assert cli.run(["patient", "erase", "nobody", *ERASE[3:], str(occupied / "new.json")]) == 2
     assert not (occupied / "new.json").exists()
 
 
@@ -65,7 +65,7 @@ def test_a_receipt_that_could_not_be_written_is_printed_with_its_salt(
 
 @pytest.mark.parametrize("place", ["folder", "r.json/below"])
 def test_a_record_that_has_no_place_is_no_copy_outside(custody: Installation, occupied: Path, place: str) -> None:
-    assert cli.run(["access", "P000001", "--key", "paul", "--out", str(occupied / place)]) == 2
+    assert cli.run(["patient", "access", "P000001", "--key", "paul", "--out", str(occupied / place)]) == 2
     assert _copies_outside(custody) == []
 
 
@@ -73,13 +73,13 @@ def test_a_record_that_could_not_be_written_is_no_copy_outside(
     custody: Installation, occupied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("galenic.cli.subjects.require_writable", lambda _path: None)  # the place goes after the check
-    assert cli.run(["access", "P000001", "--key", "paul", "--out", str(occupied / "folder")]) == 3
+    assert cli.run(["patient", "access", "P000001", "--key", "paul", "--out", str(occupied / "folder")]) == 3
     assert _copies_outside(custody) == []
 
 
 def test_a_record_that_was_written_is_a_copy_outside(custody: Installation, occupied: Path) -> None:
     files.require_writable(occupied / "r.json")
-    assert cli.run(["access", "P000001", "--key", "paul", "--out", str(occupied / "r.json")]) == 0
+    assert cli.run(["patient", "access", "P000001", "--key", "paul", "--out", str(occupied / "r.json")]) == 0
     assert json.loads((occupied / "r.json").read_text())["rows"]["clinic"]
     assert len(_copies_outside(custody)) == 1
 
@@ -89,7 +89,7 @@ def test_a_file_without_a_key_is_not_blamed_on_the_receipt(
     occupied: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (occupied / "gate.pub").write_text(text, encoding="utf-8")
-    assert cli.run(["verify-receipt", str(occupied / "r.json"), "--public", str(occupied / "gate.pub")]) == 2
+    assert cli.run(["patient", "verify-receipt", str(occupied / "r.json"), "--public", str(occupied / "gate.pub")]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "holds no key" in said
     assert "differs" not in said

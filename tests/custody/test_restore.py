@@ -79,9 +79,9 @@ def test_without_the_root_the_command_ends_with_1_and_with_it_with_0(
     custody.close()
     shutil.copytree(custody.home / "escrow", tmp_path / "new" / "escrow")
     monkeypatch.setenv("GALENIC_HOME", str(tmp_path / "new"))
-    assert cli.run(["restore", str(tmp_path / "backup")]) == 1
+    assert cli.run(["backup", "restore", str(tmp_path / "backup")]) == 1
     assert "0 of 200 patients can be read" in capsys.readouterr().out.replace("\n", " ")
-    assert cli.run(["recover-root", str(tmp_path / "new" / "escrow" / "escrow-private.pem")]) == 0
+    assert cli.run(["keys", "recover-root", str(tmp_path / "new" / "escrow" / "escrow-private.pem")]) == 0
     assert "200 patients can be read" in capsys.readouterr().out
 
 

@@ -21,7 +21,7 @@ def test_an_index_that_could_not_be_built_leaves_the_previous_one_in_use(custody
 def test_without_a_finished_index_the_search_says_how_to_build_one(custody: Installation) -> None:
     with pytest.raises(GalenicError, match="nocol"):
         build_index(custody, custody.sign_in("paul"), "clinic", "quality", codes=("nocol",))
-    with pytest.raises(GalenicError, match="galenic index build clinic"):
+    with pytest.raises(GalenicError, match="galenic records index build clinic"):
         search_rows(custody, custody.sign_in("ada"), "clinic", "treatment", [])
 
 
@@ -41,4 +41,4 @@ def test_a_check_counts_what_is_there_after_an_erasure_and_names_a_damaged_index
         file.write(os.urandom(20_000))
     damaged = check_index(custody, "clinic")
     assert not damaged.is_consistent
-    assert "galenic index build clinic" in damaged.advice
+    assert "galenic records index build clinic" in damaged.advice

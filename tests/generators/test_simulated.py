@@ -165,5 +165,5 @@ def test_what_can_not_be_simulated_is_refused(tmp_path: Path) -> None:
 
 def test_every_rate_names_its_source_or_says_that_it_is_assumed(capsys: pytest.CaptureFixture) -> None:
     assert all(rate["assumed"] or rate["source"] for rate in simulated.rate_sources())
-    assert cli.run(["simulate", "--rates"]) == 0
+    assert cli.run(["records", "simulate", "--rates"]) == 0
     assert "unverified" in capsys.readouterr().out

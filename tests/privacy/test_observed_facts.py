@@ -1,4 +1,4 @@
-"""Kinds, formats, steps and roles that `galenic describe` read from rows: a private fit buys them, or asks for a declaration."""
+"""Kinds, formats, steps and roles that `galenic table describe` read from rows: a private fit buys them, or asks for a declaration."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def table_with(last: dict[str, str]) -> pa.Table:
 
 
 def described(frame: pa.Table, folder: Path, *, buy: bool) -> TableDescription:
-    """What a private fit gets by `galenic describe` and `--columns`."""
+    """What a private fit gets by `galenic table describe` and `--columns`."""
     path = folder / "columns.toml"
     source = records.in_memory(frame)
     path.write_text(to_toml(records.describe(source)), encoding="utf-8")

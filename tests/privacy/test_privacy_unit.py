@@ -119,7 +119,7 @@ def test_the_first_line_and_json_name_the_unit(home: Path, tmp_path: Path, capsy
     """The private run ends with too little to learn from; its first line is out before."""
     lines = ["mrn[1],sex", *(f"{i},{'fm'[i % 2]}" for i in range(30))]
     (tmp_path / "people.csv").write_text("\n".join(lines))
-    words = ["synthesize", str(tmp_path / "people.csv"), "--patient", "mrn[1]"]
+    words = ["table", "synthesize", str(tmp_path / "people.csv"), "--patient", "mrn[1]"]
     assert cli.run([*words, "--epsilon", "0.01", "--rows-per-patient", "2"]) == 1
     assert capsys.readouterr().err.splitlines()[0] == "Protects each patient: column mrn[1], at most 2 rows each."
     assert cli.run([*words, "--no-privacy", "--json"]) in (0, 1)
@@ -129,7 +129,10 @@ def test_the_first_line_and_json_name_the_unit(home: Path, tmp_path: Path, capsy
         "protects",
         said.err.splitlines()[0][0].lower() + said.err.splitlines()[0][1:-1],
     )
-    assert cli.run(["synthesize", str(tmp_path / "people.csv"), "--unit", "row", "--drop", "mrn[1]", "--epsilon", "0.01"]) == 1
+    assert (
+        cli.run(["table", "synthesize", str(tmp_path / "people.csv"), "--unit", "row", "--drop", "mrn[1]", "--epsilon", "0.01"])
+        == 1
+    )
     assert capsys.readouterr().err.startswith("Protects each row: no column tells patients apart")
 
 
@@ -139,7 +142,7 @@ def test_a_run_that_the_values_of_the_patient_column_stop_counts_as_refused(
     lines = ["id,account_no,sex", *(f"{i},{i // 6},{'fm'[i % 2]}" for i in range(300))]
     (tmp_path / "visits.csv").write_text("\n".join(lines))
     installation.ledger.declare("clinic", epsilon=2.0, delta=1e-8, actor="test")
-    words = ["synthesize", str(tmp_path / "visits.csv"), "--population", "clinic", "--drop", "account_no"]
+    words = ["table", "synthesize", str(tmp_path / "visits.csv"), "--population", "clinic", "--drop", "account_no"]
     assert cli.run(words) == 2
     statement = installation.ledger.statement("clinic")
     assert (statement.refusals, statement.rho_spent) == (1, 0)
@@ -151,7 +154,7 @@ def test_related_tables_that_their_rows_stop_count_as_refused(home: Path, instal
     toml = 'version = 1\n[[table]]\nname = "visits"\nfile = "visits.csv"\nkey = "vid"\ndrop = ["mrn"]\n'
     (tmp_path / "tables.toml").write_text(toml)
     installation.ledger.declare("clinic", epsilon=2.0, delta=1e-8, actor="test")
-    assert cli.run(["synthesize-related", str(tmp_path / "tables.toml"), "--population", "clinic"]) == 2
+    assert cli.run(["table", "synthesize-related", str(tmp_path / "tables.toml"), "--population", "clinic"]) == 2
     assert installation.ledger.statement("clinic").refusals == 1
 
 
@@ -160,11 +163,11 @@ def test_a_population_is_declared_before_rows_can_stop_a_run(
     home: Path, installation: Installation, tmp_path: Path, rows: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "people.csv").write_text("patient_id,sex\n" + rows)
-    words = ["synthesize", str(tmp_path / "people.csv"), "--population", "fresh"]
+    words = ["table", "synthesize", str(tmp_path / "people.csv"), "--population", "fresh"]
     assert cli.run(words) == 1
     assert "population 'fresh' is not declared" in capsys.readouterr().err
     installation.ledger.declare("fresh", epsilon=2.0, delta=1e-8, actor="test")
     assert cli.run(words) == 2
     assert installation.ledger.statement("fresh").refusals == 1
-    assert cli.run(words[:2]) == 2
+    assert cli.run(words[:3]) == 2
     assert installation.ledger.statement("default").refusals == 1

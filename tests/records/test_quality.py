@@ -223,11 +223,11 @@ def test_the_page_and_the_exit_code_say_whether_the_floor_holds_and_no_value_is_
     columns = made()
     columns["family_name"][0] = "Zebulon-canary"
     good = source(columns, tmp_path)
-    assert cli.run(["quality", str(good), "--out", str(tmp_path / "q.html"), "--json"]) == 0
+    assert cli.run(["records", "quality", str(good), "--out", str(tmp_path / "q.html"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["floor"]["holds"]
     columns["temperature"][5:25] = [99.5] * 20
     bad = source(columns, tmp_path, "bad.csv")
-    assert cli.run(["quality", str(bad), "--out", str(tmp_path / "bad.html")]) == 1
+    assert cli.run(["records", "quality", str(bad), "--out", str(tmp_path / "bad.html")]) == 1
     said, text = capsys.readouterr().out, (tmp_path / "bad.html").read_text()
     assert "does NOT hold" in said
     assert "does NOT hold" in text
@@ -237,8 +237,8 @@ def test_the_page_and_the_exit_code_say_whether_the_floor_holds_and_no_value_is_
         'name = "f"\nversion = 1\npurpose = "p"\nroles = ["a", "b"]\nidentity = "unverified"\n'
         '[[rule]]\nfinding = "quality.orders"\nat_most = 0.5\nreason = "r"\n'
     )
-    assert cli.run(["quality", str(bad), "--floor", str(tmp_path / "floor.toml")]) == 0
-    assert cli.run(["quality", str(tmp_path / "none.csv")]) == 2
+    assert cli.run(["records", "quality", str(bad), "--floor", str(tmp_path / "floor.toml")]) == 0
+    assert cli.run(["records", "quality", str(tmp_path / "none.csv")]) == 2
 
 
 def test_a_data_set_in_custody_is_measured_past_the_gate(custody: Installation, tmp_path: Path) -> None:

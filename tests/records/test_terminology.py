@@ -134,9 +134,9 @@ def cvx(folder: Path) -> Path:
 def test_a_licensed_release_is_loaded_and_stays(
     home: Path, tmp_path: Path, kind: str, make: object, code: str, reads: str, above: str | None, capsys: pytest.CaptureFixture
 ) -> None:
-    assert cli.run(["code", "lookup", kind, code]) == 2
+    assert cli.run(["terminology", "lookup", kind, code]) == 2
     assert "not-loaded" in capsys.readouterr().out
-    assert cli.run(["code", "load", kind, str(make(tmp_path))]) == 0  # type: ignore[operator]
+    assert cli.run(["terminology", "load", kind, str(make(tmp_path))]) == 0  # type: ignore[operator]
     found = terminology.terminology().validate(kind, code)
     assert found.concept
     assert found.concept.display == reads

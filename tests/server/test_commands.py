@@ -27,40 +27,50 @@ def test_a_system_is_added_and_gets_a_token(home: Path, tmp_path: Path) -> None:
     key = jwk.ECKey.import_key(ec.generate_private_key(ec.SECP384R1()), {"kid": "one"})
     public = tmp_path / "keys.json"
     public.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-    done = galenic(home, "client", "add", "registry", "--jwks", public, "--json")
+    done = galenic(home, "clients", "add", "registry", "--jwks", public, "--json")
     assert done.returncode == 0, done.stderr
-    told = galenic(home, "client", "token", "registry", "--hours", "1", "--scope", "system/Patient.rs", "--json")
+    told = galenic(home, "clients", "token", "registry", "--hours", "1", "--scope", "system/Patient.rs", "--json")
     assert json.loads(told.stdout)["expires_in"] == 3_600
     public.write_text(json.dumps({"keys": [key.as_dict(private=True)]}))
-    wrong = galenic(home, "client", "add", "leaky", "--jwks", public)
+    wrong = galenic(home, "clients", "add", "leaky", "--jwks", public)
     assert wrong.returncode == 2
     assert "private keys" in wrong.stderr
 
 
 def test_an_application_and_a_provider_are_registered(home: Path, tmp_path: Path) -> None:
     done = galenic(
-        home, "client", "app", "growth", "--redirect", "https://growth.example/back", "--scope", "user/*.rs", "--json"
+        home, "clients", "app", "growth", "--redirect", "https://growth.example/back", "--scope", "user/*.rs", "--json"
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["redirects"] == ["https://growth.example/back"]
-    wrong = galenic(home, "client", "app", "growth", "--redirect", "http://growth.example/back")
+    wrong = galenic(home, "clients", "app", "growth", "--redirect", "http://growth.example/back")
     assert wrong.returncode == 2
     assert "redirect URI is a complete https" in " ".join(wrong.stderr.split())
     secret = tmp_path / "secret"
     secret.write_text("the-secret\n")
-    words = ["provider", "clinic", "--issuer", "https://login.example", "--client", "galenic", "--secret-file", secret]
+    words = [
+        "server",
+        "identity-provider",
+        "clinic",
+        "--issuer",
+        "https://login.example",
+        "--client",
+        "galenic",
+        "--secret-file",
+        secret,
+    ]
     done = galenic(home, *words, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["back"] == "/sign-in/with/clinic/back"
     assert "the-secret" not in done.stdout + done.stderr
-    words[3] = "http://login.example"
+    words[4] = "http://login.example"
     wrong = galenic(home, *words, "--internal")
     assert wrong.returncode == 2
     assert "without TLS" in wrong.stderr
 
 
 def test_a_worker_works_until_its_input_ends(home: Path) -> None:
-    words = [sys.executable, "-m", "galenic", "work"]
+    words = [sys.executable, "-m", "galenic", "server", "worker"]
     done = subprocess.run(
         words, env={**os.environ, "GALENIC_HOME": str(home)}, input="", capture_output=True, text=True, check=False, timeout=120
     )
@@ -73,8 +83,8 @@ def test_files_that_can_not_be_used_are_said_and_nothing_is_started(home: Path, 
     binary.write_bytes(b"\xff\xfe\x00")
     (tmp_path / "words.pem").write_text("no certificate")
     for words in (
-        ("client", "add", "reg", "--jwks", tmp_path / "nowhere.json"), ("client", "add", "reg", "--jwks", binary),
-        ("provider", "x", "--issuer", "https://x.example", "--client", "x", "--secret-file", binary),
+        ("clients", "add", "reg", "--jwks", tmp_path / "nowhere.json"), ("clients", "add", "reg", "--jwks", binary),
+        ("server", "identity-provider", "x", "--issuer", "https://x.example", "--client", "x", "--secret-file", binary),
         ("serve", "--certificate", tmp_path / "nowhere.pem", "--key", tmp_path / "nowhere.key"),
         ("serve", "--certificate", tmp_path / "words.pem", "--key", tmp_path / "words.pem"),
         ("serve", "--clients", tmp_path / "words.pem"),

@@ -74,10 +74,10 @@ def test_the_key_beside_a_backup_that_is_not_reached_is_not_said_to_be_dead(
     custody: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("near", "away"):
-        assert cli.run(["backup", str(tmp_path / name), "--key", "sven", "--second", "sven2"]) == 0
+        assert cli.run(["backup", "create", str(tmp_path / name), "--key", "sven", "--second", "sven2"]) == 0
     (tmp_path / "away").rename(tmp_path / "elsewhere")
     capsys.readouterr()
-    assert cli.run(["erase", "P000001", "--key", "paul", "--second", "paul2"]) == 0
+    assert cli.run(["patient", "erase", "P000001", "--key", "paul", "--second", "paul2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"backup {tmp_path / 'near'}: the patient's key is dead" in said
     assert said.count("key is dead") == 1

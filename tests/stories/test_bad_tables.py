@@ -54,8 +54,11 @@ def test_nothing_is_spent_on_rules_that_can_not_hold(tmp_path: Path, home: Path,
         'version = 1\n[[column]]\nname = "x"\nkind = "numeric"\n[[column]]\nname = "sex"\nkind = "category"\n'
         'categories = ["f", "m"]\n[[constraint]]\nkind = "range"\ncolumns = ["sex"]\nlow = 0\n'
     )
-    assert galenic(["budget", "p", "--epsilon", "2"]) == 0
-    assert galenic(["synthesize", table, "--columns", str(tmp_path / "c.toml"), "--unit", "row", "--population", "p"]) == 2
+    assert galenic(["budget", "declare", "p", "--epsilon", "2"]) == 0
+    assert (
+        galenic(["table", "synthesize", table, "--columns", str(tmp_path / "c.toml"), "--unit", "row", "--population", "p"])
+        == 2
+    )
     assert "hold categories" in said(capsys)
     assert galenic(["budget", "p", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["rho_spent"] == 0
@@ -72,7 +75,7 @@ def test_two_hundred_thousand_categories_become_other(tmp_path: Path, home: Path
         'kind = "integer"\nlow = 0\nhigh = 8\n[[column]]\nname = "y"\nkind = "integer"\nlow = 0\nhigh = 8\n'
     )
     words = ["--columns", str(tmp_path / "c.toml"), "--unit", "row", "--rows", "2000", "--json"]
-    assert galenic(["synthesize", table, *words]) in (0, 1)
+    assert galenic(["table", "synthesize", table, *words]) in (0, 1)
     run = Path(json.loads(capsys.readouterr().out)["folder"])
     model = json.loads((run / "model" / "model.json").read_text())
     code = next(c for c in model["columns"] if c["name"] == "code")
@@ -85,7 +88,7 @@ def test_a_patient_with_a_million_rows_gives_one(tmp_path: Path, home: Path, cap
     x = np.r_[rng.integers(0, 9, 3_000), np.full(1_000_000, 8)]
     table = written(tmp_path, {"patient_id": [f"p{k}" for k in who], "x": x, "y": rng.integers(0, 5, who.size)})
     words = ["--patient", "patient_id", "--no-privacy", "--json"]
-    assert galenic(["synthesize", table, *words]) in (0, 1)
+    assert galenic(["table", "synthesize", table, *words]) in (0, 1)
     run = Path(json.loads(capsys.readouterr().out)["folder"])
     sheet = json.loads((run / "internal" / "sheet.json").read_text())
     assert sheet["split"]["train_rows"] + sheet["split"]["test_rows"] == 3_000
@@ -95,7 +98,7 @@ def test_a_target_with_one_class_is_not_measured(tmp_path: Path, home: Path, cap
     rng = np.random.default_rng(0)
     columns = {"outcome": ["alive"] * 2_000, "x": rng.integers(0, 9, 2_000), "y": rng.integers(0, 9, 2_000)}
     table = written(tmp_path, columns)
-    assert galenic(["synthesize", table, "--unit", "row", "--no-privacy", "--target", "outcome", "--json"]) in (0, 1)
+    assert galenic(["table", "synthesize", table, "--unit", "row", "--no-privacy", "--target", "outcome", "--json"]) in (0, 1)
     found = {f["name"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
     assert "no column splits the rows" in found["utility.tstr"]["not_measured"]
 
@@ -105,11 +108,11 @@ def test_a_condition_that_never_holds_is_refused_without_its_value(
 ) -> None:
     rng = np.random.default_rng(0)
     table = written(tmp_path, {"sex": rng.choice(["f", "m"], 2_000), "x": rng.integers(0, 9, 2_000)})
-    assert galenic(["synthesize", table, "--unit", "row", "--no-privacy", "--given", "sex=zebra"]) == 2
+    assert galenic(["table", "synthesize", table, "--unit", "row", "--no-privacy", "--given", "sex=zebra"]) == 2
     text = said(capsys)
     assert "not one of the model's" in text
     assert "zebra" not in text
-    assert galenic(["synthesize", table, "--unit", "row", "--no-privacy", "--given", "x=999"]) == 2
+    assert galenic(["table", "synthesize", table, "--unit", "row", "--no-privacy", "--given", "x=999"]) == 2
     assert "lies between" in said(capsys)
 
 
@@ -157,8 +160,8 @@ def test_wishes_that_no_model_can_grant_are_refused_before_anything_is_spent(
     columns = {"sex": rng.choice(["f", "m"], 500), "ward": ["a"] * 500, "x": rng.integers(0, 9, 500), "note": ["seen"] * 500}
     (tmp_path / "columns.toml").write_text(DESCRIBED, encoding="utf-8")
     described = [written(tmp_path, columns), "--unit", "row", "--columns", str(tmp_path / "columns.toml")]
-    assert galenic(["budget", "p", "--epsilon", "2"]) == 0
-    assert galenic(["synthesize", *described, "--population", "p", *words]) == 2
+    assert galenic(["budget", "declare", "p", "--epsilon", "2"]) == 0
+    assert galenic(["table", "synthesize", *described, "--population", "p", *words]) == 2
     text = said(capsys)
     assert message in text
     assert "zebra" not in text
@@ -194,9 +197,9 @@ def test_a_table_of_one_column_is_made_and_what_needs_two_is_not_measured(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     table = written(tmp_path, {"x": np.random.default_rng(0).integers(0, 4, 3_000)})
-    assert galenic(["budget", "p", "--epsilon", "1"]) == 0
+    assert galenic(["budget", "declare", "p", "--epsilon", "1"]) == 0
     capsys.readouterr()
-    assert galenic(["synthesize", table, "--unit", "row", *words, "--json"]) == 1
+    assert galenic(["table", "synthesize", table, "--unit", "row", *words, "--json"]) == 1
     found = {f["name"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
     assert found["fidelity.tvd1.excess"]["value"] < 0.05
     assert "1 column" in found["fidelity.tvd2.excess"]["not_measured"]

@@ -27,7 +27,7 @@ def out(capsys: pytest.CaptureFixture[str]) -> dict:
 
 def until_accepted(*words: object) -> int:
     """Noise is never seeded: 1 private run in 200 of these small tables is refused (measured); thrice running, 1 in 8 million."""
-    return next((code for code in (run("synthesize", *words) for _ in range(3)) if code == 0), 1)
+    return next((code for code in (run("table", "synthesize", *words) for _ in range(3)) if code == 0), 1)
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
@@ -38,23 +38,23 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
 def test_from_a_file_to_a_verified_release(
     home: Path, patients_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run("budget", "clinic", "--epsilon", 4) == 0
+    assert run("budget", "declare", "clinic", "--epsilon", 4) == 0
     capsys.readouterr()
     words = ["--epsilon", 2, "--population", "clinic", "--target", "diabetes", "--drop", "discharged", "--json"]
     assert until_accepted(patients_csv, *words) == 0
     made = last_json(capsys)
     assert made["decision"]["accepted"]
     name = made["run"]
-    assert run("release", name, tmp_path / "early") == 1
+    assert run("release", "write", name, tmp_path / "early") == 1
     for who, role in (("ada", "privacy-officer"), ("bea", "clinician")):
-        assert run("key", who, "--role", role) == 0
-        assert run("sign", name, "--key", who) == 0
-    assert run("release", name, tmp_path / "release", "--trust", tmp_path / "keys.json") == 0
+        assert run("keys", "create", who, "--role", role) == 0
+        assert run("release", "sign", name, "--key", who) == 0
+    assert run("release", "write", name, tmp_path / "release", "--trust", tmp_path / "keys.json") == 0
     assert run("verify", tmp_path / "release", "--trust", tmp_path / "keys.json") == 0
     capsys.readouterr()
     assert run("budget", "clinic", "--json") == 0
     assert out(capsys)[0]["rho_spent"] > 0
-    assert run("register") == 0
+    assert run("release", "list") == 0
     assert run("audit") == 0
     assert not (tmp_path / "early").exists()
     (tmp_path / "release" / "data.csv").write_text("x")
@@ -65,7 +65,7 @@ def test_from_a_file_to_a_verified_release(
 def test_an_epsilon_without_meaning_is_your_input(
     home: Path, patients_csv: Path, epsilon: str, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run("synthesize", patients_csv, f"--epsilon={epsilon}", "--drop", "discharged") == 2
+    assert run("table", "synthesize", patients_csv, f"--epsilon={epsilon}", "--drop", "discharged") == 2
     assert "epsilon" in capsys.readouterr().err
     assert not list(home.glob("runs/*"))
 
@@ -123,7 +123,7 @@ def test_bad_input_is_explained_and_leaves_nothing(
 ) -> None:
     import re
 
-    assert run("synthesize", write(tmp_path / "t.csv", frame), *words) == code
+    assert run("table", "synthesize", write(tmp_path / "t.csv", frame), *words) == code
     said = " ".join(capsys.readouterr().err.split())
     assert re.search(message, said)
     assert "P000001" not in said
@@ -133,7 +133,10 @@ def test_bad_input_is_explained_and_leaves_nothing(
 def test_constant_and_all_missing_columns_do_not_stop_a_run(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     frame = made_patients(3_000).drop_columns(["discharged", "admitted"])
     frame = frame.append_column("site", pa.array(["A"] * 3_000)).append_column("empty", pa.array([""] * 3_000))
-    assert run("synthesize", write(tmp_path / "t.csv", frame), "--no-privacy", "--target", "diabetes", "--json") in (0, 1)
+    assert run("table", "synthesize", write(tmp_path / "t.csv", frame), "--no-privacy", "--target", "diabetes", "--json") in (
+        0,
+        1,
+    )
     assert "findings" in out(capsys)
 
 
@@ -141,9 +144,9 @@ def test_a_description_is_written_edited_and_used(
     home: Path, patients_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     toml = tmp_path / "columns.toml"
-    assert run("describe", patients_csv, "--out", toml) == 0
+    assert run("table", "describe", patients_csv, "--out", toml) == 0
     words = ["--columns", toml, "--drop", "discharged", "--epsilon", 2]
-    assert run("synthesize", patients_csv, *words) == 2
+    assert run("table", "synthesize", patients_csv, *words) == 2
     assert "observed" in capsys.readouterr().err
     toml.write_text(toml.read_text().replace('"observed"', '"declared"'))
     assert until_accepted(patients_csv, *words, "--json") == 0
@@ -153,13 +156,15 @@ def test_a_description_is_written_edited_and_used(
 def test_a_fit_without_privacy_is_labelled_and_no_policy_that_asks_for_a_guarantee_takes_it(
     home: Path, patients_csv: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run("synthesize", patients_csv, "--no-privacy", "--policy", "partner", "--target", "diabetes", "--json") == 1
+    assert (
+        run("table", "synthesize", patients_csv, "--no-privacy", "--policy", "partner", "--target", "diabetes", "--json") == 1
+    )
     made = out(capsys)
     refused = {r["finding"]: r["outcome"] for r in made["decision"]["refusals"]}
     assert refused["privacy.epsilon"] == "not measured"
     assert "No formal guarantee" in (Path(made["folder"]) / "internal" / "report.html").read_text()
     assert not (Path(made["folder"]) / "artefact").exists()
-    assert run("sign", made["run"], "--key", "ada") == 1
+    assert run("release", "sign", made["run"], "--key", "ada") == 1
 
 
 def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
@@ -170,7 +175,7 @@ def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
         'name="strict"\nversion=1\npurpose="p"\nroles=["clinician","privacy-officer"]\nidentity="unverified"\n'
         '[[rule]]\nfinding="fidelity.tvd2"\nat_most=0.0001\nreason="Impossible."\n'
     )
-    assert run("synthesize", patients_csv, "--drop", "discharged", "--epsilon", 2, "--policy", policy, "--json") == 1
+    assert run("table", "synthesize", patients_csv, "--drop", "discharged", "--epsilon", 2, "--policy", policy, "--json") == 1
     made = out(capsys)
     installation = open_installation(home)
     assert installation.ledger.statement("default").refusals == 1
@@ -181,22 +186,22 @@ def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
 def test_anybodys_synthetic_data_is_judged(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     real, unseen, fake = (write(tmp_path / f"{i}.csv", made_patients(1_500, i)) for i in range(3))
     words = ["--holdout", unseen, "--target", "diabetes", "--json"]
-    assert run("evaluate", real, fake, *words, "--policy", "internal") == 0
+    assert run("table", "evaluate", real, fake, *words, "--policy", "internal") == 0
     assert out(capsys)["decision"]["accepted"]
-    assert run("evaluate", real, real, *words, "--policy", "internal") == 1
+    assert run("table", "evaluate", real, real, *words, "--policy", "internal") == 1
     leaked = {f["name"]: f.get("value") for f in out(capsys)["findings"]}
     assert leaked["privacy.alarms"] >= 2
     assert leaked["privacy.nearest"] > 0.9
     part = write(tmp_path / "part.csv", made_patients(1_500, 2).drop_columns(["smoker"]))
-    assert run("evaluate", real, part, *words) == 0
+    assert run("table", "evaluate", real, part, *words) == 0
     assert "smoker" in next(f["not_measured"] for f in out(capsys)["findings"] if f["name"] == "fidelity.columns")
     other = write(tmp_path / "other.csv", pa.table({"x": [1]}))
-    assert run("evaluate", real, other) == 2
+    assert run("table", "evaluate", real, other) == 2
 
 
 def start(home: Path, table: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "galenic", "synthesize", str(table), "--drop", "discharged", "--epsilon", "1"],
+        [sys.executable, "-m", "galenic", "table", "synthesize", str(table), "--drop", "discharged", "--epsilon", "1"],
         env={**os.environ, "GALENIC_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -252,7 +257,7 @@ def test_python_users_fit_and_sample_as_with_scikit_learn(home: Path, patients: 
 
 def test_a_private_run_that_the_rows_stop_is_counted_as_refused(home: Path, tmp_path: Path) -> None:
     frame = SMALL.append_column("chart", pa.array([f"{i:08d}" for i in range(300)]))
-    assert run("budget", "clinic", "--epsilon", 2) == 0
-    assert run("synthesize", write(tmp_path / "t.csv", frame), "--population", "clinic") == 2
+    assert run("budget", "declare", "clinic", "--epsilon", 2) == 0
+    assert run("table", "synthesize", write(tmp_path / "t.csv", frame), "--population", "clinic") == 2
     statement = open_installation(home).ledger.statement("clinic")
     assert (statement.refusals, statement.rho_spent) == (1, 0)

@@ -36,7 +36,7 @@ def described(home: Path, tmp_path: Path) -> tuple[Path, Path]:
         for s, a in zip(*(frame[c].to_pylist() for c in ("smoker", "age_years")), strict=True)
     ]
     pacsv.write_csv(frame.append_column("adult", pa.array(adult)), tmp_path / "patients.csv")
-    assert run("describe", tmp_path / "patients.csv", "--out", tmp_path / "columns.toml") == 0
+    assert run("table", "describe", tmp_path / "patients.csv", "--out", tmp_path / "columns.toml") == 0
     with (tmp_path / "columns.toml").open("a", encoding="utf-8") as file:
         file.write(RULES)
     return tmp_path / "patients.csv", tmp_path / "columns.toml"
@@ -45,7 +45,7 @@ def described(home: Path, tmp_path: Path) -> tuple[Path, Path]:
 def open_run(described: tuple[Path, Path], capsys: pytest.CaptureFixture[str], *words: object) -> dict:
     capsys.readouterr()
     table, columns = described
-    code = run("synthesize", table, "--columns", columns, "--no-privacy", "--target", "diabetes", "--json", *words)
+    code = run("table", "synthesize", table, "--columns", columns, "--no-privacy", "--target", "diabetes", "--json", *words)
     assert code in (0, 1)  # no formal guarantee: the gate may say no
     return json.loads(capsys.readouterr().out)
 
@@ -64,23 +64,23 @@ def test_rules_hold_conditions_hold_and_gaps_are_filled(
     holed = pacsv.read_csv(described[0])
     ages = [None if i % 3 == 0 else v for i, v in enumerate(holed["age_years"].to_pylist())]
     pacsv.write_csv(holed.set_column(1, "age_years", pa.array(ages)), tmp_path / "holed.csv")
-    assert run("impute", made["run"], tmp_path / "holed.csv", tmp_path / "full.csv", "--seed", 1) == 0
+    assert run("table", "impute", made["run"], tmp_path / "holed.csv", tmp_path / "full.csv", "--seed", 1) == 0
     full = pacsv.read_csv(tmp_path / "full.csv")
     assert full.column_names == holed.column_names
     assert full["age_years"].null_count == 0
     assert [a for a, b in zip(full["age_years"].to_pylist(), ages, strict=True) if b is not None] == [
         a for a in ages if a is not None
     ]
-    assert run("impute", made["run"], tmp_path / "holed.csv", tmp_path / "full.csv") == 2
-    assert run("impute", "nobody", tmp_path / "holed.csv", tmp_path / "other.csv") == 2
+    assert run("table", "impute", made["run"], tmp_path / "holed.csv", tmp_path / "full.csv") == 2
+    assert run("table", "impute", "nobody", tmp_path / "holed.csv", tmp_path / "other.csv") == 2
 
 
 def test_groups_are_balanced_and_the_shift_is_shown(described: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     made = open_run(described, capsys, "--balance", "diabetes", "--rows", 1_000)
     shift = next(f for f in made["findings"] if f["name"] == "fairness.representation")
     assert shift["direction"] == "lower"
-    assert run("synthesize", described[0], "--columns", described[1], "--no-privacy", "--balance", "age_years") == 2
-    assert run("synthesize", described[0], "--columns", described[1], "--no-privacy", "--given", "sex") == 2
+    assert run("table", "synthesize", described[0], "--columns", described[1], "--no-privacy", "--balance", "age_years") == 2
+    assert run("table", "synthesize", described[0], "--columns", described[1], "--no-privacy", "--given", "sex") == 2
 
 
 @pytest.mark.parametrize(
@@ -98,5 +98,5 @@ def test_a_constraint_that_can_not_be_met_ends_with_2_and_its_name(
 ) -> None:
     with described[1].open("a", encoding="utf-8") as file:
         file.write(f"\n[[constraint]]\n{rule}\n")
-    assert run("synthesize", described[0], "--columns", described[1], "--no-privacy") == 2
+    assert run("table", "synthesize", described[0], "--columns", described[1], "--no-privacy") == 2
     assert message in capsys.readouterr().err

@@ -62,26 +62,45 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
         ("sven", "security-officer"),
         ("ada", "clinician"),
     ):
-        assert run("key", name, "--role", role) == 0
-        assert run("key", f"{name}2", "--role", role) == 0
-    assert run("import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge") == 0
-    assert run("import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "ada") == 1
-    assert run("relate", "clinic", "P000003", "--who", "ada", "--key", "inge") == 0
-    assert run("index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker") == 0
+        assert run("keys", "create", name, "--role", role) == 0
+        assert run("keys", "create", f"{name}2", "--role", role) == 0
+    assert (
+        run("records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge") == 0
+    )
+    assert run("records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "ada") == 1
+    assert run("patient", "care-relation", "clinic", "P000003", "--who", "ada", "--key", "inge") == 0
+    assert run("records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker") == 0
     out(capsys)
-    assert run("search", "clinic", "--where", "age_years >= 0", "--purpose", "treatment", "--key", "ada") == 0
+    assert run("records", "search", "clinic", "--where", "age_years >= 0", "--purpose", "treatment", "--key", "ada") == 0
     assert [json.loads(line)["patient_id"] for line in out(capsys).splitlines()] == ["P000003"]
-    assert run("search", "clinic", "--where", f"name starts {CANARY[:5]}", "--purpose", "treatment", "--key", "ada") == 0
+    assert (
+        run("records", "search", "clinic", "--where", f"name starts {CANARY[:5]}", "--purpose", "treatment", "--key", "ada")
+        == 0
+    )
     assert CANARY in out(capsys)
-    assert run("search", "clinic", "--where", "nonsense", "--purpose", "treatment", "--key", "ada") == 2
-    assert run("backup", tmp_path / "backup", "--key", "sven") == 2
-    assert run("backup", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
+    assert run("records", "search", "clinic", "--where", "nonsense", "--purpose", "treatment", "--key", "ada") == 2
+    assert run("backup", "create", tmp_path / "backup", "--key", "sven") == 2
+    assert run("backup", "create", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
     out(capsys)
-    assert run("access", "P000003", "--key", "paul") == 0
+    assert run("patient", "access", "P000003", "--key", "paul") == 0
     own = json.loads(out(capsys))
     assert len(own["rows"]["clinic"]) == 1
     assert "ada" in {e["who"] for e in own["looked at by"]}
-    assert run("erase", "P000003", "--key", "paul", "--second", "paul2", "--receipt", tmp_path / "receipt.json", "--json") == 0
+    assert (
+        run(
+            "patient",
+            "erase",
+            "P000003",
+            "--key",
+            "paul",
+            "--second",
+            "paul2",
+            "--receipt",
+            tmp_path / "receipt.json",
+            "--json",
+        )
+        == 0
+    )
     receipt = json.loads(out(capsys))
     assert receipt["key"]["destroyed"]
     assert {a["id"] for a in receipt["artefacts"] if a["place"] == "inside"} == {"table/clinic", "index-1"}
@@ -89,19 +108,35 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
     assert receipt["backups"] == [{"folder": str(tmp_path / "backup"), "reached": True, "opens_with_todays_root": False}]
     assert run("audit", "public-key") == 0
     (tmp_path / "gate.pub").write_text(out(capsys))
-    assert run("verify-receipt", tmp_path / "receipt.json", "--public", tmp_path / "gate.pub") == 0
-    assert run("access", "P000003", "--key", "paul") == 2
-    assert run("restore", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
+    assert run("patient", "verify-receipt", tmp_path / "receipt.json", "--public", tmp_path / "gate.pub") == 0
+    assert run("patient", "access", "P000003", "--key", "paul") == 2
+    assert run("backup", "restore", tmp_path / "backup", "--key", "sven", "--second", "sven2") == 0
     installation = open_installation(home)
     assert people_of(installation) == {f"P{i:06d}" for i in range(120)} - {"P000003"}
     out(capsys)
-    assert run("import", tmp_path / "patients.csv", "--as", "again", "--patient", "patient_id", "--key", "inge", "--json") == 0
+    assert (
+        run(
+            "records",
+            "import",
+            tmp_path / "patients.csv",
+            "--as",
+            "again",
+            "--patient",
+            "patient_id",
+            "--key",
+            "inge",
+            "--json",
+        )
+        == 0
+    )
     assert json.loads(out(capsys))["erased"] == 1
-    assert run("rotate", "--key", "sven", "--second", "sven2") == 0
-    done = subprocess.run([sys.executable, "-m", "galenic", "datasets"], check=True, capture_output=True, text=True)
+    assert run("keys", "rotate", "--key", "sven", "--second", "sven2") == 0
+    done = subprocess.run([sys.executable, "-m", "galenic", "records", "list"], check=True, capture_output=True, text=True)
     assert "clinic" in done.stdout
-    words = ["search", "again", "--purpose", "treatment", "--key", "ada", "--where", "sex = female"]
-    subprocess.run([sys.executable, "-m", "galenic", "index", "again", "--purpose", "quality", "--key", "paul"], check=True)
+    words = ["records", "search", "again", "--purpose", "treatment", "--key", "ada", "--where", "sex = female"]
+    subprocess.run(
+        [sys.executable, "-m", "galenic", "records", "index", "again", "--purpose", "quality", "--key", "paul"], check=True
+    )
     subprocess.run([sys.executable, "-m", "galenic", *words], check=False)
     out(capsys)
     assert run("audit", "verify", "--json") == 0
@@ -310,7 +345,7 @@ def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home:
     pacsv.write_csv(made_patients(30_000), tmp_path / "patients.csv")
     initialize(open_installation(home))
     make_key(open_installation(home), "inge", "integration-engineer")
-    words = ["import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
+    words = ["records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
     process = subprocess.Popen([sys.executable, "-m", "galenic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
     installation = open_installation(home)

@@ -61,7 +61,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert galenic(["synthesize-related", str(files), "--no-privacy", "--seed", "1", "--json"]) in (0, 1)
+    assert galenic(["table", "synthesize-related", str(files), "--no-privacy", "--seed", "1", "--json"]) in (0, 1)
     made = json.loads(capsys.readouterr().out)
     assert set(made["rows"]) == {"person", "visit"}
     controls = next(f for f in made["findings"] if f["name"] == "privacy.controls")
@@ -70,9 +70,9 @@ def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Pat
         return
     assert made["decision"]["accepted"], made["decision"]
     for name, role in (("ada", "privacy-officer"), ("bea", "clinician")):
-        assert galenic(["key", name, "--role", role]) == 0
-        assert galenic(["sign", made["run"], "--key", name]) == 0
-    assert galenic(["release", made["run"], str(tmp_path / "out")]) == 0
+        assert galenic(["keys", "create", name, "--role", role]) == 0
+        assert galenic(["release", "sign", made["run"], "--key", name]) == 0
+    assert galenic(["release", "write", made["run"], str(tmp_path / "out")]) == 0
     assert galenic(["verify", str(tmp_path / "out")]) == 0
     people = (tmp_path / "out" / "person.csv").read_text().splitlines()
     visits = (tmp_path / "out" / "visit.csv").read_text().splitlines()
@@ -106,19 +106,19 @@ def test_a_file_of_tables_that_is_off_ends_with_2(
     files: Path, home: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], message: str
 ) -> None:
     files.write_text(TABLES.replace(*change))
-    assert galenic(["synthesize-related", str(files), "--no-privacy"]) == 2
+    assert galenic(["table", "synthesize-related", str(files), "--no-privacy"]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_seed_with_privacy_is_refused(files: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert galenic(["synthesize-related", str(files), "--seed", "1"]) == 2
+    assert galenic(["table", "synthesize-related", str(files), "--seed", "1"]) == 2
     assert "a private run takes no seed" in " ".join(capsys.readouterr().err.split())
 
 
 def test_too_little_for_a_private_fit_is_said_with_the_table(
     files: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert galenic(["synthesize-related", str(files), "--epsilon", "0.05"]) == 1
+    assert galenic(["table", "synthesize-related", str(files), "--epsilon", "0.05"]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "too little to say anything" in said or "by its paid, noisy count the table has about" in said  # the noise decides
     assert "table 'person'" in said
@@ -130,7 +130,7 @@ def test_rules_hold_and_what_they_cost_and_what_the_cap_left_out_are_told(
     """Men are admitted in the real visits; the rule says that they are not."""
     rule = '[[table.constraint]]\nkind = "implies"\nname = "women"\nwhen = { "person.sex" = "m" }\nthen = { setting = "out" }\n'
     files.write_text(TABLES.replace("most = 3", "most = 1") + rule)
-    words = ["synthesize-related", str(files), "--no-privacy", "--seed", "1", "--json"]
+    words = ["table", "synthesize-related", str(files), "--no-privacy", "--seed", "1", "--json"]
     (files.parent / "policy.toml").write_text(POLICY)  # so small a table shows no attack anything: here it is not what is asked
     assert galenic([*words, "--policy", str(files.parent / "policy.toml")]) == 0
     ran = json.loads(capsys.readouterr().out)
@@ -154,10 +154,21 @@ def test_rules_hold_and_what_they_cost_and_what_the_cap_left_out_are_told(
 def test_a_private_run_of_related_tables_spends_one_budget_for_all_tables(
     files: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert galenic(["budget", "clinic", "--epsilon", "30", "--delta", "1e-6"]) == 0
+    assert galenic(["budget", "declare", "clinic", "--epsilon", "30", "--delta", "1e-6"]) == 0
     (files.parent / "policy.toml").write_text(POLICY)  # so few patients show no attack anything: here it is not what is asked
     capsys.readouterr()
-    words = ["synthesize-related", str(files), "--epsilon", "20", "--delta", "1e-6", "--population", "clinic", "--json"]
+    words = [
+        "table",
+        "synthesize-related",
+        str(files),
+        "--epsilon",
+        "20",
+        "--delta",
+        "1e-6",
+        "--population",
+        "clinic",
+        "--json",
+    ]
     assert galenic([*words, "--policy", str(files.parent / "policy.toml")]) == 0
     ran = json.loads(capsys.readouterr().out)
     assert set(ran["rows"]) == {"person", "visit"}

@@ -14,14 +14,12 @@ from galenic.errors import InputError
 from galenic.installation import open_installation
 from galenic.security import AuditLog, to_audit_event
 
-commands = typer.Typer(help="Show and check the audit chain.", invoke_without_command=True)
+commands = typer.Typer(help="Show and verify the audit log.", no_args_is_help=True)
 
 
-@commands.callback()
-def audit_show(context: typer.Context, as_json: Json = False) -> None:
+@commands.command("show", epilog="Example: galenic audit show")
+def audit_show(as_json: Json = False) -> None:
     """Show the audit chain and check that it is whole."""
-    if context.invoked_subcommand:
-        return
     log = open_installation().audit
     faults, _count = log.faults()
     if as_json:

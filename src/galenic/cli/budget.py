@@ -1,4 +1,4 @@
-"""The command of privacy budgets."""
+"""The commands of privacy budgets."""
 
 from typing import Annotated, Any
 
@@ -7,34 +7,44 @@ import typer
 from galenic import custody
 from galenic.cli import show
 from galenic.cli.options import Json
-from galenic.errors import OptionError
 from galenic.installation import open_installation
 from galenic.privacy import Statement
 
-commands = typer.Typer()
+commands = typer.Typer(help="Declare privacy budgets, and show who spent them.", no_args_is_help=True)
 
 
-@commands.command(epilog="Example: galenic budget clinic-2024 --epsilon 3 --delta 1e-8")
-def budget(
-    population: Annotated[str | None, typer.Argument(help="One population (default: all).")] = None,
-    epsilon: Annotated[float | None, typer.Option(help="Declare the population with this limit.")] = None,
-    delta: Annotated[float, typer.Option(help="Delta of the limit.")] = 1e-8,
+@commands.command("show", epilog="Example: galenic budget show clinic-2024")
+def show_(
+    population: Annotated[str | None, typer.Argument(help="Name of one budget population (default: all).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Declare a population's privacy budget, or show who spent what on what."""
-    installation = open_installation()
-    if epsilon is not None:
-        if population is None:
-            raise OptionError("name the population to declare: galenic budget NAME --epsilon 3")
-        custody.declare_population(installation, population, epsilon=epsilon, delta=delta)
-    statements = custody.budget_statements(installation, population)
+    """Show privacy budgets: limit, what is spent, and each charge."""
+    statements = custody.budget_statements(open_installation(), population)
     if as_json:
         show.print_json([_statement_json(s) for s in statements])
         return
     for statement in statements:
         show.statement(statement)
     if not statements:
-        show.out.print("No population is declared. Declare one: galenic budget NAME --epsilon 3")
+        show.out.print("No privacy budget is declared. Declare one: galenic budget declare NAME --epsilon 3")
+
+
+@commands.command("declare", epilog="Example: galenic budget declare clinic-2024 --epsilon 3 --delta 1e-8")
+def declare(
+    population: Annotated[str, typer.Argument(help="Name of the group of patients that shares this budget.")],
+    epsilon: Annotated[float, typer.Option(help="Limit of epsilon for all runs on these patients together.")],
+    delta: Annotated[float, typer.Option(help="Limit of delta.")] = 1e-8,
+    as_json: Json = False,
+) -> None:
+    """Set the privacy budget of a group of patients. Do this once, before the first run."""
+    installation = open_installation()
+    custody.declare_population(installation, population, epsilon=epsilon, delta=delta)
+    statements = custody.budget_statements(installation, population)
+    if as_json:
+        show.print_json([_statement_json(s) for s in statements])
+    else:
+        for statement in statements:
+            show.statement(statement)
 
 
 def _statement_json(statement: Statement) -> dict[str, Any]:

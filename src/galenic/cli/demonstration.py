@@ -1,4 +1,4 @@
-"""The demonstration on public data, and the version."""
+"""The demonstration on public data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +10,11 @@ from galenic.cli import show
 from galenic.generators import SynthesisRequest
 from galenic.installation import open_installation
 from galenic.release import report_page
-from galenic.version import __version__
 
-commands = typer.Typer()
+top_level = typer.Typer()
 
 
-@commands.command(epilog="Example: galenic demo")
+@top_level.command(epilog="Example: galenic demo")
 def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything to.")] = Path("galenic-demo")) -> None:
     """Run the whole way on public data: RAND Health Insurance Experiment, epsilon 1, the person as the unit."""
     records.demo_table()
@@ -45,9 +44,3 @@ def _free_folder(folder: Path) -> Path:
     while place.exists():
         place, n = folder.with_name(f"{folder.name}-{n}"), n + 1
     return place
-
-
-@commands.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)

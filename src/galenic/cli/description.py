@@ -14,7 +14,7 @@ from galenic.installation import open_installation
 commands = typer.Typer()
 
 
-@commands.command(epilog="Example: galenic describe patients.csv --out columns.toml")
+@commands.command(epilog="Example: galenic table describe patients.csv --out columns.toml")
 def describe(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
     out: Annotated[Path | None, typer.Option(help="Write the TOML here instead of to stdout.")] = None,

@@ -21,7 +21,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """Options of `galenic evaluate`."""
+    """Options of `galenic table evaluate`."""
 
     holdout: Annotated[
         Path | None, typer.Option(help="Real patients that the maker never saw: enables membership attacks.")
@@ -34,7 +34,7 @@ class EvaluationOptions:
     policy: Annotated[str | None, typer.Option(help="Also decide by this policy (exit code 1 if it refuses).")] = None
 
 
-@commands.command(epilog="Example: galenic evaluate real.csv synthetic.csv --holdout unseen.csv")
+@commands.command(epilog="Example: galenic table evaluate real.csv synthetic.csv --holdout unseen.csv")
 @expand_options
 def evaluate(
     real: Annotated[Path, typer.Argument(help="The real table that was imitated.")],
@@ -67,7 +67,7 @@ def evaluate(
     raise typer.Exit(1 if decision and not decision.accepted else 0)
 
 
-@commands.command("audit-engine", epilog="Example: galenic audit-engine --runs 20")
+@commands.command("audit-engine", epilog="Example: galenic table audit-engine --runs 20")
 def audit_engine(
     runs: Annotated[int, typer.Option(help="Times the engine is run on fresh canaries.")] = 100,
     canaries: Annotated[int, typer.Option(help="Canary patients per run.")] = 400,

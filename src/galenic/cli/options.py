@@ -13,7 +13,7 @@ R = TypeVar("R")
 Key = Annotated[str, typer.Option(help="Name of your key.")]
 Second = Annotated[str, typer.Option(help="A second key of yours: the step up.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")]
-Columns = Annotated[Path | None, typer.Option("--columns", help="Description of columns (TOML, from: galenic describe).")]
+Columns = Annotated[Path | None, typer.Option("--columns", help="Description of columns (TOML, from: galenic table describe).")]
 Groups = Annotated[
     list[str] | None, typer.Option("--group", help="Column that makes groups of people to compare; repeat for more.")
 ]

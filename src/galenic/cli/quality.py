@@ -19,7 +19,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class QualityOptions:
-    """Options of `galenic quality`."""
+    """Options of `galenic records quality`."""
 
     out: Annotated[Path | None, typer.Option(help="Write the page here.")] = None
     reference: Annotated[
@@ -33,7 +33,7 @@ class QualityOptions:
     purpose: Annotated[str, typer.Option(help="What for, for a data set in custody.")] = "quality"
 
 
-@commands.command(epilog="Example: galenic quality patients.csv --out quality.html")
+@commands.command(epilog="Example: galenic records quality patients.csv --out quality.html")
 @expand_options
 def quality(
     paths: Annotated[

@@ -1,72 +1,27 @@
-"""The commands that check, import and export records."""
+"""The commands of records."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from galenic import custody, jobs, records
-from galenic.cli import show
-from galenic.cli.import_report import first_of_each, print_import
+from galenic import custody, jobs, records, store
+from galenic.cli import quality, search, show, simulation
+from galenic.cli.import_report import print_import
 from galenic.cli.options import Json, Key, Second, expand_options
 from galenic.errors import OptionError
 from galenic.installation import Installation, open_installation
-from galenic.records import fhir
 
-commands = typer.Typer()
-
-
-@commands.command(epilog="Example: galenic check patients.ndjson.gz")
-def check(
-    files: Annotated[
-        list[Path], typer.Argument(help="FHIR R4 as JSON (a resource, a Bundle) or NDJSON, plain or gzip, or folders of it.")
-    ],
-    as_json: Json = False,
-) -> int:
-    """Check FHIR R4: structure, codes, dates, references, narrative, HL7's rules. Ends with 2 where something is wrong."""
-    every = records.fhir_files(files)
-    names = records.file_names(every, files)
-    with show.progress(as_json) as progress:
-        results = [fhir.validate_files(path, progress, name=name) for path, name in zip(every, names, strict=True)]
-    for path in records.other_files(files):
-        show.messages.print(
-            f"{path} was not checked: it is no FHIR file by its name (.json, .ndjson, .jsonl; plain or .gz)", markup=False
-        )
-    if as_json:
-        show.print_json([_validation_json(result) for result in results])
-    else:
-        for result in results:
-            _print_validation(result)
-    return 0 if all(result.valid for result in results) else 2
-
-
-def _validation_json(result: fhir.ValidationResult) -> dict[str, Any]:
-    return {
-        "file": result.source,
-        "valid": result.valid,
-        "resources": dict(result.resources),
-        "refused": result.refused,
-        "issues": [{"level": level, "rule": rule, "count": n} for (level, rule), n in result.counted.items()],
-        "shown": result.shown,
-    }
-
-
-def _print_validation(result: fhir.ValidationResult) -> None:
-    verdict = "valid" if result.valid else f"{result.refused} refused"
-    show.out.print(f"{result.source}: {result.resources.total():,} resources, {verdict}")
-    for issue, more in first_of_each(result.shown, result.counted):
-        count = result.counted[issue["level"], issue["rule"]]
-        where = ", ".join(part for part in (issue["where"], issue["expression"]) if part)
-        text = f"{where} {issue['text']}".strip()
-        show.out.print(f"  {issue['level']} {issue['rule']} ({count:,}): {text}", markup=False)
-        if more:
-            show.out.print(f"    and {more:,} more: --json lists up to {custody.EXAMPLES:,} of each kind")
+commands = typer.Typer(help="Import, export, search and measure records.", no_args_is_help=True)
+for part in (search, quality, simulation):
+    commands.add_typer(part.commands)
+COLUMNS = ("name", "kind", "tenant", "region", "label", "patient", "ids", "rows", "imported_at")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """Options of `galenic import`."""
+    """Options of `galenic records import`."""
 
     name: Annotated[str, typer.Option("--as", help="Name of the data set in custody.")]
     key: Key
@@ -91,10 +46,10 @@ class ImportOptions:
             "--hash-long-ids", help="Of FHIR: replace ids of more than 64 characters by their hash, kept as identifiers."
         ),
     ] = False
-    durable: Annotated[bool, typer.Option(help="Of a table: as a job that survives this process: galenic jobs")] = False
+    durable: Annotated[bool, typer.Option(help="Of a table: as a job that survives this process: galenic jobs list")] = False
 
 
-@commands.command("import", epilog="Example: galenic import patients.csv --as clinic --patient patient_id --key inge")
+@commands.command("import", epilog="Example: galenic records import patients.csv --as clinic --patient patient_id --key inge")
 @expand_options
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="A table, FHIR files, or a folder of FHIR NDJSON, OMOP CDM or MEDS.")],
@@ -129,7 +84,7 @@ def import_(
 def _import_as_job(installation: Installation, kind: str, plan: custody.ImportPlan, key: str) -> int:
     with jobs.running_jobs(installation) as queue:
         job = queue.start("import", jobs.import_state(installation, kind, plan, key))
-        show.messages.print(f"job {job}; if this process dies: galenic jobs --work")
+        show.messages.print(f"job {job}; if this process dies: galenic jobs run")
         queue.wait(job)
         show.out.print(f"{queue.get(job).steps} steps done")
     return 0
@@ -137,7 +92,7 @@ def _import_as_job(installation: Installation, kind: str, plan: custody.ImportPl
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """Options of `galenic export`."""
+    """Options of `galenic records export`."""
 
     purpose: Annotated[str, typer.Option(help="What for.")]
     key: Key
@@ -147,7 +102,7 @@ class ExportOptions:
     ] = ""
 
 
-@commands.command(epilog="Example: galenic export clinic out.csv --purpose research --key rosa --second rosa2")
+@commands.command(epilog="Example: galenic records export clinic out.csv --purpose research --key rosa --second rosa2")
 @expand_options
 def export(dataset: str, target: Path, options: ExportOptions, as_json: Json = False) -> None:
     """Write what a decision lets out; the copy is listed as outside from then on."""
@@ -167,3 +122,17 @@ def _print_export(result: custody.ExportResult, target: Path) -> None:
     show.out.print(f"{result.written.total():,} written to {target}: {written}")
     for name, count in result.dropped.most_common():
         show.out.print(f"  dropped {count:,}: {name}", markup=False)
+
+
+@commands.command("list", epilog="Example: galenic records list")
+def list_datasets(as_json: Json = False) -> None:
+    """List what is in custody; no patient's data."""
+    db = open_installation().db
+    counts = store.count_rows(db, "home")
+    known = [{**d, "rows": counts.get(str(d["name"]), 0)} for d in store.list_datasets(db, "home")]
+    rows = [{column: d[column] for column in COLUMNS} for d in known]
+    if as_json:
+        show.print_json(rows)
+        return
+    for row in rows:
+        show.out.print(f"{row['name']}  {row['kind']}  {row['label']}  {row['rows']} rows  imported {row['imported_at']}")

@@ -18,7 +18,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class RelatedOptions:
-    """Options of `galenic synthesize-related`."""
+    """Options of `galenic table synthesize-related`."""
 
     epsilon: Annotated[float, typer.Option(help="Price from the population's budget, all tables together.")] = 1.0
     delta: Annotated[float, typer.Option(help="Delta of the price.")] = 1e-9
@@ -54,7 +54,7 @@ class RelatedOptions:
 
 
 @commands.command(
-    "synthesize-related", epilog="Example: galenic synthesize-related tables.toml --epsilon 1 --population clinic-2024"
+    "synthesize-related", epilog="Example: galenic table synthesize-related tables.toml --epsilon 1 --population clinic-2024"
 )
 @expand_options
 def synthesize_related(

@@ -17,7 +17,7 @@ SHOWN = 20  # rows of each difference
 
 
 class IndexGroup(TyperGroup):
-    """`galenic index DATASET` is short for `galenic index build DATASET`."""
+    """`galenic records index DATASET` is short for `galenic records index build DATASET`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the arguments name, or `build`."""
@@ -28,7 +28,7 @@ index = typer.Typer(cls=IndexGroup, no_args_is_help=True, help="Build the search
 commands.add_typer(index, name="index")
 
 
-@index.command("build", epilog="Example: galenic index build clinic --purpose quality --key paul --codes sex,diabetes")
+@index.command("build", epilog="Example: galenic records index build clinic --purpose quality --key paul --codes sex,diabetes")
 def build(
     dataset: str,
     purpose: Annotated[str, typer.Option(help="What for.")],
@@ -44,7 +44,7 @@ def build(
     show.out.print(f"{built['build']}: {built['rows']} rows; in clear inside the encrypted file: {', '.join(built['clear'])}")
 
 
-@index.command("check", epilog="Example: galenic index check records")
+@index.command("check", epilog="Example: galenic records index check records")
 def check(
     dataset: str,
     repair: Annotated[bool, typer.Option("--repair", help="Index what is missing, and remove what is not stored.")] = False,
@@ -76,7 +76,7 @@ def check(
 
 
 @commands.command(
-    epilog="Example: galenic search clinic --where 'age_years >= 65' --where 'sex = female' --purpose treatment --key ada"
+    epilog="Example: galenic records search clinic --where 'age_years >= 65' --where 'sex = female' --purpose treatment --key ada"
 )
 def search(
     dataset: str,

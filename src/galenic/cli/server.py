@@ -1,5 +1,6 @@
 """The commands of the server: serve, and the identity providers that its users sign in with."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,14 +9,17 @@ from typing import Annotated
 
 import typer
 
+from galenic import store
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json, expand_options
 from galenic.custody import initialize_if_new
 from galenic.errors import MissingExtraError
 from galenic.installation import open_installation
+from galenic.jobs import run_worker
 
-commands = typer.Typer()
+commands = typer.Typer(help="Identity providers, the worker, metrics.", no_args_is_help=True)
+top_level = typer.Typer()
 DATASET = "records"  # the server's own default, named here so that the web framework is not loaded for the help
 
 
@@ -52,7 +56,7 @@ class ServeOptions:
     ] = None
 
 
-@commands.command(epilog="Example: galenic serve")
+@top_level.command(epilog="Example: galenic serve")
 @expand_options
 def serve(options: ServeOptions) -> None:
     """Serve the installation: FHIR R4 at /fhir. Ends on Ctrl-C, once what is under way is done."""
@@ -79,12 +83,12 @@ def _print_addresses(address: str, codes: list[str], certificate: Path | None) -
         show.out.print(f"certificate SHA-256 {fingerprint(certificate)}", markup=False)
     for code in codes:
         show.out.print(f"nobody has an account yet: {address}/set-up with the set-up code {code}", markup=False)
-    show.out.print("a system calls with a token of its own: galenic client add NAME; galenic client token NAME", markup=False)
+    show.out.print("a system calls with a token of its own: galenic clients add NAME; galenic clients token NAME", markup=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderOptions:
-    """Options of `galenic provider`."""
+    """Options of `galenic server identity-provider`."""
 
     issuer: Annotated[str, typer.Option(help="Address of the identity provider (OpenID Connect).")]
     client_id: Annotated[str, typer.Option("--client", help="What this installation is called there.")]
@@ -97,11 +101,11 @@ class ProviderOptions:
 
 
 @commands.command(
-    "provider",
-    epilog="Example: galenic provider clinic --issuer https://login.example.org --client galenic --secret-file s.txt",
+    "identity-provider",
+    epilog="Example: galenic server identity-provider clinic --issuer https://login.example.org --client galenic --secret-file s.txt",
 )
 @expand_options
-def provider(name: str, options: ProviderOptions, as_json: Json = False) -> None:
+def identity_provider(name: str, options: ProviderOptions, as_json: Json = False) -> None:
     """Let people sign in with your identity provider. Register BASE/sign-in/with/NAME/back there as the address to come back to."""
     with server_extra():
         from galenic.server import ProviderSettings, add_provider  # noqa: PLC0415  # the web framework loads when it is needed
@@ -125,3 +129,19 @@ def provider(name: str, options: ProviderOptions, as_json: Json = False) -> None
             f"people may sign in with {options.shown or name}, once an account is linked to it (Account, or an invitation)",
             markup=False,
         )
+
+
+@commands.command(epilog="Example: galenic server worker < /dev/null")
+def worker() -> None:
+    """Do what people ask for in the console, without network, until standard input ends. `serve` starts one of its own."""
+    installation = open_installation()
+    try:
+        run_worker(installation, sys.stdin)
+    finally:
+        installation.close()
+
+
+@commands.command(epilog="Example: galenic server metrics")
+def metrics() -> None:
+    """Metrics of this process in Prometheus' text format."""
+    typer.echo(store.telemetry.metrics(), nl=False)

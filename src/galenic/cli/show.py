@@ -70,7 +70,7 @@ def run(name: str, folder: Path, d: Decision) -> None:
     decision(d)
     out.print(f"Report for the signers: {report_page(folder)}")
     if d.accepted:
-        out.print(f"Next: two people sign (galenic sign {name} --key NAME), then galenic release {name} FOLDER")
+        out.print(f"Next: two people sign (galenic release sign {name} --key NAME), then galenic release write {name} FOLDER")
 
 
 def statement(s: Statement) -> None:

@@ -16,7 +16,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationOptions:
-    """Options of `galenic simulate`."""
+    """Options of `galenic records simulate`."""
 
     out: Annotated[Path, typer.Option(help="Folder (bundle: file) to write.")] = Path("simulated")
     form: Annotated[str, typer.Option("--as", help="meds, fhir (NDJSON by type), bundle or omop.")] = "meds"
@@ -26,7 +26,7 @@ class SimulationOptions:
     rates: Annotated[bool, typer.Option("--rates", help="Only show the rates' sources.")] = False
 
 
-@commands.command(epilog="Example: galenic simulate 1000 --out patients --as fhir --seed 1")
+@commands.command(epilog="Example: galenic records simulate 1000 --out patients --as fhir --seed 1")
 @expand_options
 def simulate(
     options: SimulationOptions,

@@ -16,7 +16,7 @@ from galenic.security import require_subject, verify_receipt
 commands = typer.Typer()
 
 
-@commands.command(epilog="Example: galenic access P000001 --key paul --out record.json")
+@commands.command(epilog="Example: galenic patient access P000001 --key paul --out record.json")
 def access(
     patient: str,
     key: Key,
@@ -34,7 +34,7 @@ def access(
         show.messages.print(f"written to {out}")
 
 
-@commands.command(epilog="Example: galenic erase P000001 --key paul --second paul2 --receipt receipt.json")
+@commands.command(epilog="Example: galenic patient erase P000001 --key paul --second paul2 --receipt receipt.json")
 def erase(
     patient: str,
     key: Key,
@@ -100,13 +100,14 @@ def _key_in_backup(opens: bool | None) -> str:
 
 
 @commands.command(
-    "verify-receipt", epilog="Example: galenic verify-receipt receipt.json --public gate.pub --patient P000001 --salt 6c1f"
+    "verify-receipt",
+    epilog="Example: galenic patient verify-receipt receipt.json --public gate.pub --patient P000001 --salt 6c1f",
 )
 def verify_receipt_(
     receipt: Path,
     public: Annotated[Path, typer.Option(help="The gate's public key, received by another way.")],
     patient: Annotated[str, typer.Option(help="Also check that the receipt is about this patient.")] = "",
-    salt: Annotated[str, typer.Option(help="The salt that galenic erase printed; needed with --patient.")] = "",
+    salt: Annotated[str, typer.Option(help="The salt that galenic patient erase printed; needed with --patient.")] = "",
 ) -> None:
     """Check an erasure receipt offline."""
     facts = verify_receipt(read_text(receipt), read_text(public).strip())

@@ -23,7 +23,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisOptions:
-    """Options of `galenic synthesize`."""
+    """Options of `galenic table synthesize`."""
 
     epsilon: Annotated[float, typer.Option(help="What one patient may change: e to this power.")] = 1.0
     delta: Annotated[float, typer.Option(help="Chance that the guarantee fails; far below 1 / patients.")] = 1e-9
@@ -78,7 +78,7 @@ class SynthesisOptions:
         )
 
 
-@commands.command(epilog="Example: galenic synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
+@commands.command(epilog="Example: galenic table synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
 @expand_options
 def synthesize(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file; with --from store, a data set in custody.")],
@@ -145,7 +145,7 @@ def parse_conditions(texts: list[str]) -> dict[str, object]:
     return conditions
 
 
-@commands.command(epilog="Example: galenic impute 20260101-120000-abcdef patients.csv completed.csv")
+@commands.command(epilog="Example: galenic table impute 20260101-120000-abcdef patients.csv completed.csv")
 def impute(
     run: str,
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file of yours, with gaps.")],

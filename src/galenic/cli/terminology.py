@@ -14,7 +14,7 @@ commands = typer.Typer(help="Look up codes, compare them, load terminologies tha
 System = Annotated[str, typer.Argument(help="icd10cm, snomed, loinc, rxnorm, cvx, or the URI of a system.")]
 
 
-@commands.command(epilog="Example: galenic code lookup icd10cm E11.9")
+@commands.command(epilog="Example: galenic terminology lookup icd10cm E11.9")
 def lookup(
     system: System,
     value: Annotated[str, typer.Argument(metavar="CODE")],
@@ -30,7 +30,7 @@ def lookup(
     elif result.concept is None:
         reasons = {
             "not-found": "the table is here and has no such code",
-            "not-loaded": "this table is not loaded, or only a part of it: galenic code load",
+            "not-loaded": "this table is not loaded, or only a part of it: galenic terminology load",
         }
         show.out.print(f"{result.state}: {reasons[result.state]}")
     else:
@@ -42,7 +42,7 @@ def lookup(
     return 0 if result.state == "found" and result.display_fits is not False else 2
 
 
-@commands.command(epilog="Example: galenic code subsumes icd10cm E11 E11.9")
+@commands.command(epilog="Example: galenic terminology subsumes icd10cm E11 E11.9")
 def subsumes(system: System, a: str, b: str) -> int:
     """How A stands to B: equivalent, subsumes, subsumed-by, not-subsumed."""
     relation = terminology.terminology().subsumes(system, a, b)
@@ -50,7 +50,7 @@ def subsumes(system: System, a: str, b: str) -> int:
     return 2 if relation in ("not-found", "not-loaded") else 0
 
 
-@commands.command("load", epilog="Example: galenic code load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
+@commands.command("load", epilog="Example: galenic terminology load snomed SnomedCT_InternationalRF2_PRODUCTION_20260101")
 def load_(
     kind: Annotated[str, typer.Argument(help="snomed, loinc, rxnorm or cvx.")],
     place: Annotated[Path, typer.Argument(help="Folder (cvx: file) of the release, as its publisher hands it out.")],
@@ -59,7 +59,7 @@ def load_(
     show.out.print(f"{terminology.load_terminology(kind, place):,} codes of {kind} are loaded")
 
 
-@commands.command(epilog="Example: galenic code convert 98.6 [degF] Cel")
+@commands.command(epilog="Example: galenic terminology convert 98.6 [degF] Cel")
 def convert(value: float, unit: str, wanted: str) -> None:
     """A value in another unit (UCUM)."""
     show.out.print(f"{convert_units(value, unit, wanted):.6g} {wanted}", markup=False)

@@ -49,7 +49,7 @@ def training_source(installation: Installation, session: Session, name: str, pur
             if not detail["rows"]:
                 raise StateError(
                     f"no row of {name!r} may be used for {purpose}: no patient in it has consented to that. "
-                    "Record consents: galenic consent"
+                    "Record consents: galenic patient consent"
                 )
 
             def opener(names: list[str] | None) -> Iterator[pa.Table]:

@@ -47,7 +47,9 @@ def _renew_index(installation: Installation, grant: Grant, row: store.Row) -> st
     copy = _copy_of_index(installation, grant, found) if found["detail"] else ""
     drop_index(installation, build)
     renewed = (
-        f"search uses {copy}, a copy without the patient" if copy else f"build it again: galenic index build {found['dataset']}"
+        f"search uses {copy}, a copy without the patient"
+        if copy
+        else f"build it again: galenic records index build {found['dataset']}"
     )
     return f"{_gone(installation, build)}; {renewed}"
 

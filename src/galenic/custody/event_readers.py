@@ -162,7 +162,7 @@ def event_reader_of(dataset: store.Dataset) -> EventReader:
     name, kind = dataset["name"], str(dataset["kind"])
     if kind == "table" and not dataset["mapping"]:
         raise StateError(
-            f"data set {name!r} is a table without a mapping, so it has no timelines. Import it with one: galenic import --map"
+            f"data set {name!r} is a table without a mapping, so it has no timelines. Import it with one: galenic records import --map"
         )
     if kind not in EVENT_READERS:
         raise StateError(f"data set {name!r} holds {kind}, which has no timelines.")

@@ -43,9 +43,7 @@ def _check(installation: Installation, session: Session, name: str, repair: bool
         raise StateError(f"data set {name!r} has no search index of resources. The server makes it: galenic serve")
     damaged = damaged_index(installation, session, name)
     if damaged and not repair:
-        advice = (
-            f"The file of the index is damaged: {damaged}. Make it again from the records: galenic index check {name} --repair"
-        )
+        advice = f"The file of the index is damaged: {damaged}. Make it again from the records: galenic records index check {name} --repair"
         return IndexCheck(name, store.IndexComparison(), False, advice, damaged)
     repository = repository_as_it_is(installation, session, name, intact=repair)
     try:
@@ -66,11 +64,9 @@ def _check(installation: Installation, session: Session, name: str, repair: bool
 
 def _advice(name: str, found: store.IndexComparison) -> str:
     if not found.is_consistent:
-        return f"Searches miss or show other resources than are stored. Repair the index: galenic index check {name} --repair"
+        return f"Searches miss or show other resources than are stored. Repair the index: galenic records index check {name} --repair"
     if found.unreadable:
-        return (
-            "Documents without a key can be read by nobody. Restore a backup from before their keys were lost: galenic restore"
-        )
+        return "Documents without a key can be read by nobody. Restore a backup from before their keys were lost: galenic backup restore"
     return ""
 
 
@@ -79,18 +75,18 @@ def _check_table(installation: Installation, session: Session, dataset: store.Da
     name = str(dataset["name"])
     builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]
     if not builds:
-        raise StateError(f"data set {name!r} has no index. Build one: galenic index build {name}")
+        raise StateError(f"data set {name!r} has no index. Build one: galenic records index build {name}")
     build = str(builds[-1]["id"])
     index = store.SearchIndex(dataset, build, builds[-1]["detail"], installation.shards)
     try:
         with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
             found = store.compare_rows(installation.db, grant, index)
     except (StoreError, KeyErasedError):
-        advice = f"The index is damaged: {build}. Build it again: galenic index build {name}"
+        advice = f"The index is damaged: {build}. Build it again: galenic records index build {name}"
         return IndexCheck(name, store.IndexComparison(), False, advice, build)
     advice = (
         ""
         if found.is_consistent
-        else f"Rows were imported or erased after the index was built. Build it again: galenic index build {name}"
+        else f"Rows were imported or erased after the index was built. Build it again: galenic records index build {name}"
     )
     return IndexCheck(name, found, False, advice)

@@ -54,13 +54,13 @@ def search_rows(
     dataset = store.dataset(installation.db, name, session.tenant)
     builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]  # finished ones
     if not builds:
-        raise StateError(f"data set {name!r} has no index. Build one: galenic index build {name}")
+        raise StateError(f"data set {name!r} has no index. Build one: galenic records index build {name}")
     last = builds[-1]
     added = int(str(dataset["next_row"])) - int(last["detail"].get("through", dataset["next_row"]))
     if added:
         raise StateError(
             f"{added:,} rows were imported after the index of {name!r} was built, so a search would miss them. Build it again: "
-            f"galenic index build {name}"
+            f"galenic records index build {name}"
         )
     index = store.SearchIndex(dataset, str(last["id"]), last["detail"], installation.shards)
     with installation.gate.open(session, "search", store.resource(name), purpose) as grant:

@@ -81,7 +81,7 @@ def worker_process(installation: Installation) -> Iterator[Callable[[], int]]:
 
 def _start(installation: Installation) -> subprocess.Popen[str]:
     environment = {**os.environ, "GALENIC_HOME": str(installation.home), "LOGNAME": installation.actor}
-    command = [sys.executable, "-m", "galenic", "work"]
+    command = [sys.executable, "-m", "galenic", "server", "worker"]
     if installation.db.is_sqlite and not outside_hosts():
         sandbox = inspect.getfile(block_network)  # run as a script, it enters a network namespace of its own first
         command = [sys.executable, "-S", sandbox, *command]

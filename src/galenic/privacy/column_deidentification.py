@@ -26,7 +26,7 @@ def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclare
         listed = ", ".join(f"{name} ({kind})" for name, kind in undescribed.items())
         raise RecordError(
             f"columns that look like identifiers or free text are not declared: {listed}. Drop them (--drop NAME), or describe "
-            "them (galenic describe TABLE --out columns.toml) and pass the description (--columns columns.toml)."
+            "them (galenic table describe TABLE --out columns.toml) and pass the description (--columns columns.toml)."
         )
     dropped = {}
     for column in columns:

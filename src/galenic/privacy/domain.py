@@ -40,7 +40,7 @@ def refuse_observed(columns: tuple[Column, ...]) -> None:
         raise DescriptionError(
             f'columns {_first(observed)} carry kinds, bounds or categories whose origin is "observed": using them would leak past '
             'epsilon. If you know them from elsewhere, set the origin to "declared" or "dictionary"; otherwise buy them from the '
-            "budget: --buy. In a file that an earlier version of galenic describe wrote, a kind without kind_origin counts as observed."
+            "budget: --buy. In a file that an earlier version of galenic table describe wrote, a kind without kind_origin counts as observed."
         )
 
 

@@ -194,9 +194,7 @@ class Ledger:
     def _refusal(self, population: str, epsilon: float, delta: float, rho: Fraction) -> str:
         known = {p["name"] for p in store.list_populations(self.db)}
         if population not in known:
-            return (
-                f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1 --delta 1e-9"
-            )
+            return f"population {population!r} is not declared. Declare it: galenic budget declare {population} --epsilon 1 --delta 1e-9"
         s = self.statement(population)
         return (
             f"epsilon={epsilon:g} at delta={delta:g} costs rho={float(rho):.3g}, but of population {population!r} (epsilon="
@@ -208,7 +206,9 @@ class Ledger:
         """All charges of a population; BudgetError if it is not declared."""
         row, charges = self._checked(population)
         if row is None:
-            raise BudgetError(f"population {population!r} is not declared. Declare it: galenic budget {population} --epsilon 1")
+            raise BudgetError(
+                f"population {population!r} is not declared. Declare it: galenic budget declare {population} --epsilon 1"
+            )
         spent = row["rho_used"] / RHO_UNIT
         return Statement(
             population=population,

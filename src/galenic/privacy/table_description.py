@@ -106,7 +106,7 @@ def _inferred_columns(source: Source) -> tuple[Column, ...]:
     if unclear:
         raise DescriptionError(
             f"columns {list(unclear)} hold dates that may be day first or month first. Describe them with a format, such as "
-            'format = "%d/%m/%Y" (galenic describe TABLE --out columns.toml).'
+            'format = "%d/%m/%Y" (galenic table describe TABLE --out columns.toml).'
         )
     return columns
 

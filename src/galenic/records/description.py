@@ -23,7 +23,7 @@ HEADER = """\
 # Change an origin to "declared" only for what you know from elsewhere, such as the form or the data dictionary.
 
 """
-# a sentence in the header of files that `galenic describe` wrote before kinds had an origin
+# a sentence in the header of files that `galenic table describe` wrote before kinds had an origin
 _OLD_HEADER = "by passing it to galenic you declare the kinds and roles that stand here"
 _TUPLES = {"missing_tokens", "edges", "categories", "heaps", "hierarchy"}
 
@@ -77,7 +77,7 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
 
 
 def _unstated_kind_origin(text: str, rows: list[Any]) -> str:
-    """Origin of kinds that state none. In a file that `galenic describe` wrote before kinds had an origin it is "observed": by the
+    """Origin of kinds that state none. In a file that `galenic table describe` wrote before kinds had an origin it is "observed": by the
     sentence in its header, or because other origins in it are observed while no kind states one."""
     stated = [row for row in rows if isinstance(row, dict)]
     others = any("observed" in (row.get("bounds_origin"), row.get("categories_origin")) for row in stated)
@@ -113,7 +113,7 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
     """The description in a TOML file."""
     path = Path(path)
     if not path.is_file():
-        raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
+        raise DescriptionError(f"{path} is not a file. Write one with: galenic table describe TABLE --out {path}")
     return from_toml(path.read_text(encoding="utf-8"), str(path))
 
 
@@ -126,7 +126,7 @@ def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
     """The constraints beside the columns in a TOML file; none if it declares none."""
     path = Path(path)
     if not path.is_file():
-        raise DescriptionError(f"{path} is not a file. Write one with: galenic describe TABLE --out {path}")
+        raise DescriptionError(f"{path} is not a file. Write one with: galenic table describe TABLE --out {path}")
     return constraints_from_toml(path.read_text(encoding="utf-8"), str(path))
 
 

@@ -71,7 +71,7 @@ class FhirFormat:
         return (document for path in fhir_files(paths) for document in documents_of(path))
 
     def to_events(self, paths: list[Path]) -> Iterator[pa.Table]:
-        """Events of every resource that converts to some; validation is left to `galenic check`."""
+        """Events of every resource that converts to some; validation is left to `galenic fhir validate`."""
         rows: Rows = []
         numbers: dict[str, int] = {}
         for document in self.read(paths):

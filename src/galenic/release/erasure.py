@@ -43,7 +43,7 @@ def _release(run: Run, artifact: dict[str, Any]) -> str:
         return "outside and recalled"
     source = store.artefact(run.installation.db, str(artifact["made_from"]))
     if source is None or source["kind"] != "model":
-        return f"outside: de-identified records, among them the patient's; recall it (galenic recall {run.id})"
+        return f"outside: de-identified records, among them the patient's; recall it (galenic release recall {run.id})"
     if not source["private"]:
-        return f"outside, made without a formal guarantee: recall it (galenic recall {run.id})"
+        return f"outside, made without a formal guarantee: recall it (galenic release recall {run.id})"
     return "outside: synthetic rows within a privacy budget, which bounds what they can tell of one patient; may be recalled"

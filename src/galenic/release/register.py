@@ -46,7 +46,7 @@ def write_release(
         except NotVerifiedError as error:
             installation.audit.append("release", run_id, outcome="refused", reason=str(error))
             raise ReleaseRefusedError(
-                f"run {run_id} may not leave: {error}. Sign with: galenic sign {run_id} --key NAME"
+                f"run {run_id} may not leave: {error}. Sign with: galenic release sign {run_id} --key NAME"
             ) from None
         _register(run, release_id, actor or installation.actor)  # first: a folder that left without a row could not be recalled
     store.derive(
@@ -112,7 +112,7 @@ def recall_release(installation: Installation, run_id: str, reason: str, notice:
     row = next((r for r in store.list_releases(installation.db) if run_id in (r["run"], r["id"])), None)
     if row is None or not reason.strip():
         raise UnknownNameError(
-            f"there is no release of run {run_id!r}, or no reason was given. List releases with: galenic register"
+            f"there is no release of run {run_id!r}, or no reason was given. List releases with: galenic release list"
         )
     if not store.recall_release(installation.db, row["id"], reason, datetime.now(UTC).isoformat(timespec="seconds")):
         raise StoreError(f"the release of run {run_id!r} was recalled already.")

@@ -233,7 +233,7 @@ class AuditLog:
             if self.next_key.begun():
                 raise StoreError(
                     "the audit log is empty but its key has moved on: the database was replaced by an older one. Stop, "
-                    "and call the security officer; to go on from a backup use: galenic restore"
+                    "and call the security officer; to go on from a backup use: galenic backup restore"
                 )
             first = secrets.token_bytes(32)
             with file_aside(self.first_key) as aside:
@@ -246,7 +246,7 @@ class AuditLog:
         if at > row["seq"]:
             raise StoreError(
                 f"the audit log ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
-                "and call the security officer; to go on from a backup use: galenic restore"
+                "and call the security officer; to go on from a backup use: galenic backup restore"
             )
         for batch in audit_batches(self.db, at) if at < row["seq"] else ():
             for _seq, _entry, row_hash, _mac in batch:  # a process died between writing its rows and its key: advance the key

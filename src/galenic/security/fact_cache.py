@@ -20,7 +20,7 @@ class FactCache:
     - open grants (`Grant.require_active`): the decision is taken again when a version moves, and once a second;
     - keys of the tree (`KeyTree`): until the version of the keys moves; a key that cannot be decrypted is read again at once;
     - keys of patients in an open grant: until the version of the erasures moves;
-    - the installation's own keys of identifiers, facts and sign-in secrets: for good. They do not change: `galenic rotate`
+    - the installation's own keys of identifiers, facts and sign-in secrets: for good. They do not change: `galenic keys rotate`
       wraps them anew;
     - when a browser's session was last used (`SessionActivity`): a minute at most, then it is stored;
     - accounts, credentials, proposals, applications, identity providers, budgets, releases and jobs: not at all;

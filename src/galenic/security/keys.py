@@ -71,7 +71,9 @@ class KeyRing:
         place = self.folder / f"{name}.json"
         if not NAME.match(name) or not place.is_file():
             known = ", ".join(self.names()) or "none yet"
-            raise UnknownNameError(f"there is no key named {name!r} (known: {known}). Make one: galenic key {name} --role ROLE")
+            raise UnknownNameError(
+                f"there is no key named {name!r} (known: {known}). Make one: galenic keys create {name} --role ROLE"
+            )
         data = json.loads(place.read_text(encoding="utf-8"))
         try:
             private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())

@@ -44,7 +44,7 @@ def require_subject(facts: dict[str, Any], identifier: str, salt: str) -> None:
     if not same:
         raise VerificationError(
             "the receipt is not about this patient, or the salt is another one. Check both: the identifier is the one that was "
-            "given to galenic erase."
+            "given to galenic patient erase."
         )
 
 

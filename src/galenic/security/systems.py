@@ -76,7 +76,7 @@ class Systems:
         if self.people.any():
             raise StateError(
                 "this installation has accounts of people: two of them add or change a system, in the console under Systems. "
-                "Tokens of a system that was approved are issued here, too: galenic client token NAME"
+                "Tokens of a system that was approved are issued here, too: galenic clients token NAME"
             )
         self.register(name, access, proposed_by=f"{COMMAND_LINE}{by}")
 

@@ -182,7 +182,9 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
         )
         connection.commit()
     except sqlcipher3.DatabaseError as error:
-        raise StoreError(f"{build} cannot be read ({type(error).__name__}). Build it again: galenic index build") from None
+        raise StoreError(
+            f"{build} cannot be read ({type(error).__name__}). Build it again: galenic records index build"
+        ) from None
     finally:
         connection.close()
     if make:
@@ -199,14 +201,14 @@ def compare_rows(db: Database, grant: AbstractGrant, index: SearchIndex) -> Inde
     try:
         with _opened(db, grant, index.build, index.folder) as run:
             if db.is_sqlite and run("PRAGMA cipher_integrity_check").fetchall():
-                raise StoreError(f"{index.build} is damaged. Build it again: galenic index build {name}")
+                raise StoreError(f"{index.build} is damaged. Build it again: galenic records index build {name}")
             indexed = {int(r[0]) for r in run(f"SELECT row FROM {table}_rows").fetchall()}  # noqa: S608
             run(f"SELECT count(*) FROM {table}_tokens").fetchall()  # noqa: S608
     except sa.exc.DBAPIError as error:
         kind = type(error.orig).__name__
-        raise StoreError(f"{index.build} cannot be read ({kind}). Build it again: galenic index build {name}") from None
+        raise StoreError(f"{index.build} cannot be read ({kind}). Build it again: galenic records index build {name}") from None
     if len(indexed) != int(index.detail["rows"]):
-        raise StoreError(f"{index.build} has lost rows. Build it again: galenic index build {name}")
+        raise StoreError(f"{index.build} has lost rows. Build it again: galenic records index build {name}")
     missing, extra = sorted(r for r in stored - indexed if r >= through), sorted(indexed - stored)
     return IndexComparison(len(stored), len(indexed), missing=missing, extra=extra)
 

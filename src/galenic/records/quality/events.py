@@ -231,7 +231,8 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
             where.append({"where": code, "share": count / seen.events, "what": what, "events": count})
     if not asked:
         return NotMeasured(
-            "quality.codes", f"no table of {', '.join(sorted(absent)) or 'the systems used'} is loaded: galenic code load"
+            "quality.codes",
+            f"no table of {', '.join(sorted(absent)) or 'the systems used'} is loaded: galenic terminology load",
         )
     where.sort(key=lambda d: -float(d["share"]))
     beside = {"not loaded": sorted(absent)} if absent else {}

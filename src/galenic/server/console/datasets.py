@@ -134,9 +134,11 @@ def require_small(table: records.Source) -> None:
     for batch in table.open(None):
         rows, size = rows + batch.num_rows, size + batch.nbytes
         if rows > MOST_ROWS:
-            raise RecordError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic import")
+            raise RecordError(f"the table has more than {MOST_ROWS:,} rows. Bring it in with: galenic records import")
         if size > MOST_BYTES:
-            raise RecordError(f"the table has more than {MOST_BYTES:,} bytes in memory. Bring it in with: galenic import")
+            raise RecordError(
+                f"the table has more than {MOST_BYTES:,} bytes in memory. Bring it in with: galenic records import"
+            )
 
 
 def _save(upload: UploadFile, file: Path) -> None:

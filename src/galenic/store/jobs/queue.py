@@ -94,7 +94,7 @@ class JobRunner:
 
     def _check(self, job: str) -> None:
         if self._dbos.DBOS.get_workflow_status(job) is None:
-            raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs")
+            raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs list")
 
     def close(self) -> None:
         """Stops performing jobs; those under way continue in the next process that opens a runner."""
@@ -127,7 +127,9 @@ class JobQueue:
         try:
             return str(self._client.enqueue(options, kind, json.dumps(state)).get_workflow_id())
         except DBAPIError:
-            raise StoreError("no worker has run here yet, so nobody would take the job. Start one: galenic work") from None
+            raise StoreError(
+                "no worker has run here yet, so nobody would take the job. Start one: galenic server worker"
+            ) from None
 
     def get(self, job: str) -> Job:
         """A job by its id. UnknownNameError if there is none."""

@@ -15,7 +15,7 @@ from galenic.security import COMMAND_LINE, EVERYTHING, SystemAccess
 commands = typer.Typer(help="Systems that may call the server: add one, give it an access token.", no_args_is_help=True)
 
 
-@commands.command("add", epilog="Example: galenic client add lab --scope 'system/Observation.cruds system/Patient.rs'")
+@commands.command("add", epilog="Example: galenic clients add lab --scope 'system/Observation.cruds system/Patient.rs'")
 def add(
     name: str,
     jwks: Annotated[
@@ -38,11 +38,11 @@ def add(
     if as_json:
         show.print_json({"client": name, "role": "service", "scope": scope, "purposes": purpose.split()})
     else:
-        show.out.print(f"client {name} may call. Give it a token: galenic client token {name}", markup=False)
+        show.out.print(f"client {name} may call. Give it a token: galenic clients token {name}", markup=False)
 
 
 @commands.command(
-    "app", epilog="Example: galenic client app growth-chart --redirect https://growth.example.org/back --scope 'user/*.rs'"
+    "app", epilog="Example: galenic clients app growth-chart --redirect https://growth.example.org/back --scope 'user/*.rs'"
 )
 def application(
     name: str,
@@ -64,7 +64,7 @@ def application(
         show.out.print(f"application {name} may ask people for {scope}. What it sees is what they may see.", markup=False)
 
 
-@commands.command("token", epilog="Example: galenic client token lab --hours 8 --scope 'system/Observation.cruds'")
+@commands.command("token", epilog="Example: galenic clients token lab --hours 8 --scope 'system/Observation.cruds'")
 def token(
     name: str,
     hours: Annotated[float, typer.Option(min=0.02, max=24 * 366, help="How long it stands.")] = 8,

@@ -1,4 +1,4 @@
-"""Commands for de-identification."""
+"""The command that de-identifies files and stored records."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from galenic import custody, flows, release
+from galenic import flows, release
 from galenic.cli import show
 from galenic.cli.options import Json, expand_options
 from galenic.errors import InputError, OptionError
@@ -18,7 +18,7 @@ from galenic.privacy import deidentification
 from galenic.privacy.deidentification import MINUTES_PER_FILE, DeidentificationOptions, DeidentificationReport
 from galenic.schema import NotMeasured, Report
 
-commands = typer.Typer()
+top_level = typer.Typer()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class CopyOptions:
     release_policy: Annotated[str, typer.Option(help="Without --out: the release policy that decides.")] = "deidentified"
     where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody.")] = "file"
     signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: name of your key.")] = None
-    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic reveal.")] = False
+    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic patient reveal.")] = False
 
     def check(self) -> None:
         """OptionError if the options do not go together."""
@@ -114,7 +114,7 @@ class CopyOptions:
             )
 
 
-@commands.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
+@top_level.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
 @expand_options
 def deidentify(
     paths: Annotated[
@@ -283,27 +283,6 @@ def _show_run(copy: release.DeidentifiedRun, report: Path | None, as_json: bool)
         for file, reason in result.refusals[:20]:
             show.out.print(f"  refused: {_input_name(file, result)}: {reason}", markup=False)
     return (2 if result.refusals else 0) if copy.decision.accepted else 1
-
-
-@commands.command(
-    epilog="Example: galenic reveal clinic 8f0c2b1e99aa4710aa31c2d4e5f60718 --purpose patient-safety --key petra --second petra-2"
-)
-def reveal(
-    dataset: Annotated[str, typer.Argument(help="Data set in custody that the copy was made from.")],
-    token: Annotated[str, typer.Argument(help="Token in the copy.")],
-    purpose: Annotated[str, typer.Option(help="patient-safety or incident.")],
-    key: Annotated[str, typer.Option(help="Name of your key.")],
-    second: Annotated[str | None, typer.Option(help="Name of your second key, if the access policy demands one.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Reveal the value that a token replaced. Every attempt is audited."""
-    installation = open_installation()
-    kind, value = custody.reveal_token(installation, installation.sign_in(key, second), dataset, token, purpose)
-    installation.close()
-    if as_json:
-        show.print_json({"kind": kind, "value": value})
-    else:
-        show.out.print(f"{kind}: {value}", markup=False)
 
 
 def _read_key(file: Path) -> bytes:

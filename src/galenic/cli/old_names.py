@@ -1,0 +1,95 @@
+"""Command names of earlier versions. They work for one version, are not in the help, and print a hint."""
+
+MOVED = {
+    "describe": "table describe",
+    "synthesize": "table synthesize",
+    "synthesize-related": "table synthesize-related",
+    "impute": "table impute",
+    "evaluate": "table evaluate",
+    "audit-engine": "table audit-engine",
+    "import": "records import",
+    "export": "records export",
+    "datasets": "records list",
+    "search": "records search",
+    "index": "records index",
+    "quality": "records quality",
+    "simulate": "records simulate",
+    "check": "fhir validate",
+    "code": "terminology",
+    "consent": "patient consent",
+    "relate": "patient care-relation",
+    "access": "patient access",
+    "erase": "patient erase",
+    "verify-receipt": "patient verify-receipt",
+    "reveal": "patient reveal",
+    "sign": "release sign",
+    "register": "release list",
+    "recall": "release recall",
+    "give-role": "people grant-role",
+    "withdraw-role": "people revoke-role",
+    "review": "people review-emergency",
+    "approve": "people approve-export",
+    "key": "keys create",
+    "rotate": "keys rotate",
+    "recover-root": "keys recover-root",
+    "client": "clients",
+    "provider": "server identity-provider",
+    "metrics": "server metrics",
+    "work": "server worker",
+    "restore": "backup restore",
+    "version": "--version",
+}
+"""New name by old name, where the old name is no group today."""
+
+HELP = ("-h", "--help")
+
+
+def current_words(words: list[str], groups: dict[str, frozenset[str]]) -> tuple[list[str], str]:
+    """(the words of a command line with a name of today, a hint if the name was an old one). groups: commands by group."""
+    name, rest = words[0], words[1:]
+    if name in MOVED:
+        new = MOVED[name].split()
+        return [*new, *rest], _hint(new)
+    collision = COLLISIONS.get(name)
+    if collision is None or (rest and (rest[0] in groups[name] or rest[0] in HELP)):
+        return words, ""
+    new, rest = collision(rest)
+    return ([name, *new, *rest], _hint([name, *new])) if new else (words, "")
+
+
+def _hint(new: list[str]) -> str:
+    return f"renamed: use galenic {' '.join(new)}"
+
+
+def _release(rest: list[str]) -> tuple[list[str], list[str]]:
+    """`galenic release RUN FOLDER` wrote a release. One word alone is a mistyped command."""
+    return (["write"] if len(rest) > 1 else []), rest
+
+
+def _budget(rest: list[str]) -> tuple[list[str], list[str]]:
+    """`galenic budget [NAME]` showed budgets; with --epsilon it declared one."""
+    return [("declare" if any(word.startswith("--epsilon") for word in rest) else "show")], rest
+
+
+def _backup(rest: list[str]) -> tuple[list[str], list[str]]:
+    """`galenic backup FOLDER --key NAME` wrote a backup."""
+    return (["create"] if len(rest) > 1 else []), rest
+
+
+def _audit(rest: list[str]) -> tuple[list[str], list[str]]:
+    """`galenic audit [--json]` showed the audit log."""
+    return (["show"] if not rest or rest[0].startswith("-") else []), rest
+
+
+def _jobs(rest: list[str]) -> tuple[list[str], list[str]]:
+    """`galenic jobs [--work] [--cancel JOB] [--resume JOB]` did what are commands now."""
+    for option, command in (("--cancel", "cancel"), ("--resume", "resume"), ("--work", "run")):
+        for position, word in enumerate(rest):
+            if word == option or word.startswith(f"{option}="):
+                job = [word.partition("=")[2]] if "=" in word else []
+                return [command], [*rest[:position], *job, *rest[position + 1 :]]
+    return (["list"] if not rest or rest[0].startswith("-") else []), rest
+
+
+COLLISIONS = {"release": _release, "budget": _budget, "backup": _backup, "audit": _audit, "jobs": _jobs}
+"""Groups of today whose names were commands: (the new command or none, its words) by the words after the name."""
