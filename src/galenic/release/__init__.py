@@ -7,13 +7,17 @@ from galenic.release.budget_reservation import require_population, reserve_budge
 from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import CopyRequest, DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget, retrain_tasks
+from galenic.release.finding_text import FindingText, finding_text, findings_markdown
+from galenic.release.glossary import Term, glossary, glossary_markdown
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
 from galenic.release.register import list_releases, recall_release, write_release
 from galenic.release.residual_risk import residual_risk
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
+from galenic.release.run_summary import plain_summary, run_cautions, run_criteria
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
+from galenic.release.summary import Caution, Criterion, list_cautions, list_criteria
 from galenic.release.table_artifact import Preview, TableContent
 from galenic.release.verification import check_release, trust_of, trust_of_release
 from galenic.release.verify_release import NotVerifiedError, verify
@@ -23,10 +27,13 @@ __all__ = [
     "MEANING",
     "SHIPPED",
     "ArtifactKind",
+    "Caution",
     "CopyRequest",
+    "Criterion",
     "Decision",
     "DeidentifiedRun",
     "Engine",
+    "FindingText",
     "NotVerifiedError",
     "Preview",
     "ReleasePolicy",
@@ -41,6 +48,7 @@ __all__ = [
     "Signer",
     "StoredRun",
     "TableContent",
+    "Term",
     "WorkflowResult",
     "attest",
     "check_release",
@@ -48,10 +56,17 @@ __all__ = [
     "decide",
     "decide_quality",
     "deidentify_run",
+    "finding_text",
+    "findings_markdown",
     "forget",
+    "glossary",
+    "glossary_markdown",
+    "list_cautions",
+    "list_criteria",
     "list_releases",
     "load_policy",
     "parse_policy",
+    "plain_summary",
     "recall_release",
     "reject_run",
     "report_page",
@@ -60,6 +75,8 @@ __all__ = [
     "reserve_budget",
     "residual_risk",
     "retrain_tasks",
+    "run_cautions",
+    "run_criteria",
     "run_status",
     "run_statuses",
     "sign_off",

@@ -8,9 +8,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from galenic.release.attack_texts import attack_texts
+from galenic.release.finding_text import finding_text
 from galenic.release.plots import MOST_ASSOCIATED, associations, by_group, distributions, svg
 from galenic.release.policy import Decision, ReleasePolicy
-from galenic.release.words import WORDS, attacks_in_words
 from galenic.schema import NO_DETAILS, Column, Finding, Report, RunDetails, Table, to_json
 
 
@@ -48,8 +49,8 @@ def render_card(
         decision=decision_json(decision, inside=True),
         policy=policy,
         findings=findings,
-        words=WORDS,
-        attacks=attacks_in_words(report),
+        text=finding_text,
+        attacks=attack_texts(report),
         plots=[_plots(name if several else "", *view) for name, view in views.items()],
         groups=_groups(report),
         tables=[_table(name if several else "", table) for name, table in tables.items()],
