@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.server
+import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ def test_the_provider_is_linked_and_signed_in_with(site: Site, chromium: Any, mo
         other.get_by_role("link", name="Sign in with the clinic").click()
         other.wait_for_url(f"{site.base}/account")
         assert "with a second factor there" in other.inner_text("body")
+        other.get_by_role("button", name=re.compile("^Account of")).click()
         other.get_by_role("button", name="Sign out").click()
         other.wait_for_url("**/sign-in**")
 

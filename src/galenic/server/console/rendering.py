@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jinja2
 from fastapi.responses import HTMLResponse
 
+from galenic.server.console.navigation import initials, navigation_of
 from galenic.version import __version__
 
 CONTENT_POLICY = (
@@ -15,38 +16,6 @@ CONTENT_POLICY = (
 )
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
 """Content-Security-Policy of reports that were made from patients' data: they run no script."""
-
-NAVIGATION: tuple[tuple[str, str, frozenset[str]], ...] = (  # path, label, roles that see it (empty: everybody)
-    ("/", "Home", frozenset()),
-    ("/patients", "Patients", frozenset({"clinician", "nurse", "pharmacist"})),
-    ("/data", "Data", frozenset({"researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor"})),
-    ("/synthesis", "Synthesis", frozenset({"researcher", "data-scientist", "privacy-officer"})),
-    (
-        "/jobs",
-        "Jobs",
-        frozenset({"researcher", "data-scientist", "privacy-officer", "integration-engineer", "auditor", "security-officer"}),
-    ),
-    (
-        "/releases",
-        "Releases",
-        frozenset({"researcher", "data-scientist", "privacy-officer", "clinician", "ethics-board", "auditor"}),
-    ),
-    ("/budget", "Budget", frozenset({"researcher", "data-scientist", "privacy-officer", "auditor"})),
-    ("/consent", "Consent", frozenset({"privacy-officer"})),
-    ("/reviews", "Emergencies", frozenset({"privacy-officer"})),
-    ("/audit", "Audit", frozenset({"auditor", "privacy-officer", "security-officer"})),
-    ("/policy", "Policy", frozenset({"security-officer", "privacy-officer", "auditor"})),
-    ("/keys", "Keys", frozenset({"security-officer", "auditor"})),
-    ("/clients", "Systems", frozenset({"security-officer", "privacy-officer"})),
-    ("/people", "People", frozenset({"security-officer", "privacy-officer"})),
-)
-
-
-class RoleHolder(Protocol):
-    """A user whose roles decide which links the navigation shows."""
-
-    def holds(self, *roles: str) -> bool:
-        """Whether the user holds one of these roles."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +42,18 @@ class Renderer:
 
     def render(self, path: str, template: str, status: int, values: dict[str, Any]) -> HTMLResponse:
         """The page at a path. values: see `Console.render`."""
-        user: RoleHolder | None = values.pop("user", None)
-        shared = {"user": user, "version": __version__, "message": values.pop("message", None), **_navigation(path, user)}
+        user = values.pop("user", None)
+        links, here = navigation_of(path, user)
+        shared = {
+            "user": user,
+            "initials": initials(user.account.shown) if user else "",
+            "version": __version__,
+            "message": values.pop("message", None),
+            "errors": values.pop("errors", {}),
+            "nav": links,
+            "here": here,
+        }
         form_action = f"form-action 'self' {values.pop('form_to', '')}".rstrip()
         text = self.environment.get_template(template).render(**shared, **values)
         policy = CONTENT_POLICY.replace("form-action 'self'", form_action)
         return HTMLResponse(text, status, {"Content-Security-Policy": policy})
-
-
-def _navigation(path: str, user: RoleHolder | None) -> dict[str, object]:
-    """The links that the user sees, and the one that leads to the current page."""
-    links = [(place, label) for place, label, roles in NAVIGATION if user and (not roles or user.holds(*roles))]
-    here = next((p for p, _ in reversed(links) if path == p or (p != "/" and path.startswith(p))), "")
-    return {"nav": links, "here": here}
