@@ -8,14 +8,14 @@ export MPLBACKEND := Agg
 export OPENBLAS_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-slow mutants bench lint serve sbom clean
+.PHONY: demo test test-slow mutants bench lint serve docs sbom clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[demo,test,lint]'
 	touch $(SETUP)
 
-demo: $(SETUP)  ## the whole way on public data; prints where the report is
+demo: $(SETUP)  ## the whole workflow on public data; prints where the report is
 	$(BIN)/galenic demo galenic-demo
 
 lint: $(SETUP)  ## format, style, import contracts, types, dependencies
@@ -38,9 +38,13 @@ mutants: $(SETUP)  ## random changes to named modules that the closest tests mus
 	$(PIP) -e '.[mutants]'
 	$(BIN)/python benchmarks/mutants.py
 
-serve: $(SETUP)  ## the server with simulated patients, at https://127.0.0.1:8443
+serve: $(SETUP)  ## the server with simulated patients, at https://localhost:8443
 	$(PIP) -e '.[server]'
 	$(BIN)/galenic serve
+
+docs: $(SETUP)  ## the documentation as a site with search, checked strictly: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'open build/site/index.html'
 
 sbom: $(SETUP)  ## every part of this environment, as CycloneDX: build/sbom.json
 	mkdir -p build

@@ -4,6 +4,8 @@ Every message has three parts: what is wrong and where (column, row, code), what
 A message never contains a cell's value: messages end up in logs, and values are patient data.
 """
 
+from galenic.version import __version__
+
 
 class GalenicError(Exception):
     """The root of all errors that Galenic raises on purpose."""
@@ -66,7 +68,12 @@ class ConflictError(InputError):
 
 
 class MissingExtraError(InputError):
-    """An optional dependency is not installed; the message contains the install command."""
+    """An optional dependency is not installed; the message contains the install commands, for a checkout and for a wheel."""
+
+    def __init__(self, need: str, extra: str = "") -> None:
+        wheel = f"galenic-{__version__}-py3-none-any.whl"
+        commands = f" In the checkout run: pip install '.[{extra}]'. With a wheel: pip install './{wheel}[{extra}]'."
+        super().__init__(f"{need.rstrip('.')}.{commands}" if extra else need)
 
 
 class RefusedError(GalenicError):

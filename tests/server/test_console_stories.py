@@ -46,7 +46,7 @@ def staffed(site: Site) -> Site:
     """Set up by its first person: two security officers, a researcher, a privacy officer, a clinician, an auditor."""
     sofia = site.visitor("sofia")
     assert "Set up this installation" in sofia.go("/")
-    sofia.picture("01-set-up")
+    sofia.picture("console-01-set-up")
     sofia.clean()
     sofia.fill(code="wrong", name="sofia", shown="Sofia", human="sofia@clinic.example", password=PASSWORD)
     assert "not the set-up code" in sofia.press("Set up")
@@ -54,10 +54,10 @@ def staffed(site: Site) -> Site:
     assert "would be guessed" in sofia.press("Set up")
     sofia.fill(code=site.console.set_up_code, password=PASSWORD)
     assert "Protect your account" in sofia.press("Set up")
-    sofia.picture("02-second-factor")
+    sofia.picture("console-02-second-factor")
     sofia.enrol()
     sofia.add_passkey()
-    sofia.picture("03-account")
+    sofia.picture("console-03-account")
     invited(site, "sofia", "otto", "security-officer")
     for name, role in (("rita", "researcher"), ("paul", "privacy-officer"), ("clara", "clinician"), ("aude", "auditor")):
         invited(site, "sofia", name, role)
@@ -66,7 +66,7 @@ def staffed(site: Site) -> Site:
     otto.page.get_by_role("button", name="Sign in with a passkey").click()
     otto.page.wait_for_url(site.base + "/")
     assert "a second person decides" in otto.text
-    otto.picture("04-what-waits")
+    otto.picture("console-04-what-waits")
     approve_all(site, "otto")
     for name in ("rita", "paul", "clara", "aude"):  # their sessions ended with the change of roles
         guest = site.visitor(name)
@@ -81,7 +81,7 @@ def test_everybody_is_who_two_people_say(staffed: Site) -> None:
     text = sofia.go("/people")
     assert "rita@clinic.example" in text
     assert "give rita" not in text, "her role was approved"
-    sofia.picture("05-people")
+    sofia.picture("console-05-people")
     assert staffed.installation.people.roles("rita") == ("researcher",)
     for fact in staffed.installation.facts.of("grant", who="rita"):
         assert (fact.get("proposed_by"), fact.get("approved_by")) == ("sofia", "otto")
@@ -119,13 +119,13 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     evidence = paul.page.frame_locator("iframe").locator("main")
     evidence.wait_for()
     assert "Satisfies policy" in evidence.inner_text()
-    paul.picture("06-evidence")
+    paul.picture("console-06-evidence")
     paul.clean()
     assert "Signed as privacy-officer" in paul.surely(lambda: paul.press("Sign as privacy-officer"))
     assert paul.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
     clara.go(f"/releases/{run}")
     assert "Signed as clinician" in clara.surely(lambda: clara.press("Sign as clinician"))
-    clara.picture("07-signed")
+    clara.picture("console-07-signed")
     assert "is signed and can leave" in rita.go("/")
     rita.go(f"/releases/{run}")
     released = rita.download(run, tmp_path)
@@ -151,7 +151,7 @@ def test_an_auditor_verifies_the_chain(staffed: Site) -> None:
     aude = staffed.visitor("aude")
     aude.go("/audit")
     assert "rows stand as they were written" in aude.press("Verify the whole chain")
-    aude.picture("08-audit")
+    aude.picture("console-08-audit")
     with aude.page.expect_download() as download:
         aude.page.get_by_role("link", name=re.compile("^Proof of row")).first.click()
     assert '"path"' in Path(download.value.path()).read_text()
@@ -189,7 +189,7 @@ def test_a_clinician_sees_whom_she_treats_and_nothing_runs(treated: Site) -> Non
     clara.page.get_by_role("link", name=EVIL).click()
     assert "Timeline" in clara.text
     assert f"Systolic blood pressure: {EVIL}" in clara.text
-    clara.picture("10-patient")
+    clara.picture("console-10-patient")
     clara.clean()
     assert not dialogs
     assert "none whom you treat" in clara.go("/patients/other")
@@ -235,7 +235,7 @@ def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -
     assert re.search(r"research \(clinical\): withdrawn", text)
     assert "clara" in text
     assert "treatment" in text
-    paul.picture("11-consent")
+    paul.picture("console-11-consent")
     paul.clean()
     paul.fill(who="nobody-here")
     assert "Nobody of that name has looked" in paul.press("Filter")
@@ -262,7 +262,7 @@ def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> N
     )
     sofia.page.fill("#text", changed)
     assert "would have been allowed that were refused" in sofia.press("Try it on the last 30 days")
-    sofia.picture("09-policy")
+    sofia.picture("console-09-policy")
     assert staffed.installation.policies.active().version == 1
 
     def propose() -> str:

@@ -220,7 +220,7 @@ def test_without_lists_of_names_files_are_numbered_and_surrogates_refused(tmp_pa
     words = [sys.executable, "-c", WITHOUT, note, tmp_path / "out", tmp_path / "other"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "galenic[text]" in done.stdout
+    assert "pip install '.[text]'" in done.stdout
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["000000.txt"]
     assert not (tmp_path / "other").exists()
 

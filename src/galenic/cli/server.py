@@ -29,7 +29,7 @@ def server_extra() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise MissingExtraError(f"the server needs {error.name}: pip install 'galenic[server]'") from None
+        raise MissingExtraError(f"the server needs the package {error.name}", "server") from None
 
 
 @dataclass(frozen=True, kw_only=True)

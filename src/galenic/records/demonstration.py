@@ -14,7 +14,7 @@ def demo_table() -> Source:
     """The table that ships inside statsmodels: 20,190 person-years of 5,912 people, public domain."""
     found = util.find_spec("statsmodels")
     if found is None or found.origin is None:
-        raise MissingExtraError("the demonstration's data ships in statsmodels. Install it: pip install 'galenic[demo]'")
+        raise MissingExtraError("the demo's data is in the package statsmodels, which is not installed", "demo")
     return read(Path(found.origin).parent / "datasets" / "randhie" / "src" / "randhie.csv")
 
 

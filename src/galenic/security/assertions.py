@@ -46,7 +46,7 @@ def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
         from joserfc import errors, jwt  # noqa: PLC0415
         from joserfc.jwk import KeySet  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("clients with keys need joserfc: pip install 'galenic[server]'") from None
+        raise MissingExtraError("systems with keys of their own need the package joserfc", "server") from None
     if len(assertion) > 8_000 or assertion.count(".") != 2:
         raise ValueError("form")
     said = _unchecked(assertion)

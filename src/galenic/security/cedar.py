@@ -78,7 +78,7 @@ def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> Access
     try:
         import cedarpy  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("Cedar text is read by cedarpy: pip install 'galenic[cedar]'") from None
+        raise MissingExtraError("Cedar policies need the package cedarpy", "cedar") from None
     try:
         data = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:

@@ -33,7 +33,7 @@ def _hasher() -> "argon2.PasswordHasher":
     try:
         import argon2  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("signing in needs argon2-cffi: pip install 'galenic[server]'") from None
+        raise MissingExtraError("sign-in needs the package argon2-cffi", "server") from None
     return argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's least for argon2id: 19 MiB, t=2, p=1
 
 

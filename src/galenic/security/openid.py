@@ -134,7 +134,7 @@ class OpenId:
             from joserfc import errors, jwt  # noqa: PLC0415
             from joserfc.jwk import KeySet  # noqa: PLC0415
         except ImportError as error:
-            raise MissingExtraError(f"sign-in by a provider needs {error.name}: pip install 'galenic[server]'") from None
+            raise MissingExtraError(f"sign-in by an identity provider needs the package {error.name}", "server") from None
         try:
             usable = [k for k in keys["keys"] if k.get("kty") in ("RSA", "EC", "OKP") and k.get("use", "sig") == "sig"]
             found = jwt.decode(token, KeySet.import_key_set({"keys": usable}), algorithms=ALGORITHMS)

@@ -140,7 +140,7 @@ class RootInToken:
         try:
             import pkcs11  # noqa: PLC0415
         except ImportError:
-            raise MissingExtraError("PKCS#11 needs python-pkcs11: pip install 'galenic[pkcs11]'") from None
+            raise MissingExtraError("PKCS#11 needs the package python-pkcs11", "pkcs11") from None
         try:
             token = pkcs11.lib(self.module).get_token(token_label=self.token)
             return token.open(rw=True, user_pin=os.environ.get("PKCS11_PIN", ""))

@@ -166,7 +166,7 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
     try:
         import sqlcipher3  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("the search index needs SQLCipher: pip install 'galenic[index]'") from None
+        raise MissingExtraError("the search index needs SQLCipher", "index") from None
     place = folder / f"{build}.db"
     if not make and not place.exists():
         raise StoreError(f"{build} is gone: it was deleted, for example when a patient in it was erased. Build it again.")

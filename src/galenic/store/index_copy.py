@@ -33,7 +33,7 @@ def _copy_file(db: Database, grant: AbstractGrant, index: SearchIndex, copy: str
     try:
         import sqlcipher3  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("the search index needs SQLCipher: pip install 'galenic[index]'") from None
+        raise MissingExtraError("the search index needs SQLCipher", "index") from None
     place = index.folder / f"{index.build}.db"
     if not place.is_file():
         raise StoreError(f"{index.build} is gone. Build it again: galenic records index build")

@@ -68,7 +68,7 @@ def _ray(work: Work, parts: list[tuple[str, Path]], workers: int) -> None:
     try:
         import ray  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("partitions on Ray need it: pip install 'galenic[ray]'") from None
+        raise MissingExtraError("partitions on Ray need the package ray", "ray") from None
     if not ray.is_initialized():
         here = {
             "env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

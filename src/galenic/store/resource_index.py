@@ -117,7 +117,7 @@ class ResourceIndex:
         try:
             import sqlcipher3  # noqa: PLC0415
         except ImportError:
-            raise MissingExtraError("searching resources needs SQLCipher: pip install 'galenic[server]'") from None
+            raise MissingExtraError("the search index needs SQLCipher", "server") from None
         try:
             place = f"{self.path.absolute().as_uri()}?mode=rw"  # a file that another process has just deleted is not made again
             connection = sqlcipher3.connect(place, isolation_level=None, check_same_thread=False, timeout=60, uri=True)

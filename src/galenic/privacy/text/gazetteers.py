@@ -30,9 +30,7 @@ class Gazetteer:
 
     def __post_init__(self) -> None:
         if AhoCorasick is None:
-            raise MissingExtraError(
-                "lists of names are searched by ahocorasick-rs, which is not installed: pip install 'galenic[text]'."
-            )
+            raise MissingExtraError("the search for names needs the package ahocorasick-rs, which is not installed", "text")
         kinds: dict[str, str] = {}
         if self.names:
             kinds |= dict.fromkeys((n for n in listed_names() if len(n) >= MIN_LETTERS), "")

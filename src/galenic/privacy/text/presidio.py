@@ -33,7 +33,7 @@ def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
     try:
         from presidio_analyzer import EntityRecognizer, RecognizerResult  # noqa: PLC0415  # optional
     except ImportError:
-        raise MissingExtraError("presidio-analyzer is not installed: pip install presidio-analyzer.") from None
+        raise MissingExtraError("the package presidio-analyzer is not installed", "presidio") from None
     own = detector or load_detector(language)
 
     class Galenic(EntityRecognizer):  # type: ignore[misc]  # presidio is optional

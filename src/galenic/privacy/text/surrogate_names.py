@@ -44,7 +44,7 @@ def _cultures() -> tuple[NameLists, ...]:
         try:
             provider = import_module(f"faker.providers.person.{locale}").Provider
         except ModuleNotFoundError:
-            raise MissingExtraError("surrogates need lists of names: pip install 'galenic[text]'.") from None
+            raise MissingExtraError("surrogate names need the package Faker", "text") from None
         lists = (
             _of(provider, "first_names_female"),
             _of(provider, "first_names_male"),

@@ -45,7 +45,7 @@ _DECIMAL = {
 def require_pydicom() -> None:
     """MissingExtraError if pydicom is not installed; it is imported on first use."""
     if find_spec("pydicom") is None:
-        raise MissingExtraError("DICOM needs pydicom, which is not installed. Install it: pip install 'galenic[dicom]'.")
+        raise MissingExtraError("DICOM files need the package pydicom, which is not installed", "dicom")
 
 
 def is_dicom(file: Path) -> bool:

@@ -74,7 +74,7 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
     try:
         import httpcore  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("calls to other systems need httpcore: pip install 'galenic[server]'") from None
+        raise MissingExtraError("connections to other systems need the package httpcore", "server") from None
     context = ssl.create_default_context(cadata=known.get("authority") or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     method, sent = ("GET" if body is None else "POST"), list(headers.items())

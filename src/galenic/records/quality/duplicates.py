@@ -75,7 +75,7 @@ def _pairs(frame: pa.Table, there: set[str]) -> list[tuple[int, int, float]] | s
         from splink import Linker, SettingsCreator, block_on  # noqa: PLC0415
         from splink.backends.duckdb import DuckDBAPI  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("probable duplicates are found by Splink: pip install 'galenic[linkage]'") from None
+        raise MissingExtraError("the search for duplicates needs the package splink", "linkage") from None
     fuzzy = {"given": [0.9], "family": [0.92, 0.85]}
     comparisons: list[Any] = [
         compare.JaroWinklerAtThresholds(c, fuzzy[c])

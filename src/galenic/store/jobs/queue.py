@@ -117,7 +117,7 @@ class JobQueue:
         try:
             import dbos  # noqa: PLC0415
         except ImportError:
-            raise MissingExtraError("jobs need DBOS: pip install 'galenic[jobs]'") from None
+            raise MissingExtraError("background jobs need the package dbos", "jobs") from None
         self._form = dbos.WorkflowSerializationFormat.PORTABLE
         self._client = dbos.DBOSClient(system_database_url=url, serializer=dbos.DBOSPortableJSONSerializer())
 
@@ -164,7 +164,7 @@ def open_runner(url: str, kinds: dict[str, Advance]) -> Iterator[JobRunner]:
     try:
         import dbos  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("durable jobs need DBOS: pip install 'galenic[jobs]'") from None
+        raise MissingExtraError("background jobs need the package dbos", "jobs") from None
     runner = JobRunner(dbos, url, kinds)
     try:
         yield runner

@@ -1,0 +1,92 @@
+"""The documentation site builds without a warning, has a search, and shows pictures that tests record."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import galenic
+from galenic.server.openapi import openapi
+
+ROOT = Path(__file__).parents[1]
+IMAGES = sorted((ROOT / "docs" / "images").glob("*.png"))
+RECORDED = {
+    name
+    for test in (ROOT / "tests").rglob("*.py")
+    for name in re.findall(r'picture\(\s*"([\w-]+)"', test.read_text(encoding="utf-8"))
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_every_page_is_in_the_site_and_in_its_search(site: Path) -> None:
+    found = {entry["location"].split("#")[0] for entry in json.loads((site / "search" / "search_index.json").read_text())["docs"]}
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert str(page.relative_to(ROOT / "docs").with_suffix(".html")) in found, page
+
+
+def test_no_page_of_the_site_loads_anything_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(https?://[^\"> ]+)", page.read_text(encoding="utf-8"))
+        assert [url for url in loaded if "squidfunk" not in url] == [], page
+
+
+def test_the_python_reference_has_every_public_name(site: Path) -> None:
+    text = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    for name in galenic.__all__:
+        assert name.startswith("__") or f"galenic.{name}" in text, name
+    for name in ("fit", "sample"):
+        assert f"Synthesizer.{name}" in text
+
+
+def test_the_rest_reference_has_every_route(site: Path) -> None:
+    text = (site / "reference" / "rest.html").read_text(encoding="utf-8")
+    paths = json.loads(openapi("https://localhost:8443"))["paths"]
+    assert len(paths) > 10
+    for path, item in paths.items():
+        for method in item:
+            assert f"{method.upper()} {path}" in text
+
+
+def test_every_route_and_parameter_has_a_sentence() -> None:
+    for path, item in json.loads(openapi("https://localhost:8443"))["paths"].items():
+        for method, operation in item.items():
+            assert re.match(r"[A-Z]\w+ ", operation["summary"]), (path, method)
+            for parameter in operation["parameters"]:
+                assert parameter["in"] == "path" or parameter["description"][0].isupper(), (path, parameter["name"])
+
+
+@pytest.mark.parametrize("picture", IMAGES, ids=lambda p: p.stem)
+def test_a_picture_is_recorded_by_a_test_and_is_not_blank(picture: Path) -> None:
+    assert picture.stem in RECORDED, "no test records it"
+    pixels = imread(picture)[..., :3]
+    assert pixels.shape[0] >= 200
+    assert pixels.shape[1] >= 320
+    assert float(np.std(pixels)) > 0.02, "one color"
+    dark = float((pixels.min(axis=2) < 0.5).mean())
+    assert 0.002 < dark, "nothing is written on it"
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    for picture in [*IMAGES, *(ROOT / "docs" / "images").glob("*.svg")]:
+        assert picture.name in text or picture.name == "favicon.svg", picture
+
+
+def test_a_blank_picture_would_be_noticed() -> None:
+    assert float(np.std(np.ones((400, 600, 3)))) < 0.02
