@@ -8,6 +8,9 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+import galenic
+from galenic.server.openapi import openapi
+
 ROOT = Path(__file__).parents[1]
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -30,8 +33,6 @@ def entry_of(name: str, value: Any, level: int) -> list[str]:
 
 def python_reference() -> str:
     """Every public name of `galenic` with its docstring; public methods of classes too."""
-    import galenic
-
     lines = [
         "# Python reference",
         "",
@@ -64,8 +65,6 @@ def operation_of(method: str, path: str, operation: dict[str, Any]) -> list[str]
 
 def rest_reference() -> str:
     """Every route of the server's OpenAPI description."""
-    from galenic.server.openapi import openapi
-
     described = json.loads(openapi("https://galenic.hospital.example"))
     lines = [
         "# REST reference",

@@ -74,7 +74,9 @@ def test_hadolint_accepts_the_container_file(tmp_path: Path) -> None:
 
 def test_the_compose_file_names_what_is_there() -> None:
     whole = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
-    assert (DEPLOY / whole["services"]["galenic"]["build"]["context"] / whole["services"]["galenic"]["build"]["dockerfile"]).is_file()
+    assert (
+        DEPLOY / whole["services"]["galenic"]["build"]["context"] / whole["services"]["galenic"]["build"]["dockerfile"]
+    ).is_file()
     for service in whole["services"].values():
         for mount in service["volumes"]:
             source = mount.split(":")[0]
@@ -108,7 +110,10 @@ def test_the_database_is_made_for_a_user_who_is_no_superuser(cluster: str) -> No
     assert (done.returncode, done.stderr) == (0, "")
     engine = sa.create_engine(f"postgresql+psycopg://galenic_made@/galenic_made?host={cluster}", isolation_level="AUTOCOMMIT")
     with engine.connect() as c:
-        assert c.execute(sa.text("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")).one() == (False, False)
+        assert c.execute(sa.text("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")).one() == (
+            False,
+            False,
+        )
         c.execute(sa.text("CREATE TABLE made (id int)"))
     engine.dispose()
     drop = "DROP DATABASE galenic_made WITH (FORCE); DROP ROLE galenic_made;"
@@ -134,6 +139,10 @@ def test_nginx_accepts_its_file(tmp_path: Path) -> None:
     subprocess.run(make, check=True, capture_output=True)
     own = (DEPLOY / "nginx.conf").read_text(encoding="utf-8").replace("/etc/galenic", str(tmp_path))
     paths = " ".join(f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (tmp_path / "whole.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths} {own} }}", encoding="utf-8")
-    done = subprocess.run([nginx, "-t", "-e", "stderr", "-c", tmp_path / "whole.conf"], capture_output=True, text=True, check=False)
+    (tmp_path / "whole.conf").write_text(
+        f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths} {own} }}", encoding="utf-8"
+    )
+    done = subprocess.run(
+        [nginx, "-t", "-e", "stderr", "-c", tmp_path / "whole.conf"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -103,9 +103,11 @@ def _fhir() -> Part:
 
     kinds = sorted(k for k in r4().resources if k not in NOT_SERVED)
     kind: Part = {"name": "type", "in": "path", "required": True, "schema": {"type": "string", "enum": kinds}}
-    number: Part = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "pattern": r"^[0-9]{1,9}$"}}
+    return _fhir_types(kind) | _fhir_instances(kind)
+
+
+def _fhir_types(kind: Part) -> Part:
     condition = _header("If-None-Exist", "Search string: create only if no resource matches")
-    one = [kind, ID, PURPOSE]
     return {
         "/fhir/metadata": {"get": _does("Return the capability statement", [], _answers(200), secured=False)},
         "/fhir": {"post": _does("Process a batch or a transaction", [PURPOSE, PREFER], _answers(200, *LONG, 422), FHIR)},
@@ -128,6 +130,13 @@ def _fhir() -> Part:
         "/fhir/{type}/$validate": {
             "post": _does("Validate a resource without storing it", [kind], _answers(200, *LONG, 422), FHIR)
         },
+    }
+
+
+def _fhir_instances(kind: Part) -> Part:
+    number: Part = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "pattern": r"^[0-9]{1,9}$"}}
+    one = [kind, ID, PURPOSE]
+    return {
         "/fhir/{type}/{id}": {
             "get": _does("Read a resource", one, _answers(200, 304, *WRONG, 410)),
             "put": _does(
@@ -174,8 +183,8 @@ def _bulk() -> Part:
 
 def _smart() -> Part:
     token: Part = {
-        "summary": "Issue an access token", "parameters": [], "responses": {"200": {"description": "Access token."}, "400": {"description": "Refused."},
-                                                                     "401": {"description": "Unknown client."}},
+        "summary": "Issue an access token", "parameters": [],
+        "responses": {"200": {"description": "Access token."}, "400": {"description": "Refused."}, "401": {"description": "Unknown client."}},
         "requestBody": {"required": True, "content": {FORM: {"schema": {"type": "object", "required": ["grant_type"], "properties": {
             "grant_type": {"type": "string", "enum": ["client_credentials", "authorization_code", "refresh_token"]},
             **{n: {"type": "string"} for n in ("client_assertion_type", "client_assertion", "scope", "code", "redirect_uri",
