@@ -2,7 +2,7 @@
 
 PRIVACY_PAIRS pairs of neighboring tables (default 2,000; one of each pair has one patient more) go through preparation, fit and sampling.
 In the family "described" the table goes through `galenic table describe`, its file and --buy first. An attacker knows both tables and the
-random generator that a caller may pass, and sees the synthetic rows, the described columns and the error and its message, if there is one. Other
+random generator that a caller may pass, and sees the synthetic rows, the described columns, and the error with its message, if any. Other
 files of a release are compared by tests/stories/test_neighboring_tables.py.
 
 The attack (statistic, sign and threshold, a learned linear one included) is chosen on one half of the pairs and

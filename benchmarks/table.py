@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("spine", "tables", "custody", "records", "deidentify", "server", "privacy", "faults")
 PAGE = ROOT / "docs" / "measured.md"
 README = ROOT / "README.md"
+EPSILON_PAGE = ROOT / "docs" / "how-to" / "choose-epsilon.md"
 KEY = {  # id of a measurement: sentence for the README, losses included
     "tables.d14.tvd2": "Error of pairs of columns (total variation), 71,236 rows, 14 columns, ε = 1",
     "tables.d14.gap": "Accuracy (AUROC) lost by training on synthetic rows, same table",
@@ -124,6 +126,20 @@ def key_figures() -> str:
     return "\n".join(lines) + "\n"
 
 
+def epsilon_table() -> str:
+    """The table of docs/how-to/choose-epsilon.md: error of pairs by patients, columns and epsilon; bold where accepted."""
+    cells: list[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "choose_epsilon.json").read_text(encoding="utf-8"))
+    epsilons = sorted({c["epsilon"] for c in cells})
+    shown: dict[tuple[int, int], list[str]] = {}
+    for cell in sorted(cells, key=lambda c: (c["rows"], c["columns"], c["epsilon"])):
+        error = "-" if cell.get("two") is None else f"{cell['two']:.2f}"
+        mark = "*" if cell.get("refused by") == ["privacy.controls"] else ""
+        shown.setdefault((cell["rows"], cell["columns"]), []).append(f"**{error}**" if cell["accepted"] else error + mark)
+    lines = ["| patients | columns | " + " | ".join(f"ε = {e:g}" for e in epsilons) + " |", "|" + "---|" * (2 + len(epsilons))]
+    lines += [f"| {rows:,} | {columns} | {' | '.join(found)} |" for (rows, columns), found in shown.items()]
+    return "\n".join(lines) + "\n"
+
+
 def embedded(page: str, name: str = "spine") -> str:
     """The table that stands in a page."""
     return page.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->\n", maxsplit=1)[0]
@@ -140,4 +156,5 @@ def replaced(page: Path, tables: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     replaced(PAGE, {name: render(name) for name in NAMES})
+    replaced(EPSILON_PAGE, {"choose epsilon": epsilon_table()})
     replaced(README, {"key figures": key_figures()})

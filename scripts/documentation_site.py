@@ -92,6 +92,16 @@ def decisions() -> str:
 GENERATED = {"reference/python.md": python_reference, "reference/rest.md": rest_reference, "decisions/index.md": decisions}
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts each decision record below the list of decisions in the navigation (an event of MkDocs)."""
+    records = [f"decisions/{page.name}" for page in sorted((ROOT / "docs" / "decisions").glob("0*.md"))]
+    nav: list[dict[str, Any]] = config.nav or []
+    for entry in nav:
+        if "Explanation" in entry:
+            entry["Explanation"].append({"Decisions": ["decisions/index.md", *records]})
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages (an event of MkDocs)."""
     for path, make in GENERATED.items():

@@ -121,6 +121,7 @@ def test_pages_quote_the_benchmarks_as_they_were_measured() -> None:
     for name in table.NAMES:
         assert table.embedded(measured, name) == table.render(name)
     assert table.embedded(readme, "key figures") == table.key_figures()
+    assert table.embedded(table.EPSILON_PAGE.read_text(encoding="utf-8"), "choose epsilon") == table.epsilon_table()
 
 
 def test_the_readme_shows_losses_among_its_key_figures() -> None:
