@@ -149,11 +149,23 @@ class Scenario:
         """Simulated OMOP tables with planted values of person 1."""
         folder = self.folder / "incoming" / "omop"
         self.command(
-            "records", "simulate", "8", "--out", folder, "--as", "omop", "--seed", "3", "--until", "2026-01-01", "--years", "2"
+            "records",
+            "simulate",
+            "8",
+            "--out",
+            folder,
+            "--format",
+            "omop",
+            "--seed",
+            "3",
+            "--until",
+            "2026-01-01",
+            "--years",
+            "2",
         )
         _plant(folder / "person.csv", {"person_source_value": TEXTS["identifier"]})
         _plant(folder / "measurement.csv", {"value_as_number": str(EXTREME), "measurement_source_value": TEXTS["code"]})
-        self.command("records", "import", folder, "--as", "omopset", "--key", "inge", ends=(0, 2))
+        self.command("records", "import", folder, "--dataset", "omopset", "--key", "inge", ends=(0, 2))
         self.patients.append("omopset|1")
 
     @contextmanager
@@ -198,7 +210,7 @@ class Scenario:
         self.command(
             "records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker"
         )  # replaces the first
-        self.command("records", "quality", "clinic", "--key", "paul", "--out", self.outside / "page.html", ends=(0, 1))
+        self.command("records", "quality", "clinic", "--key", "paul", "--report", self.outside / "page.html", ends=(0, 1))
         self.command("patient", "access", TEXTS["identifier"], "--key", "paul", "--out", self.outside / "record.json")
         self.left.update(["page", "access"])
         installation = self.open()

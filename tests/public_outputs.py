@@ -115,7 +115,7 @@ def publish(table: Path, home: Path, patch: pytest.MonkeyPatch, answers: AnswerL
     name = next(iter(sorted(p.name for p in (home / "runs").glob("2*"))), "none")
     for who in ("ada", "bea"):
         run("release", "sign", name, "--key", who)
-    run("release", "write", name, place / "release", "--trust", place / "trust.json")
+    run("release", "write", name, place / "release", "--trust-out", place / "trust.json")
     run("verify", place / "release", "--trust", place / "trust.json")
     for path in sorted(p for p in (place / "release").rglob("*") if p.is_file()):
         public[path.relative_to(place).as_posix()] = _contents(path)

@@ -29,7 +29,7 @@ def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, st
         pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "note.txt"], "Expected an .npz file", id="text as model"),
         pytest.param(["deidentify", "note.txt", "--out", "taken"], "exists already", id="folder that exists"),
         pytest.param(["records", "simulate", "3", "--out", "taken"], "exists already", id="folder of a simulation that exists"),
-        pytest.param(["table", "audit-engine", "--runs", "0"], "at least one canary and one run", id="audit without a run"),
+        pytest.param(["table", "audit-engine", "--runs", "0"], "greater than or equal to 1", id="audit without a run"),
     ],
 )  # fmt: skip
 def test_wrong_input_ends_with_2(

@@ -34,14 +34,19 @@ GROUPS = {name: frozenset(getattr(command, "commands", {})) for name, command in
         ("client add lab", "clients add lab"),
         ("code lookup icd10cm E11", "terminology lookup icd10cm E11"),
         ("version", "--version"),
+        ("import t.csv --as clinic --key inge", "records import t.csv --dataset clinic --key inge"),
+        ("table synthesize t.csv --policy=partner", "table synthesize t.csv --release-policy=partner"),
+        ("deidentify notes --policy expert", "deidentify notes --deidentification-policy expert"),
+        ("release write RUN folder --trust k.json", "release write RUN folder --trust-out k.json"),
+        ("verify folder --trust k.json", "verify folder --trust k.json"),
     ],
 )
 def test_a_name_of_the_version_before_is_translated(before: str, now: str) -> None:
     words = before.split()
-    jobs_words, hint = old_names.current_words(words, GROUPS)
-    assert sorted(jobs_words) == sorted(now.split())
-    assert jobs_words[:2] == now.split()[:2]
-    assert bool(hint) == (before != now)
+    current, hints = old_names.current_words(words, GROUPS)
+    assert sorted(current) == sorted(now.split())
+    assert current[:2] == now.split()[:2]
+    assert bool(hints) == (before != now)
 
 
 @pytest.mark.parametrize("new", sorted({n for n in old_names.MOVED.values() if not n.startswith("-")}))

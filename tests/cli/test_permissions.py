@@ -43,9 +43,9 @@ CLIENT = ["clients", "add", "lab"]
         pytest.param([*APPROVE, "--purpose", "research", "--until", "x"], "YYYY-MM-DD", id="approval until a word"),
         pytest.param(["people", "revoke-role", "ada", "nurse"], "It holds: clinician", id="role that is not held"),
         pytest.param(["people", "revoke-role", "nobody", "nurse"], "It holds: none", id="key that is unknown"),
-        pytest.param(["records", "import", "t.csv", "--as", "../x", "--patient", "id", "--key", "inge"], "name a data set", id="path as name"),
-        pytest.param(["records", "import", "t.csv", "--as", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
-        pytest.param(["records", "import", "t.csv", "--as", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "../x", "--patient", "id", "--key", "inge"], "name a data set", id="a path"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
         pytest.param(
             ["import", "t.csv", "--as", "x", "--patient", "id", "--key", "inge", "--label", "nope"], "class of data", id="no such label"
         ),
@@ -87,7 +87,7 @@ def custody_sets(custody: Installation) -> list[dict[str, object]]:
 def test_a_token_beyond_what_a_system_has_ends_with_2(
     more: list[str], custody: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["clients", "add", "lab", "--scope", "system/Patient.rs", "--purpose", "treatment", "--longest", "48"]
+    words = ["clients", "add", "lab", "--scope", "system/Patient.rs", "--purposes", "treatment", "--max-hours", "48"]
     assert ended(words, capsys)[0] == 0
     assert ended(["clients", "token", "lab"], capsys)[0] == 0
     assert ended(["clients", "token", "lab", *more], capsys)[0] == 2

@@ -122,7 +122,7 @@ def test_every_way_out_is_on_the_receipt(custody: Installation, tmp_path: Path) 
     export_records(custody, custody.sign_in("rosa", "rosa2"), "clinic", "research", tmp_path / "out.csv")
     own_record(custody, custody.sign_in("paul"), "P000001")
     assert cli.run(["patient", "access", "P000001", "--key", "paul", "--out", str(tmp_path / "record.json")]) == 0
-    cli.run(["records", "quality", "clinic", "--key", "paul", "--out", str(tmp_path / "page.html")])
+    cli.run(["records", "quality", "clinic", "--key", "paul", "--report", str(tmp_path / "page.html")])
     result = erase(custody)
     assert sorted(name.partition("/")[0] for name in result.facts["outside"]) == ["access", "access", "export", "page"]
     assert sorted(n.partition("/")[0] for n in erase(custody, "P000002").facts["outside"]) == ["export", "page"]

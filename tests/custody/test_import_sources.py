@@ -156,7 +156,7 @@ def test_absolute_references_of_the_exporting_server_are_warned_of_and_resolved_
     of_other = {**observation("eX"), "id": "abs", "subject": {"reference": f"{EHR}/Patient/eX"}}
     result = brought(ehr, tmp_path, patient("eX"), of_other)
     assert result.issues["warning", "reference-absolute"] == 1
-    assert any(f"--base {EHR}" in e["text"] for e in result.examples)
+    assert any(f"--source-url {EHR}" in e["text"] for e in result.examples)
     assert ehr.found("Observation?patient=eX") == []
     again = brought(ehr, tmp_path, patient("eX"), of_other, bases=(EHR + "/",))
     assert (again.new, again.already_stored, rules(again)) == (1, 1, set())

@@ -25,7 +25,7 @@ def imported(ehr: Fhir, folder: Path, *resources: dict[str, object]) -> None:
     place = folder / f"part-{len(list(folder.iterdir()))}.ndjson"
     place.write_text("".join(json.dumps(r) + "\n" for r in resources), encoding="utf-8")
     custody.make_key(ehr.installation, "inge", "integration-engineer")
-    words = [sys.executable, "-m", "galenic", "records", "import", str(place), "--as", "records", "--key", "inge"]
+    words = [sys.executable, "-m", "galenic", "records", "import", str(place), "--dataset", "records", "--key", "inge"]
     environment = {**os.environ, "GALENIC_HOME": str(ehr.installation.home)}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -81,7 +81,7 @@ def test_a_new_kind_of_data_is_one_line_in_each_registry(
     (tmp_path / "words.toy").write_text("anna\nbert\n")
     custody.close()
     try:
-        assert cli.run(["records", "import", str(tmp_path / "words.toy"), "--as", "toys", "--key", "inge"]) == 0
+        assert cli.run(["records", "import", str(tmp_path / "words.toy"), "--dataset", "toys", "--key", "inge"]) == 0
     finally:
         FORMATS.clear()
         FORMATS.update(others)

@@ -223,11 +223,11 @@ def test_the_page_and_the_exit_code_say_whether_the_floor_holds_and_no_value_is_
     columns = made()
     columns["family_name"][0] = "Zebulon-canary"
     good = source(columns, tmp_path)
-    assert cli.run(["records", "quality", str(good), "--out", str(tmp_path / "q.html"), "--json"]) == 0
+    assert cli.run(["records", "quality", str(good), "--report", str(tmp_path / "q.html"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["floor"]["holds"]
     columns["temperature"][5:25] = [99.5] * 20
     bad = source(columns, tmp_path, "bad.csv")
-    assert cli.run(["records", "quality", str(bad), "--out", str(tmp_path / "bad.html")]) == 1
+    assert cli.run(["records", "quality", str(bad), "--report", str(tmp_path / "bad.html")]) == 1
     said, text = capsys.readouterr().out, (tmp_path / "bad.html").read_text()
     assert "does NOT hold" in said
     assert "does NOT hold" in text

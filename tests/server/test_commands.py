@@ -84,13 +84,13 @@ def test_files_that_can_not_be_used_are_said_and_nothing_is_started(home: Path, 
     (tmp_path / "words.pem").write_text("no certificate")
     for words in (
         ("clients", "add", "reg", "--jwks", tmp_path / "nowhere.json"), ("clients", "add", "reg", "--jwks", binary),
-        ("server", "identity-provider", "x", "--issuer", "https://x.example", "--client", "x", "--secret-file", binary),
-        ("serve", "--certificate", tmp_path / "nowhere.pem", "--key", tmp_path / "nowhere.key"),
-        ("serve", "--certificate", tmp_path / "words.pem", "--key", tmp_path / "words.pem"),
-        ("serve", "--clients", tmp_path / "words.pem"),
+        ("server", "identity-provider", "x", "--issuer", "https://x.example", "--client-id", "x", "--secret-file", binary),
+        ("serve", "--certificate", tmp_path / "nowhere.pem", "--certificate-key", tmp_path / "nowhere.key"),
+        ("serve", "--certificate", tmp_path / "words.pem", "--certificate-key", tmp_path / "words.pem"),
+        ("serve", "--client-authority", tmp_path / "words.pem"),
     ):  # fmt: skip
         done = galenic(home, *words)
         assert done.returncode == 2, (words, done.stderr)
         assert "Traceback" not in done.stderr
         assert "Give" in done.stderr
-        assert "serving" not in done.stdout
+        assert "Serving" not in done.stdout

@@ -184,4 +184,4 @@ def test_a_new_installation_is_served_by_one_command_and_ends_when_told(tmp_path
         said, _ = server.communicate(timeout=60)
     assert server.returncode in (0, -signal.SIGTERM, 143)
     assert "set-up code" in said
-    assert "certificate SHA-256" in said
+    assert "Certificate SHA-256" in said

@@ -29,7 +29,7 @@ def a_server_process(home: Path, **more: str) -> Iterator[subprocess.Popen[str]]
     server = subprocess.Popen([*SERVE, str(free_port())], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        assert server.stdout.readline().startswith("serving")
+        assert server.stdout.readline().startswith("Serving")
         yield server
     finally:
         server.kill()

@@ -49,7 +49,7 @@ def test_from_a_file_to_a_verified_release(
     for who, role in (("ada", "privacy-officer"), ("bea", "clinician")):
         assert run("keys", "create", who, "--role", role) == 0
         assert run("release", "sign", name, "--key", who) == 0
-    assert run("release", "write", name, tmp_path / "release", "--trust", tmp_path / "keys.json") == 0
+    assert run("release", "write", name, tmp_path / "release", "--trust-out", tmp_path / "keys.json") == 0
     assert run("verify", tmp_path / "release", "--trust", tmp_path / "keys.json") == 0
     capsys.readouterr()
     assert run("budget", "clinic", "--json") == 0
@@ -157,7 +157,10 @@ def test_a_fit_without_privacy_is_labelled_and_no_policy_that_asks_for_a_guarant
     home: Path, patients_csv: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert (
-        run("table", "synthesize", patients_csv, "--no-privacy", "--policy", "partner", "--target", "diabetes", "--json") == 1
+        run(
+            "table", "synthesize", patients_csv, "--no-privacy", "--release-policy", "partner", "--target", "diabetes", "--json"
+        )
+        == 1
     )
     made = out(capsys)
     refused = {r["finding"]: r["outcome"] for r in made["decision"]["refusals"]}
@@ -175,7 +178,10 @@ def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
         'name="strict"\nversion=1\npurpose="p"\nroles=["clinician","privacy-officer"]\nidentity="unverified"\n'
         '[[rule]]\nfinding="fidelity.tvd2"\nat_most=0.0001\nreason="Impossible."\n'
     )
-    assert run("table", "synthesize", patients_csv, "--drop", "discharged", "--epsilon", 2, "--policy", policy, "--json") == 1
+    assert (
+        run("table", "synthesize", patients_csv, "--drop", "discharged", "--epsilon", 2, "--release-policy", policy, "--json")
+        == 1
+    )
     made = out(capsys)
     installation = open_installation(home)
     assert installation.ledger.statement("default").refusals == 1
@@ -186,9 +192,9 @@ def test_a_bad_table_stays_inside_and_the_refusal_is_counted(
 def test_anybodys_synthetic_data_is_judged(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     real, unseen, fake = (write(tmp_path / f"{i}.csv", made_patients(1_500, i)) for i in range(3))
     words = ["--holdout", unseen, "--target", "diabetes", "--json"]
-    assert run("table", "evaluate", real, fake, *words, "--policy", "internal") == 0
+    assert run("table", "evaluate", real, fake, *words, "--release-policy", "internal") == 0
     assert out(capsys)["decision"]["accepted"]
-    assert run("table", "evaluate", real, real, *words, "--policy", "internal") == 1
+    assert run("table", "evaluate", real, real, *words, "--release-policy", "internal") == 1
     leaked = {f["name"]: f.get("value") for f in out(capsys)["findings"]}
     assert leaked["privacy.alarms"] >= 2
     assert leaked["privacy.nearest"] > 0.9

@@ -65,9 +65,13 @@ def test_from_a_file_into_custody_and_out_of_this_world(home: Path, tmp_path: Pa
         assert run("keys", "create", name, "--role", role) == 0
         assert run("keys", "create", f"{name}2", "--role", role) == 0
     assert (
-        run("records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge") == 0
+        run("records", "import", tmp_path / "patients.csv", "--dataset", "clinic", "--patient", "patient_id", "--key", "inge")
+        == 0
     )
-    assert run("records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "ada") == 1
+    assert (
+        run("records", "import", tmp_path / "patients.csv", "--dataset", "clinic", "--patient", "patient_id", "--key", "ada")
+        == 1
+    )
     assert run("patient", "care-relation", "clinic", "P000003", "--who", "ada", "--key", "inge") == 0
     assert run("records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex,smoker") == 0
     out(capsys)
@@ -345,7 +349,7 @@ def test_an_import_that_is_killed_keeps_whole_batches_and_can_be_run_again(home:
     pacsv.write_csv(made_patients(30_000), tmp_path / "patients.csv")
     initialize(open_installation(home))
     make_key(open_installation(home), "inge", "integration-engineer")
-    words = ["records", "import", tmp_path / "patients.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge"]
+    words = ["records", "import", tmp_path / "patients.csv", "--dataset", "clinic", "--patient", "patient_id", "--key", "inge"]
     process = subprocess.Popen([sys.executable, "-m", "galenic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
     installation = open_installation(home)

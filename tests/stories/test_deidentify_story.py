@@ -258,7 +258,9 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert cli.run(["deidentify", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")]) == 2
     assert cli.run(["deidentify", str(tmp_path / "none"), "--out", str(tmp_path / "new")]) == 2
-    assert cli.run(["deidentify", str(tmp_path / "a.txt"), "--out", str(tmp_path / "new"), "--policy", "no"]) == 2
+    assert (
+        cli.run(["deidentify", str(tmp_path / "a.txt"), "--out", str(tmp_path / "new"), "--deidentification-policy", "no"]) == 2
+    )
 
 
 def test_many_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def pages(finished: tuple[Path, str, Path], tmp_path_factory: pytest.TempPathFac
     home, number, release = finished
     folder = tmp_path_factory.mktemp("pages")
     table = home.parent / "patients.csv"
-    assert run(["records", "quality", str(table), "--out", str(folder / "quality.html")]) in (0, 1)
+    assert run(["records", "quality", str(table), "--report", str(folder / "quality.html")]) in (0, 1)
     (folder / "note.txt").write_text("Seen on 3 May 2021 by Dr. Smith, MRN 8834512.\n", encoding="utf-8")
     words = ["deidentify", str(folder / "note.txt"), "--out", str(folder / "out"), "--report", str(folder / "notes.html")]
     assert run(words) == 0

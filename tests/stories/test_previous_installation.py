@@ -156,7 +156,7 @@ def test_another_patient_can_be_erased(previous: Installation) -> None:
 def test_new_rows_come_into_the_old_table_and_are_found(previous: Installation) -> None:
     header, *_ = (previous.place / "clinic.csv").read_text(encoding="utf-8").splitlines()
     (previous.place / "new.csv").write_text(f"{header}\nN1,50,female,no,120.5,no,2024-01-02\n", encoding="utf-8")
-    previous.run("records", "import", "new.csv", "--as", "clinic", "--patient", "patient_id", "--key", "inge")
+    previous.run("records", "import", "new.csv", "--dataset", "clinic", "--patient", "patient_id", "--key", "inge")
     previous.run("patient", "care-relation", "clinic", "N1", "--who", "ada", "--key", "inge")
     previous.run("records", "index", "clinic", "--purpose", "quality", "--key", "paul", "--codes", "sex")
     words = ["clinic", "--where", "age_years >= 0", "--purpose", "treatment", "--key", "ada"]

@@ -167,7 +167,7 @@ def test_what_is_not_valid_is_refused_with_its_line_and_the_rest_comes_in(
 ) -> None:
     place = ndjson(tmp_path / "mixed.ndjson", [patient(1), {**observation(1, 1), "status": CANARY}])
     place.write_bytes(place.read_bytes() + b"{ nonsense\n\n" + fhir.write_json(patient(2)))
-    assert cli.run(["records", "import", str(place), "--as", "hospital", "--key", "inge"]) == 2
+    assert cli.run(["records", "import", str(place), "--dataset", "hospital", "--key", "inge"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "2 resources of 2 people are in custody" in said
     assert "2 resources were REFUSED" in said
@@ -440,7 +440,7 @@ def test_folders_that_hold_no_records_are_refused_and_leave_nothing(
     for name, text in made.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    assert cli.run(["records", "import", str(folder), "--as", "bad", "--key", "inge"]) == 2
+    assert cli.run(["records", "import", str(folder), "--dataset", "bad", "--key", "inge"]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     with pytest.raises(Exception, match="no data set"):
         store.dataset(custody.db, "bad", "home")

@@ -32,7 +32,7 @@ def test_the_diabetes_table_is_described_with_its_patient(data: Path, tmp_path: 
 
 def test_a_real_table_is_judged_and_a_copy_of_it_is_caught(home: Path, data: Path, capsys: pytest.CaptureFixture) -> None:
     path = str(data / "tabular" / "support2.csv")
-    assert cli.run(["table", "evaluate", path, path, "--policy", "internal", "--json"]) == 1
+    assert cli.run(["table", "evaluate", path, path, "--release-policy", "internal", "--json"]) == 1
     found = {f["name"]: f.get("value") for f in json.loads(capsys.readouterr().out)["findings"]}
     assert found["privacy.alarms"] == 1
     assert found["privacy.controls"] == 3

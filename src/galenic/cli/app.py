@@ -60,8 +60,8 @@ class RootGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the words name."""
         groups = {name: frozenset(getattr(command, "commands", {})) for name, command in self.commands.items()}
-        words, hint = old_names.current_words(args, groups)
-        if hint:
+        words, hints = old_names.current_words(args, groups)
+        for hint in hints:
             messages.print(hint, markup=False, soft_wrap=True)
         if words == ["--version"]:
             print_version(value=True)

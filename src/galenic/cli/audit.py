@@ -6,20 +6,21 @@ from typing import Annotated
 
 import typer
 
+from galenic import store
 from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Json
 from galenic.custody import changed_outside
 from galenic.errors import InputError
 from galenic.installation import open_installation
-from galenic.security import AuditLog, to_audit_event
+from galenic.security import AuditLog, check_audit_proof, to_audit_event
 
 commands = typer.Typer(help="Show and verify the audit log.", no_args_is_help=True)
 
 
 @commands.command("show", epilog="Example: galenic audit show")
 def audit_show(as_json: Json = False) -> None:
-    """Show the audit chain and check that it is whole."""
+    """Show all entries of the audit log, and check that it is complete. Ends with 1 if it is not."""
     log = open_installation().audit
     faults, _count = log.faults()
     if as_json:
@@ -28,38 +29,60 @@ def audit_show(as_json: Json = False) -> None:
     else:
         for e in log.entries():
             show.out.print(f"{e.seq:>5}  {e.time}  {e.actor}  {e.action}  {e.resource}  {e.outcome}", markup=False)
-        show.out.print("[green]intact[/]" if not faults else f"[red]BROKEN[/]: {faults[0]}")
+        show.out.print("[green]INTACT[/]" if not faults else f"[red]BROKEN[/]: {faults[0]}")
     raise typer.Exit(0 if not faults else 1)
 
 
 @commands.command("verify", epilog="Example: galenic audit verify --first-key first.key --witness heads.jsonl")
 def audit_verify(
-    first_key: Annotated[Path | None, typer.Option(help="The first key, kept offline (default: the one still here).")] = None,
-    witness: Annotated[Path | None, typer.Option(help="Heads kept elsewhere (default: the installation's witness).")] = None,
+    first_key: Annotated[
+        Path | None, typer.Option(help="File of the first key of the log. Default: the file in this installation.")
+    ] = None,
+    witness: Annotated[
+        Path | None, typer.Option(help="File of signed heads from another place. Default: the installation's witness.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every row: chain, keyed MACs, Merkle roots, signed heads, witness. Names the first row that is wrong. Then compare
-    facts and budgets in the database with what the rows say was last written."""
+    """Verify the audit log: each entry, the signed heads and the witness. Then compare permissions and budgets with the log.
+
+    Names the first wrong entry. Ends with 1 if something was changed.
+    """
     installation = open_installation()
     log = installation.audit
-    key = bytes.fromhex(read_text(first_key).strip()) if first_key else None
+    key = _read_first_key(first_key) if first_key else None
     faults, count = log.faults(key, _witness_heads(witness) if witness else None)
     changed = changed_outside(installation)
     unclosed = _unclosed_decisions(log)
+    running = bool(store.lock_holder(installation.db, installation.home, "server"))
+    opened, interrupted = ([], unclosed) if not running else (unclosed, [])
     if as_json:
-        show.print_json(
-            {"intact": not faults, "rows": count, "faults": faults, "changed": changed, "opened, never closed": unclosed}
-        )
+        states = {"open": opened, "interrupted": interrupted, "opened, never closed": unclosed}
+        show.print_json({"intact": not faults, "rows": count, "faults": faults, "changed": changed, **states})
     else:
         for fault in (*faults, *changed):
             show.out.print(fault, style="red", markup=False)
-        if unclosed:
-            show.out.print(f"{len(unclosed)} decisions were opened and never closed (a process died): {unclosed[:10]}")
+        _print_unclosed(opened, interrupted)
         size, root = log.head()
-        show.out.print(
-            f"{'[red]BROKEN[/]' if faults or changed else '[green]INTACT[/]'}: {count} rows stand; head {size} {root[:16]}…"
-        )
+        verdict = "[red]BROKEN[/]" if faults or changed else "[green]INTACT[/]"
+        show.out.print(f"{verdict}: {count} entries verified; signed head covers {size}, root {root[:16]}…")
     raise typer.Exit(1 if faults or changed else 0)
+
+
+def _print_unclosed(opened: list[int], interrupted: list[int]) -> None:
+    """Prints decisions without an end: those of a running server are normal."""
+    if opened:
+        show.out.print(f"{len(opened)} decisions are open while the server is running (entries {opened[:10]}).")
+    if interrupted:
+        show.out.print(
+            f"{len(interrupted)} decisions have no end: their process was stopped before it could log one (entries {interrupted[:10]})."
+        )
+
+
+def _read_first_key(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(read_text(path).strip())
+    except ValueError:
+        raise InputError(f"{path} is not the first key of an audit log. Expected a file with one hexadecimal number.") from None
 
 
 def _witness_heads(path: Path) -> list[tuple[str, str]]:
@@ -69,7 +92,7 @@ def _witness_heads(path: Path) -> list[tuple[str, str]]:
         return [(str(r["head"]), str(r["signature"])) for r in rows]
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f"{path} is not a witness's file. Expected one JSON object per line with head and signature."
+            f"{path} is not a file of signed heads. Expected one JSON object per line with head and signature."
         ) from None
 
 
@@ -85,19 +108,44 @@ def _unclosed_decisions(log: AuditLog) -> list[int]:
 
 
 @commands.command("proof", epilog="Example: galenic audit proof 3")
-def audit_proof(row: int) -> None:
-    """Proof that a row is under the signed head (RFC 6962)."""
+def audit_proof(
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the entry, as in: galenic audit show")],
+) -> None:
+    """Print a proof that an entry is in the audit log (RFC 6962). Check it with: galenic audit check-proof"""
     show.print_json(open_installation().audit.proof(row))
 
 
+@commands.command("check-proof", epilog="Example: galenic audit check-proof proof.json --public gate.pub")
+def audit_check_proof(
+    proof: Annotated[Path, typer.Argument(help="Proof of an entry: from galenic audit proof, or from the console.")],
+    public: Annotated[Path, typer.Option(help="Public key of the installation. Get it by another way.")],
+    as_json: Json = False,
+) -> None:
+    """Check a proof offline: that the entry is in the audit log that this installation signed. Ends with 1 if it is not."""
+    proved = check_audit_proof(read_text(proof), read_text(public).strip())
+    if as_json:
+        show.print_json({"row": proved.row, "log_size": proved.log_size, "entry": proved.entry})
+        return
+    show.out.print(f"[green]VERIFIED[/] entry {proved.row} is in the audit log of {proved.log_size} entries that was signed.")
+    if proved.entry is None:
+        show.out.print("The proof is of an earlier version and does not hold the content of the entry.")
+    else:
+        shown = " ".join(
+            f"{name}: {proved.entry[name]}"
+            for name in ("time", "actor", "action", "resource", "outcome")
+            if name in proved.entry
+        )
+        show.out.print(f"  {shown}", markup=False)
+
+
 @commands.command("events", epilog="Example: galenic audit events --after 100")
-def audit_events(after: Annotated[int, typer.Option(help="Only rows after this one.")] = 0) -> None:
-    """Rows as FHIR R4 AuditEvent resources, one JSON per line."""
+def audit_events(after: Annotated[int, typer.Option(help="Print only entries after this number.")] = 0) -> None:
+    """Print entries as FHIR R4 AuditEvent resources, one JSON object per line."""
     for entry in open_installation().audit.entries(after):
         typer.echo(json.dumps(to_audit_event(entry)))
 
 
 @commands.command("public-key", epilog="Example: galenic audit public-key")
 def audit_public_key() -> None:
-    """The gate's public key, for auditors (base64)."""
+    """Print the public key of the installation (base64). Auditors verify with it."""
     typer.echo(open_installation().keys.gate().public)

@@ -6,7 +6,7 @@ import typer
 
 from galenic import custody
 from galenic.cli import show
-from galenic.cli.options import Json
+from galenic.cli.options import Delta, Epsilon, Json
 from galenic.installation import open_installation
 from galenic.privacy import Statement
 
@@ -32,11 +32,14 @@ def show_(
 @commands.command("declare", epilog="Example: galenic budget declare clinic-2024 --epsilon 3 --delta 1e-8")
 def declare(
     population: Annotated[str, typer.Argument(help="Name of the group of patients that shares this budget.")],
-    epsilon: Annotated[float, typer.Option(help="Limit of epsilon for all runs on these patients together.")],
-    delta: Annotated[float, typer.Option(help="Limit of delta.")] = 1e-8,
+    epsilon: Epsilon,
+    delta: Delta = 1e-8,
     as_json: Json = False,
 ) -> None:
-    """Set the privacy budget of a group of patients. Do this once, before the first run."""
+    """Declare the privacy budget of a group of patients, before the first run.
+
+    Each run spends a part of it. A run that needs more than is left is refused.
+    """
     installation = open_installation()
     custody.declare_population(installation, population, epsilon=epsilon, delta=delta)
     statements = custody.budget_statements(installation, population)

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from galenic import flows, release
+from galenic.cli import options as shared
 from galenic.cli import show
-from galenic.cli.options import Json, expand_options
+from galenic.cli.options import Json, OptionalKey, ReleasePolicy, Source, expand_options
 from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
@@ -25,19 +26,21 @@ top_level = typer.Typer()
 class DetectionOptions:
     """Options of `galenic deidentify`: the policy, and how identifiers are found and replaced."""
 
-    policy: Annotated[str, typer.Option(help="safe-harbor, limited-data-set, expert, or a TOML file.")] = "safe-harbor"
-    language: Annotated[str, typer.Option(help="Language of texts that do not tell it: en, es.")] = "en"
+    deidentification_policy: Annotated[
+        str, typer.Option(help="Rules of de-identification. One of safe-harbor, limited-data-set, expert, or a TOML file.")
+    ] = "safe-harbor"
+    language: Annotated[str, typer.Option(help="Language of texts that do not state one: en or es.")] = "en"
     other_languages: Annotated[
-        str, typer.Option(help="Notes in a language without a validated detector: refuse, or redact to measurements.")
+        str, typer.Option(help="Texts in other languages: refuse the file, or redact all but measurements.")
     ] = "refuse"
-    model: Annotated[str, typer.Option(help="Path of a tagger that replaces the shipped one.")] = ""
-    key_file: Annotated[Path | None, typer.Option(help="File of 32 bytes or more: the same key gives the same surrogates.")] = (
-        None
-    )
-    day_first: Annotated[bool, typer.Option(help="03/04/2020 means 3 April.")] = False
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the files.")] = 1
-    minutes_per_file: Annotated[float, typer.Option(help="Processor time after which a file is refused.")] = MINUTES_PER_FILE
-    engine: Annotated[str, typer.Option(help="Where they run: pool (this machine) or ray.")] = "pool"
+    model: Annotated[str, typer.Option(help="Model file (.npz) that replaces the built-in name detector.")] = ""
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with a secret of 32 bytes or more. The same secret gives the same replacements.")
+    ] = None
+    day_first: Annotated[bool, typer.Option("--day-first", help="Read 03/04/2020 as 3 April 2020.")] = False
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1
+    minutes_per_file: Annotated[float, typer.Option(help="Processor minutes after which a file is refused.")] = MINUTES_PER_FILE
+    engine: Annotated[str, typer.Option(help="Where the processes run: pool (this machine) or ray (a cluster).")] = "pool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,26 +49,29 @@ class AnonymizationOptions:
 
     quasi: Annotated[
         list[str] | None,
-        typer.Option(help="Quasi-identifier: a column that others may know; repeat. Rows are then anonymized."),
+        typer.Option(help="Quasi-identifier: a column that others may know, such as age. Repeat for more."),
     ] = None
     sensitive: Annotated[str, typer.Option(help="Sensitive column, for l-diversity and t-closeness.")] = ""
-    k: Annotated[int, typer.Option(min=1, help="k-anonymity: minimum rows per group.")] = 5
-    l: Annotated[int, typer.Option(min=1, help="l-diversity: minimum sensitive values per group.")] = 1  # noqa: E741
+    k: Annotated[int, typer.Option(min=1, help="k-anonymity: minimum number of rows in a group.")] = 5
+    l: Annotated[int, typer.Option(min=1, help="l-diversity: minimum number of sensitive values in a group.")] = 1  # noqa: E741
     t: Annotated[
         float, typer.Option(min=0, max=1, help="t-closeness: maximum distance of a group's sensitive values from the table's.")
     ] = 1.0
     method: Annotated[
         str, typer.Option(help="mondrian (smallest information loss) or global (the same levels for all rows).")
     ] = "mondrian"
-    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population in the table.")] = None
+    fraction: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the population that is in the table.")] = None
     column: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=KIND: declare what a column holds, which is withheld otherwise; repeat. KIND: category, number, date, birth, age, "
-            "zip, text, patient, drop, a kind of identifier, or verbatim."
+            metavar="NAME=KIND",
+            help="Kind of a column that would be withheld otherwise. Repeat for more. KIND: category, number, date, birth, age, "
+            "zip, text, patient, drop, a kind of identifier, or verbatim.",
         ),
     ] = None
-    rare: Annotated[int, typer.Option(min=0, help="Leave out values of other columns that fewer rows share (11 is usual).")] = 0
+    rare: Annotated[
+        int, typer.Option(min=0, help="Remove values that fewer rows than this share. 11 is usual, 0 removes none.")
+    ] = 0
 
     def section(self) -> dict[str, Any]:
         """The overrides of the policy's [table] section."""
@@ -97,37 +103,45 @@ class CopyOptions:
 
     out: Annotated[
         Path | None,
-        typer.Option(help="New folder for the output, for your own use. Without it: a run that has to be signed and released."),
+        typer.Option(help="Write the result here. Without it the copy becomes a run that two people sign and release."),
     ] = None
-    report: Annotated[Path | None, typer.Option(help="File for the report: .html or .json.")] = None
-    release_policy: Annotated[str, typer.Option(help="Without --out: the release policy that decides.")] = "deidentified"
-    where: Annotated[str, typer.Option("--from", help="file, or store: a FHIR data set in custody.")] = "file"
-    signed_in: Annotated[str | None, typer.Option("--key", help="With --from store: name of your key.")] = None
-    vault: Annotated[bool, typer.Option(help="With --from store: tokens can be revealed by galenic patient reveal.")] = False
+    report: shared.Report = None
+    release_policy: ReleasePolicy = "deidentified"
+    where: Source = "file"
+    signed_in: OptionalKey = None
+    vault: Annotated[
+        bool,
+        typer.Option("--vault", help="With --from store: keep replaced values, so that galenic patient reveal can show them."),
+    ] = False
 
     def check(self) -> None:
         """OptionError if the options do not go together."""
         stored = self.where == "store"
         if self.where not in ("file", "store") or stored != (self.signed_in is not None) or (stored and self.out is not None):
             raise OptionError(
-                "--from is file, or store together with --key NAME and without --out: data in custody can leave only by a release."
+                "--from is file or store. With store, --key NAME is needed and --out is not allowed: stored data leaves only by a release."
             )
 
 
-@top_level.command(epilog="Example: galenic deidentify notes --out clean --policy safe-harbor --report report.html")
+@top_level.command(
+    epilog="Example: galenic deidentify notes --out clean --deidentification-policy safe-harbor --report report.html"
+)
 @expand_options
 def deidentify(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Notes, FHIR R4, tables, DICOM, MEDS, or folders of them."),
+        typer.Argument(help="Notes, FHIR R4, tables, DICOM or MEDS files, or folders of them."),
     ],
     detection: DetectionOptions,
     anonymization: AnonymizationOptions,
     copying: CopyOptions,
     as_json: Json = False,
 ) -> int:
-    """Write files without identifiers. A file that cannot be read is not written, and the exit code is then 2. It is 1 if the output
-    is refused, or with --out holds a name or number that the input's records state."""
+    """Remove identifiers from notes, tables, FHIR, DICOM and MEDS files.
+
+    Ends with 2 if a file cannot be read: it is then not written. Ends with 1 if the release policy refuses the copy, or if with --out a
+    name or number from the records is still in the output.
+    """
     copying.check()
     options = _options(detection, anonymization)
     with _cleaned_up_on_sigterm(), show.progress(as_json) as progress:
@@ -149,7 +163,7 @@ def deidentify(
 
 def _options(detection: DetectionOptions, anonymization: AnonymizationOptions) -> DeidentificationOptions:
     return DeidentificationOptions(
-        policy=detection.policy,
+        policy=detection.deidentification_policy,
         language=detection.language,
         model=detection.model,
         key=_read_key(detection.key_file) if detection.key_file else None,
@@ -175,7 +189,7 @@ def _cleaned_up_on_sigterm() -> Iterator[None]:
 def _stored_copy(dataset: str, detection: DetectionOptions, copying: CopyOptions) -> flows.StoredCopyRequest:
     return flows.StoredCopyRequest(
         dataset,
-        policy=detection.policy,
+        policy=detection.deidentification_policy,
         release_policy=copying.release_policy,
         language=detection.language,
         vault=copying.vault,

@@ -15,8 +15,8 @@ top_level = typer.Typer()
 
 
 @top_level.command(epilog="Example: galenic demo")
-def demo(folder: Annotated[Path, typer.Argument(help="Folder to write everything to.")] = Path("galenic-demo")) -> None:
-    """Run the whole way on public data: RAND Health Insurance Experiment, epsilon 1, the person as the unit."""
+def demo(folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("galenic-demo")) -> None:
+    """Run a complete example on public data: synthesize, measure, sign, release and verify. Takes about a minute."""
     records.demo_table()
     place = folder.absolute()
     installation = open_installation(place / "home")

@@ -17,12 +17,14 @@ commands = typer.Typer()
 @commands.command(epilog="Example: galenic table describe patients.csv --out columns.toml")
 def describe(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
-    out: Annotated[Path | None, typer.Option(help="Write the TOML here instead of to stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result here.")] = None,
     patient: Patient = None,
-    private: Annotated[bool, typer.Option(help="Leave out bounds and categories read from the data.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Leave out limits and categories that were read from the data.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Infer what each column holds, and write it as TOML for you to correct."""
+    """Describe the columns of a table as a TOML file that you check and correct."""
     columns, text = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
     if as_json:
         show.print_json(
@@ -32,6 +34,4 @@ def describe(
         typer.echo(text)
     if out is not None:
         write_text(out, text)
-        show.messages.print(
-            f"{len(columns)} columns described in {out}. Read it, correct it, then pass it with --columns {out}."
-        )
+        show.messages.print(f"{len(columns)} columns described in {out}. Check it, correct it, then use it: --columns {out}")

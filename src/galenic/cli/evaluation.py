@@ -10,7 +10,17 @@ import typer
 from galenic import flows, records
 from galenic.cli import show
 from galenic.cli.files import write_text
-from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
+from galenic.cli.options import (
+    Columns,
+    Groups,
+    Holdout,
+    Json,
+    OptionalReleasePolicy,
+    Patient,
+    Target,
+    Times,
+    expand_options,
+)
 from galenic.evidence import EvaluationRequest
 from galenic.evidence.tables import ComparedSources, evaluate_sources
 from galenic.installation import open_installation
@@ -23,28 +33,29 @@ commands = typer.Typer()
 class EvaluationOptions:
     """Options of `galenic table evaluate`."""
 
-    holdout: Annotated[
-        Path | None, typer.Option(help="Real patients that the maker never saw: enables membership attacks.")
-    ] = None
+    holdout: Holdout = None
     columns: Columns = None
     patient: Patient = None
-    target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None
+    target: Target = None
     group: Groups = None
     survival: Times = None
-    policy: Annotated[str | None, typer.Option(help="Also decide by this policy (exit code 1 if it refuses).")] = None
+    release_policy: OptionalReleasePolicy = None
 
 
 @commands.command(epilog="Example: galenic table evaluate real.csv synthetic.csv --holdout unseen.csv")
 @expand_options
 def evaluate(
-    real: Annotated[Path, typer.Argument(help="The real table that was imitated.")],
-    synthetic: Annotated[Path, typer.Argument(help="The synthetic table.")],
+    real: Annotated[Path, typer.Argument(help="Real table that the model was trained on.")],
+    synthetic: Annotated[Path, typer.Argument(help="Synthetic table, made by any tool.")],
     options: EvaluationOptions,
     as_json: Json = False,
 ) -> None:
-    """Judge anybody's synthetic table: fidelity, utility, privacy attacks."""
+    """Measure the quality and privacy of a synthetic table, made by any tool.
+
+    With --release-policy the command also decides, and ends with 1 if the policy refuses the table.
+    """
     columns = records.read_description(options.columns) if options.columns else None
-    policy = load_policy(options.policy) if options.policy else None
+    policy = load_policy(options.release_policy) if options.release_policy else None
     with show.progress(as_json) as progress:
         holdout = records.read(options.holdout) if options.holdout else None
         compared = ComparedSources(records.read(real), records.read(synthetic), holdout, columns, options.patient)
@@ -69,12 +80,15 @@ def evaluate(
 
 @commands.command("audit-engine", epilog="Example: galenic table audit-engine --runs 20")
 def audit_engine(
-    runs: Annotated[int, typer.Option(help="Times the engine is run on fresh canaries.")] = 100,
-    canaries: Annotated[int, typer.Option(help="Canary patients per run.")] = 400,
-    out: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Number of runs of the engine.")] = 100,
+    canaries: Annotated[int, typer.Option(min=1, help="Number of test patients in each run.")] = 400,
+    out: Annotated[Path | None, typer.Option(help="Write the result here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure what the best attacker learns from the engine's noisy answers, against what is claimed."""
+    """Test the privacy guarantee of the engine: attack it, and compare with the claimed limit.
+
+    Ends with 1 if a measurement contradicts the claim.
+    """
     steps, data = flows.audit_engine(canaries=canaries, runs=runs)
     if out is not None:
         write_text(out, json.dumps(data, indent=1) + "\n")

@@ -16,19 +16,17 @@ commands = typer.Typer(help="Validate FHIR R4 files.", no_args_is_help=True)
 
 @commands.command(epilog="Example: galenic fhir validate patients.ndjson.gz")
 def validate(
-    files: Annotated[
-        list[Path], typer.Argument(help="FHIR R4 as JSON (a resource, a Bundle) or NDJSON, plain or gzip, or folders of it.")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="FHIR R4 files: JSON or NDJSON, plain or gzip, or folders of them.")],
     as_json: Json = False,
 ) -> int:
-    """Check FHIR R4: structure, codes, dates, references, narrative, HL7's rules. Ends with 2 where something is wrong."""
+    """Validate FHIR R4 files: structure, codes, dates, references and HL7's rules. Ends with 2 if a resource is not valid."""
     every = records.fhir_files(files)
     names = records.file_names(every, files)
     with show.progress(as_json) as progress:
         results = [fhir.validate_files(path, progress, name=name) for path, name in zip(every, names, strict=True)]
     for path in records.other_files(files):
         show.messages.print(
-            f"{path} was not checked: it is no FHIR file by its name (.json, .ndjson, .jsonl; plain or .gz)", markup=False
+            f"{path} was not checked: its name does not end in .json, .ndjson or .jsonl (or these with .gz)", markup=False
         )
     if as_json:
         show.print_json([_validation_json(result) for result in results])

@@ -12,7 +12,7 @@ top_level = typer.Typer()
 
 @top_level.command(epilog="Example: galenic init")
 def init(as_json: Json = False) -> None:
-    """Found custody: root key, escrow, audit chain with its witness."""
+    """Initialize the encrypted record store: root key, recovery copy, audit log."""
     places = custody.initialize(open_installation())
     if as_json:
         show.print_json(places)
@@ -20,5 +20,6 @@ def init(as_json: Json = False) -> None:
     for name, place in places.items():
         show.out.print(f"{name}: {place}")
     show.messages.print(
-        "Root, escrow and witness are in the home folder unless GALENIC_ROOT, GALENIC_ESCROW and GALENIC_WITNESS say otherwise."
+        "Move the private recovery key to a safe place. To store root key, recovery copy and witness elsewhere, set GALENIC_ROOT, "
+        "GALENIC_ESCROW and GALENIC_WITNESS before galenic init."
     )

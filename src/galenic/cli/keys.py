@@ -18,14 +18,12 @@ commands = typer.Typer(help="Create keys of people, rotate and recover root keys
 
 @commands.command(epilog="Example: galenic keys create ada --role privacy-officer")
 def create(
-    name: str,
-    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")],
-    person: Annotated[
-        str, typer.Option(help="Who stands behind the key (default: you); two keys of one person are one person.")
-    ] = "",
+    name: Annotated[str, typer.Argument(help="Name of the new key.")],
+    role: Annotated[str, typer.Option(help=f"Role: {', '.join(ROLES)}.")],
+    person: Annotated[str, typer.Option(help="Person who owns the key. Default: you. A person may have two keys.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make a person's key with its role (its identity stays unverified until people exist in the installation)."""
+    """Create a key for a person, with a role. The person signs and confirms with it."""
     made = make_key(open_installation(), name, role, person=person)
     if as_json:
         show.print_json({"name": name, "role": role, "fingerprint": made.fingerprint})
@@ -40,22 +38,24 @@ def print_readable(counts: dict[str, int]) -> int:
         show.out.print(f"{patients:,} patients can be read")
         return 0
     show.out.print(
-        f"[red]{readable:,} of {patients:,} patients can be read[/]. The keys that are here do not open the others: recover the root "
-        "(galenic keys recover-root), or restore again with the keys of a newer backup (--keys)"
+        f"[red]{readable:,} of {patients:,} patients can be read[/]. The keys here do not open the others. Recover the root key "
+        "(galenic keys recover-root FILE), or restore again with the keys of a newer backup (--keys-from)"
     )
     return 1
 
 
 @commands.command("recover-root", epilog="Example: galenic keys recover-root escrow-private.pem")
-def recover_root(private: Annotated[Path, typer.Argument(help="The escrow's private key, from the safe.")]) -> int:
-    """Put the escrowed root key back, after its place was lost. Ends with 1 if a patient who is here cannot be read with it."""
+def recover_root(private: Annotated[Path, typer.Argument(metavar="FILE", help="Private recovery key, from the safe.")]) -> int:
+    """Recover the root key with the private recovery key. Ends with 1 if a stored patient cannot be read with it."""
     counts = custody.recover_root(open_installation(), read_text(private).encode())
-    show.out.print("the root is back")
+    show.out.print("The root key is recovered.")
     return print_readable(counts)
 
 
 @commands.command(epilog="Example: galenic keys rotate --key sven --second sven2")
 def rotate(key: Key, second: Second) -> None:
-    """A new root and new node keys for the whole tree."""
+    """Replace the root key, and encrypt all keys below it again."""
     installation = open_installation()
-    show.out.print(f"{custody.rotate_keys(installation, installation.sign_in(key, second))} keys wrapped anew under a new root")
+    show.out.print(
+        f"{custody.rotate_keys(installation, installation.sign_in(key, second))} keys encrypted again under a new root key"
+    )

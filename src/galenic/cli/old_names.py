@@ -1,4 +1,4 @@
-"""Command names of earlier versions. They work for one version, are not in the help, and print a hint."""
+"""Names of commands and options of earlier versions. They work for one version, are not in the help, and print a hint."""
 
 MOVED = {
     "describe": "table describe",
@@ -41,11 +41,50 @@ MOVED = {
 }
 """New name by old name, where the old name is no group today."""
 
+OPTIONS = {
+    "deidentify": {"--policy": "--deidentification-policy"},
+    "serve": {"--key": "--certificate-key", "--clients": "--client-authority", "--clients-port": "--client-port"},
+    "table synthesize": {"--policy": "--release-policy", "--out": "--report"},
+    "table synthesize-related": {"--policy": "--release-policy"},
+    "table evaluate": {"--policy": "--release-policy"},
+    "records import": {"--as": "--dataset", "--ids": "--namespace", "--base": "--source-url"},
+    "records export": {"--as": "--format"},
+    "records simulate": {"--as": "--format"},
+    "records quality": {"--out": "--report", "--repair": "--repaired-table"},
+    "release write": {"--policy": "--release-policy", "--trust": "--trust-out"},
+    "backup restore": {"--keys": "--keys-from"},
+    "clients add": {"--purpose": "--purposes", "--longest": "--max-hours"},
+    "clients app": {"--shown": "--display-name"},
+    "clients token": {"--purpose": "--purposes"},
+    "server identity-provider": {"--client": "--client-id", "--shown": "--display-name"},
+    "patient verify-receipt": {"--patient": "--patient-id"},
+}
+"""New option by old option, by command of today."""
+
 HELP = ("-h", "--help")
 
 
-def current_words(words: list[str], groups: dict[str, frozenset[str]]) -> tuple[list[str], str]:
-    """(the words of a command line with a name of today, a hint if the name was an old one). groups: commands by group."""
+def current_words(words: list[str], groups: dict[str, frozenset[str]]) -> tuple[list[str], list[str]]:
+    """(the words of a command line with the names of today, a hint for each old name). groups: commands by group."""
+    words, hint = _current_command(words, groups)
+    words, hints = _current_options(words)
+    return words, [hint, *hints] if hint else hints
+
+
+def _current_options(words: list[str]) -> tuple[list[str], list[str]]:
+    """(the words with the options of today, a hint for each old option)."""
+    renamed = OPTIONS.get(" ".join(words[:2]), {}) if words[0] not in OPTIONS else OPTIONS[words[0]]
+    new, hints = [], []
+    for word in words:
+        option, sign, value = word.partition("=")
+        if option in renamed:
+            hints.append(f"renamed: use {renamed[option]}")
+            word = renamed[option] + sign + value
+        new.append(word)
+    return new, hints
+
+
+def _current_command(words: list[str], groups: dict[str, frozenset[str]]) -> tuple[list[str], str]:
     name, rest = words[0], words[1:]
     if name in MOVED:
         new = MOVED[name].split()

@@ -7,10 +7,12 @@ import typer
 
 from galenic import custody
 from galenic.cli import show
-from galenic.cli.options import Key, Second, expand_options
+from galenic.cli.options import Dataset, Key, Person, Purpose, Second, Until, Withdrawn, expand_options
 from galenic.errors import OptionError
 from galenic.installation import open_installation
+from galenic.security import ROLES
 
+Role = Annotated[str, typer.Argument(help=f"Role: {', '.join(ROLES)}.")]
 commands = typer.Typer(help="Grant and revoke roles, approve exports, review emergency access.", no_args_is_help=True)
 
 
@@ -18,18 +20,18 @@ commands = typer.Typer(help="Grant and revoke roles, approve exports, review eme
 class ApprovalOptions:
     """Options of `galenic people approve-export`."""
 
-    who: Annotated[str, typer.Option(help="Key of the person who may export.")]
-    purpose: Annotated[str, typer.Option(help="For what.")]
+    who: Person
+    purpose: Purpose
     key: Key
     second: Second
-    until: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD (default: no end).")] = ""
-    withdrawn: Annotated[bool, typer.Option(help="The approval is taken back.")] = False
+    until: Until = ""
+    withdrawn: Withdrawn = False
 
 
 @commands.command(epilog="Example: galenic people approve-export clinic --who rosa --purpose research --key eli --second eli2")
 @expand_options
-def approve_export(dataset: str, options: ApprovalOptions) -> None:
-    """Record that the ethics board lets somebody export a data set for a purpose."""
+def approve_export(dataset: Dataset, options: ApprovalOptions) -> None:
+    """Record that the ethics board approved an export of a data set, or withdrew the approval."""
     installation = open_installation()
     session = installation.sign_in(options.key, options.second)
     if options.withdrawn:
@@ -41,24 +43,34 @@ def approve_export(dataset: str, options: ApprovalOptions) -> None:
 
 
 @commands.command("grant-role", epilog="Example: galenic people grant-role olga security-officer")
-def grant_role(account: str, role: str) -> None:
-    """Give an account a role that approves, where fewer than two accounts in use have one."""
+def grant_role(
+    account: Annotated[str, typer.Argument(help="Name of the account.")],
+    role: Role,
+) -> None:
+    """Give an account a role that approves. Works only while fewer than two active accounts have one."""
     custody.give_role_to_account(open_installation(), account, role)
     show.out.print(f"{account} is {role}")
 
 
 @commands.command("revoke-role", epilog="Example: galenic people revoke-role ada clinician")
-def revoke_role(key: str, role: str) -> None:
-    """Take a role back; what it opened is cut."""
+def revoke_role(
+    key: Annotated[str, typer.Argument(help="Name of the key.")],
+    role: Role,
+) -> None:
+    """Take a role away from a key. Sessions that use it end."""
     custody.withdraw_role(open_installation(), key, role)
     show.out.print(f"{key} is no longer {role}")
 
 
 @commands.command(epilog="Example: galenic people review-emergency 17 --key paul --finding justified")
-def review_emergency(decision: int, key: Key, finding: Annotated[str, typer.Option(help="justified, or misuse.")]) -> None:
-    """Close the review of an emergency access."""
+def review_emergency(
+    decision: Annotated[int, typer.Argument(help="Number of the decision, as in: galenic audit show")],
+    key: Key,
+    finding: Annotated[str, typer.Option(help="Result of the review: justified or misuse.")],
+) -> None:
+    """Record the review of an emergency access."""
     if finding not in ("justified", "misuse"):
-        raise OptionError("a review finds the access justified, or misuse.")
+        raise OptionError(f"{finding!r} is not a result of a review. Expected justified or misuse: --finding justified")
     installation = open_installation()
     installation.gate.review(installation.sign_in(key), decision, finding)
     show.out.print(f"decision {decision}: {finding}")

@@ -9,7 +9,7 @@ import typer
 from galenic import custody, flows
 from galenic.cli import show
 from galenic.cli.files import write_text
-from galenic.cli.options import Json, expand_options
+from galenic.cli.options import Json, OptionalKey, Patient, Purpose, Report, expand_options
 from galenic.installation import open_installation
 from galenic.records.quality import QualityRequest
 from galenic.schema import NotMeasured, Progress, to_json
@@ -21,32 +21,30 @@ commands = typer.Typer()
 class QualityOptions:
     """Options of `galenic records quality`."""
 
-    out: Annotated[Path | None, typer.Option(help="Write the page here.")] = None
-    reference: Annotated[
-        Path | None, typer.Option(help="Declared population (TOML): shares of values or bands, a table per column.")
+    report: Report = None
+    reference: Annotated[Path | None, typer.Option(help="Expected shares of values (TOML), one table for each column.")] = None
+    before: Annotated[Path | None, typer.Option(help="Earlier load of the same table, to compare with.")] = None
+    floor: Annotated[Path | None, typer.Option(help="Minimum quality (TOML) that replaces the built-in one.")] = None
+    repaired_table: Annotated[
+        Path | None, typer.Option(help="Write the table here, with values of another unit converted.")
     ] = None
-    before: Annotated[Path | None, typer.Option(help="An earlier load of the same table.")] = None
-    floor: Annotated[Path | None, typer.Option(help="Another floor (TOML) than the shipped one.")] = None
-    repair: Annotated[Path | None, typer.Option(help="Write the table with values in the unit of the rest.")] = None
-    patient: Annotated[str, typer.Option(help="Column that tells patients apart: their own values help to find units.")] = ""
-    key: Annotated[str, typer.Option(help="Name of your key, for a data set in custody.")] = ""
-    purpose: Annotated[str, typer.Option(help="What for, for a data set in custody.")] = "quality"
+    patient: Patient = None
+    key: OptionalKey = None
+    purpose: Purpose = "quality"
 
 
-@commands.command(epilog="Example: galenic records quality patients.csv --out quality.html")
+@commands.command(epilog="Example: galenic records quality patients.csv --report quality.html")
 @expand_options
 def quality(
-    paths: Annotated[
-        list[str], typer.Argument(help="A table, FHIR, OMOP or MEDS; with --key the name of a data set in custody.")
-    ],
+    paths: Annotated[list[str], typer.Argument(help="Table, FHIR, OMOP or MEDS files. With --key: name of a stored data set.")],
     options: QualityOptions,
     as_json: Json = False,
 ) -> int:
-    """Measure the quality of records. Ends with 1 where the quality floor does not hold."""
+    """Measure the quality of records. Ends with 1 if it is below the minimum."""
     with show.progress(as_json) as progress:
         result = _measure_stored(paths[0], options) if options.key else _measure_files(paths, options, progress)
-    if options.out is not None:
-        write_text(options.out, result.html)
+    if options.report is not None:
+        write_text(options.report, result.html)
     if as_json:
         show.print_json(_quality_json(result))
     else:
@@ -56,13 +54,13 @@ def quality(
 
 def _measure_stored(name: str, options: QualityOptions) -> flows.QualityResult:
     installation = open_installation()
-    session = installation.sign_in(options.key)
-    page: custody.Page = "outside" if options.out else "none"
+    session = installation.sign_in(str(options.key))
+    page: custody.Page = "outside" if options.report else "none"
     return flows.quality_of_stored(installation, session, name, options.purpose, floor=options.floor, page=page)
 
 
 def _measure_files(paths: list[str], options: QualityOptions, progress: Progress) -> flows.QualityResult:
-    request = QualityRequest(options.patient, options.reference, options.before, options.repair)
+    request = QualityRequest(options.patient or "", options.reference, options.before, options.repaired_table)
     return flows.measure_quality([Path(p) for p in paths], request, floor=options.floor, progress=progress)
 
 
@@ -82,4 +80,6 @@ def _print_quality(result: flows.QualityResult) -> None:
             show.out.print(f"    {place['where']}: {place['what']}", markup=False)
     for column, count in result.repaired.items():
         show.out.print(f"repaired {count:,} values of {column}", markup=False)
-    show.out.print("the quality floor holds" if result.decision.accepted else "[red]the quality floor does NOT hold[/]")
+    show.out.print(
+        "The minimum quality is reached." if result.decision.accepted else "[red]The minimum quality is NOT reached.[/]"
+    )

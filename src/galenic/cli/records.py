@@ -9,7 +9,7 @@ import typer
 from galenic import custody, jobs, records, store
 from galenic.cli import quality, search, show, simulation
 from galenic.cli.import_report import print_import
-from galenic.cli.options import Json, Key, Second, expand_options
+from galenic.cli.options import Dataset, Json, Key, Patient, Purpose, Second, expand_options
 from galenic.errors import OptionError
 from galenic.installation import Installation, open_installation
 
@@ -23,57 +23,62 @@ COLUMNS = ("name", "kind", "tenant", "region", "label", "patient", "ids", "rows"
 class ImportOptions:
     """Options of `galenic records import`."""
 
-    name: Annotated[str, typer.Option("--as", help="Name of the data set in custody.")]
+    name: Annotated[str, typer.Option("--dataset", help="Name of the data set.")]
     key: Key
-    patient: Annotated[str, typer.Option(help="Of a table: the column that tells patients apart.")] = ""
-    mapping: Annotated[
-        Path | None, typer.Option("--map", help="Of a table: what its columns are as events (TOML), kept with it.")
+    patient: Patient = None
+    mapping: Annotated[Path | None, typer.Option("--map", help="Of a table: TOML file that maps its columns to events.")] = None
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="Of FHIR, OMOP and MEDS: source that issued the patient ids. Default: the data set's name."),
     ] = None
-    ids: Annotated[str | None, typer.Option(help="Whose ids patients have (default: the data set's name). Tables: none.")] = (
-        None
+    label: Annotated[str, typer.Option(help="Class of the data: clinical, research, genetic, psychiatric or public.")] = (
+        "clinical"
     )
-    label: Annotated[str, typer.Option(help="Class of data: clinical, research, genetic, psychiatric, public.")] = "clinical"
-    region: Annotated[str, typer.Option(help="Where the records must stay.")] = ""
-    base: Annotated[
+    region: Annotated[str, typer.Option(help="Region that the records must not leave.")] = ""
+    source_url: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of FHIR: address of the server that exported it; references by it name what is imported. Repeat for more."
+            help="Of FHIR: URL of the server that exported the files. References to it become local. Repeat for more."
         ),
     ] = None
     hash_long_ids: Annotated[
-        bool,
-        typer.Option(
-            "--hash-long-ids", help="Of FHIR: replace ids of more than 64 characters by their hash, kept as identifiers."
-        ),
+        bool, typer.Option("--hash-long-ids", help="Of FHIR: replace ids of more than 64 characters by a hash.")
     ] = False
-    durable: Annotated[bool, typer.Option(help="Of a table: as a job that survives this process: galenic jobs list")] = False
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Of a table: import as a background job, which survives a restart.")
+    ] = False
 
 
-@commands.command("import", epilog="Example: galenic records import patients.csv --as clinic --patient patient_id --key inge")
+@commands.command(
+    "import", epilog="Example: galenic records import patients.csv --dataset clinic --patient patient_id --key inge"
+)
 @expand_options
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="A table, FHIR files, or a folder of FHIR NDJSON, OMOP CDM or MEDS.")],
+    paths: Annotated[list[Path], typer.Argument(help="Table, FHIR files, or a folder of FHIR NDJSON, OMOP CDM or MEDS files.")],
     options: ImportOptions,
     as_json: Json = False,
 ) -> int:
-    """Bring records into custody, sealed under each patient's key. Run again, it passes over what is there (tables: adds)."""
+    """Import records. Each patient's data is encrypted with a key of its own.
+
+    An import that is repeated skips what is stored already; rows of tables are added again. Ends with 2 if a file was refused.
+    """
     installation = open_installation()
     kind = records.kind_of(paths)
     importer = custody.importer_for(kind)
     request = custody.ImportRequest(
         options.name,
-        patient=options.patient,
+        patient=options.patient or "",
         mapping=options.mapping,
-        ids=options.ids,
+        ids=options.namespace,
         label=options.label,
         region=options.region,
-        bases=tuple(options.base or ()),
+        bases=tuple(options.source_url or ()),
         hash_long_ids=options.hash_long_ids,
     )
     plan = importer.plan(paths, request)
     if options.durable:
         if not plan.in_steps:
-            raise OptionError("only tables need --durable: an interrupted import of FHIR, OMOP or MEDS is repeated.")
+            raise OptionError("--durable is for tables. Leave it out: an interrupted import of FHIR, OMOP or MEDS is repeated.")
         return _import_as_job(installation, kind, plan, options.key)
     session = installation.sign_in(options.key)
     with show.progress(as_json) as progress:
@@ -84,7 +89,7 @@ def import_(
 def _import_as_job(installation: Installation, kind: str, plan: custody.ImportPlan, key: str) -> int:
     with jobs.running_jobs(installation) as queue:
         job = queue.start("import", jobs.import_state(installation, kind, plan, key))
-        show.messages.print(f"job {job}; if this process dies: galenic jobs run")
+        show.messages.print(f"Job {job}. If this process is stopped, continue with: galenic jobs run")
         queue.wait(job)
         show.out.print(f"{queue.get(job).steps} steps done")
     return 0
@@ -94,21 +99,29 @@ def _import_as_job(installation: Installation, kind: str, plan: custody.ImportPl
 class ExportOptions:
     """Options of `galenic records export`."""
 
-    purpose: Annotated[str, typer.Option(help="What for.")]
+    purpose: Purpose
     key: Key
     second: Second
-    form: Annotated[
-        str, typer.Option("--as", help="rows, fhir (NDJSON), bundle, omop, meds, csv or parquet (events); default: as it came.")
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Format to write. One of rows, fhir (NDJSON), bundle, omop, meds, csv or parquet. Default: as imported."
+        ),
     ] = ""
 
 
 @commands.command(epilog="Example: galenic records export clinic out.csv --purpose research --key rosa --second rosa2")
 @expand_options
-def export(dataset: str, target: Path, options: ExportOptions, as_json: Json = False) -> None:
-    """Write what a decision lets out; the copy is listed as outside from then on."""
+def export(
+    dataset: Dataset,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="File or folder to write.")],
+    options: ExportOptions,
+    as_json: Json = False,
+) -> None:
+    """Export the records that the access policy allows. The export is recorded."""
     installation = open_installation()
     session = installation.sign_in(options.key, options.second)
-    result = custody.export_records(installation, session, dataset, options.purpose, target, options.form)
+    result = custody.export_records(installation, session, dataset, options.purpose, target, options.format)
     if result.form == "rows":
         show.out.print(f"{result.written['rows']} rows written to {target}")
     elif as_json:
@@ -126,7 +139,7 @@ def _print_export(result: custody.ExportResult, target: Path) -> None:
 
 @commands.command("list", epilog="Example: galenic records list")
 def list_datasets(as_json: Json = False) -> None:
-    """List what is in custody; no patient's data."""
+    """List the stored data sets."""
     db = open_installation().db
     counts = store.count_rows(db, "home")
     known = [{**d, "rows": counts.get(str(d["name"]), 0)} for d in store.list_datasets(db, "home")]

@@ -8,7 +8,18 @@ import typer
 
 from galenic import flows
 from galenic.cli import show
-from galenic.cli.options import Json, expand_options
+from galenic.cli.options import (
+    Buy,
+    Delta,
+    Epsilon,
+    Json,
+    MinPatients,
+    NoPrivacy,
+    Population,
+    ReleasePolicy,
+    Seed,
+    expand_options,
+)
 from galenic.generators import SynthesisRequest
 from galenic.generators.tables import describe_relations, related_unit
 from galenic.installation import open_installation
@@ -20,17 +31,17 @@ commands = typer.Typer()
 class RelatedOptions:
     """Options of `galenic table synthesize-related`."""
 
-    epsilon: Annotated[float, typer.Option(help="Price from the population's budget, all tables together.")] = 1.0
-    delta: Annotated[float, typer.Option(help="Delta of the price.")] = 1e-9
-    population: Annotated[str, typer.Option(help="Whose budget pays.")] = "default"
+    epsilon: Epsilon = 1.0
+    delta: Delta = 1e-9
+    population: Population = "default"
     patients: Annotated[
-        int | None, typer.Option(help="New patients to make (default: the noisy number of those learned from).")
+        int | None, typer.Option(help="Number of patients to draw. Default: about as many as the model was trained on.")
     ] = None
-    buy: Annotated[bool, typer.Option(help="Buy what descriptions only observed.")] = False
-    policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal"
-    no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False
-    min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5
-    seed: Annotated[int | None, typer.Option(help="With --no-privacy: draw the same split, fit and evaluation again.")] = None
+    buy: Buy = False
+    release_policy: ReleasePolicy = "internal"
+    no_privacy: NoPrivacy = False
+    min_patients: MinPatients = 5
+    seed: Seed = None
 
     def request(self) -> SynthesisRequest:
         """The request to the workflow."""
@@ -39,7 +50,7 @@ class RelatedOptions:
             delta=self.delta,
             population=self.population,
             rows=self.patients,
-            policy=self.policy,
+            policy=self.release_policy,
             private=not self.no_privacy,
             seed=self.seed,
             least=self.min_patients,
@@ -47,7 +58,7 @@ class RelatedOptions:
 
     @property
     def price(self) -> str:
-        """The privacy price in words."""
+        """The privacy cost in words."""
         if self.no_privacy:
             return "no formal guarantee"
         return f"epsilon {self.epsilon:g} at delta {self.delta:g} of population “{self.population}”"
@@ -58,18 +69,21 @@ class RelatedOptions:
 )
 @expand_options
 def synthesize_related(
-    tables: Annotated[Path, typer.Argument(help="TOML file that says which tables belong together.")],
+    tables: Annotated[Path, typer.Argument(help="TOML file that lists the tables and how they are linked.")],
     options: RelatedOptions,
     as_json: Json = False,
 ) -> None:
-    """Make several related tables (patients, visits, conditions ...), measure them, and decide whether they may leave."""
+    """Make several linked tables of the same patients, such as patients, visits and conditions.
+
+    Works like table synthesize, with one privacy limit for all tables together. --seed needs --no-privacy.
+    """
     installation, request = open_installation(), options.request()
     with flows.counted_stops(installation, request):
         relations, sources, dropped = describe_relations(tables, private=request.private, buy=options.buy)
     protects = show.protects(related_unit(relations), private=request.private)
-    show.messages.print(f"{options.price}.")
     with show.progress(as_json) as progress:
-        result = flows.synthesize_related(installation, relations, sources, request, dropped=dropped, progress=progress)
+        first = show.before_first(progress, lambda: show.messages.print(f"{options.price}."))
+        result = flows.synthesize_related(installation, relations, sources, request, dropped=dropped, progress=first)
     if as_json:
         rows = {name: table.rows for name, table in result.tables.items()}
         report = show.report_json(result.report, result.decision)

@@ -8,7 +8,7 @@ import typer
 
 from galenic.cli import show
 from galenic.cli.files import write_text
-from galenic.cli.options import Json
+from galenic.cli.options import Json, Key, OptionalReleasePolicy, Run
 from galenic.installation import open_installation
 from galenic.release import (
     list_releases,
@@ -22,8 +22,8 @@ commands = typer.Typer(help="Sign runs, write releases, list and recall them.", 
 
 
 @commands.command(epilog="Example: galenic release sign 20260101-120000-abcdef --key ada")
-def sign(run: str, key: Annotated[str, typer.Option(help="Name of your key.")], as_json: Json = False) -> None:
-    """Sign a run, in the role of your key, after reading its report."""
+def sign(run: Run, key: Key, as_json: Json = False) -> None:
+    """Sign a run with your key, after you have read its report."""
     installation = open_installation()
     role = sign_with_key(installation, run, key)
     if as_json:
@@ -34,17 +34,19 @@ def sign(run: str, key: Annotated[str, typer.Option(help="Name of your key.")], 
 
 @commands.command("write", epilog="Example: galenic release write 20260101-120000-abcdef ./release")
 def write(
-    run: str,
-    folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
-    policy: Annotated[str | None, typer.Option(help="Hold the run against this policy.")] = None,
-    trust: Annotated[Path | None, typer.Option(help="Write the keys a recipient must know to this JSON file.")] = None,
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist.")],
+    release_policy: OptionalReleasePolicy = None,
+    trust_out: Annotated[
+        Path | None, typer.Option(help="Write the signers' public keys to this JSON file, for the recipient.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the release folder, if evidence, policy and signatures allow it."""
+    """Write the release folder, if the release policy and the signatures allow it."""
     installation = open_installation()
-    target, lines = write_release(installation, run, folder, policy_name=policy)
-    if trust is not None:
-        write_text(trust, json.dumps(trust_of_release(installation, target), indent=1))
+    target, lines = write_release(installation, run, folder, policy_name=release_policy)
+    if trust_out is not None:
+        write_text(trust_out, json.dumps(trust_of_release(installation, target), indent=1))
     if as_json:
         show.print_json({"run": run, "folder": str(target), "checked": lines})
     else:
@@ -55,17 +57,17 @@ def write(
 
 @commands.command(epilog='Example: galenic release recall 20260101-120000-abcdef --reason "wrong cohort" --notice recall.json')
 def recall(
-    run: str,
-    reason: Annotated[str, typer.Option(help="Why; recipients read it.")],
-    notice: Annotated[Path, typer.Option(help="Where to write the signed notice for recipients.")] = Path("recall.json"),
+    run: Run,
+    reason: Annotated[str, typer.Option(help="Reason of the recall. Recipients read it.")],
+    notice: Annotated[Path, typer.Option(help="Write the signed recall notice to this file.")] = Path("recall.json"),
 ) -> None:
-    """Take a release back."""
-    show.out.print(f"recalled; hand {recall_release(open_installation(), run, reason, notice)} to every recipient")
+    """Recall a release. Writes a signed notice for its recipients."""
+    show.out.print(f"Recalled. Send {recall_release(open_installation(), run, reason, notice)} to each recipient.")
 
 
 @commands.command("list", epilog="Example: galenic release list")
 def list_(as_json: Json = False) -> None:
-    """List what has been released and recalled."""
+    """List releases, and which of them were recalled."""
     rows = list_releases(open_installation())
     if as_json:
         show.print_json(rows)
@@ -73,4 +75,4 @@ def list_(as_json: Json = False) -> None:
     for row in rows:
         show.out.print(f"{row['released_at']}  {row['run']}  {row['policy']}  {row['state']}  {row['reason'] or ''}")
     if not rows:
-        show.out.print("Nothing has been released. Make something: galenic table synthesize TABLE")
+        show.out.print("Nothing has been released. Start with: galenic table synthesize TABLE")

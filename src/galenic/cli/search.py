@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 from galenic import custody
 from galenic.cli import show
-from galenic.cli.options import Json, Key
+from galenic.cli.options import Dataset, Json, Key, Purpose
 from galenic.errors import OptionError
 from galenic.installation import open_installation
 
@@ -24,33 +24,31 @@ class IndexGroup(TyperGroup):
         return super().resolve_command(ctx, args if not args or args[0] in self.commands else ["build", *args])
 
 
-index = typer.Typer(cls=IndexGroup, no_args_is_help=True, help="Build the search index of a data set, or check it.")
+index = typer.Typer(cls=IndexGroup, no_args_is_help=True, help="Build or check the search index of a data set.")
 commands.add_typer(index, name="index")
 
 
 @index.command("build", epilog="Example: galenic records index build clinic --purpose quality --key paul --codes sex,diabetes")
 def build(
-    dataset: str,
-    purpose: Annotated[str, typer.Option(help="What for.")],
+    dataset: Dataset,
+    purpose: Purpose,
     key: Key,
-    codes: Annotated[
-        str, typer.Option(help="Text columns that hold codes, separated by commas; they stand in clear inside.")
-    ] = "",
+    codes: Annotated[str, typer.Option(help="Text columns to search, separated by commas. The index holds their values.")] = "",
 ) -> None:
     """Build the search index of a data set."""
     installation = open_installation()
     columns = tuple(c for c in codes.split(",") if c)
     built = custody.build_index(installation, installation.sign_in(key), dataset, purpose, codes=columns)
-    show.out.print(f"{built['build']}: {built['rows']} rows; in clear inside the encrypted file: {', '.join(built['clear'])}")
+    show.out.print(f"{built['build']}: {built['rows']} rows; searchable columns: {', '.join(built['clear'])}")
 
 
 @index.command("check", epilog="Example: galenic records index check records")
 def check(
-    dataset: str,
-    repair: Annotated[bool, typer.Option("--repair", help="Index what is missing, and remove what is not stored.")] = False,
+    dataset: Dataset,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair the index.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Compare the search index of a data set with what is stored. Ends with 1 where they differ."""
+    """Compare the search index with the stored data. Ends with 1 if they differ."""
     checked = custody.check_index(open_installation(), dataset, repair=repair)
     found = checked.comparison
     differences = {"missing": found.missing, "extra": found.extra, "outdated": found.outdated, "unreadable": found.unreadable}
@@ -79,18 +77,21 @@ def check(
     epilog="Example: galenic records search clinic --where 'age_years >= 65' --where 'sex = female' --purpose treatment --key ada"
 )
 def search(
-    dataset: str,
-    purpose: Annotated[str, typer.Option(help="What for.")],
+    dataset: Dataset,
+    purpose: Purpose,
     key: Key,
-    where: Annotated[list[str] | None, typer.Option(help="COLUMN OPERATOR VALUE; repeat for more.")] = None,
-    limit: Annotated[int, typer.Option(help="Most rows to show.")] = 20,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="\"COLUMN OPERATOR VALUE\", such as 'age_years >= 65'. Repeat for more."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows to print.")] = 20,
 ) -> None:
-    """Find rows, of those that you may see for the purpose. JSON lines."""
+    """Search the rows that you may see for this purpose. Prints one JSON object per row."""
     conditions = []
     for text in where or []:
         parts = text.split(None, 2)
         if len(parts) != 3:
-            raise OptionError("a condition is COLUMN OPERATOR VALUE, for example: age_years >= 65")
+            raise OptionError("--where is not a condition. Expected COLUMN OPERATOR VALUE, such as --where 'age_years >= 65'")
         conditions.append((parts[0], parts[1], parts[2]))
     installation = open_installation()
     for row in custody.search_rows(installation, installation.sign_in(key), dataset, purpose, conditions, limit=limit):

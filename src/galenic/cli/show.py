@@ -41,6 +41,18 @@ def progress(hidden: bool = False) -> Iterator[Callable[[str, float], None]]:
         yield lambda step, share: bar.update(task, description=step, completed=share)
 
 
+def before_first(progress: Callable[[str, float], None], announce: Callable[[], None]) -> Callable[[str, float], None]:
+    """The progress function, which calls `announce` once before its first step: the input has been checked by then."""
+    waiting = [announce]
+
+    def step(name: str, share: float) -> None:
+        while waiting:
+            waiting.pop()()
+        progress(name, share)
+
+    return step
+
+
 def findings(report: Report) -> None:
     """A table of findings."""
     table = Table(title=f"Findings about {report.subject}", title_justify="left")

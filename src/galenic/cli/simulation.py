@@ -1,14 +1,14 @@
 """The command that simulates patients."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from galenic.cli import show
-from galenic.cli.options import Json, expand_options
+from galenic.cli.options import Json, Seed, Until, expand_options
 from galenic.generators import simulated
 
 commands = typer.Typer()
@@ -18,29 +18,29 @@ commands = typer.Typer()
 class SimulationOptions:
     """Options of `galenic records simulate`."""
 
-    out: Annotated[Path, typer.Option(help="Folder (bundle: file) to write.")] = Path("simulated")
-    form: Annotated[str, typer.Option("--as", help="meds, fhir (NDJSON by type), bundle or omop.")] = "meds"
-    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 0
-    years: Annotated[int, typer.Option(help="How many years of records.")] = 10
-    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (default: this year's first).")] = None
-    rates: Annotated[bool, typer.Option("--rates", help="Only show the rates' sources.")] = False
+    out: Annotated[Path, typer.Option(help="Write the result here.")] = Path("simulated")
+    format: Annotated[str, typer.Option(help="Format to write. One of meds, fhir (NDJSON by type), bundle or omop.")] = "meds"
+    seed: Seed = 0
+    years: Annotated[int, typer.Option(help="Number of years of records for each patient.")] = 10
+    until: Until = ""
+    rates: Annotated[bool, typer.Option("--rates", help="Print the sources of the rates, and stop.")] = False
 
 
-@commands.command(epilog="Example: galenic records simulate 1000 --out patients --as fhir --seed 1")
+@commands.command(epilog="Example: galenic records simulate 1000 --out patients --format fhir --seed 1")
 @expand_options
 def simulate(
     options: SimulationOptions,
-    count: Annotated[int, typer.Argument(help="How many patients.")] = 100,
+    count: Annotated[int, typer.Argument(help="Number of patients.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """Make patients from published rates; no real data goes in. For demonstrations and tests, not for research."""
+    """Simulate patients from published rates, without real data. For demonstrations and tests, not for research."""
     if options.rates:
         _print_rates(as_json)
         return
-    until = options.until.date() if options.until else None
+    until = date.fromisoformat(options.until) if options.until else None
     with show.progress(as_json) as progress:
-        request = simulated.SimulationRequest(count, options.seed, options.years, until)
-        result = simulated.simulate(request, options.out, form=options.form, progress=progress)
+        request = simulated.SimulationRequest(count, options.seed or 0, options.years, until)
+        result = simulated.simulate(request, options.out, form=options.format, progress=progress)
     if as_json:
         show.print_json({**result.__dict__, "written": dict(result.written), "dropped": dict(result.dropped)})
         return

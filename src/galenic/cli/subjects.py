@@ -1,5 +1,6 @@
 """The commands of data subjects' rights: access to the own record, erasure with a receipt."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,8 @@ import typer
 from galenic import custody, flows
 from galenic.cli import show
 from galenic.cli.files import read_text, require_writable, reserved, write_text
-from galenic.cli.options import Json, Key, Second
-from galenic.errors import GalenicError, StoreError
+from galenic.cli.options import Json, Key, PatientId, Second, Yes
+from galenic.errors import GalenicError, StateError, StoreError
 from galenic.installation import open_installation
 from galenic.security import require_subject, verify_receipt
 
@@ -18,11 +19,11 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: galenic patient access P000001 --key paul --out record.json")
 def access(
-    patient: str,
+    patient: PatientId,
     key: Key,
-    out: Annotated[Path | None, typer.Option(help="Write here instead of to stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result here.")] = None,
 ) -> None:
-    """Everything about one patient, and who looked: for the patient (GDPR articles 15 and 20)."""
+    """Give a patient the own record, and the list of people who read it (GDPR articles 15 and 20)."""
     if out is not None:
         require_writable(out)
     installation = open_installation()
@@ -31,20 +32,26 @@ def access(
         typer.echo(custody.record_text(custody.own_record(installation, session, patient)))
     else:
         custody.write_own_record(installation, session, patient, out)
-        show.messages.print(f"written to {out}")
+        show.messages.print(f"Written to {out}")
 
 
 @commands.command(epilog="Example: galenic patient erase P000001 --key paul --second paul2 --receipt receipt.json")
 def erase(
-    patient: str,
+    patient: PatientId,
     key: Key,
     second: Second,
-    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt here.")] = None,
+    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt to this file.")] = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Erase a patient: key, rows, derived copies, backups; with a signed receipt (GDPR article 17)."""
+    """Erase a patient: rows, derived copies, backups and the key, with a signed receipt (GDPR article 17).
+
+    On a terminal the command first shows what will be erased, and asks. An erasure cannot be undone.
+    """
     installation = open_installation()
     session = installation.sign_in(key, second)
+    if not yes and not as_json and sys.stdin.isatty():
+        _confirm_erasure(custody.preview_erasure(installation, session, patient))
     with reserved(receipt), show.progress(as_json) as progress:
         erased = flows.erase(installation, session, patient, progress)
     lost = None if receipt is None else _write_receipt(receipt, erased)
@@ -56,6 +63,30 @@ def erase(
             typer.echo(erased.envelope)
     if lost:
         raise lost
+
+
+def _confirm_erasure(preview: custody.ErasurePreview) -> None:
+    """Prints what will be erased, and asks. StateError if the answer is no."""
+    kinds = {"originals": "rows of tables and events", "documents": "FHIR resources", "vault": "replaced values"}
+    counts = [f"{n:,} {kinds[name]}" for name, n in preview.rows.items() if name in kinds and n]
+    show.messages.print(f"This erases: {', '.join(counts) or 'no stored row'}; and the patient's key.", markup=False)
+    for name, kind, place in preview.artifacts:
+        reach = (
+            "is erased, replaced or withdrawn"
+            if place == "inside"
+            else "has left the installation and is NOT erased: its holder must be told"
+        )
+        show.messages.print(f"  {kind} {name}: {reach}", markup=False)
+    for folder, is_reached in preview.backups:
+        reach = "the patient's key is removed" if is_reached else "NOT reached now; it opens only with --keys-from after a loss"
+        show.messages.print(f"  backup {folder}: {reach}", markup=False)
+    for name, count in preview.references.items():
+        if count:
+            show.messages.print(
+                f"  {name}: {count:,} documents of other patients refer to this patient, and stay", markup=False
+            )
+    if not typer.confirm("Erase this patient? This cannot be undone", err=True):
+        raise StateError("nothing was erased. Repeat the command and answer y, or give --yes.")
 
 
 def _write_receipt(place: Path, erased: flows.ErasureResult) -> StoreError | None:
@@ -94,23 +125,23 @@ def _key_in_backup(opens: bool | None) -> str:
     if opens is None:
         return (
             "not checked, since it was not reached: its keys lie under older roots, and after a loss of this installation it opens only "
-            "with --keys"
+            "with --keys-from"
         )
     return "[red]the patient's key still opens[/]" if opens else "the patient's key is dead"
 
 
 @commands.command(
     "verify-receipt",
-    epilog="Example: galenic patient verify-receipt receipt.json --public gate.pub --patient P000001 --salt 6c1f",
+    epilog="Example: galenic patient verify-receipt receipt.json --public gate.pub --patient-id P000001 --salt 6c1f",
 )
 def verify_receipt_(
-    receipt: Path,
-    public: Annotated[Path, typer.Option(help="The gate's public key, received by another way.")],
-    patient: Annotated[str, typer.Option(help="Also check that the receipt is about this patient.")] = "",
-    salt: Annotated[str, typer.Option(help="The salt that galenic patient erase printed; needed with --patient.")] = "",
+    receipt: Annotated[Path, typer.Argument(help="File of the receipt.")],
+    public: Annotated[Path, typer.Option(help="Public key of the installation. Get it by another way.")],
+    patient_id: Annotated[str, typer.Option(help="Also check that the receipt is about this patient. Needs --salt.")] = "",
+    salt: Annotated[str, typer.Option(help="Salt that galenic patient erase printed.")] = "",
 ) -> None:
-    """Check an erasure receipt offline."""
+    """Check an erasure receipt offline. Ends with 1 if it does not match."""
     facts = verify_receipt(read_text(receipt), read_text(public).strip())
-    if patient or salt:
-        require_subject(facts, patient, salt)
+    if patient_id or salt:
+        require_subject(facts, patient_id, salt)
     show.print_json(facts)

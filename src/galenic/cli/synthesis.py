@@ -10,13 +10,34 @@ import typer
 
 from galenic import flows, records, store
 from galenic.cli import show
-from galenic.cli.options import Columns, Groups, Json, Patient, Times, expand_options
+from galenic.cli.options import (
+    Buy,
+    Columns,
+    Delta,
+    Epsilon,
+    Groups,
+    Holdout,
+    Json,
+    MinPatients,
+    NoPrivacy,
+    OptionalKey,
+    Patient,
+    Population,
+    Purpose,
+    ReleasePolicy,
+    Report,
+    Run,
+    Seed,
+    Source,
+    Target,
+    Times,
+    expand_options,
+)
 from galenic.errors import OptionError
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
 from galenic.privacy import ColumnOptions, PrivacyUnit
 from galenic.release import report_page
-from galenic.schema import FitCost
 
 commands = typer.Typer()
 
@@ -25,36 +46,41 @@ commands = typer.Typer()
 class SynthesisOptions:
     """Options of `galenic table synthesize`."""
 
-    epsilon: Annotated[float, typer.Option(help="What one patient may change: e to this power.")] = 1.0
-    delta: Annotated[float, typer.Option(help="Chance that the guarantee fails; far below 1 / patients.")] = 1e-9
-    population: Annotated[str, typer.Option(help="Whose budget pays; the same patients, the same name.")] = "default"
+    epsilon: Epsilon = 1.0
+    delta: Delta = 1e-9
+    population: Population = "default"
     columns: Columns = None
     patient: Patient = None
-    unit: Annotated[str, typer.Option(help="What is protected: patient, or row (each row is one patient).")] = "patient"
-    rows_per_patient: Annotated[int, typer.Option(help="Most rows used of one patient; noise grows with it.")] = 1
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeat for more.")] = None
-    buy: Annotated[bool, typer.Option(help="Buy what the description only observed.")] = False
-    rows: Annotated[int | None, typer.Option(help="Synthetic rows to make (default: the noisy number of training rows).")] = (
-        None
+    unit: Annotated[str, typer.Option(help="Unit that privacy protects: patient, or row if each row is another patient.")] = (
+        "patient"
     )
-    target: Annotated[str | None, typer.Option(help="Column that the utility check predicts.")] = None
-    holdout: Annotated[Path | None, typer.Option(help="Patients kept aside by you (default: 30 % are held out).")] = None
+    rows_per_patient: Annotated[
+        int, typer.Option(help="Maximum number of rows to use of one patient. More rows need more noise.")
+    ] = 1
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out. Repeat for more.")] = None
+    buy: Buy = False
+    rows: Annotated[
+        int | None, typer.Option(help="Number of rows to draw. Default: about as many as the model was trained on.")
+    ] = None
+    target: Target = None
+    holdout: Holdout = None
     group: Groups = None
     survival: Times = None
     shadows: Annotated[
-        int, typer.Option(help="Also attack with so many shadow fits; each costs as much as the fit itself.")
+        int, typer.Option(min=0, help="Number of shadow models to attack with. Each takes as long as the fit itself.")
     ] = 0
-    policy: Annotated[str, typer.Option(help="internal, partner, public, or a TOML file.")] = "internal"
-    no_privacy: Annotated[bool, typer.Option("--no-privacy", help="Fit without noise: no formal guarantee.")] = False
+    release_policy: ReleasePolicy = "internal"
+    no_privacy: NoPrivacy = False
     given: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE that every row shall have (empty: missing); repeat for more.")
+        list[str] | None,
+        typer.Option(help="COLUMN=VALUE that each synthetic row must have. An empty value means missing. Repeat for more."),
     ] = None
-    balance: Annotated[str | None, typer.Option(help="Category column whose values shall be equally frequent.")] = None
-    min_patients: Annotated[int, typer.Option(help="With --no-privacy: patients who must share an exact value.")] = 5
-    out: Annotated[Path | None, typer.Option(help="Also copy the signers' report here (HTML).")] = None
-    source: Annotated[str, typer.Option("--from", help="file, or store: records in custody, past the gate.")] = "file"
-    key: Annotated[str | None, typer.Option(help="With --from store: your key.")] = None
-    purpose: Annotated[str, typer.Option(help="With --from store: what for.")] = "synthetic-data"
+    balance: Annotated[str | None, typer.Option(help="Category column whose values must be equally frequent.")] = None
+    min_patients: MinPatients = 5
+    report: Report = None
+    source: Source = "file"
+    key: OptionalKey = None
+    purpose: Purpose = "synthetic-data"
 
     def request(self) -> SynthesisRequest:
         """The request to the workflow."""
@@ -66,7 +92,7 @@ class SynthesisOptions:
             cap=self.rows_per_patient,
             rows=self.rows,
             target=self.target,
-            policy=self.policy,
+            policy=self.release_policy,
             private=not self.no_privacy,
             holdout=records.read(self.holdout) if self.holdout else None,
             given=parse_conditions(self.given or []),
@@ -81,24 +107,28 @@ class SynthesisOptions:
 @commands.command(epilog="Example: galenic table synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
 @expand_options
 def synthesize(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file; with --from store, a data set in custody.")],
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file. With --from store: name of a stored data set.")],
     options: SynthesisOptions,
     as_json: Json = False,
 ) -> None:
-    """Make a synthetic table, measure it, and decide whether it may leave."""
+    """Make a synthetic table and check whether it may be released.
+
+    The command fits a model with a privacy limit, draws rows, measures quality and privacy, and decides by a release policy. The
+    synthetic rows stay in this installation until two people sign the run. Ends with 1 if the release policy refuses it.
+    """
     if options.source not in ("file", "store") or (options.source == "store") != (options.key is not None):
-        raise OptionError("--from is file, or store together with --key NAME: records in custody are read past the gate.")
+        raise OptionError(
+            "--from is file or store, and store needs --key. Example: galenic table synthesize clinic --from store --key dora"
+        )
     request = options.request()
     installation = open_installation()
     file = flows.read_counted(installation, table, request) if options.source == "file" else None
     unit, run = _prepare_run(installation, file, str(table), options, request)
     protects = show.protects(str(unit), private=request.private)
-    with flows.counted_stops(installation, request):
-        _print_price(options, flows.estimate_cost(file, request) if file else None)
     with show.progress(as_json) as progress:
-        result = run(progress=progress)
-    if options.out is not None:
-        with store.file_aside(options.out) as temporary:
+        result = run(progress=show.before_first(progress, lambda: _print_cost(options, file, request)))
+    if options.report is not None:
+        with store.file_aside(options.report) as temporary:
             temporary.write_bytes(report_page(result.folder).read_bytes())
     if as_json:
         about = {"protects": protects, "run": result.run, "folder": str(result.folder)}
@@ -119,8 +149,9 @@ def _prepare_run(
     return unit, partial(flows.synthesize_stored, installation, session, name, request, purpose=options.purpose)
 
 
-def _print_price(options: SynthesisOptions, cost: FitCost | None) -> None:
-    """Says before the work starts what it costs."""
+def _print_cost(options: SynthesisOptions, file: records.Source | None, request: SynthesisRequest) -> None:
+    """Prints the estimated time, memory and privacy cost."""
+    cost = flows.estimate_cost(file, request) if file else None
     price = f"epsilon {options.epsilon:g} at delta {options.delta:g} of population “{options.population}”"
     if options.no_privacy:
         price = "no formal guarantee"
@@ -147,20 +178,23 @@ def parse_conditions(texts: list[str]) -> dict[str, object]:
 
 @commands.command(epilog="Example: galenic table impute 20260101-120000-abcdef patients.csv completed.csv")
 def impute(
-    run: str,
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file of yours, with gaps.")],
-    out: Annotated[Path, typer.Argument(help="CSV or Parquet file to write; must not exist.")],
-    seed: Annotated[int | None, typer.Option(help="Draw the same again.")] = None,
+    run: Run,
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file with missing values.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet file to write. It must not exist.")],
+    seed: Seed = None,
     as_json: Json = False,
 ) -> None:
-    """Fill the gaps of your own rows by a run's model, each from what its row holds. The result holds your patients' values."""
-    completed = flows.impute(open_installation(), run, records.read(table), out, seed=seed)
+    """Fill missing values in your table with the model of a run.
+
+    The result contains your patients' values. Handle it like the table itself.
+    """
+    completed = flows.impute(open_installation(), run, records.read(table), target, seed=seed)
     if as_json:
         show.print_json(
-            {"rows": completed.table.rows, "filled": completed.filled, "rows_left": completed.left, "written": str(out)}
+            {"rows": completed.table.rows, "filled": completed.filled, "rows_left": completed.left, "written": str(target)}
         )
     else:
         show.out.print(
-            f"{completed.filled} values filled in {completed.table.rows} rows, written to {out}; "
-            f"{completed.left} row(s) left as they were"
+            f"{completed.filled} values filled in {completed.table.rows} rows, written to {target}; "
+            f"{completed.left} row(s) not changed"
         )

@@ -15,12 +15,14 @@ top_level = typer.Typer()
 
 @top_level.command(epilog="Example: galenic verify ./release --trust trusted-keys.json")
 def verify(
-    folder: Path,
-    trust: Annotated[Path | None, typer.Option(help="JSON of fingerprints and roles, received by another way.")] = None,
-    recalls: Annotated[list[Path] | None, typer.Option(help="Recall notice; repeat for more.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    trust: Annotated[
+        Path | None, typer.Option(help="JSON file of the signers' keys. Get it from the sender by another way.")
+    ] = None,
+    recalls: Annotated[list[Path] | None, typer.Option(help="Recall notice. Repeat for more.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a release offline: files, evidence, policy, signatures."""
+    """Verify a release offline: files, evidence, release policy and signatures. Ends with 1 if something does not match."""
     lines = check_release(folder, trust=trust, recalls=tuple(recalls or ()), installation=installation_if_any())
     if as_json:
         show.print_json({"folder": str(folder), "verified": True, "checked": lines})

@@ -19,7 +19,8 @@ from galenic.custody.backup import recover_root, restore_backup, rotate_keys, wr
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.deidentified_copy import CopySource, open_copy_source, reveal_token
-from galenic.custody.erasure import destroy_key, forget, forget_in_backups
+from galenic.custody.erasure import backup_folders, destroy_key, forget, forget_in_backups
+from galenic.custody.erasure_preview import ErasurePreview, preview_erasure
 from galenic.custody.event_buffer import EventReader
 from galenic.custody.event_readers import EVENT_READERS
 from galenic.custody.exporter import Exporter, ExportResult
@@ -55,6 +56,7 @@ __all__ = [
     "SERVER",
     "ColumnDifferences",
     "CopySource",
+    "ErasurePreview",
     "EventReader",
     "ExportResult",
     "Exporter",
@@ -67,6 +69,7 @@ __all__ = [
     "RoleScope",
     "RowRange",
     "Timelines",
+    "backup_folders",
     "budget_statements",
     "build_index",
     "changed_outside",
@@ -99,6 +102,7 @@ __all__ = [
     "own_record",
     "page_file",
     "page_id",
+    "preview_erasure",
     "read_timelines",
     "record_approval",
     "record_care_relation",

@@ -58,7 +58,7 @@ def _require_readable(installation: Installation, folder: Path, keys: Path | Non
         raise StateError(
             f"the keys beside {keys or folder} do not open with this root: they were replaced by a later erasure or rotation, which "
             f"did not reach this folder. None of its {len(patients):,} patients could be read, and nothing was restored. Give a "
-            "newer backup, whose keys open this one too: galenic backup restore FOLDER --keys NEWER"
+            "newer backup, whose keys open this one too: galenic backup restore FOLDER --keys-from NEWER"
         )
 
 

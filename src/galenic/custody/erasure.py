@@ -145,6 +145,11 @@ def destroy_key(installation: Installation, subject: int) -> dict[str, Any]:
     return {"destroyed": dead, "keys_rewrapped": rewrapped, "milliseconds": round(1000 * seconds, 2)}
 
 
+def backup_folders(installation: Installation) -> list[tuple[str, bool]]:
+    """Each backup that was made: its folder, and whether it can be reached now."""
+    return [(str(row["folder"]), Path(str(row["folder"])).is_dir()) for row in store.backups(installation.db)]
+
+
 def forget_in_backups(installation: Installation, subject: int, tenant: str) -> list[dict[str, Any]]:
     """Replaces the keys beside each backup by today's; returns for each whether they open the subject's key, None if not checked."""
     folders = [Path(str(row["folder"])) for row in store.backups(installation.db)]

@@ -209,7 +209,7 @@ class FhirImport:
             rule = ("warning", "reference-absolute")
             text = (
                 f"{count:,} references name resources that are in custody by an address of {base}, so they count as resources, and "
-                f"people, of another server. If the records come from there, import them again with --base {base}"
+                f"people, of another server. If the records come from there, import them again with --source-url {base}"
             )
             self.result.issues[rule] += count
             self.result.examples.append({"level": rule[0], "rule": rule[1], "where": "", "expression": "", "text": text})

@@ -24,7 +24,7 @@ class RowExporter:
         kind = dataset["kind"]
         if kind != self.kind:
             raise OptionError(
-                f"data set {dataset['name']!r} holds {kind}, not the rows of a table. Expected --as {kind} or another form."
+                f"data set {dataset['name']!r} holds {kind}, not the rows of a table. Expected --format {kind} or another format."
             )
 
     def run(self, export: Export) -> None:

@@ -103,7 +103,7 @@ def _require_same_policy(run: Run, other: ReleasePolicy) -> None:
         raise ReleaseRefusedError(f"policy {other.name!r} refuses run {run.id}: " + "; ".join(reasons) + ".")
     raise ReleaseRefusedError(
         f"run {run.id} was decided by another policy than {other.name!r}; criteria are fixed before a run. "
-        f"Run again with --policy {other.name}."
+        f"Run again with --release-policy {other.name}."
     )
 
 

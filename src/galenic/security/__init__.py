@@ -4,6 +4,7 @@ from galenic.security.account_recovery import AccountRecovery
 from galenic.security.apps import App, Apps, TokenSet
 from galenic.security.assertions import checked_jwks, client_of
 from galenic.security.audit import AuditEntry, AuditLog, canonical
+from galenic.security.audit_proof import ProvedEntry, check_audit_proof
 from galenic.security.audited_budgets import AuditedBudgets
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.client_networks import limits_of, networks_of, source_of
@@ -101,6 +102,7 @@ __all__ = [
     "OpenId",
     "Passkey",
     "PolicyStore",
+    "ProvedEntry",
     "Provider",
     "Replay",
     "ResourceType",
@@ -122,6 +124,7 @@ __all__ = [
     "block_network",
     "canonical",
     "changed_facts",
+    "check_audit_proof",
     "checked_jwks",
     "client_of",
     "display_name",

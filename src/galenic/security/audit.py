@@ -324,18 +324,21 @@ class AuditLog:
             )
 
     def proof(self, seq: int) -> dict[str, Any]:
-        """Inclusion proof of row `seq` under the last signed head: leaf, path (RFC 6962, 2.1.1), head and signature."""
+        """Inclusion proof of row `seq` under the last signed head: entry, leaf, path (RFC 6962, 2.1.1), head and signature."""
         _row, head = last_audit(self.db)
         size = json.loads(head["head"])["size"] if head else 0
         if head is None or not 1 <= seq <= size:
             raise StoreError(f"there is no row {seq} under a signed head; the head covers rows 1 to {size}.")
-        hashes, leaf = [], b""
+        hashes, leaf, entry, before, previous = [], b"", "", START, START
         for batch in audit_batches(self.db):
-            for place, _entry, row_hash, _mac in batch:
+            for place, text, row_hash, _mac in batch:
                 hashes.append(leaf_hash(row_hash))
-                leaf = row_hash if place == seq else leaf
+                if place == seq:
+                    leaf, entry, previous = row_hash, text, before
+                before = row_hash
         path = [p.hex() for p in inclusion_proof(seq - 1, hashes[:size])]
-        return {"seq": seq, "leaf": leaf.hex(), "path": path, "head": head["head"], "signature": head["signature"]}
+        row = {"seq": seq, "entry": entry, "previous": previous.hex(), "leaf": leaf.hex()}
+        return {**row, "path": path, "head": head["head"], "signature": head["signature"]}
 
 
 def _serve(log: "weakref.ref[AuditLog]", queue: AuditQueue) -> None:

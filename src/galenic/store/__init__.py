@@ -95,7 +95,7 @@ from galenic.store.rows import (
     reserve,
     settle,
 )
-from galenic.store.server_lock import only_server, only_worker
+from galenic.store.server_lock import lock_holder, only_server, only_worker
 from galenic.store.sign_in_rows import AttemptCounter, count_attempt, failures, forgive, take_back_attempt, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
@@ -189,6 +189,7 @@ __all__ = [
     "list_receipts",
     "list_releases",
     "list_tombstones",
+    "lock_holder",
     "locked",
     "make_private",
     "mark_checked",

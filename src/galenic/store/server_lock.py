@@ -37,6 +37,16 @@ def only_worker(db: Database, home: Path, wait: float = 0.0) -> Iterator[None]:
         yield
 
 
+def lock_holder(db: Database, home: Path, right: str) -> str:
+    """Process that serves ("server") or performs jobs ("worker") now, with its address; "" if there is none on this machine."""
+    for place in sorted(_places(db, home, f"{right}.lock")):
+        if place.exists():
+            with _opened(place) as descriptor:
+                if not _lock(descriptor):
+                    return os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "unknown"
+    return ""
+
+
 @contextlib.contextmanager
 def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iterator[None]:
     """The kernel, or PostgreSQL, gives a lock back when its process ends, also after kill -9: a file that is left over blocks nobody."""

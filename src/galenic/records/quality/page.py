@@ -28,7 +28,7 @@ WORDS = {
     "quality.drift": ("Drift", "distance from the earlier load"),
 }
 ADVICE = {
-    "quality.units.mixed": "See which device or site writes so; then repair: galenic records quality FILE --repair OUT.csv",
+    "quality.units.mixed": "See which device or site writes so; then repair: galenic records quality FILE --repaired-table OUT.csv",
     "quality.orders": "Ask the source which of the two times is right; until then leave these out of anything that learns from time.",
     "quality.duplicates": "Let a person decide on each pair; nothing is merged here.",
     "quality.range": "Values beyond what is possible are errors of entry, unit or device: trace them to their source.",
