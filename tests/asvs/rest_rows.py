@@ -760,7 +760,7 @@ def _logged(place: Place, **fields: object) -> str:
     file = place.site.installation.home / "logs" / "galenic.jsonl"
     telemetry.log_to(file)
     before = file.read_text(encoding="utf-8") if file.exists() else ""
-    telemetry.log("warning", "the glass was broken", **fields)
+    telemetry.log("warning", "emergency access", **fields)
     return file.read_text(encoding="utf-8")[len(before) :]
 
 

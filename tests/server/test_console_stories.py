@@ -192,35 +192,47 @@ def test_a_clinician_sees_whom_she_treats_and_nothing_runs(treated: Site) -> Non
     clara.picture("console-10-patient")
     clara.clean()
     assert not dialogs
-    assert "none whom you treat" in clara.go("/patients/other")
-    assert "none whom you treat" in clara.go("/patients/nobody")
-    assert "Nobody of that name" in clara.go("/patients?name=somebody")
+    assert "is not in your care" in clara.go("/patients/other")
+    assert "is not in your care" in clara.go("/patients/nobody")
+    assert "No patient in your care matches" in clara.go("/patients?name=somebody")
 
 
 def test_the_glass_is_broken_and_somebody_else_looks_at_it(treated: Site) -> None:
     clara, paul = treated.visitor("clara"), treated.visitor("paul")
 
     def open_it() -> str:
-        clara.go("/patients/other")
-        clara.page.get_by_text("This is an emergency").click()
-        clara.fill(why="unconscious, no papers, allergic reaction")
+        clara.go("/patients")
+        clara.page.get_by_role("link", name="Emergency access").click()
+        if "Confirm that it is you" in clara.text:
+            return clara.text
+        clara.fill(identifier="other", why="unconscious, no papers, allergic reaction")
+        clara.picture("10b-emergency")
+        clara.clean()
         return clara.press("Open the record")
 
     text = clara.surely(open_it)
-    assert "Emergency access, because: unconscious" in text
+    assert "Reason: unconscious" in text
     assert "Somebody Else" in text
     clara.clean()
-    assert "none whom you treat" in clara.go("/patients/other"), "once"
+    assert "is not in your care" in clara.go("/patients/other"), "once"
     assert "An emergency access by clara" in paul.go("/")
     paul.go("/reviews")
     paul.clean()
 
     def justified() -> str:
         paul.go("/reviews")
+        paul.page.get_by_role("link", name=re.compile("Review access")).click()
+        paul.page.get_by_label("Comment").wait_for()
+        assert "unconscious, no papers" in paul.text
+        assert "Somebody Else" in paul.text
+        paul.clean()
+        paul.picture("10c-review")
+        paul.fill(comment="The ward confirmed it.")
         return paul.press("Justified")
 
     assert "justified" in paul.surely(justified)
-    assert "None is due" in paul.text
+    assert "No review is due" in paul.text
+    assert "The ward confirmed it." in paul.text
 
 
 def test_a_patient_withdraws_consent_and_sees_who_used_the_data(treated: Site) -> None:

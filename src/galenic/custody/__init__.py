@@ -17,8 +17,21 @@ from galenic.custody.access import (
 )
 from galenic.custody.backup import recover_root, restore_backup, rotate_keys, write_backup
 from galenic.custody.bulk_files import BULK_BUILD, drop_bulk
+from galenic.custody.care_relations import (
+    CARE_ROLES,
+    MOST_CARE_ROWS,
+    CareChange,
+    approve_care,
+    change_care_relations,
+    current_care,
+    end_of_relation,
+    proposed_care,
+    reject_care,
+    require_care_account,
+)
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.deidentified_copy import CopySource, open_copy_source, reveal_token
+from galenic.custody.emergency_review import EmergencyAccess, emergency_accesses, read_emergency
 from galenic.custody.erasure import backup_folders, destroy_key, forget, forget_in_backups
 from galenic.custody.erasure_preview import ErasurePreview, preview_erasure
 from galenic.custody.event_buffer import EventReader
@@ -48,14 +61,18 @@ from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 
 __all__ = [
     "BULK_BUILD",
+    "CARE_ROLES",
     "EVENT_READERS",
     "EXAMPLES",
     "EXPORTERS",
     "HOME",
     "IMPORTERS",
+    "MOST_CARE_ROWS",
     "SERVER",
+    "CareChange",
     "ColumnDifferences",
     "CopySource",
+    "EmergencyAccess",
     "ErasurePreview",
     "EventReader",
     "ExportResult",
@@ -69,11 +86,14 @@ __all__ = [
     "RoleScope",
     "RowRange",
     "Timelines",
+    "approve_care",
     "backup_folders",
     "budget_statements",
     "build_index",
+    "change_care_relations",
     "changed_outside",
     "check_index",
+    "current_care",
     "declare_population",
     "default_form",
     "describe_source",
@@ -81,7 +101,9 @@ __all__ = [
     "drop_bulk",
     "drop_index",
     "drop_quality",
+    "emergency_accesses",
     "end_care_relation",
+    "end_of_relation",
     "export_records",
     "find_patient",
     "forget",
@@ -103,12 +125,16 @@ __all__ = [
     "page_file",
     "page_id",
     "preview_erasure",
+    "proposed_care",
+    "read_emergency",
     "read_timelines",
     "record_approval",
     "record_care_relation",
     "record_consent",
     "record_text",
     "recover_root",
+    "reject_care",
+    "require_care_account",
     "restore_backup",
     "reveal_token",
     "rotate_keys",

@@ -154,7 +154,7 @@ def _put_consents(installation: Installation, session: Session, name: str, patie
     """Writes one fact per patient; `consent` has its state, purpose and end."""
     dataset = store.dataset(installation.db, name, session.tenant)
     label, purpose = str(dataset["label"]), consent.purpose
-    with installation.gate.open(session, "import", store.resource(name), "records") as grant:
+    with installation.gate.open(session, "import", store.resource(name), "consent") as grant:
         facts: list[Fact] = []
         for patient in patients:
             subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
@@ -193,7 +193,7 @@ def _days_from_now(installation: Installation, days: int) -> str:
 
 def _put_care_relation(installation: Installation, session: Session, name: str, patient: str, relation: Fact) -> None:
     dataset = store.dataset(installation.db, name, session.tenant)
-    with installation.gate.open(session, "import", store.resource(name), "records") as grant:
+    with installation.gate.open(session, "import", store.resource(name), "care-relation") as grant:
         subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
     if subject is None:
         raise UnknownNameError("this patient is not in custody. Check the identifier, or import first: galenic records import")

@@ -8,9 +8,14 @@ from galenic import store
 from galenic.custody.datasets import find_patient
 from galenic.errors import StoreError
 from galenic.installation import Installation
-from galenic.security import Grant, Session
+from galenic.security import AuditEntry, Grant, Session
 
 ACCESS_ACTIONS = ("gate.opened", "gate.break-glass", "gate.settled")  # of the audit log
+ABOUT_ONE = (
+    "consent",
+    "care-relation",
+)  # purposes of decisions that record facts of single patients; the facts have rows of their own
+RECORDED = {"fact.care": "care relation", "fact.consent": "consent"}
 
 
 def own_record(installation: Installation, session: Session, patient: str) -> dict[str, Any]:
@@ -74,17 +79,23 @@ def _document(row: dict[str, object]) -> dict[str, Any]:
 
 
 def _accesses(installation: Installation, subject: int, datasets: set[str]) -> list[dict[str, Any]]:
-    """Access decisions that covered the patient: on the subject, on the subject's records, or on a data set with the patient."""
+    """Access decisions that covered the patient (on the subject, on the subject's records, or on a data set with the patient), and
+    recorded care relations and consents of the patient. Those of other patients are left out."""
     records = {d.replace("dataset/", "record/", 1) + f"/{subject}" for d in datasets}
     resources = {*datasets, f"subject/{subject}", *records}
-    return [
-        {
-            "decision": entry.seq,
-            "time": entry.time,
-            "who": entry.actor,
-            "action": entry.detail.get("verb"),
-            "purpose": entry.detail.get("purpose"),
-        }
-        for entry in installation.audit.entries()
-        if entry.action in ACCESS_ACTIONS and entry.resource in resources
-    ]
+    found = []
+    for entry in installation.audit.entries():
+        purpose = entry.detail.get("purpose")
+        opened = entry.action in ACCESS_ACTIONS and entry.resource in resources and purpose not in ABOUT_ONE
+        if not opened and not _is_fact_about(entry, subject):
+            continue
+        verb = entry.detail.get("verb") or f"{RECORDED[entry.action]}: {entry.outcome}"
+        found.append({"decision": entry.seq, "time": entry.time, "who": entry.actor, "action": verb, "purpose": purpose or ""})
+    return found
+
+
+def _is_fact_about(entry: AuditEntry, subject: int) -> bool:
+    """Whether a row of the audit log records a care relation (key: account/subject) or a consent (key: subject/…) of the patient."""
+    parts = entry.resource.split("/")
+    place = {"fact.care": 1, "fact.consent": 0}.get(entry.action)
+    return place is not None and len(parts) > place and parts[place] == str(subject)

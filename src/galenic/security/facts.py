@@ -11,13 +11,14 @@ from typing import Any, Protocol
 from galenic.errors import StateError, StoreError, UnknownNameError
 from galenic.security.audit import AuditLog, canonical
 from galenic.security.clock import DecisionClock
-from galenic.security.keytree import FACTS, KeyTree
+from galenic.security.keytree import FACTS, KeyTree, subkey
 from galenic.security.versions import Versions
 from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, locked, put_fact, put_facts
 
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
     "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice", "system-change",
+    "care-change", "care-author", "staff-system", "erasure",
 )  # fmt: skip
 EACH = 100  # facts written at once that get an audit row each
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
@@ -85,6 +86,10 @@ class FactStore:
             self.tree.add([FACTS])
             self._key = self.tree.key(FACTS)
         return self._key
+
+    def note_key(self) -> bytes:
+        """The key of notes that are about no single patient."""
+        return subkey(self._mac_key(), "note")
 
     def genuine(self, row: Mapping[str, Any]) -> bool:
         """Whether the MAC of the row is right."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from galenic.errors import AccessDeniedError, OptionError, StateError
+from galenic.errors import AccessDeniedError, OptionError
 from galenic.security.audit import AuditLog
 from galenic.security.audit_queue import Ticket
-from galenic.security.emergency_reviews import REVIEW_HOURS, EmergencyReviews
+from galenic.security.emergency_reviews import REVIEW_HOURS, EmergencyReviews, ReviewFinding
 from galenic.security.fact_cache import FactCache, Stamp
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Grant, GrantScope, Session
@@ -16,7 +16,7 @@ from galenic.security.keytree import IDENTITY, KeyTree, subkey
 from galenic.security.policy import AccessDecision, AccessRequest, Obligations
 from galenic.security.policy_store import PolicyStore
 from galenic.security.resource_types import resource_type, rows_of_subject
-from galenic.security.standing import OUT_OF_USE, are_different_people, person_of, roles_of
+from galenic.security.standing import OUT_OF_USE, person_of, roles_of
 from galenic.security.system_access import access_of
 from galenic.security.versions import Versions
 from galenic.store import Database, Rows, telemetry
@@ -32,7 +32,7 @@ REFUSALS = {
     "session-ended": "The session has ended. Sign in again.",
     "session-over": "The session has expired. Sign in again.",
     "glass-without-reason": f"Emergency access needs a reason of at least {SHORTEST_REASON} characters.",
-    "glass-not-reviewed": "An earlier emergency access has not been reviewed in time.",
+    "glass-not-reviewed": "An earlier emergency access of this account has not been reviewed in time. Ask a privacy officer to review it.",
     "no-permit": "No rule allows it.",
     "no-dataset": "There is no such data set in custody.",
     "no-destination": "There is no such destination among those that this installation may call.",
@@ -252,7 +252,7 @@ class Gate:
         rows = _rows(decision.obligations, request, session, resource)
         grant = Grant(self, GrantScope(session, action, resource, purpose, decision, rows))
         name = "gate.break-glass" if purpose == "emergency" else "gate.opened"
-        return _PendingGrant(grant, self.audit.ticket(name, resource, "allowed", actor=session.who, **detail))
+        return _PendingGrant(grant, self.audit.ticket(name, resource, "allowed", actor=session.who, **detail), why.strip())
 
     def _deny(self, refusal: "_PendingRefusal") -> NoReturn:
         refusal.wait()
@@ -270,27 +270,20 @@ class Gate:
             return AccessDecision(False, "glass-without-reason")
         return AccessDecision(False, "glass-not-reviewed") if self.reviews.overdue(session.who) else decision
 
-    def report_emergency(self, session: Session, resource: str, decision: int) -> None:
+    def report_emergency(self, grant: Grant, reason: str) -> None:
         """Raises the alarm of an emergency access and makes its review due."""
         until = self.facts.clock.after(REVIEW_HOURS * 3600)
-        self.reviews.open(session.who, decision, until)
+        kind, name = resource_type(grant.resource)
+        subject = kind.subject(name)
+        self.reviews.open(grant, until, int(subject) if subject.isdecimal() else None, reason)
         telemetry.BROKEN_GLASS.inc()
-        telemetry.log("warning", "the glass was broken", who=session.who, resource=resource, decision=decision, review_by=until)
+        telemetry.log(
+            "warning", "emergency access", who=grant.who, resource=grant.resource, decision=grant.decision, review_by=until
+        )
 
-    def review(self, session: Session, decision: int, finding: str) -> None:
-        """Closes the review of an emergency access; by a privacy officer other than the person who used it."""
-
-        def plan(facts: FactReader) -> list[Fact]:
-            fact = facts.one("review", f"glass-{decision}")
-            if fact is None or fact.state != "due":
-                raise StateError(f"no review of decision {decision} is due.")
-            if "privacy-officer" not in roles_of(facts, session.who) or not are_different_people(facts, fact.who, session.who):
-                raise AccessDeniedError(
-                    "an emergency access is reviewed by a privacy officer, and never by the person who used it."
-                )
-            return [Fact("review", fact.key, finding, fact.who, purpose="emergency")]
-
-        self.facts.change(plan, actor=session.who)
+    def review(self, session: Session, decision: int, finding: str, *, comment: str = "", to: str = "") -> None:
+        """Closes or escalates the review of an emergency access (see `EmergencyReviews.close`)."""
+        self.reviews.close(session, decision, ReviewFinding(finding, comment, to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,13 +305,14 @@ class _PendingGrant:
 
     grant: Grant
     ticket: Ticket
+    reason: str = ""
 
     def wait(self) -> Grant:
         """The grant, once the decision is durable."""
         grant = self.grant
         grant.decision = self.ticket.wait()
         if grant.purpose == "emergency":
-            grant.gate.report_emergency(grant.session, grant.resource, grant.decision)
+            grant.gate.report_emergency(grant, self.reason)
         ALLOWED.inc()
         return grant
 

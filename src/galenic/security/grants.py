@@ -13,6 +13,7 @@ from galenic.security.audit import AuditLog
 from galenic.security.facts import COVERED, FactStore
 from galenic.security.keytree import BUILDS, KeyTree, subkey
 from galenic.security.policy import AccessDecision
+from galenic.security.sealed_notes import open_note, seal_note
 from galenic.security.versions import Versions
 from galenic.store import AbstractGrant, Rows, telemetry
 
@@ -61,7 +62,7 @@ class DecisionMaker(Protocol):
     def decide(self, session: Session, action: str, resource: str, purpose: str) -> AccessDecision:
         """The decision alone: nothing is opened and nothing is recorded."""
 
-    def report_emergency(self, session: Session, resource: str, decision: int) -> None:
+    def report_emergency(self, grant: "Grant", reason: str) -> None:
         """Reports an emergency access for review."""
 
 
@@ -166,6 +167,16 @@ class Grant(AbstractGrant):
         there = self.gate.tree.keys(subjects)
         self.gate.tree.add([s for s in subjects if s not in there])
         return self.keys(subjects)
+
+    def seal(self, subject: int, place: str, text: str) -> str:
+        """A note about a subject, encrypted under the subject's key; empty where there is no text or no key."""
+        key = self.keys([subject]).get(subject) if text else None
+        return seal_note(subkey(key, "note"), place, text) if key else ""
+
+    def unseal(self, subject: int, place: str, sealed: str) -> str:
+        """The text of a note that `seal` encrypted; empty where there is none, or the subject was erased."""
+        key = self.keys([subject]).get(subject) if sealed else None
+        return open_note(subkey(key, "note"), place, sealed) if key else ""
 
     def token(self, kind: str, text: str) -> bytes:
         """HMAC-SHA256 of an identifier, word or prefix under the installation's identity key, 16 bytes."""

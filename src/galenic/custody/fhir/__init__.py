@@ -16,7 +16,14 @@ from galenic.custody.fhir.messages import (
     serialize,
 )
 from galenic.custody.fhir.patient_everything import patient_everything
-from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline
+from galenic.custody.fhir.patient_lookup import (
+    is_resource_id,
+    matching_subjects,
+    patient_ids,
+    subject_by_identifier,
+    subjects_in_ward,
+)
+from galenic.custody.fhir.patient_timeline import TimelineEntry, emergency_timeline, patient_timeline, recent_patients
 from galenic.custody.fhir.reading import read, read_version
 from galenic.custody.fhir.repository import FhirRepository, open_repository, repository_as_it_is, types_without_patient
 from galenic.custody.fhir.resource_checks import validate
@@ -41,24 +48,30 @@ __all__ = [
     "emergency_timeline",
     "forget",
     "format_instant",
+    "is_resource_id",
     "last_updated",
+    "matching_subjects",
     "open_repository",
     "operation_outcome",
     "outcome_issue",
     "parse_etag",
     "patch",
     "patient_everything",
+    "patient_ids",
     "patient_timeline",
     "process_bundle",
     "read",
     "read_audit_event",
     "read_history",
     "read_version",
+    "recent_patients",
     "repository_as_it_is",
     "require_known_types",
     "search",
     "search_audit_events",
     "serialize",
+    "subject_by_identifier",
+    "subjects_in_ward",
     "types_without_patient",
     "update",
     "update_where",

@@ -23,7 +23,9 @@ TYPES = (
     "AllergyIntolerance",
     "DocumentReference",
 )
-NEWEST = 100
+PAGE_ENTRIES = 50
+MOST_PAGES = 20
+RECENT_ROWS = 2_000  # newest rows of the audit log that recent patients are looked up in
 DATE_PARAMETERS = {"Condition": "recorded-date", "MedicationRequest": "authoredon"}  # other types: date
 TIME_ELEMENTS = (
     "effectiveDateTime",
@@ -47,27 +49,34 @@ class TimelineEntry:
     decision: int
 
 
-def patient_timeline(repository: FhirRepository, context: RequestContext, patient_id: str) -> list[TimelineEntry]:
-    """The newest entries of a patient's record."""
+def patient_timeline(
+    repository: FhirRepository, context: RequestContext, patient_id: str, page: int = 1
+) -> tuple[list[TimelineEntry], bool]:
+    """(a page of a patient's record, newest first; whether there are older entries). page: from 1."""
     repository.refresh()
-    hits = _newest_hits(repository, patient_id, repository.search_scope(context))
+    page = min(max(page, 1), MOST_PAGES)
+    hits = _newest_hits(repository, patient_id, repository.search_scope(context), page * PAGE_ENTRIES + 1)
     grants = repository.grants(context, "read", {h.subject: h.is_patient for h in hits})
     if hits and not grants:
         raise AccessDeniedError("no rule lets you read this record.")
     try:
-        return _timeline(repository, [h.row for h in hits], grants)
+        entries = _timeline(repository, [h.row for h in hits], grants)
     finally:
         close_grants(grants.values())
+    start, end = (page - 1) * PAGE_ENTRIES, page * PAGE_ENTRIES
+    return entries[start:end], len(entries) > end and page < MOST_PAGES
 
 
-def _newest_hits(repository: FhirRepository, patient_id: str, scope: SearchScope | None) -> list[SearchHit]:
-    """The newest resources of each type."""
+def _newest_hits(
+    repository: FhirRepository, patient_id: str, scope: SearchScope | None, most: int = 2 * PAGE_ENTRIES
+) -> list[SearchHit]:
+    """The newest resources of each type, at most so many of one."""
     condition = SearchCondition((ReferenceCriterion("patient", (f"Patient/{patient_id}",)),))
     hits: list[SearchHit] = []
     for resource_type in TYPES:
         key = SortKey(DATE_PARAMETERS.get(resource_type, "date"), "date", descending=True)
         sort = () if resource_type == "AllergyIntolerance" else (key,)
-        hits += repository.first_matches(SearchRequest(resource_type, (condition,), sort, scope=scope), NEWEST // 2)
+        hits += repository.first_matches(SearchRequest(resource_type, (condition,), sort, scope=scope), most)
     return hits
 
 
@@ -75,7 +84,7 @@ def _timeline(repository: FhirRepository, rows: list[int], grants: dict[int, Gra
     documents = store.read_rows(repository.installation.db, repository.dataset, grants, rows).values()
     shown = [d for d in documents if d.type in TYPES]
     entries = [_entry(json.loads(serialize(d, repository.imported_at)), grants[d.subject].decision) for d in shown]
-    return sorted(entries, key=lambda e: e.time, reverse=True)[:NEWEST]
+    return sorted(entries, key=lambda e: e.time, reverse=True)
 
 
 def emergency_timeline(
@@ -95,7 +104,31 @@ def emergency_timeline(
         except IndexBehindError:  # an emergency does not wait for it
             rows = store.current_rows(repository.installation.db, grant, repository.dataset, subject)
         patient = json.loads(serialize(documents[location.row], repository.imported_at))
-        return patient, _timeline(repository, rows, grants)
+        return patient, _timeline(repository, rows, grants)[: 2 * PAGE_ENTRIES]
+
+
+def recent_patients(repository: FhirRepository, context: RequestContext, most: int = 5) -> list[dict[str, Any]]:
+    """The patients whose records the account read last and may still read, newest first."""
+    prefix, who = f"record/{repository.name}/", context.session.who
+    size = repository.installation.audit.head()[0]
+    recent: dict[int, None] = {}
+    entries = list(repository.installation.audit.entries_of(("gate.opened",), max(size - RECENT_ROWS, 0), size))
+    for entry in reversed(entries):
+        number = entry.resource.removeprefix(prefix)
+        if entry.actor == who and entry.detail.get("verb") == "read" and number.isdecimal():
+            recent.setdefault(int(number))
+    scope = repository.search_scope(context)
+    wanted = [s for s in recent if scope is None or s in scope.subjects][:most]
+    if not wanted:
+        return []
+    hits = repository.first_matches(SearchRequest("Patient", scope=SearchScope(frozenset(wanted), f"recent/{wanted}")), most)
+    grants = repository.grants(context, "search", {h.subject: h.is_patient for h in hits})
+    try:
+        documents = store.read_rows(repository.installation.db, repository.dataset, grants, [h.row for h in hits]).values()
+        found = {d.subject: json.loads(serialize(d, repository.imported_at)) for d in documents if d.type == "Patient"}
+    finally:
+        close_grants(grants.values())
+    return [found[s] for s in wanted if s in found]
 
 
 def _entry(resource: dict[str, Any], decision: int) -> TimelineEntry:

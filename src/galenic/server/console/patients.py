@@ -1,20 +1,32 @@
-"""Pages of patients: list, record as a timeline, emergency access and its review."""
+"""Pages of patients: search, recent patients, and one record as a timeline."""
 
 import json
-from typing import Annotated, Any
+import re
+from datetime import date
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from galenic.custody import fhir
-from galenic.errors import NotFoundError, OptionError
+from galenic.errors import InputError, NotFoundError
 from galenic.server.console.paging import PAGE_SIZE, router_of
-from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console, CurrentUser
 
-Text = Annotated[str, Form(max_length=2_000)]
 READERS = ("clinician", "nurse", "pharmacist")
+RESOURCE_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+TYPE_NAMES = {
+    "Encounter": "Visit",
+    "Condition": "Problem",
+    "Observation": "Result",
+    "MedicationRequest": "Medication order",
+    "Immunization": "Immunization",
+    "Procedure": "Procedure",
+    "AllergyIntolerance": "Allergy",
+    "DocumentReference": "Document",
+}
+"""Plain names of the types of resources in a timeline."""
 
 
 class PatientPages:
@@ -22,89 +34,77 @@ class PatientPages:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.installation = console.installation
 
     def routes(self) -> APIRouter:
         """Every address."""
-        return router_of(
-            [
-                ("GET", "/patients", self.list_patients),
-                ("GET", "/patients/{own}", self.show_patient),
-                ("POST", "/patients/{own}/emergency", self.emergency),
-                ("GET", "/reviews", self.list_reviews),
-                ("POST", "/reviews", self.review),
-            ]
-        )
+        return router_of([("GET", "/patients", self.list_patients), ("GET", "/patients/{own}", self.show_patient)])
 
-    def _context(self, user: CurrentUser, purpose: str, reason: str = "") -> fhir.RequestContext:
-        return fhir.RequestContext(user.session, purpose, f"{self.console.base}/fhir", reason)
+    def _context(self, user: CurrentUser) -> fhir.RequestContext:
+        return fhir.RequestContext(user.session, "treatment", f"{self.console.base}/fhir", "")
 
-    def list_patients(self, request: Request, name: str = "", cursor: str = "") -> Response:
-        """Patients whom the user treats."""
+    def list_patients(
+        self, request: Request, name: str = "", identifier: str = "", birthdate: str = "", cursor: str = ""
+    ) -> Response:
+        """Search among the patients in the user's care, and the records that the user read last."""
         user = self.console.require_user(request, *READERS)
-        parameters = [("_count", str(PAGE_SIZE))]
-        parameters += ([("name", name)] if name else []) + ([("_cursor", cursor)] if cursor else [])
-        response = fhir.search(self.console.repository, self._context(user, "treatment"), "Patient", parameters)
-        bundle = json.loads(response.body)
-        following = next((x["url"] for x in bundle["link"] if x["relation"] == "next"), "")
+        typed = {"name": name.strip(), "identifier": identifier.strip(), "birthdate": birthdate.strip()}
+        wanted = [(k, v) for k, v in typed.items() if v]
+        try:
+            patients, after = self._search(user, wanted, cursor)
+        except InputError as error:
+            patients, after, message = [], "", Message.of_error(error)
+        else:
+            message = None
+        recent = [] if wanted or cursor else fhir.recent_patients(self.console.repository, self._context(user))
         return self.console.render(
             request,
             "patients.html",
+            message=message,
             user=user,
-            patients=[e["resource"] for e in bundle.get("entry", ())],
-            name=name,
-            after=following.partition("_cursor=")[2],
-            display_name=display_name,
+            patients=[patient_summary(p) for p in patients],
+            recent=[patient_summary(p) for p in recent],
+            typed=typed,
+            after=after,
         )
 
-    def show_patient(self, request: Request, own: str) -> Response:
+    def _search(self, user: CurrentUser, wanted: list[tuple[str, str]], cursor: str) -> tuple[list[dict[str, Any]], str]:
+        """(patients, cursor of the next page). An identifier is looked for among identifiers, then as the id of a record."""
+        count = [("_count", str(PAGE_SIZE))]
+        repository, context = self.console.repository, self._context(user)
+        given = dict(wanted)
+        ways = [wanted]
+        if RESOURCE_ID.match(given.get("identifier", "")):
+            ways.append([("_id" if k == "identifier" else k, v) for k, v in wanted])
+        for way in ways:
+            parameters = [*count, *way, *([("_cursor", cursor)] if cursor else [])]
+            bundle = json.loads(fhir.search(repository, context, "Patient", parameters).body)
+            if bundle.get("entry"):
+                break
+        following = next((x["url"] for x in bundle["link"] if x["relation"] == "next"), "")
+        return [e["resource"] for e in bundle.get("entry", ())], following.partition("_cursor=")[2]
+
+    def show_patient(self, request: Request, own: str, page: int = 1) -> Response:
         """One patient's record as a timeline."""
         user = self.console.require_user(request, *READERS)
-        context = self._context(user, "treatment")
+        context = self._context(user)
         try:
             patient = json.loads(fhir.read(self.console.repository, context, "Patient", own).body)
         except NotFoundError:
-            text = "There is no such patient, or none whom you treat."
-            return self._hidden(request, user, own, text, breaks=user.holds("clinician"))
-        events = fhir.patient_timeline(self.console.repository, context, own)
+            message = Message("This patient does not exist, or is not in your care.", error=True)
+            breaks = user.holds("clinician")
+            return self.console.render(request, "hidden.html", message=message, status=404, user=user, own=own, breaks=breaks)
+        events, more = fhir.patient_timeline(self.console.repository, context, own, page)
         return self.console.render(
-            request, "patient.html", user=user, patient=patient, events=events, display_name=display_name, emergency=""
+            request,
+            "patient.html",
+            user=user,
+            patient=patient_summary(patient),
+            events=events,
+            page=page,
+            more=more,
+            type_names=TYPE_NAMES,
+            emergency="",
         )
-
-    def _hidden(self, request: Request, user: CurrentUser, own: str, text: str, *, breaks: bool) -> Response:
-        """The page of a patient whom the user may not see. breaks: it offers emergency access."""
-        message = Message(text, error=True)
-        return self.console.render(request, "hidden.html", message=message, status=404, user=user, own=own, breaks=breaks)
-
-    def emergency(self, request: Request, own: str, csrf: Text, why: Text) -> Response:
-        """Break-glass access to one patient's record: shown at once, reviewed afterwards."""
-        user = self.console.require_form(request, csrf, "clinician")
-        self.console.require_step_up(user, f"/patients/{own}")
-        try:
-            patient, events = fhir.emergency_timeline(self.console.repository, self._context(user, "emergency", why), own)
-        except NotFoundError:
-            text = "There is no such patient, or the reason says too little: a sentence, please."
-            return self._hidden(request, user, own, text, breaks=True)
-        return self.console.render(
-            request, "patient.html", user=user, patient=patient, events=events, display_name=display_name, emergency=why
-        )
-
-    def list_reviews(self, request: Request, message: SignedMessage = "") -> Response:
-        """Emergency accesses that wait for their review."""
-        user = self.console.require_user(request, "privacy-officer")
-        due = [f for f in self.installation.facts.of("review") if f.state == "due"]
-        entries = {f"glass-{e.seq}": e for e in self.installation.audit.entries() if e.action == "gate.break-glass"}
-        pairs = [(f, entries.get(f.key)) for f in due]
-        return self.console.render(request, "reviews.html", message=read_message(message), user=user, due=pairs)
-
-    def review(self, request: Request, csrf: Text, decision: Annotated[int, Form(ge=1)], finding: Text) -> Response:
-        """Closes the review of one emergency access."""
-        user = self.console.require_form(request, csrf, "privacy-officer")
-        self.console.require_step_up(user, "/reviews")
-        if finding not in ("justified", "misuse"):
-            raise OptionError("a review finds the access justified, or misuse.")
-        self.installation.gate.review(user.session, decision, finding)
-        return redirect_to("/reviews", f"Decision {decision}: {finding}.")
 
 
 def display_name(patient: dict[str, Any]) -> str:
@@ -114,3 +114,29 @@ def display_name(patient: dict[str, Any]) -> str:
         if text:
             return str(text)
     return f"Patient {patient['id']}"
+
+
+def patient_summary(patient: dict[str, Any]) -> dict[str, str]:
+    """The facts by which a reader recognizes a patient: id, name, sex, birth date, age, identifiers."""
+    born, died = str(patient.get("birthDate", "")), str(patient.get("deceasedDateTime", ""))
+    age = age_in_years(born, died)
+    values = [str(i["value"]) for i in patient.get("identifier", ()) if i.get("value")]
+    return {
+        "id": str(patient["id"]),
+        "name": display_name(patient),
+        "sex": str(patient.get("gender", "")),
+        "born": born,
+        "age": "" if age is None else str(age),
+        "died": died[:10] or ("yes" if patient.get("deceasedBoolean") else ""),
+        "identifiers": ", ".join(values[:3]),
+    }
+
+
+def age_in_years(born: str, died: str = "", today: date | None = None) -> int | None:
+    """Age at death, or today; None without a full birth date."""
+    try:
+        birth = date.fromisoformat(born)
+        end = date.fromisoformat(died[:10]) if died else today or date.today()
+    except ValueError:
+        return None
+    return end.year - birth.year - ((end.month, end.day) < (birth.month, birth.day))

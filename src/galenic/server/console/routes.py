@@ -19,10 +19,12 @@ from galenic.server.console.account import AccountPages
 from galenic.server.console.audit import AuditPages
 from galenic.server.console.authorization import AuthorizationPages
 from galenic.server.console.budget import BudgetPages
+from galenic.server.console.care import CarePages
 from galenic.server.console.clients import ClientPages
 from galenic.server.console.consent import ConsentPages
 from galenic.server.console.dashboard import Dashboard
 from galenic.server.console.datasets import DatasetPages
+from galenic.server.console.emergencies import EmergencyPages
 from galenic.server.console.external_login import ExternalLogin
 from galenic.server.console.jobs import JobPages
 from galenic.server.console.keys import KeyPages
@@ -56,6 +58,8 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
     ConsentPages,
     AuditPages,
     PatientPages,
+    EmergencyPages,
+    CarePages,
     DatasetPages,
     SynthesisPages,
     JobPages,
