@@ -37,10 +37,11 @@ NAVIGATION: tuple[NavigationLink, ...] = (
     NavigationLink("/releases", "Releases", "release", "Work", ANALYSIS | {"clinician", "ethics-board", "auditor"}),
     NavigationLink("/budget", "Budget", "budget", "Data", ANALYSIS | {"auditor"}),
     NavigationLink("/consent", "Consent", "consent", "Data", frozenset({"privacy-officer"})),
-    NavigationLink("/reviews", "Emergencies", "emergency", "Oversight", frozenset({"privacy-officer"})),
+    NavigationLink("/reviews", "Emergency access", "emergency", "Oversight", OFFICERS),
     NavigationLink("/audit", "Audit log", "audit", "Oversight", OFFICERS | {"auditor"}),
     NavigationLink("/policy", "Access policy", "policy", "Oversight", OFFICERS | {"auditor"}),
     NavigationLink("/keys", "Keys", "key", "Oversight", frozenset({"security-officer", "auditor"})),
+    NavigationLink("/care", "Care relations", "care", "Administration", OFFICERS | {"integration-engineer"}),
     NavigationLink("/people", "People", "people", "Administration", OFFICERS),
     NavigationLink("/clients", "Systems", "system", "Administration", OFFICERS),
 )
