@@ -29,8 +29,16 @@ class Hospital:
         return answer.text
 
 
-ROLES = {"sofia": ("security-officer",), "ines": ("integration-engineer",), "clara": ("clinician",), "carl": ("clinician", "integration-engineer"),
-         "paul": ("privacy-officer",), "nell": ("nurse",), "nina": ("nurse",), "noah": ("nurse",)}  # fmt: skip
+ROLES = {
+    "sofia": ("security-officer",),
+    "ines": ("integration-engineer",),
+    "clara": ("clinician",),
+    "carl": ("clinician", "integration-engineer"),
+    "paul": ("privacy-officer",),
+    "nina": ("nurse",),
+    "nell": ("nurse",),
+    "noah": ("nurse",),
+}
 
 
 def staff(site: Site) -> Hospital:

@@ -71,7 +71,7 @@ def _patient_label(installation: Installation, grant: Any, subject: int) -> str:
 
 
 def _label(patient: dict[str, Any]) -> str:
-    name = next(iter(patient.get("name", ())), {})
+    name: dict[str, Any] = next(iter(patient.get("name", ())), {})
     text = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip()
     parts = (text, f"born {patient['birthDate']}" if "birthDate" in patient else "", f"record {patient.get('id', '')}")
     return ", ".join(str(p) for p in parts if p)

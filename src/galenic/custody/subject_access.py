@@ -89,7 +89,8 @@ def _accesses(installation: Installation, subject: int, datasets: set[str]) -> l
         opened = entry.action in ACCESS_ACTIONS and entry.resource in resources and purpose not in ABOUT_ONE
         if not opened and not _is_fact_about(entry, subject):
             continue
-        verb = entry.detail.get("verb") or f"{RECORDED[entry.action]}: {entry.outcome}"
+        fact = RECORDED.get(entry.action)
+        verb = f"{fact}: {entry.outcome}" if fact else entry.detail.get("verb") or "write"  # gate.settled: a new patient
         found.append({"decision": entry.seq, "time": entry.time, "who": entry.actor, "action": verb, "purpose": purpose or ""})
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -113,7 +114,7 @@ class CarePages:
             raise OptionError(f"enter at most {custody.MOST_CARE_ROWS:,} patients at once.")
         found: dict[int, None] = {}
         for number, line in enumerate(lines, 1):
-            found[_at(f"line {number} of the patients", lambda text=line: self._subject(text))] = None
+            found[_at(f"line {number} of the patients", partial(self._subject, line))] = None
         return list(found)
 
     def _subject(self, text: str) -> int:

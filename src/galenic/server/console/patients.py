@@ -49,12 +49,11 @@ class PatientPages:
         user = self.console.require_user(request, *READERS)
         typed = {"name": name.strip(), "identifier": identifier.strip(), "birthdate": birthdate.strip()}
         wanted = [(k, v) for k, v in typed.items() if v]
+        message = None
         try:
             patients, after = self._search(user, wanted, cursor)
         except InputError as error:
             patients, after, message = [], "", Message.of_error(error)
-        else:
-            message = None
         recent = [] if wanted or cursor else fhir.recent_patients(self.console.repository, self._context(user))
         return self.console.render(
             request,
