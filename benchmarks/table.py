@@ -128,7 +128,9 @@ def key_figures() -> str:
 
 def epsilon_table() -> str:
     """The table of docs/how-to/choose-epsilon.md: error of pairs by patients, columns and epsilon; bold where accepted."""
-    cells: list[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "choose_epsilon.json").read_text(encoding="utf-8"))
+    cells: list[dict[str, Any]] = json.loads(
+        (ROOT / "benchmarks" / "results" / "choose_epsilon.json").read_text(encoding="utf-8")
+    )
     epsilons = sorted({c["epsilon"] for c in cells})
     shown: dict[tuple[int, int], list[str]] = {}
     for cell in sorted(cells, key=lambda c: (c["rows"], c["columns"], c["epsilon"])):
