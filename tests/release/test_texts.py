@@ -14,8 +14,7 @@ from galenic.release import Decision, finding_text, glossary
 from galenic.release.finding_text import entry_of, finding_entries
 from galenic.release.glossary import TermLinks
 from galenic.release.policy import DecisionItem
-from galenic.release.run_summary import decision_sentence
-from galenic.release.summary import list_cautions, list_criteria, summarize
+from galenic.release.summary import decision_sentence, list_cautions, list_criteria, summarize
 from galenic.schema import Finding, NotMeasured, Report
 from toy_made import ToyArtifact, toy_run
 

@@ -81,8 +81,8 @@ def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Pat
     known = {line.split(",")[0] for line in people[1:]}
     assert {line.split(",")[1] for line in visits[1:]} <= known
     card = (tmp_path / "out" / "card.html").read_text()
-    assert "Three example rows of visit" in card
-    assert "What attackers would try" in card
+    assert "Columns of visit, with three example rows" in card
+    assert "Privacy attacks" in card
 
 
 @pytest.mark.parametrize(

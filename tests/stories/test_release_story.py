@@ -189,7 +189,7 @@ def test_nothing_real_leaves_in_a_private_release(finished: tuple[Path, str, Pat
     value = next(f["value"] for f in sheet["report"]["findings"] if f["name"] == "fidelity.tvd2")
     assert str(value)[:8] not in text
     card = (finished[2] / "card.html").read_text()
-    assert "outside epsilon" in card
+    assert "is not covered by ε" in card
     assert "Refused attempts" in card
 
 

@@ -18,6 +18,7 @@ ATTACKS = {
     "privacy.copying": ("Searches for synthetic rows that are nearer to a patient than other people are", "Find copies"),
 }  # fmt: skip
 BY_RANK = ("privacy.nearest", "privacy.density", "privacy.outlier", "privacy.shadow")
+LARGEST_AUC = 0.99  # a test that only detects more cannot detect anything
 LEAK_FOUND, NO_LEAK, NOT_MEASURED = "Leak found", "No leak found", "Not measured"
 
 
@@ -62,7 +63,9 @@ def _success(f: Finding) -> str:
 def _power(f: Finding) -> str:
     found = [leak for leak, seen in f.detail.get("planted", {}).items() if seen and leak != "clean"]
     parts = []
-    if "detectable" in f.detail:
+    if f.detail.get("detectable", 0) > (LARGEST_AUC if f.name in BY_RANK else 1):
+        parts.append("There are too few people in the test to detect a leak.")
+    elif "detectable" in f.detail:
         size = f"{f.detail['detectable']:.3f}" if f.name in BY_RANK else f"{f.detail['detectable']:.1%}"
         parts.append(f"The test could have detected {'an AUC' if f.name in BY_RANK else 'a difference'} of {size} or more.")
     if found:

@@ -27,6 +27,7 @@ class FindingText:
 
     def format_value(self, value: float) -> str:
         """A value of the finding as it is shown: shares in percent, counts as whole numbers, others to three digits."""
+        value = 0.0 if abs(value) < 5e-5 and self.unit not in ("epsilon", "probability") else value  # never -0.000
         if self.unit == "share":
             return f"{value:.0%}" if value in (0, 1) else f"{value:.2%}" if abs(value) < 0.001 else f"{value:.1%}"
         if self.unit == "count":

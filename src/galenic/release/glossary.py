@@ -11,13 +11,15 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True)
 class Term:
-    """One entry. symbol: short form such as ε; names: further spellings that are linked; anchor: id of the entry on a page."""
+    """One entry. symbol: short form such as ε; names: further spellings; anchor: id of the entry on a page; linked: whether pages
+    link the word to the entry (not where it is a common word, too)."""
 
     term: str
     symbol: str
     text: str
     names: tuple[str, ...]
     anchor: str
+    linked: bool = True
 
 
 @cache
@@ -25,7 +27,14 @@ def glossary() -> tuple[Term, ...]:
     """Every entry, in the order of the alphabet."""
     data = tomllib.loads((resources.files("galenic.release") / "glossary.toml").read_text(encoding="utf-8"))
     terms = [
-        Term(entry["term"], entry.get("symbol", ""), entry["text"], tuple(entry.get("names", ())), f"term-{key}")
+        Term(
+            entry["term"],
+            entry.get("symbol", ""),
+            entry["text"],
+            tuple(entry.get("names", ())),
+            f"term-{key}",
+            linked=entry.get("linked", True),
+        )
         for key, entry in data.items()
     ]
     return tuple(sorted(terms, key=lambda t: t.term.casefold()))
@@ -49,7 +58,7 @@ def glossary_markdown() -> str:
 @cache
 def _spellings() -> tuple[re.Pattern[str], dict[str, Term]]:
     found: dict[str, Term] = {}
-    for term in glossary():
+    for term in (t for t in glossary() if t.linked):
         for name in (term.term, *term.names):
             found[name.casefold()] = term
     longest_first = sorted(found, key=len, reverse=True)

@@ -5,7 +5,7 @@ from typing import Any
 from galenic.release.policy import Decision, DecisionItem
 from galenic.release.run import Run, RunState
 from galenic.release.status import run_status
-from galenic.release.summary import Caution, Criterion, list_cautions, list_criteria, summarize
+from galenic.release.summary import Caution, Criterion, decision_sentence, list_cautions, list_criteria, role_label, summarize
 
 
 def plain_summary(run: Run) -> tuple[str, ...]:
@@ -31,19 +31,6 @@ def stored_decision(run: Run) -> Decision:
     stored: dict[str, Any] = run.sheet["decision"]
     items = tuple(DecisionItem(**item) for item in stored["items"])
     return Decision(stored["policy"], stored["policy_digest"], stored["accepted"], items)
-
-
-def role_label(role: str) -> str:
-    """A role in words."""
-    return role.replace("-", " ")
-
-
-def decision_sentence(decision: Decision) -> str:
-    """Whether the limits of the policy are met, in one sentence."""
-    rules, missed = len(decision.items), len(decision.refusals)
-    if decision.accepted:
-        return f"Every limit of the policy “{decision.policy}” is met ({rules} of {rules})."
-    return f"Refused: {missed} of {rules} limits of the policy “{decision.policy}” {'is' if missed == 1 else 'are'} not met."
 
 
 def _verdict(run: Run, decision: Decision) -> str:

@@ -41,6 +41,19 @@ class Caution:
     sentence: str
 
 
+def role_label(role: str) -> str:
+    """A role in words."""
+    return role.replace("-", " ")
+
+
+def decision_sentence(decision: Decision) -> str:
+    """Whether the limits of the policy are met, in one sentence."""
+    rules, missed = len(decision.items), len(decision.refusals)
+    if decision.accepted:
+        return f"Every limit of the policy “{decision.policy}” is met ({rules} of {rules})."
+    return f"Refused: {missed} of {rules} limits of the policy “{decision.policy}” {'is' if missed == 1 else 'are'} not met."
+
+
 def list_criteria(report: Report, decision: Decision, *, inside: bool = True) -> tuple[Criterion, ...]:
     """Every rule of the policy with its measured value. inside: show the values of internal findings, too."""
     return tuple(_criterion(item, report.get(item.finding), inside=inside) for item in decision.items)

@@ -1,7 +1,7 @@
 """Artifact kind "table": one synthetic table, or several related ones, with a card and Croissant metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from galenic.release.artifact import RunOutcome, StoredRun, WorkflowResult
 from galenic.release.attestation import sha256_file
 from galenic.release.card import CardFacts, render_card
 from galenic.release.croissant import croissant_metadata
-from galenic.schema import PATIENT, Table
+from galenic.schema import PATIENT, Finding, Table
 from galenic.version import __version__
 
 PREVIEW_ROWS = 5_000
@@ -58,7 +58,7 @@ class TableArtifact:
             records.write(table, folder / f"{name}.csv")
         facts = card_facts(content, outcome)
         files = {name: (table.columns, sha256_file(folder / f"{name}.csv")) for name, table in content.tables.items()}
-        metadata = croissant_metadata(facts.title, f"{facts.about} {facts.guarantee}", files)
+        metadata = croissant_metadata(facts.title, f"{facts.about} {_guarantee(content)}", files)
         (folder / "croissant.json").write_text(json.dumps(metadata, indent=1), encoding="utf-8")
 
     def save_model(self, content: TableContent, folder: Path) -> None:
@@ -112,17 +112,9 @@ def _related_previews(made: SyntheticTables, held_out: Mapping[str, Source]) -> 
 
 def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
     """Statements of the card beside findings."""
-    budget = content.budget
-    guarantee = "No formal guarantee: fitted without noise. Only the attacks below speak for its privacy."
-    if budget:
-        guarantee = (
-            f"Differential privacy: epsilon = {budget.epsilon:g}, delta = {budget.delta:g}, protecting each {content.training.unit}. "
-            f"Everything learned was paid from the budget of population “{content.population}”; what the table of columns calls "
-            "declared was stated by the data's owner and not learned."
-        )
     several = len(content.tables) > 1
     lines = [
-        f"{f'{name}: ' if several else ''}{table.rows} synthetic rows of {len(table.columns)} columns."
+        f"{f'{name}: ' if several else ''}{table.rows:,} synthetic rows of {len(table.columns)} columns."
         for name, table in content.tables.items()
     ]
     return CardFacts(
@@ -130,25 +122,49 @@ def card_facts(content: TableContent, outcome: RunOutcome) -> CardFacts:
         run=outcome.id,
         details=outcome.details,
         about=" ".join([*lines, "No row is a person."]),
+        about_data=tuple(_about_data(content)),
         engine=f"{content.engine.name} {content.engine.version}",
         version=__version__,
-        guarantee=guarantee,
         notes=tuple(_notes(content, outcome)),
-        formal=budget is not None,
+        formal=content.budget is not None,
     )
 
 
-def _notes(content: TableContent, outcome: RunOutcome) -> list[str]:
-    lines = [f"Left out before learning: {', '.join(content.training.dropped) or 'nothing'}."]
+def _about_data(content: TableContent) -> Iterator[tuple[str, str]]:
+    """Patients, rows and columns, as far as they are public. The exact number of patients is not."""
+    rows = content.evidence.get("engine.rows")
+    if isinstance(rows, Finding):
+        exact = " (with noise added)" if content.budget else ""
+        yield "Learned from", f"{rows.value:,.0f} rows{exact}; unit of privacy: each {content.training.unit}"
+    yield "Columns", f"{sum(len(t.columns) for t in content.tables.values())}"
+    yield "Left out before learning", ", ".join(content.training.dropped) or "nothing"
     if content.budget:
-        lines.append(
-            "That this was accepted at all was decided on real rows: this one bit (accepted, refused, or stopped because the rows "
-            "could not be read as a table of patients or hold undeclared identifiers) is outside epsilon. "
-            f"Refused attempts on this population so far: {outcome.refused_attempts}."
-        )
-        lines.append("Findings computed from patients are on the signers' internal sheet and do not leave with the data.")
+        yield "Budget population", content.population
+    yield "Privacy guarantee", _guarantee(content)
+
+
+def _guarantee(content: TableContent) -> str:
+    if content.budget is None:
+        return "No formal guarantee: the model was trained without noise."
+    epsilon, delta = content.budget.epsilon, content.budget.delta
+    return f"Differential privacy with ε (epsilon) = {epsilon:g} and δ (delta) = {delta:g}, for each {content.training.unit}."
+
+
+def _notes(content: TableContent, outcome: RunOutcome) -> Iterator[str]:
     unit = content.training.unit
-    lines.append(
-        f"Used of each {unit}. Frequent patients do not weigh more." if unit.startswith("patient") else f"Unit: each {unit}."
+    if unit.startswith("patient"):
+        yield f"Unit: each {unit}. Frequent patients do not weigh more than others."
+    else:
+        yield f"Unit: each {unit}."
+    if not content.budget:
+        yield "The privacy attacks are the only evidence for its privacy, because there is no formal guarantee."
+        return
+    yield (
+        "Everything that the model learned was paid from the privacy budget. Facts that the table of columns calls declared were stated "
+        "by the data's owner, and are not covered by the guarantee."
     )
-    return lines
+    yield (
+        "The decision to accept or refuse was made with real records. This single answer (accepted, refused, or stopped because the "
+        "rows could not be read as a table of patients or hold undeclared identifiers) is not covered by ε. "
+        f"Refused attempts on this budget population so far: {outcome.refused_attempts}."
+    )

@@ -13,12 +13,20 @@ def bin_column(real: Table, column: Column) -> Column:
     """The column with bins or categories taken from real rows. Internal: findings that use it are for the signers."""
     plain = column.but(edges=(), heaps=(), categories=(), low=None, high=None, step=None, anchor="", missing=True)
     if column.binned:
-        return plain.but(edges=tuple(quantile_edges(numbers(real, plain)).tolist()), bounds_origin="observed")
+        values = numbers(real, plain)
+        return plain.but(edges=tuple(quantile_edges(values).tolist()), bounds_origin="observed", **_small_bounds(values))
     if column.hierarchy and column.categories:  # real codes are replaced as synthetic ones are: by their nearest listed parent
         return plain.but(categories=column.categories, other=True, categories_origin="observed")
     counts = pc.value_counts(real.frame[column.name].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda p: (-p["counts"], p["values"]))[:MOST_CATEGORIES]
     return plain.but(categories=tuple(sorted(p["values"] for p in ordered)), other=True, categories_origin="observed")
+
+
+def _small_bounds(values: Floats) -> dict[str, float]:
+    """Smallest and largest value where all are whole numbers below 100 and few, so that each has a bin and a label of its own."""
+    distinct = np.unique(values[~np.isnan(values)])
+    few_and_whole = 0 < distinct.size <= QUANTILES and (np.abs(distinct) < 100).all() and (distinct == np.floor(distinct)).all()
+    return {"low": float(distinct[0]), "high": float(distinct[-1])} if few_and_whole else {}
 
 
 def quantile_edges(values: Floats) -> Floats:

@@ -143,7 +143,11 @@ def _bands(column: Column) -> list[str]:
     edges = np.array(column.edges[1:-1])
     if not edges.size:
         return ["any value"]
-    if column.kind == "integer" and (np.abs(edges) < 100).all():
+    if column.low is not None and column.high is not None:  # few whole numbers
+        first = [int(column.low), *np.ceil(edges).astype(int)]
+        last = [*(np.ceil(edges).astype(int) - 1), int(column.high)]
+        named = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(first, last, strict=True)]
+    elif column.kind == "integer" and (np.abs(edges) < 100).all():
         last, first = np.ceil(edges).astype(int) - 1, np.ceil(edges).astype(int)  # a bin holds its left edge, not its right one
         inside = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(first[:-1], last[1:], strict=True)]
         named = [f"up to {last[0]}", *inside, f"{first[-1]} or more"]
