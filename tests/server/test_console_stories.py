@@ -118,13 +118,8 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     paul.page.get_by_role("link", name=re.compile(run)).click()
     evidence = paul.page.frame_locator("iframe").locator("main")
     evidence.wait_for()
-<<<<<<< HEAD
-    assert "Satisfies policy" in evidence.inner_text()
-    paul.picture("console-06-evidence")
-=======
     assert "Every limit of the policy" in evidence.inner_text()
-    paul.picture("06-evidence")
->>>>>>> 7b23ce0 (Rewrite the card: summary, warnings, limits and legible charts)
+    paul.picture("console-06-evidence")
     paul.clean()
     assert "Signed as privacy-officer" in paul.surely(lambda: paul.press("Sign as privacy-officer"))
     assert paul.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0

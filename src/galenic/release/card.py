@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from galenic.release.association_charts import association_charts, group_charts
@@ -76,7 +76,7 @@ def _file(name: str) -> str:
     return (resources.files("galenic.release") / name).read_text(encoding="utf-8")
 
 
-def _template(name: str) -> Any:
+def _template(name: str) -> Template:
     return Environment(autoescape=True, undefined=StrictUndefined).from_string(_file(name))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
+from markupsafe import Markup
 
 from galenic.release.svg import REAL, SYNTHETIC, Chart, bar, draw, line, shorten, text, width_of
 from galenic.schema import OTHER, Column, Floats, Table, numbers
@@ -107,7 +108,7 @@ def _order(shares: Sequence[Shares], column: Column) -> list[str]:
     return frequent if len(frequent) <= MOST_BARS else [*frequent[: MOST_BARS - 1], REST]
 
 
-def _bars(shares: Sequence[Shares], order: list[str], mark: str, title: str, about: str) -> str:
+def _bars(shares: Sequence[Shares], order: list[str], mark: str, title: str, about: str) -> Markup:
     """Horizontal bars, one row for each label, with its share beside each bar."""
     rows = order + ([MISSING] if any(MISSING in part for part in shares) else [])
     wholes = [_with_rest(part, order) for part in shares]
@@ -140,7 +141,7 @@ def _percent(share: float) -> str:
 # histograms
 
 
-def _histogram(values: Sequence[Floats], column: Column, mark: str, title: str, about: str) -> str:
+def _histogram(values: Sequence[Floats], column: Column, mark: str, title: str, about: str) -> Markup:
     """Filled bars for synthetic rows, and a line for held-out patients; the upper 1 % is left out."""
     present = [v[~np.isnan(v)] for v in values]
     full = [v for v in present if v.size]
@@ -173,11 +174,12 @@ def _histogram(values: Sequence[Floats], column: Column, mark: str, title: str, 
 
 def _edges(low: float, high: float, *, whole: bool) -> Floats:
     if whole and high - low < 2 * BINS:  # a bar for each integer
-        return np.arange(math.floor(low), math.floor(high) + 2) - 0.5
+        return np.arange(math.floor(low), math.floor(high) + 2, dtype=np.float64) - 0.5
     if high <= low:
         return np.array([low - 0.5, low + 0.5])
     width = max(1.0, math.ceil((high - low) / BINS)) if whole else (high - low) / BINS
-    return low - (0.5 if whole else 0.0) + width * np.arange(math.ceil((high - low) / width) + 1)
+    edges: Floats = low - (0.5 if whole else 0.0) + width * np.arange(math.ceil((high - low) / width) + 1, dtype=np.float64)
+    return edges
 
 
 def _ticks(edges: Floats, x: list[float], column: Column, y: float) -> list[str]:
