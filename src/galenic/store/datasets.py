@@ -64,6 +64,13 @@ def count_rows(db: Database, tenant: str | None = None) -> dict[str, int]:
         return {str(name): int(count) for name, count in c.execute(query)}
 
 
+def count_patients(db: Database, name: str, tenant: str | None = None) -> int:
+    """The number of patients who have rows in a data set now."""
+    query = sa.select(sa.func.count(sa.distinct(originals.c.subject))).where(originals.c.dataset == name)
+    with db.reading(tenant) as c:
+        return int(c.execute(query).scalar_one())
+
+
 def schema_of(known: Dataset) -> pa.Schema:
     """Arrow schema of a data set."""
     return pa.schema(

@@ -63,6 +63,11 @@ def facts_of(db: Database, kind: str, **equal: object) -> list[Row]:
     return [dict(zip(COLUMNS, r, strict=True)) for r in db.rows(_select(equal), (kind, *equal.values()))]
 
 
+def has_facts(db: Database, kind: str, state: str) -> bool:
+    """Whether a fact of this kind is in this state."""
+    return bool(db.rows("SELECT 1 FROM facts WHERE kind = ? AND state = ? LIMIT 1", (kind, state)))
+
+
 def _select(equal: dict[str, object]) -> str:
     where = "".join(f" AND {facts.c[name].name} = ?" for name in equal)
     return f"SELECT {', '.join(COLUMNS)} FROM facts WHERE kind = ?{where} ORDER BY key"  # noqa: S608
