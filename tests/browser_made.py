@@ -76,7 +76,7 @@ class Visitor:
         self.press("Sign in")
         assert "recovery codes" in self.text
         self.codes = self.page.locator("ul.mono li").all_inner_texts()
-        self.page.get_by_role("link", name="I have kept them").click()
+        self.page.get_by_role("link", name="I have saved these codes").click()
 
     def download(self, run: str, folder: Path) -> Path:
         """Takes a release with its proof, having confirmed that it is them; returns where it was unpacked."""

@@ -65,7 +65,7 @@ def staffed(site: Site) -> Site:
     otto.page.goto(site.base + "/sign-in")
     otto.page.get_by_role("button", name="Sign in with a passkey").click()
     otto.page.wait_for_url(site.base + "/")
-    assert "a second person decides" in otto.text
+    assert "Proposed by sofia" in otto.text
     otto.picture("console-04-what-waits")
     approve_all(site, "otto")
     for name in ("rita", "paul", "clara", "aude"):  # their sessions ended with the change of roles
@@ -115,7 +115,7 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     assert "You asked for this run; two others sign." in rita.go(f"/releases/{run}")
     assert rita.page.get_by_role("button", name=re.compile("^Sign as")).count() == 0
     assert "waits for your signature" in paul.go("/")
-    paul.page.get_by_role("link", name=re.compile(run)).click()
+    paul.page.get_by_role("link", name=re.compile("Read the evidence of")).click()
     evidence = paul.page.frame_locator("iframe").locator("main")
     evidence.wait_for()
     assert "Every limit of the policy" in evidence.inner_text()
@@ -126,7 +126,7 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
     clara.go(f"/releases/{run}")
     assert "Signed as clinician" in clara.surely(lambda: clara.press("Sign as clinician"))
     clara.picture("console-07-signed")
-    assert "is signed and can leave" in rita.go("/")
+    assert "it is signed and can be downloaded" in rita.go("/")
     rita.go(f"/releases/{run}")
     released = rita.download(run, tmp_path)
     lines = verify(released)
@@ -150,10 +150,10 @@ def test_a_release_leaves_once_two_people_have_signed_it(staffed: Site, run: str
 def test_an_auditor_verifies_the_chain(staffed: Site) -> None:
     aude = staffed.visitor("aude")
     aude.go("/audit")
-    assert "rows stand as they were written" in aude.press("Verify the whole chain")
+    assert "None was changed or removed" in aude.press("Verify the whole log")
     aude.picture("console-08-audit")
     with aude.page.expect_download() as download:
-        aude.page.get_by_role("link", name=re.compile("^Proof of row")).first.click()
+        aude.page.get_by_role("link", name=re.compile("^Proof of entry")).first.click()
     assert '"path"' in Path(download.value.path()).read_text()
 
 
@@ -215,7 +215,7 @@ def test_the_glass_is_broken_and_somebody_else_looks_at_it(treated: Site) -> Non
     assert "Somebody Else" in text
     clara.clean()
     assert "is not in your care" in clara.go("/patients/other"), "once"
-    assert "An emergency access by clara" in paul.go("/")
+    assert "emergency access by clara" in paul.go("/")
     paul.go("/reviews")
     paul.clean()
 
@@ -273,31 +273,31 @@ def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> N
         .replace('roles = ["auditor", "privacy', 'roles = ["privacy')
     )
     sofia.page.fill("#text", changed)
-    assert "would have been allowed that were refused" in sofia.press("Try it on the last 30 days")
+    assert "would change from refused to allowed" in sofia.press("Test on the last 30 days")
     sofia.picture("console-09-policy")
     assert staffed.installation.policies.active().version == 1
 
     def propose() -> str:
         sofia.page.fill("#text", changed)
-        return sofia.press("Propose it")
+        return sofia.press("Propose")
 
     assert "is proposed" in sofia.surely(propose)
     name = next(f.key for f in staffed.installation.facts.of("policy") if f.state == "proposed")
-    assert sofia.page.get_by_role("button", name=f"Put {name} in force").count() == 0
+    assert sofia.page.get_by_role("button", name=f"Activate {name}").count() == 0
 
     def put_in_force() -> str:
         paul.go("/policy")
-        return paul.press(f"Put {name} in force")
+        return paul.press(f"Activate {name}")
 
     paul.surely(put_in_force)
     assert staffed.installation.policies.active().version == 2
     sofia.page.fill("#text", "this is no policy")
-    assert "not TOML" in sofia.press("Try it on the last 30 days")
+    assert "not TOML" in sofia.press("Test on the last 30 days")
 
 
 def test_who_leaves_is_out_at_once(staffed: Site) -> None:
     guest = invited(staffed, "sofia", "leo", "nurse")
-    assert "What waits for you" in guest.go("/")
+    assert "You have no role yet" in guest.go("/")
     sofia = staffed.visitor("sofia")
 
     def let_go() -> str:
@@ -337,12 +337,12 @@ def test_pages_read_without_javascript(staffed: Site) -> None:
     page.goto(staffed.base + "/sign-in")
     page.fill("#name", "aude")
     page.fill("#password", PASSWORD)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     aude = staffed.visitor("aude")
     page.fill("#code", aude.codes[0])
     page.get_by_role("button", name="Sign in").click()
-    assert "What waits for you" in page.inner_text("body")
+    assert "Next steps" in page.inner_text("body")
     page.goto(staffed.base + "/audit")
-    page.get_by_role("button", name="Verify the whole chain").click()
-    assert "rows stand" in page.inner_text("body")
+    page.get_by_role("button", name="Verify the whole log").click()
+    assert "None was changed" in page.inner_text("body")
     context.close()

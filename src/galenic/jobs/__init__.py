@@ -14,7 +14,7 @@ from galenic.jobs.cost import BudgetEstimate, CostEstimate
 from galenic.jobs.kinds import KINDS, JobKind, estimate_job
 from galenic.jobs.progress import JobStatus
 from galenic.jobs.quality import quality_page, stored_quality, submit_quality
-from galenic.jobs.synthesis import PURPOSE, SynthesisParameters, submit_synthesis, tables_in_custody
+from galenic.jobs.synthesis import PURPOSE, SynthesisParameters, submit_synthesis, tables_in_custody, target_columns
 from galenic.jobs.table_import import import_state
 from galenic.jobs.worker import run_worker, running_jobs, worker_process
 
@@ -48,5 +48,6 @@ __all__ = [
     "submit_quality",
     "submit_synthesis",
     "tables_in_custody",
+    "target_columns",
     "worker_process",
 ]

@@ -20,11 +20,14 @@ class BudgetEstimate:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Cost of a job, from sizes alone. seconds, megabytes: None for kinds of jobs that were not measured; budget: None for kinds
+    """Cost of a job, from sizes alone. patients, consenting: patients in the data set, and those who consented; None
+    where no consent is needed. seconds, megabytes: None for kinds of jobs that were not measured; budget: None for kinds
     that use no privacy budget."""
 
     rows: int
     columns: int = 0
+    patients: int | None = None
+    consenting: int | None = None
     seconds: float | None = None
     megabytes: float | None = None
     budget: BudgetEstimate | None = None

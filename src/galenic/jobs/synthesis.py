@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import GalenicError, OptionError, UnknownNameError
+from galenic.errors import AccessDeniedError, GalenicError, OptionError, UnknownNameError
 from galenic.flows import cost_of, synthesize_stored
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
@@ -53,7 +53,31 @@ def estimate_synthesis(installation: Installation, session: Session, parameters:
     table = _table(installation, session, name)
     columns, rows = len(store.schema_of(table).names), int(str(table["next_row"]))
     fit = cost_of(columns, rows, SynthesisRequest(epsilon=epsilon, delta=DELTA, population=name))
-    return CostEstimate(rows, columns, fit.seconds, fit.megabytes, _budget(installation, name, epsilon))
+    return CostEstimate(
+        rows,
+        columns,
+        patients=store.count_patients(installation.db, name, session.tenant),
+        consenting=_count_consenting(installation, session, name),
+        seconds=fit.seconds,
+        megabytes=fit.megabytes,
+        budget=_budget(installation, name, epsilon),
+    )
+
+
+def _count_consenting(installation: Installation, session: Session, name: str) -> int | None:
+    """The number of patients who consented to training; None if the access policy asks this session for no consent, 0 if it may not
+    train on the data set at all."""
+    try:
+        with installation.gate.open(session, "train", store.resource(name), PURPOSE) as grant:
+            return None if grant.rows.consent_to is None else len(store.subjects_of(installation.db, grant, name))
+    except AccessDeniedError:
+        return 0
+
+
+def target_columns(dataset: store.Dataset) -> list[str]:
+    """The columns that the utility check can predict: all but identifiers."""
+    kinds = store.kinds_of(dataset)
+    return [name for name, kind in kinds.items() if kind != "identifier" and name != dataset["patient"]]
 
 
 def _budget(installation: Installation, population: str, epsilon: float) -> BudgetEstimate:
@@ -67,8 +91,10 @@ def _budget(installation: Installation, population: str, epsilon: float) -> Budg
 def submit_synthesis(installation: Installation, session: Session, parameters: SynthesisParameters) -> str:
     """Submits a synthesis from a table in custody; returns the job's id."""
     name = parameters.dataset
-    columns = store.schema_of(_table(installation, session, name)).names
-    if parameters.target and parameters.target not in columns:
+    dataset = _table(installation, session, name)
+    if parameters.target and parameters.target not in target_columns(dataset):
+        if parameters.target in store.kinds_of(dataset):
+            raise OptionError("the column to predict is an identifier. Choose another column, or none.")
         raise UnknownNameError("there is no such column to predict in this data set. Choose one of its columns, or none.")
     if not 0.01 <= parameters.epsilon <= 10:
         raise OptionError("epsilon must be from 0.01 (strong privacy, little is learned) to 10 (weak privacy).")

@@ -14,7 +14,17 @@ from galenic.store.backup_files import Snapshot, backup, backups, read_keys, ref
 from galenic.store.blobs import read_blob, write_blob
 from galenic.store.builds import build_shards, drop_build, finish_build, list_builds, next_build, read_shards
 from galenic.store.database import Database
-from galenic.store.datasets import Dataset, add_dataset, count_patients, count_rows, dataset, kinds_of, list_datasets, resource, schema_of
+from galenic.store.datasets import (
+    Dataset,
+    add_dataset,
+    count_patients,
+    count_rows,
+    dataset,
+    kinds_of,
+    list_datasets,
+    resource,
+    schema_of,
+)
 from galenic.store.documents import (
     NO_SUBJECT,
     SCHEMA,
@@ -30,7 +40,16 @@ from galenic.store.documents import (
     shared_document,
     write_documents,
 )
-from galenic.store.fact_rows import FactRows, fact_transaction, facts_of, has_facts, move_on, put_fact, put_facts, version_numbers
+from galenic.store.fact_rows import (
+    FactRows,
+    fact_transaction,
+    facts_of,
+    has_facts,
+    move_on,
+    put_fact,
+    put_facts,
+    version_numbers,
+)
 from galenic.store.files import file_aside, folder_aside, locked, make_private, scratch_folder, sweep
 from galenic.store.grant import AbstractGrant, Rows, require_grant
 from galenic.store.index import SearchIndex, build_index, compare_rows, drop_index_tables, search
@@ -153,8 +172,8 @@ __all__ = [
     "compare_rows",
     "copy_index",
     "count_attempt",
-    "count_refusal",
     "count_patients",
+    "count_refusal",
     "count_rows",
     "count_subjects",
     "counts",
@@ -171,7 +190,6 @@ __all__ = [
     "drop_versions",
     "fact_transaction",
     "facts_of",
-    "has_facts",
     "failures",
     "file_aside",
     "find_subject",
@@ -180,9 +198,11 @@ __all__ = [
     "forget",
     "forget_subject",
     "forgive",
+    "has_facts",
     "is_checked",
     "is_envelope",
     "jobs",
+    "kinds_of",
     "last_audit",
     "list_builds",
     "list_datasets",

@@ -66,7 +66,7 @@ class AuditPages:
         """Verifies the whole log."""
         user = self.console.require_form(request, csrf, *READERS)
         try:
-            message = Message(f"{verified_rows(self.installation):,} rows stand as they were written.")
+            message = Message(f"{verified_rows(self.installation):,} entries were verified. None was changed or removed.")
         except GalenicError as error:
             message = Message.of_error(error)
         size, _root = self.installation.audit.head()
@@ -90,7 +90,7 @@ class AuditPages:
         """The inclusion proof of one entry, as a file."""
         self.console.require_user(request, *READERS)
         if not 1 <= number <= self.installation.audit.head()[0]:
-            raise NotFoundError("the audit chain has no such row.")
+            raise NotFoundError("the audit log has no such entry.")
         proof = orjson.dumps(self.installation.audit.proof(number), option=orjson.OPT_INDENT_2)
         headers = {"Content-Disposition": f'attachment; filename="audit-{number}.json"'}
         return Response(proof, media_type="application/json", headers=headers)
@@ -114,5 +114,5 @@ def verified_rows(installation: Installation) -> int:
     """The number of entries, all of them verified. VerificationError if one was changed."""
     faults, rows = installation.audit.faults()
     if faults:
-        raise VerificationError(f"the audit chain is not as it was written: {faults[0]}. Stop, and call the security officer.")
+        raise VerificationError(f"the audit log was changed outside of Galenic: {faults[0]}. Stop the server, keep the database, and call the security officer.")
     return rows

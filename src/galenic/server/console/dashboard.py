@@ -24,13 +24,15 @@ FEW = 5  # runs, data sets and budgets on the page
 
 @dataclass(frozen=True)
 class Task:
-    """A task that waits for the user. place, action: the page where it is done, and the label of the link to it; since: when it arose."""
+    """A task that waits for the user. place, action: the page where it is done, and the label of the link to it; target: continues the
+    label for those who hear it; since: when it arose."""
 
     place: str
     text: str
     action: str
     icon: str = "info"
     since: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,12 @@ class Dashboard:
             return []
         own = user.account.name
         roles = [
-            Task("/people", f"{_verb(f.get('verb'))} the role {f.label} for {f.purpose}. Proposed by {f.who}.", "Decide", "people")
+            Task(
+                "/people",
+                f"{_verb(f.get('verb'))} the role {f.label} for {f.purpose}. Proposed by {f.who}.",
+                "Decide",
+                "people",
+            )
             for f in self.installation.role_changes.proposals()
             if own not in (f.who, f.purpose)
         ]
@@ -142,7 +149,7 @@ def _release_tasks(runs: list[RunStatus], user: CurrentUser) -> list[Task]:
     for run in runs:
         place, label, at = f"/releases/{run.run}", run_label(run), run_time(run.run)
         if run.state == "signing" and set(run.missing) & set(user.roles) and run.by != user.account.name:
-            tasks.append(Task(place, f"“{label}” waits for your signature.", "Read the evidence", "pen", at))
+            tasks.append(Task(place, f"“{label}” waits for your signature.", "Read the evidence", "pen", at, f"of “{label}”"))
         elif run.state == "signed" and run.by == user.account.name:
-            tasks.append(Task(place, f"“{label}” is signed and can be released.", "Download the release", "download", at))
+            tasks.append(Task(place, f"“{label}”: it is signed and can be downloaded.", "Open", "download", at, f"“{label}”"))
     return tasks

@@ -14,7 +14,7 @@ from galenic.errors import GalenicError, RecordError, UnknownNameError
 from galenic.jobs import PURPOSE, quality_page, stored_quality, submit_quality
 from galenic.server.console.paging import page_of, router_of
 from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
-from galenic.server.console.rendering import REPORT_POLICY, Message
+from galenic.server.console.rendering import REPORT_POLICY, Message, TypedForm
 from galenic.server.console.session import Console, CurrentUser
 
 Text = Annotated[str, Form(max_length=400)]
@@ -23,6 +23,16 @@ MEASURERS = ("researcher", "data-scientist", "privacy-officer")
 IMPORTERS = ("integration-engineer",)
 CONSENTING = ("yes", "true", "1", "given")  # values of a consent column
 MOST_ROWS, MOST_BYTES = 2_000_000, 2**29  # of a table that is uploaded, in memory
+
+NOTHING_TYPED = TypedForm({"name": "", "patient": "", "agreed": ""})
+
+
+class FieldError(RecordError):
+    """An error that belongs to one field of a form."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class DatasetPages:
@@ -48,7 +58,16 @@ class DatasetPages:
         user = self.console.require_user(request, *READERS)
         return self._render(request, user, read_message(message), find, page)
 
-    def _render(self, request: Request, user: CurrentUser, message: Message | None, find: str = "", page: int = 1) -> Response:
+    def _render(
+        self,
+        request: Request,
+        user: CurrentUser,
+        message: Message | None,
+        find: str = "",
+        page: int = 1,
+        *,
+        typed: TypedForm = NOTHING_TYPED,
+    ) -> Response:
         every = (d for d in store.list_datasets(self.installation.db, user.session.tenant) if find in str(d["name"]))
         shown, more = page_of(every, page)
         counts = store.count_rows(self.installation.db, user.session.tenant)
@@ -57,6 +76,8 @@ class DatasetPages:
             "data.html",
             message=message,
             user=user,
+            form=typed.values,
+            errors=typed.errors,
             datasets=[
                 {**d, "rows": counts.get(str(d["name"]), 0), "quality": stored_quality(self.installation, str(d["name"]))}
                 for d in shown
@@ -90,32 +111,37 @@ class DatasetPages:
         """Imports an uploaded table. agreed: its column that says who consented to synthetic data."""
         user = self.console.require_form(request, csrf, *IMPORTERS)
         ending = Path(table.filename or "").suffix.lower()
+        form = {"name": name.strip(), "patient": patient.strip(), "agreed": agreed.strip()}
         try:
             if ending not in (".csv", ".parquet"):
-                raise RecordError("bring a table as .csv or .parquet.")
+                raise FieldError("table", "This is no file .csv or .parquet. Choose another file.")
             incoming = self.installation.home / "incoming"
             incoming.mkdir(exist_ok=True, mode=0o700)
             with tempfile.TemporaryDirectory(dir=incoming) as folder:
                 file = Path(folder) / f"table{ending}"
                 _save(table, file)
                 text = self._import(
-                    user, records.read(file), ImportRequest(name.strip(), patient=patient.strip()), agreed.strip()
+                    user, records.read(file), ImportRequest(form["name"], patient=form["patient"]), form["agreed"]
                 )
+        except FieldError as error:
+            message = Message("Nothing was imported. Correct the marked field, and choose the file again.", error=True)
+            return self._render(request, user, message, typed=TypedForm(form, {error.field: str(error)}))
         except GalenicError as error:
-            return self._render(request, user, Message.of_error(error))
+            return self._render(request, user, Message.of_error(error), typed=TypedForm(form))
         return redirect_to("/data", text)
 
     def _import(self, user: CurrentUser, table: records.Source, request: ImportRequest, consent_column: str) -> str:
         """Imports the table and the consents in it; returns the message for the user."""
         require_small(table)
-        if consent_column and consent_column not in table.names:
-            raise UnknownNameError("there is no such column of consent in the table.")
+        for field, column in (("patient", request.patient), ("agreed", consent_column)):
+            if column not in ("", *table.names):
+                raise FieldError(field, f"The table has no column {column!r}. Its columns: {', '.join(table.names[:20])}.")
         result = import_table(self.installation, user.session, table, request)
         consenting = _consenting(table, request.patient, consent_column) if consent_column else []
         if consent_column:
             record_consent(self.installation, user.session, request.dataset, consenting, PURPOSE)
-        imported = f"{result.new:,} rows of {result.patients:,} patients are in custody as {request.dataset}"
-        return f"{imported}; {len(consenting):,} agreed to synthetic data."
+        imported = f"Imported {result.new:,} rows of {result.patients:,} patients as {request.dataset}."
+        return f"{imported} {len(consenting):,} patients agreed to synthetic data."
 
 
 def _consenting(table: records.Source, patient: str, consent_column: str) -> list[str]:

@@ -48,7 +48,13 @@ def _people_steps(installation: Installation, user: CurrentUser) -> list[Step]:
             "/people",
             ("security-officer",),
         ),
-        ("Add a passkey to your account", "Passkeys resist phishing, and signatures need one tap.", bool(passkeys), "/account", OFFICERS),
+        (
+            "Add a passkey to your account",
+            "Passkeys resist phishing, and signatures need one tap.",
+            bool(passkeys),
+            "/account",
+            OFFICERS,
+        ),
         (
             "Invite a privacy officer and the people who work with the data",
             "A privacy officer declares budgets and signs releases.",
@@ -62,7 +68,13 @@ def _people_steps(installation: Installation, user: CurrentUser) -> list[Step]:
 def _data_steps(installation: Installation) -> list[Step]:
     with_rows = any(int(str(d["next_row"])) > 0 for d in store.list_datasets(installation.db, "home"))
     return [
-        ("Import data", "Tables are uploaded here. FHIR and OMOP are imported on the command line.", with_rows, "/data", ("integration-engineer",)),
+        (
+            "Import data",
+            "Tables are uploaded here. FHIR and OMOP are imported on the command line.",
+            with_rows,
+            "/data",
+            ("integration-engineer",),
+        ),
         (
             "Record consents",
             "Synthetic data is made only from patients who agreed.",

@@ -44,4 +44,4 @@ class KeyPages:
         user = self.console.require_form(request, csrf, "security-officer")
         self.console.require_step_up(user, "/keys")
         count = rotate_keys(self.installation, user.session)
-        return redirect_to("/keys", f"The root is new; {count:,} keys are wrapped anew.")
+        return redirect_to("/keys", f"The root key was replaced. {count:,} keys were encrypted again.")

@@ -1,5 +1,6 @@
 """Pages of long lists, and numbers in forms."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -23,12 +24,22 @@ def page_of(items: Iterable[T], number: int) -> tuple[list[T], bool]:
     return page, False
 
 
-def parse_number(text: str, name: str = "epsilon") -> float:
-    """A number from a form. OptionError if the text is none."""
+SMALLEST_EPSILON, LARGEST_EPSILON = 0.01, 10.0
+
+
+def parse_epsilon(text: str, *, most: float = LARGEST_EPSILON) -> float:
+    """A privacy parameter ε from a form. OptionError if it is no number in the range."""
+    expected = f"Expected a number from {SMALLEST_EPSILON:g} to {most:g}, such as 1."
+    typed = text.strip()
+    if re.fullmatch(r"[0-9]+,[0-9]+", typed):
+        raise OptionError(f"ε contains a comma. {expected} Use a point for decimals: {typed.replace(',', '.')}")
     try:
-        return float(text)
+        value = float(typed)
     except ValueError:
-        raise OptionError(f"{name} is a number, 1 for instance.") from None
+        raise OptionError(f"ε is not a number. {expected}") from None
+    if not SMALLEST_EPSILON <= value <= most:
+        raise OptionError(f"ε is {'not above 0' if value <= 0 else 'out of range'}. {expected}")
+    return value
 
 
 def router_of(routes: Sequence[tuple[str, str, Callable[..., Any]]]) -> APIRouter:

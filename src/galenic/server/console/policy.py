@@ -81,7 +81,7 @@ class PolicyPages:
             name, _replay = self.installation.policies.propose(parse_policy(text), self._key(user))
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error), text=text)
-        return redirect_to("/policy", f"{name} is proposed. A second person puts it in force.")
+        return redirect_to("/policy", f"{name} is proposed. A second officer activates it.")
 
     def approve(self, request: Request, csrf: Name, name: Name) -> Response:
         """Activates a proposed policy, as the second person."""
@@ -91,7 +91,7 @@ class PolicyPages:
             self.installation.policies.approve(name, self._key(user))
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
-        return redirect_to("/policy", f"{name} is in force.")
+        return redirect_to("/policy", f"{name} is active.")
 
     def _key(self, user: CurrentUser) -> Key:
         """The key that the user signs decisions with, under the user's own name."""

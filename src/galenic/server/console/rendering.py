@@ -1,6 +1,7 @@
 """Rendering of pages from their templates, with the navigation that the user's roles allow."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; f
 """Content-Security-Policy of reports that were made from patients' data: they run no script."""
 
 
+CORRECT = "Nothing was saved. Correct the marked fields."
+
+
 @dataclass(frozen=True)
 class Message:
     """A message at the top of a page. error: it is about something that failed."""
@@ -29,6 +33,14 @@ class Message:
     def of_error(cls, error: Exception) -> "Message":
         """The message of an error."""
         return cls(str(error), error=True)
+
+
+@dataclass(frozen=True)
+class TypedForm:
+    """Values of a form as they were typed, and errors by field, for the page that shows the form again."""
+
+    values: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Renderer:

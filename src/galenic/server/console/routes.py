@@ -71,12 +71,12 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
 """All groups of pages."""
 
 HEADINGS = {
-    400: "That did not work",
-    403: "Not for you",
-    404: "Not here",
+    400: "The request failed",
+    403: "Access denied",
+    404: "Not found",
     413: "Too large",
-    422: "Not understood",
-    500: "Our failure",
+    422: "Form not complete",
+    500: "Server error",
 }
 STATUS: tuple[tuple[type[GalenicError], int], ...] = (
     (NotSignedInError, 401),
@@ -111,22 +111,22 @@ def error_response(console: Console, request: Request, error: Exception) -> Resp
     if _is_script(request):
         return JSONResponse({"detail": text}, status)
     user = console.current_user(request)
-    heading = HEADINGS.get(status, "That did not work")
+    heading = HEADINGS.get(status, "The request failed")
     return console.render(request, "error.html", status=status, user=user, heading=heading, text=text)
 
 
 def status_and_text(error: Exception, request_id: str) -> tuple[int, str]:
     """(HTTP status, message). Of an internal error the message says only its id in the log."""
     if isinstance(error, HTTPException):
-        text = "There is no such page." if error.status_code == 404 else "The request does not fit this address."
+        text = "This page does not exist. Check the address, or start from Home." if error.status_code == 404 else "This address does not accept the request. Start from Home."
         return error.status_code, text
     if isinstance(error, RequestValidationError):
         names = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
-        return 422, f"The form is not complete, or a value does not fit: {names}."
+        return 422, f"The form is not complete, or a value is not valid: {names}. Go back and correct it."
     if isinstance(error, GalenicError) and not isinstance(error, InternalError):
         return next((status for kind, status in STATUS if isinstance(error, kind)), 400), str(error)
     store.telemetry.log("error", "a page failed", error=type(error).__name__, request=request_id)
-    return 500, f"The request failed here. It is noted as {request_id}."
+    return 500, f"The server could not answer. Try again. If it fails again, tell your administrator this number of the log: {request_id}"
 
 
 def _is_script(request: Request) -> bool:

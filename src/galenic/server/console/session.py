@@ -56,7 +56,7 @@ class StepUpRequiredError(AccessDeniedError):
     """The user has to authenticate again first. place: the page to continue at afterwards."""
 
     def __init__(self, place: str) -> None:
-        super().__init__("confirm first that it is you.")
+        super().__init__("confirm first that it is you. Open the page again.")
         self.place = place
 
 
@@ -115,7 +115,7 @@ class Console:
         if user is None:
             raise NotSignedInError("sign in first.")
         if roles and not user.holds(*roles):
-            raise AccessDeniedError(f"this page is for people in the role of {' or '.join(roles)}.")
+            raise AccessDeniedError(f"this page is for the role {' or '.join(roles)}.")
         return user
 
     def require_form(self, request: Request, csrf: str, *roles: str) -> CurrentUser:
@@ -123,16 +123,16 @@ class Console:
         user = self.require_user(request, *roles)
         self.require_same_site(request)
         if not hmac.compare_digest(csrf.encode(), user.csrf.encode()):
-            raise AccessDeniedError("this form is not of your session. Go back, load the page again, and send it again.")
+            raise AccessDeniedError("this form belongs to another session. Load the page again, and send the form again.")
         return user
 
     def require_same_site(self, request: Request) -> None:
         """AccessDeniedError if the request was sent by a page of another site."""
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if site not in (None, "same-origin", "none") or (origin is not None and origin not in (self.base, "null")):
-            raise AccessDeniedError("this was sent by another site's page.")
+            raise AccessDeniedError("another website sent this form. Open the page in Galenic, and send it there.")
         if origin == "null" and site is None:
-            raise AccessDeniedError("this was sent by a page of unknown origin.")
+            raise AccessDeniedError("the form came from an unknown website. Open the page in Galenic, and send it there.")
 
     def require_step_up(self, user: CurrentUser, place: str) -> None:
         """StepUpRequiredError unless the user authenticated again within five minutes."""

@@ -1,6 +1,6 @@
-"""The page of a synthesis: choose a table, estimate the cost, submit the job."""
+"""The page of a synthesis: choose a table, check cost and consents, submit the job."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -8,8 +8,10 @@ from fastapi.responses import Response
 
 from galenic import store
 from galenic.errors import GalenicError, OptionError
-from galenic.jobs import CostEstimate, SynthesisParameters, estimate_job, submit_synthesis, tables_in_custody
-from galenic.server.console.paging import parse_number, router_of
+from galenic.jobs import CostEstimate, SynthesisParameters, estimate_job, submit_synthesis, tables_in_custody, target_columns
+from galenic.schema import RunDetails
+from galenic.server.console.paging import parse_epsilon, router_of
+from galenic.server.console.privacy_words import epsilon_in_words
 from galenic.server.console.redirects import redirect_to
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console, CurrentUser
@@ -17,7 +19,12 @@ from galenic.server.console.session import Console, CurrentUser
 Text = Annotated[str, Form(max_length=400)]
 LongText = Annotated[str, Form(max_length=2_000)]
 USERS = ("researcher", "data-scientist", "privacy-officer")
-POLICIES = ("internal", "partner", "public")
+POLICIES = {
+    "internal": "Internal use, inside this organization",
+    "partner": "One partner, under a contract",
+    "public": "The public",
+}
+CORRECT = "Nothing was started. Correct the marked fields."
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,30 @@ class SynthesisForm:
     intended_use: LongText = ""
     recipient: Text = ""
 
+    def errors(self, tables: dict[str, store.Dataset]) -> dict[str, str]:
+        """Errors by field; empty if the form can be sent."""
+        errors = {}
+        if self.dataset not in tables:
+            errors["dataset"] = "There is no such table. Choose one from the list."
+        elif self.target and self.target not in target_columns(tables[self.dataset]):
+            errors["target"] = "This column is an identifier, or not in the table. Choose another column, or none."
+        if self.policy not in POLICIES:
+            errors["policy"] = f"There is no such policy. Expected one of {', '.join(POLICIES)}."
+        try:
+            parse_epsilon(self.epsilon)
+        except OptionError as error:
+            errors["epsilon"] = str(error)
+        for name in ("title", "intended_use", "recipient"):
+            try:
+                RunDetails(**{name: getattr(self, name)})
+            except OptionError as error:
+                errors[name] = str(error).capitalize()
+        return errors
+
+    @property
     def parameters(self) -> SynthesisParameters:
         """The parameters of the job. OptionError if a value is not allowed."""
-        if self.policy not in POLICIES:
-            raise OptionError(f"expected one of the policies {', '.join(POLICIES)}.")
-        return SynthesisParameters(**{**self.__dict__, "epsilon": parse_number(self.epsilon)})
+        return SynthesisParameters(**{**asdict(self), "epsilon": parse_epsilon(self.epsilon)})
 
 
 class SynthesisPages:
@@ -56,6 +82,9 @@ class SynthesisPages:
             ]
         )
 
+    def _tables(self, user: CurrentUser) -> dict[str, store.Dataset]:
+        return {str(t["name"]): t for t in tables_in_custody(self.installation, user.session.tenant)}
+
     def _render(
         self,
         request: Request,
@@ -64,32 +93,36 @@ class SynthesisPages:
         *,
         message: Message | None = None,
         cost: CostEstimate | None = None,
+        errors: dict[str, str] | None = None,
     ) -> Response:
-        tables = tables_in_custody(self.installation, user.session.tenant)
-        chosen = next((t for t in tables if t["name"] == form.dataset), tables[0] if tables else None)
+        tables = self._tables(user)
+        chosen = form.dataset if form.dataset in tables else next(iter(tables), "")
         return self.console.render(
             request,
             "synthesis.html",
             message=message,
             user=user,
-            tables=tables,
-            columns=store.schema_of(chosen).names if chosen else [],
-            form={**form.__dict__, "dataset": form.dataset or (str(chosen["name"]) if chosen else "")},
+            errors=errors or {},
+            tables=[(name, name) for name in tables],
+            columns=[(c, c) for c in target_columns(tables[chosen])] if chosen else [],
+            form={**asdict(form), "dataset": chosen},
             policies=POLICIES,
             cost=cost,
+            epsilon_in_words=epsilon_in_words(parse_epsilon(form.epsilon)) if cost else "",
         )
 
     def show_form(self, request: Request, dataset: str = "") -> Response:
-        """The form: table, target, policy and privacy budget."""
+        """The form: table, target, policy, privacy budget, and texts about the result."""
         return self._render(request, self.console.require_user(request, *USERS), SynthesisForm(dataset))
 
     def estimate(self, request: Request, csrf: Text, form: Annotated[SynthesisForm, Depends()]) -> Response:
-        """The cost of a synthesis, before it starts."""
+        """Cost, consents and expected quality of a synthesis, before it starts."""
         user = self.console.require_form(request, csrf, *USERS)
+        errors = form.errors(self._tables(user))
+        if errors:
+            return self._render(request, user, form, message=Message(CORRECT, error=True), errors=errors)
         try:
-            parameters = form.parameters()
-            _ = parameters.details  # its texts are checked before the cost is shown
-            cost = estimate_job(self.installation, user.session, "synthesis", parameters.__dict__)
+            cost = estimate_job(self.installation, user.session, "synthesis", asdict(form.parameters))
         except GalenicError as error:
             return self._render(request, user, form, message=Message.of_error(error))
         return self._render(request, user, form, cost=cost)
@@ -97,8 +130,11 @@ class SynthesisPages:
     def submit(self, request: Request, csrf: Text, form: Annotated[SynthesisForm, Depends()]) -> Response:
         """Submits the job."""
         user = self.console.require_form(request, csrf, *USERS)
+        errors = form.errors(self._tables(user))
+        if errors:
+            return self._render(request, user, form, message=Message(CORRECT, error=True), errors=errors)
         try:
-            job = submit_synthesis(self.installation, user.session, form.parameters())
+            job = submit_synthesis(self.installation, user.session, form.parameters)
         except GalenicError as error:
             return self._render(request, user, form, message=Message.of_error(error))
         return redirect_to(f"/jobs/{job}")
