@@ -114,5 +114,7 @@ def verified_rows(installation: Installation) -> int:
     """The number of entries, all of them verified. VerificationError if one was changed."""
     faults, rows = installation.audit.faults()
     if faults:
-        raise VerificationError(f"the audit log was changed outside of Galenic: {faults[0]}. Stop the server, keep the database, and call the security officer.")
+        raise VerificationError(
+            f"the audit log was changed outside of Galenic: {faults[0]}. Keep the database, and call the security officer."
+        )
     return rows

@@ -118,7 +118,11 @@ def error_response(console: Console, request: Request, error: Exception) -> Resp
 def status_and_text(error: Exception, request_id: str) -> tuple[int, str]:
     """(HTTP status, message). Of an internal error the message says only its id in the log."""
     if isinstance(error, HTTPException):
-        text = "This page does not exist. Check the address, or start from Home." if error.status_code == 404 else "This address does not accept the request. Start from Home."
+        text = (
+            "This page does not exist. Check the address, or start from Home."
+            if error.status_code == 404
+            else "This address does not accept the request. Start from Home."
+        )
         return error.status_code, text
     if isinstance(error, RequestValidationError):
         names = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
@@ -126,7 +130,10 @@ def status_and_text(error: Exception, request_id: str) -> tuple[int, str]:
     if isinstance(error, GalenicError) and not isinstance(error, InternalError):
         return next((status for kind, status in STATUS if isinstance(error, kind)), 400), str(error)
     store.telemetry.log("error", "a page failed", error=type(error).__name__, request=request_id)
-    return 500, f"The server could not answer. Try again. If it fails again, tell your administrator this number of the log: {request_id}"
+    return (
+        500,
+        f"The server could not answer. Try again. If it fails again, tell your administrator this number of the log: {request_id}",
+    )
 
 
 def _is_script(request: Request) -> bool:
