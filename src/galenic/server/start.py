@@ -23,6 +23,7 @@ from galenic.server.listeners import Listener, Pairs
 from galenic.server.proxies import TrustedProxies
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class ServerOptions:
 
     @property
     def address(self) -> str:
-        """The address as clients write it."""
-        return self.base or f"{'http' if self.plain else 'https'}://{self.host}:{self.port}"
+        """The address as clients write it. This machine is called localhost: browsers allow no passkeys at numeric addresses."""
+        host = "localhost" if self.host in LOCAL or self.host in ANY_ADDRESS else self.host
+        return self.base or f"{'http' if self.plain else 'https'}://{host}:{self.port}"
 
 
 @contextmanager

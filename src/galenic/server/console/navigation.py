@@ -44,6 +44,8 @@ NAVIGATION: tuple[NavigationLink, ...] = (
     NavigationLink("/care", "Care relations", "care", "Administration", OFFICERS | {"integration-engineer"}),
     NavigationLink("/people", "People", "people", "Administration", OFFICERS),
     NavigationLink("/clients", "Systems", "system", "Administration", OFFICERS),
+    NavigationLink("/glossary", "Glossary", "book", "Help"),
+    NavigationLink("/docs", "REST API", "code", "Help"),
 )
 """A new page adds one entry here."""
 

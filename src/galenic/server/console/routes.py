@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from galenic import store
 from galenic.errors import AccessDeniedError, GalenicError, InternalError, NotFoundError
@@ -26,6 +26,7 @@ from galenic.server.console.dashboard import Dashboard
 from galenic.server.console.datasets import DatasetPages
 from galenic.server.console.emergencies import EmergencyPages
 from galenic.server.console.external_login import ExternalLogin
+from galenic.server.console.help import HelpPages
 from galenic.server.console.jobs import JobPages
 from galenic.server.console.keys import KeyPages
 from galenic.server.console.patients import PatientPages
@@ -67,9 +68,11 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
     UserPages,
     ClientPages,
     PolicyPages,
+    HelpPages,
 )
 """All groups of pages."""
 
+LOOPBACK = ("127.0.0.1", "::1")
 HEADINGS = {
     400: "The request failed",
     403: "Access denied",
@@ -87,10 +90,26 @@ STATUS: tuple[tuple[type[GalenicError], int], ...] = (
 """HTTP status of an error; 400 for every other."""
 
 
+class NumericAddressError(GalenicError):
+    """A page was opened at a numeric address of this machine. place: the same page at the server's own address."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"open this page at {place}")
+        self.place = place
+
+
 def console_app(console: Console, app: FastAPI) -> None:
     """Adds the console to the application."""
+
+    def require_named_host(request: Request) -> None:
+        """Leads from https://127.0.0.1 to the server's own address: browsers allow passkeys only at names."""
+        here = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        named = urlsplit(console.base).hostname == "localhost"
+        if request.method == "GET" and named and here in LOOPBACK:
+            raise NumericAddressError(f"{console.base}{request.url.path}{f'?{request.url.query}' if request.url.query else ''}")
+
     for pages in PAGES:
-        app.include_router(pages(console).routes())
+        app.include_router(pages(console).routes(), dependencies=[Depends(require_named_host)])
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
     async def handle(request: Request, error: Exception) -> Response:
@@ -102,6 +121,8 @@ def console_app(console: Console, app: FastAPI) -> None:
 
 def error_response(console: Console, request: Request, error: Exception) -> Response:
     """The response to an error: a redirect to sign-in or step-up, JSON for our scripts, or a page."""
+    if isinstance(error, NumericAddressError):
+        return RedirectResponse(error.place, 307)
     if isinstance(error, NotSignedInError) and not _is_script(request):
         there = f"{request.url.path}?{request.url.query}" if request.url.query and request.method == "GET" else request.url.path
         return redirect_to(f"/sign-in?{urlencode({'next': there})}")
