@@ -35,7 +35,7 @@ class HelpPages:
 
     def routes(self) -> APIRouter:
         """Every address."""
-        return router_of([("GET", "/glossary", self.show_glossary), ("GET", "/docs", self.show_api)])
+        return router_of([("GET", "/glossary", self.show_glossary), ("GET", "/rest-api", self.show_api)])
 
     def show_glossary(self, request: Request, find: str = "") -> Response:
         """Terms that pages and reports use, with the ones that contain a text."""

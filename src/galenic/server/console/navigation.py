@@ -45,7 +45,7 @@ NAVIGATION: tuple[NavigationLink, ...] = (
     NavigationLink("/people", "People", "people", "Administration", OFFICERS),
     NavigationLink("/clients", "Systems", "system", "Administration", OFFICERS),
     NavigationLink("/glossary", "Glossary", "book", "Help"),
-    NavigationLink("/docs", "REST API", "code", "Help"),
+    NavigationLink("/rest-api", "REST API", "code", "Help"),
 )
 """A new page adds one entry here."""
 
