@@ -11,6 +11,7 @@ from galenic.custody import budget_statements
 from galenic.errors import GalenicError
 from galenic.privacy import Statement
 from galenic.release import RunStatus, run_statuses
+from galenic.server.console.emergencies import REVIEWERS
 from galenic.server.console.first_steps import first_steps
 from galenic.server.console.navigation import ANALYSIS, CARE, READERS
 from galenic.server.console.paging import router_of
@@ -105,10 +106,11 @@ class Dashboard:
         return [*roles, *accounts, *systems]
 
     def _review_tasks(self, user: CurrentUser) -> list[Task]:
-        """Emergency accesses that a privacy officer reviews."""
-        if not user.holds("privacy-officer"):
+        """Emergency accesses to be reviewed, and the ones that a reviewer passed on."""
+        if not user.holds(*REVIEWERS):
             return []
-        due = [f for f in self.installation.facts.of("review") if f.state == "due" and f.who != user.account.name]
+        waiting = ("due", "escalated")
+        due = [f for f in self.installation.facts.of("review") if f.state in waiting and f.who != user.account.name]
         return [Task("/reviews", f"Review the emergency access by {f.who}.", "Review", "emergency", f.until) for f in due]
 
     def _budgets(self, user: CurrentUser) -> list[Statement]:
