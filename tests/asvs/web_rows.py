@@ -640,7 +640,7 @@ def passwords_are_masked(place: Place) -> None:
     assert re.search(r'<input id="password"[^>]*type="password"', answer.text), (answer.status_code, answer.text)
 
 
-@check("V6.2.7", plant=retemplated('autocomplete="current-password"', 'autocomplete="off" onpaste="return false"'))
+@check("V6.2.7", plant=retemplated('"autocomplete": "current-password"', '"autocomplete": "off", "onpaste": "return false"'))
 def password_managers_may_help(place: Place) -> None:
     text = bare(place).get("/sign-in").text
     assert 'autocomplete="current-password"' in text

@@ -84,6 +84,6 @@ for (const one of document.querySelectorAll("[data-needs-script]")) {
 
 localTimes(document);
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentNode || document));
-const message = document.getElementById("message");
+const message = document.querySelector("#message");
 const invalid = document.querySelector("[aria-invalid=true]");
 if (invalid || message) (invalid || message).focus();
