@@ -24,7 +24,7 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Chart:
+class BudgetChart:
     """A step chart of ε over the charges. line: points of an SVG polyline; limit_y: height of the limit; steps: (x, y, label)."""
 
     line: str
@@ -64,7 +64,7 @@ def _amount(row: dict[str, object]) -> int:
     return int(str(row["rho_reserved"] if row["rho_spent"] is None else row["rho_spent"]))
 
 
-def chart_of(charges: tuple[Charge, ...], limit: float) -> Chart | None:
+def chart_of(charges: tuple[Charge, ...], limit: float) -> BudgetChart | None:
     """The chart of charges; None if there is none."""
     if not charges:
         return None
@@ -82,4 +82,4 @@ def chart_of(charges: tuple[Charge, ...], limit: float) -> Chart | None:
         steps.append((x, y, charge.at[:10]))
         before = y
     points.append((LEFT + width, before))
-    return Chart(" ".join(f"{x},{y}" for x, y in points), y_of(limit), y_of(0), tuple(steps))
+    return BudgetChart(" ".join(f"{x},{y}" for x, y in points), y_of(limit), y_of(0), tuple(steps))
