@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         if "Explanation" in entry:
             entry["Explanation"].append({"Decisions": ["decisions/index.md", *records]})
     return config
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Takes notes for tests off the first lines of code blocks; a file's name becomes its title (an event of MkDocs)."""
+    titled = re.sub(r"^(\s*```\w+) file=(\S+)$", r'\1 title="\2"', markdown, flags=re.M)
+    return re.sub(r"^(\s*```\w+) (?:run|test=\S+)$", r"\1", titled, flags=re.M)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

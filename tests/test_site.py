@@ -48,6 +48,12 @@ def test_no_page_of_the_site_loads_anything_from_elsewhere(site: Path) -> None:
         assert [url for url in loaded if "squidfunk" not in url] == [], page
 
 
+def test_no_page_shows_the_marks_of_a_code_block(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        shown = re.sub(r"<pre.*?</pre>|<code>.*?</code>", "", page.read_text(encoding="utf-8"), flags=re.S)
+        assert "```" not in shown, page
+
+
 def test_the_python_reference_has_every_public_name(site: Path) -> None:
     text = (site / "reference" / "python.html").read_text(encoding="utf-8")
     for name in galenic.__all__:
