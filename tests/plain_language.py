@@ -88,7 +88,7 @@ def plain(markdown: str) -> str:
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"`[^`]*`", "it", text)
-    return re.sub(r"[*_#>]|<!--.*?-->", "", text).strip()
+    return re.sub(r"<!--.*?-->|<[^>]+>|[*_#>]", "", text).strip()
 
 
 def of_page(page: Path) -> Iterator[Text]:

@@ -234,10 +234,10 @@ check("V1.5.2", plant=planted_source("import pickle"))(without("pickle", "marsha
 @check(
     "V2.1.1",
     "V2.1.2",
-    plant=lambda place: mock.patch.object(place, "document", place.document.replace("## What input must be", "")),
+    plant=lambda place: mock.patch.object(place, "document", place.document.replace("## Input validation", "")),
 )
 def what_input_must_be_is_documented(place: Place) -> None:
-    part = place.document.partition("## What input must be")[2]
+    part = place.document.partition("## Input validation")[2]
     assert "R4 definitions and their invariants" in part.partition("##")[0]
     assert "Related values are checked together" in part.partition("##")[0]
 
