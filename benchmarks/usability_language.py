@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import plain_language as plain  # noqa: E402  # the checker of tests/test_language.py
-
 from galenic import errors  # noqa: E402
 from galenic.cli import app  # noqa: E402
 
@@ -57,7 +56,9 @@ def routes_without_sentence() -> list[str]:
     from galenic.server.openapi import openapi  # noqa: PLC0415
 
     paths = orjson.loads(openapi("https://localhost:8443"))["paths"]
-    return [f"{method} {path}" for path, item in paths.items() for method, what in item.items() if len(what.get("summary", "")) < 8]
+    return [
+        f"{method} {path}" for path, item in paths.items() for method, what in item.items() if len(what.get("summary", "")) < 8
+    ]
 
 
 def measure(row: Callable[..., dict]) -> list[dict]:
@@ -79,11 +80,32 @@ def measure(row: Callable[..., dict]) -> list[dict]:
     names = {kind: len(found) for kind, found in missing.items()}
     return [
         made(row, "language.grade", "UI texts and help lines of 8 words or more over grade 10", share, 0.05, grades),
-        made(row, "language.pages", "paragraphs of the documents over grade 10", round(plain.share_over(pages), 3), 0.05, {"raw": raw}),
+        made(
+            row,
+            "language.pages",
+            "paragraphs of the documents over grade 10",
+            round(plain.share_over(pages), 3),
+            0.05,
+            {"raw": raw},
+        ),
         made(row, "language.banned", "banned forms in UI texts, help lines and documents", banned, 0, {}),
-        made(row, "documented", "findings, errors, commands, settings, routes without a plain sentence", sum(names.values()), 0, names),
+        made(
+            row,
+            "documented",
+            "findings, errors, commands, settings, routes without a plain sentence",
+            sum(names.values()),
+            0,
+            names,
+        ),
         made(row, "readme.lines", "lines of the README", len(readme), 130, {"before": 297}),
-        made(row, "readme.install", "line of the README where Install stands", readme.index("## Install") + 1, 40, {"before": 275}),
+        made(
+            row,
+            "readme.install",
+            "line of the README where Install stands",
+            readme.index("## Install") + 1,
+            40,
+            {"before": 275},
+        ),
         made(row, "commands.top", "top-level commands", len(top) - len(groups), 8, {"before": 47}),
         made(row, "commands.groups", "groups of commands", len(groups), 16, {"before": 3}),
     ]

@@ -61,7 +61,9 @@ def test_curl_and_python_create_and_find_a_patient(environment: dict[str, str], 
     assert done.stdout == "1 patients, more pages: False\n"
 
 
-def test_curl_refuses_the_certificate_without_cacert_as_troubleshooting_says(environment: dict[str, str], tmp_path: Path) -> None:
+def test_curl_refuses_the_certificate_without_cacert_as_troubleshooting_says(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     done = called(["curl", "--silent", "--show-error", environment["BASE"] + "/fhir/metadata"], environment, tmp_path)
@@ -73,7 +75,18 @@ def test_curl_refuses_the_certificate_without_cacert_as_troubleshooting_says(env
 
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_wrong_token_is_answered_as_the_page_says(environment: dict[str, str], tmp_path: Path, token: str) -> None:
-    words = ["curl", "--silent", "--cacert", environment["CERTIFICATE"], "--output", "answer.json", "--write-out", "%{http_code}"]
-    done = called([*words, "--header", f"Authorization: Bearer {token}", environment["BASE"] + "/fhir/Patient"], environment, tmp_path)
+    words = [
+        "curl",
+        "--silent",
+        "--cacert",
+        environment["CERTIFICATE"],
+        "--output",
+        "answer.json",
+        "--write-out",
+        "%{http_code}",
+    ]
+    done = called(
+        [*words, "--header", f"Authorization: Bearer {token}", environment["BASE"] + "/fhir/Patient"], environment, tmp_path
+    )
     assert done.stdout == "401"
     assert json.loads((tmp_path / "answer.json").read_text())["resourceType"] == "OperationOutcome"
