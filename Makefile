@@ -44,7 +44,7 @@ serve: $(SETUP)  ## the server with simulated patients, at https://localhost:844
 
 docs: $(SETUP)  ## the documentation as a site with search, checked strictly: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo 'open build/site/index.html'
+	@echo 'read it with search: $(BIN)/python -m http.server --directory build/site 8000, then open http://localhost:8000'
 
 sbom: $(SETUP)  ## every part of this environment, as CycloneDX: build/sbom.json
 	mkdir -p build

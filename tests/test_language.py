@@ -53,7 +53,9 @@ def test_the_grade_follows_the_published_formula() -> None:
     """Words, sentences and syllables counted by hand: 0.39 x 9 + 11.8 x 11 / 9 - 15.59."""
     assert plain.grade("The quick brown fox jumps over the lazy dog.") == pytest.approx(0.39 * 9 + 11.8 * 11 / 9 - 15.59)
     assert plain.grade("Too short.") is None
-    hard = "Notwithstanding aforementioned considerations, institutional heterogeneity necessitates comprehensive reconfiguration."
+    hard = (
+        "Notwithstanding aforementioned considerations, institutional heterogeneity necessitates comprehensive reconfiguration."
+    )
     grade = plain.grade(hard)
     assert grade is not None
     assert grade > 20

@@ -3,9 +3,13 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -21,6 +25,13 @@ RECORDED = {
     for test in (ROOT / "tests").rglob("*.py")
     for name in re.findall(r'picture\(\s*"([\w-]+)"', test.read_text(encoding="utf-8"))
 }
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without writing each request to the terminal."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +109,26 @@ def test_every_picture_is_shown_on_a_page() -> None:
 
 def test_a_blank_picture_would_be_noticed() -> None:
     assert float(np.std(np.ones((400, 600, 3)))) < 0.02
+
+
+def test_a_reader_searches_the_site_in_a_browser(site: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1300, "height": 900})
+            elsewhere: list[str] = []
+            page.on("request", lambda request: elsewhere.append(request.url) if "127.0.0.1" not in request.url else None)
+            page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+            page.get_by_role("textbox", name="Search").fill("privacy.controls refused")
+            page.locator(".md-search-result__item", has_text="After a refusal").first.wait_for(timeout=20_000)
+            assert elsewhere == []
+            browser.close()
+    finally:
+        server.shutdown()
+        server.server_close()
