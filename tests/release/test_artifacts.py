@@ -97,7 +97,7 @@ def test_one_key_does_not_sign_in_two_roles(installation: Installation, toy: Toy
     run, _decision = toy_run(installation, 0.9)
     key = installation.keys.create("ada", "privacy-officer")
     release.sign_with_key(installation, run.id, "ada")
-    with pytest.raises(AccessDeniedError, match="A second person signs"):
+    with pytest.raises(AccessDeniedError, match="A second person must sign"):
         release.require_second_person(run, release.Signer(public_key=key.public))
     other = installation.keys.create("bea", "clinician")
     release.require_second_person(run, release.Signer(public_key=other.public))
@@ -105,7 +105,7 @@ def test_one_key_does_not_sign_in_two_roles(installation: Installation, toy: Toy
 
 def test_a_requester_does_not_sign_by_any_account(installation: Installation, toy: ToyArtifact) -> None:
     run, _decision = toy_run(installation, 0.9)
-    with pytest.raises(AccessDeniedError, match="asked for a run"):
+    with pytest.raises(AccessDeniedError, match="the requester of a run cannot sign"):
         release.require_second_person(run, release.Signer(account="tim"))
     release.require_second_person(run, release.Signer(account="ada"))
 

@@ -73,7 +73,7 @@ def run(signers: tuple[Installation, list[str], dict[str, Session]]) -> Iterator
 def test_a_signature_on_another_hash_is_none(signers: tuple[Installation, list[str], dict[str, Session]], run: Path) -> None:
     installation, runs, sessions = signers
     first, second = (run_status(installation, r) for r in runs)
-    with pytest.raises(ReleaseRefusedError, match="not what the evidence was shown of"):
+    with pytest.raises(ReleaseRefusedError, match="has changed since the evidence was shown"):
         sign_off(installation, sessions["paul"], runs[0], "privacy-officer", second.digest)
     sign_off(installation, sessions["paul"], runs[0], "privacy-officer", first.digest)
     replayed = installation.runs / runs[1] / "signoffs" / "privacy-officer.json"
@@ -127,7 +127,7 @@ def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
     installation, runs, sessions = signers
     digest = run_status(installation, runs[0]).digest
     installation.people.grant("rita", "rita@clinic.example", "privacy-officer", by="sofia", approved="otto")
-    with pytest.raises(AccessDeniedError, match="asked for a run"):
+    with pytest.raises(AccessDeniedError, match="the requester of a run cannot sign"):
         sign_off(installation, sessions["rita"], runs[0], "privacy-officer", digest)
     with pytest.raises(AccessDeniedError, match="do not hold"):
         sign_off(installation, sessions["clara"], runs[0], "privacy-officer", digest)
@@ -147,5 +147,5 @@ def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
 
     found = installation.gate.session(token_name(stale))
     assert found is not None
-    with pytest.raises(AccessDeniedError, match="fresh confirmation"):
+    with pytest.raises(AccessDeniedError, match="recent confirmation"):
         sign_off(installation, found[0], runs[0], "clinician", digest)

@@ -11,10 +11,13 @@ from galenic.release.finding_text import FindingText, finding_text, findings_mar
 from galenic.release.glossary import Term, glossary, glossary_markdown
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
-from galenic.release.register import list_releases, recall_release, write_release
+from galenic.release.questions import Question, answer_question, ask_question, may_be_asked, questions_of, unanswered_questions
+from galenic.release.register import downloaded_by, list_releases, read_recall_notice, recall_release, write_release
 from galenic.release.residual_risk import residual_risk
 from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
 from galenic.release.run_summary import plain_summary, run_cautions, run_criteria
+from galenic.release.run import Run, RunRequest, RunState, report_page
+from galenic.release.signature import Signature
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
 from galenic.release.summary import Caution, Criterion, list_cautions, list_criteria
@@ -36,6 +39,7 @@ __all__ = [
     "FindingText",
     "NotVerifiedError",
     "Preview",
+    "Question",
     "ReleasePolicy",
     "ResourceUsage",
     "Run",
@@ -50,6 +54,8 @@ __all__ = [
     "TableContent",
     "Term",
     "WorkflowResult",
+    "answer_question",
+    "ask_question",
     "attest",
     "check_release",
     "croissant_metadata",
@@ -58,6 +64,7 @@ __all__ = [
     "deidentify_run",
     "finding_text",
     "findings_markdown",
+    "downloaded_by",
     "forget",
     "glossary",
     "glossary_markdown",
@@ -65,8 +72,11 @@ __all__ = [
     "list_criteria",
     "list_releases",
     "load_policy",
+    "may_be_asked",
     "parse_policy",
     "plain_summary",
+    "questions_of",
+    "read_recall_notice",
     "recall_release",
     "reject_run",
     "report_page",
@@ -85,6 +95,7 @@ __all__ = [
     "statement_of",
     "trust_of",
     "trust_of_release",
+    "unanswered_questions",
     "verify",
     "workflow_content",
     "write_release",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,23 @@ def attest(folder: Path, predicate: dict[str, Any], key: Key) -> dict[str, Any]:
     return envelope(statement, key)
 
 
-def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING, person: str = "") -> dict[str, Any]:
-    """Envelope of a person over one release, with name, role and the meaning of the signature. person: keyed pseudonym of the person,
-    where one is known, so that a recipient can tell that two signatures are two people's."""
+@dataclass(frozen=True)
+class SigningPerson:
+    """Statements about a signer in the signed statement. pseudonym: keyed, where the person is known, so that a recipient can tell that
+    two signatures are two people's. name: as recipients read it. comment_digest: of the comment, which stays in the installation."""
+
+    pseudonym: str = ""
+    name: str = ""
+    comment_digest: str = ""
+
+
+def comment_digest(salt: str, comment: str) -> str:
+    """sha256 of a salted comment: it binds the comment to a signature, and recipients cannot guess the comment from it."""
+    return hashlib.sha256(f"{salt} {comment}".encode()).hexdigest()
+
+
+def signoff(attestation: dict[str, Any], key: Key, person: SigningPerson) -> dict[str, Any]:
+    """Envelope of a person over one release, with name, role and the meaning of the signature."""
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": "attestation.json", "digest": {"sha256": payload_digest(attestation)}}],
@@ -63,9 +78,11 @@ def signoff(attestation: dict[str, Any], key: Key, meaning: str = MEANING, perso
             "name": key.name,
             "role": key.role,
             "identity": key.identity,
-            "meaning": meaning,
+            "meaning": MEANING,
             "time": _now(),
-            **({"person": person} if person else {}),
+            **({"person": person.pseudonym} if person.pseudonym else {}),
+            **({"signer": person.name} if person.name else {}),
+            **({"comment_sha256": person.comment_digest} if person.comment_digest else {}),
         },
     }
     return envelope(statement, key)

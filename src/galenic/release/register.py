@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from galenic import store
-from galenic.errors import ReleaseRefusedError, StoreError, UnknownNameError
+from galenic.errors import ReleaseRefusedError, StateError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
 from galenic.release.details import titled
@@ -17,7 +17,7 @@ from galenic.release.run import ATTESTATION, Run
 from galenic.release.verify_release import NotVerifiedError
 from galenic.release.verify_release import verify as verify_folder
 from galenic.schema import RunDetails
-from galenic.security import Fact, FactReader
+from galenic.security import Fact, FactReader, tell
 
 SIGNOFFS = "signoffs.json"  # of a release folder: all signatures
 
@@ -107,19 +107,54 @@ def _require_same_policy(run: Run, other: ReleasePolicy) -> None:
     )
 
 
-def recall_release(installation: Installation, run_id: str, reason: str, notice: Path) -> Path:
-    """Recalls a release, by its run or its own id: marks it in the register and writes a signed notice for every recipient."""
+def recall_release(installation: Installation, run_id: str, reason: str, notice: Path, *, actor: str = "") -> Path:
+    """Recalls a release, by its run or its own id: marks it in the register, writes a signed notice for every recipient, and tells
+    each account that downloaded the release."""
     row = next((r for r in store.list_releases(installation.db) if run_id in (r["run"], r["id"])), None)
     if row is None or not reason.strip():
         raise UnknownNameError(
             f"there is no release of run {run_id!r}, or no reason was given. List releases with: galenic release list"
         )
     if not store.recall_release(installation.db, row["id"], reason, datetime.now(UTC).isoformat(timespec="seconds")):
-        raise StoreError(f"the release of run {run_id!r} was recalled already.")
-    with store.file_aside(notice) as aside:
-        aside.write_text(json.dumps(recall_notice(row["id"], reason, installation.keys.gate())), encoding="utf-8")
-    installation.audit.append("recalled", row["run"], reason=reason, digest=row["id"])
+        raise StateError(f"the release of run {run_id!r} is recalled already.")
+    text = json.dumps(recall_notice(row["id"], reason, installation.keys.gate()))
+    for place in {notice, _notice_place(installation, row["run"])}:
+        with store.file_aside(place) as aside:
+            aside.write_text(text, encoding="utf-8")
+    installation.audit.append("recalled", row["run"], actor=actor or None, reason=reason, digest=row["id"])
+    title = _released_details(installation, row["run"])["title"]
+    for account in downloaded_by(installation, row["run"]):
+        tell(
+            installation.facts,
+            account,
+            f"“{title}” was recalled: {reason} You downloaded it. Stop using it, and tell everybody "
+            "who received it from you. The page of the release has a signed notice for them.",
+        )
     return notice
+
+
+def _notice_place(installation: Installation, run_id: str) -> Path:
+    return installation.home / "recalls" / f"{run_id}.json"
+
+
+def read_recall_notice(installation: Installation, run_id: str) -> str:
+    """Signed notice of a recalled release (JSON), for its recipients; signed again where the file is lost. UnknownNameError if it is not
+    recalled."""
+    row = next((r for r in store.list_releases(installation.db) if r["run"] == run_id and r["state"] == "recalled"), None)
+    if row is None:
+        raise UnknownNameError(f"run {run_id!r} has no recalled release.")
+    place = _notice_place(installation, run_id)
+    if not place.is_file():
+        with store.file_aside(place) as aside:
+            notice = recall_notice(row["id"], str(row["reason"]), installation.keys.gate())
+            aside.write_text(json.dumps(notice), encoding="utf-8")
+    return place.read_text(encoding="utf-8")
+
+
+def downloaded_by(installation: Installation, run_id: str) -> tuple[str, ...]:
+    """Accounts that downloaded a release, in the order of their first download."""
+    rows = (e for e in installation.audit.entries() if e.action == "release.downloaded" and e.resource == run_id)
+    return tuple(dict.fromkeys(e.actor for e in rows))
 
 
 def list_releases(installation: Installation) -> list[dict[str, Any]]:

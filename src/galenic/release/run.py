@@ -7,7 +7,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +17,19 @@ from galenic.errors import GalenicError, ReleaseRefusedError, StoreError, Unknow
 from galenic.installation import Installation
 from galenic.release.artifact import RunContent, RunOutcome
 from galenic.release.artifacts import ARTIFACTS, requested_actions
-from galenic.release.attestation import attest, payload_digest, sha256_file, signoff, statement_of
+from galenic.release.attestation import (
+    SigningPerson,
+    attest,
+    comment_digest,
+    payload_digest,
+    sha256_file,
+    signoff,
+    statement_of,
+)
 from galenic.release.card import decision_json
 from galenic.release.details import details_entry, stored_details, titled
 from galenic.release.policy import Decision, ReleasePolicy, decide, read_stored_policy
+from galenic.release.signature import Signature, signature_of, signed_comment
 from galenic.schema import NO_DETAILS, Report, RunDetails, from_json, to_json
 from galenic.security import Fact, Key, person_of, pseudonym
 from galenic.version import __version__
@@ -31,26 +40,9 @@ RunState = Literal["made", "refused", "signing", "signed", "rejected", "released
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 ARTIFACT, INTERNAL, MODEL, SIGNATURES = "artefact", "internal", "model", "signoffs"
+COMMENTS = "comments"
 SHEET, REPORT_PAGE, ATTESTATION, REJECTION = "sheet.json", "report.html", "attestation.json", "rejected.json"
 EVIDENCE, DECISION, POLICY, CARD, VERIFIER = "evidence.json", "decision.json", "policy.toml", "card.html", "verify_release.py"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A person's signature on a run. signer: name of the key that signed; public_key: base64; envelope: DSSE; person: keyed pseudonym of
-    the person, empty where none is known."""
-
-    role: str
-    signer: str
-    public_key: str
-    identity: str
-    envelope: dict[str, Any]
-    person: str = ""
-
-    @property
-    def account(self) -> str:
-        """Name of the account, where a person signed in the console; otherwise of the key."""
-        return self.signer.rpartition(".")[0] or self.signer
 
 
 @dataclass(frozen=True)
@@ -207,7 +199,14 @@ class Run:
     @property
     def signatures(self) -> tuple[Signature, ...]:
         """Signatures so far, by role."""
-        return tuple(_signature(_read_json(p)) for p in sorted((self.folder / SIGNATURES).glob("*.json")))
+        return tuple(signature_of(_read_json(p)) for p in sorted((self.folder / SIGNATURES).glob("*.json")))
+
+    def comment_of(self, signature: Signature) -> str:
+        """Comment of a signer, which stays in the installation; empty where there is none. StoreError if it differs from the signed one."""
+        if not signature.comment_digest:
+            return ""
+        stored = _read_json(self.folder / COMMENTS / f"{signature.role}.json")
+        return signed_comment(signature, stored)
 
     @property
     def rejection(self) -> str:
@@ -302,9 +301,15 @@ class Run:
         fact = self.installation.facts.one("job", f"run/{self.id}")
         return self.pseudonym_of(fact.who) if fact is not None else ""  # without an account nobody is known to have asked
 
-    def add_signature(self, key: Key, meaning: str, person: str) -> None:
-        """Writes a signature in the role of the key. Whether the person may sign is checked in `signing`, under its lock."""
-        envelope = signoff(self.require_attestation(), key, meaning, person)
+    def add_signature(self, key: Key, person: SigningPerson, comment: str = "") -> None:
+        """Writes a signature in the role of the key, and its comment. Whether the person may sign is checked in `signing`, under its
+        lock."""
+        if comment:
+            salt = secrets.token_hex(32)
+            person = replace(person, comment_digest=comment_digest(salt, comment))
+            with store.file_aside(self.folder / COMMENTS / f"{key.role}.json") as aside:
+                aside.write_text(json.dumps({"salt": salt, "comment": comment}), encoding="utf-8")
+        envelope = signoff(self.require_attestation(), key, person)
         with store.file_aside(self.folder / SIGNATURES / f"{key.role}.json") as aside:
             aside.write_text(json.dumps(envelope), encoding="utf-8")
 
@@ -368,11 +373,6 @@ def _predicate(content: RunContent, outcome: RunOutcome, sheet_digest: str) -> d
         "internal_sheet": sheet_digest,
         "details": asdict(outcome.details),
     }
-
-
-def _signature(envelope: dict[str, Any]) -> Signature:
-    said = statement_of(envelope)["predicate"]
-    return Signature(said["role"], said["name"], said["key"], said["identity"], envelope, said.get("person", ""))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from galenic import store
 from galenic.errors import AccessDeniedError, OptionError, ReleaseRefusedError, StateError
 from galenic.installation import Installation
-from galenic.release.attestation import MEANING
-from galenic.release.run import Run, Signature
+from galenic.release.attestation import SigningPerson
+from galenic.release.run import Run
+from galenic.release.signature import Signature
 from galenic.release.status import run_status
+from galenic.schema import plain_line
 from galenic.security import Fact, FactReader, Key, Session, has_stepped_up, is_active, roles_of
 
 SHORTEST_REASON, LONGEST_REASON = 10, 1_000  # characters of a rejection
-SIGNED_BEFORE = "you have signed in another role already. A second person signs."
+SIGNED_BEFORE = "you have already signed in another role. A second person must sign."
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def require_second_person(run: Run, signer: Signer) -> None:
     Accounts are compared as people. Keys of the command line can only be compared as keys.
     """
     if signer.account and _requested_by(run, signer.account):
-        raise AccessDeniedError("whoever asked for a run does not sign its release.")
+        raise AccessDeniedError("the requester of a run cannot sign its release. Two other people sign.")
     if any(_is_signer(run, signature, signer) for signature in run.signatures):
         raise AccessDeniedError(SIGNED_BEFORE)
 
@@ -71,38 +73,41 @@ def sign_with_key(installation: Installation, run_id: str, key_name: str) -> str
         raise ReleaseRefusedError(f"policy {policy.name!r} asks for {' and '.join(policy.roles)}, not for a {key.role}.")
     if key.role in {s.role for s in run.signatures}:
         raise ReleaseRefusedError(f"run {run_id} is signed as {key.role} already. The other roles: {', '.join(policy.roles)}.")
-    _sign(run, Signer(public_key=key.public), lambda: key, meaning=MEANING, plan=plan)
+    _sign(run, Signer(public_key=key.public), lambda: key, plan=plan)
     installation.audit.append("signed", run_id, role=key.role, key=key.fingerprint, identity=key.identity)
     return key.role
 
 
-def sign_off(installation: Installation, session: Session, run_id: str, role: str, digest: str, meaning: str = MEANING) -> None:
+def sign_off(installation: Installation, session: Session, run_id: str, role: str, digest: str, comment: str = "") -> None:
     """Adds the signature of a signed-in person in a role, on the digest that the evidence was shown with.
+
+    comment: for the other signers and auditors. It stays in the installation; the signed statement and the audit log have its digest.
 
     AccessDeniedError for the requester, a person who signed in another role, or one without a fresh proof of identity.
     ReleaseRefusedError where the artifact or its evidence differs from the attestation.
     """
     status = run_status(installation, run_id)
     if status.state != "signing" or role not in status.missing:
-        raise ReleaseRefusedError(f"run {run_id} does not wait for a signature as {role}.")
+        raise ReleaseRefusedError(f"run {run_id} is not waiting for a signature as {role}.")
 
     def plan(facts: FactReader) -> list[Fact]:
         if role not in roles_of(facts, session.who) or not is_active(facts, session.who):
             raise AccessDeniedError(f"you do not hold the role {role}.")
         if not has_stepped_up(facts, session.id, session.who):
-            raise AccessDeniedError("a signature needs a fresh confirmation that it is you.")
+            raise AccessDeniedError("a signature needs a recent confirmation of your identity. Confirm, then sign again.")
         return []
 
     plan(installation.facts)
+    comment = plain_line(comment, "comment", LONGEST_REASON)
     if digest != status.digest:
-        raise ReleaseRefusedError("this is not what the evidence was shown of. Read it again, then sign.")
+        raise ReleaseRefusedError("the run has changed since the evidence was shown. Read the evidence again, then sign.")
     run, fact = Run(installation, run_id), installation.facts.one("session", session.id)
     key = _sign(
         run,
         Signer(account=session.who),
         lambda: replace(signing_key(installation, session.who, role), identity="verified"),
-        meaning=meaning,
         plan=plan,
+        comment=comment,
     )
     installation.audit.append(
         "signed",
@@ -113,11 +118,12 @@ def sign_off(installation: Installation, session: Session, run_id: str, role: st
         identity="verified",
         digest=digest,
         how=str(fact.get("stepped_up_by", "")) if fact else "",
+        comment_sha256=next(s.comment_digest for s in run.signatures if s.role == role),
     )
 
 
 def _sign(
-    run: Run, signer: Signer, key_of: Callable[[], Key], *, meaning: str, plan: Callable[[FactReader], list[Fact]]
+    run: Run, signer: Signer, key_of: Callable[[], Key], *, plan: Callable[[FactReader], list[Fact]], comment: str = ""
 ) -> Key:
     """Writes a signature, if the signer is a second person and the run is unchanged; only then is a key made.
 
@@ -127,6 +133,7 @@ def _sign(
     run.require_unchanged()
     key = key_of()
     person = run.pseudonym_of(signer.account) if signer.account else ""
+    about = SigningPerson(person, _shown_name(run, signer))
     before = [_reservation(run, s.role, s.person or _known_as(run, s), s.account) for s in run.signatures]
     own = _reservation(run, key.role, person or key.fingerprint, signer.account or key.name)
 
@@ -140,10 +147,16 @@ def _sign(
             if own["person"] in {r["person"] for r in store.sign_offs_of(transaction, run.id)}:
                 raise AccessDeniedError(SIGNED_BEFORE)
             raise ReleaseRefusedError(f"run {run.id} is signed as {key.role} already.")
-        run.add_signature(key, meaning, person)
+        run.add_signature(key, about, comment)
 
     run.installation.facts.change(plan, quiet=True, also=write)
     return key
+
+
+def _shown_name(run: Run, signer: Signer) -> str:
+    """Name of an account's owner, for recipients; empty for a key without an account."""
+    account = run.installation.people.get(signer.account) if signer.account else None
+    return account.shown if account else ""
 
 
 def _reservation(run: Run, role: str, person: str, account: str) -> store.Row:
@@ -177,7 +190,7 @@ def signing_key(installation: Installation, account: str, role: str) -> Key:
 def reject_run(installation: Installation, session: Session, run_id: str, reason: str) -> None:
     """Rejects a run for good, with a reason, by a person in a role that the policy asks for."""
     status = run_status(installation, run_id)
-    refusal = ReleaseRefusedError(f"run {run_id} does not wait for you.")
+    refusal = ReleaseRefusedError(f"run {run_id} is not waiting for your signature.")
 
     def plan(facts: FactReader) -> list[Fact]:
         if not set(status.roles) & roles_of(facts, session.who) or not is_active(facts, session.who):
@@ -194,6 +207,8 @@ def reject_run(installation: Installation, session: Session, run_id: str, reason
     if status.state not in ("signing", "signed"):
         raise refusal
     if len(reason.strip()) < SHORTEST_REASON:
-        raise OptionError("say why, in a sentence: whoever asked for the run reads it.")
+        raise OptionError(
+            f"the reason is shorter than {SHORTEST_REASON} characters. Give the reason in one sentence: the requester reads it."
+        )
     installation.facts.change(plan, quiet=True, also=write)
     installation.audit.append("rejected", run_id, "refused", actor=session.who)

@@ -18,7 +18,7 @@ from galenic.security.keys import GATE, NAME, Key, KeyRing
 from galenic.security.keytree import BUILDS, KeyTree, opens, subkey
 from galenic.security.merkle import root_from_proof
 from galenic.security.network_sandbox import block_network
-from galenic.security.notices import mark_read
+from galenic.security.notices import mark_read, tell
 from galenic.security.openid import IdTokenClaims, OpenId, Provider, link_fact
 from galenic.security.outside_changes import changed_facts
 from galenic.security.people import (
@@ -154,6 +154,7 @@ __all__ = [
     "source_of",
     "subject_digest",
     "subkey",
+    "tell",
     "to_audit_event",
     "to_cedar",
     "token_name",

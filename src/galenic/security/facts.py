@@ -19,6 +19,7 @@ KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
     "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice", "system-change",
     "care-change", "care-author", "staff-system", "erasure",
+    "question",
 )  # fmt: skip
 EACH = 100  # facts written at once that get an audit row each
 COVERED = ("kind", "key", "who", "subject", "purpose", "label", "state", "until", "body")
