@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from galenic import release
-from galenic.errors import AccessDeniedError, GalenicError, OptionError, ReleaseRefusedError, StateError, StoreError, UnknownNameError
+from galenic.errors import (
+    AccessDeniedError,
+    GalenicError,
+    OptionError,
+    ReleaseRefusedError,
+    StateError,
+    StoreError,
+    UnknownNameError,
+)
 from galenic.installation import Installation, open_installation
 from galenic.release import ARTIFACTS, Run, statement_of
 from galenic.security import changed_facts
@@ -25,7 +33,13 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
 
 @pytest.fixture
 def people(toys: Installation) -> dict[str, object]:
-    roles = {"rita": "researcher", "paul": "privacy-officer", "clara": "clinician", "petra": "privacy-officer", "aude": "auditor"}
+    roles = {
+        "rita": "researcher",
+        "paul": "privacy-officer",
+        "clara": "clinician",
+        "petra": "privacy-officer",
+        "aude": "auditor",
+    }
     return {name: grown(toys, name, role) for name, role in roles.items()}
 
 

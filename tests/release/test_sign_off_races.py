@@ -142,7 +142,9 @@ def test_a_recipient_refuses_one_person_who_signs_twice_or_asked(
     from dataclasses import replace
 
     forged = release.attestation.signoff(
-        run.require_attestation(), replace(key, identity="verified"), person=run.pseudonym_of(whose) if whose else ""
+        run.require_attestation(),
+        replace(key, identity="verified"),
+        release.attestation.SigningPerson(run.pseudonym_of(whose) if whose else ""),
     )
     kept = [s for s in signatures if release.statement_of(s)["predicate"]["role"] != role]
     (folder / "signoffs.json").write_text(json.dumps([*kept, forged]))

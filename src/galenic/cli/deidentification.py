@@ -3,7 +3,7 @@
 import contextlib
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 from galenic import flows, release
 from galenic.cli import options as shared
 from galenic.cli import show
-from galenic.cli.options import Json, OptionalKey, ReleasePolicy, Source, expand_options
+from galenic.cli.options import DetailOptions, Json, OptionalKey, ReleasePolicy, Source, expand_options
 from galenic.errors import InputError, OptionError
 from galenic.installation import open_installation
 from galenic.privacy import deidentification
@@ -135,6 +135,7 @@ def deidentify(
     detection: DetectionOptions,
     anonymization: AnonymizationOptions,
     copying: CopyOptions,
+    texts: DetailOptions,
     as_json: Json = False,
 ) -> int:
     """Remove identifiers from notes, tables, FHIR, DICOM and MEDS files.
@@ -143,6 +144,7 @@ def deidentify(
     name or number from the records is still in the output.
     """
     copying.check()
+    details = texts.details()
     options = _options(detection, anonymization)
     with _cleaned_up_on_sigterm(), show.progress(as_json) as progress:
 
@@ -154,10 +156,10 @@ def deidentify(
         installation = open_installation()
         if copying.where == "store":
             session = installation.sign_in(str(copying.signed_in))
-            request = _stored_copy(str(paths[0]), detection, copying)
+            request = replace(_stored_copy(str(paths[0]), detection, copying), details=details)
             copy = flows.deidentify_stored(installation, session, request, progress)
         else:
-            copy = release.deidentify_run(installation, make, release.CopyRequest(copying.release_policy))
+            copy = release.deidentify_run(installation, make, release.CopyRequest(copying.release_policy, details=details))
     return _show_run(copy, copying.report, as_json)
 
 

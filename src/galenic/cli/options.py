@@ -4,12 +4,14 @@ import inspect
 import math
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+
+from galenic.schema import RunDetails
 
 R = TypeVar("R")
 
@@ -111,6 +113,19 @@ Until = Annotated[str, typer.Option("--until", parser=parse_day, metavar="YYYY-M
 Withdrawn = Annotated[bool, typer.Option("--withdrawn", help="Record that it was withdrawn.")]
 Scope = Annotated[str, typer.Option("--scope", help="SMART scopes, separated by spaces.")]
 DisplayName = Annotated[str, typer.Option("--display-name", help="Name that people see.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailOptions:
+    """Options of commands that make runs: public texts about the result."""
+
+    title: Annotated[str, typer.Option(help="Title of the result. Public: the card and the release contain it.")] = ""
+    intended_use: Annotated[str, typer.Option(help="Task that the recipient needs the result for. Public.")] = ""
+    recipient: Annotated[str, typer.Option(help="Person or organization that receives the result. Public.")] = ""
+
+    def details(self) -> RunDetails:
+        """The texts, checked. OptionError for control characters or an overlong text."""
+        return RunDetails(self.title, self.intended_use, self.recipient)
 
 
 def expand_options(command: Callable[..., R]) -> Callable[..., R]:

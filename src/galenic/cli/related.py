@@ -1,6 +1,6 @@
 """The command for several tables of the same patients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from galenic.cli import show
 from galenic.cli.options import (
     Buy,
     Delta,
+    DetailOptions,
     Epsilon,
     Json,
     MinPatients,
@@ -71,13 +72,14 @@ class RelatedOptions:
 def synthesize_related(
     tables: Annotated[Path, typer.Argument(help="TOML file that lists the tables and how they are linked.")],
     options: RelatedOptions,
+    texts: DetailOptions,
     as_json: Json = False,
 ) -> None:
     """Make several linked tables of the same patients, such as patients, visits and conditions.
 
     Works like table synthesize, with one privacy limit for all tables together. --seed needs --no-privacy.
     """
-    installation, request = open_installation(), options.request()
+    installation, request = open_installation(), replace(options.request(), details=texts.details())
     with flows.counted_stops(installation, request):
         relations, sources, dropped = describe_relations(tables, private=request.private, buy=options.buy)
     protects = show.protects(related_unit(relations), private=request.private)

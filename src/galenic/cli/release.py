@@ -73,6 +73,11 @@ def list_(as_json: Json = False) -> None:
         show.print_json(rows)
         return
     for row in rows:
-        show.out.print(f"{row['released_at']}  {row['run']}  {row['policy']}  {row['state']}  {row['reason'] or ''}")
+        state = "recalled" if row["state"] == "recalled" else "released"
+        show.out.print(f"{row['released_at']}  {row['run']}  {row['policy']}  {state}  {row['title']}", markup=False)
+        about = (("recipient", row["recipient"]), ("released by", row["released_by"]), ("reason of the recall", row["reason"]))
+        for label, text in about:
+            if text:
+                show.out.print(f"  {label}: {text}", markup=False)
     if not rows:
         show.out.print("Nothing has been released. Start with: galenic table synthesize TABLE")

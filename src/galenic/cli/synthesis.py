@@ -1,7 +1,7 @@
 """The commands that make synthetic tables: synthesize and impute."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from galenic.cli.options import (
     Buy,
     Columns,
     Delta,
+    DetailOptions,
     Epsilon,
     Groups,
     Holdout,
@@ -109,6 +110,7 @@ class SynthesisOptions:
 def synthesize(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file. With --from store: name of a stored data set.")],
     options: SynthesisOptions,
+    texts: DetailOptions,
     as_json: Json = False,
 ) -> None:
     """Make a synthetic table and check whether it may be released.
@@ -120,7 +122,7 @@ def synthesize(
         raise OptionError(
             "--from is file or store, and store needs --key. Example: galenic table synthesize clinic --from store --key dora"
         )
-    request = options.request()
+    request = replace(options.request(), details=texts.details())
     installation = open_installation()
     file = flows.read_counted(installation, table, request) if options.source == "file" else None
     unit, run = _prepare_run(installation, file, str(table), options, request)

@@ -27,6 +27,7 @@ def verify(
     if as_json:
         show.print_json({"folder": str(folder), "verified": True, "checked": lines})
     else:
-        show.out.print(f"[green]VERIFIED[/] {folder}")
+        verdict = "[green]VERIFIED[/]" if trust else "[yellow]VERIFIED, with unknown keys[/]"
+        show.out.print(verdict, str(folder))
         for line in lines:
             show.out.print(f"  {line}")

@@ -14,15 +14,14 @@ from galenic.release.quality_floor import decide_quality
 from galenic.release.questions import Question, answer_question, ask_question, may_be_asked, questions_of, unanswered_questions
 from galenic.release.register import downloaded_by, list_releases, read_recall_notice, recall_release, write_release
 from galenic.release.residual_risk import residual_risk
-from galenic.release.run import Run, RunRequest, RunState, Signature, report_page
-from galenic.release.run_summary import plain_summary, run_cautions, run_criteria
 from galenic.release.run import Run, RunRequest, RunState, report_page
+from galenic.release.run_summary import plain_summary, run_cautions, run_criteria
 from galenic.release.signature import Signature
 from galenic.release.signing import Signer, reject_run, require_second_person, sign_off, sign_with_key, signing_key
 from galenic.release.status import RunStatus, run_status, run_statuses
 from galenic.release.summary import Caution, Criterion, list_cautions, list_criteria
 from galenic.release.table_artifact import Preview, TableContent
-from galenic.release.verification import check_release, trust_of, trust_of_release
+from galenic.release.verification import check_release, trust_of, trust_of_release, trust_of_run
 from galenic.release.verify_release import NotVerifiedError, verify
 
 __all__ = [
@@ -62,9 +61,9 @@ __all__ = [
     "decide",
     "decide_quality",
     "deidentify_run",
+    "downloaded_by",
     "finding_text",
     "findings_markdown",
-    "downloaded_by",
     "forget",
     "glossary",
     "glossary_markdown",
@@ -95,6 +94,7 @@ __all__ = [
     "statement_of",
     "trust_of",
     "trust_of_release",
+    "trust_of_run",
     "unanswered_questions",
     "verify",
     "workflow_content",

@@ -67,7 +67,10 @@ def comment_digest(salt: str, comment: str) -> str:
     return hashlib.sha256(f"{salt} {comment}".encode()).hexdigest()
 
 
-def signoff(attestation: dict[str, Any], key: Key, person: SigningPerson) -> dict[str, Any]:
+NOBODY = SigningPerson()
+
+
+def signoff(attestation: dict[str, Any], key: Key, person: SigningPerson = NOBODY) -> dict[str, Any]:
     """Envelope of a person over one release, with name, role and the meaning of the signature."""
     statement = {
         "_type": STATEMENT,

@@ -192,9 +192,11 @@ class Run:
 
     @property
     def population(self) -> str:
-        """Population as attested; empty where the run was refused."""
+        """Population as attested. Of a refused run as its sheet has it, empty where an earlier version refused it."""
         attestation = self.attestation
-        return str(statement_of(attestation)["predicate"].get("population") or "") if attestation else ""
+        if attestation is None:
+            return str(self.sheet.get("about", {}).get("population", "")) if self.stored else ""
+        return str(statement_of(attestation)["predicate"].get("population") or "")
 
     @property
     def signatures(self) -> tuple[Signature, ...]:

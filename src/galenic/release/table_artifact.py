@@ -12,7 +12,7 @@ from galenic import records, store
 from galenic.records import Source, SyntheticTables
 from galenic.release.artifact import RunOutcome, StoredRun, WorkflowResult
 from galenic.release.attestation import sha256_file
-from galenic.release.card import CardFacts, render_card
+from galenic.release.card import CardFacts, origin, render_card
 from galenic.release.croissant import croissant_metadata
 from galenic.schema import PATIENT, Finding, Table
 from galenic.version import __version__
@@ -78,12 +78,18 @@ class TableArtifact:
         return render_card(facts, content.report, outcome.decision, outcome.policy, content.tables, views)
 
     def sheet(self, content: TableContent) -> dict[str, Any]:
-        """Sizes of the split, resource usage and paid mechanisms."""
+        """Sizes of the split, resource usage, columns, and paid mechanisms."""
         return {
             "protects": f"each {content.training.unit}" if content.budget else "nobody: no formal guarantee",
             "split": dict(content.sizes),
             "cpu_seconds_to_sample": content.usage.cpu_seconds,
             "peak_megabytes_to_sample": content.usage.peak_megabytes,
+            "columns": [
+                {"table": name, "column": c.name, "kind": c.kind, "values": origin(c)}
+                for name, table in content.tables.items()
+                for c in table.columns
+            ],
+            "dropped": dict(content.training.dropped),
             "mechanisms": [m.__dict__ for m in content.budget.mechanisms] if content.budget else [],
         }
 

@@ -8,7 +8,7 @@ from galenic.errors import OptionError, VerificationError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, statement_of
 from galenic.release.register import SIGNOFFS
-from galenic.release.run import ATTESTATION
+from galenic.release.run import ATTESTATION, Run
 from galenic.release.verify_release import NotVerifiedError
 from galenic.release.verify_release import verify as verify_folder
 
@@ -51,8 +51,14 @@ def trust_of(installation: Installation, key_names: tuple[str, ...]) -> dict[str
     return {key.fingerprint: key.role for key in keys}
 
 
+def trust_of_run(run: Run) -> dict[str, str]:
+    """Fingerprints and roles of the gate and of the people who signed a run."""
+    people = {str(s.envelope["signatures"][0]["keyid"]): s.role for s in run.signatures}
+    return {run.installation.keys.gate().fingerprint: "gate", **people}
+
+
 def trust_of_release(installation: Installation, folder: Path) -> dict[str, str]:
-    """Fingerprints and roles of the keys on a release of this installation."""
+    """Fingerprints and roles of the keys on a release of this installation, for the recipient's `--trust`."""
     signatures = json.loads((folder / SIGNOFFS).read_text(encoding="utf-8"))
     people = {e["signatures"][0]["keyid"]: statement_of(e)["predicate"]["role"] for e in signatures}
     return {installation.keys.gate().fingerprint: "gate", **people}

@@ -22,6 +22,10 @@ PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 RELEASE, SIGNOFF, RECALL = "urn:galenic:release:v1", "urn:galenic:signoff:v1", "urn:galenic:recall:v1"
 UNSIGNED = {"attestation.json", "signoffs.json"}  # what holds the signatures cannot be covered by them
+UNKNOWN_KEYS = (
+    "keys are NOT known to you: compare each key above with the sender, by telephone for instance, "
+    "or give the sender's file of trusted keys (--trust)"
+)
 SHIPPED = {  # sha256 of the policies that Galenic ships, by name and version
     "internal-1": "f2dc844dcb2712ec15aa42e6f25714d380f6fd6510437a8af14a5597048889ae",
     "partner-1": "6507b245317ecfc17dd00b155d974d683485b743505c29dbdd65d4ecb5b09b66",
@@ -57,7 +61,7 @@ def open_envelope(envelope: Json, kind: str, trust: Json | None) -> tuple[Json, 
     except (InvalidSignature, ValueError):
         raise NotVerifiedError(f"the signature on a {kind} is wrong") from None
     role = statement["predicate"].get("role", "gate")
-    need(trust is None or trust.get(fingerprint) == role, f"key {fingerprint[:16]} is not trusted as {role}")
+    need(trust is None or trust.get(fingerprint) == role, f"key {fingerprint} is not trusted as {role}")
     return statement, fingerprint
 
 
@@ -111,7 +115,10 @@ def check_signoffs(folder: Path, digest: str, policy: Json, predicate: Json, gat
         keys.add(key)
         roles.add(signer["role"])
         signers.append(signer)
-        lines.append(f"signed as {signer['role']} ({signer['identity']} identity) by key {key[:16]}: {signer['meaning']}")
+        name = str(signer.get("signer") or signer.get("name") or "a person without a name")
+        lines.append(
+            f"signed as {signer['role']} ({signer['identity']} identity) by {name!r} with key {key}: {signer['meaning']}"
+        )
     missing = set(policy["roles"]) - roles
     need(not missing, f"not signed by: {', '.join(sorted(missing))}")
     return [*lines, check_people(signers, predicate)]
@@ -153,8 +160,8 @@ def verify(folder: Path, trust: Json | None = None, recalls: list[Json] | None =
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise NotVerifiedError(f"the release cannot be read as one: {type(error).__name__}") from None
-    about = f"{len(statement['subject'])} files are as the gate signed them (key {gate[:16]}), policy {policy['name']}"
-    note = "keys are trusted" if trust else "keys are NOT known to you: compare their fingerprints by another way"
+    about = f"{len(statement['subject'])} files are as the gate signed them (key {gate}), policy {policy['name']}"
+    note = "keys are trusted" if trust else UNKNOWN_KEYS
     return [about, *lines, note]
 
 

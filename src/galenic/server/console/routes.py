@@ -36,6 +36,7 @@ from galenic.server.console.redirects import redirect_to
 from galenic.server.console.releases import ReleasePages
 from galenic.server.console.session import Console, StepUpRequiredError
 from galenic.server.console.sign_in import SignIn
+from galenic.server.console.sign_off import SignOffForms
 from galenic.server.console.synthesis import SynthesisPages
 from galenic.server.console.users import UserPages
 
@@ -55,6 +56,7 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
     AuthorizationPages,
     Dashboard,
     ReleasePages,
+    SignOffForms,
     BudgetPages,
     ConsentPages,
     AuditPages,
