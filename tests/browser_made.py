@@ -66,6 +66,16 @@ class Visitor:
             text = act()
         return text
 
+    def sign(self, role: str, comment: str = "") -> str:
+        """Signs the run of the open page: ticks the box, confirms the person where that is asked."""
+
+        def act() -> str:
+            self.page.locator(f"#evidence_read-{role}").check()
+            self.page.fill(f"#comment-{role}", comment)
+            return self.press(f"Sign as {role}")
+
+        return self.surely(act)
+
     def code(self) -> str:
         return next_code(self.secret, self.used)
 

@@ -141,11 +141,8 @@ def test_a_recipient_refuses_one_person_who_signs_twice_or_asked(
     key = release.signing_key(toys, whose or "clara", role)
     from dataclasses import replace
 
-    forged = release.attestation.signoff(
-        run.require_attestation(),
-        replace(key, identity="verified"),
-        release.attestation.SigningPerson(run.pseudonym_of(whose) if whose else ""),
-    )
+    about = release.attestation.SigningPerson(run.pseudonym_of(whose) if whose else "")
+    forged = release.attestation.signoff(run.require_attestation(), replace(key, identity="verified"), about)
     kept = [s for s in signatures if release.statement_of(s)["predicate"]["role"] != role]
     (folder / "signoffs.json").write_text(json.dumps([*kept, forged]))
     with pytest.raises(release.NotVerifiedError, match=why):

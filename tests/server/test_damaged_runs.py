@@ -10,7 +10,7 @@ from galenic import flows, records
 from galenic.errors import GalenicError, UnknownNameError
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
-from galenic.release import Run, load_policy, run_status, run_statuses
+from galenic.release import Run, finding_text, load_policy, run_status, run_statuses
 from made import made_patients
 from site_made import Browser, Site, a_site
 
@@ -93,11 +93,11 @@ def test_whoever_asked_for_a_refused_run_sees_its_evidence_and_why(site: Site, w
     rita = signed_in(site, "researcher")
     page = rita.web.get(f"/releases/{with_refused[1]}")
     assert "strict" in page.text
-    assert "fidelity.tvd1.excess" in page.text and "not met" in page.text
+    assert finding_text("fidelity.tvd1.excess").label in page.text and "not met" in page.text
     assert rita.web.get(f"/releases/{with_refused[1]}/report").status_code == 200
 
 
-def test_damaged_runs_are_listed_as_unreadable_with_the_reason_and_logged(site: Site, with_refused: tuple[Path, str]) -> None:
+def test_damaged_runs_are_listed_as_damaged_with_the_reason_and_logged(site: Site, with_refused: tuple[Path, str]) -> None:
     wrong = break_runs(site.installation, with_refused[1])
     rita = signed_in(site, "privacy-officer")
     for place in PLACES:
@@ -107,7 +107,7 @@ def test_damaged_runs_are_listed_as_unreadable_with_the_reason_and_logged(site: 
     for run, what in wrong.items():
         assert run in rita.web.get("/releases?state=unreadable").text, what
         page = rita.web.get(f"/releases/{run}")
-        assert page.status_code == 200 and "unreadable" in page.text, what
+        assert page.status_code == 200 and "Damaged" in page.text, what
         assert rita.web.get(f"/releases/{run}/report").status_code < 500
     states = {s.run: s for s in run_statuses(site.installation)}
     assert {r for r, s in states.items() if s.state == "unreadable"} == set(wrong)

@@ -10,7 +10,7 @@ from galenic import store
 from galenic.custody import budget_statements
 from galenic.errors import GalenicError
 from galenic.privacy import Statement
-from galenic.release import RunStatus, run_statuses
+from galenic.release import RunStatus, run_status, run_statuses, unanswered_questions
 from galenic.server.console.emergencies import REVIEWERS
 from galenic.server.console.first_steps import first_steps
 from galenic.server.console.navigation import ANALYSIS, CARE, READERS
@@ -66,7 +66,12 @@ class Dashboard:
             request,
             "home.html",
             user=user,
-            tasks=[*_release_tasks(runs, user), *self._role_tasks(user), *self._review_tasks(user)],
+            tasks=[
+                *_release_tasks(runs, user),
+                *self._question_tasks(user),
+                *self._role_tasks(user),
+                *self._review_tasks(user),
+            ],
             steps=first_steps(self.installation, user),
             cares=user.holds(*CARE),
             shows_runs=user.holds(*SIGNERS),
@@ -77,6 +82,15 @@ class Dashboard:
             datasets=self._datasets(user),
             tiles=self._tiles(user),
         )
+
+    def _question_tasks(self, user: CurrentUser) -> list[Task]:
+        """Questions of signers about the user's runs."""
+        tasks = []
+        for question in unanswered_questions(self.installation, user.account.name):
+            title = run_status(self.installation, question.run).details.title
+            text = f"{question.asker} asks about “{title}”. Answer the question."
+            tasks.append(Task(f"/releases/{question.run}#questions", text, "Answer", "info", question.at, f"about “{title}”"))
+        return tasks
 
     def _role_tasks(self, user: CurrentUser) -> list[Task]:
         """Changes of people and systems that the user may decide as the second person."""

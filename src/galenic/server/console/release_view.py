@@ -118,11 +118,9 @@ def _patients(installation: Installation, run: Run, sheet: dict[str, Any]) -> st
         agreed = "each with a consent for synthetic data" if kept == "model" else "as the access decision allowed"
         return f"{count:,} patients of the encrypted record store, {agreed}."
     split = sheet.get("split", {})
-    rows = (
-        f"{int(split['train_rows']):,} rows to learn from and {int(split['test_rows']):,} held-out rows"
-        if "train_rows" in split
-        else "Patients"
-    )
+    rows = "Patients"
+    if "train_rows" in split:
+        rows = f"{int(split['train_rows']):,} rows to learn from and {int(split['test_rows']):,} held-out rows"
     return f"{rows} of files. Galenic does not hold these patients' consents: the requester answers for the right to use the files."
 
 

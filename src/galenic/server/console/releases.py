@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
@@ -84,7 +84,15 @@ class ReleasePages:
         found = (r for r in run_statuses(self.installation) if state in ("", r.state) and _contains(r, words))
         runs, more = page_of(found, page)
         jobs = list(self._jobs(user, state, words)) if page == 1 else []
-        values = {"runs": runs, "jobs": jobs, "state": state, "states": STATES, "find": words, "page": page, "more": more}
+        values: dict[str, Any] = {
+            "runs": runs,
+            "jobs": jobs,
+            "state": state,
+            "states": STATES,
+            "find": words,
+            "page": page,
+            "more": more,
+        }
         return self.console.render(request, "releases.html", user=user, **values)
 
     def _jobs(self, user: CurrentUser, state: str, words: str) -> Iterator[JobStatus]:
