@@ -109,17 +109,10 @@ def sign_off(installation: Installation, session: Session, run_id: str, role: st
         plan=plan,
         comment=comment,
     )
-    installation.audit.append(
-        "signed",
-        run_id,
-        actor=session.who,
-        role=role,
-        key=key.fingerprint,
-        identity="verified",
-        digest=digest,
-        how=str(fact.get("stepped_up_by", "")) if fact else "",
-        comment_sha256=next(s.comment_digest for s in run.signatures if s.role == role),
-    )
+    digests = {"digest": digest, "comment_sha256": next(s.comment_digest for s in run.signatures if s.role == role)}
+    how = str(fact.get("stepped_up_by", "")) if fact else ""
+    about = {"role": role, "key": key.fingerprint, "identity": "verified", "how": how}
+    installation.audit.append("signed", run_id, actor=session.who, **about, **digests)
 
 
 def _sign(
