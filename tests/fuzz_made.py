@@ -62,7 +62,8 @@ HEADERS = (
     "X-Forwarded-Host", "X-HTTP-Method-Override", "Origin", "Referer", "Range", "Accept-Language", "X-CSRF",
 )  # fmt: skip
 PAGES = (
-    "/", "/sign-in", "/sign-in/second", "/set-up", "/account", "/releases", "/releases/{}", "/releases/{}/report", "/budget",
+    "/", "/sign-in", "/sign-in/second", "/set-up", "/account", "/releases", "/releases/{}", "/releases/{}/report",
+    "/releases/{}/trusted-keys", "/releases/{}/recall-notice", "/budget",
     "/consent", "/audit", "/audit/{}/proof", "/patients", "/patients/{}", "/people", "/policy", "/clients", "/data",
     "/data/{}/quality", "/synthesis", "/jobs", "/jobs/{}", "/jobs/{}/now", "/keys", "/authorize", "/confirm", "/invitation/{}",
     "/invitation/{}/with/{}", "/sign-in/with/{}", "/sign-in/with/{}/back", "/static/{}", "/openapi.json", "/{}",
@@ -87,7 +88,9 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/clients/decide": ("csrf", "key", "verb"),
     "/clients/remove": ("csrf", "name"),
     "/clients/token": ("csrf", "name", "hours", "scope", "purposes"),
-    "/releases/x/sign": ("csrf", "role", "digest"),
+    "/releases/x/sign": ("csrf", "role", "digest", "evidence_read", "comment"),
+    "/releases/x/ask": ("csrf", "question"),
+    "/releases/x/answer": ("csrf", "number", "answer"),
     "/releases/x/reject": ("csrf", "reason"),
     "/consent": ("csrf", "patient"),
     "/budget": ("csrf", "population", "epsilon"),

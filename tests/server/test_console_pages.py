@@ -64,7 +64,7 @@ def test_home_names_every_state_of_a_run(full: tuple[Site, Content]) -> None:
     rita = signed_in(site, "rita")
     text = rita.go("/releases")
     for state in states_of(content):
-        assert ("waiting for signatures" if state == "signing" else state) in text
+        assert {"signing": "waiting for signatures", "unreadable": "damaged"}.get(state, state) in text
     assert "“Cohort for teaching”: it is signed and can be downloaded" in rita.go("/")
     assert "Cohort with an error" in rita.text
     rita.picture("console-home-researcher")

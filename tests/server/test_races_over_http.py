@@ -38,8 +38,8 @@ def test_one_person_who_signs_in_two_roles_at_once_releases_nothing(site: Site, 
         run = toy_run(site.installation, 0.9, "rita")[0].id
         digest = run_status(site.installation, run).digest
         answers = race(
-            partial(one, f"/releases/{run}/sign", role="privacy-officer", digest=digest),
-            partial(two, f"/releases/{run}/sign", role="clinician", digest=digest),
+            partial(one, f"/releases/{run}/sign", role="privacy-officer", digest=digest, evidence_read="yes"),
+            partial(two, f"/releases/{run}/sign", role="clinician", digest=digest, evidence_read="yes"),
         )
         assert sorted(a.status_code for a in answers) == [303, 400]  # type: ignore[attr-defined]
         assert one(f"/releases/{run}/download").status_code == 400
