@@ -7,13 +7,14 @@ from galenic.version import __version__
 
 if TYPE_CHECKING:
     from galenic.api import EvaluationRequest as EvaluationRequest
+    from galenic.api import InputWarning as InputWarning
     from galenic.api import Synthesizer as Synthesizer
     from galenic.api import evaluate as evaluate
     from galenic.api import open as open
     from galenic.api import read as read
     from galenic.api import verify as verify
 
-__all__ = ["EvaluationRequest", "Synthesizer", "__version__", "evaluate", "open", "read", "verify"]
+__all__ = ["EvaluationRequest", "InputWarning", "Synthesizer", "__version__", "evaluate", "open", "read", "verify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,3 +22,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module("galenic.api"), name)
     raise AttributeError(f"module 'galenic' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, for tab completion."""
+    return sorted(__all__)

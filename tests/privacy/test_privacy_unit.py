@@ -92,7 +92,7 @@ def test_a_row_is_the_unit_only_where_the_caller_says_so() -> None:
 def test_describe_and_python_refuse_it_too(installation: Installation) -> None:
     with pytest.raises(DescriptionError, match=r"\['id', 'mrn'\]"):
         custody.describe_source(installation, visits("id", "mrn"))
-    described, _toml = custody.describe_source(installation, visits("id", "mrn"), patient="mrn")
+    described = custody.describe_source(installation, visits("id", "mrn"), patient="mrn").columns
     assert [c.role for c in described][:2] != ["patient", "patient"]
     assert described[1].role == "patient"
     rows = visits("id", "mrn").table((Column("id", "identifier"), Column("mrn", "identifier"), Column("sex", "category")))

@@ -111,8 +111,8 @@ def test_dates_in_several_formats_are_refused_by_row(tmp_path: Path) -> None:
 )
 def test_each_date_format_is_recognised_and_read(tmp_path: Path, form: str, text: str) -> None:
     source = records.read(written(tmp_path, f"d\n{text}\n".encode()))
-    if form != "%Y%m%d":  # eight digits are an integer until someone declares them a date
-        assert records.describe(source)[0].format == form
+    if form != "%Y%m%d":  # one value of eight digits may be any number
+        assert records.describe(source)[0].format == form.partition(" ")[0]
     day = source.table((Column("d", "date", format=form),)).frame["d"].to_pylist()[0]
     assert day.isoformat() == "2020-01-31"
 

@@ -120,8 +120,13 @@ def test_a_time_is_text_where_the_column_is_no_date() -> None:
 
 
 def test_dates_of_another_shape_are_null() -> None:
-    values = pa.chunked_array([pa.array(["2024-13-01", "24-01-01", None, "2024-1-1", "2024-01-01 00:00:00"])])
+    values = pa.chunked_array([pa.array(["2024-13-01", "24-01-01", None, "2024-1-1", "2024-01-01 25"])])
     assert parse_dates(values, "%Y-%m-%d").to_pylist() == [None, None, None, date(2024, 1, 1), None]
+
+
+def test_of_a_time_with_a_zone_or_microseconds_the_day_is_read() -> None:
+    times = ["2024-01-01T10:20:30.123456+02:00", "2024-01-02 00:00:00Z", "2024-01-03 7:05 PM"]
+    assert parse_dates(pa.chunked_array([times]), "%Y-%m-%d").to_pylist() == [date(2024, 1, day) for day in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: galenic table describe patients.csv --out columns.toml")
 def describe(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file.")],
+    table: Annotated[Path, typer.Argument(help="CSV, Excel, JSON, Parquet or Arrow file.")],
     out: Annotated[Path | None, typer.Option(help="Write the result here.")] = None,
     patient: Patient = None,
     private: Annotated[
@@ -25,13 +25,34 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Describe the columns of a table as a TOML file that you check and correct."""
-    columns, text = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
+    found = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
     if as_json:
-        show.print_json(
-            [{"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in columns]
-        )
+        described = [
+            {"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in found.columns
+        ]
+        show.print_json(described)
     elif out is None:
-        typer.echo(text)
+        typer.echo(found.text)
+    _print_findings(found)
     if out is not None:
-        write_text(out, text)
-        show.messages.print(f"{len(columns)} columns described in {out}. Check it, correct it, then use it: --columns {out}")
+        write_text(out, found.text)
+        show.messages.print(
+            f"{len(found.columns)} columns described in {out}. Read it, correct it, then pass it with --columns {out}.",
+            markup=False,
+        )
+
+
+def _print_findings(found: custody.SourceDescription) -> None:
+    """Prints which columns are left out, which one tells patients apart, and how unusual values are read."""
+    if found.guessed:
+        show.messages.print(
+            f"Column {found.guessed!r} tells patients apart, by its name. If another one does, say so: --patient COLUMN",
+            markup=False,
+        )
+    if found.left_out:
+        listed = ", ".join(found.left_out)
+        show.messages.print(
+            f"Left out as identifiers or free text: {listed}. Correct the description to keep one.", markup=False
+        )
+    for notice in found.notices:
+        show.messages.print(f"  • {notice}", markup=False, soft_wrap=True)

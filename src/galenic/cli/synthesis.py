@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from galenic import flows, records, store
-from galenic.cli import show
+from galenic.cli import first_look, show
 from galenic.cli.options import (
     Buy,
     Columns,
@@ -32,6 +32,7 @@ from galenic.cli.options import (
     Source,
     Target,
     Times,
+    Yes,
     expand_options,
 )
 from galenic.errors import OptionError
@@ -79,6 +80,10 @@ class SynthesisOptions:
     balance: Annotated[str | None, typer.Option(help="Category column whose values must be equally frequent.")] = None
     min_patients: MinPatients = 5
     report: Report = None
+    preview: Annotated[bool, typer.Option("--preview", help="Show synthetic rows afterwards, even if the run is refused.")] = (
+        False
+    )
+    yes: Yes = False
     source: Source = "file"
     key: OptionalKey = None
     purpose: Purpose = "synthetic-data"
@@ -108,7 +113,9 @@ class SynthesisOptions:
 @commands.command(epilog="Example: galenic table synthesize patients.csv --patient patient_id --epsilon 1 --drop name")
 @expand_options
 def synthesize(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or Arrow file. With --from store: name of a stored data set.")],
+    table: Annotated[
+        Path, typer.Argument(help="CSV, Excel, JSON, Parquet or Arrow file. With --from store: name of a stored data set.")
+    ],
     options: SynthesisOptions,
     texts: DetailOptions,
     as_json: Json = False,
@@ -127,17 +134,37 @@ def synthesize(
     file = flows.read_counted(installation, table, request) if options.source == "file" else None
     unit, run = _prepare_run(installation, file, str(table), options, request)
     protects = show.protects(str(unit), private=request.private)
-    with show.progress(as_json) as progress:
+    first_look.confirm_patient(_guessed(unit, options) if file else None, yes=options.yes or as_json)
+    command = first_look.command_of(table, options)
+    outcome = None
+    if file is not None:
+        with flows.counted_stops(installation, request):
+            outcome = first_look.look_ahead(file, request)
+    first_look.confirm_expected(outcome, request, command, yes=options.yes or as_json)
+    with first_look.advised(outcome, request, command), show.progress(as_json) as progress:
         result = run(progress=show.before_first(progress, lambda: _print_cost(options, file, request)))
     if options.report is not None:
         with store.file_aside(options.report) as temporary:
             temporary.write_bytes(report_page(result.folder).read_bytes())
+    _print_result(result, first_look.advise(result, outcome, request, command), options, protects=protects, as_json=as_json)
+    raise typer.Exit(0 if result.decision.accepted else 1)
+
+
+def _guessed(unit: PrivacyUnit, options: SynthesisOptions) -> str | None:
+    """The patient column if it was recognized by its name alone."""
+    return unit.column if options.patient is None and options.columns is None else None
+
+
+def _print_result(
+    result: flows.SynthesisResult, advice: tuple[str, ...], options: SynthesisOptions, *, protects: str, as_json: bool
+) -> None:
+    """Prints the decision, advice after a refusal, and synthetic rows or how to see them."""
     if as_json:
-        about = {"protects": protects, "run": result.run, "folder": str(result.folder)}
+        about = {"protects": protects, "run": result.run, "folder": str(result.folder), "advice": list(advice)}
         show.print_json({**about, **show.report_json(result.report, result.decision)})
     else:
         show.run(result.run, result.folder, result.decision)
-    raise typer.Exit(0 if result.decision.accepted else 1)
+        first_look.print_next(result.run, advice, with_rows=options.preview)
 
 
 def _prepare_run(

@@ -55,7 +55,7 @@ from galenic.custody.quality_measurement import Page, drop_quality, measure_data
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session, short_server_session
 from galenic.custody.subject_access import own_record, record_text, write_own_record
-from galenic.custody.table_description import describe_source
+from galenic.custody.table_description import SourceDescription, describe_source
 from galenic.custody.table_import import import_table
 from galenic.custody.timelines import Timelines, open_timelines, read_timelines
 
@@ -85,6 +85,7 @@ __all__ = [
     "Page",
     "RoleScope",
     "RowRange",
+    "SourceDescription",
     "Timelines",
     "approve_care",
     "backup_folders",

@@ -1,10 +1,13 @@
 """One file per use case that joins packages which do not import each other."""
 
+from galenic.flows.advice import advice
 from galenic.flows.cost_estimate import cost_of, estimate_cost
 from galenic.flows.demonstration import DemoResult, run_demo
 from galenic.flows.engine_audit import audit_engine
 from galenic.flows.erasure import ErasureResult, erase
+from galenic.flows.expected_outcome import expect_outcome
 from galenic.flows.imputation import impute
+from galenic.flows.preview import RunPreview, preview
 from galenic.flows.privacy_unit import stored_unit, unit_of
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
@@ -20,17 +23,21 @@ __all__ = [
     "QualityResult",
     "RelatedResult",
     "ReleaseWorkflow",
+    "RunPreview",
     "StoredCopyRequest",
     "SynthesisResult",
+    "advice",
     "audit_engine",
     "cost_of",
     "counted_stops",
     "deidentify_stored",
     "erase",
     "estimate_cost",
+    "expect_outcome",
     "impute",
     "measure_quality",
     "new_split_rng",
+    "preview",
     "quality_of_stored",
     "read_counted",
     "run_demo",

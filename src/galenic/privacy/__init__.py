@@ -12,6 +12,7 @@ from galenic.privacy.domain import (
     refuse_observed,
     without_observed,
 )
+from galenic.privacy.identifying_headers import identifying_headers, without_identifying
 from galenic.privacy.ledger import (
     DEFAULT_LIMIT,
     DEFAULT_LIMIT_DELTA,
@@ -64,6 +65,7 @@ __all__ = [
     "domain_share",
     "epsilon_of",
     "gaussian_mu",
+    "identifying_headers",
     "needs_buying",
     "patient_of_token",
     "privacy_unit",
@@ -76,5 +78,6 @@ __all__ = [
     "split_delta",
     "temporary_ledger",
     "with_anchors",
+    "without_identifying",
     "without_observed",
 ]

@@ -1,8 +1,10 @@
 """Removal of identifier and free-text columns from a table before a fit, by their description."""
 
+import shlex
 from dataclasses import dataclass
 
 from galenic.errors import RecordError
+from galenic.privacy.identifying_headers import identifying_headers
 from galenic.records import Source, suspicious
 from galenic.schema import Column
 
@@ -15,19 +17,27 @@ class DeidentifiedColumns:
     dropped: dict[str, str]
 
 
+def _refuse_undeclared(source: Source, undeclared: tuple[str, ...]) -> None:
+    """RecordError if undeclared columns look like identifiers or free text, or announce them by their names."""
+    if not undeclared:
+        return
+    found: dict[str, str] = {**suspicious(source, undeclared), **identifying_headers(undeclared)}
+    if found:
+        listed = ", ".join(f"{name} ({what})" for name, what in found.items())
+        options = " ".join(f"--drop {shlex.quote(name)}" for name in found)
+        raise RecordError(
+            f"columns that look like identifiers or free text are not declared: {listed}. Leave them out: {options}. To learn one of "
+            "them, describe it (galenic table describe TABLE --out columns.toml) and pass the description (--columns columns.toml)."
+        )
+
+
 def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclared: tuple[str, ...] = ()) -> DeidentifiedColumns:
     """Columns that are neither the patient id, nor declared to be dropped, nor identifiers, nor free text.
 
     undeclared: columns without a declared kind. RecordError if one of them looks like an identifier or free text: the data owner
     must declare its kind before a fit.
     """
-    undescribed = suspicious(source, undeclared)
-    if undescribed:
-        listed = ", ".join(f"{name} ({kind})" for name, kind in undescribed.items())
-        raise RecordError(
-            f"columns that look like identifiers or free text are not declared: {listed}. Drop them (--drop NAME), or describe "
-            "them (galenic table describe TABLE --out columns.toml) and pass the description (--columns columns.toml)."
-        )
+    _refuse_undeclared(source, undeclared)
     dropped = {}
     for column in columns:
         if column.role == "patient":

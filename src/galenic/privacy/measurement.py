@@ -23,9 +23,12 @@ from galenic.records import (
     INTEGER,
     LEADING_ZERO,
     NUMBER,
+    NUMBER_FORMATS,
     Source,
     clean_text,
+    is_date_name,
     matches,
+    number_format,
     parse_dates,
     patient_numbers,
 )
@@ -36,7 +39,7 @@ Counts = NDArray[np.int64]
 MAX_DECIMALS = 6  # numbers of decimals that are distinguished; values with more have no step worth a measurement
 DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)$"
 
-KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, "integer", "number", "other")
+KIND_CLASSES = ("missing", "leading zero", *DATE_FORMATS, *NUMBER_FORMATS, "integer", "number", "other")  # each row has one
 
 
 def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
@@ -135,7 +138,7 @@ class PrivateRows:
         totals = {name: np.zeros(len(KIND_CLASSES), dtype=np.int64) for name in names}
         for _, batch in self._source.raw(names):
             for name in names:
-                totals[name] += _kind_counts(batch[name])
+                totals[name] += _kind_counts(batch[name], dated=is_date_name(name))
         return {n: self._noisy(c, rho / len(names)) for n, c in totals.items()}, sigma
 
     def decimals(self, names: list[str], rho: Fraction) -> tuple[dict[str, Counts], float]:
@@ -193,17 +196,28 @@ def with_anchors(columns: tuple[Column, ...], known: tuple[Column, ...]) -> tupl
     return columns + tuple(by_name.get(a, Column(a, "date", format=c.format)) for a, c in anchors.items())
 
 
-def _kind_counts(raw: pa.ChunkedArray) -> Counts:
+def _kind_counts(raw: pa.ChunkedArray, *, dated: bool) -> Counts:
+    """Rows by class. dated: whether eight digits may be a date, by the column's name."""
     text = clean_text(raw, Column("x").missing_tokens)
     code = np.full(len(text), KIND_CLASSES.index("other"), dtype=np.int64)
     code[text.is_null().to_numpy()] = 0
+    _classify_written_numbers(text, code)
     for name, pattern in (("number", NUMBER), ("integer", INTEGER)):
         code[_true(matches(text, pattern))] = KIND_CLASSES.index(name)
     for form in reversed(DATE_FORMATS):
-        if form != "%Y%m%d":  # eight digits are an integer unless they are declared a date
+        if form != "%Y%m%d" or dated:
             code[parse_dates(text, form).is_valid().to_numpy()] = KIND_CLASSES.index(form)
     code[_true(matches(text, LEADING_ZERO))] = KIND_CLASSES.index("leading zero")
     return np.bincount(code, minlength=len(KIND_CLASSES))
+
+
+def _classify_written_numbers(text: pa.ChunkedArray, code: NDArray[np.int64]) -> None:
+    """Sets the class of values that are numbers with separators, a currency, a unit or a limit."""
+    others = np.flatnonzero(~_true(matches(text, NUMBER)) & (code != 0))
+    coded = text.combine_chunks().take(pa.array(others)).dictionary_encode()
+    classes = [KIND_CLASSES.index(number_format(v) or "other") for v in coded.dictionary.to_pylist()]
+    if classes:
+        code[others] = np.array(classes)[coded.indices.to_numpy()]
 
 
 def _decimal_counts(raw: pa.ChunkedArray) -> Counts:

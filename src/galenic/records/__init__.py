@@ -1,8 +1,11 @@
 """Patient records in and out: files to typed tables, descriptions, splits by patient."""
 
 from galenic.records.ccda import HL7, SDTC, XSI, is_ccda, read_ccda, write_ccda
-from galenic.records.column_inference import ambiguous_dates, describe, suspicious
+from galenic.records.cell_text import clean_text
+from galenic.records.column_inference import TableInspection, ambiguous_dates, describe, inspect_table, suspicious
+from galenic.records.column_names import is_age_name, is_code_name, is_date_name
 from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
+from galenic.records.data_frame import FrameLike
 from galenic.records.demonstration import demo_columns, demo_description, demo_table
 from galenic.records.description import (
     constraints_from_toml,
@@ -21,10 +24,11 @@ from galenic.records.gc import freeze_gc, paused_gc
 from galenic.records.links import refuse_links
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
+from galenic.records.number_format import NUMBER_FORMATS, number_format
 from galenic.records.omop import Omop
 from galenic.records.omop_model import VOCABULARY
 from galenic.records.omop_write import OmopWriter
-from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, clean_text, matches, parse_dates
+from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, matches, parse_dates
 from galenic.records.patient_column import patient_columns, repeated_instead
 from galenic.records.reader import as_source, read
 from galenic.records.relations import SyntheticTables, TableDeclaration, read_relations
@@ -51,6 +55,7 @@ __all__ = [
     "INTEGER",
     "LEADING_ZERO",
     "NUMBER",
+    "NUMBER_FORMATS",
     "ORDER",
     "SDTC",
     "VERSION",
@@ -58,6 +63,7 @@ __all__ = [
     "XSI",
     "EventSource",
     "Format",
+    "FrameLike",
     "Omop",
     "OmopWriter",
     "PatientNumbers",
@@ -65,6 +71,7 @@ __all__ = [
     "Split",
     "SyntheticTables",
     "TableDeclaration",
+    "TableInspection",
     "WriteResult",
     "ambiguous_dates",
     "ancestor_column",
@@ -90,9 +97,14 @@ __all__ = [
     "from_toml",
     "in_memory",
     "inherited",
+    "inspect_table",
+    "is_age_name",
     "is_ccda",
+    "is_code_name",
+    "is_date_name",
     "kind_of",
     "matches",
+    "number_format",
     "other_files",
     "own_columns",
     "pack",

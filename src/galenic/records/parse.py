@@ -6,38 +6,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galenic.errors import RecordError
+from galenic.records.cell_text import clean_text, is_nested
+from galenic.records.number_format import COMMA, number_values
 from galenic.schema import ARROW_TYPES, Column
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+NUMBER = r"^[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"  # more digits are those of a code
 INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
 LEADING_ZERO = r"^0\d+$"
 LARGEST = {"integer": 1e18, "date": 2.0**31}  # numbers that a column of the kind holds are smaller
+TIME = r"(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?$"  # is cut off
 DATE_FORMATS: dict[str, str] = {  # strptime format -> what it must look like
-    "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}$",
-    "%d/%m/%Y": r"^\d{1,2}/\d{1,2}/\d{4}$",
-    "%m/%d/%Y": r"^\d{1,2}/\d{1,2}/\d{4}$",
-    "%d.%m.%Y": r"^\d{1,2}\.\d{1,2}\.\d{4}$",
-    "%Y/%m/%d": r"^\d{4}/\d{1,2}/\d{1,2}$",
-    "%d-%b-%Y": r"^\d{1,2}-[A-Za-z]{3}-\d{4}$",
+    "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}" + TIME,
+    "%d/%m/%Y": r"^\d{1,2}/\d{1,2}/\d{4}" + TIME,
+    "%m/%d/%Y": r"^\d{1,2}/\d{1,2}/\d{4}" + TIME,
+    "%d.%m.%Y": r"^\d{1,2}\.\d{1,2}\.\d{4}" + TIME,
+    "%Y/%m/%d": r"^\d{4}/\d{1,2}/\d{1,2}" + TIME,
+    "%d-%m-%Y": r"^\d{1,2}-\d{1,2}-\d{4}" + TIME,
+    "%m-%d-%Y": r"^\d{1,2}-\d{1,2}-\d{4}" + TIME,
+    "%d-%b-%Y": r"^\d{1,2}-[A-Za-z]{3}-\d{4}" + TIME,
+    "%d %B %Y": r"^\d{1,2} [A-Za-z]{3,9} \d{4}" + TIME,
+    "%B %d, %Y": r"^[A-Za-z]{3,9} \d{1,2}, \d{4}" + TIME,
     "%Y%m%d": r"^(18|19|20)\d{2}(0\d|1[0-2])([0-2]\d|3[01])$",
-    "%Y-%m-%d %H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2} \d{2}:\d{2}:\d{2}$",
-    "%Y-%m-%dT%H:%M:%S": r"^\d{4}-\d{1,2}-\d{1,2}T\d{2}:\d{2}:\d{2}$",
 }
+TIMED_FORMATS = {
+    f"%Y-%m-%d{sign}%H:%M:%S": "%Y-%m-%d" for sign in " T"
+}  # declared formats with a time, of which the day is learned
 DAYS = {  # strptime format -> where its day stands: strptime takes 30 February as 1 March
     form: "^" + form.replace(".", "[.]").replace("%Y", r"\d{4}").replace("%m", r"\d{1,2}").replace("%b", "[A-Za-z]{3}")
-    .replace("%d", r"(?P<day>\d{1,2})").partition("%H")[0]
+    .replace("%B", "[A-Za-z]{3,9}").replace("%d", r"(?P<day>\d{1,2})")
     for form in DATE_FORMATS
 } | {"%Y%m%d": r"^\d{6}(?P<day>\d\d)"}  # fmt: skip
-
-
-def clean_text(array: pa.ChunkedArray, tokens: tuple[str, ...]) -> pa.ChunkedArray:
-    """Strings trimmed, with the missing tokens made null."""
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    if not pa.types.is_string(array.type):
-        array = array.cast(pa.string())
-    array = pc.utf8_trim_whitespace(array)
-    return pc.if_else(pc.is_in(array, value_set=pa.array(tokens, pa.string())), pa.scalar(None, pa.string()), array)
 
 
 def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
@@ -47,8 +45,11 @@ def matches(array: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
 
 def parse_dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
     """Strings as days (date32) by one format; null where a value does not fit it, or names a day that does not exist."""
+    form = TIMED_FORMATS.get(form, form)
     fits = pc.fill_null(matches(array, DATE_FORMATS.get(form, ".")), False)
     array = pc.if_else(fits, array, pa.scalar(None, pa.string()))
+    if form in DATE_FORMATS:
+        array = pc.replace_substring_regex(array, r"[ T]\d{1,2}:\d{2}.*$", "")
     days = pc.strptime(array, format=form, unit="s", error_is_null=True).cast(pa.date32())
     if form not in DAYS:
         absent = pa.array([v for v in pc.unique(array).to_pylist() if v is not None and not _exists(v, form)], pa.string())
@@ -84,10 +85,16 @@ def convert(array: pa.ChunkedArray, column: Column, offset: int = 0) -> pa.Chunk
     checked = pa.types.is_string(target) or (pa.types.is_floating(target) and column.strays == "missing")
     if array.type == target and not checked:
         return array
+    if is_nested(array.type):
+        raise RecordError(
+            f"column {column.name!r} holds lists, structures or bytes; expected one number, date or text per row. Leave it out (--drop "
+            f"{column.name}), or write one column for each of its parts."
+        )
     if column.binned and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         return _from_numbers(array, column, offset)
     if column.kind == "date" and (pa.types.is_timestamp(array.type) or pa.types.is_date64(array.type)):
-        return array.cast(pa.timestamp("s"), safe=False).cast(pa.date32())
+        local = pc.local_timestamp(array) if pa.types.is_timestamp(array.type) and array.type.tz is not None else array
+        return local.cast(pa.timestamp("s"), safe=False).cast(pa.date32())
     text = clean_text(array, column.missing_tokens)
     if column.kind in ("numeric", "integer"):
         return _from_strings(text, column, offset)
@@ -116,21 +123,34 @@ def _from_numbers(array: pa.ChunkedArray, column: Column, offset: int) -> pa.Chu
 
 
 def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:
-    pattern, expected = (NUMBER, "a number") if column.kind == "numeric" else (INTEGER, "an integer")
-    if column.strays == "missing":
-        text = _where(matches(text, pattern), text)
-    bad = _first_bad(matches(text, pattern), text)
+    expected = "a number" if column.kind == "numeric" else "an integer"
+    floats = parse_numbers(text, column.format)
+    if column.kind == "integer":
+        floats = _where(pc.equal(floats, pc.round(floats)), floats)
+        floats = _where(pc.less_equal(pc.abs(floats), LARGEST["integer"]), floats)
+    bad = _first_bad(pc.is_valid(floats), text) if column.strays == "refuse" else None
     if bad is not None:
         todo = (
             "If it marks a missing value, list it under missing_tokens; if the column mixes words and numbers, set kind = "
-            '"category"; a decimal comma must become a point.'
+            '"category"; if values have a unit or a decimal comma, set a format, such as format = "# mg" or "#,#".'
         )
         raise _refuse(column, offset + bad, expected, todo)
-    floats = pc.replace_substring_regex(text, r"^\+", "").cast(pa.float64())
     floats = _finite(floats, column, offset)
     if column.kind == "numeric":
         return floats
-    return pc.replace_substring_regex(pc.replace_substring_regex(text, r"^\+", ""), r"\.0*$", "").cast(pa.int64())
+    exact = _where(pc.and_(matches(text, INTEGER), pc.is_valid(floats)), text)
+    digits = pc.replace_substring_regex(pc.replace_substring_regex(exact, r"^\+", ""), r"\.0*$", "")
+    return pc.coalesce(digits.cast(pa.int64()), floats.cast(pa.int64(), safe=False))
+
+
+def parse_numbers(text: pa.ChunkedArray, form: str = "") -> pa.ChunkedArray:
+    """Texts as numbers (double) by a number format; null where a text is missing or does not fit."""
+    plain = pc.fill_null(matches(text, NUMBER), False)
+    if COMMA in form:
+        return number_values(text, form)
+    floats = pc.replace_substring_regex(_where(plain, text), r"^\+", "").cast(pa.float64())
+    others = _where(pc.invert(plain), text)
+    return floats if others.null_count == len(others) else pc.coalesce(floats, number_values(others, form or "#"))
 
 
 def _finite(floats: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArray:

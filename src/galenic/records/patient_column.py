@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from galenic.records.source import Source
 
 
-def _words(name: str) -> list[str]:
+def words_of_name(name: str) -> list[str]:
     """The words of a name in small letters, without accents: at capitals, signs and digits."""
     apart = re.sub(r"(?<=[a-zß-ÿ])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     decomposed = unicodedata.normalize("NFKD", apart).casefold()
@@ -18,7 +18,7 @@ def _words(name: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return "".join(_words(name))
+    return "".join(words_of_name(name))
 
 
 def _any_of(words: str) -> str:
@@ -96,7 +96,7 @@ def repeated_instead(source: Source, chosen: str) -> str | None:
 
 
 def _may_identify(name: str) -> bool:
-    words = _words(name)
+    words = words_of_name(name)
     named = any(_NUMBER_WORD.fullmatch(w) for w in words) or _PERSON.fullmatch(_plain(name)) is not None
     return named and not any(_OTHERS.match(w) for w in words)
 

@@ -1,5 +1,6 @@
 """Sources: tables that can be read repeatedly, batch by batch, so that memory stays bounded as files grow."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from galenic.errors import RecordError
 from galenic.records.parse import convert
 from galenic.schema import ARROW_TYPES, Column, Table
+
+MOST_COLUMNS = 10_000
+NESTED = pa.struct([("json", pa.string())])  # type of values that are lists or structures
 
 Mask = NDArray[np.bool_]
 Opener = Callable[[list[str] | None], Iterator[pa.Table]]
@@ -80,11 +84,20 @@ class Source:
         return sum(batch.num_rows for batch in self.open([self.names[0]]))
 
 
+def require_names(where: str, names: tuple[str, ...]) -> None:
+    """RecordError if two columns have one name, or if there are too many."""
+    if len(names) > MOST_COLUMNS:
+        raise RecordError(
+            f"{where} has {len(names):,} columns; at most {MOST_COLUMNS:,} are read. Leave some out, or write rows."
+        )
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise RecordError(f"{where}: columns {repeated[:5]} appear more than once. Give each column its own name.")
+
+
 def in_memory(frame: pa.Table, name: str = "table") -> Source:
     """A source over an Arrow table that is in memory already."""
-    repeated = sorted({n for n in frame.column_names if frame.column_names.count(n) > 1})
-    if repeated:
-        raise RecordError(f"{name}: columns {repeated} appear more than once. Give each column its own name.")
+    require_names(name, tuple(frame.column_names))
 
     def opener(names: list[str] | None) -> Iterator[pa.Table]:
         yield frame if names is None else frame.select(names)

@@ -44,7 +44,10 @@ def evaluate_sources(
     if not shared:
         expected = [c.name for c in kept][:20]
         raise RecordError(f"{synthetic.name} has no column of {sources.real.name}. Expected some of {expected}.")
-    made = synthetic.sample(MAX_EVALUATED_ROWS, rng).table(shared)
+    tolerant = tuple(
+        c.but(strays="missing") for c in shared
+    )  # a value of another kind, such as OTHER among numbers, counts as missing
+    made = synthetic.sample(MAX_EVALUATED_ROWS, rng).table(tolerant)
     patient = sources.patient or next((c.name for c in described if c.role == "patient"), None)
     train, test = _halves(sources, patient, shared, rng)
     if not made.rows:

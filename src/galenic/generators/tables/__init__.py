@@ -10,6 +10,16 @@ from galenic.generators.tables.audited_steps import (
 from galenic.generators.tables.constrained_sampling import SampledRows
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
+from galenic.generators.tables.expected_quality import (
+    MOST_LEVELS,
+    ExpectedOutcome,
+    ExpectedQuality,
+    TableSize,
+    expected_quality,
+    least_epsilon,
+    least_patients,
+    levels_of,
+)
 from galenic.generators.tables.findings import constraint_findings, fit_findings
 from galenic.generators.tables.fit_summary import FitSummary
 from galenic.generators.tables.imputation import ImputedTable
@@ -30,7 +40,10 @@ from galenic.generators.tables.table_generator import TableGenerator, TableTrain
 __all__ = [
     "ENGINE",
     "ENGINE_VERSION",
+    "MOST_LEVELS",
     "AuditLedger",
+    "ExpectedOutcome",
+    "ExpectedQuality",
     "FitSummary",
     "ImputedTable",
     "Marginal",
@@ -46,13 +59,18 @@ __all__ = [
     "SampledRows",
     "SelectingStep",
     "TableGenerator",
+    "TableSize",
     "TableTrainingData",
     "check_relation_constraints",
     "constraint_findings",
     "describe_relations",
     "domain_disclosures",
+    "expected_quality",
     "fit_findings",
     "fit_mixture",
+    "least_epsilon",
+    "least_patients",
+    "levels_of",
     "make_plan",
     "measure_marginals",
     "prepare_related_tables",

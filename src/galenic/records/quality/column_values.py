@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic.records.parse import clean_text
+from galenic.records.cell_text import clean_text
 from galenic.records.quality.analytes import Floats
 from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS
