@@ -137,6 +137,8 @@ def _earlier(registered: list[dict[str, Any]], status: RunStatus) -> tuple[dict[
 
 def _previous(installation: Installation, status: RunStatus) -> RunStatus | None:
     """The latest earlier run of the same patients that can be read."""
+    if not _same_patients(status.population, status.population):
+        return None  # a run without a population has no patients to compare
     runs = (r for r in run_statuses(installation) if r.run < status.run and r.state != "unreadable")
     return next((r for r in runs if _same_patients(r.population, status.population)), None)
 
