@@ -12,7 +12,7 @@ from galenic.evidence.tables.utility import FAMILIES
 from galenic.installation import Installation
 from galenic.release import Decision, finding_text, glossary
 from galenic.release.finding_text import entry_of, finding_entries
-from galenic.release.glossary import TermLinks
+from galenic.release.glossary_terms import TermLinks
 from galenic.release.policy import DecisionItem
 from galenic.release.summary import decision_sentence, list_cautions, list_criteria, summarize
 from galenic.schema import Finding, NotMeasured, Report

@@ -8,7 +8,7 @@ from galenic.release.croissant import croissant_metadata
 from galenic.release.deidentified import CopyRequest, DeidentifiedRun, deidentify_run
 from galenic.release.erasure import forget, retrain_tasks
 from galenic.release.finding_text import FindingText, finding_text, findings_markdown
-from galenic.release.glossary import Term, glossary, glossary_markdown
+from galenic.release.glossary_terms import Term, glossary, glossary_markdown
 from galenic.release.policy import SHIPPED, Decision, ReleasePolicy, decide, load_policy, parse_policy
 from galenic.release.quality_floor import decide_quality
 from galenic.release.questions import Question, answer_question, ask_question, may_be_asked, questions_of, unanswered_questions

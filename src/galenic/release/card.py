@@ -12,7 +12,7 @@ from galenic.release.association_charts import association_charts, group_charts
 from galenic.release.attack_texts import attack_texts
 from galenic.release.column_charts import column_charts
 from galenic.release.finding_text import finding_text
-from galenic.release.glossary import TermLinks
+from galenic.release.glossary_terms import TermLinks
 from galenic.release.policy import Decision, ReleasePolicy
 from galenic.release.summary import decision_sentence, format_interval, list_cautions, list_criteria, role_label, summarize
 from galenic.release.svg import Chart

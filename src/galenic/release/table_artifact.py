@@ -90,6 +90,8 @@ class TableArtifact:
                 for c in table.columns
             ],
             "dropped": dict(content.training.dropped),
+            "epsilon": content.budget.epsilon if content.budget else None,
+            "delta": content.budget.delta if content.budget else None,
             "mechanisms": [m.__dict__ for m in content.budget.mechanisms] if content.budget else [],
         }
 
