@@ -85,7 +85,7 @@ class TableArtifact:
             "cpu_seconds_to_sample": content.usage.cpu_seconds,
             "peak_megabytes_to_sample": content.usage.peak_megabytes,
             "columns": [
-                {"table": name, "column": c.name, "kind": c.kind, "values": origin(c)}
+                {"table": name, "column": c.name, "kind": c.kind, "levels": c.levels, "values": origin(c)}
                 for name, table in content.tables.items()
                 for c in table.columns
             ],

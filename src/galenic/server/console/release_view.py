@@ -20,6 +20,7 @@ from galenic.release import (
     run_statuses,
     trust_of_run,
 )
+from galenic.server.console.run_advice import advise
 
 MOST_EARLIER = 10  # releases of the same patients that are listed
 ORIGINS = {
@@ -65,6 +66,7 @@ class ReleaseView:
     earlier: tuple[dict[str, Any], ...]
     previous: RunStatus | None
     keys: dict[str, str]
+    advice: tuple[str, ...]
 
 
 def view_run(installation: Installation, status: RunStatus) -> ReleaseView:
@@ -85,6 +87,7 @@ def view_run(installation: Installation, status: RunStatus) -> ReleaseView:
         earlier=_earlier(registered, status),
         previous=previous,
         keys=trust_of_run(run) if run.signatures else {},
+        advice=advise(sheet, run.report) if status.state == "refused" else (),
     )
 
 
