@@ -21,7 +21,7 @@ def undocumented() -> dict[str, list[str]]:
     """Names without a plain sentence, by kind: findings, errors, commands, settings, routes."""
     pages = "\n".join(page.read_text(encoding="utf-8") for page in plain.pages())
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
-    settings = set(re.findall(r"GALENIC_[A-Z_]+", source))
+    settings = set(re.findall(r'environ[^\n]*?"(GALENIC_[A-Z_]+)"', source))
     routes = routes_without_sentence()
     return {
         "findings": findings_without_text(source),

@@ -24,7 +24,7 @@ def signature_of(name: str, value: Any) -> str:
 def entry_of(name: str, value: Any, level: int) -> list[str]:
     """Heading, signature and docstring of one public name."""
     lines = [f"{'#' * level} `{name}`", ""]
-    if callable(value):
+    if callable(value) and not (inspect.isclass(value) and issubclass(value, Exception)):
         lines += ["```python", signature_of(name, value), "```", ""]
     text = inspect.getdoc(value)
     if not text:
@@ -94,10 +94,12 @@ GENERATED = {"reference/python.md": python_reference, "reference/rest.md": rest_
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Puts each decision record below the list of decisions in the navigation (an event of MkDocs)."""
+    """Adds the decision records and the generated command-line reference to the navigation (an event of MkDocs)."""
     records = [f"decisions/{page.name}" for page in sorted((ROOT / "docs" / "decisions").glob("0*.md"))]
     nav: list[dict[str, Any]] = config.nav or []
     for entry in nav:
+        if "Reference" in entry and (ROOT / "docs" / "reference" / "cli.md").exists():
+            entry["Reference"].insert(2, {"Command line": "reference/cli.md"})
         if "Explanation" in entry:
             entry["Explanation"].append({"Decisions": ["decisions/index.md", *records]})
     return config
