@@ -359,8 +359,8 @@ def _holds(installation: Installation, said: dict[str, Any], subject: int) -> bo
         there = (home / "runs" / name / "model").exists()
         return not there and any(r["id"] == said["id"] for r in release.retrain_tasks(installation))
     gone = fate.startswith("deleted") and not any(p.exists() for p in places)
-    if "search uses" in fate:
-        copy = fate.partition("search uses ")[2].partition(",")[0]
+    if "searches use" in fate:
+        copy = fate.partition("searches use ")[2].partition(",")[0]
         return gone and _search_is_right(installation, copy)
     if "replaced by a copy" in fate:
         return gone and bool(list((home / "builds").glob("resources-*.db")))

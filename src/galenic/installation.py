@@ -1,4 +1,4 @@
-"""An installation: the folder and the database that hold all state, and the services on top of them, each built at first use."""
+"""Installation: the folder and the database that hold all state, and the services on top of them, each created when first used."""
 
 import logging
 import threading
@@ -34,7 +34,7 @@ S = TypeVar("S")
 
 
 class _Service(Generic[S]):
-    """A cached property that is built once even if several threads ask for it at the same time.
+    """Cached property that is built only once, even if several threads need it at the same time.
 
     `functools.cached_property` has no lock from Python 3.12 on, and two audit writers in one process would break the chain.
     """
@@ -52,7 +52,7 @@ class _Service(Generic[S]):
     def __get__(self, installation: "Installation", owner: type) -> S: ...
 
     def __get__(self, installation: "Installation | None", owner: type) -> "S | _Service[S]":
-        """Builds the service; later reads find it in the instance and do not come here."""
+        """Builds the service. Later reads find it in the instance and do not call this method."""
         if installation is None:
             return self
         with installation.lock:
@@ -63,21 +63,24 @@ class _Service(Generic[S]):
 
 
 class Installation:
-    """One installation. Opening it creates its folder and nothing else; a service creates its files when it is first used."""
+    """One installation. Opening it creates only its folder; a service creates its files when it is first used."""
 
     def __init__(self, configuration: settings.Settings) -> None:
-        self.lock = threading.RLock()  # reentrant: the gate builds the key tree, which builds the escrow
+        self.lock = (
+            threading.RLock()
+        )  # reentrant, because the access check builds the key tree, which builds the recovery copies
         self.settings = configuration
         self.home, self.actor = configuration.home, configuration.actor
 
     @_Service
     def db(self) -> store.Database:
-        """The database; its schema is upgraded here, after a copy was made."""
+        """Database; its schema is upgraded here, after a copy was made."""
         database = store.Database(self.settings.database_url)
         if database.upgraded is not None:
             before, after, copy = database.upgraded.before, database.upgraded.after, database.upgraded.copy
             logging.getLogger("galenic").warning(
-                "The database was upgraded from schema %s to %s. A copy of the former one is kept until the next erasure: %s",
+                "The database was upgraded from schema %s to %s. A copy of the previous database is kept until the next "
+                "erasure: %s",
                 before,
                 after,
                 copy,
@@ -87,17 +90,17 @@ class Installation:
 
     @_Service
     def ledger(self) -> Ledger:
-        """The privacy budgets of all populations."""
+        """Privacy budgets of all populations."""
         return Ledger(self.db, AuditedBudgets(lambda: self.audit))
 
     @_Service
     def keys(self) -> KeyRing:
-        """The Ed25519 keys of the gate and of the signers."""
+        """Ed25519 keys of the access check and of the signers."""
         return KeyRing(self.home / "keys")
 
     @_Service
     def audit(self) -> AuditLog:
-        """The audit log, with its witness."""
+        """Audit log with its witness."""
         log = AuditLog(self.db, self.keys.gate(), self.actor, self.keys.folder, Witness(self.settings.witness))
         if self.db.upgraded is not None:
             log.append("database.upgraded", self.db.upgraded.copy, before=self.db.upgraded.before, after=self.db.upgraded.after)
@@ -105,41 +108,41 @@ class Installation:
 
     @_Service
     def escrow(self) -> Escrow:
-        """The sealed copies of root keys; those past their retention period are overwritten here."""
+        """Recovery copies of root keys; those past their retention period are overwritten here."""
         escrow = Escrow(self.settings.escrow, self.settings.escrow_days)
         escrow.sweep()
         return escrow
 
     @_Service
     def tree(self) -> KeyTree:
-        """The tree of patients' keys; a rotation that was interrupted is completed here."""
+        """Tree of patients' keys; an interrupted rotation is completed here."""
         tree = KeyTree(self.db, root_keeper(self.settings.root), self.escrow, self.keys.folder / "tree")
         tree.recover()
         return tree
 
     @_Service
     def facts(self) -> FactStore:
-        """The facts that access decisions need: grants, sessions, consent, care relations."""
+        """Facts that access decisions need: grants, sessions, consent, care relations."""
         return FactStore(self.db, self.tree, self.audit)
 
     @_Service
     def policies(self) -> PolicyStore:
-        """The access policies: active, proposed and replaced."""
+        """Access policies: active, proposed and replaced."""
         return PolicyStore(self.db, self.facts, self.audit)
 
     @_Service
     def gate(self) -> Gate:
-        """The gate: decides on access, records the decision, then lends keys."""
+        """Access check: decides on access, records the decision, then provides keys."""
         return Gate(self.db, self.tree, self.facts, self.policies, self.audit)
 
     @_Service
     def people(self) -> UserDirectory:
-        """The accounts of users."""
+        """Accounts of users."""
         return UserDirectory(self.gate, Credentials(self.db, self.facts, self.tree))
 
     @_Service
     def runs(self) -> Path:
-        """The folder of all runs; files that a killed process left behind are removed here."""
+        """Folder of all runs; files of killed processes are removed here."""
         folder = self.home / "runs"
         store.sweep(folder)
         return folder
@@ -151,12 +154,12 @@ class Installation:
 
     @property
     def role_changes(self) -> RoleChanges:
-        """Changes of people's roles, which take two people."""
+        """Role changes, which two people decide."""
         return RoleChanges(self.people)
 
     @property
     def invitations(self) -> Invitations:
-        """Invitations of people."""
+        """Invitations of users."""
         return Invitations(self.people)
 
     @property
@@ -166,7 +169,7 @@ class Installation:
 
     @property
     def systems(self) -> Systems:
-        """Systems that may call the server."""
+        """Systems that may use the server."""
         return Systems(self.people)
 
     @property
@@ -176,28 +179,28 @@ class Installation:
 
     @property
     def shards(self) -> Path:
-        """The folder of shards and indexes: derived, encrypted, never backed up."""
+        """Folder of shards and indexes: derived, encrypted, never backed up."""
         return self.home / "builds"
 
     def run(self, run: str) -> Path:
-        """The folder of a run, by its id or its path."""
+        """Folder of a run, by its id or its path."""
         return Path(run) if "/" in run else self.runs / run
 
     def sign_in(self, key: str, second: str | None = None) -> Session:
-        """A session for a registered key of this operating-system user; a second key steps it up."""
+        """Session for a registered key of this operating-system user; a second key re-authenticates it."""
         return self.gate.sign_in(self.keys.get(key), self.keys.get(second) if second else None)
 
     def recover(self) -> None:
-        """Completes interrupted work at the start of a process that runs long: expired escrow copies are overwritten, an interrupted
-        rotation of keys is completed, files that killed processes left in the runs are removed, reviews of emergency accesses that
-        are missing are due again, and the policy in force is compared with the audit log."""
+        """Completes interrupted work at the start of a long-running process. Expired recovery copies are overwritten,
+        interrupted key rotations are completed, files of killed processes are removed from runs, missing reviews of
+        emergency accesses become due again, and the active policy is compared with the audit log."""
         _ = self.escrow, self.tree, self.runs
         self.gate.reviews.restore()
         self.policies.active()
 
     def close(self) -> None:
-        """Writes the waiting rows of the audit log, then closes the database. StoreError if the rows cannot be written."""
-        opened = self.__dict__  # a service that was never used must not be built in order to be closed
+        """Writes pending rows of the audit log, then closes the database. Raise StoreError if the rows cannot be written."""
+        opened = self.__dict__  # a service that was never used must not be created only to be closed
         try:
             if "audit" in opened:
                 self.audit.refusals.close()
@@ -208,7 +211,7 @@ class Installation:
 
 
 def installation_if_any(home: Path | None = None) -> Installation | None:
-    """The installation at `home` if there is one; a recipient who only verifies has none and needs none."""
+    """Installation at `home`, or None. Verifying a release needs no installation."""
     configuration = settings.load(home)
     exists = (configuration.home / "keys").is_dir() or not configuration.database_url.startswith("sqlite")
     return open_installation(home) if exists else None

@@ -35,9 +35,9 @@ class Settings:
 
 def load(home: Path | None = None) -> Settings:
     """Settings from the operating-system user and GALENIC_HOME (default ~/.galenic), GALENIC_DATABASE, GALENIC_ROOT,
-    GALENIC_WITNESS, GALENIC_ESCROW, GALENIC_ESCROW_DAYS (default 30) and GALENIC_SEARCH_SECONDS (default 10). By default
-    everything is in the home folder, which suits evaluation only: in production keep root key, witness and escrow on other
-    volumes."""
+    GALENIC_WITNESS, GALENIC_ESCROW, GALENIC_ESCROW_DAYS (default 30) and GALENIC_SEARCH_SECONDS (default 10). By default,
+    everything is in the home folder, which is suitable only for evaluation. In production, keep the root key, the witness
+    and the recovery copies on other volumes."""
     folder = home or Path(os.environ.get("GALENIC_HOME") or Path.home() / ".galenic")
     folder = folder.expanduser().absolute()
     url = os.environ.get("GALENIC_DATABASE") or f"sqlite:///{folder / 'galenic.db'}"
@@ -48,7 +48,7 @@ def load(home: Path | None = None) -> Settings:
             + ". Correct it, or unset it to use SQLite."
         )
     if folder.exists() and not folder.is_dir():
-        raise ConfigurationError("GALENIC_HOME names a file. Expected a folder, or a path at which one can be made.")
+        raise ConfigurationError("GALENIC_HOME is a file. Expected a folder, or a path where one can be created.")
     try:
         actor = getpass.getuser()
     except (KeyError, OSError):

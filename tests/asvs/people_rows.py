@@ -854,7 +854,7 @@ def people_are_told_what_they_allow(place: Place) -> None:
     launch = Launch(place)
     text = launch.browser.web.get("/authorize", params=launch.asked()).text
     assert "Growth chart" in text
-    assert "read, search: records of any kind" in text
+    assert "read, search: records of any type" in text
     assert "app.example" in text
 
 

@@ -171,7 +171,7 @@ def addresses_are_held_against_a_list(place: Place) -> None:
         try:
             exchange.call(handle, "https://169.254.169.254/latest")
         except AccessDeniedError as error:
-            assert "not one of destination" in str(error), str(error)
+            assert "not belong to destination" in str(error), str(error)
         except RecordError:
             raise AssertionError("it called out") from None
 

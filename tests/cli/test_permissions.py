@@ -47,15 +47,15 @@ CLIENT = ["clients", "add", "lab"]
         pytest.param(["records", "import", "t.csv", "--dataset", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
         pytest.param(["records", "import", "t.csv", "--dataset", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
         pytest.param(
-            ["import", "t.csv", "--as", "x", "--patient", "id", "--key", "inge", "--label", "nope"], "class of data", id="no such label"
+            ["import", "t.csv", "--as", "x", "--patient", "id", "--key", "inge", "--label", "nope"], "data class", id="no such label"
         ),
         pytest.param([*CLIENT, "--scope", "garbage"], "not valid", id="system with a scope that is none"),
         pytest.param([*CLIENT, "--scope", "user/*.rs"], "not valid", id="system with a person's scope"),
-        pytest.param([*CLIENT, "--purpose", "nope"], "not known", id="system for an unknown purpose"),
+        pytest.param([*CLIENT, "--purpose", "nope"], "are unknown", id="system for an unknown purpose"),
         pytest.param(["clients", "add", "lab\n"], "letters, digits", id="system's name with a new line"),
         pytest.param(["clients", "add", "ada"], "exists", id="system with the name of a key"),
         pytest.param(["clients", "token", "ada"], "no system", id="token of a key"),
-        pytest.param(["keys", "create", "lab\n", "--role", "nurse"], "cannot be the name", id="key's name with a new line"),
+        pytest.param(["keys", "create", "lab\n", "--role", "nurse"], "not a valid key name", id="key's name with a new line"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_ends_with_2(

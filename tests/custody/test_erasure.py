@@ -62,7 +62,7 @@ def test_search_for_other_patients_works_right_after_an_erasure(custody: Install
     build_index(custody, custody.sign_in("paul"), "clinic", "quality")
     assert found(custody, "P000001") == {"P000001"}
     receipt = fates(erase(custody))
-    assert receipt["index-1"] == "deleted; search uses index-2, a copy without the patient"
+    assert receipt["index-1"] == "deleted; searches use index-2, a copy without the patient"
     assert not (custody.shards / "index-1.db").exists()
     assert found(custody, "P000002") == {"P000002"}
     assert found(custody, "P000001") == set()
@@ -108,7 +108,7 @@ def test_a_page_that_was_measured_beside_an_erasure_is_not_kept(custody: Install
         return result
 
     monkeypatch.setattr(quality, "quality_of_stored", erased_meanwhile)
-    assert "erased while" in advance_quality(state)["error"]
+    assert "erased during" in advance_quality(state)["error"]
     assert not list((custody.home / "quality").glob("*"))
 
 
@@ -216,7 +216,7 @@ def test_on_postgresql_search_goes_on_and_a_restore_counts_who_can_be_read(
         record_care_relation(installation, installation.sign_in("inge"), "clinic", patient, "ada")
     build_index(installation, installation.sign_in("paul"), "clinic", "quality")
     receipt = erase(installation)
-    assert fates(receipt)["index-1"] == "deleted; search uses index-2, a copy without the patient"
+    assert fates(receipt)["index-1"] == "deleted; searches use index-2, a copy without the patient"
     assert set(receipt.facts["rows_left"].values()) == {0}
     assert store.rows_left(installation.db, 3, "home")["originals"] > 0  # the count is one that sees rows
     assert found(installation, "P000002") == {"P000002"}

@@ -92,7 +92,7 @@ def test_bundles_nested_too_deep_are_refused_by_name(ehr: Fhir, tmp_path: Path) 
     result = brought(ehr, tmp_path, document)
     assert result.refused == 1
     assert any("The whole Bundle was refused" in e["text"] for e in result.examples)
-    assert any("Bundles deep" in e["text"] for e in result.examples)
+    assert any("Bundles nested" in e["text"] for e in result.examples)
     assert brought(ehr, tmp_path, document["entry"][0]["resource"]).new == 1
 
 

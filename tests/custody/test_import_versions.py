@@ -120,7 +120,7 @@ def test_a_patient_who_is_erased_while_an_import_runs_does_not_return(
         return found
 
     monkeypatch.setattr(store, "assign_subjects", assign_then_erase)
-    with pytest.raises(StateError, match="erased while"):
+    with pytest.raises(StateError, match="erased during"):
         brought(ehr, tmp_path, medication("stopped", "raced", "raced"))
     assert ehr("GET", "/MedicationRequest/raced").status_code == 404
 

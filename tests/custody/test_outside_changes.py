@@ -61,7 +61,7 @@ def test_an_earlier_fact_that_was_put_back_is_named(house: Installation) -> None
 def test_a_fact_that_was_written_past_galenic_is_named(house: Installation) -> None:
     sql(house, "UPDATE facts SET label = 'security-officer' WHERE key = 'ada/clinician'")
     (found,) = changed_outside(house)
-    assert "outside of Galenic" in found
+    assert "outside Galenic" in found
 
 
 def test_a_change_that_was_lost_is_no_difference(house: Installation) -> None:
@@ -108,7 +108,7 @@ def test_a_changed_budget_is_refused_and_named(house: Installation, change: str)
     assert budget.rho > 0
     assert changed_outside(house) == []
     sql(house, "PRAGMA ignore_check_constraints = ON", change)
-    with pytest.raises(BudgetError, match="changed in the database outside of Galenic"):
+    with pytest.raises(BudgetError, match="changed in the database outside Galenic"):
         house.ledger.reserve("clinic", epsilon=0.1, delta=1e-10, purpose="x", actor="ada")
     with pytest.raises(BudgetError):
         house.ledger.statement("clinic")

@@ -257,7 +257,7 @@ def test_a_patient_with_more_rows_than_declared_is_refused_in_any_private_table(
     flat = flat_tables(related_with(3, "out", date(2015, 6, 1)), tmp_path / "flat")
     twice = flat["visit"].table(tuple(records.undescribed(flat["visit"].names))).frame
     more = {**flat, "visit": records.in_memory(pa.concat_tables([twice, twice]), "visit")}
-    with pytest.raises(RecordError, match="more than the declared 3"):
+    with pytest.raises(RecordError, match="more rows than the declared maximum of 3"):
         RelatedTables(RELATED).fit(more, new_budget(ledger, 20.0, 1e-6))
 
 

@@ -103,9 +103,9 @@ def changed(real: dict[str, pa.Table], table: str, column: str, row: int, value:
 @pytest.mark.parametrize(
     ("table", "column", "value", "message"),
     [
-        ("visit", "pid", "nobody", "1 rows name a row of 'person'"),
-        ("visit", "pid", None, "1 rows name a row of 'person'"),
-        ("visit", "vid", "v1", "or one that another row has"),
+        ("visit", "pid", "nobody", "of 1 rows has no matching row in 'person'"),
+        ("visit", "pid", None, "of 1 rows has no matching row in 'person'"),
+        ("visit", "vid", "v1", "or the same key as another row"),
         ("visit", "start", None, "which orders them"),
     ],
 )

@@ -138,7 +138,7 @@ def test_rare_values_are_told() -> None:
 
 def test_what_no_node_can_give_is_refused() -> None:
     columns, codes, sensitive = made(30, 1)
-    with pytest.raises(RecordError, match="not even all"):
+    with pytest.raises(RecordError, match="not even one group of all"):
         best_node(columns, codes, PrivacyModel(5, 9), 0.0, sensitive)
     with pytest.raises(OptionError, match="not an anonymization method"):
         anonymize(columns, codes, PrivacyModel(5), AnonymizationMethod("magic"))

@@ -83,7 +83,7 @@ def test_compressed_pictures_are_masked_too(tmp_path: Path) -> None:
     [
         (image(US, "US"), "modality US"),
         (image(SC, "CT"), "secondary capture"),
-        (image(BurnedInAnnotation="YES"), "burned into"),
+        (image(BurnedInAnnotation="YES"), "its pixels contain text"),
         (image(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]), "screen"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_file_that_was_cut_short_or_says_another_syntax_is_refused(tmp_path: P
     raw = (tmp_path / "whole.dcm").read_bytes()
     for cut in (len(raw) - 1, len(raw) - 700, len(raw) - 1990, 300, 131):
         (tmp_path / "cut.dcm").write_bytes(raw[:cut])
-        with pytest.raises(RecordError, match=r"cut short|transfer syntax|identifies no object|cannot be read"):
+        with pytest.raises(RecordError, match=r"truncated|transfer syntax|no SOP Class UID|cannot be read"):
             dicom.read(tmp_path / "cut.dcm")
     for other in (b"1.2.840.10008.1.2\0\0", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.9", b"1.2.3.4.5.6.7.8.9.10"):
         (tmp_path / "other.dcm").write_bytes(raw.replace(b"1.2.840.10008.1.2.1", other, 1))
@@ -152,7 +152,7 @@ def test_one_bit_pixels_are_packed_and_a_missing_byte_is_noticed(tmp_path: Path)
     assert dicom.read(tmp_path / "whole.dcm").Rows == 3
     ds.PixelData = b"\x01\x02"
     ds.save_as(tmp_path / "short.dcm", enforce_file_format=True)
-    with pytest.raises(RecordError, match="2 bytes of pixels; its size requires 3"):
+    with pytest.raises(RecordError, match="2 bytes of pixel data, but its size requires 3"):
         dicom.read(tmp_path / "short.dcm")
 
 

@@ -24,7 +24,7 @@ def visits(*names: str) -> records.Source:
 def test_the_unit_in_words() -> None:
     assert str(PrivacyUnit("mrn", 1)) == "patient: column mrn, at most 1 row each"
     assert str(PrivacyUnit("mrn", 3)) == "patient: column mrn, at most 3 rows each"
-    assert str(PrivacyUnit(None)).startswith("row: no column tells patients apart")
+    assert str(PrivacyUnit(None)).startswith("row: no column identifies patients")
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -38,7 +38,7 @@ def test_two_columns_that_could_be_the_patient_are_refused_and_named(other: str,
 
 
 def test_a_recognized_column_that_does_not_repeat_while_another_does_is_refused() -> None:
-    with pytest.raises(RecordError, match=r"'id' has another value in every row.*'account_no' repeat.*--patient COLUMN"):
+    with pytest.raises(RecordError, match=r"'id' has a different value in every row.*'account_no' repeat.*--patient COLUMN"):
         describe_table(visits("id", "account_no"), ColumnOptions(), private=True)
     assert privacy_unit(visits("id", "account_no"), ColumnOptions(patient="id"), 1) == PrivacyUnit("id", 1)
 
@@ -69,7 +69,7 @@ kind = "category"
 def test_a_role_that_an_earlier_description_observed_is_checked_as_a_recognized_one(tmp_path: Path) -> None:
     (tmp_path / "old.toml").write_text(OLD_FILE)
     for private in (True, False):
-        with pytest.raises(RecordError, match=r"'id' has another value in every row.*'account_no' repeat"):
+        with pytest.raises(RecordError, match=r"'id' has a different value in every row.*'account_no' repeat"):
             describe_table(visits("id", "account_no"), ColumnOptions(tmp_path / "old.toml", buy=True), private=private)
     declared = OLD_FILE.replace('role = "patient"', 'role = "patient"\nkind_origin = "declared"')
     (tmp_path / "new.toml").write_text(declared)
@@ -85,7 +85,7 @@ def test_a_description_says_whether_its_patient_column_was_recognized_or_named()
 
 def test_a_row_is_the_unit_only_where_the_caller_says_so() -> None:
     assert privacy_unit(visits("id", "mrn"), ColumnOptions(unit="row"), 3).column is None
-    with pytest.raises(DescriptionError, match="no column is known to tell patients apart"):
+    with pytest.raises(DescriptionError, match="no column is known to identify patients"):
         privacy_unit(visits("visit_id"), ColumnOptions(), 1)
 
 
@@ -133,7 +133,7 @@ def test_the_first_line_and_json_name_the_unit(home: Path, tmp_path: Path, capsy
         cli.run(["table", "synthesize", str(tmp_path / "people.csv"), "--unit", "row", "--drop", "mrn[1]", "--epsilon", "0.01"])
         == 1
     )
-    assert capsys.readouterr().err.startswith("Protects each row: no column tells patients apart")
+    assert capsys.readouterr().err.startswith("Protects each row: no column identifies patients")
 
 
 def test_a_run_that_the_values_of_the_patient_column_stop_counts_as_refused(

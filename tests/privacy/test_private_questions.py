@@ -76,7 +76,7 @@ def test_one_pass_counts_singles_pairs_and_triples_with_a_target() -> None:
 
 def test_rows_above_the_cap_are_refused_because_sensitivity_rests_on_it() -> None:
     frame = made_patients(50, 0, visits=4)
-    with pytest.raises(RecordError, match="more than the declared 2"):
+    with pytest.raises(RecordError, match="more rows than the declared maximum of 2"):
         PrivateRows(records.in_memory(frame), "patient_id", 2, None)
 
 

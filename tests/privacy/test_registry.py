@@ -64,4 +64,4 @@ def test_a_format_from_outside_is_used(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_file_of_unknown_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toy").write_text("name: Qwexley")
     report = deidentification.deidentify([tmp_path / "a.toy"], tmp_path / "out")
-    assert report.refusals == [("a.toy", "has a format that is not supported: .toy")]
+    assert report.refusals == [("a.toy", "has an unsupported format: .toy")]

@@ -122,8 +122,8 @@ def test_masking_keeps_the_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
-        ('[treat]\nname = "redact"\n', "does not treat"), ('like = "safe-harbor"\n[treat]\nnames = "redact"\n', "not kinds"),
-        ('like = "safe-harbor"\n[treat]\nname = "hide"\n', "unknown treatment"), ("[treat", "not TOML"),
+        ('[treat]\nname = "redact"\n', "has no treatment for"), ('like = "safe-harbor"\n[treat]\nnames = "redact"\n', "not kinds"),
+        ('like = "safe-harbor"\n[treat]\nname = "hide"\n', "unknown treatment"), ("[treat", "not valid TOML"),
     ],
 )  # fmt: skip
 def test_a_policy_that_says_too_little_or_nonsense_is_refused(tmp_path: Path, toml: str, says: str) -> None:

@@ -34,7 +34,7 @@ def accepted(place: Path, ds: Dataset) -> bool:
     try:
         dicom.read(place / "a.dcm")
     except RecordError as error:
-        assert "bytes of pixels" in str(error)
+        assert "bytes of pixel data" in str(error)
         return False
     return True
 
@@ -84,7 +84,7 @@ def test_a_file_cut_within_its_last_value_is_refused(syntax: Any, tmp_path: Path
     assert dicom.read(tmp_path / "a.dcm").PatientName == "A^B"
     whole = (tmp_path / "a.dcm").read_bytes()
     (tmp_path / "a.dcm").write_bytes(whole[:-1])
-    with pytest.raises(RecordError, match="cut short"):
+    with pytest.raises(RecordError, match="truncated"):
         dicom.read(tmp_path / "a.dcm")
 
 
@@ -225,7 +225,7 @@ def test_every_frame_is_masked(frames: int) -> None:
         ({}, False, "secondary capture"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, False, ""),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, True, "does not"),
-        ({"BurnedInAnnotation": "YES"}, False, "s that text is burned"),
+        ({"BurnedInAnnotation": "YES"}, False, "states that its pixels contain text"),
         ({"BurnedInAnnotation": "NO"}, True, ""),
         ({"SOPClassUID": "1.2", "BurnedInAnnotation": "MAYBE"}, False, "does not"),
         ({"SOPClassUID": "1.2", "Modality": "XA"}, False, "modality XA"),

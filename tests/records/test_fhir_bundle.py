@@ -106,7 +106,7 @@ def test_the_same_bundle_gives_the_same_ids() -> None:
 def test_a_request_to_a_server_is_no_record(method: str) -> None:
     with pytest.raises(RecordError, match=method):
         opened(bundle({"request": {"method": method, "url": "Patient/1"}}))
-    with pytest.raises(RecordError, match="no records"):
+    with pytest.raises(RecordError, match="responses without resources"):
         opened(bundle(kind="batch-response"))
 
 

@@ -21,7 +21,7 @@ GOOD = b'{"resourceType":"Patient","id":"a"}'
         (b"", "empty"),
         (b" \n", "empty"),
         (b"<Patient/>", "XML"),
-        (b"[1]", "no JSON object"),
+        (b"[1]", "not a JSON object"),
         (b'{"a":NaN}', "line 1, column 6"),
         (b'{"a":Infinity}', "column 6"),
         (b'{"a":1e999}', "too large"),
@@ -29,7 +29,7 @@ GOOD = b'{"resourceType":"Patient","id":"a"}'
         (b'{"a":1,}', "trailing comma"),
         (b'{"a":1} // note', "no comments"),
         (b'{"a":1}{"a":2}', "NDJSON"),
-        (b'{"a":"x', "cut off"),
+        (b'{"a":"x', "truncated"),
         (b'{"a":"\xff"}', "UTF-8"),
         (b'{"a":"\x00"}', "control character"),
         (b'{"a":"\\ud800"}', "surrogate"),
@@ -124,7 +124,7 @@ def test_a_bad_line_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     lines = list(read_ndjson(path))
     assert [(line.number, line.document is not None) for line in lines] == [(1, True), (2, False), (4, True), (5, False)]
     assert "line 2" in lines[1].fault
-    assert "cut off" in lines[3].fault
+    assert "truncated" in lines[3].fault
 
 
 def test_a_file_that_can_not_be_read_to_its_end_is_said_to_be(tmp_path: Path) -> None:

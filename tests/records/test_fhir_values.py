@@ -193,13 +193,15 @@ def test_what_is_unusual_and_right_passes(resource: dict[str, Any]) -> None:
     ("coding", "said"),
     [
         pytest.param(
-            [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "x"}], "system is right", id="code"
+            [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "x"}],
+            "system is correct",
+            id="code",
         ),
         pytest.param(
-            [{"system": "http://example.org", "code": "active"}], "code is right, but has another system", id="system"
+            [{"system": "http://example.org", "code": "active"}], "code is correct, but has another system", id="system"
         ),
-        pytest.param([{"code": "active"}], "code is right, but has no system", id="no system"),
-        pytest.param([{"system": "http://example.org", "code": "x"}], "Neither system nor code", id="both"),
+        pytest.param([{"code": "active"}], "code is correct, but has no system", id="no system"),
+        pytest.param([{"system": "http://example.org", "code": "x"}], "Neither the system nor the code", id="both"),
         pytest.param(None, "no coding", id="neither"),
     ],
 )

@@ -54,9 +54,9 @@ def test_what_is_absent_mixed_or_unknown_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(UnknownNameError, match="does not exist"):
         kind_of([tmp_path / "c.csv"])
-    with pytest.raises(OptionError, match="only if all are FHIR"):
+    with pytest.raises(OptionError, match="that are not all FHIR"):
         kind_of([tmp_path / "a.csv", tmp_path / "b.csv"])
-    with pytest.raises(OptionError, match="is no folder of FHIR"):
+    with pytest.raises(OptionError, match="is not a supported folder"):
         kind_of([tmp_path / "folder"])
 
 

@@ -93,7 +93,7 @@ def test_other_peoples_data_sets_are_read_as_far_as_they_are_meds(tmp_path: Path
     assert read.schema == TIMELINE
     assert read["unit"].null_count == 2
     for bad, says in (
-        (plain.drop_columns(["code"]), "no column code"),
+        (plain.drop_columns(["code"]), "no column (named )?code"),
         (plain.take([1, 0]), "not sorted"),
         (plain.set_column(0, "subject_id", pa.array(["x", "y"])), "wrong type"),
         (plain.set_column(0, "subject_id", pa.array([1, None])), "without a subject"),
@@ -104,5 +104,5 @@ def test_other_peoples_data_sets_are_read_as_far_as_they_are_meds(tmp_path: Path
     place.write_bytes(b"no parquet")
     with pytest.raises(RecordError, match="cannot be read"):
         list(read_meds(tmp_path))
-    with pytest.raises(RecordError, match="no MEDS data set"):
+    with pytest.raises(RecordError, match="not a MEDS data set"):
         list(read_meds(tmp_path / "data"))

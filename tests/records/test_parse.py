@@ -108,9 +108,9 @@ def test_times_become_days_and_dates_are_read_in_the_stated_format() -> None:
 
 def test_a_date_that_does_not_fit_is_refused_with_its_row_or_missing_where_the_kind_was_bought() -> None:
     values = pa.array(["2024-01-31", "31.01.2024"])
-    with pytest.raises(RecordError, match=r"row 4: not a date of the form %Y-%m-%d"):
+    with pytest.raises(RecordError, match=r"row 4: not a date in the format %Y-%m-%d"):
         converted(values, DAY, 2)
-    with pytest.raises(RecordError, match=r"row 1: not a date of the form %d.%m.%Y"):
+    with pytest.raises(RecordError, match=r"row 1: not a date in the format %d.%m.%Y"):
         converted(values, DAY.but(format="%d.%m.%Y"))
     assert converted(values, DAY.but(strays="missing")).to_pylist() == [date(2024, 1, 31), None]
 

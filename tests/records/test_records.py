@@ -116,7 +116,7 @@ def test_a_table_of_one_patient_can_not_be_split() -> None:
 
 def test_rows_without_a_patient_are_refused() -> None:
     source = records.in_memory(pa.table({"patient_id": ["a", None] * 20}))
-    with pytest.raises(RecordError, match="rows without a patient"):
+    with pytest.raises(RecordError, match="is empty in some rows"):
         records.split_by_patient(source, "patient_id", np.random.default_rng(0))
 
 

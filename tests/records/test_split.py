@@ -132,9 +132,9 @@ def test_patients_are_numbered_in_order_of_appearance() -> None:
 
 @pytest.mark.parametrize("gap", [None, ""])
 def test_rows_without_a_patient_and_an_absent_column_are_refused(gap: str | None) -> None:
-    with pytest.raises(RecordError, match="rows without a patient"):
+    with pytest.raises(RecordError, match="is empty in some rows"):
         patient_numbers(records.in_memory(pa.table({"id": ["a", gap]})), "id")
-    with pytest.raises(RecordError, match=r"'mrn' is absent; the data has \['id', 'x'\]"):
+    with pytest.raises(RecordError, match=r"'mrn' does not exist; the data has \['id', 'x'\]"):
         patient_numbers(source(2), "mrn")
 
 

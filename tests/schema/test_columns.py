@@ -40,7 +40,7 @@ def test_a_column_that_contradicts_itself_is_refused(fields: dict) -> None:
 
 def test_a_table_names_the_columns_that_are_described_but_absent() -> None:
     frame = pa.table({"age": pa.array([1.0])})
-    with pytest.raises(RecordError, match=r"columns \['sbp'\] are described but absent; the data has \['age'\]"):
+    with pytest.raises(RecordError, match=r"columns \['sbp'\] are in the description but not in the data, which has \['age'\]"):
         Table(frame, (Column("sbp", "numeric", unit="mm[Hg]"),))
 
 
@@ -118,8 +118,8 @@ def test_levels_are_bins_or_categories_with_other_and_missing(column: Column, le
 
 def test_a_missing_value_of_a_complete_column_is_refused_with_its_row() -> None:
     for column, values, why in (
-        (Column("x", "numeric", edges=(0.0, 1.0), missing=False), pa.array([0.5, None]), "is missing, and"),
-        (Column("x", "category", categories=("a",), missing=False), pa.array(["a", None]), "is missing or not among"),
+        (Column("x", "numeric", edges=(0.0, 1.0), missing=False), pa.array([0.5, None]), "is missing, which"),
+        (Column("x", "category", categories=("a",), missing=False), pa.array(["a", None]), "is missing or is not one of"),
     ):
         with pytest.raises(RecordError, match=f"row 2 of its batch: the value {why}"):
             encode(Table(pa.table({"x": values}), (column,)), column)
@@ -138,7 +138,7 @@ def test_a_table_puts_columns_in_the_described_order_and_refuses_undescribed_one
     assert described.column("b").name == "b"
     with pytest.raises(KeyError):
         described.column("c")
-    with pytest.raises(RecordError, match=r"columns \['b'\] are in the data but not described"):
+    with pytest.raises(RecordError, match=r"columns \['b'\] are in the data but not in the description"):
         Table(frame, (Column("a", "numeric"),))
 
 

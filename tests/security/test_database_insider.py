@@ -145,7 +145,7 @@ def test_after_its_removal_two_people_activate_a_policy_anew(house: Installation
 
 def test_one_person_does_not_take_the_policy_out_of_force_by_proposing_it_again(house: Installation) -> None:
     stricter(house)
-    with pytest.raises(StateError, match="in force already"):
+    with pytest.raises(StateError, match="already in force"):
         house.policies.propose(house.policies.active(), house.keys.get("sven"))
     assert house.policies.active().version == 2
 
@@ -195,7 +195,7 @@ def test_deleted_accounts_do_not_open_the_set_up_again(installation: Installatio
     sql(installation, "DELETE FROM facts WHERE kind IN ('person', 'grant', 'credential')")
     again = open_installation(installation.home)
     assert again.people.any()
-    with pytest.raises(StateError, match="has been set up"):
+    with pytest.raises(StateError, match="is already set up"):
         again.people.set_up("mallory", "m@example.org", "Mallory", PASSWORD)
     again.close()
 

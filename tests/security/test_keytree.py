@@ -160,7 +160,7 @@ def test_a_root_that_can_not_be_read_is_not_taken_for_none(tmp_path: Path) -> No
     data = bytearray((tmp_path / "root").read_bytes())
     data[next(i for i, b in enumerate(data) if b)] ^= 1
     (tmp_path / "root").write_bytes(bytes(data))
-    with pytest.raises(StoreError, match="Restore it from escrow"):
+    with pytest.raises(StoreError, match="Restore it from the recovery copy"):
         keeper.get()
 
 
@@ -267,7 +267,7 @@ def test_a_root_in_vault_is_replaced_and_its_older_versions_destroyed(monkeypatc
     finally:
         server.shutdown()
         server.server_close()
-    with pytest.raises(StoreError, match="not reached"):
+    with pytest.raises(StoreError, match="cannot be reached"):
         keeper.get()
     with pytest.raises(ConfigurationError, match="https"):
         RootInVault("http://vault.example/v1/secret/x")
@@ -292,7 +292,7 @@ def test_a_root_in_a_pkcs11_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         keeper.put(root)
         assert keeper.get() == root
     monkeypatch.setenv("PKCS11_PIN", "0000")
-    with pytest.raises(StoreError, match="did not open"):
+    with pytest.raises(StoreError, match="cannot be opened"):
         keeper.get()
 
 

@@ -106,7 +106,7 @@ def test_cedar_text_comes_back_as_the_same_policy() -> None:
         ('permit(principal, action, resource) when { context.purpose like "res*" };', "like"),
         ("permit(principal, action, resource) when { context.assurance > 1 };", "assurance"),
         ("permit(principal, action, ?resource);", ""),
-        ("permit(principal action);", "not Cedar"),
+        ("permit(principal action);", "not a valid Cedar policy"),
     ],
 )  # fmt: skip
 def test_what_the_table_can_not_express_is_refused_by_name(text: str, clause: str) -> None:
@@ -122,11 +122,11 @@ def test_what_the_table_can_not_express_is_refused_by_name(text: str, clause: st
         ('name="x"\nversion=1\n[[permit]]\nid="a"', "needs an id and a reason"),
         ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\nroles=["king"]', "king"),
         ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\nwho=["x"]', "unknown keys"),
-        ('name="x"\nversion=1\n[[forbid]]\nid="a"\nreason="R."\nfloor=5', "only a permit has obligations"),
-        ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\nfloor=-5', "are integers"),
+        ('name="x"\nversion=1\n[[forbid]]\nid="a"\nreason="R."\nfloor=5', "only a permit rule can have obligations"),
+        ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\nfloor=-5', "must be integers"),
         ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\n[[permit]]\nid="a"\nreason="R."', "two rules"),
         ('name="x"\nversion=1\n[[permit]]\nid="a"\nreason="R."\nrows="all"', "rows must be"),
-        ("[", "not TOML"),
+        ("[", "not valid TOML"),
     ],
 )
 def test_a_bad_policy_says_which_rule_is_bad(text: str, why: str) -> None:

@@ -89,4 +89,4 @@ def jobs_are_performed_by_one_process(processes: Rivals) -> None:
     for _ in range(FEW):
         found = processes.race(*[("claim jobs", ())] * 3)
         assert winners(found) == 1, found
-        assert all("are being performed already" in str(e) for e in found if e != "claimed")
+        assert all("are already being performed" in str(e) for e in found if e != "claimed")

@@ -31,4 +31,4 @@ def test_a_full_disk_does_not_end_the_thread_of_the_timer(monkeypatch: pytest.Mo
     log = RefusalLog(full)
     log._counted["session.refused", "203.0.113.9"] = 3
     log._flush_in_time()
-    assert logged == ["refusals were not written to the audit log"]
+    assert logged == ["refusals could not be written to the audit log"]

@@ -163,7 +163,7 @@ def test_an_account_without_a_second_factor_of_its_own_is_not_reset_by_one_perso
     site.installation.people.write("paul", "paul@clinic.example", "Paul", "active")
     page = form(officer, "/people/reset", name="paul")
     assert page.status_code == 400
-    assert "Propose to recover it" in page.text
+    assert "Propose to recover the account" in page.text
 
 
 def test_a_provider_that_did_not_ask_for_a_second_factor_registers_none(

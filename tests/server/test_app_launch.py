@@ -102,7 +102,7 @@ def test_an_application_reads_what_the_person_may_read(site: Site, clara: Browse
     launch = Launch(site, clara)
     page = clara.web.get("/authorize", params=launch.asked())
     assert "Growth chart" in page.text
-    assert "read, search: records of any kind" in page.text
+    assert "read, search: records of any type" in page.text
     assert "form-action 'self' https://growth.example.org;" in page.headers["content-security-policy"]
     back = launch.allow()
     assert (back["state"], back["iss"]) == ("the-state", site.base)

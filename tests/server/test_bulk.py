@@ -254,7 +254,7 @@ def test_secondary_use_leaves_by_release(bulk: Fhir, served: Callable[..., Fhir]
     waiting = run_status(installation, run)
     assert waiting.by == "rita", "who asked for it does not sign it"
     assert answer.status_code == 202
-    assert "waits for its signature" in answer.headers["x-progress"]
+    assert "is waiting for a signature" in answer.headers["x-progress"]
     for role in waiting.roles:
         custody.make_key(installation, f"key-{role}", role)
         release.sign_with_key(installation, run, f"key-{role}")

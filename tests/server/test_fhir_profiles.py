@@ -43,7 +43,7 @@ def parameters(**more: str) -> dict[str, Any]:
 def test_a_profile_that_is_not_loaded_is_said_not_to_be_checked(ehr: Fhir, path: str, body: dict[str, Any]) -> None:
     answer = ehr("POST", path, body)
     assert issues(answer) == [("warning", "not-supported")]
-    assert "no issue was found" not in answer.text
+    assert "no issues were found" not in answer.text
 
 
 def test_the_definition_of_a_type_is_checked(ehr: Fhir) -> None:

@@ -49,7 +49,7 @@ def test_a_second_server_refuses_to_start_and_kill_9_leaves_nothing_that_blocks(
         refused = second_server(home)
         assert refused.returncode == 2
         said = " ".join(refused.stderr.split())
-        assert "is being served already" in said
+        assert "is already being served" in said
         assert str(first.pid) in said
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -81,7 +81,7 @@ def test_one_postgresql_database_is_served_once_from_whatever_home(tmp_path: Pat
         home.mkdir()
     with (
         only_server(first, tmp_path / "a", "http://a"),
-        pytest.raises(StateError, match="lock of the database"),
+        pytest.raises(StateError, match="holds the lock of the database"),
         only_server(second, tmp_path / "b", "http://b"),
     ):
         pass

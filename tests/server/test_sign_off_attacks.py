@@ -136,7 +136,7 @@ def test_the_asker_the_same_person_and_who_has_not_confirmed_do_not_sign(
     with pytest.raises(AccessDeniedError, match="second person"):
         sign_off(installation, sessions["paul"], runs[0], "clinician", digest)
     twin = replace(sessions["clara"], who="clara2")
-    with pytest.raises(StateError, match="another person holds this id"):
+    with pytest.raises(StateError, match="another person has this id"):
         installation.people.write("clara2", "paul@clinic.example", "Paul again", "active")
     installation.people.grant("clara2", "paul@clinic.example", "clinician", by="sofia", approved="otto")
     with pytest.raises(AccessDeniedError):

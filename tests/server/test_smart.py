@@ -104,7 +104,7 @@ def _none(site: Fhir) -> str:
 def test_what_does_not_prove_the_client_gets_nothing(backend: Fhir, make: Any) -> None:
     answer = ask(backend, make(backend))
     assert answer.status_code == 401, answer.text
-    assert answer.json() == {"error": "invalid_client", "error_description": "the client's assertion is not valid."}
+    assert answer.json() == {"error": "invalid_client", "error_description": "the client assertion is not valid."}
 
 
 @pytest.mark.parametrize(

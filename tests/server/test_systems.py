@@ -96,7 +96,7 @@ def test_two_people_add_a_system_and_widen_it(site: Site, sofia: Browser, petra:
     for more in wider:
         page = form(sofia, "/clients/token", name="lab", **{**ACCESS, **more})
         assert page.status_code == 400, more
-        assert "two people" in page.text, more
+        assert "Two people" in page.text, more
     form(sofia, "/clients", name="lab", scope="system/*.rs", purposes="treatment", hours="8")
     assert form(sofia, "/clients/token", name="lab", hours="8", scope="system/*.rs").status_code == 400, "only proposed"
     form(petra, "/clients/decide", key=proposal(site), verb="approve")

@@ -74,8 +74,8 @@ def test_a_job_ends_with_the_right_of_whoever_asked_or_when_stopped(lab: tuple[I
     with jobs.worker_process(installation):
         found = ended(installation, first)
     assert found.state == "failed"
-    assert "has left, has lost a role, or has stopped it" in found.message
-    with pytest.raises(UnknownNameError, match="no such job of yours"):
+    assert "no longer active or has lost a role" in found.message
+    with pytest.raises(UnknownNameError, match="this job does not exist, or is not yours"):
         jobs.stop_job(installation, Session("other", "other", "home", ""), first)
     assert waiting
 
@@ -91,7 +91,7 @@ def synthesis_before_a_worker(installation: Installation, session: Session) -> b
 
 def test_what_may_not_be_asked_is_refused_before_a_job_is_made(lab: tuple[Installation, Session]) -> None:
     installation, session = lab
-    with pytest.raises(UnknownNameError, match="no such column"):
+    with pytest.raises(UnknownNameError, match="target column does not exist"):
         jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=1.0, target="nothing"))
     with pytest.raises(OptionError, match="epsilon must be from"):
         jobs.submit_synthesis(installation, session, SynthesisParameters(setup.COHORT, epsilon=50.0))

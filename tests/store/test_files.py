@@ -32,7 +32,7 @@ def test_a_folder_appears_only_when_it_is_whole_and_never_over_another(tmp_path:
     assert not list(tmp_path.iterdir())
     with store.folder_aside(target) as aside:
         (aside / "x").write_text("whole")
-    with pytest.raises(StateError, match="exists already"), store.folder_aside(target):
+    with pytest.raises(StateError, match="already exists"), store.folder_aside(target):
         pass
     assert (target / "x").read_text() == "whole"
 

@@ -189,7 +189,7 @@ def test_a_job_that_is_under_way_is_not_performed_by_a_second_process(
         assert "at work" in first.stdout.readline()
         second = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "StateError" in second.stderr
-        assert "are being performed already" in second.stderr
+        assert "are already being performed" in second.stderr
         (tmp_path / "steps.end").touch()
         assert first.wait(60) == 0
     steps = (tmp_path / "steps").read_text().split()

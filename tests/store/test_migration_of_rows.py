@@ -188,7 +188,7 @@ def test_two_accounts_of_one_person_from_before_both_sign_in_and_no_third_is_mad
     for n in range(DUPLICATES):
         assert people.begin(f"twin{n}", "password and recovery code", "x")  # writes the account: its enrollment ends
         assert people.get(f"twin{n}") is not None
-    with pytest.raises(StateError, match="has an account already"):
+    with pytest.raises(StateError, match="already has an account"):
         people.new(migrated[0].facts, "third", "Twin@clinic.example", "Third", "active", {})
-    with pytest.raises(StateError, match="another person holds this id"):
+    with pytest.raises(StateError, match="another person has this id"):
         people.write("third", "twin@clinic.example", "Third", "active")

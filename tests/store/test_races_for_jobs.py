@@ -27,4 +27,4 @@ def test_of_several_who_claim_the_jobs_one_performs_them(raced: Installation) ->
     for _ in range(TIMES):
         found = race(*[partial(claim, raced, settled)] * RIVALS)
         assert winners(found) == 1, found
-        assert all("are being performed already" in str(e) for e in found if isinstance(e, Exception))
+        assert all("are already being performed" in str(e) for e in found if isinstance(e, Exception))

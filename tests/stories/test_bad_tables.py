@@ -30,7 +30,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     [
         ((Constraint("order", columns=("sex", "age")),), "hold categories"),
         ((Constraint("range", columns=("sex",), low=0),), "hold categories"),
-        ((Constraint("order", "a", ("x", "y"), strict=True), Constraint("order", "b", ("y", "x"))), "to lie before itself"),
+        ((Constraint("order", "a", ("x", "y"), strict=True), Constraint("order", "b", ("y", "x"))), "to come before itself"),
         ((Constraint("range", "a", ("x",), low=5), Constraint("range", "b", ("x",), high=4)), "leave no value for 'x'"),
     ],
 )

@@ -86,10 +86,10 @@ SMALL = made_patients(300).drop_columns(["discharged"])
         pytest.param(SMALL.select(["patient_id"]), [], 2, "no column is left", id="one column, the patient"),
         pytest.param(SMALL.slice(0, 100), [], 1, "too little to say anything", id="so few patients that noise is all"),
         pytest.param(
-            SMALL.drop_columns(["patient_id"]), [], 2, "no column is known to tell patients apart", id="no patient column"
+            SMALL.drop_columns(["patient_id"]), [], 2, "no column is known to identify patients", id="no patient column"
         ),
-        pytest.param(SMALL, ["--drop", "height"], 2, "are absent", id="dropping what is not there"),
-        pytest.param(SMALL, ["--patient", "mrn"], 2, "'mrn' is absent", id="an absent patient column"),
+        pytest.param(SMALL, ["--drop", "height"], 2, "do not exist", id="dropping what is not there"),
+        pytest.param(SMALL, ["--patient", "mrn"], 2, "'mrn' does not exist", id="an absent patient column"),
         pytest.param(SMALL, ["--unit", "hospital"], 2, "unit", id="an unknown unit"),
         pytest.param(SMALL, ["--policy", "strict"], 2, "neither shipped", id="an unknown policy"),
         pytest.param(SMALL, ["--rows-per-patient", 0], 2, "Expected 1 or more", id="no rows per patient"),

@@ -224,7 +224,7 @@ def test_the_ethics_board_approves_others_and_takes_it_back(custody: Installatio
     bring(custody, ndjson(tmp_path / "a.ndjson", [patient(1)]))
     approve(custody, "hospital")
     eli, rosa = custody.sign_in("eli", "eli2"), custody.sign_in("rosa", "rosa2")
-    with pytest.raises(AccessDeniedError, match="is the approver"):
+    with pytest.raises(AccessDeniedError, match="is the person who approves"):
         record_approval(custody, eli, "hospital", "eli2", "research")
     with pytest.raises(AccessDeniedError, match="may not approve"):
         record_approval(custody, rosa, "hospital", "rosa", "research")
@@ -426,10 +426,10 @@ def test_helpers_do_the_same_work_and_one_that_dies_is_replaced(custody: Install
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ({}, "is no folder of FHIR"),
+        ({}, "is not a supported folder"),
         ({"person.csv": "gender_concept_id\n8507\n"}, "person_id"),
         ({"person.csv": "person_id,year_of_birth\n"}, "no row"),
-        ({"data/x.parquet": "nonsense"}, "Expected Parquet"),
+        ({"data/x.parquet": "nonsense"}, "Expected a Parquet file"),
     ],
 )
 def test_folders_that_hold_no_records_are_refused_and_leave_nothing(
@@ -451,7 +451,7 @@ def test_a_mapping_that_does_not_fit_says_so(custody: Installation, tmp_path: Pa
     for text, said in (
         ('[[event]]\ncode = "X"\ntime = "when"\n', "when"),
         ('[[event]]\ncode = "X"\ncode_column = "at"\n', "not both"),
-        ('[[event]]\ncode = "X"\nwhen = "at"\n', "are unknown"),
+        ('[[event]]\ncode = "X"\nwhen = "at"\n', "is unknown"),
         ("nonsense", "TOML"),
     ):
         (tmp_path / "map.toml").write_text(text)

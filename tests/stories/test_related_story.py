@@ -89,16 +89,16 @@ def test_from_files_to_a_verified_release(files: Path, home: Path, tmp_path: Pat
     ("change", "message"),
     [
         (('parent = "person"', 'parent = "nobody"'), "not declared"),
-        (('key = "vid"', 'key = "gone"'), "absent"),
-        (("most = 3", "most = 0"), "most is 1 or more"),
+        (('key = "vid"', 'key = "gone"'), "do not exist"),
+        (("most = 3", "most = 0"), '"most" must be 1 or more'),
         (('name = "visit"', 'name = "visit"\nlinks = { setting = "visit" }'), "cycle"),
-        (("most = 3", 'most = 3\ncolour = "red"'), "not known"),
+        (("most = 3", 'most = 3\ncolour = "red"'), "is unknown"),
         (("most = 3", 'most = "3"'), "wrong type"),
         (("most = 3", "most = 3\nconstraint = 3"), "wrong type"),
         (("most = 3", 'most = 3\n[[table.constraint]]\nkind = "shape"'), "Expected one of order"),
         (
             ("most = 3", 'most = 3\n[[table.constraint]]\nkind = "range"\ncolumns = ["person.age"]\nlow = 0'),
-            "names columns ['person.age'] that are absent",
+            "names columns ['person.age'], which do not exist",
         ),
     ],
 )

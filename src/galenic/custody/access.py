@@ -26,7 +26,7 @@ from galenic.security import (
 
 @dataclass(frozen=True)
 class RoleScope:
-    """Tenant and region that a role is limited to; an empty region means no limit."""
+    """Tenant and region that limit a role; an empty region means no limit."""
 
     tenant: str = "home"
     region: str = ""
@@ -45,9 +45,9 @@ def initialize(installation: Installation) -> dict[str, str]:
     installation.audit.append("house.founded", "house", policy=shipped_policy().digest)
     return {
         "home": str(installation.home),
-        "escrow private key (take it off this machine)": str(installation.escrow.private),
-        "first audit key (take it off this machine)": str(installation.audit.first_key),
-        "gate public key (for auditors)": installation.keys.gate().public,
+        "private key for the recovery copy of the root key (move it off this machine)": str(installation.escrow.private),
+        "first audit key (move it off this machine)": str(installation.audit.first_key),
+        "public key of the access check (for auditors)": installation.keys.gate().public,
         "witness": ", ".join(map(str, installation.audit.witness.files)) or "syslog",
     }
 
@@ -55,10 +55,10 @@ def initialize(installation: Installation) -> dict[str, str]:
 def make_key(installation: Installation, name: str, role: str, *, person: str = "") -> Key:
     """Creates a key, records it in the audit log and grants it a role. person: the key's owner (default: this system's user)."""
     if person:
-        display_name(person)  # OptionError before the key is made
+        display_name(person)  # raises OptionError before the key is made
     taken = any(f.get("client") == "yes" for f in installation.facts.of("grant", who=name))
     if taken or installation.facts.one("person", name) is not None:
-        raise StateError("a person or a system has this name. Choose another name for the key.")
+        raise StateError("a person or a system already has this name. Choose another name for the key.")
     key = installation.keys.create(name, role)
     installation.audit.append("key.made", name, role=role, key=key.fingerprint)
     grant_role(installation, name, role, person=person)
@@ -81,31 +81,34 @@ def grant_role(
 
 
 def give_role_to_account(installation: Installation, name: str, role: str) -> None:
-    """Gives an account in use a role that approves, by whoever holds the home folder. StateError while two such accounts are in
-    use: they decide in the console."""
+    """Gives an active account a role that approves, on behalf of a person with access to the home folder. Raise StateError
+    while two such accounts are active: they decide in the console."""
     if role not in APPROVERS:
         raise OptionError(
-            f"only {' and '.join(sorted(APPROVERS))} are given on the command line. Propose other roles in the console."
+            f"only the roles {' and '.join(sorted(APPROVERS))} can be given on the command line. Propose other roles "
+            "in the console."
         )
     by = f"command line: {installation.actor}"
 
     def plan(facts: FactReader) -> list[Fact]:
         person = facts.one("person", name)
         if person is None or person.state != "active":
-            raise UnknownNameError(f"there is no account {name!r} in use. Invite the person in the console, then repeat this.")
+            raise UnknownNameError(
+                f"there is no active account named {name!r}. Invite the person in the console, then repeat this command."
+            )
         approve = [p for p in facts.of("person") if p.state == "active" and APPROVERS & roles_of(facts, p.key)]
         if len(approve) > 1:
             raise StateError(
-                "two accounts in use may approve: propose the role in the console, where a second person approves it."
+                "two active accounts can approve this: propose the role in the console, and let a second person approve it."
             )
-        return [grant_fact(name, person.label, role, by=by, approved="holder of the home folder")]
+        return [grant_fact(name, person.label, role, by=by, approved="person with access to the home folder")]
 
     installation.facts.change(plan)
     installation.gate.versions.refresh()
 
 
 def withdraw_role(installation: Installation, key: str, role: str) -> None:
-    """Withdraws a role from a key; streams that were opened under it end."""
+    """Withdraws a role from a key. Streams that were opened with this role end."""
 
     def plan(facts: FactReader) -> list[Fact]:
         fact = facts.one("grant", f"{key}/{role}")
@@ -136,17 +139,17 @@ def _require_purpose(installation: Installation, purpose: str) -> None:
 
 
 def _end_of(until: str) -> str:
-    """The end of a fact: the end of a last day (YYYY-MM-DD), or a time (ISO 8601); empty for no end."""
+    """End of a fact: the end of a last day (YYYY-MM-DD), or a time (ISO 8601); empty for no end."""
     try:
         day = len(until) == len("2026-01-31")
         end = datetime.fromisoformat(f"{until}T23:59:59" if day else until) if until else None
     except ValueError:
-        raise OptionError(f"the last day {until!r} is not valid. Expected YYYY-MM-DD.") from None
+        raise OptionError(f"the last day {until!r} is not a valid date. Expected YYYY-MM-DD.") from None
     return (end if end.tzinfo else end.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds") if end else ""
 
 
 def withdraw_consent(installation: Installation, session: Session, name: str, patients: list[str], purpose: str) -> int:
-    """Records that patients withdrew a consent; open streams leave them out from the next batch on."""
+    """Records that patients withdrew a consent. Open streams leave them out from the next batch."""
     return _put_consents(installation, session, name, patients, Fact("consent", "", "withdrawn", purpose=purpose))
 
 
@@ -160,8 +163,8 @@ def _put_consents(installation: Installation, session: Session, name: str, patie
             subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
             if subject is None:
                 raise UnknownNameError(
-                    f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in custody. Import the patient's "
-                    "records first."
+                    f"one of the {len(patients)} patients (number {len(facts) + 1}) is not in the record store. Import "
+                    "the patient's records first."
                 )
             key = f"{subject}/{purpose}/{label}"
             fact = Fact("consent", key, consent.state, subject=subject, purpose=purpose, label=label, until=consent.until)
@@ -174,7 +177,7 @@ def _put_consents(installation: Installation, session: Session, name: str, patie
 def record_care_relation(
     installation: Installation, session: Session, name: str, patient: str, who: str, *, days: int = 30
 ) -> None:
-    """Records that a clinician treats a patient, from now for so many days."""
+    """Records that a clinician treats a patient, from now for a number of days."""
     _put_care_relation(
         installation, session, name, patient, Fact("care", "", "given", who, until=_days_from_now(installation, days))
     )
@@ -206,8 +209,8 @@ def _put_care_relation(installation: Installation, session: Session, name: str, 
 def record_approval(
     installation: Installation, session: Session, name: str, who: str, purpose: str, *, until: str = ""
 ) -> None:
-    """Records that the ethics board approves the export of a data set by a person. Nobody approves their own export. until: the last
-    day, or a time."""
+    """Records that the ethics board approves the export of a data set by a person. Nobody can approve their own export. until:
+    the last day, or a time."""
     _require_purpose(installation, purpose)
     until = _end_of(until)
     _put_approval(installation, session, name, Fact("qualification", "", "approved", who, purpose=purpose, until=until))
@@ -219,7 +222,7 @@ def withdraw_approval(installation: Installation, session: Session, name: str, w
 
 
 def _put_approval(installation: Installation, session: Session, name: str, approval: Fact) -> None:
-    store.dataset(installation.db, name, session.tenant)  # UnknownNameError if there is none
+    store.dataset(installation.db, name, session.tenant)  # raises UnknownNameError if there is none
     who, purpose = approval.who, approval.purpose
     key = f"{who}/{name}/{purpose}"
     fact = Fact("qualification", key, approval.state, who, purpose=purpose, label=store.resource(name), until=approval.until)
@@ -227,10 +230,10 @@ def _put_approval(installation: Installation, session: Session, name: str, appro
     def plan(facts: FactReader) -> list[Fact]:
         if not are_different_people(facts, session.who, who):
             raise AccessDeniedError(
-                f"{who} is not registered here, or is the approver. Another person of the ethics board has to approve."
+                f"{who} is not registered here, or is the person who approves. Name another member of the ethics board."
             )
         if not roles_of(facts, session.who):
-            raise AccessDeniedError(f"{session.who} holds no role any more.")
+            raise AccessDeniedError(f"{session.who} no longer has any role. Ask a security officer for one.")
         return [fact]
 
     with installation.gate.open(session, "approve", store.resource(name), purpose):

@@ -11,7 +11,7 @@ from galenic.security import Session, opens, subkey
 
 
 def write_backup(installation: Installation, session: Session, folder: Path) -> dict[str, Any]:
-    """Writes a backup of the encrypted records and of their keys, which are useless without the root key."""
+    """Writes a backup of the encrypted records and of their keys, which are unusable without the root key."""
     with installation.gate.open(session, "administer", "house", "backup") as grant:
         grant.to = str(folder)
         return store.backup(installation.db, folder, session.tenant)
@@ -20,11 +20,11 @@ def write_backup(installation: Installation, session: Session, folder: Path) -> 
 def restore_backup(
     installation: Installation, folder: Path, session: Session | None = None, *, keys: Path | None = None
 ) -> dict[str, int]:
-    """Restores records from a backup; returns counts of rows by table, of patients and of those who can be read.
+    """Restores records from a backup. Returns the number of rows by table, of patients and of readable patients.
 
-    keys: a newer backup, whose keys open this one where they were replaced since. StateError, before anything is changed, if no
-    patient in the backup could be read. Without a session only into an empty installation, where no roles exist yet: the holder
-    of the root key may do that, and the audit log starts anew.
+    keys: a newer backup, whose keys also open this one if keys were replaced since. Raise StateError, before anything is
+    changed, if no patient in the backup could be read. Without a session, a backup can be restored only into an empty
+    installation without roles: the holder of the root key may do that, and a new audit log begins.
     """
     if session is None:
         _require_readable(installation, folder, keys)
@@ -47,7 +47,7 @@ def restore_backup(
 
 
 def _require_readable(installation: Installation, folder: Path, keys: Path | None) -> None:
-    """StateError if the root that is here opens the key of no patient in a backup. Without a root that cannot be said yet."""
+    """Raise StateError if the existing root key opens no patient's key in a backup. Without a root key this is not checked."""
     root = installation.tree.keeper.get()
     if root is None:
         return
@@ -68,7 +68,7 @@ def count_readable(installation: Installation, tenant: str) -> dict[str, int]:
     def keys(subjects: list[int]) -> dict[int, bytes]:
         try:
             return {s: subkey(k, "record") for s, k in installation.tree.keys(subjects).items()}
-        except StoreError:  # no root, or another one
+        except StoreError:  # no root key, or another one
             return {}
 
     patients, readable = store.readable_patients(installation.db, tenant, keys)
@@ -76,7 +76,7 @@ def count_readable(installation: Installation, tenant: str) -> dict[str, int]:
 
 
 def _end_invitations(installation: Installation) -> None:
-    """Ends invitations that were open when a backup was taken: they may have been used since. The root key is needed for it."""
+    """Ends invitations that were open when a backup was taken, because they may have been used since. Needs the root key."""
     if installation.tree.keeper.get() is None:
         return
     invited = [f for f in installation.facts.of("person") if f.state == "invited" and f.get("invitation")]
@@ -96,13 +96,13 @@ def rotate_keys(installation: Installation, session: Session) -> int:
 
 
 def recover_root(installation: Installation, escrow_private: bytes) -> dict[str, int]:
-    """Puts the escrowed root key back; returns how many patients are here and how many of them can be read with it.
+    """Restores the root key from its recovery copy. Returns the number of patients, and how many of them can be read with it.
 
-    escrow_private: the escrow's private key, which is kept off the machine.
+    escrow_private: private key of the recovery copy, which is stored on another machine.
     """
     root = installation.escrow.recover(escrow_private)
     if installation.tree.keeper.get() is not None:
-        raise StateError("there is a root key already. Move it away first if it is the wrong one.")
+        raise StateError("a root key already exists. If it is the wrong one, move it away first.")
     installation.tree.keeper.put(root)
     installation.tree.refresh()
     _end_invitations(installation)

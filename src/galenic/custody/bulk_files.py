@@ -1,4 +1,4 @@
-"""Files of bulk exports, encrypted under a key that is destroyed with them, and uploads that a killed process left."""
+"""Files of bulk exports, encrypted with a key that is destroyed with them, and leftovers of interrupted uploads."""
 
 import shutil
 import time
@@ -20,7 +20,7 @@ def drop_bulk(installation: Installation, build: str) -> None:
 
 
 def drop_abandoned_uploads(installation: Installation) -> None:
-    """Deletes uploads that a killed process left an hour ago or more."""
+    """Deletes uploads that an ended process left an hour ago or more."""
     folder = installation.home / "incoming"
     for upload in folder.iterdir() if folder.is_dir() else ():
         if time.time() - upload.stat().st_mtime > ABANDONED:

@@ -1,4 +1,4 @@
-"""Data sets in custody: registration, patients, and access to their rows for training."""
+"""Stored data sets: registration, patients, and access to their rows for training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from galenic.security import BUILDS, Fact, Grant, Session
 def describe_dataset(
     installation: Installation, grant: Grant, row: dict[str, object], schema: pa.Schema, kinds: dict[str, str] | None = None
 ) -> store.Dataset:
-    """Registers a new data set, with the fact about its owner that access decisions need; returns the existing one if there is one.
+    """Registers a new data set, with the fact about its owner that access decisions need. Returns an existing one unchanged.
 
-    row: its columns in the table of data sets; kinds: what each column holds (numeric, date, …).
+    row: its columns in the table of data sets; kinds: kind of each column (numeric, date, …).
     """
     name = str(row["name"])
     if not any(d["name"] == name for d in store.list_datasets(installation.db, grant.tenant)):
@@ -26,7 +26,7 @@ def describe_dataset(
         installation.gate.versions.refresh()
     elif installation.facts.one("dataset", name) is None:
         raise StoreError(
-            f"the fact about the owner of data set {name!r} is missing from the database. Stop, keep the database, and call the "
+            f"the owner of data set {name!r} is missing from the database. Stop, keep the database, and contact the "
             "security officer."
         )
     store.add_dataset(installation.db, grant, row, schema, kinds or {})
@@ -35,10 +35,10 @@ def describe_dataset(
 
 @contextlib.contextmanager
 def training_source(installation: Installation, session: Session, name: str, purpose: str) -> Iterator[tuple[Source, Grant]]:
-    """A table as a source for training, under one access decision.
+    """Table as a source for training, under one access decision.
 
-    Its rows are copied to encrypted shards under their own key, which are dropped at the end. Reading fails from the moment
-    that a patient is erased or a right is withdrawn.
+    Its rows are copied to encrypted shards with a separate key, which are deleted at the end. Reading fails as soon as a
+    patient is erased or a right is withdrawn.
     """
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "train", store.resource(name), purpose) as grant:
@@ -67,10 +67,10 @@ def patient_identifier(dataset: store.Dataset, patient: str) -> str:
 
 
 def find_patient(installation: Installation, session: Session, patient: str) -> int:
-    """The subject id of a patient. UnknownNameError if there is no such patient, or several.
+    """Subject id of a patient. Raise UnknownNameError if no patient or several patients match.
 
-    patient: the identifier as it was imported, if one patient only has it; NAMESPACE|ID for a patient of FHIR, OMOP or MEDS, and
-    TABLE|ID or |ID for one of the tables, which share their identifiers.
+    patient: the identifier as it was imported, if one patient only has it; NAMESPACE|ID for a patient of FHIR, OMOP or MEDS,
+    and TABLE|ID or |ID for one of the tables, which share their identifiers.
     """
     datasets = store.list_datasets(installation.db, session.tenant)
     with installation.gate.open(session, "access", "subject/0", "subject-access") as grant:
@@ -80,11 +80,11 @@ def find_patient(installation: Installation, session: Session, patient: str) -> 
     found = {name: subject for name, subject in candidates.items() if subject is not None}
     if not found:
         raise UnknownNameError(
-            "no patient with this identifier is in custody. Check the identifier as it is in the imported file."
+            "no patient with this identifier is in the record store. Check the identifier against the imported file."
         )
     if len(set(found.values())) > 1:
         ways = " or ".join(f"'{name}|ID' ({_holders(datasets, name)})" for name in found)
-        raise UnknownNameError(f"several patients have this identifier, and nothing was done. Say which one you mean: {ways}.")
+        raise UnknownNameError(f"several patients have this identifier. Nothing was done. Say which one you mean: {ways}.")
     return next(iter(found.values()))
 
 
@@ -102,7 +102,7 @@ def _keys_of(datasets: list[store.Dataset], patient: str) -> dict[str, str]:
 
 
 def _holders(datasets: list[store.Dataset], name: str) -> str:
-    """The data sets that share their patients' identifiers under a name, in words."""
+    """Names of the data sets that share patient identifiers under a name."""
     ids = name if any(d["ids"] == name for d in datasets) else ""
     holders = [str(d["name"]) for d in datasets if d["ids"] == ids]
     return f"data set{'s' if len(holders) > 1 else ''} {', '.join(holders)}"

@@ -1,4 +1,5 @@
-"""De-identified copies of FHIR data sets, made under the patients' own keys: erasing a patient ends what can be traced back."""
+"""De-identified copies of FHIR data sets, made with the patients' own keys. Erasing a patient makes the copy untraceable for
+that patient."""
 
 import hashlib
 import hmac
@@ -34,7 +35,7 @@ from galenic.version import __version__
 if TYPE_CHECKING:
     from galenic.records.fhir import FhirWriter
 
-PROVENANCE_TARGETS = 1_000  # resources that one Provenance names
+PROVENANCE_TARGETS = 1_000  # resources that one Provenance resource names
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class CopySource:
     def write(
         self, folder: Path, options: DeidentificationOptions, progress: Progress, *, vault: bool
     ) -> DeidentificationReport:
-        """Write the data set without identifiers into the new folder. vault: tokens can be revealed by `reveal_token`."""
+        """Writes the data set without identifiers to a new folder. vault: True if tokens can be revealed later by
+        `reveal_token`."""
         run = start_run(options.settings(secrets.token_bytes(32)))
         folder.mkdir()
         writer = _CopyWriter(self, run, TokenVault(self.installation.db, self.grant, self.dataset) if vault else None)
@@ -63,7 +65,7 @@ class CopySource:
         return run.report
 
     def record(self, run: str) -> None:
-        """Record which patients the copy in a run was made from. AccessDeniedError if the grant has ended in the meantime."""
+        """Records the patients that a copy was made from. Raise AccessDeniedError if the grant has ended in the meantime."""
         self.grant.require_active()
         row = {"id": f"model/{run}", "kind": "copy", "made_from": f"table/{self.name}"}
         store.add_artefact(self.installation.db, row, store.subjects_of(self.installation.db, self.grant, self.name))
@@ -71,19 +73,20 @@ class CopySource:
 
 @contextmanager
 def open_copy_source(installation: Installation, session: Session, name: str, purpose: str) -> Iterator[CopySource]:
-    """The FHIR data set of that name. OptionError if it holds something else, AccessDeniedError if the session may not copy it."""
+    """FHIR data set with that name. Raise OptionError if it has another kind, and AccessDeniedError if the session may not copy
+    it."""
     dataset = store.dataset(installation.db, name, session.tenant)
     if dataset["kind"] != "fhir":
         raise OptionError(
-            f"{name!r} holds {dataset['kind']}. Only FHIR data sets are de-identified in custody; export others, and de-identify the "
-            "files."
+            f"{name!r} holds {dataset['kind']}. Only FHIR data sets can be de-identified in the record store. Export this "
+            "one, then de-identify the files."
         )
     with installation.gate.open(session, "train", store.resource(name), purpose) as grant:
         yield CopySource(installation, grant, dataset)
 
 
 def reveal_token(installation: Installation, session: Session, name: str, token: str, purpose: str) -> tuple[str, str]:
-    """(kind, value) that a token of a de-identified copy replaced; each reveal is an access decision and is audited."""
+    """(kind, value) that a token of a de-identified copy replaced. Each call is an access decision and is recorded."""
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "reveal", store.resource(name), purpose) as grant:
         kind, value = reveal(installation.db, grant, dataset, token)
@@ -102,11 +105,13 @@ class _CopyWriter:
         self.db, self.grant, self.dataset = source.installation.db, source.grant, source.dataset
         self.token_key = run.key if vault is None else self.grant.token("deidentify", source.name) * 2
         self.patient_ids: dict[int, str] = {}
-        self.sample: list[tuple[int, dict[str, Any]]] = []  # (subject, resource) of those into which identifiers are planted
+        self.sample: list[
+            tuple[int, dict[str, Any]]
+        ] = []  # (subject, resource) of the sample into which identifiers are planted
         self.seen = 0
 
     def write(self, folder: Path, progress: Progress) -> None:
-        """Write one NDJSON file per resource type, with the Provenance of the resources."""
+        """Writes one NDJSON file per resource type, with the Provenance of the resources."""
         from galenic.records.fhir import FhirWriter  # noqa: PLC0415  # its definitions are loaded on first use
 
         self._learn()
@@ -121,12 +126,12 @@ class _CopyWriter:
                 while references:
                     _put(out, self._provenance(references[:PROVENANCE_TARGETS]))
                     del references[:PROVENANCE_TARGETS]
-                progress(f"de-identifying, {count:,} resources", 0.5)
+                progress(f"de-identifying {count:,} resources", 0.5)
         if self.vault:
             self.vault.flush()
 
     def _learn(self) -> None:
-        """Read what the patients' own records state."""
+        """Reads identifiers that the patients' own records state."""
         from galenic.records.fhir import restore_resource  # noqa: PLC0415  # its definitions are loaded on first use
 
         for batch in store.read_documents(self.db, self.grant, self.dataset):
@@ -167,7 +172,7 @@ class _CopyWriter:
         return clean
 
     def _sample(self, subject: int, resource: dict[str, Any]) -> None:
-        """Keep a random sample of the resources in memory (Vitter 1985, algorithm R)."""
+        """Keeps a random sample of the resources in memory (Vitter 1985, algorithm R)."""
         self.seen += 1
         if len(self.sample) < MOST_RESOURCES:
             self.sample.append((subject, resource))
@@ -175,7 +180,8 @@ class _CopyWriter:
             self.sample[place] = (subject, resource)
 
     def planted(self, resources: list[tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
-        """De-identified planted copies of sampled resources, each given with its place in the sample. Nothing is counted or stored."""
+        """De-identified copies of sampled resources with planted identifiers, each with its position in the sample. Nothing is
+        counted or stored."""
         run, subjects = self.run.for_copy(), [self.sample[place][0] for place, _ in resources]
         keys = self.grant.keys(sorted(set(subjects)))
         for subject, (_, resource) in zip(subjects, resources, strict=True):
@@ -190,7 +196,7 @@ class _CopyWriter:
         return deidentify_resource(resource, rules)
 
     def _remember_token(self, subject: int) -> Callable[[str, str, str], None] | None:
-        """A function that stores a token in the vault; of resource ids only the patient's own can be revealed."""
+        """Function that stores a token in the vault. Of resource ids, only the patient's own can be revealed."""
         if self.vault is None:
             return None
         remember, patient_id = self.vault.of(subject), self.patient_ids.get(subject)
@@ -202,7 +208,7 @@ class _CopyWriter:
         return remember_token
 
     def _provenance(self, references: list[str]) -> dict[str, Any]:
-        """Provenance of derived resources: the agent and its policy; nothing in it identifies the originals."""
+        """Provenance of derived resources: the agent and its policy. It does not identify the originals."""
         policy = f"Galenic {__version__}, de-identification by policy {self.run.report.policy.name}"
         return {
             "resourceType": "Provenance",
@@ -210,7 +216,7 @@ class _CopyWriter:
             "target": [{"reference": r} for r in references],
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "agent": [{"type": {"text": "assembler"}, "who": {"display": policy}}],
-            "entity": [{"role": "source", "what": {"display": "records in custody, under keys of their own"}}],
+            "entity": [{"role": "source", "what": {"display": "records in the record store, encrypted with separate keys"}}],
         }
 
 

@@ -1,4 +1,4 @@
-"""Erasure of a patient from custody: derived copies, the patient's key, and the keys beside backups."""
+"""Erasure of a patient from the record store: derived copies, the patient's key, and the keys stored with backups."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Forget = Callable[[Installation, Grant, store.Row], str]
 
 
 def forget(installation: Installation, grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
-    """Drops the derived copies that contain a subject. May be repeated."""
+    """Deletes the derived copies that contain a subject. It can be repeated."""
     drop_abandoned_uploads(installation)
     for folder in ("quality", "builds", "released", "jobs"):
         store.sweep(installation.home / folder)
@@ -39,15 +39,15 @@ def _rows_deleted(_installation: Installation, _grant: Grant, _row: store.Row) -
 
 
 def _renew_index(installation: Installation, grant: Grant, row: store.Row) -> str:
-    """Replaces a search index by a copy without deleted rows, under another key; without a readable index there is no copy."""
+    """Replaces a search index by a copy without deleted rows, with another key. An unreadable index is deleted without a copy."""
     build = str(row["id"])
     found = next((b for b in store.list_builds(installation.db, kind="index") if b["id"] == build), None)
     if found is None:
-        return ""  # it was replaced or dropped before
+        return ""  # it was already replaced or deleted
     copy = _copy_of_index(installation, grant, found) if found["detail"] else ""
     drop_index(installation, build)
     renewed = (
-        f"search uses {copy}, a copy without the patient"
+        f"searches use {copy}, a copy without the patient"
         if copy
         else f"build it again: galenic records index build {found['dataset']}"
     )
@@ -55,7 +55,7 @@ def _renew_index(installation: Installation, grant: Grant, row: store.Row) -> st
 
 
 def _copy_of_index(installation: Installation, grant: Grant, found: store.Row) -> str:
-    """The id of the copy; empty where the index cannot be read."""
+    """Id of the copy; empty if the index cannot be read."""
     build, name = str(found["id"]), str(found["dataset"])
     dataset = store.dataset(installation.db, name, grant.tenant)
     copy, number = store.next_build(installation.db, "index", name)
@@ -70,9 +70,9 @@ def _copy_of_index(installation: Installation, grant: Grant, found: store.Row) -
 
 
 def _gone(installation: Installation, build: str) -> str:
-    """Whether the files of a build are gone, in words."""
+    """Text that states whether the files of a build are deleted."""
     left = [p for p in (installation.shards / f"{build}.db", installation.shards / build) if p.exists()]
-    return "STILL THERE: delete its files by hand" if left else "deleted"
+    return "NOT DELETED: delete its files yourself" if left else "deleted"
 
 
 def _drop_shards(installation: Installation, _grant: Grant, row: store.Row) -> str:
@@ -83,17 +83,17 @@ def _drop_shards(installation: Installation, _grant: Grant, row: store.Row) -> s
 def _drop_bulk(installation: Installation, _grant: Grant, row: store.Row) -> str:
     build = str(row["id"]).partition("/")[2]
     drop_bulk(installation, build)
-    return f"{_gone(installation, build)}; to have it without the patient, export again"
+    return f"{_gone(installation, build)}; export again to get it without the patient"
 
 
 def _drop_page(installation: Installation, _grant: Grant, row: store.Row) -> str:
     left = drop_quality(installation, str(row["id"]))
-    return "STILL THERE: delete it by hand" if left else "deleted; measure the quality again"
+    return "NOT DELETED: delete it yourself" if left else "deleted; measure the quality again"
 
 
 def _drop_unfinished(installation: Installation) -> list[ErasureOutcome]:
-    """Drops copies for training, and indexes and exports that are being made or that a killed process left: what is in them is not
-    recorded yet. Whoever makes one of them stops and starts again."""
+    """Deletes copies for training, and unfinished indexes and exports, because their patients are not recorded yet. Work on
+    them stops and starts again."""
     outcomes = []
     for build in store.list_builds(installation.db):
         name, kind = str(build["id"]), str(build["kind"])
@@ -110,14 +110,14 @@ def _drop_unknown_pages(installation: Installation) -> list[ErasureOutcome]:
     pages = [name for name in stored_pages(installation) if store.artefact(installation.db, name) is None]
     return [
         ErasureOutcome(
-            name, "quality", "inside", "STILL THERE: delete it by hand" if drop_quality(installation, name) else "deleted"
+            name, "quality", "inside", "NOT DELETED: delete it yourself" if drop_quality(installation, name) else "deleted"
         )
         for name in pages
     ]
 
 
 def _outside(_installation: Installation, _grant: Grant, _row: store.Row) -> str:
-    return "outside: ask its holders to delete it"
+    return "outside this installation: ask its holders to delete it"
 
 
 FORGET: dict[str, Forget] = {
@@ -151,13 +151,14 @@ def backup_folders(installation: Installation) -> list[tuple[str, bool]]:
 
 
 def forget_in_backups(installation: Installation, subject: int, tenant: str) -> list[dict[str, Any]]:
-    """Replaces the keys beside each backup by today's; returns for each whether they open the subject's key, None if not checked."""
+    """Replaces the keys stored with each backup by the current ones. Returns for each backup whether they open the subject's
+    key, or None if not checked."""
     folders = [Path(str(row["folder"])) for row in store.backups(installation.db)]
     return [_forget_in_backup(installation, folder, subject, tenant) for folder in folders]
 
 
 def _forget_in_backup(installation: Installation, folder: Path, subject: int, tenant: str) -> dict[str, Any]:
-    """Replaces the keys beside one backup, and reads them again. Unreached, nothing is known of them: the answer is None."""
+    """Replaces the keys stored with one backup, and reads them again. Returns None if the backup cannot be reached."""
     reached = store.refresh_keys(installation.db, folder, tenant)
     try:
         alive = opens(store.read_keys(folder).nodes, installation.tree.root(), subject)

@@ -1,4 +1,4 @@
-"""Events on their way from originals to shards: the buffer, and the Protocol of what fills it."""
+"""Buffer of events between reading originals and writing shards, and the Protocol of event readers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_star
 
 @dataclass
 class EventBuffer:
-    """Events that are converted but not written yet, and the texts, parents and losses that were met on the way.
+    """Events that are converted but not yet written, with texts, parent codes and losses of the conversion.
 
-    described: text of codes; parents: their parent codes; dropped: what has no event, counted.
+    described: text of codes; parents: their parent codes; dropped: number of records without an event, by kind.
     """
 
     installation: Installation
@@ -41,7 +41,7 @@ class EventBuffer:
         return sum(t.num_rows for t in self.tables)
 
     def take(self, last: int | None) -> pa.Table | None:
-        """Removes and returns the complete subjects, sorted: all but `last`, which may continue (None: all)."""
+        """Removes and returns the complete subjects, sorted: all except `last`, which may continue (None: all)."""
         if not self.tables:
             return None
         table = pa.concat_tables(self.tables)

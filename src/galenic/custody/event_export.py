@@ -1,4 +1,4 @@
-"""Export of events: the timelines of a data set in a format of records.FORMATS, or as a flat file."""
+"""Export of events: timelines of a data set in a format of records.FORMATS, or as a flat file."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,16 +19,16 @@ WriteEvents = Callable[[Iterator[pa.Table], Path, EventSource], WriteResult]
 
 
 class EventExporter:
-    """Timelines in one format. Patients and encounters get new numbers, and ids of the source stay behind.
+    """Timelines in one format. Patients and encounters get new numbers; ids of the source are left out.
 
-    A user who may know the ids exports a data set in its own form.
+    A user who may see the ids can export a data set in its original form.
     """
 
     def __init__(self, form: str, write: WriteEvents, *, kind: str = "") -> None:
         self.form, self.kind, self._write = form, kind, write
 
     def plan(self, dataset: store.Dataset) -> None:
-        """Every data set with timelines can be exported; reading them raises StateError if there are none."""
+        """Every data set with timelines can be exported. Reading raises StateError if there are none."""
 
     def run(self, export: Export) -> None:
         """Writes the events that the decision covers."""
@@ -54,7 +54,7 @@ def _source(timelines: Timelines) -> EventSource:
 
 
 def renumbered(timelines: Timelines) -> Iterator[pa.Table]:
-    """Events under new numbers of patients and encounters; of the source of an event only its kind stays."""
+    """Events with new numbers of patients and encounters. Only the kind of an event's source is retained."""
     patients = encounters = 0
     for batch in timelines.batches():
         subjects = batch["subject_id"].to_numpy()

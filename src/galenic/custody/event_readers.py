@@ -1,4 +1,4 @@
-"""Registry of event readers: how the originals of each kind of data set become events."""
+"""Registry of event readers, which convert the originals of each kind of data set to events."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ NUMBERS = re.compile('"value(?:Quantity|Ratio|Range)"')
 
 
 class TableReader:
-    """Rows of a table, by its mapping."""
+    """Reader of table rows, with the table's mapping."""
 
     def read(self, buffer: EventBuffer) -> Iterator[int]:
         """Converts the rows of the subjects of each batch. StateError if the table has no mapping."""
@@ -32,7 +32,7 @@ class TableReader:
 
 
 class DocumentReader:
-    """Documents, by a converter that is made anew for each reading."""
+    """Reader of documents. Each reading creates a new converter."""
 
     def __init__(self, make_converter: Callable[[EventBuffer], Callable[[Documents], None]]) -> None:
         self._make_converter = make_converter
@@ -74,7 +74,7 @@ class FhirConverter:
         buffer.put(rows)
 
     def _find(self, reference: str) -> dict[str, Any] | None:
-        """A resource about no patient, such as a medication, by its reference."""
+        """Resource about no patient, such as a medication, by its reference."""
         from galenic.records.fhir import restore_resource  # noqa: PLC0415
 
         buffer = self.buffer
@@ -122,7 +122,7 @@ class OmopConverter:
 
 
 class MedsConverter:
-    """MEDS events, with the subject ids of custody; codes come first, as documents about no patient."""
+    """MEDS events, with the subject ids of the record store. Codes come first, as documents about no patient."""
 
     def __init__(self, buffer: EventBuffer) -> None:
         self.buffer = buffer
@@ -165,5 +165,7 @@ def event_reader_of(dataset: store.Dataset) -> EventReader:
             f"data set {name!r} is a table without a mapping, so it has no timelines. Import it with one: galenic records import --map"
         )
     if kind not in EVENT_READERS:
-        raise StateError(f"data set {name!r} holds {kind}, which has no timelines.")
+        raise StateError(
+            f"data set {name!r} holds {kind}, which has no timelines. Expected FHIR, OMOP, MEDS, or a table with a mapping."
+        )
     return EVENT_READERS[kind]

@@ -1,4 +1,4 @@
-"""Types of an export out of custody: the export in progress, its result and the Protocol that every exporter follows."""
+"""Types of an export: the export in progress, its result and the Protocol of all exporters."""
 
 import json
 from collections import Counter
@@ -16,7 +16,8 @@ from galenic.security import Grant
 
 @dataclass
 class ExportResult:
-    """Counts of one export. written: resources, rows or events by type or table; dropped: events without a place in the form."""
+    """Counts of one export. written: resources, rows or events by type or table; dropped: events that the format cannot
+    express."""
 
     dataset: str
     form: str
@@ -35,7 +36,7 @@ class Export:
     result: ExportResult
 
     def checked(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The tables, and at their end a last check of the decision: what it no longer covers is not published."""
+        """The tables, with a final check of the decision. Data that it no longer covers is not published."""
         yield from tables
         self.grant.require_active()
 
@@ -43,27 +44,27 @@ class Export:
 class Exporter(Protocol):
     """Export of data sets in one form.
 
-    kind: of the data sets that it is the default form for. An export is written whole or not at all, so an interrupted one
-    is simply repeated.
+    kind: kind of data set for which it is the default format. An export is written completely or not at all, so an interrupted
+    one can be repeated.
     """
 
     kind: str
 
     def plan(self, dataset: store.Dataset, /) -> None:
-        """OptionError if the data set cannot be exported in this form."""
+        """Raise OptionError if the data set cannot be exported in this format."""
         ...
 
     def run(self, export: Export, /) -> None:
-        """Writes the target, whole or not at all, and counts what it wrote in the result."""
+        """Writes the target, completely or not at all, and adds the counts to the result."""
         ...
 
     def summary(self, result: ExportResult, /) -> dict[str, Any]:
-        """The counts for the file about the decision beside the copy."""
+        """Counts for the file about the decision, which is stored with the copy."""
         ...
 
 
 def record_copy(export: Export, purpose: str, summary: dict[str, Any]) -> None:
-    """Records the copy as outside of the installation, and writes the decision in a file beside it."""
+    """Records the copy as outside the installation, and writes the decision to a file next to it."""
     db, grant, name = export.installation.db, export.grant, export.result.dataset
     subjects = [s for s in store.subjects_of(db, grant, name) if s != store.NO_SUBJECT]
     artifact: store.Row = {

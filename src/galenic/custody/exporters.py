@@ -24,21 +24,21 @@ EXPORTERS: dict[str, Exporter] = {
 
 
 def default_form(dataset: store.Dataset) -> str:
-    """The form that a data set is exported in by default: as it was imported."""
+    """Default format of the export of a data set: the format of its import."""
     return next(form for form, exporter in EXPORTERS.items() if exporter.kind == dataset["kind"])
 
 
 def export_records(
     installation: Installation, session: Session, name: str, purpose: str, target: Path, form: str = ""
 ) -> ExportResult:
-    """Writes the part of a data set that an access decision covers, whole or not at all. form: default_form if empty.
+    """Writes the part of a data set that an access decision covers, completely or not at all. form: default_form if empty.
 
-    The copy is recorded as outside of the installation.
+    The copy is recorded as outside the installation.
     """
     dataset = store.dataset(installation.db, name, session.tenant)
     form = form or default_form(dataset)
     if form not in EXPORTERS:
-        raise OptionError(f"{form!r} is no form of export. Expected one of {', '.join(EXPORTERS)}.")
+        raise OptionError(f"{form!r} is not an export format. Expected one of {', '.join(EXPORTERS)}.")
     exporter = EXPORTERS[form]
     exporter.plan(dataset)
     result = ExportResult(name, form)

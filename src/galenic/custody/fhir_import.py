@@ -1,4 +1,4 @@
-"""Import of FHIR R4: resources are validated and stored with their exact bytes under the key of their patient."""
+"""Import of FHIR R4: resources are validated and stored byte for byte, encrypted with the key of their patient."""
 
 import os
 from collections import Counter
@@ -23,12 +23,12 @@ from galenic.security import Grant, Session
 if TYPE_CHECKING:
     from galenic.records.fhir import PreparedResource, SourceServer
 
-PARALLEL_BYTES = 8 * 2**20  # of input: from here on worker processes save more time than their start takes
+PARALLEL_BYTES = 8 * 2**20  # bytes of input above which worker processes save more time than their start takes
 EXAMPLES = 1_000  # issues of each level and rule that are kept; all are counted
-EMPTY = "holds no resource: it is empty. Check that it was copied whole, or leave it out."
-MAX_DEFERRED, MAX_SEARCHES = 10_000, 200_000  # resources; searches with known results
+EMPTY = "is empty, so it has no resource. Check that it was copied completely, or leave it out."
+MAX_DEFERRED, MAX_SEARCHES = 10_000, 200_000  # number of resources, and of searches with known results
 MAX_ABSOLUTE = 100_000  # resources of other servers that references name
-# resource types that may belong to a patient only by what they refer to, and so may have to wait for that
+# resource types that may belong to a patient only by a reference, so they may have to wait for the referenced resource
 DEFERRED_TYPES = frozenset(
     (
         "AuditEvent",
@@ -59,10 +59,10 @@ def import_fhir(
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> ImportResult:
-    """Imports files of FHIR R4 (resource, Bundle, NDJSON; plain or gzip); a Bundle is stored whole or not at all.
+    """Imports FHIR R4 files (resource, Bundle, NDJSON; plain or gzip). A Bundle is stored completely or not at all.
 
-    Documents that equal the current one of their name, byte for byte, are passed over, so an interrupted import is simply repeated.
-    workers: processes that parse and validate beside this one (default: one per further core if the input is large).
+    Documents that equal the current version byte for byte are skipped, so an interrupted import can be repeated. workers:
+    processes that parse and validate beside this one (default: one per further core if the input is large).
     """
     from galenic.records.fhir import SourceServer, prepare_document  # noqa: PLC0415  # its definitions load when they are needed
 
@@ -88,14 +88,16 @@ def import_fhir(
 
 
 def _known(installation: Installation, grant: Grant, row: store.Row) -> store.Dataset:
-    """The data set to import into; of a new one, what it will be once a resource is stored. StateError if it is of another kind."""
+    """Data set to import into, or the planned one. It is created when a resource is stored. Raise StateError if it has another
+    kind."""
     if any(d["name"] == row["name"] for d in store.list_datasets(installation.db, grant.tenant)):
         return describe_dataset(installation, grant, row, store.SCHEMA)
     return row
 
 
 class FhirImport:
-    """A FHIR import in progress: assigns each resource to its patient and stores it. The data set is made with the first of them."""
+    """FHIR import in progress: assigns each resource to its patient and stores it. The first stored resource creates the data
+    set."""
 
     def __init__(
         self, installation: Installation, grant: Grant, dataset: store.Dataset, server: "SourceServer", prepare: Prepare
@@ -113,7 +115,7 @@ class FhirImport:
         self._left_out: dict[str, str] = {}  # erased patient of the latest version of a name, which was left out
 
     def split(self, unit: Lines) -> SplitUnit:
-        """Separates the documents of a unit that equal the current one of their name, byte for byte."""
+        """Separates the documents of a unit that equal the current version byte for byte."""
         digests = [sha256(raw).hexdigest() for _, raw in unit]
         names = store.current_digests(self.installation.db, self.grant, self.dataset, digests)
         fresh: Lines = []
@@ -146,8 +148,8 @@ class FhirImport:
         self._store(parts)
 
     def _are_current(self, unit: PreparedUnit) -> bool:
-        """Whether the stored documents of a unit still are the current ones of their names, and no other document of the unit has the
-        name of one: an earlier line may bring another version, which this one then follows."""
+        """True if the stored documents of a unit are still the current versions, and no other document of the unit has the same
+        name: an earlier line could contain another version, which this one then follows."""
         from galenic.records.fhir import names_in_bundle  # noqa: PLC0415
 
         db, stored, names = self.installation.db, unit.split.stored, unit.split.names
@@ -182,7 +184,7 @@ class FhirImport:
                     del self._left_out[name]
 
     def finish(self) -> None:
-        """Stores the deferred resources and reports searches that still match nothing."""
+        """Stores the deferred resources and reports searches that still have no match."""
         self._store_deferred()
         self.result.patients = len(self._subjects)
         self._search(self._open)
@@ -190,15 +192,15 @@ class FhirImport:
             if search not in self._matches:
                 self.result.unresolved += count
                 text = (
-                    "is a search that matches no resource in custody. It is repeated each time the reference is read: import "
-                    "the resource, or correct the reference."
+                    "is a search reference that matches no resource in the record store. It is searched again each time the "
+                    "reference is read: import the resource, or correct the reference."
                 )
                 found = {"where": "", "expression": search.partition("?")[0], "text": text}
                 self._add_issue("warning", "reference-unresolved", found)
         self._report_absolute()
 
     def _report_absolute(self) -> None:
-        """Warns of references that name, by an address, resources that are in custody: they count as those of another server."""
+        """Warns of absolute references to resources in the record store: they count as references to another server."""
         names = sorted({name for _, name in self._absolute})
         here = store.newest_rows(self.installation.db, self.grant, self.dataset, names) if names else {}
         by_base: Counter[str] = Counter()
@@ -215,7 +217,7 @@ class FhirImport:
             self.result.examples.append({"level": rule[0], "rule": rule[1], "where": "", "expression": "", "text": text})
 
     def _resolved(self, parts: list["PreparedResource"]) -> list["PreparedResource"]:
-        """Parts of one document with their searches resolved, without conditional creates of resources that exist."""
+        """Parts of one document with their searches resolved, without conditional creates of existing resources."""
         self._search(s for p in parts for s in (*p.searches, p.condition, p.person) if "?" in s)
         existing: dict[str, str] = {}
         for part in parts:
@@ -230,7 +232,7 @@ class FhirImport:
         return new
 
     def _resolve(self, part: "PreparedResource", existing: dict[str, str]) -> None:
-        """Replaces the searches of one part by what they match, its patient included."""
+        """Replaces the searches of one part by their matches, including its patient."""
         targets = part.about.get("references", {}) if existing or part.searches else {}
         for search in part.searches:
             if search in self._matches:
@@ -246,7 +248,7 @@ class FhirImport:
             part.person = ""
 
     def _search(self, searches: Iterable[str]) -> None:
-        """Looks up what searches match, all that are not known yet at once."""
+        """Looks up the matches of all searches that are not known yet."""
         fresh = sorted({s for s in searches if s not in self._matches and s not in self._unmatched})
         if not fresh:
             return
@@ -270,7 +272,8 @@ class FhirImport:
         self._store(deferred, last=True)
 
     def _store(self, parts: list["PreparedResource"], *, last: bool = False) -> None:
-        """Stores parts; those whose patient depends on a resource still to come are deferred, unless this is the last try."""
+        """Stores parts. Parts whose patient depends on a resource that is not imported yet are deferred, except on the last
+        attempt."""
         self._assign_by_reference(parts)
         ready = []
         for part in parts:
@@ -318,8 +321,8 @@ class FhirImport:
         result.already_stored += len(incoming) - len(envelopes) - (new - bundles)
 
     def _assign_by_reference(self, parts: list["PreparedResource"]) -> None:
-        """Assigns parts that name no patient to the patient of what they refer to, in this unit or in custody; a deletion to the
-        patient of the version before it."""
+        """Assigns parts without a patient to the patient of a referenced resource, in this unit or in the record store. A
+        deletion is assigned to the patient of the previous version."""
         unassigned = [p for p in parts if not p.person and p.through]
         if not unassigned:
             return
@@ -341,11 +344,11 @@ class FhirImport:
 
     def _refuse_unknown_patient(self, part: "PreparedResource") -> None:
         self.result.refused += 1
-        text = "refers to its patient by a search that matches nobody in custody. Import the patients first."
+        text = "refers to its patient by a search that matches no patient in the record store. Import the patients first."
         self._add_issue("error", "patient-unknown", {"where": "", "expression": part.kind, "text": text})
 
     def _add_issue(self, level: str, rule: str, issue: dict[str, str]) -> None:
-        """Counts an issue; the first few of each rule are kept. issue: where, expression, text."""
+        """Counts an issue; the first few of each rule are stored. issue: where, expression, text."""
         self.result.issues[level, rule] += 1
         if self.result.issues[level, rule] <= EXAMPLES:
             self.result.examples.append({"level": level, "rule": rule, **issue})
@@ -358,7 +361,7 @@ class FhirImport:
         self, part: "PreparedResource", identifiers: dict[str, str], subjects: dict[str, int]
     ) -> store.IncomingDocument:
         subject = subjects[identifiers[part.person]] if part.person in identifiers else store.NO_SUBJECT
-        if part.person.startswith("#"):  # assigned by reference: the subject is known by number
+        if part.person.startswith("#"):  # assigned by reference, so the subject number is known
             subject = int(part.person[1:])
         mentions = tuple(subjects[identifiers[r]] for r in part.patients if identifiers[r] in subjects)
         return store.IncomingDocument(
@@ -376,6 +379,6 @@ class FhirImport:
 
 
 def _may_wait(part: "PreparedResource") -> bool:
-    """Whether the patient of a resource depends on another one: by a search, or by what the resource refers to."""
+    """True if the patient of a resource depends on another resource, by a search or a reference."""
     by_reference = not part.person and not part.patients and bool(part.through) and part.kind in DEFERRED_TYPES
     return "?" in part.person or by_reference

@@ -1,4 +1,4 @@
-"""Input of a FHIR import: files as units of documents that become durable together, parsed and validated in several processes."""
+"""Input of a FHIR import: files as units of documents that are stored together, parsed and validated in several processes."""
 
 import re
 import sys
@@ -30,8 +30,8 @@ Prepare = Callable[[Lines], list["PreparedDocument"]]
 
 @dataclass(frozen=True, slots=True)
 class SplitUnit:
-    """The documents of a unit. fresh: to be prepared; stored: the current ones of their names, byte for byte, when that was looked
-    up; names: tokens of the names of those; at: documents that the import had stored by then."""
+    """Documents of a unit. fresh: to be prepared; stored: documents that equalled the current version byte for byte; names:
+    tokens of their names; at: number of documents that the import had stored by then."""
 
     fresh: Lines
     stored: Lines
@@ -41,7 +41,8 @@ class SplitUnit:
 
 @dataclass(frozen=True, slots=True)
 class PreparedUnit:
-    """A unit whose fresh documents are parsed and validated. where: name of its file; fault: why the file could not be read further."""
+    """Unit whose fresh documents are parsed and validated. where: name of its file; fault: reason why the file could not be
+    read further."""
 
     where: str
     documents: list["PreparedDocument"]
@@ -50,13 +51,13 @@ class PreparedUnit:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it stands for a file that holds no document."""
+        """True if it represents a file without documents."""
         return not (self.fault or self.split.fresh or self.split.stored)
 
 
 def in_import_order(places: list[Path]) -> list[Path]:
-    """Files in the order given, in which the last version of a resource counts; but files of one type (NDJSON, named by the type)
-    of patients and practitioners first, and of resources that belong to a patient only by reference last."""
+    """Files in the given order, in which the last version of a resource counts. Exception: files of one type (NDJSON, named by
+    the type) with patients and practitioners come first, and types that belong to a patient only by a reference come last."""
     from galenic.records.fhir import is_ndjson  # noqa: PLC0415
 
     def rank(place: Path) -> int:
@@ -117,7 +118,7 @@ class _Unit:
 
 
 def _prepare_one(ahead: deque[_Unit], prepare: Prepare) -> bool:
-    """Prepares here one unit that no worker has begun, instead of waiting; False if there is none."""
+    """Prepares one unit here that no worker has begun, instead of waiting; False if there is none."""
     for unit in ahead:
         if unit.documents is None and unit.future is not None and unit.future.cancel():
             unit.documents = prepare(unit.split.fresh)
@@ -129,8 +130,8 @@ def _submit(pool: ProcessPoolExecutor | None, prepare: Prepare, lines: Lines) ->
     if pool is None or not lines:
         return None
     main = sys.modules["__main__"]
-    # A spawned worker imports the main module of this process: a second that it does not need, and a second run of a script
-    # without a guard. It needs `prepare` alone.
+    # A spawned worker would import the main module of this process, which takes a second and runs unguarded scripts again. It
+    # needs only `prepare`.
     sys.modules["__main__"] = ModuleType("__main__")
     try:
         return pool.submit(prepare, lines)
@@ -141,8 +142,8 @@ def _submit(pool: ProcessPoolExecutor | None, prepare: Prepare, lines: Lines) ->
 
 
 def _units_of_all(places: list[Path]) -> Iterator[tuple[str, Lines, str]]:
-    """(name of the file, unit, fault) of every unit. A file that cannot be read to its end gives the units before the damage and an
-    empty one with the fault, and a file without documents an empty one; the other files are read all the same."""
+    """(name of the file, unit, fault) of every unit. A damaged file gives the units before the damage and an empty one with the
+    fault, and a file without documents gives an empty one. Other files are still read."""
     for place, name in zip(places, file_names(places, []), strict=True):
         is_empty = True
         try:
@@ -156,7 +157,8 @@ def _units_of_all(places: list[Path]) -> Iterator[tuple[str, Lines, str]]:
 
 
 def _units(place: Path) -> Iterator[Lines]:
-    """Units of one file: each Bundle alone, other lines by the hundred. RecordError after the whole lines of a damaged file."""
+    """Units of one file: each Bundle separately, other lines by the hundred. Raise RecordError after the complete lines of a
+    damaged file."""
     from galenic.records.fhir import is_ndjson, lines, read_whole  # noqa: PLC0415
 
     if not is_ndjson(place):
@@ -181,4 +183,4 @@ def _units(place: Path) -> Iterator[Lines]:
     if waiting:
         yield waiting
     if damage is not None:
-        raise RecordError(f"{damage} Its whole lines before the damage are imported.")
+        raise RecordError(f"{damage} Complete lines before the damage were imported.")

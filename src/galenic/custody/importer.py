@@ -1,4 +1,4 @@
-"""Types of an import into custody: request, plan, result and the Protocol that every importer follows."""
+"""Types of an import: request, plan, result and the Protocol of all importers."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from galenic.security import LABELS, NAME, Session
 class ImportRequest:
     """Description of the data set that records are imported into.
 
-    patient: of a table, the column with the patient identifier; mapping: of a table, a file that describes its columns as events (TOML);
-    ids: namespace of the patient ids (default: the data set's name), so that Patient/1 of two servers are two patients;
-    label: class of data; region: where the records must stay. Of FHIR: bases, addresses of the server that exported the records, to
-    which absolute references are references to resources of the import; hash_long_ids: ids of more than 64 characters, which R4 does
-    not allow, are replaced by their hash.
+    patient: of a table, the column with the patient identifier; mapping: of a table, a file that describes its columns as
+    events (TOML); ids: namespace of the patient ids (default: the data set's name), so that Patient/1 of two servers are two
+    patients; label: data class; region: region that the records must not leave. For FHIR: bases, URLs of the server that
+    exported the records; absolute references under them refer to resources of the import; hash_long_ids: ids of more than 64
+    characters, which R4 does not allow, are replaced by their hash.
     """
 
     dataset: str
@@ -32,13 +32,14 @@ class ImportRequest:
     hash_long_ids: bool = False
 
     def __post_init__(self) -> None:
-        """OptionError for a name or a class of data that is not valid."""
+        """Raise OptionError for an invalid name or data class."""
         if not NAME.match(self.dataset):
             raise OptionError(
-                f"{self.dataset!r} cannot name a data set. Use up to 64 letters, digits, '.', '_' or '-', a letter or digit first."
+                f"{self.dataset!r} is not a valid data set name. Use up to 64 letters, digits, '.', '_' or '-', "
+                "beginning with a letter or digit."
             )
         if self.label not in LABELS:
-            raise OptionError(f"the class of data {self.label!r} is not known. Expected one of {', '.join(LABELS)}.")
+            raise OptionError(f"the data class {self.label!r} is unknown. Expected one of {', '.join(LABELS)}.")
 
     @property
     def namespace(self) -> str:
@@ -48,7 +49,7 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class RowRange:
-    """Part of a table: rows from `start` to before `stop` (None: to the end). skip: rows of it that are in custody already."""
+    """Part of a table: rows from `start` to before `stop` (None: to the end). skip: number of its rows that are already stored."""
 
     start: int = 0
     stop: int | None = None
@@ -60,7 +61,8 @@ ALL_ROWS = RowRange()
 
 @dataclass(frozen=True)
 class ColumnDifferences:
-    """Columns of one table compared with its standard. absent: of the standard, not in the table; unknown: the reverse."""
+    """Columns of one table compared with its standard. absent: columns of the standard that the table lacks; unknown: the
+    reverse."""
 
     absent: list[str]
     unknown: list[str]
@@ -71,8 +73,8 @@ class ImportResult:
     """Counts of one import.
 
     seen: records in the input by type (resources by type, rows by table); new: records (documents) that were stored;
-    already_stored: those that were in custody before, with the same bytes; patients: with records in this import.
-    erased: records left out because their patient was erased; erased_patients: those patients, where they are counted;
+    already_stored: those that were already stored with the same bytes; patients: number of patients with records in this
+    import. erased: records left out because their patient was erased; erased_patients: those patients, where they are counted;
     refused: invalid documents; without_patient: resources about no patient; unresolved: references by a search without a match;
     left_out: other records left out, by table and reason; issues: by level and rule; examples: a few issues of each rule.
     """
@@ -95,8 +97,8 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """Files to import and the data set they go to. in_steps: a durable job imports ranges of rows; other imports are repeated;
-    others: files of the folders that are not imported."""
+    """Files to import and the target data set. in_steps: True if a durable job imports ranges of rows; other imports are
+    repeated; others: files of the folders that are not imported."""
 
     request: ImportRequest
     files: tuple[Path, ...]
@@ -105,18 +107,18 @@ class ImportPlan:
 
 
 class Importer(Protocol):
-    """Import of one kind of data into custody."""
+    """Import of one kind of data into the record store."""
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
-        """The files to import. OptionError if the request lacks what this kind of data needs."""
+        """Files to import. Raise OptionError if the request lacks information that this kind of data needs."""
         ...
 
     def run(
         self, installation: Installation, session: Session, plan: ImportPlan, progress: Progress = no_progress
     ) -> ImportResult:
-        """Imports the files; an import that stops early keeps what it has written."""
+        """Imports the files. An import that stops early keeps the records that it has written."""
         ...
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, rows: RowRange, /) -> ImportResult:
-        """Continues an interrupted import: with a range of rows if the plan is in steps, else by repeating it."""
+        """Continues an interrupted import: with a range of rows if the plan is in steps, otherwise by repeating it."""
         ...

@@ -1,4 +1,4 @@
-"""Registry of importers: one for each kind of data that can be imported into custody."""
+"""Registry of importers, one for each kind of data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ class TableImporter(Importer):
     """Import of one table; a durable job imports it in steps of rows."""
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
-        """The file. OptionError if the request names no patient column."""
+        """File to import. Raise OptionError if the request names no patient column."""
         if not request.patient:
             raise OptionError(f"{paths[0]} is a table. Name the column that identifies the patient: --patient COLUMN")
         return ImportPlan(request, (paths[0],), in_steps=True)
@@ -32,7 +32,7 @@ class TableImporter(Importer):
         return import_table(installation, session, read(plan.files[0]), plan.request, progress=progress)
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, rows: RowRange) -> ImportResult:
-        """Imports the rows of a range that are not in custody yet."""
+        """Imports the rows of a range that are not stored yet."""
         return import_table(installation, session, read(plan.files[0]), plan.request, rows=rows)
 
 
@@ -40,7 +40,7 @@ class FhirImporter(Importer):
     """Import of FHIR files; repeating it continues an interrupted import."""
 
     def plan(self, paths: list[Path], request: ImportRequest) -> ImportPlan:
-        """The files, those in folders included."""
+        """Files to import, including those in folders."""
         return ImportPlan(request, tuple(fhir_files(paths)), others=tuple(other_files(paths)))
 
     def run(
@@ -50,13 +50,15 @@ class FhirImporter(Importer):
         result = import_fhir(installation, session, list(plan.files), plan.request, progress=progress)
         if plan.others:
             result.issues["warning", "file-not-read"] = len(plan.others)
-            text = "is no FHIR file by its name. Expected .json, .ndjson or .jsonl, plain or .gz: give it such a name to import it."
+            text = (
+                "does not have a file name for FHIR. Expected .json, .ndjson or .jsonl, plain or .gz: rename it to import it."
+            )
             issue = {"level": "warning", "rule": "file-not-read", "expression": "", "text": text}
             result.examples += [{**issue, "where": p.name} for p in plan.others[:EXAMPLES]]
         return result
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:
-        """Repeats the import: documents that are in custody are passed over."""
+        """Repeats the import. Documents that are already stored are skipped."""
         return self.run(installation, session, plan)
 
 
@@ -77,7 +79,7 @@ class DocumentImporter(Importer):
         return self._import(installation, session, plan.files[0], plan.request, progress=progress)
 
     def resume(self, installation: Installation, session: Session, plan: ImportPlan, _rows: RowRange) -> ImportResult:
-        """Repeats the import: documents that are in custody are passed over."""
+        """Repeats the import. Documents that are already stored are skipped."""
         return self.run(installation, session, plan)
 
 
@@ -91,7 +93,7 @@ IMPORTERS: dict[str, Importer] = {
 
 
 def importer_for(kind: str) -> Importer:
-    """The importer of a kind of data. UnknownNameError if there is none."""
+    """Importer of a kind of data. Raise UnknownNameError if there is none."""
     if kind not in IMPORTERS:
-        raise UnknownNameError(f"{kind} cannot be imported into custody. Expected one of {', '.join(IMPORTERS)}.")
+        raise UnknownNameError(f"{kind} cannot be imported into the record store. Expected one of {', '.join(IMPORTERS)}.")
     return IMPORTERS[kind]

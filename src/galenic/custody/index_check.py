@@ -1,4 +1,4 @@
-"""Check of the search index of a data set: whether a search finds what is stored."""
+"""Comparison of the search index of a data set with the stored records."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from galenic.security import Session
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """Result of a check. comparison: of the rows before a repair; repaired: whether the differences were removed; advice: what to do
-    now, "" for nothing; damaged: the file that cannot be read to its end, or was not before a repair."""
+    """Result of a check. comparison: differences before a repair; repaired: True if they were removed; advice: next step, ""
+    for none; damaged: file that cannot be read to the end, or could not before a repair."""
 
     dataset: str
     comparison: store.IndexComparison
@@ -23,13 +23,13 @@ class IndexCheck:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether a search now finds what is stored, and nothing else."""
+        """True if searches now find exactly the stored records."""
         return self.repaired or (self.comparison.is_consistent and not self.damaged)
 
 
 def check_index(installation: Installation, name: str, *, repair: bool = False) -> IndexCheck:
-    """Compares the index of a data set with what is stored; with `repair`, removes the differences. It shows rows, and no patient's
-    data. StateError if the data set has no index."""
+    """Compares the index of a data set with the stored records; with `repair`, removes the differences. It reports row numbers,
+    but no patient data. Raise StateError if the data set has no index."""
     with short_server_session(installation) as session:
         return _check(installation, session, name, repair)
 
@@ -71,7 +71,7 @@ def _advice(name: str, found: store.IndexComparison) -> str:
 
 
 def _check_table(installation: Installation, session: Session, dataset: store.Dataset) -> IndexCheck:
-    """A table's index is a build of the rows that were there: rows that came later are missing."""
+    """Compares a table's index with its rows: rows that were imported later are missing."""
     name = str(dataset["name"])
     builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]
     if not builds:

@@ -1,4 +1,4 @@
-"""Import of OMOP and MEDS: each patient's rows of a table become one document under the patient's key."""
+"""Import of OMOP and MEDS: each patient's rows of a table become one document, encrypted with the patient's key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from galenic.records import Omop, by_subject, pack, read_codes_whole, read_whole
 from galenic.schema import Progress, no_progress
 from galenic.security import Grant, Session
 
-BATCH_DOCUMENTS = 500  # that become durable together
-CHUNK_ROWS = 10_000  # rows about no patient that make one document
-PART_BYTES = 256 * 2**20  # of input that are ordered by patient at once
+BATCH_DOCUMENTS = 500  # documents that are stored together
+CHUNK_ROWS = 10_000  # rows about no patient in one document
+PART_BYTES = 256 * 2**20  # bytes of input that are sorted by patient at once
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def import_omop(
 ) -> ImportResult:
     """Imports OMOP CDM 5.3 or 5.4 (a folder of CSV or Parquet files, a DuckDB file) and compares its columns with the standard.
 
-    Documents that are in custody already are passed over, so an interrupted import is simply repeated.
+    Documents that are already stored are skipped, so an interrupted import can be repeated.
     """
     source = Omop(place)
     result = ImportResult(request.dataset)
@@ -121,7 +121,7 @@ class _DocumentImport:
         self._subjects: set[int] = set()
 
     def run(self, documents: Iterator[DocumentRows]) -> None:
-        """Stores the documents, a batch at a time. RecordError if there are no rows."""
+        """Stores the documents in batches. Raise RecordError if there are no rows."""
         resource = store.resource(self.request.dataset)
         with self.installation.gate.open(self.session, "import", resource, "records") as grant:
             waiting: list[DocumentRows] = []
@@ -135,10 +135,10 @@ class _DocumentImport:
         self.result.patients = len(self._subjects)
         self.installation.gate.versions.refresh()
         if not self.result.seen.total():
-            raise RecordError("it has no row. Expected at least one.")
+            raise RecordError("the file has no rows. Expected at least one.")
 
     def _register(self, grant: Grant) -> store.Dataset:
-        """The data set; it is registered once the first batch has been read without an error."""
+        """Data set of the import, which is registered after the first batch was read without an error."""
         if self._dataset is None:
             request = self.request
             row: store.Row = {"name": request.dataset, "region": request.region, "label": request.label, "patient": ""}

@@ -1,4 +1,4 @@
-"""Export of originals: rows of a table as CSV, FHIR resources and OMOP tables as they were imported."""
+"""Export of originals: rows of a table as CSV; FHIR resources and OMOP tables as they were imported."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ class RowExporter:
     kind = "table"
 
     def plan(self, dataset: store.Dataset) -> None:
-        """OptionError if the data set is no table."""
+        """Raise OptionError if the data set is not a table."""
         kind = dataset["kind"]
         if kind != self.kind:
             raise OptionError(
@@ -39,7 +39,8 @@ class RowExporter:
 
 
 class FhirExporter(EventExporter):
-    """FHIR R4: of a FHIR data set its resources as they were imported, with resolved references; of others converted events."""
+    """FHIR R4: for a FHIR data set, its resources as they were imported, with resolved references; for other kinds, converted
+    events."""
 
     def run(self, export: Export) -> None:
         """Writes a folder of NDJSON files, or one Bundle."""
@@ -57,7 +58,7 @@ class FhirExporter(EventExporter):
 
 
 def _resources(export: Export) -> Iterator[dict[str, Any]]:
-    """Current resources; references that are searches are replaced by what they match."""
+    """Current resources; search references are replaced by their matches."""
     from galenic.records.fhir import references, rename_references, restore_resource  # noqa: PLC0415
 
     db, grant, dataset = export.installation.db, export.grant, export.dataset
@@ -74,7 +75,7 @@ def _resources(export: Export) -> Iterator[dict[str, Any]]:
 
 
 class OmopExporter(EventExporter):
-    """OMOP CDM: of an OMOP data set its rows as they were imported; of others converted events, CDM 5.4."""
+    """OMOP CDM: for an OMOP data set, its rows as they were imported; for other kinds, converted events, CDM 5.4."""
 
     def run(self, export: Export) -> None:
         """Writes a folder of CSV files."""
@@ -96,7 +97,7 @@ class OmopExporter(EventExporter):
 
 
 def _tables(batch: list[store.StoredDocument]) -> dict[str, pa.Table]:
-    """Rows of a batch of documents, by table; text that a spreadsheet would run as a formula is escaped."""
+    """Rows of a batch of documents, by table. Text that a spreadsheet would run as a formula is escaped."""
     texts: dict[str, list[str]] = {}
     for document in batch:
         texts.setdefault(document.type, []).append(document.document)

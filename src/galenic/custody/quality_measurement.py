@@ -1,4 +1,4 @@
-"""Measurement of the quality of a data set in custody, and the pages that are kept of it."""
+"""Measurement of the quality of a stored data set, and its report pages."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -24,7 +24,7 @@ def measure_dataset(
 ) -> TableQuality:
     """Findings about the part of a data set that an access decision covers: its timelines, or the rows of a table.
 
-    page: where the caller writes a page of it, which is recorded with the patients that it is made of.
+    page: path of the page that the caller will write; it is recorded with its patients.
     """
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "index", store.resource(name), purpose) as grant:
@@ -50,7 +50,7 @@ def _record_page(installation: Installation, grant: Grant, name: str, page: Page
 
 
 def page_id(name: str) -> str:
-    """The artifact id of the page of a data set; a digest, because the data set's name may hold any character."""
+    """Artifact id of the page of a data set. It is a digest, because the data set's name may contain any character."""
     return f"quality/{sha256(name.encode()).hexdigest()[:32]}"
 
 
@@ -65,7 +65,7 @@ def stored_pages(installation: Installation) -> list[str]:
 
 
 def drop_quality(installation: Installation, artifact: str) -> bool:
-    """Deletes the page with an artifact id; returns whether a file of it is still there."""
+    """Deletes the page with an artifact id. Returns True if a file of it remains."""
     files = [page_file(installation, artifact, ending) for ending in ("html", "json")]
     for file in files:
         file.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ def drop_index(installation: Installation, build: str) -> None:
     """Deletes a build: its files, its tables and its key."""
     store.drop_index_tables(installation.db, build)
     store.drop_build(installation.db, build, installation.shards)
-    (installation.shards / f"{build}.db").unlink(missing_ok=True)  # of a build that was not finished
+    (installation.shards / f"{build}.db").unlink(missing_ok=True)  # of an unfinished build
     installation.tree.drop(BUILDS + int(build.rpartition("-")[2]))
     store.set_state(installation.db, build, "gone")
 
@@ -50,7 +50,7 @@ def search_rows(
     *,
     limit: int = 100,
 ) -> list[dict[str, object]]:
-    """Rows that meet all conditions, of those that the session may see for the purpose."""
+    """Rows that match all conditions, among those that the session may see for the purpose."""
     dataset = store.dataset(installation.db, name, session.tenant)
     builds = [b for b in store.list_builds(installation.db, name, "index") if b["detail"]]  # finished ones
     if not builds:

@@ -13,8 +13,7 @@ YEAR = 365 * DAY
 
 
 def server_session(installation: Installation, seconds: int = YEAR) -> Session:
-    """A session of the server itself; the policy decides what it may do, as for everybody else. Whoever needs it for one step
-    takes a `short_server_session`."""
+    """Session of the server itself. The access policy limits it like any other. For a single step, use `short_server_session`."""
     initialize_if_new(installation)
     if installation.facts.one("grant", f"{SERVER}/service") is None:
         _put_server(installation)
@@ -23,7 +22,7 @@ def server_session(installation: Installation, seconds: int = YEAR) -> Session:
 
 @contextlib.contextmanager
 def short_server_session(installation: Installation) -> Iterator[Session]:
-    """A session of the server for one step: it ends with the step, or after a day."""
+    """Session of the server for one step. It ends with the step, or after a day."""
     session = server_session(installation, DAY)
     try:
         yield session

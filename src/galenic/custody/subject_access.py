@@ -1,4 +1,4 @@
-"""Subject access request: all data about one patient, and who accessed it (GDPR articles 15 and 20; EHDS article 9)."""
+"""Subject access request: all data about one patient, and all accesses to it (GDPR articles 15 and 20; EHDS article 9)."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ RECORDED = {"fact.care": "care relation", "fact.consent": "consent"}
 def own_record(installation: Installation, session: Session, patient: str) -> dict[str, Any]:
     """All data about one patient: rows of every data set, artifacts that contain the patient, consents and accesses.
 
-    The answer itself is recorded as a copy outside of the installation.
+    The result is recorded as a copy outside the installation.
     """
     subject = find_patient(installation, session, patient)
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
@@ -29,7 +29,7 @@ def own_record(installation: Installation, session: Session, patient: str) -> di
 
 
 def write_own_record(installation: Installation, session: Session, patient: str, place: Path) -> None:
-    """As `own_record`, to a file. Where it cannot be written, no copy outside is recorded."""
+    """Writes the result of `own_record` to a file. If it cannot be written, no copy is recorded."""
     subject = find_patient(installation, session, patient)
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
         try:
@@ -50,7 +50,7 @@ def _copy_name(grant: Grant) -> str:
 
 
 def _recorded(installation: Installation, grant: Grant, subject: int) -> dict[str, Any]:
-    """The record of a patient, which is recorded as a copy outside."""
+    """Record of a patient, which is recorded as a copy outside the installation."""
     rows: dict[str, Any] = {}
     for dataset in store.list_datasets(installation.db, grant.tenant):
         stored = store.rows_of(installation.db, grant, dataset, subject)

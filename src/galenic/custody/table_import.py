@@ -1,4 +1,4 @@
-"""Import of a table, batch by batch; each cell is encrypted under the key of the row's patient."""
+"""Import of a table, batch by batch. Each cell is encrypted with the key of the row's patient."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ def import_table(
     rows: RowRange = ALL_ROWS,
     progress: Progress = no_progress,
 ) -> ImportResult:
-    """Imports rows of a table; an import that stops early keeps the batches that it has written.
+    """Imports rows of a table. An import that stops early keeps the batches that it has written.
 
-    Rows of erased patients are left out and counted: they return only after an explicit new consent.
+    Rows of erased patients are left out and counted. They can be imported again only after a new consent.
     """
     if request.patient not in source.names:
         raise OptionError(
-            f"column {request.patient!r} is absent in {source.name}; it has {list(source.names)}. Name the patient column."
+            f"column {request.patient!r} does not exist in {source.name}; it has {list(source.names)}. Name the patient column."
         )
     mapping = records.read_mapping(request.mapping, source.names).toml if request.mapping else ""
     total = max(source.count(), 1)
@@ -51,7 +51,7 @@ def import_table(
 
 @dataclass
 class _TableImport:
-    """Import of a table in progress. mapping: TOML; skip: rows still to skip because they are in custody already."""
+    """Import of a table in progress. mapping: TOML; skip: number of rows to skip because they are already stored."""
 
     installation: Installation
     grant: Grant
@@ -72,7 +72,7 @@ class _TableImport:
         db, name = self.installation.db, self.request.dataset
         identifiers = _identifiers(
             batch, self.request.patient, first, self.result.new
-        )  # before a data set is made of a refused table
+        )  # before a data set is created for a refused table
         if self.dataset is None:
             row: store.Row = {
                 "name": name,
@@ -115,13 +115,13 @@ def _batches(source: Source, rows: RowRange) -> Iterator[tuple[int, pa.Table]]:
 
 
 def _identifiers(batch: pa.Table, patient: str, first: int, stored: int) -> list[str]:
-    """The patient identifier of each row. RecordError if a row has none."""
+    """Patient identifier of each row. Raise RecordError if a row has none."""
     identifiers: list[str | None] = batch[patient].cast(pa.string()).to_pylist()
     empty = next((i for i, v in enumerate(identifiers) if v is None or v == ""), None)
     if empty is not None:
         raise RecordError(
-            f"row {first + empty + 1} has no value in the patient column {patient!r}. Every row needs one: "
-            f"fill it in, or leave the row out. {stored} rows before it are in custody."
+            f"row {first + empty + 1} has no value in the patient column {patient!r}. Every row needs one: fill it in, or "
+            f"leave the row out. The {stored} rows before it were imported."
         )
     return [str(v) for v in identifiers]
 

@@ -1,4 +1,4 @@
-"""Timelines of a data set under an access decision: originals converted to events, in encrypted shards of whole subjects."""
+"""Timelines of a data set under an access decision: originals converted to events, in encrypted shards of complete subjects."""
 
 import contextlib
 import io
@@ -23,9 +23,9 @@ SHARD_EVENTS = 250_000
 
 @dataclass
 class Timelines:
-    """Events by whole subjects, which can be read several times.
+    """Events by complete subjects, which can be read several times.
 
-    described: text of codes; parents: their parent codes; dropped: what has no event, counted.
+    described: text of codes; parents: their parent codes; dropped: number of records without an event, by kind.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Timelines:
     dropped: Counter[str]
 
     def codes(self) -> pa.Table:
-        """code, description, parent_codes: from the data set, else from the terminologies that are loaded."""
+        """code, description, parent_codes: from the data set, otherwise from the loaded terminologies."""
         terms = terminology()
         rows = []
         for code, text in sorted(self.described.items()):
@@ -55,7 +55,7 @@ class Timelines:
 def open_timelines(
     installation: Installation, session: Session, name: str, purpose: str, *, action: str = "train"
 ) -> Iterator[Timelines]:
-    """Timelines of all patients that an access decision covers; the shards and their key are deleted at the end."""
+    """Timelines of all patients that an access decision covers. The shards and their key are deleted at the end."""
     dataset = store.dataset(installation.db, name, session.tenant)
     with (
         installation.gate.open(session, action, store.resource(name), purpose) as grant,
@@ -66,7 +66,7 @@ def open_timelines(
 
 @contextlib.contextmanager
 def read_timelines(installation: Installation, grant: Grant, dataset: store.Dataset) -> Iterator[Timelines]:
-    """Timelines under an access decision that is open already. StateError if the data set has none."""
+    """Timelines under an access decision that is already open. Raise StateError if the data set has none."""
     reader, name = event_reader_of(dataset), str(dataset["name"])
     build, number = store.next_build(installation.db, "shards", name)
     installation.tree.add([BUILDS + number])

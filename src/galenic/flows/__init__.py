@@ -1,4 +1,4 @@
-"""One file per use case that joins packages which do not import each other."""
+"""Use cases that join packages which do not import each other, one per file."""
 
 from galenic.flows.advice import advice
 from galenic.flows.cost_estimate import cost_of, estimate_cost

@@ -9,7 +9,7 @@ from galenic.schema import FitCost
 
 
 def estimate_cost(source: Source, request: SynthesisRequest) -> FitCost:
-    """Time, memory and epsilon of a request; from the table's size only."""
+    """Time, memory and epsilon of a request, from the table's size only."""
     return cost_of(len(source.names), source.count(), request)
 
 

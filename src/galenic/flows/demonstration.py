@@ -1,4 +1,4 @@
-"""The demonstration: the RAND Health Insurance Experiment, from its table to a verified release, at epsilon = 1."""
+"""Demonstration on the RAND Health Insurance Experiment, from its table to a verified release, at epsilon = 1."""
 
 import json
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class DemoResult:
 
 
 def run_demo(installation: Installation, target: Path, *, progress: Progress = no_progress) -> DemoResult:
-    """Runs the release workflow with two temporary keys under the internal policy, and shows that the public policy refuses it."""
+    """Runs the release workflow with two temporary keys under the internal policy, and shows that the public policy refuses the
+    same run."""
     installation.ledger.declare(POPULATION, epsilon=1.0, delta=1e-9, actor=installation.actor)
     column_options = ColumnOptions(description=records.demo_columns())
     request = SynthesisRequest(epsilon=1.0, delta=1e-9, population=POPULATION, column_options=column_options, target="mdvis")
@@ -53,4 +54,4 @@ def _public(installation: Installation, run: str, target: Path) -> str:
         write_release(installation, run, target, policy_name="public")
     except ReleaseRefusedError as refusal:
         return str(refusal)
-    return "the public policy did not refuse"
+    return "the public policy should have refused but did not"

@@ -1,4 +1,4 @@
-"""Audit of the private table engine: what an attacker learns about canary patients, against the claimed privacy."""
+"""Audit of the private table engine: an attack on canary patients is compared with the claimed privacy."""
 
 import math
 from functools import partial
@@ -21,7 +21,7 @@ from galenic.privacy import temporary_ledger
 
 STEPS = ("measuring", "selecting", "domain", "related")
 MAX_DOMAIN_RUNS, MIN_DOMAIN_RUNS = 60, 16
-SELECTING_RUNS = 20  # for each run of the measuring step: a run has one canary only
+SELECTING_RUNS = 20  # runs of the measuring step: each run has only one canary
 
 
 def audit_engine(
@@ -33,9 +33,9 @@ def audit_engine(
     seed: int = 0,
     steps: tuple[str, ...] = STEPS,
 ) -> tuple[dict[str, PrivacyAudit], dict[str, Any]]:
-    """(the audits by step, their JSON for shipping). The engine's own plan, measurements, noise and accounting run unchanged."""
+    """(audits by step, their JSON for shipping). The engine's own planning, measurements, noise and accounting run unchanged."""
     if canaries < 1 or runs < 1:
-        raise OptionError("an audit needs at least one canary and one run. Give larger numbers.")
+        raise OptionError("an audit needs at least one canary and one run. Choose larger numbers.")
     rng = np.random.default_rng(seed)
     with temporary_ledger() as ledger:
         price = AuditLedger(ledger, epsilon, delta)

@@ -1,4 +1,4 @@
-"""Erasure of a patient everywhere (GDPR article 17): rows, derived copies, models, key and backups, with a signed receipt."""
+"""Erasure of a patient everywhere (GDPR article 17): rows, derived copies, models, keys and backups, with a signed receipt."""
 
 import secrets
 import time
@@ -12,12 +12,12 @@ from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
 from galenic.security import Session, sign_receipt, subject_digest
 
-FORGET = (custody.forget, release.forget, fhir.forget)  # of each package with state about patients
+FORGET = (custody.forget, release.forget, fhir.forget)  # one function of each package with state about patients
 
 
 @dataclass(frozen=True)
 class ErasureResult:
-    """Receipt of an erasure. facts: its text; envelope: the same, signed; salt: with the patient's identifier, proves whom it names."""
+    """Receipt of an erasure. facts: its text; envelope: the signed text; salt: proves, with the identifier, who the patient is."""
 
     name: str
     facts: dict[str, Any]
@@ -26,12 +26,13 @@ class ErasureResult:
 
 
 def erase(installation: Installation, session: Session, patient: str, progress: Progress = no_progress) -> ErasureResult:
-    """Erases a patient and signs the receipt; interrupted, it is repeated. Copies outside are listed, not reached."""
+    """Erases a patient and signs the receipt. If interrupted, it can be repeated. Copies outside the installation are only
+    listed."""
     started = time.perf_counter()
     subject = custody.find_patient(installation, session, patient)
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:
         erased_at = datetime.now(UTC).isoformat(timespec="seconds")
-        store.move_on(installation.db, "erasures")  # ends open training and exports
+        store.move_on(installation.db, "erasures")  # ends running training and exports
         installation.gate.versions.refresh()
         order = {str(a["id"]): i for i, a in enumerate(store.artefacts_of(installation.db, subject))}
         references = fhir.count_references(installation, grant, subject)

@@ -1,4 +1,4 @@
-"""Binding of an evaluator to a fitted model: options of the request, the model's own findings, and shadow fits."""
+"""Binding of an evaluator to a fitted model: options of the request, findings of the model, and shadow fits."""
 
 import contextlib
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ def evaluation_options(subject: str, request: SynthesisRequest, data: TrainingDa
 def with_refits(
     options: EvaluationRequest, model: object, request: SynthesisRequest, progress: Progress
 ) -> Iterator[EvaluationRequest]:
-    """The options, with callables of a model that can be fitted again.
+    """Options with functions that fit the model again.
 
-    The budgets of shadow fits are in a temporary ledger: like every attack of the evaluation they read real rows, and their findings
-    are for the signers.
+    Shadow fits are charged to a temporary ledger. Like all attacks of the evaluation, they read real rows, and their findings
+    are only for the signers.
     """
     if not isinstance(model, Refittable):
         yield options

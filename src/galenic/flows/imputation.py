@@ -1,4 +1,4 @@
-"""Imputation of a table by the model of a run."""
+"""Imputation of a table with the model of a run."""
 
 from pathlib import Path
 
@@ -14,18 +14,20 @@ from galenic.release import Run
 
 
 def impute(installation: Installation, run: str, source: Source, out: Path, *, seed: int | None = None) -> ImputedTable:
-    """Reads the caller's own rows, draws missing values from the other values of each row, and writes them. Present values, and
-    columns that the model does not know, are unchanged."""
+    """Fills missing values of the caller's own rows from the other values of each row, and writes the rows. Existing values,
+    and columns that the model does not know, are unchanged."""
     folder = Run(installation, run).model_folder
     if not folder.is_dir():
-        raise UnknownNameError(f"run {run!r} has no model here. Runs are listed in {installation.runs}.")
+        raise UnknownNameError(
+            f"run {run!r} does not exist here or has no model. Choose one of the runs in {installation.runs}."
+        )
     if out.exists():
         raise StateError(f"{out} already exists. Name a new file.")
     model = MixtureTables.load(folder)
     columns = tuple(c for c in model.columns if c.name in source.names)
     if not columns:
         raise RecordError(
-            f"{source.name} has none of the model's columns {[c.name for c in model.columns]}. Give a table like it."
+            f"{source.name} has none of the model's columns {[c.name for c in model.columns]}. Give a table with these columns."
         )
     done = model.impute(source.table(columns), np.random.default_rng(seed) if seed is not None else None)
     installation.audit.append("impute", run, rows=done.table.rows, filled=done.filled, left=done.left)

@@ -1,4 +1,4 @@
-"""The unit of privacy of a run, known before it starts: whom it protects and which column tells them apart."""
+"""Unit of privacy of a run: the patient column, determined before the run starts."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,8 @@ from galenic.security import Session
 
 
 def unit_of(source: Source, request: SynthesisRequest) -> PrivacyUnit:
-    """The unit of a run on a table, from its header and the request. DescriptionError where several columns may tell patients apart.
+    """Unit of privacy of a run on a table, from its header and the request. Raise DescriptionError if several columns could
+    identify patients.
 
     Values are compared inside the run, which counts as refused if they contradict the header.
     """
@@ -22,7 +23,7 @@ def unit_of(source: Source, request: SynthesisRequest) -> PrivacyUnit:
 
 
 def stored_unit(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> PrivacyUnit:
-    """The unit of a run on a data set in custody; no row is read."""
+    """Unit of privacy of a run on a stored data set. No row is read."""
     columns = tuple(store.schema_of(store.dataset(installation.db, name, session.tenant)).names)
     return unit_of(_header(name, columns), with_stored_patient(installation, session, name, request))
 
@@ -35,7 +36,7 @@ def _header(name: str, columns: tuple[str, ...]) -> Source:
 
 
 def with_stored_patient(installation: Installation, session: Session, name: str, request: SynthesisRequest) -> SynthesisRequest:
-    """The request with the patient column that the import declared, unless the request says which one it is."""
+    """Request with the patient column that the import declared, unless the request names one."""
     options = request.column_options
     if options.patient is not None or options.description is not None or options.unit != "patient":
         return request

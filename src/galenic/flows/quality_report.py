@@ -1,4 +1,4 @@
-"""Quality report: measure files or a data set in custody, decide against a floor, render the page."""
+"""Quality report: measure files or a stored data set, compare with the required minimum, render the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from galenic.security import Session
 
 @dataclass(frozen=True)
 class QualityResult:
-    """Findings, the decision about them and the page. repaired: number of converted values by column, after a repair."""
+    """Findings, the decision about them, and the page. repaired: number of converted values by column, after a repair."""
 
     report: Report
     decision: Decision
@@ -28,14 +28,14 @@ def measure_quality(
     floor: Path | None = None,
     progress: Progress = no_progress,
 ) -> QualityResult:
-    """Quality of files: a table, or FHIR, OMOP CDM or MEDS as timelines. RecordError if they cannot be read."""
+    """Quality of files: a table, or timelines from FHIR, OMOP CDM or MEDS. Raise RecordError if they cannot be read."""
     return _result(paths[0].name, quality.measure_files(paths, request, progress), floor)
 
 
 def quality_of_stored(
     installation: Installation, session: Session, name: str, purpose: str, *, floor: Path | None = None, page: Page = "none"
 ) -> QualityResult:
-    """Quality of the part of a data set in custody that an access decision covers. page: place where its page will be written."""
+    """Quality of the part of a stored data set that an access decision covers. page: path of the page to write."""
     return _result(name, measure_dataset(installation, session, name, purpose, page=page), floor)
 
 

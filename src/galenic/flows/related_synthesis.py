@@ -1,4 +1,4 @@
-"""Synthesis of related tables: from several tables of the same patients to synthetic ones with evidence and a decision."""
+"""Synthesis of related tables: from several tables of the same patients to synthetic tables with evidence and a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from galenic.schema import Progress, Relation, Report, Table, no_progress
 
 @dataclass(frozen=True)
 class RelatedResult:
-    """Result of a run. The synthetic tables are for the caller, who owns the patients' files; they leave the installation by
-    `release`."""
+    """Result of a run. The synthetic tables are for the caller, who owns the patients' files; others get them only by a
+    release."""
 
     run: str
     folder: Path
@@ -36,7 +36,8 @@ def synthesize_related(
     dropped: dict[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> RelatedResult:
-    """Flattens, splits by patient, learns table by table, samples, measures every table and decides; all of it is kept in a run.
+    """Flattens, splits by patient, learns table by table, samples, measures every table and decides. Everything is stored in a
+    run.
 
     request: its rows are the number of patients to make. One patient's rows in all tables are protected together.
     """
@@ -44,7 +45,7 @@ def synthesize_related(
     with (
         start_run(installation, "related-tables", request) as run,
         run.workspace() as folder,
-    ):  # joined rows of patients leave with the workspace
+    ):  # the joined rows of patients are deleted with the workspace
         progress("joining tables", 0.02)
         data = prepare_related_tables(relations, sources, folder, request, rng, dropped)
         workflow = ReleaseWorkflow(run, "related-tables", request, rng, progress)

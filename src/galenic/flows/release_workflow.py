@@ -1,4 +1,5 @@
-"""Release workflow for every registered kind: fit, sample or predict, measure, decide; the run is refused or waits for signatures."""
+"""Release workflow of every registered kind: fit, sample or predict, measure, decide. The run is refused or waits for
+signatures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Start of a run of the release workflow: its kind of artifact, its policy, and the requester on the audit log."""
+"""Start of a run of the release workflow: kind of artifact, policy, and requester in the audit log."""
 
 import os
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ from galenic.release import Run, load_policy, require_population
 
 @contextmanager
 def start_run(installation: Installation, kind: str, request: SynthesisRequest) -> Iterator[Run]:
-    """A run for a request; its criteria are on the audit chain before a row is read. kind: a key of GENERATORS or PREDICTORS.
+    """Starts a run for a request. Its criteria are recorded in the audit log before a row is read. kind: a key of GENERATORS or
+    PREDICTORS.
 
-    A private run that the rows themselves stop counts as refused (`counted_stops`).
+    A private run that stops because of its rows counts as refused (`counted_stops`).
     """
     policy = load_policy(request.policy)
     if request.rows is not None and request.rows < 1:
@@ -35,8 +36,9 @@ def start_run(installation: Installation, kind: str, request: SynthesisRequest) 
 
 @contextmanager
 def counted_stops(installation: Installation, request: SynthesisRequest) -> Iterator[None]:
-    """Whatever reads rows for a request. If they stop a private run (RecordError), it counts as a refused attempt on its population: that
-    it stopped is outside epsilon. BudgetError, before a row is read, if the population is not declared."""
+    """Context for reading rows for a request. If the rows stop a private run (RecordError), this counts as a refused attempt on
+    its budget population, because epsilon does not cover the fact that it stopped. BudgetError, before a row is read, if the
+    population is not declared."""
     if request.private:
         require_population(installation, request.population)
     try:
@@ -48,7 +50,7 @@ def counted_stops(installation: Installation, request: SynthesisRequest) -> Iter
 
 
 def read_counted(installation: Installation, table: object, request: SynthesisRequest) -> Source:
-    """The source of a request. If it cannot be read, a private run counts as refused; not so if there is no such file."""
+    """Source of a request. If it cannot be read, a private run counts as refused, unless the file does not exist."""
     if isinstance(table, str | Path) and not Path(table).is_file():
         return as_source(table)
     with counted_stops(installation, request):
@@ -56,5 +58,5 @@ def read_counted(installation: Installation, table: object, request: SynthesisRe
 
 
 def new_split_rng(request: SynthesisRequest) -> np.random.Generator:
-    """Random generator of the evaluation, and of the split of a run without privacy; a private one is split by `draw_held_out`."""
+    """Random generator of the evaluation, and of the split of a run without privacy. A private run is split by `draw_held_out`."""
     return np.random.default_rng(request.seed if request.seed is not None else int.from_bytes(os.urandom(8), "big"))

@@ -1,4 +1,4 @@
-"""De-identified copy of a FHIR data set in custody, as a run that waits for signatures: custody writes it, release decides."""
+"""De-identified copy of a stored FHIR data set, as a run that waits for signatures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from galenic.security import Session
 
 @dataclass(frozen=True)
 class StoredCopyRequest:
-    """Request for a de-identified copy of a data set. purpose: of the access that is decided. vault: tokens of the
-    copy can be revealed. requester: the person, if one is signed in. details: title, intended use and recipient of the run."""
+    """Request for a de-identified copy of a data set. purpose: purpose of access. vault: True if tokens of the copy can be
+    revealed later. requester: the signed-in person, if any. details: title, intended use and recipient of the run."""
 
     dataset: str
     policy: str = "safe-harbor"
@@ -30,7 +30,8 @@ class StoredCopyRequest:
 def deidentify_stored(
     installation: Installation, session: Session, request: StoredCopyRequest, progress: Progress = no_progress
 ) -> DeidentifiedRun:
-    """A run with the copy. AccessDeniedError, and no run, if a right, a consent or a patient ends in the meantime."""
+    """Makes a run with the copy. Raise AccessDeniedError, without a run, if a right, a consent or a patient ends in the
+    meantime."""
     options = DeidentificationOptions(policy=request.policy, language=request.language)
     with open_copy_source(installation, session, request.dataset, request.purpose) as source:
 

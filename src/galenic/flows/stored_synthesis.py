@@ -1,4 +1,4 @@
-"""Synthesis of a data set in custody, as long as the access decision to train on it remains valid."""
+"""Synthesis of a stored data set, as long as the access decision to train on it is valid."""
 
 from galenic import store
 from galenic.custody import training_source
@@ -21,9 +21,9 @@ def synthesize_stored(
     purpose: str = "synthetic-data",
     progress: Progress = no_progress,
 ) -> SynthesisResult:
-    """Learns from a data set in custody and decides. The lineage of the model names its patients, so that an erasure finds it.
+    """Learns from a stored data set and decides. The lineage of the model lists its patients, so that an erasure finds it.
 
-    AccessDeniedError, and no run, where a right ends, a consent is withdrawn or a patient is erased meanwhile.
+    Raise AccessDeniedError, without a run, if a right ends, a consent is withdrawn or a patient is erased in the meantime.
     """
     request = with_stored_patient(installation, session, name, request)
     with training_source(installation, session, name, purpose) as (source, grant):

@@ -16,7 +16,8 @@ from galenic.schema import Progress, Report, Table, no_progress
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """Result of a run. The synthetic table is for the caller, who owns the patients' file; it leaves by `write_release`."""
+    """Result of a run. The synthetic table is for the caller, who owns the patients' file; others get it only by
+    `write_release`."""
 
     run: str
     folder: Path
@@ -30,9 +31,10 @@ class SynthesisResult:
 def synthesize(
     installation: Installation, source: Source, request: SynthesisRequest, progress: Progress = no_progress
 ) -> SynthesisResult:
-    """Describes, de-identifies, splits by patient, buys the domain, fits, samples, measures and decides; all of it is kept in a run.
+    """Describes, de-identifies, splits by patient, pays for the domain from the budget, fits, samples, measures and decides.
+    Everything is stored in a run.
 
-    If the run is refused, the synthetic table stays inside, and the refusal is counted and audited.
+    If the run is refused, the synthetic table is not released, and the refusal is counted and recorded.
     """
     rng = new_split_rng(request)
     with start_run(installation, "table", request) as run:

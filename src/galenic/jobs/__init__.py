@@ -1,4 +1,4 @@
-"""Background work: kinds of jobs, the client of their queue, the worker that performs them."""
+"""Background work: kinds of jobs, the client of their queue, and the worker that performs them."""
 
 from galenic.jobs.bulk_export import (
     ExportRequest,

@@ -1,5 +1,6 @@
-"""Bulk export (FHIR Bulk Data Access 2.0): requested, done by a worker, fetched by the same client, and deleted after a day. For care
-and operations each patient is an access decision of its own; for secondary use it is a de-identified copy that leaves by release."""
+"""Bulk export (FHIR Bulk Data Access 2.0): requested, done by a worker, fetched by the same client, and deleted after a day.
+For care and operations, access is decided for each patient separately. For secondary use, a de-identified copy is exported
+by a release."""
 
 import hashlib
 import io
@@ -32,7 +33,7 @@ from galenic.security import Fact
 
 SECONDARY = frozenset({"research", "synthetic-data", "de-identification", "quality"})
 LIFETIME = timedelta(days=1)
-MOST_AT_ONCE = 3  # unfinished exports of one client
+MOST_AT_ONCE = 3  # maximum of unfinished exports of one client
 NOT_EXPORTED = ("AuditEvent", "Bundle", "Parameters", "OperationOutcome", "CapabilityStatement")
 BLOCK = io.DEFAULT_BUFFER_SIZE * 16  # bytes of a released file that are sent at once
 
@@ -62,7 +63,7 @@ class ExportFile:
 
     @property
     def is_of_deletions(self) -> bool:
-        """Whether the file lists resources that were deleted."""
+        """True if the file lists resources that were deleted."""
         return self.kind == DELETED
 
 
@@ -82,7 +83,7 @@ class ExportStatus:
 
 
 class TooManyExportsError(StateError):
-    """The client has so many unfinished exports that another one has to wait."""
+    """The client has too many unfinished exports."""
 
 
 def request_export(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> str:
@@ -96,7 +97,9 @@ def _request_export(repository: FhirRepository, context: RequestContext, request
         j for j in all_job_statuses(repository.installation, context.session.who) if j.kind in (RECORDS, COPY) and not j.ended
     ]
     if len(unfinished) >= MOST_AT_ONCE:
-        raise TooManyExportsError(f"{len(unfinished)} of your exports are unfinished. Wait for one, or stop one (DELETE).")
+        raise TooManyExportsError(
+            f"{len(unfinished)} of your exports are not finished. Wait for one to finish, or cancel one (DELETE)."
+        )
     asked_at = store.time_after_writes(repository.installation.db, repository.name, context.session.tenant)
     about: dict[str, Any] = {
         "dataset": repository.name, "level": request.level, "kinds": _allowed_types(context, request.resource_types),
@@ -111,14 +114,15 @@ def _request_export(repository: FhirRepository, context: RequestContext, request
 
 
 def _require_copy(repository: FhirRepository, context: RequestContext, request: ExportRequest) -> None:
-    """RecordError unless the whole data set is requested; AccessDeniedError unless the client may have a de-identified copy."""
+    """Raise RecordError unless the whole data set is requested, and AccessDeniedError unless the client may have a
+    de-identified copy."""
     if request.since or request.group or request.patients:
-        raise RecordError("for secondary use the whole data set is exported: leave out _since, group and patient.")
+        raise RecordError("for secondary use, only the whole data set can be exported. Leave out _since, group and patient.")
     dataset = store.resource(repository.name)
     decision = repository.installation.gate.decide(context.session, "train", dataset, context.purpose)
     if not decision.allowed:
         raise AccessDeniedError(
-            f"{context.session.who} may not have a copy of {repository.name} for {context.purpose} ({decision.reason})."
+            f"{context.session.who} may not export {repository.name} for {context.purpose} ({decision.reason})."
         )
 
 
@@ -128,7 +132,10 @@ def _allowed_types(context: RequestContext, resource_types: tuple[str, ...]) -> 
     every = [t for t in sorted(r4().resources) if t not in NOT_EXPORTED]
     unknown = [t for t in resource_types if t not in every]
     if unknown:
-        raise RecordError(f"_type has {len(unknown)} names that are not exported types of R4. Expected Patient,Observation,….")
+        raise RecordError(
+            f"_type has {len(unknown)} names that are not R4 resource types that can be exported. Expected "
+            "Patient,Observation,…."
+        )
     allowed = [t for t in (resource_types or every) if context.covers(t, "rs")]
     if not allowed:
         raise AccessDeniedError("the token's scopes cover none of these types. Needed: system/*.rs, or of each type.")
@@ -136,7 +143,7 @@ def _allowed_types(context: RequestContext, resource_types: tuple[str, ...]) -> 
 
 
 def _since(text: str) -> int:
-    """µs since 1970."""
+    """Microseconds since 1970."""
     from galenic.records.fhir import date_range  # noqa: PLC0415
 
     if not text:
@@ -166,14 +173,14 @@ def _members(repository: FhirRepository, context: RequestContext, group: str) ->
 
 
 def export_status(repository: FhirRepository, context: RequestContext, job: str) -> ExportStatus:
-    """The status of the client's export. NotFoundError if there is none, it is another client's, was stopped, or has expired;
-    GoneError if an erasure deleted its files."""
+    """Status of the client's export. Raise NotFoundError if it does not exist, belongs to another client, was canceled or has
+    expired, and GoneError if an erasure deleted its files."""
     found = _own_job(repository, context, job)
     about = found.data
     requested = datetime.fromisoformat(about["asked_at"])
     if found.ended and requested + LIFETIME < datetime.now(UTC):
         drop_export(repository, context, job)
-        raise NotFoundError("the export has expired: exports are kept for a day.")
+        raise NotFoundError("the export has expired: exports are available for one day. Start the export again.")
     status = ExportStatus(job, found.state, found.message, found.share, about["request"], about["asked_at"], about=about)
     if found.state != "done":
         return replace(status, state="failed" if found.ended else "running")
@@ -186,17 +193,19 @@ def export_status(repository: FhirRepository, context: RequestContext, job: str)
 def _require_files(repository: FhirRepository, build: str) -> None:
     """GoneError if the files of a finished export were deleted, as the erasure of one of its patients does."""
     if not any(b["id"] == build for b in store.list_builds(repository.installation.db, kind=BULK_BUILD)):
-        raise GoneError("the files of this export were deleted, since a patient was erased after it. Start the export again.")
+        raise GoneError(
+            "the files of this export were deleted, because a patient was erased afterwards. Start the export again."
+        )
 
 
 def _own_job(repository: FhirRepository, context: RequestContext, job: str) -> JobStatus:
     try:
         found = job_status(repository.installation, job)
     except UnknownNameError:
-        raise NotFoundError("there is no such export.") from None
+        raise NotFoundError("this export does not exist.") from None
     is_export = found.kind in (RECORDS, COPY) and found.state != "stopped" and not _is_dropped(repository, job)
     if found.user != context.session.who or not is_export:
-        raise NotFoundError("there is no such export.")
+        raise NotFoundError("this export does not exist.")
     return found
 
 
@@ -205,11 +214,13 @@ def _copy_status(repository: FhirRepository, status: ExportStatus, run: str) -> 
     waiting = run_status(repository.installation, run)
     if waiting.state in ("refused", "rejected", "recalled"):
         return replace(
-            status, state="failed", run=run, what=f"the copy is not released: it was {waiting.state}. See release {run}."
+            status, state="failed", run=run, what=f"the copy was not released: it was {waiting.state}. See release {run}."
         )
     if waiting.state == "signing":
         missing = " and ".join(waiting.missing)
-        return replace(status, state="running", run=run, share=0.99, what=f"release {run} waits for its signature as {missing}")
+        return replace(
+            status, state="running", run=run, share=0.99, what=f"release {run} is waiting for a signature by {missing}"
+        )
     target = Run(repository.installation, run).released_folder
     if not target.exists():
         write_release(repository.installation, run, target)
@@ -224,10 +235,10 @@ def _copy_status(repository: FhirRepository, status: ExportStatus, run: str) -> 
 
 
 def read_file(repository: FhirRepository, context: RequestContext, job: str, number: int) -> Iterator[bytes]:
-    """The content of an export's file, in blocks. NotFoundError if there is none."""
+    """Content of an export's file, in blocks. Raise NotFoundError if it does not exist."""
     export = export_status(repository, context, job)
     if export.state != "complete" or not 0 <= number < len(export.files):
-        raise NotFoundError("there is no such file.")
+        raise NotFoundError("this file does not exist.")
     file = export.files[number]
     repository.installation.audit.append(
         "bulk.fetched", f"{repository.name}/{job}", actor=context.session.who, file=number, sha256=file.sha256, purpose=export.about["purpose"]
@@ -237,14 +248,14 @@ def read_file(repository: FhirRepository, context: RequestContext, job: str, num
     folder = repository.installation.shards / export.about["build"]
     try:
         key = repository.server_grant.use(lambda grant: grant.build_key(export.about["build"]))
-    except KeyErasedError:  # deleted since the status was looked up
-        raise GoneError("the files of this export were deleted meanwhile. Start the export again.") from None
+    except KeyErasedError:  # deleted after the status was read
+        raise GoneError("the files of this export were deleted in the meantime. Start the export again.") from None
     _record_download(repository.installation, str(export.about["build"]))
     return store.read_blob(folder / file.name, key)
 
 
 def _record_download(installation: Installation, build: str) -> None:
-    """Records that a copy of the export is outside of the installation, at its first download."""
+    """Records at the first download that a copy of the export is outside the installation."""
     if store.artefact(installation.db, f"download/{build}") is None:
         row: store.Row = {"id": f"download/{build}", "kind": "download", "made_from": f"bulk/{build}", "place": "outside"}
         store.derive(installation.db, row)
@@ -256,10 +267,10 @@ def _read_member(repository: FhirRepository, run: str, name: str) -> Iterator[by
 
 
 def drop_export(repository: FhirRepository, context: RequestContext, job: str) -> None:
-    """Stops an unfinished export, or deletes the files of a finished one."""
+    """Cancels an unfinished export, or deletes the files of a finished one."""
     found = job_status(repository.installation, job)
     if found.user != context.session.who:
-        raise NotFoundError("there is no such export.")
+        raise NotFoundError("this export does not exist.")
     if not found.ended:
         stop_job(repository.installation, context.session, job)
     if found.data.get("build"):

@@ -1,4 +1,4 @@
-"""Steps of a bulk export: patient by patient, each under an access decision of its own, into encrypted files by type."""
+"""Steps of a bulk export: each patient under a separate access decision, into encrypted files by type."""
 
 import hashlib
 from collections import defaultdict
@@ -20,14 +20,14 @@ from galenic.jobs.progress import already_started, progress_writer
 from galenic.security import BUILDS, Grant, Session
 
 RECORDS, COPY = "bulk", "copy"  # kinds of jobs
-PATIENTS = 100  # decided at once
+PATIENTS = 100  # number of patients decided at once
 DELETED = "Bundle"  # type of the files that list deleted resources; Bundles themselves are not exported
-DELETIONS = 1_000  # in one Bundle
-STEP_BYTES = 32 * 2**20  # of resources in a step, which are held in memory
+DELETIONS = 1_000  # entries in one Bundle
+STEP_BYTES = 32 * 2**20  # bytes of resources in a step, which are held in memory
 
 
 def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
-    """Runs one step: patients until there are 32 MiB of resources. A step that a killed process began is done again."""
+    """Runs one step: exports patients until there are 32 MiB of resources. A step that a stopped process began is repeated."""
     installation = open_installation(Path(state["home"]))
     try:
         session = job_session(installation, state)
@@ -45,11 +45,16 @@ def advance_bulk(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _advance(installation: Installation, session: Session, dataset: store.Dataset, state: dict[str, Any]) -> dict[str, Any]:
-    """The state after a step of an export that has a build."""
+    """Returns the state after a step of an export that has a build."""
     state = _Step(installation, session, dataset, state).run()
     if installation.gate.versions.get()["erasures"] != state["erasures"]:
         drop_bulk(installation, state["build"])
-        return {**state, "files": [], "done": True, "error": "a patient was erased during the export. Request it again."}
+        return {
+            **state,
+            "files": [],
+            "done": True,
+            "error": ("a patient was erased during the export. Start the export again."),
+        }
     if state["done"]:
         _end(installation, session, state)
     progress_writer(installation, state)(f"{state['at']:,} of {len(state['ids']):,} patients", state["share"])
@@ -107,7 +112,7 @@ class _Step:
         return {**self.state, "at": at, "files": files, "share": share, "done": at >= len(ids)}
 
     def _add_patients(self, subjects: list[int]) -> None:
-        """Each patient under a decision of their own; patients whom the client may not read are left out without a trace."""
+        """Adds patients, each under a separate decision. Patients whom the client may not read are left out silently."""
         resources = [store.record_resource(self.dataset, s) for s in subjects]
         grants = self.installation.gate.open_many(self.session, "read", resources, self.state["purpose"])
         with ExitStack() as stack:
@@ -116,7 +121,7 @@ class _Step:
                     self._add(stack.enter_context(grant), subject, self.types)
 
     def _add_without_patient(self) -> None:
-        """Resources about no patient, and those that could be a patient's but name none."""
+        """Adds resources about no patient, and resources that could be about a patient but name none."""
         directory = types_without_patient()
         for is_patient, types in ((False, self.types & directory), (True, self.types - directory)):
             resource = store.record_resource(self.dataset, store.NO_SUBJECT, patient=is_patient)
@@ -139,7 +144,7 @@ class _Step:
             self._add_deleted(grant, subject, types)
 
     def _add_deleted(self, grant: Grant, subject: int, types: frozenset[str]) -> None:
-        """Resources that were deleted since the requested time, as Bundles of the requests that delete them (Bulk Data Access 2.0,
+        """Adds resources that were deleted since the requested time, as Bundles of delete requests (Bulk Data Access 2.0,
         deleted)."""
         rows = store.deleted_rows(self.installation.db, grant, self.dataset, subject)
         imported_at, names = str(self.dataset["imported_at"]), []
@@ -154,7 +159,7 @@ class _Step:
             self.size += len(line)
 
     def _write_files(self) -> list[dict[str, Any]]:
-        """The encrypted files of this step, one for each type."""
+        """Writes the encrypted files of this step, one for each type."""
         files = []
         with _service_grant(self.installation, str(self.dataset["name"])) as grant:
             key = grant.build_key(self.state["build"])
@@ -167,7 +172,7 @@ class _Step:
 
 
 def _with_decision(raw: bytes, decision: int) -> bytes:
-    """A resource with the number of its access decision."""
+    """Adds the number of its access decision to a resource."""
     resource = orjson.loads(raw)
     meta = resource.get("meta", {})
     mark = {"url": DECISION_EXTENSION, "valueString": str(decision)}
@@ -177,17 +182,17 @@ def _with_decision(raw: bytes, decision: int) -> bytes:
 
 
 def advance_copy(state: dict[str, Any]) -> dict[str, Any]:
-    """Makes a de-identified copy: a run that waits for its signatures."""
+    """Makes a de-identified copy as a run that waits for its signatures."""
     installation = open_installation(Path(state["home"]))
     try:
         if already_started(installation, state):
-            return {**state, "done": True, "error": "the worker ended during the export. Request it again."}
+            return {**state, "done": True, "error": "the worker stopped during the export. Start the export again."}
         session = job_session(installation, state)
         tell = progress_writer(installation, state)
         request = StoredCopyRequest(state["dataset"], purpose=state["purpose"], requester=session.who)
         copy = deidentify_stored(installation, session, request, tell)
         installation.gate.end(session)
-        return {**state, "done": True, "share": 1.0, "run": copy.run, "what": "the copy waits for its signatures"}
+        return {**state, "done": True, "share": 1.0, "run": copy.run, "what": "the copy is waiting for its signatures"}
     except GalenicError as error:
         return {**state, "done": True, "error": str(error)}
     finally:

@@ -1,4 +1,4 @@
-"""Client of the job queue: submit a job, look up its status, stop it."""
+"""Client of the job queue: submit a job, read its status, cancel it."""
 
 import secrets
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from galenic.jobs.progress import JobStatus, status_of
 from galenic.security import Fact, Session
 from galenic.store import jobs
 
-SESSION_SECONDS = 12 * 3600  # the most that a job may take
+SESSION_SECONDS = 12 * 3600  # time limit of a job
 
 
 def jobs_url(installation: Installation) -> str:
@@ -25,7 +25,7 @@ def jobs_url(installation: Installation) -> str:
 
 @contextmanager
 def job_queue(installation: Installation) -> Iterator[jobs.JobQueue]:
-    """The queue of jobs of an installation; this process performs none of them."""
+    """Job queue of an installation. This process performs none of the jobs."""
     queue = jobs.JobQueue(jobs_url(installation))
     try:
         yield queue
@@ -34,7 +34,7 @@ def job_queue(installation: Installation) -> Iterator[jobs.JobQueue]:
 
 
 def submit_job(installation: Installation, session: Session, kind: str, parameters: dict[str, Any]) -> str:
-    """Submits a job in the user's name; returns its id. It runs under a session of its own, which ends with the user's rights."""
+    """Submits a job in the user's name and returns its id. It runs in a separate session, which ends with the user's rights."""
     fact = installation.facts.one("session", session.id)
     secret = "job-" + secrets.token_hex(20)
     inherited = tuple((n, fact.get(n)) for n in ("purposes", "scope") if fact is not None and fact.get(n) is not None)
@@ -55,12 +55,12 @@ def submit_job(installation: Installation, session: Session, kind: str, paramete
 def _submitted(installation: Installation, job: str) -> Fact:
     fact = installation.facts.one("job", f"work/{job}")
     if fact is None:
-        raise UnknownNameError("there is no such job.")
+        raise UnknownNameError("this job does not exist.")
     return fact
 
 
 def job_status(installation: Installation, job: str) -> JobStatus:
-    """The status of a job that was submitted here. UnknownNameError if there is none."""
+    """Status of a submitted job. Raise UnknownNameError if it does not exist."""
     fact = _submitted(installation, job)
     with job_queue(installation) as queue:
         return status_of(installation, queue.get(job), fact.who)
@@ -78,10 +78,10 @@ def all_job_statuses(installation: Installation, user: str = "", limit: int = 20
 
 
 def stop_job(installation: Installation, session: Session, job: str) -> None:
-    """Stops a job of the user: at once if it is waiting; otherwise its session ends, and with it the step under way."""
+    """Cancels a job of the user: at once if it is waiting. Otherwise its session ends, and with it the running step."""
     fact = installation.facts.one("job", f"work/{job}")
     if fact is None or fact.who != session.who:
-        raise UnknownNameError("there is no such job of yours.")
+        raise UnknownNameError("this job does not exist, or is not yours.")
     with job_queue(installation) as queue:
         job_session_id = str(queue.get(job).data.get("session", ""))
         queue.cancel(job)
@@ -92,8 +92,11 @@ def stop_job(installation: Installation, session: Session, job: str) -> None:
 
 
 def job_session(installation: Installation, state: dict[str, Any]) -> Session:
-    """The session that a job runs under. AccessDeniedError if it has ended."""
+    """Session of a job. Raise AccessDeniedError if it has ended."""
     session_and_fact = installation.gate.session(str(state["session"]))
     if session_and_fact is None or session_and_fact[0].who != state["by"]:
-        raise AccessDeniedError("the user who requested this job has left, has lost a role, or has stopped it.")
+        raise AccessDeniedError(
+            "the account of the user who requested this job is no longer active or has lost a role, or the user has "
+            "canceled the job."
+        )
     return session_and_fact[0]

@@ -11,7 +11,7 @@ from galenic.security import Session
 
 @dataclass(frozen=True)
 class BudgetEstimate:
-    """Effect on a population's privacy budget. limit, spent: ε, before the job; sufficient: whether the job can be paid for."""
+    """Effect on a population's privacy budget. limit, spent: ε, before the job; sufficient: True if the budget covers the job."""
 
     limit: float
     spent: float
@@ -34,6 +34,6 @@ class CostEstimate:
 
 
 def estimate_from_rows(installation: Installation, session: Session, parameters: Mapping[str, Any]) -> CostEstimate:
-    """The size of the data set that the job reads; time and memory of these kinds were not measured."""
+    """Size of the data set that the job reads. Time and memory of these kinds were not measured."""
     dataset = store.dataset(installation.db, str(parameters["dataset"]), session.tenant)
     return CostEstimate(rows=int(str(dataset["next_row"])))

@@ -15,21 +15,21 @@ from galenic.security import Session
 
 
 class JobKind(Protocol):
-    """A kind of job: what it will cost, and what one step of it does."""
+    """Kind of job: its estimated cost and its steps."""
 
     @property
     def estimate(self) -> Callable[[Installation, Session, Mapping[str, Any]], CostEstimate]:
-        """(installation, session, parameters) → the cost, from sizes alone, so that asking reveals nothing about a patient."""
+        """(installation, session, parameters) → cost, from sizes only, so that an estimate reveals nothing about a patient."""
 
     @property
     def advance(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """State → state after one step; `done` ends the job. A step that was interrupted is repeated, so it must find out what it
-        has done already."""
+        """State → state after one step; `done` ends the job. An interrupted step is repeated, so it must detect work that was
+        already done."""
 
 
 @dataclass(frozen=True)
 class JobFunctions:
-    """A kind of job made of two functions."""
+    """Kind of job that consists of two functions."""
 
     estimate: Callable[[Installation, Session, Mapping[str, Any]], CostEstimate]
     advance: Callable[[dict[str, Any]], dict[str, Any]]
@@ -46,7 +46,7 @@ KINDS: dict[str, JobKind] = {
 
 
 def estimate_job(installation: Installation, session: Session, kind: str, parameters: Mapping[str, Any]) -> CostEstimate:
-    """The cost of a job before it is submitted. UnknownNameError for a kind that does not exist."""
+    """Cost of a job before it is submitted. Raise UnknownNameError for an unknown kind."""
     if kind not in KINDS:
         raise UnknownNameError(f"{kind!r} is not a kind of job. Expected one of {', '.join(KINDS)}.")
     return KINDS[kind].estimate(installation, session, parameters)

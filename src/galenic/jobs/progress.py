@@ -1,4 +1,4 @@
-"""Progress of a job: its status, and the file through which the worker reports the step under way."""
+"""Progress of a job: its status, and the file in which the worker reports the current step."""
 
 import contextlib
 import json
@@ -16,8 +16,8 @@ STATES = {"ENQUEUED": "waiting", "DELAYED": "waiting", "PENDING": "running", "SU
 
 @dataclass(frozen=True)
 class JobStatus:
-    """Status of a job. state: waiting, running, done, failed or stopped; message: the current step, or why it failed; share: of the
-    work that is done, 0 to 1; user: who requested it; data: its parameters and results."""
+    """Status of a job. state: waiting, running, done, failed or stopped; message: the current step, or the reason of a failure;
+    share: completed part of the work, 0 to 1; user: who requested it; data: its parameters and results."""
 
     id: str
     kind: str
@@ -29,12 +29,12 @@ class JobStatus:
 
     @property
     def ended(self) -> bool:
-        """Whether the state is final."""
+        """True if the state is final."""
         return self.state in ("done", "failed", "stopped")
 
 
 def status_of(installation: Installation, job: store.jobs.Job, user: str) -> JobStatus:
-    """The status of a job from its stored state and, while it runs, from the worker's reports."""
+    """Status of a job from its stored state and, while it runs, from the worker's reports."""
     state, data = STATES.get(job.state, "failed"), job.data
     if state == "done" and data.get("error"):
         state = "failed"
@@ -51,7 +51,7 @@ def _report_file(installation: Installation, ticket: str) -> Path:
 
 
 def progress_writer(installation: Installation, state: dict[str, Any]) -> Progress:
-    """A function that reports the progress of a step to everybody who may see the job. Reports contain no data."""
+    """Function that reports the progress of a step to everybody who may see the job. Reports contain no patient data."""
     file = _report_file(installation, state["ticket"])
     file.parent.mkdir(exist_ok=True, mode=0o700)
 
@@ -63,7 +63,7 @@ def progress_writer(installation: Installation, state: dict[str, Any]) -> Progre
 
 
 def already_started(installation: Installation, state: dict[str, Any]) -> bool:
-    """Whether an earlier worker started this step and died during it. Otherwise marks the step as started."""
+    """True if an earlier worker started this step and stopped during it. Otherwise marks the step as started."""
     if _report_file(installation, state["ticket"]).exists():
         return True
     progress_writer(installation, state)("begun", 0.0)

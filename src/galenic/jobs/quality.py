@@ -1,4 +1,4 @@
-"""Quality of a data set in custody, measured by a job; the report and its decision stay inside."""
+"""Quality of a stored data set, measured by a job. The report and its decision are not released."""
 
 import json
 import time
@@ -19,26 +19,26 @@ PURPOSES = {"privacy-officer": "quality", "researcher": "research", "data-scient
 
 
 def submit_quality(installation: Installation, session: Session, name: str) -> str:
-    """Submits a measurement of a data set, as far as the user's rights cover it; returns the job's id."""
+    """Submits a measurement of a data set, within the user's rights, and returns the job's id."""
     store.dataset(installation.db, name, session.tenant)
     roles = installation.people.roles(session.who)
     purpose = next((p for r, p in PURPOSES.items() if r in roles), "")
     if not purpose:
-        raise OptionError("quality is measured by a privacy officer, or by those who do research with the data.")
+        raise OptionError("quality can be measured by a privacy officer, or by persons who do research with the data.")
     return submit_job(installation, session, "quality", {"dataset": name, "purpose": purpose})
 
 
 def stored_quality(installation: Installation, name: str) -> dict[str, Any] | None:
-    """The last measurement of a data set: at, by, accepted, refused; None if there is none."""
+    """Last measurement of a data set: at, by, accepted, refused; None if there is none."""
     file = page_file(installation, page_id(name), "json")
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def quality_page(installation: Installation, name: str) -> str:
-    """The report of the last measurement as HTML. StateError if there is none."""
+    """Report of the last measurement as HTML. Raise StateError if there is none."""
     file = page_file(installation, page_id(name), "html")
     if not file.is_file():
-        raise StateError("the quality of this data set was not measured yet.")
+        raise StateError("the quality of this data set has not been measured yet. Measure it first.")
     return file.read_text(encoding="utf-8")
 
 
@@ -54,9 +54,9 @@ def advance_quality(state: dict[str, Any]) -> dict[str, Any]:
         _store(installation, state, result)
         if store.version_numbers(installation.db).get("erasures", 0) != erasures:
             drop_quality(installation, page_id(state["dataset"]))
-            raise StateError("a patient was erased while the quality was measured. Measure it again.")
+            raise StateError("a patient was erased during the measurement. Measure the quality again.")
         refused = len(result.decision.refusals)
-        outcome = "good enough" if result.decision.accepted else f"{refused} findings are below the floor"
+        outcome = "good enough" if result.decision.accepted else f"{refused} findings are below the required minimum"
         return {**state, "done": True, "share": 1.0, "what": outcome}
     except GalenicError as error:
         return {**state, "done": True, "error": str(error)}

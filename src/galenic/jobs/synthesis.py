@@ -19,14 +19,14 @@ from galenic.security import Session
 
 DELTA = 1e-9
 PURPOSE = "synthetic-data"
-DIED = "the worker died during this job. What was reserved of the budget counts as spent. Submit the job again if you still need it."
+DIED = "the worker stopped during this job. The reserved budget counts as spent. Submit the job again if you still need it."
 
 
 @dataclass(frozen=True)
 class SynthesisParameters:
-    """Parameters of a synthesis job. dataset: a table in custody, and the population whose budget pays; target: the column that
-    the utility check predicts, "" for none; policy: by which the result is decided; title, intended_use, recipient: public texts
-    about the result, as `RunDetails` describes them."""
+    """Parameters of a synthesis job. dataset: a stored table, and the budget population; target: column that the utility check
+    predicts, "" for none; policy: release policy for the result; title, intended_use, recipient: public texts about the
+    result, as `RunDetails` describes them."""
 
     dataset: str
     epsilon: float
@@ -38,17 +38,17 @@ class SynthesisParameters:
 
     @property
     def details(self) -> RunDetails:
-        """Title, intended use and recipient. OptionError for a text that may not be shown."""
+        """Title, intended use and recipient. Raise OptionError for a text that may not be displayed."""
         return RunDetails(self.title, self.intended_use, self.recipient)
 
 
 def tables_in_custody(installation: Installation, tenant: str = "home") -> list[store.Row]:
-    """The data sets that are tables: the ones that a model can be trained on."""
+    """Data sets that are tables, on which models can be trained."""
     return [d for d in store.list_datasets(installation.db, tenant) if d["kind"] == "table"]
 
 
 def estimate_synthesis(installation: Installation, session: Session, parameters: Mapping[str, Any]) -> CostEstimate:
-    """The cost of a synthesis. Needs `dataset` and `epsilon`."""
+    """Estimated cost of a synthesis. Needs `dataset` and `epsilon`."""
     name, epsilon = str(parameters["dataset"]), float(parameters["epsilon"])
     table = _table(installation, session, name)
     columns, rows = len(store.schema_of(table).names), int(str(table["next_row"]))
@@ -89,7 +89,7 @@ def _budget(installation: Installation, population: str, epsilon: float) -> Budg
 
 
 def submit_synthesis(installation: Installation, session: Session, parameters: SynthesisParameters) -> str:
-    """Submits a synthesis from a table in custody; returns the job's id."""
+    """Submits a synthesis from a stored table and returns the job's id."""
     name = parameters.dataset
     dataset = _table(installation, session, name)
     if parameters.target and parameters.target not in target_columns(dataset):
@@ -107,12 +107,14 @@ def submit_synthesis(installation: Installation, session: Session, parameters: S
 def _table(installation: Installation, session: Session, name: str) -> store.Dataset:
     dataset = store.dataset(installation.db, name, session.tenant)
     if dataset["kind"] != "table":
-        raise OptionError(f"{name!r} holds {dataset['kind']}. Models are trained on tables; export it as a table first.")
+        raise OptionError(
+            f"{name!r} holds {dataset['kind']}. Models can be trained only on tables. Export it as a table first."
+        )
     return dataset
 
 
 def advance_synthesis(state: dict[str, Any]) -> dict[str, Any]:
-    """The only step of the job: a fit cannot be resumed, and what it has spent stays spent."""
+    """Runs the only step of the job. A fit cannot be resumed, and its spent budget stays spent."""
     installation = open_installation(Path(state["home"]))
     try:
         if already_started(installation, state):
@@ -122,7 +124,7 @@ def advance_synthesis(state: dict[str, Any]) -> dict[str, Any]:
         request = _request(installation, session, state)
         result = synthesize_stored(installation, session, state["dataset"], request, purpose=PURPOSE, progress=progress)
         installation.gate.end(session)
-        outcome = "accepted: it waits for its signatures" if result.decision.accepted else "refused: it stays inside"
+        outcome = "accepted: waiting for its signatures" if result.decision.accepted else "refused: not released"
         return {**state, "done": True, "share": 1.0, "run": result.run, "what": outcome}
     except GalenicError as error:
         return {**state, "done": True, "error": str(error)}

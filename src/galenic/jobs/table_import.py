@@ -1,4 +1,4 @@
-"""Import of a table as a durable job: rows are stored in steps, and an interrupted step continues where it stopped."""
+"""Import of a table as a durable job. Rows are stored in steps, and an interrupted step continues at the same place."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ STEP_ROWS = 50_000
 
 
 def import_state(installation: Installation, kind: str, plan: ImportPlan, key: str) -> dict[str, Any]:
-    """The first state of an import job. kind: of data, by which its importer is registered."""
+    """First state of an import job. kind: kind of data, the key of its importer."""
     installation.keys.get(key)
     file, request = plan.files[0], plan.request
     return {
@@ -35,15 +35,15 @@ def import_state(installation: Installation, kind: str, plan: ImportPlan, key: s
 
 
 def estimate_import(_installation: Installation, _session: Session, parameters: Mapping[str, Any]) -> CostEstimate:
-    """The rows of the file; time and memory were not measured for this kind."""
+    """Number of rows of the file. Time and memory were not measured for this kind."""
     return CostEstimate(rows=int(parameters["total"]))
 
 
 def advance_import(state: dict[str, Any]) -> dict[str, Any]:
-    """One step: the next rows of the file, without those that a process that died had stored in this step."""
+    """Runs one step: imports the next rows of the file, without those that a stopped process had stored in this step."""
     installation = open_installation(Path(state["home"]))
     try:
-        importer = IMPORTERS[state.get("kind", "table")]  # jobs of earlier versions do not say it: they import tables
+        importer = IMPORTERS[state.get("kind", "table")]  # jobs of earlier versions have no kind: they import tables
         stop = state["at"] + state["step"]
         stored = _rows(installation, state["name"]) - state["rows_before"]
         request = ImportRequest(state["name"], patient=state["patient"], label=state["label"], region=state["region"])

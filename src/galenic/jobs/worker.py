@@ -1,4 +1,4 @@
-"""The worker: a process of its own, without network, that performs the submitted jobs under their users' rights."""
+"""Worker: a separate process without network access that performs the submitted jobs with their users' rights."""
 
 import contextlib
 import inspect
@@ -17,16 +17,17 @@ from galenic.jobs.client import jobs_url
 from galenic.jobs.kinds import KINDS
 from galenic.security import block_network
 
-READY = "at work"  # the line by which a worker says that it has started
-RESTART_SECONDS = 1.0  # between the death of a worker and its restart
-STOP_SECONDS = 20  # that a worker may take to end
-WAIT_SECONDS = 2 * STOP_SECONDS  # that a worker waits for the end of the one before
+READY = "at work"  # line that a worker prints after it has started
+RESTART_SECONDS = 1.0  # seconds between the end of a worker and its restart
+STOP_SECONDS = 20  # seconds that a worker may take to end
+WAIT_SECONDS = 2 * STOP_SECONDS  # seconds that a worker waits for the end of the previous one
 
 
 @contextlib.contextmanager
 def running_jobs(installation: Installation, wait: float = 0.0) -> Iterator[store.jobs.JobRunner]:
-    """The jobs of an installation, performed by this process while the block lasts. StateError if another process performs them: each
-    process goes on with the jobs that one before it left, so two would perform one job twice. wait: seconds until the other ends."""
+    """Context in which this process performs the jobs of an installation. Raise StateError if another process performs them:
+    each process continues the jobs of the previous one, so two would perform a job twice. wait: seconds until the other
+    ends."""
     steps = {name: kind.advance for name, kind in KINDS.items()}
     with (
         store.only_worker(installation.db, installation.home, wait),
@@ -36,7 +37,7 @@ def running_jobs(installation: Installation, wait: float = 0.0) -> Iterator[stor
 
 
 def outside_hosts() -> frozenset[str]:
-    """The hosts of the root key and of the witness, if they are on other machines: the only hosts that a worker may call."""
+    """Hosts of the root key and of the witness, if they are on other machines. A worker may connect only to these."""
     configuration = settings.load()
     places = (configuration.root, *configuration.witness)
     addresses = [p.partition(":")[2] for p in places if p.startswith(("vault:", "syslog:"))]
@@ -44,11 +45,11 @@ def outside_hosts() -> frozenset[str]:
 
 
 def run_worker(installation: Installation, until: IO[str]) -> None:
-    """Performs submitted jobs, without network, until `until` is closed."""
+    """Performs submitted jobs, without network access, until `until` is closed."""
     installation.recover()
     block_network(outside_hosts())
     namespace = os.environ.get("GALENIC_NAMESPACE", "shared")
-    store.telemetry.log("info", "a worker is at work without network", step=f"network namespace: {namespace}")
+    store.telemetry.log("info", "worker started without network access", step=f"network namespace: {namespace}")
     with running_jobs(installation, WAIT_SECONDS):
         print(READY, flush=True)  # noqa: T201  # read by the process that started this one
         until.read()
@@ -56,7 +57,7 @@ def run_worker(installation: Installation, until: IO[str]) -> None:
 
 @contextlib.contextmanager
 def worker_process(installation: Installation) -> Iterator[Callable[[], int]]:
-    """Runs a worker process while the block lasts, and restarts it if it dies. Yields a function that returns its process id."""
+    """Context in which a worker process runs and is restarted if it stops. Yields a function that returns its process id."""
     ending, workers = threading.Event(), [_start(installation)]
 
     def watch() -> None:
@@ -64,7 +65,7 @@ def worker_process(installation: Installation) -> Iterator[Callable[[], int]]:
             workers[0].wait()
             if ending.wait(RESTART_SECONDS):
                 return
-            store.telemetry.log("warning", "a worker ended, and is started again")
+            store.telemetry.log("warning", "a worker stopped and is restarted")
             _stop(workers[0])
             with contextlib.suppress(ConfigurationError):  # the next round tries again
                 workers[0] = _start(installation)
@@ -83,19 +84,19 @@ def _start(installation: Installation) -> subprocess.Popen[str]:
     environment = {**os.environ, "GALENIC_HOME": str(installation.home), "LOGNAME": installation.actor}
     command = [sys.executable, "-m", "galenic", "server", "worker"]
     if installation.db.is_sqlite and not outside_hosts():
-        sandbox = inspect.getfile(block_network)  # run as a script, it enters a network namespace of its own first
+        sandbox = inspect.getfile(block_network)  # when run as a script, it first enters its own network namespace
         command = [sys.executable, "-S", sandbox, *command]
     worker = subprocess.Popen(  # noqa: S603  # nosec B603  # this program itself
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     if worker.stdout is None or not worker.stdout.readline().startswith(READY):
         _stop(worker)
-        raise ConfigurationError("the worker did not start. See the log of the installation.")
+        raise ConfigurationError("the worker did not start. See the installation's log.")
     return worker
 
 
 def _stop(worker: subprocess.Popen[str]) -> None:
-    """Ends a worker by closing its input; kills it if that takes too long."""
+    """Ends a worker by closing its input; kills it after a time limit."""
     with contextlib.suppress(OSError):
         if worker.stdin is not None:
             worker.stdin.close()

@@ -19,13 +19,14 @@ class Predictor(Protocol):
     artifact: str
 
     def __init__(self, request: Any) -> None:
-        """A predictor that is not fitted."""
+        """Creates a predictor that is not fitted."""
 
     def cost(self, columns: int, rows: int) -> FitCost:
         """Time, memory and epsilon of a fit to data of that size; no data is read."""
 
     def fit(self, data: TrainingData, budget: Budget | None, progress: Progress) -> Self:
-        """Learns from the training half. In private mode (with a budget) every choice that reads a row is paid from the budget."""
+        """Learns from the training half. In private mode (with a budget), every choice that reads a row is charged to the
+        budget."""
 
     def predict(self, records: Any) -> Sequence[Prediction]:
         """A prediction for each patient: a value with an interval, or a refusal with its reason."""
@@ -40,8 +41,8 @@ class Predictor(Protocol):
         """Internal figures, for the signers' sheet."""
 
     def save(self, folder: Path) -> None:
-        """Writes the model to a folder that does not exist yet. No pickle."""
+        """Writes the model to a new folder, without pickle."""
 
     @classmethod
     def load(cls, folder: Path) -> Any:
-        """The model that `save` wrote; RecordError if it is of another engine or version."""
+        """Loads the model that `save` wrote. Raise RecordError if another engine or version wrote it."""

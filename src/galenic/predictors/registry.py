@@ -1,4 +1,4 @@
-"""Registry of predictors. It is empty: the first predictors come with the clinical areas that validate them."""
+"""Registry of predictors. It is empty until the clinical packages add and validate the first ones."""
 
 from galenic.predictors.predictor import Predictor
 

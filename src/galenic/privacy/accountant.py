@@ -18,8 +18,9 @@ def check_epsilon(epsilon: float) -> float:
     """The epsilon if it allows a guarantee; OptionError otherwise."""
     if not math.isfinite(epsilon) or not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
         raise OptionError(
-            f"epsilon is {epsilon!r}: no privacy guarantee is possible. Expected a number from {SMALLEST_EPSILON:g} "
-            f"to {LARGEST_EPSILON:g}; 0.1 to 3 is usual. Choose another epsilon, or --no-privacy for a fit without one."
+            f"epsilon is {epsilon!r}, which gives no privacy guarantee. Expected a number from {SMALLEST_EPSILON:g} to "
+            f"{LARGEST_EPSILON:g}; 0.1 to 3 is usual. Choose another epsilon, or use --no-privacy to fit without a "
+            "guarantee."
         )
     return float(epsilon)
 
@@ -28,7 +29,8 @@ def check_delta(delta: float) -> float:
     """The delta if it lies in [1e-15, 0.01], which the ledger can count; OptionError otherwise."""
     if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
         raise OptionError(
-            f"delta is {delta!r}: expected a number from 1e-15 to 0.01; choose one far below 1 / number of patients."
+            f"delta is {delta!r}. Expected a number from 1e-15 to 0.01, far below 1 / number of patients. Choose a "
+            "smaller delta."
         )
     return float(delta)
 

@@ -41,12 +41,12 @@ def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclare
     dropped = {}
     for column in columns:
         if column.role == "patient":
-            dropped[column.name] = "tells patients apart; used for that only"
+            dropped[column.name] = "identifies patients; used only for that"
         elif column.role == "drop":
-            dropped[column.name] = "declared to be dropped"
+            dropped[column.name] = "declared as dropped"
         elif column.kind in ("identifier", "text"):
             dropped[column.name] = f"declared as {column.kind}"
     learned = tuple(column for column in columns if column.name not in dropped)
     if not learned:
-        raise RecordError("no column is left for the fit: all are identifiers, free text or dropped. Keep at least one.")
+        raise RecordError("no column is left to learn: all are identifiers, free text or dropped. Keep at least one.")
     return DeidentifiedColumns(learned, dropped)

@@ -50,10 +50,10 @@ def refuse_observed_drops(columns: tuple[Column, ...]) -> None:
     looked = [c.name for c in columns if c.kind_origin == "observed" and _left_out(c)]
     if looked:
         raise DescriptionError(
-            f"columns {_first(looked)} are described as identifiers or free text only because their rows looked like it (kind_origin = "
-            '"observed"), and a private fit must not decide by rows what it leaves out. Decide it yourself: leave them out (--drop '
-            'NAME, or kind_origin = "declared" in the description), or learn them (role = "value", their kind, and kind_origin = '
-            '"declared").'
+            f"columns {_first(looked)} are described as identifiers or free text only because of their rows (kind_origin "
+            '= "observed"). A private fit must not use rows to decide which columns to leave out. Decide it yourself: '
+            'leave them out (--drop NAME, or kind_origin = "declared" in the description), or include them (role = '
+            '"value", their kind, and kind_origin = "declared").'
         )
 
 
@@ -96,7 +96,7 @@ def _without_kind(c: Column) -> Column:
 
 
 def needs_buying(columns: tuple[Column, ...]) -> bool:
-    """Whether the domain of any column is incomplete."""
+    """True if the domain of any column is incomplete."""
     return any(not _complete(c) for c in columns)
 
 

@@ -72,7 +72,7 @@ class Budget:
     def draw(self, mechanism: Mechanism, rho: Fraction, delta: Fraction = Fraction(0)) -> None:
         """Pay rho (and delta) for one mechanism; BudgetError if too little is left or the reservation is closed."""
         if self.settled:
-            raise BudgetError("this reservation is settled; nothing more can be paid from it. Reserve again.")
+            raise BudgetError("this reservation is closed; nothing more can be charged to it. Reserve again.")
         if not 0 < rho <= self.rho_left or not 0 <= delta <= self.delta_left:
             raise BudgetError(
                 f"{mechanism.what} costs rho={float(rho):.3g}, delta={float(delta):.3g}, but rho={float(self.rho_left):.3g}, "
@@ -120,7 +120,7 @@ class Statement:
 
 
 class BudgetRecord(Protocol):
-    """Where declarations and reservations are recorded so that they cannot be changed unnoticed: the audit log."""
+    """Record of declarations and reservations that cannot be changed unnoticed: the audit log."""
 
     def declare(self, population: str, epsilon: float, delta: float, actor: str) -> None:
         """Records the limit of a new population."""
@@ -146,7 +146,7 @@ class Ledger:
         check_epsilon(epsilon)
         check_delta(delta)
         if not population or len(population) > 200 or not population.isprintable():
-            raise BudgetError("a population needs a name of 1 to 200 printable characters, such as 'clinic-2024'.")
+            raise BudgetError("the name of a budget population must have 1 to 200 printable characters, such as 'clinic-2024'.")
         if self.record is not None and store.population_with_charges(self.db, population)[0] is None:
             if self.record.get(population) is None:
                 self.record.declare(population, epsilon, delta, actor)
@@ -227,8 +227,8 @@ class Ledger:
         fault = "" if row is None else _fault(row, charges, self._recorded(row))
         if fault:
             raise BudgetError(
-                f"the budget of population {population!r} was changed in the database outside of Galenic: {fault}. Nothing is "
-                "reserved. Keep the database, and call the security officer."
+                f"the budget of population {population!r} was changed in the database outside Galenic: {fault}. Nothing "
+                "was reserved. Keep the database, and contact the security officer."
             )
         return row, charges
 

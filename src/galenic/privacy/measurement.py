@@ -67,7 +67,9 @@ class PrivateRows:
         if patient is not None:
             who = patient_numbers(source, patient)
             if who.ids.size and int(np.bincount(who.ids).max()) > cap:
-                raise RecordError(f"a patient has more than the declared {cap} row(s). Cap the rows with split_by_patient.")
+                raise RecordError(
+                    f"a patient has more rows than the declared maximum of {cap}. Limit the rows with split_by_patient."
+                )
         self._source = source
         self.cap = cap if patient is not None else 1
         self.budget = budget
@@ -75,7 +77,7 @@ class PrivateRows:
 
     @property
     def private(self) -> bool:
-        """Whether measurements are paid and noisy."""
+        """True if measurements are paid and noisy."""
         return self.budget is not None
 
     @property
@@ -104,7 +106,8 @@ class PrivateRows:
             return 0.0
         if rho > self.rho:
             raise BudgetError(
-                f"{what} costs rho={float(rho):.3g}; rho={float(self.rho):.3g} is left for this table. Measure less of it."
+                f"{what} costs rho={float(rho):.3g}, but only rho={float(self.rho):.3g} is left for this table. "
+                "Measure less of it."
             )
         sigma = math.sqrt(sigma2_for(rho / queries, self.cap))
         mechanism = Mechanism(what, float(rho), queries, self.cap * math.sqrt(queries), sigma, float(delta))
@@ -118,7 +121,7 @@ class PrivateRows:
     def coded(self, columns: tuple[Column, ...], max_rows: int) -> NDArray[np.int64]:
         """Level numbers of the first `max_rows` rows, shape (rows, columns), for a fit without a guarantee. BudgetError otherwise."""
         if self.private:
-            raise BudgetError("rows themselves cannot be read with any budget. Use counting measurements.")
+            raise BudgetError("individual rows cannot be read with any budget. Use counting measurements.")
         parts, read = [], 0
         for table in self._tables(with_anchors(columns, columns)):
             if read < max_rows:

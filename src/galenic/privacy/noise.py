@@ -60,8 +60,8 @@ def _proposal_scale(sigma2: Fraction) -> int:
 
 
 def _is_wide(sigma2: Fraction) -> bool:
-    """Whether a product could exceed 64 bits. A proposal beyond 64 t would be accepted with probability below e^-1900; it is rejected,
-    so that this bound holds."""
+    """True if a product could exceed 64 bits. A proposal beyond 64 t would be accepted with probability below e^-1900; it is
+    rejected, so that this bound holds."""
     p, q, t = sigma2.numerator, sigma2.denominator, _proposal_scale(sigma2)
     return (64 * t * t * q + p) ** 2 >= _TOP or 2 * p * q * t * t >= _TOP
 

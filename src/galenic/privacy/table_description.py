@@ -53,7 +53,9 @@ def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> 
     patient = _patient_column(source, columns, options)
     unknown = [name for name in options.drop if name not in source.names]
     if unknown:
-        raise UnknownNameError(f"--drop names columns {unknown} that are absent; the data has {list(source.names)}.")
+        raise UnknownNameError(
+            f"--drop names columns {unknown}, which do not exist; the data has {list(source.names)}. Correct the names."
+        )
     columns = tuple(_with_role(c, patient, options.drop) for c in columns)
     undeclared = tuple(name for name in undeclared if name != patient and name not in options.drop)
     if private:
@@ -94,8 +96,8 @@ def _declared_columns(
         return (*columns, *(Column(name, role="drop") for name in missing)), ()
     if missing:
         raise DescriptionError(
-            f"columns {missing[:10]} of {source.name} are not described: nothing may be learned from an undeclared column. "
-            'Describe them, declare role = "drop", or write others = "drop" at the top of the description.'
+            f"columns {missing[:10]} of {source.name} are not described. Nothing may be learned from undeclared columns. "
+            'Describe them, set role = "drop", or set others = "drop" at the top of the description.'
         )
     return columns, ()
 
@@ -113,12 +115,14 @@ def _inferred_columns(source: Source) -> tuple[Column, ...]:
 
 def _patient_column(source: Source, columns: tuple[Column, ...], options: ColumnOptions) -> str | None:
     if options.unit not in UNITS:
-        raise OptionError(f"the unit is {options.unit!r}. Expected patient or row.")
+        raise OptionError(f"the unit of privacy is {options.unit!r}. Expected patient or row.")
     if options.unit == "row":
         return None
     if options.patient is not None:
         if options.patient not in source.names:
-            raise UnknownNameError(f"the patient column {options.patient!r} is absent; the data has {list(source.names)}.")
+            raise UnknownNameError(
+                f"the patient column {options.patient!r} does not exist; the data has {list(source.names)}. Name one of these."
+            )
         return options.patient
     described = next((c for c in columns if c.role == "patient" and options.description is not None), None)
     if described is not None and described.kind_origin != "observed":

@@ -16,7 +16,7 @@ class PrivacyUnit:
 
     def __str__(self) -> str:
         if self.column is None:
-            return "row: no column tells patients apart, and a person with several rows is not protected as a whole"
+            return "row: no column identifies patients, so a person with several rows is not protected as a whole"
         return f"patient: column {self.column}, at most {rows_in_words(self.rows)} each"
 
 
@@ -33,22 +33,21 @@ def recognized_patient(source: Source, observed: str | None = None) -> str:
     candidates = (*named, *(n for n in source.names if n == observed and n not in named))
     if not candidates:
         raise DescriptionError(
-            "no column is known to tell patients apart. Name it (--patient COLUMN), or say that each row is one patient (--unit "
-            "row); with several rows per patient the latter would protect visits, not people."
+            "no column is known to identify patients. Name it (--patient COLUMN), or state that each row is one patient "
+            "(--unit row). If patients have several rows, the latter would protect visits, not people."
         )
     if len(candidates) > 1:
-        raise DescriptionError(f"columns {list(candidates)} may each tell patients apart. {_DECLARE}")
+        raise DescriptionError(f"columns {list(candidates)} could each identify patients. {_DECLARE}")
     repeated = records.repeated_instead(source, candidates[0])
     if repeated is not None:
         raise RecordError(
-            f"column {candidates[0]!r} has another value in every row, while values of {repeated!r} repeat as patients do who have several "
-            f"rows. {_DECLARE}"
+            f"column {candidates[0]!r} has a different value in every row, while values of {repeated!r} repeat, as they "
+            f"do for patients with several rows. {_DECLARE}"
         )
     return candidates[0]
 
 
 _DECLARE = (
-    'Say which one does, since it decides who is protected: --patient COLUMN (a description says it by role = "patient" with kind_origin = '
-    '"declared"). If rows were numbered by one of them, a patient with several '
-    "rows would not be protected as a whole."
+    'State which one does, because it decides who is protected: --patient COLUMN (or, in a description, role = "patient" '
+    'with kind_origin = "declared"). If the wrong one is used, a patient with several rows is not protected as a whole.'
 )

@@ -47,6 +47,7 @@ def reveal(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> 
     original = reveal_token(db, grant, dataset, token)
     if original is None:
         raise NotFoundError(
-            "this token cannot be revealed: it was made without the vault, for another data set, or its patient was erased."
+            "this token cannot be revealed: it was made without the token vault or for another data set, or its "
+            "patient was erased."
         )
     return original

@@ -20,7 +20,7 @@ for _prefix, _name in (("", HL7), ("sdtc", SDTC), ("xsi", XSI)):
 
 
 def is_ccda(file: Path) -> bool:
-    """Whether the file is a C-CDA document, by its name."""
+    """True if the file is a C-CDA document, by its name."""
     return file.name.casefold().removesuffix(".gz").endswith(EXTENSIONS)
 
 
@@ -30,16 +30,16 @@ def read_ccda(file: Path) -> ElementTree.Element:
         with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
             content = raw.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise RecordError("is larger than 256 MB. Split it.")
+            raise RecordError("is larger than 256 MB. Split it into smaller documents.")
         if content.count(b"<") > MOST_TAGS:
-            raise RecordError(f"has more than {MOST_TAGS:,} tags. Split it.")
+            raise RecordError(f"has more than {MOST_TAGS:,} tags. Split it into smaller documents.")
         root = fromstring(content, forbid_dtd=True)
     except (ElementTree.ParseError, DefusedXmlException, OSError, EOFError, ValueError, zlib.error) as error:
         raise RecordError(
             f"is not XML that can be read safely ({error.__class__.__name__}). Expected a C-CDA document."
         ) from None
     if root.tag != f"{{{HL7}}}ClinicalDocument":
-        raise RecordError("is XML, but not a ClinicalDocument of urn:hl7-org:v3. Expected C-CDA.")
+        raise RecordError("is XML, but not a ClinicalDocument (urn:hl7-org:v3). Expected a C-CDA document.")
     _require_flat(root)
     return root
 
@@ -51,7 +51,7 @@ def _require_flat(root: ElementTree.Element) -> None:
         level = [child for element in level for child in element]
         if not level:
             return
-    raise RecordError(f"is nested deeper than {DEEPEST} levels. No C-CDA document is: send it flatter.")
+    raise RecordError(f"is nested more than {DEEPEST} levels deep, which no valid C-CDA document is. Export it again.")
 
 
 def write_ccda(root: ElementTree.Element, file: Path) -> None:

@@ -67,7 +67,7 @@ def _typed(values: list[object], kind: pa.DataType) -> pa.Array:
 def by_subject(table: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
     """(subject as text, its rows) of a table that is ordered by a column. RecordError if a row has no value in it."""
     if table[column].null_count:
-        raise RecordError(f"a row has no {column}. Every row needs one: fill it in, or leave the row out.")
+        raise RecordError(f"a row has no value in {column}. Every row needs one: fill it in, or leave the row out.")
     runs = pc.run_end_encode(table[column].combine_chunks())
     start = 0
     for value, end in zip(runs.values.cast(pa.string()).to_pylist(), runs.run_ends.to_pylist(), strict=True):

@@ -51,10 +51,10 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
+        raise DescriptionError(f"{where} is not valid TOML: {error}. Correct that line.") from None
     if data.get("others", "refuse") not in ("refuse", "drop"):
         raise DescriptionError(
-            f'{where}: others is "refuse" or "drop": what becomes of columns that are not described. Correct it.'
+            f'{where}: "others" must be "refuse" or "drop". It says how to treat columns that are not described. Correct it.'
         )
     if data.get("version") != 1 or not isinstance(data.get("column"), list):
         raise DescriptionError(f"{where}: expected version = 1 and one [[column]] for each column.")
@@ -65,7 +65,9 @@ def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
         unknown = sorted(set(row) - known)
         name = row.get("name")
         if unknown or not isinstance(name, str):
-            raise DescriptionError(f"{where}, column {name!r}: {unknown or ['name']} not known. Allowed: {sorted(known)}.")
+            raise DescriptionError(
+                f"{where}, column {name!r}: {unknown or ['name']} is unknown or missing. Allowed: {sorted(known)}."
+            )
         values = {k: tuple(v) if k in _TUPLES and isinstance(v, list) else v for k, v in row.items()}
         columns.append(_column({"kind_origin": unstated, **values}, where))
     names = [column.name for column in columns]
@@ -118,7 +120,7 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
 
 
 def drops_others(path: str | Path) -> bool:
-    """Whether a description says that columns it does not describe are left out (others = "drop")."""
+    """True if a description says that columns it does not describe are left out (others = "drop")."""
     return bool(tomllib.loads(Path(path).read_text(encoding="utf-8")).get("others") == "drop")
 
 
@@ -135,14 +137,14 @@ def constraints_from_toml(text: str, where: str = "description") -> tuple[Constr
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DescriptionError(f"{where} is not TOML: {error}. Correct that line.") from None
+        raise DescriptionError(f"{where} is not valid TOML: {error}. Correct that line.") from None
     return constraints_of(data.get("constraint", []), where)
 
 
 def constraints_of(rows: object, where: str) -> tuple[Constraint, ...]:
     """The constraints that parsed TOML holds. DescriptionError names the constraint and field that is off."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DescriptionError(f"{where}: constraints are written as [[constraint]], one table for each. Correct it.")
+        raise DescriptionError(f"{where}: each constraint needs its own [[constraint]] table. Correct it.")
     return tuple(_constraint(row, place + 1, where) for place, row in enumerate(rows))
 
 
@@ -151,12 +153,12 @@ def _constraint(row: dict[str, Any], place: int, where: str) -> Constraint:
     about = f"{where}, constraint {row.get('name') or place}"
     unknown = sorted(set(row) - set(known))
     if unknown or "kind" not in row:
-        raise DescriptionError(f"{about}: {unknown or ['kind']} not known or absent. Allowed: {sorted(known)}.")
+        raise DescriptionError(f"{about}: {unknown or ['kind']} is unknown or missing. Allowed: {sorted(known)}.")
     types: dict[str, Any] = {"columns": list, "strict": bool, "when": dict, "then": dict}
     types |= dict.fromkeys(("low", "high", "tolerance"), (int, float))
     wrong = [k for k, v in row.items() if not isinstance(v, types.get(k, str)) or (isinstance(v, bool) and k != "strict")]
     if wrong:
-        raise DescriptionError(f"{about}: {wrong} have the wrong type. Compare with docs/how-to/constraints.md.")
+        raise DescriptionError(f"{about}: {wrong} has the wrong type. See docs/how-to/constraints.md for examples.")
     values: dict[str, Any] = dict(row)
     values["columns"] = tuple(str(c) for c in row.get("columns", ()))
     for side in ("when", "then"):

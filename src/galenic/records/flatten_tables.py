@@ -60,7 +60,7 @@ def _own(c: Column, r: Relation) -> Column:
 
 
 def _is_late(c: Column, r: Relation) -> bool:
-    """Whether a date is stored as days after the row's own date."""
+    """True if a date is stored as days after the row's own date."""
     return c.kind == "date" and bool(r.order) and c.name != r.order
 
 
@@ -89,7 +89,7 @@ def previous_column(c: Column) -> Column:
 
 
 def inherited(c: Column) -> bool:
-    """Whether descendants inherit an own column: not one that only gives the place of a row in its line."""
+    """True if descendants inherit an own column: not one that only gives the place of a row in its line."""
     return c.name not in ("@gap", "@left", "@more")
 
 
@@ -116,8 +116,8 @@ def _load(db: duckdb.DuckDBPyConnection, r: Relation, source: Source, folder: Pa
     rows, distinct = _one(db, f"select count(*), count(distinct {key}) from {raw}")
     if rows != distinct:
         raise RecordError(
-            f"table {r.name!r}: {rows - distinct} rows have no key in {r.key!r}, or one that another row has. Expected "
-            "a key of its own for each row."
+            f"table {r.name!r}: {rows - distinct} rows have no key in {r.key!r}, or the same key as another row. Expected "
+            "a unique key in each row."
         )
     if r.order and r.parent:
         (undated,) = _one(db, f"select count(*) from {raw} where {_q(r.order)} is null")
@@ -144,8 +144,8 @@ def _keep(db: duckdb.DuckDBPyConnection, r: Relation, relations: tuple[Relation,
     )
     if orphans and r.orphans == "refuse":
         raise RecordError(
-            f"table {r.name!r}: {orphans} rows name a row of {r.parent!r} in {r.foreign_key!r} that is not there. Add it, or leave "
-            'such rows out: orphans = "drop".'
+            f"table {r.name!r}: the foreign key {r.foreign_key!r} of {orphans} rows has no matching row in {r.parent!r}. "
+            'Add the missing rows, or drop rows without a parent: orphans = "drop".'
         )
     day = f"date_diff('day', date '1970-01-01', t.{_q(r.order)})" if r.order else 'p."@day"'
     order = f"{_q('@day')}, {key}" if r.order else key

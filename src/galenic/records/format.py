@@ -48,11 +48,11 @@ class Format(Protocol[ContentT_co]):
 
     @property
     def has_events(self) -> bool:
-        """Whether `to_events` gives events."""
+        """True if `to_events` gives events."""
         ...
 
     def recognize(self, path: Path, /) -> bool:
-        """Whether a file or folder is of this format, by its name and layout."""
+        """True if a file or folder is of this format, by its name and layout."""
         ...
 
     def read(self, paths: list[Path], /) -> ContentT_co:

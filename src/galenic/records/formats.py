@@ -30,10 +30,11 @@ def kind_of(paths: list[Path]) -> str:
     if absent:
         raise UnknownNameError(f"{absent[0]} does not exist. Give the path of a file or folder.")
     if len(paths) > 1 and not all(FORMATS["fhir"].recognize(p) for p in paths):
-        raise OptionError("several files are imported at once only if all are FHIR. Import tables, OMOP and MEDS one by one.")
+        raise OptionError("several files were given that are not all FHIR. Import tables, OMOP and MEDS one at a time.")
     kind = next((kind for kind, one in FORMATS.items() if one.recognize(paths[0])), None)
     if kind is None:
         raise OptionError(
-            f"{paths[0]} is no folder of FHIR (*.ndjson, *.json), OMOP CDM (person.csv or .parquet) or MEDS (data/*.parquet)."
+            f"{paths[0]} is not a supported folder. Expected FHIR (*.ndjson, *.json), OMOP CDM (person.csv or "
+            ".parquet) or MEDS (data/*.parquet)."
         )
     return kind

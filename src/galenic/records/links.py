@@ -12,4 +12,4 @@ def refuse_links(folder: Path) -> None:
         for name in sorted((*folders, *files)):
             path = Path(place, name)
             if path.is_symlink():
-                raise RecordError(f"{path} is a symbolic link, which is not followed. Put the file itself there, or name it.")
+                raise RecordError(f"{path} is a symbolic link; links are not followed. Give the path of the file itself.")

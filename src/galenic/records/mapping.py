@@ -46,13 +46,15 @@ def read_mapping(path: Path, columns: tuple[str, ...]) -> Mapping:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DescriptionError(
-            f"{path} cannot be read ({type(error).__name__}). Expected TOML with [[event]] tables."
+            f"{path} cannot be read ({type(error).__name__}). Expected a TOML file with [[event]] tables."
         ) from None
     mapping = parse_mapping(text, str(path))
     for number, rule in enumerate(mapping.rules, 1):
         absent = [c for c in (getattr(rule, k) for k in COLUMNS) if c and c not in columns]
         if absent:
-            raise DescriptionError(f"{path}, event {number}: columns {absent} are absent; the table has {list(columns)}.")
+            raise DescriptionError(
+                f"{path}, event {number}: columns {absent} do not exist; the table has {list(columns)}. Correct the names."
+            )
     return mapping
 
 
@@ -61,23 +63,25 @@ def parse_mapping(text: str, where: str = "the mapping") -> Mapping:
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DescriptionError(f"{where} is not TOML: {error}.") from None
+        raise DescriptionError(f"{where} is not valid TOML: {error}. Correct that line.") from None
     events = given.get("event", [])
     if not isinstance(events, list) or not events or set(given) != {"event"}:
-        raise DescriptionError(f"{where} has no [[event]], or other entries beside. Expected one [[event]] per kind of event.")
+        raise DescriptionError(
+            f"{where} has no [[event]] table, or has other entries. Expected one [[event]] table for each kind of event."
+        )
     rules = []
     for number, event in enumerate(events, 1):
         place = f"{where}, event {number}"
         strange = [k for k in event if k not in KEYS]
         if strange:
-            raise DescriptionError(f"{place}: {strange} are unknown. Expected some of {', '.join(KEYS)}.")
+            raise DescriptionError(f"{place}: {strange} is unknown. Expected some of {', '.join(KEYS)}.")
         if any(not isinstance(v, str) for v in event.values()):
-            raise DescriptionError(f"{place}: every entry has to be text in quotes.")
+            raise DescriptionError(f"{place}: every entry must be a quoted string.")
         rule = EventRule(**event)
         if bool(rule.code) == bool(rule.code_column):
-            raise DescriptionError(f"{place}: give code or code_column, and not both.")
+            raise DescriptionError(f"{place}: give either code or code_column, not both.")
         if not (rule.time or rule.text or rule.value or rule.code_column):
-            raise DescriptionError(f"{place}: names no column. Expected a time, a value, a text or a code_column.")
+            raise DescriptionError(f"{place}: no column is named. Expected a time, value, text or code_column.")
         rules.append(rule)
     return Mapping(tuple(rules), text)
 

@@ -36,7 +36,7 @@ def write_meds(groups: Iterable[pa.Table], folder: Path, *, name: str, codes: pa
             table = _sorted(group)
             subjects = set(pc.unique(table["subject_id"]).to_pylist())
             if subjects & seen:
-                raise RecordError("a subject's events are in two groups. Give all events of a subject in one.")
+                raise RecordError("the events of one subject are in two groups. Put all events of a subject in one group.")
             seen |= subjects
             used |= set(pc.unique(table["code"]).to_pylist())
             count += table.num_rows
@@ -78,7 +78,7 @@ class MedsFiles:
         refuse_links(folder)
         self.paths = sorted((folder / "data").rglob("*.parquet")) if (folder / "data").is_dir() else []
         if not self.paths:
-            raise RecordError(f"{folder} is no MEDS data set. Expected data/*.parquet in it.")
+            raise RecordError(f"{folder} is not a MEDS data set. Expected data/*.parquet in it.")
 
     def __len__(self) -> int:
         """Number of files."""
@@ -91,10 +91,10 @@ class MedsFiles:
             try:
                 table = read_bounded(path)
             except (pa.ArrowException, OSError) as error:
-                raise RecordError(f"{where} cannot be read ({type(error).__name__}). Expected Parquet.") from None
+                raise RecordError(f"{where} cannot be read ({type(error).__name__}). Expected a Parquet file.") from None
             absent = [n for n in NEEDED if n not in table.column_names]
             if absent:
-                raise RecordError(f"{where} has no column {', '.join(absent)}, which MEDS needs.")
+                raise RecordError(f"{where} has no column {', '.join(absent)}, which MEDS requires. Add it.")
             as_timeline(table, where)  # checks types and order before a row is stored
             yield where, table
 
@@ -117,10 +117,10 @@ def as_timeline(table: pa.Table, where: str) -> pa.Table:
         columns.append(found)
     out = pa.table(columns, schema=TIMELINE)
     if out["subject_id"].null_count or out["code"].null_count:
-        raise RecordError(f"{where} has events without a subject or a code. MEDS needs both in every row.")
+        raise RecordError(f"{where} has events without a subject or a code. MEDS requires both in every row.")
     order = pc.sort_indices(out, sort_keys=ORDER)
     if out.num_rows and not out.select(["subject_id", "time"]).take(order).equals(out.select(["subject_id", "time"])):
-        raise RecordError(f"{where} is not sorted by subject and time, as MEDS needs it.")
+        raise RecordError(f"{where} is not sorted by subject and time, which MEDS requires. Sort it.")
     return out
 
 
@@ -139,7 +139,7 @@ def read_codes_whole(folder: Path) -> pa.Table:
     try:
         table = read_bounded(place)
     except (pa.ArrowException, OSError) as error:
-        raise RecordError(f"metadata/codes.parquet cannot be read ({type(error).__name__}). Expected Parquet.") from None
+        raise RecordError(f"metadata/codes.parquet cannot be read ({type(error).__name__}). Expected a Parquet file.") from None
     if "code" not in table.column_names:
-        raise RecordError("metadata/codes.parquet has no column code.")
+        raise RecordError("metadata/codes.parquet has no column named code. Add it.")
     return table

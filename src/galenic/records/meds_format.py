@@ -24,7 +24,7 @@ class MedsFormat:
         return read_meds(paths[0])
 
     def to_events(self, paths: list[Path]) -> Iterator[pa.Table]:
-        """The same: a MEDS data set is events; its subject ids are numbers already."""
+        """A MEDS data set, unchanged: it already consists of events, and its subject ids are already numbers."""
         return read_meds(paths[0])
 
     def write(self, events: Iterator[pa.Table], target: Path, source: EventSource) -> WriteResult:

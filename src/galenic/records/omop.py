@@ -46,7 +46,8 @@ class Omop:
         self.tables = self._find() if place is not None else {}
         if place is not None and "person" not in self.tables:
             raise RecordError(
-                f"{place} has no table “person”, so it is no OMOP data set. Expected person.csv, person.parquet, or DuckDB."
+                f"{place} has no table named person, so it is not an OMOP data set. Expected person.csv, "
+                "person.parquet, or a DuckDB file."
             )
         self.report: dict[str, TableReport] = {name: TableReport() for name in self.tables}
         self._concepts_ready = False
@@ -92,7 +93,7 @@ class Omop:
                 self._compare(table, self.report[table])
 
     def has_persons(self, table: str) -> bool:
-        """Whether a table is about persons."""
+        """True if a table is about persons."""
         return "person_id" in self._columns(table)
 
     def close(self) -> None:
@@ -145,10 +146,13 @@ class Omop:
         try:
             yield
         except duckdb.OutOfMemoryException:
-            raise RecordError(f"{where} needs more memory than is allowed. Raise it, or split the table by person.") from None
+            raise RecordError(
+                f"{where} needs more memory than the limit allows. Raise the limit, or split the table by person."
+            ) from None
         except duckdb.Error as error:
             raise RecordError(
-                f"{where} cannot be read ({type(error).__name__}). Expected a header, the same number of fields in every row, UTF-8."
+                f"{where} cannot be read ({type(error).__name__}). Expected UTF-8, a header, and the same number of "
+                "fields in every row."
             ) from None
 
     def _columns(self, table: str) -> set[str]:

@@ -37,12 +37,14 @@ def csv_source(path: Path) -> str:
             head = file.readline().decode("utf-8-sig").rstrip("\r\n")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise RecordError(
-            f"{path.name} cannot be read ({type(error).__name__}). Expected CSV in UTF-8, plain or gzip."
+            f"{path.name} cannot be read ({type(error).__name__}). Expected a UTF-8 CSV file, plain or compressed with gzip."
         ) from None
     tab = "\t" in head
     names = [n.strip('"').lower() for n in head.split("\t" if tab else ",")]
     if len(set(names)) != len(names) or "" in names:
-        raise RecordError(f"{path.name} has a column without a name, or one name twice. Expected a header of distinct names.")
+        raise RecordError(
+            f"{path.name} has a column without a name, or two columns with the same name. Expected a header of distinct names."
+        )
     columns = ", ".join(f"{quoted(n)}: 'VARCHAR'" for n in names)
     marks = "delim = '\t', quote = '', escape = ''" if tab else "delim = ',', quote = '\"', escape = '\"'"
     return f"read_csv({quoted(str(path))}, auto_detect = false, header = true, {marks}, columns = {{{columns}}}, strict_mode = true)"

@@ -70,7 +70,7 @@ class OmopWriter:
             else:
                 self._event(table, person, row, visits)
         if "year_of_birth" not in about:
-            self.dropped["person: no birth"] += 1
+            self.dropped["person: no birth date"] += 1
             about["year_of_birth"] = 0
         self._write("person", about)
 

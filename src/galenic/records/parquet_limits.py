@@ -24,7 +24,7 @@ def require_bounded(path: Path) -> None:
     with pq.ParquetFile(path) as file:
         for column in range(len(file.schema.names)):
             if file.schema.column(column).path.count(".") > DEEPEST:
-                raise RecordError(f"{path}: a column is nested deeper than {DEEPEST} levels. Write flat columns.")
+                raise RecordError(f"{path}: a column is nested more than {DEEPEST} levels deep. Flatten it.")
         for group in range(file.metadata.num_row_groups):
             for column in range(file.metadata.num_columns):
                 _require_bounded_chunk(path, file.metadata.row_group(group).column(column), file.schema.column(column))
@@ -34,8 +34,8 @@ def _require_bounded_chunk(path: Path, chunk: pq.ColumnChunkMetaData, column: pq
     unpacked = chunk.total_uncompressed_size
     if unpacked > LARGEST_CHUNK and unpacked > MOST_TIMES * max(1, chunk.total_compressed_size):
         raise RecordError(
-            f"{path}: a column unpacks to {unpacked:,} bytes, more than {MOST_TIMES} times its size in the file. "
-            "This is no table of records: export it again."
+            f"{path}: a column decompresses to {unpacked:,} bytes, more than {MOST_TIMES} times its size in the file. No "
+            "table of records does: export it again."
         )
     if column.max_repetition_level and chunk.num_values * WIDTHS.get(chunk.physical_type, 16) > MOST_NESTED:
         raise RecordError(
@@ -63,7 +63,7 @@ def _rows_at_once(path: Path, file: pq.ParquetFile, group: int, names: list[str]
     longest = _longest_row(path, file, group, names)
     if longest > LARGEST_BATCH:
         raise RecordError(
-            f"{path}: a row may have {longest:,} bytes; at most {LARGEST_BATCH:,} are read at once. Leave columns out."
+            f"{path}: a row may need {longest:,} bytes; at most {LARGEST_BATCH:,} are read at once. Leave out large columns."
         )
     return max(1, min(ROWS, LARGEST_BATCH // max(1, longest)))
 
@@ -96,6 +96,6 @@ def read_bounded(path: Path) -> pa.Table:
     for part in parquet_batches(path):
         size += part.nbytes
         if size > LARGEST_TABLE:
-            raise RecordError(f"{path} has more than {LARGEST_TABLE:,} bytes in memory. Write it as several files.")
+            raise RecordError(f"{path} needs more than {LARGEST_TABLE:,} bytes in memory. Split it into several files.")
         parts.append(part)
     return pa.concat_tables(parts)

@@ -60,7 +60,7 @@ def parse_dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
 
 
 def _exists(text: str, form: str) -> bool:
-    """Whether a date of an unusual format names a day that exists."""
+    """True if a date of an unusual format names a day that exists."""
     try:
         datetime.strptime(text, form)  # a day, of no place
     except ValueError as error:
@@ -171,6 +171,6 @@ def _dates(text: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedArra
     days = parse_dates(text, column.format or "%Y-%m-%d")
     bad = _first_bad(pc.is_valid(days), text) if column.strays == "refuse" else None
     if bad is not None:
-        todo = 'Write every date of the column in one format and state it, such as format = "%d/%m/%Y".'
-        raise _refuse(column, offset + bad, f"a date of the form {column.format or '%Y-%m-%d'}", todo)
+        todo = 'Write all dates of the column in one format and state it, such as format = "%d/%m/%Y".'
+        raise _refuse(column, offset + bad, f"a date in the format {column.format or '%Y-%m-%d'}", todo)
     return days

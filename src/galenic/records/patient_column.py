@@ -73,7 +73,7 @@ _SMALLEST_SHARE = 0.05  # of the rows: a column with fewer distinct values repea
 
 
 def may_tell_patients_apart(name: str) -> bool:
-    """Whether a column's name is one for a patient's identifier, in one of several languages."""
+    """True if a column's name is one for a patient's identifier, in one of several languages."""
     return _NAME.fullmatch(_plain(name)) is not None
 
 

@@ -63,11 +63,11 @@ def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
     """The tables that a TOML file declares. DescriptionError names the table and the wrong field."""
     path = Path(path)
     if not path.is_file():
-        raise DescriptionError(f"{path} is not a file. Write one as docs/how-to/related-tables.md shows.")
+        raise DescriptionError(f"{path} is not a file. Create it as docs/how-to/related-tables.md shows.")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DescriptionError(f"{path} is not TOML ({type(error).__name__}). Correct it.") from None
+        raise DescriptionError(f"{path} is not valid TOML ({type(error).__name__}). Correct it.") from None
     rows = data.get("table")
     if data.get("version") != 1 or not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
         raise DescriptionError(f"{path}: expected version = 1 and a [[table]] for each table.")
@@ -80,14 +80,14 @@ def _declaration(row: dict[str, Any], place: int, path: Path) -> TableDeclaratio
     unknown = sorted(set(row) - set(known))
     absent = [n for n in ("name", "file", "key") if n not in row]
     if unknown or absent:
-        raise DescriptionError(f"{about}: {unknown or absent} not known or absent. Allowed: {known}.")
+        raise DescriptionError(f"{about}: {unknown or absent} is unknown or missing. Allowed: {known}.")
     wrong = [k for k, v in row.items() if not isinstance(v, _TYPES.get(k, str)) or isinstance(v, bool)]
     wrong += [k for k in ("drop", "keep") if not all(isinstance(n, str) for n in row.get(k, []))]
     if not wrong:
         wrong = [k for k in ("links", "kinds") if not all(isinstance(t, str) for t in row.get(k, {}).values())]
     if wrong:
         raise DescriptionError(
-            f"{about}: {sorted(set(wrong))} have the wrong type. Compare with docs/how-to/related-tables.md."
+            f"{about}: {sorted(set(wrong))} has the wrong type. See docs/how-to/related-tables.md for examples."
         )
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     values["constraint"] = constraints_of(row.get("constraint", []), about)

@@ -52,8 +52,8 @@ class Source:
         absent = [name for name in needed if name not in self.names]
         if absent:
             raise RecordError(
-                f"columns {absent} are described but absent in {self.name}; it has {list(self.names)}. "
-                "Rename the column in the source, or drop it from the description."
+                f"columns {absent} are in the description but not in {self.name}; it has {list(self.names)}. Rename the "
+                "column in the source, or remove it from the description."
             )
         for offset, batch in self.raw(needed):
             arrays = [convert(batch[column.name], column, offset) for column in columns]
@@ -78,7 +78,7 @@ class Source:
         return replace(self, rows=kept)
 
     def count(self) -> int:
-        """How many rows there are; reads the file unless a mask says."""
+        """Number of rows; reads the file unless a mask states it."""
         if self.rows is not None:
             return int(self.rows.sum())
         return sum(batch.num_rows for batch in self.open([self.names[0]]))

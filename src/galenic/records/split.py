@@ -51,12 +51,14 @@ def patient_numbers(source: Source, patient: str | None) -> PatientNumbers:
         n = source.count()
         return PatientNumbers(np.arange(n), n)
     if patient not in source.names:
-        raise RecordError(f"the patient column {patient!r} is absent; the data has {list(source.names)}. Name one of these.")
+        raise RecordError(
+            f"the patient column {patient!r} does not exist; the data has {list(source.names)}. Name one of these."
+        )
     arrays = [batch[patient].cast(pa.string()) for _, batch in source.raw([patient])]
     text = pa.chunked_array([chunk for array in arrays for chunk in array.chunks], type=pa.string())
     encoded = text.combine_chunks().dictionary_encode()
     if encoded.null_count or "" in set(encoded.dictionary.to_pylist()):
-        raise RecordError(f"the patient column {patient!r} has rows without a patient. Fill them in, or leave those rows out.")
+        raise RecordError(f"the patient column {patient!r} is empty in some rows. Fill it in, or leave those rows out.")
     return PatientNumbers(np.asarray(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary))
 
 
@@ -69,12 +71,12 @@ def split_by_patient(
     rng: None in a private run; otherwise the halves are drawn again until neither is empty, and RecordError for fewer than 10 patients.
     """
     if cap < 1:
-        raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
+        raise RecordError(f"the maximum of rows per patient is {cap}. Expected 1 or more.")
     who = patient_numbers(source, patient)
     if rng is not None and who.count < FEWEST_PATIENTS:
         raise RecordError(
-            f"{source.name} holds {who.count} patient(s). Expected at least {FEWEST_PATIENTS}, of which some are held out for the "
-            "evaluation. Use a larger table."
+            f"{source.name} has {who.count} patient(s). Expected at least {FEWEST_PATIENTS}, because some are held out "
+            "for the evaluation. Use a larger table."
         )
     held_out = draw_held_out(who.count, rng, share=test_share)
     kept = np.ones(who.ids.size, dtype=np.bool_) if patient is None else _capped(who, cap, rng)
@@ -119,7 +121,7 @@ def split_as_given(
     Patients who are in both are not held out: the model may know them.
     """
     if cap < 1:
-        raise RecordError(f"rows per patient is {cap}. Expected 1 or more.")
+        raise RecordError(f"the maximum of rows per patient is {cap}. Expected 1 or more.")
     halves, rows, loss = [], [], 0.0
     for half in (source, _without_patients_of(source, holdout, patient)):
         all_rows = half.count()

@@ -29,7 +29,7 @@ def _unit(code: str) -> Any:
 
 
 def is_unit(code: str) -> bool:
-    """Whether UCUM (case sensitive) has the unit."""
+    """True if UCUM (case sensitive) has the unit."""
     return _unit(code) is not None
 
 
@@ -39,10 +39,10 @@ def convert(value: float, unit: str, wanted: str) -> float:
     units = [_unit(unit), _unit(wanted)]
     for code, found in zip((unit, wanted), units, strict=True):
         if found is None:
-            raise RecordError(f"{code!r} is no unit of UCUM (case counts: mg/dL, mm[Hg], Cel). Correct it.")
+            raise RecordError(f"{code!r} is not a UCUM unit (UCUM is case-sensitive: mg/dL, mm[Hg], Cel). Correct it.")
     from pint.errors import PintError  # noqa: PLC0415
 
     try:
         return float(_registry().Quantity(value, units[0]).to(units[1]).magnitude)
     except PintError:
-        raise RecordError(f"{unit} and {wanted} do not measure the same quantity. Name two units of one quantity.") from None
+        raise RecordError(f"{unit} and {wanted} measure different quantities. Name two units of the same quantity.") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AuditedReservation:
-    """One reservation of (epsilon, delta). rho: what it spent, None before it was settled."""
+    """One reservation of (epsilon, delta). rho: spent amount, None before the reservation is closed."""
 
     epsilon: float
     delta: float
@@ -14,7 +14,7 @@ class AuditedReservation:
 
 @dataclass(frozen=True)
 class AuditedBudget:
-    """The first declaration of a population, and what was reserved of it since."""
+    """First declaration of a population, and its reservations since."""
 
     epsilon: float
     delta: float

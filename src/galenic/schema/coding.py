@@ -33,25 +33,26 @@ def _days_or_numbers(array: pa.ChunkedArray) -> Floats:
 def encode(table: Table, column: Column) -> Codes:
     """Level numbers, shape (rows,), in 0 .. column.levels - 1; the missing level is the last one.
 
-    A value without a level is a missing one in a column declared complete, or an unlisted category in a column without OTHER.
-    Where strays are missing, it gets the missing level, else that of OTHER, else the first one; otherwise RecordError.
+    A value has no level if it is missing in a column declared complete, or if it is an unlisted category in a column without
+    OTHER. If `strays` is "missing", it gets the missing level, else the level of OTHER, else the first one. Otherwise raise
+    RecordError.
     """
     codes = bin_codes(numbers(table, column), column) if column.binned else _category_codes(table, column)
     bad = np.flatnonzero(codes < 0)
     if bad.size and column.strays == "missing":
         codes[bad] = column.levels - 1 if column.missing or (column.other and not column.binned) else 0
     elif bad.size:
-        what = "is missing or not among its declared categories" if not column.binned else "is missing"
+        what = "is missing or is not one of its declared categories" if not column.binned else "is missing"
         raise RecordError(
-            f"column {column.name!r}, row {int(bad[0]) + 1} of its batch: the value {what}, and the description gives it "
-            "no level. Set missing = true or other = true for this column, or correct the data."
+            f"column {column.name!r}, row {int(bad[0]) + 1} of its batch: the value {what}, which the description does "
+            "not allow. Set missing = true or other = true for this column, or correct the data."
         )
     return codes
 
 
 def bin_codes(values: Floats, column: Column) -> Codes:
-    """Bin numbers of values, shape (n,); values outside the edges fall into the nearest bin; missing gets the last level
-    (-1 if the column has no missing level)."""
+    """Bin numbers of values, shape (n,); values outside the edges belong to the nearest bin; missing gets the last level (-1 if
+    the column has no missing level)."""
     codes = np.searchsorted(np.asarray(column.edges[1:-1]), values, side="right").astype(np.int64)
     codes[np.isnan(values)] = column.levels - 1 if column.missing else -1
     return codes

@@ -67,23 +67,25 @@ class Column:
             ("categories_origin", self.categories_origin, ORIGINS),
         ):
             if value not in allowed:
-                raise DescriptionError(f"{where}: {what} is not known. Expected one of {', '.join(allowed)}. Correct it.")
+                raise DescriptionError(f"{where}: {what} is unknown. Expected one of {', '.join(allowed)}. Correct it.")
         if self.low is not None and self.high is not None and not self.low <= self.high:
-            raise DescriptionError(f"{where}: low is above high (or not a number). Swap or correct the bounds.")
+            raise DescriptionError(f"{where}: low is above high, or not a number. Correct the bounds.")
         if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)) or len(self.edges) == 1:
-            raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, drop duplicates.")
+            raise DescriptionError(f"{where}: edges must be two or more ascending numbers. Sort them, and remove duplicates.")
         if len(set(self.categories)) != len(self.categories):
             raise DescriptionError(f"{where}: a category is listed twice. List each once.")
         if any(n < 1 for n in self.hierarchy) or any(a <= b for a, b in pairwise(self.hierarchy)):
-            raise DescriptionError(f"{where}: hierarchy lists lengths of prefixes, longest first, such as [3, 1]. Correct it.")
+            raise DescriptionError(
+                f"{where}: hierarchy must list lengths of prefixes, longest first, such as [3, 1]. Correct it."
+            )
         if self.hierarchy and self.kind not in ("category", "unknown"):
-            raise DescriptionError(f'{where}: only codes have a hierarchy. Set kind = "category".')
+            raise DescriptionError(f'{where}: only codes can have a hierarchy. Set kind = "category".')
         if self.step is not None and not self.step > 0:
-            raise DescriptionError(f"{where}: step must be above 0. Leave it out if values lie on no lattice.")
+            raise DescriptionError(f"{where}: step must be above 0. Leave it out if values are not multiples of a step.")
 
     @property
     def binned(self) -> bool:
-        """Whether levels are bins of a number line (numeric, integer, date)."""
+        """True if levels are bins of numbers (numeric, integer, date)."""
         return self.kind in BINNED
 
     @property
@@ -94,9 +96,9 @@ class Column:
 
     @property
     def coded(self) -> bool:
-        """Whether the column has everything needed to turn values into levels."""
+        """True if the column has everything needed to turn values into levels."""
         return bool(self.edges) if self.binned else bool(self.categories) or self.other
 
     def but(self, **changes: Any) -> "Column":
-        """A copy of the column with some fields changed; checked again."""
+        """Copy of the column with changed fields, checked again."""
         return replace(self, **changes)

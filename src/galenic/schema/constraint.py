@@ -1,4 +1,5 @@
-"""Constraints that hold in every row: order, range, implication, sum. They are declared by people, never read from patients."""
+"""Constraints that must hold in every row: order, range, implication, sum. People declare them; they are never read from
+patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,31 +41,35 @@ class Constraint:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise DescriptionError(
-                f"constraint {self.name!r}: kind is not known. Expected one of {', '.join(KINDS)}. Correct it."
+                f"constraint {self.name!r}: the kind is unknown. Expected one of {', '.join(KINDS)}. Correct it."
             )
         if not self.name:
             object.__setattr__(self, "name", f"{self.kind} of {', '.join(self.named)}")
         least = {"order": 2, "range": 1, "sum": 2, "implies": 0}[self.kind]
         if len(self.columns) < least or (self.kind == "implies" and not (self.when and self.then)):
             what = "when and then" if self.kind == "implies" else f"{least} or more columns"
-            raise DescriptionError(f"constraint {self.name!r} ({self.kind}): expected {what}. Name them.")
+            raise DescriptionError(
+                f"constraint {self.name!r} ({self.kind}) is incomplete. Expected {what}. Add what is missing."
+            )
         if self.kind == "range" and self.low is None and self.high is None:
-            raise DescriptionError(f"constraint {self.name!r} (range): expected low, high or both. State one.")
+            raise DescriptionError(f"constraint {self.name!r} (range) has no bounds. Expected low, high or both. Add one.")
         if self.low is not None and self.high is not None and not self.low <= self.high:
             raise DescriptionError(f"constraint {self.name!r} contradicts itself: low is above high. Correct one of them.")
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Every column that the constraint names."""
+        """All columns that the constraint names."""
         return tuple(dict.fromkeys((*self.columns, *self.when, *self.then)))
 
 
 def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> None:
-    """DescriptionError if a constraint names an absent column, or two constraints have the same name."""
+    """Raise DescriptionError if a constraint names a missing column, or two constraints have the same name."""
     for c in constraints:
         absent = [n for n in c.named if n not in names]
         if absent:
-            raise DescriptionError(f"constraint {c.name!r} names columns {absent} that are absent; there are {list(names)}.")
+            raise DescriptionError(
+                f"constraint {c.name!r} names columns {absent}, which do not exist; there are {list(names)}. Correct the names."
+            )
     called = [c.name for c in constraints]
     twice = sorted({n for n in called if called.count(n) > 1})
     if twice:
@@ -72,13 +77,14 @@ def check_names(constraints: tuple[Constraint, ...], names: tuple[str, ...]) -> 
 
 
 def check_kinds(constraints: tuple[Constraint, ...], kinds: Mapping[str, str]) -> None:
-    """DescriptionError if constraints contradict each other whatever the rows are, as far as the declared kinds and the constraints
-    themselves show: before any budget is spent. kinds: of the columns, "unknown" if not declared."""
+    """Raise DescriptionError if constraints contradict each other for all possible rows, judged from the declared kinds and the
+    constraints, before any budget is spent. kinds: of the columns, "unknown" if not declared."""
     for c in constraints:
         words = [n for n in c.columns if kinds.get(n) in ("category", "ordinal")]
         if words:
             raise DescriptionError(
-                f"constraint {c.name!r} orders, bounds or adds {words}, which hold categories. Name numbers or dates."
+                f"constraint {c.name!r} orders, bounds or adds {words}, which hold categories. Name columns of "
+                "numbers or dates."
             )
     _refuse_circles([c for c in constraints if c.kind == "order"])
     bounds: dict[str, tuple[float, float, str]] = {}
@@ -92,7 +98,7 @@ def check_kinds(constraints: tuple[Constraint, ...], kinds: Mapping[str, str]) -
 
 
 def _refuse_circles(orders: list[Constraint]) -> None:
-    """DescriptionError if columns would have to rise in a circle."""
+    """Raise DescriptionError if the order constraints form a cycle."""
     after: dict[str, set[tuple[str, bool]]] = {}
     for c in orders:
         for before, then in pairwise(c.columns):
@@ -104,7 +110,7 @@ def _refuse_circles(orders: list[Constraint]) -> None:
                 step = (then, strict or rises)
                 if step == (start, True):
                     named = [c.name for c in orders if start in c.columns]
-                    raise DescriptionError(f"constraints {named} require {start!r} to lie before itself. Remove one of them.")
+                    raise DescriptionError(f"constraints {named} require {start!r} to come before itself. Remove one of them.")
                 if step not in seen:
                     seen[step] = None
                     todo.append(step)
@@ -145,7 +151,7 @@ def concerns(table: Table, constraint: Constraint) -> Rows:
 
 
 def decides(table: Table, constraint: Constraint) -> Rows:
-    """Mask of the rows that a constraint says something about: it applies to them and no compared value is missing."""
+    """Mask of the rows to which a constraint applies and in which no compared value is missing."""
     if constraint.kind == "implies":
         return concerns(table, constraint)
     rows = np.ones(table.rows, dtype=np.bool_)
@@ -179,7 +185,7 @@ def _as_numbers(name: str, values: tuple[str, ...]) -> list[float]:
     try:
         return [float(v) for v in values]
     except ValueError:
-        raise DescriptionError(f"a constraint compares {name!r}, which holds numbers, with words. Give numbers.") from None
+        raise DescriptionError(f"a constraint compares {name!r}, which holds numbers, with text. Give numbers.") from None
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:

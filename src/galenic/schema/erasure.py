@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ErasureOutcome:
-    """One line of an erasure receipt. id and kind: of the artifact; place: inside or outside of the installation; fate: in words."""
+    """One line of an erasure receipt. id and kind: of the artifact; place: inside or outside the installation; fate: text."""
 
     id: str
     kind: str

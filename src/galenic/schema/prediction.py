@@ -8,7 +8,7 @@ from galenic.errors import InputError
 
 @dataclass(frozen=True)
 class Prediction:
-    """A value with its interval, or a refusal with its reason; exactly one of the two.
+    """Prediction with a value and its interval, or a refusal with its reason; exactly one of the two.
 
     value: probability, time or amount, in `unit`. interval: (low, high) at the stated coverage. refusal: why no value is given.
     drivers: contribution of each input, largest first. data_age_days: age of the newest input at the time of the prediction.
@@ -24,6 +24,6 @@ class Prediction:
 
     def __post_init__(self) -> None:
         if (self.value is None) != bool(self.refusal):
-            raise InputError("a prediction has either a value or a refusal with its reason. Give exactly one of them.")
+            raise InputError("a prediction must have either a value or a refusal with its reason. Give exactly one of them.")
         if self.value is not None and self.interval is None:
-            raise InputError("a predicted value has an interval. Give its bounds, or refuse.")
+            raise InputError("a predicted value must have an interval. Give its bounds, or refuse to predict.")

@@ -11,5 +11,5 @@ def no_progress(_step: str, _share: float) -> None:
 
 
 def progress_part(progress: Progress, start: float, end: float) -> Progress:
-    """Reports a part of the work: its shares from 0 to 1 become shares of the whole, from start to end."""
+    """Reports a part of the work: maps its shares from 0 to 1 to the range from start to end."""
     return lambda step, share: progress(step, start + (end - start) * share)

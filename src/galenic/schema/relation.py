@@ -1,4 +1,4 @@
-"""Several tables of the same patients: parents, keys and order, declared by people."""
+"""Several tables of the same patients: parents, keys and order, as declared by people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from galenic.schema.constraint import Constraint
 
 MARK = "@"  # prefix of the names of computed columns
 PATIENT = "@patient"
-NTH = "@nth"  # of a patient's rows in a table, by their order: 1, 2 ...
+NTH = "@nth"  # rows of a patient in a table, numbered by their order: 1, 2 ...
 
 
 @dataclass(frozen=True)
 class Relation:
     """One table among several. The root (no parent) has one row per patient.
 
-    since: what the first row of each parent is dated from, "calendar" (an extract of some years) or "parent" (a life, a stay).
-    key: column that tells its rows apart. parent, foreign_key: the table whose rows own these, and the column that says which.
-    order: date by which rows of one parent follow each other. most: rows of one patient that are learned from, and made, at most.
-    links: further columns that name a row of another table of the same patient, or nobody. orphans: what becomes of rows whose
-    parent is not there, refuse or drop. columns: every column of the file, described. constraints: what must hold of each row; columns
-    of an ancestor are named as TABLE.COLUMN.
+    since: reference date for the first row of each parent, "calendar" (an extract of some years) or "parent" (a life, a stay).
+    key: column with a unique value in each row. parent, foreign_key: the parent table, and the column that refers to it. order:
+    date by which rows of one parent follow each other. most: rows of one patient that are learned from, and made, at most.
+    links: further columns that name a row of another table of the same patient, or nobody. orphans: treatment of rows without a
+    parent row, refuse or drop. columns: every column of the file, described. constraints: must hold in each row; columns of an
+    ancestor are named as TABLE.COLUMN.
     """
 
     name: str
@@ -42,15 +42,19 @@ class Relation:
         wanted = [self.key, *([self.foreign_key] if self.parent else []), *([self.order] if self.order else []), *self.links]
         absent = [n for n in wanted if n not in names]
         if absent:
-            raise DescriptionError(f"{where}: columns {absent} are absent; it has {names}. Correct their names.")
+            raise DescriptionError(f"{where}: columns {absent} do not exist; it has {names}. Correct the names.")
         if not self.name or MARK in self.name or "." in self.name:
-            raise DescriptionError(f"{where}: a table's name contains neither {MARK!r} nor a point. Rename it.")
+            raise DescriptionError(f"{where}: a table's name must not contain {MARK!r} or a point. Rename it.")
         if self.most < 1 or (not self.parent and self.foreign_key):
-            raise DescriptionError(f"{where}: most is 1 or more, and only a table with a parent has a foreign key. Correct it.")
+            raise DescriptionError(
+                f'{where}: "most" must be 1 or more, and only a table with a parent has a foreign key. Correct it.'
+            )
         if self.orphans not in ("refuse", "drop") or self.since not in ("calendar", "parent"):
-            raise DescriptionError(f"{where}: orphans is refuse or drop, since is calendar or parent. Correct it.")
+            raise DescriptionError(
+                f'{where}: "orphans" must be refuse or drop, and "since" must be calendar or parent. Correct it.'
+            )
         if self.order and next(c for c in self.columns if c.name == self.order).kind != "date":
-            raise DescriptionError(f'{where}: {self.order!r} orders its rows, so it must be described with kind = "date".')
+            raise DescriptionError(f'{where}: {self.order!r} orders the rows, so it must be described with kind = "date".')
         marked = [n for n in names if n.startswith(MARK)]
         if marked:
             raise DescriptionError(
@@ -72,7 +76,8 @@ class Relation:
 
 
 def in_order(relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
-    """Parents before children. DescriptionError, with the tables' names, for circles, unknown parents, and any number of roots but one."""
+    """Tables with parents before children. Raise DescriptionError, with the tables' names, for cycles, unknown parents, and any
+    number of roots but one."""
     names = [r.name for r in relations]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:

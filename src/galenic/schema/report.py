@@ -10,10 +10,10 @@ Audience = Literal["public", "internal"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured number.
+    """Measured number of a result.
 
-    interval: 95 % where the method gives one; direction: which way is better ("fact": neither).
-    audience: public findings may leave with the release, internal ones are for the signers.
+    interval: 95 % where the method gives one; direction: which way is better ("fact": neither). audience: public findings are
+    part of the release, internal ones are only for the signers.
     """
 
     name: str
@@ -54,20 +54,20 @@ class Report:
         return tuple(f for f in self.findings if isinstance(f, NotMeasured))
 
     def get(self, name: str) -> Finding | NotMeasured | None:
-        """The finding of that name, or None."""
+        """Finding with that name, or None."""
         return next((f for f in self.findings if f.name == name), None)
 
     def only(self, audience: Audience) -> "Report":
-        """The findings for one audience."""
+        """Findings for one audience."""
         return Report(self.subject, tuple(f for f in self.findings if f.audience == audience))
 
     def plus(self, *more: Finding | NotMeasured) -> "Report":
-        """The report with findings added at the end."""
+        """Report with further findings at the end."""
         return Report(self.subject, self.findings + more)
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """The report as plain JSON types, keys in a fixed order."""
+    """Report as plain JSON types, with keys in a fixed order."""
     rows: list[dict[str, Any]] = []
     for f in report.findings:
         if isinstance(f, NotMeasured):
@@ -89,7 +89,7 @@ def to_json(report: Report) -> dict[str, Any]:
 
 
 def from_json(data: dict[str, Any]) -> Report:
-    """The report that `to_json` wrote."""
+    """Report from the result of `to_json`."""
     findings: list[Finding | NotMeasured] = []
     for row in data["findings"]:
         if "not_measured" in row:

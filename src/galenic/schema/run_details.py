@@ -11,11 +11,11 @@ LABELS = {"title": "title", "intended_use": "intended use", "recipient": "recipi
 
 @dataclass(frozen=True)
 class RunDetails:
-    """Texts about a run, all optional. They are public: the card and the signed statement of a release contain them.
+    """Descriptive texts of a run, all optional. They are public: the card and the signed statement of a release contain them.
 
-    title: short name of the result. intended_use: task that the recipient needs it for; the purpose of access, which the access
-    check decides on, is another value. recipient: person or organization that receives it. OptionError for a text that is too long or
-    contains control characters. Runs of spaces and line breaks become one space.
+    title: short name of the result. intended_use: task that the recipient needs it for; it differs from the purpose of access.
+    recipient: person or organization that receives it. OptionError for a text that is too long or contains control characters.
+    Runs of spaces and line breaks become one space.
     """
 
     title: str = ""
@@ -28,7 +28,7 @@ class RunDetails:
 
 
 def plain_line(text: str, label: str, longest: int) -> str:
-    """The text on one line, in Unicode form NFC. OptionError, without the text, if it may not be shown to people."""
+    """Text on one line, in Unicode form NFC. Raise OptionError, without the text, if it may not be displayed."""
     line = " ".join(unicodedata.normalize("NFC", text).split())
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") and c not in "\u200c\u200d" for c in line):
         raise OptionError(

@@ -148,7 +148,7 @@ class SearchInclude:
 
 @dataclass(frozen=True, slots=True)
 class SearchScope:
-    """The subjects whose resources a search may tell of. key: identifies the set of subjects as long as it does not change."""
+    """Subjects whose resources a search may return. key: identifies the set of subjects as long as it does not change."""
 
     subjects: frozenset[int]
     key: str

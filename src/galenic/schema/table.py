@@ -21,7 +21,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Table:
-    """A frame with exactly the described columns, in order, each in the Arrow type of its kind; missing is null."""
+    """Arrow frame with exactly the described columns, in order, each in the Arrow type of its kind; missing is null."""
 
     frame: pa.Table
     columns: tuple[Column, ...]
@@ -31,18 +31,20 @@ class Table:
         absent = [name for name in described if name not in self.frame.column_names]
         if absent:
             raise RecordError(
-                f"columns {absent} are described but absent; the data has {self.frame.column_names}. "
-                "Rename the column in the source, or drop it from the description."
+                f"columns {absent} are in the description but not in the data, which has {self.frame.column_names}. "
+                "Rename the column in the source, or remove it from the description."
             )
         extra = [name for name in self.frame.column_names if name not in described]
         if extra:
-            raise RecordError(f"columns {extra} are in the data but not described. Describe them, or drop them.")
+            raise RecordError(f"columns {extra} are in the data but not in the description. Describe them, or drop them.")
         if self.frame.column_names != described:
             object.__setattr__(self, "frame", self.frame.select(described))
         for column in self.columns:
             found, expected = self.frame.schema.field(column.name).type, ARROW_TYPES[column.kind]
             if found != expected:
-                raise RecordError(f"column {column.name!r} is {found}; a {column.kind} column is {expected}. Convert it.")
+                raise RecordError(
+                    f"column {column.name!r} has type {found}; a {column.kind} column must have type {expected}. Convert it."
+                )
 
     @property
     def rows(self) -> int:
@@ -55,7 +57,7 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> Column:
-        """The description of one column; KeyError if there is none of that name."""
+        """Description of one column. Raise KeyError if there is none with that name."""
         for column in self.columns:
             if column.name == name:
                 return column

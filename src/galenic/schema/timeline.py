@@ -16,7 +16,7 @@ TIMELINE = pa.schema(
         ("code", pa.string()),
         ("numeric_value", pa.float32()),
         ("text_value", pa.large_string()),
-        # in addition to MEDS, so that nothing is lost
+        # beyond MEDS, so that no information is lost
         ("end_time", pa.timestamp("us")),
         ("code_system", pa.string()),
         ("unit", pa.string()),

@@ -26,7 +26,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class FitCost:
-    """Expected time, memory and epsilon of a fit; measured on 2 cores, so an order of magnitude, not a promise."""
+    """Expected time, memory and epsilon of a fit, measured on 2 cores: an order of magnitude."""
 
     seconds: float
     megabytes: float

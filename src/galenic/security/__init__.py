@@ -1,4 +1,4 @@
-"""Access control: accounts, policy, the gate, grants, keys, the audit log, and the facts that decisions need."""
+"""Access control: accounts, policy, the access check, grants, keys, the audit log, and the facts that decisions need."""
 
 from galenic.security.account_recovery import AccountRecovery
 from galenic.security.apps import App, Apps, TokenSet

@@ -1,16 +1,16 @@
-"""History of accounts in the audit log: what facts no longer show once they were replaced or deleted."""
+"""History of accounts in the audit log, which remains after facts are replaced or deleted."""
 
 from galenic.security.audit import AuditedActions, AuditLog
 from galenic.security.facts import FactReader
 
 SIGNED_IN = "session.opened"
-SET_UP = "person.set-up"  # written once the first account is stored
+SET_UP = "person.set-up"  # written after the first account is stored
 RESCUED = ("person.reset", "person.recovery", "person.recovered")
 SECOND_FACTORS = frozenset({"totp", "passkey", "recovery"})
 
 
 class AccountHistory:
-    """What the audit log says about the accounts of one installation."""
+    """Account history of one installation, from the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self.audit = audit
@@ -18,14 +18,15 @@ class AccountHistory:
         self._used = AuditedActions(audit, SIGNED_IN, SET_UP, "fact.credential")
 
     def any_account(self) -> bool:
-        """Whether there ever was an account. A set-up that was killed leaves the rows of a change that was never stored: a first
-        account was there if more than its password followed."""
+        """True if there ever was an account. An interrupted set-up can leave rows of a change that was never stored: more rows
+        than that of the password show that a first account existed."""
         last = {row.resource: row.outcome for row in self._accounts.all()}
         names = {name for name, outcome in last.items() if outcome != "lost"}
         return bool(names) and any(_account_in(row.action, row.resource) in names for row in self._used.all())
 
     def is_unused(self, name: str) -> bool:
-        """Whether nobody ever signed in to the account, no second factor of it was registered, and nobody reset or recovered it."""
+        """True if nobody ever signed in to the account, no second factor of it was registered, and nobody reset or recovered
+        it."""
         head = self.audit.head()[0]
         for row in self.audit.entries_of((SIGNED_IN, *RESCUED, "fact.credential"), 0, head):
             if row.resource == name or (row.outcome == "active" and _factor_of(row.resource, name)):
@@ -33,8 +34,8 @@ class AccountHistory:
         return True
 
     def approvers(self, roles: frozenset[str]) -> frozenset[str]:
-        """Accounts that were in use and held one of the roles, at whatever time."""
-        self.audit.require_intact()  # rows that were cut out of it might have named one
+        """Accounts that were active and held one of the roles at any time."""
+        self.audit.require_intact()  # deleted rows could have named one
         people, users, given = set(), set(), set()
         for row in self.audit.entries_of(("fact.person", "fact.grant", SIGNED_IN), 0, self.audit.head()[0]):
             name, _, role = row.resource.partition("/")
@@ -48,7 +49,7 @@ class AccountHistory:
 
 
 def _account_in(action: str, resource: str) -> str:
-    """The account that a row shows to be in use, empty if it shows none: a password is stored together with the account."""
+    """Account that a row shows to be active, or empty: a password is stored together with the account."""
     if action != "fact.credential":
         return resource
     name, _, kind = resource.partition("/")
@@ -61,6 +62,6 @@ def _factor_of(resource: str, name: str) -> bool:
 
 
 def former_approvers(facts: FactReader, roles: frozenset[str]) -> frozenset[str]:
-    """Accounts that hold or held one of the roles by their facts, unless they were invited and never used."""
+    """Accounts that hold or held one of the roles, according to their facts, except unused invitations."""
     held = {f.who for f in facts.of("grant") if f.label in roles}
     return frozenset(p.key for p in facts.of("person") if p.key in held and p.state != "invited" and p.get("joined") != "no")

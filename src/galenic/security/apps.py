@@ -21,12 +21,12 @@ from galenic.security.standing import roles_of
 CODE_SECONDS, ACCESS_SECONDS, REFRESH_SECONDS = 60, 900, 8 * 3600
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}\Z")  # RFC 7636, 4.1
 CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}\Z")  # of S256
-REFUSED = "this code or token is not valid: it was used, has expired, or belongs to another application."
+REFUSED = "this code or token is not valid: it was already used, has expired, or belongs to another application."
 
 
 @dataclass(frozen=True)
 class App:
-    """A registered application. redirects: redirect URIs, compared exactly; scope: the most it may be granted; public: it has no key."""
+    """Registered application. redirects: redirect URIs, compared exactly; scope: maximum scope; public: True if it has no key."""
 
     name: str
     shown: str
@@ -52,7 +52,7 @@ class Apps:
         self.people, self.facts, self.gate = people, people.facts, people.gate
 
     def add(self, name: str, redirects: tuple[str, ...], scope: str, *, shown: str = "", jwks: str = "", by: str = "") -> None:
-        """Registers an application. OptionError for a redirect URI that others could receive."""
+        """Registers an application. Raise OptionError for an unsafe redirect URI."""
         if not NAME.match(name) or not redirects or not scope.strip():
             raise OptionError("an application needs a name, a redirect URI and scopes.")
         for one in redirects:
@@ -71,10 +71,12 @@ class Apps:
         self.facts.put(Fact("app", name, "registered", name, body=tuple(sorted(body.items()))), actor=by)
 
     def get(self, name: str) -> App:
-        """An application. AccessDeniedError if there is none."""
+        """Application with that id. Raise AccessDeniedError if there is none."""
         fact = self.facts.one("app", name)
         if fact is None or fact.state != "registered":
-            raise AccessDeniedError("there is no such application here.")
+            raise AccessDeniedError(
+                "the redirect URI is not valid. Expected a complete https:// URL without a fragment, or a URL on this machine."
+            )
         got = fact.get
         return App(name, str(got("shown")), tuple(got("redirects")), str(got("scope")), not got("jwks"))
 
@@ -89,7 +91,7 @@ class Apps:
         self._end(lambda fact: fact.get("app") == name)
 
     def allowed_by(self, who: str) -> list[tuple[str, str, str]]:
-        """(name, display name, scope) of the applications that a person allows now."""
+        """(name, display name, scope) of the applications that a person currently allows."""
         now, found = self.facts.now(), {}
         for fact in self.facts.of("session", who=who):
             if fact.get("app") and fact.state in ("open", "refresh") and fact.until > now:
@@ -98,7 +100,7 @@ class Apps:
         return [(n, apps[n].shown, s) for n, s in sorted(found.items()) if n in apps]
 
     def revoke(self, who: str, name: str) -> int:
-        """Withdraws a person's permission from an application. Returns how many tokens were ended."""
+        """Withdraws a person's permission from an application. Returns the number of ended tokens."""
         ended = self._end(lambda fact: fact.get("app") == name, who)
         self.gate.audit.append("app.revoked", name, actor=who, count=ended)
         return ended
@@ -106,7 +108,7 @@ class Apps:
     # permissions that people give to applications
 
     def allow(self, who: str, app: App, redirect: str, scope: str, challenge: str) -> str:
-        """The authorization code that the browser takes to the application."""
+        """Authorization code that the browser takes to the application."""
         if redirect not in app.redirects or not CHALLENGE.match(challenge):
             raise AccessDeniedError(
                 "the redirect URI is not registered for the application, or the challenge (PKCE, S256) is missing."
@@ -118,7 +120,7 @@ class Apps:
         return code
 
     def redeem(self, app: App, code: str, redirect: str, verifier: str) -> TokenSet:
-        """Tokens for an authorization code. A code that is used twice was stolen: the tokens that it gave are ended."""
+        """Tokens for an authorization code. A code that is used twice was stolen, so its tokens are ended."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
 
         fact = self.facts.one("session", token_name(code))
@@ -131,15 +133,16 @@ class Apps:
         return self._exchange(fact, app, fact.key, right=bool(right))
 
     def refresh(self, app: App, token: str) -> TokenSet:
-        """New tokens for a refresh token, which is used up. One that is used twice was stolen: all its descendants are ended."""
+        """New tokens for a refresh token, which can be used only once. A second use means that it was stolen, so all its
+        descendants are ended."""
         fact = self.facts.one("session", token_name(token))
         if fact is None or fact.get("app") != app.name or fact.state not in ("refresh", "used") or fact.get("family") is None:
             raise AccessDeniedError(REFUSED)
         return self._exchange(fact, app, str(fact.get("family")), right=fact.until > self.facts.now())
 
     def _exchange(self, fact: Fact, app: App, family: str, *, right: bool) -> TokenSet:
-        """Uses a code or refresh token up and writes the tokens that it gives, in one transaction: if it was used at the same moment
-        by somebody else, the tokens that it gave are there to be ended."""
+        """Marks a code or refresh token as used and writes its tokens in one transaction. If it was used twice at the same
+        time, its tokens exist and can be ended."""
         tokens = TokenSet(secrets.token_urlsafe(32), _secret_if_offline(fact), str(fact.get("scope")))
         used = replace(fact, state="used")
 
@@ -181,7 +184,7 @@ class Apps:
         return [access, Fact("session", token_name(tokens.refresh), "refresh", fact.who, until=end, body=body)]
 
     def _end(self, which: Callable[[Fact], bool], who: str = "") -> int:
-        """Ends the sessions and tokens that match, of one person or of all; returns how many."""
+        """Ends the sessions and tokens that match, of one person or of all. Returns their number."""
 
         def plan(facts: FactReader) -> list[Fact]:
             every = facts.of("session", who=who) if who else facts.of("session")
@@ -205,5 +208,5 @@ class Apps:
 
 
 def _secret_if_offline(fact: Fact) -> str:
-    """The secret of a refresh token, if the scope of a code or refresh token asks for one."""
+    """Secret of a refresh token, if the scope requests one."""
     return secrets.token_urlsafe(32) if {"offline_access", "online_access"} & set(str(fact.get("scope")).split()) else ""

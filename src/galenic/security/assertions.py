@@ -10,35 +10,39 @@ from galenic.security.gate import Gate
 from galenic.store import use_once
 
 ALGORITHMS = ["RS384", "ES384"]  # SMART App Launch 2.0, 5.1.3
-LONGEST = 300  # s that an assertion may be valid
+LONGEST = 300  # seconds that an assertion may be valid
 SKEW = 30  # s of tolerated clock difference
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def checked_jwks(text: str) -> dict[str, Any]:
-    """A JSON Web Key Set of public keys, each with a kid. ConfigurationError if it is none, or contains a private key."""
+    """JSON Web Key Set of public keys, each with a kid. Raise ConfigurationError if it is invalid, or contains a private key."""
     try:
         found = json.loads(text)
         keys = found["keys"]
         if not keys or not all(isinstance(k, dict) and k.get("kid") and k.get("kty") in ("RSA", "EC") for k in keys):
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ConfigurationError('expected a JSON Web Key Set: {"keys": [...]}, each RSA or EC with a kid.') from None
+        raise ConfigurationError(
+            'the key set is not valid. Expected a JSON Web Key Set: {"keys": [...]}, with RSA or EC keys that each have a kid.'
+        ) from None
     if any(PRIVATE & set(k) for k in keys):
-        raise ConfigurationError("this key set contains private keys. Register the public keys only, and replace these keys.")
+        raise ConfigurationError(
+            "this key set contains private keys. Register only the public keys, and replace these private keys."
+        )
     if len({k["kid"] for k in keys}) != len(keys):
-        raise ConfigurationError("two keys of the set have the same kid.")
+        raise ConfigurationError("two keys of the set have the same kid. Give each its own.")
     return dict(found)
 
 
 def client_of(gate: Gate, assertion: str, audience: str, kind: str = "grant", *, address: str = "") -> Fact:
-    """The grant of the client, or the registration of the application (kind "app"), that an assertion proves. AccessDeniedError,
-    with the same message, whatever is wrong with it. address: where the request came from."""
+    """Grant of the client, or registration of the application (kind "app"), that an assertion proves. Raise AccessDeniedError,
+    always with the same message, if it is invalid. address: network address of the request."""
     try:
         return _client(gate, assertion, audience, kind)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         gate.audit.refusals.add("client.refused", "token", address, why=type(error).__name__)
-        raise AccessDeniedError("the client's assertion is not valid.") from None
+        raise AccessDeniedError("the client assertion is not valid.") from None
 
 
 def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
@@ -60,7 +64,7 @@ def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
     except errors.JoseError as error:
         raise ValueError(type(error).__name__) from None
     if {"jku", "jwk", "x5u", "x5c"} & set(token.header) or not token.header.get("kid"):
-        raise ValueError("header")  # the key is the registered one, never one that the assertion brings
+        raise ValueError("header")  # only a registered key is used, never one inside the assertion
     claims, at = token.claims, int(time.time())
     expires, number = claims.get("exp"), claims.get("jti")
     if claims.get("iss") != claims.get("sub") or claims.get("aud") not in (audience, [audience]):
@@ -75,7 +79,7 @@ def _client(gate: Gate, assertion: str, audience: str, kind: str) -> Fact:
 
 
 def _unchecked(assertion: str) -> dict[str, Any]:
-    """The claims of an unverified assertion: only to find the key that verifies it."""
+    """Claims of an unverified assertion, used only to find the verification key."""
     import base64  # noqa: PLC0415
 
     part = assertion.split(".")[1]

@@ -1,4 +1,4 @@
-"""The audit log: requests, decisions and actions, in hash-chained rows that nobody can change unnoticed. It holds no patient data."""
+"""Audit log: requests, decisions and actions in hash-chained rows, so that changes are detected. It contains no patient data."""
 
 import atexit
 import base64
@@ -53,7 +53,7 @@ def canonical(data: dict[str, Any]) -> str:
 
 @lru_cache(4_096)
 def plain(text: str) -> str:
-    """The text with every character that could forge a line, color it or change its direction escaped."""
+    """Text in which characters are escaped that could forge a line, color it or change its direction."""
     if text.isascii() and text.isprintable():
         return text[:LONGEST]
     safe = (c if c.isprintable() and unicodedata.category(c) != "Cf" else c.encode("unicode_escape").decode() for c in text)
@@ -62,7 +62,7 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One row: who did what to which resource, and the outcome."""
+    """One row: actor, action, resource and outcome."""
 
     seq: int
     time: str
@@ -74,7 +74,7 @@ class AuditEntry:
 
 
 class AuditedActions:
-    """The rows of some actions: read once, and from then on as far as the log has grown."""
+    """Rows of some actions. After the first read, only new rows are read."""
 
     def __init__(self, log: "AuditLog", *actions: str) -> None:
         self.log, self.actions = log, actions
@@ -85,7 +85,7 @@ class AuditedActions:
         """Every row, oldest first."""
         with self._mutex:
             size = self.log.head()[0]
-            if size < self._through:  # the log was begun anew
+            if size < self._through:  # a new log was begun
                 self._found, self._through = [], 0
             self._found += self.log.entries_of(self.actions, self._through, size)
             self._through = size
@@ -93,11 +93,11 @@ class AuditedActions:
 
 
 class AuditLog:
-    """Appends to and verifies the audit log. One thread writes: all waiting rows go into one commit, and `append` returns when its
+    """Appends to and verifies the audit log. One thread writes all waiting rows in one commit, and `append` returns when its
     row is durable.
 
     folder: holds `audit.key`, the key of the next row (the previous one is overwritten), and `audit-first.key` until it is
-    moved off the machine. Only one machine writes a log: the key does not travel.
+    moved off the machine. Only one machine writes a log, because the key is not shared.
     """
 
     def __init__(self, db: Database, key: Key, actor: str, folder: Path, witness: Witness) -> None:
@@ -112,11 +112,12 @@ class AuditLog:
         self._seq, self._hash, self._mac_key, self._frontier, self._time = -1, START, b"", Frontier(), ""
 
     def append(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> int:
-        """Adds a row and returns its number once it is durable. Names, digests and counts only: never a cell's value."""
+        """Adds a row and returns its number when it is durable. A row contains only names, digests and counts, never a cell's
+        value."""
         return self.post(action, resource, outcome, actor=actor, **detail).wait()
 
     def post(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> Ticket:
-        """Queues a row that is written at once; its ticket says when it is durable."""
+        """Queues a row that is written at once. Its ticket reports when it is durable."""
         ticket = self.ticket(action, resource, outcome, actor=actor, **detail)
         self.post_all([ticket])
         return ticket
@@ -124,14 +125,14 @@ class AuditLog:
     def post_later(
         self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any
     ) -> Ticket:
-        """Queues a row that is written in one commit with the next row, or after 10 ms: for rows that nobody waits for."""
+        """Queues a row that is written with the next row, or after 10 ms: for rows that nobody waits for."""
         ticket = self.ticket(action, resource, outcome, actor=actor, **detail)
         self._queue.put([ticket], can_wait=True)
         self._wake()
         return ticket
 
     def ticket(self, action: str, resource: str, outcome: str = "done", *, actor: str | None = None, **detail: Any) -> Ticket:
-        """A row that is not queued yet: for several that `post_all` queues together."""
+        """Row that is not queued yet, for use with `post_all`."""
         return Ticket(self, self._fields(action, resource, outcome, actor, detail))
 
     def post_all(self, tickets: Sequence[Ticket]) -> None:
@@ -149,7 +150,7 @@ class AuditLog:
         }
 
     def flush(self) -> None:
-        """Returns when every row queued so far is durable."""
+        """Returns when all queued rows are durable."""
         ticket = Ticket(self, None)
         self.post_all([ticket])
         ticket.done.acquire()
@@ -169,8 +170,11 @@ class AuditLog:
                 self._writer.start()
 
     def _write_waiting(self, tickets: list[Ticket]) -> None:
-        """One commit for all tickets; each of them gets its row number or the error."""
-        written, why = False, "the audit log did not take the row. Nothing was done without it."
+        """Writes all tickets in one commit. Each gets its row number or the error."""
+        written, why = (
+            False,
+            ("the audit log cannot be written. Nothing was done, because nothing may be done without a record."),
+        )
         try:
             with self._turn, self.next_key.locked():
                 self._catch_up()
@@ -179,8 +183,13 @@ class AuditLog:
         except StoreError as error:
             why = str(error)
         except OSError as error:  # the file of the key or the witness; the next row reads the end of the log again
-            why = f"the audit log's files cannot be written ({error.strerror}). Nothing was done without a row."
-        except BaseException:  # a bug ends this thread; another one writes the rows that came meanwhile
+            why = (
+                f"the files of the audit log cannot be written ({error.strerror}). Nothing was done, because nothing may be "
+                "done without a record. Check free space and permissions."
+            )
+        except (
+            BaseException
+        ):  # an unexpected error ends this thread; another thread writes the rows that arrived in the meantime
             with self._mutex:
                 self._writer = None
             self._wake()
@@ -188,7 +197,7 @@ class AuditLog:
         finally:
             for ticket in tickets:
                 if not written:
-                    self._seq = -1  # the end of the log is not known: read it again before the next row
+                    self._seq = -1  # the end of the log is unknown: it is read again before the next row
                     ticket.error = StoreError(why)
                 ticket.done.release()
 
@@ -225,7 +234,7 @@ class AuditLog:
             ticket.seq = row[0]
 
     def _catch_up(self) -> None:
-        """Reads the end of the log, unless no other process wrote since this one did."""
+        """Reads the end of the log, if another process may have written since."""
         if self._seq > 0 and self.next_key.read()[0] == self._seq:
             return
         row, head = last_audit(self.db)
@@ -249,19 +258,24 @@ class AuditLog:
                 "and call the security officer; to go on from a backup use: galenic backup restore"
             )
         for batch in audit_batches(self.db, at) if at < row["seq"] else ():
-            for _seq, _entry, row_hash, _mac in batch:  # a process died between writing its rows and its key: advance the key
+            for (
+                _seq,
+                _entry,
+                row_hash,
+                _mac,
+            ) in batch:  # a process stopped between writing its rows and its key: advance the key
                 key = blake2b(row_hash, key=key).digest()[32:]
         known = json.loads(head["head"])
         self._seq, self._hash, self._mac_key = int(row["seq"]), bytes(row["hash"]), key
         self._frontier = Frontier(int(known["size"]), [bytes.fromhex(r) for r in json.loads(head["frontier"])])
         self._time = known["time"]
         seen = self.witness.last()
-        if seen is not None and seen < known["size"]:  # a process died before it sent its head
+        if seen is not None and seen < known["size"]:  # a process stopped before it sent its head
             for late in list_heads(self.db, seen):
                 self.witness.push(late["head"], late["signature"])
 
     def begin_anew(self, why: str) -> None:
-        """Begins a new log after the database was lost: stores the old key and heads aside, and records that in the first row."""
+        """Begins a new log after the database was lost. Moves the old key and heads aside, and records that in the first row."""
         with self._turn:
             mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             before = self.witness.read()[-1:]
@@ -273,7 +287,7 @@ class AuditLog:
         self.append("chain.begun-anew", "audit", why=why, rows_before=last["size"], root_before=last["root"])
 
     def latest_time(self) -> str:
-        """The time of the newest row, ISO 8601; "" without a row."""
+        """Time of the newest row, ISO 8601; "" without rows."""
         _row, head = last_audit(self.db)
         return str(json.loads(head["head"])["time"]) if head else ""
 
@@ -300,7 +314,7 @@ class AuditLog:
         return int(data["size"]), str(data["root"])
 
     def faults(self, first_key: bytes | None = None, witnessed: list[tuple[str, str]] | None = None) -> tuple[list[str], int]:
-        """(what is wrong with the log, number of valid rows), using the witness's file and the first key if they are here."""
+        """(faults of the log, number of valid rows), checked with the witness's file and the first key if they are available."""
         if first_key is None and self.first_key.exists():
             first_key = bytes.fromhex(self.first_key.read_text(encoding="ascii").strip())
         with contextlib.ExitStack() as stack:
@@ -312,15 +326,15 @@ class AuditLog:
             return verify_audit.verify(rows, heads, base64.b64decode(self.key.public), seen, first_key)
 
     def intact(self) -> bool:
-        """Whether the log is unchanged."""
+        """True if the log is unchanged."""
         return not self.faults()[0]
 
     def require_intact(self) -> None:
-        """StoreError if the log was changed."""
+        """Raise StoreError if the log was changed."""
         found, _count = self.faults()
         if found:
             raise StoreError(
-                f"the audit log is broken: {found[0]}. Stop, keep the database as it is, and call the security officer."
+                f"the audit log is damaged: {found[0]}. Stop, keep the database as it is, and contact the security officer."
             )
 
     def proof(self, seq: int) -> dict[str, Any]:
@@ -342,7 +356,7 @@ class AuditLog:
 
 
 def _serve(log: "weakref.ref[AuditLog]", queue: AuditQueue) -> None:
-    """Writes waiting rows as long as the log exists; rows that arrive during a commit go into the next one."""
+    """Writes waiting rows as long as the log exists. Rows that arrive during a commit are in the next one."""
     while True:
         tickets = queue.take(MOST_PER_COMMIT)
         existing = log()  # each ticket keeps its log alive
@@ -356,5 +370,5 @@ def _serve(log: "weakref.ref[AuditLog]", queue: AuditQueue) -> None:
 def _flush_last(log: "weakref.ref[AuditLog]") -> None:
     owner = log()
     if owner is not None:  # the queue may be empty while its last row is being written
-        with contextlib.suppress(StoreError):  # those who waited for a row got the error
+        with contextlib.suppress(StoreError):  # the callers that wait for a row get the error
             owner.flush()

@@ -1,4 +1,4 @@
-"""Queue of audit rows that wait to be written: threads add rows, the writer of the log takes all of them at once."""
+"""Queue of audit rows: threads add rows, and the writer of the log takes all of them at once."""
 
 import threading
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from typing import Any
 
 from galenic.errors import StoreError
 
-LONGEST_WAIT = 0.01  # s that a row waits for others, if nobody waits for it
-IDLE_WAIT = 1.0  # s after which a writer without rows looks whether its log still exists
+LONGEST_WAIT = 0.01  # seconds that a row waits for others, if no caller waits for it
+IDLE_WAIT = 1.0  # seconds after which an idle writer checks if its log still exists
 
 
 class Ticket:
-    """A row that waits to be written; `done` is locked until it is."""
+    """Row that waits to be written; `done` is locked until it is."""
 
     __slots__ = ("done", "error", "fields", "log", "seq")
 
@@ -24,7 +24,7 @@ class Ticket:
         self.done.acquire()
 
     def wait(self) -> int:
-        """The row's number, once it is durable."""
+        """Returns the row's number when it is durable."""
         self.done.acquire()
         if self.error is not None:
             raise self.error
@@ -33,13 +33,13 @@ class Ticket:
 
 
 class AuditQueue:
-    """Tickets in the order in which they came. The writer is woken once for each call of `put`, and not at all for a row that can wait
-    while the writer looks at the queue every 10 ms anyway: each wake-up of a thread costs more than the row does."""
+    """Tickets in order of arrival. The writer is woken once for each call of `put`. It is not woken for a row that can wait
+    while the writer checks the queue every 10 ms anyway, because waking a thread costs more than the row."""
 
     def __init__(self) -> None:
         self._tickets: list[Ticket] = []
         self._mutex = threading.Lock()
-        self._signal = threading.Lock()  # held while there is nothing to wake the writer for
+        self._signal = threading.Lock()  # held while the writer need not be woken
         self._signal.acquire()
         self._is_idle = self._is_urgent = False
 
@@ -53,7 +53,7 @@ class AuditQueue:
                 self._signal.release()
 
     def take(self, most: int) -> list[Ticket]:
-        """Up to so many of the rows that wait, once one cannot wait any longer; empty if none came for a second."""
+        """Waiting rows, up to a maximum, as soon as one cannot wait any longer; empty after a second without rows."""
         if not self._signal.acquire(timeout=LONGEST_WAIT):
             with self._mutex:
                 is_idle = self._is_idle = not self._tickets

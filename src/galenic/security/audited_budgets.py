@@ -1,4 +1,4 @@
-"""Declarations and reservations of privacy budgets in the audit log, which nobody changes unnoticed."""
+"""Declarations and reservations of privacy budgets in the audit log, so that changes are detected."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -8,10 +8,10 @@ from galenic.security.audit import AuditedActions, AuditLog, plain
 
 
 class AuditedBudgets:
-    """The budgets of one installation by its audit log."""
+    """Budgets of one installation according to its audit log."""
 
     def __init__(self, log: Callable[[], AuditLog]) -> None:
-        self._log = log  # opened when a budget is declared or compared, and not to list none
+        self._log = log  # opened only when a budget is declared or compared
 
     @cached_property
     def _rows(self) -> AuditedActions:

@@ -1,4 +1,4 @@
-"""Import and export of policies as Cedar text; what the rule table cannot express is refused, naming the policy and the clause."""
+"""Import and export of policies as Cedar text. Unsupported clauses are refused with the name of the policy."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ ENTITY = {name: resource_type.cedar_name for name, resource_type in RESOURCE_TYP
 
 
 def to_cedar(policy: AccessPolicy) -> str:
-    """The policy as Cedar. Obligations become annotations, which Cedar keeps and does not interpret."""
+    """Policy as Cedar text. Obligations become annotations, which Cedar does not interpret."""
     return "\n".join(_text(rule) for rule in policy.rules)
 
 
@@ -74,7 +74,7 @@ def request_of(access_request: AccessRequest, name: str = "x") -> dict[str, Any]
 
 
 def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> AccessPolicy:
-    """A policy from Cedar text, as far as the table can express it. ConfigurationError names the policy and the clause."""
+    """Policy from Cedar text. Raise ConfigurationError with the policy and the clause if it is not supported."""
     try:
         import cedarpy  # noqa: PLC0415
     except ImportError:
@@ -82,10 +82,10 @@ def from_cedar(text: str, *, name: str = "imported", version: int = 1) -> Access
     try:
         data = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:
-        raise ConfigurationError(f"this is not Cedar text: {str(error).splitlines()[0]}") from None
+        raise ConfigurationError(f"this is not a valid Cedar policy: {str(error).splitlines()[0]}") from None
     if data.get("templates") or data.get("templateLinks"):
-        raise ConfigurationError("Cedar templates cannot be expressed in the table. Write each policy out.")
-    # the table takes forbids before permits, and permits in the order of the text
+        raise ConfigurationError("Cedar templates are not supported. Write out each policy.")
+    # the table applies forbid rules before permit rules, and permit rules in the order of the text
     rules = [_rule(place, body) for place, body in sorted(data["staticPolicies"].items(), key=_order)]
     source = _toml(name, version, rules)
     return parse_policy(source)
@@ -101,7 +101,7 @@ def _rule(place: str, body: dict[str, Any]) -> AccessRule:
     fields: dict[str, Any] = {k: frozenset() for k in ("roles", "types", "purposes", "labels", "needs", "lacks")}
     fields |= {"assurance": 0, "below": 0}
     if body["principal"] != {"op": "All"}:
-        raise _not(who, "principal", "name people by role: context.roles.contains(...)")
+        raise _not(who, "principal", "identify people by role: context.roles.contains(...)")
     resource, action = body["resource"], body["action"]
     if resource.get("op") == "is" and "in" not in resource and resource["entity_type"] in ENTITY.values():
         fields["types"] = frozenset({_type(resource["entity_type"])})
@@ -126,7 +126,7 @@ def _rule(place: str, body: dict[str, Any]) -> AccessRule:
 
 
 def _not(who: str, clause: str, todo: str) -> ConfigurationError:
-    return ConfigurationError(f"Cedar policy {who!r}: the table cannot express its clause {clause!r}; {todo}.")
+    return ConfigurationError(f"Cedar policy {who!r}: the clause {clause!r} is not supported; {todo}.")
 
 
 def _type(entity: str) -> str:
@@ -180,7 +180,7 @@ def _narrow(fields: dict[str, Any], key: str, values: frozenset[str], known: tup
 def _roles(node: dict[str, Any], negated: bool, fields: dict[str, Any]) -> bool:
     found = [_contains(part) for part in _split(node, "||")]
     if negated or not all(f and f[0] == "roles" for f in found) or fields["roles"]:
-        return False  # two clauses over roles require both roles, which a set of alternatives cannot express
+        return False  # two clauses about roles require both roles, which a set of alternatives cannot express
     return _narrow(fields, "roles", frozenset(f[1] for f in found if f), ROLES)
 
 

@@ -12,8 +12,8 @@ SIZE = 40  # bytes: number of the last row (8, big-endian), key of the next one 
 
 
 class ChainKey:
-    """One file, locked among the processes of this machine while rows are written. It stays open, because a thread that
-    makes many system calls waits for every other thread of its process each time."""
+    """One file, locked between the processes of this machine while rows are written. It stays open, because a thread with many
+    system calls waits for all other threads of its process each time."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -24,13 +24,13 @@ class ChainKey:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Excludes other readers and writers of the key. StoreError if the file cannot be opened for writing."""
+        """Excludes other readers and writers of the key. Raise StoreError if the file cannot be opened for writing."""
         try:
             self._lock()
         except OSError as error:
             raise StoreError(
-                f"the audit log's key {self.place} cannot be opened ({error.strerror}). Nothing was done without a row. "
-                "Restore the key folder."
+                f"the key of the audit log, {self.place}, cannot be opened ({error.strerror}). Nothing was done, because "
+                "nothing can be recorded. Restore the key folder."
             ) from error
         try:
             yield
@@ -54,18 +54,18 @@ class ChainKey:
         self._handle, self._owner = -1, 0
 
     def begun(self) -> bool:
-        """Whether a first row was ever written with it."""
+        """True if a first row was ever written with this key."""
         return bool(os.pread(self._handle, SIZE, 0))
 
     def read(self) -> tuple[int, bytes]:
-        """(number of the last row, key of the next one). StoreError if the file is damaged; call it inside `locked`."""
+        """(number of the last row, key of the next one). Raise StoreError if the file is damaged. Call it inside `locked`."""
         data = os.pread(self._handle, SIZE + 1, 0)
         if len(data) != SIZE:
             raise StoreError(
-                f"the audit log's key {self.place} is damaged. Restore the key folder, and call the security officer."
+                f"the key of the audit log, {self.place}, is damaged. Restore the key folder, and contact the security officer."
             )
         return int.from_bytes(data[:8], "big"), data[8:]
 
     def overwrite(self, seq: int, key: bytes) -> None:
-        """Overwrites the key in place, so that the bytes of the old one are gone from the file; call it inside `locked`."""
+        """Overwrites the key in place, so that the old bytes are removed from the file. Call it inside `locked`."""
         os.pwrite(self._handle, seq.to_bytes(8, "big") + key, 0)

@@ -1,10 +1,10 @@
-"""Networks that a client is counted under: one machine has one IPv4 address, but whole networks of IPv6 addresses."""
+"""Networks that a client is counted under. A machine has one IPv4 address, but complete networks of IPv6 addresses."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 SUBSCRIBER, SITE = 64, 48  # bits of an IPv6 network: of a subscriber at least (RFC 6177), of an organization
-SITE_SHARE = 4  # a site may have so many times what one address may have
+SITE_SHARE = 4  # a site may have this multiple of the limit of one address
 
 
 @lru_cache(4_096)
@@ -20,10 +20,10 @@ def networks_of(address: str) -> tuple[str, ...]:
 
 
 def source_of(address: str) -> str:
-    """The narrowest network that a client is counted under."""
+    """Narrowest network that a client is counted under."""
     return networks_of(address)[0]
 
 
 def limits_of(address: str, most: int) -> dict[str, int]:
-    """The networks that a client is counted under, and what each may have if one address may have `most`."""
+    """Networks that a client is counted under, each with its limit, if one address may have `most`."""
     return {network: most * (SITE_SHARE if n else 1) for n, network in enumerate(networks_of(address))}

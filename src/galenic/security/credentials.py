@@ -1,4 +1,4 @@
-"""Credentials of people: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
+"""Credentials of users: passwords (argon2id), time codes (TOTP), recovery codes and passkeys (WebAuthn)."""
 
 import base64
 import contextlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 12, 256  # characters of a password (NIST SP 800-63B-4, 3.1.1.2: at least 8, and at least 64 allowed)
 STRENGTH = 3  # of 4, as zxcvbn estimates it: more than 10^8 guesses (Wheeler 2016)
-CODES, GROUPS = 10, 5  # recovery codes; groups of 24 bits in each: 120 bits, so that a plain digest keeps them
+CODES, GROUPS = 10, 5  # number of recovery codes; groups of 24 bits in each: 120 bits, so that a plain digest protects them
 CHALLENGE_SECONDS = 300
 STEP = 30  # s that a time code is valid (RFC 6238)
 
@@ -38,15 +38,17 @@ def _hasher() -> "argon2.PasswordHasher":
 
 
 def check_password(password: str, about: tuple[str, ...] = ()) -> None:
-    """OptionError for a password that is short, common or easily guessed. about: words that an attacker would try first."""
+    """Raise OptionError for a password that is short, common or easy to guess. about: words that an attacker would try first."""
     if not LEAST <= len(password) <= MOST:
-        raise OptionError(f"a password has {LEAST} to {MOST} characters. A sentence of your own is easy to remember.")
+        raise OptionError(
+            f"a password must have {LEAST} to {MOST} characters. A sentence that you make up is easy to remember."
+        )
     import zxcvbn  # noqa: PLC0415  # half a second of lists, which only a new password needs
 
     found = zxcvbn.zxcvbn(password[:72], user_inputs=[w for w in about if w])
     if found["score"] < STRENGTH:
-        why = found["feedback"]["warning"] or "It is easily guessed."
-        raise OptionError(f"this password would be guessed. {why} Use four or more words that do not belong together.")
+        why = found["feedback"]["warning"] or "It is easy to guess."
+        raise OptionError(f"this password is easy to guess. {why} Use four or more unrelated words.")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Passkey:
 
 
 class Credentials:
-    """The credentials of people. Secrets are stored hashed, or encrypted under a key of the installation."""
+    """Credentials of users. Secrets are stored hashed, or encrypted with a key of the installation."""
 
     def __init__(self, db: Database, facts: FactStore, tree: KeyTree) -> None:
         self.db, self.facts, self.tree = db, facts, tree
@@ -67,14 +69,14 @@ class Credentials:
         self._dummy = ""
 
     def sealing(self) -> AESGCM:
-        """The cipher that encrypts sign-in secrets of this installation."""
+        """Cipher that encrypts sign-in secrets of this installation."""
         if self._key is None:
             self.tree.add([PEOPLE])
             self._key = subkey(self.tree.key(PEOPLE), "people")
         return AESGCM(self._key)
 
     def keep(self, who: str, kind: str, body: dict[str, Any], state: str = "active") -> None:
-        """Stores a credential, in place of one of the same kind. kind: its label, and after "/" which of several."""
+        """Stores a credential, replacing one of the same kind. kind: its label, and after "/" its number."""
         label = kind.partition("/")[0]
         fact = Fact("credential", f"{who}/{kind}", state, who, label=label, body=tuple(sorted(body.items())))
         self.facts.put(fact, actor=who)
@@ -90,8 +92,8 @@ class Credentials:
     # passwords
 
     def set_password(self, who: str, password: str, about: tuple[str, ...] = (), *, instead_of: Fact | None = None) -> None:
-        """Sets a new password, checked and stored as argon2id. instead_of: the credential that was checked; StateError if it was
-        replaced or dropped since."""
+        """Sets a new password, checked and stored as argon2id. instead_of: the credential that was checked. Raise StateError if
+        it was replaced or deleted in the meantime."""
         fact = new_password(who, password, about)
         if instead_of is None:
             self.facts.put(fact, actor=who)
@@ -99,15 +101,15 @@ class Credentials:
             self._replace(instead_of, dict(fact.body))
 
     def password_fact(self, who: str) -> Fact | None:
-        """The credential that `password_is` checks against."""
+        """Credential that `password_is` checks against."""
         return self._get(who, "password")
 
     def _replace(self, before: Fact, body: dict[str, Any]) -> None:
-        """Stores a credential in place of one that was read. StateError if it was replaced or dropped since."""
+        """Replaces a credential that was read before. Raise StateError if it was replaced or deleted in the meantime."""
         self.facts.swap(before, replace(before, state="active", body=tuple(sorted(body.items()))), actor=before.who)
 
     def password_is(self, who: str, password: str) -> bool:
-        """Whether the password is right; equally slow for an account that does not exist."""
+        """True if the password is correct. Takes the same time for an account that does not exist."""
         import argon2  # noqa: PLC0415
 
         hasher, fact = _hasher(), self._get(who, "password")
@@ -119,14 +121,14 @@ class Credentials:
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         if fact is not None and hasher.check_needs_rehash(kept):
-            with contextlib.suppress(StateError):  # replaced or dropped in the meantime
+            with contextlib.suppress(StateError):  # replaced or deleted in the meantime
                 self._replace(fact, {"hash": hasher.hash(password)})
         return fact is not None
 
     # time codes
 
     def begin_totp(self, who: str) -> str:
-        """The URI (otpauth://) of a new secret for an authenticator; it takes effect once a code of it was entered."""
+        """URI (otpauth://) of a new secret for an authenticator app. It becomes active when a code of it is entered."""
         import pyotp  # noqa: PLC0415
 
         secret, nonce = pyotp.random_base32(), os.urandom(12)
@@ -136,23 +138,23 @@ class Credentials:
         def plan(facts: FactReader) -> list[Fact]:
             before = facts.one("credential", f"{who}/totp")
             if before is not None and before.state == "active":
-                raise StateError("this account has an authenticator. Sign in with its code.")
+                raise StateError("this account has an authenticator app. Sign in with its code.")
             return [Fact("credential", f"{who}/totp", "begun", who, label="totp", body=body)]
 
         self.facts.change(plan, actor=who)
         return str(pyotp.TOTP(secret).provisioning_uri(name=who, issuer_name="Galenic"))
 
     def confirm_totp(self, who: str, code: str) -> None:
-        """Activates the new secret. AccessDeniedError if the code is wrong."""
+        """Activates the new secret. Raise AccessDeniedError if the code is wrong."""
         fact = self.facts.one("credential", f"{who}/totp")
         if fact is None or fact.state != "begun" or not self._code_is(who, fact, code):
             raise AccessDeniedError(
-                "this code does not come from the new authenticator. Check the clock, and try the next code."
+                "this code is not from the new authenticator app. Check the clock of the device, and try the next code."
             )
         self._replace(fact, dict(fact.body))
 
     def totp_is(self, who: str, code: str) -> bool:
-        """Whether a code is right now and was not used before."""
+        """True if a code is currently valid and was not used before."""
         fact = self._get(who, "totp")
         return fact is not None and self._code_is(who, fact, code)
 
@@ -164,7 +166,7 @@ class Credentials:
             secret = self.sealing().decrypt(sealed[:12], sealed[12:], f"totp {who}".encode()).decode()
         except InvalidTag:
             raise StoreError(
-                "a stored secret cannot be decrypted: it was changed outside of Galenic. Call the security officer."
+                "a stored secret cannot be decrypted: it was changed outside Galenic. Contact the security officer."
             ) from None
         now, totp = int(time.time()), pyotp.TOTP(secret)
         for step in (0, -1, 1):
@@ -176,20 +178,20 @@ class Credentials:
     # recovery codes
 
     def new_recovery_codes(self, who: str) -> list[str]:
-        """Ten new codes, shown once; earlier ones are void."""
+        """Ten new codes, shown once. Earlier codes become invalid."""
         codes = ["-".join(secrets.token_hex(3) for _ in range(GROUPS)) for _ in range(CODES)]
         self.keep(who, "recovery", {"digests": [_digest(c) for c in codes]})
         return codes
 
     def recovery_is(self, who: str, code: str) -> bool:
-        """Whether it is one of the codes, which is used up."""
+        """True if it is one of the codes; it can then not be used again."""
         digest = _digest(code.strip().lower())
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = facts.one("credential", f"{who}/recovery")
             left = list(fact.get("digests")) if fact is not None and fact.state == "active" else []
             if fact is None or digest not in left:
-                raise AccessDeniedError("this is not a recovery code of the account, or it was used.")
+                raise AccessDeniedError("this is not a recovery code of this account, or it was already used.")
             left.remove(digest)
             return [replace(fact, body=(("digests", left),))]
 
@@ -211,7 +213,7 @@ class Credentials:
         return [Passkey(str(f.get("id")), str(f.get("name")), str(f.get("made_at"))) for f in found]
 
     def _challenge(self, purpose: str) -> bytes:
-        """A challenge that is kept nowhere: random bytes, the time until which it is open, and a MAC over both and the purpose."""
+        """Challenge that is not stored: random bytes, its expiry, and a MAC over both and the purpose."""
         begun = os.urandom(16) + (int(time.time()) + CHALLENGE_SECONDS).to_bytes(8, "big")
         return begun + self._challenge_mac(purpose, begun)
 
@@ -220,25 +222,26 @@ class Credentials:
         return hmac.digest(subkey(self.tree.key(PEOPLE), "challenges"), begun + purpose.encode(), "sha256")
 
     def _take(self, purpose: str, credential: dict[str, Any]) -> bytes:
-        """The challenge that a browser answered, if it is ours and still open. `_use_up` follows once the answer is verified."""
+        """Challenge that a browser answered, if it is valid and not expired. `_use_up` follows when the response is verified."""
         try:
             said = json.loads(_unpack(credential["response"]["clientDataJSON"]))
             challenge = _unpack(said["challenge"])
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise AccessDeniedError("the answer of the browser is not valid. Begin again.") from None
+            raise AccessDeniedError("the browser's response is not valid. Start again.") from None
         begun, mac = challenge[:24], challenge[24:]
         is_open = len(begun) == 24 and int.from_bytes(begun[16:], "big") > time.time()
         if not is_open or not hmac.compare_digest(mac, self._challenge_mac(purpose, begun)):
-            raise AccessDeniedError("the challenge has expired or was used. Begin again.")
+            raise AccessDeniedError("the challenge has expired or was already used. Start again.")
         return challenge
 
     def _use_up(self, challenge: bytes) -> None:
-        """AccessDeniedError if the challenge was used before. Recorded only for verified answers: strangers write no rows."""
+        """Raise AccessDeniedError if the challenge was used before. Only verified responses are recorded, so that unknown
+        clients write no rows."""
         if not use_once(self.db, f"challenge/{sha256(challenge).hexdigest()}", CHALLENGE_SECONDS):
-            raise AccessDeniedError("the challenge has expired or was used. Begin again.")
+            raise AccessDeniedError("the challenge has expired or was already used. Start again.")
 
     def begin_passkey(self, who: str, shown: str, rp: str) -> str:
-        """Options for a browser to create a passkey (WebAuthn level 2, 5.4), as JSON. rp: the host that it is for."""
+        """Options for a browser to create a passkey (WebAuthn level 2, 5.4), as JSON. rp: relying party host."""
         import webauthn  # noqa: PLC0415
         from webauthn.helpers import structs  # noqa: PLC0415
 
@@ -253,7 +256,7 @@ class Credentials:
         return str(webauthn.options_to_json(options))
 
     def finish_passkey(self, who: str, name: str, credential: dict[str, Any], rp: str, origin: str) -> None:
-        """Stores the passkey that a browser created. AccessDeniedError if it is not for us, or belongs to another account."""
+        """Stores the passkey that a browser created. Raise AccessDeniedError if it is for another host or account."""
         import webauthn  # noqa: PLC0415
 
         challenge = self._take(f"make/{who}", credential)
@@ -263,7 +266,7 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDeniedError(f"the passkey cannot be registered ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(f"the passkey cannot be registered ({type(error).__name__}). Start again.") from None
         self._use_up(challenge)
         own = _pack(made.credential_id)
         body = {
@@ -273,7 +276,7 @@ class Credentials:
 
         def plan(facts: FactReader) -> list[Fact]:
             if any(f.state == "active" and f.get("id") == own for f in facts.of("credential", label="passkey")):
-                raise AccessDeniedError("this passkey is registered already. A passkey belongs to one account.")
+                raise AccessDeniedError("this passkey is already registered. A passkey belongs to one account.")
             key = f"{who}/passkey/{own[:40]}"
             return [Fact("credential", key, "active", who, label="passkey", body=tuple(sorted(body.items())))]
 
@@ -292,7 +295,8 @@ class Credentials:
         return str(webauthn.options_to_json(options))
 
     def passkey_of(self, purpose: str, credential: dict[str, Any], rp: str, origin: str) -> str:
-        """The account whose passkey answered. AccessDeniedError if it is unknown, not for us, or was copied (its counter did not grow)."""
+        """Account of the passkey that responded. Raise AccessDeniedError if it is unknown, for another host, or was copied (its
+        counter did not increase)."""
         import webauthn  # noqa: PLC0415
 
         challenge = self._take(purpose, credential)
@@ -301,7 +305,7 @@ class Credentials:
             (f for f in self.facts.of("credential", label="passkey") if f.state == "active" and f.get("id") == own), None
         )
         if kept is None:
-            raise AccessDeniedError("this passkey is not registered here. Sign in another way, and add it.")
+            raise AccessDeniedError("this passkey is not registered here. Sign in another way, then add it.")
         try:
             done = webauthn.verify_authentication_response(
                 credential=credential, expected_challenge=challenge, expected_rp_id=rp, expected_origin=origin,
@@ -309,7 +313,9 @@ class Credentials:
                 require_user_verification=True,
             )  # fmt: skip
         except (webauthn.helpers.exceptions.WebAuthnException, ValueError) as error:
-            raise AccessDeniedError(f"the answer of the passkey is not valid ({type(error).__name__}). Begin again.") from None
+            raise AccessDeniedError(
+                f"the response of the passkey is not valid ({type(error).__name__}). Start again."
+            ) from None
         self._use_up(challenge)
         if done.new_sign_count != kept.get("count"):
             self._replace(kept, {**dict(kept.body), "count": done.new_sign_count})
@@ -317,14 +323,14 @@ class Credentials:
 
 
 def new_password(who: str, password: str, about: tuple[str, ...] = ()) -> Fact:
-    """The credential of a password, checked and hashed: this takes long, so it is made before the change that stores it."""
+    """Credential of a password, checked and hashed. This takes long, so it is made before the change that stores it."""
     check_password(password, (who, "galenic", *about))
     body = (("hash", _hasher().hash(password)),)
     return Fact("credential", f"{who}/password", "active", who, label="password", body=body)
 
 
 def dropped(facts: FactReader, who: str, kind: str = "") -> list[Fact]:
-    """The credentials of an account, or one of them, as they are once they are deleted."""
+    """Credentials of an account, or one of them, marked as deleted."""
     return [
         Fact("credential", f.key, "dropped", who, label=f.label)
         for f in facts.of("credential", who=who)

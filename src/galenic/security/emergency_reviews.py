@@ -28,8 +28,8 @@ class ReviewFinding:
 
 
 class EmergencyReviews:
-    """The emergency accesses that the audit log holds, each with its review: a review that is missing is due again, because its row
-    was deleted outside of Galenic, or a process ended before it was written."""
+    """Emergency accesses in the audit log, each with its review. A missing review becomes due again, because it was deleted
+    outside Galenic, or a process ended before it was written."""
 
     def __init__(self, facts: FactStore) -> None:
         self.facts = facts
@@ -56,7 +56,7 @@ class EmergencyReviews:
         return open_note(self.facts.note_key(), f"{review.key}/comment", sealed) if sealed else ""
 
     def restore(self) -> list[Fact]:
-        """All reviews, after the missing ones were made due again."""
+        """All reviews; missing ones become due again."""
         found = self.facts.of("review")
         known = {f.key for f in found}
         missing = [a for a in self._accesses.all() if f"glass-{a.seq}" not in known]
@@ -71,7 +71,7 @@ class EmergencyReviews:
         return self.facts.of("review") if missing else found
 
     def overdue(self, who: str) -> bool:
-        """Whether a review of an emergency access of this account was not done in time."""
+        """True if a review of an emergency access of this account is overdue."""
         now = self.facts.now()
         return any(f.who == who and f.state in OPEN and f.until <= now for f in self.restore())
 

@@ -1,4 +1,4 @@
-"""Facts that decisions look at, kept in memory until any fact changes, and for a second at most."""
+"""Facts for decisions, cached until any fact changes, for at most one second."""
 
 from typing import TypeVar
 
@@ -12,9 +12,9 @@ Stamp = tuple[int, int]  # version of the facts, and the second in which they we
 
 
 class FactCache:
-    """Facts by what decisions ask for, read again after any change, and once a second without one.
+    """Cache of facts for decisions, read again after any change, and at least once per second.
 
-    What a process that runs long remembers, and until when:
+    Cached data of a long-running process, and the time until it is read again:
     - roles, sessions, data sets, vendors, destinations, care relations, consents (here), the patients that an account may see
       (`Gate.visible_subjects`), the policy (`PolicyStore`): until the version of the facts moves, one second at most;
     - open grants (`Grant.require_active`): the decision is taken again when a version moves, and once a second;
@@ -36,12 +36,12 @@ class FactCache:
         self._relations: tuple[Stamp, dict[tuple[str, int], Relation]] = (-1, -1), {}
 
     def stamp(self) -> Stamp:
-        """Changes when anything remembered is to be read again."""
+        """Value that changes when the cache is to be read again."""
         numbers = self.versions.get()
         return numbers["facts"], numbers["second"]
 
     def roles(self, who: str) -> tuple[frozenset[str], dict[str, str]]:
-        """The roles that an account holds now, and its tenant and region; nothing for an account without a role."""
+        """Current roles of an account, with its tenant and region; nothing for an account without a role."""
         stamp = self.stamp()
         cached = self._roles.get(who)
         if cached is None or cached[0] != stamp:
@@ -66,7 +66,7 @@ class FactCache:
         return cached[1]
 
     def dataset(self, name: str) -> Fact | None:
-        """Owner, label and region of a data set: a fact, so that nobody changes them behind the gate's back."""
+        """Owner, label and region of a data set. They are a fact, so that they cannot be changed without an access check."""
         stamp = self.stamp()
         cached = self._datasets.get(name)
         if cached is None or cached[0] != stamp:
@@ -76,7 +76,7 @@ class FactCache:
         return cached[1]
 
     def is_known_dataset(self, name: str) -> bool:
-        """Whether there is a data set of that name."""
+        """True if there is a data set with that name."""
         return self.dataset(name) is not None
 
     def about(self, kind: str, who: str) -> tuple[Fact, ...]:
@@ -89,7 +89,7 @@ class FactCache:
         return cached[1]
 
     def is_allowed_destination(self, name: str) -> bool:
-        """Whether calls to this destination are allowed now."""
+        """True if connections to this destination are currently allowed."""
         now = self.facts.now()
         return any(f.stands("allowed", now) for f in self.about("destination", name))
 
@@ -99,12 +99,12 @@ class FactCache:
         if remembered[0] != stamp or len(remembered[1]) > MOST_RELATIONS:
             remembered = self._relations = stamp, {}
         found = remembered[1].get((who, subject))
-        if found is None:  # read after the stamp, and kept with it alone: another thread may have begun anew meanwhile
+        if found is None:  # read after the stamp, and stored only with it, because another thread may have cleared the cache
             care = self.facts.of("care", who=who, subject=subject)
             found = remembered[1][who, subject] = (*care, *self.facts.of("consent", subject=subject))
         return found
 
 
 def _room(cached: dict[K, V]) -> dict[K, V]:
-    """The cache, or an empty one if it is full: names come from requests, and memory is bounded."""
+    """The cache, or an empty one if it is full: names come from requests, and memory is limited."""
     return {} if len(cached) > MOST_ENTRIES else cached

@@ -44,12 +44,12 @@ class Fact:
         return dict(self.body).get(name, otherwise)
 
     def stands(self, state: str, now: str) -> bool:
-        """Whether the fact is in that state and has not expired."""
+        """True if the fact has that state and has not expired."""
         return self.state == state and (not self.until or self.until > now)
 
 
 class FactReader(Protocol):
-    """Reads facts: as they stand now, or within the transaction of a change."""
+    """Reader of facts: the current ones, or those within the transaction of a change."""
 
     def of(self, kind: str, **equal: object) -> list[Fact]:
         """Facts of one kind, by equality of columns."""
@@ -61,13 +61,14 @@ class FactReader(Protocol):
         """The time that decisions use."""
 
 
-Plan = Callable[[FactReader], Sequence[Fact]]  # checks what a change needs, and returns the facts to write
-MOST_TRIES = 20  # of a change that others change before it is written
+Plan = Callable[[FactReader], Sequence[Fact]]  # checks the conditions of a change, and returns the facts to write
+MOST_TRIES = 20  # attempts for a change that others modify before it is written
 Also = Callable[[FactRows], None]  # writes rows of other tables in the same transaction
 
 
 class FactStore:
-    """Reads and writes facts. Each carries a MAC: a fact that was not written by this class is an error, and a missing one denies.
+    """Reads and writes facts. Each has a MAC: a fact that was not written by this class is an error, and a missing fact means
+    denial.
 
     An audited change holds a lock from its audit row to its commit, so that facts are written in the order of their rows.
     """
@@ -93,11 +94,11 @@ class FactStore:
         return subkey(self._mac_key(), "note")
 
     def genuine(self, row: Mapping[str, Any]) -> bool:
-        """Whether the MAC of the row is right."""
+        """True if the MAC of the row is right."""
         return hmac.compare_digest(self.mac(row), bytes(row["mac"]))
 
     def put(self, fact: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
-        """Writes a fact, audited first; open grants are decided again at once."""
+        """Writes a fact after its audit row. Open grants are decided again at once."""
         row = self._row(fact)
         with contextlib.nullcontext() if quiet else locked(self._lock):
             self._append([] if quiet else [fact], actor)
@@ -105,11 +106,11 @@ class FactStore:
         self.versions.refresh()
 
     def note(self, fact: Fact) -> None:
-        """Writes a fact that no decision needs: it is not audited, and nothing is decided again."""
+        """Writes a fact that no decision needs: it is not recorded in the audit log, and nothing is decided again."""
         put_fact(self.db, self._row(fact), bump=False)
 
     def put_many(self, facts: list[Fact], *, actor: str | None = None) -> None:
-        """Writes many facts in one audited step: a row each, or one row for all if they are very many."""
+        """Writes many facts in one audited step, with a row each, or one row for all if there are very many."""
         rows = [self._row(f) for f in facts]
         with locked(self._lock):
             if len(facts) <= EACH:
@@ -120,7 +121,7 @@ class FactStore:
         self.versions.refresh()
 
     def _append(self, facts: Sequence[Fact], actor: str | None) -> None:
-        """Appends a row for each fact, all in one commit; call it with the lock held."""
+        """Appends a row for each fact, all in one commit. Call it with the lock held."""
         posted = [self.audit.post(f"fact.{f.kind}", f.key, f.state, actor=actor, until=f.until) for f in facts]
         for ticket in posted:
             ticket.wait()
@@ -130,23 +131,23 @@ class FactStore:
         self.audit.append(f"fact.{'+'.join(kinds)}", f"{len(facts)} facts", actor=actor, count=len(facts))
 
     def change(self, plan: Plan, *, actor: str | None = None, quiet: bool = False, also: Also | None = None) -> list[Fact]:
-        """Decides and writes in one transaction, which no other change of facts runs beside. Returns the facts written.
+        """Decides and writes in one transaction that excludes other changes of facts. Returns the written facts.
 
-        plan: runs twice, before the audit rows and within the transaction that writes; what it checks holds when the change
-        commits, and its error ends the change. It must only read from its argument. A change that has become another one in
-        between (more sessions to end) is audited and tried again. also: runs in the transaction; must only use its argument.
+        plan: runs twice, before the audit rows and within the writing transaction. So its checks hold when the change commits;
+        its error ends the change. It must only read from its argument. If the result differs the second time (more sessions to
+        end), it is audited and tried again. also: runs in the transaction; it must only use its argument.
         """
-        self._mac_key()  # read before the transaction, which it must not wait for
+        self._mac_key()  # read before the transaction, because the transaction would wait for it
         for _ in range(MOST_TRIES):
             with contextlib.nullcontext() if quiet else locked(self._lock):
                 written = self._try(plan, actor, quiet, also)
             if written is not None:
                 self.versions.refresh()
                 return written
-        raise StateError("others change this all the time. Try again.")
+        raise StateError("others are changing this continuously. Try again.")
 
     def _try(self, plan: Plan, actor: str | None, quiet: bool, also: Also | None) -> list[Fact] | None:
-        """The facts written; None if the plan has become another one by a change that is not audited."""
+        """Written facts; None if the result of the plan has changed without an audit row."""
         planned = list(plan(self))
         self._append([] if quiet else planned, actor)
         written = None
@@ -158,7 +159,8 @@ class FactStore:
         return written
 
     def _write(self, plan: Plan, audited: list[tuple[str, ...]] | None, also: Also | None) -> list[Fact] | None:
-        """The facts that the plan finds within the transaction that wrote them; None, and nothing is written, if others were audited."""
+        """Facts that the plan returned within the transaction that wrote them; None, with nothing written, if others were
+        audited."""
         now = self.now()
         with fact_transaction(self.db) as transaction:
             found = list(plan(_FactsInTransaction(self, transaction, now)))
@@ -171,11 +173,11 @@ class FactStore:
         return found
 
     def swap(self, before: Fact | None, after: Fact, *, actor: str | None = None, quiet: bool = False) -> None:
-        """Writes a fact in place of the one that was read (None: of none). StateError if another one stands there by now."""
+        """Replaces a fact that was read before (None: adds it). Raise StateError if another one exists by now."""
 
         def plan(facts: FactReader) -> list[Fact]:
             if facts.one(after.kind, after.key) != before:
-                raise StateError("somebody else changed this at the same moment. Load it again, then decide.")
+                raise StateError("somebody else changed this at the same time. Load it again, then decide.")
             return [after]
 
         self.change(plan, actor=actor, quiet=quiet)
@@ -198,15 +200,15 @@ class FactStore:
         return {**row, "mac": self.mac(row)}
 
     def of(self, kind: str, **equal: object) -> list[Fact]:
-        """Facts of one kind. StoreError if the MAC of one is wrong."""
+        """Facts of one kind. Raise StoreError if the MAC of one is wrong."""
         return [self.checked(row) for row in facts_of(self.db, kind, **equal)]
 
     def checked(self, row: Row) -> Fact:
-        """The fact in a row. StoreError if its MAC is wrong."""
+        """Fact in a row. Raise StoreError if its MAC is wrong."""
         if not self.genuine(row):
             raise StoreError(
-                f"a fact of kind {row['kind']} was written into the database outside of Galenic ({row['key']!r}). It is not used. "
-                "Stop, keep the database, and call the security officer."
+                f"a fact of kind {row['kind']} was written to the database outside Galenic ({row['key']!r}). It is "
+                "ignored. Stop, keep the database, and contact the security officer."
             )
         body = tuple(sorted(json.loads(row["body"]).items()))
         return Fact(
@@ -219,20 +221,20 @@ class FactStore:
         return found[0] if found else None
 
     def now(self) -> str:
-        """The time that decisions use: it never goes back, so that a clock set back revives nothing (see `DecisionClock`)."""
+        """Time of decisions. It never goes back, so setting the clock back makes nothing valid again (see `DecisionClock`)."""
         return self.clock.now()
 
 
 @dataclass(frozen=True)
 class _FactsInTransaction:
-    """Facts as the transaction of a change sees them."""
+    """Facts within the transaction of a change."""
 
     facts: FactStore
     rows: FactRows
     time: str
 
     def of(self, kind: str, **equal: object) -> list[Fact]:
-        """Facts of one kind. StoreError if the MAC of one is wrong."""
+        """Facts of one kind. Raise StoreError if the MAC of one is wrong."""
         return [self.facts.checked(row) for row in self.rows.of(kind, **equal)]
 
     def one(self, kind: str, key: str) -> Fact | None:

@@ -1,4 +1,4 @@
-"""The gate: the only way to a grant that decrypts. No decision, no key; no durable audit row, no decision."""
+"""Access check: the only source of grants that decrypt. Keys require a decision, and a decision requires a durable audit row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,25 +23,25 @@ from galenic.store import Database, Rows, telemetry
 
 SESSION_HOURS = 12
 STEP_UP_MINUTES = 60
-MOST_VISIBLE = 1_000  # accounts and purposes whose visible subjects are remembered
+MOST_VISIBLE = 1_000  # number of cached combinations of account and purpose with their visible subjects
 RELATIONS = frozenset({"care", "consent"})
 SHORTEST_REASON = 15  # characters of a reason for emergency access
 ALLOWED = telemetry.DECISIONS.labels("allowed")
 REFUSALS = {
-    "no-role": "This key no longer holds a role here.",
+    "no-role": "This key no longer has a role here.",
     "session-ended": "The session has ended. Sign in again.",
     "session-over": "The session has expired. Sign in again.",
     "glass-without-reason": f"Emergency access needs a reason of at least {SHORTEST_REASON} characters.",
     "glass-not-reviewed": "An earlier emergency access of this account has not been reviewed in time. Ask a privacy officer to review it.",
     "no-permit": "No rule allows it.",
-    "no-dataset": "There is no such data set in custody.",
-    "no-destination": "There is no such destination among those that this installation may call.",
+    "no-dataset": "This data set does not exist in the record store.",
+    "no-destination": "This destination is not registered in this installation.",
 }
 
 
 @dataclass
 class Gate:
-    """Decides, records the decision, then hands out keys. `open` is the only way to a grant."""
+    """Decides on access, records the decision, then provides keys. `open` is the only source of grants."""
 
     db: Database
     tree: KeyTree
@@ -59,8 +59,8 @@ class Gate:
         self.reviews = EmergencyReviews(self.facts)
 
     def identity_key(self) -> bytes:
-        """The key of identifier tokens; it survives changes of the root key, so that an erased patient is recognized when imported
-        again."""
+        """Key of identifier tokens. It survives changes of the root key, so that an erased patient is recognized at a new
+        import."""
         if not self.tree.keys([IDENTITY]):
             self.tree.add([IDENTITY])
         return subkey(self.tree.key(IDENTITY), "token")
@@ -68,7 +68,7 @@ class Gate:
     # sessions
 
     def sign_in(self, key: Key, second: Key | None = None, *, tenant: str = "home", subject: int | None = None) -> Session:
-        """A session of an unlocked key; `second` steps it up. AccessDeniedError if the key has no role here."""
+        """Session of an unlocked key; `second` re-authenticates it. Raise AccessDeniedError if the key has no role here."""
         _roles, home = self.cache.roles(key.name)
         if not home or not any(f.get("fingerprint") == key.fingerprint for f in self.cache.about("grant", key.name)):
             raise AccessDeniedError(
@@ -77,9 +77,7 @@ class Gate:
         stepped_up_until = ""
         if second is not None:
             if second.fingerprint == key.fingerprint:
-                raise OptionError(
-                    "a session is stepped up with a second key, not with the same one. Name another key of yours."
-                )
+                raise OptionError("re-authentication needs a second key, not the same one. Name another key of yours.")
             person = person_of(self.facts, key.name)
             if not person or person != person_of(self.facts, second.name) or not roles_of(self.facts, second.name):
                 raise AccessDeniedError(
@@ -103,12 +101,12 @@ class Gate:
         subject: int | None = None,
         about: tuple[tuple[str, Any], ...] = (),
     ) -> Session:
-        """A session of an authenticated account or client. how: by which method; name: its name, a digest of the secret that its
-        holder presents; about: further details. A person may sign in before having a role, and can do nothing; a client without a
-        role is refused."""
+        """Session of an authenticated account or client. how: method of authentication; name: its name, a digest of the secret
+        that its holder presents; about: further details. A person may sign in without a role, but has no access; a client
+        without a role is refused."""
         _roles, home = self.cache.roles(who)
         if not home and self.facts.one("person", who) is None:
-            raise AccessDeniedError(f"{who} holds no role in this installation.")
+            raise AccessDeniedError(f"{who} has no role in this installation. Ask a security officer for one.")
         number = self.audit.append("session.opened", who, actor=who, how=how, session=name)
         until = self.facts.clock.after(seconds)
         body = tuple(sorted((*about, ("how", how))))
@@ -130,12 +128,12 @@ class Gate:
         return Session(fact.key, fact.who, home.get("tenant", tenant), home.get("region", ""), fact.subject)
 
     def end(self, session: Session) -> None:
-        """Ends a session; its open grants end with it."""
+        """Ends a session, and with it its open grants."""
         self.facts.put(Fact("session", session.id, "ended", session.who))
         self.versions.refresh()
 
     def session(self, name: str) -> tuple[Session, Fact] | None:
-        """The session of that name with its fact, if it is open and not expired; None otherwise."""
+        """Session with that name and its fact, if it is open and not expired; None otherwise."""
         fact = self.cache.session(name)
         if fact is None or not fact.stands("open", self.facts.now()):
             return None
@@ -145,7 +143,7 @@ class Gate:
     # decisions
 
     def _request(self, session: Session, action: str, resource: str, purpose: str) -> AccessRequest | str:
-        """The access request, or the reason id if it is refused before any rule is evaluated."""
+        """Access request, or the id of the reason if it is refused before any rule is evaluated."""
         fact = self.cache.session(session.id)
         if fact is None or fact.state != "open" or fact.who != session.who:
             return "session-ended"
@@ -178,7 +176,7 @@ class Gate:
         return any(f.stands("approved", now) and f.purpose == purpose for f in approvals)
 
     def _relation_flags(self, session: Session, subject: str, purpose: str, label: str, now: str) -> set[str]:
-        """Whether the account has a care relation with the patient, and the patient's consent to the purpose."""
+        """Flags for the account's care relation with the patient, and for the patient's consent to the purpose."""
         if not subject.isdecimal():
             return set()
         facts = [f for f in self.cache.relations(session.who, int(subject)) if f.stands("given", now)]
@@ -188,14 +186,14 @@ class Gate:
         return flags
 
     def decide(self, session: Session, action: str, resource: str, purpose: str) -> AccessDecision:
-        """The decision alone: nothing is opened and nothing is recorded."""
+        """Decision without effect: nothing is opened or recorded."""
         return self._decision(self._request(session, action, resource, purpose))
 
     def _decision(self, request: AccessRequest | str) -> AccessDecision:
         return AccessDecision(False, request) if isinstance(request, str) else self.policies.active().decide(request)
 
     def visible_subjects(self, session: Session, dataset: str, purpose: str) -> frozenset[int] | None:
-        """Subjects that a search may reveal: None for all, else those with a record that the rules let this session read."""
+        """Subjects that a search may reveal: None for all, otherwise those with a record that the rules let this session read."""
         if self.decide(session, "search", f"record/{dataset}/everybody", purpose).allowed:
             return None
         stamp = self.cache.stamp()
@@ -213,8 +211,8 @@ class Gate:
     # grants
 
     def open(self, session: Session, action: str, resource: str, purpose: str, *, why: str = "") -> Grant:
-        """A grant while the decision is in force; use it as a context: with gate.open(...) as grant. AccessDeniedError with the
-        rule's id and reason if it is refused.
+        """Grant as long as the decision is valid. Use it as a context: with gate.open(...) as grant. Raise AccessDeniedError
+        with the rule's id and reason if it is refused.
 
         why: the reason for emergency access; required if purpose is "emergency", and reviewed afterwards.
         """
@@ -223,7 +221,7 @@ class Gate:
         return pending.wait() if isinstance(pending, _PendingGrant) else self._deny(pending)
 
     def open_many(self, session: Session, action: str, resources: Sequence[str], purpose: str) -> list[Grant | None]:
-        """One decision each, all recorded in one commit; None where it is refused, which is recorded as well."""
+        """Grant for each request, all recorded in one commit; None for a refusal, which is recorded as well."""
         pending = [self._open(session, action, r, purpose, "") for r in resources]
         self.audit.post_all([one.ticket for one in pending])
         grants: list[Grant | None] = []
@@ -263,7 +261,7 @@ class Gate:
         why = rule.reason if rule else REFUSALS.get(decision.reason, "No rule allows it.")
         return f"{session.who} may not {action} {resource} for {purpose or 'no stated purpose'} ({decision.reason}): {why}"
 
-    # emergency access ("break the glass")
+    # emergency access ("break-glass")
 
     def _emergency(self, session: Session, decision: AccessDecision, why: str) -> AccessDecision:
         if len(why.strip()) < SHORTEST_REASON:
@@ -288,27 +286,27 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class _PendingRefusal:
-    """A refusal that is being recorded."""
+    """Refusal that is being recorded."""
 
     ticket: Ticket
     why: str
 
     def wait(self) -> None:
-        """Returns once the refusal is durable."""
+        """Returns when the refusal is durable."""
         self.ticket.wait()
         telemetry.DECISIONS.labels("denied").inc()
 
 
 @dataclass(frozen=True, slots=True)
 class _PendingGrant:
-    """A grant that hands out nothing before the decision is recorded."""
+    """Grant that provides nothing before the decision is recorded."""
 
     grant: Grant
     ticket: Ticket
     reason: str = ""
 
     def wait(self) -> Grant:
-        """The grant, once the decision is durable."""
+        """Returns the grant when the decision is durable."""
         grant = self.grant
         grant.decision = self.ticket.wait()
         if grant.purpose == "emergency":
@@ -318,17 +316,19 @@ class _PendingGrant:
 
 
 def _require_access(facts: FactReader, session: Fact) -> None:
-    """Refuses a session of an account that holds no role any more, or of a system beyond what two people approved for it."""
+    """Refuses a session of an account that has no role any more, or of a system beyond its approved access."""
     given = [f for f in facts.of("grant", who=session.who) if f.stands("given", facts.now())]
     if not given:
-        raise AccessDeniedError(f"{session.who} holds no role in this installation.")
+        raise AccessDeniedError(f"{session.who} has no role in this installation. Ask a security officer for one.")
     access = access_of(given, facts.now())
     if access is not None and not access.covers(session):
-        raise AccessDeniedError(f"system {session.who} is not approved for all of this any more. Ask for a narrower token.")
+        raise AccessDeniedError(
+            f"system {session.who} is no longer approved for all of this. Request a token with a narrower scope."
+        )
 
 
 def _dataset_flags(known: Fact | None, home: dict[str, str]) -> tuple[str, set[str]]:
-    """(label of a data set, flags: whether it belongs to the account's tenant and region)."""
+    """(label of a data set, flags for the account's tenant and region)."""
     flags = {"same_tenant", "same_region"}
     if known and known.get("tenant") != home.get("tenant"):
         flags.discard("same_tenant")

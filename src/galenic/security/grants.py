@@ -1,4 +1,4 @@
-"""Grants: open decisions, through which the store reads patients' data."""
+"""Grants: open access decisions, through which the store reads patient data."""
 
 import hashlib
 import hmac
@@ -27,7 +27,7 @@ def token_name(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Session:
-    """A signed-in account, client or key. id: key of its fact; subject: the patient, if a patient signed in."""
+    """Signed-in account, client or key. id: key of its fact; subject: the patient, if a patient is signed in."""
 
     id: str
     who: str
@@ -38,7 +38,7 @@ class Session:
 
 @dataclass(frozen=True)
 class GrantScope:
-    """Terms of a grant: the session that asked, what it may do on which resource and why, the decision, and the rows covered."""
+    """Terms of a grant: the session, the action, the resource, the purpose, the decision, and the covered rows."""
 
     session: Session
     action: str
@@ -49,7 +49,7 @@ class GrantScope:
 
 
 class DecisionMaker(Protocol):
-    """The gate, as far as a grant needs it: services, and the decision taken again when facts or policies have changed."""
+    """Part of the access check that a grant needs: services, and a new decision when facts or policies have changed."""
 
     versions: Versions
     audit: AuditLog
@@ -60,14 +60,15 @@ class DecisionMaker(Protocol):
         """The key of identifier tokens."""
 
     def decide(self, session: Session, action: str, resource: str, purpose: str) -> AccessDecision:
-        """The decision alone: nothing is opened and nothing is recorded."""
+        """Decision without effect: nothing is opened or recorded."""
 
     def report_emergency(self, grant: "Grant", reason: str) -> None:
         """Reports an emergency access for review."""
 
 
 class Grant(AbstractGrant):
-    """One open decision: hands out keys while it is in force, counts what was read, and closes for good once it is not.
+    """Open access decision. It provides keys while it is valid, counts reads, and closes permanently when it is no longer
+    valid.
 
     decision: number of the audit row that records it.
     """
@@ -93,7 +94,7 @@ class Grant(AbstractGrant):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes for good; the outcome goes to the audit log with the next commit."""
+        """Closes permanently. The outcome is recorded in the audit log with the next commit."""
         outcome = "cut" if not self.open else "done" if kind is None else "failed"
         self.open = False
         self.gate.audit.post_later(
@@ -108,42 +109,43 @@ class Grant(AbstractGrant):
         return f"galenic decision {self.decision}" if self.access.obligations.watermark else ""
 
     def require(self, resource: str, *actions: str) -> None:
-        """AccessDeniedError unless the decision is open, covers the resource and is for one of the actions."""
+        """Raise AccessDeniedError unless the decision is open, covers the resource and allows one of the actions."""
         if not self.open:
-            raise AccessDeniedError("this decision is closed. Open the gate again.")
+            raise AccessDeniedError("this access decision is closed. Request access again.")
         if resource != self.resource or self.action not in actions:
             raise AccessDeniedError(
-                f"this decision is to {self.action} {self.resource}, not to {' or '.join(actions)} {resource}. Open the gate for that."
+                f"this access decision allows to {self.action} {self.resource}, not to {' or '.join(actions)} "
+                f"{resource}. Request access for that."
             )
 
     def settle(self, subject: int) -> None:
-        """Binds a decision about a new patient to this subject id; once."""
+        """Binds a decision about a new patient to this subject id, only once."""
         place, _, number = self.resource.rpartition("/")
         if number != "new" or not self.open:
-            raise AccessDeniedError("only a decision about a new patient can be bound to one, once.")
+            raise AccessDeniedError("only a decision about a new patient can be bound to a patient, and only once.")
         self.resource, self.rows = f"{place}/{subject}", Rows(subject=subject)
         self.gate.audit.post("gate.settled", self.resource, "done", actor=self.who, decision=self.decision)
 
     def require_active(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was handed out; AccessDeniedError as soon as the decision is no longer in force. It is taken again when facts
-        have changed, and once a second."""
+        """Counts reads. Raise AccessDeniedError as soon as the decision is no longer valid. It is decided again when facts have
+        changed, and once per second."""
         self.counted["rows"] += rows
         self.counted["fields"] += fields
         self.counted["bytes"] += size
         if not self.open:
-            raise AccessDeniedError("this decision is closed. Open the gate again.")
+            raise AccessDeniedError("this access decision is closed. Request access again.")
         now = self.gate.versions.get()
         if now is self._versions or now == self._versions:
             return
         if now["erasures"] != self._versions["erasures"]:
             self._record_keys.clear()
-            self.gate.tree.refresh()  # the cached part of the tree may hold a destroyed key
+            self.gate.tree.refresh()  # the cached part of the tree may contain a destroyed key
         if now["erasures"] != self._versions["erasures"] and self.action in ("train", "export", "index"):
-            self._cut("a patient was erased while this ran; start again, without that patient")
+            self._cut("a patient was erased in the meantime; start again, without that patient")
         self._versions = now
         again = self.gate.decide(self.session, self.action, self.resource, self.purpose)
         if not again.allowed or again.obligations != self.access.obligations:
-            self._cut(f"the decision no longer stands ({again.reason})")
+            self._cut(f"the access decision is no longer valid ({again.reason})")
 
     def _cut(self, why: str) -> None:
         self.open = False
@@ -151,7 +153,7 @@ class Grant(AbstractGrant):
         raise AccessDeniedError(f"access to {self.resource} was ended: {why}.")
 
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients; a patient who was erased has none."""
+        """Record keys of patients; an erased patient has none."""
         self.require_active()
         fresh = [s for s in subjects if s not in self._record_keys]
         if fresh:
@@ -162,7 +164,7 @@ class Grant(AbstractGrant):
         return {s: self._record_keys[s] for s in subjects if s in self._record_keys}
 
     def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients, made if there are none; for imports and writes only."""
+        """Record keys of patients, created if missing; only for imports and writes."""
         self.require(self.resource, "import", "write")
         there = self.gate.tree.keys(subjects)
         self.gate.tree.add([s for s in subjects if s not in there])
@@ -187,7 +189,7 @@ class Grant(AbstractGrant):
         return list(map(self.hasher(kind), texts))
 
     def hasher(self, kind: str) -> Callable[[str], bytes]:
-        """A function that computes tokens of one kind; access is checked here and not again at each call."""
+        """Function that computes tokens of one kind. Access is checked here and not again at each call."""
         self.require_active()
         if self._identity is None:
             self._identity = self.gate.identity_key()
@@ -204,7 +206,7 @@ class Grant(AbstractGrant):
         return self.gate.facts.now()
 
     def genuine(self, fact: Mapping[str, Any]) -> bool:
-        """Whether a fact that gives access to a row was written by this package: its MAC is right."""
+        """True if this package wrote a fact that gives access to a row: its MAC is correct."""
         whole = (bytes(fact["mac"]), *(fact[c] for c in COVERED))
         if whole not in self._genuine:
             if len(self._genuine) > 100_000:

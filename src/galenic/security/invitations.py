@@ -1,4 +1,4 @@
-"""Invitations of people: a link of one use by which an invited person gets an account."""
+"""Invitations of users: a single-use link with which an invited person creates an account."""
 
 import secrets
 from collections.abc import Callable
@@ -36,14 +36,14 @@ class Invitations:
     def invite(self, by: Session, name: str, human: str, shown: str, roles: tuple[str, ...]) -> str:
         """Invites a person; returns the secret of the invitation. The roles take effect once a second person has approved them.
 
-        Until an account other than the administrator's held a role that approves, and none is invited, a second administrator needs no
-        approval: there is nobody else to give it. It is not so again when others have left.
+        The second administrator needs no approval, as long as no other account has ever held a role that approves and none is
+        invited, because nobody else could approve. This exception does not return when others have left.
         """
         self.people.require_administrator(by)
         strange = sorted(set(roles) - set(ROLES) | ({"service"} & set(roles)))
         if strange or not roles:
             raise OptionError(
-                f"roles {strange or 'none'} cannot be given to a person. Expected some of {', '.join(ROLES[:-1])}."
+                f"the roles {strange or 'none'} cannot be given to a person. Expected some of {', '.join(ROLES[:-1])}."
             )
         secret = secrets.token_urlsafe(24)
         until = self.people.facts.clock.after(INVITED_HOURS * 3600)
@@ -60,28 +60,29 @@ class Invitations:
         return secret
 
     def _may_be_second(self, by: Session) -> bool:
-        """Whether nobody but whoever invites ever held a role that approves: by the facts, and by the audit log if they were deleted."""
+        """True if only the inviting account has ever held a role that approves, by the facts and, if they were deleted, by the
+        audit log."""
         if former_approvers(self.facts, APPROVERS) - {by.who}:
             return False
         return not self.people.history.approvers(APPROVERS) - {by.who}
 
     def accept(self, secret: str, password: str) -> User:
-        """Sets the invited person's password; the invitation is used up."""
+        """Sets the invited person's password. The invitation can then not be used again."""
         fact = self._invited(self.facts, secret)
         about = (fact.label, str(fact.get("shown")))
         new = new_password(fact.key, password, about)
         return self._accept(secret, lambda _facts, _name: [new])
 
     def accept_linked(self, secret: str, link: Callable[[FactReader, str], Fact]) -> User:
-        """Accepts an invitation by the site's identity provider, without a password. link: the fact that links the
+        """Accepts an invitation with the organization's identity provider, without a password. link: the fact that links the
         account to the provider.
 
-        A link that resets a password is no invitation: an account in use is linked by its owner, who has signed in.
+        A password reset link is not an invitation: the owner links an active account after signing in.
         """
         return self._accept(secret, lambda facts, name: [link(facts, name)])
 
     def _accept(self, secret: str, more: Callable[[FactReader, str], list[Fact]] = lambda _facts, _name: []) -> User:
-        """Uses the invitation up: the account is in use, and registers its second factor at the first sign-in."""
+        """Completes the invitation: the account becomes active, and registers its second factor at the first sign-in."""
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = self._invited(facts, secret)
@@ -98,11 +99,14 @@ class Invitations:
             waits = fact.state == "invited" and str(fact.get("until")) > facts.now()
             if waits and fact.get("invitation") == digest_of(secret):
                 return fact
-        raise AccessDeniedError("this invitation is not valid: it was used, has expired, or never existed. Ask for another.")
+        raise AccessDeniedError(
+            "this invitation is not valid: it was already used, has expired, or never existed. Ask for another."
+        )
 
 
 def _first_role(facts: FactReader, by: Session, person: Fact, role: str, *, second: bool) -> Fact:
-    """A role of an invited person: proposed; given at once to the second administrator. second: nobody else ever approved by the log."""
+    """Role of an invited person: proposed, or given at once to the second administrator. second: True if nobody else has ever
+    approved."""
     second = second and not former_approvers(facts, APPROVERS) - {by.who}
     others = (f.key for f in facts.of("person") if f.state != "left" and f.key != by.who)
     if second and role == ADMINISTERS and not any(ADMINISTERS in roles_of(facts, name) for name in others):

@@ -1,4 +1,5 @@
-"""Ed25519 keys of this installation: the gate's own, and one for each signer, in a folder only the owner may read."""
+"""Ed25519 keys of this installation: one for the access check, and one for each signer, in a folder that only the owner can
+read."""
 
 import base64
 import hashlib
@@ -56,18 +57,18 @@ class KeyRing:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def create(self, name: str, role: str) -> Key:
-        """A new signer's key. StateError if the name is taken, OptionError if name or role are not allowed."""
+        """Creates a signer's key. Raise StateError if the name is taken, and OptionError if the name or role is not allowed."""
         if not NAME.match(name) or name == GATE:
-            raise OptionError(f"{name!r} cannot be the name of a key. Use letters, digits, '.', '_' or '-'; {GATE!r} is taken.")
+            raise OptionError(f"{name!r} is not a valid key name. Use letters, digits, '.', '_' or '-'; {GATE!r} is reserved.")
         if role not in ROLES:
-            raise UnknownNameError(f"role {role!r} is not known. Expected one of {', '.join(ROLES)}.")
+            raise UnknownNameError(f"role {role!r} is unknown. Expected one of {', '.join(ROLES)}.")
         with locked(self.folder / f"{name}.json"):
             if (self.folder / f"{name}.json").exists():
-                raise StateError(f"there is a key named {name!r} already. Choose another name.")
+                raise StateError(f"a key named {name!r} already exists. Choose another name.")
             return self._write(name, role)
 
     def get(self, name: str) -> Key:
-        """The key of that name. UnknownNameError if there is none; StoreError if it cannot be opened."""
+        """Key with that name. Raise UnknownNameError if there is none, and StoreError if it cannot be opened."""
         place = self.folder / f"{name}.json"
         if not NAME.match(name) or not place.is_file():
             known = ", ".join(self.names()) or "none yet"
@@ -79,17 +80,17 @@ class KeyRing:
             private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())
         except (ValueError, TypeError):
             raise StoreError(
-                f"key {name!r} cannot be opened. Set GALENIC_PASSPHRASE to the one it was encrypted with."
+                f"key {name!r} cannot be opened. Set GALENIC_PASSPHRASE to the passphrase it was encrypted with."
             ) from None
         if not isinstance(private, Ed25519PrivateKey):
             raise StoreError(f"key {name!r} is not an Ed25519 key. Restore the key folder.")
         return Key(name, data["role"], private)
 
     def gate(self) -> Key:
-        """The installation's own key, made when first needed."""
+        """Key of the installation itself, created when first needed."""
         place = self.folder / f"{GATE}.json"
         if not place.exists():
-            with locked(place):  # two processes that start at once must not each create one
+            with locked(place):  # two processes that start at the same time must not each create one
                 return self.get(GATE) if place.exists() else self._write(GATE, GATE)
         return self.get(GATE)
 

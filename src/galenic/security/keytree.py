@@ -1,4 +1,4 @@
-"""One key per patient in a tree under the root: destroying one re-encrypts a single path and replaces the root."""
+"""Tree of keys under the root key, one per patient. To destroy a key, a single path is re-encrypted and the root key replaced."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ EMPTY = b"\0" * WRAPPED
 DOMAINS = ("record", "token", "index", "people", "challenges", "note")
 SERVICE = CAPACITY - FAN  # the last leaves hold the installation's own keys
 IDENTITY, FACTS, PEOPLE = SERVICE, SERVICE + 1, SERVICE + 2  # tokens of identifiers; MACs of facts; secrets of people
-BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients use lower places
+BUILDS = CAPACITY // 2  # from here on: one key per build of shards or of an index; patients use lower numbers
 
 
 def _wrap(parent: bytes | AESGCM, key: bytes, level: int, place: int) -> bytes:
@@ -39,12 +39,13 @@ def _unwrap(parent: bytes | AESGCM, wrapped: bytes, level: int, place: int) -> b
         return seal.decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (level, place))
     except InvalidTag:
         raise KeyErasedError(
-            "a key of the tree cannot be decrypted: the root was replaced after this copy was made, or the copy was changed."
+            "a key of the key tree cannot be decrypted: the root key was replaced after this copy was made, or the "
+            "copy was changed."
         ) from None
 
 
 class KeyTree:
-    """Keys by place, 0 to 64^4 - 1, wrapped by node keys of a tree with fan-out 64, which are wrapped by the root.
+    """Keys by number, 0 to 64^4 - 1, wrapped by node keys of a tree with fan-out 64, which are wrapped by the root key.
 
     Level 0 is the node under the root; a node of the last level wraps 64 leaves. Every node is one row of 64 wrapped keys.
     """
@@ -60,7 +61,7 @@ class KeyTree:
         self._root: bytes | None = None
 
     def root(self) -> bytes:
-        """The root. StoreError if there is none."""
+        """Root key. Raise StoreError if there is none."""
         if self._root is None:
             self._root = self.keeper.get()
         if self._root is None:
@@ -68,7 +69,8 @@ class KeyTree:
         return self._root
 
     def initialize(self) -> None:
-        """Creates and escrows the first root, unless there is one or existing keys wait for theirs to be restored."""
+        """Creates the first root key and its recovery copy, unless there is one or existing keys wait for theirs to be
+        restored."""
         with self._mutex, locked(self.lock):
             self._create_root()
 
@@ -79,10 +81,10 @@ class KeyTree:
             self.keeper.put(root)
 
     def key(self, place: int) -> bytes:
-        """The 32-byte key at a place. KeyErasedError if there is none."""
+        """The 32-byte key with a number. Raise KeyErasedError if there is none."""
         found = self.keys([place])
         if place not in found:
-            raise KeyErasedError(f"there is no key {place}: it was never made, or its patient was erased.")
+            raise KeyErasedError(f"key {place} does not exist: it was never made, or its patient was erased.")
         return found[place]
 
     def _refresh_if_changed(self) -> None:
@@ -96,7 +98,7 @@ class KeyTree:
                 self._version = version
 
     def keys(self, places: list[int]) -> dict[int, bytes]:
-        """The keys that exist at places; one row read per 64 neighbours."""
+        """Existing keys among some numbers; one row is read per 64 neighbors."""
         with self._mutex:
             try:
                 return self._keys(places)
@@ -105,14 +107,14 @@ class KeyTree:
             try:
                 return self._keys(places)
             except KeyErasedError:
-                with locked(self.lock):  # another process is between the new tree and the new root: let it end
+                with locked(self.lock):  # another process is between the new tree and the new root key: wait for it
                     self.refresh()
                     return self._keys(places)
 
     def _keys(self, places: list[int]) -> dict[int, bytes]:
         self._refresh_if_changed()
         found: dict[int, bytes] = {}
-        # a key that is absent is looked up again: another process may have added it to a row that is cached here
+        # a missing key is looked up again, because another process may have added it to a cached row
         absent = {p // FAN for p in places if not self._is_cached(p)}
         for (_level, node), children in read_nodes(self.db, [(DEPTH - 1, n) for n in absent]).items() if absent else ():
             self._leaves[node] = (children, AESGCM(self._node_key(DEPTH - 1, node)))
@@ -127,7 +129,7 @@ class KeyTree:
                     found[place] = leaf[1].decrypt(wrapped[:12], wrapped[12:], b"%d/%d" % (DEPTH, place))
                 except InvalidTag:
                     raise KeyErasedError(
-                        f"key {place} cannot be decrypted: it was changed, or the root was replaced."
+                        f"key {place} cannot be decrypted: it was changed, or the root key was replaced."
                     ) from None
         while len(self._leaves) > KEPT_LEAVES:
             self._leaves.popitem(last=False)
@@ -138,7 +140,7 @@ class KeyTree:
         return leaf is not None and leaf[0][start : start + WRAPPED] != EMPTY
 
     def drop(self, place: int) -> None:
-        """Deletes a key without replacing the root; for builds, which are not in backups."""
+        """Deletes a key without replacing the root key; for builds, which are not in backups."""
         with self._mutex, locked(self.lock):
             self.refresh()
             children = read_nodes(self.db, [(DEPTH - 1, place // FAN)]).get((DEPTH - 1, place // FAN))
@@ -149,7 +151,7 @@ class KeyTree:
             write_nodes(self.db, {(DEPTH - 1, place // FAN): bytes(node)}, bump=True)
 
     def _node_key(self, level: int, place: int) -> bytes:
-        """The key that wraps the children of a node; recent ones are cached."""
+        """Key that wraps the children of a node; recent ones are cached."""
         if (level, place) in self._node_keys:
             self._node_keys.move_to_end((level, place))
             return self._node_keys[level, place]
@@ -161,7 +163,7 @@ class KeyTree:
             node = read_nodes(self.db, [(level - 1, place // FAN)]).get((level - 1, place // FAN))
             i = place % FAN
             if node is None or node[i * WRAPPED : (i + 1) * WRAPPED] == EMPTY:
-                raise KeyErasedError("there is no such key: it was never made, or its patient was erased.")
+                raise KeyErasedError("the key does not exist: it was never made, or its patient was erased.")
             key = _unwrap(parent, node[i * WRAPPED : (i + 1) * WRAPPED], level, place)
         self._node_keys[level, place] = key
         while len(self._node_keys) > 20_000:
@@ -169,11 +171,11 @@ class KeyTree:
         return key
 
     def add(self, places: list[int]) -> None:
-        """Creates a new key at each place that has none."""
+        """Creates a new key for each number that has none."""
         if not places:
             return
         if max(places) >= CAPACITY or min(places) < 0:
-            raise StoreError(f"the key tree holds {CAPACITY} keys; place {max(places)} is beyond it.")
+            raise StoreError(f"the key tree has {CAPACITY} keys; key number {max(places)} is out of range.")
         with self._mutex, locked(self.lock):
             self.refresh()
             self._create_root()
@@ -192,7 +194,7 @@ class KeyTree:
     def _ensure(
         self, level: int, place: int, changed: dict[tuple[int, int], bytearray], fresh: dict[tuple[int, int], bytes]
     ) -> bytes:
-        """The key of a node, created if necessary on copies of the rows in `changed`."""
+        """Key of a node, created if necessary in copies of the rows in `changed`."""
         if (level, place) in fresh:
             return fresh[level, place]
         there = (level, place) in changed
@@ -212,11 +214,10 @@ class KeyTree:
         return key
 
     def forget(self, places: list[int]) -> int:
-        """Destroys keys: their paths get new node keys, the root is replaced, and no older copy of the tree opens them.
+        """Destroys keys. Their paths get new node keys, the root key is replaced, and no older copy of the tree opens them.
 
-        Order: the new root is escrowed, the new tree written under it, the root replaced, so that a process killed in between
-        leaves either the old root with the old tree or, after the tree is written, a pending root that `recover` completes.
-        Returns how many wrapped keys were rewritten.
+        Order: recovery copy of the new root key, new tree, replacement of the root key. So an interruption leaves either the
+        old root key with the old tree or a pending root key that `recover` completes. Returns the number of rewritten keys.
         """
         with self._mutex, locked(self.lock):
             self.refresh()
@@ -236,7 +237,7 @@ class KeyTree:
         self._leaves.clear()
 
     def _without(self, places: set[int], root: bytes, new_root: bytes) -> tuple[Nodes, int]:
-        """Nodes re-wrapped under a new root, without the keys at `places`."""
+        """Nodes wrapped again under a new root key, without the keys at `places`."""
         done: Nodes = {}
         count = 0
         paths = {(level, p // FAN ** (DEPTH - level)) for p in places for level in range(DEPTH)}
@@ -277,7 +278,7 @@ class KeyTree:
         return self.root()
 
     def recover(self) -> None:
-        """Completes a replacement of the root that a killed process left between tree and root."""
+        """Completes a replacement of the root key that was interrupted between tree and root."""
         with self._mutex, locked(self.lock):
             pending = read_nodes(self.db, [(-1, 0)]).get((-1, 0))
             if not pending:
@@ -285,7 +286,7 @@ class KeyTree:
             root = self._root_or_fail()
             try:
                 new_root = _unwrap(root, pending, -1, 0)
-            except KeyErasedError:  # the root was replaced already; only the pending entry is left
+            except KeyErasedError:  # the root key was already replaced; only the pending entry is left
                 new_root = root
             self.keeper.put(new_root)
             self._root = new_root
@@ -294,7 +295,8 @@ class KeyTree:
             write_nodes(self.db, {(-1, 0): b""})
 
     def rotate(self) -> int:
-        """Replaces the root and all node keys; patients' own keys stay. Returns how many were re-wrapped."""
+        """Replaces the root key and all node keys; patients' own keys remain. Returns the number of keys that were wrapped
+        again."""
         with self._mutex, locked(self.lock):
             self.refresh()
             root, new_root = self._root_or_fail(), os.urandom(32)
@@ -304,7 +306,7 @@ class KeyTree:
             return count
 
     def refresh(self) -> None:
-        """Clears the cache: another process may have replaced the root."""
+        """Clears the cache, because another process may have replaced the root key."""
         self._node_keys.clear()
         self._leaves.clear()
         self._root = None
@@ -339,7 +341,7 @@ def _rewrapped(everything: Nodes, root: bytes, new_root: bytes) -> tuple[Nodes, 
 
 
 def opens(nodes: Nodes, root: bytes, place: int) -> bool:
-    """Whether a copy of the tree still opens the key at a place with this root: proves in an erasure receipt that it does not."""
+    """True if a copy of the tree still opens a key with this root key. An erasure receipt proves that it does not."""
     key = HKDFExpand(SHA256(), 32, b"galenic tree").derive(root)
     for level in range(DEPTH):
         node = nodes.get((level, place // FAN ** (DEPTH - level)))

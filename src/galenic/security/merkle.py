@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962, section 2.1: roots, inclusion proofs, and a frontier that grows without reading the log."""
+"""Merkle tree of RFC 6962, section 2.1: roots, inclusion proofs, and a frontier that grows without reading the log."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Frontier:
         self.roots = list(roots)
 
     def add(self, leaf: bytes) -> None:
-        """One more leaf (its data, not its hash)."""
+        """Adds a leaf (its data, not its hash)."""
         sha256, roots, n = hashlib.sha256, self.roots, self.size
         root = sha256(b"\0" + leaf).digest()
         while n & 1:
@@ -66,7 +66,7 @@ def inclusion_proof(place: int, hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def root_from_proof(leaf: bytes, place: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root that a proof leads to (RFC 9162, section 2.1.3.2), or None if the proof has the wrong length."""
+    """Root that results from a proof (RFC 9162, section 2.1.3.2), or None if the proof has the wrong length."""
     node, last, steps = leaf_hash(leaf), size - 1, list(path)
     while last:
         if place & 1 or place != last:

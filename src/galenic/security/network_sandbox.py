@@ -1,6 +1,6 @@
-"""A process without network: work on patients' data needs none, so it cannot leak them that way.
+"""Process without network access. Work on patient data needs none, so it cannot leak data that way.
 
-Run as a file, it starts another program in a network namespace of its own if the kernel allows it: before there are threads.
+When run as a script, it starts another program in its own network namespace if the kernel allows it, before there are threads.
 """
 
 import ctypes
@@ -15,22 +15,22 @@ INTERNET = (2, 10)  # AF_INET, AF_INET6
 
 
 def block_network(but: frozenset[str] = frozenset()) -> None:
-    """Blocks the network for the Python code of this process, irrevocably: an audit hook cannot be removed. but: hosts that it may
-    still call, such as the one of the installation's root key or witness."""
+    """Blocks the network for the Python code of this process, permanently, because an audit hook cannot be removed. but: hosts
+    that remain allowed, such as those of the root key or the witness."""
 
     def refuse(event: str, given: tuple[Any, ...]) -> None:
         if event not in CALLS or getattr(given[0], "family", INTERNET[0]) not in INTERNET:
             return
         address = given[0] if event.startswith("socket.get") else given[-1]
         if str(address[0] if isinstance(address, tuple) else address) not in but:
-            raise PermissionError(errno.EPERM, "this process works without network")
+            raise PermissionError(errno.EPERM, "this process may not use the network")
 
     sys.addaudithook(refuse)
 
 
 def unshared() -> bool:
-    """Whether an empty network namespace could be created (unshare(2)), with a user namespace if necessary. It applies to threads and
-    processes started from here on. False if the kernel does not allow it."""
+    """True if an empty network namespace was created (unshare(2)), with a user namespace if necessary. It applies to threads
+    and processes started from here on. False if the kernel does not allow it."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""Sign-in by the site's identity provider (OpenID Connect Core 1.0, code flow with PKCE): requests, and validation of ID tokens."""
+"""Sign-in with an OpenID Connect identity provider (Core 1.0, code flow with PKCE): requests, and validation of ID tokens."""
 
 import base64
 import json
@@ -17,16 +17,21 @@ from galenic.security.facts import Fact, FactReader
 from galenic.security.keys import NAME
 from galenic.store import use_once
 
-ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]  # asymmetric only: the verification key must not be able to sign
-OPEN = 600  # s within which a sign-in must be completed
+ALGORITHMS = [
+    "RS256",
+    "PS256",
+    "ES256",
+    "ES384",
+    "EdDSA",
+]  # only asymmetric ones: the verification key must not be able to sign
+OPEN = 600  # seconds within which a sign-in must be completed
 SKEW = 60  # s of tolerated clock difference
-SEVERAL = frozenset({"mfa", "hwk", "sc"})  # of amr (RFC 8176): several factors, or a key in hardware
+SEVERAL = frozenset({"mfa", "hwk", "sc"})  # values of amr (RFC 8176): several factors, or a hardware key
 
 
 @dataclass(frozen=True)
 class Provider:
-    """An identity provider. client: client id of this installation there; mfa: it is trusted to report whether it used a second
-    factor."""
+    """Identity provider. client: client ID of this installation; mfa: True if its statement about a second factor is trusted."""
 
     name: str
     shown: str
@@ -37,7 +42,8 @@ class Provider:
 
 @dataclass(frozen=True)
 class IdTokenClaims:
-    """Validated claims of an ID token. subject: the provider's permanent id of the person; several: whether with a second factor."""
+    """Validated claims of an ID token. subject: permanent ID of the person at the provider; several: True if a second factor
+    was used."""
 
     provider: Provider
     subject: str
@@ -60,7 +66,9 @@ class OpenId:
     def add(self, provider: Provider, secret: str, *, by: str) -> None:
         """Registers a provider; its client secret is stored encrypted."""
         if not NAME.match(provider.name) or not provider.client:
-            raise ConfigurationError("a provider needs a name of letters and digits, and the client id that it gave you.")
+            raise ConfigurationError(
+                "the identity provider needs a name of letters and digits, and the client ID that it issued."
+            )
         body = {
             "shown": provider.shown or provider.name,
             "issuer": provider.issuer.rstrip("/"),
@@ -78,7 +86,7 @@ class OpenId:
         """(a provider, its secret)."""
         fact = self.facts.one("provider", name)
         if fact is None or fact.state != "active":
-            raise UnknownNameError("there is no such provider here.")
+            raise UnknownNameError("this identity provider is not registered here.")
         return self._provider(fact), self._open(str(fact.get("sealed")), f"provider {name}").decode()
 
     def _provider(self, fact: Fact) -> Provider:
@@ -94,12 +102,12 @@ class OpenId:
             raw = base64.urlsafe_b64decode(text)
             return self.credentials.sealing().decrypt(raw[:12], raw[12:], about.encode())
         except (InvalidTag, ValueError):
-            raise AccessDeniedError("this sign-in was begun in another browser, or took too long. Begin again.") from None
+            raise AccessDeniedError("this sign-in was started in another browser, or took too long. Start again.") from None
 
     # one sign-in
 
     def begin(self, provider: Provider, endpoint: str, back: str, purpose: str, place: str) -> tuple[str, str]:
-        """(URL to send the browser to, state that the browser keeps). endpoint: the provider's; back: the redirect URI; purpose:
+        """(URL for the browser, state that the browser stores). endpoint: of the provider; back: redirect URI; purpose:
         "sign-in", "link/NAME" or "invitation/SECRET"; place: page to show afterwards."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
 
@@ -116,19 +124,20 @@ class OpenId:
         return f"{endpoint}{mark}{urlencode(query)}", self._seal(json.dumps(kept).encode(), "openid sign-in")
 
     def resume(self, kept: str, state: str) -> dict[str, Any]:
-        """The state of a sign-in that this browser began, once. AccessDeniedError if it expired, is another's, or was used."""
+        """State of a sign-in that this browser started; it can be used once. Raise AccessDeniedError if it has expired, belongs
+        to another browser, or was used."""
         found: dict[str, Any] = json.loads(self._open(kept, "openid sign-in"))
         if not secrets.compare_digest(found["state"].encode(), state.encode()) or found["until"] < time.time():
-            raise AccessDeniedError("this sign-in was begun in another browser, or took too long. Begin again.")
+            raise AccessDeniedError("this sign-in was started in another browser, or took too long. Start again.")
         if not use_once(self.credentials.db, f"openid/{state}", OPEN):
-            raise AccessDeniedError("this sign-in was completed already. Begin again.")
+            raise AccessDeniedError("this sign-in was already completed. Start again.")
         return found
 
     def validate(
         self, provider: Provider, kept: dict[str, Any], token: str, keys: dict[str, Any], access: str
     ) -> IdTokenClaims:
-        """The validated claims of an ID token (OpenID Connect Core 1.0, 3.1.3.7). AccessDeniedError, with the same
-        message, whatever is wrong."""
+        """Validated claims of an ID token (OpenID Connect Core 1.0, 3.1.3.7). Raise AccessDeniedError, always with the same
+        message, if it is invalid."""
         try:
             from authlib.oidc.core import CodeIDToken  # noqa: PLC0415
             from joserfc import errors, jwt  # noqa: PLC0415
@@ -149,7 +158,7 @@ class OpenId:
         except (errors.JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.credentials.facts.audit.refusals.add("session.refused", provider.name, "", why=type(error).__name__)
             raise AccessDeniedError(
-                f"the ID token of {provider.shown} is not valid. Begin again, or tell the security officer."
+                f"the ID token of {provider.shown} is not valid. Start again, or inform the security officer."
             ) from None
         several = provider.mfa and bool(SEVERAL & set(claims.get("amr") or ()))
         return IdTokenClaims(provider, subject, several, str(kept["purpose"]), str(kept["place"]))
@@ -157,11 +166,12 @@ class OpenId:
     # linked accounts
 
     def person(self, known: IdTokenClaims) -> str | None:
-        """The account that a provider's person is linked to, or None."""
+        """Account that is linked to a person at the provider, or None."""
         return _linked_account(self.facts, known)
 
     def link(self, who: str, known: IdTokenClaims) -> None:
-        """Links an account, for its owner who has signed in. AccessDeniedError if the provider's person is linked to another one."""
+        """Links an account, for its signed-in owner. Raise AccessDeniedError if the person at the provider is linked to another
+        account."""
         self.facts.change(lambda facts: [link_fact(facts, who, known)], actor=who)
 
 
@@ -173,8 +183,9 @@ def _linked_account(facts: FactReader, known: IdTokenClaims) -> str | None:
 
 
 def link_fact(facts: FactReader, who: str, known: IdTokenClaims) -> Fact:
-    """The fact that links an account to a provider's person. AccessDeniedError if the person is linked to another account."""
+    """Fact that links an account to a person at the provider. Raise AccessDeniedError if the person is linked to another
+    account."""
     if _linked_account(facts, known) not in (None, who):
-        raise AccessDeniedError("the provider's account is linked to another person here.")
+        raise AccessDeniedError("this account of the identity provider is linked to another person here.")
     body = {"issuer": known.provider.issuer, "subject": known.subject, "made_at": time.strftime("%Y-%m-%d", time.gmtime())}
     return Fact("credential", f"{who}/{known.label}", "active", who, label="openid", body=tuple(sorted(body.items())))

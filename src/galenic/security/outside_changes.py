@@ -1,4 +1,4 @@
-"""Facts that were changed or deleted outside of Galenic, found by comparing them with the audit log."""
+"""Facts that were changed or deleted outside Galenic, found by comparing them with the audit log."""
 
 import time
 from dataclasses import dataclass, field
@@ -8,25 +8,27 @@ from galenic.security.audit import AuditEntry, plain
 from galenic.security.facts import KINDS, Fact, FactStore
 
 UNCOMPARED = frozenset({"activity"})  # never audited
-ERASED_WITH_PATIENTS = frozenset({"care", "consent", "session"})  # a missing one may be of an erased patient, or was never kept
-AGAIN = 0.5  # s after which a difference is looked at again: a change may be under way in another process
+ERASED_WITH_PATIENTS = frozenset(
+    {"care", "consent", "session"}
+)  # a missing one may be of an erased patient, or was never stored
+AGAIN = 0.5  # seconds after which a difference is checked again, because a change may be in progress in another process
 
 
 @dataclass
 class _Written:
-    """Audit rows of one fact: the last rows (state, end, number of the row); lost: a later change did not happen."""
+    """Audit rows of one fact: the last rows (state, end, number of the row); lost: True if a later change did not happen."""
 
     rows: list[tuple[str, str | None, int]] = field(default_factory=list)
     lost: bool = False
 
     def allows(self, fact: Fact) -> bool:
-        """Whether the fact is as it was last written."""
+        """True if the fact has the state that was last written."""
         rows = self.rows if self.lost else self.rows[-1:]
         return any(plain(fact.state) == state and until in (None, fact.until) for state, until, _seq in rows)
 
 
 def changed_facts(facts: FactStore) -> list[str]:
-    """Facts that differ from what the audit log says was last written, each as one sentence."""
+    """Facts that differ from their last state in the audit log, each as one sentence."""
     found = _differences(facts)
     if found:
         time.sleep(AGAIN)
@@ -53,7 +55,7 @@ def _differences(facts: FactStore) -> list[str]:
 
 
 def _note(written: dict[tuple[str, str], _Written], kind: str, entry: AuditEntry) -> None:
-    if "count" in entry.detail:  # many at once: what was written of each is not in the log
+    if "count" in entry.detail:  # many at once: the log does not have the details of each
         for one in [name for name in written if name[0] in kind.split("+")]:
             del written[one]
         return
@@ -72,6 +74,7 @@ def _difference(written: _Written, kind: str, key: str, fact: Fact | None) -> st
     state, _until, seq = written.rows[-1]
     now = "missing" if fact is None else f"{fact.state!r}"
     return (
-        f"{kind} {key!r} is {now}, but row {seq} of the audit log says {state!r}: it was changed outside of Galenic, or the process "
-        "that wrote the row ended before the change. If so, repeat the change; if not, call the security officer."
+        f"{kind} {key!r} is {now}, but row {seq} of the audit log says {state!r}. It was changed outside Galenic, or the "
+        "process that wrote the row ended before the change. In the second case, repeat the change; otherwise contact the "
+        "security officer."
     )

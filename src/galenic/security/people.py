@@ -1,4 +1,4 @@
-"""Accounts of people: names and roles, passwords and sessions, and deactivation."""
+"""Accounts of users: names and roles, passwords and sessions, and deactivation."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ HALF_SECONDS = 10 * 60
 STEP_UP_SECONDS = 5 * 60
 LIVE = frozenset({"open", "half", "refresh", "code"})  # states of sessions that can be used
 ADMINISTERS = "security-officer"
-APPROVERS = frozenset({"security-officer", "privacy-officer"})  # decide on what others proposed about accounts
+APPROVERS = frozenset({"security-officer", "privacy-officer"})  # roles that decide on proposals of others about accounts
 LEAVES = "deactivate"  # verb of a proposal
-ENROLLS = "enrolls"  # detail of an account whose second factor is yet to be registered
+ENROLLS = "enrolls"  # detail of an account that still has to register its second factor
 PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
     "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
@@ -39,30 +39,30 @@ RESERVED_NAMES = frozenset(
 
 
 def account(name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
-    """The fact of an account. human: in any form of the person's id; more: further details."""
+    """Fact of an account. human: the person's ID in any form; more: further details."""
     return Fact("person", name, state, name, label=person_id(human), body=tuple(sorted({"shown": shown, **more}.items())))
 
 
 def require_free_name(facts: FactReader, name: str) -> None:
-    """OptionError for what cannot name an account; StateError if a person, system or key has the name, in any case of letters."""
+    """Raise OptionError for an invalid account name, and StateError if a person, system or key has the name (ignoring case)."""
     if not NAME.match(name) or name.casefold().startswith("galenic"):
-        raise OptionError("the name of an account has letters, digits, '.', '_' or '-', and begins with a letter or digit.")
+        raise OptionError("an account name has only letters, digits, '.', '_' or '-', and begins with a letter or digit.")
     if name.casefold() in RESERVED_NAMES:
-        raise OptionError("this name stands for a part of the system in the audit log. Choose another name for the account.")
+        raise OptionError("this name is reserved for a component of the system. Choose another name for the account.")
     taken = {f.who.casefold() for kind in ("person", "grant") for f in facts.of(kind)}
     if name.casefold() in taken:
-        raise StateError("an account, a system or a key of that name exists. Choose another name.")
+        raise StateError("an account, system or key with this name already exists. Choose another name.")
 
 
 def known_purposes(policy: AccessPolicy) -> frozenset[str]:
-    """The purposes that roles and the rules of a policy name."""
+    """Purposes that roles and the rules of a policy name."""
     of_roles = (p for purposes in PURPOSES.values() for p in purposes)
     return frozenset(of_roles).union(*(rule.purposes for rule in policy.rules))
 
 
 @dataclass(frozen=True)
 class User:
-    """An account of a person. human: identifies the person across accounts (a staff number or address); shown: display name."""
+    """Account of a person. human: identifies the person across accounts (a staff number or address); shown: display name."""
 
     name: str
     human: str
@@ -84,11 +84,11 @@ class UserDirectory:
     # accounts
 
     def any(self) -> bool:
-        """Whether there is, or by the audit log ever was, an account."""
+        """True if there is or, according to the audit log, ever was an account."""
         return bool(self.facts.of("person")) or self.history.any_account()
 
     def get(self, name: str) -> User | None:
-        """The account of that name, or None."""
+        """Account with that name, or None."""
         fact = self.facts.one("person", name)
         return self._person(fact) if fact else None
 
@@ -97,7 +97,7 @@ class UserDirectory:
         return [self._person(f) for f in self.facts.of("person")]
 
     def roles(self, name: str) -> tuple[str, ...]:
-        """The roles that an account holds now."""
+        """Current roles of an account."""
         now = self.facts.now()
         return tuple(sorted(f.label for f in self.facts.of("grant", who=name) if f.stands("given", now)))
 
@@ -107,11 +107,11 @@ class UserDirectory:
     # new accounts
 
     def set_up(self, name: str, human: str, shown: str, password: str) -> None:
-        """Creates the first account, which administers. StateError if there is an account already."""
-        done = StateError("this installation has been set up. Ask its security officer for an invitation.")
+        """Creates the first account, which administers the installation. Raise StateError if there already is an account."""
+        done = StateError("this installation is already set up. Ask its security officer for an invitation.")
         if self.any():
             raise done
-        self.audit.require_intact()  # rows that were cut out of it might have named accounts
+        self.audit.require_intact()  # deleted rows could have named accounts
         new = new_password(name, password, (human, shown))
 
         def plan(facts: FactReader) -> list[Fact]:
@@ -126,23 +126,22 @@ class UserDirectory:
 
     @staticmethod
     def new(facts: FactReader, name: str, human: str, shown: str, state: str, more: dict[str, Any]) -> Fact:
-        """A new account. Refuses a name, or the id of a person, that is not valid or taken. facts: as the change sees them that
-        writes it."""
+        """New account. Refuses a name or person's ID that is invalid or taken. facts: as seen by the change that writes it."""
         require_free_name(facts, name)
         fact = account(name, human, display_name(shown), state, more)
         if any(comparable(f.label) == fact.label and f.state != "left" for f in facts.of("person")):
-            raise StateError("this person has an account already. One human, one account: two could sign for each other.")
+            raise StateError("this person already has an account. Each person may have only one: nobody may sign twice.")
         return fact
 
     def write(self, name: str, human: str, shown: str, state: str, more: dict[str, Any] | None = None) -> None:
-        """Writes an account. more: further details, which replace those before."""
+        """Writes an account. more: further details, which replace the previous ones."""
         self.facts.put(account(name, human, shown, state, more or {}))
         self.gate.versions.refresh()
 
     # changes of passwords
 
     def change_password(self, by: Session, old: str, new: str, place: str, device: str) -> None:
-        """Changes the password and ends the account's other sessions. AccessDeniedError if the old password is wrong."""
+        """Changes the password and ends the account's other sessions. Raise AccessDeniedError if the old password is wrong."""
         attempt = SignInAttempt(by.who, place, device)
         self.limits.require_allowed(attempt)
         checked = self.credentials.password_fact(by.who)
@@ -156,7 +155,7 @@ class UserDirectory:
             self.end_sessions(by.who, but=by.id)
 
     def end_all(self, by: Session, name: str) -> int:
-        """Ends the sessions of an account, by an administrator. Returns how many."""
+        """Ends the sessions of an account, on request of an administrator. Returns their number."""
         self.require_administrator(by)
         return self.end_sessions(name)
 
@@ -166,24 +165,24 @@ class UserDirectory:
         self.gate.versions.refresh()
 
     def require_administrator(self, by: Session) -> None:
-        """AccessDeniedError unless the session is a security officer's, who has authenticated again."""
+        """Raise AccessDeniedError unless the session belongs to a security officer who has re-authenticated."""
         require_administrator(self.facts, by)
 
     # deactivation
 
     def leave(self, by: Session, name: str) -> str:
-        """Deactivates an account in one step: no sign-in, session, role or credential from now on. An account in use that may approve
-        what others propose is suspended at once, and a second person approves or rejects its deactivation. Returns its state."""
+        """Deactivates an account in one step: sign-in, sessions, roles and credentials end. An active account with a role that
+        approves is suspended at once, and a second person approves or rejects its deactivation. Returns its state."""
 
         def plan(facts: FactReader) -> list[Fact]:
             require_administrator(facts, by)
             fact = facts.one("person", name)
             if fact is None or name == by.who:
                 raise UnknownNameError(
-                    "there is no such person, or it is you: ask another security officer to deactivate your account."
+                    "this person does not exist, or is you. Ask another security officer to deactivate your account."
                 )
             if fact.state == "suspended":
-                raise StateError("this account is suspended. A second person approves or rejects its deactivation.")
+                raise StateError("this account is suspended. A second person must approve or reject its deactivation.")
             if fact.state == "active" and any(g.label in APPROVERS and g.state == "given" for g in facts.of("grant", who=name)):
                 return suspension(facts, fact, by)
             return departure(facts, fact)
@@ -194,7 +193,7 @@ class UserDirectory:
         return written[0].state
 
     def end_sessions(self, name: str, but: str = "") -> int:
-        """Ends every session of an account and its open grants. Returns how many."""
+        """Ends all sessions of an account and its open grants. Returns their number."""
 
         def plan(facts: FactReader) -> list[Fact]:
             return ended_sessions(facts, name, but)
@@ -202,7 +201,7 @@ class UserDirectory:
         return self.record_ended(name, self.facts.change(plan, quiet=True) if plan(self.facts) else [])
 
     def record_ended(self, name: str, written: list[Fact]) -> int:
-        """Records in the audit log how many sessions of an account a change ended; returns the number."""
+        """Records in the audit log the number of sessions that a change ended, and returns it."""
         ended = sum(f.kind == "session" for f in written)
         if ended:
             self.audit.append("session.ended", name, actor=name, count=ended)
@@ -212,21 +211,21 @@ class UserDirectory:
     # signing in
 
     def may_enroll(self, name: str) -> bool:
-        """Whether the account may register its first second factor with one factor alone: from its invitation, or its recovery by
-        two people, until it has been signed in to. Accounts of earlier versions do not say so; their history does."""
+        """True if the account may register its first second factor with only one factor, after an invitation or a recovery by
+        two people, until the first sign-in. Accounts of earlier versions have no such mark; their history decides."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active" or SECOND_FACTORS & self.credentials.kinds(name):
             return False
         return person.get(ENROLLS) == "yes" or self._was_never_used(name)
 
     def _was_never_used(self, name: str) -> bool:
-        """Whether nobody ever signed in to the account, registered or dropped a factor of it, or began to reset or recover it."""
+        """True if nobody ever signed in to the account, changed a factor of it, or began to reset or recover it."""
         factors = [f for f in self.facts.of("credential", who=name) if f.label in SECOND_FACTORS and f.state != "begun"]
         recoveries = [f for f in self.facts.of("recovery") if name in (f.who, f.purpose) and f.key.startswith(f"{name}/")]
         return not factors and not recoveries and self.history.is_unused(name)
 
     def _end_enrollment(self, person: Fact) -> None:
-        """Ends what only an account that cannot be signed in to needs: registration of a first factor, and a waiting recovery."""
+        """Ends entitlements of an account that was never used: registration of a first factor, and a pending recovery."""
 
         def plan(facts: FactReader) -> list[Fact]:
             now, recovery = facts.one("person", person.key), facts.one("recovery", f"{person.key}/factors")
@@ -241,8 +240,9 @@ class UserDirectory:
             self.facts.change(plan, actor=person.key)
 
     def try_password(self, name: str, password: str, place: str, device: str) -> str:
-        """The secret of a partial session if the password is right; the second factor completes it. AccessDeniedError otherwise, with the
-        same message whatever is wrong. place: network address; device: cookie of a known device, "" for an unknown one."""
+        """Secret of a partial session if the password is correct; the second factor completes it. Otherwise raise
+        AccessDeniedError, always with the same message. place: network address; device: cookie of a known device, "" for an
+        unknown one."""
         attempt = SignInAttempt(name, place, device)
         self.limits.require_allowed(attempt)
         person = self.facts.one("person", name)
@@ -253,7 +253,7 @@ class UserDirectory:
         return self.begin_half(name)
 
     def begin_half(self, name: str) -> str:
-        """The secret of a partial session, for a person who has authenticated by one factor."""
+        """Secret of a partial session, for a person who has authenticated with one factor."""
         secret = secrets.token_urlsafe(32)
         until = self.facts.clock.after(HALF_SECONDS)
 
@@ -272,10 +272,10 @@ class UserDirectory:
         return fact.who if fact is not None and fact.stands("half", self.facts.now()) else None
 
     def try_code(self, secret: str, code: str, place: str, device: str, agent: str) -> str:
-        """The secret of a full session, if the time code or recovery code is right."""
+        """Secret of a full session, if the time code or recovery code is correct."""
         name = self.half(secret)
         if name is None:
-            raise AccessDeniedError("sign-in took too long. Begin again.")
+            raise AccessDeniedError("the sign-in took too long. Start again.")
         attempt = SignInAttempt(name, place, device)
         self.limits.require_allowed(attempt)
         if self.credentials.totp_is(name, code):
@@ -288,22 +288,22 @@ class UserDirectory:
         return self.finish_half(secret, how, agent)
 
     def finish_half(self, secret: str, how: str, agent: str) -> str:
-        """The secret of a full session in place of a partial one, once the second factor has been verified."""
+        """Secret of a full session in place of a partial one, after the second factor was verified."""
         name = self.half(secret)
         if name is None:
-            raise AccessDeniedError("sign-in took too long. Begin again.")
+            raise AccessDeniedError("the sign-in took too long. Start again.")
 
         def plan(facts: FactReader) -> list[Fact]:
             half = facts.one("session", token_name(secret))
             if half is None or not half.stands("half", facts.now()):
-                raise AccessDeniedError("this sign-in was completed already. Begin again.")
+                raise AccessDeniedError("this sign-in was already completed. Start again.")
             return [Fact("session", half.key, "ended", name)]
 
         self.facts.change(plan, quiet=True)
         return self.begin(name, how, agent)
 
     def confirm(self, session: Session, code: str, place: str, device: str) -> str:
-        """The secret of a session that is stepped up by a time code. AccessDeniedError if the code is wrong, or was too often."""
+        """Secret of a session re-authenticated by a time code. AccessDeniedError if it is wrong, or after too many attempts."""
         attempt = SignInAttempt(session.who, place, device)
         self.limits.require_allowed(attempt)
         if not self.credentials.totp_is(session.who, code):
@@ -312,7 +312,7 @@ class UserDirectory:
         return self.step_up(session, "time code")
 
     def begin(self, name: str, how: str, agent: str) -> str:
-        """The secret of a new session of an authenticated person. agent: the browser that the session is bound to."""
+        """Secret of a new session of an authenticated person. agent: the browser that the session is bound to."""
         person = self.facts.one("person", name)
         if person is None or person.state != "active":
             raise AccessDeniedError(WRONG)
@@ -330,7 +330,7 @@ class UserDirectory:
         return secret
 
     def step_up(self, session: Session, how: str) -> str:
-        """The secret of a session that has just been re-authenticated, in place of the one before: required for irreversible actions."""
+        """Secret of a re-authenticated session that replaces the previous one; required for irreversible actions."""
         secret = secrets.token_urlsafe(32)
         until, now = self.facts.clock.after(STEP_UP_SECONDS), self.facts.clock.after(0)
 
@@ -348,7 +348,7 @@ class UserDirectory:
         return secret
 
     def has_stepped_up(self, session: Session) -> bool:
-        """Whether the person of a session authenticated again within the last minutes."""
+        """True if the person of a session re-authenticated within the last minutes."""
         return has_stepped_up(self.facts, session.id, session.who)
 
 
@@ -365,13 +365,13 @@ def grant_fact(name: str, human: str, role: str, *, by: str, approved: str, stat
 
 
 def ended_sessions(facts: FactReader, name: str, but: str = "") -> list[Fact]:
-    """The sessions of an account that can be used, as they are once they have ended. but: the name of one that goes on."""
+    """Usable sessions of an account, marked as ended. but: name of a session that continues."""
     found = [f for f in facts.of("session", who=name) if f.state in LIVE and f.key != but]
     return [Fact("session", f.key, "ended", name) for f in found]
 
 
 def departure(facts: FactReader, person: Fact) -> list[Fact]:
-    """The facts of an account whose person has left: no role, credential or session."""
+    """Facts of a deactivated account: no role, credential or session."""
     joined = "no" if person.state == "invited" else "yes"
     body = (("joined", joined), ("shown", str(person.get("shown"))))
     left = Fact("person", person.key, "left", person.key, label=person.label, body=body)
@@ -380,20 +380,20 @@ def departure(facts: FactReader, person: Fact) -> list[Fact]:
 
 
 def suspension(facts: FactReader, person: Fact, by: Session) -> list[Fact]:
-    """The facts of an account that nobody can sign in to until a second person has decided on its deactivation."""
+    """Facts of a suspended account, until a second person has decided on its deactivation."""
     body = (("human", person.label), ("verb", LEAVES))
     proposal = Fact("proposal", f"{person.key}/account/{LEAVES}", "proposed", by.who, purpose=person.key, body=body)
     return [replace(person, state="suspended"), proposal, *ended_sessions(facts, person.key)]
 
 
 def require_administrator(facts: FactReader, by: Session) -> None:
-    """AccessDeniedError unless the session is a security officer's, who has authenticated again."""
+    """Raise AccessDeniedError unless the session belongs to a security officer who has re-authenticated."""
     if ADMINISTERS not in roles_of(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
-        raise AccessDeniedError("accounts are managed by the security officer, after signing in again.")
+        raise AccessDeniedError("accounts are managed by a security officer who has just signed in again.")
 
 
 def require_another_administrator(facts: FactReader, but: str) -> None:
-    """StateError if nobody but this account administers the installation."""
+    """Raise StateError if only this account administers the installation."""
     people = (f.key for f in facts.of("person") if f.key != but and f.state == "active")
     if not any(ADMINISTERS in roles_of(facts, name) for name in people):
-        raise StateError("this is the last security officer: nobody could give roles any more. Give the role to another first.")
+        raise StateError("this is the last security officer. Give the role to another person first.")

@@ -1,4 +1,4 @@
-"""Ids of people in one normal form, so that one person has one account; and names that are safe to show."""
+"""Normal form of person IDs, so that each person has one account, and names that are safe to display."""
 
 import re
 import unicodedata
@@ -12,13 +12,13 @@ INVISIBLE = frozenset(
 )  # fillers, joiner, blank pattern
 SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0000, 0xE0FFF))  # variation selectors and tags, which are not shown
 MARKS = {"’": "'", "‘": "'", "ʼ": "'", "＇": "'"}
-ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")  # with letters that look alike
+ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")  # alphabets with letters that look alike
 ADDRESS = re.compile(r"<([^<>]+@[^<>]+)>\Z")  # of "Anna Berg <anna@clinic.example>"
 BIDI = frozenset(map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def person_id(text: str) -> str:
-    """The normal form of a staff number or an email address: forms that people or mail systems read as the same are equal.
+    """Normal form of a staff number or an email address. Forms that people or mail systems treat as the same are equal.
 
     Unicode NFKC with case folding; without invisible characters and spaces; any digits, hyphens and full stops as ASCII; an
     address without display name, comment, tag (`+…`) and Punycode.
@@ -27,22 +27,24 @@ def person_id(text: str) -> str:
     True
     """
     plain, before = _reduced(text), text
-    while plain != before:  # what one step removes can join what another one normalizes; each step shortens or ends
+    while plain != before:  # removing in one step can create new text for another step; each step shortens the text or ends
         plain, before = _reduced(plain), plain
     if not plain or len(plain) > MOST_CHARACTERS:
         raise OptionError(
-            "identify the person: a staff number or an address of 1 to 120 characters, the same for all their accounts."
+            "the person's ID is missing or too long. Expected a staff number or email address of 1 to 120 "
+            "characters, the same for all accounts of the person."
         )
     alphabets = {a for a in ALPHABETS if any(unicodedata.name(c, "").startswith(a) for c in plain if c.isalpha())}
     if len(alphabets) > 1:
         raise OptionError(
-            f"the person's id mixes letters of several alphabets ({', '.join(sorted(alphabets)).lower()}). Type it in one of them."
+            f"the person's ID mixes letters of several alphabets ({', '.join(sorted(alphabets)).lower()}). Type it in "
+            "one alphabet."
         )
     return plain
 
 
 def comparable(text: str) -> str:
-    """The normal form of a person's id as it is compared; of an older one that has none, the text itself."""
+    """Normal form of a person's ID for comparison; an older ID without one is returned unchanged."""
     try:
         return person_id(text)
     except OptionError:
@@ -57,7 +59,8 @@ def _reduced(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """NFKC with case folding (Unicode 3.13, toNFKC_Casefold), without what is not shown, and with ASCII digits and punctuation."""
+    """NFKC with case folding (Unicode 3.13, toNFKC_Casefold), without invisible characters, and with ASCII digits and
+    punctuation."""
     for _ in range(2):  # folding can give characters that NFKC changes again
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(_plain(c) for c in text)
@@ -94,13 +97,14 @@ def _label(text: str) -> str:
 
 
 def display_name(text: str) -> str:
-    """A name as it may be shown. OptionError for characters that steer a terminal or the direction of text (UTS 39)."""
+    """Name that is safe to display. Raise OptionError for characters that control a terminal or the direction of text (UTS 39)."""
     if any(unicodedata.category(c) in ("Cc", "Cs", "Cn", "Zl", "Zp") or c in BIDI for c in text):
         raise OptionError(
-            "a shown name has letters, marks, digits and spaces: no control characters, none that turn text around."
+            "the full name has characters that are not allowed. Use letters, marks, digits and spaces, without "
+            "control or text-direction characters."
         )
     plain = " ".join(unicodedata.normalize("NFC", text).split())
     visible = [c for c in plain if _plain(c).strip()]
     if not visible or len(plain) > MOST_CHARACTERS:
-        raise OptionError("give the name that others see: 1 to 120 characters.")
+        raise OptionError("the full name is missing or too long. Expected 1 to 120 characters.")
     return plain

@@ -1,4 +1,5 @@
-"""Access policy: who may do what, with which data, for which purpose. Rules are data (TOML), indexed for speed, each with a reason id."""
+"""Access policy: rules on actions, data and purposes for each role. Rules are data (TOML), indexed for speed, each with a
+reason id."""
 
 import hashlib
 import tomllib
@@ -36,7 +37,8 @@ ANYONE = "*"  # index key of rules without roles
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """Request that a policy decides on. flags: facts that the gate looked up; assurance: 1 one key, 2 stepped up within the hour."""
+    """Access request that a policy decides. flags: facts that were looked up; assurance: 1 for one key, 2 if re-authenticated
+    within the hour."""
 
     roles: frozenset[str]
     action: str
@@ -49,8 +51,8 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Obligations:
-    """Obligations of an allowed decision. mask: columns withheld; floor: smallest count that may be shown; rows: the predicate
-    on rows (care, consent, own or none); watermark: copies carry the number of the decision."""
+    """Obligations of an allowed decision. mask: withheld columns; floor: smallest count that may be shown; rows: restriction of
+    rows (care, consent, own or none); watermark: copies have the number of the decision."""
 
     mask: frozenset[str] = frozenset()
     floor: int = 0
@@ -60,7 +62,7 @@ class Obligations:
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """One rule. Empty sets mean any. needs: flags that must hold; unless (forbid only): flags that lift it."""
+    """One rule. Empty sets mean any. needs: required flags; unless (forbid only): flags that disable it."""
 
     id: str
     effect: str
@@ -77,7 +79,7 @@ class AccessRule:
     reason: str
 
     def holds(self, request: AccessRequest) -> bool:
-        """Whether the rule's conditions hold for a request with its action and type."""
+        """True if the rule's conditions hold for a request with its action and type."""
         return (
             (not self.purposes or request.purpose in self.purposes)
             and (not self.labels or request.label in self.labels)
@@ -91,7 +93,7 @@ class AccessRule:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecision:
-    """Allowed or not, by which rule. reason: the rule's id, or "no-permit"."""
+    """Decision and its rule. reason: the rule's id, or "no-permit"."""
 
     allowed: bool
     reason: str
@@ -103,8 +105,8 @@ NOTHING = Obligations()
 
 
 class AccessPolicy:
-    """Rules indexed by (action, type) → role. Forbids come first; if several permits hold, the obligations are those of the first in
-    the file: order them from the most to the least generous."""
+    """Rules indexed by (action, type) → role. Forbid rules come first. If several permit rules apply, the obligations are those
+    of the first in the file, so order them from the most to the least permissive."""
 
     def __init__(self, name: str, version: int, rules: Iterable[AccessRule], text: str = "") -> None:
         self.name, self.version, self.rules, self.text = name, version, tuple(rules), text
@@ -114,7 +116,7 @@ class AccessPolicy:
         permits: dict[tuple[str, str, str], list[tuple[int, AccessRule, AccessDecision]]] = {}
         for order, rule in enumerate(self.rules):
             if rule.id in seen:
-                raise ConfigurationError(f"policy {name!r} has two rules with id {rule.id!r}. Give each its own.")
+                raise ConfigurationError(f"policy {name!r} has two rules with id {rule.id!r}. Give each rule its own id.")
             seen.add(rule.id)
             for action in rule.actions or ACTIONS:
                 for kind in rule.types or TYPES:
@@ -129,7 +131,7 @@ class AccessPolicy:
         self._shared: dict[tuple[str, str, frozenset[str]], list[tuple[AccessRule, AccessDecision]]] = {}
 
     def decide(self, request: AccessRequest) -> AccessDecision:
-        """The decision with its reason: the first forbid that holds, else the first permit that holds, else no."""
+        """Decision with its reason: the first forbid rule that applies, else the first permit rule that applies, else denied."""
         for rule, decision in self._forbids.get((request.action, request.type), ()):
             if rule.holds(request):
                 return decision
@@ -143,7 +145,7 @@ class AccessPolicy:
         return NO_PERMIT
 
     def relevant_flags(self, action: str, kind: str, roles: frozenset[str]) -> frozenset[str]:
-        """Flags that a decision for these roles can depend on: others need not be looked up."""
+        """Flags that a decision for these roles can depend on; others need not be looked up."""
         key = (action, kind, roles)
         found = self._flags.get(key)
         if found is None:
@@ -164,7 +166,7 @@ class AccessPolicy:
 
 
 def shipped_policy() -> AccessPolicy:
-    """The policy that a new installation begins with."""
+    """Policy of a new installation."""
     return parse_policy(files("galenic.security").joinpath("policy.toml").read_text(encoding="utf-8"))
 
 
@@ -177,15 +179,17 @@ def read_policy(place: Path) -> AccessPolicy:
 
 
 def parse_policy(text: str) -> AccessPolicy:
-    """A policy from TOML: name, version, then [[permit]] and [[forbid]] rules. ConfigurationError says which rule is wrong."""
+    """Policy from TOML: name, version, then [[permit]] and [[forbid]] rules. Raise ConfigurationError that names the wrong
+    rule."""
     try:
         data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError; a number of 5,000 digits; tables within tables
-        raise ConfigurationError(f"the policy is not TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; a number of 5,000 digits; deeply nested tables
+        raise ConfigurationError(f"the policy is not valid TOML: {error}. Correct that line.") from None
     unknown = sorted(set(data) - {"name", "version", "permit", "forbid"})
     if unknown or not isinstance(data.get("name"), str) or type(data.get("version")) is not int:
         raise ConfigurationError(
-            f"the policy needs a name, an integer version, [[permit]] and [[forbid]]; not {unknown or 'less'}."
+            "the policy needs a name, an integer version, and [[permit]] or [[forbid]] rules; unexpected: "
+            f"{unknown or 'nothing else'}."
         )
     try:
         rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
@@ -209,17 +213,17 @@ def _rule(effect: str, row: dict[str, Any]) -> AccessRule:
         unknown_values = [v for v in row.get(key, []) if v not in allowed]
         if unknown_values:
             raise ConfigurationError(
-                f"rule {name!r}: {key} {unknown_values} are not known. Expected some of {', '.join(allowed)}."
+                f"rule {name!r}: {key} has unknown values {unknown_values}. Expected some of {', '.join(allowed)}."
             )
     if row.get("rows", "") not in ("", "care", "consent", "own"):
         raise ConfigurationError(f"rule {name!r}: rows must be care, consent or own.")
     sets = {key: frozenset(row.get(key, [])) for key in (*SETS, "purposes")}
     limits = {key: row.get(key, 0) for key in ("assurance", "below", "floor")}
     if any(type(v) is not int or not 0 <= v <= 1000 for v in limits.values()):
-        raise ConfigurationError(f"rule {name!r}: assurance, below and floor are integers from 0.")
+        raise ConfigurationError(f"rule {name!r}: assurance, below and floor must be integers of 0 or more.")
     extra = Obligations(frozenset(row.get("mask", [])), limits["floor"], row.get("rows", ""), bool(row.get("watermark", False)))
     if effect == "forbid" and extra != NOTHING:
-        raise ConfigurationError(f"rule {name!r} is a forbid; only a permit has obligations.")
+        raise ConfigurationError(f"rule {name!r} is a forbid rule; only a permit rule can have obligations. Remove them.")
     return AccessRule(
         name, effect, sets["roles"], sets["actions"], sets["types"], sets["purposes"], sets["labels"], sets["needs"],
         sets["lacks"], limits["assurance"], limits["below"], extra, str(row["reason"]),

@@ -1,4 +1,5 @@
-"""The access policy in force: two people activate a version, after seeing what it would have changed in the last 30 days."""
+"""Active access policy. Two people activate a version, after seeing the decisions of the last 30 days that it would have
+changed."""
 
 import threading
 from collections.abc import Iterator
@@ -39,8 +40,8 @@ class PolicyStore:
         self._activated = AuditedActions(audit, "policy.activated")
 
     def active(self) -> AccessPolicy:
-        """The policy in force; the shipped one until two people activate another. It is read again when facts have changed, and
-        once a second. StoreError if the policy that the audit log calls activated is not there."""
+        """Active policy; the shipped one until two people activate another. It is read again when facts have changed, and once
+        per second. Raise StoreError if the activated policy in the audit log does not exist."""
         numbers, known = self.facts.versions.get(), self._in_force
         if known is not None and (numbers is known[0] or numbers == known[0]):
             return known[1]
@@ -54,7 +55,7 @@ class PolicyStore:
         found = tuple((f.key, str(f.get("at"))) for f in standing)
         if self._in_force is not None and found == self._standing:
             return self._in_force[1]
-        self._in_force = None  # nothing is in force while it is in doubt
+        self._in_force = None  # nothing is allowed while the active policy is uncertain
         activated = [e.resource for e in sorted(self._activated.all(), key=lambda e: str(e.detail.get("at", "")))]
         if activated and all(plain(name) != activated[-1] for name, _at in found):
             raise StoreError(
@@ -66,7 +67,7 @@ class PolicyStore:
         return parse_policy(str(standing[-1].get("text"))) if standing else shipped_policy()
 
     def different_people(self, a: str, b: str) -> bool:
-        """Whether two keys belong to two people; one person with two accounts is one person."""
+        """True if two keys belong to two people. A person with two accounts is one person."""
         return are_different_people(self.facts, a, b)
 
     def replay(self, policy: AccessPolicy) -> Replay:
@@ -82,7 +83,7 @@ class PolicyStore:
         return Replay(count, len(allowed), len(denied), tuple(allowed[:20]), tuple(denied[:20]))
 
     def propose(self, policy: AccessPolicy, key: Key) -> tuple[str, Replay]:
-        """Proposes a policy; returns its id and what it would change. The replay is part of what is approved."""
+        """Proposes a policy. Returns its id and the decisions that it would change, which are part of the approval."""
         _require_approver(self.facts, key.name)
         found = self.replay(policy)
         name = f"{policy.name}-{policy.version}-{policy.digest[:8]}"
@@ -93,11 +94,11 @@ class PolicyStore:
         def plan(facts: FactReader) -> list[Fact]:
             _require_approver(facts, key.name)
             standing = _active(facts)
-            if standing and standing[-1].key == name:  # a proposal in its place would take it out of force
-                raise StateError("this policy is in force already. Change its version or its rules, then propose it.")
+            if standing and standing[-1].key == name:  # a proposal in its place would deactivate it
+                raise StateError("this policy is already in force. Change its version or its rules, then propose it.")
             before = facts.one("policy", name)
             if before is not None and before.state == "proposed" and before.who != key.name and _approves(facts, before.who):
-                raise StateError("this policy is proposed already. Approve it.")
+                raise StateError("this policy is already proposed. Approve it.")
             return [Fact("policy", name, "proposed", key.name, body=body)]
 
         self.facts.change(plan, actor=key.name)
@@ -107,7 +108,8 @@ class PolicyStore:
         return name, found
 
     def approve(self, name: str, key: Key) -> AccessPolicy:
-        """Approves a policy as the second person and activates it. AccessDeniedError for the proposer, by any account."""
+        """Approves a policy as the second person and activates it. Raise AccessDeniedError for the person who proposed it, from
+        any account."""
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = _proposed(facts, name, key.name)
@@ -126,12 +128,12 @@ class PolicyStore:
 
 
 def _active(facts: FactReader) -> list[Fact]:
-    """The policies that two people activated, in that order; the last is in force."""
+    """Policies that two people activated, in order; the last is active."""
     return sorted((f for f in facts.of("policy") if f.state == "active"), key=lambda f: str(f.get("at")))
 
 
 def _later(now: str, last: str) -> str:
-    """The time now, or the next millisecond after the last one: of two activations at one moment, the later one is in force."""
+    """Current time, or the next millisecond after the last one, so that the later of two simultaneous activations is active."""
     return now if now > last else (datetime.fromisoformat(last) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
 
 
@@ -141,19 +143,19 @@ def _approves(facts: FactReader, account: str) -> bool:
 
 def _require_approver(facts: FactReader, account: str) -> None:
     if not _approves(facts, account):
-        raise AccessDeniedError(f"{account} may not change the policy; a security officer or a privacy officer may.")
+        raise AccessDeniedError(f"{account} may not change the policy. Ask a security officer or a privacy officer.")
 
 
 def _proposed(facts: FactReader, name: str, approver: str) -> Fact:
-    """A proposed policy that the approver may put in force: both people are in use and hold what is needed."""
+    """Proposed policy that the approver may activate. Both people are active and have the required roles."""
     _require_approver(facts, approver)
     fact = facts.one("policy", name)
     if fact is None or fact.state != "proposed":
         raise StateError(f"no policy {name!r} is proposed. Propose it first: galenic policy propose FILE --key NAME")
     if not are_different_people(facts, fact.who, approver):
-        raise AccessDeniedError("a policy takes two people; its proposer cannot approve it, by this or any other account.")
+        raise AccessDeniedError("a policy needs two people: the person who proposed it cannot approve it, from any account.")
     if not _approves(facts, fact.who):
-        raise StateError("whoever proposed this policy may not change the policy any more. Propose it again.")
+        raise StateError("the person who proposed this policy may no longer change the policy. Propose it again.")
     return fact
 
 

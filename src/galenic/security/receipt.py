@@ -1,4 +1,4 @@
-"""The signed erasure receipt: what was destroyed, the proof that older backups cannot be opened, and copies that remain elsewhere."""
+"""Signed erasure receipt: destroyed data, proof that older backups cannot be opened, and copies outside the installation."""
 
 import base64
 import hmac
@@ -28,15 +28,15 @@ def sign_receipt(facts: dict[str, Any], key: Key) -> str:
 
 
 def subject_digest(identifier: str, salt: str) -> str:
-    """HMAC-SHA256 of a patient's identifier under a salt (hexadecimal), in hexadecimal: the receipt's name of its subject.
+    """HMAC-SHA256 of a patient's identifier with a salt (both hexadecimal), by which the receipt names its subject.
 
-    Without the salt, which is not in the receipt, nobody can try identifiers.
+    The salt is not in the receipt, so identifiers cannot be tried.
     """
     return hmac.digest(bytes.fromhex(salt), identifier.strip().encode(), "sha256").hex()
 
 
 def require_subject(facts: dict[str, Any], identifier: str, salt: str) -> None:
-    """VerificationError unless a receipt is about the patient with an identifier, as it was given to the erasure."""
+    """Raise VerificationError unless a receipt is about the patient with an identifier, in the form given to the erasure."""
     try:
         same = hmac.compare_digest(subject_digest(identifier, salt), str(facts.get("subject", "")))
     except ValueError:
@@ -59,8 +59,8 @@ def _public_key(public: str) -> Ed25519PublicKey:
 
 
 def verify_receipt(envelope: str, public: str) -> dict[str, Any]:
-    """The content of a receipt. VerificationError if the installation with that public key (base64) did not sign it; InputError if that
-    is no public key."""
+    """Content of a receipt. Raise VerificationError if the installation with that public key (base64) did not sign it, and
+    InputError if the key is invalid."""
     key = _public_key(public)
     try:
         data = json.loads(envelope)

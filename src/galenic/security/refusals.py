@@ -1,4 +1,4 @@
-"""Refusals of clients that nobody knows: the first are on the audit log one by one, and the rest of a minute in a few rows with counts."""
+"""Refusals of unknown clients. The first ones are recorded individually, and the rest of a minute in a few rows with counts."""
 
 import threading
 import time
@@ -12,13 +12,14 @@ from galenic.store import telemetry
 
 WINDOW = 60.0  # s
 PER_ADDRESS, IN_ALL = 20, 100  # rows of a window
-MOST_NETWORKS = 200  # that are told apart in a window
-MOST_ADDRESSES = 20  # that are counted by name in a window; others are counted together
+MOST_NETWORKS = 200  # addresses that are distinguished in a window
+MOST_ADDRESSES = 20  # names that are counted separately in a window; others are counted together
 OTHERS = "others"
 
 
 class RefusalLog:
-    """Writes refusals to the audit log, whose size strangers cannot drive: within a window so many rows of one address, and of all.
+    """Writes refusals to the audit log, with a limit on rows per address and in total within a window, so that unknown clients
+    cannot fill the log.
 
     append: of the audit log. `close` writes the counts of a window that is not over; a process that is killed loses them.
     """
@@ -56,21 +57,22 @@ class RefusalLog:
         self._write(counts)
 
     def close(self) -> None:
-        """Writes the counts of the window now, and no more later. StoreError if they cannot be written."""
+        """Writes the counts of the window now, and none later. Raise StoreError if they cannot be written."""
         with self._mutex:
             if self._timer is not None:
                 self._timer.cancel()
         self.flush()
 
     def _flush_in_time(self) -> None:
-        """`flush` in the thread of the timer, where nobody catches an error: the audit log could not be written, which is logged."""
+        """Calls `flush` in the thread of the timer, where nobody catches an error. If the audit log cannot be written, this is
+        logged."""
         try:
             self.flush()
         except GalenicError as error:
-            telemetry.log("error", "refusals were not written to the audit log", error=type(error).__name__)
+            telemetry.log("error", "refusals could not be written to the audit log", error=type(error).__name__)
 
     def _begin_window(self) -> Counter[tuple[str, str]]:
-        """Begins another window if the last one is over. Returns the counts of that one."""
+        """Begins another window if the last one is over. Returns the counts of the last one."""
         if time.monotonic() < self._until:
             return Counter()
         counts, self._counted = self._counted, Counter()

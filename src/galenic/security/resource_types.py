@@ -1,4 +1,4 @@
-"""Types of resources that access is decided about: the facts that a decision needs, and the rows that it covers.
+"""Resource types of access decisions: the facts that a decision needs, and the rows that it covers.
 
 A resource is named TYPE/NAME, for example `dataset/clinic` or `record/clinic/17`. A new type is one class here, one line in
 RESOURCE_TYPES and its rules in the policy.
@@ -12,20 +12,20 @@ NOBODY = -1  # no patient has this subject id
 
 
 class FactLookup(Protocol):
-    """The facts that a resource type may ask for."""
+    """Facts that a resource type may look up."""
 
     def is_known_dataset(self, name: str) -> bool:
-        """Whether there is a data set of that name."""
+        """True if there is a data set with that name."""
 
     def is_allowed_destination(self, name: str) -> bool:
-        """Whether calls to this destination are allowed now."""
+        """True if connections to this destination are currently allowed."""
 
 
 class ResourceType(Protocol):
     """One type of resource."""
 
     cedar_name: str  # entity type in Cedar text
-    has_relations: bool  # whether a patient's care relations and consents can decide
+    has_relations: bool  # True if a patient's care relations and consents can decide
 
     def dataset(self, name: str) -> str:
         """Data set that the resource belongs to; empty for none."""
@@ -34,14 +34,14 @@ class ResourceType(Protocol):
         """Subject id of the patient that the resource is about, as text; empty for none."""
 
     def missing(self, name: str, action: str, facts: FactLookup) -> str:
-        """Reason id if a fact is missing without which nothing can be decided; empty otherwise."""
+        """Id of the reason if a required fact is missing; empty otherwise."""
 
     def rows(self, name: str) -> Rows:
         """Rows that an allowed decision covers, unless its obligations say otherwise."""
 
 
 def rows_of_subject(text: str) -> Rows:
-    """The rows of one subject id; of no patient if the text is not one."""
+    """Rows of one subject id; of no patient if the text is not a subject id."""
     return Rows(subject=int(text) if text.isdecimal() else NOBODY)
 
 
@@ -52,19 +52,19 @@ class InstallationType:
     has_relations = False
 
     def dataset(self, _name: str) -> str:
-        """None."""
+        """Empty."""
         return ""
 
     def subject(self, _name: str) -> str:
-        """None."""
+        """Empty."""
         return ""
 
     def missing(self, _name: str, _action: str, _facts: FactLookup) -> str:
-        """Nothing is needed."""
+        """Empty: no fact is required."""
         return ""
 
     def rows(self, _name: str) -> Rows:
-        """No restriction."""
+        """All rows."""
         return Rows()
 
 
@@ -92,7 +92,7 @@ class DirectoryType(DatasetType):
         return name.partition("/")[0]
 
     def rows(self, _name: str) -> Rows:
-        """No patient's rows: the shared documents are read by name."""
+        """No patient's rows; shared documents are read by name."""
         return Rows(subject=NOBODY)
 
 
@@ -130,12 +130,12 @@ class SubjectType(InstallationType):
 
 
 class DestinationType(InstallationType):
-    """outside/DESTINATION: a system that this installation may call."""
+    """outside/DESTINATION: another system that this installation may connect to."""
 
     cedar_name = "Outside"
 
     def missing(self, name: str, _action: str, facts: FactLookup) -> str:
-        """The destination must have been declared."""
+        """The destination must be registered."""
         return "" if facts.is_allowed_destination(name) else "no-destination"
 
 

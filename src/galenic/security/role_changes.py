@@ -1,4 +1,4 @@
-"""Changes of people's roles: one person proposes, a second one approves."""
+"""Role changes: one person proposes, a second one approves."""
 
 from dataclasses import replace
 
@@ -35,10 +35,10 @@ class RoleChanges:
             require_administrator(facts, by)
             person = facts.one("person", name)
             if person is None or person.state in OUT_OF_USE or role not in ROLES or role == "service":
-                raise UnknownNameError("there is no such person, or no such role of a person.")
+                raise UnknownNameError("this person does not exist, or does not have this role.")
             before = facts.one("proposal", key)
             if before is not None and before.state == "proposed" and before.who != by.who and _may_propose(facts, before.who):
-                raise StateError("this change is proposed already. Approve or reject it.")
+                raise StateError("this change is already proposed. Approve or reject it.")
             return [proposal_fact(person, role, by=by.who, verb=verb)]
 
         self.facts.change(plan, actor=by.who)
@@ -51,7 +51,8 @@ class RoleChanges:
     def approve(self, by: Session, key: str) -> None:
         """Approves a proposed change of roles as the second person, and ends the sessions of the account concerned.
 
-        Checked in the transaction that writes: all three are in use and hold what is needed, and a security officer remains.
+        The writing transaction checks that all three accounts are active and have the required roles, and that a security
+        officer remains.
         """
 
         def plan(facts: FactReader) -> list[Fact]:
@@ -61,7 +62,7 @@ class RoleChanges:
             if fact.get("verb") == LEAVES and person is not None and person.state == "suspended":
                 return [*departure(facts, person), replace(fact, state="approved")]
             if person is None or person.state in OUT_OF_USE or fact.get("verb") == LEAVES:
-                raise StateError("the person concerned has left or is suspended. Reject the change.")
+                raise StateError("the account of this person is deactivated or suspended. Reject the change.")
             given = fact.get("verb") == "give"
             if not given and fact.label == ADMINISTERS:
                 require_another_administrator(facts, fact.purpose)
@@ -76,7 +77,7 @@ class RoleChanges:
             self.people.audit.append("person.left", done[-1].purpose, actor=by.who)
 
     def reject(self, by: Session, key: str) -> None:
-        """Rejects a proposed change; an account that was suspended until then is in use again."""
+        """Rejects a proposed change. A suspended account becomes active again."""
 
         def plan(facts: FactReader) -> list[Fact]:
             fact = self._proposed(facts, by, key)
@@ -87,12 +88,14 @@ class RoleChanges:
         self.facts.change(plan, actor=by.who)
 
     def _proposed(self, facts: FactReader, by: Session, key: str) -> Fact:
-        """A proposed change, for somebody who may decide it."""
+        """Proposed change, for somebody who may decide it."""
         fact = facts.one("proposal", key)
         if fact is None or fact.state != "proposed":
-            raise StateError("this change is not proposed, or was decided.")
+            raise StateError("this change is not proposed, or was already decided.")
         if not APPROVERS & roles_of(facts, by.who) or not is_active(facts, by.who) or not has_stepped_up(facts, by.id, by.who):
-            raise AccessDeniedError("a change of roles is decided by a security or privacy officer, after signing in again.")
+            raise AccessDeniedError(
+                "a change of roles is decided by a security or privacy officer who has just signed in again."
+            )
         return fact
 
 
@@ -108,8 +111,10 @@ def _may_propose(facts: FactReader, account: str) -> bool:
 
 def _require_two_people(facts: FactReader, by: Session, fact: Fact) -> None:
     if not _may_propose(facts, fact.who):
-        raise StateError("whoever proposed this change is no security officer any more. Reject it, and propose it again.")
+        raise StateError(
+            "the person who proposed this change is no longer a security officer. Reject it, and propose it again."
+        )
     if not (are_different_people(facts, fact.who, by.who) and are_different_people(facts, fact.purpose, by.who)):
         raise AccessDeniedError(
-            "a change of roles takes two people: neither its proposer nor the person concerned may approve it."
+            "a change of roles needs two people: neither the person who proposed it nor the person concerned can approve it."
         )

@@ -1,4 +1,4 @@
-"""The root key: its storage, its replacement, and the escrow that can restore it until a stated date."""
+"""Root key: its storage, its replacement, and the recovery copy that can restore it until a stated date."""
 
 import base64
 import json
@@ -27,17 +27,17 @@ INFO = b"galenic root escrow"
 
 
 class RootKeeper(Protocol):
-    """Stores 32 bytes outside the database and its backups."""
+    """Storage for 32 bytes outside the database and its backups."""
 
     def get(self) -> bytes | None:
-        """The root, or None before there is one."""
+        """Root key, or None before there is one."""
 
     def put(self, root: bytes) -> None:
-        """Replaces the root; the one before cannot be read from here again."""
+        """Replaces the root key. The previous one cannot be read from here again."""
 
 
 class RootFile:
-    """The root in a file that only its owner may read, encrypted under GALENIC_PASSPHRASE (scrypt, RFC 7914) if that is set."""
+    """Root key in a file that only its owner can read, encrypted with GALENIC_PASSPHRASE (scrypt, RFC 7914) if that is set."""
 
     def __init__(self, place: Path) -> None:
         self.place, self._slots = place, Slots(place, 2)
@@ -47,12 +47,13 @@ class RootFile:
             found = [(slot, json.loads(body)) for slot, body in self._slots.read().items()]
         except (OSError, ValueError, StoreError) as error:
             raise StoreError(
-                f"the root key {self.place} cannot be read ({type(error).__name__}). Restore it from escrow."
+                f"the root key {self.place} cannot be read ({type(error).__name__}). Restore it from the recovery "
+                "copy: galenic keys recover-root"
             ) from None
         return max(found, key=lambda one: int(one[1]["number"]), default=None)
 
     def get(self) -> bytes | None:
-        """The root, or None before there is one."""
+        """Root key, or None before there is one."""
         found = self._current()
         if found is None:
             return None
@@ -63,11 +64,11 @@ class RootFile:
             return AESGCM(_stretch(body[:16])).decrypt(body[16:28], body[28:], INFO)
         except InvalidTag:
             raise StoreError(
-                "the root key cannot be decrypted. Set GALENIC_PASSPHRASE to the one it was encrypted with."
+                "the root key cannot be decrypted. Set GALENIC_PASSPHRASE to the passphrase it was encrypted with."
             ) from None
 
     def put(self, root: bytes) -> None:
-        """Writes the root beside the one before, then overwrites that one; killed in between, the newer one counts."""
+        """Writes the root key next to the previous one, then overwrites that one. After an interruption, the newer one counts."""
         body, sealed = root, bool(os.environ.get("GALENIC_PASSPHRASE"))
         if sealed:
             salt, nonce = os.urandom(16), os.urandom(12)
@@ -86,7 +87,7 @@ def _stretch(salt: bytes) -> bytes:
 
 
 class RootInVault:
-    """The root in HashiCorp Vault or OpenBao: key-value secrets engine, version 2. Older versions are destroyed.
+    """Root key in HashiCorp Vault or OpenBao: key-value secrets engine, version 2. Older versions are destroyed.
 
     where: https://HOST:PORT/v1/MOUNT/NAME; the token comes from VAULT_TOKEN.
     """
@@ -96,11 +97,12 @@ class RootInVault:
         self.data, self.metadata = f"{base}/data/{name}", f"{base}/destroy/{name}"
         if not where.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             raise ConfigurationError(
-                f"the root's Vault must be reached by https; GALENIC_ROOT says {where.split('://', maxsplit=1)[0]}://…"
+                "the Vault server of the root key must be reached by https, but GALENIC_ROOT begins with "
+                f"{where.split('://', maxsplit=1)[0]}://. Use https."
             )
 
     def get(self) -> bytes | None:
-        """The root, or None before there is one."""
+        """Root key, or None before there is one."""
         found = self._call("GET", self.data, None)
         return base64.b64decode(found["data"]["data"]["root"]) if found else None
 
@@ -121,15 +123,17 @@ class RootInVault:
         except urllib.error.HTTPError as error:
             if error.code == 404 and method == "GET":
                 return None
-            raise StoreError(f"Vault answered {error.code}. Check VAULT_TOKEN and its policy for {url}.") from None
+            raise StoreError(f"Vault answered with status {error.code}. Check VAULT_TOKEN and its policy for {url}.") from None
         except (urllib.error.URLError, TimeoutError) as error:
-            raise StoreError(f"Vault at {url} was not reached ({type(error).__name__}). Nothing was opened.") from None
+            raise StoreError(
+                f"Vault at {url} cannot be reached ({type(error).__name__}). Nothing was opened. Check the URL and the network."
+            ) from None
         found: dict[str, Any] = json.loads(text) if text else {}
         return found
 
 
 class RootInToken:
-    """The root as a data object in a PKCS#11 token. where: MODULE.so?token=LABEL; the PIN comes from PKCS11_PIN."""
+    """Root key as a data object in a PKCS#11 token. where: MODULE.so?token=LABEL; the PIN comes from PKCS11_PIN."""
 
     LABEL = "galenic root"
 
@@ -146,11 +150,11 @@ class RootInToken:
             return token.open(rw=True, user_pin=os.environ.get("PKCS11_PIN", ""))
         except (pkcs11.PKCS11Error, RuntimeError) as error:
             raise StoreError(
-                f"the PKCS#11 token did not open ({type(error).__name__}). Check module, token label and PIN."
+                f"the PKCS#11 token cannot be opened ({type(error).__name__}). Check the module, the token label and the PIN."
             ) from None
 
     def get(self) -> bytes | None:
-        """The root, or None before there is one."""
+        """Root key, or None before there is one."""
         with self._session() as session:
             from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415  # after _session, which says what is missing
 
@@ -158,7 +162,7 @@ class RootInToken:
             return bytes(found[0][Attribute.VALUE]) if found else None
 
     def put(self, root: bytes) -> None:
-        """Destroys the object that held the root before and makes a new one, readable only after login."""
+        """Destroys the object with the previous root key and creates a new one, readable only after login."""
         with self._session() as session:
             from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415
 
@@ -171,7 +175,7 @@ class RootInToken:
 
 
 def root_keeper(where: str) -> RootKeeper:
-    """The root keeper of GALENIC_ROOT: a path, vault:URL or pkcs11:MODULE?token=LABEL."""
+    """Root key storage of GALENIC_ROOT: a path, vault:URL or pkcs11:MODULE?token=LABEL."""
     if where.startswith("vault:"):
         return RootInVault(where.removeprefix("vault:"))
     if where.startswith("pkcs11:"):
@@ -180,10 +184,10 @@ def root_keeper(where: str) -> RootKeeper:
 
 
 class Escrow:
-    """Copies of roots, each encrypted (HPKE, RFC 9180) to a key whose private half is stored elsewhere.
+    """Recovery copies of root keys, each encrypted (HPKE, RFC 9180) with a public key; the private key is stored elsewhere.
 
-    A copy of a replaced root is overwritten `days` after its replacement; until then that private half could still open
-    older backups, and every erasure receipt states the date.
+    A copy of a replaced root key is overwritten `days` after its replacement. Until then, the private key could still open
+    older backups; every erasure receipt states the date.
     """
 
     def __init__(self, folder: Path, days: int) -> None:
@@ -193,7 +197,7 @@ class Escrow:
         self._slots = Slots(folder / "roots.sealed", 64)
 
     def initialize(self) -> None:
-        """Creates the key pair, once; the private half belongs in a safe, not on this machine."""
+        """Creates the key pair, once. Store the private key in a safe place, not on this machine."""
         if self.public.exists():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +216,7 @@ class Escrow:
             place.chmod(0o600)
 
     def keep(self, root: bytes) -> None:
-        """Stores an encrypted copy of the new root. Every older copy is deleted `days` after this one was made."""
+        """Stores an encrypted copy of the new root key. Every older copy is deleted `days` later."""
         self.initialize()
         public = serialization.load_pem_public_key(self.public.read_bytes())
         assert isinstance(public, X25519PublicKey)
@@ -222,16 +226,16 @@ class Escrow:
             self._slots.write(self._slots.free(), json.dumps({"kept_at": kept_at, "sealed": sealed}).encode())
 
     def copies(self) -> list[tuple[datetime, str, int]]:
-        """(when it was kept, sealed root, slot) of every copy, oldest first; the last is of the current root."""
+        """(time, encrypted root key, slot) of every copy, oldest first; the last is of the current root key."""
         found = [(json.loads(body), slot) for slot, body in self._slots.read().items()]
         return sorted((datetime.fromisoformat(c["kept_at"]), str(c["sealed"]), slot) for c, slot in found)
 
     def _dies(self, successor: datetime) -> datetime:
-        """The date at which the copy before this one is deleted: its root was replaced when this one was stored."""
+        """Date at which the previous copy is deleted. Its root key was replaced when this one was stored."""
         return successor + timedelta(days=self.days)
 
     def sweep(self) -> int:
-        """Overwrites copies that are due; returns how many."""
+        """Overwrites copies that are due. Returns their number."""
         if not self._slots.place.exists():
             return 0
         with locked(self._slots.place):
@@ -242,20 +246,22 @@ class Escrow:
             return len(dead)
 
     def last_older_root_dies(self) -> str | None:
-        """The date at which the last copy of a replaced root is deleted; None if there is none."""
+        """Date at which the last copy of a replaced root key is deleted; None if there is none."""
         copies = self.copies()
         return self._dies(copies[-1][0]).isoformat(timespec="seconds") if len(copies) > 1 else None
 
     def recover(self, private_pem: bytes) -> bytes:
-        """The current root, by the private half that was stored elsewhere."""
+        """Current root key, decrypted with the private key that was stored elsewhere."""
         private = serialization.load_pem_private_key(private_pem, None)
         current = self.copies()
         if not isinstance(private, X25519PrivateKey) or not current:
             raise UnknownNameError(
-                "there is no escrowed root here that this key could open. Expected an X25519 private key (PEM)."
+                "this key cannot open any recovery copy of the root key here. Expected an X25519 private key (PEM)."
             )
         sealed = base64.b64decode(current[-1][1])
         try:
             return SUITE.decrypt(sealed, private, info=INFO)
         except (InvalidTag, ValueError):
-            raise OptionError("this key does not open the escrowed root. Use the private half made with this escrow.") from None
+            raise OptionError(
+                "this key does not open the recovery copy of the root key. Use the private key that was made with it."
+            ) from None

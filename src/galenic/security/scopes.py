@@ -1,4 +1,4 @@
-"""SMART App Launch 2.0 scopes (section 2.0.4): what they cover."""
+"""SMART App Launch 2.0 scopes (section 2.0.4): coverage of resource types and permissions."""
 
 import re
 
@@ -7,7 +7,7 @@ VERSION_1_PERMISSIONS = {"read": "rs", "write": "cud", "*": "cruds"}  # of SMART
 
 
 def scopes_cover(scopes: frozenset[str], resource_type: str, permissions: str) -> bool:
-    """Whether SMART scopes cover all permissions (c r u d s) for a type; "*": for any type."""
+    """True if SMART scopes cover all permissions (c r u d s) for a type; "*": for any type."""
     covered: set[str] = set()
     for text in scopes:
         match = SCOPE.match(text)
@@ -17,13 +17,13 @@ def scopes_cover(scopes: frozenset[str], resource_type: str, permissions: str) -
 
 
 def invalid_scopes(scopes: str, context: str) -> list[str]:
-    """Those of several scopes that are none, have no permission, or belong to another context (system, user, patient)."""
+    """Scopes that are malformed, have no permission, or belong to another context (system, user, patient)."""
     matches = [(text, SCOPE.match(text)) for text in scopes.split()]
     return [text for text, match in matches if match is None or match["context"] != context or not match["permissions"]]
 
 
 def uncovered_scopes(scopes: str, most: str) -> list[str]:
-    """Those of several scopes that go beyond `most`."""
+    """Scopes that go beyond `most`."""
     own, beyond = frozenset(most.split()), []
     for text in scopes.split():
         match = SCOPE.match(text)

@@ -1,4 +1,4 @@
-"""When a browser's session was last used: kept by minutes, so that an idle session ends also across a restart of the server."""
+"""Last use of browser sessions, stored by minutes, so that an idle session also ends across a restart of the server."""
 
 import threading
 from collections import OrderedDict
@@ -6,21 +6,21 @@ from datetime import datetime
 
 from galenic.security.facts import Fact, FactStore
 
-IDLE_SECONDS = 30 * 60  # of inactivity after which a session ends
-STORED_SECONDS = 60  # between two times that are stored: after a restart a session may end so much earlier, never later
-MOST_SESSIONS = 10_000  # whose last use is kept in memory; of the others it is read from the database
+IDLE_SECONDS = 30 * 60  # seconds of inactivity after which a session ends
+STORED_SECONDS = 60  # seconds between two stored times: after a restart a session may end earlier by this time, never later
+MOST_SESSIONS = 10_000  # sessions with their last use in memory; others are read from the database
 
 
 class SessionActivity:
-    """The last uses of sessions. A session that was not used yet counts as used when it was opened."""
+    """Last uses of sessions. A session that was not used yet counts as used when it was opened."""
 
     def __init__(self, facts: FactStore, most: int = MOST_SESSIONS) -> None:
         self.facts, self.most = facts, most
-        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()  # last use, and the last one that was stored
+        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()  # last use, and the last stored one
         self._mutex = threading.Lock()
 
     def use(self, session: Fact) -> bool:
-        """Whether the session was used within the last half hour; if so, it counts as used now."""
+        """True if the session was used within the last half hour. If so, it counts as used now."""
         now = self.facts.clock.passed()
         with self._mutex:
             last, stored = self._used.get(session.key) or self._stored(session)
@@ -36,7 +36,7 @@ class SessionActivity:
         return True
 
     def _stored(self, session: Fact) -> tuple[float, float]:
-        """(last use, last stored use) of a session that this process has not seen, or has forgotten."""
+        """(last use, last stored use) of a session that is not in memory."""
         found = self.facts.one("activity", session.key)
         opened = _seconds(str(session.get("resumed", "") or session.get("began", "")))
         stored = float(found.get("at")) if found is not None else 0.0

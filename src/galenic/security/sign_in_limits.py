@@ -1,4 +1,4 @@
-"""Limits of failed sign-ins: an attacker locks out unknown devices, never one that its user has signed in from."""
+"""Limits of failed sign-ins. An attacker can lock out unknown devices, never a device that the user has signed in from."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,9 +9,12 @@ from galenic.security.audit import AuditLog
 from galenic.security.client_networks import limits_of
 from galenic.store import AttemptCounter, Database, count_attempt, forgive, take_back_attempt
 
-WINDOW = 15 * 60  # s in which failures are counted
-STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 1_000  # failures after which unknown devices, one known device, one address must wait
-WRONG = "name, password or code is not right. After five tries from an unknown device, sign-in waits a quarter of an hour."
+WINDOW = 15 * 60  # seconds in which failures are counted
+STRANGERS, KNOWN_DEVICE, PLACE = 5, 10, 1_000  # failures after which unknown devices, one known device or one address must wait
+WRONG = (
+    "the name, password or code is not correct. After five attempts from an unknown device, sign-in is blocked for a quarter "
+    "of an hour."
+)
 
 
 @dataclass(frozen=True)
@@ -23,39 +26,40 @@ class SignInAttempt:
     device: str
 
     def counters(self) -> tuple[AttemptCounter, ...]:
-        """The counters that the attempt belongs to."""
+        """Counters of the attempt."""
         if self.device:
             return (AttemptCounter(f"account/{self.name}/{self.device}", KNOWN_DEVICE),)
-        # a shared address is never quiet for a quarter of an hour: its failures are counted per quarter of an hour
+        # a shared address always has some failures, so they are counted per quarter of an hour
         limits = limits_of(self.place, PLACE)
         places = (AttemptCounter(f"place/{digest_of(network)}", most, extends=False) for network, most in limits.items())
         return AttemptCounter(f"account/{self.name}/strangers", STRANGERS), *places
 
 
 class SignInLimits:
-    """Counts attempts before they are checked, and refuses further ones for a quarter of an hour after too many failures."""
+    """Counts attempts before they are checked. After too many failures, further attempts are refused for a quarter of an hour."""
 
     def __init__(self, db: Database, audit: AuditLog) -> None:
         self.db, self.audit = db, audit
 
     def require_allowed(self, attempt: SignInAttempt) -> None:
-        """Counts an attempt, as a failure until `succeed` or `forgive`. AccessDeniedError, before anything is checked, after too many."""
+        """Counts an attempt as a failure until `succeed` or `forgive`. Raise AccessDeniedError, before anything is checked,
+        after too many failures."""
         if not count_attempt(self.db, attempt.counters(), WINDOW):
             self.audit.refusals.add("session.throttled", attempt.name, attempt.place, actor=attempt.name)
             raise AccessDeniedError(WRONG)
 
     def fail(self, attempt: SignInAttempt) -> NoReturn:
-        """Refuses an attempt, which stays counted."""
+        """Refuses an attempt, which remains counted."""
         self.audit.refusals.add("session.refused", attempt.name, attempt.place, actor=attempt.name)
         raise AccessDeniedError(WRONG)
 
     def succeed(self, attempt: SignInAttempt) -> None:
-        """Takes back the count of an attempt that was right; earlier failures stay counted."""
+        """Removes the count of a correct attempt; earlier failures remain counted."""
         take_back_attempt(self.db, [c.name for c in attempt.counters()])
 
     def forgive(self, attempt: SignInAttempt) -> None:
-        """Takes back the count of a complete sign-in, and forgets earlier failures of the same known device. What others share, the
-        address and the counter of unknown devices, keeps its failures."""
+        """Removes the count of a complete sign-in, and earlier failures of the same known device. Shared counters, of the
+        address and of unknown devices, keep their failures."""
         self.succeed(attempt)
         if attempt.device:
             for counter in attempt.counters():

@@ -1,5 +1,5 @@
-"""Small secrets in a file of fixed-size slots, overwritten in place: deleted bytes are gone from the disk's blocks too (if the
-medium itself writes in place), and a change costs one flush of data instead of two of files and folders."""
+"""Small secrets in a file of fixed-size slots that are overwritten in place. Deleted bytes are also removed from the disk's
+blocks (if the medium writes in place), and a change needs one flush of data instead of two of files and folders."""
 
 import os
 from hashlib import sha256
@@ -14,13 +14,13 @@ HEAD = 34  # SHA-256 of the rest, length of the body (2 bytes, big-endian)
 
 
 class Slots:
-    """A file of `count` slots, extended when they are full. A slot that was not written completely counts as empty."""
+    """File of `count` slots, extended when they are full. A slot that was not written completely counts as empty."""
 
     def __init__(self, place: Path, count: int) -> None:
         self.place, self.count = place, count
 
     def read(self) -> dict[int, bytes]:
-        """Content by slot number; nothing if there is no file. StoreError if every slot that was ever used is damaged."""
+        """Content by slot number; nothing if there is no file. Raise StoreError if every slot that was ever used is damaged."""
         if not self.place.exists():
             return {}
         data, found, damaged = self.place.read_bytes(), {}, 0
@@ -34,7 +34,7 @@ class Slots:
             else:
                 damaged += 1
         if (damaged and not found) or len(data) % SLOT:
-            raise StoreError(f"{self.place} is damaged: none of its slots can be read.")
+            raise StoreError(f"{self.place} is damaged: none of its slots can be read. Restore it from a backup.")
         return found
 
     def free(self) -> int:
@@ -54,7 +54,7 @@ class Slots:
         """Fills a slot returned by `free`, durably."""
         rest = len(body).to_bytes(2, "big") + body
         rest += bytes(SLOT - 32 - len(rest))
-        assert len(rest) == SLOT - 32, "a body has at most 478 bytes"
+        assert len(rest) == SLOT - 32, "the content must have at most 478 bytes"
         self._put(slot, sha256(rest).digest() + rest)
 
     def clear(self, slot: int) -> None:
@@ -71,5 +71,6 @@ class Slots:
                 os.close(descriptor)
         except OSError as error:
             raise StoreError(
-                f"{self.place} could not be written ({error.strerror}). The previous content is unchanged."
+                f"{self.place} cannot be written ({error.strerror}). The previous content is unchanged. Check free "
+                "space and permissions."
             ) from error

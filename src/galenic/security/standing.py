@@ -1,15 +1,15 @@
-"""Standing of accounts: roles, re-authentication, and the people behind them; as of now, or within a change of facts."""
+"""State of accounts: roles, re-authentication, and the people behind them; current, or within a change of facts."""
 
 import hmac
 
 from galenic.security.facts import FactReader
 from galenic.security.person_id import comparable
 
-OUT_OF_USE = frozenset({"left", "suspended"})  # states of accounts that can do nothing
+OUT_OF_USE = frozenset({"left", "suspended"})  # states of accounts without any access
 
 
 def roles_of(facts: FactReader, account: str) -> frozenset[str]:
-    """The roles that an account or key holds; none for a person who has left or is suspended."""
+    """Roles of an account or key; none for a person who is deactivated or suspended."""
     person = facts.one("person", account)
     if person is not None and person.state in OUT_OF_USE:
         return frozenset()
@@ -19,13 +19,13 @@ def roles_of(facts: FactReader, account: str) -> frozenset[str]:
 
 
 def is_active(facts: FactReader, account: str) -> bool:
-    """Whether an account is in use. A key of the command line, which is no person's account, is while it holds a role."""
+    """True if an account is active. A key of the command line, without an account, is active while it has a role."""
     person = facts.one("person", account)
     return person.state == "active" if person is not None else bool(roles_of(facts, account))
 
 
 def has_stepped_up(facts: FactReader, session: str, account: str) -> bool:
-    """Whether the session of an account is open and has authenticated again a short time ago."""
+    """True if the session of an account is open and has re-authenticated a short time ago."""
     fact = facts.one("session", session)
     if fact is None or fact.who != account or not fact.stands("open", facts.now()):
         return False
@@ -33,7 +33,7 @@ def has_stepped_up(facts: FactReader, session: str, account: str) -> bool:
 
 
 def person_of(facts: FactReader, account: str) -> str:
-    """The identity of the person behind an account: from the account itself, or from a role given to a key; empty if unknown."""
+    """Identity of the person behind an account: from the account itself, or from a role given to a key; empty if unknown."""
     fact = facts.one("person", account)
     if fact is not None:
         return comparable(fact.label)
@@ -41,7 +41,7 @@ def person_of(facts: FactReader, account: str) -> str:
 
 
 def are_different_people(facts: FactReader, a: str, b: str) -> bool:
-    """Whether two accounts or keys are known to belong to two people; one person with two accounts is one person."""
+    """True if two accounts or keys are known to belong to two people. A person with two accounts is one person."""
     people = [_people(facts, name) for name in (a, b)]
     return a != b and all(people) and not people[0] & people[1]
 
@@ -53,6 +53,6 @@ def _people(facts: FactReader, account: str) -> set[str]:
 
 
 def pseudonym(key: bytes, about: str, person: str) -> str:
-    """HMAC-SHA256 of a person's identity under a key of the installation, hexadecimal. about: where it is used; the pseudonyms of one
-    person in two places cannot be linked."""
+    """HMAC-SHA256 of a person's identity with a key of the installation, hexadecimal. about: context of use; the pseudonyms of
+    one person in two contexts cannot be linked."""
     return hmac.digest(key, f"person\0{about}\0{person}".encode(), "sha256").hex()

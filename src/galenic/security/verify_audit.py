@@ -1,8 +1,8 @@
 """Checks an audit chain offline: python verify_audit.py galenic.db --public gate.pub [--witness F] [--first-key F].
 
-Needs Python and `cryptography`, nothing of Galenic. Row i holds SHA-256(hash of row i-1 || entry i) and one half of
-BLAKE2b(hash i) keyed with key i (RFC 7693, 64 bytes), whose other half is key i+1, so who holds today's key can change no earlier row unnoticed.
-Heads hold the root of the Merkle tree (RFC 6962) over row hashes, signed with Ed25519.
+Needs Python and `cryptography`, but not Galenic. Row i holds SHA-256(hash of row i-1 || entry i) and one half of BLAKE2b(hash
+i) keyed with key i (RFC 7693, 64 bytes), whose other half is key i+1. So the current key cannot be used to change an earlier
+row unnoticed. Heads hold the root of the Merkle tree (RFC 6962) over row hashes, signed with Ed25519.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def root_of(tree: list[bytes]) -> bytes:
 
 
 def check_rows(rows: Rows, sizes: set[int], first_key: bytes | None) -> tuple[str | None, int, dict[int, bytes]]:
-    """(first fault, rows that stand, root at each of `sizes`)."""
+    """(first fault, number of valid rows, root at each of `sizes`)."""
     roots: dict[int, bytes] = {}
     previous, key, place, sha256, blake2b = START, first_key, 0, hashlib.sha256, hashlib.blake2b
     tree: list[bytes] = []  # roots of the perfect subtrees, largest first
@@ -41,11 +41,11 @@ def check_rows(rows: Rows, sizes: set[int], first_key: bytes | None) -> tuple[st
         if seq != place:
             return f"row {place}: missing or out of order", place - 1, roots
         if sha256(previous + entry.encode()).digest() != row_hash:
-            return f"row {place}: changed, or does not follow the row before it", place - 1, roots
+            return f"row {place}: changed, or does not follow from the previous row", place - 1, roots
         if key is not None:
             both = blake2b(row_hash, key=key).digest()
             if both[:32] != mac:
-                return f"row {place}: rewritten by someone without the key of that time", place - 1, roots
+                return f"row {place}: rewritten without the key of that time", place - 1, roots
             key = both[32:]
         previous, node, n = row_hash, sha256(b"\0" + row_hash).digest(), place - 1
         while n & 1:
@@ -64,33 +64,35 @@ def check_head(text: str, signature: str, public: bytes, roots: dict[int, bytes]
         head = json.loads(text)
         size, root = int(head["size"]), bytes.fromhex(head["root"])
     except (ValueError, KeyError, TypeError):
-        return f"{whose} can not be read"
+        return f"{whose} cannot be read"
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature), text.encode())
     except (InvalidSignature, ValueError):
         return f"{whose} of {size} rows: not signed by this installation"
     if size not in roots:
-        return f"row {max(roots, default=0) + 1}: missing; {whose} saw {size} rows (cut off, or rolled back)"
+        return f"row {max(roots, default=0) + 1}: missing; {whose} covered {size} rows (truncated, or rolled back)"
     if roots[size] != root:
-        return f"{whose} of {size} rows: the rows up to there are not those that were signed"
+        return f"{whose} of {size} rows: these are not the rows that were signed"
     return None
 
 
 def verify(rows: Rows, heads: Heads, public: bytes, witnessed: Heads, first_key: bytes | None) -> tuple[list[str], int]:
-    """(faults, rows that stand). heads, witnessed: pairs (head as JSON text, signature)."""
+    """(faults, number of valid rows). heads, witnessed: pairs (head as JSON text, signature)."""
     fault, count, roots = check_rows(rows, {_size(text) for text, _signature in [*heads, *witnessed]}, first_key)
     found = [fault] if fault else []
     if not fault:
         pairs = [(h, "a head") for h in heads] + [(w, "the witness's head") for w in witnessed]
         found += [f for (text, sig), whose in pairs if (f := check_head(text, sig, public, roots, whose))]
         if count and not any(_size(text) == count for text, _ in heads):
-            found.append(f"row {max((_size(t) for t, _ in heads), default=0) + 1}: no head covers it and the rows after it")
-        # the witness is written after the database: at most the last head may still be on its way
+            found.append(
+                f"row {max((_size(t) for t, _ in heads), default=0) + 1}: not covered by any head, nor are the rows after it"
+            )
+        # the witness is written after the database, so only the last head may be missing there
         kept, known = {_size(t) for t, _ in witnessed}, sorted(_size(t) for t, _ in heads)
         if witnessed and any(size not in kept for size in known[:-1] if size >= min(kept)):
-            found.append("a head that the witness never saw: two histories, or a witness that was cut")
+            found.append("a head that the witness does not have: there are two histories, or the witness was truncated")
         if witnessed and any(size <= count and size not in known for size in kept):
-            found.append("the witness holds a head that is gone from the database")
+            found.append("the witness has a head that is missing in the database")
     return found, count
 
 
@@ -106,7 +108,7 @@ def read_witness(path: Path) -> Heads:
     return [(line["head"], line["signature"]) for line in lines]
 
 
-def opened(database: Path) -> sqlite3.Connection:  # a closed copy on a read-only medium needs no lock, and can have none
+def opened(database: Path) -> sqlite3.Connection:  # a closed copy on a read-only medium needs no lock, and cannot have one
     still = not os.access(database.parent, os.W_OK) and not Path(f"{database}-wal").exists()
     return sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro{'&immutable=1' * still}", uri=True)
 
@@ -124,9 +126,11 @@ def first_bad_mac(database: Path, key: bytes) -> int | None:
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("database", type=Path)
-    words.add_argument("--public", type=Path, required=True, help="the gate's public key, base64, received by another way")
-    words.add_argument("--witness", type=Path, help="the file of heads that was kept elsewhere")
-    words.add_argument("--first-key", type=Path, help="the first MAC key, kept offline since the beginning")
+    words.add_argument(
+        "--public", type=Path, required=True, help="the public key of the access check, base64, received separately"
+    )
+    words.add_argument("--witness", type=Path, help="file of heads that was stored elsewhere")
+    words.add_argument("--first-key", type=Path, help="first MAC key, stored offline since the beginning")
     given = words.parse_args()
     connection = opened(given.database)
     rows = connection.execute("SELECT seq, entry, hash, mac FROM audit ORDER BY seq")
@@ -138,9 +142,9 @@ def main() -> int:
         faults, count = verify(rows, heads, base64.b64decode(given.public.read_text()), witnessed, None)
         bad = macs.result() if macs else None
     if bad and (not faults or bad <= count):
-        faults, count = [f"row {bad}: rewritten by someone without the key of that time", *faults], bad - 1
-    missing = [] if witnessed else ["no witness: rows cut off at the end would not show"]
-    missing += [] if first else ["no first key: a rewrite by a key holder would not show"]
+        faults, count = [f"row {bad}: rewritten without the key of that time", *faults], bad - 1
+    missing = [] if witnessed else ["no witness: rows removed at the end would not be noticed"]
+    missing += [] if first else ["no first key: changes by a key holder would not be noticed"]
     print("\n".join([*faults, *(f"note: {m}" for m in missing), f"{'BROKEN' if faults else 'INTACT'}: {count} rows stand"]))
     return 1 if faults else 0
 

@@ -1,4 +1,4 @@
-"""Destinations of the signed heads of the audit log, so that nobody can truncate it or roll it back unnoticed."""
+"""Destinations of the signed heads of the audit log, so that truncation or rollback is detected."""
 
 import errno
 import json
@@ -12,7 +12,7 @@ TAIL = 4_096  # bytes; a line has about 400
 
 
 class Witness:
-    """At least one place outside the database: files (best on another volume) and syslog.
+    """At least one destination outside the database: files (preferably on another volume) and syslog.
 
     places: paths, or `syslog:HOST:PORT` (RFC 5424 over UDP) or `syslog:/dev/log`. The first file is the one that is read.
     """
@@ -26,7 +26,8 @@ class Witness:
             )
 
     def push(self, head: str, signature: str) -> None:
-        """Sends one head to every destination. StoreError if a file does not take it: no audit log without a witness."""
+        """Sends one head to every destination. Raise StoreError if a file cannot be written: there is no audit log without a
+        witness."""
         line = json.dumps({"head": head, "signature": signature}) + "\n"
         for place in self.files:
             try:
@@ -41,7 +42,10 @@ class Witness:
                 finally:
                     os.close(descriptor)
             except OSError as error:
-                raise StoreError(f"the witness {place} did not take the head of the audit log ({error.strerror}).") from error
+                raise StoreError(
+                    f"the witness {place} did not accept the head of the audit log ({error.strerror}). Check its path and "
+                    "permissions."
+                ) from error
         for where in self.syslogs:
             _syslog(where, line.strip())
 
@@ -55,11 +59,14 @@ class Witness:
                 data = json.loads(line)
                 found.append((str(data["head"]), str(data["signature"])))
             except (ValueError, KeyError, TypeError):
-                raise StoreError(f"line {number} of the witness {self.files[0]} cannot be read.") from None
+                raise StoreError(
+                    f"line {number} of the witness {self.files[0]} cannot be read. Keep the file, and contact the "
+                    "security officer."
+                ) from None
         return found
 
     def last(self) -> int | None:
-        """Rows under the last head in the first file; None if there is none. Reads the end of the file only."""
+        """Number of rows under the last head in the first file; None if there is none. Reads only the end of the file."""
         if not self.files or not self.files[0].exists():
             return None
         with self.files[0].open("rb") as f:
@@ -68,7 +75,9 @@ class Witness:
         try:
             return int(json.loads(json.loads(lines[-1])["head"])["size"]) if lines else None
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"the last line of the witness {self.files[0]} cannot be read.") from None
+            raise StoreError(
+                f"the last line of the witness {self.files[0]} cannot be read. Keep the file, and contact the security officer."
+            ) from None
 
 
 def _opened(place: Path) -> int:
@@ -91,5 +100,6 @@ def _syslog(where: str, line: str) -> None:
                 s.sendto(message, (host, int(port)))
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"the witness syslog:{where} did not take the head of the audit log ({type(error).__name__})."
+            f"the witness syslog:{where} did not accept the head of the audit log ({type(error).__name__}). Check the "
+            "syslog service."
         ) from error

@@ -1,4 +1,4 @@
-"""The server: endpoints of protocols, the console, authentication and listeners."""
+"""HTTP server: protocol endpoints, console, authentication and listeners."""
 
 from galenic.server.app import make_app
 from galenic.server.certificate import fingerprint

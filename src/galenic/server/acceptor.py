@@ -1,4 +1,4 @@
-"""Acceptance of connections: counted before the first byte, TLS handshakes within a time limit."""
+"""Acceptance of connections. They are counted before the first byte, and TLS handshakes have a time limit."""
 
 import asyncio
 import contextlib
@@ -16,22 +16,22 @@ from uvicorn.config import STARTUP_FAILURE
 from galenic.server.connections import Connection, ConnectionTable
 from galenic.server.http_protocol import LimitedProtocol
 
-HANDSHAKE_SECONDS, SHUTDOWN_SECONDS = 10.0, 5.0  # of TLS
-BACKLOG, AT_ONCE = 1_024, 64  # connections that wait to be accepted; that are accepted before anything else is done
+HANDSHAKE_SECONDS, SHUTDOWN_SECONDS = 10.0, 5.0  # TLS handshake, seconds
+BACKLOG, AT_ONCE = 1_024, 64  # connections that wait to be accepted; connections accepted in a row before other work is done
 RELEASE_TICKS, RELEASE_AFTER = 50, 100  # tenths of a second; connections
-PAUSE_SECONDS = 0.5  # after the process ran out of files
+PAUSE_SECONDS = 0.5  # after the process has run out of file descriptors
 logger = logging.getLogger("uvicorn.error")
 
 
 class LimitedServer(uvicorn.Server):
-    """An HTTP server that admits connections by a table, before TLS and HTTP begin."""
+    """HTTP server that checks each connection against a table before TLS and HTTP begin."""
 
     def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, table: ConnectionTable) -> None:
         super().__init__(config)
         self.tls, self.table = tls, table
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens at every address of the host."""
+        """Listens on every address of the host."""
         await self.lifespan.startup()
         try:
             listeners = sockets or listen(self.config.host, self.config.port)
@@ -42,7 +42,7 @@ class LimitedServer(uvicorn.Server):
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Gives memory back to the system once many connections have ended. Called ten times a second."""
+        """Returns memory to the system after many connections have ended. Called ten times per second."""
         if counter % RELEASE_TICKS == 0 and self.table.ended >= RELEASE_AFTER:
             self.table.ended = 0
             await asyncio.get_running_loop().run_in_executor(None, release_memory)
@@ -59,7 +59,7 @@ class LimitedServer(uvicorn.Server):
 def release_memory() -> None:
     """Collects garbage, and returns free memory to the system where the C library can."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -109,7 +109,7 @@ class Acceptor:
             self.loop.add_reader(self.listener, self._accept)
 
     def _admit(self, link: socket.socket, address: str) -> None:
-        """Opens a connection, or ends it before any work is done for it."""
+        """Opens a connection, or closes it before any work is done for it."""
         table, tls = self.server.table, self.server.tls
         if tls is not None and not table.trusted(address) and not table.handshakes.allows(address):
             link.close()
@@ -126,7 +126,7 @@ class Acceptor:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, link: socket.socket, connection: Connection) -> None:
-        """TLS, and then HTTP."""
+        """Starts TLS, then HTTP."""
         tls = self.server.tls
         limits = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS} if tls else {}
         try:
@@ -135,16 +135,16 @@ class Acceptor:
             OSError,
             EOFError,
             asyncio.CancelledError,
-        ):  # of TLS: ssl.SSLError is an OSError; cancelled: it gave way to another
+        ):  # for TLS, ssl.SSLError is an OSError; canceled: the connection was closed to make room for another
             self.server.table.remove(connection)
             link.close()
 
     def close(self) -> None:
-        """Accepts no more connections, and ends those that do not speak HTTP yet."""
+        """Stops accepting connections, and closes those that do not speak HTTP yet."""
         self.loop.remove_reader(self.listener)
         self.listener.close()
         for task in self._opening:
             task.cancel()
 
     async def wait_closed(self) -> None:
-        """Nothing is left to wait for: connections are counted by the server."""
+        """Returns at once, because the server counts the connections."""

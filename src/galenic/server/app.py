@@ -1,4 +1,4 @@
-"""The web application: all endpoints and pages behind the same headers, error responses, limits and log."""
+"""Web application: all endpoints and pages share security headers, error responses, limits and the log."""
 
 import secrets
 import time
@@ -65,7 +65,7 @@ class RequestMiddleware:
         self.app, self.proxies = app, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """ASGI entry point."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -101,16 +101,16 @@ async def _expected_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
-    """The response to a bug: its type and the request's id are logged, and the client learns nothing about it."""
+    """Response to an unexpected error. Its type and the request's id are logged; the client gets no details."""
     request_id = str(request.scope.get("galenic.request", ""))
     store.telemetry.log("error", "a request failed", error=type(error).__name__, request=request_id)
-    return refusal(InternalError("an unexpected error"), request_id)
+    return refusal(InternalError("unexpected error"), request_id)
 
 
 def make_app(
     repository: FhirRepository, base: str, console: Console | None = None, proxies: TrustedProxies | None = None
 ) -> ASGIApp:
-    """The application for one installation. base: its address, as clients write it; proxies: that are believed whom they act for."""
+    """Application for one installation. base: public URL; proxies: trusted proxies, whose headers name the client."""
     app = FastAPI(title="Galenic", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     console = console or Console(repository.installation, repository, base)
     console_app(console, app)
@@ -125,20 +125,20 @@ def make_app(
 
 
 class Dispatcher:
-    """Sends requests to endpoints past FastAPI, which costs as much time as the work itself, and all others through it."""
+    """Sends requests for endpoints directly to them, bypassing FastAPI's overhead, and all others to FastAPI."""
 
     def __init__(self, app: ASGIApp, routes: list[Route], allowance: Callable[[Scope], BodyAllowance]) -> None:
         self.app, self.endpoints = app, Router(routes=routes, redirect_slashes=False)
         self.limited = RequestLimits(self._route, allowance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """ASGI entry point."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         try:
             await self.limited(scope, receive, send)
-        except ClientDisconnect:  # in the middle of a body: there is nobody to answer, and nothing to report
+        except ClientDisconnect:  # the client disconnected while it sent the body: there is nobody to answer
             return
         except GalenicError as error:
             await (await _expected_error(Request(scope), error))(scope, receive, send)
@@ -149,7 +149,8 @@ class Dispatcher:
 
 
 def _allowance(console: Console, scope: Scope) -> BodyAllowance:
-    """What the client of a request may send there. NotSignedInError, AccessDeniedError if only others may send a body."""
+    """Limits on the request body for the client of a request. NotSignedInError or AccessDeniedError if this client may not send
+    a body."""
     request = Request(scope)
     if (scope["path"] + "/").startswith("/fhir/"):
         return BodyAllowance(authenticate(console.installation, request, console.base).session.who, LARGEST_BODY)

@@ -13,7 +13,7 @@ from galenic.security import Fact, Session, access_of, token_name
 from galenic.server.connections import mark_signed_in
 
 LARGEST_BODY = 32 * 2**20
-MOST_TOKENS = 1_000  # whose account is remembered
+MOST_TOKENS = 1_000  # number of remembered tokens
 JSON_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
 BEARER = re.compile(r"Bearer ([A-Za-z0-9_\-.~+/]{20,200}=*)\Z")
 PURPOSE = "x-galenic-purpose"
@@ -21,7 +21,7 @@ REASON = "x-galenic-why"
 
 
 class TokenAccounts:
-    """Accounts of the access tokens seen last, only to share threads fairly: it does not say that a token is valid."""
+    """Accounts of recently seen access tokens, used only to share threads fairly. An entry does not mean that a token is valid."""
 
     def __init__(self) -> None:
         self._accounts: OrderedDict[str, str] = OrderedDict()  # by the digest of the token
@@ -53,8 +53,8 @@ class NotAcceptableError(InputError):
 def authenticate(
     installation: Installation, request: Request, base: str, needed: tuple[str, str] | None = None
 ) -> RequestContext:
-    """The context of a request by its access token. needed: (type, permissions) that the token's scopes must cover.
-    NotSignedInError without a valid token; AccessDeniedError if the scopes do not cover what is needed."""
+    """Request context from the access token. needed: (type, permissions) that the token's scopes must cover. NotSignedInError
+    without a valid token; AccessDeniedError if the scopes do not cover what is needed."""
     match = BEARER.match(request.headers.get("authorization", ""))
     found = installation.gate.session(token_name(match[1])) if match else None
     if found is None or not _is_token(installation, *found):
@@ -73,13 +73,15 @@ def authenticate(
     if purpose is None:
         return context
     if purpose not in purposes:
-        raise InputError(f"this session is not for the purpose that {PURPOSE} names. It is for: {', '.join(purposes)}.")
+        raise InputError(
+            f"this session is not approved for the purpose in {PURPOSE}. It is approved for: {', '.join(purposes)}."
+        )
     return replace(context, purpose=purpose)
 
 
 def _is_token(installation: Installation, session: Session, fact: Fact) -> bool:
-    """Whether a session is that of an access token: an application's, which its user allowed, or a system's, never a person's. The
-    cookie of a browser that is sent as a token was stolen."""
+    """Whether a session is that of an access token: an application's, which its user allowed, or a system's, never a person's.
+    A browser cookie that is sent as a token is refused, because it was probably stolen."""
     if fact.get("browser") == "yes":
         return False
     return bool(fact.get("app")) or not installation.gate.cache.about("person", session.who)
@@ -99,7 +101,7 @@ def require_json(request: Request) -> None:
         return
     wanted = request.headers.get("accept", "*/*")
     if ("xml" in wanted and "json" not in wanted and "*/*" not in wanted) or "turtle" in wanted:
-        raise NotAcceptableError("responses are JSON only. Ask for application/fhir+json.")
+        raise NotAcceptableError("only JSON responses are available. Request application/fhir+json.")
 
 
 def require_json_format(given: str) -> None:
@@ -107,7 +109,7 @@ def require_json_format(given: str) -> None:
     media_type, *parameters = (part.strip().lower().replace(" ", "+") for part in given.split(";"))
     versions = [p.partition("=")[2] for p in parameters if p.startswith("fhirversion=")]
     if media_type not in JSON_FORMATS or any(v not in ("4.0", "4.0.1") for v in versions):
-        raise NotAcceptableError("_format names a format that is not served. Expected json or application/fhir+json.")
+        raise NotAcceptableError("the format in _format is not available. Expected json or application/fhir+json.")
 
 
 async def body_of(request: Request, limit: int = LARGEST_BODY) -> bytes:

@@ -13,12 +13,12 @@ from galenic.custody.fhir import FhirResponse
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]{1,127}/[A-Za-z0-9!#$&^_.+\-]{1,127}(?:\s*;[\x20-\x7e]{1,200})?\Z")
 FHIR_TYPES = ("application/fhir+json", "application/json", "text/json", "*/*", "application/*")
 SECURITY_CONTEXT = "x-security-context"
-# bytes that somebody sent are never shown by a browser as a page of this server
+# uploaded content must never be displayed by a browser as a page of this server
 SHELTER = {"Content-Disposition": "attachment", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
 def wants_content(request: Request) -> bool:
-    """Whether a read of a Binary asks for its content: its Accept header names formats, and FHIR JSON is none of them."""
+    """True if a read of a Binary asks for its content: its Accept header names formats, and FHIR JSON is none of them."""
     if request.query_params.get("_format"):
         return False
     wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
@@ -27,7 +27,7 @@ def wants_content(request: Request) -> bool:
 
 
 def content_of(answer: FhirResponse) -> tuple[FhirResponse, str]:
-    """(the response with the content of a Binary and its headers, the media type of the content)."""
+    """(response with the content of a Binary and its headers, media type of the content)."""
     binary = orjson.loads(answer.body)
     media_type = str(binary.get("contentType", ""))
     headers: dict[str, str] = {**answer.headers, **SHELTER}
@@ -40,7 +40,7 @@ def content_of(answer: FhirResponse) -> tuple[FhirResponse, str]:
 
 
 def binary_of(content: bytes, headers: Mapping[str, str], resource_id: str = "") -> bytes:
-    """A Binary resource with bytes that came as themselves."""
+    """Binary resource from uploaded raw bytes."""
     binary = {"resourceType": "Binary", "contentType": headers.get("content-type", "").strip()}
     context = headers.get(SECURITY_CONTEXT)
     return orjson.dumps(

@@ -1,4 +1,4 @@
-"""The CapabilityStatement (R4): what the endpoints declare, and nothing else."""
+"""CapabilityStatement (R4), built from the declarations of the endpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class CapabilityPart:
 
 
 def metadata_route(url: str, declare: Callable[[], tuple[CapabilityPart, ...]]) -> Route:
-    """The route of the statement, which needs no sign-in. url: base URL of the FHIR endpoint; declare: called at the first request."""
+    """Route of the statement; no sign-in is needed. url: base URL of the FHIR endpoint; declare: called at the first request."""
     statement = cache(lambda: capability_statement(url, declare()))
 
     async def metadata(request: Request) -> Response:
@@ -57,7 +57,7 @@ def capability_statement(url: str, parts: tuple[CapabilityPart, ...]) -> bytes:
             "date": "2026-11-22",
             "kind": "instance",
             "software": {"name": "Galenic", "version": __version__},
-            "implementation": {"description": "Galenic, FHIR R4 over records in custody", "url": url},
+            "implementation": {"description": "Galenic, FHIR R4 access to the encrypted record store", "url": url},
             "instantiates": [url for p in parts for url in p.instantiates],
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json"],

@@ -1,4 +1,4 @@
-"""Self-signed TLS certificate, for evaluation; in production a certificate of the organization is configured."""
+"""Self-signed TLS certificate for evaluation. In production, configure a certificate of your organization."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from galenic import store
 
 DAYS = 90
-RENEWAL = timedelta(days=7)  # before its end, in which it is replaced
+RENEWAL = timedelta(days=7)  # days before its end at which it is replaced
 
 
 def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
@@ -62,6 +62,6 @@ def _is_valid(place: Path, host: str) -> bool:
 
 
 def fingerprint(place: Path) -> str:
-    """SHA-256 of a certificate, as browsers show it."""
+    """SHA-256 fingerprint of a certificate, in the format that browsers show."""
     certificate = x509.load_pem_x509_certificate(place.read_bytes())
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

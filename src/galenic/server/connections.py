@@ -1,4 +1,4 @@
-"""Limits on connections: how many there are at once, in all and from one address, and which of them gives way to a new one."""
+"""Limits on the number of connections, in total and per address, and the choice of the connection to close for a new one."""
 
 import time
 from collections import Counter, OrderedDict
@@ -9,16 +9,17 @@ from typing import Any
 from galenic.security import limits_of, networks_of, source_of
 
 IN_ALL, PER_ADDRESS = 256, 96
-RATE, BURST = 8.0, 64.0  # handshakes of one address: so many a second, so many at once
-SHARED_RATE, SHARED_BURST = 100.0, 256.0  # beyond these, of all addresses together: each takes a millisecond of one core
-MOST_RATES = 10_000  # addresses whose rate is remembered
-CONNECTION = "galenic.connection"  # key of a request's Connection in its ASGI scope
+RATE, BURST = 8.0, 64.0  # handshakes of one address: per second, and in a burst
+SHARED_RATE, SHARED_BURST = 100.0, 256.0  # handshakes of all other addresses together; each takes a millisecond of one core
+MOST_RATES = 10_000  # number of addresses with a remembered rate
+CONNECTION = "galenic.connection"  # key of the Connection in the ASGI scope of a request
 
 
 @dataclass(eq=False)
 class Connection:
-    """One connection. close: ends it at once. busy: a complete request is being answered. signed_in: an earlier request had a
-    valid session or token. since: when it was opened, or its last answer was complete (s). site: the widest network of its client."""
+    """State of one connection. close: closes it at once. busy: a complete request is being answered. signed_in: an earlier
+    request had a valid session or token. since: when it was opened, or its last answer was complete (s). site: the widest
+    network of its client."""
 
     source: str
     site: str
@@ -29,20 +30,20 @@ class Connection:
 
 
 def mark_signed_in(scope: MutableMapping[str, Any]) -> None:
-    """Notes that a request had a valid session or token: its connection gives way to new ones last."""
+    """Marks the connection of a request with a valid session or token. Such connections are closed last."""
     connection = scope.get(CONNECTION)
     if connection is not None:
         connection.signed_in = True
 
 
 class TokenBucket:
-    """A rate with bursts: so many tokens a second, of which at most `size` are saved up."""
+    """Rate limit with bursts: a number of tokens per second, of which at most `size` are saved."""
 
     def __init__(self, rate: float, size: float) -> None:
         self.rate, self.size, self.tokens, self.at = rate, size, size, time.monotonic()
 
     def take(self) -> bool:
-        """Takes a token; False if there is none."""
+        """Takes a token. Return False if there is none."""
         now = time.monotonic()
         self.tokens, self.at = min(self.size, self.tokens + (now - self.at) * self.rate), now
         if self.tokens < 1:
@@ -52,14 +53,14 @@ class TokenBucket:
 
 
 class HandshakeRate:
-    """Limits the rate of TLS handshakes: each address has a rate of its own, and all share one beyond it."""
+    """Rate limit of TLS handshakes. Each address has its own rate; beyond it, all addresses share one."""
 
     def __init__(self) -> None:
         self._shared = TokenBucket(SHARED_RATE, SHARED_BURST)
         self._of_network: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def allows(self, address: str) -> bool:
-        """Whether another handshake of an address may begin now."""
+        """True if another handshake from an address may begin now."""
         own = [self._bucket(network, share) for network, share in limits_of(address, 1).items()]
         return all([bucket.take() for bucket in own]) or self._shared.take()
 
@@ -72,22 +73,22 @@ class HandshakeRate:
 
 
 class ConnectionTable:
-    """All connections of a server. A new connection takes the place of one that is not busy: of the address with the most
-    connections the oldest, and of signed-in clients last. So silent connections keep nobody out."""
+    """All connections of a server. If the table is full, a new connection replaces one that is not busy: the oldest of the
+    address with the most connections, and those of signed-in clients last. So idle connections cannot block others."""
 
     def __init__(self, trusted: Callable[[str], bool] = lambda _address: False) -> None:
         self.trusted = trusted
         self._connections: set[Connection] = set()
         self._counts: Counter[str] = Counter()
         self.handshakes = HandshakeRate()
-        self.ended = 0  # connections since memory was last given back
+        self.ended = 0  # connections since memory was last returned to the system
 
     def __len__(self) -> int:
         """Number of connections."""
         return len(self._connections)
 
     def admit(self, address: str, close: Callable[[], object]) -> Connection | None:
-        """The entry of a new connection; None if every other one is busy. address: of the peer; trusted proxies have no limit of
+        """Entry for a new connection; None if every other one is busy. address: of the peer; trusted proxies have no limit of
         their own, and are treated as signed in."""
         source, proxy = source_of(address), self.trusted(address)
         if not proxy and self._counts[source] >= PER_ADDRESS and not self._evict(source):
@@ -110,7 +111,7 @@ class ConnectionTable:
                     del self._counts[network]
 
     def _evict(self, source: str = "") -> bool:
-        """Ends one connection, of one source or of any; False if all of them are busy."""
+        """Closes one connection, of one address or of any. Return False if all of them are busy."""
         waiting = [c for c in self._connections if not c.busy and (not source or c.source == source)]
         if not waiting:
             return False

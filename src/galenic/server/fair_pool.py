@@ -45,7 +45,10 @@ class TooManyWaitingError(StateError):
 def _end_wait(turn: Turn) -> None:
     if not turn.done():
         turn.set_exception(
-            TooManyWaitingError("no thread was free in time. Wait as long as Retry-After says, and send fewer at once.")
+            TooManyWaitingError(
+                "no server thread became available in time. Wait for the number of seconds in Retry-After, and send fewer "
+                "requests at once."
+            )
         )
 
 
@@ -155,7 +158,7 @@ class FairPool:
         of_client = len(self._waiting.get(client, ()))
         if of_client >= WAITING_OF_CLIENT or sum(map(len, self._waiting.values())) >= WAITING:
             raise TooManyWaitingError(
-                "too many searches are waiting. Wait as long as Retry-After says, and send fewer at once."
+                "too many searches are waiting. Wait for the number of seconds in Retry-After, and send fewer at once."
             )
         loop = asyncio.get_running_loop()
         turn: Turn = loop.create_future()

@@ -1,4 +1,4 @@
-"""Health and metrics of the server, on a listener of their own for this machine alone."""
+"""Health and metrics of the server, on a separate listener that only this machine can reach."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,13 +11,13 @@ from galenic.errors import GalenicError
 
 
 def health_app(repository: FhirRepository) -> Starlette:
-    """/live, /ready and /metrics (Prometheus). None contains patients' data."""
+    """Application with /live, /ready and /metrics (Prometheus). None of them contains patient data."""
 
     def live(_request: Request) -> Response:
         return PlainTextResponse("alive")
 
     def ready(_request: Request) -> Response:
-        """Whether the database answers, the audit log accepts rows and the index is up to date."""
+        """True if the database responds, the audit log accepts rows and the search index is up to date."""
         try:
             store.version_numbers(repository.installation.db)
             repository.installation.audit.flush()
@@ -25,7 +25,7 @@ def health_app(repository: FhirRepository) -> Starlette:
         except GalenicError as error:
             return PlainTextResponse(f"not ready: {type(error).__name__}", 503)
         if missing > 0:
-            return PlainTextResponse(f"not ready: {missing} resources are not in the search index yet", 503)
+            return PlainTextResponse(f"not ready: {missing} resources are not yet in the search index", 503)
         return PlainTextResponse("ready")
 
     def metrics(_request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with limits on time and size: heads, bodies, answers that nobody reads, requests sent ahead of answers."""
+"""HTTP/1.1 with limits on time and size, for headers, bodies, slow readers and pipelined requests."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from galenic.server.connections import CONNECTION, Connection, ConnectionTable
 
 HEAD_SECONDS, BODY_SECONDS = 10.0, 120.0
-READ_SECONDS = 30.0  # within which a client reads what was sent before more is sent
-DISCARD_SECONDS, MOST_DISCARDED = 2.0, 2**20  # of a body whose request is answered already
+READ_SECONDS = 30.0  # time limit for a client to read data before more is sent
+DISCARD_SECONDS, MOST_DISCARDED = 2.0, 2**20  # of a body whose request is already answered
 LARGEST_HEAD, MOST_HEADERS = 64 * 2**10, 100
-MOST_AHEAD = 8  # requests that are sent before the answers to earlier ones (pipelining)
+MOST_AHEAD = 8  # requests sent before the answers to earlier ones (pipelining)
 
 
 class LimitExceededError(Exception):
@@ -46,7 +46,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def connection_made(self, transport: Any) -> None:
-        """Starts the time limit of the first head."""
+        """Starts the time limit for the first request headers."""
         super().connection_made(transport)
         self.connection.close = transport.abort
         self._start_timer(HEAD_SECONDS)
@@ -59,14 +59,14 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Starts the time limit of a client that does not read its answer; the connection may be ended for a new one."""
+        """Starts the time limit for a client that does not read its response. The connection may be closed for a new one."""
         super().pause_writing()
         self.connection.busy = self.connection.signed_in
         self._stop_read_timer()
         self._read_timer = self.loop.call_later(READ_SECONDS, self._disconnect)
 
     def resume_writing(self) -> None:
-        """Ends the time limit of a client that did not read."""
+        """Ends the time limit for a client that did not read."""
         super().resume_writing()
         self._stop_read_timer()
         self.connection.busy = self.cycle is not None and not self.cycle.response_complete
@@ -79,7 +79,7 @@ class LimitedProtocol(HttpToolsProtocol):
     # limits on size
 
     def data_received(self, data: bytes) -> None:
-        """Parses what arrived. A head, a chunk's extension or a trailer that goes on and on is refused."""
+        """Parses received data. Headers, chunk extensions and trailers that exceed a limit are refused."""
         steps = self._steps
         super().data_received(data)
         if self._steps != steps:
@@ -91,7 +91,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
-        """The answer to what is no request, or exceeds a limit; none if an earlier request is not answered yet."""
+        """Answers an invalid request or one that exceeds a limit. Sends nothing if an earlier request is not answered yet."""
         if not self._status:
             super().send_400_response(msg)
             return
@@ -106,7 +106,7 @@ class LimitedProtocol(HttpToolsProtocol):
     # steps of a request
 
     def on_message_begin(self) -> None:
-        """Starts the time limit of a head."""
+        """Starts the time limit for request headers."""
         if len(self.pipeline) >= MOST_AHEAD:
             self._refuse(b"429 Too Many Requests")
         super().on_message_begin()
@@ -116,12 +116,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._start_timer(HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
-        """A part of the address."""
+        """Handles a part of the URL."""
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer after a body."""
+        """Handles a header, or a trailer after a body."""
         self._count_head(len(name) + len(value) + 4)
         if len(self.headers) >= MOST_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large")
@@ -139,7 +139,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._start_timer(BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body. Of a body whose request is answered already only so much is read."""
+        """Handles a part of a body. If the request is already answered, only a limited part is read."""
         self._steps += 1
         if self.cycle.response_complete:
             self._discarded += len(body)
@@ -148,7 +148,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Ends the time limit; from now on the server works."""
+        """Ends the time limit. The server processes the request from now on."""
         super().on_message_complete()
         self._steps += 1
         self._complete = True
@@ -157,7 +157,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.connection.busy = True
 
     def on_response_complete(self) -> None:
-        """The connection waits for another request, or for the end of a body that is not read."""
+        """Waits for another request, or for the end of a body that is not read."""
         self.connection.busy, self.connection.since = bool(self.pipeline), time.monotonic()
         super().on_response_complete()
         if not self._complete:

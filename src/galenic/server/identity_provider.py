@@ -1,4 +1,4 @@
-"""Client of an OpenID Connect identity provider: registration, start and end of a sign-in."""
+"""Client of an OpenID Connect identity provider: registration, beginning and end of a sign-in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,9 @@ from galenic.security import IdTokenClaims, Provider, Session
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """Registration of an identity provider. origins: further addresses of its token and key endpoints; internal: it is in the
-    organization's own network; authority: PEM of the authority of its certificates; trust_mfa: its statement that it asked for a
-    second factor is accepted."""
+    """Registration of an identity provider. origins: further origins of its token and key endpoints; internal: True if it is in
+    the internal network; authority: PEM of the CA of its certificates; trust_mfa: True if its statement about a second
+    factor is accepted."""
 
     issuer: str
     client: str
@@ -28,7 +28,7 @@ class ProviderSettings:
 
 
 def add_provider(installation: Installation, name: str, provider: ProviderSettings) -> None:
-    """Lets users sign in with an identity provider."""
+    """Registers an identity provider for sign-in."""
     exchange.declare(
         installation.facts,
         name,
@@ -42,7 +42,7 @@ def add_provider(installation: Installation, name: str, provider: ProviderSettin
 
 
 def begin(installation: Installation, session: Session, name: str, back: str, purpose: str, place: str) -> tuple[str, str]:
-    """(the provider's address that the browser goes to, the state that it stores meanwhile). back: the redirect address."""
+    """(URL of the provider for the redirect, state to store meanwhile). back: redirect URI."""
     provider, _secret = installation.openid.get(name)
     address = str(_metadata(installation, session, provider)["authorization_endpoint"])
     return installation.openid.begin(provider, address, back, purpose, place)
@@ -51,12 +51,12 @@ def begin(installation: Installation, session: Session, name: str, back: str, pu
 def finish(
     installation: Installation, session: Session, name: str, back: str, state: str, parameters: dict[str, str]
 ) -> IdTokenClaims:
-    """The verified claims about the person who came back from the provider. state: as `begin` returned it; parameters: of the
-    address that the provider redirected to. AccessDeniedError if the sign-in failed."""
+    """Verified claims about the person who returned from the provider. state: as `begin` returned it; parameters: of the
+    redirect URI. Raise AccessDeniedError if the sign-in failed."""
     started = installation.openid.resume(state, parameters.get("state", ""))
     provider, secret = installation.openid.get(name)
     if started["provider"] != name or parameters.get("iss", provider.issuer) != provider.issuer:
-        raise AccessDeniedError("this sign-in was begun with another provider. Begin again.")  # mix-up (RFC 9207)
+        raise AccessDeniedError("this sign-in was started with another provider. Start again.")  # mix-up (RFC 9207)
     if "code" not in parameters:
         raise AccessDeniedError(f"{provider.shown} did not sign you in.")
     metadata = _metadata(installation, session, provider)
@@ -76,13 +76,15 @@ def finish(
 
 
 def _metadata(installation: Installation, session: Session, provider: Provider) -> dict[str, Any]:
-    """The metadata of a provider (OpenID Connect Discovery 1.0, 4)."""
+    """Metadata of a provider (OpenID Connect Discovery 1.0, 4)."""
     with installation.gate.open(session, "call", f"outside/{provider.name}", "sign-in") as grant:
         metadata = _object(exchange.call(grant, f"{provider.issuer}/.well-known/openid-configuration"), provider)
     endpoints = ("authorization_endpoint", "token_endpoint", "jwks_uri")
     missing = [n for n in endpoints if not isinstance(metadata.get(n), str)]
     if missing or str(metadata.get("issuer", "")).rstrip("/") != provider.issuer:
-        raise AccessDeniedError(f"{provider.shown} is not who it was declared to be, or says too little of itself.")
+        raise AccessDeniedError(
+            f"{provider.shown} does not match its registration, or its metadata is incomplete. Contact the security officer."
+        )
     exchange.origin_of(metadata["authorization_endpoint"])
     return metadata
 
@@ -93,5 +95,5 @@ def _object(reply: exchange.Reply, provider: Provider) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise RecordError(f"{provider.shown} answered with what cannot be used (status {reply.status}). Begin again.")
+        raise RecordError(f"{provider.shown} sent an unusable response (status {reply.status}). Start again.")
     return value

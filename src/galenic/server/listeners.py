@@ -25,8 +25,8 @@ KEEP_ALIVE_SECONDS, SHUTDOWN_SECONDS = 30, 20
 
 @dataclass(frozen=True)
 class Listener:
-    """One address to listen at. certificate, key: PEM; without them plain HTTP, for behind a proxy on this machine alone.
-    clients: PEM of the authority whose certificates clients must show (mTLS). proxies: that connect on behalf of clients."""
+    """One address to listen on. certificate, key: PEM; without them plain HTTP, only for a proxy on the same machine. clients:
+    PEM of the CA for required client certificates (mTLS). proxies: trusted proxies."""
 
     host: str
     port: int
@@ -37,7 +37,7 @@ class Listener:
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """TLS 1.3 and nothing older."""
+        """TLS context that allows only TLS 1.3."""
         if self.certificate is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -55,13 +55,13 @@ class RedactTracebacks(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Replaces the message and the traceback by the error's type."""
         if record.exc_info and record.exc_info[0] is not None:
-            record.msg, record.args = f"an unexpected error: {record.exc_info[0].__name__}", ()
+            record.msg, record.args = f"unexpected error: {record.exc_info[0].__name__}", ()
             record.exc_info = record.exc_text = None
         return True
 
 
 def config_of(app: ASGIApp, listener: Listener) -> uvicorn.Config:
-    """The configuration of the HTTP server of a listener."""
+    """Configuration of the HTTP server for a listener."""
     config = uvicorn.Config(
         app, host=listener.host, port=listener.port, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -86,7 +86,7 @@ async def _run(servers: list[LimitedServer]) -> None:
 
 
 def serve(pairs: Pairs) -> None:
-    """Serves until SIGTERM or SIGINT, then completes the requests that are being processed."""
+    """Serves until SIGTERM or SIGINT, then completes the running requests."""
     gc.collect()
     gc.freeze()  # definitions and rules live as long as the process
     freeze_gc()
@@ -96,7 +96,7 @@ def serve(pairs: Pairs) -> None:
 
 @contextlib.contextmanager
 def running_servers(pairs: Pairs) -> Iterator[None]:
-    """Serves in a thread of this process while the block lasts."""
+    """Context in which a thread of this process serves."""
     servers = _servers(pairs)
 
     def work() -> None:

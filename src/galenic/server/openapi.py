@@ -95,7 +95,7 @@ def _does(about: str, parameters: list[Part], answers: Part, body: str = "", *, 
 
 
 WRONG = (400, 401, 403, 404)
-LONG = (*WRONG, 429, 503)  # of work that waits for a thread and has a time limit
+LONG = (*WRONG, 429, 503)  # for work that waits for a thread and has a time limit
 
 
 def _fhir() -> Part:
@@ -203,7 +203,7 @@ PATHS: dict[str, Callable[[], Part]] = {"fhir": _fhir, "bulk": _bulk, "smart": _
 
 @lru_cache(8)
 def openapi(base: str) -> bytes:
-    """The description of the server at that address."""
+    """OpenAPI document of the server at a base URL."""
     change: Part = {
         "type": "object", "required": ["op", "path"],
         "properties": {"op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]}, "path": {"type": "string"},

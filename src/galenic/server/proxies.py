@@ -1,4 +1,4 @@
-"""Trusted proxies: the address of a client, as a proxy before the server reports it."""
+"""Trusted proxies and the client address that they report."""
 
 import re
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from galenic.errors import ConfigurationError
 
 FORWARDED_FOR = re.compile(r"""(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)""", re.IGNORECASE)  # RFC 7239, 4
-MOST_HOPS = 32  # of a header that are read, from the right
+MOST_HOPS = 32  # number of entries of a header that are read, from the right
 
 
 class TrustedProxies:
-    """Networks of proxies whose X-Forwarded-For or Forwarded header is believed. Without any, no such header is."""
+    """Networks of proxies whose X-Forwarded-For or Forwarded header is trusted. Without any, these headers are ignored."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self.networks: list[IPv4Network | IPv6Network] = []
@@ -20,18 +20,19 @@ class TrustedProxies:
                 self.networks.append(ip_network(text.strip()))
             except ValueError:
                 raise ConfigurationError(
-                    "a trusted proxy is an address or a network such as 127.0.0.1 or 10.1.2.0/24. Check --trusted-proxy."
+                    "a trusted proxy must be an IP address or a network such as 127.0.0.1 or 10.1.2.0/24. Correct "
+                    "--trusted-proxy."
                 ) from None
 
     def trusts(self, address: str) -> bool:
-        """Whether an address is one of a trusted proxy."""
+        """True if an address belongs to a trusted proxy."""
         found = _address(address) if self.networks else None
         return found is not None and any(ip_address(found) in network for network in self.networks)
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The address of the client: the peer, or, if that is a trusted proxy, the hop nearest to it that is no trusted proxy.
+        """Client address: the peer, or, if that is a trusted proxy, the nearest hop that is not one.
 
-        A client may send one of the two headers itself through a proxy that sets the other. If they disagree, neither is believed.
+        A client may send one of the two headers itself through a proxy that sets the other. If they disagree, both are ignored.
         """
         if not self.networks or not self.trusts(peer):
             return peer

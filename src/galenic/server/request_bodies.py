@@ -1,4 +1,4 @@
-"""Bodies of requests: bounded in size, in time until the client is known, and in all, with a share for each client."""
+"""Limits on request bodies: size, time until the client is known, and a total with a share for each client."""
 
 import asyncio
 import time
@@ -13,15 +13,15 @@ from galenic.errors import GalenicError, InputError, StateError
 from galenic.server.authentication import BodyTooLargeError
 from galenic.server.connections import CONNECTION
 
-SHARE = 4  # a client has at most this part of a budget: a quarter
-ANONYMOUS_SECONDS = 10.0  # of a body before sign-in
+SHARE = 4  # a client may use this part of a budget: a quarter
+ANONYMOUS_SECONDS = 10.0  # time limit of a body before sign-in
 
 
 class ServerBusyError(StateError):
-    """The server cannot take the request now (503)."""
+    """The server is too busy for the request (503)."""
 
     def __init__(self) -> None:
-        super().__init__("too much is under way at this moment. Try again in a few seconds.")
+        super().__init__("the server is too busy at the moment. Try again in a few seconds.")
 
 
 class SlowBodyError(InputError):
@@ -32,26 +32,27 @@ class SlowBodyError(InputError):
 
 
 class BodyAllowance(NamedTuple):
-    """What the client of a request may send. client: the account; empty before sign-in. limit: bytes."""
+    """Limit on the request body of a client. client: the account; empty before sign-in. limit: bytes."""
 
     client: str
     limit: int
 
 
 class BodyBudget:
-    """Bytes that all bodies of one kind may have at once, and a share of them that one client may have."""
+    """Limit on the bytes of all bodies of one kind, and on the share of one client."""
 
     def __init__(self, size: int) -> None:
         self.size, self.share = size, size // SHARE
         self.used: Counter[str] = Counter()
-        self.bodies: dict[LimitedBody, None] = {}  # in their order of arrival
+        self.bodies: dict[LimitedBody, None] = {}  # in order of arrival
 
     def fits(self, client: str, count: int) -> bool:
-        """Whether a client may have so many bytes more."""
+        """True if a client may use this number of further bytes."""
         return self.used[client] + count <= self.share and self.used.total() + count <= self.size
 
     def take(self, body: "LimitedBody", count: int) -> None:
-        """Gives bytes to a body. If there are not so many, unfinished bodies of strangers end first. ServerBusyError if none is left."""
+        """Reserves bytes for a body. If there are too few, unfinished bodies of unknown clients are ended first. Raise
+        ServerBusyError if that is not enough."""
         while not self.fits(body.client, count):
             crowded = self.used[body.client] + count > self.share
             ends = [b for b in self.bodies if b is not body and b.may_end and (b.client == body.client or not crowded)]
@@ -62,7 +63,7 @@ class BodyBudget:
         self.bodies[body] = None
 
     def give(self, body: "LimitedBody", count: int) -> None:
-        """Takes a body's bytes back."""
+        """Releases the bytes of a body."""
         self.bodies.pop(body, None)
         self.used[body.client] -= count
         if not self.used[body.client]:
@@ -70,8 +71,8 @@ class BodyBudget:
 
 
 class LimitedBody:
-    """An ASGI receive function that reads a body within limits. A body of a stranger's must arrive soon; that of a client who has
-    signed in, which is asked only if it does not arrive at once, belongs to the account from then on."""
+    """ASGI receive function that reads a body within limits. The body of an unknown client must arrive soon. The client is
+    identified only if the body does not arrive at once; after sign-in the body is charged to the account."""
 
     def __init__(self, scope: Scope, receive: Receive, client: str, limit: int, budget: BodyBudget) -> None:
         self.scope, self.receive, self.client, self.limit, self.budget = scope, receive, client, limit, budget
@@ -80,12 +81,12 @@ class LimitedBody:
 
     @property
     def may_end(self) -> bool:
-        """Whether the body may end for another one: it is a stranger's, and unfinished."""
+        """True if the body may be ended for another one: its client is unknown, and it is unfinished."""
         return self.identify is not None and not self.complete and bool(self.taken) and CONNECTION in self.scope
 
     async def __call__(self) -> Message:
-        """The next part of the body. BodyTooLargeError beyond its limit; SlowBodyError if it takes too long; ServerBusyError beyond the
-        budget."""
+        """Next part of the body. Raise BodyTooLargeError beyond its limit, SlowBodyError if it takes too long, ServerBusyError
+        beyond the total limit."""
         message = await self._next()
         size = len(message.get("body", b""))
         if self.taken + size > self.limit:
@@ -99,7 +100,7 @@ class LimitedBody:
         return message
 
     async def _next(self) -> Message:
-        """The next part, in time if the client is a stranger."""
+        """Next part of the body, with a time limit if the client is unknown."""
         if self.identify is not None and not self.complete:
             try:
                 async with asyncio.timeout(self.until - time.monotonic()):
@@ -111,7 +112,7 @@ class LimitedBody:
         return await self.receive()
 
     async def _find_client(self) -> None:
-        """Moves the body to its client's share, if the request has a valid session or token."""
+        """Charges the body to its client, if the request has a valid session or token."""
         if self.identify is None or not any(name in (b"authorization", b"cookie") for name, _ in self.scope["headers"]):
             return
         try:
@@ -127,11 +128,11 @@ class LimitedBody:
         self.taken = taken
 
     def end(self) -> None:
-        """Ends the connection, and gives the bytes back."""
+        """Closes the connection, and releases the bytes."""
         self.release()
         self.scope[CONNECTION].close()
 
     def release(self) -> None:
-        """Gives the bytes back."""
+        """Releases the bytes."""
         self.budget.give(self, self.taken)
         self.taken = 0

@@ -1,4 +1,4 @@
-"""Limits on requests: bodies are small until the client has signed in, bounded in all, and nobody waits behind one address."""
+"""Limits on requests. Bodies are small before sign-in and limited in total, and one address cannot block the others."""
 
 import asyncio
 from collections import Counter
@@ -15,18 +15,19 @@ from galenic.server.authentication import BodyTooLargeError
 from galenic.server.request_bodies import BodyAllowance, BodyBudget, LimitedBody, ServerBusyError
 
 LARGEST_ANONYMOUS = 64 * 2**10  # bytes of a body before sign-in
-LARGEST_PASSWORD_FORM = 16 * 2**10  # bytes of a body with a password: all that wait for their turn fit in half of the budget
-ANONYMOUS_BYTES, SIGNED_IN_BYTES, UPLOAD_BYTES = 8 * 2**20, 256 * 2**20, 2**30  # of all bodies at once
-REQUESTS_PER_ADDRESS = 128  # at once, before sign-in
-PASSWORDS_AT_ONCE = 2  # each check takes 19 MiB and a core
+LARGEST_PASSWORD_FORM = 16 * 2**10  # bytes of a body with a password: all waiting ones together fit into half of the limit
+ANONYMOUS_BYTES, SIGNED_IN_BYTES, UPLOAD_BYTES = 8 * 2**20, 256 * 2**20, 2**30  # of all bodies together
+REQUESTS_PER_ADDRESS = 128  # concurrent requests before sign-in
+PASSWORDS_AT_ONCE = 2  # each password check takes 19 MiB and a core
 PASSWORDS_PER_ADDRESS, PASSWORDS_WAITING = 8, 256
-LARGEST_PART = 64 * 2**10  # bytes of an answer that are sent at once: what a client does not read is not kept in memory
+# bytes of a response that are sent at once, so that data that a client does not read is not held in memory
+LARGEST_PART = 64 * 2**10
 UPLOAD = "/data/bring"
 STRANGER = BodyAllowance("", LARGEST_ANONYMOUS)
 
 
 class Turns:
-    """Work that only so many requests do at once, in the order of arrival; of one address only so many wait."""
+    """Queue for work with limited concurrency, in order of arrival, with a limit on waiting requests per address."""
 
     def __init__(self, at_once: int, per_address: int, in_all: int) -> None:
         self.per_address, self.in_all = per_address, in_all
@@ -34,7 +35,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
-        """Waits for a turn. ServerBusyError if too many wait already."""
+        """Waits for a turn. Raise ServerBusyError if too many are already waiting."""
         limits = limits_of(address, self.per_address)
         if any(self._waiting[n] >= most for n, most in limits.items()) or self._all >= self.in_all:
             raise ServerBusyError
@@ -46,12 +47,12 @@ class Turns:
         finally:
             self._all -= 1
             self._waiting.subtract(limits.keys())
-            self._waiting += Counter()  # drops networks without requests
+            self._waiting += Counter()  # remove networks without requests
 
 
 class RequestLimits:
-    """ASGI middleware with these limits. allowance: what the client of a request may send there, by its session or token; a
-    GalenicError if it has none, or not the role. It may block."""
+    """ASGI middleware that enforces these limits. allowance: returns the body limit for the client of a request, by its session
+    or token; raises a GalenicError if the client is unknown or has no suitable role. It may block."""
 
     def __init__(self, app: ASGIApp, allowance: Callable[[Scope], BodyAllowance]) -> None:
         self.app, self.allowance = app, allowance
@@ -60,7 +61,7 @@ class RequestLimits:
         self.requests: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. GalenicError if a limit is exceeded before the request is answered."""
+        """ASGI entry point. Raise GalenicError if a limit is exceeded before the request is answered."""
         address = scope["client"][0] if scope.get("client") else ""
         limits = limits_of(address, REQUESTS_PER_ADDRESS)
         client, limit = await self._allowed(scope, any(self.requests[n] >= most for n, most in limits.items()))
@@ -80,11 +81,10 @@ class RequestLimits:
         finally:
             body.release()
             self.requests.subtract(limits.keys())
-            self.requests += Counter()  # drops networks without requests
+            self.requests += Counter()  # remove networks without requests
 
     async def _allowed(self, scope: Scope, crowded: bool) -> BodyAllowance:
-        """What a client may send. Without a client's name for small bodies, unless the address is crowded: strangers are refused
-        there."""
+        """Body limit of a client. Small bodies are allowed without a client's name, unless its address has too many requests."""
         length = _length(scope)
         if length is not None and length <= LARGEST_ANONYMOUS and not crowded:
             return STRANGER
@@ -93,7 +93,7 @@ class RequestLimits:
         except GalenicError:
             if crowded:
                 raise ServerBusyError from None
-            if length is None:  # sent in chunks: it may yet be small
+            if length is None:  # sent in chunks: it could be small
                 return STRANGER
             raise
         if crowded and not allowed.client:
@@ -107,11 +107,11 @@ class RequestLimits:
         return (client, self.signed_in) if client else None
 
     async def _check_password(self, address: str, scope: Scope, body: LimitedBody, send: Send) -> None:
-        """Reads the whole form first, so that a slow client does not hold a turn."""
+        """Reads the whole form first, so that a slow client does not block the queue."""
         parts: list[Message] = []
         while not parts or (parts[-1]["type"] == "http.request" and parts[-1].get("more_body")):
             parts.append(await body())
-        if parts[-1]["type"] != "http.request":  # the client has gone
+        if parts[-1]["type"] != "http.request":  # the client has disconnected
             return
         left = iter(parts)
 
@@ -129,12 +129,12 @@ def _length(scope: Scope) -> int | None:
         return None
     text = headers.get(b"content-length", b"0")
     if not text.isdigit():
-        raise BodyTooLargeError("the length of the body is not a number.")
+        raise BodyTooLargeError("the Content-Length header is not a number. Correct it.")
     return int(text)
 
 
 async def send_in_parts(message: Message, send: Send) -> None:
-    """Sends a part of an answer in pieces, each once the client has read enough of the one before."""
+    """Sends a part of a response in pieces, each after the client has read enough of the previous one."""
     body = message.get("body", b"")
     if len(body) <= LARGEST_PART:
         await send(message)

@@ -1,4 +1,4 @@
-"""SMART App Launch 2.0 scopes (section 2.0.4): which scopes a client is granted, and how they read for a person."""
+"""Scopes of SMART App Launch 2.0 (section 2.0.4): granting them, and describing them to a person."""
 
 from galenic.security import SCOPE, VERSION_1_PERMISSIONS, scopes_cover
 
@@ -19,14 +19,14 @@ def granted_scopes(requested: str, registered: str, context: str = "system") -> 
 
 
 def describe_scopes(scopes: str) -> list[str]:
-    """Scopes in words, for the person who is asked to allow them."""
+    """Description of scopes for the person who is asked to allow them."""
     found = []
     for text in scopes.split():
         match = SCOPE.match(text)
         if match:
             permissions = VERSION_1_PERMISSIONS.get(match["permissions"], match["permissions"])
-            records = "records of any kind" if match["type"] == "*" else match["type"]
+            records = "records of any type" if match["type"] == "*" else match["type"]
             found.append(f"{', '.join(VERBS[p] for p in permissions)}: {records}")
         elif text in ("offline_access", "online_access"):
-            found.append("go on for up to eight hours without asking again")
+            found.append("stay signed in for up to eight hours")
     return found

@@ -1,4 +1,4 @@
-"""Preparation of an installation for the server: access tokens, the served data set, simulated content."""
+"""Preparation of an installation for the server: access tokens, served data set, simulated content."""
 
 from pathlib import Path
 
@@ -16,26 +16,26 @@ COHORT = "simulated-cohort"
 
 
 def open_served(installation: Installation, name: str = DATASET, progress: Progress = no_progress) -> FhirRepository:
-    """The FHIR repository of a data set, opened by the server's own session."""
+    """FHIR repository of a data set, opened in the server's own session."""
     return open_repository(installation, server_session(installation), name, progress)
 
 
 def import_simulated_records(
     installation: Installation, session: Session, folder: Path, name: str = DATASET, *, count: int = 200, seed: int = 7
 ) -> ImportResult:
-    """Imports simulated patients as FHIR records, for a first look at the server."""
+    """Imports simulated patients as FHIR records, to try the server."""
     place = folder / "simulated"
     simulate(SimulationRequest(count, seed=seed), place, form="fhir")
     return import_fhir(installation, session, sorted(place.glob("*.ndjson")), ImportRequest(name))
 
 
 def import_simulated_cohort(installation: Installation, session: Session, *, count: int = 10_000, seed: int = 7) -> None:
-    """Imports a table of simulated patients who consented to synthetic data, for a first release."""
+    """Imports a table of simulated patients who have consented to synthetic data, for a first release."""
     table = simulate_cohort(count, seed=seed)
     import_table(installation, session, in_memory(table), ImportRequest(COHORT, patient="patient_id"))
     record_consent(installation, session, COHORT, table["patient_id"].to_pylist(), "synthetic-data")
 
 
 def has_records(installation: Installation, name: str = DATASET) -> bool:
-    """Whether the data set contains records."""
+    """True if the data set contains records."""
     return any(d["name"] == name and int(str(d["next_row"])) > 0 for d in store.list_datasets(installation.db, "home"))

@@ -1,4 +1,4 @@
-"""Preparation of a server: its applications, addresses and certificates, and its worker."""
+"""Preparation of a server: applications, addresses, certificates and worker."""
 
 import ssl
 import tempfile
@@ -28,10 +28,10 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Options of a server. base: its address as clients write it (default: from host and port); certificate, key: PEM (default:
-    self-signed); plain: HTTP without TLS, for this machine alone; simulated: number of patients to simulate if there is no record;
-    clients: PEM of the authority of client certificates, which services show at a second listener; watch_port: of health and
-    metrics, for this machine alone, 0 for none; trusted_proxies: addresses or networks of proxies that report their clients."""
+    """Options of a server. base: public URL (default: from host and port); certificate, key: PEM (default: self-signed); plain:
+    HTTP without TLS, only for this machine; simulated: number of patients to simulate if there are no records; clients: PEM
+    of the CA of client certificates, required at a second listener for services; watch_port: of health and metrics, only for
+    this machine, 0 for none; trusted_proxies: addresses or networks of proxies that report their clients."""
 
     host: str = "127.0.0.1"
     port: int = 8443
@@ -60,14 +60,15 @@ def prepare_server(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = lambda _code: None,
 ) -> Iterator[Pairs]:
-    """The applications with their listeners. tell: receives the set-up code until the first account exists. ConfigurationError if the
-    options would serve patients' data to other machines without TLS; StateError if another process serves this installation."""
+    """The applications with their listeners. tell: receives the set-up code until the first account exists. Raise
+    ConfigurationError if the options would serve patient data to other machines without TLS, and StateError if another
+    process serves this installation."""
     if options.plain and options.host not in LOCAL:
         raise ConfigurationError(
-            f"without TLS only this machine is served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy before it."
+            f"without TLS, only this machine can be served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy in front."
         )
     if (options.certificate is None) != (options.key is None):
-        raise ConfigurationError("a certificate comes with its key: give --certificate and --key, or neither.")
+        raise ConfigurationError("a certificate needs its private key: give both --certificate and --key, or neither.")
     for mutual in (False, True) if options.clients else (False,):
         _require_usable(_listener(installation, options, mutual=mutual))
     with (
@@ -104,18 +105,18 @@ def _prepared(
             yield pairs
     finally:
         repository.close()
-        with suppress(StoreError):  # the database is gone: the session ends by its time
+        with suppress(StoreError):  # the database cannot be reached: the session ends when it expires
             installation.gate.end(repository.session)
 
 
 def _require_usable(listener: Listener) -> None:
-    """ConfigurationError if a certificate, its key or the clients' authority cannot be read, or do not belong together."""
+    """Raise ConfigurationError if a certificate, its key or the client CA cannot be read, or do not belong together."""
     try:
         _ = listener.tls
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise ConfigurationError(
-            f"the certificate, its key or the authority of clients cannot be used ({reason}). Give PEM files that belong together."
+            f"the certificate, its key or the client CA cannot be used ({reason}). Give PEM files that belong together."
         ) from None
 
 

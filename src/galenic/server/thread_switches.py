@@ -1,24 +1,24 @@
-"""Time after which a thread gives way to another one: shorter while long work is being done."""
+"""Thread switch interval of the interpreter, which is shorter while long work runs."""
 
 import sys
 import threading
 
-USUAL_SECONDS = 0.005  # Python's own: each change of the thread costs time
-SHORT_SECONDS = 0.001  # a read gives up the interpreter about ten times, and each busy search may then hold it for so long
+USUAL_SECONDS = 0.005  # Python's default; each switch of threads costs time
+SHORT_SECONDS = 0.001  # a read releases the interpreter about ten times, and each busy search may then hold it for this long
 
 
 class ThreadSwitches:
-    """Threads of this process give way sooner while any long work is being done, so that short requests do not wait for it."""
+    """Shortens the thread switch interval while long work runs, so that short requests do not wait for it."""
 
     def __init__(self) -> None:
         self._long, self._mutex = 0, threading.Lock()
 
     def begin(self) -> None:
-        """Long work is being done from now on."""
+        """Marks the beginning of long work."""
         self._count(1)
 
     def end(self) -> None:
-        """Long work has ended."""
+        """Marks the end of long work."""
         self._count(-1)
 
     def _count(self, change: int) -> None:

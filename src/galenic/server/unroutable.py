@@ -1,4 +1,4 @@
-"""Refusal of addresses and methods that the FHIR endpoint does not have, as OperationOutcome and with a correct Allow header."""
+"""Refusal of URLs and methods that the FHIR endpoint does not support, as OperationOutcome and with a correct Allow header."""
 
 from collections.abc import Iterable
 from typing import NoReturn
@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from galenic.errors import InputError, NotFoundError
 
-OPERATION = ("$", "_")  # how the names of operations, and of interactions such as _history, begin
+OPERATION = ("$", "_")  # first characters of operations, and of interactions such as _history
 
 
 class MethodNotAllowedError(InputError):
-    """The address does not have this method (405). allowed: the methods that it has."""
+    """The URL does not support this method (405). allowed: the supported methods."""
 
     def __init__(self, message: str, allowed: Iterable[str] = ()) -> None:
         super().__init__(message)
@@ -21,36 +21,32 @@ class MethodNotAllowedError(InputError):
 
 
 class OperationNotSupportedError(NotFoundError):
-    """The address names an operation that is not served (404)."""
+    """The URL names an operation that is not supported (404)."""
 
 
 class UnknownPath:
-    """ASGI application of every address that no route has."""
+    """ASGI application for all URLs without a route."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises the error of the address."""
+        """Raises the error for the URL."""
         refuse_path(Request(scope, receive, send))
 
 
 def refuse_path(request: Request) -> NoReturn:
-    """Raises the error of an address that has no such method (405), names an operation that is not served, or nothing (404)."""
+    """Raises the error for a URL with an unsupported method (405), an unsupported operation, or no meaning (404)."""
     allowed = {method for route in request.scope["router"].routes for method in _methods(route, request.scope)}
     if allowed:
-        raise MethodNotAllowedError(f"the address does not have this method. Expected: {', '.join(sorted(allowed))}.", allowed)
+        raise MethodNotAllowedError(f"the URL does not support this method. Expected: {', '.join(sorted(allowed))}.", allowed)
     segments = request.url.path.split("/")
     if any(s.startswith("$") for s in segments):
-        raise OperationNotSupportedError(
-            "the address names an operation that is not served here. /fhir/metadata lists those that are."
-        )
+        raise OperationNotSupportedError("this operation is not supported. /fhir/metadata lists the supported operations.")
     if any(s.startswith("_") for s in segments):
-        raise OperationNotSupportedError(
-            "the address names an interaction that is not served here. /fhir/metadata lists those that are."
-        )
+        raise OperationNotSupportedError("this interaction is not supported. /fhir/metadata lists the supported interactions.")
     if len([s for s in segments if s]) == 4 and segments[2][:1].isupper() and segments[4][:1].isupper():
         raise OperationNotSupportedError(
-            "searches of a compartment are not served. Search the type by its reference, as in patient=…."
+            "compartment searches are not supported. Search the type by its reference, for example patient=…."
         )
-    raise NotFoundError("the address names nothing that is served here. /fhir/metadata lists what is.")
+    raise NotFoundError("the URL is not known to this server. /fhir/metadata lists the supported types and operations.")
 
 
 def _methods(route: object, scope: Scope) -> Iterable[str]:

@@ -36,7 +36,7 @@ class AdvisoryLock:
         self._lost = False
 
     def take(self) -> bool:
-        """Whether the lock is ours now. StoreError if the database does not answer."""
+        """True if the lock is ours now. StoreError if the database does not answer."""
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
@@ -44,7 +44,8 @@ class AdvisoryLock:
         except SQLAlchemyError as error:
             self._drop()
             raise StoreError(
-                f"the database does not answer ({type(error).__name__}). The {self._name} needs its lock."
+                f"the database does not respond ({type(error).__name__}). The {self._name} needs its lock there. "
+                "Check GALENIC_DATABASE and the database server."
             ) from None
 
     def give_back(self) -> None:
@@ -71,9 +72,9 @@ class AdvisoryLock:
             watching.join(3 * CHECK_SECONDS)
         if self._lost:
             raise StoreError(
-                f"the connection that held the {self._name}'s lock of the database broke, and another process took the lock. This one "
-                f"stopped, since two would not see each other's writes. Let one {self._name} run; if both did, see why the database ended "
-                "the connection."
+                f"the database connection that held the lock of the {self._name} was lost, and another process took the "
+                f"lock. This process stopped, because two would not see each other's writes. Run only one {self._name}. "
+                "If there was only one, find out why the database closed the connection."
             )
 
     def _watch(self, ending: threading.Event) -> None:
@@ -88,12 +89,13 @@ class AdvisoryLock:
             if not taken:
                 self._lost = True
                 telemetry.log(
-                    "error", f"another process took the lock of the {self._name}, whose connection had broken. It stops."
+                    "error",
+                    f"another process took the lock of the {self._name} after its connection was lost. This process stops.",
                 )
                 _interrupt()
                 return
             telemetry.log(
-                "warning", f"the connection with the lock of the {self._name} had broken. The lock was free, and taken again."
+                "warning", f"the connection with the lock of the {self._name} was lost. The lock was free and was taken again."
             )
 
     def _is_held(self) -> bool:

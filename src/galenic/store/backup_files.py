@@ -187,7 +187,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     for name, digest in manifest["sha256"].items():
         place = folder / f"{name}.arrow"
         if not place.is_file() or _digest(place) != digest:
-            raise StoreError(f"{place} is not as it was backed up. Take another backup; nothing was restored.")
+            raise StoreError(f"{place} differs from the file that was backed up. Nothing was restored. Use another backup.")
     return manifest
 
 

@@ -59,7 +59,7 @@ def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
         with place.open("rb") as file:
             head = file.read(15)
             if head[:8] != MAGIC:
-                raise StoreError(f"{place.name} is not a sealed file of Galenic. Build it again.")
+                raise StoreError(f"{place.name} is not an encrypted file of Galenic. Build it again.")
             prefix, number, last = head[8:], 0, False
             while size := file.read(4):
                 sealed = file.read(int.from_bytes(size, "big"))
@@ -69,10 +69,11 @@ def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
                 yield lock.decrypt(prefix + number.to_bytes(4, "big") + bytes([last]), sealed, MAGIC)
                 number += 1
             if not last:
-                raise StoreError(f"{place.name} was cut short. Build it again.")
+                raise StoreError(f"{place.name} is truncated. Build it again.")
     except FileNotFoundError:
         raise StoreError(
-            f"{place.name} is gone: it was deleted, for example when a patient in it was erased. Build it again."
+            f"{place.name} does not exist any more: it was deleted, for example because a patient in it was erased. "
+            "Build it again."
         ) from None
     except InvalidTag:
-        raise StoreError(f"{place.name} is not what was written, or not under this key. Build it again.") from None
+        raise StoreError(f"{place.name} was changed, or was encrypted with another key. Build it again.") from None

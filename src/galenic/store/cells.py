@@ -48,8 +48,8 @@ def open_cells(
             out.append(text[1 : text.rindex(b"\x80")].decode() if text[0] else None)
     except (InvalidTag, ValueError, IndexError):
         raise StoreError(
-            f"row {row} of data set {dataset!r} is not as it was written: a cell was changed, moved or swapped. Stop, keep "
-            "the database, and call the security officer."
+            f"row {row} of data set {dataset!r} was changed: a cell was edited, moved or swapped. Stop, keep the "
+            "database, and contact the security officer."
         ) from None
     return out
 

@@ -106,7 +106,7 @@ class Database:
             return list(connection.execute(sql, values).fetchall())
         except self._errors as error:
             raise StoreError(
-                f"the database was not read ({type(error).__name__}). Check free space and rights, then try again."
+                f"the database cannot be read ({type(error).__name__}). Check free space and permissions, then try again."
             ) from error
 
     @contextlib.contextmanager
@@ -126,8 +126,8 @@ class Database:
                     connection.rollback()  # no effect after a commit
         except self._errors as error:
             raise StoreError(
-                f"the database did not take the change ({type(error).__name__}). Nothing was written. Check free space, rights "
-                "and GALENIC_DATABASE, then run the command again."
+                f"the database did not accept the change ({type(error).__name__}). Nothing was written. Check free space, "
+                "permissions and GALENIC_DATABASE, then run the command again."
             ) from error
 
     def _enter(self, connection: sa.Connection, tenant: str | None) -> None:
@@ -197,11 +197,11 @@ def _refuse_meddling(connection: sa.Connection) -> None:
         )
 
 
-def _explain(error: SQLAlchemyError, what: str = "did not take the change") -> StoreError:
+def _explain(error: SQLAlchemyError, what: str = "did not accept the change") -> StoreError:
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
     return StoreError(
-        f"the database {what} ({kind}). Nothing was written. Check free space, rights and GALENIC_DATABASE, "
-        "then run the command again."
+        f"the database {what} ({kind}). Nothing was written. Check free space, permissions and GALENIC_DATABASE, then run the "
+        "command again."
     )
 
 

@@ -34,8 +34,8 @@ def add_dataset(db: Database, grant: AbstractGrant, row: dict[str, object], sche
             or (stands["kind"], stands["ids"]) != (row.get("kind", "table"), row.get("ids", ""))
         ):
             raise StateError(
-                f"data set {row['name']!r} exists with other columns, another patient column, another kind or ids, or another owner. "
-                "Import under another name, or bring the file into the same shape."
+                f"a data set named {row['name']!r} exists with other columns, another patient column, another kind or "
+                "source of ids, or another owner. Import under another name, or give the file the same columns."
             )
 
 

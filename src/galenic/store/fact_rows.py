@@ -13,8 +13,8 @@ from galenic.store.tables import facts
 
 COLUMNS = tuple(c.name for c in facts.c)
 MEDDLED = (
-    "Something in the database, such as a trigger, changes what is written. Nothing was changed. Stop, keep the database, and "
-    "call the security officer."
+    "Something in the database, such as a trigger, changes what is written. Nothing was changed. Stop, keep the database, "
+    "and contact the security officer."
 )
 
 
@@ -42,7 +42,7 @@ def _put(c: sa.Connection, row: Row) -> None:
         if c.execute(facts.update().where(where).values(**row)).rowcount == 0:
             c.execute(facts.insert().values(**row))
     except sa.exc.IntegrityError:
-        raise StateError(f"another {row['kind']} holds this id, or was written at the same moment. Load it again.") from None
+        raise StateError(f"another {row['kind']} has this id, or was written at the same time. Load it again.") from None
     mark = "?" if c.dialect.name == "sqlite" else "%s"
     written = c.exec_driver_sql(f"SELECT mac FROM facts WHERE kind = {mark} AND key = {mark}", (row["kind"], row["key"]))  # noqa: S608
     if bytes(written.scalar_one_or_none() or b"") != row["mac"]:
@@ -50,8 +50,8 @@ def _put(c: sa.Connection, row: Row) -> None:
 
 
 def _shared_it_before(c: sa.Connection, where: sa.ColumnElement[bool], name: str) -> bool:
-    """Whether a fact in use without a unique name is there, and another one holds the name: an earlier version let two have one id.
-    Both stay in use; the change that would make a third reads that they are there."""
+    """True if a fact in use without a unique name is there, and another one holds the name: an earlier version let two have one
+    id. Both stay in use; the change that would make a third reads that they are there."""
     stands = c.execute(sa.select(facts.c.unique_name).where(where & (facts.c.state != "left"))).first()
     if stands is None or stands[0] is not None:
         return False
@@ -115,7 +115,7 @@ def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
     number = int(c.exec_driver_sql(query, (name, by)).scalar_one())
     stands = c.exec_driver_sql(f"SELECT number FROM versions WHERE name = {mark}", (name,)).scalar_one_or_none()  # noqa: S608
     if stands != number:  # a trigger put it back: other processes would not see the change
-        raise StoreError(f"the version of the {name} did not move. {MEDDLED}")
+        raise StoreError(f"the version of the {name} did not increase. {MEDDLED}")
     return number
 
 

@@ -15,8 +15,8 @@ from galenic.errors import StateError, StoreError
 
 def _explain(error: OSError, place: Path) -> StoreError:
     reason = os.strerror(error.errno) if error.errno else "unknown reason"
-    todo = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check that the folder may be written"
-    return StoreError(f"{place} could not be written: {reason}. Nothing was changed. {todo}, then run the command again.")
+    todo = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check that the folder is writable"
+    return StoreError(f"{place} cannot be written: {reason}. Nothing was changed. {todo}, then run the command again.")
 
 
 def _flush(path: Path) -> None:
@@ -28,7 +28,7 @@ def _flush(path: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether only the owner may enter a folder, as it is with all within an installation: its files are for the owner alone."""
+    """True if only the owner may enter a folder, as it is with all within an installation: its files are for the owner alone."""
     return any(not place.stat().st_mode & 0o077 for place in (folder, *folder.parents))
 
 
@@ -46,7 +46,9 @@ def locked(place: Path) -> Iterator[None]:
         make_private(beside)
         lock = beside.open("ab", buffering=0)
     except OSError as error:
-        raise StoreError(f"{place.parent} may not be written ({error.strerror}). Nothing was changed.") from error
+        raise StoreError(
+            f"{place.parent} is not writable ({error.strerror}). Nothing was changed. Check its permissions."
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -103,7 +105,7 @@ def folder_aside(target: Path) -> Iterator[Path]:
     """
     target = target.absolute()
     if target.exists():
-        raise StateError(f"{target} exists already. Choose another folder, or move this one away.")
+        raise StateError(f"{target} already exists. Choose another folder, or move this one away.")
     with scratch_folder(target) as aside:
         yield aside
         private = _is_private(target.parent)

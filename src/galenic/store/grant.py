@@ -72,14 +72,14 @@ class AbstractGrant(ABC):
 
     @abstractmethod
     def genuine(self, fact: Mapping[str, Any]) -> bool:
-        """Whether a fact that gives access to a row has the right MAC."""
+        """True if a fact that gives access to a row has the right MAC."""
 
 
 def require_grant(grant: AbstractGrant | None, resource: str, *actions: str) -> AbstractGrant:
     """The grant, if it is one and covers the resource. Every function of the store that returns patients' data begins with this check."""
     if not isinstance(grant, AbstractGrant):
         raise AccessDeniedError(
-            "patients' data is read through an open gate only. Open it: with gate.open(...) as g, and pass g."
+            "patient data can be read only under an access decision. Open one: with gate.open(...) as g, and pass g."
         )
     grant.require(resource, *actions)
     return grant

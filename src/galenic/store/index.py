@@ -41,7 +41,10 @@ def build_index(
     schema = schema_of(known)
     absent = sorted(set(codes) - set(schema.names))
     if absent or known["patient"] in codes:
-        raise OptionError(f"columns {absent or [known['patient']]} cannot be codes: absent, or the patient's identifier.")
+        raise OptionError(
+            f"columns {absent or [known['patient']]} cannot be indexed as codes: they do not exist, or identify the "
+            "patient. Name other columns."
+        )
     names = [c for c in schema.names if c not in grant.masked]
     kinds = kinds_of(known)
     clear = [c for c in names if c in codes or (c != known["patient"] and kinds[c] in ("integer", "numeric", "date"))]
@@ -94,7 +97,7 @@ def search(
     inside = [c for c in conditions if c[1] == "contains"]
     for column, operator, _ in conditions:
         if column in grant.masked:
-            raise AccessDeniedError(f"column {column!r} is withheld by the decision, and so is searching it.")
+            raise AccessDeniedError(f"column {column!r} is withheld by the access decision, so it cannot be searched.")
         _check(index.detail, column, operator)
     quick = [c for c in conditions if c[1] != "contains"]
     query, compared = _candidates(db, grant, index, quick, BOUND + 1 if inside else None)
@@ -102,7 +105,7 @@ def search(
         rows = [int(r[0]) for r in run(query, compared).fetchall()]
     if inside and len(rows) > BOUND:
         raise OptionError(
-            f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search by a code, date or word first."
+            f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search first, by a code, a date or a word."
         )
     found: list[dict[str, object]] = []
     for start in range(0, len(rows), 500):  # rows that the decision does not cover are not there
@@ -135,7 +138,7 @@ def _candidates(
         else:
             kind = {"=": "whole", "word": "word", "starts": "prefix"}[operator]
             if kind == "prefix" and len(text) < PREFIX:
-                raise OptionError(f"a prefix needs {PREFIX} letters or more.")
+                raise OptionError(f"a prefix search needs at least {PREFIX} letters.")
             parts.append(f"row IN (SELECT row FROM {table}_tokens WHERE token = {mark})")  # noqa: S608
             values.append(_token(grant, column, kind, text.lower()))
     query = f"SELECT row FROM {table}_rows WHERE {' AND '.join(parts)} ORDER BY row" + (f" LIMIT {most}" if most else "")  # noqa: S608

@@ -32,7 +32,7 @@ class IndexComparison:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether a search finds what is stored, and nothing else."""
+        """True if a search finds what is stored, and nothing else."""
         return not (self.missing or self.extra or self.outdated)
 
 
@@ -65,7 +65,7 @@ def _add_absent(db: Database, grant: AbstractGrant, known: Dataset, found: Index
 
 
 def is_envelope(stored: StoredDocument) -> bool:
-    """Whether a document is what an imported Bundle says beside its resources, which is not a resource of its own."""
+    """True if a document is what an imported Bundle says beside its resources, which is not a resource of its own."""
     return stored.type == ENVELOPE and "served" not in stored.about
 
 
@@ -84,7 +84,7 @@ def drop_versions(index: ResourceIndex, rows: list[int]) -> None:
 
 
 def is_checked(index: ResourceIndex) -> bool:
-    """Whether an index was compared with the documents by a version of Galenic that passes over nothing of another process."""
+    """True if an index was compared with the documents by a version of Galenic that passes over nothing of another process."""
     with index.writing() as c:
         return c.execute("SELECT 1 FROM state WHERE name = 'checked'").fetchone() is not None
 

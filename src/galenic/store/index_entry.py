@@ -37,7 +37,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class ResourceLocation:
-    """Where the newest version of a resource is. is_live: whether that version is no deletion."""
+    """Location of the newest version of a resource. is_live: True if that version is not a deletion."""
 
     row: int
     subject: int

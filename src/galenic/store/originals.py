@@ -152,14 +152,14 @@ def wanted_columns(
     """(places and names of columns to decrypt, their schema, names in the requested order)."""
     if grant.masked and known.get("kind", "table") != "table":
         raise AccessDeniedError(
-            "the decision withholds columns, which documents do not have. Request events or a view of them instead."
+            "the access decision withholds columns, but documents have no columns. Request events or a view instead."
         )
     schema = schema_of(known)
     wanted = [c for c in (names if names is not None else schema.names) if c not in grant.masked]
     absent = [c for c in wanted if c not in schema.names]
     if absent:
         raise RecordError(
-            f"columns {absent} are absent in data set {known['name']!r}; it has {schema.names}. Request existing columns."
+            f"columns {absent} do not exist in data set {known['name']!r}; it has {schema.names}. Request existing columns."
         )
     places = sorted((schema.names.index(c), c) for c in wanted)
     return places, pa.schema([schema.field(c) for _, c in places]), wanted
@@ -173,10 +173,12 @@ def page(
     if cursor:
         place, _, mark = cursor.partition(".")
         if not place.isdecimal() or mark != _mark(grant, str(known["name"]), int(place)):
-            raise AccessDeniedError("this cursor was made for another person, purpose or data set. Begin at the first page.")
+            raise AccessDeniedError(
+                "this page link belongs to another person, purpose or data set. Start again at the first page."
+            )
         after = int(place)
     if not 1 <= size <= 10_000:
-        raise OptionError(f"a page holds 1 to 10,000 rows, not {size}.")
+        raise OptionError(f"the page size is {size}. Expected 1 to 10,000 rows.")
     for last, _numbers, table in _batches(db, grant, known, names, after, size):
         return table, f"{last}.{_mark(grant, str(known['name']), last)}"
     _places, schema, wanted = wanted_columns(known, grant, names)
@@ -192,7 +194,9 @@ def counts(db: Database, grant: AbstractGrant, known: Dataset, by: list[str]) ->
     floor (and one more, the next smallest, if a single withheld count could be found by subtraction)."""
     require_grant(grant, resource(str(known["name"])), "read", "train", "export", "index", "search")
     if any(c in grant.masked for c in by):
-        raise AccessDeniedError(f"columns {sorted(set(by) & grant.masked)} are withheld by the decision; do not count by them.")
+        raise AccessDeniedError(
+            f"columns {sorted(set(by) & grant.masked)} are withheld by the access decision. Do not count by them."
+        )
     total: Counter[tuple[object, ...]] = Counter()
     for table in read(db, grant, known, by):
         total.update(zip(*(table[c].to_pylist() for c in by), strict=True))

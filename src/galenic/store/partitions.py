@@ -25,9 +25,9 @@ def run_partitions(
     twice. `work` must be a function of a module, and return the same bytes for the same part.
     """
     if engine not in ENGINES:
-        raise UnknownNameError(f"{engine!r} does not run partitions. Expected one of {', '.join(ENGINES)}.")
+        raise UnknownNameError(f"{engine!r} is not an engine that can run partitions. Expected one of {', '.join(ENGINES)}.")
     if len(set(parts)) != len(parts):
-        raise OptionError("parts repeat. Name each part once, or its work would be done twice.")
+        raise OptionError("some parts are listed twice. Name each part once, so that its work is not done twice.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     places = [folder / f"{i:05d}" for i in range(len(parts))]
     for _ in range(TRIES):
@@ -43,7 +43,8 @@ def run_partitions(
     left = sum(not p.exists() for p in places)
     if left:
         raise StoreError(
-            f"{left} of {len(parts)} parts were not completed after {TRIES} tries: workers were killed. Check the memory, then run it again."
+            f"{left} of {len(parts)} parts were not completed after {TRIES} attempts, because workers were killed. "
+            "Check the memory, then run it again."
         )
     return places
 

@@ -21,7 +21,7 @@ class QueryLimit:
 
     @property
     def is_sliced(self) -> bool:
-        """Whether the shorter time is over, and the search is not cancelled."""
+        """True if the shorter time is over, and the search is not cancelled."""
         return not self._is_cancelled and time.monotonic() > self._slice_ends
 
     def cancel(self) -> None:
@@ -30,15 +30,15 @@ class QueryLimit:
 
     @property
     def is_over(self) -> bool:
-        """Whether the search must end."""
+        """True if the search must end."""
         return self._is_cancelled or time.monotonic() > self._next_end
 
     def require(self) -> None:
         """TooCostlyError if the search must end."""
         if self._is_cancelled:
-            raise TooCostlyError("the search was ended, because its client has left.")
+            raise TooCostlyError("the search was stopped, because the client disconnected.")
         if time.monotonic() > self._next_end:
             raise TooCostlyError(
-                f"the search took longer than {self.seconds:g} s and was ended. Narrow it by a patient, a code or a date, ask for "
-                "fewer resources with _count, or leave out _total=accurate, _include and _revinclude."
+                f"the search took longer than {self.seconds:g} s and was stopped. Narrow it by a patient, a code or a "
+                "date, ask for fewer resources with _count, or leave out _total=accurate, _include and _revinclude."
             )

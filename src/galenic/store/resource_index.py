@@ -92,7 +92,7 @@ class ResourceIndex:
             ) from None
 
     def is_intact(self) -> bool:
-        """Whether every page of the file is as it was written; reads the whole file."""
+        """True if every page of the file is as it was written; reads the whole file."""
         with contextlib.suppress(*self._errors):
             connection = self._connection()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -221,7 +221,7 @@ class ResourceIndex:
             sql, values = query.key_of
             after = next(iter(self._run(sql, [start.row, *values])), ())
             if not after:  # the patient was erased
-                raise GoneError("the search has changed since this page was linked. Begin at the first page.")
+                raise GoneError("the search has changed since this page link was made. Start again at the first page.")
         seen: set[int] = set()
         for row in self._walk(*query.rows(after, below)):
             if row[0] not in seen:

@@ -70,7 +70,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class SearchPlace:
-    """Where a page begins: after a row of one of the queries of a search, or after so many matches."""
+    """Start of a page: after a row of one of the queries of a search, or after a number of matches."""
 
     query: int = 0
     row: int | None = None

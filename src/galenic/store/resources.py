@@ -109,7 +109,7 @@ def admit_subject(db: Database, grant: AbstractGrant, known: Dataset, identifier
     require_grant(grant, record_resource(known, "new", patient=patient), "write")
     subjects, erased = assign_subjects_unchecked(db, grant, [identifier])
     if erased:
-        raise StateError("this patient was erased here and can return only with a new consent. Nothing was written.")
+        raise StateError("this patient was erased here and can be added again only with a new consent. Nothing was written.")
     return subjects[identifier]
 
 
@@ -292,7 +292,7 @@ class _Statements:
             part = wanted[start : start + BATCH]
             found += len(self.rows(f"SELECT id FROM subjects WHERE id IN ({','.join('?' * len(part))}){lock}", part))  # noqa: S608
         if found < len(wanted):
-            raise StateError("a patient was erased while this was written. Nothing was written: repeat the request.")
+            raise StateError("a patient was erased during this write. Nothing was written. Repeat the request.")
 
     def many(self, sql: str, values: list[tuple[Any, ...]]) -> None:
         if values:
@@ -322,7 +322,7 @@ def _render(
     for change, token in zip(changes, tokens.names, strict=True):
         version, is_current = newest.get(token, (0, False))
         if change.expected is not None and change.expected != (version if is_current else 0):
-            raise ConflictError(f"{change.name} is not at the expected version. Read it again, then repeat the change.")
+            raise ConflictError(f"{change.name} does not have the expected version. Read it again, then repeat the change.")
         row, version = first + len(written), version + 1
         document = change.render(version, updated)
         written.append(WrittenVersion(row, version, document, not is_current, updated))

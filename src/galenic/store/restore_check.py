@@ -1,4 +1,4 @@
-"""Which patients of the database can be read with the keys that are there: one sealed row of each is opened."""
+"""Patients of the database that can be read with the available keys; one encrypted row of each is opened to check."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -25,7 +25,9 @@ class Reader:
         self.grant = require_grant(grant, resource(self.name), "read", "search")
         self.places, self.schema, _ = wanted_columns(known, grant, names)
         if grant.rows != Rows():
-            raise OptionError("a reader takes whole data sets; where rows are restricted, read them by points().")
+            raise OptionError(
+                "this reader accepts only whole data sets. Where access to rows is restricted, read them with points()."
+            )
         self._connection = db.engine.raw_connection()
         mark = "?" if db.is_sqlite else "%s"
         self._query = f"SELECT subject, cells FROM originals WHERE dataset = {mark} AND row = {mark}"  # noqa: S608

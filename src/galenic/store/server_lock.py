@@ -16,10 +16,10 @@ from galenic.store.database import Database
 ADVISORY = {"server": 7214532, "worker": 7214533}  # PostgreSQL's locks; 7214531 is that of migrations
 POLL = 0.1  # s between two tries
 ADVICE = {
-    "server": "this installation is being served already: {}. Two servers would not see each other's writes at once. Stop the other "
-    "one first. Commands and imports may run beside it.",
-    "worker": "the jobs of this installation are being performed already: {}. Two processes would perform one job twice. Submit jobs to "
-    "that one (in the console, or over HTTP), or stop it first.",
+    "server": "this installation is already being served: {}. Two servers would not see each other's writes at once. Stop the other "
+    "one first. Commands and imports can run at the same time.",
+    "worker": "the jobs of this installation are already being performed: {}. Two processes would perform a job twice. Submit jobs to "
+    "that process (in the console, or over HTTP), or stop it first.",
 }
 
 
@@ -87,7 +87,9 @@ def _opened(place: Path) -> Iterator[int]:
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"{place} cannot be opened ({error.strerror}). Nothing is done without it.") from error
+        raise StoreError(
+            f"{place} cannot be opened ({error.strerror}). Nothing can be done without it. Check its permissions."
+        ) from error
     try:
         yield descriptor
     finally:

@@ -68,7 +68,7 @@ def require_subjects(c: sa.Connection, numbers: set[int]) -> None:
         query = sa.select(subjects.c.id).where(subjects.c.id.in_(wanted[start : start + 500])).with_for_update(read=True)
         found += len(c.execute(query).all())
     if found < len(wanted):
-        raise StateError("a patient was erased while this was written. Nothing of this part was written: run it again.")
+        raise StateError("a patient was erased during this write. Nothing of this part was written. Run it again.")
 
 
 def find_subject(db: Database, grant: AbstractGrant, identifier: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The audit log as AuditEvent resources (R4): read-only, newest first, under an access decision about the installation."""
+"""Audit log as AuditEvent resources (R4): read-only, newest first, under an access decision about the installation."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from galenic.security import AuditEntry, Grant, to_audit_event
 
 KNOWN = ("_id", "date", "action", "outcome", "agent:identifier", "_count", CURSOR, "_format")
 COUNT, MOST = 50, 500
-MOST_SCANNED = 20_000  # rows that one page goes through
+MOST_SCANNED = 20_000  # rows that one page reads
 STEP = 500
 NAME = re.compile(r"galenic-(\d{1,18})\Z")
 DATE_PREFIXES = ("ge", "gt", "le", "lt", "eq")
@@ -35,14 +35,14 @@ def read_audit_event(repository: FhirRepository, context: RequestContext, resour
 
 
 def search_audit_events(repository: FhirRepository, context: RequestContext, given: Parameters) -> FhirResponse:
-    """A page of rows that match the parameters. RecordError for unknown parameters."""
+    """Page of rows that match the parameters. Raise RecordError for unknown parameters."""
     if any(k not in KNOWN for k, _ in given):
         raise RecordError(f"the audit log can be searched by {', '.join(KNOWN[:5])}.")
     filters = [FILTERS[k](v) for k, v in given if v and k in FILTERS]
     values = dict(given)
     count = values.get("_count", str(COUNT))
     if not count.isdecimal() or int(count) < 1:
-        raise RecordError(f"_count is not a whole number from 1 to {MOST}.")
+        raise RecordError(f"_count must be a whole number from 1 to {MOST}.")
     with repository.installation.gate.open(context.session, "search", "house", context.purpose) as grant:
         return _page(repository, context, given, filters, min(int(count), MOST), grant)
 
@@ -76,7 +76,7 @@ def _page(
 
 
 def _newest(repository: FhirRepository, before: int) -> Iterator[AuditEntry]:
-    """Rows before one, newest first."""
+    """Rows before a given one, newest first."""
     last = before - 1
     while last > 0:
         first = max(last - STEP, 0)
@@ -117,7 +117,7 @@ def _by_date(value: str) -> Filter:
     try:
         low, high = date_range(text)
     except (ValueError, OverflowError):
-        raise RecordError("date is not a date. Expected 2026-11, ge2026-11-30 or lt2026-11-30T10:00:00Z.") from None
+        raise RecordError("date is not a valid date. Expected 2026-11, ge2026-11-30 or lt2026-11-30T10:00:00Z.") from None
 
     def matches(entry: AuditEntry) -> bool:
         at = date_range(entry.time)[0]

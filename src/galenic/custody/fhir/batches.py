@@ -1,4 +1,4 @@
-"""FHIR batch: each entry of a Bundle is executed as if it had been sent alone (R4, HTTP, 3.1.0.11)."""
+"""FHIR batch: each entry of a Bundle is executed like a separate request (R4, HTTP, 3.1.0.11)."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qsl
@@ -42,14 +42,14 @@ STATUS = {
 
 
 def execute(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> FhirResponse:
-    """One entry, as if it had been sent alone."""
+    """Executes one entry like a separate request."""
     require_scope(context, entry)
-    _ = entry.if_match  # an invalid one is an error of every method
+    _ = entry.if_match  # an invalid one is an error for every method
     return EXECUTE[entry.method](repository, context, entry)
 
 
 def execute_in_batch(repository: FhirRepository, context: RequestContext, entry: TransactionEntry) -> Resource:
-    """The response entry of one entry; of an error, its status and OperationOutcome."""
+    """Response entry of one entry; for an error, its status and OperationOutcome."""
     try:
         return response_entry(execute(repository, context, entry))
     except GalenicError as error:

@@ -58,7 +58,7 @@ class TransactionEntry:
 
     @property
     def place(self) -> str:
-        """Its place as FHIRPath."""
+        """Position in the Bundle as FHIRPath."""
         return f"Bundle.entry[{self.number}]"
 
     def invalid(self, message: str, code: str, element: str, text: str) -> InvalidResourceError:
@@ -68,7 +68,7 @@ class TransactionEntry:
 
 @contextmanager
 def naming(entry: TransactionEntry) -> Iterator[None]:
-    """Adds the place of an entry to errors that do not name one."""
+    """Adds the position of an entry to errors that do not name one."""
     try:
         yield
     except InvalidResourceError:
@@ -83,12 +83,12 @@ def invalid(message: str, code: str, expression: str, text: str) -> InvalidResou
 
 
 def parse_entries(given: Any, base: str) -> list[TransactionEntry]:
-    """The entries of a Bundle. InvalidResourceError if there are too many, or one has no request that could be executed."""
+    """Entries of a Bundle. Raise InvalidResourceError if there are too many, or if one has no executable request."""
     if not isinstance(given, list):
-        raise invalid("the entries of a Bundle are a list.", "structure", "Bundle.entry", "is no list.")
+        raise invalid("Bundle.entry must be a list.", "structure", "Bundle.entry", "must be a list.")
     if len(given) > MOST_ENTRIES:
         text = f"has {len(given):,} entries; a Bundle may have at most {MOST_ENTRIES:,}. Send several Bundles."
-        raise invalid("the Bundle has too many entries.", "too-long", "Bundle.entry", text)
+        raise invalid("the Bundle has too many entries. Split it.", "too-long", "Bundle.entry", text)
     return [_parse_entry(i, one, base) for i, one in enumerate(given)]
 
 
@@ -96,33 +96,33 @@ def _parse_entry(number: int, one: Any, base: str) -> TransactionEntry:
     place = f"Bundle.entry[{number}]"
     request = one.get("request") if isinstance(one, dict) else None
     if not isinstance(request, dict) or not isinstance(request.get("url"), str) or request.get("method") not in METHODS:
-        raise invalid("an entry has no request.", "required", f"{place}.request", "needs a method of R4 and a url.")
+        raise invalid("an entry has no request. Add it.", "required", f"{place}.request", "must have an R4 method and a url.")
     method, url = request["method"], request["url"].removeprefix(f"{base}/").lstrip("/")
     match = TARGET.match(url)
     if match is None:
         if method in READING:
             return TransactionEntry(number, method, "", "", url, request, None, "")
-        expected = "is none that can be executed. Expected Type, Type/id or Type?search."
-        raise invalid("the url of an entry is invalid.", "invalid", f"{place}.request.url", expected)
+        expected = "is not a URL that can be executed. Expected Type, Type/id or Type?search."
+        raise invalid("the url of an entry is invalid. Correct it.", "invalid", f"{place}.request.url", expected)
     resource = one.get("resource")
     if method in ("POST", "PUT") and not isinstance(resource, dict):
-        raise invalid("an entry has no resource.", "required", f"{place}.resource", "is absent.")
+        raise invalid("an entry has no resource. Add it.", "required", f"{place}.resource", "is missing.")
     resource_id, query = match["id"] or "", match["query"] or ""
     return TransactionEntry(number, method, match["type"], resource_id, query, request, resource, str(one.get("fullUrl", "")))
 
 
 def parse_etag(etag: object) -> int | None:
-    """The version that an entity tag names (W/"3"); None for none. RecordError for a tag of another form."""
+    """Version that an entity tag names (W/"3"), or None. Raise RecordError for an invalid tag."""
     if not etag:
         return None
     match = re.fullmatch(r'\s*(?:W/)?"?(\d{1,9})"?\s*', str(etag))
     if match is None:
-        raise RecordError('If-Match does not name a version. Expected W/"3", as in the ETag header.')
+        raise RecordError('If-Match is not a version. Expected W/"3", as in the ETag header.')
     return int(match[1])
 
 
 def require_scope(context: RequestContext, entry: TransactionEntry) -> None:
-    """AccessDeniedError unless the caller's scopes cover an entry."""
+    """Raise AccessDeniedError unless the caller's scopes cover an entry."""
     permission = PERMISSIONS.get(entry.method, "r" if entry.id else "s")
     if entry.resource_type and not context.covers(entry.resource_type, permission):
         raise AccessDeniedError(f"the token's scopes do not cover {entry.place}. Needed: {entry.resource_type}.{permission}.")

@@ -1,4 +1,4 @@
-"""Staged changes become durable versions: under grants for every patient whose record they change, all of them or none."""
+"""Commit of staged changes as durable versions, under grants for all patients concerned: all of them or none."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ Locations = dict[str, store.ResourceLocation | None]
 
 @dataclass(slots=True)
 class StagedChange:
-    """A change that is to be made. exact: the resource, None to delete it; expected: as in store.ResourceChange; is_new: its id
-    was just drawn."""
+    """Planned change. exact: the resource, None to delete it; expected: as in store.ResourceChange; is_new: True if its id is
+    new."""
 
     resource_type: str
     id: str
@@ -50,10 +50,10 @@ class Committed:
 def commit(
     repository: FhirRepository, context: RequestContext, staged: list[StagedChange], places: Sequence[str] = ()
 ) -> Committed:
-    """Writes all changes durably, or none. AccessDeniedError if access to one of the patients is denied. places: of the changes in a
-    Bundle, for errors."""
+    """Writes all changes durably, or none. Raise AccessDeniedError if access to one of the patients is denied. places:
+    positions of the changes in a Bundle, for errors."""
     if any(s.resource_type == "AuditEvent" for s in staged):
-        raise AccessDeniedError("AuditEvents are written by the audit log alone.")
+        raise AccessDeniedError("AuditEvents are written only by the audit log. Read or search them instead.")
     locations: Locations = {s.name: repository.locate(s.name) for s in staged if not s.is_new}
     _require_visible(repository, context, staged, locations, places)
     owners = _owners(repository, staged, locations, repository.search_scope(context))
@@ -78,8 +78,8 @@ def _require_visible(
     locations: Locations,
     places: Sequence[str],
 ) -> None:
-    """NotFoundError where a change names a resource that the caller cannot see: a client-assigned id would tell whether another
-    patient's resource has it, so only callers who can see every resource may assign ids."""
+    """Raise NotFoundError if a change names a resource that the caller cannot see. A client-assigned id would reveal that
+    another patient's resource has it, so only callers who can see all resources may assign ids."""
     scope = repository.search_scope(context)
     if scope is None:
         return
@@ -143,8 +143,8 @@ def _key(owner: ResourceOwner) -> GrantKey:
 def _subjects(
     staged: list[StagedChange], owners: list[ResourceOwner], locations: Locations
 ) -> dict[GrantKey, tuple[bool, int]]:
-    """(whether it is a patient, number of the first change that concerns it) of every subject that owns a changed resource, or owned
-    it before."""
+    """(True if it is a patient, number of the first change that concerns it) for every subject that owns or owned a changed
+    resource."""
     subjects: dict[GrantKey, tuple[bool, int]] = {}
     for i, (one, owner) in enumerate(zip(staged, owners, strict=True)):
         subjects.setdefault(_key(owner), (owner.is_patient, i))
@@ -157,8 +157,8 @@ def _subjects(
 def _open_grants(
     repository: FhirRepository, context: RequestContext, subjects: dict[GrantKey, tuple[bool, int]], places: Sequence[str]
 ) -> dict[GrantKey, Grant]:
-    """A grant to write for every subject. AccessDeniedError, of the same words and after the same work for a patient who is hidden and
-    one who is not known, if one is denied."""
+    """Grant to write for every subject. Raise AccessDeniedError if one is denied, with the same message and work for a hidden
+    and an unknown patient."""
     grants = repository.grants(context, "write", {key: is_patient for key, (is_patient, _number) in subjects.items()})
     denied = [number for key, (_is_patient, number) in subjects.items() if key not in grants]
     if denied:
@@ -183,7 +183,7 @@ def _admit_new(repository: FhirRepository, owners: Iterable[ResourceOwner], gran
 def _index_entries(
     repository: FhirRepository, staged: list[StagedChange], changes: list[store.ResourceChange]
 ) -> list[store.IndexEntry]:
-    """The index entry of each change; rows and times are assigned when they are written."""
+    """Index entry of each change. Rows and times are assigned when they are written."""
     last: dict[str, int] = {c.name: i for i, c in enumerate(changes)}
     entries = []
     for i, (one, change) in enumerate(zip(staged, changes, strict=True)):

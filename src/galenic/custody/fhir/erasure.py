@@ -1,4 +1,4 @@
-"""Erasure from the search indexes of resources: a copy without the patient under a new key, and the old key destroyed."""
+"""Erasure from the search indexes of resources: a copy without the patient with a new key; the old key is destroyed."""
 
 import contextlib
 
@@ -13,8 +13,7 @@ KIND = "resources"  # of builds
 
 
 def forget(installation: Installation, grant: Grant, subject: int) -> tuple[ErasureOutcome, ...]:
-    """Rebuilds every index of resources without a subject. An index that cannot be read is dropped without a copy: it is rebuilt
-    from the documents."""
+    """Rebuilds every index of resources without a subject. An unreadable index is deleted and rebuilt from the documents later."""
     outcomes = []
     for build in store.list_builds(installation.db, kind=KIND):
         build_id, dataset = str(build["id"]), str(build["dataset"])
@@ -24,14 +23,14 @@ def forget(installation: Installation, grant: Grant, subject: int) -> tuple[Eras
                 _copy_without(installation, grant, dataset, build_id, subject)
                 copied = True
         drop_index(installation, build_id)
-        left = "STILL THERE: delete its files by hand" if (installation.shards / f"{build_id}.db").exists() else "deleted"
-        then = "replaced by a copy without the patient" if copied else "made again from the documents at the next start"
+        left = "NOT DELETED: delete its files yourself" if (installation.shards / f"{build_id}.db").exists() else "deleted"
+        then = "replaced by a copy without the patient" if copied else "rebuilt from the documents at the next start"
         outcomes.append(ErasureOutcome(build_id, "index", "inside", f"{left}; {then}"))
     return tuple(outcomes)
 
 
 def count_references(installation: Installation, grant: Grant, subject: int) -> dict[str, int | None]:
-    """By data set, the number of other patients' documents that refer to a subject and stay; None where no search index tells."""
+    """By data set, the number of other patients' documents that refer to a subject and remain; None without a search index."""
     builds = {str(b["dataset"]): str(b["id"]) for b in store.list_builds(installation.db, kind=KIND)}
     names = [str(d["name"]) for d in store.list_datasets(installation.db, grant.tenant) if d["kind"] == "fhir"]
     return {name: _count_in(installation, grant, builds.get(name, ""), subject) for name in names}

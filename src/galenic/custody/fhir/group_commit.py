@@ -1,4 +1,4 @@
-"""Group commit: concurrent writes become durable in one transaction, and each caller gets its own result."""
+"""Group commit: concurrent writes are stored in one transaction, and each caller gets its own result."""
 
 import threading
 from collections import deque
@@ -14,7 +14,7 @@ MOST_CHANGES = 64  # changes of small writes in one transaction
 
 @dataclass(slots=True)
 class PendingWrite:
-    """One write: its changes, their index entries, and the subject of each changed resource when the access was decided."""
+    """One write: its changes, their index entries, and the subject of each changed resource at the time of the access decision."""
 
     changes: list[store.ResourceChange]
     entries: list[store.IndexEntry]
@@ -25,7 +25,7 @@ class PendingWrite:
 
 
 class GroupCommit:
-    """The writes of one repository. The thread that gets the lock writes for all waiting threads. commit: writes and indexes all
+    """Writes of one repository. The thread that gets the lock writes for all waiting threads. commit: writes and indexes all
     changes in one transaction, or raises."""
 
     def __init__(self, lock: Any, commit: Callable[[list[PendingWrite]], None]) -> None:
@@ -34,7 +34,7 @@ class GroupCommit:
         self._mutex = threading.Lock()
 
     def write(self, pending: PendingWrite) -> list[store.WrittenVersion]:
-        """Returns once the write is durable and indexed; raises the error that the write failed with."""
+        """Returns when the write is durable and indexed, or raises the error of the write."""
         with self._mutex:
             self._waiting.append(pending)
         with self._lock:
@@ -45,7 +45,7 @@ class GroupCommit:
         return pending.written
 
     def _next_group(self) -> list[PendingWrite]:
-        """Waiting writes in order, of which no two change the same resource."""
+        """Waiting writes in order. No two of them change the same resource."""
         group: list[PendingWrite] = []
         names: set[str] = set()
         with self._mutex:
@@ -58,7 +58,7 @@ class GroupCommit:
         return group
 
     def _attempt(self, group: list[PendingWrite]) -> None:
-        """Commits all writes together; one by one if that fails."""
+        """Commits all writes together; if that fails, one by one."""
         try:
             self._commit(group)
         except GalenicError as error:
@@ -71,7 +71,8 @@ class GroupCommit:
             for one in group:
                 one.error, one.is_done = (
                     StoreError(
-                        "the write failed, and it is unknown whether it is durable. Read the resource before writing again."
+                        "the write failed, and it is not known whether it was stored. Read the resource before you write "
+                        "it again."
                     ),
                     True,
                 )

@@ -1,4 +1,4 @@
-"""Resources that a search includes by _include and _revinclude, in pages of their own."""
+"""Resources that a search includes by _include and _revinclude, in separate pages."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ MOST_INCLUDED = 1_000  # resources of one page
 
 @dataclass(frozen=True, slots=True)
 class IncludingSearch:
-    """A search of one caller. below: it includes rows up to this number, so that its pages fit together."""
+    """Including search of one caller. below: it includes rows up to this number, so that its pages are consistent."""
 
     repository: FhirRepository
     context: RequestContext
@@ -26,7 +26,7 @@ class IncludingSearch:
 
 @dataclass(frozen=True, slots=True)
 class IncludedPage:
-    """Included resources from a number on. following: the number with which the next page begins, 0 if there are no more."""
+    """Included resources from a number on. following: number of the first resource on the next page, 0 if there are no more."""
 
     offset: int
     matches: list[Match]
@@ -34,7 +34,7 @@ class IncludedPage:
 
 
 def included_page(search: IncludingSearch, matches: list[Match], offset: int, grants: dict[int, Grant]) -> IncludedPage:
-    """The included resources of a page of matches, from a number on."""
+    """Included resources of a page of matches, from a number on."""
     request = search.request
     if not matches or not (request.includes or request.reverse_includes):
         return IncludedPage(offset, [], 0)
@@ -49,7 +49,8 @@ def included_page(search: IncludingSearch, matches: list[Match], offset: int, gr
 
 
 def _follow(search: IncludingSearch, rows: store.IncludedRows, turn: int, matches: list[Match]) -> bool:
-    """Adds what is included from the rows of a turn; in later turns by :iterate only. Whether there may be more turns."""
+    """Adds the resources included from the rows of a turn; in later turns only by :iterate. Returns True if there may be more
+    turns."""
     includes = [i for i in search.request.includes if not turn or i.iterate]
     reverse = [i for i in search.request.reverse_includes if not turn or i.iterate]
     if not includes and not reverse:
@@ -57,7 +58,7 @@ def _follow(search: IncludingSearch, rows: store.IncludedRows, turn: int, matche
     if turn:
         subjects = rows.subjects(turn)
         denied = [s for s, is_patient in subjects.items() if not search.repository.may_search(search.context, s, is_patient)]
-        rows.leave_out(denied)  # nobody learns what a hidden resource refers to
+        rows.leave_out(denied)  # references from a hidden resource must not be revealed
         if len(denied) == len(subjects):
             return False
     for one in includes:

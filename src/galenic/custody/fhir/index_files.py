@@ -1,4 +1,4 @@
-"""Files of the search index of resources: opened, checked for damage, and made anew."""
+"""Files of the search index of resources: opening, checking for damage, and rebuilding."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from galenic.security import BUILDS, Grant, Session
 
 
 def open_index(installation: Installation, grant: Grant, name: str, *, intact: bool = False) -> store.ResourceIndex:
-    """The index of a data set; an empty one in place of one that cannot be opened. intact: or whose file is damaged anywhere."""
+    """Index of a data set; a new empty one if it cannot be opened. intact: also if any part of its file is damaged."""
     while finished := _finished(
         installation, name
-    ):  # looked up again each time: an erasure may just have replaced the newest one
+    ):  # read again each time, because an erasure may just have replaced the newest one
         index = _opened(installation, grant, finished[-1], intact=intact)
         if index is not None:
             return index
@@ -28,7 +28,7 @@ def open_index(installation: Installation, grant: Grant, name: str, *, intact: b
 
 
 def damaged_index(installation: Installation, session: Session, name: str) -> str:
-    """The name of the file of a data set's index, if it is damaged or its key is gone; else ""."""
+    """File name of a data set's index if it is damaged or its key is missing; else ""."""
     finished = _finished(installation, name)
     if not finished or not _place(installation, finished[-1]).exists():
         return ""
@@ -50,7 +50,7 @@ def _place(installation: Installation, build: str) -> Path:
 
 
 def _opened(installation: Installation, grant: Grant, build: str, *, intact: bool) -> store.ResourceIndex | None:
-    """The index of a build; None if it is absent, damaged, or without a key."""
+    """Index of a build; None if it is missing, damaged, or has no key."""
     place = _place(installation, build)
     if not place.exists():
         return None

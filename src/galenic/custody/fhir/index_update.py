@@ -1,4 +1,4 @@
-"""Updates of the search index of a repository with versions that other processes wrote: an import, another server."""
+"""Updates of the search index with versions that other processes wrote: an import, another server."""
 
 import threading
 import time
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from galenic import store
 from galenic.errors import GalenicError, StateError
 
-WAIT_SECONDS = 3.0  # that a search waits for the index
+WAIT_SECONDS = 3.0  # seconds that a search waits for the index
 
 
 class IndexBehindError(StateError):
-    """The search index lacks versions that are stored: a search now could miss resources."""
+    """The search index lacks stored versions, so a search could miss resources."""
 
 
 class IndexUpdate:
-    """Brings an index up to date: in the thread that needs it, and in a thread of its own where that takes long.
+    """Updates an index, in the thread that needs it or, if that takes long, in the background.
 
     missing: counts the stored versions that are not in the index; advance: indexes the next part of them.
     """
@@ -27,15 +27,15 @@ class IndexUpdate:
         self._thread: threading.Thread | None = None
 
     def require_current(self) -> None:
-        """Returns once every version that was stored before is in the index. IndexBehindError if that takes longer than a search
-        may wait; the update then goes on in the background."""
+        """Returns when every version that was stored before is in the index. Raise IndexBehindError if that takes longer than a
+        search may wait; the update then continues in the background."""
         end = time.monotonic() + WAIT_SECONDS
         while (missing := self._missing()) > 0:
             if time.monotonic() > end or not self._lock.acquire(timeout=WAIT_SECONDS):
                 self.start()
                 raise IndexBehindError(
-                    f"the search index lacks {missing:,} resources that were imported just now, so a search could miss some. It is "
-                    "being updated: search again later. Reads by id and writes are not affected."
+                    f"the search index does not yet contain {missing:,} newly imported resources, so a search could miss "
+                    "some. It is being updated: search again later. Reads by id and writes work meanwhile."
                 )
             try:
                 self._advance()
@@ -43,7 +43,7 @@ class IndexUpdate:
                 self._lock.release()
 
     def step(self) -> None:
-        """Indexes the next part, unless another thread has done so meanwhile."""
+        """Indexes the next part, unless another thread has already done so."""
         with self._lock:
             if self._missing() > 0:
                 self._advance()
@@ -62,7 +62,7 @@ class IndexUpdate:
             try:
                 while not self._closed.is_set() and self._missing() > 0:
                     self.step()
-            except GalenicError as error:  # the next search tries again, and reports what is wrong
+            except GalenicError as error:  # the next search tries again, and reports the error
                 store.telemetry.log("error", "the search index was not updated", error=type(error).__name__)
 
     def close(self) -> None:

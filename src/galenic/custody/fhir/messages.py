@@ -1,4 +1,4 @@
-"""The request context and the response of an interaction, and resources as the server sends them."""
+"""Request context and response of an interaction, and the form in which the server sends resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValu
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Session and purpose of a request. base: URL of the FHIR endpoint, used in links; reason: stated for an emergency access;
-    scopes: of the access token, None for a person in the console, who is limited by the access policy alone."""
+    scopes: of the access token, None for a person in the console, who is limited only by the access policy."""
 
     session: Session
     purpose: str
@@ -28,21 +28,22 @@ class RequestContext:
     scopes: frozenset[str] | None = None
 
     def covers(self, resource_type: str, permissions: str = "rs") -> bool:
-        """Whether the scopes cover all permissions (c r u d s) for a type; "*": for any type."""
+        """True if the scopes cover all permissions (c r u d s) for a type; "*": for any type."""
         return self.scopes is None or scopes_cover(self.scopes, resource_type, permissions)
 
     def require(self, resource_type: str, permissions: str) -> None:
-        """AccessDeniedError unless the scopes cover all permissions for a type."""
+        """Raise AccessDeniedError unless the scopes cover all permissions for a type."""
         if not self.covers(resource_type, permissions):
             raise AccessDeniedError(
-                f"the token's scopes do not cover this. Needed: {resource_type}.{permissions} of patient, user or system."
+                f"the token's scopes do not cover this. Needed: {resource_type}.{permissions} at the patient, user or "
+                "system level."
             )
 
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
     """Response of an interaction. body: a resource, empty for none; updated: µs since 1970; decision: number of the access
-    decision, 0 where the response holds no patient data."""
+    decision, 0 if the response contains no patient data."""
 
     status: int
     body: bytes = b""
@@ -66,8 +67,8 @@ def with_server_meta(exact: Resource, resource_id: str, version: int, updated: i
 
 
 def last_updated(stored: StoredDocument, imported_at: str) -> int:
-    """When a version was written here, µs since 1970; for a version of which that was not recorded (imported before version 0005
-    of the database), when its data set was made."""
+    """Time at which a version was written here, µs since 1970. For versions without a recorded time (imported before database
+    version 0005), the time at which the data set was created."""
     written = stored.about.get("served", stored.about.get("written"))
     if written is not None:
         return int(written)
@@ -75,7 +76,7 @@ def last_updated(stored: StoredDocument, imported_at: str) -> int:
 
 
 def serialize(stored: StoredDocument, imported_at: str) -> bytes:
-    """A version as JSON: as it was written; an imported one with the version and time that the server assigns."""
+    """A version as JSON, as it was written. An imported version gets the version number and time that the server assigns."""
     if "served" in stored.about:
         return stored.document.encode()
     from galenic.records.fhir import restore_resource, write_json  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Patient/$everything (R4, Patient, operation everything): one patient's whole record, under one access decision."""
+"""Patient/$everything (R4, Patient, operation everything): the complete record of one patient, under one access decision."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from galenic.errors import NotFoundError, RecordError
 from galenic.security import Grant
 
 COUNT, MOST = 200, 1_000
-ROWS = 1_000  # of a record that are read at once
+ROWS = 1_000  # documents of a record that are read at once
 KNOWN = ("_count", "_since", "_type", CURSOR)
 
 
@@ -32,7 +32,7 @@ class EverythingRequest:
 
 
 def patient_everything(repository: FhirRepository, context: RequestContext, patient_id: str, given: Parameters) -> FhirResponse:
-    """A page of the record in the order of writing, the patient first. NotFoundError as for a read."""
+    """Page of the record in the order of writing, the patient first. Raise NotFoundError as a read does."""
     request = _parse(given)
     location = repository.locate(f"Patient/{patient_id}")
     with open_for_reading(repository, context, location) as grant:
@@ -48,10 +48,10 @@ def _parse(given: Parameters) -> EverythingRequest:
     unknown = sorted({k for k in values if k not in KNOWN})
     if unknown:
         names = ", ".join(n for n in unknown if n.isascii())[:100]
-        raise RecordError(f"$everything has the parameters _count, _since and _type, not: {names}.")
+        raise RecordError(f"$everything supports only the parameters _count, _since and _type, not: {names}.")
     count = values.get("_count", str(COUNT))
     if not count.isdecimal() or not 1 <= int(count) <= MOST:
-        raise RecordError(f"_count is not a whole number from 1 to {MOST:,}.")
+        raise RecordError(f"_count must be a whole number from 1 to {MOST:,}.")
     try:
         since = date_range(values["_since"])[0] if "_since" in values else 0
     except (ValueError, OverflowError):
@@ -59,7 +59,7 @@ def _parse(given: Parameters) -> EverythingRequest:
     types = tuple(t for k, v in given if k == "_type" for t in v.split(",") if t)
     if any(t not in r4().resources for t in types):
         raise RecordError(
-            "_type names a type that R4 does not have. Expected types with commas between: Observation,Condition."
+            "_type has a name that is not an R4 resource type. Expected types separated by commas: Observation,Condition."
         )
     return EverythingRequest(int(count), since, types, values.get(CURSOR, ""), [(k, v) for k, v in given if k != CURSOR])
 
@@ -87,7 +87,8 @@ def _page(
 def _documents(
     repository: FhirRepository, request: EverythingRequest, subject: int, after: int, grant: Grant
 ) -> list[store.StoredDocument]:
-    """The next documents of a record after a row, one more than are asked for: found by the index, without it while it is behind."""
+    """Next documents of a record after a row, one more than requested. The index finds them; they are found without it while it
+    is outdated."""
     db, dataset = repository.installation.db, repository.dataset
     try:
         repository.refresh()
@@ -107,13 +108,13 @@ def _documents(
 
 
 def _is_asked(repository: FhirRepository, request: EverythingRequest, stored: store.StoredDocument) -> bool:
-    """Whether a document has one of the requested types and was changed since the requested time."""
+    """True if a document has one of the requested types and was changed since the requested time."""
     is_new = last_updated(stored, repository.imported_at) >= request.since
     return is_new and (not request.types or stored.type in request.types)
 
 
 def _narrowed(context: RequestContext, request: EverythingRequest) -> EverythingRequest:
-    """The request for the types that the caller asks for and may read; an empty name for none."""
+    """Request limited to the types that the caller requests and may read; an empty name for none."""
     from galenic.records.fhir import r4  # noqa: PLC0415
 
     if context.covers("*"):

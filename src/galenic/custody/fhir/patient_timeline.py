@@ -41,7 +41,7 @@ TIME_ELEMENTS = (
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One resource of a record. time: as written; what: its type; text: a summary; decision: number of the access decision."""
+    """One resource of a record. time: as written; what: its type; text: summary; decision: number of the access decision."""
 
     time: str
     what: str
@@ -90,7 +90,7 @@ def _timeline(repository: FhirRepository, rows: list[int], grants: dict[int, Gra
 def emergency_timeline(
     repository: FhirRepository, context: RequestContext, patient_id: str
 ) -> tuple[dict[str, Any], list[TimelineEntry]]:
-    """(the patient, the newest entries) under one break-glass decision; the context's purpose is emergency and has a reason."""
+    """(patient, newest entries) under one emergency access decision. The context's purpose is emergency and has a reason."""
     location = repository.locate(f"Patient/{patient_id}")
     with open_for_reading(repository, context, location) as grant:
         if location is None or not location.is_live:
@@ -101,7 +101,7 @@ def emergency_timeline(
             repository.refresh()
             hits = _newest_hits(repository, patient_id, SearchScope(frozenset({subject}), f"emergency/{subject}"))
             rows = [h.row for h in hits if h.subject == subject]
-        except IndexBehindError:  # an emergency does not wait for it
+        except IndexBehindError:  # emergency access does not wait for it
             rows = store.current_rows(repository.installation.db, grant, repository.dataset, subject)
         patient = json.loads(serialize(documents[location.row], repository.imported_at))
         return patient, _timeline(repository, rows, grants)[: 2 * PAGE_ENTRIES]
@@ -146,7 +146,7 @@ def _entry(resource: dict[str, Any], decision: int) -> TimelineEntry:
 
 
 def _code_of(resource: dict[str, Any]) -> dict[str, Any]:
-    """The concept that says what the resource is about."""
+    """Concept that describes the subject of the resource."""
     resource_type = resource.get("type")
     if isinstance(resource_type, dict):
         return resource_type

@@ -6,11 +6,11 @@ from galenic.custody.fhir.repository import FhirRepository
 from galenic.errors import AccessDeniedError, GoneError, NotFoundError
 from galenic.security import Grant
 
-NOT_FOUND = "there is no such resource here, or none that you may know of."
+NOT_FOUND = "this resource does not exist, or you may not know whether it does."
 
 
 def read(repository: FhirRepository, context: RequestContext, resource_type: str, resource_id: str) -> FhirResponse:
-    """The newest version. NotFoundError where there is none or access is denied; both answers take the same work."""
+    """Newest version. Raise NotFoundError if there is none or access is denied; both cases take the same work."""
     location = repository.locate(f"{resource_type}/{resource_id}")
     with open_for_reading(repository, context, location) as grant:
         assert location is not None
@@ -19,14 +19,16 @@ def read(repository: FhirRepository, context: RequestContext, resource_type: str
         if stored is None:
             raise NotFoundError(NOT_FOUND)
         if not location.is_live:
-            raise GoneError(f"the {resource_type} was deleted. Its versions can be read: {resource_type}/[id]/_history")
+            raise GoneError(
+                f"the {resource_type} was deleted. Its earlier versions can still be read: {resource_type}/[id]/_history"
+            )
         return _response(repository, grant, stored)
 
 
 def read_version(
     repository: FhirRepository, context: RequestContext, resource_type: str, resource_id: str, number: str
 ) -> FhirResponse:
-    """One version. Versions that belonged to another patient before are not found."""
+    """One version. Versions that belonged to another patient are not found."""
     location = repository.locate(f"{resource_type}/{resource_id}")
     with open_for_reading(repository, context, location) as grant:
         assert location is not None
@@ -35,12 +37,12 @@ def read_version(
         if stored is None:
             raise NotFoundError(NOT_FOUND)
         if stored.about.get("deleted"):
-            raise GoneError("this version is a deletion, which has no content.")
+            raise GoneError("this version is a deletion and has no content. Read an earlier version.")
         return _response(repository, grant, stored)
 
 
 def open_for_reading(repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None) -> Grant:
-    """A grant to read one subject's resources. NotFoundError where access is denied or there is no resource."""
+    """Grant to read one subject's resources. Raise NotFoundError if access is denied or there is no resource."""
     subject, is_patient = (location.subject, location.is_patient) if location else ("unknown", True)
     resource = repository.decision_resource(subject, is_patient)
     try:

@@ -1,4 +1,4 @@
-"""FHIR repository of one data set: where its resources are, which patient's compartment each is in, and its search index."""
+"""FHIR repository of one data set: location of its resources, their patient compartments, and the search index."""
 
 import contextlib
 import threading
@@ -23,7 +23,7 @@ from galenic.security import Grant, Session
 GrantKey = int | str  # subject id, or the identifier of a new patient
 Key = TypeVar("Key", bound=GrantKey)
 T = TypeVar("T")
-CONDITION_SECONDS = 2.0  # of the search of a conditional interaction
+CONDITION_SECONDS = 2.0  # time limit of the search of a conditional interaction
 CHUNK = 500  # versions that are indexed at once
 FEW = 5_000  # versions that are indexed before the repository is open, not in the background
 MOST_PEOPLE = 100_000  # subject ids that are remembered
@@ -31,8 +31,8 @@ MOST_PEOPLE = 100_000  # subject ids that are remembered
 
 @dataclass(frozen=True, slots=True)
 class ResourceOwner:
-    """The subject of a resource. subject: None where the identifier is not known yet; is_patient: whether the resource is
-    protected as a patient's, as everything is that names patients or may be about one."""
+    """Subject of a resource. subject: None if the identifier is not known yet; is_patient: True if the resource is protected as
+    a patient's, because it names a patient or may be about one."""
 
     subject: int | None
     identifier: str
@@ -42,7 +42,7 @@ class ResourceOwner:
 
 @dataclass
 class FhirRepository:
-    """One data set, opened by the server's own session. One per process."""
+    """One data set, opened in the server's own session. One per process."""
 
     installation: Installation
     name: str
@@ -66,7 +66,7 @@ class FhirRepository:
 
     @property
     def imported_at(self) -> str:
-        """When the data set was made."""
+        """Time at which the data set was created."""
         return str(self.dataset["imported_at"])
 
     # access decisions
@@ -76,14 +76,14 @@ class FhirRepository:
         return store.record_resource(self.dataset, subject, patient=is_patient)
 
     def grants(self, context: RequestContext, action: str, subjects: Mapping[Key, bool]) -> dict[Key, Grant]:
-        """A grant for each subject (True: a patient); subjects to which access is denied are left out."""
+        """Grant for each subject (True: a patient). Subjects to which access is denied are left out."""
         named = [(s if isinstance(s, int) else "new", is_patient) for s, is_patient in subjects.items()]
         resources = [self.decision_resource(s, is_patient) for s, is_patient in named]
         opened = self.installation.gate.open_many(context.session, action, resources, context.purpose)
         return {s: grant for s, grant in zip(subjects, opened, strict=True) if grant is not None}
 
     def may_search(self, context: RequestContext, subject: int, is_patient: bool) -> bool:
-        """Whether a subject's resources may be found. Nothing is read, so no grant is opened and nothing is recorded."""
+        """True if a search may find a subject's resources. Nothing is read, so no grant is opened and nothing is recorded."""
         self.index.require_time()
         resource = self.decision_resource(subject, is_patient)
         return self.installation.gate.decide(context.session, "search", resource, context.purpose).allowed
@@ -97,23 +97,24 @@ class FhirRepository:
             pass
 
     def search_scope(self, context: RequestContext) -> SearchScope | None:
-        """The subjects whose resources a search may tell of; None for all."""
+        """Subjects whose resources a search may return; None for all."""
         gate, session, purpose = self.installation.gate, context.session, context.purpose
         subjects = gate.visible_subjects(session, self.name, purpose)
         if subjects is None:
             return None
-        # the set itself, not the version of the facts: a relation that ends by its date moves no version
+        # the set itself, not the version of the facts: a relation that expires changes no version
         return SearchScope(subjects, f"{session.who}/{session.subject}/{purpose}/{len(subjects)}/{hash(subjects)}")
 
     # index
 
     def first_matches(self, request: SearchRequest, limit: int) -> list[SearchHit]:
-        """The first matches of a short search, as of a condition, for which other writers wait."""
+        """First matches of a short search, for example of a condition. Other writers wait for it."""
         with self.index.limited(store.QueryLimit(CONDITION_SECONDS)):
             return self.index.search(request, limit=limit)
 
     def locate(self, name: str) -> store.ResourceLocation | None:
-        """Where the newest version of a resource (Type/id) is, whichever process wrote it; None if it was never written."""
+        """Location of the newest version of a resource (Type/id), also if another process wrote it; None if it was never
+        written."""
         return self._with_index(lambda: self._locate(name))
 
     def _locate(self, name: str) -> store.ResourceLocation | None:
@@ -128,13 +129,13 @@ class FhirRepository:
         return found
 
     def refresh(self) -> None:
-        """Brings the index up to date with other processes; opens the new index after a patient was erased. IndexBehindError if so
-        much was imported that it takes longer than a search may wait."""
+        """Updates the index with changes of other processes, and opens the new index after an erasure. Raise IndexBehindError
+        if the update takes longer than a search may wait."""
         self._with_index(self.index_update.require_current)
 
     def _with_index(self, work: Callable[[], T]) -> T:
-        """The result of work with the index; done again with the copy that an erasure has put in its place, where the old one was
-        deleted before this thread opened it."""
+        """Result of work with the index. It is repeated with the new copy if an erasure replaced the index before this thread
+        opened it."""
         for _ in range(MOST_TRIES - 1):
             self._follow_erasures()
             try:
@@ -146,9 +147,7 @@ class FhirRepository:
 
     def _follow_erasures(self) -> None:
         erasures = self.installation.gate.versions.get()["erasures"]
-        if (
-            erasures != self._index_erasures or not self.index.path.exists()
-        ):  # the erasure deletes the old one later than it counts
+        if erasures != self._index_erasures or not self.index.path.exists():  # the erasure counts before it deletes the old one
             with self.write_lock:
                 old = self.index
                 self.index = self.server_grant.use(lambda grant: open_index(self.installation, grant, self.name))
@@ -157,11 +156,11 @@ class FhirRepository:
                     self.index = old
 
     def missing_versions(self) -> int:
-        """The number of stored versions that are not in the index yet."""
+        """Number of stored versions that are not in the index yet."""
         return store.next_row(self.installation.db, self.name, self.session.tenant) - self.index.through()
 
     def catch_up(self, progress: Progress = no_progress) -> int:
-        """Indexes every version that is not in the index yet; returns how many."""
+        """Indexes every version that is not in the index yet. Returns their number."""
         missing = first = self.missing_versions()
         while missing > 0:
             self.index_update.step()
@@ -182,7 +181,7 @@ class FhirRepository:
             index.put(entries, first=first, through=stop)
 
     def compare(self) -> store.IndexComparison:
-        """Compares the index with what is stored."""
+        """Compares the index with the stored versions."""
         return self.server_grant.use(lambda grant: store.compare_index(self.installation.db, grant, self.dataset, self.index))
 
     def repair(self, found: store.IndexComparison) -> None:
@@ -197,7 +196,7 @@ class FhirRepository:
         return self.server_grant.use(lambda grant: store.versions_at(self.installation.db, grant, self.dataset, rows))
 
     def stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
-        """The index entry of a stored version."""
+        """Index entry of a stored version."""
         from galenic.records.fhir import restore_resource  # noqa: PLC0415
 
         updated = last_updated(stored, self.imported_at)
@@ -225,8 +224,8 @@ class FhirRepository:
     def owner_of(
         self, resource: dict[str, Any], people: dict[str, int | None], scope: SearchScope | None = None
     ) -> ResourceOwner:
-        """The owner of a valid resource with an id. people: subject ids by identifier, filled as they are looked up. scope: what the
-        writer may know of; other resources that it refers to count as absent."""
+        """Owner of a valid resource with an id. people: subject ids by identifier, filled on lookup. scope: subjects visible to
+        the writer; other referenced resources count as missing."""
         from galenic.records.fhir import compartment_of  # noqa: PLC0415
 
         resource_type, compartment = resource["resourceType"], compartment_of(resource)
@@ -249,7 +248,7 @@ class FhirRepository:
         return ResourceOwner(store.NO_SUBJECT, "", is_patient, tuple(m for m in mentions if m is not None))
 
     def identifier_of(self, reference: str) -> str:
-        """The identifier in this installation of a person of the data set."""
+        """Identifier in this installation of a person of the data set."""
         person = reference.removeprefix("Patient/")
         return f"{self.dataset['ids']}|{person}" if self.dataset["ids"] else person
 
@@ -271,7 +270,8 @@ class FhirRepository:
     # writes
 
     def _commit(self, group: list[PendingWrite]) -> None:
-        """Writes and indexes all changes. ConflictError if a resource has changed its subject since the access was decided."""
+        """Writes and indexes all changes. Raise ConflictError if the subject of a resource has changed since the access
+        decision."""
         for one in group:
             written_for = {c.name: c.subject for c in one.changes}
             for name, subject in one.subjects.items():
@@ -283,7 +283,7 @@ class FhirRepository:
         entries = [e for one in group for e in one.entries]
         for entry, version in zip(entries, written, strict=True):
             entry.row, entry.updated = version.row, version.updated
-        with contextlib.suppress(store.IndexReplacedError):  # its copy takes the rows from what is stored
+        with contextlib.suppress(store.IndexReplacedError):  # its copy takes the rows from the stored versions
             self.index.put(entries, first=written[0].row, through=written[-1].row + 1)
         start = 0
         for one in group:
@@ -297,7 +297,7 @@ class FhirRepository:
 
 
 def is_in_scope(scope: SearchScope | None, subject: int, *, is_patient: bool) -> bool:
-    """Whether a subject's resources may be told of."""
+    """True if a subject's resources may be revealed."""
     return scope is None or not is_patient or subject in scope.subjects
 
 
@@ -308,7 +308,7 @@ def close_grants(grants: Iterable[Grant]) -> None:
 
 
 def belongs_to_patient(resource_type: str, person: str, subject: int) -> bool:
-    """Whether a resource is protected as a patient's: all except staff, and types that cannot refer to a patient."""
+    """True if a resource is protected as a patient's: all except staff, and types that cannot refer to a patient."""
     if person:
         return not person.startswith("Practitioner/")
     return subject != store.NO_SUBJECT or resource_type not in types_without_patient()
@@ -316,7 +316,7 @@ def belongs_to_patient(resource_type: str, person: str, subject: int) -> bool:
 
 @cache
 def types_without_patient() -> frozenset[str]:
-    """Types of which no reference can name a patient."""
+    """Types without a reference that could name a patient."""
     from galenic.records.fhir import r4, search_parameters_of  # noqa: PLC0415
 
     def names_patients(resource_type: str) -> bool:
@@ -332,15 +332,15 @@ def types_without_patient() -> frozenset[str]:
 def open_repository(
     installation: Installation, session: Session, name: str, progress: Progress = no_progress, *, ids: str = ""
 ) -> FhirRepository:
-    """The repository of a data set, which is made if it does not exist; its index is brought up to date (in the background if it
-    lacks many versions), or rebuilt if it cannot be read."""
+    """Repository of a data set, created if it does not exist. Its index is updated (in the background if it lacks many
+    versions), or rebuilt if it cannot be read."""
     if not any(d["name"] == name for d in store.list_datasets(installation.db, session.tenant)):
         with installation.gate.open(session, "import", store.resource(name), "records") as grant:
             row: dict[str, object] = {"name": name, "region": "", "label": "clinical", "patient": "", "kind": "fhir"}
             describe_dataset(installation, grant, {**row, "ids": ids or name}, store.SCHEMA)
     repository = repository_as_it_is(installation, session, name, intact=True)
     index = repository.index
-    if not store.is_checked(index):  # made by an earlier version, which could pass over versions of another process
+    if not store.is_checked(index):  # made by an earlier version, which could miss versions of another process
         repository.repair(repository.compare())
         store.mark_checked(index)
     if repository.missing_versions() > FEW:
@@ -351,7 +351,7 @@ def open_repository(
 
 
 def repository_as_it_is(installation: Installation, session: Session, name: str, *, intact: bool = False) -> FhirRepository:
-    """The repository of a data set, with its index as it was left. intact: an index whose file is damaged anywhere is made anew."""
+    """Repository of a data set, with its index unchanged. intact: an index with a damaged file is rebuilt."""
     dataset = store.dataset(installation.db, name, session.tenant)
     with installation.gate.open(session, "index", store.resource(name), "operations") as grant:
         index = open_index(installation, grant, name, intact=intact)

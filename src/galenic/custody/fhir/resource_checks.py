@@ -1,4 +1,4 @@
-"""Checks of resources and JSON Patches that clients send, before anything is decided or written."""
+"""Checks of resources and JSON Patches from clients, before anything is decided or written."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -20,7 +20,8 @@ ResourceIssue = tuple[str, str, str, str]  # severity, code, expression, text
 
 
 def parse_resource(raw: bytes, resource_type: str | None = None, base: str = "") -> Resource:
-    """A valid resource with every number as it was written. InvalidResourceError with each issue; RecordError if it is not JSON.
+    """Valid resource with numbers exactly as written. Raise InvalidResourceError with all issues, or RecordError if it is not
+    JSON.
 
     base: URL of the FHIR endpoint; references with it are made relative.
     """
@@ -36,17 +37,17 @@ def parse_resource(raw: bytes, resource_type: str | None = None, base: str = "")
 
 
 def require_valid(resource: Resource, resource_type: str | None = None) -> list[ResourceIssue]:
-    """The warnings about a resource. InvalidResourceError if it is not valid R4, or not of the type."""
+    """Warnings about a resource. Raise InvalidResourceError if it is not valid R4, or has another type."""
     from galenic.records.fhir import validate_resource  # noqa: PLC0415
 
     if resource_type is not None and resource.get("resourceType") != resource_type:
         raise InvalidResourceError(
-            f"the resource is not a {resource_type}, which the address names.",
+            f"the resource is not a {resource_type}, as the URL requires. Send it to the URL of its type.",
             (("error", "invalid", "resourceType", "another type"),),
         )
     issues = tuple((i.level, _issue_type(i.rule), i.expression, i.text) for i in validate_resource(resource))
     if any(i[0] == "error" for i in issues):
-        raise InvalidResourceError("the resource is not valid R4.", issues)
+        raise InvalidResourceError("the resource is not valid R4. Correct the listed elements.", issues)
     return list(issues)
 
 
@@ -60,8 +61,8 @@ def _issue_type(rule: str) -> str:
 
 
 def validate(resource_type: str | None, raw: bytes, profiles: Sequence[str] = ()) -> FhirResponse:
-    """The $validate operation: an OperationOutcome with the issues of a resource; the status is 200 for an invalid one, too. profiles:
-    that the request names; a profile that cannot be checked, of the request or of the resource, is an issue."""
+    """$validate operation: an OperationOutcome with the issues of a resource; the status is 200 even if it is invalid.
+    profiles: named in the request. A profile that cannot be checked is an issue."""
     from galenic.records.fhir import check_profiles, parse  # noqa: PLC0415
 
     resource = parse(raw).resource
@@ -81,19 +82,19 @@ def validate(resource_type: str | None, raw: bytes, profiles: Sequence[str] = ()
     issues += [(i.level, _issue_type(i.rule), i.expression, i.text) for i in of_profiles]
     found = [outcome_issue(severity, code, text, expression) for severity, code, expression, text in issues]
     return FhirResponse(
-        200, operation_outcome(*(found or [outcome_issue("information", "informational", "no issue was found.")]))
+        200, operation_outcome(*(found or [outcome_issue("information", "informational", "no issues were found.")]))
     )
 
 
 def patch_resource(before: Resource, raw: bytes) -> Resource:
-    """A valid resource with a JSON Patch (RFC 6902) applied. RecordError if it is not a JSON Patch, or does not fit."""
+    """Valid resource with a JSON Patch (RFC 6902) applied. Raise RecordError if it is not a JSON Patch, or does not apply."""
     from galenic.records.fhir import write_json  # noqa: PLC0415
 
     exact = apply_json_patch(before, raw)
     resource_type = before["resourceType"]
     if exact.get("id") != before["id"] or exact.get("resourceType") != resource_type:
         raise InvalidResourceError(
-            "a patch cannot change the type or the id.",
+            "a patch cannot change the type or the id. Remove these operations.",
             (("error", "not-supported", f"{resource_type}.id", "cannot be changed"),),
         )
     require_valid(orjson.loads(write_json(exact)), resource_type)
@@ -101,7 +102,7 @@ def patch_resource(before: Resource, raw: bytes) -> Resource:
 
 
 def apply_json_patch(before: Resource, raw: bytes) -> Resource:
-    """A resource with a JSON Patch applied, unchecked."""
+    """Resource with a JSON Patch applied, unchecked."""
     import jsonpatch  # noqa: PLC0415
 
     from galenic.records.fhir import write_json  # noqa: PLC0415
@@ -113,15 +114,16 @@ def apply_json_patch(before: Resource, raw: bytes) -> Resource:
         for first, last in pairwise(dict.fromkeys([0, *copies, len(operations)])):
             result = jsonpatch.JsonPatch(operations[first:last]).apply(result)
             if len(write_json(result)) > LARGEST_PATCHED:  # each copy can double the size
-                raise RecordError(f"the patched resource has more than {LARGEST_PATCHED:,} bytes.")
+                raise RecordError(f"the patched resource has more than {LARGEST_PATCHED:,} bytes. Make it smaller.")
     except (
         jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError, RecursionError
     ) as error:  # fmt: skip
         raise RecordError(
-            f"the patch does not fit the resource ({type(error).__name__}). Read the resource again; see RFC 6902."
+            f"the patch does not apply to the resource ({type(error).__name__}). Read the resource again, and correct "
+            "the patch (RFC 6902)."
         ) from None
     if not isinstance(result, dict):
-        raise RecordError("the patch removes the resource.")
+        raise RecordError("the patch removes the whole resource. Use DELETE instead.")
     return result
 
 
@@ -131,5 +133,5 @@ def _parse_patch(raw: bytes) -> list[dict[str, Any]]:
     orjson.loads(raw)  # refuses JSON that is nested too deep
     operations: Any = parse_exact(raw)
     if not isinstance(operations, list) or not all(isinstance(o, dict) for o in operations) or len(operations) > MOST_CHANGES:
-        raise RecordError(f"a JSON Patch is a list of at most {MOST_CHANGES:,} operations (RFC 6902).")
+        raise RecordError(f"a JSON Patch must be a list of at most {MOST_CHANGES:,} operations (RFC 6902).")
     return operations

@@ -5,13 +5,14 @@ from galenic.security import SCOPE
 
 
 def require_known_types(scopes: str) -> None:
-    """OptionError for a scope of a resource type that FHIR R4 does not have: a misspelled one would be approved and give nothing."""
+    """Raise OptionError for a scope with an unknown FHIR R4 resource type: a misspelled scope would be approved and have no
+    effect."""
     from galenic.records.fhir import r4  # noqa: PLC0415
 
     named = {text: match["type"] for text in scopes.split() if (match := SCOPE.match(text))}
     unknown = [text for text, name in named.items() if name != "*" and name not in r4().resources]
     if unknown:
         raise OptionError(
-            f"the scopes {', '.join(unknown)} name resource types that FHIR R4 does not have. Expected some like "
+            f"the scopes {', '.join(unknown)} name resource types that do not exist in FHIR R4. Expected for example "
             "system/Observation.rs, or * for every type."
         )

@@ -1,4 +1,4 @@
-"""Resources of a search as they were read under access decisions, and their entries in a Bundle."""
+"""Resources of a search, as read under access decisions, and their entries in a Bundle."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from galenic.schema import SearchHit, SearchRequest
 from galenic.security import Grant
 
 ALWAYS = ("resourceType", "id", "meta")
-READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 20  # resources; between them a search can end
+READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 20  # resources; between them a search can be stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Match:
 def read_hits(
     repository: FhirRepository, context: RequestContext, hits: Iterable[SearchHit], grants: dict[int, Grant]
 ) -> list[Match]:
-    """The resources of hits. Opens the grants that are missing; hits to which access is denied are left out."""
+    """Resources of hits. Opens missing grants; hits to which access is denied are left out."""
     found = list(hits)
     covered = {t for t in {h.resource_type for h in found} if context.covers(t)}
     hits = [h for h in found if h.resource_type in covered]
@@ -53,7 +53,7 @@ def _entry(repository: FhirRepository, context: RequestContext, request: SearchR
 def search_entries(
     repository: FhirRepository, context: RequestContext, request: SearchRequest, matches: Sequence[Match], mode: str
 ) -> list[Resource]:
-    """The Bundle entries of the matches, in their order; serialized in batches, before each of which the time limit is checked."""
+    """Bundle entries of the matches, in order. They are serialized in batches; the time limit is checked before each."""
     entries: list[Resource] = []
     for start in range(0, len(matches), WRITTEN_AT_ONCE):
         repository.index.require_time()
@@ -62,7 +62,7 @@ def search_entries(
 
 
 def outcome_entry(severity: str, code: str, text: str) -> Resource:
-    """An entry that tells about the search itself."""
+    """Entry with information about the search itself."""
     issue = outcome_issue(severity, code, text)
     return {"resource": {"resourceType": "OperationOutcome", "issue": [issue]}, "search": {"mode": "outcome"}}
 

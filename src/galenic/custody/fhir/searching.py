@@ -1,4 +1,4 @@
-"""FHIR search: the index finds matches among the visible subjects; each patient's resources are read under a grant of their own."""
+"""FHIR search. The index finds matches among the visible subjects; each patient's resources are read under a separate grant."""
 
 import base64
 import hmac
@@ -36,7 +36,8 @@ def search(
     if request.unknown and not lenient:
         names = ", ".join(sorted({n for n in request.unknown if n.isascii() and n.isprintable()}))[:200]
         raise RecordError(
-            f"{resource_type} cannot be searched by: {names}. See /metadata, or ignore unknown parameters with Prefer: handling=lenient."
+            f"{resource_type} has no search parameters named {names}. See /metadata, or ignore unknown parameters "
+            "with Prefer: handling=lenient."
         )
     _require_chains(context, request.conditions)
     repository.refresh()
@@ -51,19 +52,21 @@ def search(
 
 
 def _require_chains(context: RequestContext, conditions: Iterable[SearchCondition]) -> None:
-    """AccessDeniedError for a chain through a type that the scopes do not cover: its matches would tell about that type."""
+    """Raise AccessDeniedError for a chain through a type that the scopes do not cover, because its matches would reveal data of
+    that type."""
     for condition in conditions:
         for one in condition.criteria:
             if isinstance(one, ChainCriterion | ReverseChainCriterion):
                 if not context.covers(one.resource_type):
                     raise AccessDeniedError(
-                        f"the token's scopes do not cover {one.resource_type}, which the search goes through."
+                        f"the token's scopes do not cover {one.resource_type}, which the search uses. Ask for a token "
+                        "that covers it."
                     )
                 _require_chains(context, one.conditions)
 
 
 def _relative(value: str, base: str) -> str:
-    """A value with absolute URLs of this server made relative, as references are stored."""
+    """Value with absolute URLs of this server made relative, the form in which references are stored."""
     return value.replace(f"{base}/", "") if base in value else value
 
 
@@ -103,7 +106,7 @@ def _page(
 
 
 def _position(place: store.SearchPlace | None) -> dict[str, int]:
-    """A place as the part of a cursor."""
+    """Start of a page as part of a cursor."""
     if place is None:
         return {}
     found = {"query": place.query, "offset": place.offset}
@@ -111,7 +114,7 @@ def _position(place: store.SearchPlace | None) -> dict[str, int]:
 
 
 def _total(index: store.ResourceIndex, request: SearchRequest, compiled: store.CompiledSearch) -> int:
-    """The number of matches; -1 where it is not stated."""
+    """Number of matches; -1 if it is not stated."""
     if request.total == "none" and request.summary != "count":
         return -1
     if request.total == "accurate" or request.summary == "count":
@@ -121,19 +124,19 @@ def _total(index: store.ResourceIndex, request: SearchRequest, compiled: store.C
 
 
 def _count_decision(repository: FhirRepository, context: RequestContext) -> int:
-    """The number of the decision about a count, which tells about patients, too: one decision about all visible patients."""
+    """Number of the decision about a count, because a count reveals data, too: one decision about all visible patients."""
     everybody = repository.decision_resource("everybody", True)
     try:
         with repository.installation.gate.open(context.session, "search", everybody, context.purpose) as grant:
             return grant.decision
-    except AccessDeniedError:  # the count is of patients who are visible one by one
+    except AccessDeniedError:  # the count covers patients who are visible individually
         return 0
 
 
 def _entries(
     repository: FhirRepository, context: RequestContext, request: SearchRequest, matches: list[Match], page: IncludedPage
 ) -> list[Resource]:
-    """The entries of a page. Its matches stand on the first of the pages that include what belongs to them."""
+    """Entries of a page. Its matches are on the first of the pages with included resources."""
     shown = [] if page.offset else matches
     entries = search_entries(repository, context, request, shown, "match")
     entries += search_entries(repository, context, request, page.matches, "include")
@@ -142,7 +145,8 @@ def _entries(
         entries.append(outcome_entry("warning", "not-supported", f"unknown parameters were ignored: {names}"))
     if page.following:
         text = (
-            f"more than {MOST_INCLUDED:,} resources are included. The next page continues with them, then with further matches."
+            f"more than {MOST_INCLUDED:,} resources are to be included. The next page continues with them, then with "
+            "further matches."
         )
         entries.append(outcome_entry("information", "incomplete", text))
     return entries
@@ -165,7 +169,7 @@ def _signature(repository: FhirRepository, context: RequestContext, address: str
 def write_cursor(
     repository: FhirRepository, context: RequestContext, address: str, given: Parameters, position: dict[str, int]
 ) -> str:
-    """Where the next page begins; valid for the same session user, purpose and search only."""
+    """Cursor for the start of the next page; valid only for the same session user, purpose and search."""
     payload = base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
     return f"{payload}.{_signature(repository, context, address, given, payload)}"
 
@@ -173,10 +177,10 @@ def write_cursor(
 def read_cursor(
     repository: FhirRepository, context: RequestContext, address: str, given: Parameters, cursor: str
 ) -> dict[str, Any]:
-    """Where a page begins. AccessDeniedError for a cursor of another user, purpose or search."""
+    """Start of a page, from its cursor. AccessDeniedError for a cursor of another user, purpose or search."""
     payload, _, signature = cursor.partition(".")
     expected = _signature(repository, context, address, given, payload)
     if not hmac.compare_digest(signature.encode(), expected.encode()):
-        raise AccessDeniedError("this page belongs to another person, purpose or search. Begin at the first page.")
+        raise AccessDeniedError("this page link belongs to another person, purpose or search. Start again at the first page.")
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return found

@@ -1,4 +1,4 @@
-"""The server's own grant for its index, which the erasure of any patient ends: what was done under it is then done again."""
+"""Grant of the server for its index. The erasure of any patient ends it; unfinished work is then repeated."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from galenic.errors import AccessDeniedError
 from galenic.security import Grant
 
 T = TypeVar("T")
-MOST_TRIES = 20  # of one step that erasures end
+MOST_TRIES = 20  # repetitions of one step after erasures
 
 
 class ServerGrant:
-    """One grant that the threads of a server share. open_grant: takes the decision; AccessDeniedError if it is refused."""
+    """Grant that the threads of a server share. open_grant: takes the decision; raises AccessDeniedError if it is refused."""
 
     def __init__(self, open_grant: Callable[[], Grant]) -> None:
         self._open_grant = open_grant
@@ -20,8 +20,8 @@ class ServerGrant:
         self._grant: Grant | None = None
 
     def use(self, work: Callable[[Grant], T]) -> T:
-        """The result of work under the grant. An erasure that comes meanwhile, in whatever process, ends the grant and not the request
-        of somebody else: the work is done again under a new decision. It must not leave anything half done when it is denied."""
+        """Result of work under the grant. If an erasure in any process ends the grant, the request does not fail: the work is
+        repeated under a new decision. Work that is denied must leave nothing half done."""
         for _ in range(MOST_TRIES - 1):
             grant = self._active()
             try:
@@ -32,7 +32,7 @@ class ServerGrant:
         return work(self._active())
 
     def _active(self) -> Grant:
-        """A grant that is in force now. AccessDeniedError if the server may not index any more."""
+        """Active grant. Raise AccessDeniedError if the server may no longer index."""
         with self._mutex:
             if self._grant is not None and self._is_active(self._grant):
                 return self._grant

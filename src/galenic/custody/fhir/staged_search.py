@@ -1,4 +1,4 @@
-"""Conditions of a transaction: what meets them among the stored resources and among those that the transaction itself writes."""
+"""Conditions of a transaction, matched against stored resources and those that the transaction itself writes."""
 
 import time
 from collections import Counter
@@ -48,17 +48,17 @@ TEXTS: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass
 class StagedSearch:
-    """Finds what meets a condition in a transaction. names: of entries (Type/id) by the fullUrls that stand for them; references:
-    names by the conditional references that are resolved already, once all changes are added."""
+    """Finds matches of a condition in a transaction. names: entries (Type/id) by their fullUrls; references: names by resolved
+    conditional references, set after all changes are added."""
 
     repository: FhirRepository
     context: RequestContext
     names: dict[str, str] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
-    _seconds: float = 0.0  # that its searches took
+    _seconds: float = 0.0  # seconds that its searches took
     _changes: dict[str, StagedChange] = field(default_factory=dict)  # by name
     _waiting: dict[str, list[StagedChange]] = field(default_factory=dict)  # by type: whose values nobody has needed yet
-    _existing: Counter[str] = field(default_factory=Counter)  # by type: changes of what may be stored
+    _existing: Counter[str] = field(default_factory=Counter)  # by type: changes whose search values are not computed yet
     _values: dict[str, dict[str, Any]] = field(default_factory=dict)  # by type and name: search values
     _by_token: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)  # names by type, parameter and code
 
@@ -70,7 +70,7 @@ class StagedSearch:
             self._waiting.setdefault(change.resource_type, []).append(change)
 
     def resolve_pairs(self, resource_type: str, query: str) -> Pairs:
-        """The parameters of a condition, with fullUrls of entries replaced by what they stand for."""
+        """Parameters of a condition, with fullUrls of entries replaced by their names."""
         from galenic.records.fhir import search_parameters_of  # noqa: PLC0415
 
         parameters = search_parameters_of(resource_type)
@@ -83,9 +83,9 @@ class StagedSearch:
         return tuple(found)
 
     def find(self, resource_type: str, pairs: Pairs, *, final: bool = False) -> str | None:
-        """The name of the one visible resource that meets a condition, or None. ConflictError if several do.
+        """Name of the one visible resource that matches a condition, or None. Raise ConflictError if several match.
 
-        final: as it will be after the transaction; else a resource that it changes is found by its present values, too.
+        final: match the state after the transaction; otherwise a changed resource is also found by its present values.
         """
         from galenic.records.fhir import conditions_of  # noqa: PLC0415
 
@@ -102,14 +102,15 @@ class StagedSearch:
         return next(iter(found), None)
 
     def _stored(self, request: SearchRequest, limit: int) -> list[SearchHit]:
-        """The first matches among the stored resources. TooCostlyError if all searches together take too long: other writers wait."""
+        """First matches among the stored resources. Raise TooCostlyError if all searches together take too long, because other
+        writers wait."""
         started = time.monotonic()
         hits = self.repository.first_matches(request, limit)
         self._seconds += time.monotonic() - started
         if self._seconds > CONDITIONS_SECONDS:
             raise TooCostlyError(
-                f"the conditions of the transaction took longer than {CONDITIONS_SECONDS:g} s to search. Nothing was written. Name "
-                "resources by id, or by an identifier."
+                f"the conditions of the transaction took longer than {CONDITIONS_SECONDS:g} s to search. Nothing was "
+                "written. Refer to resources by id or by identifier."
             )
         return hits
 
@@ -159,7 +160,7 @@ class StagedSearch:
 
 
 def _has_value(values: Any, criterion: SearchCriterion) -> bool:
-    """Whether search values hold a code, a date, a text, or any value of a parameter; other criteria are never met."""
+    """True if search values hold a code, a date, a text, or any value of a parameter; other criteria are never met."""
     if isinstance(criterion, TokenCriterion):
         wanted = (criterion.parameter, criterion.system, criterion.code)
         return any(all(w in (None, v) for w, v in zip(wanted, token, strict=True)) for token in values.tokens)

@@ -1,4 +1,4 @@
-"""Links in the resources of a transaction: what fullUrls, absolute URLs and conditional references stand for."""
+"""Links in the resources of a transaction: targets of fullUrls, absolute URLs and conditional references."""
 
 from galenic.custody.fhir.bundle_entries import TransactionEntry
 from galenic.custody.fhir.messages import RequestContext, Resource
@@ -36,6 +36,9 @@ def _conditional(search: StagedSearch, text: str) -> str:
     resource_type, _, query = text.partition("?")
     found = search.find(resource_type, search.resolve_pairs(resource_type, query), final=True)
     if found is None:
-        raise ConflictError(f"a conditional reference to a {resource_type} matches nothing. Nothing was written.")
+        raise ConflictError(
+            f"a conditional reference to a {resource_type} has no match. Nothing was written. Correct the condition, or "
+            "create the resource first."
+        )
     search.references[text] = found
     return found

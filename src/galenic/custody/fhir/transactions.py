@@ -1,4 +1,4 @@
-"""FHIR transaction: the interactions of a Bundle, executed whole or not at all (R4, HTTP, 3.1.0.11.2)."""
+"""FHIR transaction: the interactions of a Bundle, executed completely or not at all (R4, HTTP, 3.1.0.11.2)."""
 
 import uuid
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from galenic.custody.fhir.transaction_links import resolve_links
 from galenic.custody.fhir.writing import is_deletable, stage_patch
 from galenic.errors import TooCostlyError
 
-BATCH_SECONDS = 120.0  # after which a batch searches no more
+BATCH_SECONDS = 120.0  # seconds after which a batch runs no more searches
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
 
@@ -30,8 +30,8 @@ def process_bundle(repository: FhirRepository, context: RequestContext, raw: byt
     document = parse(raw)
     bundle = document.exact
     if bundle.get("resourceType") != "Bundle" or bundle.get("type") not in ("batch", "transaction"):
-        text = "is another type. Expected batch or transaction."
-        raise invalid("expected a Bundle of type batch or transaction.", "invalid", "Bundle.type", text)
+        text = "has another value. Expected batch or transaction."
+        raise invalid("the body is not a Bundle of type batch or transaction. Expected one.", "invalid", "Bundle.type", text)
     entries = parse_entries(bundle.get("entry", []), context.base)
     if bundle["type"] == "transaction":
         for entry in entries:
@@ -47,8 +47,8 @@ def process_bundle(repository: FhirRepository, context: RequestContext, raw: byt
 
 @dataclass(slots=True)
 class _TransactionPlan:
-    """Plan of a transaction, by number of the entry: changes, and responses of entries that change nothing. conditions: the names
-    that entries with the same condition have."""
+    """Plan of a transaction, by number of the entry: changes, and responses of entries that change nothing. conditions: names
+    of entries with the same condition."""
 
     search: StagedSearch
     changes: dict[int, StagedChange] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class _TransactionPlan:
         self.name(entry, change.name)
 
     def name(self, entry: TransactionEntry, name: str) -> None:
-        """Lets the fullUrl of an entry stand for a resource (Type/id)."""
+        """Assigns a resource name (Type/id) to the fullUrl of an entry."""
         if entry.url:
             self.search.names[entry.url] = name
 
@@ -102,12 +102,12 @@ def _answer_read(
     except TooCostlyError as error:
         if not has_written:
             raise
-        return refused_entry(error)  # the transaction is written, so that it has not failed
+        return refused_entry(error)  # the transaction is already written, so it has not failed
 
 
 def _in_order(entries: list[TransactionEntry]) -> list[TransactionEntry]:
-    """The entries that write: deletions, then those whose resource is named, then those whose resource a condition decides, each
-    after the entries that its condition names."""
+    """Entries that write: deletions, then entries with a named resource, then conditional ones, each after the entries that its
+    condition refers to."""
     writing = sorted((e for e in entries if e.method in ORDER), key=lambda e: ORDER[e.method])
     done = [e for e in writing if e.method == "DELETE" or not e.condition]
     waiting = [e for e in writing if e.method != "DELETE" and e.condition]
@@ -116,8 +116,13 @@ def _in_order(entries: list[TransactionEntry]) -> list[TransactionEntry]:
     while waiting:
         ready = [e for e in waiting if named[e.number].isdisjoint(open_urls)]
         if not ready:
-            text = "its condition refers to an entry that refers back to this one. Give one of the entries an id."
-            raise waiting[0].invalid("conditions of entries depend on one another.", "invalid", ".request", text)
+            text = "has a condition that depends on an entry which refers back to this one. Give one of the entries an id."
+            raise waiting[0].invalid(
+                "the conditions of some entries depend on one another. Send them in separate transactions.",
+                "invalid",
+                ".request",
+                text,
+            )
         done += ready
         left = {e.number for e in ready}
         waiting = [e for e in waiting if e.number not in left]
@@ -136,8 +141,8 @@ def _responses(context: RequestContext, changes: dict[int, StagedChange], commit
 
 
 def _match(plan: _TransactionPlan, entry: TransactionEntry) -> tuple[str | None, tuple[str, Pairs]]:
-    """(name of the resource that meets the condition of an entry, None for none; the condition). Entries with the same condition
-    are about the same resource, also where nothing meets it yet."""
+    """(name of the matching resource or None, condition) of an entry. Entries with the same condition are about the same
+    resource, even if nothing matches yet."""
     pairs = plan.search.resolve_pairs(entry.resource_type, entry.condition)
     key = (entry.resource_type, tuple(sorted(pairs)))
     return plan.conditions.get(key) or plan.search.find(entry.resource_type, pairs), key
@@ -168,8 +173,10 @@ def _stage_update(entry: TransactionEntry, plan: _TransactionPlan) -> None:
         resource_id = match.partition("/")[2] if match else str(given or uuid.uuid4())
         plan.conditions[key] = f"{entry.resource_type}/{resource_id}"
     if given is not None and given != resource_id:
-        text = "is another id than that of the resource that the url names."
-        raise entry.invalid("the resource of an entry has another id than its url.", "invalid", ".resource.id", text)
+        text = "differs from the id in the url. Make them equal."
+        raise entry.invalid(
+            "the id of an entry's resource differs from the id in its url. Make them equal.", "invalid", ".resource.id", text
+        )
     plan.add(entry, StagedChange(entry.resource_type, resource_id, entry.resource, if_match, is_new))
 
 
@@ -209,8 +216,10 @@ STAGE: dict[str, Callable[[TransactionEntry, _TransactionPlan], None]] = {
 
 def _require_type(entry: TransactionEntry) -> None:
     if entry.resource is not None and entry.resource.get("resourceType") != entry.resource_type:
-        text = f"is of another type. Expected {entry.resource_type}, as the url says."
-        raise entry.invalid("the resource of an entry is of another type than its url.", "invalid", ".resource", text)
+        text = f"has another type. Expected {entry.resource_type}, as in the url."
+        raise entry.invalid(
+            "the type of an entry's resource differs from the type in its url. Make them equal.", "invalid", ".resource", text
+        )
 
 
 def _require_distinct(changes: dict[int, StagedChange]) -> None:
@@ -218,6 +227,6 @@ def _require_distinct(changes: dict[int, StagedChange]) -> None:
     for number, change in changes.items():
         other = seen.setdefault(change.name, number)
         if other != number:
-            message = "two entries of a transaction change the same resource."
-            text = f"changes the same resource as Bundle.entry[{other}]. A transaction changes a resource once."
+            message = "two entries of the transaction change the same resource. Combine them."
+            text = f"changes the same resource as Bundle.entry[{other}]. A transaction may change a resource only once."
             raise invalid(message, "duplicate", f"Bundle.entry[{number}]", text)

@@ -29,8 +29,8 @@ NEVER = 2**62  # µs: the end of the newest version
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """Parameters of a history. since: µs since 1970; at: first and past the last µs of a period, empty for none; used: the
-    parameters that take part, without the cursor."""
+    """Parameters of a history. since: µs since 1970; at: first µs of a period and the first after it, empty for none; used: the
+    applied parameters, without the cursor."""
 
     count: int
     since: int
@@ -42,7 +42,7 @@ class HistoryRequest:
 def read_history(
     repository: FhirRepository, context: RequestContext, name: str, given: Parameters, *, lenient: bool = False
 ) -> FhirResponse:
-    """A page of the versions of a resource (Type/id), as a Bundle. RecordError for unknown parameters, unless lenient."""
+    """Page of the versions of a resource (Type/id), as a Bundle. Raise RecordError for unknown parameters, unless lenient."""
     request = _parse(given, lenient=lenient)
     location, address = repository.locate(name), f"{name}/_history"
     with open_for_reading(repository, context, location) as grant:
@@ -71,14 +71,14 @@ def _parse(given: Parameters, *, lenient: bool) -> HistoryRequest:
     unknown = sorted({k for k, _ in given if k not in KNOWN})
     if unknown and not lenient:
         names = ", ".join(n for n in unknown if n.isascii() and n.isprintable())[:100]
-        raise RecordError(f"a history has the parameters _count, _since and _at, not: {names}.")
+        raise RecordError(f"a history supports only the parameters _count, _since and _at, not: {names}.")
     used = [(k, v) for k, v in given if v and k in KNOWN and k != CURSOR]
     if len({k for k, _ in used}) < len(used):
-        raise RecordError("a parameter of a history is given twice. Expected _count, _since and _at once each.")
+        raise RecordError("a parameter of the history is given twice. Give _count, _since and _at at most once each.")
     values = dict(used)
     count = values.get("_count", str(COUNT))
     if not count.isdecimal():
-        raise RecordError(f"_count is not a whole number. Expected 0 to {MOST:,}.")
+        raise RecordError(f"_count must be a whole number from 0 to {MOST:,}.")
     since = _period("_since", values["_since"])[0] if "_since" in values else 0
     at = _period("_at", values["_at"]) if "_at" in values else ()
     return HistoryRequest(min(int(count), MOST), since, at, next((v for k, v in given if k == CURSOR), ""), used)
@@ -90,13 +90,13 @@ def _period(name: str, text: str) -> tuple[int, int]:
     try:
         return date_range(text.replace(" ", "+"))  # an unescaped + of a time zone
     except (ValueError, OverflowError):
-        raise RecordError(f"{name} is not a time. Expected 2026-11-30 or 2026-11-30T10:00:00Z.") from None
+        raise RecordError(f"{name} is not a valid time. Expected 2026-11-30 or 2026-11-30T10:00:00Z.") from None
 
 
 def _chosen(
     repository: FhirRepository, versions: list[store.StoredDocument], request: HistoryRequest
 ) -> list[store.StoredDocument]:
-    """The versions that were written since a time, or were current at some time of a period."""
+    """Versions that were written since a time, or were current during a period."""
     chosen, end = [], NEVER
     for version in versions:  # newest first
         start = last_updated(version, repository.imported_at)

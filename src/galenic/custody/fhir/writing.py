@@ -1,4 +1,5 @@
-"""FHIR create, update, patch and delete, and their conditional forms: checked first, then written under an access decision."""
+"""FHIR create, update, patch and delete, and their conditional forms: each is checked first, then written under an access
+decision."""
 
 import copy
 import uuid
@@ -19,12 +20,12 @@ from galenic.security import Grant
 def create(
     repository: FhirRepository, context: RequestContext, resource_type: str, raw: bytes, *, if_none_exist: str = ""
 ) -> FhirResponse:
-    """Creates a resource with a new id; a conditional create only where no resource matches."""
+    """Creates a resource with a new id; a conditional create only if no resource matches."""
     exact = parse_resource(raw, resource_type, context.base)
     new = StagedChange(resource_type, str(uuid.uuid4()), exact, is_new=True)
     if not if_none_exist:
         return _commit_one(repository, context, new)
-    with repository.write_lock:  # nobody else creates it between the search and the write
+    with repository.write_lock:  # no other writer creates it between the search and the write
         match = match_condition(repository, context, resource_type, if_none_exist)
         if match is not None:
             return FhirResponse(200, location=f"{context.base}/{match.name}")
@@ -40,10 +41,10 @@ def update(
     *,
     if_match: int | None = None,
 ) -> FhirResponse:
-    """Writes a new version; the first one where there is none, if the caller may assign ids."""
+    """Writes a new version, or the first one if the caller may assign ids."""
     exact = parse_resource(raw, resource_type, context.base)
     if exact.get("id") != resource_id:
-        raise RecordError(f"the {resource_type} has no id, or not the id of the address. Give it the id of the address.")
+        raise RecordError(f"the {resource_type} has no id, or an id that differs from the URL. Give it the id in the URL.")
     return _commit_one(repository, context, StagedChange(resource_type, resource_id, exact, if_match))
 
 
@@ -56,7 +57,7 @@ def update_where(
     *,
     if_match: int | None = None,
 ) -> FhirResponse:
-    """Conditional update: a new version of the match, or a new resource where nothing matches."""
+    """Conditional update: a new version of the match, or a new resource without a match."""
     exact = parse_resource(raw, resource_type, context.base)
     with repository.write_lock:
         match = match_condition(repository, context, resource_type, query)
@@ -66,7 +67,7 @@ def update_where(
             return _commit_one(repository, context, new)
         resource_id = match.name.partition("/")[2]
         if given is not None and given != resource_id:
-            raise RecordError(f"the {resource_type} has another id than the resource that matches. Leave its id out.")
+            raise RecordError(f"the {resource_type} has a different id than the resource that matches. Leave its id out.")
         return _commit_one(repository, context, StagedChange(resource_type, resource_id, exact, if_match))
 
 
@@ -93,7 +94,7 @@ def delete(
     *,
     if_match: int | None = None,
 ) -> FhirResponse:
-    """Writes a version that marks the deletion; earlier versions are kept. Deleting again changes nothing."""
+    """Writes a version that marks the deletion; earlier versions remain. Deleting again changes nothing."""
     with repository.write_lock:
         location = repository.locate(f"{resource_type}/{resource_id}")
         if location is None or not location.is_live:
@@ -114,7 +115,7 @@ def delete_where(repository: FhirRepository, context: RequestContext, resource_t
 def stage_patch(
     repository: FhirRepository, context: RequestContext, name: str, raw: bytes, if_match: int | None
 ) -> tuple[StagedChange | None, FhirResponse]:
-    """(the change that a JSON Patch makes to the newest version of a resource (Type/id), None if it changes nothing; the newest
+    """(change that a JSON Patch makes to the newest version of a resource (Type/id), None if it changes nothing; the newest
     version). The change expects that version to be current."""
     from galenic.records.fhir import parse_exact  # noqa: PLC0415
 
@@ -123,14 +124,14 @@ def stage_patch(
     before = parse_exact(newest.body)
     exact = patch_resource(copy.deepcopy(before), raw)
     if if_match is not None and if_match != newest.version:
-        raise ConflictError("the version of If-Match is not the newest. Read the resource again, then repeat the change.")
+        raise ConflictError("the version in If-Match is not the current one. Read the resource again, then repeat the change.")
     if with_server_meta(exact, resource_id, newest.version, newest.updated) == before:
         return None, replace(newest, location=f"{context.base}/{name}/_history/{newest.version}")
     return StagedChange(resource_type, resource_id, exact, newest.version), newest
 
 
 def is_deletable(repository: FhirRepository, context: RequestContext, name: str) -> bool:
-    """Whether there is a resource (Type/id) to delete. NotFoundError where the caller cannot know that, whether there is or not."""
+    """True if there is a resource (Type/id) to delete. Raise NotFoundError if the caller may not know whether there is."""
     location = repository.locate(name)
     if (
         location is not None
@@ -143,7 +144,7 @@ def is_deletable(repository: FhirRepository, context: RequestContext, name: str)
 
 
 def match_condition(repository: FhirRepository, context: RequestContext, resource_type: str, query: str) -> SearchHit | None:
-    """The one visible resource that meets a condition, or None. ConflictError if several do."""
+    """The one visible resource that matches a condition, or None. Raise ConflictError if several match."""
     from galenic.records.fhir import conditions_of  # noqa: PLC0415
 
     conditions = conditions_of(resource_type, parse_qsl(query.partition("?")[2] or query, keep_blank_values=True))
@@ -156,14 +157,14 @@ def match_condition(repository: FhirRepository, context: RequestContext, resourc
 
 
 def more_than_one(resource_type: str) -> ConflictError:
-    """The error of a condition that several resources meet."""
-    return ConflictError(f"more than one {resource_type} meets the condition. Narrow the condition until one does.")
+    """Error of a condition that several resources match."""
+    return ConflictError(f"the condition matches more than one {resource_type}. Narrow it until it matches one.")
 
 
 def _read_before_change(
     repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None
 ) -> FhirResponse:
-    """The newest version, read under a decision to write."""
+    """Newest version, read under a decision to write."""
     with _open_for_writing(repository, context, location) as grant:
         if location is None:
             raise NotFoundError(NOT_FOUND)
@@ -171,14 +172,14 @@ def _read_before_change(
         if location.row not in documents:
             raise NotFoundError(NOT_FOUND)
         if not location.is_live:
-            raise GoneError("the resource was deleted and cannot be patched. Write it again with an update.")
+            raise GoneError("the resource was deleted and cannot be patched. Create it again with an update (PUT).")
         stored = documents[location.row]
         updated = last_updated(stored, repository.imported_at)
         return FhirResponse(200, serialize(stored, repository.imported_at), stored.version, updated, decision=grant.decision)
 
 
 def _open_for_writing(repository: FhirRepository, context: RequestContext, location: store.ResourceLocation | None) -> Grant:
-    """A grant to write. NotFoundError where access is denied, so that a hidden resource looks absent."""
+    """Grant to write. Raise NotFoundError if access is denied, so that a hidden resource looks missing."""
     subject, is_patient = (location.subject, location.is_patient) if location else ("unknown", True)
     resource = repository.decision_resource(subject, is_patient)
     try:

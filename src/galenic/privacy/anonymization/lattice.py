@@ -44,8 +44,8 @@ def best_node(
     heights = [len(c.levels) for c in columns]
     if int(np.prod(heights)) > MAX_NODES:
         raise RecordError(
-            f"the hierarchies have {int(np.prod(heights)):,} combinations of levels, more than {MAX_NODES:,}. Name fewer columns, or "
-            "use mondrian."
+            f"the hierarchies have {int(np.prod(heights)):,} combinations of levels, more than {MAX_NODES:,}. Name fewer "
+            "columns, or use the method mondrian."
         )
     search = _Search(columns, _combinations(codes, sensitive), model, suppression_limit * len(codes))
     tags = _tag_nodes(search, tuple(heights))
@@ -53,8 +53,9 @@ def best_node(
     minimal = [node for node in lowest if search.suppressed(node) <= search.limit]  # t is not monotone with suppressed rows
     if not minimal:
         raise RecordError(
-            f"not even all rows in one group satisfy k = {model.k}, l = {model.l}, t = {model.t} with at most "
-            f"{suppression_limit:.1%} suppressed. Choose smaller k and l, or a larger t."
+            f"no generalization satisfies k = {model.k}, l = {model.l}, t = {model.t} with at most "
+            f"{suppression_limit:.1%} of rows suppressed, not even one group of all rows. Choose a smaller k and l, or a "
+            "larger t."
         )
     node = min(minimal, key=search.loss)
     return LatticeNode(node, search.suppressed(node), search.loss(node), search.evaluated)

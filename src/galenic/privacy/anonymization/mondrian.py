@@ -63,7 +63,7 @@ class _Partition:
         return None
 
     def _satisfies(self, rows: np.ndarray) -> bool:
-        """Whether the sensitive values of these rows satisfy l and t."""
+        """True if the sensitive values of these rows satisfy l and t."""
         if self.sensitive is None or self.overall is None:
             return True
         share = np.bincount(self.sensitive[rows], minlength=len(self.overall)) / len(rows)

@@ -49,7 +49,7 @@ def read_table_options(policy: str, section: Mapping[str, Any]) -> TableOptions:
     unknown = sorted(set(section) - set(OPTIONS))
     if unknown:
         raise ConfigurationError(
-            f"policy {policy!r}: [table] has unknown keys {', '.join(unknown)}. Expected {', '.join(OPTIONS)}."
+            f"policy {policy!r}: [table] has unknown keys {', '.join(unknown)}. Expected some of {', '.join(OPTIONS)}."
         )
     return TableOptions(
         tuple(section.get("quasi", ())),

@@ -35,10 +35,8 @@ class AnonymizedTable:
 
 @dataclass(frozen=True)
 class AnonymizationMethod:
-    """How to form groups.
-
-    name: mondrian (each group by itself, the smallest loss, no row suppressed) or global (the same levels for all rows, easier to
-    analyze). suppression_limit: share of rows that the global method may suppress.
+    """Method of forming groups. name: mondrian (each group by itself, the smallest loss, no row suppressed) or global (the same
+    levels for all rows, easier to analyze). suppression_limit: share of rows that the global method may suppress.
     """
 
     name: str = "mondrian"

@@ -108,13 +108,14 @@ class NumberStatistics:
         return sqrt(max(self.squares / max(self.count, 1) - self.mean**2, 0.0))
 
     def may_be_ages(self) -> bool:
-        """Whether numbers of people's ages may be among the numbers: these do not go on above the age of the oldest person, as weights do.
-        Codes of missing values (-9, 888, 900) tell nothing."""
+        """True if numbers of people's ages may be among the numbers: these do not go on above the age of the oldest person, as
+        weights do. Codes of missing values (-9, 888, 900) tell nothing."""
         least = min(LEAST_SHARE_BEYOND * self.count, LEAST_OF_OLD * self.old)
         return len(self.beyond) < LEAST_BEYOND or self.beyond.total() < least
 
     def are_record_numbers(self) -> bool:
-        """Whether whole numbers tell rows or groups of rows apart: evenly spread, equally frequent, or each in neighboring rows."""
+        """True if whole numbers tell rows or groups of rows apart: evenly spread, equally frequent, or each in neighboring
+        rows."""
         numbers = np.array(sorted(self.values), dtype=float)
         cells = np.array([self.values[int(n)] for n in numbers])
         if len(numbers) <= MOST_LEVELS or self.decimals * 10 >= self.count:
@@ -126,7 +127,7 @@ class NumberStatistics:
         return neighbors or _distance_from_even(numbers, cells) < EVEN
 
     def are_days(self) -> bool:
-        """Whether nearly all whole numbers are a month and a day without a separator, as 314 or 1121, or a day and a month."""
+        """True if nearly all whole numbers are a month and a day without a separator, as 314 or 1121, or a day and a month."""
         found = [(n // 100, n % 100, cells) for n, cells in self.values.items() if 100 < n < 3_200]
         if len(self.values) < 3 or (len(self.values) < 5 and max(self.values) < 1_000):
             return False

@@ -86,7 +86,7 @@ class ColumnProfile:
 
 
 def is_nested(kind: pa.DataType) -> bool:
-    """Whether a column holds lists, structures or bytes, which are not searched."""
+    """True if a column holds lists, structures or bytes, which are not searched."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     simple = (
         pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal,

@@ -23,9 +23,9 @@ CLINICAL_SHARE, UNKNOWN_SHARE = 0.6, 0.9  # of recognized cells, under a clinica
 TEXT_SHARE = 0.7  # of recognized words, so that a text can be read
 _SERIALS = (36_000, 47_500)  # 1998 to 2030
 MOST_LONG = 0.5  # of whole numbers with four digits or more, under a header that says nothing
-_COORDINATES = "holds precise numbers of a narrow range whose meaning is not known: coordinates of places"
-_RECORD_NUMBERS = "holds whole numbers that tell rows or groups of rows apart, as record numbers do"
-_DAYS = "holds whole numbers that may each be a month and a day"
+_COORDINATES = "has precise numbers in a narrow range and an unknown meaning: they could be coordinates"
+_RECORD_NUMBERS = "has whole numbers that distinguish rows or groups of rows, as record numbers do"
+_DAYS = "has whole numbers that could each be a month and a day"
 _GENERIC = word_set("generic_measures")
 _STATES = word_set("states")
 _COLORED, _RACES, _RELIGIOUS = word_set("colored"), word_set("races"), word_set("religious")
@@ -94,7 +94,7 @@ def _withheld(reason: str) -> ColumnRole:
 
 def _by_type(p: ColumnProfile, _header: HeaderKinds) -> ColumnRole | None:
     if is_nested(p.type):
-        return _withheld("holds lists, structures or bytes, which are not searched")
+        return _withheld("has lists, structures or bytes, which are not searched")
     if not p.present or pa.types.is_boolean(p.type):
         return ColumnRole("category", ("boolean",))
     return None
@@ -133,10 +133,10 @@ def _dates(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     if found:
         return ColumnRole(birth)
     if p.share("number") >= 0.5 and not header.values:
-        return ColumnRole(birth) if _are_dates(p) else _withheld("is called a date, and its numbers are none")
+        return ColumnRole(birth) if _are_dates(p) else _withheld("has a name of a date column, but its numbers are not dates")
     if p.share(*_BASE, "number") >= UNKNOWN_SHARE:
         return None
-    return _withheld("is called a date, and its values are none that is recognized")
+    return _withheld("has a name of a date column, but its values are not recognized as dates")
 
 
 def _are_dates(p: ColumnProfile) -> bool:
@@ -167,7 +167,7 @@ def _codes(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
         return None
     unique = len(p.distinct) > 0.9 * min(p.rows, MOST_DISTINCT) and p.rows >= MOST_LEVELS
     if unique and p.share("code") < UNKNOWN_SHARE:
-        return _withheld("is called a code, and nearly every row has its own")
+        return _withheld("has a name of a code column, but nearly every row has a different value")
     return ColumnRole("code", _BESIDE_CODES, systems)
 
 
@@ -193,12 +193,12 @@ def _compared(header: HeaderKinds) -> tuple[str, ...]:
 
 
 def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
-    """Why numbers may identify somebody; "" if they do not."""
+    """Reason why numbers could identify a person; "" if they do not."""
     n = p.numbers
     if n.long * 2 >= n.count:
-        return f"holds numbers of seven digits or more, as identifiers have ({n.count:,} cells)"
+        return f"has numbers of seven digits or more, as identifiers have ({n.count:,} cells)"
     if n.leading_zeros >= max(FEW_CELLS, 0.01 * n.count) or n.leading_zeros * 2 > n.count:
-        return "holds numbers with leading zeros, as codes and identifiers have"
+        return "has numbers with leading zeros, as codes and identifiers have"
     whole = n.decimals * 10 < n.count
     if "measure" in header.values:
         return _problem_of_generic(p, whole=whole) if _is_generic(p.name) else _problem_of_measure(p, whole=whole)
@@ -208,12 +208,12 @@ def number_problem(p: ColumnProfile, header: HeaderKinds) -> str:
         return _RECORD_NUMBERS
     if header.values and "code" not in header.values:
         levels = n.high <= 999 and n.low >= -999 and not n.precise
-        return "" if levels else "holds numbers that are no levels of a category"
+        return "" if levels else "has numbers that are not levels of a category"
     return _problem_of_unknown(p, whole=whole)
 
 
 def _is_generic(name: str) -> bool:
-    """Whether the words of a header name any measure: value, result."""
+    """True if the words of a header name any measure: value, result."""
     words = set(header_words(name))
     return words <= _GENERIC | {"lab", "x"} or not any(len(w) > 1 for w in words)
 
@@ -221,13 +221,15 @@ def _is_generic(name: str) -> bool:
 def _problem_of_measure(p: ColumnProfile, *, whole: bool) -> str:
     n = p.numbers
     if whole and n.low >= _SERIALS[0] and n.high <= _SERIALS[1]:
-        return "holds numbers that are days of a spreadsheet's calendar"
+        return "has numbers that are spreadsheet dates"
     usual = n.usual(n.fractions, 0)
     constant = n.fractions[usual] + n.fractions[usual - 1] >= 0.98 * n.count
     if constant and (5 <= usual <= 7 and _are_coordinates(p)):
         return _COORDINATES
     return (
-        "holds nine or ten digits behind the point, as many as numbers of people have" if constant and usual in (9, 10) else ""
+        "has nine or ten digits after the decimal point, as many as personal identification numbers have"
+        if constant and usual in (9, 10)
+        else ""
     )
 
 
@@ -241,7 +243,7 @@ def _problem_of_generic(p: ColumnProfile, *, whole: bool) -> str:
     """Under a header such as value, of which the numbers may be anything."""
     unique = len(p.distinct) > 0.9 * min(p.rows, MOST_DISTINCT) and p.rows >= MOST_LEVELS
     if whole and (p.numbers.low >= 10_000 or (unique and p.numbers.low >= 1_000)):
-        return "holds large whole numbers under a header that any number may have"
+        return "has large whole numbers, and a header that does not say what they mean"
     return _COORDINATES if _are_coordinates(p) else ""
 
 
@@ -259,13 +261,13 @@ def _problem_of_unknown(p: ColumnProfile, *, whole: bool) -> str:
         long = n.share_of_digits(4)
         codes = long > MOST_LONG or (unique and long > 0.2) or n.years > 0.2 * n.count
         return (
-            "holds numbers of four digits or more whose meaning is not known: years, postal codes or record numbers"
+            ("has numbers of four digits or more with an unknown meaning: they could be years, postal codes or record numbers")
             if codes
             else ""
         )
     if _are_coordinates(p):
         return _COORDINATES
-    return "holds numbers that may be dates" if date_of_number(n.low) and date_of_number(n.high) else ""
+    return "has numbers that could be dates" if date_of_number(n.low) and date_of_number(n.high) else ""
 
 
 def _categories(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
@@ -300,7 +302,8 @@ def _named(p: ColumnProfile) -> tuple[str, ...]:
 
 
 def _tells_race(p: ColumnProfile) -> bool:
-    """Whether white, black and brown are no names of people: beside other races, or under a header of races, colors or religions."""
+    """True if white, black and brown are no names of people: beside other races, or under a header of races, colors or
+    religions."""
     if _COLORED.intersection(header_words(p.name)):
         return True
     return len(p.distinct) <= MOST_LEVELS and any(w in _RACES for v in p.distinct for w in words_of(v))
@@ -314,7 +317,7 @@ def _fractions(p: ColumnProfile, header: HeaderKinds) -> tuple[str, ...]:
 
 
 def _are_of_scale(pairs: set[tuple[int, int]]) -> bool:
-    """Whether all pairs have one denominator, up to which they reach, or which is the usual end of a scale."""
+    """True if all pairs have one denominator, up to which they reach, or which is the usual end of a scale."""
     numerators, denominators = {a for a, _ in pairs}, {b for _, b in pairs}
     if len(denominators) != 1:
         return False
@@ -327,13 +330,13 @@ def _texts(p: ColumnProfile, header: HeaderKinds) -> ColumnRole | None:
     if not header.announces("text") and not (wordy and not header.values):
         return None
     if p.known < TEXT_SHARE * p.words:
-        return _withheld("holds texts of which too few words are recognized in the language of the run")
+        return _withheld("has texts with too few words that are recognized in the language of the run")
     return ColumnRole("text")
 
 
 def _nothing(p: ColumnProfile, header: HeaderKinds) -> ColumnRole:
     unrecognized = p.present - sum(p.classes[c] for c in accepted_classes(p, header))
-    return _withheld(f"holds values that are not recognized as free of identifiers ({unrecognized:,} of {p.present:,} cells)")
+    return _withheld(f"has values that are not recognized as free of identifiers ({unrecognized:,} of {p.present:,} cells)")
 
 
 _DECISIONS: tuple[Callable[[ColumnProfile, HeaderKinds], ColumnRole | None], ...] = (

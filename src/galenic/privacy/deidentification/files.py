@@ -62,12 +62,12 @@ def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) 
     try:
         deidentifier = deidentifier_for(file)
         if deidentifier is None:
-            raise RecordError(f"has a format that is not supported: {file.suffix or 'no file extension'}")
+            raise RecordError(f"has an unsupported format: {file.suffix or 'no file extension'}")
         with time_limit(run.minutes_per_file):
             deidentifier.deidentify(file, target, run)
     except (RecordError, RecursionError) as error:
         _remove(target)
-        why = str(error) if isinstance(error, RecordError) else "is nested too deeply to be read. Send it flatter."
+        why = str(error) if isinstance(error, RecordError) else ("is nested too deep to be read. Export it with fewer levels.")
         run.report.refusals.append((name, why))
         return
     run.report.remarks += [(name, what) for what in _reduced(run.report.findings.unreadable - unreadable)]

@@ -148,7 +148,7 @@ class _EventRewriter:
         report = self.run.report
         new_ids = {s: self.new_subject_id(s) for s in dict.fromkeys(subjects)}
         if len(set(new_ids.values())) < len(new_ids):
-            raise RecordError("two subjects received the same new id by chance. Run again with another key.")
+            raise RecordError("two subjects received the same new id by chance. Run again with a different key.")
         report.findings.counts["record", "field"] += len(new_ids)
         report.replacements["record", "tokenise"] += len(new_ids)
         for subject in new_ids:
@@ -184,6 +184,6 @@ class _EventRewriter:
         """Write subject_splits.parquet with the new ids."""
         table = pq.read_table(source)
         if set(table.column_names) != {"subject_id", "split"}:
-            raise RecordError("metadata/subject_splits.parquet has other columns than subject_id and split.")
+            raise RecordError("metadata/subject_splits.parquet has unexpected columns. Expected subject_id and split.")
         ids = pa.array([self.new_subject_id(s) for s in table["subject_id"].to_pylist()], pa.int64())
         pq.write_table(pa.table({"subject_id": ids, "split": table["split"]}), out, compression="zstd")

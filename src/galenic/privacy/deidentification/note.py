@@ -11,7 +11,7 @@ from galenic.privacy.deidentification.structured_content import structured_forma
 MAX_BYTES = 128 << 20  # of a note: about half an hour on one core
 MAX_WHOLE_BYTES = 8 << 20  # larger files are read in pieces
 EXTENSIONS = (".txt", ".text", ".md", ".note")
-_NO_TEXT = "is no text that can be read (UTF-8, UTF-16, Windows-1252). Send text, or export it as such."
+_NO_TEXT = "is not readable text (UTF-8, UTF-16, Windows-1252). Export it as plain text."
 _PROBE = 100_000  # characters that are searched for control characters
 
 
@@ -54,8 +54,9 @@ def _refuse_unsupported(letters: Counter[str], run: DeidentificationRun) -> None
     total = letters.pop("")
     if run.other_languages == "refuse" and 2 * letters.total() > total:
         raise RecordError(
-            f"is written in {letters.most_common(1)[0][0]}, for which no detector is validated: names in it would not be found. "
-            "Expected English or Spanish. Translate it, or use --other-languages redact, which leaves measurements with units only."
+            f"is written in {letters.most_common(1)[0][0]}, for which no detector is validated, so names would not be "
+            "found. Expected English or Spanish. Translate it, or use --other-languages redact, which keeps only "
+            "measurements with units."
         )
 
 
@@ -109,9 +110,7 @@ def decode(raw: bytes) -> tuple[str, str]:
         try:
             return raw.decode("utf-16"), "utf-16"
         except UnicodeDecodeError:
-            raise RecordError(
-                "starts with the byte order mark of UTF-16 but is not UTF-16. Send it again, or export it as UTF-8."
-            ) from None
+            raise RecordError("starts with the UTF-16 byte order mark but is not UTF-16. Export it again as UTF-8.") from None
     for encoding in ("utf-8", "cp1252"):
         try:
             content = raw.decode(encoding)

@@ -16,7 +16,7 @@ class Deidentifier(Protocol):
     """De-identifies files of one format."""
 
     def recognizes(self, path: Path) -> bool:
-        """Whether the file, or the folder that holds one data set, has this format."""
+        """True if the file, or the folder that holds one data set, has this format."""
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
         """Add the identifiers that the file states of patients to the run, before any file is de-identified."""

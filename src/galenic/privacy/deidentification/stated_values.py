@@ -99,7 +99,8 @@ def _add_table(file: Path, run: DeidentificationRun, terms: SearchTerms) -> None
 
 
 def _is_distinctive(cell: str, form: str) -> bool:
-    """Whether a cell states somebody's identifier: not in words that say that it is missing, and long enough to be nowhere by chance."""
+    """True if a cell states somebody's identifier: not in words that say that it is missing, and long enough to be nowhere by
+    chance."""
     if cell.casefold() in _MISSING_WORDS or (form != "name" and not any(c.isdigit() or c == "@" for c in cell)):
         return False
     return len(cell) >= (MIN_DIGITS if cell.isdigit() else MIN_CELL)

@@ -45,7 +45,7 @@ START = 100_000  # characters in which a format other than HL7 v2 is recognized
 
 
 def _is_table(text: str) -> bool:
-    """Whether the first lines have the same number of tabs, bars, semicolons or of commas without a space behind them."""
+    """True if the first lines have the same number of tabs, bars, semicolons or of commas without a space behind them."""
     lines = [line for line in text.splitlines()[: 3 * _SAMPLE] if line.strip()][:_SAMPLE]
     if len(lines) < _MIN_LINES:
         return False
@@ -57,7 +57,7 @@ def _is_table(text: str) -> bool:
 
 
 def _has_rows(text: str) -> bool:
-    """Whether two lines in a row have the same number of the same delimiter and each a cell that may be a name."""
+    """True if two lines in a row have the same number of the same delimiter and each a cell that may be a name."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for one, other in pairwise(lines):
         for separator in "\t|;":
@@ -68,14 +68,14 @@ def _has_rows(text: str) -> bool:
 
 
 def _names(line: str, separator: str) -> bool:
-    """Whether a cell has a word in no vocabulary, or a row with a date has any word that is not clinical."""
+    """True if a cell has a word in no vocabulary, or a row with a date has any word that is not clinical."""
     common = common_words("en") if not _FULL_DATE.search(line) else frozenset()
     cells = [c.strip() for c in line.split(separator)]
     return any(len(c) > _ABBREVIATION and c.replace(" ", "").isalpha() and unknown_words(c, common) for c in cells)
 
 
 def _has_letter_entity(text: str) -> bool:
-    """Whether a letter is written as a character reference of HTML."""
+    """True if a letter is written as a character reference of HTML."""
     return any(html.unescape(m[0]).isalpha() for m in _ENTITY.finditer(text))
 
 
@@ -83,28 +83,32 @@ _Recognizer = Callable[[str], object]
 _FORMATS: tuple[tuple[str, _Recognizer, str], ...] = (
     ("RTF", re.compile(r"\s*\{\\rtf").match, "Export it as plain text"),
     ("a PDF file", re.compile(r"\s*%PDF-").match, "Export it as plain text"),
-    ("JSON", lambda t: _JSON.match(t) and re.search(r"\"\s*:|^\s*[\[{]\s*[\]}]|\[\s*[\[\"{]", t), "Name it .json or .ndjson if it is FHIR R4"),
-    ("XML or HTML", lambda t: _XML.match(t) and _CLOSING_TAG.search(t), "Name it .xml if it is C-CDA; export HTML as plain text"),
+    ("JSON", lambda t: _JSON.match(t) and re.search(r"\"\s*:|^\s*[\[{]\s*[\]}]|\[\s*[\[\"{]", t), (
+        "Rename it to .json or .ndjson if it is FHIR R4"
+    )),
+    ("XML or HTML", lambda t: _XML.match(t) and _CLOSING_TAG.search(t), (
+        "Rename it to .xml if it is C-CDA; export HTML as plain text"
+    )),
     ("X12 or EDIFACT", _EDI.search, "Convert it to FHIR R4 or to a table"),
     ("a vCard or calendar", _CARD.search, "Convert it to FHIR R4 or to a table"),
     ("an e-mail with its headers", _MAIL.search, "Save the text without headers"),
-    ("a table", _is_table, "Name it .csv or .tsv"),
+    ("a table", _is_table, "Rename it to .csv or .tsv"),
 )  # fmt: skip
 _INSIDE: tuple[tuple[str, _Recognizer, str], ...] = (
     ("RTF", re.compile(r"\{\\rtf\d?").search, "Export it as plain text"),
-    ("JSON", _JSON_INSIDE.search, "Move it to a file of its own: .json or .ndjson if it is FHIR R4"),
+    ("JSON", _JSON_INSIDE.search, "Move it to a separate file: .json or .ndjson if it is FHIR R4"),
     ("XML or HTML", lambda t: _TAG_INSIDE.search(t) or _has_letter_entity(t), "Export it as plain text"),
     ("fields with keys", _KEYED.search, "Move them to a table (.csv)"),
-    ("rows of a table", _has_rows, "Move them to a file of their own (.csv)"),
+    ("rows of a table", _has_rows, "Move them to a separate file (.csv)"),
 )  # fmt: skip
 
 
 def structured_format(text: str) -> str:
-    """What a text that is no prose is, and what to do with it, as the end of a sentence; "" for prose."""
+    """Format of a text that is not prose, and advice, as the end of a sentence; "" for prose."""
     if _HL7.search(text):
-        return "HL7 v2, which is not read as prose. Expected a note. Convert it to FHIR R4 and de-identify that"
+        return "HL7 v2, which is not prose. Expected a note. Convert it to FHIR R4 and de-identify that"
     if _LABORATORY.search(text):
-        return "ASTM E1394 (LIS2), which is not read as prose. Expected a note. Convert it to FHIR R4 and de-identify that"
+        return "ASTM E1394 (LIS2), which is not prose. Expected a note. Convert it to FHIR R4 and de-identify that"
     start = text[:START].removeprefix("\ufeff")
     found = [one for one in _FORMATS if one[1](start)] or [one for one in _INSIDE if one[1](text)]
-    return next((f"{name}, which is not read as prose. Expected a note. {advice}" for name, _, advice in found), "")
+    return next((f"{name}, which is not prose. Expected a note. {advice}" for name, _, advice in found), "")

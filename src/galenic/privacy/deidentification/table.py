@@ -43,7 +43,8 @@ class TableDeidentifier:
                     target.write(batch)
         except (pa.ArrowException, UnicodeError) as error:
             raise RecordError(
-                f"cannot be read to its end ({type(error).__name__}). Expected one table in one encoding: export it again as UTF-8."
+                f"cannot be read to the end ({type(error).__name__}). Expected one table in one encoding: export it "
+                "again as UTF-8."
             ) from None
         table.add_to_report(out.name)
 
@@ -62,8 +63,8 @@ class _Table:
         self.treatments = {n: t for n in source.names if (t := self.layout.treatment(n, self.rules, run)) is not None}
         if not self.treatments:
             raise RecordError(
-                "has no column whose values are recognized as free of identifiers, so nothing can be written. Declare what its columns "
-                "hold with --column NAME=KIND."
+                "has no column whose values are recognized as free of identifiers, so nothing can be written. Declare "
+                "columns with --column NAME=KIND."
             )
         withheld = self.layout.withheld()
         report.omissions.update(
@@ -91,8 +92,9 @@ class _Table:
         removed = [n for n in names if n not in self.treatments]
         if removed:
             raise OptionError(
-                f"columns {', '.join(removed)} are left out by the policy, or withheld because their values are not recognized, so nobody "
-                "can know them from the output. Remove them from --quasi, or declare them with --column NAME=KIND."
+                f"columns {', '.join(removed)} cannot be quasi-identifiers, because the output does not contain them: the "
+                "policy removes them, or their values are not recognized. Leave them out of --quasi, or declare them "
+                "with --column NAME=KIND."
             )
         names = names or [n for n in self.treatments if self.layout.is_demographic(n)]
         if not names:
@@ -221,6 +223,6 @@ class _Table:
         report.resources["rows"] += self.rows_written
         report.columns += self.layout.column_reports(file, self.rules.withheld, self.treatments)
         if self.recoding is None:
-            report.remarks.append((file, "has no column that others are known to know: no re-identification risk was measured"))
+            report.remarks.append((file, "has no quasi-identifiers: no re-identification risk was measured"))
         else:
             report.risks.append(self.recoding.risk_json(file))

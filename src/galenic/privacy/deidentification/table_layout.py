@@ -80,7 +80,7 @@ class TableLayout:
         return {n for n, role in self.roles.items() if role.kind == "withheld"}
 
     def has_text(self) -> bool:
-        """Whether a column holds texts."""
+        """True if a column holds texts."""
         return any(role.kind == "text" for role in self.roles.values())
 
     def searched_kinds(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class TableLayout:
         return {n: kind for n, kind in kinds.items() if kind in _SEARCHED}
 
     def is_demographic(self, name: str) -> bool:
-        """Whether others commonly know the column's values, by its name, and they are written: a quasi-identifier."""
+        """True if others commonly know the column's values, by its name, and they are written: a quasi-identifier."""
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
         known = bool(_DEMOGRAPHIC.search(words)) or self.roles[name].kind in ("age", "zip", "birth")
         return known and self.roles[name].kind in _WRITTEN_ROLES
@@ -170,8 +170,9 @@ def _role(profile: ColumnProfile, declared: str | None) -> ColumnRole:
     found = list(suspicious_cells(profile, role))
     if found:
         raise RecordError(
-            f"column {profile.name!r} is declared as {declared}, but has cells that look like {' and '.join(found)}. Declare the kind of "
-            f"identifier, or text; or --column NAME=verbatim, which writes every value as it is and is recorded in the report."
+            f"column {profile.name!r} is declared as {declared}, but has cells that look like {' and '.join(found)}. "
+            "Declare that kind of identifier, or text. To write every value unchanged, use --column NAME=verbatim; the "
+            "report records this."
         )
     return role
 
@@ -205,7 +206,8 @@ def _refuse_identifiers_in_header(source: Source, detector: Detector) -> None:
     numbers = sum(not header_words(n) for n in source.names)
     if len(source.names) > 1 and (2 * listed >= len(source.names) or (numbers > 1 and 3 * numbers >= len(source.names))):
         raise RecordError(
-            "has names or numbers instead of a header in its first line. Add a line that names the columns, or transpose the table."
+            "has names or numbers instead of a header in its first line. Add a header with column names, or "
+            "transpose the table."
         )
 
 
@@ -226,12 +228,12 @@ def _refuse_transposed(source: Source, profiles: dict[str, ColumnProfile]) -> No
     ]
     if len(kinds) >= _HEADER_ROWS and len(set(kinds)) >= _HEADER_ROWS and not any(_kinds_known(n) for n in source.names[1:]):
         raise RecordError(
-            "seems to be transposed: its first column names what rows hold. Transpose it, with a row for each patient."
+            "seems to be transposed: its first column contains field names. Transpose it, so that each row is a patient."
         )
 
 
 def _is_free(name: str) -> bool:
-    """Whether a header may be written: no date and no listed name in it. An abbreviation in lower case is no name."""
+    """True if a header may be written: no date and no listed name in it. An abbreviation in lower case is no name."""
     if contains_date(re.sub(r"[^\W_]+", lambda m: "" if fold(m[0]) in header_vocabulary() else m[0], name)):
         return False
     return _kinds_known(name) or not any(
@@ -240,5 +242,5 @@ def _is_free(name: str) -> bool:
 
 
 def _may_name_somebody(word: str, name: str) -> bool:
-    """Whether a word of a header has the length or the capital letter of a name."""
+    """True if a word of a header has the length or the capital letter of a name."""
     return len(word) > _ABBREVIATION or word.capitalize() in name

@@ -63,8 +63,8 @@ def _existing_files(paths: list[Path]) -> list[Path]:
     absent = next((p for p in paths if not p.exists()), None)
     if absent is not None or not files:
         raise RecordError(
-            f"{absent or paths[0]} does not exist, or contains no file. "
-            "Name notes (.txt, .md), FHIR (.json, .ndjson, .gz), tables (.csv, .parquet), DICOM, MEDS."
+            f"{absent or paths[0]} does not exist, or contains no file. Give notes (.txt, .md), FHIR (.json, .ndjson, "
+            ".gz), tables (.csv, .parquet), DICOM or MEDS files."
         )
     return files
 

@@ -97,7 +97,7 @@ def find_words(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_over_89(value: str) -> bool:
-    """Whether words state an age above 89."""
+    """True if words state an age above 89."""
     return _OVER_89.search(value) is not None or WORDS.search(value) is not None
 
 

@@ -166,7 +166,7 @@ class Detector:
 
 
 def _is_number_part(text: str, span: TextSpan) -> bool:
-    """Whether a guess at an age or date is a number with a unit, or the decimals of one."""
+    """True if a guess at an age or date is a number with a unit, or the decimals of one."""
     if span.kind == "age" and _MEASURED.match(text, span.end):
         return True
     decimals = span.start > 1 and text[span.start - 1] in ".," and text[span.start - 2].isdigit()
@@ -174,7 +174,7 @@ def _is_number_part(text: str, span: TextSpan) -> bool:
 
 
 def _is_jargon(text: str, span: TextSpan) -> bool:
-    """Whether a guess at a name or place consists of abbreviations of notes and names of drugs."""
+    """True if a guess at a name or place consists of abbreviations of notes and names of drugs."""
     if span.kind not in _WORDS:
         return False
     words = _LETTERS.findall(text[span.start : span.end])
@@ -213,7 +213,7 @@ def _forms(word: str) -> set[str]:
 
 
 def _is_pattern(span: TextSpan) -> bool:
-    """Whether the span is an address or number with a pattern, which may contain a name."""
+    """True if the span is an address or number with a pattern, which may contain a name."""
     return span.layer == "rule" and span.kind in ("email", "url", "ip", "ssn", "phone", "fax")
 
 

@@ -69,7 +69,9 @@ def read_gazetteer(lists: Mapping[str, str | bool], kinds: Iterable[str], common
         if kind == "library":
             continue
         if kind not in set(kinds):
-            raise ConfigurationError(f"[lists] names {kind!r}, which is not a kind of identifier. Kinds: {', '.join(kinds)}.")
+            raise ConfigurationError(
+                f"[lists] contains {kind!r}, which is not a kind of identifier. Expected some of {', '.join(kinds)}."
+            )
         try:
             lines = Path(str(place)).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

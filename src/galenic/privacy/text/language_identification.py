@@ -57,7 +57,7 @@ class Passage:
 
     @property
     def foreign(self) -> bool:
-        """Whether no detector is validated for the passage."""
+        """True if no detector is validated for the passage."""
         return self.language not in ("", *VALIDATED)
 
 
@@ -161,7 +161,8 @@ def _identify(part: str) -> tuple[str, float, bool]:
 
 
 def _is_code(part: str) -> bool:
-    """Whether a part consists of numbers, abbreviations and capitals, which tell no language: no word in small letters, few other ones."""
+    """True if a part consists of numbers, abbreviations and capitals, which tell no language: no word in small letters, few
+    other ones."""
     words = WORD.findall(part)
     plain = [w for w in words if len(w) > MAX_CODE or w.islower()]
     numbers = len(_NUMBER.findall(part))

@@ -19,7 +19,8 @@ LANGUAGES = VALIDATED
 def _about(language: str) -> dict[str, Any]:
     if language not in LANGUAGES:
         raise OptionError(
-            f"no detector for language {language!r}. Supported are {', '.join(LANGUAGES)}; training/deid trains others."
+            f"no detector exists for language {language!r}. Expected one of {', '.join(LANGUAGES)}; training/deid "
+            "trains others."
         )
     place = files("galenic.privacy.text").joinpath(f"data/{language}.toml")
     return tomllib.loads(place.read_text(encoding="utf-8"))

@@ -77,7 +77,7 @@ _SCORES = (
 
 
 def find_measurements(text: str) -> list[tuple[int, int]]:
-    """Where measurements stand, in order, without overlaps."""
+    """Positions of measurements, in order, without overlaps."""
     found = sorted({*_lines(text), *(m.span() for m in _MEASURED.finditer(text)), *_scores(text)})
     out: list[tuple[int, int]] = []
     for a, b in found:
@@ -97,7 +97,7 @@ def _scores(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_whole_of(m: re.Match[str]) -> bool:
-    """Whether the number behind the stroke is the whole of such a score: pain is told out of ten, a murmur out of six."""
+    """True if the number behind the stroke is the whole of such a score: pain is told out of ten, a murmur out of six."""
     return all(m["b"] in wholes for words, wholes in _WHOLES if words.search(m[0]))
 
 

@@ -54,7 +54,7 @@ def family_words() -> frozenset[str]:
 
 @lru_cache(50_000)
 def may_be_name(word: str) -> bool:
-    """Whether a word, in lower case, is a listed name or an ordinary word that is one, too."""
+    """True if a word, in lower case, is a listed name or an ordinary word that is one, too."""
     if word in _words("functions"):
         return False
     return word in _words("given") or word in _words("family") or _is_listed(word)
@@ -96,5 +96,5 @@ def _is_pair(one: str, two: str, *, alone: bool) -> bool:
 
 
 def holds_names(text: str) -> bool:
-    """Whether a text, such as the name of a file, holds two possible names in a row."""
+    """True if a text, such as the name of a file, holds two possible names in a row."""
     return next(find_names(text), None) is not None

@@ -56,13 +56,14 @@ def read_policy(name: str) -> DeidentificationPolicy:
     place = Path(name)
     if not place.exists():
         raise UnknownNameError(
-            f"policy {name!r} is neither {', '.join(BUILT_IN)} nor a file. Name one of them, or the path of a TOML file."
+            f"policy {name!r} is neither a file nor one of {', '.join(BUILT_IN)}. Give one of these names, or the "
+            "path of a TOML file."
         )
     try:
         return _policy(place.stem, tomllib.loads(place.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
-            f"{place.name} is not TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments."
+            f"{place.name} is not valid TOML ({error.__class__.__name__}). Expected a table [treat] with kinds and treatments."
         ) from None
 
 
@@ -73,7 +74,8 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     wrong = sorted(set(treat) - set(identifier_kinds()))
     if wrong:
         raise ConfigurationError(
-            f"policy {name!r} treats {', '.join(wrong)}, which are not kinds of identifiers. Kinds: {', '.join(identifier_kinds())}."
+            f"policy {name!r} treats {', '.join(wrong)}, which are not kinds of identifiers. Expected some of "
+            f"{', '.join(identifier_kinds())}."
         )
     base = {k: v for k, v in base.items() if identifier_kinds()[k].parent not in treat} | {k: str(v) for k, v in treat.items()}
     bad = sorted(k for k, v in base.items() if v not in TREATMENTS)
@@ -87,7 +89,8 @@ def _policy(name: str, raw: dict[str, Any]) -> DeidentificationPolicy:
     absent = [k for k in identifier_kinds() if k not in base]
     if absent:
         raise ConfigurationError(
-            f'policy {name!r} does not treat {", ".join(absent)}. Add them to [treat], or start with like = "safe-harbor".'
+            f"policy {name!r} has no treatment for {', '.join(absent)}. Add them to [treat], or begin with like = "
+            '"safe-harbor".'
         )
     parts = {part: {**(getattr(like, part) if like else {}), **raw.get(part, {})} for part in ("dicom", "table", "lists")}
     return DeidentificationPolicy(name, str(raw.get("text", "")), base, **parts)

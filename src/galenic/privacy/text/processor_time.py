@@ -27,6 +27,6 @@ def check_time() -> None:
     deadline = _DEADLINE.get()
     if deadline is not None and time.thread_time() > deadline[0]:
         raise RecordError(
-            f"takes more than {deadline[1]:g} minutes of processor time, the limit for one file. Split it at the end of a document, or "
-            "allow more with --minutes-per-file."
+            f"takes more than {deadline[1]:g} minutes of CPU time, the limit for one file. Split it at the end of a "
+            "document, or allow more with --minutes-per-file."
         )

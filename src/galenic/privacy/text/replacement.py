@@ -28,7 +28,7 @@ _WEEK = 7
 
 
 def reveals_age_over_89(year: int) -> bool:
-    """Whether a person who lived in that year is over 89 now; then the year is removed, too (45 CFR 164.514(b)(2)(i)(C))."""
+    """True if a person who lived in that year is over 89 now; then the year is removed, too (45 CFR 164.514(b)(2)(i)(C))."""
     return date.today().year - year > OLDEST
 
 

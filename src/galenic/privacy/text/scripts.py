@@ -65,7 +65,7 @@ def other_script_runs(text: str) -> list[tuple[int, int]]:
 
 
 def _separates(between: str) -> bool:
-    """Whether characters between two runs hold a word in Latin script or the end of a line."""
+    """True if characters between two runs hold a word in Latin script or the end of a line."""
     return "\n" in between or "\r" in between or LATIN_WORD.search(between) is not None
 
 

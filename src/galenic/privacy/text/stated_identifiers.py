@@ -106,7 +106,7 @@ def _deletions(word: str) -> set[str]:
 
 
 def _one_off(a: str, b: str) -> bool:
-    """Whether the words differ by one letter added, deleted, replaced or swapped with the next."""
+    """True if the words differ by one letter added, deleted, replaced or swapped with the next."""
     if abs(len(a) - len(b)) > 1 or a == b:
         return a == b
     short, long = sorted((a, b), key=len)

@@ -74,7 +74,7 @@ def _name_index() -> dict[str, tuple[int, str]]:
 
 
 def is_listed_name(word: str) -> bool:
-    """Whether the word is a listed name."""
+    """True if the word is a listed name."""
     return fold(word) in _name_index()
 
 

@@ -34,7 +34,7 @@ class Tagger:
                 labels, dilations = tuple(map(str, stored["labels"])), tuple(int(d) for d in stored["dilations"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise OptionError(
-                f"the model was not read ({type(error).__name__}). Expected an .npz file that training/deid/train.py wrote."
+                f"the model cannot be read ({type(error).__name__}). Expected an .npz file written by training/deid/train.py."
             ) from error
         members: dict[str, dict[str, np.ndarray]] = {}
         for key, value in every.items():  # several members: 0/table.weight, 1/table.weight, ...

@@ -128,7 +128,7 @@ class _TextDeidentifier:
         except (binascii.Error, UnicodeDecodeError):
             text = ""
         if not text or sum(c.isprintable() or c.isspace() for c in text) < 0.95 * len(text):
-            self.findings.unreadable["encoded, and not text"] += 1
+            self.findings.unreadable["encoded data instead of text"] += 1
             return "[ATTACHMENT]"
         clean = base64.b64encode(self._piece(text).encode()).decode()
         return f"{head},{clean}" if head else clean

@@ -14,7 +14,7 @@ from galenic.privacy.text.scripts import other_script_runs, script
 from galenic.privacy.text.vocabulary import WORD, is_clinical, is_known
 
 PLACEHOLDER = "[TEXT]"
-UNKNOWN = "words of a short text in no language that can be told"
+UNKNOWN = "words of a short text in an unknown language"
 # the allow list: a number with a unit, alone
 _UNITS = (
     r"(?:[mµμnk]?g|[mµμn]cg|[mdµμ]?[lL]|[mµμn]?mol|m?Eq|[mk]?IU|U|mmHg|cm|mm|kg|mbar|kPa|bpm|Hz|ms|°C|°F|kcal|%)"
@@ -22,7 +22,7 @@ _UNITS = (
 )
 _MEASUREMENT = re.compile(rf"(?<![\w./:,-])[<>≤≥]?\d{{1,4}}(?:[.,]\d{{1,3}})?\s?{_UNITS}(?![\w/])")
 _KEPT = re.compile(rf"(?P<kept>{_MEASUREMENT.pattern})|[\n\r]+")
-UNKNOWN_CAPITALS = "words in capitals in no vocabulary, which may be names"
+UNKNOWN_CAPITALS = "capitalized words that are in no vocabulary and may be names"
 FEW_WORDS = 15  # of a text that is too short to rely on its language: each word must be known
 TRUSTED, MIN_WORDS = 0.7, 4  # share of known words, and number of words, from which a passage of such a text is trusted
 _PARTICLES = {
@@ -64,8 +64,8 @@ def unsupported_languages(text: str) -> Counter[str]:
 
 
 def exclusions(original: str, read: NormalizedText, found: list[Passage], *, prose: bool) -> list[Exclusion]:
-    """What has to be reduced, by position in the original, in order and without overlaps. prose: also words of short texts whose
-    language cannot be told."""
+    """Positions in the original that must be reduced, in order and without overlaps. prose: also words of short texts in an
+    unknown language."""
     text = read.text
     out = [Exclusion(p.start, p.end, f"text in {language_name(p.language)}: no validated detector") for p in found if p.foreign]
     out += [Exclusion(a, b, f"text in {script_name(text[a:b])}: no validated detector") for a, b in other_script_runs(text)]
@@ -79,8 +79,8 @@ def exclusions(original: str, read: NormalizedText, found: list[Passage], *, pro
 
 
 def _is_unsure(p: Passage, text: str, *, short: bool) -> bool:
-    """Whether each word of a passage must be known. short: the whole text has few words; then a passage is trusted only if most of its
-    words are known and one of them is a particle of a validated language and of no other."""
+    """True if each word of a passage must be known. short: the whole text has few words; then a passage is trusted only if most
+    of its words are known and one of them is a particle of a validated language and of no other."""
     if p.doubtful or (not p.language and p.known < MIN_KNOWN):
         return True
     if not short:
@@ -135,7 +135,7 @@ def _merged(found: Iterable[Exclusion]) -> list[Exclusion]:
 
 
 def reduced(part: str) -> str:
-    """What the allow list leaves: measurements with their units and ends of lines; a placeholder for the rest."""
+    """Text that the allow list leaves: measurements with their units and line ends; a placeholder replaces the rest."""
     out, at = [], 0
     for m in _KEPT.finditer(part):
         out += [_placeholder(part[at : m.start()]), m[0]]

@@ -30,27 +30,27 @@ def common_words(language: str) -> frozenset[str]:
 
 @lru_cache(100_000)
 def is_known(word: str, language: str) -> bool:
-    """Whether a word belongs to the ordinary vocabulary of a language, or, in English, to clinical vocabulary."""
+    """True if a word belongs to the ordinary vocabulary of a language, or, in English, to clinical vocabulary."""
     return word.casefold() in common_words(language) or (language == "en" and is_clinical(word))
 
 
 def is_clinical(word: str) -> bool:
-    """Whether a word is a clinical term, an abbreviation, or the name of a drug."""
+    """True if a word is a clinical term, an abbreviation, or the name of a drug."""
     low = word.casefold()
     return low in _words("clinical") or is_note_word(word)
 
 
 def is_note_word(word: str) -> bool:
-    """Whether a word is one of clinical notes, an abbreviation of them, or the name of a drug."""
+    """True if a word is one of clinical notes, an abbreviation of them, or the name of a drug."""
     return word.casefold() in _words("note_words") or is_neutral(word)
 
 
 def is_neutral(word: str) -> bool:
-    """Whether a word tells no language: an abbreviation of notes, or the name of a drug."""
+    """True if a word tells no language: an abbreviation of notes, or the name of a drug."""
     low = word.casefold()
     return low in _words("brand_names") or is_abbreviation(word) or (len(low) > 6 and _STEMS.fullmatch(low) is not None)
 
 
 def is_abbreviation(word: str) -> bool:
-    """Whether a word is an abbreviation of notes; a short one in capitals or small letters, not with one capital as a name."""
+    """True if a word is an abbreviation of notes; a short one in capitals or small letters, not with one capital as a name."""
     return word.casefold() in _words("abbreviations") and (len(word) > _SHORT or word.isupper() or word.islower())

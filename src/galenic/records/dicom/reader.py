@@ -49,7 +49,7 @@ def require_pydicom() -> None:
 
 
 def is_dicom(file: Path) -> bool:
-    """Whether the file is DICOM, by its name or by the four letters after the preamble (PS3.10, 7.1)."""
+    """True if the file is DICOM, by its name or by the four letters after the preamble (PS3.10, 7.1)."""
     if file.suffix.casefold() in (".dcm", ".dicom", ".ima"):
         return True
     with file.open("rb") as raw:
@@ -65,11 +65,13 @@ def strict_decoding() -> Iterator[list[warnings.WarningMessage]]:
         try:
             yield caught
         except (EOFError, zlib.error) as error:
-            raise RecordError(f"is not a DICOM file, or was cut short ({error.__class__.__name__}). Export it again.") from None
+            raise RecordError(
+                f"is not a DICOM file, or it was truncated ({error.__class__.__name__}). Export it again."
+            ) from None
         except DECODING_ERRORS as error:
             raise RecordError(
-                f"cannot be read as DICOM ({error.__class__.__name__}): a value is not of its type, or the transfer syntax is another. "
-                "Export it again."
+                f"cannot be read as DICOM ({error.__class__.__name__}): a value has the wrong type, or the transfer "
+                "syntax is wrong. Export it again."
             ) from None
 
 
@@ -90,11 +92,14 @@ def read(file: Path, *, whole: bool = True) -> "Dataset":
         count = _decode_all(ds) if whole else len(ds)
     syntax = getattr(ds, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is None:
-        raise RecordError("does not state its transfer syntax (0002,0010). Expected a file by PS3.10, with meta information.")
+        raise RecordError(
+            "does not state its transfer syntax (0002,0010). Expected a PS3.10 file with file meta information. Export "
+            "it again."
+        )
     if not isinstance(syntax, UID) or not syntax.is_transfer_syntax or syntax.is_private:
         raise RecordError("states a transfer syntax (0002,0010) that the standard does not define. Export it again.")
     if _PADDING not in ds and syntax != DeflatedExplicitVRLittleEndian:
-        raise RecordError("was cut short: a value ends before its length. Export it again.")
+        raise RecordError("was truncated: a value ends before its stated length. Export it again.")
     ds.pop(_PADDING, None)
     with strict_decoding():
         _refuse_invalid(ds, count - 1, [str(w.message).casefold() for w in caught])
@@ -102,7 +107,7 @@ def read(file: Path, *, whole: bool = True) -> "Dataset":
 
 
 def is_plain_number(raw: Any) -> bool:
-    """Whether an undecoded element holds only numbers, codes or sizes: it need not be decoded."""
+    """True if an undecoded element holds only numbers, codes or sizes: it need not be decoded."""
     if not getattr(raw, "is_raw", False) or raw.value is None:
         return False
     if raw.VR in _BINARY:
@@ -138,7 +143,7 @@ def _require_bounded(raw: bytes) -> None:
         size += len(unpacker.decompress(rest, _PART))
         rest = unpacker.unconsumed_tail
     if size > LARGEST:
-        raise RecordError(f"unpacks to more than {LARGEST:,} bytes. Send it without deflation.")
+        raise RecordError(f"decompresses to more than {LARGEST:,} bytes. Send it without the deflated transfer syntax.")
 
 
 def _syntax_of(raw: bytes) -> str:
@@ -162,13 +167,13 @@ def _sentinel(raw: bytes) -> bytes:
 
 def _refuse_invalid(ds: "Dataset", count: int, messages: list[str]) -> None:
     if any(sign in text for text in messages for sign in _CUT):
-        raise RecordError("was cut short: a value ends before its length. Export it again.")
+        raise RecordError("was truncated: a value ends before its stated length. Export it again.")
     if any("expected implicit vr" in text or "expected explicit vr" in text for text in messages):
-        raise RecordError("is encoded in another transfer syntax than it states (0002,0010). Export it again.")
+        raise RecordError("is encoded in a different transfer syntax than it states (0002,0010). Export it again.")
     if "DirectoryRecordSequence" in ds or str(ds.get("SOPClassUID", "")).endswith("1.2.840.10008.1.3.10"):
-        raise RecordError("is a DICOMDIR, an index that repeats names of patients. Generate a new one from the output.")
+        raise RecordError("is a DICOMDIR, an index that contains patient names. Generate a new one from the output.")
     if not count or "SOPClassUID" not in ds or "SOPInstanceUID" not in ds:
-        raise RecordError("identifies no object (no SOP Class UID and SOP Instance UID). Expected a DICOM object (PS3.3).")
+        raise RecordError("has no SOP Class UID and SOP Instance UID. Expected a DICOM object (PS3.3).")
     _check_pixel_length(ds)
 
 
@@ -183,8 +188,8 @@ def _check_pixel_length(ds: "Dataset") -> None:
         if str(ds.get("PhotometricInterpretation", "")) in ("YBR_FULL_422", "YBR_PARTIAL_422"):
             need = need * 2 // 3
     except (AttributeError, TypeError, ValueError):
-        raise RecordError("has pixels but does not state their size (rows, columns, bits). Export it again.") from None
+        raise RecordError("has pixel data but does not state its size (rows, columns, bits). Export it again.") from None
     if len(ds.PixelData) < need:
         raise RecordError(
-            f"has {len(ds.PixelData):,} bytes of pixels; its size requires {need:,}. It was cut short: export it again."
+            f"has {len(ds.PixelData):,} bytes of pixel data, but its size requires {need:,}. It was truncated: export it again."
         )

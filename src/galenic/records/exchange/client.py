@@ -32,9 +32,9 @@ def origin_of(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise OptionError("this is no address. Expected https://host or https://host:port.") from None
+        raise OptionError("the address is not valid. Expected https://host or https://host:port.") from None
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise OptionError("this is no address that can be called. Expected https://host or https://host:port.")
+        raise OptionError("the address cannot be used for requests. Expected https://host or https://host:port.")
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
@@ -45,7 +45,9 @@ def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, intern
     origins = sorted({origin_of(u) for u in urls})
     for one in origins:
         if one.startswith("http:") and not (internal and urlsplit(one).hostname in ("127.0.0.1", "::1", "localhost")):
-            raise ConfigurationError("calls without TLS go to this machine alone (declared as internal). Expected https://.")
+            raise ConfigurationError(
+                "requests without TLS are allowed only to this machine, and only if it is declared as internal. Use https://."
+            )
     body = {"origins": origins, "internal": "yes" if internal else "no", "authority": authority}
     facts.put(Fact("destination", name, "allowed", name, body=tuple(sorted(body.items()))), actor=by)
 
@@ -57,7 +59,10 @@ def call(grant: Grant, url: str, form: Mapping[str, str] | None = None, headers:
     grant.require(f"outside/{name}", "call")
     known = grant.gate.facts.one("destination", name)
     if known is None or known.state != "allowed" or origin_of(url) not in known.get("origins"):
-        raise AccessDeniedError(f"the address is not one of destination {name!r}. It was declared with: {_origins(known)}.")
+        raise AccessDeniedError(
+            f"the address does not belong to destination {name!r}, which was declared with {_origins(known)}. Use one of "
+            "these, or declare the address."
+        )
     given = {"Accept": "application/json", **(headers or {})}
     body = None
     if form is not None:
@@ -90,12 +95,16 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
             for part in reply.iter_stream():
                 found += part
                 if len(found) > MOST or time.monotonic() > until:
-                    raise RecordError(f"{known.key!r} answers more than {MOST:,} bytes, or without an end.")
+                    raise RecordError(
+                        f"the response of {known.key!r} is larger than {MOST:,} bytes or does not end. Nothing was used. "
+                        "Ask for less at once."
+                    )
             named = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in reply.headers}
             return Reply(reply.status, named, bytes(found))
     except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
         raise RecordError(
-            f"{known.key!r} cannot be called ({type(error).__name__}). Is it up, and its certificate known?"
+            f"{known.key!r} cannot be reached ({type(error).__name__}). Check that it is running and that its "
+            "certificate is trusted."
         ) from None
 
 
@@ -103,7 +112,7 @@ EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): an address
 
 
 def _public(text: str) -> bool:
-    """Whether an address is one of the public network, and leads to no other that is not."""
+    """True if an address is one of the public network, and leads to no other that is not."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and (address in EMBEDDING or address.sixtofour or address.teredo):
         return False
@@ -119,7 +128,8 @@ def _backend(internal: bool) -> Any:
             found = sorted({str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
             if not internal and not all(_public(a) for a in found):
                 raise AccessDeniedError(
-                    "the destination's name leads into the house's own network, which it was not declared for."
+                    "the destination's name resolves to an address in the internal network, but it was not declared "
+                    "as internal. Check its DNS entry, or declare it as internal."
                 )
             return super().connect_tcp(found[0], port, timeout, *given, **more)
 

@@ -51,7 +51,7 @@ class OpenedBundle:
 
     def unresolved(self) -> list[ValidationIssue]:
         """A warning for each unresolved reference."""
-        what = "names nothing that is in the Bundle or here. Import what it names, or correct it."
+        what = "refers to something that is neither in the Bundle nor in the record store. Import it, or correct the reference."
         places = (_where(entry.resource, text, f"{entry.place}.resource") for entry, text in self.lost)
         return [ValidationIssue("warning", where, "reference-unresolved", what) for where in places]
 
@@ -70,7 +70,7 @@ def open_bundle(
     RecordError for a Bundle that patches or reads: it is a request to a server, not records.
     """
     if bundle.get("type") not in TAKEN:
-        raise RecordError(f"a Bundle of this type holds no records. Expected one of {', '.join(TAKEN)}.")
+        raise RecordError(f"a Bundle of this type contains no records. Expected one of {', '.join(TAKEN)}.")
     seed = sha256(raw).hexdigest()
     issues: list[ValidationIssue] = []
     lost: list[tuple[BundleEntry, str]] = []
@@ -105,7 +105,7 @@ def _entries(bundle: Resource, seed: str, find: Find, issues: list[ValidationIss
             entries.append(_entry(one, resource, i, f"{seed}/{i}", find))
     if bundle["type"] in RESPONSES and not entries:
         raise RecordError(
-            "a Bundle of responses without resources holds no records. Import what the server returned, or leave it out."
+            "the Bundle contains responses without resources. Import the resources that the server returned, or leave it out."
         )
     if bundle["type"] == "history":
         entries = _oldest_first(entries, bundle["entry"])
@@ -115,13 +115,16 @@ def _entries(bundle: Resource, seed: str, find: Find, issues: list[ValidationIss
 
 
 def _is_record(one: Resource, resource: Resource, bundle: Resource, number: int, issues: list[ValidationIssue]) -> bool:
-    """Whether the entry of a Bundle of responses holds a record; a warning for one that reports an error instead."""
+    """True if the entry of a Bundle of responses holds a record; a warning for one that reports an error instead."""
     if bundle["type"] not in RESPONSES:
         return True
     status = str(one.get("response", {}).get("status", "200"))
     if status.startswith("2") and resource["resourceType"] != "OperationOutcome":
         return True
-    what = "reports an error or an outcome of the server, which is no record. It was left out: ask the server again for it."
+    what = (
+        "reports an error or an outcome of the server, which is not a record. It was left out: request it from the server "
+        "again."
+    )
     issues.append(ValidationIssue("warning", f"Bundle.entry[{number}]", "bundle-response", what))
     return False
 
@@ -131,7 +134,7 @@ def _deletion(one: Resource, number: int) -> BundleEntry:
     match = REFERENCE.match(one.get("request", {}).get("url", ""))
     if match is None:
         raise RecordError(
-            f"Bundle.entry[{number}] deletes by a search. Only a deletion by type and id (Patient/1) is imported."
+            f"Bundle.entry[{number}] is a conditional delete. Only deletions by type and id (Patient/1) are imported."
         )
     name = {"resourceType": match["type"], "id": match["id"]}
     return BundleEntry(number, match["type"], match["id"], None, name, deleted=True)
@@ -173,7 +176,9 @@ def _same_twice(entries: list[BundleEntry], issues: list[ValidationIssue]) -> No
     seen: set[tuple[str, str]] = set()
     for entry in entries:
         if (entry.kind, entry.id) in seen and entry.made:
-            what = "has the type and id of another entry of this Bundle. Each version counts, the last one last."
+            what = (
+                "has the same type and id as another entry of this Bundle. Each counts as a version; the last one is current."
+            )
             issues.append(ValidationIssue("warning", entry.place, "bundle-same-id", what))
         seen.add((entry.kind, entry.id))
 

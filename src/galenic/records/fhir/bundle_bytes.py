@@ -81,7 +81,7 @@ def _joined(bundle: Any, texts: list[bytes], resources: list[dict[str, Any]], re
 
 
 def _keys_twice(text: bytes, compact: bytes) -> bool:
-    """Whether an object may have a duplicate key, of which parsing keeps one."""
+    """True if an object may have a duplicate key, of which parsing keeps one."""
     return text.count(b'":') != compact.count(b'":') or b'\\":' in text or b"u0022:" in text
 
 

@@ -46,12 +46,16 @@ def check_contained(resource: Resource, where: str, found: list[ValidationIssue]
         own = one.get("id")
         others = named.union(*(text for j, text in enumerate(inner) if j != i))
         if not isinstance(own, str):
-            what = "has no id. A contained resource is named by its id: give it one."
+            what = "has no id. A contained resource is referred to by its id: give it one."
             found.append(ValidationIssue("error", place, "contained-id", what))
         elif own in seen:
-            found.append(ValidationIssue("error", place, "contained-id", "has the same id as another contained resource."))
+            found.append(
+                ValidationIssue(
+                    "error", place, "contained-id", "has the same id as another contained resource. Give each its own id."
+                )
+            )
         elif f"#{own}" not in others and "#" not in inner[i]:
-            what = "is named by no reference of its resource. Name it, or leave it out."
+            what = "is not referred to by its resource. Refer to it, or leave it out."
             found.append(ValidationIssue("error", place, "dom-3", what))
         seen.add(str(own))
         found += _only_outside(one, place)
@@ -61,14 +65,16 @@ def _only_outside(one: Resource, place: str) -> list[ValidationIssue]:
     """dom-2, dom-4 and dom-5."""
     found = []
     if "contained" in one:
-        what = "contains resources itself. Contain them all at one level."
+        what = "contains resources itself. Contain all of them directly in the outer resource."
         found.append(ValidationIssue("error", place, "dom-2", what))
     meta = one.get("meta") if isinstance(one.get("meta"), dict) else {}
     if meta and ("versionId" in meta or "lastUpdated" in meta):
-        what = "has a version or a time of change; only the outer resource has."
+        what = "has a version or a time of change; only the outer resource may have one."
         found.append(ValidationIssue("error", f"{place}.meta", "dom-4", what))
     if meta and "security" in meta:
-        found.append(ValidationIssue("error", f"{place}.meta", "dom-5", "has a security label; only the outer resource has."))
+        found.append(
+            ValidationIssue("error", f"{place}.meta", "dom-5", "has a security label; only the outer resource may have one.")
+        )
     return found
 
 
@@ -97,7 +103,7 @@ def check_bundle(bundle: Resource, where: str, found: list[ValidationIssue], che
 def _full_url(url: Any, own: Any, place: str) -> list[ValidationIssue]:
     match = REFERENCE.match(url) if isinstance(url, str) and url.startswith("http") else None
     if match and own is not None and match["id"] != own:
-        what = "ends with another id than that of its resource."
+        what = "ends with a different id than that of its resource. Make them equal."
         return [ValidationIssue("error", f"{place}.fullUrl", "bundle-full-url", what)]
     if url is not None and not ABSOLUTE.match(url):
         what = "is relative. Expected an absolute URI, such as urn:uuid:… or https://…"
@@ -110,5 +116,5 @@ def _links(links: Any, place: str) -> list[ValidationIssue]:
     if len(links) < 2:
         return []
     relations = Counter(link.get("relation") for link in links)
-    what = "has two links of one relation, such as self or next. Keep one of them."
+    what = "has two links with the same relation, such as self or next. Keep one of them."
     return [ValidationIssue("error", f"{place}.link", "bundle-link", what) for r in ONCE if relations[r] > 1]

@@ -28,7 +28,7 @@ class Element:
 
     @property
     def listed(self) -> bool:
-        """Whether JSON writes it as a list."""
+        """True if JSON writes it as a list."""
         return self.most is None or self.most > 1
 
     def names(self) -> tuple[tuple[str, str], ...]:

@@ -46,7 +46,7 @@ def explain(node: Any, kind: str, where: str) -> Iterator[ValidationIssue]:
 
 def _unknown(name: str, known: dict[str, Any], type_: Type, where: str) -> ValidationIssue:
     near = difflib.get_close_matches(name, known, 1)
-    shown = name if re.fullmatch(r"\w{1,64}", name) else "(a name that no element has)"
+    shown = name if re.fullmatch(r"\w{1,64}", name) else "(an invalid element name)"
     hint = f" Did you mean {near[0]}?" if near else ""
     return ValidationIssue("error", f"{where}.{shown}", "unknown-element", f"is not an element of {type_.path} in R4.{hint}")
 
@@ -69,7 +69,7 @@ def _explain_value(
     value: Any, element: Element, kind: str, where: str, *, beside: bool, other: Any
 ) -> Iterator[ValidationIssue]:
     if element.listed != isinstance(value, list):
-        what = "may repeat, so it is a list" if element.listed else "does not repeat, so it is no list"
+        what = "may repeat, so it must be a list" if element.listed else "does not repeat, so it must not be a list"
         yield ValidationIssue("error", where, "cardinality", f"{what}.")
         return
     if not isinstance(value, list):
@@ -90,7 +90,7 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
         yield ValidationIssue("error", where, "null", "is null. Leave it out.")
     elif kind == "Resource":
         if not isinstance(value, dict) or "resourceType" not in value:
-            yield ValidationIssue("error", where, "resource-type", "is no resource: it has no resourceType.")
+            yield ValidationIssue("error", where, "resource-type", "is not a resource: it has no resourceType.")
     elif kind not in r4().primitives and kind not in PATTERNS:
         yield from explain(value, kind, where)
         if element.binding and kind == "CodeableConcept" and isinstance(value, dict):
@@ -104,17 +104,20 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
 
 
 def _wrong_part(codes: dict[str, list[str]], given: list[dict[str, Any]]) -> str:
-    """Whether the system, the code or both are wrong in the codings of a concept."""
+    """True if the system, the code or both are wrong in the codings of a concept."""
     systems = " or ".join(codes)
     if not given:
-        return f"It has no coding. Expected one of the system {systems}."
+        return f"It has no coding. Expected one with the system {systems}."
     if any(c.get("system") in codes for c in given):
         known = next(codes[c["system"]] for c in given if c.get("system") in codes)
-        return f"The system is right, the code is none of it: {_some(known)}."
+        return f"The system is correct, but it does not have this code: {_some(known)}."
     if any(c.get("code") in some for c in given for some in codes.values()):
         state = "has another system" if any("system" in c for c in given) else "has no system"
-        return f"The code is right, but {state}. Expected {systems}."
-    return f"Neither system nor code is right. Expected the system {systems} with a code such as {_some(next(iter(codes.values())))}."
+        return f"The code is correct, but {state}. Expected {systems}."
+    return (
+        f"Neither the system nor the code is correct. Expected the system {systems} with a code such as "
+        f"{_some(next(iter(codes.values())))}."
+    )
 
 
 def _some(codes: list[str]) -> str:
@@ -130,7 +133,7 @@ def _explain_primitive(value: Any, element: Element, kind: str, where: str) -> I
         yield ValidationIssue("error", where, "type", f"has the wrong JSON type. Expected {kind}.")
     elif kind in WHOLE:
         if not WHOLE[kind] <= value < 2**31:
-            what = f"is out of range. A {kind} is at least {WHOLE[kind]} and below 2147483648."
+            what = f"is out of range. Expected a {kind} of at least {WHOLE[kind]} and below 2147483648."
             yield ValidationIssue("error", where, "range", what)
     elif element.binding and kind == "code" and element.binding in r4().codes:
         codes = sorted({c for some in r4().codes[element.binding].values() for c in some})

@@ -26,7 +26,7 @@ def check_extension(node: dict[str, Any], places: tuple[str, ...], where: str, n
     if not isinstance(url, str):
         return []
     if "Extension" not in places and not ABSOLUTE.match(url):  # within an extension, short names are defined by that one
-        what = "is no absolute URL. Expected the URL of the extension's definition."
+        what = "is not an absolute URL. Expected the URL of the extension's definition."
         return [ValidationIssue("error", f"{where}.url", "extension-url", what)]
     known = r4().extensions.get(url.removeprefix(BASE)) if url.startswith(BASE) else None
     if known is None:
@@ -34,18 +34,25 @@ def check_extension(node: dict[str, Any], places: tuple[str, ...], where: str, n
     found = []
     value = next((k for k in node if k.startswith(("value", "_value"))), None)
     if value is not None and value.removeprefix("_") not in known.values:
-        expected = ", ".join(known.values) or "extensions within it"
-        what = f"has a value of another type than R4 defines for this extension. Expected {expected}."
+        expected = ", ".join(known.values) or "nested extensions"
+        what = f"has a value of the wrong type for this extension. Expected {expected}."
         found.append(ValidationIssue("error", where, "extension-value", what))
     elif value is None and known.values:
-        what = f"has no value. R4 defines for this extension: {', '.join(known.values)}."
+        what = f"has no value. Expected for this extension: {', '.join(known.values)}."
         found.append(ValidationIssue("error", where, "extension-value", what))
     if not _fits(places, known.contexts):
-        what = f"stands where R4 does not define this extension. Expected on: {', '.join(known.contexts)}."
+        what = f"is not allowed here by R4. Expected on: {', '.join(known.contexts)}."
         found.append(ValidationIssue("error", where, "extension-context", what))
     if known.modifier != (name == "modifierExtension"):
         expected = "modifierExtension" if known.modifier else "extension"
-        found.append(ValidationIssue("error", where, "extension-modifier", f"is of the other kind. Expected it in {expected}."))
+        found.append(
+            ValidationIssue(
+                "error",
+                where,
+                "extension-modifier",
+                f"is of the wrong kind (extension or modifierExtension). Expected it in {expected}.",
+            )
+        )
     return found
 
 

@@ -34,7 +34,7 @@ class ValidationResult:
 
     @property
     def valid(self) -> bool:
-        """Whether no resource was refused."""
+        """True if no resource was refused."""
         return self.refused == 0
 
 
@@ -73,7 +73,7 @@ def _note_profiles(done: ValidationResult, profiles: Counter[str]) -> None:
     """Adds a warning for each profile that documents claim and that was not checked."""
     done.counted.update({("warning", NOT_CHECKED): profiles.total()} if profiles else {})
     for url, n in profiles.most_common(MOST_PROFILES):
-        text = f"the profile {name_of(url)}, which {n:,} documents claim, is not loaded here, so it was not checked."
+        text = f"the profile {name_of(url)}, which {n:,} documents declare, is not loaded here, so it was not checked."
         done.shown.append({"level": "warning", "rule": NOT_CHECKED, "where": "", "expression": "", "text": text})
 
 
@@ -86,7 +86,7 @@ def _held(resource: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _type(resource: dict[str, Any]) -> str:
     kind = resource.get("resourceType")
-    return kind if isinstance(kind, str) and kind in r4().resources else "(no type of R4)"
+    return kind if isinstance(kind, str) and kind in r4().resources else "(not an R4 type)"
 
 
 def _note(done: ValidationResult, level: str, rule: str, where: str, expression: str, text: str) -> None:

@@ -86,7 +86,7 @@ def events_to_resources(
             continue
         kind = _kind(row)
         if kind is None:
-            dropped[f"{row['code'].partition('//')[0]}: no resource for it"] += 1
+            dropped[f"{row['code'].partition('//')[0]}: no matching resource"] += 1
             continue
         one: Resource = {"resourceType": kind, "id": f"{patient}-{number}", "meta": meta}
         if kind == "Encounter" and row["encounter_id"]:
@@ -95,7 +95,7 @@ def events_to_resources(
         if origin.ucum and "unit" in one.get("valueQuantity", ()):
             one["valueQuantity"] |= {"system": "http://unitsofmeasure.org", "code": row["unit"]}
         if row["time"] is not None and row["utc_offset"] is None and row["time"] % DAY:
-            dropped["a time without an offset, written as UTC"] += 1
+            dropped["time without an offset, written as UTC"] += 1
         if kind != "Encounter" and row["encounter_id"]:
             one["_encounter"] = row["encounter_id"]
     for one in made:
@@ -128,7 +128,7 @@ def _provenance(patient: str, made: list[Resource], origin: Origin) -> Resource:
 
 
 def _of_patient(who: Resource, row: Row) -> bool:
-    """Whether an event belongs into the Patient resource, into which it is written."""
+    """True if an event belongs into the Patient resource, into which it is written."""
     code = str(row["code"])
     label, _, value = code.partition("//")
     if code == BIRTH and row["time"] is not None:

@@ -34,20 +34,20 @@ def _faults(div: str) -> list[str]:
     def start(name: str, attributes: dict[str, str]) -> None:
         namespace, _, tag = name.rpartition(" ")
         if namespace != NAMESPACE:
-            faults.append(f"holds an element that is not of the namespace {NAMESPACE}: give <div> this xmlns")
+            faults.append(f"contains an element outside the namespace {NAMESPACE}: give <div> this xmlns")
         if not open_tags and tag != "div":
             faults.append("does not begin with <div>")
         open_tags.append(tag)
         if tag not in XHTML:
-            faults.append("holds an element that narrative may not have, such as script, form or iframe")
+            faults.append("contains an element that is not allowed in narrative, such as script, form or iframe")
         if any(name.lower().startswith("on") or RUNS.search(value) for name, value in attributes.items()):
-            faults.append("holds an attribute that runs code")
+            faults.append("contains an attribute that runs code")
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _tag: open_tags.pop()
-    parser.StartDoctypeDeclHandler = lambda *_given: faults.append("declares a document type")
-    parser.ProcessingInstructionHandler = lambda *_given: faults.append("holds a processing instruction")
+    parser.StartDoctypeDeclHandler = lambda *_given: faults.append("contains a document type declaration")
+    parser.ProcessingInstructionHandler = lambda *_given: faults.append("contains a processing instruction")
     try:
         parser.Parse(ENTITY.sub(" ", div).encode("utf-8", "replace"), True)
     except expat.ExpatError:

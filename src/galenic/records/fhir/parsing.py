@@ -53,20 +53,22 @@ def parse(raw: bytes, where: str = "the document") -> Document:
     """Parses a resource. RecordError names the place of a JSON error, never the content."""
     if len(raw) > LARGEST:
         raise RecordError(
-            f"{where} has {len(raw):,} bytes; at most {LARGEST:,} are read as one. Send NDJSON, one resource per line, or "
-            "smaller Bundles."
+            f"{where} has {len(raw):,} bytes; one resource or Bundle may have at most {LARGEST:,}. Send NDJSON with one "
+            "resource per line, or smaller Bundles."
         )
     raw = raw.removeprefix(BOM)
     try:
         resource = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise RecordError(f"{where} is not JSON: {_reason(error, raw)}") from None
+        raise RecordError(f"{where} is not valid JSON: {_reason(error, raw)}") from None
     if not isinstance(resource, dict):
-        raise RecordError(f"{where} is no JSON object. Expected one FHIR resource.")
+        raise RecordError(f"{where} is not a JSON object. Expected one FHIR resource.")
     try:
         keys = orjson.dumps(resource).count(b'":')
     except orjson.JSONEncodeError:
-        raise RecordError(f"{where} is nested deeper than 254 levels. No FHIR resource is: send it flatter.") from None
+        raise RecordError(
+            f"{where} is nested more than 254 levels deep, which no valid FHIR resource is. Export it again."
+        ) from None
     if (raw.count(b'":') != keys and len(KEY.findall(raw)) != keys) or b'\\":' in raw or b"u0022:" in raw:
         _refuse_repeats(raw, where)
     return Document(raw, resource)
@@ -89,7 +91,7 @@ def _whole(text: str) -> Any:
 def _number(value: Any) -> orjson.Fragment:
     if isinstance(value, ExactNumber):
         return orjson.Fragment(value.encode())
-    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _reason(error: orjson.JSONDecodeError, raw: bytes) -> str:
@@ -100,12 +102,12 @@ def _reason(error: orjson.JSONDecodeError, raw: bytes) -> str:
         return "it looks like XML. Send FHIR as JSON."
     what = re.sub(r": line \d+ column \d+ \(char \d+\)$", "", str(error))
     hints = (
-        ("end of data", "It was cut off: send it again."),
-        ("UTF-8", "Write it as UTF-8."),
-        ("after document", "JSON has no comments, and one document holds one resource; many go into NDJSON."),
-        ("surrogate", "Half a surrogate pair is no character."),
-        ("infinity", "The number is too large for any computer's decimal."),
-        ("depth", "It is nested deeper than 1,024 levels."),
+        ("end of data", "It is truncated: send it again."),
+        ("UTF-8", "Encode it as UTF-8."),
+        ("after document", "JSON has no comments, and a document must contain one resource; use NDJSON for several."),
+        ("surrogate", "An unpaired surrogate is not a valid character."),
+        ("infinity", "The number is too large."),
+        ("depth", "It is nested more than 1,024 levels deep."),
     )
     hint = next((h for mark, h in hints if mark in what), "See RFC 8259.")
     return f"{what} (line {error.lineno}, column {error.colno}). {hint}"
@@ -121,9 +123,9 @@ def _refuse_repeats(raw: bytes, where: str) -> None:
 
     json.loads(raw, object_pairs_hook=pairs)
     if repeated:
-        shown = repeated[0] if re.fullmatch(r"\w{1,64}", repeated[0]) else "(a name that no element has)"
+        shown = repeated[0] if re.fullmatch(r"\w{1,64}", repeated[0]) else "(an invalid element name)"
         raise RecordError(
-            f"{where} names {shown} twice in one object. Keep one of them: readers would disagree about which counts."
+            f"{where} has the name {shown} twice in one object. Keep one: it is not defined which of them counts."
         )
 
 
@@ -148,7 +150,7 @@ class NdjsonLine:
 
 
 def is_ndjson(path: Path) -> bool:
-    """Whether a file is NDJSON, by its name."""
+    """True if a file is NDJSON, by its name."""
     return ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower()
 
 
@@ -203,6 +205,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
             while chunk := file.read1(CHUNK) if packed else file.read(CHUNK):  # type: ignore[attr-defined]
                 yield chunk
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise RecordError(f"{path.name} is a gzip file that ends too early or is damaged. Send it again.") from None
+            raise RecordError(f"{path.name} is a gzip file that is truncated or damaged. Send it again.") from None
         except OSError as error:
-            raise RecordError(f"{path} cannot be read ({error.strerror}). Check the path and its rights.") from None
+            raise RecordError(f"{path} cannot be read ({error.strerror}). Check the path and its permissions.") from None

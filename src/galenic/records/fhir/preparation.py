@@ -145,7 +145,7 @@ def _prepare(number: int, raw: bytes, server: SourceServer) -> PreparedDocument:
         done.parts = _bundle(whole, apart, done, server)
     except RecordError as error:
         done.refused = True
-        whole_refused = f"{error} The whole Bundle was refused, with all {done.seen.total():,} resources in it."
+        whole_refused = f"{error} The whole Bundle was refused, with all its {done.seen.total():,} resources."
         done.issues.append(("error", "bundle-type", "Bundle", whole_refused))
     return done
 
@@ -218,7 +218,8 @@ def _nested(raw: bytes, entry: BundleEntry, done: PreparedDocument, server: Sour
     """The resources of a Bundle in a Bundle."""
     if depth > DEEPEST:
         raise RecordError(
-            f"{entry.place} is a Bundle {depth + 1} Bundles deep. At most {DEEPEST + 1} are imported: send the inner ones alone."
+            f"{entry.place} contains Bundles nested {depth + 1} deep. At most {DEEPEST + 1} levels are imported: send "
+            "the inner Bundles separately."
         )
     try:
         return _bundle(raw, SplitBundle(entry.resource, resource_bytes(raw, entry.resource)), done, server, depth)

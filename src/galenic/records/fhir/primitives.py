@@ -59,13 +59,13 @@ PATTERNS = {
     "element-id": rf"^{_WORD}+$",
 }
 FORMS = {
-    "date": "a day that exists: YYYY, YYYY-MM or YYYY-MM-DD",
-    "dateTime": "a day that exists, and seconds and an offset where there is a clock time",
-    "instant": "a day that exists, seconds and an offset",
+    "date": "an existing date: YYYY, YYYY-MM or YYYY-MM-DD",
+    "dateTime": "an existing date, with seconds and an offset if it has a time",
+    "instant": "an existing date with seconds and an offset",
     "canonical": "an absolute URI, or # and the id of a contained resource",
     "base64Binary": "base64 with its padding",
-    "uri": "a URI; one that begins with urn:oid: or urn:uuid: has the form of an OID or a UUID",
-    "url": "a URL; one that begins with urn:oid: or urn:uuid: has the form of an OID or a UUID",
+    "uri": "a URI; if it begins with urn:oid: or urn:uuid:, a valid OID or UUID",
+    "url": "a URL; if it begins with urn:oid: or urn:uuid:, a valid OID or UUID",
     "absolute": "an absolute URI, such as https://…, urn:oid:1.2.3 or urn:uuid:…",
     "mime": "a media type, such as application/pdf (BCP 13)",
     "mime-or-format": "a media type, such as application/fhir+json, or json, xml or ttl",

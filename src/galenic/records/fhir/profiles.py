@@ -34,7 +34,7 @@ def claimed_profiles(resource: Any, where: str = "") -> Iterator[tuple[str, Reso
 
 
 def is_checked(url: str) -> bool:
-    """Whether validation covers a profile: R4's own definition of a resource type, or one of R4's profiles of vital signs."""
+    """True if validation covers a profile: R4's own definition of a resource type, or one of R4's profiles of vital signs."""
     name, _, version = url.partition("|")
     own = name.removeprefix(BASE)
     return version in VERSIONS and name.startswith(BASE) and (own in {*r4().resources, *EVERY} or own in vital_signs())
@@ -42,19 +42,19 @@ def is_checked(url: str) -> bool:
 
 def name_of(url: str) -> str:
     """The profile as a message may name it."""
-    return url if SHOWN.fullmatch(url) else "(whose name is no URL)"
+    return url if SHOWN.fullmatch(url) else "(with an invalid URL)"
 
 
 def check_profile(resource: Any, url: str, where: str) -> list[ValidationIssue]:
     """The issues of a resource with a profile, or one that says that the profile is not checked."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if not is_checked(url):
-        what = f"the profile {name_of(url)} is not loaded here, so it was not checked. Only R4 itself was."
+        what = f"the profile {name_of(url)} is not loaded here, so it was not checked. Only base R4 was checked."
         return [ValidationIssue("warning", where, "profile-not-checked", what)]
     own = url.partition("|")[0].removeprefix(BASE)
     wanted = "Observation" if own in vital_signs() else own
     if wanted not in (kind, *EVERY):
-        return [ValidationIssue("error", where, "profile-type", f"is no {wanted}, which the profile is for.")]
+        return [ValidationIssue("error", where, "profile-type", f"is not a {wanted}, which the profile requires.")]
     return list(check_vital_sign(resource, own, where)) if own in vital_signs() else []
 
 

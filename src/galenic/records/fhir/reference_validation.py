@@ -39,7 +39,7 @@ def check_reference(node: Resource, element: Element, where: str, inside: Target
     """Adds the issues of a Reference. element: what R4 says of the place where it stands."""
     said, text = node.get("type"), node.get("reference")
     if isinstance(said, str) and said not in r4().resources and "/" not in said:
-        found.append(ValidationIssue("error", f"{where}.type", "reference-type", "names no resource of R4."))
+        found.append(ValidationIssue("error", f"{where}.type", "reference-type", "does not name an R4 resource type."))
     if not isinstance(text, str):
         return
     if text[:1] == "#":
@@ -59,7 +59,7 @@ def _check_own(own: str, said: Any, element: Element, where: str, inside: Target
     """Adds the issues of a reference to a contained resource, or to the one that contains this one."""
     kind = inside.contained.get(own) if own else None
     if own and kind is None:
-        what = "names a contained resource that is not there. Contain it, or name another."
+        what = "refers to a contained resource that does not exist. Contain it, or refer to another."
         found.append(ValidationIssue("error", where, "ref-1", what))
     elif kind in r4().resources:
         found += _with_type(own, str(kind), said, element, where)
@@ -73,7 +73,7 @@ def _type_named(text: str) -> str | None:
 
 def _without_type(text: str, where: str, inside: Targets) -> list[ValidationIssue]:
     if text.startswith("urn:uuid:") and inside.is_closed and inside.in_bundle:
-        what = "names an entry (urn:uuid) that the Bundle does not hold. Add the entry."
+        what = "refers to an entry (urn:uuid) that the Bundle does not have. Add the entry."
         return [ValidationIssue("error", where, "reference-inside", what)]
     if ABSOLUTE.match(text) and (not text.startswith("urn:uuid:") or UUID.match(text)):
         return []
@@ -83,14 +83,14 @@ def _without_type(text: str, where: str, inside: Targets) -> list[ValidationIssu
 
 def _with_type(text: str, kind: str, said: Any, element: Element, where: str) -> list[ValidationIssue]:
     if kind not in r4().resources:
-        what = "names a type that is no resource of R4."
+        what = "names a type that is not an R4 resource type."
         return [] if text.startswith("http") else [ValidationIssue("error", f"{where}.reference", "reference-type", what)]
     found = []
     if element.targets and kind not in element.targets:
-        what = f"may name {', '.join(element.targets)}, and names another type."
+        what = f"must refer to {', '.join(element.targets)}, but refers to another type."
         found.append(ValidationIssue("error", where, "reference-target", what))
     if isinstance(said, str) and said in r4().resources and said != kind:
         found.append(
-            ValidationIssue("error", f"{where}.type", "reference-type", "names another type than the reference itself.")
+            ValidationIssue("error", f"{where}.type", "reference-type", "names a different type than the reference itself.")
         )
     return found

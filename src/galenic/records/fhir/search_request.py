@@ -45,7 +45,7 @@ def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> Search
     request, given = SearchRequest(resource_type), list(given)
     if len(given) > MOST_PARAMETERS:
         raise RecordError(
-            f"the search has {len(given):,} parameters; at most {MOST_PARAMETERS} are allowed. Search in several steps."
+            f"the search has {len(given):,} parameters; at most {MOST_PARAMETERS} are allowed. Split it into several searches."
         )
     conditions: list[SearchCondition] = []
     used: list[tuple[str, str]] = []
@@ -68,7 +68,10 @@ def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> Search
         else:
             unknown.append(name)
     if len(conditions) > MOST_CONDITIONS:
-        raise RecordError(f"the search has {len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed.")
+        raise RecordError(
+            f"the search has {len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed. Split it into several "
+            "searches."
+        )
     return replace(request, conditions=tuple(conditions), used=tuple(used), unknown=tuple(unknown))
 
 
@@ -76,8 +79,8 @@ def _require_size(conditions: Iterable[SearchCondition]) -> None:
     """RecordError for more comparisons than a search may have."""
     if sum(_comparisons(t) for c in conditions for t in c.criteria) > MOST_COMPARISONS:
         raise RecordError(
-            f"the search compares more than {MOST_COMPARISONS:,} values. Name fewer of them, or the type of each reference: "
-            "subject=Patient/1, subject:Patient.name."
+            f"the search compares more than {MOST_COMPARISONS:,} values. Use fewer values, or name the type of each "
+            "reference: subject=Patient/1, subject:Patient.name."
         )
 
 
@@ -92,14 +95,16 @@ def conditions_of(resource_type: str, given: Iterable[tuple[str, str]]) -> tuple
     request = parse_search(resource_type, given)
     if request.unknown or not request.conditions:
         names = ", ".join(sorted(set(request.unknown))) or "none"
-        raise RecordError(f"a condition needs search parameters of {resource_type}; unknown here: {names}.")
+        raise RecordError(
+            f"the condition needs search parameters of {resource_type}. Unknown here: {names}. Correct or remove them."
+        )
     return request.conditions
 
 
 def _condition(resource_type: str, name: str, value: str, depth: int) -> SearchCondition | None:
     """The condition of one parameter; None where the type has no such parameter."""
     if depth > DEEPEST:
-        raise RecordError(f"a chain goes through at most {DEEPEST} references. Search in several steps.")
+        raise RecordError(f"a chained search may follow at most {DEEPEST} references. Split it into several searches.")
     if name.startswith("_has:"):
         return _has(name, value, depth)
     head, dot, rest = name.partition(".")
@@ -111,7 +116,7 @@ def _condition(resource_type: str, name: str, value: str, depth: int) -> SearchC
         return _chain(parameter, modifier, rest, value, depth)
     if code == "_id":
         if modifier:
-            raise RecordError("_id takes no modifier.")
+            raise RecordError("_id has no modifiers. Leave the modifier out.")
         return SearchCondition((IdCriterion(tuple(f"{resource_type}/{v}" for v in _several(code, value))),))
     return _missing(parameter, value) if modifier == "missing" else _values(resource_type, parameter, code, modifier, value)
 
@@ -126,7 +131,7 @@ def _missing(parameter: SearchParameter, value: str) -> SearchCondition:
 def _values(resource_type: str, parameter: SearchParameter, code: str, modifier: str, value: str) -> SearchCondition:
     typed = modifier in r4().resources
     if modifier and not (typed and parameter.type == "reference") and modifier not in MODIFIERS.get(parameter.type, ()):
-        raise RecordError(f"{code} ({parameter.type}) does not know the modifier {_word(modifier)}.")
+        raise RecordError(f"{code} ({parameter.type}) does not support the modifier {_word(modifier)}. Leave it out.")
     values = _several(code, value)
     parts = [search_parameters_of(resource_type)[c] for c in parameter.parts] or [parameter]
     criteria = tuple(_criterion(resource_type, p, p.code, modifier, v) for v in values for p in parts)
@@ -136,7 +141,9 @@ def _values(resource_type: str, parameter: SearchParameter, code: str, modifier:
 def _several(code: str, value: str) -> list[str]:
     values = split(value)
     if len(values) > MOST_VALUES:
-        raise RecordError(f"{code} names {len(values):,} values; at most {MOST_VALUES:,} are allowed. Search in several steps.")
+        raise RecordError(
+            f"{code} has {len(values):,} values; at most {MOST_VALUES:,} are allowed. Split it into several searches."
+        )
     return values
 
 
@@ -151,16 +158,18 @@ def _has(name: str, value: str, depth: int) -> SearchCondition | None:
         return None
     reference = search_parameters_of(resource_type).get(code)
     if reference is None or reference.type != "reference" or not inner:
-        raise RecordError(f"_has needs a type, one of its references and a parameter: _has:{resource_type}:patient:code=…")
+        raise RecordError(
+            f"_has needs a type, one of its references and a search parameter. Expected _has:{resource_type}:patient:code=…"
+        )
     condition = _condition(resource_type, inner, value, depth + 1)
     return None if condition is None else SearchCondition((ReverseChainCriterion(code, resource_type, (condition,)),))
 
 
 def _chain(parameter: SearchParameter, modifier: str, rest: str, value: str, depth: int) -> SearchCondition | None:
     if parameter.type != "reference":
-        raise RecordError(f"{parameter.code} is not a reference, so nothing can be chained to it.")
+        raise RecordError(f"{parameter.code} is not a reference, so it cannot be chained. Use it without a point.")
     if modifier and modifier not in r4().resources:
-        raise RecordError(f"{parameter.code} can be chained with a type of R4 only, such as subject:Patient.name.")
+        raise RecordError(f"{parameter.code} must be chained with an R4 resource type, for example subject:Patient.name.")
     types = [modifier] if modifier else list(parameter.targets) or sorted(r4().resources)
     criteria: list[SearchCriterion] = []
     for resource_type in types:
@@ -235,7 +244,7 @@ def _token(parameter: SearchParameter, name: str, modifier: str, value: str) -> 
     if len(bars) == 1:
         return TokenCriterion(name, None, unescape(value))
     if len(bars) > 2:
-        raise RecordError(f"{parameter.code} is a code or system|code; a | in a code is escaped as \\|.")
+        raise RecordError(f"{parameter.code} must be a code or system|code. Write a | inside a code as \\|.")
     return TokenCriterion(name, unescape(bars[0]), unescape(bars[1]) if bars[1] else None)
 
 
@@ -301,7 +310,9 @@ def _amount(parameter: SearchParameter, value: str) -> tuple[str, float, float, 
 def _quantity(parameter: SearchParameter, name: str, _modifier: str, value: str) -> SearchCriterion:
     parts = split(value, "|")
     if len(parts) not in (1, 3):
-        raise RecordError(f"{parameter.code} is a number or number|system|code, with an empty system for any.")
+        raise RecordError(
+            f"{parameter.code} is not a quantity. Expected a number or number|system|code, with an empty system for any."
+        )
     amount = _amount(parameter, parts[0])
     if len(parts) == 1:
         return QuantityCriterion(name, *amount)

@@ -28,7 +28,7 @@ def _count(request: SearchRequest, value: str, _modifier: str) -> SearchRequest:
 def _sort(request: SearchRequest, value: str, _modifier: str) -> SearchRequest:
     keys = tuple(_sort_key(request.resource_type, part) for part in value.split(",") if part)
     if len(request.sort) + len(keys) > MOST_KEYS:
-        raise RecordError(f"_sort has more than {MOST_KEYS} keys.")
+        raise RecordError(f"_sort has more than {MOST_KEYS} keys. Use fewer.")
     return replace(request, sort=request.sort + keys)
 
 
@@ -57,7 +57,8 @@ def _include(request: SearchRequest, value: str, modifier: str) -> SearchRequest
 def _require_few_includes(request: SearchRequest) -> SearchRequest:
     if len(request.includes) + len(request.reverse_includes) > MOST_INCLUDES:
         raise RecordError(
-            f"a search has more than {MOST_INCLUDES} _include and _revinclude. Use Type:* for every reference of a type."
+            f"the search has more than {MOST_INCLUDES} _include and _revinclude parameters. Use Type:* to include "
+            "every reference of a type."
         )
     return request
 
@@ -77,13 +78,13 @@ def _parse_include(name: str, value: str, modifier: str) -> SearchInclude:
     source, _, rest = value.partition(":")
     code, _, target = rest.partition(":")
     if modifier not in ITERATING:
-        raise RecordError(f"{name} has the modifiers iterate and recurse only.")
+        raise RecordError(f"{name} supports only the modifiers iterate and recurse.")
     if source not in r4().resources or (target and target not in r4().resources):
-        raise RecordError(f"{name} does not name a type of R4. Expected Type:parameter or Type:parameter:Target.")
+        raise RecordError(f"{name} must begin with an R4 resource type. Expected Type:parameter or Type:parameter:Target.")
     found = search_parameters_of(source).get(code)
     if code != "*" and (found is None or found.type != "reference"):
         references = ", ".join(_references(source))
-        raise RecordError(f"{name} does not name a reference of {source}. Expected one of {references}, or *.")
+        raise RecordError(f"{name} must name a reference of {source}. Expected one of {references}, or *.")
     return SearchInclude(source, code, target, modifier != "")
 
 
@@ -101,7 +102,7 @@ def _sort_key(resource_type: str, text: str) -> SortKey:
     if found is None or found.type not in SORT_TYPES:
         sortable = sorted(c for c, p in search_parameters_of(resource_type).items() if p.type in SORT_TYPES)
         raise RecordError(
-            f"_sort names a parameter by which {resource_type} cannot be sorted. Expected _id or one of {', '.join(sortable)}."
+            f"_sort names a parameter that cannot sort {resource_type}. Expected _id or one of {', '.join(sortable)}."
         )
     return SortKey(code, SORT_TYPES[found.type], descending)
 

@@ -26,7 +26,7 @@ ABSOLUTE_REFERENCE = re.compile(rb'"reference"\s*:\s*"https?:')
 
 @dataclass(frozen=True, slots=True)
 class SourceServer:
-    """How to read what another server exported. bases: its addresses, to which absolute references are references to resources of
+    """Options for reading the export of another server. bases: its URLs; absolute references under them refer to resources of
     the import; hash_long_ids: ids of more than 64 characters are replaced by their hash."""
 
     bases: tuple[str, ...] = ()
@@ -36,11 +36,11 @@ class SourceServer:
         for base in self.bases:
             if not re.fullmatch(r"https?://[^\s?#]+", base):
                 raise OptionError(
-                    f"the base {base!r} is no address of a FHIR server. Expected for example https://ehr.example.org/fhir"
+                    f"the base {base!r} is not the URL of a FHIR server. Expected for example https://ehr.example.org/fhir"
                 )
 
     def changes(self, raw: bytes) -> bool:
-        """Whether a document may be stored otherwise than without these options."""
+        """True if a document may be stored otherwise than without these options."""
         by_id = self.hash_long_ids and LONG.search(raw) is not None
         return by_id or any(base.rstrip("/").encode() in raw for base in self.bases)
 
@@ -61,7 +61,7 @@ def short_id(long: str) -> str:
 
 
 def has_long_id(raw: bytes) -> bool:
-    """Whether a document has an id that R4 does not allow only because of its length."""
+    """True if a document has an id that R4 does not allow only because of its length."""
     return LONG.search(raw) is not None and shorten_ids(raw) != raw
 
 

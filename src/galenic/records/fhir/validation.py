@@ -34,14 +34,14 @@ def validate_resource(resource: Any) -> tuple[ValidationIssue, ...]:
     except RecursionError:
         found.append(
             ValidationIssue(
-                "error", "$this", "depth", "is nested too deep to be checked. No FHIR resource is: send it flatter."
+                "error", "$this", "depth", "is nested too deep to be checked. No valid FHIR resource is: export it again."
             )
         )
     except (TypeError, ValueError):
         if _is_json(resource):
             raise
-        what = "holds a value that is none of JSON's: an integer beyond 64 bits, half a surrogate pair, an object of Python's."
-        found.append(ValidationIssue("error", "$this", "json", what + " Give what was read from JSON."))
+        what = "has a value that JSON does not allow: an integer beyond 64 bits, an unpaired surrogate, or a Python object."
+        found.append(ValidationIssue("error", "$this", "json", what + " Give a value that was read from JSON."))
     return tuple(found[:MOST])
 
 
@@ -87,14 +87,14 @@ def _check(
 
 def _kind(resource: Any, where: str, found: list[ValidationIssue]) -> str | None:
     if not isinstance(resource, dict):
-        found.append(ValidationIssue("error", where or "$this", "structure", "a resource is a JSON object; this is none."))
+        found.append(ValidationIssue("error", where or "$this", "structure", "is not a JSON object. Expected a resource."))
         return None
     kind = resource.get("resourceType")
     if isinstance(kind, str) and kind in r4().resources:
         return kind
     near = difflib.get_close_matches(kind, r4().resources, 1) if isinstance(kind, str) else []
-    hint = f" Did you mean {near[0]}?" if near else " Is it of another FHIR version?"
-    what = "resourceType is absent" if kind is None else "resourceType names no resource of R4"
+    hint = f" Did you mean {near[0]}?" if near else " Check whether it has another FHIR version."
+    what = "resourceType is missing" if kind is None else "resourceType is not an R4 resource type"
     found.append(
         ValidationIssue("error", f"{where}.resourceType" if where else "resourceType", "resource-type", what + "." + hint)
     )
@@ -217,7 +217,8 @@ def _extensions(
         found += check_extension(one, places, place, name)
         if name == "modifierExtension":
             text = (
-                "changes the meaning of what it stands in, and is not known here. What it stands in is kept, not interpreted."
+                "is an unknown modifier extension, which changes the meaning of its element. The element is stored but "
+                "not interpreted."
             )
             found.append(ValidationIssue("warning", place, "modifier-extension", text))
         _visit(one, part, place, inside, found)
@@ -235,7 +236,7 @@ def _beside(node: Resource, name: str, part: _Part, where: str, inside: Targets,
         if "extension" in one:
             _walk(one, _plan("Element"), (part.kind, part.path), place, inside, found)
         elif not isinstance(values, list) or i >= len(values) or values[i] is None:
-            what = "stands for a value that is not there, and has no extension. Give it one, or leave it out."
+            what = "is null, which is allowed only with an extension. Add one, or leave it out."
             found.append(ValidationIssue("error", place, "ele-1", what))
 
 
@@ -246,7 +247,7 @@ ENOUGH = {  # types with only extensions and this part, which has no rules
 
 
 def _deep(node: Resource, kind: str) -> bool:
-    """Whether the part of such a type has extensions."""
+    """True if the part of such a type has extensions."""
     inner = node.get(ENOUGH[kind])
     if isinstance(inner, list):
         deep = _plan("Coding").deep

@@ -32,15 +32,15 @@ def flatten_resource(view: Resource, resources: Iterable[Resource]) -> Iterator[
     RecordError if a column that is not a collection has several values."""
     kind = view.get("resource")
     if not isinstance(kind, str):
-        raise DescriptionError("the view names no resource. Expected “resource”: one of R4's types.")
+        raise DescriptionError("the view has no “resource”. Expected one of the R4 resource types.")
     if not view.get("select"):
-        raise DescriptionError("the view selects nothing. Expected “select” with columns.")
+        raise DescriptionError("the view has no “select”. Expected “select” with columns.")
     constants = _constants(view.get("constant", ()))
     paths = _Paths(constants)
     rows = _select({"select": view["select"]}, paths)
     names = _names({"select": view["select"]})
     if len(set(names)) != len(names):
-        raise DescriptionError("two columns of the view have one name. Give each its own.")
+        raise DescriptionError("two columns of the view have the same name. Give each its own name.")
     where = [paths.compile(w["path"]) for w in view.get("where", ())]
     for resource in resources:
         if resource.get("resourceType") == kind and all(_true(w(resource)) for w in where):
@@ -49,7 +49,9 @@ def flatten_resource(view: Resource, resources: Iterable[Resource]) -> Iterator[
 
 def _true(found: list[Any]) -> bool:
     if any(not isinstance(_plain(f), bool) for f in found) or len(found) > 1:
-        raise DescriptionError("a “where” of the view is no condition. Expected a path that gives true or false.")
+        raise DescriptionError(
+            "a “where” of the view is not a condition. Expected a FHIRPath expression that gives true or false."
+        )
     return bool(found) and _plain(found[0]) is True
 
 
@@ -82,7 +84,7 @@ class _Paths:
     def compile(self, path: Any) -> Callable[[Any], list[Any]]:
         """The path as a function of a node."""
         if not isinstance(path, str):
-            raise DescriptionError("a path of the view is no text. Expected FHIRPath.")
+            raise DescriptionError("a path of the view is not a string. Expected a FHIRPath expression.")
         if path.strip() == "$this":
             return lambda node: [node]
         _require_syntax(path)
@@ -94,7 +96,9 @@ class _Paths:
             except Exception as error:  # fhirpathpy raises the bare class for unsupported expressions
                 if type(error) not in LIBRARY:
                     raise  # an error of ours, or of the machine
-                raise DescriptionError(f"the view's path {path!r} cannot be evaluated ({type(error).__name__}).") from None
+                raise DescriptionError(
+                    f"the view's path {path!r} cannot be evaluated ({type(error).__name__}). Correct the FHIRPath expression."
+                ) from None
 
         return evaluate
 
@@ -107,7 +111,7 @@ class _Strict(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
 
     def syntaxError(self, _recognizer: Any, _symbol: Any, _line: int, column: int, _message: str, _error: Any) -> None:  # noqa: N802
         """Called by ANTLR at the first error."""
-        raise DescriptionError(f"the view's path {self._path!r} is not FHIRPath (at character {column + 1}).")
+        raise DescriptionError(f"the view's path {self._path!r} is not valid FHIRPath (at character {column + 1}). Correct it.")
 
 
 def _require_syntax(path: str) -> None:
@@ -196,13 +200,13 @@ def _names(part: Resource) -> list[str]:
         names += _names(inner)
     branches = [_names(b) for b in part.get("unionAll", ())]
     if any(b != branches[0] for b in branches):
-        raise DescriptionError("the branches of a unionAll differ in their columns. Expected the same names in the same order.")
+        raise DescriptionError("the branches of a unionAll have different columns. Expected the same names in the same order.")
     return names + (branches[0] if branches else [])
 
 
 def _select(part: Resource, paths: _Paths) -> Rows:
     if not any(u in part for u in UNITS):
-        raise DescriptionError(f"a select of the view holds none of {', '.join(UNITS)}.")
+        raise DescriptionError(f"a select of the view has none of {', '.join(UNITS)}. Add one.")
     if "forEach" in part and "forEachOrNull" in part:
         raise DescriptionError("a select of the view has both forEach and forEachOrNull. Keep one.")
     units: list[Rows] = []
@@ -237,7 +241,9 @@ def _columns(columns: list[Resource], paths: _Paths) -> Rows:
     for column in columns:
         name = column.get("name")
         if not isinstance(name, str) or not name.replace("_", "a").isalnum() or not name[0].isalpha():
-            raise DescriptionError("a column of the view has no usable name. Expected letters, digits and _, a letter first.")
+            raise DescriptionError(
+                "a column of the view has no valid name. Expected letters, digits and _, beginning with a letter."
+            )
         compiled.append((name, paths.compile(column.get("path")), bool(column.get("collection"))))
 
     def row(node: Any) -> list[Row]:
@@ -246,7 +252,7 @@ def _columns(columns: list[Resource], paths: _Paths) -> Rows:
             found = [_plain(f) for f in path(node)]
             if not collection and len(found) > 1:
                 raise RecordError(
-                    f"column {name!r} of the view has several values in one row. Say “collection”, or use first()."
+                    f"column {name!r} of the view has several values in one row. Set “collection” to true, or use first()."
                 )
             out[name] = found if collection else (found[0] if found else None)
         return [out]

@@ -32,7 +32,7 @@ def check_vital_sign(observation: Node, profile: str, where: str) -> Iterator[Va
         yield issue(rule, place, what)
     code, units = vital_signs()[profile]
     if code and not _has(observation.get("code", {}), LOINC, code):
-        yield issue("profile", "code", f"has no coding {code} of {LOINC}, which {profile} requires.")
+        yield issue("profile", "code", f"has no coding {code} of {LOINC}, which {profile} requires. Add it.")
     for place, what in _wrong_values(observation, profile, units):
         yield issue("profile", place, what)
 
@@ -40,19 +40,19 @@ def check_vital_sign(observation: Node, profile: str, where: str) -> Iterator[Va
 def _wrong_sign(observation: Node, profile: str) -> Iterator[tuple[str, str, str]]:
     """(rule, place, what is wrong) of what every vital sign has."""
     if not any(_has(concept, *CATEGORY) for concept in observation.get("category", ())):
-        yield "profile", "category", f"has no {CATEGORY[1]} of {CATEGORY[0]}, which {profile} requires."
+        yield "profile", "category", f"has no {CATEGORY[1]} of {CATEGORY[0]}, which {profile} requires. Add it."
     if "subject" not in observation:
         yield "profile", "subject", f"is missing. {profile} requires it."
     day = observation.get("effectiveDateTime")
     if day is None and "effectivePeriod" not in observation and "_effectiveDateTime" not in observation:
         yield "profile", "effective", f"is missing. {profile} requires a dateTime or a Period."
     if isinstance(day, str) and len(day) < 8:
-        yield "vs-1", "effectiveDateTime", "is not precise to the day."
+        yield "vs-1", "effectiveDateTime", "must be precise at least to the day."
     if "component" not in observation and "hasMember" not in observation and not _has_value(observation):
-        yield "vs-2", "", "has no value, no reason for its absence, no components and no members."
+        yield "vs-2", "", "has no value, no dataAbsentReason, no components and no members. Add one of them."
     for i, component in enumerate(observation.get("component", ())):
         if not _has_value(component):
-            yield "vs-3", f"component[{i}]", "has neither a value nor a reason for its absence."
+            yield "vs-3", f"component[{i}]", "has neither a value nor a dataAbsentReason. Add one of them."
 
 
 def _wrong_values(observation: Node, profile: str, units: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -61,9 +61,9 @@ def _wrong_values(observation: Node, profile: str, units: tuple[str, ...]) -> It
         yield from _wrong_pressures(observation)
     elif profile == "vitalspanel":
         if any(n.startswith(("value", "_value")) for n in observation):
-            yield "value", "is there. A panel has members and no value."
+            yield "value", "is not allowed: a panel has members and no value."
         if not observation.get("hasMember"):
-            yield "hasMember", "is missing. A panel names its members."
+            yield "hasMember", "is missing. A panel must name its members."
     elif units:
         quantity = observation.get("valueQuantity")
         if quantity is None and profile == "bmi":
@@ -74,7 +74,7 @@ def _wrong_values(observation: Node, profile: str, units: tuple[str, ...]) -> It
 
 def _wrong_pressures(observation: Node) -> Iterator[tuple[str, str]]:
     if "valueQuantity" in observation:
-        yield "valueQuantity", "is there. A blood pressure has its values in components."
+        yield "valueQuantity", "is not allowed: a blood pressure has its values in components."
     components = list(enumerate(observation.get("component", ())))
     for name, code in PRESSURES.items():
         found = [(i, c) for i, c in components if _has(c.get("code", {}), LOINC, code)]
@@ -88,11 +88,11 @@ def _wrong_pressures(observation: Node) -> Iterator[tuple[str, str]]:
 def _wrong_quantity(quantity: Node, place: str, units: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     missing = [n for n in ("value", "unit", "system", "code") if n not in quantity and "_" + n not in quantity]
     if missing:
-        yield place, f"has no {', '.join(missing)}. The profile requires them."
+        yield place, f"has no {', '.join(missing)}, which the profile requires."
     if quantity.get("system", UCUM) != UCUM:
-        yield f"{place}.system", f"is another system. Expected {UCUM}."
+        yield f"{place}.system", f"is the wrong system. Expected {UCUM}."
     if quantity.get("code", units[0]) not in units:
-        yield f"{place}.code", f"is another unit. Expected {' or '.join(units)}."
+        yield f"{place}.code", f"is the wrong unit. Expected {' or '.join(units)}."
 
 
 def _has(concept: Node, system: str, code: str) -> bool:

@@ -32,7 +32,9 @@ def find_duplicates(source: Source) -> Finding | NotMeasured:
         return NotMeasured("quality.duplicates", "needs a family name or a birth date, and two more of " + ", ".join(NAMES))
     frame = _frame(source, columns)
     if frame.num_rows > MOST:
-        return NotMeasured("quality.duplicates", f"more than {MOST:,} records; compare a part, or by patient")
+        return NotMeasured(
+            "quality.duplicates", (f"more than {MOST:,} records; compare a part of them, or group them by patient")
+        )
     if frame.num_rows < 20:
         return NotMeasured("quality.duplicates", f"only {frame.num_rows} records")
     pairs = _pairs(frame, set(columns))

@@ -105,7 +105,7 @@ def _orders(open_: Open, seen: _Seen) -> Finding:
         timed = table.filter(pc.is_valid(table["time"]))
         at, who = timed["time"].cast(pa.int64()).to_numpy(), timed["subject_id"]
         ends = pc.fill_null(timed["end_time"].cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
-        checks = {"an end before its start": ends < at, "a time that is yet to come": at > now}
+        checks = {"an end before its start": ends < at, "a time in the future": at > now}
         for name, known, times, sign in (
             ("an event before birth", born, at_birth, 1),
             ("an event after death", died, at_death, -1),
@@ -137,7 +137,7 @@ def _measured(seen: _Seen, result: TableQuality) -> Iterator[Finding]:
         values, patients = np.concatenate(parts), np.concatenate(seen.whose[code, unit])
         by_code.setdefault(code, Counter())[unit] += len(values)
         if unit and not is_unit(unit):
-            what = f"{len(values):,} values in {unit!r}, which is no unit of UCUM"
+            what = f"{len(values):,} values in {unit!r}, which is not a UCUM unit"
             units.add(code, 1.0, what, count=len(values), beside={"events": len(values)})
         _measure_code(_Values(code, unit, values, patients), faults, result)
     for code, stated in by_code.items():
@@ -145,10 +145,10 @@ def _measured(seen: _Seen, result: TableQuality) -> Iterator[Finding]:
             what = f"is stated in {', '.join(repr(k or '(none)') for k in stated)}"
             units.add(code, 1 - max(stated.values()) / stated.total(), what, beside={"events": stated.total()})
     total = max(faults.values, 1)
-    yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
-    yield units.finding("quality.units", total, "share of values whose unit is none of UCUM", most=SHOWN)
-    yield faults.impossible.finding("quality.range", total, "share of values, beyond what is possible")
-    yield faults.outliers.finding("quality.outliers", total, "share of values, by median and MAD", most=SHOWN)
+    yield faults.mixed.finding("quality.units.mixed", total, "share of values in another unit, by distribution")
+    yield units.finding("quality.units", total, "share of values whose unit is not a UCUM unit", most=SHOWN)
+    yield faults.impossible.finding("quality.range", total, "share of values outside the possible range")
+    yield faults.outliers.finding("quality.outliers", total, "share of values that are outliers by median and MAD", most=SHOWN)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured
             missing.append({"where": code, "share": empty / count, "what": f"{empty:,} of {count:,} events have no value"})
     missing.sort(key=lambda d: -float(str(d["share"])))
     worst = float(str(missing[0]["share"])) if missing else 0.0
-    yield Finding("quality.missing.worst", worst, "the code with most missing values", detail={"columns": missing[:SHOWN]})
+    yield Finding("quality.missing.worst", worst, "code with the most missing values", detail={"columns": missing[:SHOWN]})
     people = max(len(seen.people), 1)
     birthless = 1 - len(seen.birth) / people
     timeless = 1 - seen.timed / max(seen.events, 1)
@@ -227,7 +227,7 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
         asked += count
         if verdict.state == "not-found":
             wrong += count
-            what = f"{count:,} events; {label} has no such code"
+            what = f"{count:,} events; {label} does not have this code"
             where.append({"where": code, "share": count / seen.events, "what": what, "events": count})
     if not asked:
         return NotMeasured(
@@ -239,6 +239,6 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
     return Finding(
         "quality.codes",
         wrong / asked,
-        "share of events whose code its system lacks",
+        "share of events whose code does not exist in its system",
         detail={"columns": where[:SHOWN], **beside},
     )

@@ -45,13 +45,15 @@ def measure_files(paths: list[Path], request: QualityRequest = TABLE_ALONE, prog
     if not one.has_events:
         return _measure_table(one.read(paths), request, progress)
     if request.reference or request.before or request.repair:
-        raise OptionError("a reference population, an earlier load and a repair go with a table.")
+        raise OptionError(
+            "a reference population, an earlier import and a repair can be used only with a table. Leave these options out."
+        )
     return measure_events(lambda: one.to_events(paths), terminology())
 
 
 def _measure_table(source: object, request: QualityRequest, progress: Progress) -> TableQuality:
     if not isinstance(source, Source):
-        raise OptionError("the quality of this format is not measured. Expected a table, FHIR, OMOP CDM or MEDS.")
+        raise OptionError("the quality of this format cannot be measured. Expected a table, FHIR, OMOP CDM or MEDS.")
     columns = tuple(describe(source))
     result = measure_table(source, columns, patient=request.patient)
     progress("looking for duplicates", 0.6)

@@ -44,7 +44,7 @@ def measure_missing(source: Source, columns: tuple[Column, ...], result: TableQu
     judged = {n: s for n, s in shares.items() if not DEATH.search(n)}  # a living patient has no date of death
     emptiest = [p for p in places.places if p["where"] in judged][:5]
     worst = max(judged.values(), default=0.0)
-    yield Finding("quality.missing.worst", worst, "the column with most", detail={"columns": emptiest})
+    yield Finding("quality.missing.worst", worst, "column with the most missing values", detail={"columns": emptiest})
     yield _uneven(source.names, counts, set(dates), result)
 
 

@@ -38,10 +38,10 @@ def measure_numbers(source: Source, columns: tuple[Column, ...], patient: str, r
         if column.kind in ("numeric", "integer") or analyte_of(column.name) is not None:
             _measure_column(source, column, patients, _Found(faults, result))
     total = max(faults.values, 1)
-    yield faults.invalid.finding("quality.conformance", total + faults.invalid.count, "no number where numbers stand")
-    yield faults.mixed.finding("quality.units.mixed", total, "share of values, by distribution")
-    yield faults.impossible.finding("quality.range", total, "share of values, beyond what is possible")
-    yield faults.outliers.finding("quality.outliers", total, "share of values, by median and MAD")
+    yield faults.invalid.finding("quality.conformance", total + faults.invalid.count, "not a number in a numeric column")
+    yield faults.mixed.finding("quality.units.mixed", total, "share of values in another unit, by distribution")
+    yield faults.impossible.finding("quality.range", total, "share of values outside the possible range")
+    yield faults.outliers.finding("quality.outliers", total, "share of values that are outliers by median and MAD")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _measure_column(source: Source, column: Column, patients: np.ndarray | None,
     analyte, codes = analyte_of_values(name, values), are_codes(values)
     faults.values += known
     if invalid:
-        what = f"{invalid:,} values are no numbers"
+        what = f"{invalid:,} values are not numbers"
         faults.invalid.add(name, invalid / max(len(values), 1), what, count=invalid)
     mix = find_mix(values, analyte, column.unit, patients) if known and (analyte or not codes) else None
     rest = values.copy()
@@ -116,12 +116,12 @@ def mix_text(mix: Mix, known: int) -> str:
 def range_text(analyte: Analyte, count: int) -> str:
     """Text of impossible values."""
     low, high = analyte.possible
-    return f"{count:,} values are outside {low:g} to {high:g} {analyte.unit}"
+    return f"{count:,} values are not from {low:g} to {high:g} {analyte.unit}"
 
 
 def outlier_text(count: int) -> str:
     """Text of outliers."""
-    return f"{count:,} values lie more than {OUTLIER_SD:g} robust standard deviations off"
+    return f"{count:,} values are more than {OUTLIER_SD:g} robust standard deviations from the median"
 
 
 def _row_numbers(places: np.ndarray) -> list[int]:

@@ -12,20 +12,20 @@ from galenic.records.quality.result import SMALLEST_GROUP, TableQuality
 from galenic.schema import Finding, NotMeasured
 
 WORDS = {
-    "quality.conformance": ("Conformance", "values that are no numbers where numbers stand"),
-    "quality.codes": ("Conformance", "events whose code its system does not have"),
-    "quality.units": ("Conformance", "values whose unit is none of UCUM"),
-    "quality.units.mixed": ("Conformance", "values that stand in another unit than the rest"),
+    "quality.conformance": ("Conformance", "values in numeric columns that are not numbers"),
+    "quality.codes": ("Conformance", "events whose code does not exist in its system"),
+    "quality.units": ("Conformance", "values whose unit is not a UCUM unit"),
+    "quality.units.mixed": ("Conformance", "values in a different unit than the rest"),
     "quality.missing": ("Completeness", "missing values"),
-    "quality.missing.worst": ("Completeness", "missing values where most are"),
-    "quality.missing.uneven": ("Completeness", "difference of missing values between groups or years"),
-    "quality.orders": ("Plausibility", "impossible orders in time"),
-    "quality.range": ("Plausibility", "values beyond what is possible"),
-    "quality.outliers": ("Plausibility", "values far from all others"),
-    "quality.repeated": ("Plausibility", "rows that repeat an earlier one"),
-    "quality.duplicates": ("Plausibility", "records that are probably of one person"),
+    "quality.missing.worst": ("Completeness", "missing values in the column or code with the most"),
+    "quality.missing.uneven": ("Completeness", "difference in missing values between groups or years"),
+    "quality.orders": ("Plausibility", "impossible orders of dates"),
+    "quality.range": ("Plausibility", "values outside the possible range"),
+    "quality.outliers": ("Plausibility", "outliers (values far from all others)"),
+    "quality.repeated": ("Plausibility", "duplicate rows"),
+    "quality.duplicates": ("Plausibility", "records that probably belong to one person"),
     "quality.representative": ("Representativeness", "distance from the reference population"),
-    "quality.drift": ("Drift", "distance from the earlier load"),
+    "quality.drift": ("Drift", "distance from the earlier import"),
 }
 ADVICE = {
     "quality.units.mixed": "See which device or site writes so; then repair: galenic records quality FILE --repaired-table OUT.csv",
@@ -105,5 +105,5 @@ def _bars(name: str, h: dict[str, Any]) -> str:
     low, high, under = f"up to {h['edges'][0]:.4g}", f"{h['edges'][-1]:.4g} and more", height + 16
     ends = f'<text x="0" y="{under}">{low}</text><text x="{width}" y="{under}" text-anchor="end">{high}</text>'
     count, strange = h["values"], h["strange_values"]
-    label = Markup.escape(f"{name}: {count:,} values, {strange:,} of them in another unit; heights on a square-root scale")
+    label = Markup.escape(f"{name}: {count:,} values, {strange:,} of them in another unit; bar heights on a square-root scale")
     return f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height + 20}">{"".join(parts)}{ends}</svg>'

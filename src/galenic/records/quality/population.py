@@ -1,4 +1,4 @@
-"""Who is in the records: against a declared reference population, and against an earlier load."""
+"""Comparison of the records with a declared reference population and with an earlier import."""
 
 import tomllib
 from collections import Counter
@@ -23,23 +23,24 @@ def read_reference(path: Path) -> Reference:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(
-            f"{path} cannot be read ({type(error).__name__}). Expected TOML: a table per column, of shares."
+            f"{path} cannot be read ({type(error).__name__}). Expected a TOML file with a table of shares for each column."
         ) from None
     for column, shares in given.items():
         good = isinstance(shares, dict) and all(isinstance(s, int | float) and s >= 0 for s in shares.values())
         if not good or not 0.98 <= sum(shares.values()) <= 1.02:
-            raise DescriptionError(f"{path}: the shares of [{column}] do not sum to 1. Give one number for each value or band.")
+            raise DescriptionError(f"{path}: the shares in [{column}] do not sum to 1. Give one number for each value or band.")
     return {c: {str(k): float(s) for k, s in shares.items()} for c, shares in given.items()}
 
 
 def representativeness(source: Source, reference: Reference) -> Finding | NotMeasured:
     """Total variation distance from the reference, of the column that differs most."""
     if not reference:
-        return NotMeasured("quality.representative", "no reference population was declared")
+        return NotMeasured("quality.representative", "no reference population was given")
     absent = [c for c in reference if c not in source.names]
     if absent:
         raise UnknownNameError(
-            f"the reference names columns {absent}, which {source.name} has not; it has {list(source.names)}."
+            f"the reference names columns {absent}, which do not exist in {source.name}; it has {list(source.names)}. "
+            "Correct the names."
         )
     found = []
     for column, shares in reference.items():
@@ -60,7 +61,7 @@ def representativeness(source: Source, reference: Reference) -> Finding | NotMea
 
 
 def _banded(source: Source, column: str, shares: dict[str, float]) -> Counter[str]:
-    """How many there are of each value or band."""
+    """Number of rows in each value or band."""
     bands = {k: _band(k) for k in shares}
     if all(b is not None for b in bands.values()):
         values, _ = numbers_of(source, column)
@@ -93,13 +94,15 @@ def drift(source: Source, before: Source, columns: tuple[Column, ...]) -> Findin
         if column.kind in ("identifier", "text"):
             continue
         if column.name not in before.names:
-            found.append({"where": column.name, "share": 1.0, "what": "is not in the earlier load"})
+            found.append({"where": column.name, "share": 1.0, "what": "is not in the earlier import"})
             continue
         now, then = _shares(source, before, column)
         distance = _jensen_shannon(now, then)
-        missing = f"; missing {then[-1]:.1%} before, {now[-1]:.1%} now" if abs(now[-1] - then[-1]) > 0.01 else ""
+        missing = f"; missing: {then[-1]:.1%} before, {now[-1]:.1%} now" if abs(now[-1] - then[-1]) > 0.01 else ""
         found.append({"where": column.name, "share": distance, "what": f"distance {distance:.3f}{missing}"})
-    found += [{"where": n, "share": 1.0, "what": "was in the earlier load only"} for n in before.names if n not in source.names]
+    found += [
+        {"where": n, "share": 1.0, "what": "was only in the earlier import"} for n in before.names if n not in source.names
+    ]
     found.sort(key=lambda d: -float(d["share"]))
     largest = float(found[0]["share"]) if found else 0.0
     return Finding("quality.drift", largest, "Jensen-Shannon distance", detail={"columns": found[:50]})

@@ -63,7 +63,7 @@ def _orders(source: Source, kinds: Mapping[str, str]) -> Finding | NotMeasured:
 
 
 def _starts(a: str, b: str) -> bool:
-    """Whether b is the end of the period that a starts, by their names."""
+    """True if b is the end of the period that a starts, by their names."""
     a, b = a.lower(), b.lower()
     return any(start in a and end in b and a.replace(start, "") == b.replace(end, "") for start, end in SPANS)
 
@@ -79,4 +79,6 @@ def _repeats(source: Source) -> Finding:
             again += key in seen
             seen.add(key)
         rows += batch.num_rows
-    return Finding("quality.repeated", again / max(rows, 1), "share of rows that repeat an earlier one", detail={"columns": []})
+    return Finding(
+        "quality.repeated", again / max(rows, 1), "share of rows that duplicate an earlier row", detail={"columns": []}
+    )

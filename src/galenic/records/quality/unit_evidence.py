@@ -41,7 +41,7 @@ class Scale:
         return found
 
     def distance(self, middle: float) -> float:
-        """How far a value stands off, on this scale, if it is written in the other unit. middle: of the values, on this scale."""
+        """Distance of a value, on this scale, if it is written in the other unit. middle: of the values, on this scale."""
         return abs((middle - self.offset) / self.factor - middle) if self.offset else abs(float(np.log(self.factor)))
 
 
@@ -71,7 +71,7 @@ def group_apart(values: Floats, strange: Mask, scale: Scale) -> Mask:
 
 
 def _valley(ordered: Floats, own: float, middle: float) -> float | None:
-    """Where the density between two middles is lowest; None if it is not clearly lower than about the first."""
+    """Position of the lowest density between two centers; None if it is not clearly lower than around the first."""
     width = abs(own - middle) / 6
     centers = np.linspace(own, middle, 25)
     counts = np.searchsorted(ordered, centers + width / 2, "right") - np.searchsorted(ordered, centers - width / 2, "left")
@@ -82,8 +82,8 @@ def _valley(ordered: Floats, own: float, middle: float) -> float | None:
 
 
 def is_shifted_copy(values: Floats, strange: Mask, scale: Scale) -> bool:
-    """Whether the whole column holds a copy of itself, shifted by the conversion: each part of the middle of the rest is met again
-    at its place in the other unit. This shows a mix of units whose values overlap, such as kg and [lb_av]."""
+    """True if the whole column holds a copy of itself, shifted by the conversion: each part of the middle of the rest is met
+    again at its place in the other unit. This shows a mix of units whose values overlap, such as kg and [lb_av]."""
     if strange.sum() < COPY_LEAST or scale.offset:
         return False
     logs = np.sort(_known(scale.spread(values)))
@@ -98,7 +98,7 @@ def is_shifted_copy(values: Floats, strange: Mask, scale: Scale) -> bool:
 
 
 def _copied(logs: Floats, edges: Floats, distance: float, share: float) -> bool:
-    """Whether each window between edges is met again at a distance, by so large a share of its values."""
+    """True if each window between edges is met again at a distance, by so large a share of its values."""
     here = np.diff(np.searchsorted(logs, edges))
     there = np.diff(np.searchsorted(logs, edges + distance))
     return bool(np.all(there >= share * np.maximum(here, 1)))

@@ -32,7 +32,7 @@ class Mix:
 
 
 def are_codes(values: Floats) -> bool:
-    """Whether numbers are probably codes or grades rather than quantities: few distinct whole or half numbers."""
+    """True if numbers are probably codes or grades rather than quantities: few distinct whole or half numbers."""
     distinct = np.unique(values[~np.isnan(values)])
     return len(distinct) <= MOST_CODES and bool(np.all(distinct * 2 == np.round(distinct * 2)))
 
@@ -109,11 +109,11 @@ def _two_groups(values: Floats) -> Mix | None:
     name = min(KNOWN, key=lambda k: abs(np.log(above / below / KNOWN[k])))
     if abs(np.log(above / below / KNOWN[name])) > 0.16:
         return None
-    return Mix("", f"a factor of {KNOWN[name]:g}: perhaps {name}", np.sort(few), None)
+    return Mix("", f"a factor of {KNOWN[name]:g}: possibly {name}", np.sort(few), None)
 
 
 def _alike(low: Floats, high: Floats, gap: float) -> bool:
-    """Whether two groups of logarithms are narrow beside the gap between them, and about as wide as each other."""
+    """True if two groups of logarithms are narrow beside the gap between them, and about as wide as each other."""
     spreads = sorted((max(float(np.std(low)), 0.02), max(float(np.std(high)), 0.02)))
     return bool(2 * max(np.std(low), np.std(high)) <= gap) and (
         min(len(low), len(high)) < 10 or spreads[1] <= ALIKE * spreads[0]

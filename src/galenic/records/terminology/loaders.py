@@ -22,9 +22,7 @@ def load(kind: str, place: Path, folder: Path) -> int:
     """
     rows = sorted(LOADERS[kind](place))
     if not rows:
-        raise RecordError(
-            f"{place} holds no codes of {kind}. Give the folder or file of a release as its publisher distributes it."
-        )
+        raise RecordError(f"{place} has no {kind} codes. Give the folder or file of a release as its publisher distributes it.")
     system = NAMES[kind]
     columns = [[system] * len(rows), *([r[i] for r in rows] for i in range(4))]
     table = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
@@ -45,7 +43,9 @@ def _rows(
             )
             absent = [n for n in names if n not in (reader.fieldnames or ())]
             if absent:
-                raise RecordError(f"{path.name} has no column {', '.join(absent)}. Is it another release format?")
+                raise RecordError(
+                    f"{path.name} has no column {', '.join(absent)}. Check that it has the expected release format."
+                )
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RecordError(f"{path.name} cannot be read ({type(error).__name__}). Expected UTF-8 text as published.") from None
@@ -54,7 +54,7 @@ def _rows(
 def _one(place: Path, pattern: str) -> Path:
     found = sorted(place.rglob(pattern)) if place.is_dir() else []
     if not found:
-        raise RecordError(f"{place} has no file {pattern}. Give the folder of a whole release.")
+        raise RecordError(f"{place} has no file {pattern}. Give the folder of a complete release.")
     return found[0]
 
 

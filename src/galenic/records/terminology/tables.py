@@ -91,7 +91,7 @@ class Terminology:
         return sorted({*SHIPPED, *pc.unique(shipped_table(HL7)["system"]).to_pylist(), *mine})
 
     def validate(self, system: str, code: str, display: str | None = None) -> CodeValidation:
-        """Whether a code belongs to a system, and whether a display is the one of the system."""
+        """True if a code belongs to a system, and whether a display is the one of the system."""
         table = self._table(NAMES.get(system, system))
         if table is None:
             return CodeValidation("not-loaded")

@@ -100,7 +100,7 @@ class JobPages:
         user = self.console.require_user(request, *READERS, "security-officer")
         status = job_status(self.installation, job)
         if status.user != user.account.name and not user.holds(*SEE_ALL):
-            raise UnknownNameError("there is no such job.")
+            raise UnknownNameError("this job does not exist.")
         return user, status
 
     def show_job(self, request: Request, job: str) -> Response:

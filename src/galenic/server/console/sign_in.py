@@ -104,7 +104,7 @@ class SignIn:
         secret = request.cookies.get(PENDING_COOKIE, "")
         name = self.people.half(secret)
         if name is None:
-            raise AccessDeniedError("sign-in took too long. Begin again.")
+            raise AccessDeniedError("the sign-in took too long. Start again.")
         return secret, name
 
     def _enrollment(self, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The protocols that the server speaks: one module each, listed in ENDPOINTS."""
+"""Protocols of the server: one module each, listed in ENDPOINTS."""
 
 from galenic.server.endpoints.bulk import RateLimitError
 from galenic.server.endpoints.endpoint import Endpoint, ServedRepository

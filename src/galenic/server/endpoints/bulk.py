@@ -24,8 +24,8 @@ from galenic.server.endpoints.endpoint import ServedRepository
 NDJSON = "application/fhir+ndjson"
 FORMATS = (NDJSON, "application/ndjson", "ndjson")
 KNOWN = ("_outputFormat", "_since", "_type", "patient")
-POLLS, WINDOW = 10, 10.0  # status requests for one export that are allowed in so many seconds
-MOST_POLLED = 1_000  # exports of which status requests are counted
+POLLS, WINDOW = 10, 10.0  # status requests allowed for one export, within a number of seconds
+MOST_POLLED = 1_000  # number of exports with counted status requests
 SHA256 = "https://galenic.dev/fhir/bulk/sha256"
 RELEASE = "https://galenic.dev/fhir/bulk/release"
 T = TypeVar("T")
@@ -37,14 +37,14 @@ class RateLimitError(StateError):
 
 
 class BulkEndpoint:
-    """Bulk export."""
+    """Endpoint of bulk export."""
 
     def __init__(self, served: ServedRepository) -> None:
         self.repository, self.threads, self.base = served.repository, served.threads, f"{served.url}/fhir"
         self.polls: OrderedDict[str, list[float]] = OrderedDict()
 
     def routes(self) -> list[Route]:
-        """Every address."""
+        """Routes of bulk export."""
         return [
             Route("/fhir/$export", self.begin, methods=["GET", "POST"]),
             Route("/fhir/Patient/$export", self.begin, methods=["GET", "POST"]),
@@ -63,29 +63,30 @@ class BulkEndpoint:
         )
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Does blocking work in one of the threads."""
+        """Runs blocking work in one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
     def _context(self, request: Request) -> RequestContext:
         return authenticate(self.repository.installation, request, self.base)
 
     async def begin(self, request: Request) -> Response:
-        """Kick-off: 202 with the address of the status."""
+        """Kick-off: 202 with the URL of the status."""
         export = await self._export_request(request)
         job = await self._run(lambda: request_export(self.repository, self._context(request), export))
-        text = "the export begins. Request its status at Content-Location."
+        text = "the export was started. Request its status at the URL in Content-Location."
         body = operation_outcome(outcome_issue("information", "informational", text))
         return Response(body, 202, {"Content-Location": f"{self.base}/bulk/{job}"}, JSON)
 
     async def _export_request(self, request: Request) -> ExportRequest:
         given, prefer = await _parameters(request), request.headers.get("prefer", "")
         if "respond-async" not in prefer:
-            raise RecordError("$export works asynchronously only. Send the header Prefer: respond-async.")
+            raise RecordError("$export is asynchronous only. Send the header Prefer: respond-async.")
         unknown = sorted(n for n in given if n not in KNOWN)
         if unknown and "handling=lenient" not in prefer:
             names = ", ".join(n for n in unknown if n.isascii() and n.isprintable())[:200]
             raise RecordError(
-                f"$export has the parameters {', '.join(KNOWN)}, not: {names}. To ignore others: Prefer: handling=lenient."
+                f"$export supports the parameters {', '.join(KNOWN)}, not: {names}. To ignore unknown parameters, "
+                "send Prefer: handling=lenient."
             )
         if given.get("_outputFormat", [NDJSON])[0] not in FORMATS:
             raise RecordError(f"_outputFormat must be {NDJSON}.")
@@ -100,11 +101,11 @@ class BulkEndpoint:
         )
 
     async def status(self, request: Request) -> Response:
-        """The status; with DELETE, the end of the export."""
+        """Status of the export; with DELETE, cancels or deletes it."""
         job = str(request.path_params["job"])
         if request.method == "DELETE":
             await self._run(self._drop, request, job)
-            text = "the export is stopped, and its files are deleted."
+            text = "the export was canceled, and its files were deleted."
             body = operation_outcome(outcome_issue("information", "informational", text))
             return Response(body, 202, media_type=JSON)
         export = await self._run(lambda: export_status(self.repository, self._context(request), job))
@@ -113,7 +114,7 @@ class BulkEndpoint:
             progress = f"{100 * export.share:.0f}%: {export.what or 'waiting'}"[:100]
             return Response(b"", 202, {"X-Progress": progress.encode("ascii", "replace").decode(), "Retry-After": "2"})
         if export.state == "failed":
-            text = export.what or "the export failed. Request it again."
+            text = export.what or "the export failed. Start it again."
             return Response(operation_outcome(outcome_issue("error", "processing", text)), 500, media_type=JSON)
         until = datetime.fromisoformat(export.at) + timedelta(days=1)
         return Response(self._manifest(export), 200, {"Expires": format_datetime(until, usegmt=True)}, "application/json")
@@ -130,7 +131,7 @@ class BulkEndpoint:
         if len(self.polls) > MOST_POLLED:
             self.polls.popitem(last=False)
         if len(recent) >= POLLS:
-            raise RateLimitError("the status was requested too often. Wait as long as Retry-After says.")
+            raise RateLimitError("the status was requested too often. Wait for the number of seconds in Retry-After.")
 
     def _manifest(self, export: ExportStatus) -> bytes:
         output: list[dict[str, Any]] = []
@@ -168,13 +169,13 @@ class BulkEndpoint:
 
 
 async def _parameters(request: Request) -> dict[str, list[str]]:
-    """Parameters of the address, or of a Parameters resource."""
+    """Parameters from the URL, or from a Parameters resource."""
     found: dict[str, list[str]] = {}
     if request.method != "POST":
         for name, value in parse_qsl(request.url.query, keep_blank_values=True):
             found.setdefault(name, []).append(value)
         if "patient" in found:
-            raise RecordError("send the parameter patient by POST, which keeps it out of logs of addresses.")
+            raise RecordError("send the parameter patient in a POST request, so that it does not appear in logs of URLs.")
         return found
     try:
         whole = orjson.loads(await body_of(request, 2**20))
@@ -183,5 +184,7 @@ async def _parameters(request: Request) -> dict[str, list[str]]:
             text = value.get("reference", "") if isinstance(value, dict) else value
             found.setdefault(str(one["name"]), []).append(str(text))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, StopIteration):
-        raise RecordError('expected a Parameters resource: {"resourceType": "Parameters", "parameter": [...]}.') from None
+        raise RecordError(
+            'the body is not a Parameters resource. Expected {"resourceType": "Parameters", "parameter": [...]}.'
+        ) from None
     return found

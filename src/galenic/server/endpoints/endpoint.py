@@ -1,4 +1,4 @@
-"""The interface of a protocol that the server speaks."""
+"""Interface of a protocol that the server supports."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +11,16 @@ from galenic.custody.fhir import FhirRepository
 from galenic.server.capability import CapabilityPart
 from galenic.server.fair_pool import FairPool
 
-THREADS = 12  # that work on short requests at once; more would only wait for one another
-SEARCHES = max(3, (os.cpu_count() or 1) + 1)  # threads for searches, of which one is for light ones
-SLICE_SECONDS = 1.0  # of a search on the thread for light ones
+THREADS = 12  # threads for short requests; more would only compete for the interpreter
+SEARCHES = max(3, (os.cpu_count() or 1) + 1)  # threads for searches, one of them reserved for light searches
+SLICE_SECONDS = 1.0  # time limit of a search on the thread for light searches
 BUNDLES = 8  # threads for Bundles and conditional interactions
 
 
 @dataclass(frozen=True)
 class ServedRepository:
-    """The repository that the endpoints serve, and the threads that they share. url: of the server, as clients write it. Reads and
-    writes of one resource never wait for a search or a Bundle."""
+    """Served repository, and the threads that the endpoints share. url: public URL of the server. Reads and writes of one
+    resource never wait for a search or a Bundle."""
 
     repository: FhirRepository
     url: str
@@ -30,12 +30,12 @@ class ServedRepository:
 
 
 class Endpoint(Protocol):
-    """One protocol. Each has a module of its own in this package and a line in ENDPOINTS."""
+    """One protocol. Each has its own module in this package and an entry in ENDPOINTS."""
 
     def __init__(self, served: ServedRepository) -> None: ...
 
     def routes(self) -> list[Route]:
-        """Every address, in the order of matching."""
+        """Routes in the order of matching."""
 
     @staticmethod
     def capability() -> CapabilityPart:

@@ -1,4 +1,4 @@
-"""FHIR R4 over HTTP (R4, RESTful API): addresses, headers and status codes of the repository's interactions."""
+"""FHIR R4 over HTTP (R4, RESTful API): URLs, headers and status codes for the interactions of the repository."""
 
 import asyncio
 import re
@@ -48,12 +48,12 @@ from galenic.server.unroutable import (
 
 TAKES = ("application/fhir+json", "application/json", "application/json-patch+json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-PLAIN = ("", "identity")  # a compressed body would have to be decompressed to know its size
+PLAIN = ("", "identity")  # a compressed body would have to be decompressed to learn its size
 FORM = "application/x-www-form-urlencoded"
 
 
 class UnsupportedMediaTypeError(InputError):
-    """The body is of a type that the address does not accept (415)."""
+    """The URL does not accept this media type (415)."""
 
 
 OPERATIONS = "http://hl7.org/fhir/OperationDefinition"
@@ -77,7 +77,7 @@ STATUS: tuple[tuple[type[GalenicError], int, str], ...] = (  # the first that ma
 AUDIT_EVENT = {
     "type": "AuditEvent",
     "profile": "http://hl7.org/fhir/StructureDefinition/AuditEvent",
-    "documentation": "The audit chain of this installation, read-only.",
+    "documentation": "Audit log of this installation (read-only).",
     "interaction": [{"code": "read"}, {"code": "search-type"}],
     "searchParam": [
         {"name": "action", "type": "token"},
@@ -90,19 +90,19 @@ Work = Callable[[RequestContext], FhirResponse]
 
 
 def status_of(error: GalenicError) -> tuple[int, str]:
-    """(HTTP status, issue type) of an error."""
+    """(HTTP status, issue type) for an error."""
     return next(((status, code) for kind, status, code in STATUS if isinstance(error, kind)), (500, "exception"))
 
 
 def refusal(error: GalenicError, request_id: str = "") -> Response:
-    """An error as an OperationOutcome; for an internal error only the request's number in the log."""
+    """OperationOutcome for an error. For an internal error it contains only the id of the request in the log."""
     status, code = status_of(error)
     if isinstance(error, InvalidResourceError) and error.issues:
         body = operation_outcome(*(outcome_issue(level, kind, text, where) for level, kind, where, text in error.issues))
     elif status == 500:
         store.telemetry.log("error", "a request failed", error=type(error).__name__, request=request_id)
         body = operation_outcome(
-            outcome_issue("fatal", code, f"the request failed on the server. The log has it as {request_id}.")
+            outcome_issue("fatal", code, f"an error occurred on the server. Find it in the server log by its id: {request_id}.")
         )
     else:
         body = operation_outcome(outcome_issue("error", code, str(error)))
@@ -121,7 +121,7 @@ class FhirEndpoint:
         self._accounts = TokenAccounts()
 
     def routes(self) -> list[Route]:
-        """Every address."""
+        """Routes of the FHIR endpoint."""
         by_type, by_id = "/fhir/{resource_type:str}", "/fhir/{resource_type:str}/{resource_id:str}"
         return [
             Route("/fhir/", self.bundle, methods=["POST"]),
@@ -167,7 +167,7 @@ class FhirEndpoint:
         return work(authenticate(self.repository.installation, request, self.base, needed))
 
     async def _serve_fairly(self, pool: FairPool, request: Request, needed: tuple[str, str], work: Work) -> Response:
-        """As `_serve`, for work that may take long: in a pool that its clients share, until the client leaves."""
+        """As `_serve`, for work that may take long: runs in a thread pool that clients share, until the client disconnects."""
         require_json(request)
         limit = store.QueryLimit()
 
@@ -180,8 +180,8 @@ class FhirEndpoint:
         return _response(request, await pool.run(client, limited, limit, lambda: _left(request)))
 
     async def _client(self, request: Request, needed: tuple[str, str]) -> str:
-        """The account that waits for a thread. Of a token that was seen before it is remembered: it never changes, and whether the
-        token is still valid is checked where the work begins."""
+        """Account that a thread is requested for. The account of a known token is remembered, because it never changes. The
+        validity of the token is checked when the work begins."""
         client = self._accounts.of(request)
         if client is None:
             installation, loop = self.repository.installation, asyncio.get_running_loop()
@@ -190,7 +190,7 @@ class FhirEndpoint:
         return client
 
     async def instance(self, request: Request) -> Response:
-        """read, update, patch, delete."""
+        """Read, update, patch, delete."""
         resource_type, resource_id = _resource_type(request), _resource_id(request)
         _require_writable(resource_type, request)
         if_match = fhir.parse_etag(request.headers.get("if-match"))
@@ -213,7 +213,7 @@ class FhirEndpoint:
         )
 
     async def type_level(self, request: Request) -> Response:
-        """search, create, and the conditional forms of update and delete."""
+        """Search, create, and conditional update and delete."""
         resource_type = _resource_type(request)
         _require_writable(resource_type, request)
         if request.method in ("GET", "HEAD"):
@@ -262,19 +262,19 @@ class FhirEndpoint:
         )
 
     async def search(self, request: Request) -> Response:
-        """search by POST, which keeps the parameters out of logs of addresses."""
+        """Search by POST, so that the parameters do not appear in logs of URLs."""
         resource_type = _resource_type(request)
         if not request.headers.get("content-type", "").startswith(FORM):
-            raise RecordError(f"_search needs the Content-Type {FORM}.")
+            raise RecordError(f"_search needs the Content-Type {FORM}. Set it.")
         try:
             text = (await body_of(request, 2**20)).decode()
         except UnicodeDecodeError:
-            raise RecordError("the parameters are not UTF-8.") from None
+            raise RecordError("the parameters are not valid UTF-8. Encode them as UTF-8.") from None
         given = parse_qsl(request.url.query, keep_blank_values=True) + parse_qsl(text, keep_blank_values=True)
         return await self._search(request, resource_type, given)
 
     async def version(self, request: Request) -> Response:
-        """vread."""
+        """Read one version (vread)."""
         resource_type, resource_id, number = _resource_type(request), _resource_id(request), str(request.path_params["number"])
         return await self._serve(
             request,
@@ -330,7 +330,7 @@ class FhirEndpoint:
 
 
 def _is_lenient(request: Request) -> bool:
-    """Whether unknown parameters are to be ignored (R4, Search, 3.1.1.2)."""
+    """True if unknown parameters are to be ignored (R4, Search, 3.1.1.2)."""
     return "handling=lenient" in request.headers.get("prefer", "")
 
 
@@ -354,14 +354,14 @@ def _resource_id(request: Request) -> str:
     if resource_id.startswith(OPERATION):
         refuse_path(request)
     if not ID.match(resource_id):
-        raise RecordError("the address names no id. Expected 1 to 64 letters, digits, - and . (R4, datatypes, id).")
+        raise RecordError("the URL has no valid id. Expected 1 to 64 letters, digits, - and . (R4, datatypes, id).")
     return resource_id
 
 
 async def _resource_body(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "").lower() not in PLAIN:
-        raise UnsupportedMediaTypeError("a compressed body is not accepted. Send it without Content-Encoding.")
+        raise UnsupportedMediaTypeError("compressed bodies are not accepted. Send it without Content-Encoding.")
     is_patch = request.method == "PATCH"
     if request.path_params.get("resource_type") == "Binary" and not is_patch and media_type not in TAKES:
         if not MEDIA_TYPE.match(media_type):
@@ -369,14 +369,14 @@ async def _resource_body(request: Request) -> bytes:
         return binary_of(await body_of(request), request.headers, str(request.path_params.get("resource_id", "")))
     if media_type not in TAKES or is_patch != (media_type == "application/json-patch+json"):
         expected = "application/json-patch+json" if is_patch else "application/fhir+json"
-        raise UnsupportedMediaTypeError(f"this type of body is not accepted here. Expected Content-Type: {expected}.")
+        raise UnsupportedMediaTypeError(f"this type of content is not accepted here. Expected Content-Type: {expected}.")
     return await body_of(request)
 
 
 def _require_writable(resource_type: str, request: Request) -> None:
-    """MethodNotAllowedError for a change of AuditEvents, which are rows of the audit log."""
+    """Raise MethodNotAllowedError for a change of an AuditEvent, because these are rows of the audit log."""
     if resource_type == "AuditEvent" and request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowedError("AuditEvents are written by the audit log alone.", ("GET", "HEAD"))
+        raise MethodNotAllowedError("only the audit log writes AuditEvents. Search them instead.", ("GET", "HEAD"))
 
 
 def _response(request: Request, answer: FhirResponse, media_type: str = "") -> Response:

@@ -36,13 +36,13 @@ class SmartEndpoint:
 
     @staticmethod
     def capability() -> CapabilityPart:
-        """How clients of the FHIR endpoint are authorized."""
+        """Authorization methods for clients of the FHIR endpoint."""
         system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
         return CapabilityPart(
             security={
                 "cors": False,
                 "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}]}],
-                "description": "Every record leaves by a decision about one patient, which is on the audit chain.",
+                "description": "Each access to a record is decided for one patient and recorded in the audit log.",
             }
         )
 
@@ -82,15 +82,15 @@ class SmartEndpoint:
     async def token(self, request: Request) -> Response:
         """The token endpoint (RFC 6749, 3.2)."""
         if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return _error("invalid_request", "expected application/x-www-form-urlencoded.")
+            return _error("invalid_request", "expected the Content-Type application/x-www-form-urlencoded.")
         try:
             form = parse_qs((await body_of(request, 20_000)).decode(), strict_parsing=True, max_num_fields=10)
         except (ServerBusyError, SlowBodyError):
             raise
         except (ValueError, GalenicError):
-            return _error("invalid_request", "the form cannot be read.")
+            return _error("invalid_request", "the form data cannot be parsed.")
         if any(len(v) > 1 for v in form.values()):
-            return _error("invalid_request", "a parameter occurs twice.")
+            return _error("invalid_request", "a parameter is given twice. Give each once.")
         given = {k: v[0] for k, v in form.items()}
         if given.get("grant_type") in ("authorization_code", "refresh_token"):
             return await run_in_threadpool(self._app_token, given, address_of(request))
@@ -141,7 +141,7 @@ class SmartEndpoint:
             return _error("invalid_client", str(error), 401)
         scope = granted_scopes(given.get("scope", ""), str(client.get("scope", "")))
         if not scope:
-            return _error("invalid_scope", "the client is registered for none of these scopes.")
+            return _error("invalid_scope", "the client is not registered for any of these scopes.")
         try:
             systems = self.installation.systems
             secret = systems.issue_token(client.who, by=client.who, how="private_key_jwt", seconds=SECONDS, scope=scope)

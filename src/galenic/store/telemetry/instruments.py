@@ -21,16 +21,16 @@ from prometheus_client.registry import Collector
 from galenic.errors import StoreError
 
 REGISTRY = CollectorRegistry()
-DECISIONS = Counter("galenic_gate_decisions_total", "Decisions of the gate", ["outcome"], registry=REGISTRY)
+DECISIONS = Counter("galenic_gate_decisions_total", "Access decisions", ["outcome"], registry=REGISTRY)
 BROKEN_GLASS = Counter("galenic_broken_glass_total", "Emergency accesses", registry=REGISTRY)
 REQUESTS = Histogram(
     "galenic_request_seconds",
-    "Requests over HTTP",
+    "HTTP requests",
     ["method", "class"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
     registry=REGISTRY,
 )
-ROWS = Counter("galenic_rows_total", "Rows of patients' data handed out or taken in", ["action"], registry=REGISTRY)
+ROWS = Counter("galenic_rows_total", "Rows of patient data read or written", ["action"], registry=REGISTRY)
 ERASURES = Counter("galenic_erasures_total", "Patients erased", registry=REGISTRY)
 AUDIT_COMMITS = Histogram(
     "galenic_audit_commit_rows", "Audit rows per commit", registry=REGISTRY, buckets=(1, 2, 4, 8, 16, 32, 64, 256)
@@ -69,7 +69,7 @@ class Durations(Collector):
         yield HistogramMetricFamily(self._name, self._about, buckets=buckets, sum_value=self._sum)
 
 
-PASS_SECONDS = Durations("galenic_gate_pass_seconds", "Time a pass of the gate was open")
+PASS_SECONDS = Durations("galenic_gate_pass_seconds", "Duration of an access decision, from opening to closing")
 REGISTRY.register(PASS_SECONDS)
 
 FIELDS = frozenset(
@@ -104,7 +104,7 @@ def log(level: str, message: str, **fields: object) -> None:
     caller can log a cell by accident."""
     strange = sorted(set(fields) - FIELDS)
     if strange:
-        raise StoreError(f"fields {strange} may not be logged; known are {sorted(FIELDS)}.")
+        raise StoreError(f"the fields {strange} may not be logged. Expected some of {sorted(FIELDS)}.")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"time": now, "level": level, "message": message, **{k: _safe(v) for k, v in fields.items()}})
     if level in ("warning", "error"):

@@ -13,7 +13,7 @@ _YEARS = {"unit": "a", "system": "http://unitsofmeasure.org", "code": "a"}
 
 
 def holds_observation(node: Any) -> bool:
-    """Whether a document is or holds an Observation."""
+    """True if a document is or holds an Observation."""
     return next(_observations(node), None) is not None
 
 

@@ -85,7 +85,7 @@ def _form_of_numbers(values: Collection[str], hinted: list[str], rows: int) -> s
 
 
 def _names_measure(name: str) -> bool:
-    """Whether the header names a measure, as "platelets" does: numbers of six digits under it tell nobody apart."""
+    """True if the header names a measure, as "platelets" does: numbers of six digits under it tell nobody apart."""
     return "measure" in header_kinds(name).values and not word_set("generic_measures").intersection(header_tokens(name))
 
 

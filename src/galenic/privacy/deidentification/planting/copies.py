@@ -63,7 +63,7 @@ class Planting:
     missed: Counter[str] = field(default_factory=Counter)
 
     def is_enough(self, stratum: str) -> bool:
-        """Whether a stratum needs no further identifiers."""
+        """True if a stratum needs no further identifiers."""
         name = self.prefix + stratum
         return self.counts[name] >= (WANTED_IF_MISSED if self.missed[name] else WANTED)
 

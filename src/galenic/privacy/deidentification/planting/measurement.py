@@ -55,7 +55,7 @@ def measure_planted(files: dict[str, Path], outputs: Path, run: Deidentification
     for kind, names in by_format.items():
         planter = PLANTERS.get(kind)
         if planter is None:
-            recall.unmeasured[kind] = "no identifiers can be planted into files of this format"
+            recall.unmeasured[kind] = "test identifiers cannot be planted into files of this format"
             continue
         chosen = [names[i] for i in maker.rng.permutation(len(names))[:MOST_FILES]]
         counts, missed = Counter[str](), Counter[str]()
@@ -170,14 +170,14 @@ class _FormatMeasurement:
             one.planting.prefix + s for one in self.files for s in one.wanted if one.planter.part_of(s) not in one.left_out
         }:
             if not recall.count(stratum):
-                recall.unmeasured[stratum] = "no identifier could be planted that differs from the values of the input"
+                recall.unmeasured[stratum] = "no test identifier could be planted that differs from the values of the input"
         if not any(one.copies for one in self.files):
             recall.unmeasured[self.kind] = (
-                "nothing was found where an identifier can be planted, or every planted copy was refused"
+                "no place was found where a test identifier can be planted, or every planted copy was refused"
             )
 
     def _measure_copy(self, one: _SampledFile, recall: PlantedRecall) -> bool:
-        """Whether a further copy of the file can follow."""
+        """True if a further copy of the file can follow."""
         folder = self.scratch / "copy"
         folder.mkdir(exist_ok=True)
         one.planting.maker.used.clear()
@@ -222,13 +222,13 @@ class _FormatMeasurement:
 
     def _settle(self, one: _SampledFile, recall: PlantedRecall) -> None:
         for part in one.left_out - {one.planter.part_of(plant.stratum) for plant, _ in one.found}:
-            recall.unmeasured[f"{one.name}, column {part}"] = "is written, but was left out of the planted copies"
+            recall.unmeasured[f"{one.name}, column {part}"] = "was written, but was left out of the planted copies"
         if one.refusals >= MOST_REFUSALS:
             recall.unmeasured[one.name] = "the planted copies were refused, although the file was written"
 
 
 def _is_undecided(planting: Planting) -> bool:
-    """Whether some stratum has few missed identifiers, and too few planted ones to decide on it."""
+    """True if some stratum has few missed identifiers, and too few planted ones to decide on it."""
     return any(
         0 < n <= MOST_MISSED and not planting.is_enough(s.removeprefix(planting.prefix)) for s, n in planting.missed.items()
     )

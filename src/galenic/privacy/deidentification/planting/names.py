@@ -51,7 +51,8 @@ def _all_listed() -> str:
 
 
 def is_part_of_others(name: str) -> bool:
-    """Whether a name is part of longer listed ones, or could be one of a token's letters: found there, it would be no planted one."""
+    """True if a name is part of longer listed ones, or could be one of a token's letters: found there, it would be no planted
+    one."""
     word = name.casefold()
     return set(word) <= set("abcdef") or _all_listed().count(word) > _all_listed().count(f" {word} ")
 

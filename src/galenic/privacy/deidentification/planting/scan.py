@@ -66,7 +66,7 @@ class ScannedText:
         self.days, self.months = dates_in(self.text)
 
     def holds(self, plant: Plant) -> bool:
-        """Whether any part of the identifier that identifies is in the text."""
+        """True if any part of the identifier that identifies is in the text."""
         if plant.day is not None:
             day = plant.day
             return (day.year, day.month, day.day) in self.days or (day.year, day.month) in self.months

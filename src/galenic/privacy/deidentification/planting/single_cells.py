@@ -48,7 +48,7 @@ class CellPlanter:
     may_hold_ages: frozenset[str] = frozenset()
 
     def fits(self, name: str) -> bool:
-        """Whether the column's role and type leave room for an identifier."""
+        """True if the column's role and type leave room for an identifier."""
         role, kind = self.roles[name], self.types[name]
         if role.declared or role.kind not in ROLES or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
             return False
@@ -111,13 +111,13 @@ def added_columns(rows: int, taken: set[str], planting: Planting, plants: list[P
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of the type holds any text."""
+    """True if a column of the type holds any text."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def holds(kind: pa.DataType, number: str) -> bool:
-    """Whether a column of numbers can hold a whole number, and writes all its digits."""
+    """True if a column of numbers can hold a whole number, and writes all its digits."""
     try:
         written = pc.cast(pc.cast(pa.array([number], pa.string()), kind), pa.string())[0].as_py()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

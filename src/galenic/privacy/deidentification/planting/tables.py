@@ -220,7 +220,7 @@ def _typed(cells: Cells, old: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 
 def _fits(value: str, kind: pa.DataType) -> bool:
-    """Whether a column of the type can hold the value, and writes it as it is."""
+    """True if a column of the type can hold the value, and writes it as it is."""
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return True
     try:

@@ -86,7 +86,7 @@ def _without_years(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text has terms only, none of which may be a name, and no long number."""
+    """True if a text has terms only, none of which may be a name, and no long number."""
     return not _DIGITS.search(text) and all(is_term(w) and not may_be_name(w) for w in words_of(text) if len(w) > 1)
 
 

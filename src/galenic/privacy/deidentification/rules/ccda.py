@@ -259,7 +259,7 @@ def _text(node: Element, rules: CcdaRules, parent: str) -> None:
     if node.get("representation") == "B64":
         clean = _decoded("".join(node.itertext()), rules) if node.get("mediaType", "").startswith("text/plain") else None
         if clean is None and parent == "nonXMLBody":
-            raise RecordError("has a body that cannot be searched (a PDF or an image). Send its text.")
+            raise RecordError("has a body that cannot be searched (a PDF or an image). Send its text instead.")
         kept = {"mediaType": "text/plain", "representation": "B64"}
         node.attrib.clear()
         node.attrib.update({} if clean is None else kept)
@@ -270,7 +270,7 @@ def _text(node: Element, rules: CcdaRules, parent: str) -> None:
             node.set("nullFlavor", MASKED)
         return
     if parent == "nonXMLBody" and any(_local(c.tag) == "reference" for c in node):
-        raise RecordError("refers to its body by a link. Send the document that the link names.")
+        raise RecordError("contains only a link to its body. Send the linked document instead.")
     clean_attributes(node, rules, "text")
     _own_text(node, rules, "text")
     _children(node, rules, "text")

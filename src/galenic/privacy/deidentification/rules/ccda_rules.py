@@ -40,7 +40,7 @@ class CcdaRules:
         )
 
     def is_plain(self, text: str) -> bool:
-        """Whether a code consists of known words and short numbers, and states nothing of the patient."""
+        """True if a code consists of known words and short numbers, and states nothing of the patient."""
         return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)
 
     def count_field(self, kind: str, treatment: str = "") -> str:

@@ -94,7 +94,7 @@ def parse_date(value: str, *, day_first: bool = False) -> CellDate | None:
 
 
 def contains_date(value: str) -> bool:
-    """Whether a date stands anywhere in a text."""
+    """True if a date stands anywhere in a text."""
     return bool(_INSIDE.search(fold(value)))
 
 
@@ -116,7 +116,7 @@ def _read(m: re.Match[str], low: str, value: str, *, day_first: bool) -> CellDat
 
 
 def _may_be_day(parts: dict[str, str]) -> bool:
-    """Whether the number after a month alone may be a day instead of a year: Mar 14."""
+    """True if the number after a month alone may be a day instead of a year: Mar 14."""
     written = parts.get("y") or ""
     return (
         len(written) == 2

@@ -50,7 +50,7 @@ def measurement_class(value: str) -> str | None:
 
 
 def states_age_over_89(value: str) -> bool:
-    """Whether words around a number, or words alone, state an age above 89."""
+    """True if words around a number, or words alone, state an age above 89."""
     return _STATED_AGE.search(fold(value)) is not None
 
 
@@ -69,7 +69,7 @@ def _is_written_unit(unit: str) -> bool:
 
 
 def _fits_unit(numbers: list[str], unit: str) -> bool:
-    """Whether numbers are as short or as round as measured ones: 841221-9684 f is none."""
+    """True if numbers are as short or as round as measured ones: 841221-9684 f is none."""
     letters = sum(c.isalpha() for c in unit)
     for digits in map(_whole, numbers):
         long_unit = letters > 1 or "%" in unit
@@ -81,7 +81,7 @@ def _fits_unit(numbers: list[str], unit: str) -> bool:
 
 
 def _fits_without_unit(m: re.Match[str], numbers: list[str]) -> bool:
-    """Whether a comparison, range or ratio without a unit can be clinical: of two numbers of up to three digits, or a titre."""
+    """True if a comparison, range or ratio without a unit can be clinical: of two numbers of up to three digits, or a titre."""
     if len(numbers) == 1:
         digits = _whole(numbers[0])
         return len(digits) <= (3 if m["more"] else 4) or int(digits) % 100 == 0

@@ -148,5 +148,5 @@ def _class_of_names(words: list[str]) -> str:
 
 
 def _may_name_somebody(word: str) -> bool:
-    """Whether a known word is a name of people, too, and more than hardly ever one."""
+    """True if a known word is a name of people, too, and more than hardly ever one."""
     return word not in word_set("rarely_names") and (is_name(word) or text.may_be_name(word))

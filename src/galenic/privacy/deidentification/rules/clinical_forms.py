@@ -24,7 +24,7 @@ _FRACTIONS = re.compile(r"(?<![\w/.-])(?:BP\s?)?\d{2,3}/\d{2,3}(?![\w/.-])|(?<![
 
 
 def clinical_spans(text: str) -> list[tuple[int, int]]:
-    """Where clinical forms stand; a postal code with the same letters and digits is none."""
+    """Positions of clinical forms; a postal code with the same letters and digits is not one."""
     postal = [m.span() for m in _POSTCODE.finditer(text)]
     found = [m.span() for m in _FORMS.finditer(text)]
     found += [m.span() for m in _ICD.finditer(text) if m[0].replace(".", "") in icd10_codes()]
@@ -41,5 +41,5 @@ def _is_fraction(m: re.Match[str]) -> bool:
 
 
 def postal_codes(text: str) -> list[tuple[int, int]]:
-    """Where postal codes with letters stand (British and Canadian)."""
+    """Positions of postal codes with letters (British and Canadian)."""
     return [m.span() for m in _POSTCODE.finditer(text)]

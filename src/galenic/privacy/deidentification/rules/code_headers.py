@@ -38,7 +38,7 @@ class CodesOfHeader:
     systems: tuple[str, ...]
 
     def passes(self, value: str) -> bool:
-        """Whether a value has the form, the check digit or the table entry of one of the systems."""
+        """True if a value has the form, the check digit or the table entry of one of the systems."""
         return any(_fits(system, value) for system in self.systems)
 
 

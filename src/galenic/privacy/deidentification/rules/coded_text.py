@@ -57,7 +57,7 @@ _CODE = re.compile(r"(?<![\w-])\d{1,5}-\d(?![\w-])")
 
 
 class TextRules(Protocol):
-    """What the treatment of a text needs."""
+    """Inputs that the treatment of a text needs."""
 
     detector: Detector
     replacer: Replacer
@@ -88,7 +88,7 @@ def _top_coded(text: str, rules: TextRules) -> str:
 
 
 def _is_long_life(text: str) -> bool:
-    """Whether a text is a length of time of 90 years or more."""
+    """True if a text is a length of time of 90 years or more."""
     m = _MEASURED.fullmatch(text)
     return m is not None and not m["to"] and is_over_89(float(m["n"].replace(",", ".")), m["unit"])
 
@@ -171,7 +171,8 @@ def _with_neighbors(span: TextSpan, text: str) -> TextSpan:
 
 
 def _is_measured(text: str) -> bool:
-    """Whether a text is a number with a known unit, a pair of short numbers, or a number of four digits that is no year of birth."""
+    """True if a text is a number with a known unit, a pair of short numbers, or a number of four digits that is no year of
+    birth."""
     m = _MEASURED.fullmatch(text)
     if m is None or (m["unit"] and not is_unit(m["unit"])):
         return False
@@ -187,13 +188,13 @@ def _is_measured(text: str) -> bool:
 
 
 def _is_pair(text: str) -> bool:
-    """Whether the two numbers of a text have three digits or fewer each, and six together at most."""
+    """True if the two numbers of a text have three digits or fewer each, and six together at most."""
     numbers = re.findall(r"\d+", text)
     return all(len(n) <= 3 for n in numbers) and sum(map(len, numbers)) <= 6
 
 
 def _counts(span: TextSpan, text: str, forms: list[tuple[int, int]]) -> bool:
-    """Whether a span is an identifier: the tagger's guesses about terms and clinical forms are not."""
+    """True if a span is an identifier: the tagger's guesses about terms and clinical forms are not."""
     value = text[span.start : span.end]
     if _is_code(text, span):
         return False
@@ -236,7 +237,8 @@ def _without_unknown(text: str, rules: TextRules) -> str:
 
 
 def _is_harmless(token: str, detector: Detector) -> bool:
-    """Whether each word of a token is clinical or ordinary; in Spanish, an ordinary word that is a listed name only in small letters."""
+    """True if each word of a token is clinical or ordinary; in Spanish, an ordinary word that is a listed name only in small
+    letters."""
     if is_note_word(token):
         return True
     if detector.language != "en" and token[:1].isupper() and may_be_name(token.casefold()):
@@ -245,7 +247,7 @@ def _is_harmless(token: str, detector: Detector) -> bool:
 
 
 def _counted(text: str) -> list[tuple[int, int]]:
-    """Where numbers with the unit of something that is counted stand."""
+    """Positions of numbers followed by the name of something that is counted."""
     return [m.span(1) for m in _COUNTED.finditer(text) if is_unit(m[2]) and is_measurement(m[1], m[2])]
 
 

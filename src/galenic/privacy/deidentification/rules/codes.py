@@ -92,7 +92,7 @@ def published_system(system: str) -> str | None:
 
 @lru_cache(100_000)
 def fits_system(system: str, code: str) -> bool:
-    """Whether a code can be one of a published system, by its table where one is shipped, else by its grammar."""
+    """True if a code can be one of a published system, by its table where one is shipped, else by its grammar."""
     name = published_system(system)
     if name is None:
         return False
@@ -139,7 +139,7 @@ _UNIT_SPLIT = re.compile(r"\d+(?:\.\d+)?|[./*^()\[\]\s+-]+")
 
 @lru_cache(20_000)
 def is_unit(unit: str) -> bool:
-    """Whether a text is made of units of UCUM or of words for units; notes in braces may hold known words only."""
+    """True if a text is made of units of UCUM or of words for units; notes in braces may hold known words only."""
     if len(unit) > 40 or any(run not in ("100", "1000") for run in re.findall(r"\d{3,}", unit)):
         return False
     notes = re.findall(r"\{([^{}]*)\}", unit)

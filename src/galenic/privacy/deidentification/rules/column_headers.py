@@ -32,7 +32,7 @@ class HeaderKinds:
         return self.soft[0] if self.soft and not self.values else None
 
     def announces(self, *kinds: str) -> bool:
-        """Whether one of the kinds is announced at all."""
+        """True if one of the kinds is announced at all."""
         return any(k in kinds for k in (*self.hard, *self.soft, *self.values))
 
 

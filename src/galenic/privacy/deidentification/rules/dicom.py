@@ -102,7 +102,7 @@ def _values(value: Any) -> list[str]:
 def deidentify_dicom(ds: Any, rules: DicomRules) -> Any:
     """De-identify the object in place: its header, and pixels that may hold text. RecordError if that is not possible."""
     if "EncapsulatedDocument" in ds:
-        raise RecordError("contains a document (PDF, CDA) that cannot be searched. Send the document by itself, as text.")
+        raise RecordError("contains a document (PDF, CDA) that cannot be searched. Send the document separately, as text.")
     masked = clean_pixels(ds, rules.profile.masks, rules.profile.strict, rules.remarks)
     _dataset(ds, rules, "")
     ds.SpecificCharacterSet = "ISO_IR 192"
@@ -265,7 +265,8 @@ def _unlisted(ds: Any, element: Any, rules: DicomRules, path: str, *, keep: bool
 
 
 def _is_code(value: str, keyword: str, rules: DicomRules) -> bool:
-    """Whether a code string is a defined term, a short sign or made of known words, and nothing that the patient's records state."""
+    """True if a code string is a defined term, a short sign or made of known words, and nothing that the patient's records
+    state."""
     digits = sum(c.isdigit() for c in value)
     if digits > 6 or states_identifier(value, rules.stated):
         return False

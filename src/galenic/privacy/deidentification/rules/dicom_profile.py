@@ -39,7 +39,9 @@ class ProfileOptions:
     def __post_init__(self) -> None:
         unknown = sorted(self.options - set(OPTIONS))
         if unknown:
-            raise ConfigurationError(f"{', '.join(unknown)}: not a supported option of PS3.15. Options: {', '.join(OPTIONS)}.")
+            raise ConfigurationError(
+                f"{', '.join(unknown)} is not a supported PS3.15 option. Expected some of {', '.join(OPTIONS)}."
+            )
 
 
 @dataclass(frozen=True)

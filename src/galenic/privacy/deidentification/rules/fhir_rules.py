@@ -63,5 +63,5 @@ class FhirRules:
         return OMITTED
 
     def is_plain(self, text: str) -> bool:
-        """Whether a code or label consists of known words and short numbers, and states nothing of the patient."""
+        """True if a code or label consists of known words and short numbers, and states nothing of the patient."""
         return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)

@@ -127,7 +127,7 @@ def _count_age(rules: FhirRules) -> None:
 
 
 def states_number(value: Json, rules: FhirRules) -> bool:
-    """Whether the digits of a number are those of an identifier that the patient's records state."""
+    """True if the digits of a number are those of an identifier that the patient's records state."""
     return states_digits(str(value), rules.stated)
 
 
@@ -206,7 +206,7 @@ def coding(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 
 
 def _is_public(url: str, rules: FhirRules) -> bool:
-    """Whether a URL is one that a publisher has assigned, and does not hold the patient's name."""
+    """True if a URL is one that a publisher has assigned, and does not hold the patient's name."""
     if published_system(url) is not None:
         return True
     return is_published_url(url, rules.detector.common) and not states_identifier(url, rules.stated)

@@ -95,7 +95,8 @@ class _Reading:
             self.kind, self.is_open = "", False
 
     def _is_label(self, text: str) -> bool:
-        """Whether highlighted words are a label. Right behind another label they are what it announces, unless they have a colon."""
+        """True if highlighted words are a label. Right behind another label they are what it announces, unless they have a
+        colon."""
         if text.endswith(":"):
             return True
         return not (self.kind and self.is_open) and bool(_whole_label(text))

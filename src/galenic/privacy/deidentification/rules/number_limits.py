@@ -29,7 +29,8 @@ class NumberLimits:
     may_be_ages: bool = False
 
     def passes(self, value: str) -> bool:
-        """Whether a number lies within all limits: no digits as identifiers have, no larger value than its measure has, no age above 89."""
+        """True if a number lies within all limits: no digits as identifiers have, no larger value than its measure has, no age
+        above 89."""
         parts = number_parts(value)
         if parts is None:
             return False

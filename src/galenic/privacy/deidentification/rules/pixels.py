@@ -30,7 +30,7 @@ class PixelMask:
     size: tuple[int, int] = (0, 0)
 
     def fits(self, ds: Any) -> bool:
-        """Whether the mask applies to this object."""
+        """True if the mask applies to this object."""
         attributes = (
             (self.modality, "Modality"),
             (self.manufacturer, "Manufacturer"),
@@ -46,23 +46,23 @@ _REPORT = re.compile(
 
 
 def burned_in_reason(ds: Any, strict: bool = False) -> str:
-    """Why the pixels may hold text; "" if that is not expected."""
+    """Reason why the pixels may contain text; "" if that is not expected."""
     annotation = str(ds.get("BurnedInAnnotation", "")).upper()
     if not any(k in ds for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")) or annotation == "NO":
         return ""
     if annotation == "YES":
-        return "states that text is burned into its pixels"
+        return "states that its pixels contain text"
     if str(ds.get("SOPClassUID", "")).startswith(SECONDARY):
-        return "is a secondary capture, as of a screen"
+        return "is a secondary capture, for example of a screen"
     modality = str(ds.get("Modality", ""))
     if modality in BURNED_IN_MODALITIES:
-        return f"is of modality {modality}, whose devices write text into images"
+        return f"has modality {modality}, whose devices write text into images"
     if any("SCREEN" in str(v).upper() for v in ds.get("ImageType", None) or ()):
         return "is a saved screen"
     described = " ".join(str(ds.get(k, "")) for k in ("SeriesDescription", "ImageComments", "ProtocolName", "StudyDescription"))
     if _REPORT.search(described) or str(ds.get("ConversionType", "")) in ("WSD", "DV", "DI", "DF", "SYN", "SI", "DRW"):
         return "is a report or a screen that was saved as an image"
-    return "does not state that no text is burned into its pixels" if strict or annotation else ""
+    return "does not state that its pixels contain no text" if strict or annotation else ""
 
 
 def clean_pixels(ds: Any, masks: tuple[PixelMask, ...], strict: bool, remarks: list[str]) -> bool:
@@ -70,14 +70,14 @@ def clean_pixels(ds: Any, masks: tuple[PixelMask, ...], strict: bool, remarks: l
     why = burned_in_reason(ds, strict)
     if not why:
         if "PixelData" in ds and not str(ds.get("BurnedInAnnotation", "")):
-            remarks.append("does not state whether text is burned into its pixels; its modality usually has none")
+            remarks.append("does not state whether its pixels contain text; images of its modality usually do not")
         return False
     fitting = [m for m in masks if m.fits(ds)]
     regions = ds.get("SequenceOfUltrasoundRegions")
     if not fitting and not regions:
         raise RecordError(
-            f"{why}, and no region to mask is known. Set BurnedInAnnotation to NO if there is none, or name boxes in the policy "
-            "([[dicom.mask]])."
+            f"{why}, and no region to mask is known. Set BurnedInAnnotation to NO if there is no text in the pixels, or "
+            "list regions in the policy ([[dicom.mask]])."
         )
     pixels = _pixels(ds)
     if regions:
@@ -100,7 +100,9 @@ def _box(region: Any) -> tuple[int, int, int, int]:
         box = (region.RegionLocationMinX0, region.RegionLocationMinY0, region.RegionLocationMaxX1, region.RegionLocationMaxY1)
         return int(box[0]), int(box[1]), int(box[2]), int(box[3])
     except AttributeError:
-        raise RecordError("has an ultrasound region without coordinates. Name boxes in the policy ([[dicom.mask]]).") from None
+        raise RecordError(
+            "has an ultrasound region without coordinates. List regions to mask in the policy ([[dicom.mask]])."
+        ) from None
 
 
 def _black(ds: Any) -> Any:
@@ -122,7 +124,8 @@ def _pixels(ds: Any) -> np.ndarray:
         pixels = np.array(ds.pixel_array)
     except DECODING_ERRORS as error:
         raise RecordError(
-            f"may have text in its pixels, which cannot be decoded to mask it ({error.__class__.__name__}). Decompress it first."
+            f"may have text in its pixels, which cannot be decoded for masking ({error.__class__.__name__}). "
+            "Decompress it first."
         ) from None
     frames = int(ds.get("NumberOfFrames", 1) or 1)
     return pixels if frames > 1 else pixels[None]

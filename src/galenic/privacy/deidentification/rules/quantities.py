@@ -57,18 +57,18 @@ def years_of(value: float, unit: str) -> float | None:
 
 
 def is_over_89(value: float, unit: str) -> bool:
-    """Whether a length of time is an age above 89."""
+    """True if a length of time is an age above 89."""
     years = years_of(value, unit)
     return years is not None and years >= OLDEST + 1
 
 
 def may_be_years(unit: str | None) -> bool:
-    """Whether a number with this unit may be years: without a unit, or with a word that is no known unit."""
+    """True if a number with this unit may be years: without a unit, or with a word that is no known unit."""
     return not unit or unit == "1" or unit.startswith("{") or not is_unit(unit)
 
 
 def is_measurement(value: Any, unit: str | None) -> bool:
-    """Whether a number can be a measurement rather than a telephone number, postal code or number of a record."""
+    """True if a number can be a measurement rather than a telephone number, postal code or number of a record."""
     try:
         number = abs(float(value))
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""What a question or the code of an observation asks for: an age or year of birth, or the name, address or number of a person."""
+"""Subject of a question or of an observation code: age, year of birth, name, address or number of a person."""
 
 import re
 from typing import Any
@@ -35,25 +35,25 @@ def _plain(text: str) -> str:
 
 
 def asks_age(texts: list[str], codes: list[str]) -> bool:
-    """Whether a question asks for the age or birth of a person."""
+    """True if a question asks for the age or birth of a person."""
     plain = [_plain(t) for t in texts]
     return any(c in AGE_CODES for c in codes) or any(_AGE.search(t) and not _NO_AGE.search(t) for t in plain)
 
 
 def asks_person(texts: list[str]) -> bool:
-    """Whether a question asks for the name, address or number of a person, not of a drug or a test."""
+    """True if a question asks for the name, address or number of a person, not of a drug or a test."""
     plain = [_plain(t) for t in texts]
     return any(_PERSON.search(t) and not any(w in word_set("named_things") for w in t.split()) for t in plain)
 
 
 def reveals_old_age(number: float) -> bool:
-    """Whether a number without a unit of time, where an age or year of birth is asked for, tells an age above 89."""
+    """True if a number without a unit of time, where an age or year of birth is asked for, tells an age above 89."""
     year = 1800 <= number <= 2100 and number == int(number)
     return reveals_age_over_89(int(number)) if year else number > OLDEST
 
 
 def states_old_age(text: str) -> bool:
-    """Whether a text, where an age or birth is asked for, may state an age above 89, in digits or in words."""
+    """True if a text, where an age or birth is asked for, may state an age above 89, in digits or in words."""
     return _NINETIES.search(text.casefold()) is not None or any(reveals_old_age(float(n)) for n in re.findall(r"\d{1,9}", text))
 
 

@@ -18,7 +18,7 @@ def _type_words() -> frozenset[str]:
 
 @lru_cache(20_000)
 def is_published_url(url: str, common: frozenset[str]) -> bool:
-    """Whether a URL, possibly with a version after |, is one that HL7 or a publisher of terminology has assigned."""
+    """True if a URL, possibly with a version after |, is one that HL7 or a publisher of terminology has assigned."""
     if published_system(url) is not None:
         return True
     plain, bar, version = url.partition("|")
@@ -40,7 +40,7 @@ def _is_known(segment: str, common: frozenset[str]) -> bool:
 
 
 def is_language(tag: str) -> bool:
-    """Whether a text is a language of ISO 639-1, with a region or script where there is one (BCP 47)."""
+    """True if a text is a language of ISO 639-1, with a region or script where there is one (BCP 47)."""
     return re.fullmatch(r"[a-z]{2}(?:-(?:Hans|Hant|Latn|Cyrl|Arab))?(?:-[A-Z]{2})?", tag) is not None
 
 

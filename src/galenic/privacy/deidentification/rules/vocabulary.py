@@ -88,12 +88,12 @@ def _without_ending(word: str) -> str:
 
 @lru_cache(200_000)
 def is_known(word: str) -> bool:
-    """Whether a folded word is on the positive list."""
+    """True if a folded word is on the positive list."""
     return word in clinical_words() or (len(word) > 4 and _without_ending(word) in drug_names()) or _is_ordinary(word)
 
 
 def _is_ordinary(word: str) -> bool:
-    """Whether a word of ordinary text, of terminology or of headers is no name, listed or made of an ordinary word."""
+    """True if a word of ordinary text, of terminology or of headers is no name, listed or made of an ordinary word."""
     if len(word) < 3 or not (word in text.common_words("en") or word in terminology_words() or word in header_vocabulary()):
         return False
     return not (text.may_be_name(word) or is_name(word) or word in terminology.capitalized_words())
@@ -101,7 +101,7 @@ def _is_ordinary(word: str) -> bool:
 
 @lru_cache(200_000)
 def is_clinical_term(word: str) -> bool:
-    """Whether a folded word has the form of a medical term, a drug or a compound of known words: only under a clinical header."""
+    """True if a folded word has the form of a medical term, a drug or a compound of known words: only under a clinical header."""
     return bool(
         _ENDINGS.fullmatch(word) or _DRUG_ENDINGS.fullmatch(_without_ending(word)) or _is_compound(word) or _is_plural(word)
     )
@@ -125,7 +125,7 @@ def _is_compound(word: str) -> bool:
 
 @lru_cache(200_000)
 def is_name(word: str) -> bool:
-    """Whether a folded word is a listed name of people; False without the lists."""
+    """True if a folded word is a listed name of people; False without the lists."""
     try:
         return len(word) > 2 and text.is_listed_name(word)
     except MissingExtraError:
@@ -133,10 +133,10 @@ def is_name(word: str) -> bool:
 
 
 def has_eponym(words: list[str]) -> bool:
-    """Whether an eponym of ICD-10-CM stands beside a word such as disease (Crohn's disease)."""
+    """True if an eponym of ICD-10-CM stands beside a word such as disease (Crohn's disease)."""
     return any(w in word_set("diseases") for w in words) and any(w in terminology.capitalized_words() for w in words)
 
 
 def is_eponym(word: str) -> bool:
-    """Whether a folded word is capitalized everywhere in ICD-10-CM."""
+    """True if a folded word is capitalized everywhere in ICD-10-CM."""
     return word in terminology.capitalized_words()
