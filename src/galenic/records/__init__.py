@@ -1,4 +1,4 @@
-"""Patient records in and out: files to typed tables, descriptions, splits by patient."""
+"""Reading and writing of patient records: formats, typed tables, descriptions, splits by patient."""
 
 from galenic.records.ccda import HL7, SDTC, XSI, is_ccda, read_ccda, write_ccda
 from galenic.records.cell_text import clean_text

@@ -25,7 +25,8 @@ def is_ccda(file: Path) -> bool:
 
 
 def read_ccda(file: Path) -> ElementTree.Element:
-    """A document's root. RecordError if it is not XML, no ClinicalDocument, has a document type or entities, or is beyond 256 MB."""
+    """Root element of a document. Raise RecordError if it is not XML, is not a ClinicalDocument, has a document type or
+    entities, or has more than 256 MB."""
     try:
         with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
             content = raw.read(MAX_BYTES + 1)
@@ -45,7 +46,7 @@ def read_ccda(file: Path) -> ElementTree.Element:
 
 
 def _require_flat(root: ElementTree.Element) -> None:
-    """RecordError for elements that are nested deeper than any document's: code that follows them would run out of stack."""
+    """Raise RecordError for elements that are nested too deep: code that visits them recursively would overflow the stack."""
     level = [root]
     for _ in range(DEEPEST):
         level = [child for element in level for child in element]

@@ -32,7 +32,7 @@ class TableInspection:
 def describe(source: Source, patient: str | None = None) -> tuple[Column, ...]:
     """A description of every column: kind, unit, missingness, bounds or categories, and its role (origin of all: observed).
 
-    patient: the column that tells patients apart; otherwise it is recognized by its name, if one column alone has such a name.
+    patient: the column that identifies patients; otherwise it is recognized by its name, if only one column has such a name.
     Reads the whole source once, in bounded memory.
     """
     return inspect_table(source, patient).columns

@@ -1,4 +1,5 @@
-"""Rows of a table as one document: columns of text in JSON, exact and small. OMOP and MEDS are stored so, by patient."""
+"""Rows of a table as one document: columns of text in JSON, exact and small. OMOP and MEDS rows of a patient are stored in this
+form."""
 
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from galenic.errors import RecordError
 
 
 def pack(table: pa.Table) -> str:
-    """Columns of text as JSON, null where a value is missing.
+    """Columns of text as JSON, null for a missing value.
 
     unpack(pack(t), t.schema) == t for numbers, text, times and lists of text.
     """
@@ -39,7 +40,7 @@ def unpack(text: str, schema: pa.Schema | None = None) -> pa.Table:
 
 
 def unpack_all(texts: list[str]) -> pa.Table:
-    """Rows of many documents of one table, as text; a column that is absent in a document is null in its rows."""
+    """Rows of many documents of one table, as text. A column that a document lacks is null in its rows."""
     columns: dict[str, list[object]] = {}
     count = 0
     for text in texts:
@@ -65,7 +66,7 @@ def _typed(values: list[object], kind: pa.DataType) -> pa.Array:
 
 
 def by_subject(table: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
-    """(subject as text, its rows) of a table that is ordered by a column. RecordError if a row has no value in it."""
+    """(subject as text, its rows) of a table that is sorted by a column. Raise RecordError if a row has no value in it."""
     if table[column].null_count:
         raise RecordError(f"a row has no value in {column}. Every row needs one: fill it in, or leave the row out.")
     runs = pc.run_end_encode(table[column].combine_chunks())

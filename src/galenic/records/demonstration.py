@@ -11,7 +11,7 @@ from galenic.schema import Column
 
 
 def demo_table() -> Source:
-    """The table that ships inside statsmodels: 20,190 person-years of 5,912 people, public domain."""
+    """Table from the package statsmodels: 20,190 person-years of 5,912 people, public domain."""
     found = util.find_spec("statsmodels")
     if found is None or found.origin is None:
         raise MissingExtraError("the demo's data is in the package statsmodels, which is not installed", "demo")
@@ -19,7 +19,8 @@ def demo_table() -> Source:
 
 
 def demo_description() -> str:
-    """The description of the table's columns, as TOML; its head says what is documented and what its authors had seen."""
+    """Description of the table's columns, as TOML. Its header states the documented facts and those its authors had seen in the
+    data."""
     return (resources.files("galenic.records") / "demo_data" / "randhie.toml").read_text(encoding="utf-8")
 
 

@@ -47,7 +47,7 @@ def to_toml(columns: tuple[Column, ...]) -> str:
 
 
 def from_toml(text: str, where: str = "description") -> tuple[Column, ...]:
-    """The columns that a TOML description declares. DescriptionError names the column and field that is off."""
+    """Columns that a TOML description declares. Raise DescriptionError that names the wrong column and field."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -120,12 +120,12 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
 
 
 def drops_others(path: str | Path) -> bool:
-    """True if a description says that columns it does not describe are left out (others = "drop")."""
+    """True if a description leaves out columns that it does not describe (others = "drop")."""
     return bool(tomllib.loads(Path(path).read_text(encoding="utf-8")).get("others") == "drop")
 
 
 def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
-    """The constraints beside the columns in a TOML file; none if it declares none."""
+    """Constraints in a TOML file with columns; none if it declares none."""
     path = Path(path)
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Write one with: galenic table describe TABLE --out {path}")
@@ -133,7 +133,7 @@ def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
 
 
 def constraints_from_toml(text: str, where: str = "description") -> tuple[Constraint, ...]:
-    """The [[constraint]] tables of a TOML description. DescriptionError names the constraint and field that is off."""
+    """[[constraint]] tables of a TOML description. Raise DescriptionError that names the wrong constraint and field."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -142,7 +142,7 @@ def constraints_from_toml(text: str, where: str = "description") -> tuple[Constr
 
 
 def constraints_of(rows: object, where: str) -> tuple[Constraint, ...]:
-    """The constraints that parsed TOML holds. DescriptionError names the constraint and field that is off."""
+    """Constraints in parsed TOML. Raise DescriptionError that names the wrong constraint and field."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DescriptionError(f"{where}: each constraint needs its own [[constraint]] table. Correct it.")
     return tuple(_constraint(row, place + 1, where) for place, row in enumerate(rows))

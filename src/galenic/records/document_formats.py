@@ -1,4 +1,4 @@
-"""Documents as formats of patient data: C-CDA, DICOM and notes. They are read and de-identified, but hold no events here."""
+"""Documents as formats of patient data: C-CDA, DICOM and notes. They are read and de-identified, but have no events here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +28,11 @@ class CcdaFormat:
         return ccda.read_ccda(paths[0])
 
     def to_events(self, _paths: list[Path]) -> Iterator[pa.Table]:
-        """OptionError."""
+        """Raise OptionError: the format has no events."""
         raise no_events("a C-CDA document")
 
     def write(self, _events: Iterator[pa.Table], _target: Path, _source: EventSource) -> WriteResult:
-        """OptionError."""
+        """Raise OptionError: the format cannot be written from events."""
         raise not_written("C-CDA")
 
 
@@ -54,11 +54,11 @@ class DicomFormat:
         return read(paths[0])
 
     def to_events(self, _paths: list[Path]) -> Iterator[pa.Table]:
-        """OptionError."""
+        """Raise OptionError: the format has no events."""
         raise no_events("a DICOM file")
 
     def write(self, _events: Iterator[pa.Table], _target: Path, _source: EventSource) -> WriteResult:
-        """OptionError."""
+        """Raise OptionError: the format cannot be written from events."""
         raise not_written("DICOM")
 
 
@@ -79,9 +79,9 @@ class NoteFormat:
             raise RecordError(f"{paths[0]} cannot be read ({type(error).__name__}). Expected UTF-8 text.") from None
 
     def to_events(self, _paths: list[Path]) -> Iterator[pa.Table]:
-        """OptionError."""
+        """Raise OptionError: the format has no events."""
         raise no_events("a note")
 
     def write(self, _events: Iterator[pa.Table], _target: Path, _source: EventSource) -> WriteResult:
-        """OptionError."""
+        """Raise OptionError: the format cannot be written from events."""
         raise not_written("notes")

@@ -34,7 +34,7 @@ def fhir_files(paths: list[Path]) -> list[Path]:
 
 
 def file_names(files: list[Path], given: list[Path]) -> list[str]:
-    """Names that tell files apart: relative to the folder, if one was given, else to the folder that they have in common."""
+    """Names that distinguish files: relative to the given folder, otherwise to their common folder."""
     if len(given) == 1 and given[0].is_dir():
         return [str(f.relative_to(given[0])) for f in files]
     parents = {f.absolute().parent for f in files}
@@ -43,7 +43,8 @@ def file_names(files: list[Path], given: list[Path]) -> list[str]:
 
 
 def other_files(paths: list[Path]) -> list[Path]:
-    """Files in folders among paths that are no FHIR files by their names; hidden ones and the log of a bulk export are left out."""
+    """Files in folders among paths that do not have the name of a FHIR file. Hidden files and the log of a bulk export are left
+    out."""
     found = [p for path in paths if path.is_dir() for p in sorted(path.rglob("*")) if p.is_file() and not _is_fhir(p)]
     return [p for p in found if p.name != EXPORT_LOG and not p.name.startswith(".")]
 
@@ -61,17 +62,17 @@ class FhirFormat:
         self._bundle = bundle
 
     def recognize(self, path: Path) -> bool:
-        """A JSON or NDJSON file, or a folder with some; the variant that writes a Bundle recognizes nothing of its own."""
+        """A JSON or NDJSON file, or a folder with some. The variant that writes a Bundle recognizes nothing."""
         return not self._bundle and (_is_fhir(path) or (path.is_dir() and any(_is_fhir(p) for p in path.iterdir())))
 
     def read(self, paths: list[Path]) -> Iterator["Document"]:
-        """Documents (resources and Bundles) of the files; those that are no JSON are left out."""
+        """Documents (resources and Bundles) of the files; files that are not JSON are left out."""
         from galenic.records.fhir import documents_of  # noqa: PLC0415  # its definitions load when they are needed
 
         return (document for path in fhir_files(paths) for document in documents_of(path))
 
     def to_events(self, paths: list[Path]) -> Iterator[pa.Table]:
-        """Events of every resource that converts to some; validation is left to `galenic fhir validate`."""
+        """Events of every resource with a matching event. Validation is left to `galenic fhir validate`."""
         rows: Rows = []
         numbers: dict[str, int] = {}
         for document in self.read(paths):
@@ -84,7 +85,7 @@ class FhirFormat:
             yield timeline_table(rows)
 
     def write(self, events: Iterator[pa.Table], target: Path, source: EventSource) -> WriteResult:
-        """Resources of each patient, with a Provenance that says that they were made or converted."""
+        """Writes the resources of each patient, with a Provenance that states that they were made or converted."""
         from galenic.records.fhir import (  # noqa: PLC0415
             MAPPED,
             SYNTHETIC,
@@ -106,7 +107,7 @@ class FhirFormat:
 
 
 def _resources(document: "Document") -> list[tuple[dict[str, Any], dict[str, str]]]:
-    """(resource, references that stand for others) of a document; of a Bundle each entry."""
+    """(resource, replacements of references) of a document; for a Bundle, of each entry."""
     from galenic.records.fhir import open_bundle  # noqa: PLC0415
 
     found: list[tuple[dict[str, Any], dict[str, str]]] = []

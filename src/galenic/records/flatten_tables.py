@@ -1,12 +1,11 @@
 """Flat tables of related tables: each row with its ancestors, the row before it, and the number of its children.
 
-Joins and windows run in DuckDB over Parquet in a folder of the caller's, so memory stays bounded. Columns of the flat table of T:
-T's own; `@after.X` days from T's date to another date X; `@gap` days since the row before, as a share of those until the
-last one; `@age` days from the patient's date to
-the row before (of the first row: to itself); `@left` days from there to the last row; `@more` rows that follow; `@link.K` whether K
-names a row; `@n.C`, `@first.C`, `@span.C` rows of a child table C, the day of its first (from 1970
-or the parent's date), and from there to its last; `P.X` of each
-ancestor P; `@previous.X` of the row before.
+Joins and windows run in DuckDB over Parquet files in a folder of the caller, so memory is bounded. Columns of the flat table of
+T: T's own; `@after.X` days from T's date to another date X; `@gap` days since the row before, as a share of those until the
+last one; `@age` days from the patient's date to the row before (of the first row: to itself); `@left` days from there to the
+last row; `@more` rows that follow; `@link.K` 1 if K names a row; `@n.C`, `@first.C`, `@span.C` rows of a child table C, the day
+of its first (from 1970 or the parent's date), and from there to its last; `P.X` of each ancestor P; `@previous.X` of the row
+before.
 """
 
 from collections.abc import Mapping
@@ -25,8 +24,8 @@ MEMORY = "2GB"
 
 
 def flatten(relations: tuple[Relation, ...], sources: Mapping[str, Source], folder: Path) -> dict[str, Source]:
-    """A source over the flat table of each relation, parents first. RecordError for keys that repeat, orphans that are to be
-    refused, and rows without the date that orders them."""
+    """Source over the flat table of each relation, parents first. Raise RecordError for duplicate keys, refused orphans, and
+    rows without the date that orders them."""
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(folder / "work.duckdb")) as db:
         db.execute(f"set memory_limit = '{MEMORY}'; set temp_directory = '{folder}'; set preserve_insertion_order = true")
@@ -84,17 +83,17 @@ def ancestor_column(c: Column, r: Relation) -> Column:
 
 
 def previous_column(c: Column) -> Column:
-    """A column of the row before."""
+    """Name of a column of the previous row."""
     return c.but(name=f"@previous.{c.name}", missing=True)
 
 
 def inherited(c: Column) -> bool:
-    """True if descendants inherit an own column: not one that only gives the place of a row in its line."""
+    """True if descendants inherit an own column, that is, unless it only gives the position of a row."""
     return c.name not in ("@gap", "@left", "@more")
 
 
 def previous_row(r: Relation, relations: tuple[Relation, ...]) -> tuple[str, ...]:
-    """Own columns of which the row before is remembered: all but the worked-out ones, where rows have an order."""
+    """Own columns whose previous value is stored: all except computed ones, if rows have an order."""
     return tuple(c.name for c in own_columns(r, relations) if not c.name.startswith("@")) if r.parent and r.order else ()
 
 
@@ -129,7 +128,7 @@ def _load(db: duckdb.DuckDBPyConnection, r: Relation, source: Source, folder: Pa
 
 
 def _keep(db: duckdb.DuckDBPyConnection, r: Relation, relations: tuple[Relation, ...]) -> None:
-    """The used rows: those with a used parent, and of each patient the first `most`."""
+    """Used rows: rows with a used parent, and at most the first `most` of each patient."""
     raw, key = _q("raw " + r.name), _q(r.key)
     if not r.parent:
         base = f"date_diff('day', date '1970-01-01', {_q(r.order)})" if r.order else "0"

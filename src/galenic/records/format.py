@@ -1,4 +1,4 @@
-"""Types of the registry of formats: the Protocol of a format of patient data, and what its writer is told and returns."""
+"""Types of the registry of formats: the Protocol of a format, and the input and result of its writer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ from galenic.errors import OptionError
 class EventSource:
     """Origin of events that are written in a format.
 
-    name: of the data set; agent: the program that made the events or converts them; entity: what it made them from, and the
-    version; synthetic: no patient's data went in (else they were converted); ucum: all units are in UCUM; descriptions: text of
-    codes; codes: gives them with parent codes (columns of MEDS metadata/codes.parquet), where they are known.
+    name: of the data set; agent: the program that made the events or converts them; entity: its input and version; synthetic:
+    True if no patient data was used (else they were converted); ucum: all units are in UCUM; descriptions: text of codes;
+    codes: gives them with parent codes (columns of MEDS metadata/codes.parquet), where they are known.
     """
 
     name: str
@@ -31,7 +31,7 @@ class EventSource:
 
 @dataclass
 class WriteResult:
-    """Counts of a write. written: resources, rows or events by type or table; dropped: events without a place in the format."""
+    """Counts of a write. written: resources, rows or events by type or table; dropped: events that the format cannot express."""
 
     written: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -48,23 +48,23 @@ class Format(Protocol[ContentT_co]):
 
     @property
     def has_events(self) -> bool:
-        """True if `to_events` gives events."""
+        """True if `to_events` returns events."""
         ...
 
     def recognize(self, path: Path, /) -> bool:
-        """True if a file or folder is of this format, by its name and layout."""
+        """True if a file or folder has this format, by its name and layout."""
         ...
 
     def read(self, paths: list[Path], /) -> ContentT_co:
-        """The content of the files. RecordError if they do not match the format."""
+        """Content of the files. Raise RecordError if they do not match the format."""
         ...
 
     def to_events(self, paths: list[Path], /) -> Iterator[pa.Table]:
-        """Events as tables of TIMELINE's columns; patients are numbered from 1 on. OptionError if the format has no events."""
+        """Events as tables of TIMELINE's columns; patients are numbered from 1. Raise OptionError if the format has no events."""
         ...
 
     def write(self, events: Iterator[pa.Table], target: Path, source: EventSource, /) -> WriteResult:
-        """Writes events, whole or not at all. OptionError if the format cannot be written from events."""
+        """Writes events, completely or not at all. Raise OptionError if the format cannot be written from events."""
         ...
 
 

@@ -25,7 +25,7 @@ FORMATS: dict[str, Format[Any]] = {
 
 
 def kind_of(paths: list[Path]) -> str:
-    """The kind of files, a key of FORMATS. OptionError if none recognizes them, or if they do not go together."""
+    """Kind of files, a key of FORMATS. Raise OptionError if none recognizes them, or if they do not belong together."""
     absent = [p for p in paths if not p.exists()]
     if absent:
         raise UnknownNameError(f"{absent[0]} does not exist. Give the path of a file or folder.")

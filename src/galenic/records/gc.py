@@ -1,4 +1,4 @@
-"""Garbage collection of cycles, made rare while records are read: parsed JSON has no cycles."""
+"""Garbage collection of cycles, made rare while records are read, because parsed JSON has no cycles."""
 
 import gc
 import threading
@@ -13,9 +13,9 @@ _thresholds: list[tuple[int, int, int]] = []  # those before the first caller, o
 
 @contextmanager
 def paused_gc() -> Iterator[None]:
-    """Makes collections rare within the block: a fifth of the time of an import went into them, with half-read Bundles in memory.
+    """Makes collections rare within the block. They took a fifth of the time of an import, with partly read Bundles in memory.
 
-    Callers may overlap; the last one to leave restores the thresholds that were set before the first.
+    Callers may overlap; the last one to end restores the thresholds that were set before the first.
     """
     with _lock:
         _thresholds.append(_thresholds[-1] if _thresholds else gc.get_threshold())

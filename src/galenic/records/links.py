@@ -1,4 +1,4 @@
-"""Symbolic links among input files: a folder from elsewhere must not lead to files that its sender could not read."""
+"""Symbolic links among input files. A folder from elsewhere must not lead to files that its sender could not read."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,8 @@ from galenic.errors import RecordError
 
 
 def refuse_links(folder: Path) -> None:
-    """RecordError if a folder contains a symbolic link at any depth. The folder itself may be one: its user named it."""
+    """Raise RecordError if a folder contains a symbolic link at any depth. The folder itself may be one, because its user named
+    it."""
     for place, folders, files in os.walk(folder):
         for name in sorted((*folders, *files)):
             path = Path(place, name)

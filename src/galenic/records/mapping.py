@@ -41,7 +41,7 @@ class Mapping:
 
 
 def read_mapping(path: Path, columns: tuple[str, ...]) -> Mapping:
-    """The mapping in a file. DescriptionError for unknown entries, and for columns that the table does not have."""
+    """Mapping in a file. Raise DescriptionError for unknown entries, and for columns that the table does not have."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -21,7 +21,7 @@ ORDER = [("subject_id", "ascending", "at_start"), ("time", "ascending", "at_star
 
 
 def write_meds(groups: Iterable[pa.Table], folder: Path, *, name: str, codes: pa.Table | None = None) -> int:
-    """Writes a data set, whole or not at all; returns the number of events.
+    """Writes a data set, completely or not at all. Returns the number of events.
 
     groups: tables of TIMELINE's columns, each with all events of its subjects; each becomes one file, sorted by subject and
     time (events without a time first). codes: descriptions and parents of codes, where they are known.
@@ -64,7 +64,7 @@ def _codes(used: set[str], known: pa.Table | None) -> pa.Table:
 def read_meds(folder: Path) -> Iterator[pa.Table]:
     """Tables of TIMELINE's columns, file by file; columns that a data set lacks are null, further columns are left out.
 
-    RecordError if it is no MEDS data set, lacks a column that MEDS needs, or is not sorted by subject and time.
+    Raise RecordError if it is not a MEDS data set, lacks a required column, or is not sorted by subject and time.
     """
     for where, table in read_whole(folder):
         yield as_timeline(table, where)
@@ -105,7 +105,7 @@ def read_whole(folder: Path) -> MedsFiles:
 
 
 def as_timeline(table: pa.Table, where: str) -> pa.Table:
-    """The columns of TIMELINE. RecordError for wrong types, events without a subject or code, or another order."""
+    """Columns of TIMELINE. Raise RecordError for wrong types, events without a subject or code, or another order."""
     columns = []
     for field in TIMELINE:
         try:

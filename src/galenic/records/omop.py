@@ -33,7 +33,7 @@ class TableReport:
 class Omop:
     """One OMOP data set: a folder of CSV (also .csv.gz) or Parquet files, a DuckDB file, or tables in memory (`hold`).
 
-    Memory is bounded by `memory`; nothing is spilled to disk, where it would not be encrypted.
+    Memory is limited to `memory`; nothing is written to disk, where it would not be encrypted.
     """
 
     def __init__(self, place: Path | None = None, *, threads: int = 1, memory: str = "2GB") -> None:
@@ -53,7 +53,7 @@ class Omop:
         self._concepts_ready = False
 
     def hold(self, tables: dict[str, pa.Table]) -> None:
-        """Replaces the tables in memory by others (columns of text); the vocabulary remains until another one comes."""
+        """Replaces the tables in memory by others (columns of text). The vocabulary remains until another one is given."""
         for name in [n for n in self.tables if n not in VOCABULARY]:
             del self.tables[name]
         for name, table in tables.items():
@@ -101,7 +101,7 @@ class Omop:
         self._db.close()
 
     def events(self) -> Iterator[pa.Table]:
-        """Batches of events (columns FOUND), table by table in the order of the files; `report` is filled on the way."""
+        """Batches of events (columns FOUND), table by table in the order of the files. `report` is filled meanwhile."""
         if not self._concepts_ready:
             concepts = concepts_query(self.tables["concept"]) if "concept" in self.tables else NO_CONCEPTS
             self._db.execute(f"CREATE OR REPLACE TEMP TABLE concepts AS {concepts}")
@@ -171,7 +171,7 @@ class Omop:
             yield pa.Table.from_batches([batch])
 
     def _count_rows(self, table: str) -> None:
-        """Counts a table without events (vocabulary, derived eras), so that the report names it."""
+        """Counts a table without events (vocabulary, derived eras), so that the report includes it."""
         with self._explained(table):
             self.report[table].rows = self._db.execute(f"SELECT count(*) FROM {self.tables[table]}").fetchall()[0][0]
 
@@ -192,7 +192,7 @@ class Omop:
             report.rows = len(persons) + report.counted.get("no person", 0)
 
     def _compare(self, table: str, report: TableReport) -> None:
-        """Fills the report by the version of the model that the columns are closer to; 5.3 in case of a tie."""
+        """Fills the report with the version of the model that the columns match better; 5.3 in case of a tie."""
         columns = self._columns(table)
         older, newer = set(columns_of(table, "5.3")), set(columns_of(table, "5.4"))
         model = newer if len(columns & (newer - older)) > len(columns & (older - newer)) else older

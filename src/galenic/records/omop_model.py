@@ -1,4 +1,4 @@
-"""OMOP Common Data Model 5.3 and 5.4: columns of its tables, and the columns that events are in."""
+"""OMOP Common Data Model 5.3 and 5.4: columns of its tables, and the columns of events."""
 
 import csv
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ VERSIONS = ("5.3", "5.4")
 
 @cache
 def columns_of(table: str, version: str) -> tuple[str, ...]:
-    """Columns of a table in one version of the model, in their order; none for a table that the model does not describe here.
+    """Columns of a table in one version of the model, in order; none for a table that is not described here.
 
     From omop_columns.csv; source: https://ohdsi.github.io/CommonDataModel.
     """
@@ -21,7 +21,7 @@ def columns_of(table: str, version: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
-    """Columns of a table that the parts of an event are in; times without _date and _datetime, empty where the table has none."""
+    """Columns of a table that contain the parts of an event; times without _date and _datetime, empty if the table has none."""
 
     key: str
     start: str

@@ -1,4 +1,4 @@
-"""Writer of events as OMOP CDM 5.4 tables in CSV: codes as source values, concept ids where they are known."""
+"""Writer of events as OMOP CDM 5.4 tables in CSV: codes as source values, with known concept ids."""
 
 import csv
 from collections import Counter
@@ -36,7 +36,7 @@ WRITTEN = ("person", "death", *STEMS)
 
 
 class OmopWriter:
-    """Writes one data set into a folder; used in a with statement. dropped: events and values without a place, counted."""
+    """Writer of one data set into a folder, used in a with statement. dropped: number of events and values without a column."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.dropped = folder, Counter[str]()

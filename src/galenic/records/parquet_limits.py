@@ -1,4 +1,4 @@
-"""Parquet files in bounded memory: a small file may hold any number of equal values, and pages that unpack to gigabytes."""
+"""Parquet files in bounded memory: a small file may contain any number of equal values, and pages that decompress to gigabytes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from galenic.errors import RecordError
 
 ROWS = 65_536  # of a batch
 LARGEST_BATCH = 32 << 20  # bytes of the values that come from dictionaries
-LARGEST_CHUNK = 256 << 20  # bytes of a column chunk that unpacks to more than MOST_TIMES its size
+LARGEST_CHUNK = 256 << 20  # bytes of a column chunk that decompresses to more than MOST_TIMES its size
 MOST_TIMES = 100
 LARGEST_TABLE = 4 << 30  # bytes of a table that is read whole
 MOST_NESTED = 256 << 20  # bytes of a nested column in one row group: a single row may hold all of it
@@ -20,7 +20,7 @@ WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE
 
 
 def require_bounded(path: Path) -> None:
-    """RecordError if the file says that it unpacks beyond any proportion."""
+    """Raise RecordError if the file states a disproportionate decompressed size."""
     with pq.ParquetFile(path) as file:
         for column in range(len(file.schema.names)):
             if file.schema.column(column).path.count(".") > DEEPEST:
@@ -44,9 +44,9 @@ def _require_bounded_chunk(path: Path, chunk: pq.ColumnChunkMetaData, column: pq
 
 
 def parquet_batches(path: Path, names: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows in batches of bounded size: fewer rows at once where a file repeats long values.
+    """Rows in batches of bounded size: fewer rows at once if a file repeats long values.
 
-    RecordError for a row that is larger than a batch may be.
+    Raise RecordError for a row that is larger than a batch may be.
     """
     with pq.ParquetFile(path) as file:
         empty = True
@@ -69,7 +69,8 @@ def _rows_at_once(path: Path, file: pq.ParquetFile, group: int, names: list[str]
 
 
 def _longest_row(path: Path, file: pq.ParquetFile, group: int, names: list[str] | None) -> int:
-    """Bytes of the longest value of each column with a dictionary, together. A dictionary is not larger than its chunk, unpacked."""
+    """Total bytes of the longest value of each column with a dictionary. A dictionary is not larger than its decompressed
+    chunk."""
     wanted, sizes = None if names is None else set(names), {}
     for number in range(file.metadata.num_columns):
         chunk = file.metadata.row_group(group).column(number)
@@ -90,7 +91,7 @@ def _longest_row(path: Path, file: pq.ParquetFile, group: int, names: list[str] 
 
 
 def read_bounded(path: Path) -> pa.Table:
-    """The whole table. RecordError beyond LARGEST_TABLE bytes in memory."""
+    """The whole table. Raise RecordError beyond LARGEST_TABLE bytes in memory."""
     require_bounded(path)
     parts, size = [], 0
     for part in parquet_batches(path):

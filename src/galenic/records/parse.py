@@ -60,7 +60,7 @@ def parse_dates(array: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
 
 
 def _exists(text: str, form: str) -> bool:
-    """True if a date of an unusual format names a day that exists."""
+    """True if a date in an unusual format names an existing day."""
     try:
         datetime.strptime(text, form)  # a day, of no place
     except ValueError as error:
@@ -69,7 +69,7 @@ def _exists(text: str, form: str) -> bool:
 
 
 def _first_bad(good: pa.ChunkedArray, array: pa.ChunkedArray) -> int | None:
-    """Index of the first value that is neither missing nor good."""
+    """Index of the first value that is neither missing nor valid."""
     bad = pc.and_(pc.is_valid(array), pc.invert(pc.fill_null(good, False)))
     place = pc.index(bad, pa.scalar(True)).as_py()
     return None if place < 0 else int(place)
@@ -163,7 +163,7 @@ def _finite(floats: pa.ChunkedArray, column: Column, offset: int) -> pa.ChunkedA
 
 
 def _where(good: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values for which a mask is true; null elsewhere."""
+    """Values for which a mask is true; null elsewhere."""
     return pc.if_else(pc.fill_null(good, False), values, pa.scalar(None, values.type))
 
 

@@ -1,4 +1,4 @@
-"""Recognition of the column that tells patients apart, by its name in several languages and by repeated values."""
+"""Recognition of the column that identifies patients, by its name in several languages and by repeated values."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ _PATIENTS = _any_of(
     "pessoa persoon pats pat pts pt 患者 病人 病患 환자 пациента пациент пацієнта пацієнт ασθενούς ασθενή ασθενής مريض المريض بیمار रोगी मरीज "
     "ผู้ป่วย bệnhnhân"
 )
-_PEOPLE = _any_of(  # a bare one may be a column of yes and no
+_PEOPLE = _any_of(  # alone it may be a yes/no column
     "participants participant participante teilnehmer members member mitglied beneficiary beneficiario bene insured versicherten "
     "versicherte versicherung assuré utente client cliente klient kunde kunden customer respondent resident individual"
 )
@@ -62,29 +62,29 @@ _PERSON = re.compile(rf"(?:{_PATIENTS}|{_PEOPLE})")
 _NUMBER_WORD = re.compile(
     r"(?:id|ids|nr|no|nbr|number|nummer|numero|key|mrn|ssn|nhs|guid|uuid|pseudonym|identifier|email|mail|phone|name)|.*(?:nr|nummer|number)"
 )
-# Things other than people that rows repeat; a number of one of them is no second patient column.
+# Things other than people that rows repeat; a number of one of them is not a second patient column.
 _OTHERS = re.compile(
     r"encounter|visit|besuch|fall|visita|visite|sejour|stay|hadm|admission|row|zeile|record|line|event|order|claim|hospital|ward|station|"
     r"provider|doctor|physician|arzt|medico|medecin|nurse|staff|practice|practitioner|site|cent(?:er|re)|clinic|klinik|unit|device|drug|"
     r"med|product|payer|plan|zip|postal|plz|postcode|region|county|country|state|batch|lab|test|icd|loinc|snomed|diag|proc|type|class|"
     r"group|room|bed|department|abteilung|company|employer|facility|org|version|year|month|week|day|time|date"
 )
-_SMALLEST_SHARE = 0.05  # of the rows: a column with fewer distinct values repeats as a category does, not as patients do
+_SMALLEST_SHARE = 0.05  # share of the rows: a column with fewer distinct values repeats like a category, not like patients
 
 
 def may_tell_patients_apart(name: str) -> bool:
-    """True if a column's name is one for a patient's identifier, in one of several languages."""
+    """True if a column's name is that of a patient identifier, in one of several languages."""
     return _NAME.fullmatch(_plain(name)) is not None
 
 
 def patient_columns(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that, by their names, may tell patients apart; from the header alone."""
+    """Columns that could identify patients, by their names; only the header is read."""
     return tuple(n for n in names if may_tell_patients_apart(n))
 
 
 def repeated_instead(source: Source, chosen: str) -> str | None:
-    """A column that repeats as patients with several rows do, while the chosen one has its own value in every row; None where the chosen
-    one repeats, or no other does. Reads the values of columns whose names may be identifiers."""
+    """Column that repeats like patients with several rows, while the chosen one has a different value in every row; None if the
+    chosen one repeats, or no other does. Reads the values of columns whose names may be identifiers."""
     others = [n for n in source.names if n != chosen and (may_tell_patients_apart(n) or _may_identify(n))]
     if not others:
         return None

@@ -19,9 +19,9 @@ _TYPES: dict[str, type] = {"most": int, "links": dict, "kinds": dict, "drop": li
 @dataclass(frozen=True)
 class TableDeclaration:
     """Declaration of one table. file, columns: paths, relative to the file of declarations. format: of the date in `order`.
-    kinds: kinds of columns that `columns` does not describe. keep: the only columns to learn from (none: all); drop: columns to
-    leave out. patient: of the table without a parent, its key, if another column repeats as patients do. constraint: rules for every row,
-    in addition to those in `columns`. Other fields as in schema.Relation."""
+    kinds: kinds of columns that `columns` does not describe. keep: the only columns to learn from (none: all); drop: columns
+    to leave out. patient: key of the table without a parent, if another column repeats like patients. constraint: rules for
+    every row, in addition to those in `columns`. Other fields as in schema.Relation."""
 
     name: str
     file: str
@@ -44,8 +44,8 @@ class TableDeclaration:
 
 @dataclass(frozen=True)
 class SyntheticTables:
-    """Synthetic tables of new patients. relations: parents first. tables: by name. flat_columns: of each flat table, the columns that
-    were learned. folder: where rows may be written while they are joined."""
+    """Synthetic tables of new patients. relations: parents first. tables: by name. flat_columns: learned columns of each flat
+    table. folder: folder for rows while they are joined."""
 
     relations: tuple[Relation, ...]
     tables: Mapping[str, Table]
@@ -54,13 +54,13 @@ class SyntheticTables:
 
     @cached_property
     def flat(self) -> dict[str, Source]:
-        """The flat tables, made as those of the real patients are."""
+        """Flat tables, made in the same way as those of the real patients."""
         relations = tuple(replace(r, columns=self.tables[r.name].columns) for r in self.relations)
         return flatten(relations, {n: in_memory(t.frame, n) for n, t in self.tables.items()}, self.folder)
 
 
 def read_relations(path: str | Path) -> tuple[TableDeclaration, ...]:
-    """The tables that a TOML file declares. DescriptionError names the table and the wrong field."""
+    """Tables that a TOML file declares. Raise DescriptionError that names the table and the wrong field."""
     path = Path(path)
     if not path.is_file():
         raise DescriptionError(f"{path} is not a file. Create it as docs/how-to/related-tables.md shows.")

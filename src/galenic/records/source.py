@@ -47,7 +47,7 @@ class Source:
             offset += size
 
     def tables(self, columns: tuple[Column, ...]) -> Iterator[Table]:
-        """Typed batches of the described columns. Raises RecordError for the first value that does not fit its column."""
+        """Typed batches of the described columns. Raise RecordError for the first value that does not fit its column."""
         needed = [column.name for column in columns]
         absent = [name for name in needed if name not in self.names]
         if absent:
@@ -68,7 +68,7 @@ class Source:
         return Table(pa.concat_tables(frames), columns)
 
     def sample(self, most: int, rng: np.random.Generator) -> "Source":
-        """At most `most` of its rows, chosen at random: the rows that an evaluation reads stay bounded as files grow."""
+        """At most `most` rows, chosen at random, so that the rows of an evaluation are bounded."""
         rows = self.rows if self.rows is not None else np.ones(self.count(), dtype=np.bool_)
         places = np.flatnonzero(rows)
         if places.size <= most:

@@ -1,8 +1,8 @@
-"""Splits of tables by patient, and caps on the rows of one patient.
+"""Splits of tables by patient, and limits on the rows of one patient.
 
-The split is part of a private mechanism: one patient more must change nobody else's side, and which rows of a patient are used must not
-depend on anybody else (docs/decisions/0018-the-split-is-part-of-the-mechanism.md). So every draw belongs to one patient or row alone. In a
-private run draws come from the operating system: the random generator is None.
+The split is part of a private mechanism. An additional patient must not change the half of any other patient, and the used rows
+of a patient must not depend on others (docs/decisions/0018-the-split-is-part-of-the-mechanism.md). So every draw belongs to
+only one patient or row. In a private run, draws come from the operating system, and the random generator is None.
 """
 
 import os
@@ -46,7 +46,7 @@ class Split:
 
 
 def patient_numbers(source: Source, patient: str | None) -> PatientNumbers:
-    """Patient numbers of every row; each row is its own unit where `patient` is None."""
+    """Patient number of every row; if `patient` is None, each row is a separate unit."""
     if patient is None:
         n = source.count()
         return PatientNumbers(np.arange(n), n)
@@ -97,8 +97,8 @@ def split_by_patient(
 def draw_held_out(patients: int, rng: np.random.Generator | None, *, share: float) -> Mask:
     """Mask of held-out patients, each with probability `share` and independently of the others.
 
-    rng: None draws from the operating system, for a private run: its halves may be empty if there are few patients, because any rule
-    that prevents it would look at the exact number. Otherwise the draw is repeated until neither half is empty.
+    rng: None draws from the operating system, for a private run. Its halves may be empty if there are few patients, because a
+    rule against it would depend on the exact number. Otherwise the draw is repeated until neither half is empty.
     """
     held_out = _uniform(patients, rng) < share
     while rng is not None and patients > 1 and held_out.all() == held_out.any():
@@ -116,9 +116,9 @@ def _uniform(size: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
 def split_as_given(
     source: Source, holdout: Source, patient: str | None, rng: np.random.Generator | None, *, cap: int = 1
 ) -> Split:
-    """Train on all of one source and hold out all of another, for callers with held-out patients of their own; both are capped.
+    """Trains on all of one source and holds out all of another, for callers with their own held-out patients; both are capped.
 
-    Patients who are in both are not held out: the model may know them.
+    Patients in both sources are not held out, because the model may know them.
     """
     if cap < 1:
         raise RecordError(f"the maximum of rows per patient is {cap}. Expected 1 or more.")
@@ -146,7 +146,7 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _restricted(source: Source, kept: Mask) -> Source:
-    """The source with those of its rows that are kept; `kept` has one entry for each of its rows."""
+    """Source with only some of its rows; `kept` has one entry for each row."""
     if source.rows is None:
         return source.where(kept)
     rows = np.zeros(source.rows.size, dtype=np.bool_)

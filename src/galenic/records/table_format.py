@@ -23,7 +23,7 @@ class TableFormat:
     has_events = False
 
     def recognize(self, path: Path) -> bool:
-        """Any file that is not a note by its suffix: what is no Parquet or Arrow file is read as CSV."""
+        """Any file that is not a note by its suffix; files that are neither Parquet nor Arrow are read as CSV."""
         return path.is_file() and path.suffix.lower() not in NOTE_SUFFIXES
 
     def read(self, paths: list[Path]) -> Source:
@@ -31,7 +31,7 @@ class TableFormat:
         return read(paths[0])
 
     def to_events(self, _paths: list[Path]) -> Iterator[pa.Table]:
-        """OptionError: the columns of a table become events by a mapping, once it is in custody."""
+        """Raise OptionError: a table needs a mapping, which is used after its import."""
         raise no_events("a table")
 
     def write(self, events: Iterator[pa.Table], target: Path, source: EventSource) -> WriteResult:

@@ -1,4 +1,4 @@
-"""Units of measure by UCUM: whether one is a unit, whether two measure the same, and values from one in the other."""
+"""UCUM units: validation, comparison of quantities, and conversion of values."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ def _registry() -> "PintUcumRegistry":
 
 @cache
 def _unit(code: str) -> Any:
-    """The unit, or None where UCUM has no such one."""
+    """Unit, or None if UCUM does not have it."""
     from lark.exceptions import LarkError  # noqa: PLC0415
     from pint.errors import PintError  # noqa: PLC0415
 
@@ -34,8 +34,8 @@ def is_unit(code: str) -> bool:
 
 
 def convert(value: float, unit: str, wanted: str) -> float:
-    """The value in another unit of the same quantity. RecordError where one is no unit of UCUM, or they measure different things:
-    mmol/L become mg/dL only for a known substance, which `quality.analytes` knows."""
+    """Value in another unit of the same quantity. Raise RecordError if one is not a UCUM unit, or if they measure different
+    quantities: mmol/L become mg/dL only for a known substance, which `quality.analytes` knows."""
     units = [_unit(unit), _unit(wanted)]
     for code, found in zip((unit, wanted), units, strict=True):
         if found is None:

@@ -17,7 +17,7 @@ SIGNED = re.compile(r"[+-]?\d+\.?\d*")
 
 
 def escape_formulas(table: pa.Table) -> pa.Table:
-    """Text cells that a spreadsheet would run as a formula get an apostrophe in front; signed numbers stay as they are."""
+    """Puts an apostrophe before text cells that a spreadsheet would run as a formula. Signed numbers are unchanged."""
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column = table[field.name]
@@ -40,7 +40,7 @@ def safe_text(text: str) -> str:
 def write(table: Table, path: Path) -> None:
     """Writes a table to `path` by its suffix: .parquet as Parquet, anything else as UTF-8 CSV with empty missing values.
 
-    The caller chooses where; use store.file_aside so that the file appears whole or not at all.
+    Use store.file_aside for the path, so that the file appears completely or not at all.
     """
     write_frame(table.frame, path)
 
@@ -54,7 +54,7 @@ def write_frame(frame: pa.Table, path: Path) -> None:
 
 
 def write_stream(batches: Iterable[pa.Table], path: Path) -> int:
-    """Writes batches as one CSV, each as it comes, so that memory stays bounded; returns rows."""
+    """Writes batches as one CSV, each on arrival, so that memory is bounded. Returns the number of rows."""
     rows, writer = 0, None
     try:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Storage: the database, encrypted records and files, lineage, builds, backups. It holds no keys."""
+"""Storage: database, encrypted records and files, lineage, builds, backups. It stores no keys."""
 
 from galenic.store import jobs, telemetry
 from galenic.store.audit_rows import (

@@ -1,4 +1,4 @@
-"""A lock of PostgreSQL that is checked while it is held: it ends with its connection, which may break unseen."""
+"""PostgreSQL lock that is checked while it is held, because its connection can be lost unnoticed."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from galenic.errors import StoreError
 from galenic.store import telemetry
 from galenic.store.database import Database
 
-CHECK_SECONDS = 2.0  # between two looks at a lock that is held
-KEEP_ALIVE = {  # so that a network that is gone shows within seconds
+CHECK_SECONDS = 2.0  # seconds between two checks of a held lock
+KEEP_ALIVE = {  # so that a lost network is noticed within seconds
     "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
 }  # fmt: skip
 TAKE = sa.text("SELECT pg_try_advisory_lock(:n)")
@@ -25,7 +25,7 @@ HELD = sa.text(
 
 
 class AdvisoryLock:
-    """One of the database's advisory locks, in a connection of its own."""
+    """One of the database's advisory locks, in a separate connection."""
 
     def __init__(self, db: Database, number: int, name: str) -> None:
         self._engine = sa.create_engine(
@@ -36,7 +36,7 @@ class AdvisoryLock:
         self._lost = False
 
     def take(self) -> bool:
-        """True if the lock is ours now. StoreError if the database does not answer."""
+        """True if the lock was taken. Raise StoreError if the database does not respond."""
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
@@ -49,7 +49,7 @@ class AdvisoryLock:
             ) from None
 
     def give_back(self) -> None:
-        """Gives the lock back, if its connection still lives."""
+        """Releases the lock, if its connection is still open."""
         with contextlib.suppress(SQLAlchemyError):
             if self._connection is not None:
                 self._connection.execute(GIVE_BACK, self._number)
@@ -57,8 +57,8 @@ class AdvisoryLock:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Looks at the lock every few seconds while the block lasts. Taken again where it was lost and is free; if another process has
-        it, the block is interrupted, and StoreError raised."""
+        """Context that checks the lock every few seconds. A lost lock is taken again if it is free. If another process has it,
+        the block is interrupted, and StoreError is raised."""
         ending = threading.Event()
         watching = threading.Thread(target=self._watch, args=(ending,), daemon=True)
         watching.start()
@@ -83,7 +83,7 @@ class AdvisoryLock:
                 continue
             try:
                 taken = self.take()
-            except StoreError as error:  # nobody else can take it either
+            except StoreError as error:  # no other process can take it either
                 telemetry.log("warning", str(error))
                 continue
             if not taken:
@@ -115,6 +115,6 @@ class AdvisoryLock:
 
 
 def _interrupt() -> None:
-    """Interrupts the main thread; where a shell made the process deaf to that, ends the process."""
+    """Interrupts the main thread. If a shell has disabled that signal for the process, the process ends."""
     deaf = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
     os.kill(os.getpid(), signal.SIGTERM if deaf else signal.SIGINT)

@@ -40,7 +40,7 @@ def audit_batches(db: Database, after: int = 0, size: int = 10_000) -> Iterator[
 
 
 def audit_entries_with(db: Database, texts: list[str], after: int, through: int) -> Iterator[str]:
-    """Entries of rows after `after` up to `through` that contain one of the texts, oldest first: the database reads, not Python."""
+    """Entries of rows after `after` up to `through` that contain one of the texts, oldest first. The database filters them."""
     place = sa.func.instr if db.is_sqlite else sa.func.strpos
     contains = sa.or_(*(place(audit_rows.c.entry, text) > 0 for text in texts))
     query = sa.select(audit_rows.c.entry).where(audit_rows.c.seq > after, audit_rows.c.seq <= through, contains)
@@ -53,7 +53,7 @@ def audit_entries_with(db: Database, texts: list[str], after: int, through: int)
 def audit_snapshot(
     db: Database, size: int = 10_000
 ) -> Iterator[tuple[list[Row], Iterator[list[tuple[int, str, bytes, bytes]]]]]:
-    """(every head, the rows in batches), both of one state of the database; the heads are read at once."""
+    """(all heads, the rows in batches), both from one state of the database; the heads are read at once."""
     with db.reading() as c:
         heads = [dict(r) for r in c.execute(sa.select(audit_heads).order_by(audit_heads.c.size)).mappings()]
 

@@ -1,4 +1,5 @@
-"""Backups that erasure reaches: encrypted records in one set of files, and the key tree in another, replaced at every erasure."""
+"""Backups with support for erasure: encrypted records in one set of files, and the key tree in another, which is replaced at
+every erasure."""
 
 import base64
 import hashlib
@@ -39,12 +40,12 @@ PATIENTS = (
 )  # tables that a restore into a running installation replaces
 
 
-ENDED_BY_RESTORE = ("session", "recovery")  # facts that let somebody in, and may have ended or been used since the backup
+ENDED_BY_RESTORE = ("session", "recovery")  # facts that give access, and may have ended or been used since the backup
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The key tree and the tombstones as a backup folder holds them now."""
+    """Key tree and tombstones in a backup folder."""
 
     nodes: Nodes
     tombstones: list[tuple[str, bytes, int, str]]
@@ -75,7 +76,8 @@ def backups(db: Database) -> list[Row]:
 
 
 def refresh_keys(db: Database, folder: Path, tenant: str) -> bool:
-    """Replaces the keys beside a backup by the current ones; False if the folder cannot be reached: then the backup is lost."""
+    """Replaces the keys stored with a backup by the current ones. Return False if the folder cannot be reached: then the backup
+    cannot be used."""
     if not (folder / KEYS).is_file():
         return False
     with (folder / KEYS).open("r+b") as old:
@@ -85,7 +87,7 @@ def refresh_keys(db: Database, folder: Path, tenant: str) -> bool:
 
 
 def read_keys(folder: Path) -> Snapshot:
-    """The keys beside a backup."""
+    """Keys stored with a backup."""
     try:
         data = json.loads((folder / KEYS).read_text(encoding="ascii"))
         nodes = {(int(a), int(b)): base64.b64decode(c) for a, b, c in data["nodes"]}
@@ -96,13 +98,12 @@ def read_keys(folder: Path) -> Snapshot:
 
 
 def restore(db: Database, folder: Path, tenant: str, keys: Path | None = None) -> dict[str, int]:
-    """Restores patients' records; every tombstone, current or in the backup, is honored. Returns counts.
+    """Restores patients' records, except those of patients with a tombstone, current or in the backup. Returns counts.
 
-    keys: a newer backup whose keys are used instead of those beside this one. In a running installation only records are
-    restored: keys, audit log, ledger, register, consents and roles stay as they
-    are now, since an older state would restore what was withdrawn, spent or erased since. In an empty one
-    everything is restored, with the newest keys beside the backup. What was derived since the backup and still exists stays in
-    the lineage, so that a later erasure reaches it.
+    keys: a newer backup, whose keys are used instead. In a running installation only records are restored: keys, audit log,
+    ledger, register, consents and roles stay as they are now, since an older state would restore what was withdrawn, spent or
+    erased since. In an empty one everything is restored, with the newest keys beside the backup. Copies derived since the
+    backup remain in the lineage, so that a later erasure reaches them.
     """
     manifest = _manifest(folder)
     with db.reading(tenant) as c:
@@ -119,7 +120,7 @@ def restore(db: Database, folder: Path, tenant: str, keys: Path | None = None) -
         for table in reversed(names):
             c.execute(table.delete())
         for table in names:
-            # absent where a version before this table made the backup
+            # missing if a version before this table made the backup
             counted[str(table.name)] = _fill(c, table, folder) if table.name in manifest["sha256"] else 0
         _put_back(c, derived)
         if not living:
@@ -141,7 +142,7 @@ def _fill(c: sa.Connection, table: sa.Table, folder: Path) -> int:
 
 
 def _derived(c: sa.Connection) -> dict[str, list[Row]]:
-    """Rows of artifacts that a restore of records does not touch, and of their lineage."""
+    """Rows of artifacts that a restore of records does not change, and of their lineage."""
     artifacts, lineage = metadata.tables["artefacts"], metadata.tables["lineage"]
     kept = [dict(r) for r in c.execute(sa.select(artifacts).where(artifacts.c.kind.not_in(LOST_WITH_RECORDS))).mappings()]
     query = sa.select(lineage).join(artifacts, artifacts.c.id == lineage.c.artefact)
@@ -163,7 +164,7 @@ def _put_back(c: sa.Connection, derived: dict[str, list[Row]]) -> None:
 
 
 def _bury(c: sa.Connection, snapshot: Snapshot) -> int:
-    """Deletes the rows of every patient with a tombstone; returns how many had been restored."""
+    """Deletes the rows of all patients with a tombstone. Returns the number of restored rows among them."""
     for tenant, token, subject, at in snapshot.tombstones:
         there = c.execute(sa.select(tombstones.c.subject).where(tombstones.c.token == token)).first()
         if there is None:

@@ -1,4 +1,5 @@
-"""Encrypted files, written and read in bounded memory: chunks in order under one key, named by their content, written aside then renamed."""
+"""Encrypted files, written and read in bounded memory: chunks in order with one key, named by their content, written to a
+temporary file and renamed."""
 
 import hashlib
 import os
@@ -16,10 +17,10 @@ MAGIC = b"GALENIC1"
 
 
 def write_blob(folder: Path, key: bytes, parts: Iterable[bytes]) -> str:
-    """Encrypts a stream; returns the file's name, which is the SHA-256 of the file.
+    """Encrypts a stream. Returns the file's name, which is its SHA-256.
 
     Each chunk's nonce is the file's random prefix with the chunk's number and a last-chunk mark (the STREAM construction of
-    Hoang, Reyhanitabar, Rogaway and Vizár 2015), so chunks cannot be dropped, swapped or cut off unnoticed.
+    Hoang, Reyhanitabar, Rogaway and Vizár 2015), so missing, swapped or truncated chunks are detected.
     """
     lock, prefix, digest = AESGCM(key), os.urandom(7), hashlib.sha256()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,7 +54,7 @@ def _chunks(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def read_blob(place: Path, key: bytes) -> Iterator[bytes]:
-    """Chunks of an encrypted file. StoreError if the file was changed."""
+    """Chunks of an encrypted file. Raise StoreError if the file was changed."""
     lock = AESGCM(key)
     try:
         with place.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Derived copies (shards, indexes): under one key per build, never backed up, rebuilt from the originals."""
+"""Derived copies (shards, indexes), with one key per build. They are never backed up, and can be rebuilt from the originals."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SHARD_ROWS = 20_000
 
 
 def next_build(db: Database, kind: str, name: str) -> tuple[str, int]:
-    """A new build's id and number."""
+    """Id and number for a new build."""
     with db.transaction() as c:
         where = versions.c.name == "builds"
         if c.execute(versions.update().where(where).values(number=versions.c.number + 1)).rowcount == 0:
@@ -37,7 +37,7 @@ def next_build(db: Database, kind: str, name: str) -> tuple[str, int]:
 
 
 def finish_build(db: Database, build: str, detail: Row) -> None:
-    """Records the content of a build; until then it does not count."""
+    """Records the content of a build, which makes it valid."""
     with db.transaction() as c:
         c.execute(builds.update().where(builds.c.id == build).values(detail=json.dumps(detail)))
 
@@ -52,7 +52,7 @@ def list_builds(db: Database, name: str | None = None, kind: str | None = None) 
 
 
 def drop_build(db: Database, build: str, folder: Path) -> None:
-    """Deletes a build's files and its row; security deletes its key."""
+    """Deletes a build's files and its row. The security package deletes its key."""
     for row in list_builds(db):
         if row["id"] == build:
             for name in row["detail"].get("files", []):
@@ -62,7 +62,7 @@ def drop_build(db: Database, build: str, folder: Path) -> None:
 
 
 def build_shards(db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path) -> Row:
-    """Writes the rows and columns that the decision covers as encrypted Arrow shards; returns the detail of the build."""
+    """Writes the rows and columns that the decision covers as encrypted Arrow shards. Returns the details of the build."""
     names: list[str] = []
     rows = 0
     waiting: list[pa.Table] = []
@@ -92,7 +92,7 @@ def build_shards(db: Database, grant: AbstractGrant, known: Dataset, build: str,
 def read_shards(
     grant: AbstractGrant, known: Dataset, build: str, detail: Row, folder: Path, names: list[str] | None
 ) -> Iterator[pa.Table]:
-    """Batches of a build; each shard is checked against the decision again."""
+    """Batches of a build. The decision is checked again for each shard."""
     require_grant(grant, resource(str(known["name"])), "train", "read", "export", "index")
     key = grant.build_key(build)
     for file in detail["files"]:

@@ -1,4 +1,4 @@
-"""Encrypted cells: each encrypted on its own, bound to its data set, column, row and patient."""
+"""Encrypted cells: each is encrypted separately and bound to its data set, column, row and patient."""
 
 import os
 import struct
@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from galenic.errors import StoreError
 from galenic.store.grant import AbstractGrant
 
-PAD = 16  # padding: the encrypted length reveals a cell's length only in steps of 16 bytes
+PAD = 16  # padding, so that the encrypted length reveals a cell's length only in steps of 16 bytes
 
 
 def seal_cells(key: AESGCM, dataset: str, row: int, subject: int, cells: list[tuple[str, str | None]]) -> bytes:
-    """One encrypted row: each cell's length, nonce and ciphertext, one after the other."""
+    """One encrypted row: length, nonce and ciphertext of each cell."""
     nonces, parts = os.urandom(12 * len(cells)), []
     for i, (column, value) in enumerate(cells):
         text = b"\0" if value is None else b"\1" + value.encode()
@@ -58,6 +58,6 @@ def add_record_keys(grant: AbstractGrant, keys: dict[int, AESGCM], needed: set[i
     """Adds the record keys of subjects to the cached ones; an erased patient has none."""
     if len(keys) > 200_000:
         keys.clear()
-    fresh = [s for s in needed if s not in keys]  # not a difference of sets: that would walk all keys for one
+    fresh = [s for s in needed if s not in keys]  # not a set difference, which would read all keys for a single one
     if fresh:
         keys |= {s: AESGCM(k) for s, k in grant.keys(sorted(fresh)).items()}

@@ -1,7 +1,7 @@
-"""The criteria of a FHIR search as SQL conditions on one row of the search index.
+"""Criteria of a FHIR search as SQL conditions on one row of the search index.
 
-A condition costs a few look-ups for each row that is checked, or is a set of rows that SQLite makes once for the whole query. No
-condition goes through all rows again for each row: a search takes time in proportion to the index, however it is nested.
+A condition costs a few look-ups for each checked row, or is a set of rows that SQLite computes once per query. No condition
+reads all rows again for each row, so the time of a search is at most proportional to the index, even if it is nested.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ from galenic.schema import (
     TokenCriterion,
 )
 
-FEW_VALUES = 8  # codes or targets that are looked up one by one
+FEW_VALUES = 8  # codes or targets that are looked up individually
 APPROXIMATE = 0.1  # ap: within a tenth (R4, Search, 3.1.1.4.3)
 DAY = 86_400_000_000  # µs
 LAST_CHARACTER = "\U0010ffff"
@@ -35,20 +35,20 @@ LISTED = {"token": ("token",), "composite": ("token", "text", "span", "amount")}
 
 
 class CriterionSql:
-    """Criteria as SQL. hashed: the index's hash of a text; scope: limits a query to the visible subjects; matching: FROM and WHERE
-    of all resources of a type that meet conditions, with the alias r."""
+    """Criteria as SQL. hashed: the index's hash of a text; scope: limits a query to the visible subjects; matching: FROM and
+    WHERE of all resources of a type that match conditions, with the alias r."""
 
     def __init__(self, hashed: HashFunction, scope: Sql, matching: MatchingRows) -> None:
         self.hashed, self.scope, self.matching = hashed, scope, matching
 
     def condition(self, resource_type: str, condition: SearchCondition, r: str, *, few: bool = False) -> Sql:
-        """A condition on the resource with the table alias `r`. few: it is checked for few rows."""
+        """Condition on the resource with the table alias `r`. few: True if it is checked for few rows."""
         parts = [self.alternatives(resource_type, group, r, few=few) for group in grouped(condition.criteria)]
         sql = any_of([p[0] for p in parts])
         return ("NOT " if condition.negated else "") + sql, [v for p in parts for v in p[1]]
 
     def alternatives(self, resource_type: str, group: Sequence[SearchCriterion], r: str, *, few: bool) -> Sql:
-        """Criteria of one kind and parameter, of which one must be met."""
+        """Criteria of one kind and parameter, of which one must match."""
         one = group[0]
         if isinstance(one, IdCriterion):
             return f"{r}.key {in_list(self.keys(group))}", []
@@ -88,7 +88,7 @@ class CriterionSql:
         return f"EXISTS (SELECT 1 FROM {table} x WHERE x.row = {r}.row AND x.p = ? AND {where})", [p, *values]  # noqa: S608
 
     def presence(self, resource_type: str, criterion: PresenceCriterion, r: str) -> Sql:
-        """Any value of a parameter."""
+        """True if a parameter has any value."""
         p = self.hashed(f"{resource_type}.{criterion.parameter}")
         if criterion.type in PROBED:
             return f"EXISTS (SELECT 1 FROM {PROBED[criterion.type]} x WHERE x.row = {r}.row AND x.p = ?)", [p]  # noqa: S608
@@ -122,7 +122,7 @@ class CriterionSql:
         return f"EXISTS (SELECT 1 FROM {joined})", [p, *values]  # noqa: S608
 
     def amounts(self, criterion: QuantityCriterion, x: str) -> Sql:
-        """A number, and its unit where the search names one."""
+        """Number, and its unit if the search names one."""
         where, values = _compare_number(criterion, x)
         if criterion.code is None:
             return where, values
@@ -131,22 +131,22 @@ class CriterionSql:
             return f"{where} AND {x}.s = ? AND {x}.c = ?", [*values, self.hashed(criterion.system), code]
         return f"{where} AND ({x}.c = ? OR {x}.u = ?)", [*values, code, code]
 
-    # chains: resources on the way must be in scope, as the matches must
+    # chains: intermediate resources must be in scope, like the matches
 
     def chain(self, resource_type: str, chain: ChainCriterion, r: str) -> Sql:
-        """A chain: the few resources to which one row refers are checked."""
+        """Chain: the few resources that one row refers to are checked."""
         where, values = self._end_of(chain, f"{r}1")
         joined = f"link t CROSS JOIN res {r}1 ON {r}1.key = t.h WHERE t.row = {r}.row AND t.p = ? AND {where}"
         return f"EXISTS (SELECT 1 FROM {joined})", [self.hashed(f"{resource_type}.{chain.parameter}"), *values]  # noqa: S608
 
     def reverse_probe(self, chain: ReverseChainCriterion, r: str) -> Sql:
-        """A reverse chain: all resources that refer to one row are checked, which may be many."""
+        """Reverse chain: all resources that refer to one row are checked, which may be many."""
         where, values = self._end_of(chain, f"{r}1")
         joined = f"token t CROSS JOIN res {r}1 ON {r}1.row = t.row WHERE t.p = ? AND t.h = {r}.key AND {where}"
         return f"EXISTS (SELECT 1 FROM {joined})", [self.hashed(f"{chain.resource_type}.{chain.parameter}"), *values]  # noqa: S608
 
     def reverse_list(self, chain: ReverseChainCriterion, r: str) -> Sql:
-        """A reverse chain: everything to which its matches refer is listed once."""
+        """Reverse chain: all targets of its matches are listed once."""
         sql, values = self.matching(chain.resource_type, chain.conditions)
         p = self.hashed(f"{chain.resource_type}.{chain.parameter}")
         listed = f"SELECT l.h FROM (SELECT r.row AS row {sql}) m CROSS JOIN link l WHERE l.row = m.row AND l.p = ?"  # noqa: S608
@@ -162,7 +162,7 @@ class CriterionSql:
 
 
 def grouped(criteria: Iterable[SearchCriterion]) -> list[list[SearchCriterion]]:
-    """Criteria in groups that one look-up can answer together."""
+    """Criteria in groups that a single look-up can answer."""
     groups: dict[object, list[SearchCriterion]] = {}
     for number, one in enumerate(criteria):
         key: object = number
@@ -187,17 +187,17 @@ def any_of(parts: list[str]) -> str:
 
 
 def in_list(values: list[int]) -> str:
-    """IN with hashes, which are numbers of this index and not of the client."""
+    """IN with hashes; these are numbers of this index and do not come from the client."""
     return f"IN ({','.join(map(str, values))})"
 
 
 def table_of(criterion: StringCriterion) -> str:
-    """The table of a text: labels of codes have one of their own."""
+    """Table of a text; labels of codes have a separate one."""
     return "label" if criterion.parameter.endswith(":text") else "text"
 
 
 def words(criteria: Sequence[StringCriterion], w: str) -> Sql:
-    """The words, with the table alias `w`, that match one of the texts. The parameter is compared elsewhere."""
+    """Words, with the table alias `w`, that match one of the texts. The parameter is compared elsewhere."""
     parts = [_word(c, w) for c in criteria]
     return any_of([f"({p[0]})" for p in parts]), [v for p in parts for v in p[1]]
 

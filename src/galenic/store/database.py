@@ -26,9 +26,9 @@ from galenic.store.upgrade import (
     upgrade_copies,
 )
 
-POOL, OVERFLOW = 20, 60  # pooled connections, as opening one costs more than most queries, and more while all of them work
-BUSY_TIMEOUT = 120_000  # ms that a write waits for another one (SQLite)
-SHRINK_SECONDS, SHRINK_PAUSE = 10.0, 100  # s that the log is tried to be emptied for; ms between two tries
+POOL, OVERFLOW = 20, 60  # pooled connections, because opening one costs more than most queries, and further ones under load
+BUSY_TIMEOUT = 120_000  # milliseconds that a write waits for another one (SQLite)
+SHRINK_SECONDS, SHRINK_PAUSE = 10.0, 100  # seconds of attempts to empty the log; milliseconds between two attempts
 
 
 class Database:
@@ -71,7 +71,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, tenant: str | None = None) -> Iterator[sa.Connection]:
-        """A serialized write transaction, durable when the block ends normally and rolled back otherwise.
+        """Serialized write transaction, durable when the block ends normally and rolled back otherwise.
 
         tenant: the tenant with visible rows where the database separates tenants (PostgreSQL's row-level security).
         """
@@ -84,7 +84,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self, tenant: str | None = None) -> Iterator[sa.Connection]:
-        """A read transaction: one state of the data throughout; writers need not wait for it."""
+        """Read transaction on a consistent state of the data. Writers need not wait for it."""
         try:
             level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
             with self.engine.connect().execution_options(galenic_reading=True, **level) as connection, connection.begin():
@@ -94,7 +94,8 @@ class Database:
             raise _explain(error, "was not read") from error
 
     def rows(self, sql: str, values: Sequence[Any], tenant: str | None = None) -> list[Any]:
-        """The rows of one SELECT, with ? for each value: for reads that run thousands of times a second, without a compiler."""
+        """Rows of one SELECT, with ? for each value, without the SQL compiler: for reads that run thousands of times per
+        second."""
         if not self.is_sqlite:
             with self.reading(tenant) as c:
                 return list(c.exec_driver_sql(sql.replace("?", "%s"), tuple(values)).fetchall())
@@ -111,7 +112,7 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self, tenant: str | None = None) -> Iterator[Any]:
-        """As `transaction`, with the driver's own cursor: for the few statements that run thousands of times a second."""
+        """As `transaction`, with the driver's cursor: for the few statements that run thousands of times per second."""
         try:
             with contextlib.closing(self.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
@@ -147,16 +148,17 @@ class Database:
         migrate(connection)
 
     def upgrade_copies(self) -> list[str]:
-        """Places of the copies of the database that upgrades made."""
+        """Paths of the database copies that upgrades made."""
         return upgrade_copies(self.engine)
 
     def drop_upgrade_copies(self) -> list[str]:
-        """Deletes these copies, which hold erased patients and their keys; returns their places."""
+        """Deletes the database copies of upgrades, which contain erased patients and their keys. Returns their paths."""
         return drop_upgrade_copies(self.engine)
 
     def shrink(self, wait: float = SHRINK_SECONDS) -> bool | None:
-        """Writes the log into the file and empties it, so that no erased byte remains in it (SQLite). False if others read or wrote
-        for so many seconds, so that the log still holds earlier pages; None on PostgreSQL, whose log belongs to its administrators."""
+        """Writes the log into the file and empties it, so that no erased byte remains in it (SQLite). Return False if others
+        read or wrote for the whole waiting time, so that the log still contains earlier pages; None on PostgreSQL, whose log
+        is managed by its administrators."""
         if not self.is_sqlite:
             return None
         until = time.monotonic() + wait
@@ -178,7 +180,8 @@ class Database:
 
 
 def _refuse_meddling(connection: sa.Connection) -> None:
-    """StoreError for a trigger or rule on our tables, or a view in place of one: it could change what is written and read."""
+    """Raise StoreError for a trigger or rule on our tables, or a view in place of one, because it could change reads and
+    writes."""
     if connection.dialect.name == "sqlite":
         query = "SELECT name, type FROM sqlite_master WHERE type = 'trigger' OR (type = 'view' AND name IN :ours)"
     else:
@@ -212,13 +215,13 @@ def _sqlite_connect(connection: object, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged row survives power loss
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA cache_size=-32000")  # KiB; 2,000 by default, which indexes of keyed tokens outgrow at once
-    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages: each look at whether the log is to be written costs a flush
+    cursor.execute("PRAGMA cache_size=-32000")  # KiB; the default of 2,000 is too small for indexes of keyed tokens
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; each check for whether the log must be written costs a flush
     cursor.execute("PRAGMA secure_delete=ON")  # freed pages are overwritten
     cursor.close()
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
-    # IMMEDIATE takes the write lock before the first read: two racing readers can never both see the same balance.
+    # IMMEDIATE takes the write lock before the first read, so two concurrent readers can never both see the same balance.
     reading = connection.get_execution_options().get("galenic_reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

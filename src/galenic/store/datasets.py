@@ -1,4 +1,4 @@
-"""Data sets: their columns, owner, label and kind. No patient's data."""
+"""Data sets: their columns, owner, label and kind. They contain no patient data."""
 
 import json
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def add_dataset(db: Database, grant: AbstractGrant, row: dict[str, object], sche
 
 
 def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
-    """The metadata of a data set; no patient's data. UnknownNameError if there is none."""
+    """Metadata of a data set, without patient data. Raise UnknownNameError if there is none."""
     with db.reading(tenant) as c:
         row = c.execute(sa.select(datasets).where(datasets.c.name == name)).mappings().first()
         known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
@@ -52,13 +52,13 @@ def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
 
 
 def list_datasets(db: Database, tenant: str | None = None) -> list[Dataset]:
-    """The metadata of every data set; no patient's data."""
+    """Metadata of every data set, without patient data."""
     with db.reading(tenant) as c:
         return [dict(r) for r in c.execute(sa.select(datasets).order_by(datasets.c.name)).mappings()]
 
 
 def count_rows(db: Database, tenant: str | None = None) -> dict[str, int]:
-    """The number of rows, or versions of documents, that are in custody now, by data set; erased ones are not."""
+    """Current number of rows, or of versions of documents, by data set, without erased ones."""
     query = sa.select(originals.c.dataset, sa.func.count()).group_by(originals.c.dataset)
     with db.reading(tenant) as c:
         return {str(name): int(count) for name, count in c.execute(query)}

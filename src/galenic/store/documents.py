@@ -1,4 +1,4 @@
-"""Documents in their original form: one row of the originals each, found by keyed hashes of name, content and identifiers."""
+"""Documents in their original form: one row each, found by keyed hashes of name, content and identifiers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +28,9 @@ SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class IncomingDocument:
-    """A document to be stored. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects;
-    deleted: it marks the deletion of the document of its name; variant: what differs beside its bytes from the document as it came."""
+    """Document to store. digest: of its bytes, hex; about: further details; words: searches that find it; mentions: subjects;
+    deleted: True if it marks the deletion of the document with its name; variant: options that changed its content, in
+    addition to the bytes."""
 
     subject: int
     type: str
@@ -50,7 +51,7 @@ class IncomingDocument:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A stored document. version: 1 for the first of its name; about: further details, among them "written": when it was stored,
+    """A stored document. version: 1 for the first of its name; about: further details, among them "written": time of storage,
     in µs since 1970 (not in documents stored before version 0005 of the database)."""
 
     row: int
@@ -64,7 +65,7 @@ class StoredDocument:
 
 
 def now_micros() -> int:
-    """µs since 1970 now, in whole milliseconds, which is the precision of instants in FHIR resources."""
+    """Current time in µs since 1970, in whole milliseconds, which is the precision of instants in FHIR resources."""
     return int(datetime.now(UTC).timestamp() * 1000) * 1000
 
 
@@ -131,10 +132,10 @@ class _NewDocuments:
 
 
 def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming: list[IncomingDocument]) -> int:
-    """Encrypts and stores documents, all of them durably or none; returns how many were new.
+    """Encrypts and stores documents, all of them durably or none. Returns the number of new ones.
 
-    The last document of a name becomes current, earlier ones stay as its versions; a document that equals the current one of its
-    name is not stored again, nor is the deletion of a name that has no current document.
+    The last document with a name becomes current, and earlier ones remain as its versions. A document that equals the current
+    one is not stored again, nor is the deletion of a name without a current document.
     """
     name = str(known["name"])
     require_grant(grant, resource(name), "import")
@@ -158,7 +159,8 @@ def write_documents(db: Database, grant: AbstractGrant, known: Dataset, incoming
 
 
 def _hash_documents(grant: AbstractGrant, name: str, incoming: list[IncomingDocument]) -> list[_HashedDocument]:
-    """Must run before the write transaction: a grant that is cut here writes to the audit log, which waits for that transaction."""
+    """Must run before the write transaction, because a grant that ends here writes to the audit log, which waits for that
+    transaction."""
     names = grant.tokens("name", [f"{name}\0{i.name}" for i in incoming])
     digests = grant.tokens("digest", [f"{name}\0{i.digest}{i.variant}" for i in incoming])
     words = list(dict.fromkeys(w for i in incoming for w in i.words))
@@ -177,7 +179,7 @@ def _new_documents(
     keys: dict[int, AESGCM],
     first: int,
 ) -> _NewDocuments:
-    """The rows of documents that differ from the current one of their name. stored: by token of the name; first: the next row."""
+    """Rows of documents that differ from the current one with their name. stored: by token of the name; first: the next row."""
     new, written = _NewDocuments(), now_micros()
     for entry in hashed:
         one, row = entry.document, first + len(new.documents)
@@ -260,7 +262,7 @@ def documents_by_identifier(db: Database, grant: AbstractGrant, known: Dataset, 
 
 
 def shared_document(db: Database, grant: AbstractGrant, known: Dataset, name: str) -> StoredDocument | None:
-    """The current document of a name (Type/id) that is about no person: a medication, a location."""
+    """Current document with a name (Type/id) that is about no person: a medication, a location."""
     require_grant(grant, resource(str(known["name"])), "read", "train", "export", "index")
     token = grant.token("name", f"{known['name']}\0{name}")
     d = documents.c
@@ -273,8 +275,8 @@ def shared_document(db: Database, grant: AbstractGrant, known: Dataset, name: st
 def read_documents(
     db: Database, grant: AbstractGrant, known: Dataset, *, history: bool = False
 ) -> Iterator[list[StoredDocument]]:
-    """Batches of current documents (history: of all versions) that the decision covers, ordered by subject: those about no person
-    first, unless the decision is about one subject. The decision is checked again before each batch."""
+    """Batches of current documents (history: of all versions) that the decision covers, ordered by subject; those about no
+    person come first, unless the decision is about one subject. The decision is checked again before each batch."""
     name, after = str(known["name"]), (-1, -1)
     require_grant(grant, resource(name), "read", "train", "export", "index")
     keys: dict[int, AESGCM] = {}

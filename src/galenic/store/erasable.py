@@ -1,4 +1,4 @@
-"""Rows beside the originals that are deleted with a patient."""
+"""Derived rows that are deleted with a patient."""
 
 import sqlalchemy as sa
 
@@ -6,12 +6,13 @@ from galenic.store.tables import document_words, documents, originals
 
 
 def mention(subject: int) -> bytes:
-    """The search word that finds a document which names several people and is under no patient's key, 16 bytes."""
+    """Search word that finds a document which names several people and has no patient's key, 16 bytes."""
     return b"names" + subject.to_bytes(11, "big")  # not secret: the subject id is in clear beside each row
 
 
 def forget_documents(c: sa.Connection, subject: int) -> int:
-    """Deletes the search entries of a subject's documents, and shared documents that name the subject; returns how many of those."""
+    """Deletes the search entries of a subject's documents, and shared documents that name the subject. Returns the number of
+    the latter."""
     d, w = documents.c, document_words.c
     naming = [(r[0], r[1]) for r in c.execute(sa.select(w.dataset, w.row).where(w.word == mention(subject)))]
     own = [(r[0], r[1]) for r in c.execute(sa.select(d.dataset, d.row).where(d.subject == subject))]

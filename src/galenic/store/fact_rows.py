@@ -1,4 +1,4 @@
-"""Rows of facts that decisions need; security decides who may write one and whether its MAC is right."""
+"""Rows of facts that decisions need. The security package decides who may write one, and checks its MAC."""
 
 import contextlib
 from collections.abc import Iterator
@@ -50,8 +50,8 @@ def _put(c: sa.Connection, row: Row) -> None:
 
 
 def _shared_it_before(c: sa.Connection, where: sa.ColumnElement[bool], name: str) -> bool:
-    """True if a fact in use without a unique name is there, and another one holds the name: an earlier version let two have one
-    id. Both stay in use; the change that would make a third reads that they are there."""
+    """True if an active fact without a unique name exists, and another one has the name: an earlier version allowed two with
+    one id. Both remain active, and a third is refused."""
     stands = c.execute(sa.select(facts.c.unique_name).where(where & (facts.c.state != "left"))).first()
     if stands is None or stands[0] is not None:
         return False
@@ -75,12 +75,12 @@ def _select(equal: dict[str, object]) -> str:
 
 @dataclass(frozen=True)
 class FactRows:
-    """The facts within one serialized transaction: what it reads stands until it commits."""
+    """Facts within one serialized transaction. Reads remain valid until it commits."""
 
     connection: sa.Connection
 
     def of(self, kind: str, **equal: object) -> list[Row]:
-        """Facts of one kind, by equality of columns, ordered by key; changes of this transaction included."""
+        """Facts of one kind, by equality of columns, ordered by key, including changes of this transaction."""
         sql = _select(equal)
         sql = sql if self.connection.dialect.name == "sqlite" else sql.replace("?", "%s")
         found = self.connection.exec_driver_sql(sql, (kind, *equal.values())).fetchall()
@@ -93,7 +93,7 @@ class FactRows:
 
 @contextlib.contextmanager
 def fact_transaction(db: Database) -> Iterator[FactRows]:
-    """A transaction that no other change of facts runs beside: the row of their version, which each change increases, is its lock."""
+    """Transaction that excludes other changes of facts. Its lock is the row of their version, which each change increases."""
     with db.transaction() as c:
         bump_version(c, "facts")
         yield FactRows(c)
@@ -114,7 +114,7 @@ def bump_version(c: sa.Connection, name: str, by: int = 1) -> int:
     )
     number = int(c.exec_driver_sql(query, (name, by)).scalar_one())
     stands = c.exec_driver_sql(f"SELECT number FROM versions WHERE name = {mark}", (name,)).scalar_one_or_none()  # noqa: S608
-    if stands != number:  # a trigger put it back: other processes would not see the change
+    if stands != number:  # a trigger restored the old number: other processes would not see the change
         raise StoreError(f"the version of the {name} did not increase. {MEDDLED}")
     return number
 

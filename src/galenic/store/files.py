@@ -1,4 +1,4 @@
-"""Files that appear completely or not at all: written aside, flushed, then renamed."""
+"""Files that appear completely or not at all: written to a temporary path, flushed, then renamed."""
 
 import contextlib
 import errno
@@ -28,19 +28,19 @@ def _flush(path: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    """True if only the owner may enter a folder, as it is with all within an installation: its files are for the owner alone."""
+    """True if only the owner may enter a folder, as with all folders of an installation: its files are only for the owner."""
     return any(not place.stat().st_mode & 0o077 for place in (folder, *folder.parents))
 
 
 def make_private(path: Path) -> None:
-    """Creates a file for its owner alone, if there is none; a library that opens it later keeps its mode."""
+    """Creates a file that only its owner can read, if there is none; a library that opens it later keeps its mode."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 @contextlib.contextmanager
 def locked(place: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file beside `place` among the processes of this machine."""
+    """Holds an exclusive lock on a file next to `place`, for the processes of this machine."""
     try:
         beside = place.with_name(f".{place.name}.lock")
         make_private(beside)
@@ -56,7 +56,7 @@ def locked(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def file_aside(target: Path) -> Iterator[Path]:
-    """Yields a path beside `target` to write to; it becomes `target` when the block ends normally, and is removed otherwise."""
+    """Yields a path next to `target` to write to. It becomes `target` when the block ends normally, and is removed otherwise."""
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,8 @@ def file_aside(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(target: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `target` that is removed when the block ends; `sweep` removes one that a killed process left."""
+    """Yields an empty folder next to `target` that is removed when the block ends; `sweep` removes leftovers of killed
+    processes."""
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,9 +100,9 @@ def scratch_folder(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_aside(target: Path) -> Iterator[Path]:
-    """Yields a folder beside `target` to fill; it becomes `target` when the block ends normally, and is removed otherwise.
+    """Yields a folder next to `target` to fill. It becomes `target` when the block ends normally, and is removed otherwise.
 
-    StateError if `target` exists: an existing folder is never overwritten.
+    Raise StateError if `target` exists: an existing folder is never overwritten.
     """
     target = target.absolute()
     if target.exists():
@@ -122,7 +123,7 @@ def folder_aside(target: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> int:
-    """Removes temporary files that a killed process left in `folder` an hour ago or more; returns how many."""
+    """Removes temporary files that a killed process left in `folder` an hour ago or more. Returns their number."""
     removed = 0
     for path in folder.glob(".*.aside") if folder.is_dir() else ():
         if time.time() - path.stat().st_mtime < 3600:

@@ -1,4 +1,4 @@
-"""Grants as the store sees them: an open access decision, which holds the keys that the store does not have."""
+"""Grants as the store uses them: an open access decision that provides keys, which the store does not have."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ from galenic.errors import AccessDeniedError
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that a decision covers; compiled to SQL, never checked after reading.
+    """Rows that a decision covers, compiled to SQL.
 
-    care_of: rows of patients with whom this account has a care relation. consent_to: rows of patients who gave
-    consent to (purpose, class of data). subject: rows of one patient. None: no such restriction.
+    care_of: rows of patients with whom this account has a care relation. consent_to: rows of patients who gave consent to
+    (purpose, data class). subject: rows of one patient. None: no such restriction.
     """
 
     care_of: str | None = None
@@ -22,7 +22,7 @@ class Rows:
 
 
 class AbstractGrant(ABC):
-    """One open decision. Only `security.Gate` makes one (`security.Grant`); packages above pass it on."""
+    """Open access decision. Only `security.Gate` creates one (`security.Grant`); other packages pass it on."""
 
     tenant: str
     who: str
@@ -35,19 +35,19 @@ class AbstractGrant(ABC):
 
     @abstractmethod
     def require(self, resource: str, *actions: str) -> None:
-        """AccessDeniedError unless the decision is open, covers the resource and is for one of the actions."""
+        """Raise AccessDeniedError unless the decision is open, covers the resource and allows one of the actions."""
 
     @abstractmethod
     def require_active(self, rows: int = 0, fields: int = 0, size: int = 0) -> None:
-        """Counts what was read; AccessDeniedError as soon as the decision is no longer in force."""
+        """Counts reads. Raise AccessDeniedError as soon as the decision is no longer valid."""
 
     @abstractmethod
     def keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients; a patient who was erased has none."""
+        """Record keys of patients; an erased patient has none."""
 
     @abstractmethod
     def new_keys(self, subjects: list[int]) -> dict[int, bytes]:
-        """Record keys of patients, made if there are none."""
+        """Record keys of patients, created if missing."""
 
     @abstractmethod
     def token(self, kind: str, text: str) -> bytes:
@@ -59,8 +59,8 @@ class AbstractGrant(ABC):
 
     @abstractmethod
     def hasher(self, kind: str) -> Callable[[str], bytes]:
-        """A function that computes tokens of one kind. Access is checked here and not again at each call: a check that ends the grant
-        writes to the audit log, which a write transaction blocks."""
+        """Function that computes tokens of one kind. Access is checked here and not again at each call, because a check that
+        ends the grant writes to the audit log, which a write transaction blocks."""
 
     @abstractmethod
     def build_key(self, build: str) -> bytes:
@@ -76,7 +76,7 @@ class AbstractGrant(ABC):
 
 
 def require_grant(grant: AbstractGrant | None, resource: str, *actions: str) -> AbstractGrant:
-    """The grant, if it is one and covers the resource. Every function of the store that returns patients' data begins with this check."""
+    """The grant, if it covers the resource. Every function of the store that returns patient data begins with this check."""
     if not isinstance(grant, AbstractGrant):
         raise AccessDeniedError(
             "patient data can be read only under an access decision. Open one: with gate.open(...) as g, and pass g."

@@ -1,8 +1,8 @@
-"""The search index of a data set: derived, under one key per build.
+"""Search index of a data set: derived, with one key per build.
 
-Codes, dates and quantities are in clear inside a file that is encrypted as a whole (SQLCipher); every other text is indexed by
-keyed tokens of its words and their prefixes, which show which rows share a word, but no word. On PostgreSQL the index is an
-unlogged table in clear columns: it is not in backups nor in the write-ahead log, but the disk below must be encrypted.
+Codes, dates and quantities are in plain form inside a completely encrypted file (SQLCipher). All other texts are indexed by
+keyed tokens of their words and prefixes, which reveal that rows share a word, but not the word. On PostgreSQL the index is an
+unlogged table with plain columns. It is neither in backups nor in the write-ahead log, but the disk must be encrypted.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ from galenic.store.rows import Row
 OPERATORS = {"=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 WORD = re.compile(r"\w+")
 PREFIX = 3  # shortest prefix that can be searched
-BOUND = 2_000  # rows that a search may decrypt to look inside a text
+BOUND = 2_000  # rows that a search may decrypt to search inside a text
 Condition = tuple[str, str, str]
 
 
 def build_index(
     db: Database, grant: AbstractGrant, known: Dataset, build: str, folder: Path, *, codes: tuple[str, ...] = ()
 ) -> Row:
-    """Indexes the rows that the decision covers. codes: text columns that hold codes and may be in clear inside the index."""
+    """Indexes the rows that the decision covers. codes: text columns with codes that may be in plain form inside the index."""
     name = str(known["name"])
     require_grant(grant, resource(name), "index")
     schema = schema_of(known)
@@ -77,7 +77,7 @@ def build_index(
 
 @dataclass(frozen=True)
 class SearchIndex:
-    """One build of the index of a data set. build: its id; detail: as `build_index` returned it; folder: of the index files."""
+    """One build of the index of a data set. build: its id; detail: from `build_index`; folder: folder of the index files."""
 
     known: Dataset
     build: str
@@ -88,10 +88,10 @@ class SearchIndex:
 def search(
     db: Database, grant: AbstractGrant, index: SearchIndex, conditions: list[Condition], limit: int = 100
 ) -> list[dict[str, object]]:
-    """Rows that meet all conditions, of those that the decision covers. Conditions: (column, operator, value).
+    """Rows that match all conditions, among those that the decision covers. Conditions: (column, operator, value).
 
-    = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only if the other
-    conditions leave few enough rows to decrypt. AccessDeniedError for a withheld column: its hits would reveal it.
+    = < <= > >= on codes, dates and quantities; = (whole), word, starts on other texts; contains only if the other conditions
+    leave few enough rows to decrypt. Raise AccessDeniedError for a withheld column, because its hits would reveal it.
     """
     require_grant(grant, resource(str(index.known["name"])), "search", "read")
     inside = [c for c in conditions if c[1] == "contains"]
@@ -108,7 +108,7 @@ def search(
             f"'contains' would have to decrypt more than {BOUND} rows. Narrow the search first, by a code, a date or a word."
         )
     found: list[dict[str, object]] = []
-    for start in range(0, len(rows), 500):  # rows that the decision does not cover are not there
+    for start in range(0, len(rows), 500):  # rows that the decision does not cover look missing
         for values in points(db, grant, index.known, rows[start : start + 500]):
             if all(text.lower() in str(values.get(column) or "").lower() for column, _, text in inside):
                 found.append(values)
@@ -195,8 +195,9 @@ def _opened(db: Database, grant: AbstractGrant, build: str, folder: Path, *, mak
 
 
 def compare_rows(db: Database, grant: AbstractGrant, index: SearchIndex) -> IndexComparison:
-    """Compares an index with the rows in custody; it is read to its end. StoreError if that is not possible. Rows that were there
-    when it was built and are not in it were not covered by its decision, as long as it holds as many as were put into it."""
+    """Compares an index with the stored rows, and reads it to the end. Raise StoreError if that is not possible. Rows that
+    existed when the index was built and are not in it were not covered by its decision, if the index has as many rows as
+    were written to it."""
     name = str(index.known["name"])
     require_grant(grant, resource(name), "index")
     stored = {int(r[0]) for r in db.rows("SELECT row FROM originals WHERE dataset = ?", (name,), grant.tenant)}

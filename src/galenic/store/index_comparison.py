@@ -1,4 +1,4 @@
-"""Comparison of the search index of resources with the documents that it is made from."""
+"""Comparison of the search index of resources with the documents that it was built from."""
 
 from dataclasses import dataclass, field
 
@@ -12,15 +12,15 @@ from galenic.store.resource_index import ResourceIndex
 from galenic.store.resources import versions_at
 from galenic.store.tables import documents
 
-ROWS = 10_000  # compared at once
-ENVELOPE = "Bundle"  # type of the documents that hold what an imported Bundle says beside its resources: not indexed
+ROWS = 10_000  # compared in one batch
+ENVELOPE = "Bundle"  # type of documents with the parts of an imported Bundle beside its resources: not indexed
 
 
 @dataclass
 class IndexComparison:
-    """Differences between stored versions and the index, by row. stored, indexed: how many there are; missing: not in the index;
-    extra: only in the index; outdated: in the index as current, or of a patient, that it is not; unreadable: stored under a key that
-    does not exist; waiting: stored and not due to be in the index yet."""
+    """Differences between stored versions and the index, by row. stored, indexed: number of versions; missing: not in the
+    index; extra: only in the index; outdated: wrong state or patient in the index; unreadable: stored with a key that does
+    not exist; waiting: stored but not yet due for the index."""
 
     stored: int = 0
     indexed: int = 0
@@ -32,18 +32,18 @@ class IndexComparison:
 
     @property
     def is_consistent(self) -> bool:
-        """True if a search finds what is stored, and nothing else."""
+        """True if searches find exactly the stored versions."""
         return not (self.missing or self.extra or self.outdated)
 
 
 def compare_index(db: Database, grant: AbstractGrant, known: Dataset, index: ResourceIndex) -> IndexComparison:
-    """Compares the index with the documents in all rows that it is said to hold, in bounded memory."""
+    """Compares the index with the documents in all rows that it should contain, in bounded memory."""
     name = str(known["name"])
     require_grant(grant, resource(name), "index")
     found, through, d = IndexComparison(), index.through(), documents.c
     for first in range(0, max(through, index.newest() + 1), ROWS):
         query = sa.select(d.row, d.subject, d.current).where((d.dataset == name) & (d.row >= first) & (d.row < first + ROWS))
-        indexed = states_of(index, first, first + ROWS)  # before the documents: what is indexed now is stored
+        indexed = states_of(index, first, first + ROWS)  # read before the documents, so that indexed versions are stored
         with db.reading(grant.tenant) as c:
             stored = {int(row): (int(subject), bool(current)) for row, subject, current in c.execute(query)}
         found.stored, found.indexed = found.stored + len(stored), found.indexed + len(indexed)
@@ -65,7 +65,7 @@ def _add_absent(db: Database, grant: AbstractGrant, known: Dataset, found: Index
 
 
 def is_envelope(stored: StoredDocument) -> bool:
-    """True if a document is what an imported Bundle says beside its resources, which is not a resource of its own."""
+    """True if a document contains the parts of an imported Bundle beside its resources, which is not a resource itself."""
     return stored.type == ENVELOPE and "served" not in stored.about
 
 
@@ -84,7 +84,7 @@ def drop_versions(index: ResourceIndex, rows: list[int]) -> None:
 
 
 def is_checked(index: ResourceIndex) -> bool:
-    """True if an index was compared with the documents by a version of Galenic that passes over nothing of another process."""
+    """True if an index was compared with the documents by a version of Galenic that does not miss rows of other processes."""
     with index.writing() as c:
         return c.execute("SELECT 1 FROM state WHERE name = 'checked'").fetchone() is not None
 

@@ -1,4 +1,4 @@
-"""A copy of the search index of a data set without the rows that were deleted since, under another key."""
+"""Copy of the search index of a data set without the rows deleted since, with another key."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ PARTS = ("rows", "tokens")  # tables of an index
 
 
 def copy_index(db: Database, grant: AbstractGrant, index: SearchIndex, copy: str) -> Row:
-    """Copies the rows of an index that are still in the data set into the build `copy`, so that the index can be deleted together
-    with its key. StoreError if the index cannot be read."""
+    """Copies the rows of an index that are still in the data set to the build `copy`, so that the index can be deleted with its
+    key. Raise StoreError if the index cannot be read."""
     if not isinstance(grant, AbstractGrant):
         require_grant(grant, "")
     grant.require_active()

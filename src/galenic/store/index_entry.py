@@ -1,4 +1,4 @@
-"""A version of a resource as the search index takes it, and where the newest one is."""
+"""Version of a resource as an entry of the search index, and the location of the newest version."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from galenic.errors import StoreError
 
 
 class IndexReplacedError(StoreError):
-    """The file of the search index is gone: an erasure has put a copy in its place."""
+    """The file of the search index does not exist any more, because an erasure replaced it by a copy."""
 
 
 @dataclass(slots=True)

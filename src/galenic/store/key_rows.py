@@ -1,4 +1,4 @@
-"""Rows of the key tree: wrapped keys, useless without the root, which the database does not hold."""
+"""Rows of the key tree: wrapped keys, unusable without the root key, which is not in the database."""
 
 import sqlalchemy as sa
 
@@ -10,13 +10,13 @@ Nodes = dict[tuple[int, int], bytes]
 
 
 def read_nodes(db: Database, places: list[tuple[int, int]]) -> Nodes:
-    """The named nodes (level, place), as far as they exist."""
+    """Nodes with the given (level, place), if they exist."""
     found: Nodes = {}
     mark = "?" if db.is_sqlite else "%s"
     with db.reading() as c:
         for start in range(0, len(places), 200):
             some = places[start : start + 200]
-            # not IN (VALUES ...): SQLite would walk the whole table
+            # not IN (VALUES ...), for which SQLite would read the whole table
             where = " OR ".join([f"(level = {mark} AND place = {mark})"] * len(some))
             query = f"SELECT level, place, children FROM key_nodes WHERE {where}"  # noqa: S608
             rows = c.exec_driver_sql(query, tuple(number for place in some for number in place))

@@ -1,4 +1,4 @@
-"""Lineage: which patients' records went into which artifact (tables, shards, indexes, exports, models, releases)."""
+"""Lineage: patients whose records are in an artifact (tables, shards, indexes, exports, models, releases)."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ from galenic.store.rows import Row
 from galenic.store.tables import artefacts, lineage
 
 KINDS = (
-    "table", "shards", "index", "bulk", "quality", "model", "copy", "release",  # inside; a release is outside once it was written
+    "table", "shards", "index", "bulk", "quality", "model", "copy", "release",  # inside; a release is outside after it was written
     "export", "access", "page", "reveal", "download",  # outside
 )  # fmt: skip
-HOME_CONTENTS = {  # everything in the folder of an installation, and what the erasure of a patient does there
+HOME_CONTENTS = {  # all files of an installation's folder, and the effect of an erasure on each
     "galenic.db": "rows deleted, free pages overwritten",
     "galenic.db-wal": "truncated",
     "galenic.db-shm": "holds no rows",
@@ -65,7 +65,8 @@ def add_within(c: sa.Connection, row: Row, subjects: Iterable[int]) -> None:
 
 
 def derive(db: Database, row: Row) -> None:
-    """Records an artifact made from another one, with the same subjects. Does nothing if the source holds no patients of the store."""
+    """Records an artifact made from another one, with the same subjects. Does nothing if the source contains no stored
+    patients."""
     with db.reading() as c:
         query = sa.select(lineage.c.subject).where(lineage.c.artefact == row["made_from"])
         subjects = [int(r[0]) for r in c.execute(query)]
@@ -74,7 +75,7 @@ def derive(db: Database, row: Row) -> None:
 
 
 def artefacts_of(db: Database, subject: int) -> list[Row]:
-    """Every artifact that a subject's records went into."""
+    """Artifacts that contain a subject's records."""
     query = sa.select(artefacts).join(lineage, lineage.c.artefact == artefacts.c.id).where(lineage.c.subject == subject)
     with db.reading() as c:
         return [dict(r) for r in c.execute(query.order_by(artefacts.c.made_at, artefacts.c.id)).mappings()]
@@ -95,7 +96,7 @@ def artefact(db: Database, name: str) -> Row | None:
 
 
 def drop_artefact(db: Database, name: str) -> None:
-    """Removes an artifact with its list of subjects; for one that can be made again under the same id."""
+    """Removes an artifact with its list of subjects, so that it can be made again with the same id."""
     with db.transaction() as c:
         c.execute(lineage.delete().where(lineage.c.artefact == name))
         c.execute(artefacts.delete().where(artefacts.c.id == name))

@@ -1,4 +1,4 @@
-"""Patients' records as they were imported: each cell encrypted under the key of its patient, which the store does not hold."""
+"""Patients' records as they were imported. Each cell is encrypted with the key of its patient, which is not stored here."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -52,7 +52,8 @@ def _texts(array: pa.ChunkedArray) -> list[str | None]:
 
 
 def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnElement[bool]:
-    """SQL condition: a valid fact gives access to a subject's rows, if a decision covers only patients with a care relation or consent."""
+    """SQL condition: a valid fact gives access to a subject's rows, if the decision is limited to patients with a care relation
+    or consent."""
     f = facts.c
     stands = (f.state == "given") & ((f.until == "") | (f.until > now)) & (f.subject == subject)
     if rows.care_of is not None:
@@ -63,7 +64,7 @@ def standing(rows: Rows, subject: sa.ColumnElement[int], now: str) -> sa.ColumnE
 
 
 def covered_rows(name: str, rows: Rows, now: str) -> tuple[sa.Select[Any], bool]:
-    """Query of the rows that a decision covers, and whether each row comes with the fact that gives access to it."""
+    """Query of the rows that a decision covers, and a flag for whether each row comes with the fact that gives access to it."""
     o = originals.c
     if rows.care_of is None and rows.consent_to is None:
         query = sa.select(o.row, o.subject, o.cells).where(o.dataset == name)
@@ -80,8 +81,8 @@ def read(
 ) -> Iterator[pa.Table]:
     """Batches of the rows and columns that the decision covers, as Arrow tables of the original types.
 
-    Each batch is a separate read, checked against the decision again: a withdrawn right or consent, or an erased patient, takes
-    effect from the next batch on. Rows are in the order of import; `after` is the last row already read.
+    The decision is checked again for each batch, so a withdrawn right or consent, or an erasure, takes effect with the next
+    batch. Rows are in the order of import; `after` is the last row already read.
     """
     for _last, _numbers, table in _batches(db, grant, known, names, after, BATCH):
         yield table
@@ -168,7 +169,7 @@ def wanted_columns(
 def page(
     db: Database, grant: AbstractGrant, known: Dataset, size: int = 100, cursor: str = "", names: list[str] | None = None
 ) -> tuple[pa.Table, str]:
-    """(one page of rows, cursor of the next one or ""). A cursor is valid for the account, purpose and data set that it was made for."""
+    """(one page of rows, cursor of the next one or ""). A cursor is valid only for its account, purpose and data set."""
     after = -1
     if cursor:
         place, _, mark = cursor.partition(".")

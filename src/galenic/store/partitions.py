@@ -1,4 +1,4 @@
-"""Partitioned work: in this process, in a pool of processes, or on Ray, with byte-identical results."""
+"""Partitioned work in this process, in a pool of processes, or on Ray, with byte-identical results."""
 
 import os
 import sys
@@ -21,8 +21,8 @@ def run_partitions(
 ) -> list[Path]:
     """Runs work(part) for each part; the returned bytes become folder/00000, 00001, … in the order of `parts`.
 
-    A part with an existing file is not run again, so a run that was killed continues where it stopped and a retry writes nothing
-    twice. `work` must be a function of a module, and return the same bytes for the same part.
+    A part with an existing file is not run again, so an interrupted run continues where it stopped. `work` must be a function
+    of a module, and return the same bytes for the same part.
     """
     if engine not in ENGINES:
         raise UnknownNameError(f"{engine!r} is not an engine that can run partitions. Expected one of {', '.join(ENGINES)}.")

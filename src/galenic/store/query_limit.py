@@ -7,7 +7,7 @@ from galenic.errors import TooCostlyError
 
 
 class QueryLimit:
-    """The end of a search: after a number of seconds, or when it is cancelled because its client has left."""
+    """Limit of a search: a number of seconds, or cancellation because its client has disconnected."""
 
     def __init__(self, seconds: float = inf) -> None:
         self.seconds, self._ends = seconds, time.monotonic() + seconds
@@ -15,17 +15,17 @@ class QueryLimit:
         self._next_end = self._ends  # the earlier of both
 
     def begin_slice(self, seconds: float) -> None:
-        """Ends the search after a shorter time, too, after which it may begin again."""
+        """Adds a shorter time limit, after which the search may begin again."""
         self._slice_ends = time.monotonic() + seconds
         self._next_end = min(self._ends, self._slice_ends)
 
     @property
     def is_sliced(self) -> bool:
-        """True if the shorter time is over, and the search is not cancelled."""
+        """True if the shorter time limit is over, and the search is not canceled."""
         return not self._is_cancelled and time.monotonic() > self._slice_ends
 
     def cancel(self) -> None:
-        """Ends the search; from any thread."""
+        """Cancels the search, from any thread."""
         self._is_cancelled = True
 
     @property
@@ -34,7 +34,7 @@ class QueryLimit:
         return self._is_cancelled or time.monotonic() > self._next_end
 
     def require(self) -> None:
-        """TooCostlyError if the search must end."""
+        """Raise TooCostlyError if the search must end."""
         if self._is_cancelled:
             raise TooCostlyError("the search was stopped, because the client disconnected.")
         if time.monotonic() > self._next_end:

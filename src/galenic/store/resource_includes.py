@@ -1,4 +1,4 @@
-"""Resources that a search includes: the references from and to its matches, followed inside the search index."""
+"""Included resources of a search: references from and to its matches, followed inside the search index."""
 
 import orjson
 
@@ -10,9 +10,9 @@ TABLE = "CREATE TEMP TABLE included (row INTEGER PRIMARY KEY, turn INT)"  # of e
 
 
 class IncludedRows:
-    """Rows that are reached from the matches of a search, in turns: 0 are the matches, 1 what they refer to or what refers to them, and
-    so on. It is kept in a temporary table of the thread's connection. hashed, scope, run: as for a compiler of searches; below: only
-    rows up to this number."""
+    """Rows reached from the matches of a search, in turns: 0 are the matches, 1 the resources connected to them by a reference,
+    and so on. They are in a temporary table of the thread's connection. hashed, scope, run: as for a compiler of searches;
+    below: only rows up to this number."""
 
     def __init__(self, hashed: HashFunction, scope: Sql, run: RunQuery, below: int) -> None:
         self.hashed, self.scope, self.run, self.below = hashed, scope, run, below
@@ -23,13 +23,13 @@ class IncludedRows:
         self.run("INSERT INTO temp.included SELECT value, 0 FROM json_each(?)", [orjson.dumps(rows).decode()])
 
     def refer_to(self, turn: int, parameters: tuple[str, ...], types: tuple[str, ...]) -> None:
-        """Adds what rows of a turn refer to by parameters (Type.code; none for any), of these types (none for any)."""
+        """Adds resources that rows of a turn refer to, by parameters (Type.code; none for any), of these types (none for any)."""
         where = f" AND l.p {in_list([self.hashed(p) for p in parameters])}" if parameters else ""
         joined = "temp.included s CROSS JOIN link l CROSS JOIN res r WHERE l.row = s.row AND r.key = l.h"
         self._add(turn, f"{joined}{where}", types)
 
     def referring(self, turn: int, parameters: tuple[str, ...], types: tuple[str, ...]) -> None:
-        """Adds what refers to rows of a turn by parameters (Type.code), of these types (none for any)."""
+        """Adds resources that refer to rows of a turn, by parameters (Type.code), of these types (none for any)."""
         where = f"t.p {in_list([self.hashed(p) for p in parameters])} AND t.h = q.key AND r.row = t.row"
         joined = "temp.included s CROSS JOIN res q CROSS JOIN token t CROSS JOIN res r WHERE q.row = s.row"
         self._add(turn, f"{joined} AND {where}", types)
@@ -46,7 +46,7 @@ class IncludedRows:
         self.run(f"{sql} AND s.turn = ?", [turn + 1, self.below, *values, turn])
 
     def subjects(self, turn: int) -> dict[int, bool]:
-        """Subjects of the rows of a turn, and whether each is a patient."""
+        """Subjects of the rows of a turn, with True if the subject is a patient."""
         sql = "SELECT DISTINCT r.subject, r.patient FROM temp.included i CROSS JOIN res r ON r.row = i.row WHERE i.turn = ?"
         return {int(subject): bool(patient) for subject, patient in self.run(sql, [turn])}
 

@@ -1,7 +1,7 @@
-"""Search index of resources: derived from a data set's documents, in one file that is encrypted as a whole (SQLCipher).
+"""Search index of resources: derived from a data set's documents, in one completely encrypted file (SQLCipher).
 
-It holds rows, subjects and search values, never a document. It is updated as resources are written, catches up with rows written
-by other processes, and is rebuilt where its file or key is lost.
+It contains rows, subjects and search values, but no documents. It is updated with each write and with rows of other processes,
+and is rebuilt if its file or key is lost.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS amount_by_size ON amount (p, low, high, s, c, u);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, number INT);
 CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB);
 """
-STEPS = 200_000  # of SQLite's machine, some milliseconds, between looks at whether a search must end
+STEPS = 200_000  # SQLite virtual machine instructions, some milliseconds, between checks of the time limit
 # only the newest version can be current: another process may have indexed it before an older one
 RETIRE = "UPDATE res SET live = 0 WHERE key = ? AND live AND row < (SELECT max(row) FROM res WHERE key = ?)"
 ADVANCE = "UPDATE state SET number = max(number, ?) WHERE name = 'through' AND number >= ?"
@@ -53,9 +53,9 @@ FIRST = SearchPlace()
 
 
 class ResourceIndex:
-    """The index of one data set, shared by the threads of a process and by other processes. Writing takes a lock, reading none."""
+    """Index of one data set, shared by the threads of a process and by other processes. Writing takes a lock; reading does not."""
 
-    def __init__(self, path: Path, key: bytes, *, is_new: bool = True) -> None:  # is_new: made if it is not there
+    def __init__(self, path: Path, key: bytes, *, is_new: bool = True) -> None:  # is_new: created if it does not exist
         self.path, self.key = path, key
         self._local = threading.local()
         self._errors: tuple[type[BaseException], ...] = (StoreError,)  # and those of SQLCipher, once it is loaded
@@ -80,7 +80,7 @@ class ResourceIndex:
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
-        """StoreError where the file cannot be read or written."""
+        """Raise StoreError if the file cannot be read or written."""
         try:
             yield
         except self._errors as error:
@@ -92,7 +92,7 @@ class ResourceIndex:
             ) from None
 
     def is_intact(self) -> bool:
-        """True if every page of the file is as it was written; reads the whole file."""
+        """True if every page of the file is unchanged; reads the whole file."""
         with contextlib.suppress(*self._errors):
             connection = self._connection()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -119,7 +119,7 @@ class ResourceIndex:
         except ImportError:
             raise MissingExtraError("the search index needs SQLCipher", "server") from None
         try:
-            place = f"{self.path.absolute().as_uri()}?mode=rw"  # a file that another process has just deleted is not made again
+            place = f"{self.path.absolute().as_uri()}?mode=rw"  # a file that another process just deleted is not made again
             connection = sqlcipher3.connect(place, isolation_level=None, check_same_thread=False, timeout=60, uri=True)
             connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to the terminal
             connection.execute(f"PRAGMA key = \"x'{self.key.hex()}'\"")
@@ -149,7 +149,7 @@ class ResourceIndex:
 
     @contextlib.contextmanager
     def limited(self, limit: QueryLimit) -> Iterator[None]:
-        """Ends queries of this thread with TooCostlyError as soon as the limit, or an outer one, is over."""
+        """Ends queries of this thread with TooCostlyError as soon as this or an outer limit is reached."""
         limits = self._local.__dict__.setdefault("limits", [])
         limits.append(limit)
         try:
@@ -158,7 +158,7 @@ class ResourceIndex:
             limits.remove(limit)
 
     def require_time(self) -> None:
-        """TooCostlyError if a limit of this thread is over."""
+        """Raise TooCostlyError if a limit of this thread is reached."""
         for limit in getattr(self._local, "limits", ()):
             limit.require()
 
@@ -168,12 +168,12 @@ class ResourceIndex:
     # searches
 
     def through(self) -> int:
-        """Every row below this one is in the index."""
+        """Every row below this number is in the index."""
         found = self._run("SELECT number FROM state WHERE name = 'through'", [])
         return int(found[0][0]) if found else 0
 
     def locate(self, name: str) -> tuple[ResourceLocation | None, int]:
-        """(where the newest version of a resource (Type/id) is, None if it was never written; `through` at that moment)."""
+        """(location of the newest version of a resource (Type/id), None if it was never written; `through` at that moment)."""
         query = (
             "SELECT number, row, subject, patient, live FROM state LEFT JOIN res ON res.key = ? WHERE state.name = 'through' "
             "ORDER BY row DESC LIMIT 1"
@@ -183,7 +183,7 @@ class ResourceIndex:
         return found, int(through)
 
     def compile(self, request: SearchRequest) -> CompiledSearch:
-        """The search as SQL, for this thread."""
+        """Search as SQL, for this thread."""
         return Compiler(self.hashed, self._scope(request.scope), self._run).compile(request)
 
     def search(self, request: SearchRequest, *, limit: int) -> list[SearchHit]:
@@ -193,8 +193,8 @@ class ResourceIndex:
     def page(
         self, compiled: CompiledSearch, *, limit: int, start: SearchPlace = FIRST, below: int | None = None
     ) -> tuple[list[SearchHit], SearchPlace | None]:
-        """(matches of a search in its order, else in that of writing; where the next page begins, None after the last match).
-        below: only of rows up to this number."""
+        """(matches of a search in order; start of the next page, None after the last match). below: only rows up to this
+        number."""
         hits: list[SearchHit] = []
         place = start
         for number, query in enumerate(compiled.ordered[start.query :], start.query):
@@ -210,7 +210,7 @@ class ResourceIndex:
         return hits, None
 
     def count(self, compiled: CompiledSearch, limit: int | None = None) -> int:
-        """The number of matches, counted up to `limit`."""
+        """Number of matches, counted up to `limit`."""
         rows, distinct = self._run(*compiled.counted.count(limit))[0]
         return limit if limit is not None and rows >= limit else int(distinct)
 
@@ -246,7 +246,7 @@ class ResourceIndex:
         return IncludedRows(self.hashed, self._scope(scope), self._run, below)
 
     def _scope(self, scope: SearchScope | None) -> tuple[str, list[Any]]:
-        """SQL that limits a query to the subjects in scope, which are kept in a temporary table of this thread's connection."""
+        """SQL that limits a query to the subjects in scope, which are in a temporary table of this thread's connection."""
         if scope is None:
             return "", []
         connection, numbers = self._connection(), self._local.scopes
@@ -286,7 +286,7 @@ class ResourceIndex:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Any]:
-        """One transaction on the index."""
+        """Transaction on the index."""
         with self._write_lock, self._readable():
             if self._writer is None:
                 self._writer = self._connect(WRITER_CACHE)
@@ -301,10 +301,10 @@ class ResourceIndex:
                 raise
 
     def put(self, rows: list[IndexEntry], *, first: int | None = None, through: int = 0) -> None:
-        """Adds versions of resources; older versions of the same names are no longer current, in whichever order versions come.
+        """Adds versions of resources. Older versions with the same name are no longer current, in any order of arrival.
 
-        first, through: `rows` are all versions from row `first` to before row `through`. Where every row below `first` is in the
-        index, every row below `through` then is.
+        first, through: `rows` are all versions from row `first` to before row `through`. If every row below `first` is in the
+        index, every row below `through` is afterwards.
         """
         if not rows and first is None:
             return
@@ -350,7 +350,7 @@ class ResourceIndex:
         return int(self._run(query, [subject, self.hashed("Patient")])[0][0])
 
     def copy_without(self, subject: int, path: Path, key: bytes) -> None:
-        """Writes a copy without the subject under another key, so that this index can be deleted together with its key."""
+        """Writes a copy without the subject, with another key, so that this index can be deleted with its key."""
         aside = path.with_name(f".{path.name}.aside")
         aside.unlink(missing_ok=True)
         with self._write_lock, self._readable():

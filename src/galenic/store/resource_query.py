@@ -1,4 +1,5 @@
-"""Compiles a FHIR search to SQL over the search index: the most selective condition drives, the others are checked row by row."""
+"""Compiler of FHIR searches to SQL on the search index. The most selective condition drives the query; the others are checked
+row by row."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,8 +24,8 @@ from galenic.schema import (
 from galenic.store.criterion_sql import CriterionSql, HashFunction, Sql, compare_range, grouped, in_list, table_of, words
 
 MOST_DRIVING_ROWS = 2_000  # rows up to which a condition is counted before the driving one is chosen
-FEW_ROWS = 200  # no more selective condition is looked for
-FEW_CANDIDATES = 8  # rows for which all resources that refer to them may be checked
+FEW_ROWS = 200  # no more selective condition is searched for
+FEW_CANDIDATES = 8  # maximum of rows for which all referring resources may be checked
 CHEAP = {"res": 0, "token": 1, "text": 2, "label": 2}  # tables by the cost of counting
 RunQuery = Callable[[str, list[Any]], list[Any]]
 WITHOUT_VALUE = {
@@ -59,7 +60,7 @@ WALKS = {  # by type of a sort key
 
 @dataclass(frozen=True)
 class Scan:
-    """A walk over the rows that meet a condition. exact: every row of the walk meets it; ordered: the rows come in row order."""
+    """Scan of the rows that match a condition. exact: every row of the scan matches; ordered: the rows are in row order."""
 
     table: str
     where: str
@@ -79,8 +80,8 @@ class SearchPlace:
 
 @dataclass(frozen=True)
 class SqlQuery:
-    """The FROM and WHERE of a search and its order. It may give the same row twice. keys: columns that give a total order; key_of:
-    SQL of the values of these columns for a row; order: instead of keys, where no index gives the order."""
+    """The FROM and WHERE of a search and its order. It may return the same row twice. keys: columns that give a total order;
+    key_of: SQL of the values of these columns for a row; order: used instead of keys if no index provides the order."""
 
     sql: str
     values: list[Any]
@@ -97,7 +98,7 @@ class SqlQuery:
         return sql, self.values
 
     def rows(self, after: Sequence[Any] = (), below: int | None = None) -> Sql:
-        """Selects row, name, subject and whether that is a patient, in order. after: only rows after these keys; below: only rows up to
+        """Selects row, name, subject and a patient flag, in order. after: only rows after these keys; below: only rows up to
         this number."""
         where, values = "", list(self.values)
         if after:
@@ -112,7 +113,7 @@ class SqlQuery:
 
 @dataclass(frozen=True)
 class CompiledSearch:
-    """A search as SQL. counted: gives every match; ordered: queries whose rows, one after the other, are the matches in order."""
+    """Search as SQL. counted: returns all matches; ordered: queries whose rows, in sequence, are the matches in order."""
 
     counted: SqlQuery
     ordered: tuple[SqlQuery, ...]
@@ -181,7 +182,7 @@ class Compiler:
         )
 
     def wheres(self, resource_type: str, conditions: list[SearchCondition], *, few: bool = False) -> Sql:
-        """Current resources of the type that are in scope and meet every condition. few: there are few candidates."""
+        """Current resources of the type that are in scope and match all conditions. few: True if there are few candidates."""
         where, values = "r.type = ? AND r.live" + self.scope[0], [self.hashed(resource_type), *self.scope[1]]
         for condition in conditions:
             sql, more = self.criteria.condition(resource_type, condition, "r", few=few)
@@ -191,7 +192,7 @@ class Compiler:
     # chains with few matches
 
     def resolved(self, condition: SearchCondition) -> SearchCondition:
-        """A chained condition with few matches at its end becomes a condition on the names of those matches."""
+        """Chained condition with few matches at its end, replaced by a condition on the names of those matches."""
         chains = [c for c in condition.criteria if isinstance(c, ChainCriterion | ReverseChainCriterion)]
         if not chains or len(chains) != len(condition.criteria) or len({(type(c), c.parameter) for c in chains}) > 1:
             return condition
@@ -208,7 +209,7 @@ class Compiler:
         return SearchCondition((IdCriterion((), tuple(dict.fromkeys(keys))),), condition.negated)
 
     def targets(self, chain: ChainCriterion | ReverseChainCriterion, rows: list[int]) -> list[int]:
-        """Hashes of the names to which rows refer by the parameter of a chain."""
+        """Hashes of the names that rows refer to by the parameter of a chain."""
         p = self.hashed(f"{chain.resource_type}.{chain.parameter}")
         return [int(r[0]) for r in self.run(f"SELECT DISTINCT h FROM link WHERE p = ? AND row {in_list(rows)}", [p])]  # noqa: S608
 
@@ -232,7 +233,7 @@ class Compiler:
         return found[best], sizes[best][0]
 
     def scan(self, resource_type: str, condition: SearchCondition) -> Scan | None:
-        """The scan of a condition whose criteria are all of one kind and parameter; None where there is none."""
+        """Scan of a condition whose criteria have the same kind and parameter; None if there is none."""
         criteria, one = condition.criteria, condition.criteria[0]
         if any(type(t) is not type(one) for t in criteria) or len({getattr(t, "parameter", "") for t in criteria}) != 1:
             return None
@@ -250,7 +251,7 @@ class Compiler:
         return self.value_scan(resource_type, one)
 
     def code_scan(self, resource_type: str, parameter: str, criteria: tuple[SearchCriterion, ...]) -> Scan | None:
-        """The scan of codes, or of references; None where only the system of a code is known."""
+        """Scan of codes, or of references; None if only the system of a code is known."""
         if any(isinstance(t, TokenCriterion) and t.code is None for t in criteria):
             return None
         codes = [self.hashed(str(t.code)) for t in criteria if isinstance(t, TokenCriterion)]
@@ -260,7 +261,7 @@ class Compiler:
         return Scan("token", where, [self.hashed(f"{resource_type}.{parameter}")], exact, len(codes) == 1)
 
     def text_scan(self, resource_type: str, criteria: list[StringCriterion]) -> Scan | None:
-        """The scan of texts; None where all words would have to be compared."""
+        """Scan of texts; None if all words would have to be compared."""
         if len(grouped(criteria)) > 1 or criteria[0].comparison == "above":
             return None
         p = self.hashed(f"{resource_type}.{criteria[0].parameter}")

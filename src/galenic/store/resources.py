@@ -1,4 +1,4 @@
-"""Versions of resources: each a sealed document, read and written under decisions about one subject each."""
+"""Versions of resources: encrypted documents, read and written under decisions about one subject each."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -92,8 +92,8 @@ def next_row(db: Database, name: str, tenant: str | None = None) -> int:
 
 
 def time_after_writes(db: Database, name: str, tenant: str | None = None) -> int:
-    """A time (µs since 1970) that every version in a data set was written before or is not written yet: none that is being written
-    now gets an earlier one."""
+    """Time (µs since 1970) that separates written versions in a data set from all later ones: a version that is being written
+    now gets a later time."""
     with db.transaction(tenant) as c:
         c.execute(sa.select(datasets.c.next_row).where(datasets.c.name == name).with_for_update())
         return now_micros()
@@ -105,7 +105,7 @@ def _require(grant: AbstractGrant, known: Dataset, subject: int, *actions: str) 
 
 
 def admit_subject(db: Database, grant: AbstractGrant, known: Dataset, identifier: str, *, patient: bool = True) -> int:
-    """The subject id of a new person, under a decision about a new one. StateError for an erased patient."""
+    """Subject id of a new person, under a decision about a new patient. Raise StateError for an erased patient."""
     require_grant(grant, record_resource(known, "new", patient=patient), "write")
     subjects, erased = assign_subjects_unchecked(db, grant, [identifier])
     if erased:
@@ -174,7 +174,7 @@ def read_versions(db: Database, grant: AbstractGrant, known: Dataset, names: lis
 def rows_between(
     db: Database, grant: AbstractGrant, known: Dataset, first: int, last: int
 ) -> list[tuple[StoredDocument, bool]]:
-    """Versions in rows `first` to before `last`, with whether each is current; for the index, under the server's own decision.
+    """Versions in rows `first` to before `last`, with a flag for current ones; for the index, under the server's own decision.
     Versions of erased patients, whose keys are destroyed, are left out."""
     return _indexable(db, grant, known, (documents.c.row >= first) & (documents.c.row < last))
 
@@ -198,7 +198,7 @@ def _indexable(
     )
     with db.reading(grant.tenant) as c:
         rows = c.execute(query.order_by(d.row)).all()
-    # a key is durable before the rows under it, so a key that is not found now was destroyed
+    # a key is durable before its rows are written, so a missing key was destroyed
     keys = {s: AESGCM(k) for s, k in grant.keys(sorted({int(r[1]) for r in rows})).items()}
     return [
         (_decrypt(keys[subject], name, (row, subject, version), bytes(cells)), bool(current))
@@ -228,8 +228,8 @@ def current_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: in
 
 
 def deleted_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: int) -> list[int]:
-    """Rows of the newest version of each resource that was one subject's and has no current version, in the order of writing. A row may
-    be another subject's, to whom the resource belonged at last: `read_rows` leaves it out."""
+    """Rows of the newest version of each resource that belonged to one subject and has no current version, in the order of
+    writing. A row may belong to another subject, the last owner of the resource; `read_rows` leaves it out."""
     _require(grant, known, subject, "read")
     d, name = documents.c, str(known["name"])
     of_subject = sa.select(d.name).where((d.dataset == name) & (d.subject == subject))
@@ -243,7 +243,8 @@ def deleted_rows(db: Database, grant: AbstractGrant, known: Dataset, subject: in
 
 
 def write_resources(db: Database, known: Dataset, changes: list[ResourceChange], keyed: AbstractGrant) -> list[WrittenVersion]:
-    """Encrypts and stores versions, all durably or none. ConflictError if another version is current than a change expects.
+    """Encrypts and stores versions, all durably or none. Raise ConflictError if the current version is not the one that a
+    change expects.
 
     keyed: the server's own decision, under which names are hashed.
     """
@@ -262,7 +263,7 @@ def write_resources(db: Database, known: Dataset, changes: list[ResourceChange],
         statements.many("UPDATE datasets SET next_row = ? WHERE name = ?", [(written[-1].row + 1, name)] if written else [])
         _trace(statements, name, sorted({x.subject for x in changes if x.subject != NO_SUBJECT}))
     for change, version in zip(changes, written, strict=True):
-        with contextlib.suppress(AccessDeniedError):  # counted; what is withdrawn from now on does not undo what is durable
+        with contextlib.suppress(AccessDeniedError):  # counted; a later withdrawal does not undo durable writes
             change.grant.require_active(1, len(COLUMNS), len(version.document))
     return written
 
@@ -279,9 +280,9 @@ class _Statements:
         return list(self.cursor.fetchall())
 
     def lock_rows(self, name: str) -> int:
-        """The next row of a data set, which no other process can assign before this transaction ends: rows become visible in the
-        order of their numbers."""
-        lock = "" if self.mark == "?" else " FOR UPDATE"  # SQLite has one writing transaction at a time
+        """Next row of a data set. No other process can assign it before this transaction ends, so that rows become visible in
+        the order of their numbers."""
+        lock = "" if self.mark == "?" else " FOR UPDATE"  # SQLite has only one writing transaction at a time
         return int(self.rows(f"SELECT next_row FROM datasets WHERE name = ?{lock}", (name,))[0][0])  # noqa: S608
 
     def require_subjects(self, numbers: set[int]) -> None:
@@ -313,7 +314,7 @@ def _render(
     keys: dict[int, AESGCM],
     tokens: _Tokens,
 ) -> tuple[list[WrittenVersion], _NewRows]:
-    """Versions with their numbers, and the rows to insert; earlier versions are no longer current."""
+    """Versions with their numbers, and the rows to insert. Earlier versions are no longer current."""
     first, updated = statements.lock_rows(name), now_micros()
     statements.require_subjects({change.subject for change in changes})
     newest = _newest(statements, name, [n for n, change in zip(tokens.names, changes, strict=True) if not change.fresh])
@@ -350,7 +351,7 @@ def _seal(key: AESGCM, name: str, change: ResourceChange, version: WrittenVersio
 
 
 def _newest(statements: _Statements, name: str, tokens: list[bytes]) -> dict[bytes, tuple[int, bool]]:
-    """(newest version, whether it is current and no deletion) by token of the name."""
+    """(newest version, True if it is current and not a deletion) by token of the name."""
     found: dict[bytes, tuple[int, bool]] = {}
     for start in range(0, len(tokens), BATCH):
         part = tokens[start : start + BATCH]

@@ -18,7 +18,7 @@ def point(db: Database, grant: AbstractGrant, known: Dataset, row: int) -> dict[
 
 
 class Reader:
-    """Point reads of one data set within one grant, over one connection; each is checked against the decision."""
+    """Point reads of one data set within one grant, over one connection. The decision is checked for each."""
 
     def __init__(self, db: Database, grant: AbstractGrant, known: Dataset, names: list[str] | None = None) -> None:
         self.name = str(known["name"])
@@ -57,7 +57,7 @@ class Reader:
 
 
 def points(db: Database, grant: AbstractGrant, known: Dataset, rows: list[int]) -> list[dict[str, object]]:
-    """Rows by number, of those that the decision covers, in the order of import."""
+    """Rows with the given numbers, among those that the decision covers, in the order of import."""
     name = str(known["name"])
     require_grant(grant, resource(name), "read", "search")
     places, schema, wanted = wanted_columns(known, grant, None)

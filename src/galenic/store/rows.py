@@ -1,4 +1,4 @@
-"""Rows of the privacy ledger and the release register. Their rules are in privacy and release."""
+"""Rows of the privacy ledger and the release register. Their rules are in the packages privacy and release."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def add_population(db: Database, row: Row) -> Row:
-    """Inserts a population unless one of that name exists; returns the stored one."""
+    """Inserts a population unless one with that name exists. Returns the stored one."""
     with db.transaction() as c:
         names = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
@@ -26,7 +26,7 @@ def list_populations(db: Database) -> list[Row]:
 
 
 def population_with_charges(db: Database, population: str) -> tuple[Row | None, list[Row]]:
-    """(a population, its charges, oldest first), both of one moment."""
+    """(population, its charges, oldest first), both from one state."""
     with db.reading() as c:
         row = c.execute(sa.select(populations).where(populations.c.name == population)).mappings().first()
         query = sa.select(charges).where(charges.c.population == population).order_by(charges.c.reserved_at, charges.c.id)
@@ -34,10 +34,10 @@ def population_with_charges(db: Database, population: str) -> tuple[Row | None, 
 
 
 def reserve(db: Database, row: Row) -> Row | None:
-    """Takes the row's rho and delta from its population and writes the charge, in one transaction.
+    """Subtracts the row's rho and delta from its population and writes the charge, in one transaction.
 
-    One conditional UPDATE decides, so no two processes can both take the last of a budget. Returns the population
-    afterwards, or None if too little was left (or there is no such population).
+    One conditional UPDATE decides, so two processes cannot both use the rest of a budget. Returns the population afterwards, or
+    None if too little was left or the population does not exist.
     """
     with db.transaction() as c:
         p = populations.c
@@ -57,7 +57,8 @@ def reserve(db: Database, row: Row) -> Row | None:
 
 
 def settle(db: Database, charge_id: str, spent: Row) -> bool:
-    """Writes the real cost of a reservation and returns the rest to the population, once; False if it was settled before."""
+    """Writes the actual cost of a reservation and returns the rest to the population, only once. Return False if it was already
+    closed."""
     with db.transaction() as c:
         charge = c.execute(sa.select(charges).where(charges.c.id == charge_id)).mappings().one()
         changed = c.execute(charges.update().where(charges.c.id == charge_id, charges.c.settled_at.is_(None)).values(**spent))
@@ -82,7 +83,7 @@ def charges_of(db: Database, population: str) -> list[Row]:
 
 
 def count_refusal(db: Database, population: str) -> int:
-    """Adds one refused attempt to a population; returns the number of refusals."""
+    """Adds one refused attempt to a population. Returns the number of refusals."""
     with db.transaction() as c:
         where = populations.c.name == population
         c.execute(populations.update().where(where).values(refusals=populations.c.refusals + 1))
@@ -96,7 +97,7 @@ def list_releases(db: Database) -> list[Row]:
 
 
 def recall_release(db: Database, release_id: str, reason: str, at: str) -> bool:
-    """Marks a live release as recalled; False if there is no live release of that id."""
+    """Marks a live release as recalled. Return False if there is no live release with that id."""
     with db.transaction() as c:
         where = (releases.c.id == release_id) & (releases.c.state == "live")
         done = c.execute(releases.update().where(where).values(state="recalled", reason=reason, recalled_at=at))

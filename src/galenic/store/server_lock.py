@@ -1,5 +1,5 @@
-"""The rights to serve an installation and to perform its jobs: one process at a time, by locks that end with the process however it
-ends."""
+"""Rights to serve an installation and to perform its jobs, for one process at a time. The locks end with the process, however
+it ends."""
 
 import contextlib
 import fcntl
@@ -25,14 +25,14 @@ ADVICE = {
 
 @contextlib.contextmanager
 def only_server(db: Database, home: Path, address: str) -> Iterator[None]:
-    """Holds the right to serve while the block lasts. StateError if another process serves this home folder or this database."""
+    """Context with the right to serve. Raise StateError if another process serves this home folder or this database."""
     with _only(db, home, "server", address, 0.0):
         yield
 
 
 @contextlib.contextmanager
 def only_worker(db: Database, home: Path, wait: float = 0.0) -> Iterator[None]:
-    """Holds the right to perform jobs while the block lasts. StateError if another process has it after so many seconds."""
+    """Context with the right to perform jobs. Raise StateError if another process still has it after a number of seconds."""
     with _only(db, home, "worker", "performs jobs", wait):
         yield
 
@@ -49,7 +49,7 @@ def lock_holder(db: Database, home: Path, right: str) -> str:
 
 @contextlib.contextmanager
 def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iterator[None]:
-    """The kernel, or PostgreSQL, gives a lock back when its process ends, also after kill -9: a file that is left over blocks nobody."""
+    """Lock that the kernel, or PostgreSQL, releases when its process ends, also after kill -9. A leftover file blocks nobody."""
     until = time.monotonic() + wait
     with contextlib.ExitStack() as stack:
         for place in sorted(_places(db, home, f"{right}.lock")):
@@ -73,7 +73,7 @@ def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iter
 
 
 def _places(db: Database, home: Path, name: str) -> set[Path]:
-    """Lock files: in the home folder, and beside an SQLite database that several homes may name."""
+    """Lock files: in the home folder, and next to an SQLite database that several home folders may use."""
     places = {home.resolve() / name}
     if db.is_sqlite and db.url.database:
         file = Path(db.url.database).resolve()

@@ -12,7 +12,7 @@ def _at(seconds: float = 0) -> str:
 
 
 def use_once(db: Database, name: str, seconds: float) -> bool:
-    """Records that something was used; False if it was used before and that has not expired."""
+    """Records that a name was used. Return False if it was used before and that has not expired."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM once WHERE until <= {mark}", (_at(),))  # noqa: S608
@@ -23,7 +23,7 @@ def use_once(db: Database, name: str, seconds: float) -> bool:
 
 @dataclass(frozen=True)
 class AttemptCounter:
-    """A counter of attempts. most: how many it allows; extends: whether each attempt extends the time until it is forgotten."""
+    """Counter of attempts. most: allowed attempts; extends: True if each attempt extends the time until it is forgotten."""
 
     name: str
     most: int
@@ -31,12 +31,13 @@ class AttemptCounter:
 
 
 def count_attempt(db: Database, counters: Sequence[AttemptCounter], seconds: float) -> bool:
-    """Adds one attempt to all counters, or to none and returns False where one of them allows no more. An attempt is counted before
-    what it tries is checked, so that attempts at the same moment cannot pass the limit together. Forgotten after so many seconds."""
+    """Adds one attempt to all counters. If one of them allows no more, it adds none and returns False. An attempt is counted
+    before it is checked, so that simultaneous attempts cannot pass the limit together. Forgotten after a number of seconds."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         cursor.execute(f"DELETE FROM attempts WHERE until <= {mark}", (_at(),))  # noqa: S608
-        for counter in sorted(counters, key=lambda c: c.name):  # in one order, so that no two wait for each other
+        # always in the same order, so that no two transactions wait for each other
+        for counter in sorted(counters, key=lambda c: c.name):
             cursor.execute(
                 f"INSERT INTO attempts (name, count, until) VALUES ({mark}, 1, {mark}) "  # noqa: S608
                 f"ON CONFLICT (name) DO UPDATE SET count = attempts.count + 1{', until = excluded.until' * counter.extends} "
@@ -50,7 +51,7 @@ def count_attempt(db: Database, counters: Sequence[AttemptCounter], seconds: flo
 
 
 def take_back_attempt(db: Database, names: Sequence[str]) -> None:
-    """Subtracts one attempt, which was right, from counters."""
+    """Subtracts one successful attempt from counters."""
     mark = "?" if db.is_sqlite else "%s"
     with db.writing() as cursor:
         for name in sorted(names):

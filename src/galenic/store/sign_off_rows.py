@@ -1,5 +1,5 @@
-"""Rows of sign-off: who has signed a run in which role, and whether a run was rejected or released. Each function is part of a
-transaction that no other change of facts runs beside."""
+"""Rows of sign-off: signatures of a run by role, and the outcome of a run (rejected or released). Each function is part of a
+transaction that excludes other changes of facts."""
 
 import sqlalchemy as sa
 
@@ -9,7 +9,7 @@ from galenic.store.tables import releases, run_outcomes, sign_offs
 
 
 def add_sign_off(transaction: FactRows, row: Row) -> bool:
-    """Reserves a signature on a run. False if another person signed in that role, or this person in another one."""
+    """Reserves a signature on a run. Return False if another person signed in that role, or this person in another one."""
     sql = (
         "INSERT INTO sign_offs (run, role, person, account, at) VALUES (:run, :role, :person, :account, :at) "
         "ON CONFLICT DO NOTHING"
@@ -37,7 +37,7 @@ def outcome_of(transaction: FactRows, run: str) -> str:
 
 
 def set_outcome(transaction: FactRows, row: Row) -> str:
-    """Sets the outcome of a run unless it has one; returns the one that holds."""
+    """Sets the outcome of a run unless it has one. Returns the valid outcome."""
     run = str(row["run"])
     if outcome_of(transaction, run):
         return outcome_of(transaction, run)
@@ -47,7 +47,7 @@ def set_outcome(transaction: FactRows, row: Row) -> str:
 
 
 def register_release(transaction: FactRows, row: Row) -> Row:
-    """Adds a release to the register unless it is there; returns the row that holds."""
+    """Adds a release to the register unless it is there. Returns the valid row."""
     c, where = transaction.connection, releases.c.id == row["id"]
     if c.execute(sa.select(releases).where(where)).first() is None:
         c.execute(releases.insert().values(**row))

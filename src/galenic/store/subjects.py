@@ -1,4 +1,4 @@
-"""Subject ids: assigned to patients' identifiers by keyed tokens, and forgotten at erasure."""
+"""Subject ids: assigned to patients' identifiers by keyed tokens, and deleted at erasure."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ from galenic.store.tables import documents, facts, lineage, originals, subjects,
 def assign_subjects(
     db: Database, grant: AbstractGrant, known: Dataset, identifiers: list[str]
 ) -> tuple[dict[str, int], set[str]]:
-    """(subject id of each identifier, new ones made; identifiers of erased patients, who get none)."""
+    """(subject id of each identifier, created if missing; identifiers of erased patients, who get none)."""
     require_grant(grant, resource(str(known["name"])), "import")
     return assign_subjects_unchecked(db, grant, identifiers)
 
 
 def assign_subjects_unchecked(db: Database, grant: AbstractGrant, identifiers: list[str]) -> tuple[dict[str, int], set[str]]:
-    """As `assign_subjects`, if the caller has checked that the grant covers it."""
+    """As `assign_subjects`, for callers that have checked that the grant covers it."""
     names = list(set(identifiers))
-    tokens = dict(zip(names, grant.tokens("patient", names), strict=True))  # may create a key: not within a transaction
+    tokens = dict(zip(names, grant.tokens("patient", names), strict=True))  # may create a key: not allowed within a transaction
     with db.transaction(grant.tenant) as c:
         return _admitted(c, grant, tokens)
 
@@ -35,9 +35,9 @@ def _admitted(c: sa.Connection, grant: AbstractGrant, tokens: dict[str, bytes]) 
     erased = {name for name, token in tokens.items() if token in gone and token not in there}
     fresh = [n for n, t in tokens.items() if t not in there and n not in erased]
     if fresh:
-        # counted apart from the rows, which a restore may revert: a subject id is never reused
+        # counted separately from the rows, which a restore may revert: a subject id is never used again
         start = bump_version(c, "subjects", len(fresh)) - len(fresh) + 1
-        # the counter is locked from here on: another process may have admitted some of them before
+        # the counter is locked from here on: another process may have added some of them before
         there |= _known_tokens(c, subjects, subjects.c.id, grant.tenant, [tokens[n] for n in fresh])
         fresh = [n for n in fresh if tokens[n] not in there]
     if fresh:
@@ -61,8 +61,8 @@ def _known_tokens(
 
 
 def require_subjects(c: sa.Connection, numbers: set[int]) -> None:
-    """StateError, within a write transaction, if one of these subjects was erased since it was looked up: its rows could never be
-    erased again."""
+    """Raise StateError, within a write transaction, if one of these subjects was erased since the lookup, because its rows
+    could never be erased again."""
     wanted, found = sorted(numbers - {0}), 0
     for start in range(0, len(wanted), 500):
         query = sa.select(subjects.c.id).where(subjects.c.id.in_(wanted[start : start + 500])).with_for_update(read=True)
@@ -82,7 +82,7 @@ def find_subject(db: Database, grant: AbstractGrant, identifier: str) -> int | N
 
 
 def forget(db: Database, grant: AbstractGrant, subject: int, at: str) -> int:
-    """Deletes a patient's rows and leaves a tombstone; returns rows deleted."""
+    """Deletes a patient's rows and leaves a tombstone. Returns the number of deleted rows."""
     require_grant(grant, f"subject/{subject}", "erase")
     with db.transaction(grant.tenant) as c:
         # locked first, so that a writer who has seen the subject has written before the rows are deleted (PostgreSQL)

@@ -28,7 +28,7 @@ charges = sa.Table(
     sa.Column("population", sa.String, sa.ForeignKey("populations.name"), nullable=False, index=True),
     sa.Column("rho_reserved", sa.BigInteger, nullable=False),
     sa.Column("delta_reserved", sa.BigInteger, nullable=False),
-    sa.Column("rho_spent", sa.BigInteger),  # null: reserved and not settled, counts as spent
+    sa.Column("rho_spent", sa.BigInteger),  # null: reserved and not closed, counts as spent
     sa.Column("delta_spent", sa.BigInteger),
     sa.Column("purpose", sa.String, nullable=False),
     sa.Column("actor", sa.String, nullable=False),
@@ -42,8 +42,8 @@ audit_rows = sa.Table(
     metadata,
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
     sa.Column("entry", sa.Text, nullable=False),  # canonical JSON without patient data
-    sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256 of the entry; the next entry holds it
-    sa.Column("mac", sa.LargeBinary, nullable=False),  # under a key that is destroyed once the next entry is written
+    sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256 of the entry; the next entry contains it
+    sa.Column("mac", sa.LargeBinary, nullable=False),  # with a key that is destroyed after the next entry is written
 )
 
 audit_heads = sa.Table(
@@ -51,7 +51,7 @@ audit_heads = sa.Table(
     metadata,
     sa.Column("size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
     sa.Column("head", sa.Text, nullable=False),  # canonical JSON: size, Merkle root, last hash, time
-    sa.Column("frontier", sa.Text, nullable=False),  # RFC 6962 subtree roots, to go on without reading the log
+    sa.Column("frontier", sa.Text, nullable=False),  # RFC 6962 subtree roots, to continue without reading the log
     sa.Column("signature", sa.String, nullable=False),
 )
 
@@ -94,7 +94,7 @@ key_nodes = sa.Table(
     metadata,
     sa.Column("level", sa.Integer, primary_key=True),  # 0: under the root
     sa.Column("place", sa.BigInteger, primary_key=True),
-    sa.Column("children", sa.LargeBinary, nullable=False),  # wrapped keys, one after the other
+    sa.Column("children", sa.LargeBinary, nullable=False),  # wrapped keys, concatenated
 )
 
 datasets = sa.Table(
@@ -103,7 +103,7 @@ datasets = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("tenant", sa.String, nullable=False),
     sa.Column("region", sa.String, nullable=False),
-    sa.Column("label", sa.String, nullable=False),  # class of data: clinical, research, genetic, psychiatric
+    sa.Column("label", sa.String, nullable=False),  # data class: clinical, research, genetic, psychiatric
     sa.Column("columns", sa.Text, nullable=False),  # JSON: [name, Arrow type]
     sa.Column("patient", sa.String, nullable=False),  # name of the patient column
     sa.Column("next_row", sa.BigInteger, nullable=False, default=0),
@@ -116,7 +116,7 @@ datasets = sa.Table(
 subjects = sa.Table(
     "subjects",
     metadata,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),  # also the place of the key
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),  # also the number of the key
     sa.Column("tenant", sa.String, nullable=False),
     sa.Column("token", sa.LargeBinary, nullable=False),  # keyed hash of the patient's identifier
     sa.UniqueConstraint("tenant", "token"),
@@ -129,17 +129,17 @@ originals = sa.Table(
     sa.Column("row", sa.BigInteger, primary_key=True),
     sa.Column("tenant", sa.String, nullable=False),
     sa.Column("subject", sa.BigInteger, nullable=False, index=True),
-    sa.Column("cells", sa.LargeBinary, nullable=False),  # sealed cells, one after the other
+    sa.Column("cells", sa.LargeBinary, nullable=False),  # encrypted cells, concatenated
 )
 sa.Index("originals_by_subject", originals.c.dataset, originals.c.subject)
 
-documents = sa.Table(  # beside originals: search entries of documents; keyed tokens, no identifier
+documents = sa.Table(  # derived rows: search entries of documents; keyed tokens, no identifier
     "documents",
     metadata,
     sa.Column("dataset", sa.String, primary_key=True),
     sa.Column("row", sa.BigInteger, primary_key=True),
     sa.Column("tenant", sa.String, nullable=False),
-    sa.Column("subject", sa.BigInteger, nullable=False),  # 0: no patient's (a medication, an organization)
+    sa.Column("subject", sa.BigInteger, nullable=False),  # 0: about no patient (a medication, an organization)
     sa.Column("name", sa.LargeBinary, nullable=False),  # of Type/id
     sa.Column("digest", sa.LargeBinary, nullable=False),  # of its bytes
     sa.Column("version", sa.Integer, nullable=False),
@@ -158,7 +158,7 @@ document_words = sa.Table(  # search words of a document: its identifiers, the p
 )
 sa.Index("document_words_by_row", document_words.c.dataset, document_words.c.row)
 
-vault = sa.Table(  # originals of the tokens in de-identified copies; each encrypted under its patient's key
+vault = sa.Table(  # originals of the tokens in de-identified copies, each encrypted with its patient's key
     "vault",
     metadata,
     sa.Column("token", sa.LargeBinary, primary_key=True),  # keyed hash of data set and token
@@ -190,8 +190,8 @@ facts = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("until", sa.String, nullable=False, default=""),  # ISO 8601; empty: no end
     sa.Column("body", sa.Text, nullable=False, default="{}"),
-    sa.Column("mac", sa.LargeBinary, nullable=False),  # a fact that security did not write has a wrong one
-    sa.Column("unique_name", sa.String),  # held by one fact at a time: the id of a person with an account
+    sa.Column("mac", sa.LargeBinary, nullable=False),  # a fact that the security package did not write has a wrong one
+    sa.Column("unique_name", sa.String),  # held by one fact at a time: the ID of a person with an account
 )
 sa.Index("facts_by_subject", facts.c.kind, facts.c.subject)
 sa.Index("facts_by_who", facts.c.kind, facts.c.who)
@@ -211,7 +211,7 @@ builds = sa.Table(
     sa.Column("kind", sa.String, nullable=False),  # shards, index
     sa.Column("dataset", sa.String, nullable=False),
     sa.Column("made_at", sa.String, nullable=False),
-    sa.Column("erasures", sa.BigInteger, nullable=False),  # version of erasures it was built at
+    sa.Column("erasures", sa.BigInteger, nullable=False),  # version of erasures at which it was built
     sa.Column("detail", sa.Text, nullable=False),
 )
 

@@ -1,4 +1,4 @@
-"""Upgrade of a database to the schema of this version: newer ones are refused, and a copy is made before the first change."""
+"""Upgrade of a database to the schema of this version. Newer schemas are refused, and a copy is made before the first change."""
 
 import contextlib
 import fcntl
@@ -40,7 +40,7 @@ def schema_version(connection: sa.Connection) -> str | None:
 
 
 def refuse_newer(version: str | None) -> None:
-    """StateError for a database that a newer release wrote: this release does not know its tables."""
+    """Raise StateError for a database of a newer release, because its tables are unknown to this release."""
     if version is not None and (not re.fullmatch(r"\d{4}", version) or version > SCHEMA):
         raise StateError(
             f"this installation was written by a newer version of Galenic (database schema {version[:20]}; this version knows schemas up "
@@ -50,7 +50,7 @@ def refuse_newer(version: str | None) -> None:
 
 
 def migrate(connection: sa.Connection) -> None:
-    """Brings the tables to the schema of this release, inside the transaction of the caller."""
+    """Updates the tables to the schema of this release, inside the transaction of the caller."""
     from alembic import command  # noqa: PLC0415  # a quarter of a second that only a new or upgraded database pays
     from alembic.config import Config  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def migrate(connection: sa.Connection) -> None:
 
 
 def upgrade(engine: sa.Engine) -> Upgrade | None:
-    """Copies the database, then migrates it in one transaction. None if another process has upgraded it in the meantime."""
+    """Copies the database, then migrates it in one transaction. Return None if another process has upgraded it in the meantime."""
     if engine.dialect.name != "sqlite":
         return _upgrade_postgresql(engine)
     file = Path(str(engine.url.database))
@@ -77,7 +77,7 @@ def upgrade(engine: sa.Engine) -> Upgrade | None:
 
 
 def upgrade_copies(engine: sa.Engine) -> list[str]:
-    """Places of the copies that upgrades left: files of SQLite, schemas of PostgreSQL."""
+    """Paths of the copies that upgrades made: SQLite files, or PostgreSQL schemas."""
     if engine.dialect.name == "sqlite":
         folder = Path(str(engine.url.database)).parent / COPIES
         return sorted(str(p) for p in folder.glob("*.db")) if folder.is_dir() else []
@@ -86,7 +86,7 @@ def upgrade_copies(engine: sa.Engine) -> list[str]:
 
 
 def drop_upgrade_copies(engine: sa.Engine) -> list[str]:
-    """Deletes these copies, as they hold erased patients and their keys; returns their places."""
+    """Deletes the copies of upgrades, because they contain erased patients and their keys. Returns their paths."""
     places = upgrade_copies(engine)
     if engine.dialect.name == "sqlite":
         for place in places:
@@ -99,7 +99,7 @@ def drop_upgrade_copies(engine: sa.Engine) -> list[str]:
 
 
 def _copy_file(file: Path, version: str) -> Path:
-    """A compact, checked copy of an SQLite database."""
+    """Compact, checked copy of an SQLite database."""
     folder = file.parent / COPIES
     folder.mkdir(mode=0o700, exist_ok=True)
     needed = sum(p.stat().st_size for p in (file, file.with_name(f"{file.name}-wal")) if p.exists())
@@ -126,7 +126,8 @@ def _copy_file(file: Path, version: str) -> Path:
 
 @contextlib.contextmanager
 def _no_server(file: Path) -> Iterator[None]:
-    """StateError while a server or worker of another version uses an SQLite database: it would write to tables that it does not know."""
+    """Raise StateError while a server or worker of another version uses an SQLite database, because it would write to tables
+    that it does not know."""
     with contextlib.ExitStack() as stack:
         for right in ("server", "worker"):
             for place in (file.with_name(f"{right}.lock"), file.with_name(f"{file.name}.{right}.lock")):
@@ -162,7 +163,7 @@ def _upgrade_postgresql(engine: sa.Engine) -> Upgrade | None:
 
 
 def _copy_schema(connection: sa.Connection, version: str) -> str:
-    """A copy of every table in a schema of its own, in the transaction of the migration."""
+    """Copy of every table in a separate schema, in the transaction of the migration."""
     ours = connection.execute(sa.text("SELECT current_schema()")).scalar_one()
     name = f"{COPIES}_{ours}_{version}"
     try:
@@ -174,7 +175,7 @@ def _copy_schema(connection: sa.Connection, version: str) -> str:
             ).scalar_one()
             if forced:  # the owner sees the rows of every tenant while the copy is made
                 connection.execute(sa.text(f'ALTER TABLE "{table}" NO FORCE ROW LEVEL SECURITY'))
-            connection.execute(sa.text("SET LOCAL row_security = off"))  # an error instead of a copy without some rows
+            connection.execute(sa.text("SET LOCAL row_security = off"))  # an error is better than a copy without some rows
             connection.execute(sa.text(f'CREATE TABLE "{name}"."{table}" AS TABLE "{ours}"."{table}"'))
             if forced:
                 connection.execute(sa.text(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY'))

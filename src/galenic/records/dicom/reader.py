@@ -43,7 +43,7 @@ _DECIMAL = {
 
 
 def require_pydicom() -> None:
-    """MissingExtraError if pydicom is not installed; it is imported on first use."""
+    """Raise MissingExtraError if pydicom is not installed; it is imported on first use."""
     if find_spec("pydicom") is None:
         raise MissingExtraError("DICOM files need the package pydicom, which is not installed", "dicom")
 
@@ -76,10 +76,11 @@ def strict_decoding() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def read(file: Path, *, whole: bool = True) -> "Dataset":
-    """The data set of a file (PS3.10). whole: decode every value that is not private; otherwise the caller decodes within `strict_decoding`.
+    """The data set of a file (PS3.10). whole: decode every value that is not private; otherwise the caller decodes within
+    `strict_decoding`.
 
-    RecordError if the file is not DICOM, was cut short, is encoded in another transfer syntax than it states, or holds no object of
-    a patient (a DICOMDIR, a message).
+    Raise RecordError if the file is not DICOM, is truncated, has another transfer syntax than stated, or contains no patient
+    object (a DICOMDIR, a message).
     """
     require_pydicom()
     from pydicom import dcmread  # noqa: PLC0415
@@ -129,7 +130,7 @@ def _decode_all(ds: "Dataset") -> int:
 
 
 def _require_bounded(raw: bytes) -> None:
-    """RecordError for a deflated data set (PS3.5, A.5) that unpacks beyond LARGEST."""
+    """Raise RecordError for a deflated data set (PS3.5, A.5) that decompresses to more than LARGEST bytes."""
     from pydicom.uid import DeflatedExplicitVRLittleEndian  # noqa: PLC0415
 
     if _syntax_of(raw) != DeflatedExplicitVRLittleEndian:
@@ -154,7 +155,8 @@ def _syntax_of(raw: bytes) -> str:
 
 
 def _sentinel(raw: bytes) -> bytes:
-    """Data set trailing padding (PS3.10, 7.2) to append: a value shorter than its stated length swallows it, which reveals a cut."""
+    """Data set trailing padding (PS3.10, 7.2) to append. A value shorter than its stated length includes it, which reveals
+    truncation."""
     from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian  # noqa: PLC0415
 
     syntax = _syntax_of(raw) or ImplicitVRLittleEndian

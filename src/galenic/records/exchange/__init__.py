@@ -1,4 +1,4 @@
-"""Outbound calls: only to declared destinations, under an access decision, over TLS."""
+"""Outbound requests: only to registered destinations, under an access decision, over TLS."""
 
 from galenic.records.exchange.client import Reply, call, declare, origin_of
 

@@ -1,4 +1,4 @@
-"""Outbound calls: to declared destinations alone, under an open decision, to addresses that the destination may have."""
+"""Outbound requests: only to registered destinations, under an open access decision, to permitted addresses."""
 
 import ipaddress
 import socket
@@ -12,9 +12,9 @@ from urllib.parse import urlencode, urlsplit
 from galenic.errors import AccessDeniedError, ConfigurationError, MissingExtraError, OptionError, RecordError
 from galenic.security import Fact, FactStore, Grant
 
-MOST = 2**20  # bytes of an answer
-SECONDS = 10.0  # for each step of a call
-ALTOGETHER = 30.0  # for a whole call
+MOST = 2**20  # bytes of a response
+SECONDS = 10.0  # seconds for each step of a request
+ALTOGETHER = 30.0  # seconds for a whole request
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reply:
 
 
 def origin_of(url: str) -> str:
-    """scheme://host:port of an address. OptionError for what is no plain HTTP(S) address."""
+    """scheme://host:port of an address. Raise OptionError if it is not a plain HTTP(S) address."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -39,9 +39,9 @@ def origin_of(url: str) -> str:
 
 
 def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, internal: bool = False, authority: str = "") -> None:
-    """Allows calls to the origins of these addresses, under a name. internal: they may lie in the house's own network, else only
-    public addresses are called; authority: PEM of the authority that signed their certificates, where it is the house's own.
-    ConfigurationError for plain HTTP to anywhere but this machine."""
+    """Registers a destination with the origins of these addresses. internal: True if they may be in the internal network;
+    otherwise only public addresses are used; authority: PEM of an internal CA. Raise ConfigurationError for plain HTTP to
+    another machine."""
     origins = sorted({origin_of(u) for u in urls})
     for one in origins:
         if one.startswith("http:") and not (internal and urlsplit(one).hostname in ("127.0.0.1", "::1", "localhost")):
@@ -53,8 +53,8 @@ def declare(facts: FactStore, name: str, urls: Iterable[str], *, by: str, intern
 
 
 def call(grant: Grant, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
-    """GET, or POST of a form, under a decision to call outside/NAME; redirects are not followed. AccessDeniedError for an address that
-    is not the destination's; RecordError for no response or one that is too large."""
+    """GET, or POST of a form, under a decision to call outside/NAME. Redirects are not followed. Raise AccessDeniedError for an
+    address that does not belong to the destination, and RecordError for a missing or too large response."""
     name = grant.resource.partition("/")[2]
     grant.require(f"outside/{name}", "call")
     known = grant.gate.facts.one("destination", name)
@@ -108,11 +108,11 @@ def _call(known: Fact, url: str, headers: dict[str, str], body: bytes | None) ->
         ) from None
 
 
-EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): an address of version 4 within one of 6
+EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): an IPv4 address within an IPv6 address
 
 
 def _public(text: str) -> bool:
-    """True if an address is one of the public network, and leads to no other that is not."""
+    """True if an address is public, and does not contain one that is not."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and (address in EMBEDDING or address.sixtofour or address.teredo):
         return False
@@ -120,7 +120,8 @@ def _public(text: str) -> bool:
 
 
 def _backend(internal: bool) -> Any:
-    """A backend that looks at the address that it connects to: a name may lead anywhere, and elsewhere the next time."""
+    """Network backend that checks the address that it connects to, because a name may resolve to any address, and to another
+    one the next time."""
     import httpcore  # noqa: PLC0415
 
     class Looking(httpcore.SyncBackend):

@@ -14,7 +14,7 @@ from galenic.records.fhir.links import base_of
 from galenic.records.fhir.reference_validation import CONDITIONAL, REFERENCE
 
 Resource = dict[str, Any]
-Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the one that matches
+Find = Callable[[str, str], str | None]  # (type, search such as "identifier=system|value") → id of the match
 RESPONSES = ("batch-response", "transaction-response")
 TAKEN = ("collection", "transaction", "batch", "document", "message", "searchset", "history", *RESPONSES)
 IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # namespace of ids that Galenic assigns
@@ -22,8 +22,8 @@ IDS = uuid.UUID("5d8f1a52-6e0c-5b39-9a53-5f0a3c2b7e11")  # namespace of ids that
 
 @dataclass(slots=True)
 class BundleEntry:
-    """One resource of a Bundle. made: whether it is stored; False if a conditional create found a stored match; deleted: the entry
-    deletes it."""
+    """One resource of a Bundle. made: True if it is stored, False if a conditional create found a stored match; deleted: True
+    if the entry deletes it."""
 
     number: int
     kind: str
@@ -31,19 +31,19 @@ class BundleEntry:
     url: str | None
     resource: Resource
     made: bool = True
-    renamed: dict[str, str] = field(default_factory=dict)  # references as written, and what they resolve to
+    renamed: dict[str, str] = field(default_factory=dict)  # references as written, and their targets
     deleted: bool = False
 
     @property
     def place(self) -> str:
-        """Its place as FHIRPath."""
+        """Position in the Bundle as FHIRPath."""
         return f"Bundle.entry[{self.number}]"
 
 
 @dataclass(slots=True)
 class OpenedBundle:
-    """The content of a Bundle, in the order in which it is written: of a history the oldest version first. renamed (of each entry):
-    what its references resolve to, as Type/id, where they are not that already; lost: unresolved references, with their entry."""
+    """Content of a Bundle, in the order in which it is written; in a history, the oldest version comes first. renamed (of each
+    entry): targets of its references, as Type/id, if they differ; lost: unresolved references, with their entry."""
 
     entries: list[BundleEntry]
     issues: list[ValidationIssue]
@@ -90,7 +90,7 @@ def open_bundle(
 
 
 def _entries(bundle: Resource, seed: str, find: Find, issues: list[ValidationIssue]) -> list[BundleEntry]:
-    """The resources and deletions of a Bundle in the order in which they are written."""
+    """Resources and deletions of a Bundle in the order in which they are written."""
     entries: list[BundleEntry] = []
     for i, one in enumerate(bundle.get("entry", ())):
         resource = one.get("resource")
@@ -115,7 +115,7 @@ def _entries(bundle: Resource, seed: str, find: Find, issues: list[ValidationIss
 
 
 def _is_record(one: Resource, resource: Resource, bundle: Resource, number: int, issues: list[ValidationIssue]) -> bool:
-    """True if the entry of a Bundle of responses holds a record; a warning for one that reports an error instead."""
+    """True if the entry of a response Bundle contains a record; adds a warning for an entry that reports an error."""
     if bundle["type"] not in RESPONSES:
         return True
     status = str(one.get("response", {}).get("status", "200"))
@@ -141,7 +141,8 @@ def _deletion(one: Resource, number: int) -> BundleEntry:
 
 
 def _oldest_first(entries: list[BundleEntry], given: list[Resource]) -> list[BundleEntry]:
-    """The entries of a history by the time of each version, if all have one; else reversed: R4 lists the newest version first."""
+    """Entries of a history by the time of each version, if all have one; else reversed, because R4 lists the newest version
+    first."""
     backwards = entries[::-1]
     times = [
         given[e.number].get("response", {}).get("lastModified") or e.resource.get("meta", {}).get("lastUpdated")
@@ -198,7 +199,7 @@ def _where(root: Any, text: str, place: str) -> str:
 
 
 def _named(text: str, base: str | None, by_url: dict[str, BundleEntry], inside: dict[str, set[str]], find: Find) -> str | None:
-    """Type/id that a reference resolves to; an external reference unchanged; None for an unresolved one."""
+    """Type/id of a reference's target; an external reference unchanged; None for an unresolved one."""
     entry = by_url.get(text) or (by_url.get(f"{base}/{text}") if base else None)
     if entry is not None:
         return f"{entry.kind}/{entry.id}"
@@ -214,7 +215,7 @@ def _named(text: str, base: str | None, by_url: dict[str, BundleEntry], inside: 
 
 
 def _inside(kind: str, search: str, by_identifier: dict[str, set[str]]) -> str | None:
-    """The one entry with the identifier of a search."""
+    """The one entry that has the identifier of a search."""
     found = by_identifier.get(f"{kind}?{search}", set())
     return next(iter(found)) if len(found) == 1 else None
 

@@ -16,7 +16,7 @@ DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class SplitBundle:
-    """A Bundle and the bytes of each entry's resource (None for an entry without). refers: the references of each, if known."""
+    """Bundle and the bytes of each entry's resource (None for an entry without). refers: references of each, if known."""
 
     bundle: dict[str, Any]
     bytes_of: list[bytes | None]
@@ -81,7 +81,7 @@ def _joined(bundle: Any, texts: list[bytes], resources: list[dict[str, Any]], re
 
 
 def _keys_twice(text: bytes, compact: bytes) -> bool:
-    """True if an object may have a duplicate key, of which parsing keeps one."""
+    """True if an object may have a duplicate key; parsing would drop one."""
     return text.count(b'":') != compact.count(b'":') or b'\\":' in text or b"u0022:" in text
 
 

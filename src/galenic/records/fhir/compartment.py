@@ -1,4 +1,4 @@
-"""Compartments: the person to whom a resource belongs, and under whose key it is encrypted."""
+"""Compartments: the person that a resource belongs to, whose key encrypts it."""
 
 import json
 import re
@@ -23,8 +23,9 @@ HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}\Z|#.*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """The person to whom a resource belongs. person: reference to the person, None if the resource names none; patients: all patients
-    that it names, if it names several and belongs to none; through: other references, whose targets may belong to a person."""
+    """Person that a resource belongs to. person: reference to the person, None if the resource names none; patients: all
+    patients that it names, if it names several and belongs to none; through: other references, whose targets may belong to a
+    person."""
 
     person: str | None
     patients: tuple[str, ...] = ()
@@ -32,8 +33,8 @@ class Compartment:
 
 
 def compartment_of(resource: Resource, renamed: Mapping[str, str] = MappingProxyType({})) -> Compartment:
-    """The compartment of a valid resource with an id: a patient's before a practitioner's. A resource that names several patients and
-    belongs to none of them (a Group) has no person. renamed: what references resolve to."""
+    """Compartment of a valid resource with an id; a patient's takes precedence over a practitioner's. A resource that names
+    several patients and belongs to none of them (a Group) has no person. renamed: targets of references."""
     kind = resource["resourceType"]
     if kind in PERSONS:
         return Compartment(f"{kind}/{resource['id']}")

@@ -13,11 +13,11 @@ from galenic.records.fhir.reference_validation import REFERENCE, types_by_id
 Resource = dict[str, Any]
 OWN = re.compile(rb'"#[^"\\]*(?:\\.[^"\\]*)*"')
 CLOSED = ("transaction", "batch", "document", "message", "collection")  # types of Bundles that hold what their references name
-ONCE = ("self", "first", "previous", "prev", "next", "last")  # relations of a Bundle that name one address
+ONCE = ("self", "first", "previous", "prev", "next", "last")  # relations of a Bundle that must have only one address
 
 
 class CheckResource(Protocol):
-    """Adds the validation issues of one contained resource."""
+    """Function that adds the validation issues of one contained resource."""
 
     def __call__(
         self,
@@ -112,7 +112,7 @@ def _full_url(url: Any, own: Any, place: str) -> list[ValidationIssue]:
 
 
 def _links(links: Any, place: str) -> list[ValidationIssue]:
-    """A relation of paging (IANA link relations; R4, Search, 3.1.1.3) names one address."""
+    """Checks that a paging relation (IANA link relations; R4, Search, 3.1.1.3) has only one address."""
     if len(links) < 2:
         return []
     relations = Counter(link.get("relation") for link in links)

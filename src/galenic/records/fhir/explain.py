@@ -1,4 +1,4 @@
-"""Explains what the JSON Schema refused: place, rule and remedy, never a value."""
+"""Explanation of JSON Schema errors: place, rule and remedy, never a value."""
 
 import difflib
 import re
@@ -104,7 +104,7 @@ def _explain_one(value: Any, element: Element, kind: str, where: str) -> Iterato
 
 
 def _wrong_part(codes: dict[str, list[str]], given: list[dict[str, Any]]) -> str:
-    """True if the system, the code or both are wrong in the codings of a concept."""
+    """Text that states if the system, the code or both are wrong in the codings of a concept."""
     systems = " or ".join(codes)
     if not given:
         return f"It has no coding. Expected one with the system {systems}."

@@ -1,4 +1,5 @@
-"""Validation of extensions: absolute names, and the values and places that R4 gives its own extensions (R4, Extensibility, 2.5)."""
+"""Validation of extensions: absolute names, and the values and contexts that R4 defines for its own extensions (R4,
+Extensibility, 2.5)."""
 
 from typing import Any
 
@@ -16,12 +17,12 @@ SPECIAL = {  # types that R4 derives from others: an extension of the other one 
 
 
 def path_of(kind: str, element: Element) -> str:
-    """The path of an element as contexts of extensions write it."""
+    """Path of an element in the notation of extension contexts."""
     return f"{kind}.{element.name}{'[x]' if element.choice else ''}"
 
 
 def check_extension(node: dict[str, Any], places: tuple[str, ...], where: str, name: str) -> list[ValidationIssue]:
-    """The issues of one extension. places: the type of what it stands in, and the path of that, if it is an element."""
+    """Issues of one extension. places: type of its parent, and the parent's path if it is an element."""
     url = node.get("url")
     if not isinstance(url, str):
         return []

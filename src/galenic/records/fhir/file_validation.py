@@ -70,7 +70,7 @@ def validate_files(path: Path, progress: Progress = no_progress, *, name: str = 
 
 
 def _note_profiles(done: ValidationResult, profiles: Counter[str]) -> None:
-    """Adds a warning for each profile that documents claim and that was not checked."""
+    """Adds a warning for each profile that documents declare and that was not checked."""
     done.counted.update({("warning", NOT_CHECKED): profiles.total()} if profiles else {})
     for url, n in profiles.most_common(MOST_PROFILES):
         text = f"the profile {name_of(url)}, which {n:,} documents declare, is not loaded here, so it was not checked."
@@ -78,7 +78,7 @@ def _note_profiles(done: ValidationResult, profiles: Counter[str]) -> None:
 
 
 def _held(resource: dict[str, Any]) -> list[dict[str, Any]]:
-    """The resources in a Bundle, and in Bundles in it."""
+    """Resources in a Bundle, and in nested Bundles."""
     entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
     held = [e["resource"] for e in entries if isinstance(e, dict) and "resource" in e] if isinstance(entries, list) else []
     return [r for one in held if isinstance(one, dict) for r in (_held(one) or [one])]
@@ -96,8 +96,8 @@ def _note(done: ValidationResult, level: str, rule: str, where: str, expression:
 
 
 def _lines(path: Path) -> Iterator["NdjsonLine"]:
-    """The documents of a file, NDJSON by its name, else one; plain or gzip. An invalid one, and one that ends too early, is an
-    NdjsonLine with its fault."""
+    """Documents of a file: NDJSON according to its name, otherwise one; plain or gzip. An invalid document, or one that is
+    truncated, is an NdjsonLine with its fault."""
     raw = b""
     try:
         if is_ndjson(path):

@@ -1,4 +1,4 @@
-"""Conversion of one patient's events to valid R4 resources, tagged as derived; events that do not map are counted."""
+"""Conversion of one patient's events to valid R4 resources, tagged as derived. Events without a matching resource are counted."""
 
 import base64
 import re
@@ -128,7 +128,7 @@ def _provenance(patient: str, made: list[Resource], origin: Origin) -> Resource:
 
 
 def _of_patient(who: Resource, row: Row) -> bool:
-    """True if an event belongs into the Patient resource, into which it is written."""
+    """True if an event is written as part of the Patient resource."""
     code = str(row["code"])
     label, _, value = code.partition("//")
     if code == BIRTH and row["time"] is not None:

@@ -1,4 +1,4 @@
-"""Sufficient conditions for the most frequent invariants; False means: evaluate the FHIRPath rule.
+"""Sufficient conditions for the most frequent invariants. False means: evaluate the FHIRPath rule.
 
 A test compares both on every official example, and on changed copies of them.
 """

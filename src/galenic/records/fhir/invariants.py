@@ -68,7 +68,7 @@ def _member(name: str) -> Callable[[Any], Nodes]:
 
 
 def compile_rule(tree: Any) -> Callable[[Any, Any], bool]:
-    """A function of (element, resource): whether the rule holds. An empty result counts as true."""
+    """Function of (element, resource) that returns True if the rule holds. An empty result counts as true."""
     step = _step(tree)
 
     def holds(node: Any, resource: Any) -> bool:
@@ -203,12 +203,12 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Nodes, Nodes], No
 
 
 def _by_time(x: str, y: str, compare: Callable[[Any, Any], bool]) -> Nodes:
-    """Compares what two dates or times may mean; empty where that overlaps (FHIRPath, 6.2)."""
+    """Compares the possible meanings of two dates or times; empty if they overlap (FHIRPath, 6.2)."""
     try:
         (x_low, x_high), (y_low, y_high) = date_range(x), date_range(y)
     except (ValueError, OverflowError):
         return []  # no dates
-    slack = WIDEST_OFFSET if ("T" in x) != ("T" in y) else 0  # a day without offset may be that of any place
+    slack = WIDEST_OFFSET if ("T" in x) != ("T" in y) else 0  # a date without offset can be in any time zone
     if x_low == y_low and x_high == y_high and not slack:
         return [compare(0, 0)]
     if x_high + slack <= y_low:

@@ -9,23 +9,23 @@ from typing import Any
 from galenic.records.fhir.definitions import r4
 from galenic.records.fhir.reference_validation import REFERENCE
 
-LINKS = ("uri", "url", "oid", "uuid")  # canonical is none: R4 says that canonicals are not replaced
+LINKS = ("uri", "url", "oid", "uuid")  # canonical is not included: R4 says that canonicals are not replaced
 TAG = re.compile(r"<(?:a|img)\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 ATTRIBUTE = re.compile(r"(\s(?:href|src)\s*=\s*)(\"[^\"]*\"|'[^']*')", re.IGNORECASE)
-Resolve = Callable[[str, bool], str]  # (text, whether it is Reference.reference) → what it stands for
+Resolve = Callable[[str, bool], str]  # (text, True if it is Reference.reference) → replacement
 
 
 @cache
 def _plan(kind: str) -> dict[str, str]:
-    """Types by property name: those that are links, or may hold some."""
+    """Types by property name: those that are links, or may contain some."""
     others = frozenset(r4().primitives) - {*LINKS, "xhtml"}
     found = {n: of.removeprefix("@") for e in r4().types[kind].elements for n, of in e.names() if of not in others}
     return {**found, "reference": "reference"} if kind == "Reference" else found
 
 
 def rename_links(node: dict[str, Any], resolve: Resolve, kind: str = "") -> None:
-    """Replaces the links of a valid resource, or of an element of a type, in place. A value[x] that was a uuid or an oid becomes a
-    uri where it is replaced, because what replaces it is neither."""
+    """Replaces the links of a valid resource, or of an element of a type, in place. A replaced value[x] of type uuid or oid
+    becomes a uri, because the replacement is neither."""
     retyped: list[tuple[str, str]] = []
     plan = _plan(kind or node["resourceType"])
     for name, value in node.items():
@@ -71,7 +71,7 @@ def base_of(full_url: str | None) -> str | None:
 
 
 def links_to(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, str]:
-    """The links in a valid resource that are among these, and what they stand for."""
+    """Links in a valid resource that are among these, and their replacements."""
     found: dict[str, str] = {}
 
     def collect(text: str, _is_reference: bool) -> str:

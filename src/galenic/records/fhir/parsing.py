@@ -18,7 +18,7 @@ from galenic.errors import RecordError
 LARGEST = 64 * 2**20  # bytes of one document
 CHUNK = 1 << 20
 BOM = b"\xef\xbb\xbf"
-# a number that a float does not preserve as written: trailing zero, exponent, tiny, more digits than a float keeps, -0
+# a number that a float cannot preserve as written: trailing zero, exponent, tiny, more digits than a float has, -0
 INEXACT = re.compile(
     rb"[:\[,\s]-?(?:\d+\.\d*0|\d+(?:\.\d+)?[eE][+-]?\d+|0\.0{4}\d*|\d{16,}|[\d.]{17,})(?=[,\]}\s])|[:\[,\s]-0(?=[,\]}\s])"
 )
@@ -50,7 +50,7 @@ def _exact(raw: bytes) -> dict[str, Any]:
 
 
 def parse(raw: bytes, where: str = "the document") -> Document:
-    """Parses a resource. RecordError names the place of a JSON error, never the content."""
+    """Parses a resource. Raise RecordError with the position of a JSON error, never the content."""
     if len(raw) > LARGEST:
         raise RecordError(
             f"{where} has {len(raw):,} bytes; one resource or Bundle may have at most {LARGEST:,}. Send NDJSON with one "
@@ -130,7 +130,7 @@ def _refuse_repeats(raw: bytes, where: str) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """A file of one document, plain or gzip, up to LARGEST and one byte; RecordError if it cannot be read."""
+    """File with one document, plain or gzip, up to LARGEST plus one byte. Raise RecordError if it cannot be read."""
     whole = b""
     for chunk in _chunks(path):
         whole += chunk
@@ -157,7 +157,7 @@ def is_ndjson(path: Path) -> bool:
 def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
     """Every line that is not empty, plain or gzip, with any line ending. Memory is bounded by the longest line.
 
-    RecordError if the file itself cannot be read to its end; a bad line is a Line with its fault.
+    Raise RecordError if the file itself cannot be read to the end; an invalid line is an NdjsonLine with its fault.
     """
     number = 0
     for number, raw in lines(path):
@@ -170,7 +170,7 @@ def read_ndjson(path: Path) -> Iterator[NdjsonLine]:
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(number, bytes) of every line that is not empty, unparsed. RecordError for a line that is too long."""
+    """(number, bytes) of every line that is not empty, unparsed. Raise RecordError for a line that is too long."""
     number, rest, after_return = 0, b"", False
     for chunk in _chunks(path):
         if not number and not rest:
@@ -201,7 +201,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 raise EOFError
             if packed:
                 file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
-            # read1, because read would lose what was decompressed before the place where a gzip file is damaged
+            # read1, because read would lose the data before the position where a gzip file is damaged
             while chunk := file.read1(CHUNK) if packed else file.read(CHUNK):  # type: ignore[attr-defined]
                 yield chunk
         except (EOFError, zlib.error, gzip.BadGzipFile):

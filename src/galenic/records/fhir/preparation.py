@@ -1,4 +1,4 @@
-"""Preparation of documents for storage, independent of what is stored: parsing, validation, splitting."""
+"""Preparation of documents for storage, independent of stored data: parsing, validation, splitting."""
 
 import re
 import uuid
@@ -34,9 +34,9 @@ HERE = SourceServer()
 @dataclass(slots=True)
 class PreparedResource:
     """One resource with its original bytes. about: details of its Bundle; person, patients, through: its compartment ("" for no
-    person); words: identifier searches that match it; searches: conditional references; condition: of a conditional create, which
-    keeps the resource from being stored if something stored matches; deleted: it marks a deletion; variant: what options changed beside
-    the bytes; absolute: (base, Type/id) of references to resources of another server."""
+    person); words: identifier searches that match it; searches: conditional references; condition: of a conditional create,
+    which prevents storage if a stored resource matches; deleted: True if it marks a deletion; variant: changes by options,
+    in addition to the bytes; absolute: (base, Type/id) of references to resources of another server."""
 
     kind: str
     id: str
@@ -68,12 +68,13 @@ class PreparedDocument:
 
     @property
     def refused_resources(self) -> int:
-        """The number of resources that are refused with it, at least one for a refused document."""
+        """Number of resources that are refused with it, at least one for a refused document."""
         return max(self.seen.total(), 1) if self.refused else 0
 
 
 def prepare_document(lines: list[tuple[int, bytes]], server: SourceServer = HERE) -> list[PreparedDocument]:
-    """Each document (line number or 0, bytes) on its own; may run in a process of its own. server: that it comes from."""
+    """Prepares each document (line number or 0, bytes) independently; may run in a separate process. server: server that it
+    comes from."""
     return [_prepare(number, raw, server) for number, raw in lines]
 
 
@@ -96,7 +97,7 @@ def _types(resource: Any) -> Counter[str]:
 
 
 def names_in_bundle(raw: bytes) -> list[str]:
-    """The names (Type/id) under which the entries of a valid Bundle are stored, and last that of its envelope; none for another
+    """Names (Type/id) under which the entries of a valid Bundle are stored, and finally that of its envelope; none for another
     resource."""
     whole = raw.removeprefix(BOM)
     resource = orjson.loads(whole)
@@ -153,7 +154,7 @@ def _prepare(number: int, raw: bytes, server: SourceServer) -> PreparedDocument:
 def _part(
     resource: dict[str, Any], raw: bytes, about: dict[str, Any], renamed: dict[str, str], server: SourceServer
 ) -> PreparedResource:
-    """One resource. renamed: what references of its Bundle resolve to."""
+    """One resource. renamed: targets of the references in its Bundle."""
     variant = ""
     absolute: tuple[tuple[str, str], ...] = ()
     if ABSOLUTE_REFERENCE.search(raw) is not None:
@@ -200,7 +201,7 @@ def _bundle(
             continue
         if not had_id[number]:
             about["id"] = entry.id
-        if mine.count(URN) > len(REFERENCE_URN.findall(mine)):  # links beside references, as in Attachment.url
+        if mine.count(URN) > len(REFERENCE_URN.findall(mine)):  # links other than references, as in Attachment.url
             entry.renamed |= links_to(entry.resource, names)
         part = _part(entry.resource, mine, about, entry.renamed, server)
         part.digest = sha256(mine).hexdigest()
@@ -228,7 +229,7 @@ def _nested(raw: bytes, entry: BundleEntry, done: PreparedDocument, server: Sour
 
 
 def _deletion(entry: BundleEntry, about: dict[str, Any]) -> PreparedResource:
-    """The mark of a deletion, which belongs to the person that the deleted resource belongs to."""
+    """Mark of a deletion, which belongs to the person of the deleted resource."""
     raw, name = orjson.dumps(entry.resource), f"{entry.kind}/{entry.id}"
     return PreparedResource(entry.kind, entry.id, raw, about, through=(name,), digest=sha256(raw).hexdigest(), deleted=True)
 

@@ -1,4 +1,4 @@
-"""Forms of R4's primitive types (R4, Datatypes, 2.24.0.1), and of elements whose values R4 restricts further."""
+"""Formats of R4's primitive types (R4, Datatypes, 2.24.0.1), and of elements whose values R4 restricts further."""
 
 import re
 
@@ -21,7 +21,8 @@ _URN = rf"^{_OID}$|^{_UUID}$"
 
 
 def _without(*starts: str) -> str:
-    """The rest of a word that begins with none of these texts. Without lookahead, which makes a pattern many times slower."""
+    """Pattern for the rest of a word that begins with none of these texts, without lookahead, which makes a pattern many times
+    slower."""
     if "" in starts:
         return r"[^\s\S]"
     first = sorted({s[0] for s in starts})
@@ -29,7 +30,7 @@ def _without(*starts: str) -> str:
     return "|".join([rf"[^\s\x00-\x1f{''.join(first)}]{_WORD}*", *inner])
 
 
-_OTHER = _without("urn:oid:", "urn:uuid:")  # what says that it is an OID or a UUID has its form
+_OTHER = _without("urn:oid:", "urn:uuid:")  # a text that is marked as OID or UUID must have that format
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*:"  # RFC 3986, 4.3
 _ELSE = (  # an absolute URI that is no OID and no UUID
     rf"(?:(?:[A-Za-tv-z][A-Za-z0-9+.\-]*|u(?:[A-Za-qs-z0-9+.\-][A-Za-z0-9+.\-]*|r(?:[A-Za-mo-z0-9+.\-][A-Za-z0-9+.\-]*"

@@ -1,4 +1,4 @@
-"""Profiles that resources claim or that a client asks for: which of them validation covers, and a warning for those it does not."""
+"""Profiles that resources declare or that a client requests: their validation, and a warning for unsupported ones."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ VERSIONS = ("", "4.0", "4.0.1")
 
 
 def claimed_profiles(resource: Any, where: str = "") -> Iterator[tuple[str, Resource, str]]:
-    """(FHIRPath, resource, canonical URL) of every profile in meta.profile of a resource and of those that it holds."""
+    """(FHIRPath, resource, canonical URL) of every profile in meta.profile of a resource and of those that it contains."""
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         return
     where = where or resource["resourceType"]
@@ -41,12 +41,12 @@ def is_checked(url: str) -> bool:
 
 
 def name_of(url: str) -> str:
-    """The profile as a message may name it."""
+    """Name of the profile for messages."""
     return url if SHOWN.fullmatch(url) else "(with an invalid URL)"
 
 
 def check_profile(resource: Any, url: str, where: str) -> list[ValidationIssue]:
-    """The issues of a resource with a profile, or one that says that the profile is not checked."""
+    """Issues of a resource under a profile, or one that states that the profile is not checked."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if not is_checked(url):
         what = f"the profile {name_of(url)} is not loaded here, so it was not checked. Only base R4 was checked."
@@ -59,8 +59,8 @@ def check_profile(resource: Any, url: str, where: str) -> list[ValidationIssue]:
 
 
 def check_profiles(resource: Any, asked: Sequence[str] = (), *, is_valid: bool) -> list[ValidationIssue]:
-    """The issues of the profiles that a client asks for, and of those that a resource and those in it claim. A resource that is not
-    valid R4 is held against no profile; those that could not be checked anyway are still named."""
+    """Issues of the profiles that a client requests, and of those that a resource and its parts declare. An invalid resource is
+    not checked against profiles, but unsupported ones are still reported."""
     where = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
     wanted = [(where, resource, url) for url in asked] + list(claimed_profiles(resource))
     return [i for place, holder, url in wanted if is_valid or not is_checked(url) for i in check_profile(holder, url, place)]

@@ -1,4 +1,4 @@
-"""Validation of references: their form, the types that they may name, and targets in the same resource or Bundle (R4, References)."""
+"""Validation of references: format, permitted types, and targets in the same resource or Bundle (R4, References)."""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ CONDITIONAL = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)\?.+\Z")
 
 
 class Targets:
-    """A resource, and what references in it may name. contained: types by the ids of contained resources; in_bundle: types by the
-    fullUrls of its Bundle; is_closed: whether the Bundle holds every urn:uuid that its references name."""
+    """Resource, and possible targets of its references. contained: types by the ids of contained resources; in_bundle: types by
+    the fullUrls of its Bundle; is_closed: True if the Bundle must contain every urn:uuid that its references name."""
 
     __slots__ = ("contained", "in_bundle", "is_closed", "resource")
 
@@ -36,7 +36,7 @@ def types_by_id(contained: Any) -> dict[str, str]:
 
 
 def check_reference(node: Resource, element: Element, where: str, inside: Targets, found: list[ValidationIssue]) -> None:
-    """Adds the issues of a Reference. element: what R4 says of the place where it stands."""
+    """Adds the issues of a Reference. element: definition of the element."""
     said, text = node.get("type"), node.get("reference")
     if isinstance(said, str) and said not in r4().resources and "/" not in said:
         found.append(ValidationIssue("error", f"{where}.type", "reference-type", "does not name an R4 resource type."))

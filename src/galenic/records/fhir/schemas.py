@@ -36,7 +36,7 @@ def _codes(binding: str) -> list[str] | None:
 
 
 def _bound_concept(binding: str) -> Schema:
-    """At least one coding whose system and code are in the value set."""
+    """Requires at least one coding whose system and code are in the value set."""
     found = r4().codes.get(binding) or {}
     some = [
         {"properties": {"system": {"const": s}, "code": {"enum": codes}}, "required": ["system", "code"]}
@@ -80,7 +80,7 @@ def _beside(element: Element) -> Schema:
 
 
 def _dependent(element: Element, forms: list[str]) -> dict[str, Schema]:
-    """Of a choice, where one form is, no other is there."""
+    """Rule for a choice: if one form is present, no other may be."""
     if not element.choice:
         return {}
     plain = {form: form.removeprefix("_") for form in forms}
@@ -125,7 +125,7 @@ def _extension(schema: Schema) -> Schema:
 def schema_of(resource: str, *, nulls: bool = False) -> Schema:
     """JSON Schema (2020-12) of one resource type, with the definitions that it reaches.
 
-    nulls: lists of primitives may hold null, where only the extensions of that place are known.
+    nulls: True if lists of primitives may contain null for values that have only extensions.
     """
     definitions: dict[str, Schema] = {f: {"type": "string", "pattern": PATTERNS[f]} for f in NARROWER}
     waiting = [resource, "Element"]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from galenic.records.fhir.definitions import Element, r4
 
 Path = tuple[str, ...]
-LEFT_OUT = {"phonetic", "near"}  # phonetic and distance search are not indexed, and not declared
+LEFT_OUT = {"phonetic", "near"}  # phonetic and distance search are neither indexed nor declared
 EVERY = "Resource"
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -58,7 +58,7 @@ def search_parameters_of(kind: str) -> dict[str, SearchParameter]:
 
 
 def _parts(parameter: SearchParameter, own: dict[str, SearchParameter]) -> tuple[str, ...]:
-    """The parameters that a combined one, such as combo-code (code and component-code), is searched by."""
+    """Parameters that a combined one, such as combo-code (code and component-code), is searched by."""
     if len(parameter.paths) < 2:
         return ()
     rest, found = set(parameter.paths), []

@@ -40,8 +40,8 @@ MODIFIERS = {
 
 
 def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> SearchRequest:
-    """The search request for a type, from (name, value) parameters. RecordError names a parameter with an impossible value, and
-    never the value."""
+    """Search request for a type, from (name, value) parameters. Raise RecordError that names a parameter with an invalid value,
+    but not the value."""
     request, given = SearchRequest(resource_type), list(given)
     if len(given) > MOST_PARAMETERS:
         raise RecordError(
@@ -76,7 +76,7 @@ def parse_search(resource_type: str, given: Iterable[tuple[str, str]]) -> Search
 
 
 def _require_size(conditions: Iterable[SearchCondition]) -> None:
-    """RecordError for more comparisons than a search may have."""
+    """Raise RecordError for more comparisons than a search may have."""
     if sum(_comparisons(t) for c in conditions for t in c.criteria) > MOST_COMPARISONS:
         raise RecordError(
             f"the search compares more than {MOST_COMPARISONS:,} values. Use fewer values, or name the type of each "
@@ -91,7 +91,8 @@ def _comparisons(criterion: SearchCriterion) -> int:
 
 
 def conditions_of(resource_type: str, given: Iterable[tuple[str, str]]) -> tuple[SearchCondition, ...]:
-    """The conditions of a conditional interaction. RecordError for an unknown parameter: ignoring it would match more."""
+    """Conditions of a conditional interaction. Raise RecordError for an unknown parameter, because ignoring it would match
+    more."""
     request = parse_search(resource_type, given)
     if request.unknown or not request.conditions:
         names = ", ".join(sorted(set(request.unknown))) or "none"
@@ -102,7 +103,7 @@ def conditions_of(resource_type: str, given: Iterable[tuple[str, str]]) -> tuple
 
 
 def _condition(resource_type: str, name: str, value: str, depth: int) -> SearchCondition | None:
-    """The condition of one parameter; None where the type has no such parameter."""
+    """Condition of one parameter; None if the type has no such parameter."""
     if depth > DEEPEST:
         raise RecordError(f"a chained search may follow at most {DEEPEST} references. Split it into several searches.")
     if name.startswith("_has:"):
@@ -185,7 +186,7 @@ def _has_parameter(resource_type: str, name: str) -> bool:
 
 
 def split(value: str, by: str = ",") -> list[str]:
-    """The values between separators; a separator that is escaped by a backslash does not separate."""
+    """Values between separators; a separator escaped by a backslash does not separate."""
     if "\\" not in value:
         return value.split(by)
     return re.split(rf"(?<!\\){re.escape(by)}", value)

@@ -1,4 +1,4 @@
-"""Parameters of a FHIR search that shape its result, not its matches (R4, Search, 3.1.1.5): _sort, _count, _include …"""
+"""Parameters of a FHIR search that change its result, not its matches (R4, Search, 3.1.1.5): _sort, _count, _include …"""
 
 from collections.abc import Callable
 from dataclasses import replace

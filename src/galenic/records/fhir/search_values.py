@@ -1,4 +1,4 @@
-"""Extraction of search values: the values of every search parameter in a resource, in the form that searches compare."""
+"""Extraction of search values: values of every search parameter in a resource, in the form that searches compare."""
 
 import math
 import re
@@ -32,8 +32,8 @@ ADDRESS_PARTS = ("line", "city", "district", "state", "postalCode", "country", "
 class SearchValues:
     """Values by kind; the first of each is the code of the parameter.
 
-    tokens: system ("" for none) and code. links: of references, what they name. texts: as written. spans: first and past-last
-    µs since 1970, UTC. amounts: least and most, system, code and unit.
+    tokens: system ("" for none) and code. links: targets of references. texts: as written. spans: first and past-last µs since
+    1970, UTC. amounts: least and most, system, code and unit.
     """
 
     tokens: list[tuple[str, str, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Ids and addresses of the server that records come from: ids that R4 does not allow, and absolute references to its resources."""
+"""Ids and URLs of the source server of records: ids that R4 does not allow, and absolute references to its resources."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ from galenic.records.fhir.parsing import BOM, parse, write_json
 from galenic.records.fhir.reference_validation import REFERENCE
 
 SOURCE_ID = (
-    "https://galenic.dev/fhir/source-id"  # system of the identifier, or URL of the extension, that keeps the original id
+    "https://galenic.dev/fhir/source-id"  # system of the identifier, or URL of the extension, that preserves the original id
 )
 LONG = re.compile(rb"[A-Za-z0-9\-._~]{65,}")
 LONG_ID = re.compile(r"[A-Za-z0-9\-._~]{65,}")
@@ -40,12 +40,12 @@ class SourceServer:
                 )
 
     def changes(self, raw: bytes) -> bool:
-        """True if a document may be stored otherwise than without these options."""
+        """True if these options may change how a document is stored."""
         by_id = self.hash_long_ids and LONG.search(raw) is not None
         return by_id or any(base.rstrip("/").encode() in raw for base in self.bases)
 
     def relative(self, references: Iterable[str]) -> dict[str, str]:
-        """The name (Type/id) of each absolute reference to a resource of the server."""
+        """Name (Type/id) of each absolute reference to a resource of the server."""
         found: dict[str, str] = {}
         for text in references:
             for base in self.bases:
@@ -56,7 +56,7 @@ class SourceServer:
 
 
 def short_id(long: str) -> str:
-    """The id that stands for one of more than 64 characters: "id-" and its SHA-256 in base32, 55 characters."""
+    """Replacement for an id of more than 64 characters: "id-" and its SHA-256 in base32, 55 characters."""
     return "id-" + base64.b32encode(sha256(long.encode()).digest()).decode().rstrip("=").lower()
 
 
@@ -66,8 +66,8 @@ def has_long_id(raw: bytes) -> bool:
 
 
 def shorten_ids(raw: bytes) -> bytes:
-    """The document with each id of more than 64 characters, and each reference to it, replaced by its hash; the original id becomes an
-    identifier of the resource. Unchanged if there is none, or if it is not JSON."""
+    """Document with each id of more than 64 characters, and each reference to it, replaced by its hash. The original id becomes
+    an identifier of the resource. Unchanged if there is none, or if it is not JSON."""
     if LONG.search(raw) is None:
         return raw
     try:
@@ -97,7 +97,7 @@ def _shorten(root: Any) -> bool:
 
 
 def _keep_id(resource: dict[str, Any], own: str) -> None:
-    """Keeps the original id: as an identifier, or as an extension of meta where the type has no identifiers."""
+    """Preserves the original id: as an identifier, or as an extension of meta if the type has no identifiers."""
     kind = r4().types.get(resource["resourceType"])
     element = next((e for e in kind.elements if e.name == "identifier"), None) if kind else None
     if element is not None and element.listed and isinstance(resource.get("identifier", []), list):
@@ -110,6 +110,6 @@ def _keep_id(resource: dict[str, Any], own: str) -> None:
 
 
 def absolute_references(references: Iterable[str], resolved: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """(base, Type/id) of each reference to a resource by its address on another server. resolved: references that are resolved."""
+    """(base, Type/id) of each reference to a resource by its URL on another server. resolved: references that are resolved."""
     matches = (REFERENCE.match(text) for text in references if text not in resolved)
     return tuple((m["base"], f"{m['type']}/{m['id']}") for m in matches if m and m["base"] and m["type"] in r4().resources)

@@ -1,4 +1,4 @@
-"""Conversion of valid R4 resources to events of one patient; elements that do not map are dropped and counted."""
+"""Conversion of valid R4 resources to events of one patient. Elements without a matching event are dropped and counted."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -87,14 +87,14 @@ ENTERED_IN_ERROR = "entered-in-error"
 @dataclass
 class ConvertedEvents:
     """Events of one resource. patient: reference to the patient; None for a resource about no patient (an organization, a
-    location); dropped: count of what did not map, by element."""
+    location); dropped: number of elements without a matching event, by element."""
 
     patient: str | None
     events: list[Event] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, what: str) -> None:
-        """Counts an element that did not map."""
+        """Counts an element without a matching event."""
         self.dropped[what] = self.dropped.get(what, 0) + 1
 
 
@@ -105,8 +105,8 @@ def resource_to_events(
 ) -> ConvertedEvents:
     """Events of one valid resource (numbers as text, as `parse(...).exact` has them).
 
-    find: the resource that a reference names, if available: a medication is often a resource of its own.
-    renamed: what references resolve to.
+    find: returns the target of a reference, if available, because a medication is often a separate resource. renamed: targets
+    of references.
     """
     kind = resource["resourceType"]
     own = f"{kind}/{resource['id']}" if "id" in resource else kind
@@ -281,7 +281,7 @@ def _names(stems: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, ..
 
 
 def _when(resource: Resource, spec: EventElements) -> tuple[int | None, int | None, int | None, bool]:
-    """(start, end, offset, whether known to the day) from the first element of the spec that has a value."""
+    """(start, end, offset, True if known to the day) from the first element of the spec that has a value."""
     for moments, periods in _names(spec.time):
         for name in moments:
             moment = _moment(resource.get(name))

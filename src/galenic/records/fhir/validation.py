@@ -62,9 +62,9 @@ def _check(
     beside: Mapping[str, str] = NONE,
     is_closed: bool = False,
 ) -> None:
-    """Adds the issues of one resource. in_bundle: types by the fullUrls of its Bundle, which is_closed if it holds every urn:uuid that
-    its references name; beside: for a contained resource, types by the ids of all resources that its container contains, because #
-    references are relative to the container (R4, References, 2.3.0.2)."""
+    """Adds the issues of one resource. in_bundle: types by the fullUrls of its Bundle; is_closed: True if the Bundle must
+    contain every urn:uuid that its references name; beside: for a contained resource, types by the ids of all resources that
+    its container contains, because # references are relative to the container (R4, References, 2.3.0.2)."""
     kind = _kind(resource, where, found)
     if kind is None:
         return
@@ -137,7 +137,7 @@ class _ValidationPlan:
     rules: Compiled
     parts: dict[str, _Part]
     deep: frozenset[str]  # properties by which extensions, or ids of primitives, come in
-    plain: bool  # nothing to check but these
+    plain: bool  # nothing else to check
 
 
 def _compiled(rules: tuple[Rule, ...]) -> Compiled:

@@ -28,8 +28,8 @@ UNITS = ("column", "select", "unionAll")
 
 
 def flatten_resource(view: Resource, resources: Iterable[Resource]) -> Iterator[Row]:
-    """Rows of a ViewDefinition, resource by resource. DescriptionError for a view that the standard does not allow;
-    RecordError if a column that is not a collection has several values."""
+    """Rows of a ViewDefinition, resource by resource. Raise DescriptionError for an invalid view, and RecordError if a column
+    that is not a collection has several values."""
     kind = view.get("resource")
     if not isinstance(kind, str):
         raise DescriptionError("the view has no “resource”. Expected one of the R4 resource types.")
@@ -78,7 +78,7 @@ class _Paths:
                 "join": {"fn": _join, "arity": {0: [], 1: ["String"]}},
             },
         }
-        # functions of the option above are given values without their types, which decide about boundaries
+        # functions of the option above get values without their types, which determine boundaries
         invocation_registry.update(BOUNDARIES)
 
     def compile(self, path: Any) -> Callable[[Any], list[Any]]:
@@ -95,7 +95,7 @@ class _Paths:
                 return run(node, dict(self._constants))
             except Exception as error:  # fhirpathpy raises the bare class for unsupported expressions
                 if type(error) not in LIBRARY:
-                    raise  # an error of ours, or of the machine
+                    raise  # an unexpected error
                 raise DescriptionError(
                     f"the view's path {path!r} cannot be evaluated ({type(error).__name__}). Correct the FHIRPath expression."
                 ) from None
@@ -154,8 +154,8 @@ def _reference_key(nodes: list[Any], kind: Any = None) -> list[str]:
 
 
 def _boundary(node: Any, *, high: bool) -> Any:
-    """The least or greatest value that a number, date or time of that precision can mean (FHIRPath, 5.8.3 and 5.8.4), by the type of
-    the element; None for other types."""
+    """Smallest or largest possible meaning of a number, date or time of that precision (FHIRPath, 5.8.3 and 5.8.4), by the type
+    of the element; None for other types."""
     value, kind = _plain(node), node.path if isinstance(node, ResourceNode) else type(node).__name__
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         places = max(len(str(value).partition(".")[2]), 0)

@@ -38,7 +38,7 @@ def check_vital_sign(observation: Node, profile: str, where: str) -> Iterator[Va
 
 
 def _wrong_sign(observation: Node, profile: str) -> Iterator[tuple[str, str, str]]:
-    """(rule, place, what is wrong) of what every vital sign has."""
+    """(rule, place, fault) for the requirements of every vital sign."""
     if not any(_has(concept, *CATEGORY) for concept in observation.get("category", ())):
         yield "profile", "category", f"has no {CATEGORY[1]} of {CATEGORY[0]}, which {profile} requires. Add it."
     if "subject" not in observation:
@@ -56,7 +56,7 @@ def _wrong_sign(observation: Node, profile: str) -> Iterator[tuple[str, str, str
 
 
 def _wrong_values(observation: Node, profile: str, units: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(place, what is wrong) of the values of a derived profile."""
+    """(place, fault) for the values of a derived profile."""
     if profile == "bp":
         yield from _wrong_pressures(observation)
     elif profile == "vitalspanel":

@@ -14,8 +14,8 @@ TOKEN = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Analyte:
-    """One measurement. possible: beyond it no living patient is known; typical: where almost all patients lie; both in `unit`.
-    others: unit → (factor, offset): value in `unit` = factor * value + offset."""
+    """One measurement. possible: range of living patients; typical: range of almost all patients; both in `unit`. others: unit
+    → (factor, offset): value in `unit` = factor * value + offset."""
 
     loinc: tuple[str, ...]
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class Analyte:
     others: dict[str, tuple[float, float]]
 
     def converted(self, values: Floats, unit: str) -> Floats:
-        """Values in `unit`; NaN where the unit is none of this measurement."""
+        """Values in `unit`; NaN if the unit does not belong to this measurement."""
         if unit in (self.unit, ""):
             return values
         factor, offset = self.others.get(unit, (np.nan, 0.0))
@@ -70,7 +70,7 @@ _BY_LOINC = {code: a for a in ANALYTES for code in a.loinc}
 
 
 def analyte_of(name: str) -> Analyte | None:
-    """The measurement that a column or a code (LOINC//2160-0) is; None where that is not known."""
+    """Measurement of a column or a code (LOINC//2160-0); None if it is unknown."""
     if name.startswith("LOINC//"):
         return _BY_LOINC.get(name.removeprefix("LOINC//"))
     plain = TOKEN.sub("_", name.lower()).strip("_")

@@ -20,7 +20,7 @@ def texts_of(batch: pa.Table, name: str, tokens: tuple[str, ...] = MISSING_TOKEN
 
 
 def numbers_of(source: Source, name: str) -> tuple[Floats, int]:
-    """(values, NaN where missing or no number; how many are no numbers)."""
+    """(values, NaN if missing or not a number; number of values that are not numbers)."""
     parts, invalid = [], 0
     for _, batch in source.raw([name]):
         texts = texts_of(batch, name)
@@ -38,7 +38,7 @@ def codes_of(source: Source, name: str) -> np.ndarray:
 
 
 def days_of(batch: pa.Table, name: str) -> np.ndarray:
-    """Days; NaT where missing or no ISO 8601 date."""
+    """Days; NaT if missing or not an ISO 8601 date."""
     array = batch[name]
     if not (pa.types.is_date(array.type) or pa.types.is_timestamp(array.type)):
         texts = texts_of(batch, name)

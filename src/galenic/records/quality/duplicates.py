@@ -1,4 +1,4 @@
-"""Records that are probably of one person, by Fellegi and Sunter's model (JASA 64, 1969), fitted by Splink."""
+"""Records that probably belong to one person, by Fellegi and Sunter's model (JASA 64, 1969), fitted by Splink."""
 
 import logging
 import re
@@ -11,7 +11,7 @@ from galenic.errors import MissingExtraError
 from galenic.records.source import Source
 from galenic.schema import Finding, NotMeasured
 
-NAMES = {  # what columns are, by their names
+NAMES = {  # meaning of columns, by their names
     "given": r"^(given|first|fore)_?name$|^given$|^first$",
     "family": r"^(family|last|sur)_?name$|^family$|^surname$",
     "birth": r"^(birth_?date|date_of_birth|dob|birth)$",
@@ -21,12 +21,12 @@ NAMES = {  # what columns are, by their names
     "email": r"^e_?mail(_address)?$",
     "number": r"^(mrn|ssn|nhs_number|national_id|insurance_number)$",
 }
-LIKELY = 0.95  # probability from which on two records count as one person
+LIKELY = 0.95  # probability from which two records count as one person
 MOST = 500_000  # records that are compared
 
 
 def find_duplicates(source: Source) -> Finding | NotMeasured:
-    """Share of records that probably repeat a person; names, birth and places of living tell persons apart."""
+    """Share of records that probably duplicate a person; names, birth dates and addresses distinguish persons."""
     columns = {what: n for what, pattern in NAMES.items() for n in source.names if re.match(pattern, n.lower())}
     if not {"family", "birth"} & columns.keys() or len(columns) < 3:
         return NotMeasured("quality.duplicates", "needs a family name or a birth date, and two more of " + ", ".join(NAMES))
@@ -71,7 +71,7 @@ def _plain(text: str | None, what: str) -> str | None:
 
 
 def _pairs(frame: pa.Table, there: set[str]) -> list[tuple[int, int, float]] | str:
-    """(row, row, probability) of likely pairs, or why there are none to be had."""
+    """(row, row, probability) of likely pairs, or the reason why there are none."""
     try:
         import splink.comparison_library as compare  # noqa: PLC0415
         from splink import Linker, SettingsCreator, block_on  # noqa: PLC0415
@@ -105,7 +105,8 @@ def _pairs(frame: pa.Table, there: set[str]) -> list[tuple[int, int, float]] | s
 
 
 def _prior(frame: pa.Table, keys: list[str]) -> float:
-    """Chance that two records are of one person: pairs that agree in all keys, four fifths of those there are; at least one pair."""
+    """Prior probability that two records belong to one person: pairs that agree in all keys are assumed to be four fifths of
+    all; at least one pair."""
     counts = frame.drop_null().group_by(keys).aggregate([("unique_id", "count")])["unique_id_count"].to_pylist()
     pairs = sum(n * (n - 1) / 2 for n in counts) / 0.8
     return float(max(pairs, 1.0)) / float(frame.num_rows * (frame.num_rows - 1) / 2)
@@ -114,7 +115,7 @@ def _prior(frame: pa.Table, keys: list[str]) -> float:
 def _fitted(linker: Any, blocks: list[Any]) -> list[tuple[int, int, float]]:
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
     for block in blocks[:2]:
-        # the prior was counted; what agreement means among persons is learned within each block
+        # the prior was counted; agreement probabilities among persons are estimated within each block
         linker.training.estimate_parameters_using_expectation_maximisation(
             block, fix_probability_two_random_records_match=False
         )

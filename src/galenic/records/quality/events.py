@@ -48,7 +48,7 @@ class _Seen:
 
 
 def measure_events(open_: Open, terminology: Terminology) -> TableQuality:
-    """Findings about timelines by themselves. open_: gives tables of TIMELINE's columns, again at each call."""
+    """Findings about timelines alone. open_: returns tables of TIMELINE's columns, anew at each call."""
     seen, done = _Seen(), TableQuality()
     for table in open_():
         _count(table, seen)
@@ -211,7 +211,7 @@ def _complete(seen: _Seen, done: TableQuality) -> Iterator[Finding | NotMeasured
 
 
 def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
-    """Events with a code that its system lacks, for systems that are loaded."""
+    """Events with a code that does not exist in its system, for loaded systems."""
     asked = wrong = 0
     where: list[dict[str, Any]] = []
     absent: set[str] = set()

@@ -24,8 +24,8 @@ from galenic.store import file_aside
 class QualityRequest:
     """Options for the quality measurement of a table.
 
-    patient: the column that identifies the patient; reference: a declared population (TOML); before: an earlier load of the
-    same table; repair: where to write the table with all values of a column in one unit.
+    patient: the column that identifies the patient; reference: a reference population (TOML); before: an earlier import of the
+    same table; repair: path for the table with all values of a column in one unit.
     """
 
     patient: str = ""
@@ -38,7 +38,7 @@ TABLE_ALONE = QualityRequest()
 
 
 def measure_files(paths: list[Path], request: QualityRequest = TABLE_ALONE, progress: Progress = no_progress) -> TableQuality:
-    """Findings about files. RecordError if they cannot be read; OptionError if the request does not go with their format."""
+    """Findings about files. Raise OptionError if the request does not fit their format, and RecordError if they cannot be read."""
     kind = kind_of(paths)
     one = FORMATS[kind]
     progress("measuring", 0.2)

@@ -16,7 +16,7 @@ from galenic.schema import Column, Finding
 BIRTH = re.compile(r"(^|_)(birth|dob|born|birth_?date|date_of_birth)($|_)", re.IGNORECASE)
 DEATH = re.compile(r"(^|_)(death|dod|died|deceased|death_?date|date_of_death)($|_)", re.IGNORECASE)
 GROUPS = ("sex", "gender", "race", "ethnicity", "site", "hospital", "unit")
-UNEVEN = 0.1  # difference of shares between groups from which on it is listed
+UNEVEN = 0.1  # difference of shares between groups from which it is listed
 
 
 @dataclass
@@ -87,5 +87,5 @@ def _uneven(names: tuple[str, ...], counts: _Counts, dates: set[str], result: Ta
 
 
 def _short(text: str) -> str:
-    """The name of a group; it comes from a column that names groups, not patients."""
+    """Name of a group, from a column that names groups, not patients."""
     return text if len(text) <= 24 else text[:24] + "…"

@@ -13,7 +13,7 @@ from galenic.records.quality.units import Mix, are_codes, find_mix
 from galenic.records.source import Source
 from galenic.schema import Column, Finding
 
-SHORT_NAME = 2  # letters of a name up to which it may stand for something else
+SHORT_NAME = 2  # letters of a name up to which it may have another meaning
 SMALL_CODES = 20
 BARS = 40  # of a histogram
 OUTLIER_SD = 8.0  # robust standard deviations beyond which a value is an outlier
@@ -31,7 +31,7 @@ class NumberFaults:
 
 
 def measure_numbers(source: Source, columns: tuple[Column, ...], patient: str, result: TableQuality) -> Iterator[Finding]:
-    """Units, ranges and outliers of numeric columns, and values that are no numbers in such columns."""
+    """Units, ranges and outliers of numeric columns, and values in them that are not numbers."""
     patients = codes_of(source, patient) if patient in source.names else None
     faults = NumberFaults()
     for column in columns:
@@ -81,11 +81,11 @@ def _measure_column(source: Source, column: Column, patients: np.ndarray | None,
 
 
 def analyte_of_values(name: str, values: Floats) -> Analyte | None:
-    """The measurement that a column or a code is, if its values agree; a LOINC code is believed.
+    """Measurement of a column or code, if its values agree; a LOINC code is trusted.
 
-    A name of one or two letters (k, ca, hr) is believed where four fifths of the values are typical in one of the measurement's
-    units, and a longer one unless the values are codes most of which are not. Small codes (1, 2, 3) are held against the usual
-    unit alone.
+    A name of one or two letters (k, ca, hr) is trusted if four fifths of the values are typical in one of the measurement's
+    units. A longer name is trusted unless the values are codes and most of them are not typical. Small codes (1, 2, 3) are
+    compared only with the usual unit.
     """
     analyte = analyte_of(name)
     if analyte is None or name.startswith("LOINC//"):
@@ -149,10 +149,10 @@ def _far_from_median(values: Floats) -> np.ndarray:
 
 
 def histogram_of(values: Floats, mix: Mix) -> dict[str, Any]:
-    """Counts of all values and of those in the other unit, for the page; on a logarithmic scale if they span much.
+    """Counts of all values and of those in the other unit, for the page, on a logarithmic scale if the range is large.
 
-    No value of a patient can be read from it: the ends are rounded quantiles, what lies beyond them counts into the last bars,
-    and bars of few values are as high as one of SMALLEST_GROUP.
+    No patient's value can be read from it: the ends are rounded quantiles, values beyond them count in the last bars, and bars
+    of few values are as high as one of SMALLEST_GROUP.
     """
     known = values[~np.isnan(values)]
     margin = min(SMALLEST_GROUP / len(known), 0.25)

@@ -1,4 +1,4 @@
-"""The quality report for people: one self-contained HTML page."""
+"""Quality report for people: one self-contained HTML page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class ReportLine:
 
 
 def render_page(title: str, done: TableQuality, rules: Mapping[str, tuple[str, str, str]], holds: bool) -> str:
-    """The page. rules: by finding (outcome, threshold, reason); holds: whether the floor is met."""
+    """Rendered page. rules: (outcome, threshold, reason) by finding; holds: True if the required minimum is met."""
     lines = [_line(f, rules.get(f.name)) for f in done.findings]
     lines.sort(key=lambda j: (list(dict.fromkeys(g for g, _ in WORDS.values())).index(j.group), j.name))
     text = (resources.files("galenic.records.quality") / "page.html").read_text(encoding="utf-8")
@@ -77,13 +77,13 @@ def _line(f: Finding | NotMeasured, rule: tuple[str, str, str] | None) -> Report
 
 
 def _place(place: dict[str, Any]) -> dict[str, Any]:
-    """A place as the page shows it: a code that few patients have tells of them, and is not named."""
+    """Place as the page shows it. A code of only a few patients is not named, because it could identify them."""
     rare = place.get("events", SMALLEST_GROUP) < SMALLEST_GROUP
     return {**place, "where": f"a code of fewer than {SMALLEST_GROUP} events", "what": ""} if rare else place
 
 
 def _grid(table: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Rows and columns of a table of shares, each with how dark it is."""
+    """Rows and columns of a table of shares, each with its shade."""
     heads = sorted({k for row in table.values() for k in row})[-24:]
     rows = [
         (n, [(row.get(k), round(min(1.0, row.get(k) or 0) * 0.85, 2)) for k in heads]) for n, row in list(table.items())[:40]
@@ -98,7 +98,7 @@ def _bars(name: str, h: dict[str, Any]) -> str:
     parts = []
     for kind, color in (("all", "var(--soft)"), ("strange", "var(--loud)")):
         for i, n in enumerate(h[kind]):
-            tall = 0 if not n else max(2, height * (n / most) ** 0.5)  # root scale: few beside many must be seen
+            tall = 0 if not n else max(2, height * (n / most) ** 0.5)  # root scale, so that few values beside many are visible
             parts.append(
                 f'<rect x="{i * step:.1f}" y="{height - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" fill="{color}"/>'
             )

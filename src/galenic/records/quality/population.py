@@ -33,7 +33,7 @@ def read_reference(path: Path) -> Reference:
 
 
 def representativeness(source: Source, reference: Reference) -> Finding | NotMeasured:
-    """Total variation distance from the reference, of the column that differs most."""
+    """Total variation distance from the reference, for the column with the largest difference."""
     if not reference:
         return NotMeasured("quality.representative", "no reference population was given")
     absent = [c for c in reference if c not in source.names]
@@ -76,7 +76,7 @@ def _banded(source: Source, column: str, shares: dict[str, float]) -> Counter[st
 
 
 def _band(text: str) -> tuple[float, float] | None:
-    """Lower end and what lies just above: "18-44" is 18 up to 45, "65+" all from 65 on."""
+    """Lower end and the value just above the upper end: "18-44" is 18 up to 45, "65+" all from 65."""
     low, dash, high = text.partition("-")
     try:
         if text.endswith("+"):
@@ -87,8 +87,8 @@ def _band(text: str) -> tuple[float, float] | None:
 
 
 def drift(source: Source, before: Source, columns: tuple[Column, ...]) -> Finding:
-    """Largest Jensen-Shannon distance (0: alike, 1: nothing in common; Lin 1991, base 2) of a column between two loads, missing
-    values among the values; columns that only one load has count as 1."""
+    """Largest Jensen-Shannon distance (0: equal, 1: disjoint; Lin 1991, base 2) of a column between two imports, with missing
+    as a value. Columns that only one import has count as 1."""
     found: list[dict[str, Any]] = []
     for column in columns:
         if column.kind in ("identifier", "text"):
@@ -109,7 +109,7 @@ def drift(source: Source, before: Source, columns: tuple[Column, ...]) -> Findin
 
 
 def _shares(now: Source, then: Source, column: Column) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of bins (of the earlier load's deciles) or values in both loads; the last one is missing."""
+    """Shares of bins (deciles of the earlier import) or values in both imports; the last one is missing."""
     if column.kind in ("numeric", "integer", "date"):
         new, old = (_days(s, column.name) if column.kind == "date" else numbers_of(s, column.name)[0] for s in (now, then))
         known = old[~np.isnan(old)]

@@ -1,4 +1,4 @@
-"""Values brought into the unit of the rest: on request only, and said."""
+"""Conversion of values to the unit of the rest, only on request, with a report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +12,8 @@ from galenic.records.writer import write_stream
 
 
 def repair_units(source: Source, mixes: dict[str, Mix], target: Path) -> dict[str, int]:
-    """Writes the table with the values of each mix in the unit of the rest; returns how many of each column. A mix whose conversion
-    is not known is left as it is."""
+    """Writes the table with converted values for each mix of units. Returns their number by column. A mix without a known
+    conversion is unchanged."""
     count = dict.fromkeys(mixes, 0)
 
     def batches() -> Iterator[pa.Table]:

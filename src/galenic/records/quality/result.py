@@ -13,7 +13,7 @@ SMALLEST_GROUP = 20  # rows or events of a group, year, bar or code that a page 
 
 @dataclass
 class TableQuality:
-    """Findings, and what the page shows beside them.
+    """Findings, and further contents of the page.
 
     mixes: columns in two units (for a repair); missing_by_year, missing_by_group: shares by column; histograms: of mixes;
     repaired: number of converted values by column.

@@ -1,4 +1,4 @@
-"""Evidence that values of one column stand in two units: a second group, or a shifted copy of the first, at the conversion."""
+"""Evidence that values of one column have two units: a second group, or a copy of the first shifted by the conversion."""
 
 from dataclasses import dataclass
 
@@ -46,8 +46,8 @@ class Scale:
 
 
 def group_apart(values: Floats, strange: Mask, scale: Scale) -> Mask:
-    """The strange values that are a group of their own: those beyond a valley that parts them from the rest, if converted they lie
-    amid the rest; otherwise none."""
+    """Values that form a separate group: separated from the rest by a valley, and within the rest after conversion. None if
+    there is no such group."""
     none = np.zeros(len(values), dtype=np.bool_)
     spread = scale.spread(values)
     rest, group = _known(spread[~strange]), _known(spread[strange])
@@ -58,7 +58,7 @@ def group_apart(values: Floats, strange: Mask, scale: Scale) -> Mask:
     quarter, three_quarters = np.quantile(rest, [0.25, 0.75])
     if (
         scale.distance(middle) < APART * (three_quarters - quarter) / 1.349
-    ):  # the units overlap: the tail would pass for a group
+    ):  # the units overlap: the tail would look like a group
         return none
     tolerance = TOLERANCE * abs(own - middle)
     low, high = np.quantile(rest, MIDDLE) + np.array([-tolerance, tolerance])
@@ -82,8 +82,8 @@ def _valley(ordered: Floats, own: float, middle: float) -> float | None:
 
 
 def is_shifted_copy(values: Floats, strange: Mask, scale: Scale) -> bool:
-    """True if the whole column holds a copy of itself, shifted by the conversion: each part of the middle of the rest is met
-    again at its place in the other unit. This shows a mix of units whose values overlap, such as kg and [lb_av]."""
+    """True if the column contains a copy of itself shifted by the conversion: each part of the middle has a counterpart in the
+    other unit. This reveals mixed units with overlapping values, such as kg and [lb_av]."""
     if strange.sum() < COPY_LEAST or scale.offset:
         return False
     logs = np.sort(_known(scale.spread(values)))
@@ -98,15 +98,15 @@ def is_shifted_copy(values: Floats, strange: Mask, scale: Scale) -> bool:
 
 
 def _copied(logs: Floats, edges: Floats, distance: float, share: float) -> bool:
-    """True if each window between edges is met again at a distance, by so large a share of its values."""
+    """True if each window between edges has a counterpart at a distance, with at least this share of its values."""
     here = np.diff(np.searchsorted(logs, edges))
     there = np.diff(np.searchsorted(logs, edges + distance))
     return bool(np.all(there >= share * np.maximum(here, 1)))
 
 
 def own_jumps(values: Floats, subjects: NDArray[np.int64], scale: Scale) -> Mask:
-    """Values that stand off from their patient's own middle by just the factor between two units. None if values stand off by a
-    little less about as often: then they change by themselves."""
+    """Values that differ from their patient's median by exactly the factor between two units. None if about as many values
+    differ by slightly less, because then they vary by themselves."""
     found = np.zeros(len(values), dtype=np.bool_)
     if scale.offset:
         return found

@@ -1,4 +1,4 @@
-"""Values that stand in another unit than the rest, found by how they are distributed."""
+"""Values in another unit than the rest, found by their distribution."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from galenic.records.quality.analytes import Analyte, Floats
 from galenic.records.quality.unit_evidence import Scale, group_apart, is_shifted_copy, own_jumps
 
-LEAST, SHARE = 3, 0.002  # values, and share of values, from which on a mix is reported
+LEAST, SHARE = 3, 0.002  # number and share of values from which a mix is reported
 MOST_CODES = 12  # distinct values up to which numbers may be codes
 MARKS = [d * int("1" * n) for d in (6, 7, 8, 9) for n in range(2, 7)]  # 77, 999, 6666: codes for refused, unknown, missing
-GAP = np.log(1.6)  # two groups lie so far apart at least
+GAP = np.log(1.6)  # minimum distance of two groups
 ALIKE = 3.0  # ratio of the spreads of two groups up to which one may be a copy of the other
-KNOWN = {  # value of the larger unit's group over that of the smaller, where nothing is known of the column
+KNOWN = {  # ratio of the larger unit's group to the smaller one's, if nothing is known of the column
     "umol/L among mg/dL (creatinine)": 88.4, "mg/dL among mmol/L (glucose)": 18.0156, "mg/dL among mmol/L (cholesterol)": 38.67,
     "[lb_av] among kg": 2.20462, "cm among [in_i]": 2.54, "cm among m": 100.0, "g among kg": 1000.0, "tens": 10.0,
 }  # fmt: skip
@@ -21,9 +21,9 @@ KNOWN = {  # value of the larger unit's group over that of the smaller, where no
 
 @dataclass(frozen=True)
 class Mix:
-    """Values in another unit. unit: what most are in; other: what some seem to be in; places: which, shape (n,);
-    convert: (factor, offset) that brings them into `unit`; None where that is not known, or where the values of the two units
-    overlap, so that some of the places may be right."""
+    """Values in another unit. unit: unit of most values; other: apparent unit of some; places: mask of these, shape (n,);
+    convert: (factor, offset) to `unit`; None if unknown, or if the values of the two units overlap, so that some of the
+    places may be right."""
 
     unit: str
     other: str
@@ -40,11 +40,10 @@ def are_codes(values: Floats) -> bool:
 def find_mix(
     values: Floats, analyte: Analyte | None = None, unit: str = "", subjects: NDArray[np.int64] | None = None
 ) -> Mix | None:
-    """The mix in values that all say the same unit (or none), shape (n,), NaN for missing; None where there is none.
+    """Mixed units in values that state one unit (or none), shape (n,), NaN for missing; None if there is no mix.
 
-    A value counts as one in another unit if it is not typical in the unit of the rest and typical in the other, and if the values
-    as a whole show it: two groups that lie apart by the conversion. subjects: whose each value is: where units overlap (kg, lb), a
-    patient's own other values tell them apart.
+    A value counts as one in another unit if it is typical only in that unit, and if all values together show two groups
+    separated by the conversion. subjects: patient of each value; if units overlap (kg, lb), other values of the patient decide.
     """
     if analyte is None:
         return _two_groups(values)
@@ -54,7 +53,7 @@ def find_mix(
 
 
 def _most_frequent_unit(values: Floats, analyte: Analyte, unit: str) -> str:
-    """The stated unit. Where none is stated, the one in which most values are typical, and in doubt the usual one."""
+    """Stated unit. If none is stated, the one in which most values are typical, and in doubt the usual one."""
     units = (analyte.unit, *analyte.others)
     if unit in units:
         return unit
@@ -86,7 +85,7 @@ def _mix_with(values: Floats, analyte: Analyte, pair: tuple[str, str], subjects:
 
 
 def _two_groups(values: Floats) -> Mix | None:
-    """Of a column that nothing is known of: two groups far apart, one a known factor times the other, or °F among °C."""
+    """For a column without known meaning: two groups far apart, one a known factor times the other, or °F among °C."""
     places = np.flatnonzero(~np.isnan(values) & (values > 0) & ~np.isin(values, MARKS))
     if len(places) < 50:
         return None

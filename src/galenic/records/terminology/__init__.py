@@ -1,4 +1,4 @@
-"""Terminologies: lookup, validation and subsumption of codes; shipped tables, and loaders for those that a site licenses."""
+"""Terminologies: lookup, validation and subsumption of codes; shipped tables, and loaders for licensed ones."""
 
 from galenic.records.terminology.installed import load_terminology, terminology
 from galenic.records.terminology.loaders import LOADERS, load

@@ -14,7 +14,7 @@ def terminology(home: Path | None = None) -> Terminology:
 
 
 def load_terminology(kind: str, place: Path, home: Path | None = None) -> int:
-    """Loads a release of a terminology; returns the number of codes."""
+    """Loads a release of a terminology. Returns the number of codes."""
     if kind not in LOADERS:
         raise OptionError(f"{kind!r} has no loader. Expected one of {', '.join(LOADERS)}.")
     return load(kind, place, settings.load(home).home / "terminology")

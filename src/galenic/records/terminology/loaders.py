@@ -15,10 +15,10 @@ Row = tuple[str, str, list[str], bool]  # code, display, parents, active
 
 
 def load(kind: str, place: Path, folder: Path) -> int:
-    """Reads a release into `folder`, whole or not at all, and replaces the previous one; returns the number of codes.
+    """Reads a release into `folder`, completely or not at all, and replaces the previous one. Returns the number of codes.
 
-    kind: snomed (folder of an RF2 release, its Snapshot), loinc (folder of the LOINC table), rxnorm (folder with rrf/), cvx (CDC's
-    cvx.txt). RecordError if files or columns of the release are absent.
+    kind: snomed (folder of an RF2 release, its Snapshot), loinc (folder of the LOINC table), rxnorm (folder with rrf/), cvx
+    (CDC's cvx.txt). RecordError if files or columns of the release are absent.
     """
     rows = sorted(LOADERS[kind](place))
     if not rows:
@@ -34,7 +34,7 @@ def load(kind: str, place: Path, folder: Path) -> int:
 def _rows(
     path: Path, delimiter: str, *, quoted: bool = False, header: bool = True, names: tuple[str, ...] = ()
 ) -> Iterator[dict[str, str]]:
-    """Rows by column name. RecordError names an absent column, never a value."""
+    """Rows by column name. Raise RecordError that names a missing column, never a value."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             given = None if header else list(names)

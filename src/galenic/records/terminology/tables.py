@@ -1,4 +1,4 @@
-"""Tables of codes, shipped in the package or loaded by a site; a code of a system that is not loaded is never called unknown."""
+"""Tables of codes, shipped in the package or loaded locally. A code of a system that is not loaded is never called unknown."""
 
 from bisect import bisect_left
 from collections import deque
@@ -45,8 +45,8 @@ class Concept:
 
 @dataclass(frozen=True)
 class CodeValidation:
-    """Validation of a code. state: not-found means that the table is loaded and lacks the code; not-loaded, that the table is not
-    loaded, or only in part."""
+    """Result of validating a code. state: not-found means that the loaded table lacks the code; not-loaded means that the table
+    is not loaded, or only in part."""
 
     state: State
     concept: Concept | None = None
@@ -78,7 +78,7 @@ def shipped_table(name: str) -> pa.Table:
 
 
 class Terminology:
-    """The tables of code systems that are loaded. folder: of the tables that a site has loaded; None for none."""
+    """Loaded tables of code systems. folder: of locally loaded tables; None for none."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
@@ -91,7 +91,7 @@ class Terminology:
         return sorted({*SHIPPED, *pc.unique(shipped_table(HL7)["system"]).to_pylist(), *mine})
 
     def validate(self, system: str, code: str, display: str | None = None) -> CodeValidation:
-        """True if a code belongs to a system, and whether a display is the one of the system."""
+        """Result of the check that a code exists in a system, and that a display is correct."""
         table = self._table(NAMES.get(system, system))
         if table is None:
             return CodeValidation("not-loaded")

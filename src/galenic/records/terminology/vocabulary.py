@@ -1,4 +1,4 @@
-"""Words of the shipped terminologies, to recognize clinical terms in values that are no codes."""
+"""Words of the shipped terminologies, to recognize clinical terms in values that are not codes."""
 
 import re
 from functools import cache
@@ -13,13 +13,13 @@ _ICD = SHIPPED["http://hl7.org/fhir/sid/icd-10-cm"]
 
 @cache
 def ordinary_words() -> frozenset[str]:
-    """Words that displays write in lower case somewhere: no names of people or places."""
+    """Words that some display has in lower case, so they are not names of people or places."""
     return frozenset(w for w in _words() if w.islower())
 
 
 @cache
 def capitalized_words() -> frozenset[str]:
-    """Words of ICD-10-CM's displays that are never in lower case, in lower case: eponyms such as Parkinson, and first words."""
+    """Words that ICD-10-CM's displays never have in lower case: eponyms such as Parkinson, and first words."""
     return frozenset(w.lower() for w in _words() if not w.islower()) - ordinary_words()
 
 

@@ -1,4 +1,4 @@
-"""Durable jobs: a queue that other processes read, and the runner that advances jobs step by step."""
+"""Durable jobs: a queue that other processes read, and the runner that performs jobs step by step."""
 
 from galenic.store.jobs.queue import Advance, Job, JobQueue, JobRunner, State, open_runner
 

@@ -1,5 +1,5 @@
-"""Durable jobs on DBOS: a job is a state that advances step by step. The state after each step is stored, so that a job continues
-after its process was killed."""
+"""Durable jobs on DBOS. A job is a state that advances step by step. The state after each step is stored, so that a job
+continues after its process was killed."""
 
 import contextlib
 import json
@@ -32,8 +32,8 @@ class Job:
 class JobRunner:
     """Performs the jobs of one installation in this process. kinds: the function that performs one step, by kind of job.
 
-    A state is small JSON that names things in store, never patients' data; `done` ends the job, `share` is shown. A step that
-    was under way when the process died is run again, so it must find out what it has already done.
+    A state is small JSON with names of stored objects, never patient data; `done` ends the job, `share` is displayed. An
+    interrupted step is run again, so it must detect work that was already done.
     """
 
     def __init__(self, dbos: Any, url: str, kinds: dict[str, Advance]) -> None:
@@ -59,32 +59,32 @@ class JobRunner:
             return state
 
         self._run = dbos.DBOS.workflow(name="job", serialization_type=form)(run)
-        dbos.DBOS.launch()  # continues the jobs of a process that died
+        dbos.DBOS.launch()  # continues the jobs of a process that ended
         dbos.DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=0.5)  # submitted jobs, one by one
 
     def start(self, kind: str, state: State) -> str:
-        """Starts a job; returns its id."""
+        """Starts a job. Returns its id."""
         if kind not in self.kinds:
             raise UnknownNameError(f"{kind!r} is not a kind of job. Expected one of {', '.join(self.kinds)}.")
         return str(self._dbos.DBOS.start_workflow(self._run, kind, json.dumps(state)).get_workflow_id())
 
     def wait(self, job: str) -> State:
-        """The last state of a job once it has ended; raises the job's error if it failed."""
+        """Last state of a job after its end. Raises the job's error if it failed."""
         result: State = json.loads(self._dbos.DBOS.retrieve_workflow(job).get_result())
         return result
 
     def cancel(self, job: str) -> None:
-        """Stops a job after the step that is under way."""
+        """Cancels a job after its current step."""
         self._check(job)
         self._dbos.DBOS.cancel_workflow(job)
 
     def resume(self, job: str) -> None:
-        """Continues a job that was cancelled or has failed, after its last stored step."""
+        """Continues a job that was canceled or has failed, after its last stored step."""
         self._check(job)
         self._dbos.DBOS.resume_workflow(job)
 
     def get(self, job: str) -> Job:
-        """A job by its id. UnknownNameError if there is none."""
+        """Job with that id. Raise UnknownNameError if there is none."""
         self._check(job)
         return _job(self._dbos.DBOS, self._dbos.DBOS.get_workflow_status(job))
 
@@ -97,7 +97,7 @@ class JobRunner:
             raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs list")
 
     def close(self) -> None:
-        """Stops performing jobs; those under way continue in the next process that opens a runner."""
+        """Stops performing jobs. Running ones continue in the next process that opens a runner."""
         self._dbos.DBOS.destroy(destroy_registry=True)
 
 
@@ -111,7 +111,7 @@ def _job(api: Any, status: Any) -> Job:
 
 
 class JobQueue:
-    """The jobs of one installation for a process that performs none: submits jobs and reads their status."""
+    """Jobs of one installation for a process that performs none: submits jobs and reads their status."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -122,7 +122,7 @@ class JobQueue:
         self._client = dbos.DBOSClient(system_database_url=url, serializer=dbos.DBOSPortableJSONSerializer())
 
     def submit(self, kind: str, state: State) -> str:
-        """Puts a job into the queue; returns its id. A worker performs it."""
+        """Puts a job into the queue. Returns its id. A worker performs it."""
         options: Any = {"workflow_name": "job", "queue_name": QUEUE, "serialization_type": self._form, "app_version": VERSION}
         try:
             return str(self._client.enqueue(options, kind, json.dumps(state)).get_workflow_id())
@@ -132,7 +132,7 @@ class JobQueue:
             ) from None
 
     def get(self, job: str) -> Job:
-        """A job by its id. UnknownNameError if there is none."""
+        """Job with that id. Raise UnknownNameError if there is none."""
         statuses = self._list(workflow_ids=[job])
         if not statuses:
             raise UnknownNameError("there is no such job.")
@@ -149,7 +149,7 @@ class JobQueue:
             return []  # no worker has run here yet: the table does not exist
 
     def cancel(self, job: str) -> None:
-        """Stops a job: at once if it is waiting, otherwise after the step that is under way."""
+        """Cancels a job: at once if it is waiting, otherwise after its current step."""
         self.get(job)
         self._client.cancel_workflow(job)
 
@@ -160,7 +160,7 @@ class JobQueue:
 
 @contextlib.contextmanager
 def open_runner(url: str, kinds: dict[str, Advance]) -> Iterator[JobRunner]:
-    """Performs the jobs in the database at `url` while the block lasts; jobs of a process that died continue at once."""
+    """Context in which this process performs the jobs in the database at `url`; jobs of an ended process continue at once."""
     try:
         import dbos  # noqa: PLC0415
     except ImportError:

@@ -1,4 +1,4 @@
-"""Telemetry without patients' data: metrics, the log file and trace spans."""
+"""Telemetry without patient data: metrics, the log file and trace spans."""
 
 from galenic.store.telemetry.instruments import (
     AUDIT_COMMITS,

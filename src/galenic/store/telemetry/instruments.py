@@ -1,4 +1,4 @@
-"""Telemetry of a running installation: structured logs, spans and metrics, none of which contains patients' data."""
+"""Telemetry of a running installation: structured logs, spans and metrics. None of them contains patient data."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ AUDIT_COMMITS = Histogram(
 
 
 class Durations(Collector):
-    """A histogram that costs its caller a tenth of a microsecond: values are counted when it is read."""
+    """Histogram that costs its caller a tenth of a microsecond, because values are counted only when it is read."""
 
     BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # s
 
@@ -51,7 +51,7 @@ class Durations(Collector):
     def observe(self, seconds: float) -> None:
         """Records one duration."""
         self._waiting.append(seconds)
-        if len(self._waiting) > 5_000:  # not scraped: keep the sums, not the list
+        if len(self._waiting) > 5_000:  # not scraped: store the sums, not the list
             self._settle()
 
     def _settle(self) -> None:
@@ -100,8 +100,8 @@ def log_to(place: Path) -> None:
 
 
 def log(level: str, message: str, **fields: object) -> None:
-    """Writes one structured line: to stderr from "warning" on, to the log file always. Only known fields are accepted, so that no
-    caller can log a cell by accident."""
+    """Writes one structured line: to stderr from "warning" on, and always to the log file. Only known fields are accepted, so
+    that no caller can log a cell by accident."""
     strange = sorted(set(fields) - FIELDS)
     if strange:
         raise StoreError(f"the fields {strange} may not be logged. Expected some of {sorted(FIELDS)}.")
@@ -110,7 +110,7 @@ def log(level: str, message: str, **fields: object) -> None:
     if level in ("warning", "error"):
         sys.stderr.write(line + "\n")
     if _place is not None:
-        with contextlib.suppress(OSError):  # a full disk must not stop the work, which reports it elsewhere
+        with contextlib.suppress(OSError):  # a full disk must not stop the work; the error is reported elsewhere
             _place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(_place, "a", encoding="utf-8", opener=_private) as file:
                 file.write(line + "\n")
@@ -127,7 +127,7 @@ def _safe(value: object) -> object:
 
 
 def span(name: str, **attributes: str | int) -> contextlib.AbstractContextManager[object]:
-    """An OpenTelemetry span; does nothing until the application has set up a tracer provider."""
+    """OpenTelemetry span; it does nothing until the application has set up a tracer provider."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return _NO_SPAN
     named = {f"galenic.{key}": value for key, value in attributes.items()}

@@ -1,4 +1,4 @@
-"""The token vault: originals of tokens, encrypted under the key of their patient, so that erasing the patient destroys them."""
+"""Token vault: originals of tokens, encrypted with the key of their patient, so that erasing the patient destroys them."""
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,7 +13,7 @@ _CELLS = ("kind", "value")
 
 
 def put_tokens(db: Database, grant: AbstractGrant, known: Dataset, tokens: list[tuple[int, str, str, str]]) -> int:
-    """Stores (subject, token, kind, value) of a data set; returns how many were new. A token never changes its value."""
+    """Stores (subject, token, kind, value) of a data set. Returns the number of new tokens. A token never changes its value."""
     name = str(known["name"])
     require_grant(grant, resource(name), "train")
     keys = {s: AESGCM(k) for s, k in grant.keys(sorted({t[0] for t in tokens})).items()}
@@ -65,5 +65,5 @@ def subject_of_token(db: Database, grant: AbstractGrant, known: Dataset, token: 
 
 
 def _row(place: bytes) -> int:
-    """The associated data that binds a token's cells to its row."""
+    """Associated data that binds a token's cells to its row."""
     return int.from_bytes(place[:7], "big")

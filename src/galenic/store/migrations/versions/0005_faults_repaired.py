@@ -46,7 +46,7 @@ def _decisions() -> None:
 
 
 def _accounts() -> None:
-    """Accounts of people and of systems: a name that at most one fact holds. Facts written before hold none until they change."""
+    """Accounts of people and of systems: a name belongs to at most one fact. Earlier facts have none until they change."""
     op.add_column("facts", sa.Column("unique_name", sa.String(), nullable=True))
     op.create_index("facts_by_unique_name", "facts", ["unique_name"], unique=True)
 
