@@ -91,5 +91,5 @@ def test_a_file_without_a_key_is_not_blamed_on_the_receipt(
     (occupied / "gate.pub").write_text(text, encoding="utf-8")
     assert cli.run(["patient", "verify-receipt", str(occupied / "r.json"), "--public", str(occupied / "gate.pub")]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "holds no key" in said
+    assert "contains no valid key" in said
     assert "differs" not in said

@@ -119,7 +119,7 @@ def test_without_the_policy_that_two_people_activated_nothing_is_decided(house: 
     sql(house, "DELETE FROM facts WHERE kind = 'policy'")
     assert waits_for(lambda: refuses(house))
     again = open_installation(house.home)
-    with pytest.raises(StoreError, match="two people activated"):
+    with pytest.raises(StoreError, match="the active access policy"):
         again.policies.active()
     again.close()
 

@@ -199,7 +199,9 @@ def _put_care_relation(installation: Installation, session: Session, name: str, 
     with installation.gate.open(session, "import", store.resource(name), "care-relation") as grant:
         subject = store.find_subject(installation.db, grant, patient_identifier(dataset, patient))
     if subject is None:
-        raise UnknownNameError("this patient is not in custody. Check the identifier, or import first: galenic records import")
+        raise UnknownNameError(
+            "this patient is not in the record store. Check the identifier, or import the patient first: galenic records import"
+        )
     who = relation.who
     fact = Fact("care", f"{who}/{subject}", relation.state, who, subject, until=relation.until)
     installation.facts.put(fact, actor=session.who)

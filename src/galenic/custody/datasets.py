@@ -48,8 +48,8 @@ def training_source(installation: Installation, session: Session, name: str, pur
             detail = store.build_shards(installation.db, grant, dataset, build, installation.shards)
             if not detail["rows"]:
                 raise StateError(
-                    f"no row of {name!r} may be used for {purpose}: no patient in it has consented to that. "
-                    "Record consents: galenic patient consent"
+                    f"no row of {name!r} may be used for {purpose}: no patient in it has consented. Record consents: galenic "
+                    "patient consent"
                 )
 
             def opener(names: list[str] | None) -> Iterator[pa.Table]:

@@ -162,7 +162,8 @@ def event_reader_of(dataset: store.Dataset) -> EventReader:
     name, kind = dataset["name"], str(dataset["kind"])
     if kind == "table" and not dataset["mapping"]:
         raise StateError(
-            f"data set {name!r} is a table without a mapping, so it has no timelines. Import it with one: galenic records import --map"
+            f"data set {name!r} is a table without a mapping, so it has no timelines. Import it with a mapping: galenic "
+            "records import --map"
         )
     if kind not in EVENT_READERS:
         raise StateError(

@@ -40,10 +40,15 @@ def _check(installation: Installation, session: Session, name: str, repair: bool
         return _check_table(installation, session, dataset)
     builds = store.list_builds(installation.db, name, "resources")
     if not any((installation.shards / f"{b['id']}.db").exists() for b in builds):
-        raise StateError(f"data set {name!r} has no search index of resources. The server makes it: galenic serve")
+        raise StateError(
+            f"data set {name!r} has no search index of resources. Start the server, which builds it: galenic serve"
+        )
     damaged = damaged_index(installation, session, name)
     if damaged and not repair:
-        advice = f"The file of the index is damaged: {damaged}. Make it again from the records: galenic records index check {name} --repair"
+        advice = (
+            f"The index file is damaged: {damaged}. Build it again from the records: galenic records index check {name} "
+            "--repair"
+        )
         return IndexCheck(name, store.IndexComparison(), False, advice, damaged)
     repository = repository_as_it_is(installation, session, name, intact=repair)
     try:
@@ -64,9 +69,12 @@ def _check(installation: Installation, session: Session, name: str, repair: bool
 
 def _advice(name: str, found: store.IndexComparison) -> str:
     if not found.is_consistent:
-        return f"Searches miss or show other resources than are stored. Repair the index: galenic records index check {name} --repair"
+        return f"Searches do not match the stored resources. Repair the index: galenic records index check {name} --repair"
     if found.unreadable:
-        return "Documents without a key can be read by nobody. Restore a backup from before their keys were lost: galenic backup restore"
+        return (
+            "Documents without a key cannot be read by anybody. Restore a backup from before their keys were lost: galenic "
+            "backup restore"
+        )
     return ""
 
 

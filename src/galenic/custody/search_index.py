@@ -59,8 +59,8 @@ def search_rows(
     added = int(str(dataset["next_row"])) - int(last["detail"].get("through", dataset["next_row"]))
     if added:
         raise StateError(
-            f"{added:,} rows were imported after the index of {name!r} was built, so a search would miss them. Build it again: "
-            f"galenic records index build {name}"
+            f"{added:,} rows were imported after the index of {name!r} was built, so searches would miss them. Build it "
+            f"again: galenic records index build {name}"
         )
     index = store.SearchIndex(dataset, str(last["id"]), last["detail"], installation.shards)
     with installation.gate.open(session, "search", store.resource(name), purpose) as grant:

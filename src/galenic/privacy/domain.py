@@ -38,9 +38,10 @@ def refuse_observed(columns: tuple[Column, ...]) -> None:
     observed = [c.name for c in columns if c.role == "value" and _observed(c)]
     if observed:
         raise DescriptionError(
-            f'columns {_first(observed)} carry kinds, bounds or categories whose origin is "observed": using them would leak past '
-            'epsilon. If you know them from elsewhere, set the origin to "declared" or "dictionary"; otherwise buy them from the '
-            "budget: --buy. In a file that an earlier version of galenic table describe wrote, a kind without kind_origin counts as observed."
+            f'columns {_first(observed)} have kinds, bounds or categories with the origin "observed". Using them is not '
+            'covered by epsilon. If you know them from elsewhere, set the origin to "declared" or "dictionary". '
+            "Otherwise spend budget on them: --buy. In a file that an earlier version of galenic table describe wrote, a "
+            "kind without kind_origin counts as observed."
         )
 
 

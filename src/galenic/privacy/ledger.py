@@ -222,7 +222,7 @@ class Ledger:
         )
 
     def _checked(self, population: str) -> tuple[store.Row | None, list[store.Row]]:
-        """(the population, its charges). BudgetError if they were changed outside of Galenic."""
+        """(the population, its charges). BudgetError if they were changed outside Galenic."""
         row, charges = store.population_with_charges(self.db, population)
         fault = "" if row is None else _fault(row, charges, self._recorded(row))
         if fault:
@@ -242,7 +242,7 @@ class Ledger:
         return found if found is not None else AuditedBudget(0.0, 0.0)
 
     def faults(self) -> list[str]:
-        """Populations that were changed outside of Galenic, each as one sentence."""
+        """Populations that were changed outside Galenic, each as one sentence."""
         found = []
         for name in self.populations():
             try:

@@ -11,16 +11,16 @@ from galenic.errors import DescriptionError
 from galenic.schema import Column, Constraint
 
 HEADER = """\
-# What each column holds. Read this file, correct it, and pass it to galenic.
+# Description of the columns of a table. Check it, correct it, and pass it to galenic.
 # kind: numeric, integer, category, ordinal, date, identifier, text.   role: value, patient, drop.
 # Identifiers and free text are dropped before anything is learned.
 #
-# Origins say where a fact comes from. kind_origin: the kind, and with it format, step, missing and role. bounds_origin: low,
-# high and edges. categories_origin: categories.
+# Origins: sources of facts. kind_origin: of kind, format, step, missing and role. bounds_origin: of low, high and edges.
+# categories_origin: of categories.
 # "declared" or "dictionary": known without looking at these patients; a fact without an origin counts as declared.
-# "observed": read from these patients. A private fit does not use it. With --buy it is bought from the budget instead. A
-# column that would be dropped only because of its rows is not bought: decide it yourself, then write "declared".
-# Change an origin to "declared" only for what you know from elsewhere, such as the form or the data dictionary.
+# "observed": read from these patients. A private fit does not use it; with --buy, it spends budget to learn it instead. A
+# column that looks like an identifier only because of its rows needs your decision: then write "declared".
+# Change an origin to "declared" only if you know the fact from elsewhere, such as a form or a data dictionary.
 
 """
 # a sentence in the header of files that `galenic table describe` wrote before kinds had an origin
@@ -115,7 +115,7 @@ def read_description(path: str | Path) -> tuple[Column, ...]:
     """The description in a TOML file."""
     path = Path(path)
     if not path.is_file():
-        raise DescriptionError(f"{path} is not a file. Write one with: galenic table describe TABLE --out {path}")
+        raise DescriptionError(f"{path} is not a file. Create one: galenic table describe TABLE --out {path}")
     return from_toml(path.read_text(encoding="utf-8"), str(path))
 
 
@@ -128,7 +128,7 @@ def read_constraints(path: str | Path) -> tuple[Constraint, ...]:
     """Constraints in a TOML file with columns; none if it declares none."""
     path = Path(path)
     if not path.is_file():
-        raise DescriptionError(f"{path} is not a file. Write one with: galenic table describe TABLE --out {path}")
+        raise DescriptionError(f"{path} is not a file. Create one: galenic table describe TABLE --out {path}")
     return constraints_from_toml(path.read_text(encoding="utf-8"), str(path))
 
 

@@ -241,8 +241,8 @@ class AuditLog:
         if row is None:
             if self.next_key.begun():
                 raise StoreError(
-                    "the audit log is empty but its key has moved on: the database was replaced by an older one. Stop, "
-                    "and call the security officer; to go on from a backup use: galenic backup restore"
+                    "the audit log is empty, but its key has advanced: the database was replaced by an older one. Stop, and "
+                    "contact the security officer. To continue from a backup: galenic backup restore"
                 )
             first = secrets.token_bytes(32)
             with file_aside(self.first_key) as aside:
@@ -254,8 +254,8 @@ class AuditLog:
         at, key = self.next_key.read()
         if at > row["seq"]:
             raise StoreError(
-                f"the audit log ends at row {row['seq']} but its key is at row {at}: the database was rolled back. Stop, "
-                "and call the security officer; to go on from a backup use: galenic backup restore"
+                f"the audit log ends at row {row['seq']}, but its key is at row {at}: the database was rolled back. Stop, and "
+                "contact the security officer. To continue from a backup: galenic backup restore"
             )
         for batch in audit_batches(self.db, at) if at < row["seq"] else ():
             for (

@@ -72,7 +72,7 @@ class Gate:
         _roles, home = self.cache.roles(key.name)
         if not home or not any(f.get("fingerprint") == key.fingerprint for f in self.cache.about("grant", key.name)):
             raise AccessDeniedError(
-                f"key {key.name!r} holds no role in this installation. Grant one: galenic keys create {key.name} --role ROLE"
+                f"key {key.name!r} has no role in this installation. Grant one: galenic keys create {key.name} --role ROLE"
             )
         stepped_up_until = ""
         if second is not None:
@@ -81,8 +81,9 @@ class Gate:
             person = person_of(self.facts, key.name)
             if not person or person != person_of(self.facts, second.name) or not roles_of(self.facts, second.name):
                 raise AccessDeniedError(
-                    f"key {second.name!r} is not a second key of the person of {key.name!r}, or holds no role now. A session is "
-                    "stepped up by its own person's key: galenic keys create NAME --role ROLE --person PERSON"
+                    f"key {second.name!r} is not a second key of the owner of {key.name!r}, or has no role now. "
+                    "Re-authentication needs a second key of the same person: galenic keys create NAME --role ROLE --person "
+                    "PERSON"
                 )
             stepped_up_until = self.facts.clock.after(STEP_UP_MINUTES * 60)
         number = self.audit.append("session.opened", key.name, actor=key.name, fingerprint=key.fingerprint[:16])

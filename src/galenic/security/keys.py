@@ -73,7 +73,7 @@ class KeyRing:
         if not NAME.match(name) or not place.is_file():
             known = ", ".join(self.names()) or "none yet"
             raise UnknownNameError(
-                f"there is no key named {name!r} (known: {known}). Make one: galenic keys create {name} --role ROLE"
+                f"there is no key named {name!r} (known: {known}). Create it: galenic keys create {name} --role ROLE"
             )
         data = json.loads(place.read_text(encoding="utf-8"))
         try:

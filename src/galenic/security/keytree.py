@@ -65,7 +65,7 @@ class KeyTree:
         if self._root is None:
             self._root = self.keeper.get()
         if self._root is None:
-            raise StoreError("there is no root key. Set GALENIC_ROOT, or restore it: galenic keys recover-root")
+            raise StoreError("there is no root key. Set GALENIC_ROOT, or restore the root key: galenic keys recover-root")
         return self._root
 
     def initialize(self) -> None:

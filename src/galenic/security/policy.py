@@ -195,7 +195,7 @@ def parse_policy(text: str) -> AccessPolicy:
         rules = [_rule(effect, row) for effect in ("forbid", "permit") for row in data.get(effect, [])]
     except (TypeError, AttributeError):
         raise ConfigurationError(
-            "a rule has a value of another type than expected. Compare with: galenic policy show"
+            "a rule has a value of an unexpected type. Compare with the active policy: galenic policy show"
         ) from None
     return AccessPolicy(data["name"], data["version"], rules, text)
 

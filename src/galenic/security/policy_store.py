@@ -59,9 +59,9 @@ class PolicyStore:
         activated = [e.resource for e in sorted(self._activated.all(), key=lambda e: str(e.detail.get("at", "")))]
         if activated and all(plain(name) != activated[-1] for name, _at in found):
             raise StoreError(
-                f"the access policy {activated[-1]!r}, which two people activated, is not in the database: it was removed or "
-                "replaced outside of Galenic. Nothing is decided without it. Call the security officer, and activate a policy: "
-                "galenic policy propose FILE --key NAME"
+                f"the active access policy {activated[-1]!r} is not in the database: it was removed or replaced outside "
+                "Galenic. No access is possible without it. Contact the security officer, and activate a policy: galenic "
+                "policy propose FILE --key NAME"
             )
         self._standing = found
         return parse_policy(str(standing[-1].get("text"))) if standing else shipped_policy()

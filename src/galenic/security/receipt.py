@@ -43,8 +43,8 @@ def require_subject(facts: dict[str, Any], identifier: str, salt: str) -> None:
         same = False
     if not same:
         raise VerificationError(
-            "the receipt is not about this patient, or the salt is another one. Check both: the identifier is the one that was "
-            "given to galenic patient erase."
+            "the receipt is not about this patient, or the salt is wrong. Check both. The identifier is the one given to "
+            "galenic patient erase."
         )
 
 
@@ -53,8 +53,8 @@ def _public_key(public: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
     except ValueError:
         raise InputError(
-            "the file of the public key holds no key, so the receipt was not checked. Expected the gate's public key as galenic init "
-            "prints it: 44 characters of base64."
+            "the public key file contains no valid key, so the receipt was not checked. Expected the public key that galenic "
+            "init prints: 44 characters of base64."
         ) from None
 
 

@@ -78,8 +78,8 @@ class Systems:
         console."""
         if self.people.any():
             raise StateError(
-                "this installation has accounts of people: two of them add or change a system, in the console under Systems. "
-                "Tokens of a system that was approved are issued here, too: galenic clients token NAME"
+                "this installation has accounts of people: two of them must add or change a system, in the console under "
+                "Systems. Tokens of an approved system can be issued here: galenic clients token NAME"
             )
         self.register(name, access, proposed_by=f"{COMMAND_LINE}{by}")
 

@@ -184,7 +184,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise RecordError(f"{folder} is not a backup. Expected a folder that galenic backup create wrote.") from None
+        raise RecordError(f"{folder} is not a backup. Expected a folder written by galenic backup create.") from None
     for name, digest in manifest["sha256"].items():
         place = folder / f"{name}.arrow"
         if not place.is_file() or _digest(place) != digest:

@@ -195,8 +195,8 @@ def _refuse_meddling(connection: sa.Connection) -> None:
     found = connection.execute(sa.text(query).bindparams(names)).first()
     if found is not None:
         raise StoreError(
-            f"the database has a {found[1]} {str(found[0])!r}, which Galenic did not make: it could change what is written and "
-            "read. Nothing was opened. Keep a copy of the database, call the security officer, and remove it."
+            f"the database has a {found[1]} {str(found[0])!r} that Galenic did not create. It could change reads and writes. "
+            "Nothing was opened. Keep a copy of the database, contact the security officer, and remove it."
         )
 
 

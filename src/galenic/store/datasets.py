@@ -46,7 +46,7 @@ def dataset(db: Database, name: str, tenant: str | None = None) -> Dataset:
         known = [str(r[0]) for r in c.execute(sa.select(datasets.c.name).order_by(datasets.c.name))] if row is None else []
     if row is None:
         raise UnknownNameError(
-            f"there is no data set named {name!r} (known: {', '.join(known) or 'none yet'}). See: galenic records import"
+            f"there is no data set named {name!r} (known: {', '.join(known) or 'none yet'}). Import it: galenic records import"
         )
     return dict(row)
 

@@ -36,7 +36,7 @@ def _copy_file(db: Database, grant: AbstractGrant, index: SearchIndex, copy: str
         raise MissingExtraError("the search index needs SQLCipher", "index") from None
     place = index.folder / f"{index.build}.db"
     if not place.is_file():
-        raise StoreError(f"{index.build} is gone. Build it again: galenic records index build")
+        raise StoreError(f"{index.build} does not exist any more. Build it again: galenic records index build")
     aside = index.folder / f".{copy}.db.aside"
     aside.unlink(missing_ok=True)
     live = db.rows("SELECT row FROM originals WHERE dataset = ?", (str(index.known["name"]),), grant.tenant)

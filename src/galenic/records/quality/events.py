@@ -232,7 +232,7 @@ def _known(seen: _Seen, terminology: Terminology) -> Finding | NotMeasured:
     if not asked:
         return NotMeasured(
             "quality.codes",
-            f"no table of {', '.join(sorted(absent)) or 'the systems used'} is loaded: galenic terminology load",
+            f"no table of {', '.join(sorted(absent)) or 'the code systems used'} is loaded. Load one: galenic terminology load",
         )
     where.sort(key=lambda d: -float(d["share"]))
     beside = {"not loaded": sorted(absent)} if absent else {}

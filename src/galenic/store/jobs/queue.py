@@ -94,7 +94,7 @@ class JobRunner:
 
     def _check(self, job: str) -> None:
         if self._dbos.DBOS.get_workflow_status(job) is None:
-            raise UnknownNameError(f"there is no job {job!r}. See: galenic jobs list")
+            raise UnknownNameError(f"there is no job {job!r}. List the jobs: galenic jobs list")
 
     def close(self) -> None:
         """Stops performing jobs. Running ones continue in the next process that opens a runner."""
@@ -128,7 +128,7 @@ class JobQueue:
             return str(self._client.enqueue(options, kind, json.dumps(state)).get_workflow_id())
         except DBAPIError:
             raise StoreError(
-                "no worker has run here yet, so nobody would take the job. Start one: galenic server worker"
+                "no worker has run here yet, so the job would not be performed. Start one: galenic server worker"
             ) from None
 
     def get(self, job: str) -> Job:
