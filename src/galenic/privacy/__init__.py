@@ -1,4 +1,4 @@
-"""Privacy: noisy measurements paid from a budget ledger, domains of private fits, and tokens that can be revealed."""
+"""Privacy: noisy measurements charged to a budget ledger, domains of private fits, and tokens that can be revealed."""
 
 from galenic.privacy.accountant import check_delta, check_epsilon, delta_of, epsilon_of, gaussian_mu, rho_of
 from galenic.privacy.binning import bin_count

@@ -15,7 +15,7 @@ LARGEST_EPSILON = 1e3
 
 
 def check_epsilon(epsilon: float) -> float:
-    """The epsilon if it allows a guarantee; OptionError otherwise."""
+    """Epsilon if it allows a guarantee. Raise OptionError otherwise."""
     if not math.isfinite(epsilon) or not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
         raise OptionError(
             f"epsilon is {epsilon!r}, which gives no privacy guarantee. Expected a number from {SMALLEST_EPSILON:g} to "
@@ -26,7 +26,7 @@ def check_epsilon(epsilon: float) -> float:
 
 
 def check_delta(delta: float) -> float:
-    """The delta if it lies in [1e-15, 0.01], which the ledger can count; OptionError otherwise."""
+    """Delta if it is in [1e-15, 0.01], which the ledger can count. Raise OptionError otherwise."""
     if not math.isfinite(delta) or not 1e-15 <= delta <= 0.01:
         raise OptionError(
             f"delta is {delta!r}. Expected a number from 1e-15 to 0.01, far below 1 / number of patients. Choose a "

@@ -1,4 +1,5 @@
-"""Bins of numeric columns from noisy histograms: public grids, refinement of heavy cells, heaps and merging. Post-processing only."""
+"""Bins of numeric columns from noisy histograms: public grids, refinement of heavy cells, frequent values and merging.
+Post-processing only."""
 
 import math
 from fractions import Fraction
@@ -70,7 +71,7 @@ def trim(edges: Floats, counts: NDArray[np.int64], rows: int, sigma: float) -> t
 
 
 def find_heaps(edges: Floats, counts: NDArray[np.int64], min_rows: float) -> tuple[float, ...]:
-    """Heaps: the roundest number of each narrow cell that is far denser than its neighbors."""
+    """Frequent values: the roundest number of each narrow cell that is much denser than its neighbors."""
     width = np.diff(edges)
     density = counts / width
     around = np.maximum(np.r_[0, density[:-1]], np.r_[density[1:], 0])
@@ -81,7 +82,7 @@ def find_heaps(edges: Floats, counts: NDArray[np.int64], min_rows: float) -> tup
 
 
 def roundest(left: float, right: float) -> float:
-    """The number in [left, right) with the fewest digits: 450 in [449.2, 450.2), 0 where it lies inside."""
+    """Number in [left, right) with the fewest digits: 450 in [449.2, 450.2), or 0 if it is inside."""
     if left <= 0 < right:
         return 0.0
     for power in range(math.floor(math.log10(max(abs(left), abs(right)))), -12, -1):
@@ -93,7 +94,7 @@ def roundest(left: float, right: float) -> float:
 
 
 def merge(edges: Floats, counts: NDArray[np.int64], target: float, heaps: tuple[float, ...]) -> Floats:
-    """Edges of bins of about `target` rows, merged from neighboring cells; a heavier cell or a heap keeps its own bin."""
+    """Edges of bins of about `target` rows, merged from neighboring cells; a heavier cell or a frequent value has its own bin."""
     out, rows = [edges[0]], 0.0
     for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True):
         heap = any(left <= h < right for h in heaps)

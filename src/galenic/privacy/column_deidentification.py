@@ -1,4 +1,4 @@
-"""Removal of identifier and free-text columns from a table before a fit, by their description."""
+"""Removal of identifier and free-text columns from a table before a fit, according to their description."""
 
 import shlex
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ def _refuse_undeclared(source: Source, undeclared: tuple[str, ...]) -> None:
 def deidentify_columns(source: Source, columns: tuple[Column, ...], *, undeclared: tuple[str, ...] = ()) -> DeidentifiedColumns:
     """Columns that are neither the patient id, nor declared to be dropped, nor identifiers, nor free text.
 
-    undeclared: columns without a declared kind. RecordError if one of them looks like an identifier or free text: the data owner
-    must declare its kind before a fit.
+    undeclared: columns without a declared kind. Raise RecordError if one of them looks like an identifier or free text, because
+    the data owner must declare its kind before a fit.
     """
     _refuse_undeclared(source, undeclared)
     dropped = {}

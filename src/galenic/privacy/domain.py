@@ -1,4 +1,4 @@
-"""Domain of a private fit: kinds, bounds, bins and categories of columns, declared or bought from the budget."""
+"""Domain of a private fit: kinds, bounds, bins and categories of columns, declared or paid for from the budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ MIN_PATIENTS = 5  # patients who must share a value before a fit without noise m
 class Domain:
     """Columns that are ready to be encoded.
 
-    rows, rows_sigma: noisy number of rows, and the noise's standard deviation. bins: maximum bins per numeric column. common: of
-    bought numeric columns, the values that many patients share, with noisy counts.
+    rows, rows_sigma: noisy number of rows, and the noise's standard deviation. bins: maximum bins per numeric column. common:
+    values of learned numeric columns that many patients share, with noisy counts.
     """
 
     columns: tuple[Column, ...]
@@ -34,7 +34,7 @@ class Domain:
 
 
 def refuse_observed(columns: tuple[Column, ...]) -> None:
-    """DescriptionError if a private fit would use a kind, bound or category that was read from the patients that it is to protect."""
+    """Raise DescriptionError if a private fit would use a kind, bound or category that was read from the patients it protects."""
     observed = [c.name for c in columns if c.role == "value" and _observed(c)]
     if observed:
         raise DescriptionError(
@@ -46,8 +46,8 @@ def refuse_observed(columns: tuple[Column, ...]) -> None:
 
 
 def refuse_observed_drops(columns: tuple[Column, ...]) -> None:
-    """DescriptionError if columns would be left out only because their rows looked like identifiers or free text: which columns are
-    absent would tell of the rows, and no noise helps there."""
+    """Raise DescriptionError if columns would be left out only because their rows looked like identifiers or free text: the
+    choice of columns would reveal data of the rows, and noise cannot prevent that."""
     looked = [c.name for c in columns if c.kind_origin == "observed" and _left_out(c)]
     if looked:
         raise DescriptionError(
@@ -75,8 +75,8 @@ def _observed(c: Column) -> bool:
 
 
 def without_observed(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The description without kinds, bounds and categories that were read from the data; they will be bought. What its rows made
-    describe leave out stays marked as observed."""
+    """Description without kinds, bounds and categories that were read from the data; they will be paid for from the budget.
+    Columns left out because of their rows remain marked as observed."""
     cleared = []
     for c in columns:
         if c.bounds_origin == "observed":
@@ -102,12 +102,12 @@ def needs_buying(columns: tuple[Column, ...]) -> bool:
 
 
 def domain_share(columns: tuple[Column, ...]) -> Fraction:
-    """Share of rho for the domain: 1/100 for the number of rows alone, and more as more columns must be bought: up to 1/4 if their
-    kinds are declared, up to 1/2 if the kinds must be bought, too.
+    """Share of rho for the domain: 1/100 for the number of rows alone, and more if more columns must be learned: up to 1/4 if
+    their kinds are declared, and up to 1/2 if the kinds must be learned, too.
 
-    Measured on the raw diabetes table with all columns bought, kinds included, 2-way distance to held-out patients: a fifth .078, a
-    third .064, half .050, three quarters .044; on 14 of its columns with declared kinds half .020, a third .0188, a quarter .0185, an
-    eighth .019; one or two runs each (docs/log.md).
+    Measured on the raw diabetes table with all columns bought, kinds included, 2-way distance to held-out patients: a fifth
+    .078, a third .064, half .050, three quarters .044; on 14 of its columns with declared kinds half .020, a third .0188, a
+    quarter .0185, an eighth .019; one or two runs each (docs/log.md).
     """
     price = sum((Fraction(1, 2) if c.kind == "unknown" else Fraction(1, 4) for c in columns if not _complete(c)), Fraction(0))
     return max(Fraction(1, 100), price / max(len(columns), 1))
@@ -125,9 +125,10 @@ def buy_domain(
     *,
     min_patients: int = MIN_PATIENTS,
 ) -> Domain:
-    """Columns with everything that encoding needs, bought with at most rho (and delta for categories), the number of rows included.
+    """Columns with all facts that encoding needs, learned for at most rho (and delta for categories), including the number of
+    rows.
 
-    Each incomplete column has the same price; a measurement that a column does not need makes its others more accurate. Without a
+    Each incomplete column costs the same; a measurement that a column does not need makes its others more accurate. Without a
     budget the measurements are exact, and categories that fewer than `min_patients` patients share become OTHER.
     """
     total_rho, cap = private_rows.rho, private_rows.cap

@@ -1,7 +1,7 @@
-"""Purchase of column domains from the budget: kinds, categories, bounds, decimals, common values and bins.
+"""Measurement of column domains, charged to the budget: kinds, categories, bounds, decimals, common values and bins.
 
-Everything here is post-processing of paid counts. Bins come from histograms on public grids that are refined where the noisy counts
-are heavy; categories from stability-thresholded histograms, with rare values as OTHER.
+Everything here is post-processing of paid counts. Bins come from histograms on public grids that are refined where the noisy
+counts are heavy; categories from stability-thresholded histograms, with rare values as OTHER.
 """
 
 import math
@@ -32,10 +32,10 @@ STRAYS = 0.005  # share of rows that may look like another kind; they become mis
 
 @dataclass
 class DomainPurchase:
-    """Purchases for incomplete columns, each from its own part of rho.
+    """Measurements for incomplete columns, each charged to its own part of rho.
 
-    rows, bins: noisy number of rows, and bins per numeric column. rho: by column, what is left to spend. delta: for values, half
-    for categories and half for common values. min_rows: rows that must share a category without a budget.
+    rows, bins: noisy number of rows, and bins per numeric column. rho: by column, what is left to spend. delta: for values,
+    half for categories and half for common values. min_rows: rows that must share a category without a budget.
     """
 
     private_rows: PrivateRows

@@ -1,4 +1,4 @@
-"""Budget ledger: the limit of each population, and reservations that mechanisms pay from."""
+"""Budget ledger: the limit of each population, and reservations that mechanisms are charged to."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def split_delta(delta: float) -> tuple[float, int]:
 
 @dataclass(frozen=True)
 class Mechanism:
-    """One paid measurement: its description, cost and noise. The field names are stored in the ledger."""
+    """One charged measurement: its description, cost and noise. The field names are stored in the ledger."""
 
     what: str
     rho: float
@@ -48,9 +48,10 @@ class Mechanism:
 
 @dataclass
 class Budget:
-    """A reservation on one population. Mechanisms pay from it before they read a row; it cannot be exceeded.
+    """Reservation of one population's budget. Mechanisms are charged to it before they read a row; it cannot be exceeded.
 
-    rho, delta: the reserved amounts. `settle` records the spent amounts and returns the rest; without it all counts as spent.
+    rho, delta: the reserved amounts. `settle` records the spent amounts and returns the rest; without it, everything counts as
+    spent.
     """
 
     ledger: "Ledger"
@@ -70,7 +71,7 @@ class Budget:
         self.delta_left = self.threshold_delta
 
     def draw(self, mechanism: Mechanism, rho: Fraction, delta: Fraction = Fraction(0)) -> None:
-        """Pay rho (and delta) for one mechanism; BudgetError if too little is left or the reservation is closed."""
+        """Charge rho (and delta) for one mechanism. Raise BudgetError if too little is left or the reservation is closed."""
         if self.settled:
             raise BudgetError("this reservation is closed; nothing more can be charged to it. Reserve again.")
         if not 0 < rho <= self.rho_left or not 0 <= delta <= self.delta_left:
@@ -89,7 +90,7 @@ class Budget:
         return epsilon_of(float(self.rho - self.rho_left), split_delta(self.delta)[0])
 
     def settle(self) -> None:
-        """Record the spent amounts and return the rest; once."""
+        """Record the spent amounts and return the rest, only once."""
         if self.settled:
             return
         self.settled = True
@@ -107,7 +108,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Statement:
-    """The spending of one population. epsilon_spent includes reservations that were never settled."""
+    """Statement of one population. epsilon_spent includes reservations that were never closed."""
 
     population: str
     epsilon_limit: float
@@ -132,16 +133,17 @@ class BudgetRecord(Protocol):
 class Ledger:
     """Budgets by declared population (never by file: two files of the same patients share one budget).
 
-    record: compared with the ledger before anything is reserved or shown; a ledger without one is only compared with itself.
+    record: compared with the ledger before anything is reserved or shown. Without a record, the ledger is only checked for
+    consistency.
     """
 
     def __init__(self, db: store.Database, record: BudgetRecord | None = None) -> None:
         self.db, self.record = db, record
 
     def declare(self, population: str, *, epsilon: float, delta: float, actor: str) -> Statement:
-        """Declare a population with its limit: the most that may ever be learned about one of its patients.
+        """Declare a population with its limit on the total privacy loss of each patient.
 
-        Declaring it again changes nothing: only the data owner can raise a limit.
+        Declaring it again changes nothing; only the data owner can raise a limit.
         """
         check_epsilon(epsilon)
         check_delta(delta)
@@ -172,7 +174,7 @@ class Ledger:
         return self.statement(population)
 
     def reserve(self, population: str, *, epsilon: float, delta: float, purpose: str, actor: str) -> Budget:
-        """Reserve (epsilon, delta) of a population before anything is computed; BudgetError if too little is left."""
+        """Reserve (epsilon, delta) of a population before anything is computed. Raise BudgetError if too little is left."""
         check_epsilon(epsilon)
         check_delta(delta)
         convert, thresholds = split_delta(delta)
@@ -203,7 +205,7 @@ class Ledger:
         )
 
     def statement(self, population: str) -> Statement:
-        """All charges of a population; BudgetError if it is not declared."""
+        """All charges of a population. Raise BudgetError if it is not declared."""
         row, charges = self._checked(population)
         if row is None:
             raise BudgetError(
@@ -256,7 +258,7 @@ class Ledger:
         return tuple(p["name"] for p in store.list_populations(self.db))
 
     def count_refusal(self, population: str) -> int:
-        """Count a refused result of this population; returns the number of refusals."""
+        """Count a refused result of this population. Returns the number of refusals."""
         return store.count_refusal(self.db, population)
 
 

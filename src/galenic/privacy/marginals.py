@@ -1,4 +1,4 @@
-"""Contingency tables of encoded columns, pairwise and with a target: exact inside, noisy and paid outside."""
+"""Contingency tables of encoded columns, pairwise and with a target: internally exact; returned counts are noisy and charged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ class Crosstab:
         return self.ask_all({cells: rho})[0]
 
     def ask_all(self, prices: Mapping[Cells, Fraction]) -> list[NoisyMarginal]:
-        """Noisy counts of several marginals, each for its own rho; all are paid before any is computed."""
+        """Noisy counts of several marginals, each for its own rho; all are charged before any is computed."""
         sigmas = [self._private_rows._pay(self._name(cells), rho) for cells, rho in prices.items()]
         answers = self._private_rows._all_noisy([self._exact(cells) for cells in prices], list(prices.values()))
         return [NoisyMarginal(cells, counts, sigma) for cells, counts, sigma in zip(prices, answers, sigmas, strict=True)]

@@ -1,7 +1,7 @@
-"""Measurements of private rows: counts, each with a sensitivity, and paid from the budget before it is computed.
+"""Measurements of private rows: counts, each with a sensitivity and charged to the budget before it is computed.
 
-Neighboring data sets differ in one unit (a patient with at most `cap` rows, or one row). One unit changes at most `cap`
-counts by one each, all of which may fall into one cell: every histogram has L2 sensitivity `cap`.
+Neighboring data sets differ in one unit (a patient with at most `cap` rows, or one row). One unit changes at most `cap` counts
+by one each, all of which may fall into one cell: every histogram has L2 sensitivity `cap`.
 """
 
 import math
@@ -54,11 +54,11 @@ def sigma2_for(rho: Fraction, sensitivity: int) -> Fraction:
 
 
 class PrivateRows:
-    """Training rows behind a budget: they can be read only by counting measurements that are paid for.
+    """Training rows protected by a budget: only counting measurements that are charged can read them.
 
-    source: rows of the training patients. patient: the column with the patient id (None: the unit is the row). cap: maximum rows per
-    patient, checked here because every sensitivity depends on it. budget: None for exact answers, which carry no guarantee. share:
-    of the remaining budget that may be spent on this table; tables of the same patients share one budget.
+    source: rows of the training patients. patient: the column with the patient id (None: the unit is the row). cap: maximum
+    rows per patient, checked here because every sensitivity depends on it. budget: None for exact answers, which carry no
+    guarantee. share: of the remaining budget that may be spent on this table; tables of the same patients share one budget.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PrivateRows:
 
     @property
     def private(self) -> bool:
-        """True if measurements are paid and noisy."""
+        """True if measurements are charged and noisy."""
         return self.budget is not None
 
     @property
@@ -119,7 +119,8 @@ class PrivateRows:
         return self._source.tables(columns)
 
     def coded(self, columns: tuple[Column, ...], max_rows: int) -> NDArray[np.int64]:
-        """Level numbers of the first `max_rows` rows, shape (rows, columns), for a fit without a guarantee. BudgetError otherwise."""
+        """Level numbers of the first `max_rows` rows, shape (rows, columns), for a fit without a guarantee. Raise BudgetError
+        otherwise."""
         if self.private:
             raise BudgetError("individual rows cannot be read with any budget. Use counting measurements.")
         parts, read = [], 0

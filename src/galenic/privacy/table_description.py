@@ -17,8 +17,8 @@ UNITS = ("patient", "row")
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """Options of the caller about columns. unit: patient or row. buy: pay for kinds and values that a description only observed.
-    constraints: in addition to those in the description file."""
+    """Options of the caller about columns. unit: patient or row. buy: spend budget on kinds and values that a description only
+    observed. constraints: in addition to those in the description file."""
 
     description: DescriptionLike = None
     patient: str | None = None
@@ -30,8 +30,8 @@ class ColumnOptions:
 
 @dataclass(frozen=True)
 class TableDescription:
-    """columns: one for each column of the source. undeclared: columns known only by name. patient: column that tells patients
-    apart, None where each row is its own unit. constraints: rules for every row."""
+    """columns: one for each column of the source. undeclared: columns known only by name. patient: column that identifies
+    patients, None if each row is a separate unit. constraints: rules for every row."""
 
     columns: tuple[Column, ...]
     undeclared: tuple[str, ...]
@@ -40,14 +40,14 @@ class TableDescription:
 
 
 def privacy_unit(source: Source, options: ColumnOptions, cap: int) -> PrivacyUnit:
-    """The unit of a run before it starts. DescriptionError, with the columns in question, where it is unclear."""
+    """Unit of privacy of a run before it starts. Raise DescriptionError, with the columns in question, if it is unclear."""
     description = options.description
     columns = records.read_description(description) if isinstance(description, str | Path) else description or ()
     return PrivacyUnit(_patient_column(source, columns, options), cap)
 
 
 def describe_table(source: Source, options: ColumnOptions, *, private: bool) -> TableDescription:
-    """Columns as the caller declared them. Without a description a private fit knows only names (and buys the rest); a fit
+    """Columns as declared by the caller. Without a description, a private fit knows only names (and pays for the rest); a fit
     without privacy infers the description from the table."""
     columns, undeclared = _declared_columns(source, options.description, private=private)
     patient = _patient_column(source, columns, options)

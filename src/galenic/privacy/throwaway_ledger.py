@@ -1,4 +1,4 @@
-"""A ledger in a temporary folder, for audits and attacks that pay the same prices without touching a population's budget."""
+"""Ledger in a temporary folder, for audits and attacks with the same costs but without using a population's budget."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from galenic.privacy.ledger import Ledger
 
 @contextmanager
 def temporary_ledger() -> Iterator[Ledger]:
-    """An empty ledger that is removed when the block ends."""
+    """Empty ledger that is removed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         db = store.Database(f"sqlite:///{Path(folder) / 'ledger.db'}")
         try:

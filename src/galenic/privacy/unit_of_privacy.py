@@ -1,4 +1,4 @@
-"""The unit of privacy: whom epsilon protects, which column tells them apart, and refusal where that is unclear."""
+"""Unit of privacy: the protected unit, the column that identifies it, and refusal if that is unclear."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from galenic.records import Source
 
 @dataclass(frozen=True)
 class PrivacyUnit:
-    """Whom a guarantee protects. column: tells patients apart, None where each row is its own unit. rows: most rows of one patient."""
+    """Protected unit of a guarantee. column: identifies patients, None if each row is a separate unit. rows: maximum rows of
+    one patient."""
 
     column: str | None
     rows: int = 1
@@ -26,9 +27,9 @@ def rows_in_words(rows: int) -> str:
 
 
 def recognized_patient(source: Source, observed: str | None = None) -> str:
-    """The only column whose name is that of a patient's identifier. observed: a column that was recognized earlier, in a description that
-    nobody declared; it counts among them. DescriptionError if there is none or several, RecordError if its
-    values do not repeat while another identifier's do: it may then number visits."""
+    """The only column whose name is that of a patient identifier. observed: a column that was recognized earlier, in a
+    description without a declaration; it counts among them. Raise DescriptionError if there is none or several, and
+    RecordError if its values do not repeat while another identifier's do, because it may then number visits."""
     named = records.patient_columns(source.names)
     candidates = (*named, *(n for n in source.names if n == observed and n not in named))
     if not candidates:

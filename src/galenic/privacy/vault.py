@@ -1,4 +1,4 @@
-"""Tokens that can be revealed: stored in the vault under the patients' keys, and revealed one by one under an access decision."""
+"""Tokens that can be revealed: stored in the vault with the patients' keys, and revealed individually under an access decision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ BATCH = 2_000  # tokens that are written together
 
 @dataclass
 class TokenVault:
-    """Collects the values that tokens replace while a copy is written. Without a vault no token can be revealed."""
+    """Collector of the values that tokens replace while a copy is written. Without a vault, no token can be revealed."""
 
     db: Database
     grant: AbstractGrant
@@ -38,12 +38,12 @@ class TokenVault:
 
 
 def patient_of_token(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> int | None:
-    """The subject id of the patient whose value a token replaced; None if the vault does not hold the token."""
+    """Subject id of the patient whose value a token replaced; None if the vault does not have the token."""
     return subject_of_token(db, grant, dataset, token)
 
 
 def reveal(db: Database, grant: AbstractGrant, dataset: Dataset, token: str) -> tuple[str, str]:
-    """(kind, value) that a token replaced. NotFoundError if the vault does not hold the token."""
+    """(kind, value) that a token replaced. Raise NotFoundError if the vault does not have the token."""
     original = reveal_token(db, grant, dataset, token)
     if original is None:
         raise NotFoundError(

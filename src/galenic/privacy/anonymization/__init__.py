@@ -1,4 +1,4 @@
-"""Anonymization of tables: k-anonymity, l-diversity and t-closeness, and the re-identification risk that remains."""
+"""Anonymization of tables: k-anonymity, l-diversity and t-closeness, and the remaining re-identification risk."""
 
 from galenic.privacy.anonymization.hierarchies import QuasiIdentifier, quasi_identifier
 from galenic.privacy.anonymization.lattice import LatticeNode, best_node

@@ -15,11 +15,11 @@ MISSING = ""  # a missing value counts as a value of its own: a recipient may kn
 
 @dataclass(frozen=True)
 class QuasiIdentifier:
-    """A column that a recipient may know.
+    """Column that a recipient may know.
 
-    kind: number, date or category. values: distinct values in order; the code of a value is its position. levels: from finest to
-    coarsest, the group of each code; the first has one group per code, the last one group for all. labels: names of the groups
-    of each level.
+    kind: number, date or category. values: distinct values in order; the code of a value is its position. levels: from finest
+    to coarsest, the group of each code; the first has one group per code, the last one group for all. labels: names of the
+    groups of each level.
     """
 
     name: str
@@ -56,10 +56,8 @@ class QuasiIdentifier:
 def quasi_identifier(
     name: str, kind: str, values: list[str], hierarchy: Mapping[str, tuple[str, ...]] | None = None
 ) -> QuasiIdentifier:
-    """A column with its generalization hierarchy. DescriptionError if `hierarchy` lacks a value.
-
-    hierarchy: by value, its name at each coarser level (a site's own).
-    """
+    """A column with its generalization hierarchy. Raise DescriptionError if `hierarchy` lacks a value. hierarchy: by value, its
+    name at each coarser level, as defined by the user."""
     ordered = _ordered(kind, values)
     levels, labels = [np.arange(len(ordered))], [tuple(v or "(none)" for v in ordered)]
     for generalize in _generalizations(name, kind, ordered, hierarchy):

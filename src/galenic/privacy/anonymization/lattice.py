@@ -1,9 +1,10 @@
 """Optimal global generalization of whole columns: Optimal Lattice Anonymization (El Emam et al. 2009, JAMIA 16:670).
 
-A node of the lattice chooses one level of each column's hierarchy, the same for all rows; rows that remain in groups too small are
-suppressed, up to a share. Both are monotone: if a node satisfies the model, so do all above it; if it does not, neither do those
-below. So few nodes need to be evaluated: paths from bottom to top are bisected (Kohlmayer et al. 2012, Flash). With t below 1 the
-second holds only if no row is suppressed; then the node that is found satisfies the model, but another might lose less.
+A node of the lattice chooses one level of each column's hierarchy, the same for all rows; rows that remain in groups too small
+are suppressed, up to a share. Both are monotone: if a node satisfies the model, so do all above it; if it does not, neither do
+those below. So only few nodes are evaluated: paths from bottom to top are bisected (Kohlmayer et al. 2012, Flash). With t below
+1, the second property holds only if no row is suppressed. Then the result satisfies the model, but another node might have a
+smaller loss.
 """
 
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ SATISFIED, VIOLATED = 1, 2
 
 @dataclass(frozen=True)
 class LatticeNode:
-    """levels: of each column's hierarchy. suppressed: rows in groups that violate the model. loss: information loss, 0 exact to 1
-    nothing known. evaluated: nodes that were evaluated to find this one."""
+    """levels: of each column's hierarchy. suppressed: rows in groups that violate the model. loss: information loss, from 0
+    (exact) to 1 (nothing known). evaluated: number of nodes that were evaluated."""
 
     levels: tuple[int, ...]
     suppressed: int
@@ -38,8 +39,8 @@ def best_node(
 ) -> LatticeNode:
     """The node with the smallest loss that suppresses at most that share of the rows.
 
-    codes: (rows, columns) of codes of each column. sensitive: (rows,) of integers from 0. RecordError if the lattice is too large, or
-    if even its top violates the model.
+    codes: (rows, columns) of codes of each column. sensitive: (rows,) of integers from 0. Raise RecordError if the lattice is
+    too large, or if its top violates the model.
     """
     heights = [len(c.levels) for c in columns]
     if int(np.prod(heights)) > MAX_NODES:

@@ -9,7 +9,7 @@ from galenic.privacy.anonymization.model import PrivacyModel
 
 
 def partition_rows(codes: np.ndarray, model: PrivacyModel, sensitive: np.ndarray | None = None) -> np.ndarray:
-    """The group of each row, integers from 0. RecordError if the whole table as one group does not satisfy the model.
+    """The group of each row, integers from 0. Raise RecordError if the whole table as one group violates the model.
 
     codes: (rows, columns) of ordered integers. sensitive: (rows,) of integers from 0.
     """

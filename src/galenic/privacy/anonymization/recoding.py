@@ -1,4 +1,5 @@
-"""Anonymization of a table as it is read: quasi-identifiers are collected, recoded into groups, and their risk is measured."""
+"""Anonymization of a table while it is read: quasi-identifiers are collected and recoded into groups, and their risk is
+measured."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ TextBatches = Callable[
 class TableOptions:
     """A policy's [table] section.
 
-    quasi_identifiers: columns to generalize. sensitive: the column that l and t are about, or "". fraction: share of the population
-    in the table. min_rows: categories of other columns shared by fewer rows are left out; 0 for none. patient: the column with
-    the patient's id. hierarchies: by column, path of a CSV.
+    quasi_identifiers: columns to generalize. sensitive: the column for l and t, or "". fraction: share of the population in the
+    table. min_rows: categories of other columns shared by fewer rows are left out; 0 for none. patient: the column with the
+    patient's id. hierarchies: by column, path of a CSV.
     """
 
     quasi_identifiers: tuple[str, ...]
@@ -45,7 +46,7 @@ class TableOptions:
 
 
 def read_table_options(policy: str, section: Mapping[str, Any]) -> TableOptions:
-    """The options of a policy's [table] section. ConfigurationError if it has unknown keys."""
+    """Options of a policy's [table] section. Raise ConfigurationError for unknown keys."""
     unknown = sorted(set(section) - set(OPTIONS))
     if unknown:
         raise ConfigurationError(
@@ -65,8 +66,8 @@ def read_table_options(policy: str, section: Mapping[str, Any]) -> TableOptions:
 
 @dataclass(frozen=True)
 class TableRecoding:
-    """The quasi-identifiers of a table. class_sizes: rows per equivalence class before anonymization. anonymized: None where the
-    policy names no quasi-identifiers: then the risk is measured and nothing is generalized."""
+    """Quasi-identifiers of a table. class_sizes: rows per equivalence class before anonymization. anonymized: None if the
+    policy names no quasi-identifiers; then the risk is measured and nothing is generalized."""
 
     options: TableOptions
     names: tuple[str, ...]
@@ -116,7 +117,7 @@ class TableRecoding:
 
 
 def recode(kinds: Mapping[str, str], options: TableOptions, batches: TextBatches) -> TableRecoding:
-    """Anonymize the columns that the options name; only measure where they name none.
+    """Anonymize the columns that the options name, or only measure if they name none.
 
     kinds: number, date, category, or numeric (numbers unless a value is none), by quasi-identifier.
     """

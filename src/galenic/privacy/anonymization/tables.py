@@ -17,8 +17,9 @@ METHODS = ("mondrian", "global")
 class AnonymizedTable:
     """A table whose rows are equal within groups.
 
-    group_labels: by column, (rows,) positions in label_names of that column. released: (rows,) whether the row is written, or
-    suppressed. loss: normalized certainty penalty, 0 exact to 1 nothing known. group_sizes: of the groups that are written.
+    group_labels: by column, (rows,) positions in label_names of that column. released: (rows,) True if the row is written,
+    False if it is suppressed. loss: normalized certainty penalty, 0 exact to 1 nothing known. group_sizes: of the groups that
+    are written.
     """
 
     group_labels: tuple[np.ndarray, ...]
@@ -153,7 +154,7 @@ class GroupMeasurement:
 
 
 def measure_groups(labels: list[np.ndarray], sensitive: np.ndarray | None = None) -> GroupMeasurement:
-    """k, l and t of rows with these labels, measured on the output by none of the code that formed the groups."""
+    """k, l and t of rows with these labels, measured on the output, independently of the code that formed the groups."""
     key = np.zeros(len(labels[0]), np.int64)
     for label in labels:
         key = np.unique(key * (int(label.max(initial=0)) + 1) + label, return_inverse=True)[1]
@@ -168,5 +169,5 @@ def measure_groups(labels: list[np.ndarray], sensitive: np.ndarray | None = None
 
 
 def is_rare(values: np.ndarray, min_rows: int) -> np.ndarray:
-    """(rows,) whether fewer than `min_rows` rows share the row's value. values: (rows,) of integers from 0."""
+    """(rows,) True if fewer than `min_rows` rows have the row's value. values: (rows,) of integers from 0."""
     return np.asarray(np.bincount(values)[values] < min_rows)

@@ -14,9 +14,10 @@ Resource = dict[str, Any]
 
 
 def patients_of(resource: Resource, renamed: dict[str, str] | None = None) -> list[str]:
-    """The id of the patient to whom a resource belongs, from a relative or an absolute reference; else of all that it names.
+    """Id of the patient that a resource belongs to, from a relative or absolute reference; otherwise the ids of all patients
+    that it names.
 
-    renamed: what references resolve to.
+    renamed: targets of references.
     """
     from galenic.records import fhir  # noqa: PLC0415  # its definitions are loaded on first use
 
@@ -34,9 +35,10 @@ def entry_resources(resource: Resource) -> Iterator[tuple[Resource, Resource]]:
 
 
 class BundlePatients:
-    """Finds the patient to whom each resource of a Bundle belongs.
+    """Patient of each resource in a Bundle.
 
-    A reference names the Patient of an entry by the entry's full URL, by its type and id, with or without a version, or by an identifier.
+    A reference names the Patient of an entry by the entry's full URL, by its type and id, with or without a version, or by an
+    identifier.
     """
 
     def __init__(self, bundle: Resource) -> None:
@@ -63,7 +65,8 @@ class BundlePatients:
         return list(dict.fromkeys(self.owners.values()))
 
     def owner(self, resource: Resource) -> str | None:
-        """The id of the patient to whom a resource of the Bundle belongs; None if it is nobody's or may be several patients'."""
+        """Id of the patient that a resource of the Bundle belongs to; None if it belongs to nobody or possibly several
+        patients."""
         return self.owners.get(id(resource))
 
     def _direct(self, resource: Resource) -> list[Resource]:

@@ -17,7 +17,7 @@ class CcdaDeidentifier:
         return is_ccda(path)
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Nothing: a document's header is read when the document is de-identified."""
+        """Does nothing: a document's header is read when the document is de-identified."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
         """Write one document without identifiers."""

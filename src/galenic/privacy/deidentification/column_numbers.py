@@ -1,4 +1,4 @@
-"""Statistics of the numbers of a column, and whether they may be ages, days or record numbers."""
+"""Statistics of the numbers of a column, and tests for ages, days and record numbers."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -89,7 +89,7 @@ class NumberStatistics:
             self.last = float(whole[-1])
 
     def usual(self, lengths: Counter[int], least: int) -> int:
-        """The largest length that more than a few numbers have, and at least `least`."""
+        """Largest length that more than a few numbers have, and at least `least`."""
         few = max(FEW_CELLS, FEW_SHARE * self.count)
         return max((n for n, count in lengths.items() if count >= few), default=least) if lengths else least
 
@@ -108,13 +108,13 @@ class NumberStatistics:
         return sqrt(max(self.squares / max(self.count, 1) - self.mean**2, 0.0))
 
     def may_be_ages(self) -> bool:
-        """True if numbers of people's ages may be among the numbers: these do not go on above the age of the oldest person, as
-        weights do. Codes of missing values (-9, 888, 900) tell nothing."""
+        """True if the numbers could include people's ages: they do not go on above the age of the oldest person, as weights do.
+        Codes of missing values (-9, 888, 900) are ignored."""
         least = min(LEAST_SHARE_BEYOND * self.count, LEAST_OF_OLD * self.old)
         return len(self.beyond) < LEAST_BEYOND or self.beyond.total() < least
 
     def are_record_numbers(self) -> bool:
-        """True if whole numbers tell rows or groups of rows apart: evenly spread, equally frequent, or each in neighboring
+        """True if whole numbers distinguish rows or groups of rows: evenly spread, equally frequent, or each in neighboring
         rows."""
         numbers = np.array(sorted(self.values), dtype=float)
         cells = np.array([self.values[int(n)] for n in numbers])

@@ -24,10 +24,9 @@ _COMPACT_DATE = r"^(18|19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{4}|\d{
 
 @dataclass
 class ColumnProfile:
-    """Counts over all rows of one column. classes: cells by class. words, known: words of texts, and those on the positive list. names,
-    identifiers: cells with a listed name or a title, and with an @ or five digits. day_first, month_first: dates that can be read in one
-    order only. pairs: such as 3/10, that may be months and days.
-    """
+    """Counts over all rows of one column. classes: cells by class. words, known: words of texts, and those on the positive
+    list. names, identifiers: cells with a listed name or a title, and with an @ or five digits. day_first, month_first:
+    dates that are valid in only one order. pairs: values such as 3/10 that could be a month and a day."""
 
     name: str
     type: pa.DataType

@@ -1,4 +1,5 @@
-"""Roles of table columns: by the classes of all values and by the header; what is not positively recognized is withheld."""
+"""Roles of table columns, by the classes of all values and by the header. Columns that are not positively recognized are
+withheld."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -43,9 +44,9 @@ _UNDER_CLINICAL = (*_BASE, "term", "fraction", "alphanumeric", "code", "number")
 class ColumnRole:
     """Kind of the values of a column, and its treatment.
 
-    kind: category, code, number, date, birth, age, year, zip, text, patient, drop, verbatim, withheld, or a kind of identifier. accepted:
-    classes of cells that are written as they are, numbers and codes among them only within the limits. reason: of a column that is
-    withheld. declared: whether the user said so.
+    kind: category, code, number, date, birth, age, year, zip, text, patient, drop, verbatim, withheld, or a kind of identifier.
+    accepted: classes of cells that are written unchanged, numbers and codes only within the limits. reason: reason for
+    withholding the column. declared: True if the user declared the kind.
     """
 
     kind: str
@@ -56,7 +57,7 @@ class ColumnRole:
 
 
 def declared_role(name: str, kind: str) -> ColumnRole:
-    """The role that the user declared. OptionError if there is no such kind."""
+    """Role that the user declared. Raise OptionError if there is no such kind."""
     if kind not in (*DECLARABLE, *identifier_kinds()):
         raise OptionError(
             f"column {name!r} is declared as {kind!r}. Expected one of {', '.join(DECLARABLE)}, or a kind of identifier: "
@@ -70,7 +71,7 @@ def declared_role(name: str, kind: str) -> ColumnRole:
 
 
 def column_role(profile: ColumnProfile) -> ColumnRole:
-    """The role of a column that nobody declared."""
+    """Role of a column without a declaration."""
     header = header_kinds(profile.name)
     role = next(role for decide in _DECISIONS if (role := decide(profile, header)) is not None)
     return replace(role, limits=number_limits(profile, header)) if role.kind in ("category", "number") else role
@@ -353,7 +354,7 @@ _DECISIONS: tuple[Callable[[ColumnProfile, HeaderKinds], ColumnRole | None], ...
 
 
 def suspicious_cells(profile: ColumnProfile, role: ColumnRole) -> Iterator[str]:
-    """The kind of identifier that a column declared free of identifiers seems to hold."""
+    """Kind of identifier that a column declared free of identifiers seems to contain."""
     if role.kind not in ("category", "number"):
         return
     if profile.classes["date"] or profile.classes["dated"]:

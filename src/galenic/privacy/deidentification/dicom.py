@@ -20,7 +20,7 @@ class DicomDeidentifier:
         return dicom.is_dicom(path)
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Nothing: an object's header is read when the object is de-identified."""
+        """Does nothing: an object's header is read when the object is de-identified."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
         """Write one object without identifiers."""
@@ -48,7 +48,7 @@ class DicomDeidentifier:
 
 
 def profile_options(policy: DeidentificationPolicy) -> ProfileOptions:
-    """The policy's [dicom] section. ConfigurationError if it holds anything else than options, mask and strict."""
+    """Policy's [dicom] section. Raise ConfigurationError if it has keys other than options, mask and strict."""
     section: dict[str, Any] = policy.dicom
     unknown = sorted(set(section) - {"options", "mask", "strict"})
     if unknown:

@@ -18,7 +18,7 @@ FEW_PATIENTS = 50  # up to so many, a resource without a patient is searched for
 
 
 class FhirDeidentifier:
-    """Resource by resource: an invalid resource is refused, the others are written."""
+    """De-identifies one resource at a time. An invalid resource is refused; the others are written."""
 
     def recognizes(self, path: Path) -> bool:
         """By the file name."""
@@ -51,7 +51,7 @@ class FhirDeidentifier:
 
 
 def identifiers_of_patient(patient: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Identifiers that a Patient resource, or that of another person, states, by kind."""
+    """Identifiers, by kind, that a Patient resource or that of another person states."""
     names_given = patient.get("name", ())
     every = [*(names_given if isinstance(names_given, list) else ()), *(c.get("name", {}) for c in patient.get("contact", ()))]
     names = [t for n in every for t in (n.get("family"), n.get("text"), *n.get("given", ())) if t]
@@ -105,7 +105,7 @@ def _deidentified(resource: dict[str, Any], run: DeidentificationRun) -> dict[st
     replacers = {"": replacer}
 
     def replacer_for(entry: dict[str, Any]) -> Replacer:
-        """The replacer of the patient to whom a resource of a Bundle belongs; that of the Bundle where this is in doubt."""
+        """Replacer of the patient that a resource of a Bundle belongs to, or of the Bundle if this is unclear."""
         own = of_entries.owner(entry) if of_entries else None
         return replacers.setdefault(own, run.replacer(own)) if own in patients else replacer
 

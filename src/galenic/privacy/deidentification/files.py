@@ -43,7 +43,7 @@ def _files_within(path: Path) -> list[Path]:
 
 
 def output_names(files: list[Path], run: DeidentificationRun) -> list[str]:
-    """Output names: the file's own name, or a number where that contains a person's name or is taken by another file."""
+    """Output names: the file's own name, or a number if it contains a person's name or is already used."""
     used: set[str] = set()
     names = []
     for number, file in enumerate(files):
@@ -55,7 +55,8 @@ def output_names(files: list[Path], run: DeidentificationRun) -> list[str]:
 
 
 def deidentify_file(file: Path, name: str, out: Path, run: DeidentificationRun) -> None:
-    """De-identify one file into the folder `out`, or count why it was refused. Leftovers of an earlier attempt are replaced."""
+    """De-identify one file into the folder `out`, or count the reason why it was refused. Leftovers of an earlier attempt are
+    replaced."""
     target = out / name
     _remove(target)
     unreadable = run.report.findings.unreadable.copy()

@@ -39,7 +39,7 @@ class MedsDeidentifier:
         return (path / "data").is_dir() and (path / "metadata").is_dir() and any((path / "data").rglob("*.parquet"))
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Nothing: MEDS has no columns for names and numbers of patients."""
+        """Does nothing: MEDS has no columns for names and numbers of patients."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
         """Write one data set. Columns that MEDS does not define, and references to the source, are left out and counted."""
@@ -81,7 +81,7 @@ def _write_codes(folder: Path, out: Path, events: "_EventRewriter") -> None:
 
 @dataclass
 class _CodeRules:
-    """Detector, replacer and counts for the search of codes and descriptions, in which names are found word by word."""
+    """Detector, replacer and counts for the search of codes and descriptions, in which names are searched word by word."""
 
     detector: Detector
     replacer: Replacer
@@ -89,17 +89,17 @@ class _CodeRules:
     stated: StatedIdentifiers | None = None
 
     def clean(self, code: str) -> str:
-        """A code or description without identifiers; one of several words without words that no terminology has."""
+        """Code or description without identifiers. If it has several words, words that no terminology has are removed."""
         if " " in code.strip():
             return search_coded(code, self)
         return deidentify_text(code, self.detector, self.replacer, None, None)
 
     def unit(self, unit: str) -> str | None:
-        """A unit of UCUM, or nothing."""
+        """UCUM unit, or nothing."""
         return unit if is_unit(unit) else None
 
     def system(self, system: str) -> str | None:
-        """A published code system or one that is named by known words, or nothing."""
+        """Published code system or one whose name consists of known words, or nothing."""
         known = published_system(system) is not None or is_plain(system.lower(), self.detector.common)
         return system if known else None
 
@@ -115,7 +115,7 @@ class _EventRewriter:
         self.labels = {"code_system": lru_cache(10_000)(rules.system), "unit": lru_cache(10_000)(rules.unit)}
 
     def new_subject_id(self, subject: int) -> int:
-        """A new id for a subject; the same in every file under the same key."""
+        """New id for a subject; the same in every file with the same key."""
         return int.from_bytes(hmac.digest(self.run.key, b"subject %d" % subject, "sha256")[:8], "big") % _MAX_SUBJECT_ID
 
     def rewrite(self, events: pa.Table) -> pa.Table:

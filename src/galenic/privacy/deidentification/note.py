@@ -23,10 +23,10 @@ class NoteDeidentifier:
         return path.suffix.lower() in EXTENSIONS
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Nothing: a note does not mark its identifiers."""
+        """Does nothing: a note does not mark its identifiers."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
-        """Write one note without identifiers; a large file in pieces that end at white space."""
+        """Write one note without identifiers; a large file is processed in pieces that end at white space."""
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise RecordError(f"has {size:,} bytes. Expected at most {MAX_BYTES:,}. Split it at the end of a document.")
@@ -105,7 +105,7 @@ def _encoding(file: Path) -> str:
 
 
 def decode(raw: bytes) -> tuple[str, str]:
-    """The text and its encoding; RecordError if it is no text."""
+    """Text and its encoding. Raise RecordError if it is not text."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             return raw.decode("utf-16"), "utf-16"

@@ -45,7 +45,7 @@ class DeidentificationOptions:
             raise OptionError(f"--minutes-per-file is {self.minutes_per_file:g}. Expected more than 0.")
 
     def settings(self, key: bytes) -> "RunSettings":
-        """The settings that every process of the run needs. OptionError if the policy cannot be read."""
+        """Settings that every process of the run needs. Raise OptionError if the policy cannot be read."""
         policy = text.read_policy(self.policy)
         policy = replace(policy, table={**policy.table, **self.table})
         return RunSettings(policy, self.language, self.model, key, self.day_first, self.other_languages, self.minutes_per_file)
@@ -53,7 +53,7 @@ class DeidentificationOptions:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Settings of one run: the policy is read and the key is drawn."""
+    """Settings of one run, with the parsed policy and the drawn key."""
 
     policy: text.DeidentificationPolicy
     language: str
@@ -69,7 +69,7 @@ class RunSettings:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "RunSettings":
-        """The settings that `to_json` wrote."""
+        """Settings from the result of `to_json`."""
         policy = text.DeidentificationPolicy(**raw["policy"])
         plain = {k: raw[k] for k in ("language", "model", "other_languages", "minutes_per_file")}
         return cls(policy=policy, key=bytes.fromhex(raw["key"]), day_first=bool(raw["day_first"]), **plain)

@@ -15,7 +15,7 @@ _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # tag (7FE0,0010), lit
 
 
 def texts_of(path: Path) -> Iterator[str]:
-    """The text of a file, or of all files of a folder: of columnar files all values, of an image the header."""
+    """Text of a file, or of all files of a folder: all values of a columnar file, the header of an image."""
     for file in sorted(f for f in (path.rglob("*") if path.is_dir() else [path]) if f.is_file()):
         yield from _texts(file)
 

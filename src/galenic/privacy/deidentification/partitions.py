@@ -1,4 +1,4 @@
-"""De-identification of many files in several processes; the output does not depend on how many."""
+"""De-identification of many files in several processes. The output does not depend on their number."""
 
 import json
 import shutil

@@ -24,7 +24,7 @@ def recall_interval(removed: int, planted: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class PlantedStratum:
-    """Planted identifiers of one column, element or text type. planted, removed: how many, by kind."""
+    """Planted identifiers of one column, element or text type. planted, removed: their numbers, by kind."""
 
     name: str
     planted: Mapping[str, int]
@@ -37,7 +37,7 @@ class PlantedStratum:
 
     @property
     def removed_count(self) -> int:
-        """Number of planted identifiers that the output no longer has."""
+        """Number of planted identifiers that the output no longer contains."""
         return sum(self.removed.values())
 
     @property
@@ -64,7 +64,7 @@ class PlantedStratum:
 class PlantedRecall:
     """Recall on identifiers that were planted into copies of this input.
 
-    copies: planted copies that were de-identified. unmeasured: by column, element or file, why its recall is not known.
+    copies: planted copies that were de-identified. unmeasured: reasons why recall is unknown, by column, element or file.
     """
 
     planted: dict[str, Counter[str]] = field(default_factory=dict)

@@ -19,10 +19,11 @@ class Deidentifier(Protocol):
         """True if the file, or the folder that holds one data set, has this format."""
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Add the identifiers that the file states of patients to the run, before any file is de-identified."""
+        """Add the patient identifiers that the file states to the run, before any file is de-identified."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
-        """Write the file to `out` without identifiers and count them in the run. RecordError if it cannot be read or searched."""
+        """Write the file to `out` without identifiers and count them in the run. Raise RecordError if it cannot be read or
+        searched."""
 
 
 # In order of recognition: a MEDS data set is a folder; DICOM looks into the file, so it comes last.

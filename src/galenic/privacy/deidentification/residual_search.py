@@ -1,4 +1,5 @@
-"""Search of the whole output for identifiers that the input's records state, by words and numbers, without the detector's code."""
+"""Search of the whole output for identifiers that the input's records state, by words and numbers, independently of the
+detector."""
 
 import re
 from itertools import pairwise
@@ -18,7 +19,7 @@ def search_residuals(outputs: list[Path], run: DeidentificationRun) -> ResidualS
 
 
 def search_table_values(outputs: list[Path], files: list[Path], run: DeidentificationRun) -> ResidualSearch:
-    """Search files for what the identifier columns of the input's tables hold, also as whole cells."""
+    """Search files for the values of the input tables' identifier columns, also as complete cells."""
     return _search(outputs, terms_of_tables(files, run))
 
 

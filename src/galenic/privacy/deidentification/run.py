@@ -19,8 +19,8 @@ MAX_PATIENTS = 200_000  # patients with identifiers held in memory while files a
 class ResidualSearch:
     """Result of the search for stated identifiers in the output.
 
-    values: searched for. places: that still hold one. fields: of the input that state identifiers of people. is_complete: whether
-    every stated value was searched for.
+    values: searched values. places: places that still contain one. fields: input fields with identifiers of people.
+    is_complete: True if every stated value was searched for.
     """
 
     values: int = 0
@@ -37,12 +37,11 @@ class ResidualSearch:
 class DeidentificationReport:
     """Counts and remarks of one de-identification; never a value that was found.
 
-    files: (input name, output name); an output name is a number where the input name contains a person's name. sources: by output name, the
-    input name of every file; shown to the user and never written. refusals:
-    (file or line, reason) of what was not written. findings: identifiers by kind and layer. replacements: by kind and
-    treatment. omissions: elements that were left out, by path. resources: what was written, by type. detector_accuracy:
-    measured on text that the detector was not trained on. risks: re-identification risk of each table. columns: of tables, what was
-    withheld and what the user declared.
+    files: (input name, output name); an output name is a number where the input name contains a person's name. sources: by
+    output name, the input name of every file; shown to the user and never written. refusals: (file or line, reason) of refused
+    input. findings: identifiers by kind and layer. replacements: by kind and treatment. omissions: left-out elements, by path.
+    resources: written resources, by type. detector_accuracy: measured on text that the detector was not trained on. risks:
+    re-identification risk of each table. columns: withheld and declared columns of tables.
     """
 
     policy: text.DeidentificationPolicy
@@ -62,13 +61,13 @@ class DeidentificationReport:
 
     @property
     def expected_missed(self) -> float | None:
-        """Expected number of identifiers missed in free text, from the detector's recall; None if that was not measured."""
+        """Expected number of missed identifiers in free text, from the detector's recall; None if that was not measured."""
         recall = self.detector_accuracy.get("recall")
         detected = sum(n for (_, layer), n in self.findings.counts.items() if layer not in ("field", "known"))
         return None if recall is None else detected * (1 - recall) / recall
 
     def count(self, replacer: text.Replacer, omissions: Counter[str] | None = None) -> None:
-        """Add the counts of one patient's replacer, and elements that were left out."""
+        """Add the counts of one patient's replacer, and left-out elements."""
         self.replacements.update(replacer.counts)
         self.omissions.update(omissions or {})
 
@@ -100,12 +99,13 @@ class DeidentificationRun:
         return hmac.digest(self.key, b"tokens", "sha256")
 
     def for_copy(self) -> "DeidentificationRun":
-        """A run with the same settings and stated identifiers, for a planted copy; nothing that it counts or learns is reported."""
+        """Run with the same settings and stated identifiers, for a planted copy; its counts are not reported."""
         report = DeidentificationReport(self.report.policy)
         return replace(self, report=report, stated_identifiers=dict(self.stated_identifiers))
 
     def replacer(self, patient: str) -> text.Replacer:
-        """The replacer of one patient: names have the same surrogates in the whole run; all else is under a key of that patient."""
+        """Replacer of one patient: names have the same surrogates in the whole run; all other surrogates depend on a key of
+        that patient."""
         key = hmac.digest(self.key, f"patient\0{patient}".encode(), "sha256")
         return replace(self.replacer_with(key), shared_key=hmac.digest(self.key, b"surrogates", "sha256"))
 
@@ -132,7 +132,7 @@ class DeidentificationRun:
             self.stated_identifiers[patient] = identifiers
 
     def reserve_names(self) -> None:
-        """Reserve the words of all stated names and places; call it after learning and before the first surrogate."""
+        """Reserve the words of all stated names and places. Call it after learning and before the first surrogate."""
         values = (v for one in self.stated_identifiers.values() for kind in ("name", "place") for v in one.get(kind, ()))
         self.reserved_words = frozenset(w.casefold() for v in values for w in _LETTERS.findall(v))
 

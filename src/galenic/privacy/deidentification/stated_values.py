@@ -1,4 +1,4 @@
-"""Values that the input's records state about people, as terms to search the output for."""
+"""Values about people in the input's records, as terms to search the output for."""
 
 import re
 from dataclasses import dataclass, field
@@ -29,8 +29,8 @@ MIN_CELL, MIN_DIGITS = (
 
 @dataclass
 class SearchTerms:
-    """numbers: also e-mail addresses, as words. name_pairs: given names next to family names. cells: whole cells of tables.
-    fields: records and columns that state identifiers. is_complete: whether all that they state is here."""
+    """numbers: also e-mail addresses, as words. name_pairs: given names next to family names. cells: complete table cells.
+    fields: records and columns with identifiers. is_complete: True if all their values are included."""
 
     numbers: set[str] = field(default_factory=set)
     name_pairs: set[tuple[str, str]] = field(default_factory=set)

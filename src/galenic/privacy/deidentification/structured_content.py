@@ -1,4 +1,4 @@
-"""Recognition of structured formats in files that are named as notes: their names and numbers stand in fields, not in sentences."""
+"""Recognition of structured formats in files named like notes: their names and numbers are in fields, not in sentences."""
 
 import html
 import re

@@ -27,10 +27,10 @@ class TableDeidentifier:
         return path.suffix.lower() in (*EXTENSIONS, *SPREADSHEETS)
 
     def learn(self, file: Path, run: DeidentificationRun) -> None:
-        """Nothing: identifiers in other columns are searched for row by row."""
+        """Does nothing: identifiers in other columns are searched for row by row."""
 
     def deidentify(self, file: Path, out: Path, run: DeidentificationRun) -> None:
-        """Write one table: identifiers removed, texts searched, rows grouped as the policy's [table] section says."""
+        """Write one table: identifiers removed, texts searched, rows grouped according to the policy's [table] section."""
         if file.suffix.lower() in SPREADSHEETS:
             raise RecordError(
                 "is a spreadsheet: its formulas, comments and hidden sheets cannot be searched. Export each sheet as CSV."
@@ -50,7 +50,7 @@ class TableDeidentifier:
 
 
 class _Table:
-    """One table: the treatment of each column, and what is counted while rows are written."""
+    """One table: the treatment of each column, and the counts while rows are written."""
 
     def __init__(self, source: Source, run: DeidentificationRun) -> None:
         self.source, self.run = source, run
@@ -217,7 +217,7 @@ class _Table:
         return out
 
     def add_to_report(self, file: str) -> None:
-        """Add columns and cells that were withheld, declarations, and the re-identification risk of the output to the report."""
+        """Add withheld columns and cells, declarations, and the re-identification risk of the output to the report."""
         report = self.run.report
         report.resources["tables"] += 1
         report.resources["rows"] += self.rows_written

@@ -14,7 +14,7 @@ SPREADSHEETS = (".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
 
 
 class TableWriter:
-    """Writes Parquet as Parquet, Arrow as Arrow, and everything else as CSV in which a spreadsheet runs no formulas."""
+    """Writer of Parquet as Parquet, Arrow as Arrow, and all others as CSV without spreadsheet formulas."""
 
     def __init__(self, out: Path, source: Source) -> None:
         self.out, self.source = out, source

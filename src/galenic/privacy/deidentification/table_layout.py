@@ -1,4 +1,4 @@
-"""Layout of one table: the role of each column, its name in the output, and what the report says of it."""
+"""Layout of one table: the role of each column, its name in the output, and its text in the report."""
 
 import re
 from collections import Counter
@@ -45,7 +45,7 @@ DECLARE = "Declare what it holds with --column NAME=KIND (category, number, date
 
 @dataclass(frozen=True)
 class TableLayout:
-    """Columns in order. roles: by name. patient: the column that tells patients apart, or None. names: in the output."""
+    """Columns in order. roles: by name. patient: the column that identifies patients, or None. names: in the output."""
 
     roles: dict[str, ColumnRole]
     profiles: dict[str, ColumnProfile]
@@ -72,11 +72,11 @@ class TableLayout:
 
     @property
     def written(self) -> list[str]:
-        """Columns that are written as what they hold, not as identifiers."""
+        """Columns whose content is written, not as identifiers."""
         return [n for n, role in self.roles.items() if role.kind in _WRITTEN_ROLES]
 
     def withheld(self) -> set[str]:
-        """Columns that are not written because nothing says what they hold."""
+        """Columns that are withheld because their content is unknown."""
         return {n for n, role in self.roles.items() if role.kind == "withheld"}
 
     def has_text(self) -> bool:
@@ -84,13 +84,14 @@ class TableLayout:
         return any(role.kind == "text" for role in self.roles.values())
 
     def searched_kinds(self) -> dict[str, str]:
-        """By column: the kind of identifier as which its values are searched for in the texts of their rows."""
+        """By column: kind of identifier that its values are searched for in the texts of their rows."""
         kinds = {n: "record" if r.kind == "patient" else POLICY_KINDS.get(r.kind, r.kind) for n, r in self.roles.items()}
         kinds |= {n: "name" for n in self.withheld() if not self.roles[n].reason.startswith("holds lists")}
         return {n: kind for n, kind in kinds.items() if kind in _SEARCHED}
 
     def is_demographic(self, name: str) -> bool:
-        """True if others commonly know the column's values, by its name, and they are written: a quasi-identifier."""
+        """True if the column is a quasi-identifier: its name suggests that others commonly know its values, and they are
+        written."""
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
         known = bool(_DEMOGRAPHIC.search(words)) or self.roles[name].kind in ("age", "zip", "birth")
         return known and self.roles[name].kind in _WRITTEN_ROLES
@@ -143,7 +144,7 @@ def table_settings(policy: DeidentificationPolicy) -> tuple[TableOptions, dict[s
 
 
 def layout_of(source: Source, run: DeidentificationRun) -> TableLayout:
-    """The layout of a table under the policy of a run; of a planted copy that of the file it was made of."""
+    """Layout of a table under the policy of a run; for a planted copy, that of the original file."""
     options, declared = table_settings(run.report.policy)
     if isinstance(run.layout, TableLayout):
         return run.layout.of_copy(source, run.detector)
@@ -151,7 +152,7 @@ def layout_of(source: Source, run: DeidentificationRun) -> TableLayout:
 
 
 def read_layout(source: Source, detector: Detector, declared: dict[str, str], patient: str | None) -> TableLayout:
-    """The layout of a table, from all its rows. RecordError if it has no header, is transposed, or contradicts a declaration."""
+    """Layout of a table, from all its rows. Raise RecordError if it has no header, is transposed, or contradicts a declaration."""
     _refuse_identifiers_in_header(source, detector)
     profiles = profile_columns(source, detector.common)
     if not profiles:

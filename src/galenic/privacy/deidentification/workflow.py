@@ -1,4 +1,4 @@
-"""De-identification of files and folders: same formats out, with a report of findings, replacements and refusals."""
+"""De-identification of files and folders, in the same formats, with a report of findings, replacements and refusals."""
 
 import secrets
 from pathlib import Path
@@ -24,9 +24,9 @@ def deidentify(
 ) -> DeidentificationReport:
     """Write each file without identifiers into the new folder `out`.
 
-    Formats: notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables (CSV, Parquet, Arrow), C-CDA (XML), DICOM, MEDS.
-    A file that cannot be read or searched is not written; the report says which and why. Recall is measured on identifiers planted
-    into copies of the input, which are deleted.
+    Formats: notes (.txt, .md), FHIR R4 (JSON, NDJSON, plain or gzip), tables (CSV, Parquet, Arrow), C-CDA (XML), DICOM, MEDS. A
+    file that cannot be read or searched is not written; the report names it with the reason. Recall is measured on identifiers
+    planted into copies of the input, which are deleted.
     """
     options = options or DeidentificationOptions()
     files = _existing_files(paths)

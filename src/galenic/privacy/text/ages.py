@@ -102,6 +102,6 @@ def is_over_89(value: str) -> bool:
 
 
 def suffix_end(text: str, at: int) -> int:
-    """The end of "-year-old" and the like behind an age."""
+    """End of "-year-old" and similar words after an age."""
     m = _SUFFIX.match(text, at)
     return m.end() if m else at

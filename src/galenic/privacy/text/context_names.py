@@ -1,4 +1,5 @@
-"""Names that only their context tells: of relatives in Spanish, in small letters in short notes, letter by letter, and of places."""
+"""Names that only their context reveals: of relatives in Spanish, in small letters in short notes, letter by letter, and of
+places."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Detector of identifiers in text: several layers search, and their spans are merged, so that one may find what another misses."""
+"""Detector of identifiers in text: several layers search, and their spans are merged, so that one finds what another misses."""
 
 import re
 from collections.abc import Iterable
@@ -58,11 +58,11 @@ COMMON_WORD_THRESHOLD = 0.6  # for common words in lower case (held-out text: no
 
 @dataclass
 class Detector:
-    """Finds identifiers.
+    """Detector of identifiers.
 
-    thresholds: by class of the tagger, the probability from which a token counts as an identifier; default_threshold: of the other
-    classes. common: words of ordinary text, which are names only in some places. gazetteer: a site's own lists. kinds: by class of
-    the tagger, the kind of identifier; a class without one identifies nobody. language: of the tagger.
+    thresholds: by class of the tagger, the probability from which a token counts as an identifier; default_threshold: of the
+    other classes. common: words of ordinary text, which are names only in some contexts. gazetteer: the user's own lists.
+    kinds: by class of the tagger, the kind of identifier; a class without one identifies nobody. language: of the tagger.
     """
 
     tagger: Tagger | None = None
@@ -218,7 +218,7 @@ def _is_pattern(span: TextSpan) -> bool:
 
 
 def merge_spans(text: str, spans: Iterable[TextSpan]) -> list[TextSpan]:
-    """Overlapping spans merged into one, of the kind that the first layer in LAYERS tells, extended to whole words."""
+    """Overlapping spans merged into one, with the kind of the first layer in LAYERS, extended to whole words."""
     out: list[TextSpan] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if out and span.start < out[-1].end:

@@ -1,4 +1,5 @@
-"""Gazetteers: listed names, and a site's own lists of staff, wards and streets, searched by one automaton (Aho and Corasick 1975)."""
+"""Gazetteers: listed names, and the user's own lists of staff, wards and streets, searched by one automaton (Aho and Corasick
+1975)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
 """Identification of the language of passages: sentences, lines, and runs of words within them.
 
-Detectors are validated for LANGUAGES only. A passage in any other language or script must not leave as it is: names in it would
-not be found. Three signals decide: the script (Unicode), the share of known words, and py3langid's probabilities (139 languages).
+Detectors are validated only for LANGUAGES. A passage in any other language or script must not be written unchanged, because
+names in it would not be found. Three signals decide: the script (Unicode), the share of known words, and py3langid's
+probabilities (139 languages).
 """
 
 import re
@@ -46,8 +47,8 @@ FOREIGN, CLEARLY_FOREIGN, DOUBTFUL = -2.5, -4.0, -0.8
 
 @dataclass(frozen=True)
 class Passage:
-    """Characters [start, end) of a text. language: a code; "" if it cannot be told. known: share of words known in that language, or
-    in the best validated one. doubtful: in no validated language as far as can be told."""
+    """Characters [start, end) of a text. language: a code; "" if unknown. known: share of words known in that language, or in
+    the best validated one. doubtful: True if it does not seem to be in a validated language."""
 
     start: int
     end: int
@@ -72,7 +73,7 @@ def _identifier() -> LanguageIdentifier:
 
 
 def passages(text: str) -> list[Passage]:
-    """Passages in order, which cover every word. One whose language cannot be told has the language of its neighbors."""
+    """Passages in order that cover every word. A passage in an unknown language gets the language of its neighbors."""
     found = [p for a, b in _units(text) for p in _of_unit(text, a, b)]
     return _with_neighbors(found)
 
@@ -198,7 +199,7 @@ def _inherited(p: Passage, previous: str, following: str) -> Passage:
 
 
 def reading_language(text: str) -> str:
-    """The validated language in whose vocabulary most words of a short text are; English if none has more."""
+    """Validated language whose vocabulary has most words of a short text; English if none has more."""
     words = [w for w in WORD.findall(text) if not is_neutral(w)]
     counts = {v: sum(is_known(w, v) for w in words) for v in VALIDATED}
     best = max(VALIDATED, key=lambda v: counts[v])  # the first of equal ones: English

@@ -1,4 +1,5 @@
-"""Measurements that a tagger may take for dates, ages or places: laboratory lines, numbers after a laboratory word, and clinical scores."""
+"""Measurements that a tagger could mistake for dates, ages or places: laboratory lines, numbers after a laboratory word, and
+clinical scores."""
 
 import re
 from bisect import bisect_right
@@ -116,7 +117,7 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_measurements(text: str, spans: Iterable[TextSpan]) -> Iterator[TextSpan]:
-    """The guesses that are no measurement, cut where one begins or ends; ages are at most MAX_AGE."""
+    """Guesses without measurements, cut at the bounds of measurements; ages are at most MAX_AGE."""
     spans = list(spans)
     found = find_measurements(text) if spans else []
     starts = [a for a, _ in found]

@@ -1,4 +1,5 @@
-"""Normalization of text before detection: invisible characters removed, look-alike letters replaced, positions mapped back."""
+"""Normalization of text before detection: invisible characters are removed, look-alike letters replaced, and positions mapped
+back."""
 
 import re
 import unicodedata

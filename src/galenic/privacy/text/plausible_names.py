@@ -1,4 +1,5 @@
-"""Names of people and places that are made of ordinary words (a given name beside a family name, a street, a town), found by their context."""
+"""Names of people and places that consist of ordinary words (a given name beside a family name, a street, a town), found by
+their context."""
 
 import re
 import tomllib
@@ -54,7 +55,7 @@ def family_words() -> frozenset[str]:
 
 @lru_cache(50_000)
 def may_be_name(word: str) -> bool:
-    """True if a word, in lower case, is a listed name or an ordinary word that is one, too."""
+    """True if a lower-case word is a listed name, or an ordinary word that is also a name."""
     if word in _words("functions"):
         return False
     return word in _words("given") or word in _words("family") or _is_listed(word)
@@ -68,7 +69,8 @@ def _is_listed(word: str) -> bool:
 
 
 def find_names(text: str) -> Iterator[TextSpan]:
-    """Spans of layer "list": two possible names in a row, one of them given, and words that their context makes names or places."""
+    """Spans of layer "list": two possible names in a row, one of them a given name, and words that are names or places by their
+    context."""
     words = list(_WORD.finditer(text))
     for one, two in pairwise(words):
         if _BETWEEN.match(text[one.end() : two.start()]) and _is_pair(one[0], two[0], alone=len(words) == 2):
@@ -96,5 +98,5 @@ def _is_pair(one: str, two: str, *, alone: bool) -> bool:
 
 
 def holds_names(text: str) -> bool:
-    """True if a text, such as the name of a file, holds two possible names in a row."""
+    """True if a text, such as a file name, contains two possible names in a row."""
     return next(find_names(text), None) is not None

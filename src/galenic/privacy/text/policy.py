@@ -1,4 +1,4 @@
-"""De-identification policies: the treatment of each kind of identifier; built-in ones, and a site's own as TOML."""
+"""De-identification policies: the treatment of each kind of identifier; built-in ones, and the user's own as TOML."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ BUILT_IN = ("safe-harbor", "limited-data-set", "expert")
 
 @dataclass(frozen=True)
 class IdentifierKind:
-    """A kind of identifier. letter: in Safe Harbor's list. direct: whether it identifies by itself (GDPR). parent: the more general
-    kind, or ""."""
+    """Kind of identifier. letter: in Safe Harbor's list. direct: True if it identifies by itself (GDPR). parent: the more
+    general kind, or ""."""
 
     name: str
     letter: str
@@ -27,8 +27,9 @@ class IdentifierKind:
 
 @dataclass(frozen=True)
 class DeidentificationPolicy:
-    """A policy. treat: by kind of identifier, one of TREATMENTS. text: its purpose. dicom: options of PS3.15, masks, strict. table:
-    quasi-identifiers, k, l, t and further options of tables. lists: a site's own names, by kind a file."""
+    """De-identification policy. treat: by kind of identifier, one of TREATMENTS. text: its purpose. dicom: options of PS3.15,
+    masks, strict. table: quasi-identifiers, k, l, t and further options of tables. lists: the user's own names, a file for
+    each kind."""
 
     name: str
     text: str
@@ -49,7 +50,8 @@ def identifier_kinds() -> dict[str, IdentifierKind]:
 
 
 def read_policy(name: str) -> DeidentificationPolicy:
-    """A policy by name, or by the path of a TOML file. UnknownNameError if there is none, ConfigurationError if it is invalid."""
+    """Policy by name, or by the path of a TOML file. Raise UnknownNameError if there is none, and ConfigurationError if it is
+    invalid."""
     if name in BUILT_IN:
         text = files("galenic.privacy.text").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
         return _policy(name, tomllib.loads(text))

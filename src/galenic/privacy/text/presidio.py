@@ -28,7 +28,7 @@ def _entity(kind: str) -> str:
 
 
 def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
-    """An EntityRecognizer to add to a registry: analyzer.registry.add_recognizer(recognizer()). MissingExtraError without
+    """EntityRecognizer to add to a registry: analyzer.registry.add_recognizer(recognizer()). Raise MissingExtraError without
     presidio-analyzer."""
     try:
         from presidio_analyzer import EntityRecognizer, RecognizerResult  # noqa: PLC0415  # optional
@@ -40,7 +40,7 @@ def recognizer(language: str = "en", detector: Detector | None = None) -> Any:
         """All layers of Galenic's detector."""
 
         def load(self) -> None:
-            """Nothing: the detector is already loaded."""
+            """Does nothing: the detector is already loaded."""
 
         def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[Any]:
             """Results for the requested entities; score: the tagger's probability, 1 for patterns and stated identifiers."""

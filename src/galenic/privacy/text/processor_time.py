@@ -1,4 +1,4 @@
-"""Limit of the processor time that one file may take, checked between steps that each take a bounded time."""
+"""Limit of CPU time for one file, checked between steps that each take a bounded time."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _DEADLINE: ContextVar[tuple[float, float] | None] = ContextVar(
 
 @contextmanager
 def time_limit(minutes: float) -> Iterator[None]:
-    """Within the block, `check_time` raises RecordError once the thread has used that much processor time."""
+    """Context in which `check_time` raises RecordError after the thread has used that much CPU time."""
     token = _DEADLINE.set((time.thread_time() + 60 * minutes, minutes))
     try:
         yield
@@ -23,7 +23,7 @@ def time_limit(minutes: float) -> Iterator[None]:
 
 
 def check_time() -> None:
-    """RecordError if the file at hand has taken too long."""
+    """Raise RecordError if the current file has taken too long."""
     deadline = _DEADLINE.get()
     if deadline is not None and time.thread_time() > deadline[0]:
         raise RecordError(

@@ -1,4 +1,5 @@
-"""Names of people in prose that are made of ordinary words: after a title, before a degree or a verb of speaking and seeing, or as a pair."""
+"""Names of people in prose that consist of ordinary words: after a title, before a degree or a verb of speaking and seeing, or
+as a pair."""
 
 import re
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ _NO_NAMES = frozenset(
 
 
 def find_prose_names(text: str) -> Iterator[TextSpan]:
-    """Spans of layer "list": names that a reader tells from ordinary words by what stands around them."""
+    """Spans of layer "list": names that differ from ordinary words only by their context."""
     for a, b in (*_titled(text), *_pairs(text), *_before_verbs(text), *_beside(text), *_small(text)):
         yield TextSpan(a, b, "name", "list", 0.7)
         joined = _AND.match(text, b)

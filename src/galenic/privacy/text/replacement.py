@@ -28,15 +28,15 @@ _WEEK = 7
 
 
 def reveals_age_over_89(year: int) -> bool:
-    """True if a person who lived in that year is over 89 now; then the year is removed, too (45 CFR 164.514(b)(2)(i)(C))."""
+    """True if a person who lived in that year is over 89 now. Then the year is removed, too (45 CFR 164.514(b)(2)(i)(C))."""
     return date.today().year - year > OLDEST
 
 
 @dataclass
 class Replacer:
-    """Replaces the identifiers of one patient. key: 32 bytes of the patient; without it no surrogate can be traced back.
+    """Replacer of the identifiers of one patient. key: 32 bytes of the patient; without it, no surrogate can be traced back.
 
-    shared_key: of all patients of a run, for names of people only, so that one name has one surrogate in all its files.
+    shared_key: of all patients of a run, only for names of people, so that a name has the same surrogate in all files.
     """
 
     policy: DeidentificationPolicy

@@ -1,4 +1,4 @@
-"""The report of a de-identification as one self-contained HTML page that a privacy officer can sign."""
+"""Report of a de-identification as one self-contained HTML page, which a privacy officer can sign."""
 
 from importlib.resources import files
 from typing import Any
@@ -9,7 +9,7 @@ from galenic.privacy.text.policy import identifier_kinds
 
 
 def render_report(report: dict[str, Any]) -> str:
-    """HTML of a report in the form of `deidentification_json`: counts and places, never values that were found."""
+    """HTML of a report in the form of `deidentification_json`: counts and places, but no values."""
     by_kind: dict[str, dict[str, Any]] = {}
     for row in report["found"]:
         one = by_kind.setdefault(

@@ -1,4 +1,4 @@
-"""Scripts of letters: Latin, and any other, which no detector here can read."""
+"""Scripts of letters: Latin, and others that no detector here can read."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _SYMBOLS = frozenset("αβγδεζηθικλμνξπρστφχψωΑΒΓΔΘΛΞ
 
 @dataclass(frozen=True)
 class ScriptShare:
-    """name: of the most frequent script that is not Latin. majority: whether at least half of all letters are in such scripts."""
+    """name: most frequent script other than Latin. majority: True if at least half of all letters are in such scripts."""
 
     name: str
     majority: bool

@@ -55,5 +55,5 @@ def _is_number(run: str) -> bool:
 
 
 def has_spelled_day(value: str) -> bool:
-    """True if a date has its day in words, which is not shifted."""
+    """True if a date has its day in words; such a date is not shifted."""
     return _ORDINAL_WORD.search(value) is not None

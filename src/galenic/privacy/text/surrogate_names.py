@@ -1,4 +1,4 @@
-"""Surrogates for names, of the same culture and gender as far as lists tell, and for places and organizations."""
+"""Surrogates for names, of the same culture and gender if lists show them, and for places and organizations."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -84,7 +84,7 @@ def listed_names() -> frozenset[str]:
 
 
 def given_name(number: int, like: str) -> str:
-    """A given name of the culture and gender of `like` (lower case); "" if that is a family name; any name if `like` is ""."""
+    """Given name of the culture and gender of `like` (lower case); "" if that is a family name; any name if `like` is ""."""
     culture, part = _name_index().get(like, (0, "families")) if like else (0, "women" if number % 2 else "men")
     names = getattr(_cultures()[culture], part)
     return "" if part == "families" else str(names[number // 2 % len(names)])

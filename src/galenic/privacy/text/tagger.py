@@ -16,7 +16,7 @@ MAX_CACHED = 200_000  # tokens with cached vectors
 
 @dataclass
 class Tagger:
-    """Labels tokens. labels: classes; each has a column for the first token of a span and one for the following."""
+    """Tagger of tokens. labels: classes; each has a column for the first token of a span and one for the following tokens."""
 
     labels: tuple[str, ...]
     dilations: tuple[int, ...]
@@ -27,7 +27,7 @@ class Tagger:
 
     @classmethod
     def load(cls, place: Path | IO[bytes]) -> "Tagger":
-        """Load a model that training/deid/train.py wrote. OptionError if the file cannot be read as one."""
+        """Load a model that training/deid/train.py wrote. Raise OptionError if the file is not a valid model."""
         try:
             with np.load(place) as stored:
                 every = {k: stored[k] for k in stored.files if k not in ("labels", "dilations")}
@@ -117,7 +117,7 @@ def _prepared(weights: dict[str, np.ndarray], layers: int) -> dict[str, np.ndarr
 
 
 def decode_spans(labels: tuple[str, ...], bounds: list[Bounds], p: np.ndarray) -> list[tuple[int, int, str]]:
-    """The most probable spans with their labels (Viterbi 1967): a span continues with the label it began with. p: as `tag` returns it."""
+    """Most probable spans with their labels (Viterbi 1967). A span continues with its first label. p: from `tag`."""
     if not bounds:
         return []
     logs = np.log(p + 1e-9)

@@ -28,7 +28,7 @@ _SPACE = re.compile(r"\s")
 
 @dataclass
 class TextFindings:
-    """Counts over texts. counts: identifiers by kind and layer. unreadable: encoded content that was dropped, by reason."""
+    """Counts over texts. counts: identifiers by kind and layer. unreadable: dropped encoded content, by reason."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -44,12 +44,12 @@ def deidentify_text(
     stated: StatedIdentifiers | None = None,
     findings: TextFindings | None = None,
 ) -> str:
-    """The text without identifiers: the one function by which text of every format is de-identified.
+    """Text without identifiers. This function de-identifies the text of all formats.
 
-    Passages in a language or script without a validated detector are reduced to measurements with their units and the placeholder
-    [TEXT], wherever they stand; so are words in no vocabulary of a short text whose language cannot be told. A detector without
-    tagger reads codes and terminology: there only passages that are clearly in another language or script are reduced. Encoded
-    attachments are searched if they are text, and dropped if not. `findings.unreadable` counts what was reduced, by reason.
+    Passages in a language or script without a validated detector are reduced to measurements with their units and the
+    placeholder [TEXT], and so are unknown words of a short text in an unknown language. A detector without a tagger reads codes
+    and terminology; there, only passages that are clearly in another language or script are reduced. Encoded attachments are
+    searched if they are text, and dropped otherwise. `findings.unreadable` counts the reduced parts, by reason.
     """
     one = _TextDeidentifier(detector, replacer, stated, findings if findings is not None else TextFindings())
     return one.deidentify(text)

@@ -1,4 +1,4 @@
-"""Text in a language or script without a validated detector: found, and reduced to an allow list."""
+"""Text in a language or script without a validated detector: recognition, and reduction to an allow list."""
 
 import re
 from collections import Counter
@@ -43,7 +43,7 @@ _HIDDEN = re.compile("[\U000e0000-\U000e0fff\ufe00-\ufe0f]")  # letters that are
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Characters [start, end) that must not leave as they are, and why."""
+    """Characters [start, end) that must not be written unchanged, and the reason."""
 
     start: int
     end: int
@@ -51,9 +51,9 @@ class Exclusion:
 
 
 def unsupported_languages(text: str) -> Counter[str]:
-    """By language without a validated detector, the number of letters in it; "" for all letters of the text.
+    """Number of letters by language without a validated detector; "" for all letters of the text.
 
-    Files of notes are refused by it. Parts of any other text are reduced by `deidentify_text`, which every format calls.
+    Notes in such a language are refused. In other texts, `deidentify_text` reduces such parts.
     """
     text = normalize(_ENCODED.sub(" ", text)).text
     letters: Counter[str] = Counter({"": sum(map(str.isalpha, text))})
@@ -90,7 +90,7 @@ def _is_unsure(p: Passage, text: str, *, short: bool) -> bool:
 
 
 def without_hidden(text: str) -> str:
-    """The text without characters that are never shown and may spell words (Unicode tags, variation selectors)."""
+    """Text without characters that are never displayed but may spell words (Unicode tags, variation selectors)."""
     return text if text.isascii() else _HIDDEN.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""Vocabulary: words of ordinary and clinical text, which tell validated languages from others and identify nobody."""
+"""Vocabulary: words of ordinary and clinical text, which distinguish validated languages and identify nobody."""
 
 import re
 from functools import cache, lru_cache
@@ -46,7 +46,7 @@ def is_note_word(word: str) -> bool:
 
 
 def is_neutral(word: str) -> bool:
-    """True if a word tells no language: an abbreviation of notes, or the name of a drug."""
+    """True if a word does not show its language: an abbreviation of notes, or the name of a drug."""
     low = word.casefold()
     return low in _words("brand_names") or is_abbreviation(word) or (len(low) > 6 and _STEMS.fullmatch(low) is not None)
 

@@ -1,1 +1,1 @@
-"""Planted identifiers: copies of the input with known made-up identifiers in them, to measure how many come out."""
+"""Planted identifiers: copies of the input with known made-up identifiers, to measure how many are removed."""

@@ -1,4 +1,4 @@
-"""Ages above 89 to plant into FHIR observations, in every type of value that may hold one."""
+"""Ages above 89 to plant into FHIR observations, in every type of value that can contain one."""
 
 from typing import Any
 
@@ -13,12 +13,13 @@ _YEARS = {"unit": "a", "system": "http://unitsofmeasure.org", "code": "a"}
 
 
 def holds_observation(node: Any) -> bool:
-    """True if a document is or holds an Observation."""
+    """True if a document is or contains an Observation."""
     return next(_observations(node), None) is not None
 
 
 def plant_ages(document: Any, planting: Planting) -> list[Plant]:
-    """Further components of the observations of a document that tell an age; none if the policy keeps ages or enough are planted."""
+    """Further components of the observations of a document that state an age; none if the policy keeps ages or enough are
+    planted."""
     plants: list[Plant] = []
     if "age" in planting.kept or planting.is_enough(STRATUM):
         return plants

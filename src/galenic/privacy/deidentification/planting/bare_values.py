@@ -1,4 +1,4 @@
-"""Bare identifiers to plant in place of short values: nothing around them tells what they are."""
+"""Bare identifiers to plant in place of short values, without context that reveals their kind."""
 
 from galenic.privacy.deidentification.planting.identifiers import TRIES, IdentifierMaker, Plant
 
@@ -27,7 +27,7 @@ def bare_plant(maker: IdentifierMaker, stratum: str, number: int, kept: frozense
 
 
 def common_name(maker: IdentifierMaker) -> str:
-    """A given and a family name that are words of ordinary text."""
+    """Given and family name that are words of ordinary text."""
     return f"{_unused(maker, _GIVEN_WORDS)} {_unused(maker, _FAMILY_WORDS)}"
 
 

@@ -1,4 +1,4 @@
-"""Form of a column's values, read from the values and the header without the rules that de-identify it, but for the names of measures."""
+"""Form of a column's values, from the values and the header, without the rules of de-identification except names of measures."""
 
 import re
 from collections.abc import Collection

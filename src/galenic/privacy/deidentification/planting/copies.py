@@ -1,4 +1,4 @@
-"""Planted copies of an input file: what every format's planter yields."""
+"""Planted copies of an input file: common type of the planters of all formats."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,9 +20,9 @@ TEXT_LIMIT = 20_000  # characters of one text that a copy holds
 
 @dataclass(frozen=True)
 class PlantedCopy:
-    """One copy on disk. plants: the identifiers in it. before: the text without them. parts: those of the input that it has.
-    wanted: strata in which identifiers were wanted, also where none could be planted. layout: of the table that was sampled.
-    columns: reads the text of each column from a table, by its name in the input."""
+    """One copy on disk. plants: the identifiers in it. before: text without them. parts: parts of the input in the copy.
+    wanted: strata that need identifiers, even if none could be planted. layout: layout of the sampled table. columns:
+    function that reads the text of each column from a table, by its name in the input."""
 
     file: Path
     plants: list[Plant]
@@ -53,8 +53,8 @@ class PlantedOutcomes:
 
 @dataclass(frozen=True)
 class Planting:
-    """Planting into one file. run: the de-identification that is measured. counts: identifiers planted so far, by stratum; missed: those that
-    were found in the output; prefix: of the strata of this file."""
+    """Planting into one file. run: the measured de-identification. counts: identifiers planted so far, by stratum; missed:
+    those found in the output; prefix: of the strata of this file."""
 
     run: DeidentificationRun
     maker: IdentifierMaker
@@ -89,10 +89,10 @@ class Planter(Protocol):
     most_copies: int
 
     def copies(self, file: Path, folder: Path, planting: Planting) -> Iterator[PlantedCopy]:
-        """Copies of a file, each with fresh identifiers, written into the folder; endless, or none if nothing can be planted."""
+        """Copies of a file, each with new identifiers, written into the folder; unlimited, or none if nothing can be planted."""
 
     def parts(self, output: Path) -> frozenset[str] | None:
-        """Names of the parts that an output file has, where some may be left out whole; None where none is."""
+        """Names of the parts that an output file has, if some can be left out completely; None otherwise."""
 
     def part_of(self, stratum: str) -> str:
-        """The part in which the identifiers of a stratum are; "" where no part is left out."""
+        """Part that contains the identifiers of a stratum; "" if no part is left out."""

@@ -1,4 +1,4 @@
-"""Dates to plant in the format of other dates, and the dates that a text holds in any format."""
+"""Dates to plant in the format of other dates, and the dates that a text contains in any format."""
 
 import datetime
 import re
@@ -35,7 +35,7 @@ def format_of(values: list[str]) -> str | None:
 
 
 def parse(value: str, form: str) -> datetime.date | None:
-    """The date that a value writes in a format; None if it does not."""
+    """Date of a value in a format; None if it does not match."""
     try:
         return datetime.datetime.strptime(value, form).date()  # a calendar day
     except ValueError:
@@ -43,7 +43,7 @@ def parse(value: str, form: str) -> datetime.date | None:
 
 
 def date_like(value: str, form: str, rng: np.random.Generator) -> tuple[str, datetime.date] | None:
-    """Another day of nearby years, written as the value is written; None if the value has another format."""
+    """Another day in nearby years, in the format of the value; None if the value has another format."""
     head = _TIME.sub("", value.strip())
     day = parse(head, form)
     if day is None:
@@ -58,14 +58,14 @@ def date_like(value: str, form: str, rng: np.random.Generator) -> tuple[str, dat
 
 
 def days_of_a_week(rng: np.random.Generator) -> list[datetime.date]:
-    """Seven days in a row, of years that the dates in planted texts do not have: no date that a policy shifts by whole weeks becomes
+    """Seven days in a row, in years that do not occur in planted texts, so that a date shifted by complete weeks never equals
     another planted one."""
     first = datetime.date(1970, 1, 2) + datetime.timedelta(days=int(rng.integers(3_600)))
     return [first + datetime.timedelta(days=number) for number in range(7)]
 
 
 def dates_in(text: str) -> tuple[set[Day], set[tuple[int, int]]]:
-    """(days, months of years) that a text in lower case holds, each number read in every way it can be meant."""
+    """(days, months of years) that a text in lower case contains, with each number read in every possible way."""
     days = {d for m in _NUMERIC.finditer(text) for d in _readings(int(m[1]), int(m[3]), int(m[4]), len(m[1]))}
     days |= {(int(m[1]), int(m[2]), int(m[3])) for pattern in (_COMPACT, _CJK) for m in pattern.finditer(text)}
     days |= {

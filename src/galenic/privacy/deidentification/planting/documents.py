@@ -1,4 +1,5 @@
-"""Planted copies of C-CDA documents: values of identity elements become others; narratives, texts and labels get further identifiers."""
+"""Planted copies of C-CDA documents: values of identity elements are replaced; narratives, texts and labels get additional
+identifiers."""
 
 import copy
 import re
@@ -42,7 +43,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class CcdaPlanter:
-    """Copies have the header and some sections of a document."""
+    """Planter whose copies have the header and some sections of a document."""
 
     most_copies = 40
 
@@ -64,7 +65,7 @@ class CcdaPlanter:
             yield PlantedCopy(target, plants, before)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
-        """None: a document comes out or is refused."""
+        """None: a document is written or refused as a whole."""
         return None
 
     def part_of(self, _stratum: str) -> str:
@@ -96,13 +97,13 @@ def _sampled(root: Element, planting: Planting) -> Element:
 
 @dataclass
 class _DocumentCopy:
-    """A copy in memory. planting: what is planted into it."""
+    """Copy in memory. planting: planting of identifiers into it."""
 
     root: Element
     planting: Planting
 
     def plant(self) -> list[Plant]:
-        """Plant into places of each stratum; returns what was planted."""
+        """Plant identifiers in each stratum. Returns the planted identifiers."""
         self.parents = {child: parent for parent in self.root.iter() for child in parent}
         self.days = days_of_a_week(self.planting.maker.rng)
         places: dict[str, list[Callable[[str], list[Plant]]]] = {}

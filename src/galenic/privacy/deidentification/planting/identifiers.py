@@ -1,4 +1,4 @@
-"""Made-up identifiers to plant: fresh in each run, in the form of the values around them."""
+"""Made-up identifiers to plant: new in each run, in the form of the values around them."""
 
 import datetime
 import re
@@ -20,8 +20,8 @@ _DATES = ("%m/%d/%Y", "%B %d, %Y", "%d %B %Y", "%Y-%m-%d", "%b %d, %Y", "%m/%d/%
 
 @dataclass(frozen=True)
 class Plant:
-    """One planted identifier. stratum: its column, element or text type. kind: name, date, phone, … day: of a date. is_local: whether it is
-    looked for in its own column alone, because other columns may hold the same word or number."""
+    """One planted identifier. stratum: its column, element or text type. kind: name, date, phone, … day: of a date. is_local:
+    True if only its own column is searched for it, because other columns may contain the same word or number."""
 
     stratum: str
     kind: str
@@ -36,9 +36,9 @@ def _fresh() -> np.random.Generator:
 
 @dataclass
 class IdentifierMaker:
-    """Makes identifiers. Randomness is fresh in each run: nobody can prepare a detector for the values.
+    """Generator of identifiers. Its randomness is new in each run, so that no detector can be prepared for the values.
 
-    used: words of names in the current copy, which no further name has: one that comes out is not taken for another.
+    used: words of names in the current copy. Further names do not use them, so that they cannot be confused.
     """
 
     rng: np.random.Generator = field(default_factory=_fresh)
@@ -57,7 +57,7 @@ class IdentifierMaker:
         return among[int(self.rng.integers(len(among)))]
 
     def name(self, like: str = "", script: str = "Latin") -> str:
-        """A person's name with as many words as `like`, in its order and case."""
+        """Person's name with as many words as `like`, in the same order and case."""
         given, family = self._unused_name(script)
         if script != "Latin":
             return family + given if script in ("Han", "Kana", "Hangul") else f"{given} {family}"
@@ -71,7 +71,7 @@ class IdentifierMaker:
         return name.upper() if like.isupper() else name.lower() if like.islower() else name
 
     def place(self, like: str = "") -> str:
-        """A street with a number if `like` starts with a number, five digits if it is digits, else a town."""
+        """Place: a street with a number if `like` begins with a number, five digits if it consists of digits, otherwise a town."""
         if like.strip().isdigit():
             return self.shaped(like)
         if re.match(r"\d+ ", like):
@@ -82,11 +82,11 @@ class IdentifierMaker:
         return composed(self.rng) + self.pick(_TOWNS)
 
     def date_in(self, like: str, form: str | None) -> tuple[str, datetime.date] | None:
-        """Another day, written as `like` is in a format; None if it is no date of it."""
+        """Another day in the same format as `like`; None if it is not a date in this format."""
         return date_like(like, form, self.rng) if form else None
 
     def date(self, like: str = "") -> tuple[str, datetime.date]:
-        """A date written as `like` is; in one of several formats if that is no date."""
+        """Date in the format of `like`, or in one of several formats if that is not a date."""
         found = self.date_in(like, format_of([like])) if like else None
         if found:
             return found

@@ -1,6 +1,6 @@
-"""Planted copies of DICOM files: values of the header become others, at every depth, and comments get further identifiers.
+"""Planted copies of DICOM files: values of the header are replaced at every depth, and comments get additional identifiers.
 
-The pixels stay as they are: nothing is planted into them, and text that is burned in is not measured.
+The pixels are unchanged: nothing is planted into them, and text in pixels is not measured.
 """
 
 import re
@@ -50,7 +50,7 @@ _PRIVATE = "DICOM private attributes"
 
 
 class DicomPlanter:
-    """Copies have the whole header; of many uncompressed frames the first."""
+    """Planter whose copies have the whole header; of many uncompressed frames, only the first."""
 
     most_copies = 80
 
@@ -72,7 +72,7 @@ class DicomPlanter:
             yield PlantedCopy(target, plants, before)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
-        """None: an object comes out or is refused."""
+        """None: an object is written or refused as a whole."""
         return None
 
     def part_of(self, _stratum: str) -> str:
@@ -96,7 +96,7 @@ def _read(file: Path) -> Any:
 
 @dataclass
 class _HeaderCopy:
-    """An object in memory. planting: what is planted into it."""
+    """Object in memory. planting: planting of identifiers into it."""
 
     ds: Any
     planting: Planting

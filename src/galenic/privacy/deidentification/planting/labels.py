@@ -1,4 +1,4 @@
-"""Identifiers to plant behind the labels and headings of a narrative, which alone tell what they are."""
+"""Identifiers to plant after the labels and headings of a narrative, which alone reveal their kind."""
 
 from html import escape
 

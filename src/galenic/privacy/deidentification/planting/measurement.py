@@ -1,4 +1,4 @@
-"""Recall on planted identifiers: planted copies are de-identified as the input was, and their outputs are searched."""
+"""Recall on planted identifiers: planted copies are de-identified like the input, and their outputs are searched."""
 
 import json
 import shutil
@@ -69,8 +69,8 @@ def measure_planted(files: dict[str, Path], outputs: Path, run: Deidentification
 
 @dataclass
 class _SampledFile:
-    """One input file of which copies are planted. found: (plant, whether it was removed). left_out: parts that only copies lack.
-    wanted: strata in which identifiers were wanted."""
+    """Input file with planted copies. found: (plant, True if it was removed). left_out: parts that only copies lack. wanted:
+    strata that need identifiers."""
 
     name: str
     file: Path
@@ -95,7 +95,8 @@ class _SampledFile:
         return next(self.source, None)
 
     def add(self, copy: PlantedCopy, output: Path) -> None:
-        """Search the output of a copy. Values that the copy does not hold, and that the input or its output hold anyway, are not counted."""
+        """Search the output of a copy. Values that the copy does not contain, and values that the input or its output contain
+        anyway, are not counted."""
         if self.before is None or self.before[0] is not copy.before:
             self.before = (copy.before, ScannedText(copy.before))
         scan = ScannedText("".join(texts_of(output)))
@@ -118,7 +119,7 @@ class _SampledFile:
 
     @cached_property
     def written(self) -> ScannedText:
-        """The start of the real output: what it holds by chance, such as a shifted date or a surrogate, is not counted."""
+        """Beginning of the real output. Values in it, such as a shifted date or a surrogate, are not counted."""
         parts, length = list[str](), 0
         for text in texts_of(self.output):
             parts.append(text[: MOST_COMPARED - length])
@@ -129,7 +130,7 @@ class _SampledFile:
 
 
 class _ColumnScans:
-    """Columns of a planted table and of its output, each searched alone."""
+    """Columns of a planted table and of its output, each searched separately."""
 
     def __init__(self, copy: PlantedCopy, part_of: Callable[[str], str]) -> None:
         self.columns, self.part_of = copy.columns, part_of
@@ -137,7 +138,7 @@ class _ColumnScans:
         self.scans: dict[tuple[Path, str], ScannedText] = {}
 
     def of(self, file: Path, plant: Plant) -> ScannedText:
-        """The plant's own column of a file."""
+        """Column of a file in which a plant was planted."""
         column = self.part_of(plant.stratum)
         if file not in self.texts:
             self.texts[file] = self.columns(file) if self.columns else {}
@@ -235,9 +236,9 @@ def _is_undecided(planting: Planting) -> bool:
 
 
 def measure_planted_resources(resources: list[Any], deidentify: Deidentify, run: DeidentificationRun) -> PlantedRecall:
-    """Recall on identifiers planted into FHIR resources in memory, of a sample of records in custody.
+    """Recall on identifiers planted into FHIR resources in memory, for a sample of stored records.
 
-    deidentify: the de-identified ones of some resources, each given with its place in the list.
+    deidentify: function that de-identifies resources, each given with its position in the list.
     """
     recall, planting, outcomes = PlantedRecall(), Planting(run, IdentifierMaker()), PlantedOutcomes()
     sample = ResourceSample(resources)

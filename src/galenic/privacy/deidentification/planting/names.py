@@ -1,4 +1,4 @@
-"""Names to plant: from lists that the detector has, from lists that it does not have, and composed of syllables."""
+"""Names to plant: from the detector's lists, from other lists, and composed of syllables."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -51,8 +51,8 @@ def _all_listed() -> str:
 
 
 def is_part_of_others(name: str) -> bool:
-    """True if a name is part of longer listed ones, or could be one of a token's letters: found there, it would be no planted
-    one."""
+    """True if a name is part of longer listed ones, or could be one of a token's letters, so that a match would not prove the
+    planted one."""
     word = name.casefold()
     return set(word) <= set("abcdef") or _all_listed().count(word) > _all_listed().count(f" {word} ")
 

@@ -10,7 +10,7 @@ from galenic.privacy.deidentification.planting.sentences import CHARACTERS_PER_P
 
 
 class NotePlanter:
-    """Plants identifiers between the sentences of a note; of a long note, in a random part of it."""
+    """Planter of identifiers between the sentences of a note; in a long note, within a random part of it."""
 
     most_copies = 400
 
@@ -32,7 +32,7 @@ class NotePlanter:
             yield PlantedCopy(target, plants, text)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
-        """None: a note comes out whole or not at all."""
+        """None: a note is written or refused as a whole."""
         return None
 
     def part_of(self, _stratum: str) -> str:

@@ -1,4 +1,4 @@
-"""Planted copies of FHIR documents: values of identity elements become others, texts get further identifiers."""
+"""Planted copies of FHIR documents: values of identity elements are replaced, and texts get additional identifiers."""
 
 import base64
 import binascii
@@ -67,7 +67,7 @@ class TextElement:
 
 
 class FhirPlanter:
-    """Copies have a sample of the resources of a file or Bundle."""
+    """Planter whose copies have a sample of the resources of a file or Bundle."""
 
     most_copies = 120
 
@@ -89,7 +89,7 @@ class FhirPlanter:
             yield PlantedCopy(target, plants, sample.before)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
-        """None: resources come out or are refused."""
+        """None: resources are written or refused as a whole."""
         return None
 
     def part_of(self, _stratum: str) -> str:
@@ -109,7 +109,7 @@ class ResourceSample:
 
     @classmethod
     def read(cls, file: Path, planting: Planting) -> "ResourceSample | None":
-        """A random sample of the valid resources of a file, its Patients first; or all entries of a Bundle."""
+        """Random sample of the valid resources of a file, its Patients first; or all entries of a Bundle."""
         from galenic.records import fhir  # noqa: PLC0415  # its definitions are loaded on first use
 
         try:
@@ -121,7 +121,7 @@ class ResourceSample:
         return cls(document.pop("entry"), document) if document.get("entry") else cls([document])
 
     def places(self, planting: Planting) -> list[int]:
-        """Places of some resources in which further identifiers are wanted."""
+        """Places in some resources that need further identifiers."""
         ages = "age" not in planting.kept and not planting.is_enough(AGES)
         wanted = [
             i
@@ -131,7 +131,7 @@ class ResourceSample:
         return [wanted[i] for i in planting.maker.rng.permutation(len(wanted))[:MOST_ENTRIES]]
 
     def documents(self, planting: Planting) -> list[Json]:
-        """Some of the resources in which further identifiers are wanted; in a Bundle with those that they refer to."""
+        """Some of the resources that need further identifiers; in a Bundle with those that they refer to."""
         chosen = self.places(planting)
         if self.envelope is None or not chosen:
             return [self.units[i] for i in chosen]
@@ -205,7 +205,7 @@ def leaves(node: Json, path: tuple[str, ...]) -> Iterator[TextElement]:
 
 
 def strata_of(leaf: TextElement) -> tuple[str, ...]:
-    """The strata of a string: as part of a text, and as a short value that is an identifier as a whole."""
+    """Strata of a string: as part of a text, and as a short value that consists of an identifier."""
     stratum, key = _stratum_of(leaf), leaf.path[-1]
     short = len(leaf.value) <= SHORT and "\n" not in leaf.value and _WORDS.search(leaf.value) is not None
     is_label = key in _LABELS and "reference" not in leaf.holder and leaf.path[-2:-1] != ("identifier",)

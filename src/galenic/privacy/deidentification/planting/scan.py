@@ -1,4 +1,5 @@
-"""Search of a text for planted identifiers: in any case, with or without diacritics, separators, encodings, in any format of a date."""
+"""Search of a text for planted identifiers: in any case, with or without diacritics, separators and encodings, in any date
+format."""
 
 import base64
 import binascii
@@ -32,7 +33,7 @@ def normalize(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """The text, and what it holds in entities, percent and JSON escapes, and Base64."""
+    """The text, and its content in entities, percent and JSON escapes, and Base64."""
     parts = [text]
     if "&" in text:
         parts.append(html.unescape(text))
@@ -53,7 +54,7 @@ def _compact(value: str) -> str:
 
 
 class ScannedText:
-    """A text that is searched for many identifiers."""
+    """Text that is searched for many identifiers."""
 
     def __init__(self, text: str) -> None:
         self.text = normalize(decoded(text))
@@ -66,7 +67,7 @@ class ScannedText:
         self.days, self.months = dates_in(self.text)
 
     def holds(self, plant: Plant) -> bool:
-        """True if any part of the identifier that identifies is in the text."""
+        """True if the text contains any identifying part of the identifier."""
         if plant.day is not None:
             day = plant.day
             return (day.year, day.month, day.day) in self.days or (day.year, day.month) in self.months

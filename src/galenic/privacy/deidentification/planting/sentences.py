@@ -65,7 +65,7 @@ _FUNCTION_WORDS = {
 
 
 def language_of(text: str) -> str:
-    """The language of a text in Latin letters by its most frequent words; "" where they do not tell."""
+    """Language of a text in Latin letters, by its most frequent words; "" if unclear."""
     words = re.findall(r"[^\W\d_]+", text[:20_000].casefold())
     counts = {language: sum(w in known for w in words) for language, known in _FUNCTION_WORDS.items()}
     best = max(counts, key=lambda one: counts[one])
@@ -74,7 +74,8 @@ def language_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class TextPlanter:
-    """Plants identifiers into texts. kept: kinds that the policy keeps, which are not planted. language: of texts too short to tell."""
+    """Planter of identifiers into texts. kept: kinds that the policy keeps, which are not planted. language: language of texts
+    that are too short to recognize."""
 
     maker: IdentifierMaker
     kept: frozenset[str]
@@ -89,13 +90,13 @@ class TextPlanter:
         return tuple(k for k in sentences if k not in self.kept), sentences, script
 
     def type_of(self, text: str) -> str:
-        """The type of a text, for its stratum: its script, and its language where that is known."""
+        """Type of a text, for its stratum: its script, and its language if known."""
         script = script_of(text)
         language = language_of(text) if script == "Latin" else ""
         return f"{language} text" if language else f"{script} text"
 
     def plant(self, text: str, stratum: str, most: int) -> tuple[str, list[Plant]]:
-        """The text with at most `most` identifiers in sentences of their own, at random places between sentences."""
+        """Text with at most `most` identifiers in additional sentences, at random places between sentences."""
         kinds, sentences, script = self.kinds(text)
         if not kinds or most < 1:
             return text, []

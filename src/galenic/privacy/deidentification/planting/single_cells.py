@@ -1,4 +1,4 @@
-"""Identifiers planted where a table has none: as single cells of columns that are written, and as whole columns that are added."""
+"""Identifiers planted into tables without any: as single cells of written columns, and as additional columns."""
 
 from dataclasses import dataclass, field, replace
 
@@ -38,8 +38,8 @@ ROLES = ("category", "code", "number", "age", "year")
 
 @dataclass
 class CellPlanter:
-    """Plants into cells of columns whose values are no identifiers. types: of the columns; roles: that they have in the whole file;
-    may_hold_ages: columns into which ages above 89 are planted, too."""
+    """Planter of cells in columns whose values are not identifiers. types: of the columns; roles: their roles in the whole
+    file; may_hold_ages: columns that also get ages above 89."""
 
     types: dict[str, pa.DataType]
     roles: dict[str, ColumnRole]
@@ -48,7 +48,7 @@ class CellPlanter:
     may_hold_ages: frozenset[str] = frozenset()
 
     def fits(self, name: str) -> bool:
-        """True if the column's role and type leave room for an identifier."""
+        """True if the column's role and type allow an identifier."""
         role, kind = self.roles[name], self.types[name]
         if role.declared or role.kind not in ROLES or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
             return False
@@ -126,8 +126,8 @@ def holds(kind: pa.DataType, number: str) -> bool:
 
 
 def columns_for_ages(source: Source, roles: dict[str, ColumnRole]) -> frozenset[str]:
-    """Columns of numbers among which ages can stand: the header names no measure, and the numbers do not go on above the age of the oldest
-    person, as weights do. Reads these columns once."""
+    """Columns of numbers that could contain ages: the header names no measure, and the numbers do not go on above the age of
+    the oldest person, as weights do. Reads these columns once."""
     names = [n for n, role in roles.items() if role.kind == "number" and not role.declared and not _is_measure(n)]
     beyond: dict[str, set[int]] = {n: set() for n in names}
     for _, batch in source.raw(names) if names else ():

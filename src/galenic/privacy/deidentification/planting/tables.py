@@ -1,4 +1,4 @@
-"""Planted copies of tables: the values of columns that look like identifiers become others of the same form."""
+"""Planted copies of tables: the values of columns that look like identifiers are replaced by others of the same form."""
 
 import csv
 import datetime
@@ -29,7 +29,8 @@ Cells = list[str | None]
 
 
 class TablePlanter:
-    """Changes values consistently: as many distinct ones, as often repeated, so that no column is described differently."""
+    """Planter that changes values consistently: the numbers of distinct and repeated values stay the same, so that no column is
+    described differently."""
 
     most_copies = 80
 
@@ -98,7 +99,7 @@ class _SampledTable:
         self.formats = {n: format_of([v for v in self.cells[n] if v]) for n, form in self.forms.items() if form == "date"}
 
     def planted(self, target: Path) -> PlantedCopy:
-        """One copy with fresh identifiers. Texts are left out once enough was planted in them, because they cost most."""
+        """One copy with new identifiers. Texts are left out after enough was planted in them, because they are expensive."""
         plants: list[Plant] = []
         mappings = {n: self._mapping(n, form, plants) for n, form in self.forms.items() if form != "text"}
         columns = dict(self.cells)

@@ -1,4 +1,4 @@
-"""Planted copies of MEDS data sets: subjects and times become others; texts, codes and labels get further identifiers."""
+"""Planted copies of MEDS data sets: subjects and times are replaced; texts, codes and labels get additional identifiers."""
 
 import datetime
 import json
@@ -54,7 +54,7 @@ class MedsPlanter:
             yield PlantedCopy(folder / file.name, plants, before)
 
     def parts(self, _output: Path) -> frozenset[str] | None:
-        """None: the columns of MEDS come out, all others are left out."""
+        """None: the columns of MEDS are written, all others are left out."""
         return None
 
     def part_of(self, _stratum: str) -> str:

@@ -1,4 +1,5 @@
-"""Ages, names and other identifiers that only a heading announces: of a column or row of a narrative table, of a list's item, of a term."""
+"""Ages, names and other identifiers whose kind only a heading states: of a column or row of a narrative table, a list item, or
+a term."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def _of_terms(node: Element) -> Iterator[tuple[int, str]]:
 
 
 def search_announced(text: str, kind: str, rules: TextRules) -> str:
-    """A text of which a heading announced the kind, without identifiers."""
+    """Text without identifiers, whose kind a heading stated."""
     if kind == "age" and rules.replacer.policy["age"] != "keep" and states_old_age(text):
         return _replaced("age", "90", rules)
     if kind == "date" and rules.replacer.policy["date"] != "keep":

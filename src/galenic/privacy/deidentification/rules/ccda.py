@@ -51,7 +51,7 @@ def _local(tag: str) -> str:
 
 
 def deidentify_ccda(root: Element, rules: CcdaRules) -> Element:
-    """De-identify the document in place. RecordError if its body cannot be searched (PDF, image)."""
+    """De-identify the document in place. Raise RecordError if its body cannot be searched (PDF, image)."""
     for attribute in list(root.attrib):  # the location of a schema may identify the author's system
         if attribute.startswith(f"{{{XSI}}}"):
             del root.attrib[attribute]

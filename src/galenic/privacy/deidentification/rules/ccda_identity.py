@@ -1,4 +1,4 @@
-"""Identifiers that the header of a C-CDA document states of the patient and of other people."""
+"""Identifiers of the patient and of other people in the header of a C-CDA document."""
 
 from xml.etree.ElementTree import Element
 

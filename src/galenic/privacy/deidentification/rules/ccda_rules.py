@@ -15,7 +15,7 @@ from galenic.privacy.text import Detector, Replacer, StatedIdentifiers, TextFind
 class CcdaRules:
     """Rules for one document. key: 32 bytes of the run; numbers become tokens under it. replacer: of the document's patient.
 
-    headings: what headings and labels announce. announced: that of the element at hand.
+    headings: kinds stated by headings and labels. announced: kind for the current element.
     """
 
     detector: Detector
@@ -34,13 +34,14 @@ class CcdaRules:
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
     def scan(self, text: str | None, kind: str | None = None) -> str | None:
-        """A text without identifiers; white space is kept. kind: that a label announces; without it that of the element at hand."""
+        """Text without identifiers; white space is unchanged. kind: kind that a label states; by default that of the current
+        element."""
         return (
             text if text is None or not text.strip() else search_announced(text, self.announced if kind is None else kind, self)
         )
 
     def is_plain(self, text: str) -> bool:
-        """True if a code consists of known words and short numbers, and states nothing of the patient."""
+        """True if a code consists of known words and short numbers, and states nothing about the patient."""
         return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)
 
     def count_field(self, kind: str, treatment: str = "") -> str:

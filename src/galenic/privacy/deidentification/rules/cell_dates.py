@@ -69,8 +69,8 @@ SECONDS = (300_000_000, 4_000_000_000)  # 1979 to 2096
 
 @dataclass(frozen=True)
 class CellDate:
-    """A date in a cell. year: None where none is written. day: None where the form has no day. century: whether the century is written.
-    time: the time of day as written, or ""."""
+    """Date in a cell. year: None if it is not written. day: None if the form has no day. century: True if the century is
+    written. time: time of day as written, or ""."""
 
     year: int | None
     day: date | None
@@ -80,7 +80,7 @@ class CellDate:
 
 @lru_cache(100_000)
 def parse_date(value: str, *, day_first: bool = False) -> CellDate | None:
-    """The date that a cell consists of; None if it is none."""
+    """Date that a cell consists of, or None."""
     if len(value) > LONGEST or not any(c.isdigit() for c in value):
         return None
     low = " ".join(fold(value).split())
@@ -94,7 +94,7 @@ def parse_date(value: str, *, day_first: bool = False) -> CellDate | None:
 
 
 def contains_date(value: str) -> bool:
-    """True if a date stands anywhere in a text."""
+    """True if a text contains a date."""
     return bool(_INSIDE.search(fold(value)))
 
 
@@ -149,7 +149,8 @@ def _year(written: str | None) -> tuple[int | None, bool]:
 
 
 def date_of_number(number: float) -> CellDate | None:
-    """The date that a number in a column of dates stands for: a year, a spreadsheet's serial number, seconds or milliseconds since 1970."""
+    """Date that a number in a date column represents: a year, a spreadsheet's serial number, seconds or milliseconds since
+    1970."""
     whole = int(number)
     if 1850 <= whole <= 2100 and number == whole:
         return CellDate(whole, None, True)

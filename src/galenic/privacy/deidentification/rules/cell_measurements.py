@@ -1,4 +1,4 @@
-"""Measurements in cells: numbers with units, pairs that can be clinical, and what may be an age above 89 instead."""
+"""Measurements in cells: numbers with units, pairs that can be clinical, and values that could be an age above 89."""
 
 import re
 

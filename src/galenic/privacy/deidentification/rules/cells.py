@@ -1,4 +1,4 @@
-"""Classes of cells: what a value is positively recognized as, from its form and its words."""
+"""Classes of cells: positive recognition of a value by its form and its words."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Code systems that a column's header names, and whether a value can be one of their codes."""
+"""Code systems that a column's header names, and validation of values as their codes."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Short texts beside codes (displays, labels, single values): identifiers are replaced, and words that no terminology has are withheld."""
+"""Short texts next to codes (displays, labels, single values): identifiers are replaced, and words that no terminology has are
+withheld."""
 
 import html
 import re
@@ -66,7 +67,7 @@ class TextRules(Protocol):
 
 
 def decoded(text: str) -> str:
-    """The text without percent and character escapes, in which names hide; at most three levels."""
+    """Text without percent and character escapes, which can hide names; at most three levels."""
     for _ in range(3):
         if not _ESCAPED.search(text):
             break
@@ -94,7 +95,7 @@ def _is_long_life(text: str) -> bool:
 
 
 def search_text(text: str, rules: TextRules) -> str:
-    """A text without identifiers: short ones by their words, long ones by the detector."""
+    """Text without identifiers: short texts are treated by their words, long ones by the detector."""
     text = _top_coded(decoded(text), rules)
     if not text.strip() or text == OVER_89:
         return text
@@ -104,7 +105,7 @@ def search_text(text: str, rules: TextRules) -> str:
 
 
 def search_coded(text: str, rules: TextRules) -> str:
-    """A short text with stated identifiers, patterns and unknown words replaced; measurements are kept."""
+    """Short text with stated identifiers, patterns and unknown words replaced; measurements are unchanged."""
     text = _top_coded(decoded(text), rules)
     if text == OVER_89 or (_is_measured(text) and not states_identifier(text, rules.stated)):
         return text

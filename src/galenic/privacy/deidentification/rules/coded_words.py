@@ -1,4 +1,4 @@
-"""Vocabulary of codes and displays: words that terminology uses, and texts made of nothing else."""
+"""Vocabulary of codes and displays: words used by terminologies, and texts that consist only of these."""
 
 import re
 from functools import cache, lru_cache
@@ -28,7 +28,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(100_000)
 def is_clinical(word: str, common: frozenset[str] = frozenset()) -> bool:
-    """True if a word, in lower case, is one of terminology or of ordinary text, and no listed name of people."""
+    """True if a lower-case word belongs to a terminology or to ordinary text, and is not a listed name of a person."""
     if len(word) == 1:
         return True
     plain = word.removesuffix("s") if len(word) > 4 else word
@@ -39,7 +39,7 @@ def is_clinical(word: str, common: frozenset[str] = frozenset()) -> bool:
 
 @lru_cache(100_000)
 def is_term(word: str) -> bool:
-    """True if a word, in lower case, is one of terminology and no listed name of people."""
+    """True if a lower-case word belongs to a terminology, and is not a listed name of a person."""
     plain = word.removesuffix("s") if len(word) > 4 else word
     return len(word) == 1 or ((word in terminology_words() or plain in terminology_words()) and not _is_name(word))
 
@@ -57,7 +57,7 @@ def unknown_words(text: str, common: frozenset[str]) -> list[str]:
 
 
 def is_plain(text: str, common: frozenset[str]) -> bool:
-    """True if a text consists of known words and short numbers, and holds no name of two ordinary words."""
+    """True if a text consists of known words and short numbers, and contains no name of two ordinary words."""
     digits = re.findall(r"\d+", text)
     if sum(map(len, digits)) > MAX_DIGITS or unknown_words(text, common):
         return False

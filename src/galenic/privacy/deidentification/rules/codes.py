@@ -79,7 +79,7 @@ def _hl7_systems() -> frozenset[str]:
 
 @lru_cache(10_000)
 def published_system(system: str) -> str | None:
-    """The URI of a published code system, given by URI or OID; None if it is not one that is known here."""
+    """URI of a published code system, given by URI or OID; None if it is unknown here."""
     if "|" in system:
         return None
     oid = system.removeprefix("urn:oid:")
@@ -92,7 +92,7 @@ def published_system(system: str) -> str | None:
 
 @lru_cache(100_000)
 def fits_system(system: str, code: str) -> bool:
-    """True if a code can be one of a published system, by its table where one is shipped, else by its grammar."""
+    """True if a code can be one of a published system, by its shipped table or, without one, by its grammar."""
     name = published_system(system)
     if name is None:
         return False

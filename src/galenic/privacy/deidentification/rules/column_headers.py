@@ -1,4 +1,4 @@
-"""Kinds of content that a column's header announces, in several languages."""
+"""Kinds of content that a column's header states, in several languages."""
 
 import re
 import tomllib
@@ -17,8 +17,8 @@ _NAME_WORDS = frozenset(("name", "names", "nombre", "nom", "nome", "naam", "by")
 
 @dataclass(frozen=True)
 class HeaderKinds:
-    """Kinds that a header announces. hard: by words that mean nothing else, in order of precedence; soft: by words that may be part of another
-    term; values: kinds of content that identify nobody."""
+    """Kinds that a header states. hard: by words with only this meaning, in order of precedence; soft: by words that may be
+    part of another term; values: kinds of content that identify nobody."""
 
     hard: tuple[str, ...]
     soft: tuple[str, ...]
@@ -26,13 +26,13 @@ class HeaderKinds:
 
     @property
     def identifier(self) -> str | None:
-        """The kind of identifier, text, date or age that the column holds; None if only its values can tell."""
+        """Kind of identifier, text, date or age in the column; None if only its values show it."""
         if self.hard:
             return self.hard[0]
         return self.soft[0] if self.soft and not self.values else None
 
     def announces(self, *kinds: str) -> bool:
-        """True if one of the kinds is announced at all."""
+        """True if the header states one of the kinds."""
         return any(k in kinds for k in (*self.hard, *self.soft, *self.values))
 
 
@@ -58,7 +58,7 @@ def header_tokens(name: str) -> list[str]:
 
 @lru_cache(20_000)
 def header_kinds(name: str) -> HeaderKinds:
-    """The kinds that a header announces."""
+    """Kinds that a header states."""
     words = header_words(name)
     spaced = set(words) | set(re.findall(r"[^\W_]+", fold(name)))
     joined = re.sub(r"[\W_]+", "", fold(name))

@@ -1,4 +1,4 @@
-"""Treatments of table columns by their role and the policy; cells that a role does not accept are left out."""
+"""Treatments of table columns by their role and the policy. Cells that a role does not accept are left out."""
 
 import hmac
 import re

@@ -73,7 +73,7 @@ class DicomRules:
         self.without_tagger = replace(self.detector, tagger=None)
 
     def uid(self, value: str) -> str:
-        """A new UID for an object, the same wherever it occurs; UIDs of the standard are kept."""
+        """New UID for an object, the same at each occurrence; UIDs of the standard are unchanged."""
         if not value or value.startswith(STANDARD_ROOT):
             return value
         return f"2.25.{uuid.UUID(bytes=hmac.digest(self.key, b'uid ' + value.encode(), 'sha256')[:16], version=4).int}"
@@ -100,7 +100,7 @@ def _values(value: Any) -> list[str]:
 
 
 def deidentify_dicom(ds: Any, rules: DicomRules) -> Any:
-    """De-identify the object in place: its header, and pixels that may hold text. RecordError if that is not possible."""
+    """De-identify the object in place: its header, and pixels that may contain text. Raise RecordError if that is not possible."""
     if "EncapsulatedDocument" in ds:
         raise RecordError("contains a document (PDF, CDA) that cannot be searched. Send the document separately, as text.")
     masked = clean_pixels(ds, rules.profile.masks, rules.profile.strict, rules.remarks)

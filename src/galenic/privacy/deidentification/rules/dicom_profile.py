@@ -28,8 +28,8 @@ OPTIONS = tuple(o for o in METHODS if o not in ("", "pixels", "graphics"))
 class ProfileOptions:
     """A policy's [dicom] section.
 
-    options: options of PS3.15. masks: regions with burned-in text that a site knows. strict: an object that does not state that
-    no text is burned in is treated as if there were some.
+    options: options of PS3.15. masks: known regions with text in the pixels. strict: True if an object is treated as having
+    text in its pixels unless it states otherwise.
     """
 
     options: frozenset[str] = frozenset()

@@ -1,4 +1,5 @@
-"""De-identification of FHIR R4 resources: each element by its data type and path, as fhir.toml says; everything else is left out."""
+"""De-identification of FHIR R4 resources: each element by its data type and path, according to fhir.toml; all others are left
+out."""
 
 import re
 from collections.abc import Callable
@@ -24,8 +25,8 @@ _VALUES = re.compile(
 def deidentify_resource(resource: dict[str, Any], rules: FhirRules) -> dict[str, Any]:
     """A valid R4 resource, or a Bundle with all its resources, without identifiers.
 
-    Elements that R4 does not define, and values that no rule allows, are left out and counted; where R4 demands a value, its absence
-    is marked as masked.
+    Elements that R4 does not define, and values that no rule allows, are left out and counted. If R4 requires a value, its
+    absence is marked as masked.
     """
     kind = str(resource["resourceType"])
     out: dict[str, Any] = {"resourceType": kind}

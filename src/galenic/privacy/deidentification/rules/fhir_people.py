@@ -38,7 +38,7 @@ def name(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 
 
 def address(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
-    """An address: known states and countries, the area of the postal code, and surrogates of the rest where the policy has them."""
+    """Address: known states and countries, the area of the postal code, and surrogates of the rest if the policy has them."""
     if not isinstance(value, dict):
         return OMITTED
     treatment = rules.replacer.policy["place"]
@@ -60,7 +60,7 @@ def address(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 
 
 def telecom(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
-    """A contact point by the policy's treatment of its kind."""
+    """Contact point by the policy's treatment of its kind."""
     system = value.get("system", "phone") if isinstance(value, dict) else "phone"
     kind = {"fax": "fax", "email": "email", "url": "url"}.get(system, "phone")
     rules.findings.counts[kind, "field"] += 1
@@ -86,7 +86,7 @@ def identifier(value: dict[str, Any], path: str, rules: FhirRules) -> dict[str, 
 
 
 def attachment(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
-    """Plain text inside an attachment is searched; other content, and links, are left out."""
+    """Attachment: plain text in it is searched; other content, and links, are left out."""
     if not isinstance(value, dict):
         return OMITTED
     parts: dict[str, Any] = {}

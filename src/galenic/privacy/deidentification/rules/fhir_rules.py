@@ -27,11 +27,11 @@ def rule_file() -> dict[str, Any]:
 class FhirRules:
     """Rules for the resources of one patient.
 
-    key: 32 bytes; ids become tokens under it. replacer: of the patient whom the resource is about. stated: identifiers that the
-    patient's own records state. omissions: by path, elements and extensions that were left out. remember_token: called with
-    (token, kind, value) where the vault lets tokens be revealed. about_age: whether the element at hand is a person's age.
-    about_person: whether a question asks for a person's name, address or number. replacer_for: of
-    a Bundle about several patients, the replacer of the patient of an entry.
+    key: 32 bytes; ids become tokens under it. replacer: of the patient of the resource. stated: identifiers in the patient's
+    own records. omissions: number of left-out elements and extensions, by path. remember_token: called with (token, kind,
+    value) if the vault allows revealing tokens. about_age: True if the current element is a person's age. about_person: True if
+    a question asks for a person's name, address or number. replacer_for: of a Bundle about several patients, the replacer of
+    the patient of an entry.
     """
 
     detector: Detector
@@ -63,5 +63,5 @@ class FhirRules:
         return OMITTED
 
     def is_plain(self, text: str) -> bool:
-        """True if a code or label consists of known words and short numbers, and states nothing of the patient."""
+        """True if a code or label consists of known words and short numbers, and states nothing about the patient."""
         return is_plain(text, self.detector.common) and not states_identifier(text, self.stated)

@@ -1,4 +1,4 @@
-"""Treatments of FHIR values that hold no other elements: texts, dates, numbers, codes, links, ids and references."""
+"""Treatments of FHIR values without child elements: texts, dates, numbers, codes, links, ids and references."""
 
 import re
 from typing import Any
@@ -50,7 +50,7 @@ def free_text(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 
 
 def label(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
-    """Any other string: kept if it is short and a search finds neither identifiers nor unknown words, else left out."""
+    """Any other string: unchanged if it is short and a search finds neither identifiers nor unknown words; otherwise left out."""
     if not isinstance(value, str) or len(value) > 200 or "\n" in value:
         return rules.omit(path)
     if rules.about_age and states_old_age(value):
@@ -127,7 +127,7 @@ def _count_age(rules: FhirRules) -> None:
 
 
 def states_number(value: Json, rules: FhirRules) -> bool:
-    """True if the digits of a number are those of an identifier that the patient's records state."""
+    """True if the digits of a number equal those of an identifier in the patient's records."""
     return states_digits(str(value), rules.stated)
 
 
@@ -251,7 +251,7 @@ def reference(text: str, rules: FhirRules) -> str:
 
 
 def link(value: Json, _of: str, _path: str, rules: FhirRules) -> Json:
-    """A URL or URN: one of HL7 or a terminology is kept; any other may identify somebody and becomes a token."""
+    """URL or URN: one of HL7 or a terminology is unchanged; any other could identify somebody and becomes a token."""
     if not isinstance(value, str):
         return OMITTED
     if _is_public(value, rules):
@@ -273,7 +273,7 @@ def type_name(value: Json, _of: str, path: str, rules: FhirRules) -> Json:
 
 
 def whole(kind: str) -> Any:
-    """The treatment of a string that is an identifier as a whole."""
+    """Treatment of a string that consists of an identifier."""
 
     def replace_value(value: Json, _of: str, _path: str, rules: FhirRules) -> Json:
         if not isinstance(value, str):

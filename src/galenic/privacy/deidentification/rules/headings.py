@@ -1,4 +1,4 @@
-"""Headings: what their words announce."""
+"""Headings, and the kinds of content that their words state."""
 
 from functools import lru_cache
 from xml.etree.ElementTree import Element
@@ -13,7 +13,7 @@ _AGES = ("age", "birth", "year")
 
 @lru_cache(10_000)
 def announced_by(heading: str) -> str:
-    """The kind of content that a heading announces: an age, a date or a kind of identifier; "" for any other."""
+    """Kind of content that a heading states: an age, a date or a kind of identifier; "" for any other."""
     if not heading.strip() or len(heading) > _LONGEST:
         return ""
     kinds = header_kinds(heading)

@@ -37,7 +37,7 @@ def _terms(identifiers: tuple[tuple[str, tuple[str, ...]], ...], common: frozens
 
 
 def holds_joined(text: str, stated: StatedIdentifiers | None) -> bool:
-    """True if a text holds a stated name of five letters or more, or a number of seven digits or more, as a part of a word."""
+    """True if a text contains a stated name of five letters or more, or a number of seven digits or more, as a part of a word."""
     if stated is None:
         return False
     terms = _terms(tuple(sorted(stated.identifiers.items())), stated.common)
@@ -46,7 +46,7 @@ def holds_joined(text: str, stated: StatedIdentifiers | None) -> bool:
 
 
 def hidden_words(text: str, stated: StatedIdentifiers | None) -> set[str]:
-    """The words of a text, as written, that hold a stated identifier inside."""
+    """Words of a text, as written, that contain a stated identifier."""
     if not holds_joined(text, stated):
         return set()
     return {w for w in re.findall(r"[^\s\[\]]+", text) if holds_joined(w, stated)}
@@ -73,7 +73,7 @@ def _digits(identifiers: tuple[tuple[str, tuple[str, ...]], ...]) -> frozenset[s
 
 
 def states_digits(text: str, stated: StatedIdentifiers | None) -> bool:
-    """True if the digits of a code or number are those of a number of five digits or more that the records state."""
+    """True if the digits of a code or number equal those of a number of five digits or more in the records."""
     digits = "".join(c for c in text if c.isdigit())
     if stated is None or len(digits) < 5:
         return False
@@ -82,7 +82,7 @@ def states_digits(text: str, stated: StatedIdentifiers | None) -> bool:
 
 
 def states_identifier(text: str, stated: StatedIdentifiers | None) -> bool:
-    """True if a text holds an identifier that the patient's records state, also inside a longer word or number."""
+    """True if a text contains an identifier in the patient's records, also inside a longer word or number."""
     if stated is None or not text:
         return False
     if holds_joined(text, stated) or next(stated.find(text), None) is not None:

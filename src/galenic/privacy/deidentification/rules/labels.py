@@ -1,4 +1,5 @@
-"""Labels in narrative: highlighted words, words before an element or the end of a line, and short headings, which announce what follows."""
+"""Labels in narrative: highlighted words, words before an element or the end of a line, and short headings, which state the
+kind of the following text."""
 
 import re
 from collections.abc import Iterator
@@ -19,14 +20,15 @@ _LONGEST_ANSWER = 80  # characters of what a heading of its own announces
 
 @dataclass
 class Announced:
-    """Announced kinds of identifiers by the id() of elements. inside: the text of an element and its descendants; behind: its tail text."""
+    """Kinds of identifiers stated by labels, by the id() of elements. inside: the text of an element and its descendants;
+    behind: its tail text."""
 
     inside: dict[int, str] = field(default_factory=dict)
     behind: dict[int, str] = field(default_factory=dict)
 
 
 def announced_by_labels(root: Element) -> Announced:
-    """Kinds of identifiers that the labels in the blocks of a document announce."""
+    """Kinds of identifiers that the labels in the blocks of a document state."""
     found = Announced()
     for node in root.iter():
         name = local_name(node)
@@ -58,8 +60,8 @@ def _whole_label(text: str) -> str:
 
 @dataclass
 class _Reading:
-    """Reads the text of one block in order. kind: that the last label announced; is_open: nothing was read since; is_text: the label was
-    text before an element, which announces one block only."""
+    """Reader of the text of one block in order. kind: stated by the last label; is_open: nothing was read since; is_text: the
+    label was text before an element, which covers only one block."""
 
     found: Announced
     kind: str = ""

@@ -1,4 +1,5 @@
-"""Narrative of FHIR and C-CDA rebuilt from an allow list of tags: no attributes, no comments, each block searched as one text."""
+"""Narrative of FHIR and C-CDA rebuilt from an allow list of tags: without attributes and comments; each block is searched as
+one text."""
 
 import html
 import re
@@ -21,8 +22,8 @@ MOST_DEEP = 100
 
 
 def clean_narrative(div: str, search: Callable[[str, str], str]) -> str | None:
-    """A narrative's div without identifiers; None if it cannot be parsed. search: (text, the kind of content that a heading announces)
-    to the text without identifiers."""
+    """Narrative's div without identifiers; None if it cannot be parsed. search: function of (text, kind stated by a heading)
+    that returns the text without identifiers."""
     try:
         root = fromstring(_ENTITY.sub(lambda m: _character(m[0]), div).encode("utf-8", "replace"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError):
@@ -48,7 +49,7 @@ class _Copying:
     announced: Announced
 
     def copy(self, source: Element, target: Element, kind: str, depth: int) -> None:
-        """Copy the blocks of an element; text between two blocks or labels is searched as one, whatever inline tags it holds."""
+        """Copy the blocks of an element. Text between two blocks or labels is searched as one text, regardless of inline tags."""
         kind = self.announced.inside.get(id(source), kind)
         pieces: list[tuple[str, str]] = []
         last: Element | None = None

@@ -1,4 +1,5 @@
-"""Limits of the numbers in one column: numbers that may be ages, dates, telephone or record numbers are withheld cell by cell."""
+"""Limits of the numbers in one column: numbers that could be ages, dates, telephone or record numbers are withheld cell by
+cell."""
 
 import re
 import tomllib
@@ -20,8 +21,8 @@ YOUNGEST_WITHHELD, OLDEST_PERSON = 90, 125  # years
 
 @dataclass(frozen=True)
 class NumberLimits:
-    """Numbers that pass. digits, decimals: most before and after the point; high: largest absolute value that the measure has;
-    may_be_ages: whether numbers from 90 to 125 are withheld."""
+    """Accepted numbers. digits, decimals: maximum before and after the point; high: largest absolute value of the measure;
+    may_be_ages: True if numbers from 90 to 125 are withheld."""
 
     digits: int = LONG_NUMBER - 1
     decimals: int = LONG_FRACTION - 1
@@ -29,8 +30,8 @@ class NumberLimits:
     may_be_ages: bool = False
 
     def passes(self, value: str) -> bool:
-        """True if a number lies within all limits: no digits as identifiers have, no larger value than its measure has, no age
-        above 89."""
+        """True if a number is within all limits: fewer digits than identifiers have, no larger value than its measure allows,
+        no age above 89."""
         parts = number_parts(value)
         if parts is None:
             return False
@@ -45,7 +46,7 @@ class NumberLimits:
 
 
 def number_parts(value: str) -> tuple[str, str, float] | None:
-    """(digits before the point, digits after it, value) of a number; None if it is none."""
+    """(digits before the point, digits after it, value) of a number, or None."""
     if _GROUPED.fullmatch(value):
         cents = _CENTS.search(value)
         sign, digits = value[0] if value[0] in "+-" else "", re.sub(r"\D", "", value[: cents.start()] if cents else value)

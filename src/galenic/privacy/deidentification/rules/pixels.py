@@ -1,4 +1,4 @@
-"""Text burned into pixels: masked where its region is known, refused where it is not. Pixels are not searched for text."""
+"""Text in pixels: masked if its region is known, otherwise the file is refused. Pixels are not searched for text."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SECONDARY = "1.2.840.10008.5.1.4.1.1.7"  # prefix of Secondary Capture Image Sto
 
 @dataclass(frozen=True)
 class PixelMask:
-    """Regions that hold text, known to a site.
+    """Known regions with text.
 
     boxes: left, top, right, bottom in pixels, inclusive. modality, manufacturer, model: of the device; "" for any. size: (rows,
     columns) of the image; (0, 0) for any.
@@ -66,7 +66,8 @@ def burned_in_reason(ds: Any, strict: bool = False) -> str:
 
 
 def clean_pixels(ds: Any, masks: tuple[PixelMask, ...], strict: bool, remarks: list[str]) -> bool:
-    """Mask regions that may hold text; returns whether any was masked. RecordError if there may be text in an unknown region."""
+    """Mask regions that may contain text. Returns True if any was masked. Raise RecordError if there may be text in an unknown
+    region."""
     why = burned_in_reason(ds, strict)
     if not why:
         if "PixelData" in ds and not str(ds.get("BurnedInAnnotation", "")):

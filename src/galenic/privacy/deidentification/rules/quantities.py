@@ -51,7 +51,7 @@ MAX_PLAIN, MAX_SMALL, MAX_COUNTED = (
 
 
 def years_of(value: float, unit: str) -> float | None:
-    """The years that a value in a unit of time is; None for other units."""
+    """Number of years for a value in a unit of time; None for other units."""
     per_year = _PER_YEAR.get(unit.strip().strip("[]{}").casefold())
     return None if per_year is None else value / per_year
 
@@ -63,12 +63,12 @@ def is_over_89(value: float, unit: str) -> bool:
 
 
 def may_be_years(unit: str | None) -> bool:
-    """True if a number with this unit may be years: without a unit, or with a word that is no known unit."""
+    """True if a number with this unit could be years: without a unit, or with an unknown word."""
     return not unit or unit == "1" or unit.startswith("{") or not is_unit(unit)
 
 
 def is_measurement(value: Any, unit: str | None) -> bool:
-    """True if a number can be a measurement rather than a telephone number, postal code or number of a record."""
+    """True if a number can be a measurement rather than a telephone number, postal code or record number."""
     try:
         number = abs(float(value))
     except (TypeError, ValueError, OverflowError):
@@ -83,8 +83,8 @@ def is_measurement(value: Any, unit: str | None) -> bool:
 
 
 def rounded(value: Any) -> Any:
-    """The number as it is, or with five significant digits if it has more than six: no measurement is that exact, but an identifier
-    with a decimal point is."""
+    """Number, rounded to five significant digits if it has more than six, because no measurement is that exact, but an
+    identifier with a decimal point is."""
     try:
         exact = Decimal(str(value))
     except InvalidOperation:

@@ -47,13 +47,13 @@ def asks_person(texts: list[str]) -> bool:
 
 
 def reveals_old_age(number: float) -> bool:
-    """True if a number without a unit of time, where an age or year of birth is asked for, tells an age above 89."""
+    """True if a number without a unit of time reveals an age above 89, because an age or year of birth was asked for."""
     year = 1800 <= number <= 2100 and number == int(number)
     return reveals_age_over_89(int(number)) if year else number > OLDEST
 
 
 def states_old_age(text: str) -> bool:
-    """True if a text, where an age or birth is asked for, may state an age above 89, in digits or in words."""
+    """True if a text may state an age above 89, in digits or words, because an age or birth was asked for."""
     return _NINETIES.search(text.casefold()) is not None or any(reveals_old_age(float(n)) for n in re.findall(r"\d{1,9}", text))
 
 

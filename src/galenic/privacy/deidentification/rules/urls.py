@@ -40,7 +40,7 @@ def _is_known(segment: str, common: frozenset[str]) -> bool:
 
 
 def is_language(tag: str) -> bool:
-    """True if a text is a language of ISO 639-1, with a region or script where there is one (BCP 47)."""
+    """True if a text is an ISO 639-1 language, optionally with a region or script (BCP 47)."""
     return re.fullmatch(r"[a-z]{2}(?:-(?:Hans|Hant|Latn|Cyrl|Arab))?(?:-[A-Z]{2})?", tag) is not None
 
 

@@ -1,4 +1,4 @@
-"""Words that identify nobody: the positive list by which a value of a table is recognized as a category."""
+"""Words that identify nobody: the positive list that is used to recognize a table value as a category."""
 
 import re
 import tomllib
@@ -133,7 +133,7 @@ def is_name(word: str) -> bool:
 
 
 def has_eponym(words: list[str]) -> bool:
-    """True if an eponym of ICD-10-CM stands beside a word such as disease (Crohn's disease)."""
+    """True if an ICD-10-CM eponym stands next to a word such as disease (Crohn's disease)."""
     return any(w in word_set("diseases") for w in words) and any(w in terminology.capitalized_words() for w in words)
 
 
