@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from galenic.errors import GalenicError, NotFoundError, VerificationError
 from galenic.installation import Installation
-from galenic.security import AuditEntry
+from galenic.security import AuditEntry, event_label
 from galenic.server.console.paging import page_of, router_of
 from galenic.server.console.rendering import Message
 from galenic.server.console.session import Console
@@ -52,6 +52,7 @@ class AuditPages:
         return self.console.render(
             request,
             "audit.html",
+            label=event_label,
             user=user,
             rows=entries,
             size=size,
@@ -74,6 +75,7 @@ class AuditPages:
         return self.console.render(
             request,
             "audit.html",
+            label=event_label,
             message=message,
             status=200,
             user=user,
