@@ -26,8 +26,7 @@ class ErasureResult:
 
 
 def erase(installation: Installation, session: Session, patient: str, progress: Progress = no_progress) -> ErasureResult:
-    """Erases a patient and signs the receipt. If interrupted, it can be repeated. Copies outside the installation are only
-    listed."""
+    """Erases a patient and signs the receipt. If interrupted, repeat it. Copies outside the installation are only listed."""
     started = time.perf_counter()
     subject = custody.find_patient(installation, session, patient)
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:

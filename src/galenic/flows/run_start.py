@@ -17,8 +17,7 @@ from galenic.release import Run, load_policy, require_population
 
 @contextmanager
 def start_run(installation: Installation, kind: str, request: SynthesisRequest) -> Iterator[Run]:
-    """Starts a run for a request. Its criteria are recorded in the audit log before a row is read. kind: a key of GENERATORS or
-    PREDICTORS.
+    """Starts a run for a request. Its criteria are in the audit log before a row is read. kind: key of GENERATORS or PREDICTORS.
 
     A private run that stops because of its rows counts as refused (`counted_stops`).
     """
@@ -36,9 +35,8 @@ def start_run(installation: Installation, kind: str, request: SynthesisRequest) 
 
 @contextmanager
 def counted_stops(installation: Installation, request: SynthesisRequest) -> Iterator[None]:
-    """Context for reading rows for a request. If the rows stop a private run (RecordError), this counts as a refused attempt on
-    its budget population, because epsilon does not cover the fact that it stopped. BudgetError, before a row is read, if the
-    population is not declared."""
+    """Context for reading rows. A private run that stops (RecordError) counts as a refused attempt on its budget population,
+    because epsilon does not cover that it stopped. BudgetError, before a row is read, if the population is not declared."""
     if request.private:
         require_population(installation, request.population)
     try:

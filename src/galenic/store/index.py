@@ -42,8 +42,7 @@ def build_index(
     absent = sorted(set(codes) - set(schema.names))
     if absent or known["patient"] in codes:
         raise OptionError(
-            f"columns {absent or [known['patient']]} cannot be indexed as codes: they do not exist, or identify the "
-            "patient. Name other columns."
+            f"columns {absent or [known['patient']]} are missing or identify the patient. Name other code columns."
         )
     names = [c for c in schema.names if c not in grant.masked]
     kinds = kinds_of(known)
