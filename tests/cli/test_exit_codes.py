@@ -27,8 +27,8 @@ def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, st
         pytest.param(["records", "simulate", "3", "--out", "new", "--until", "0001-01-01"], "1900-01-01 or later", id="the first day"),
         pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "absent"], "Expected an .npz file", id="model that is absent"),
         pytest.param(["deidentify", "note.txt", "--out", "new", "--model", "note.txt"], "Expected an .npz file", id="text as model"),
-        pytest.param(["deidentify", "note.txt", "--out", "taken"], "exists already", id="folder that exists"),
-        pytest.param(["records", "simulate", "3", "--out", "taken"], "exists already", id="folder of a simulation that exists"),
+        pytest.param(["deidentify", "note.txt", "--out", "taken"], "already exists", id="folder that exists"),
+        pytest.param(["records", "simulate", "3", "--out", "taken"], "already exists", id="folder of a simulation that exists"),
         pytest.param(["table", "audit-engine", "--runs", "0"], "greater than or equal to 1", id="audit without a run"),
     ],
 )  # fmt: skip

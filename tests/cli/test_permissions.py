@@ -43,9 +43,9 @@ CLIENT = ["clients", "add", "lab"]
         pytest.param([*APPROVE, "--purpose", "research", "--until", "x"], "YYYY-MM-DD", id="approval until a word"),
         pytest.param(["people", "revoke-role", "ada", "nurse"], "It holds: clinician", id="role that is not held"),
         pytest.param(["people", "revoke-role", "nobody", "nurse"], "It holds: none", id="key that is unknown"),
-        pytest.param(["records", "import", "t.csv", "--dataset", "../x", "--patient", "id", "--key", "inge"], "name a data set", id="a path"),
-        pytest.param(["records", "import", "t.csv", "--dataset", "", "--patient", "id", "--key", "inge"], "name a data set", id="no name"),
-        pytest.param(["records", "import", "t.csv", "--dataset", "x\n", "--patient", "id", "--key", "inge"], "name a data set", id="new line"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "../x", "--patient", "id", "--key", "inge"], "data set name", id="a path"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "", "--patient", "id", "--key", "inge"], "data set name", id="no name"),
+        pytest.param(["records", "import", "t.csv", "--dataset", "x\n", "--patient", "id", "--key", "inge"], "data set name", id="new line"),
         pytest.param(
             ["import", "t.csv", "--as", "x", "--patient", "id", "--key", "inge", "--label", "nope"], "data class", id="no such label"
         ),

@@ -106,7 +106,7 @@ def test_from_a_fresh_installation_to_a_signed_release(site: Site, tmp_path: Pat
     assert "waiting for signatures" in rita.text
     rita.go("/jobs")
     rita.clean()
-    assert "no such job" in paul.go(f"/jobs/{job}"), "jobs are their asker's"
+    assert "this job does not exist" in paul.go(f"/jobs/{job}"), "jobs are their asker's"
     assert "is for the role" in clara.go(f"/jobs/{job}")
     run = str(jobs.job_status(site.installation, job).data["run"])
     rita.go(f"/releases/{run}")
@@ -146,7 +146,7 @@ def brings_a_table_in(site: Site, tmp_path: Path) -> None:
     assert "Imported 200 rows of 200 patients as ward. 100 patients agreed" in ines.press("Import")
     ines.fill(name="../ward", patient="patient")
     ines.page.set_input_files("#table", tmp_path / "ward.csv")
-    assert "cannot name a data set" in ines.press("Import")
+    assert "is not a valid data set name" in ines.press("Import")
     ines.fill(name="ward2", patient="nobody")
     ines.page.set_input_files("#table", tmp_path / "ward.csv")
     assert "The table has no column 'nobody'" in ines.press("Import")
