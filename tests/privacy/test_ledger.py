@@ -83,7 +83,7 @@ def test_settling_gives_back_what_was_not_spent_and_only_once(tmp_path: Path) ->
     budget.settle()
     assert found.statement("clinic").rho_spent == pytest.approx(0.001)
     assert "a count" in str(found.statement("clinic").charges[0]["mechanisms"])
-    with pytest.raises(BudgetError, match="settled"):
+    with pytest.raises(BudgetError, match="closed"):
         budget.draw(Mechanism("a count", 0.001, 1, 1.0, 10.0), Fraction(1, 1000))
 
 

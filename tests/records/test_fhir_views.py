@@ -176,5 +176,5 @@ def test_resources_of_other_types_and_without_an_id_have_no_rows_or_no_key() -> 
 
 
 def test_a_path_that_is_no_text_is_refused() -> None:
-    with pytest.raises(DescriptionError, match="no text"):
+    with pytest.raises(DescriptionError, match="not a string"):
         rows({"select": [{"column": [{"name": "a", "path": None}]}]})

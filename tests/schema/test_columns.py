@@ -45,7 +45,7 @@ def test_a_table_names_the_columns_that_are_described_but_absent() -> None:
 
 
 def test_a_table_of_another_type_than_described_is_refused() -> None:
-    with pytest.raises(RecordError, match="a numeric column is double"):
+    with pytest.raises(RecordError, match="a numeric column must have type double"):
         Table(pa.table({"age": ["1"]}), (Column("age", "numeric"),))
 
 

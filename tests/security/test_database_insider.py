@@ -209,6 +209,6 @@ def test_the_set_up_stays_closed_where_audit_rows_are_gone(installation: Install
         """DELETE FROM audit WHERE instr(entry, '"action":"fact.person"') > 0""",
     )
     again = open_installation(installation.home)
-    with pytest.raises(StoreError, match="broken"):
+    with pytest.raises(StoreError, match="damaged"):
         again.people.set_up("mallory", "m@example.org", "Mallory", PASSWORD)
     again.close()

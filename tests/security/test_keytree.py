@@ -112,7 +112,7 @@ tree.forget([1])
 def test_subkeys_of_domains_differ_and_places_are_bounded(tree: KeyTree) -> None:
     tree.add([1])
     assert len({subkey(tree.key(1), d) for d in ("record", "token", "index")}) == 3
-    with pytest.raises(StoreError, match="beyond"):
+    with pytest.raises(StoreError, match="out of range"):
         tree.add([CAPACITY])
     with pytest.raises(KeyErasedError):
         tree.key(4242)

@@ -292,7 +292,7 @@ def test_a_policy_takes_two_people_and_shows_what_it_changes(staffed: Site) -> N
     paul.surely(put_in_force)
     assert staffed.installation.policies.active().version == 2
     sofia.page.fill("#text", "this is no policy")
-    assert "not TOML" in sofia.press("Test on the last 30 days")
+    assert "not valid TOML" in sofia.press("Test on the last 30 days")
 
 
 def test_who_leaves_is_out_at_once(staffed: Site) -> None:
