@@ -183,7 +183,7 @@ def a_folder(place: Path) -> Path:
     packed = gzip.compress("\n".join(json.dumps(patient(f"{place.name}-cut-{i}")) for i in range(3_000)).encode())
     (place / "cut.ndjson.gz").write_bytes(packed[: len(packed) * 2 // 3])
     (place / "sub" / "a.ndjson").write_text("\n".join(lines[2:5]), encoding="utf-8")
-    (place / "readme.txt").write_text("does not have a file name for FHIR", encoding="utf-8")
+    (place / "readme.txt").write_text("no FHIR", encoding="utf-8")
     return place
 
 
