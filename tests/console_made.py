@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,11 +48,12 @@ reason = "Single columns must look right."
 
 @dataclass
 class Content:
-    """Content of an installation. runs: state → run; jobs: state → job; release_job: the running job ends once it is called."""
+    """Content of an installation. runs: state → run; jobs: state → job; end: ends the running job; closed: ends the queue."""
 
     runs: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     end: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -164,24 +166,38 @@ def make_runs(installation: Installation, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def made_jobs(installation: Installation, runs: dict[str, str]) -> Iterator[Content]:
-    """Jobs of rita in every state, in the real queue. The running one ends once `end` is set."""
-    content = Content(runs)
+    """Jobs of rita in every state, in the real queue. The running one ends once `end` is set. The queue works in a thread of its own,
+    because a browser's event loop runs in this one."""
+    content, ready = Content(runs), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(_perform_jobs, installation, content, ready)
+        try:
+            while not ready.wait(0.1):
+                if working.done():
+                    working.result()
+            yield content
+        finally:
+            content.end.set()
+            content.closed.set()
+            working.result()
 
+
+def _perform_jobs(installation: Installation, content: Content, ready: threading.Event) -> None:
     def step(state: dict[str, Any]) -> dict[str, Any]:
         if state.get("title") == "Running cohort":
-            content.end.wait(120)
+            content.end.wait(300)
         return {**state, "done": True, **state.get("result", {})}
 
     session = grown(installation, "rita")
+
+    def submit(title: str, **result: object) -> str:
+        parameters = {"dataset": DATASET, "epsilon": 1.0, "policy": "internal", "title": title, "result": result}
+        return submit_job(installation, session, "synthesis", parameters)
+
     with store.jobs.open_runner(jobs_url(installation), {"synthesis": step, "quality": step}) as runner:
-
-        def submit(title: str, **result: object) -> str:
-            parameters = {"dataset": DATASET, "epsilon": 1.0, "policy": "internal", "title": title, "result": result}
-            return submit_job(installation, session, "synthesis", parameters)
-
         for state, result in (("failed", {"error": "the table has a column without values."}), ("done", {})):
             content.jobs[state] = submit(f"A cohort, {state}", **result)
-        for state, run in runs.items():
+        for state, run in content.runs.items():
             content.jobs[state] = submit(f"A cohort, {state}", run=run)
         for job in content.jobs.values():
             runner.wait(job)
@@ -189,5 +205,5 @@ def made_jobs(installation: Installation, runs: dict[str, str]) -> Iterator[Cont
         content.jobs["waiting"] = submit("Waiting cohort")
         content.jobs["stopped"] = submit("Stopped cohort")
         stop_job(installation, session, content.jobs["stopped"])
-        yield content
-        content.end.set()
+        ready.set()
+        content.closed.wait(600)
