@@ -155,7 +155,11 @@ def test_the_cost_names_consents_budget_and_guarantee(full: tuple[Site, Content]
     text = rita.press("Check cost and consents")
     assert "1,000 of 1,200 patients agreed" in text
     assert "at most 2.7 times" in text
+    assert "chance that the release check accepts the result" in text
     assert rita.page.evaluate("document.activeElement.id") == "cost"
+    rita.page.select_option("#policy", "public")
+    rita.fill(epsilon="0.05")
+    assert "A refusal is likely" in rita.press("Check cost and consents")
     rita.go(f"/synthesis?dataset={UNCONSENTED}")
     text = rita.press("Check cost and consents")
     assert "0 of 1,200 patients agreed" in text

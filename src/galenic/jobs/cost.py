@@ -6,6 +6,7 @@ from typing import Any
 
 from galenic import store
 from galenic.installation import Installation
+from galenic.jobs.expected_acceptance import ExpectedAcceptance
 from galenic.security import Session
 
 
@@ -21,13 +22,15 @@ class BudgetEstimate:
 @dataclass(frozen=True)
 class CostEstimate:
     """Cost of a job, from sizes alone. patients, consenting: patients in the data set, and those who consented; None
-    where no consent is needed. seconds, megabytes: None for kinds of jobs that were not measured; budget: None for kinds
+    where no consent is needed. expected: acceptance by the policy.
+    seconds, megabytes: None for kinds of jobs that were not measured; budget: None for kinds
     that use no privacy budget."""
 
     rows: int
     columns: int = 0
     patients: int | None = None
     consenting: int | None = None
+    expected: ExpectedAcceptance | None = None
     seconds: float | None = None
     megabytes: float | None = None
     budget: BudgetEstimate | None = None

@@ -12,6 +12,7 @@ from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
 from galenic.jobs.client import job_session, submit_job
 from galenic.jobs.cost import BudgetEstimate, CostEstimate
+from galenic.jobs.expected_acceptance import expected_acceptance
 from galenic.jobs.progress import already_started, progress_writer
 from galenic.privacy import ColumnOptions
 from galenic.schema import RunDetails
@@ -48,16 +49,21 @@ def tables_in_custody(installation: Installation, tenant: str = "home") -> list[
 
 
 def estimate_synthesis(installation: Installation, session: Session, parameters: Mapping[str, Any]) -> CostEstimate:
-    """Estimated cost of a synthesis. Needs `dataset` and `epsilon`."""
+    """Estimated cost of a synthesis. Needs `dataset` and `epsilon`; with `policy`, also the expected acceptance."""
     name, epsilon = str(parameters["dataset"]), float(parameters["epsilon"])
     table = _table(installation, session, name)
     columns, rows = len(store.schema_of(table).names), int(str(table["next_row"]))
     fit = cost_of(columns, rows, SynthesisRequest(epsilon=epsilon, delta=DELTA, population=name))
+    patients = store.count_patients(installation.db, name, session.tenant)
+    consenting = _count_consenting(installation, session, name)
+    used, values = patients if consenting is None else consenting, len(target_columns(table))
+    policy = str(parameters.get("policy") or "")
     return CostEstimate(
         rows,
         columns,
-        patients=store.count_patients(installation.db, name, session.tenant),
-        consenting=_count_consenting(installation, session, name),
+        patients=patients,
+        consenting=consenting,
+        expected=expected_acceptance(used, values, epsilon, DELTA, policy) if policy else None,
         seconds=fit.seconds,
         megabytes=fit.megabytes,
         budget=_budget(installation, name, epsilon),
