@@ -13,6 +13,7 @@ from galenic.cli import (
     clients,
     deidentification,
     demonstration,
+    doctor,
     fhir,
     initialization,
     jobs,
@@ -31,7 +32,7 @@ from galenic.cli import (
 from galenic.cli.show import messages
 from galenic.version import __version__
 
-TOP_LEVEL = (demonstration, initialization, server, verification, deidentification)
+TOP_LEVEL = (demonstration, initialization, server, verification, doctor, deidentification)
 """Modules with a top-level command."""
 
 GROUPS = {

@@ -111,6 +111,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, such as 
 Person = Annotated[str, typer.Option("--who", help="Key or account of the person.")]
 Until = Annotated[str, typer.Option("--until", parser=parse_day, metavar="YYYY-MM-DD", help="Last day.")]
 Withdrawn = Annotated[bool, typer.Option("--withdrawn", help="Record that it was withdrawn.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
+Base = Annotated[str, typer.Option("--base", help="Public URL of the server. Default: https://localhost and the port.")]
+Certificate = Annotated[Path | None, typer.Option("--certificate", help="TLS certificate (PEM). Default: self-signed.")]
 Scope = Annotated[str, typer.Option("--scope", help="SMART scopes, separated by spaces.")]
 DisplayName = Annotated[str, typer.Option("--display-name", help="Name that people see.")]
 

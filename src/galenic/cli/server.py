@@ -12,7 +12,7 @@ import typer
 from galenic import store
 from galenic.cli import show
 from galenic.cli.files import read_text
-from galenic.cli.options import DisplayName, Json, expand_options
+from galenic.cli.options import Base, Certificate, DisplayName, Json, Port, expand_options
 from galenic.custody import initialize_if_new
 from galenic.errors import MissingExtraError
 from galenic.installation import open_installation
@@ -37,10 +37,10 @@ class ServeOptions:
     """Options of `galenic serve`."""
 
     host: Annotated[str, typer.Option(help="Network address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8443
-    base: Annotated[str, typer.Option(help="Public URL of the server. Default: https://localhost and the port.")] = ""
+    port: Port = 8443
+    base: Base = ""
     dataset: Annotated[str, typer.Option(help="Name of the data set.")] = DATASET
-    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM). Default: self-signed.")] = None
+    certificate: Certificate = None
     certificate_key: Annotated[Path | None, typer.Option(help="Private key of the TLS certificate (PEM).")] = None
     client_authority: Annotated[Path | None, typer.Option(help="Certificate authority (PEM) of clients that use mTLS.")] = None
     client_port: Annotated[int, typer.Option(min=1, max=65535, help="Port for clients that use mTLS.")] = 8444
