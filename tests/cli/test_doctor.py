@@ -178,9 +178,9 @@ def test_an_index_without_later_rows_is_a_problem(custody: Installation, capsys:
     assert "galenic records index build clinic" in found["advice"]
 
 
-def test_jobs_that_wait_without_a_worker_are_a_warning(installation: Installation, capsys: pytest.CaptureFixture[str]) -> None:
-    with running_jobs(installation):  # makes the tables of the queue
+def test_jobs_that_wait_without_a_worker_are_a_warning(custody: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_jobs(custody):  # makes the tables of the queue
         pass
-    with job_queue(installation) as queue:
+    with job_queue(custody) as queue:
         queue.submit("quality", {"done": True})
     assert doctor(capsys)["Jobs"]["state"] == "warning"

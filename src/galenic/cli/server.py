@@ -1,5 +1,6 @@
 """The commands of the server: serve, and the identity providers that its users sign in with."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from galenic.cli import show
 from galenic.cli.files import read_text
 from galenic.cli.options import Base, Certificate, DisplayName, Json, Port, expand_options
 from galenic.custody import initialize_if_new
-from galenic.errors import MissingExtraError
+from galenic.errors import MissingExtraError, StateError
 from galenic.installation import open_installation
 from galenic.jobs import run_worker
 
@@ -69,6 +70,7 @@ def serve(options: ServeOptions) -> None:
         clients_port=options.client_port,
         trusted_proxies=tuple(options.trusted_proxy or ()),
     )
+    _require_free(options.host, (options.port, *((options.client_port,) if options.client_authority else ())))
     installation = open_installation()
     codes: list[str] = []
     with ExitStack() as stack:
@@ -77,6 +79,20 @@ def serve(options: ServeOptions) -> None:
             pairs = stack.enter_context(server.prepare_server(installation, configuration, progress, codes.append))
         _print_addresses(configuration.address, codes, pairs[0][1].certificate)
         server.serve(pairs)
+
+
+def _require_free(host: str, ports: tuple[int, ...]) -> None:
+    """StateError if another program listens at one of the ports."""
+    for port in ports:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((host, port))
+            except OSError as error:
+                raise StateError(
+                    f"port {port} of {host} cannot be used ({error.strerror}). Stop the program that uses it, or choose another "
+                    f"port: galenic serve --port {port + 1}"
+                ) from None
 
 
 def _print_addresses(address: str, codes: list[str], certificate: Path | None) -> None:

@@ -68,7 +68,7 @@ def prepare_server(
             f"without TLS, only this machine can be served ({', '.join(LOCAL)}). Leave --plain out, or put a proxy in front."
         )
     if (options.certificate is None) != (options.key is None):
-        raise ConfigurationError("a certificate needs its private key: give both --certificate and --key, or neither.")
+        raise ConfigurationError("a certificate needs its private key. Give both: --certificate FILE --certificate-key FILE")
     for mutual in (False, True) if options.clients else (False,):
         _require_usable(_listener(installation, options, mutual=mutual))
     with (
