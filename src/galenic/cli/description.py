@@ -7,7 +7,7 @@ import typer
 
 from galenic import custody, records
 from galenic.cli import show
-from galenic.cli.files import write_text
+from galenic.cli.files import require_writable, write_text
 from galenic.cli.options import Json, Patient
 from galenic.installation import open_installation
 
@@ -25,6 +25,8 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Describe the columns of a table as a TOML file that you check and correct."""
+    if out is not None:
+        require_writable(out)
     found = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
     if as_json:
         described = [

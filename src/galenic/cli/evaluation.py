@@ -9,7 +9,7 @@ import typer
 
 from galenic import flows, records
 from galenic.cli import show
-from galenic.cli.files import write_text
+from galenic.cli.files import require_writable, write_text
 from galenic.cli.options import (
     Columns,
     Groups,
@@ -89,6 +89,8 @@ def audit_engine(
 
     Ends with 1 if a measurement contradicts the claim.
     """
+    if out is not None:
+        require_writable(out)
     steps, data = flows.audit_engine(canaries=canaries, runs=runs)
     if out is not None:
         write_text(out, json.dumps(data, indent=1) + "\n")

@@ -9,6 +9,7 @@ from galenic import custody, records
 from galenic.cli import show
 from galenic.cli.import_report import first_of_each
 from galenic.cli.options import Json
+from galenic.errors import InputError
 from galenic.records import fhir
 
 commands = typer.Typer(help="Validate FHIR R4 files.", no_args_is_help=True)
@@ -21,6 +22,10 @@ def validate(
 ) -> int:
     """Validate FHIR R4 files: structure, codes, dates, references and HL7's rules. Ends with 2 if a resource is not valid."""
     every = records.fhir_files(files)
+    if not every:
+        raise InputError(
+            "no FHIR file was found. Expected files that end in .json, .ndjson or .jsonl, plain or .gz. Give such a file, or its folder."
+        )
     names = records.file_names(every, files)
     with show.progress(as_json) as progress:
         results = [fhir.validate_files(path, progress, name=name) for path, name in zip(every, names, strict=True)]

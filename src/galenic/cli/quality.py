@@ -8,7 +8,7 @@ import typer
 
 from galenic import custody, flows
 from galenic.cli import show
-from galenic.cli.files import write_text
+from galenic.cli.files import require_writable, write_text
 from galenic.cli.options import Json, OptionalKey, Patient, Purpose, Report, expand_options
 from galenic.installation import open_installation
 from galenic.records.quality import QualityRequest
@@ -41,6 +41,9 @@ def quality(
     as_json: Json = False,
 ) -> int:
     """Measure the quality of records. Ends with 1 if it is below the minimum."""
+    for place in (options.report, options.repaired_table):
+        if place is not None:
+            require_writable(place)
     with show.progress(as_json) as progress:
         result = _measure_stored(paths[0], options) if options.key else _measure_files(paths, options, progress)
     if options.report is not None:

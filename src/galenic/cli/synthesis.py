@@ -10,6 +10,7 @@ import typer
 
 from galenic import flows, records, store
 from galenic.cli import first_look, show
+from galenic.cli.files import require_writable
 from galenic.cli.options import (
     Buy,
     Columns,
@@ -129,6 +130,8 @@ def synthesize(
         raise OptionError(
             "--from is file or store, and store needs --key. Example: galenic table synthesize clinic --from store --key dora"
         )
+    if options.report is not None:
+        require_writable(options.report)
     request = replace(options.request(), details=texts.details())
     installation = open_installation()
     file = flows.read_counted(installation, table, request) if options.source == "file" else None

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from galenic.errors import StoreError
+from galenic.errors import StoreError, UnknownNameError
 from galenic.security import verify_audit
 from galenic.security.audit_queue import AuditQueue, Ticket
 from galenic.security.chainkey import ChainKey
@@ -342,7 +342,9 @@ class AuditLog:
         _row, head = last_audit(self.db)
         size = json.loads(head["head"])["size"] if head else 0
         if head is None or not 1 <= seq <= size:
-            raise StoreError(f"there is no row {seq} under a signed head; the head covers rows 1 to {size}.")
+            raise UnknownNameError(
+                f"there is no entry {seq} under a signed head. Expected a number from 1 to {size}. See: galenic audit show"
+            )
         hashes, leaf, entry, before, previous = [], b"", "", START, START
         for batch in audit_batches(self.db):
             for place, text, row_hash, _mac in batch:

@@ -135,7 +135,7 @@ class JobQueue:
         """Job with that id. Raise UnknownNameError if there is none."""
         statuses = self._list(workflow_ids=[job])
         if not statuses:
-            raise UnknownNameError("there is no such job.")
+            raise UnknownNameError("there is no job of this id. List all jobs: galenic jobs list")
         return _job(self._client, statuses[0])
 
     def all(self, limit: int = 20, offset: int = 0) -> list[Job]:
