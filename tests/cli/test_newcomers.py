@@ -124,3 +124,11 @@ def test_a_port_in_use_is_named_with_what_to_do(home: Path) -> None:
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
     said = " ".join(done.stderr.split())
     assert (done.returncode, str(port) in said, "--port" in said) == (2, True, True), said
+
+
+@pytest.mark.parametrize("more", [["--target", "readmitted"], ["--drop", "weight"], ["--patient", "mrn"]])
+def test_no_estimate_is_printed_before_the_input_is_checked(
+    more: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*SYNTHESIZE, "patients.csv", *more]) == 2
+    assert "MB" not in capsys.readouterr().err
