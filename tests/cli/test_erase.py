@@ -46,3 +46,22 @@ def test_a_machine_is_not_asked(more: list[str], custody: Installation, capsys: 
     printed = capsys.readouterr()
     assert "This erases" not in printed.err
     assert more == ["--yes"] or json.loads(printed.out)["rows"] >= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["patient", "erase", "P000001", "--key", "paul", "--second", "sven2"],
+        ["keys", "rotate", "--key", "sven", "--second", "paul2"],
+        ["people", "approve-export", "clinic", "--who", "rosa", "--purpose", "research", "--key", "paul", "--second", "rosa2"],
+        ["backup", "create", "folder", "--key", "sven", "--second", "ada2"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_key_of_another_person_is_no_second_key(
+    words: list[str], custody: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(words) == 1
+    assert "is not a second key of the person" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "folder").exists()
