@@ -7,7 +7,7 @@ import typer
 
 from galenic import custody, records
 from galenic.cli import show
-from galenic.cli.files import require_writable, write_text
+from galenic.cli.files import require_columns, require_writable, write_text
 from galenic.cli.options import Json, Patient
 from galenic.installation import open_installation
 
@@ -27,7 +27,9 @@ def describe(
     """Describe the columns of a table as a TOML file that you check and correct."""
     if out is not None:
         require_writable(out)
-    found = custody.describe_source(open_installation(), records.read(table), patient=patient, private=private)
+    source = records.read(table)
+    require_columns(source.name, source.names, {"--patient": [patient]})
+    found = custody.describe_source(open_installation(), source, patient=patient, private=private)
     if as_json:
         described = [
             {"name": c.name, "kind": c.kind, "unit": c.unit, "role": c.role, "missing": c.missing} for c in found.columns

@@ -9,7 +9,7 @@ import typer
 
 from galenic import flows, records
 from galenic.cli import show
-from galenic.cli.files import require_writable, write_text
+from galenic.cli.files import require_columns, require_writable, write_text
 from galenic.cli.options import (
     Columns,
     Groups,
@@ -41,6 +41,11 @@ class EvaluationOptions:
     survival: Times = None
     release_policy: OptionalReleasePolicy = None
 
+    def named_columns(self) -> dict[str, list[str | None]]:
+        """Columns of the real table by the option that names them."""
+        columns = {"--patient": [self.patient], "--target": [self.target]}
+        return {**columns, "--group": list(self.group or ()), "--survival": list(self.survival or ())}
+
 
 @commands.command(epilog="Example: galenic table evaluate real.csv synthetic.csv --holdout unseen.csv")
 @expand_options
@@ -58,7 +63,9 @@ def evaluate(
     policy = load_policy(options.release_policy) if options.release_policy else None
     with show.progress(as_json) as progress:
         holdout = records.read(options.holdout) if options.holdout else None
-        compared = ComparedSources(records.read(real), records.read(synthetic), holdout, columns, options.patient)
+        source = records.read(real)
+        require_columns(source.name, source.names, options.named_columns())
+        compared = ComparedSources(source, records.read(synthetic), holdout, columns, options.patient)
         request = EvaluationRequest(
             target=options.target,
             times=options.survival,

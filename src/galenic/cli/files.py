@@ -3,11 +3,11 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from galenic import store
-from galenic.errors import InputError
+from galenic.errors import DescriptionError, InputError
 
 
 def read_text(path: Path) -> str:
@@ -61,3 +61,13 @@ def write_text(path: Path, text: str) -> None:
     """Writes a file as a whole: a killed process leaves the old file or the new one."""
     with store.file_aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def require_columns(table: str, known: Sequence[str], named: dict[str, Iterable[str | None]]) -> None:
+    """DescriptionError if an option names a column that a table does not have. named: columns by option."""
+    for option, columns in named.items():
+        absent = [column for column in columns if column is not None and column not in known]
+        if absent:
+            raise DescriptionError(
+                f"{option} names the column {absent[0]!r}, which {table} does not have. Columns: {', '.join(known)}. Correct the name."
+            )

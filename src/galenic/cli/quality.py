@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from galenic import custody, flows
+from galenic import custody, flows, records
 from galenic.cli import show
-from galenic.cli.files import require_writable, write_text
+from galenic.cli.files import require_columns, require_writable, write_text
 from galenic.cli.options import Json, OptionalKey, Patient, Purpose, Report, expand_options
 from galenic.installation import open_installation
 from galenic.records.quality import QualityRequest
@@ -63,6 +63,10 @@ def _measure_stored(name: str, options: QualityOptions) -> flows.QualityResult:
 
 
 def _measure_files(paths: list[str], options: QualityOptions, progress: Progress) -> flows.QualityResult:
+    if options.patient and records.kind_of([Path(p) for p in paths]) == "table":
+        for path in paths:
+            source = records.read(Path(path))
+            require_columns(source.name, source.names, {"--patient": [options.patient]})
     request = QualityRequest(options.patient or "", options.reference, options.before, options.repaired_table)
     return flows.measure_quality([Path(p) for p in paths], request, floor=options.floor, progress=progress)
 
