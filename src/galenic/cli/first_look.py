@@ -30,7 +30,7 @@ SHOWN_ROWS, COLUMN_WIDTH = 10, 13  # rows, and characters of the terminal for ea
 @commands.command(epilog="Example: galenic table preview 20260101-120000-abcdef --rows 20")
 def preview(
     run: Annotated[str, typer.Argument(help="ID of a run, accepted or refused.")],
-    rows: Annotated[int, typer.Option(help="Number of synthetic rows to draw.")] = 1_000,
+    rows: Annotated[int, typer.Option(help="Number of rows to draw.")] = 1_000,
     as_json: Json = False,
 ) -> None:
     """Show synthetic rows of a run inside this installation. The rows are not released."""
