@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pytest
 
+from disks import frozen
 from galenic import cli
 from made import made_patients
 
@@ -140,3 +141,19 @@ def test_no_estimate_is_printed_before_the_input_is_checked(
 ) -> None:
     assert cli.run([*SYNTHESIZE, "patients.csv", *more]) == 2
     assert "MB" not in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named_with_its_install_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "dbos", None)  # what Python does with a package that is not installed
+    assert cli.run(["jobs", "list"]) == 2
+    assert "pip install '.[jobs]'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_on_a_read_only_disk_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with frozen(folder / "full"):
+        assert cli.run(["table", "describe", "patients.csv", "--out", "full/columns.toml"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "full/columns.toml cannot be written (Read-only file system)" in said
+    assert "Give a path in a folder that you may write" in said
