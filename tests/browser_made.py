@@ -108,8 +108,15 @@ class Visitor:
 
     def picture(self, name: str) -> None:
         if SHOTS:
-            self.page.wait_for_timeout(1_500 if self.page.locator("iframe").count() else 100)  # until it is painted
+            before = self.page.viewport_size
+            self.page.evaluate("window.scrollTo(0, 0)")
+            height = self.page.evaluate("document.documentElement.scrollHeight")
+            self.page.set_viewport_size(
+                {"width": 1280, "height": min(int(height), 4_000)}
+            )  # frames outside of it are not painted
+            self.page.wait_for_timeout(2_500 if self.page.locator("iframe").count() else 200)
             self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+            self.page.set_viewport_size(before)
 
     def clean(self) -> None:
         """axe-core finds nothing on the page, and it does not scroll sideways on a telephone."""

@@ -99,6 +99,10 @@ def test_a_picture_is_recorded_by_a_test_and_is_not_blank(picture: Path) -> None
     assert float(np.std(pixels)) > 0.02, "one color"
     dark = float((pixels.min(axis=2) < 0.5).mean())
     assert dark > 0.002, "nothing is written on it"
+    middle = pixels[:, pixels.shape[1] // 4 : pixels.shape[1] * 19 // 20]
+    empty = np.std(middle, axis=(1, 2)) < 0.005
+    longest = max((len(run) for run in "".join("x" if e else " " for e in empty).split()), default=0)
+    assert longest < 400, "a frame was not painted"
 
 
 def test_every_picture_is_shown_on_a_page() -> None:
