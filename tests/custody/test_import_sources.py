@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from galenic import cli, custody, store
@@ -271,4 +273,8 @@ def test_a_refused_table_leaves_no_data_set(ehr: Fhir, tmp_path: Path) -> None:
     importer = IMPORTERS["table"]
     with pytest.raises(RecordError):
         importer.run(ehr.installation, session, importer.plan([place], request))
+    assert "refused" not in {d["name"] for d in store.list_datasets(ehr.installation.db)}
+    pq.write_table(pa.table({"patient": ["a"], "tags": [[1, 2]]}), tmp_path / "t.parquet")
+    with pytest.raises(RecordError, match=r"columns \['tags'\] hold lists"):
+        importer.run(ehr.installation, session, importer.plan([tmp_path / "t.parquet"], request))
     assert "refused" not in {d["name"] for d in store.list_datasets(ehr.installation.db)}

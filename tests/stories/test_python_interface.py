@@ -17,6 +17,7 @@ def cohort() -> pd.DataFrame:
     """2,000 patients."""
     rng = np.random.default_rng(0)
     age = rng.integers(18, 90, 2_000)
+    labs = {f"lab_{k}": rng.normal(100, 10, 2_000).round(1) for k in range(6)}  # rows that differ, so that attacks can be tested
     return pd.DataFrame(
         {
             "patient_id": [f"p{k}" for k in range(2_000)],
@@ -24,6 +25,7 @@ def cohort() -> pd.DataFrame:
             "sex": pd.Categorical(rng.choice(["f", "m"], 2_000)),
             "smoker": rng.random(2_000) < 0.3,
             "sbp": (100 + age / 3 + rng.normal(0, 10, 2_000)).round(1),
+            **labs,
         }
     )
 
@@ -40,7 +42,7 @@ def test_a_data_frame_comes_back_in_its_own_types_and_survives_saving(home: Path
     ).fit(cohort)
     made = model.sample(200, seed=1)
     assert isinstance(made, pd.DataFrame)
-    assert list(made.columns) == ["age", "sex", "smoker", "sbp"]
+    assert list(made.columns) == list(cohort.columns[1:])
     assert made.dtypes["age"] == cohort.dtypes["age"]
     assert str(made.dtypes["smoker"]) in ("bool", "boolean")
     assert steps

@@ -127,7 +127,13 @@ def _identifiers(batch: pa.Table, patient: str, first: int, stored: int) -> list
 
 
 def _storable(batch: pa.Table) -> pa.Table:
-    """The batch in the types of STORED_TYPES; dictionaries, large strings and other types become strings."""
+    """The batch in the types of STORED_TYPES; dictionaries, large strings and other types become strings. RecordError for lists."""
+    nested = [name for name in batch.column_names if records.is_nested(batch[name].type)]
+    if nested:
+        raise RecordError(
+            f"columns {nested} hold lists, structures or bytes; expected one number, date or text per row. Leave them out, or write one "
+            "column for each of their parts."
+        )
     return pa.table([_storable_column(c) for c in batch.columns], names=batch.column_names)
 
 

@@ -1,7 +1,7 @@
 """Reading and writing of patient records: formats, typed tables, descriptions, splits by patient."""
 
 from galenic.records.ccda import HL7, SDTC, XSI, is_ccda, read_ccda, write_ccda
-from galenic.records.cell_text import clean_text
+from galenic.records.cell_text import clean_text, is_nested
 from galenic.records.column_inference import TableInspection, ambiguous_dates, describe, inspect_table, suspicious
 from galenic.records.column_names import is_age_name, is_code_name, is_date_name
 from galenic.records.columnar import by_subject, pack, type_of, unpack, unpack_all
@@ -102,6 +102,7 @@ __all__ = [
     "is_ccda",
     "is_code_name",
     "is_date_name",
+    "is_nested",
     "kind_of",
     "matches",
     "number_format",
