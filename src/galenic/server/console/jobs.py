@@ -72,15 +72,19 @@ class JobPages:
         """The user's jobs; auditors and security officers see all jobs."""
         user = self.console.require_user(request, *READERS, "security-officer")
         owner = "" if user.holds(*SEE_ALL) else user.account.name
-        jobs = [row for row in map(self._row, all_job_statuses(self.installation, owner)) if state in ("", row.state)]
+        statuses = all_job_statuses(self.installation, owner)
         start = (max(page, 1) - 1) * PAGE_SIZE
+        if not state:
+            rows = [self._row(status) for status in statuses[start : start + PAGE_SIZE + 1]]
+        else:  # the state is that of the job's run, so all of them are read
+            rows = [row for row in map(self._row, statuses) if row.state == state][start:]
         return self.console.render(
             request,
             "jobs.html",
             user=user,
-            jobs=jobs[start : start + PAGE_SIZE],
+            jobs=rows[:PAGE_SIZE],
             page=page,
-            more=len(jobs) > start + PAGE_SIZE,
+            more=len(rows) > PAGE_SIZE,
             state=state,
             states=STATES,
         )
