@@ -1,7 +1,7 @@
 """Calibration of the expected quality of a fit: fits of several tables, sizes and epsilons, and the error where a table is left out.
 
 python benchmarks/expected_quality.py [FILE] fits (about an hour), appends each result to FILE (default: expected-quality.jsonl, which is kept
-between runs), and prints the coefficients of generators/tables/expected_quality.py and their errors.
+between runs), and prints the coefficients of generators/tables/quality_estimate.py and their errors.
 """
 
 import json

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from galenic import records
 from galenic.installation import Installation
-from galenic.privacy import recognized_patient, without_identifying, without_observed
+from galenic.privacy import recognized_patient, without_observed
+from galenic.privacy.deidentification import without_identifying
 from galenic.records import Source
 from galenic.schema import Column
 

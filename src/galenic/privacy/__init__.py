@@ -12,7 +12,6 @@ from galenic.privacy.domain import (
     refuse_observed,
     without_observed,
 )
-from galenic.privacy.identifying_headers import identifying_headers, without_identifying
 from galenic.privacy.ledger import (
     DEFAULT_LIMIT,
     DEFAULT_LIMIT_DELTA,
@@ -65,7 +64,6 @@ __all__ = [
     "domain_share",
     "epsilon_of",
     "gaussian_mu",
-    "identifying_headers",
     "needs_buying",
     "patient_of_token",
     "privacy_unit",
@@ -78,6 +76,5 @@ __all__ = [
     "split_delta",
     "temporary_ledger",
     "with_anchors",
-    "without_identifying",
     "without_observed",
 ]

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from galenic.errors import RecordError
-from galenic.privacy.identifying_headers import identifying_headers
+from galenic.privacy.deidentification import identifying_headers
 from galenic.records import Source, suspicious
 from galenic.schema import Column
 

@@ -24,7 +24,7 @@ from galenic.records.gc import freeze_gc, paused_gc
 from galenic.records.links import refuse_links
 from galenic.records.mapping import events_of, parse_mapping, read_mapping
 from galenic.records.meds import CODES, ORDER, VERSION, as_timeline, read_codes_whole, read_meds, read_whole, write_meds
-from galenic.records.number_format import NUMBER_FORMATS, number_format
+from galenic.records.number_formats import NUMBER_FORMATS, number_format
 from galenic.records.omop import Omop
 from galenic.records.omop_model import VOCABULARY
 from galenic.records.omop_write import OmopWriter

@@ -8,7 +8,7 @@ from galenic.records.cell_text import clean_text, is_nested
 from galenic.records.column_names import is_code_name, is_date_name, is_identifying_name
 from galenic.records.column_notices import column_notices
 from galenic.records.column_statistics import _ColumnStatistics
-from galenic.records.number_format import LIMIT, PLAIN
+from galenic.records.number_formats import LIMIT, PLAIN
 from galenic.records.patient_column import patient_columns
 from galenic.records.source import Source
 from galenic.schema import MISSING_TOKENS, Column, Kind

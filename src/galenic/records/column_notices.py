@@ -1,7 +1,7 @@
 """Notices about columns: what is read in a way that a user should know of, in one sentence each and without any value."""
 
 from galenic.records.column_statistics import MISSING_CODES, _ColumnStatistics
-from galenic.records.number_format import COMMA, PLAIN
+from galenic.records.number_formats import COMMA, PLAIN
 from galenic.schema import Column
 
 GAP = 3.0  # a code for missing lies this many times the range of all other values away from them

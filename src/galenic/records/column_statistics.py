@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galenic.records.number_format import COMMA, PLAIN, number_format, number_value
-from galenic.records.number_format import LIMIT as LIMIT_MARK
+from galenic.records.number_formats import COMMA, PLAIN, number_format, number_value
+from galenic.records.number_formats import LIMIT as LIMIT_MARK
 from galenic.records.parse import DATE_FORMATS, INTEGER, LEADING_ZERO, NUMBER, matches, parse_dates
 
 DISTINCT_KEPT = 2_000

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from galenic.errors import RecordError
 from galenic.records.cell_text import clean_text, is_nested
-from galenic.records.number_format import COMMA, number_values
+from galenic.records.number_formats import COMMA, number_values
 from galenic.schema import ARROW_TYPES, Column
 
 NUMBER = r"^[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"  # more digits are those of a code

@@ -10,7 +10,13 @@ from galenic.generators.tables.audited_steps import (
 from galenic.generators.tables.constrained_sampling import SampledRows
 from galenic.generators.tables.engine import MixtureTables
 from galenic.generators.tables.engine_version import ENGINE, ENGINE_VERSION, shipped_audit
-from galenic.generators.tables.expected_quality import (
+from galenic.generators.tables.findings import constraint_findings, fit_findings
+from galenic.generators.tables.fit_summary import FitSummary
+from galenic.generators.tables.imputation import ImputedTable
+from galenic.generators.tables.marginal_measurement import MeasuredMarginals, measure_marginals
+from galenic.generators.tables.marginal_plan import MarginalPlan, make_plan
+from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
+from galenic.generators.tables.quality_estimate import (
     MOST_LEVELS,
     ExpectedOutcome,
     ExpectedQuality,
@@ -20,12 +26,6 @@ from galenic.generators.tables.expected_quality import (
     least_patients,
     levels_of,
 )
-from galenic.generators.tables.findings import constraint_findings, fit_findings
-from galenic.generators.tables.fit_summary import FitSummary
-from galenic.generators.tables.imputation import ImputedTable
-from galenic.generators.tables.marginal_measurement import MeasuredMarginals, measure_marginals
-from galenic.generators.tables.marginal_plan import MarginalPlan, make_plan
-from galenic.generators.tables.mixture import Marginal, Mixture, fit_mixture
 from galenic.generators.tables.related import RelatedTables
 from galenic.generators.tables.related_constraints import check_relation_constraints
 from galenic.generators.tables.related_description import describe_relations

@@ -1,6 +1,7 @@
 """De-identification of files: one de-identifier per format, and a report of findings, replacements and refusals."""
 
 from galenic.privacy.deidentification.fhir import identifiers_of_patient
+from galenic.privacy.deidentification.identifying_columns import identifying_headers, without_identifying
 from galenic.privacy.deidentification.options import MINUTES_PER_FILE, DeidentificationOptions
 from galenic.privacy.deidentification.planted_recall import PlantedRecall, PlantedStratum
 from galenic.privacy.deidentification.planting.measurement import measure_planted_resources
@@ -29,8 +30,10 @@ __all__ = [
     "deidentify",
     "deidentify_resource",
     "identifiers_of_patient",
+    "identifying_headers",
     "measure_planted_resources",
     "search_residuals",
     "start_run",
+    "without_identifying",
     "write_report",
 ]
