@@ -59,6 +59,11 @@ class ReleasePolicy:
         """sha256 of the policy's text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    def same_criteria(self, other: "ReleasePolicy") -> bool:
+        """Whether another policy has the same name, limits, roles and identity; the wording of its reasons may differ."""
+        ours, theirs = ([replace(r, reason="") for r in p.rules] for p in (self, other))
+        return (self.name, self.roles, self.identity, ours) == (other.name, other.roles, other.identity, theirs)
+
     def with_rules(self, rules: tuple[PolicyRule, ...]) -> "ReleasePolicy":
         """This policy with other rules."""
         return replace(self, rules=rules)
@@ -155,12 +160,21 @@ def _is_zero(counted: Finding | NotMeasured | None) -> bool:
 
 
 def _not_applicable(rule: PolicyRule) -> DecisionItem:
-    return DecisionItem(rule.finding, "not applicable", rule.threshold, rule.reason, "public", f"{rule.applies_to} is 0")
+    return DecisionItem(
+        rule.finding,
+        "not applicable",
+        rule.threshold,
+        rule.reason,
+        "public",
+        f"not needed: {rule.applies_to} is 0",
+    )
 
 
 def _item(rule: PolicyRule, finding: Finding | NotMeasured | None) -> DecisionItem:
     if finding is None:
-        return DecisionItem(rule.finding, "missing", rule.threshold, rule.reason, "public", "the evidence does not hold it")
+        return DecisionItem(
+            rule.finding, "missing", rule.threshold, rule.reason, "public", "the report has no such measurement"
+        )
     if isinstance(finding, NotMeasured):
         return DecisionItem(rule.finding, "not measured", rule.threshold, rule.reason, finding.audience, finding.why)
     outcome: Outcome = "met" if rule.holds(finding.value) else "not met"

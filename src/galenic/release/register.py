@@ -12,6 +12,7 @@ from galenic.errors import ReleaseRefusedError, StateError, UnknownNameError
 from galenic.installation import Installation
 from galenic.release.attestation import payload_digest, recall_notice
 from galenic.release.details import titled
+from galenic.release.finding_text import finding_text
 from galenic.release.policy import ReleasePolicy, decide, load_policy
 from galenic.release.run import ATTESTATION, Run
 from galenic.release.verify_release import NotVerifiedError
@@ -89,14 +90,18 @@ def _register(run: Run, release_id: str, actor: str) -> None:
 
 def _require_same_policy(run: Run, other: ReleasePolicy) -> None:
     """ReleaseRefusedError where a run was decided by another policy, with the reasons of this one if it refuses the run."""
-    if other.digest == run.policy.digest:
+    if other.digest == run.policy.digest or other.same_criteria(run.policy):
         return
     decision = decide(run.report, other)
     word = "accepted" if decision.accepted else "refused"
     run.installation.audit.append("reconsidered", run.id, outcome=word, policy=other.digest)
-    reasons = [f"{i.finding}: {i.outcome} (expected {i.threshold})" for i in decision.refusals]
+    reasons = [
+        f"{text.label} ({i.finding}) {i.outcome}, expected {text.format_limit(i.threshold)}"
+        for i in decision.refusals
+        if (text := finding_text(i.finding))
+    ]
     if other.identity == "verified" and {s.identity for s in run.signatures} != {"verified"}:
-        reasons.append("signers' identities are unverified, and this policy wants verified people")
+        reasons.append("the signers' identities are not verified, and this policy requires verified people")
     if reasons:
         run.installation.ledger.count_refusal(run.population)
         run.installation.audit.append("release", run.id, outcome="refused", policy=other.digest)

@@ -31,6 +31,10 @@ SHIPPED = {  # sha256 of the policies that Galenic ships, by name and version
     "partner-1": "6507b245317ecfc17dd00b155d974d683485b743505c29dbdd65d4ecb5b09b66",
     "deidentified-1": "2ac7b437e7ae0e3ae8894e37b395b12342bf3d4bfe355b053dfba0cd295cf8d0",
     "deidentified-2": "ff9359857ff24c9ba64d56419ebd7be7a40babc480324e69af8940597bf4fd93",
+    "internal-2": "955c7cdffd57f089a4e51b5e7e8f71a87daf1ad6a173cff8b115b2bdf8b80367",
+    "partner-2": "114dd4ac49caceb15d7b92c50c1cdc1cabbf82e5213ccd6ca335ebd3c81daa35",
+    "public-2": "a58d2a8d5f599aecad3dcd0a6252f46f0e47fe526ffa1dcd7a9a069b25bb753f",
+    "deidentified-3": "0c75ee38f7722bfd4184b3f8b8f04b59985716c926faeaae3502a72616b4cf27",
     "public-1": "19838717f3142d4dd17e2ae39b256304d144c2a2435992fcc3ba95d98fec17fe",
 }
 

@@ -7,6 +7,11 @@ from jinja2 import Environment, StrictUndefined
 
 from galenic.privacy.text.policy import identifier_kinds
 
+METHODS = {
+    "mondrian": "local generalization (Mondrian): values become ranges, as narrow as each group of rows allows",
+    "global": "global generalization: values become ranges, the same ones for all rows",
+}
+
 
 def render_report(report: dict[str, Any]) -> str:
     """HTML of a report in the form of `deidentification_json`: counts and places, but no values."""
@@ -23,9 +28,25 @@ def render_report(report: dict[str, Any]) -> str:
     most = max((one["count"] for one in by_kind.values()), default=1)
     template = files("galenic.privacy.text").joinpath("data/page.html").read_text(encoding="utf-8")
     engine = Environment(autoescape=True, undefined=StrictUndefined)
+    strata = report["planted"]["strata"] if report["planted"] is not None else []
     return engine.from_string(template).render(
-        report=report, by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]), most=most, pc=_percent
+        report=report,
+        by_kind=sorted(by_kind.items(), key=lambda x: -x[1]["count"]),
+        most=most,
+        pc=_percent,
+        missed=[one for one in strata if one["removed"] < one["planted"]],
+        whole=[one for one in strata if one["removed"] == one["planted"]],
+        worst=min(strata, key=lambda one: float(one["low"]), default=None),
+        missed_text=_number_missed(report["expected"]["identifiers missed"]),
+        methods=METHODS,
     )
+
+
+def _number_missed(expected: float | None) -> str:
+    """An expected number of missed identifiers in words."""
+    if expected is None:
+        return "an unknown number of"
+    return "0" if expected == 0 else "less than 1" if expected < 1 else f"about {expected:,.0f}"
 
 
 def _percent(share: float) -> str:
