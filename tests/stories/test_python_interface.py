@@ -17,7 +17,9 @@ def cohort() -> pd.DataFrame:
     """2,000 patients."""
     rng = np.random.default_rng(0)
     age = rng.integers(18, 90, 2_000)
-    labs = {f"lab_{k}": rng.normal(100, 10, 2_000).round(1) for k in range(6)}  # rows that differ, so that attacks can be tested
+    labs = {
+        f"lab_{k}": rng.normal(100, 10, 2_000).round(1) for k in range(6)
+    }  # rows that differ, so that attacks can be tested
     return pd.DataFrame(
         {
             "patient_id": [f"p{k}" for k in range(2_000)],
@@ -35,6 +37,7 @@ def test_the_public_names_are_listed_for_tab_completion() -> None:
     assert all(hasattr(galenic, name) for name in dir(galenic))
 
 
+@pytest.mark.filterwarnings("ignore::galenic.api.InputWarning")  # whether the policy accepts so few patients is left to chance
 def test_a_data_frame_comes_back_in_its_own_types_and_survives_saving(home: Path, tmp_path: Path, cohort: pd.DataFrame) -> None:
     steps: list[float] = []
     model = galenic.Synthesizer(
