@@ -14,6 +14,7 @@ from galenic.security import (
     AuditedBudgets,
     AuditLog,
     Credentials,
+    ErasureRequests,
     Escrow,
     FactStore,
     Gate,
@@ -166,6 +167,11 @@ class Installation:
     def recovery(self) -> AccountRecovery:
         """Account recovery after a lost password or lost second factors."""
         return AccountRecovery(self.people)
+
+    @property
+    def erasure_requests(self) -> ErasureRequests:
+        """Requests to erase patients, which take two people."""
+        return ErasureRequests(self.facts)
 
     @property
     def systems(self) -> Systems:

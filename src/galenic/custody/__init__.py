@@ -29,11 +29,18 @@ from galenic.custody.care_relations import (
     reject_care,
     require_care_account,
 )
+from galenic.custody.consent_changes import (
+    ConsentChange,
+    change_consents,
+    consent_purposes,
+    end_of_consent,
+    require_consent_purpose,
+)
 from galenic.custody.datasets import find_patient, training_source
 from galenic.custody.deidentified_copy import CopySource, open_copy_source, reveal_token
 from galenic.custody.emergency_review import EmergencyAccess, emergency_accesses, read_emergency
 from galenic.custody.erasure import backup_folders, destroy_key, forget, forget_in_backups
-from galenic.custody.erasure_preview import ErasurePreview, preview_erasure
+from galenic.custody.erasure_preview import ErasurePreview, preview_erasure, preview_erasure_of
 from galenic.custody.event_buffer import EventReader
 from galenic.custody.event_readers import EVENT_READERS
 from galenic.custody.exporter import Exporter, ExportResult
@@ -54,7 +61,7 @@ from galenic.custody.populations import budget_statements, changed_outside, decl
 from galenic.custody.quality_measurement import Page, drop_quality, measure_dataset, page_file, page_id
 from galenic.custody.search_index import build_index, drop_index, search_rows
 from galenic.custody.service_accounts import SERVER, initialize_if_new, server_session, short_server_session
-from galenic.custody.subject_access import own_record, record_text, write_own_record
+from galenic.custody.subject_access import own_record, own_record_of, record_text, subject_overview, write_own_record
 from galenic.custody.table_description import SourceDescription, describe_source
 from galenic.custody.table_import import import_table
 from galenic.custody.timelines import Timelines, open_timelines, read_timelines
@@ -71,6 +78,7 @@ __all__ = [
     "SERVER",
     "CareChange",
     "ColumnDifferences",
+    "ConsentChange",
     "CopySource",
     "EmergencyAccess",
     "ErasurePreview",
@@ -92,8 +100,10 @@ __all__ = [
     "budget_statements",
     "build_index",
     "change_care_relations",
+    "change_consents",
     "changed_outside",
     "check_index",
+    "consent_purposes",
     "current_care",
     "declare_population",
     "default_form",
@@ -104,6 +114,7 @@ __all__ = [
     "drop_quality",
     "emergency_accesses",
     "end_care_relation",
+    "end_of_consent",
     "end_of_relation",
     "export_records",
     "find_patient",
@@ -123,9 +134,11 @@ __all__ = [
     "open_copy_source",
     "open_timelines",
     "own_record",
+    "own_record_of",
     "page_file",
     "page_id",
     "preview_erasure",
+    "preview_erasure_of",
     "proposed_care",
     "read_emergency",
     "read_timelines",
@@ -136,12 +149,14 @@ __all__ = [
     "recover_root",
     "reject_care",
     "require_care_account",
+    "require_consent_purpose",
     "restore_backup",
     "reveal_token",
     "rotate_keys",
     "search_rows",
     "server_session",
     "short_server_session",
+    "subject_overview",
     "training_source",
     "withdraw_approval",
     "withdraw_consent",

@@ -24,7 +24,11 @@ class ErasurePreview:
 
 def preview_erasure(installation: Installation, session: Session, patient: str) -> ErasurePreview:
     """Counts what an erasure of a patient would reach; nothing is changed. The access check is that of the erasure itself."""
-    subject = find_patient(installation, session, patient)
+    return preview_erasure_of(installation, session, find_patient(installation, session, patient))
+
+
+def preview_erasure_of(installation: Installation, session: Session, subject: int) -> ErasurePreview:
+    """As `preview_erasure`, of the patient with a subject id."""
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:
         references = count_references(installation, grant, subject)
         rows = store.rows_left(installation.db, subject, session.tenant)

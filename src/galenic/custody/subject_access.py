@@ -23,9 +23,21 @@ def own_record(installation: Installation, session: Session, patient: str) -> di
 
     The result is recorded as a copy outside the installation.
     """
-    subject = find_patient(installation, session, patient)
+    return own_record_of(installation, session, find_patient(installation, session, patient))
+
+
+def own_record_of(installation: Installation, session: Session, subject: int) -> dict[str, Any]:
+    """As `own_record`, of the patient with a subject id."""
     with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
         return _recorded(installation, grant, subject)
+
+
+def subject_overview(installation: Installation, session: Session, subject: int) -> dict[str, Any]:
+    """As `own_record`, with numbers of rows in place of the rows: nothing is copied outside."""
+    with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
+        overview = _record(installation, grant, subject)
+        consents = [{**c, "evidence": grant.unseal(subject, c["key"], c["evidence"])} for c in _consents(installation, subject)]
+    return {**overview, "consents": consents, "rows": {name: len(rows) for name, rows in overview["rows"].items() if rows}}
 
 
 def write_own_record(installation: Installation, session: Session, patient: str, place: Path) -> None:
@@ -50,25 +62,39 @@ def _copy_name(grant: Grant) -> str:
 
 
 def _recorded(installation: Installation, grant: Grant, subject: int) -> dict[str, Any]:
-    """Record of a patient, which is recorded as a copy outside the installation."""
+    """The record of a patient, which is recorded as a copy outside."""
+    record = _record(installation, grant, subject)
+    copy: store.Row = {"id": _copy_name(grant), "kind": "access", "made_from": "", "place": "outside"}
+    store.add_artefact(installation.db, copy, [subject])
+    return record
+
+
+def _record(installation: Installation, grant: Grant, subject: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for dataset in store.list_datasets(installation.db, grant.tenant):
         stored = store.rows_of(installation.db, grant, dataset, subject)
         rows[str(dataset["name"])] = stored if dataset["kind"] == "table" else [_document(row) for row in stored]
-    copy: store.Row = {"id": _copy_name(grant), "kind": "access", "made_from": "", "place": "outside"}
-    store.add_artefact(installation.db, copy, [subject])
+    consents = [{k: c[k] for k in ("purpose", "class", "state", "until")} for c in _consents(installation, subject)]
     return {
         "rows": rows,
         "went into": [
             {k: a[k] for k in ("id", "kind", "place", "state", "made_at")} for a in store.artefacts_of(installation.db, subject)
         ],
-        "consents": [
-            {"purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until}
-            for f in installation.facts.of("consent", subject=subject)
-        ],
+        "consents": consents,
         "looked at by": _accesses(installation, subject, {f"dataset/{name}" for name in rows if rows[name]}),
         "watermark": grant.watermark,
     }
+
+
+def _consents(installation: Installation, subject: int) -> list[dict[str, Any]]:
+    """Consents of a patient. by, at, evidence: of those recorded in the console; evidence is sealed."""
+    return [
+        {
+            "key": f.key, "purpose": f.purpose, "class": f.label, "state": f.state, "until": f.until,
+            "by": str(f.get("by", "")), "at": str(f.get("at", "")), "evidence": str(f.get("evidence", "")),
+        }
+        for f in installation.facts.of("consent", subject=subject)
+    ]  # fmt: skip
 
 
 def _document(row: dict[str, object]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from galenic import custody, release, store
 from galenic.custody import fhir
+from galenic.flows.erasure_result import ErasureResult
 from galenic.installation import Installation
 from galenic.schema import Progress, no_progress
 from galenic.security import Session, sign_receipt, subject_digest
@@ -15,20 +16,14 @@ from galenic.security import Session, sign_receipt, subject_digest
 FORGET = (custody.forget, release.forget, fhir.forget)  # one function of each package with state about patients
 
 
-@dataclass(frozen=True)
-class ErasureResult:
-    """Receipt of an erasure. facts: its text; envelope: the signed text; salt: proves, with the identifier, who the patient is."""
+def erase(
+    installation: Installation, session: Session, patient: str, progress: Progress = no_progress, *, known: int | None = None
+) -> ErasureResult:
+    """Erases a patient and signs the receipt; interrupted, it is repeated. Copies outside are listed, not reached.
 
-    name: str
-    facts: dict[str, Any]
-    envelope: str
-    salt: str
-
-
-def erase(installation: Installation, session: Session, patient: str, progress: Progress = no_progress) -> ErasureResult:
-    """Erases a patient and signs the receipt. If interrupted, repeat it. Copies outside the installation are only listed."""
+    known: subject id of the patient, where it was looked up before."""
     started = time.perf_counter()
-    subject = custody.find_patient(installation, session, patient)
+    subject = custody.find_patient(installation, session, patient) if known is None else known
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:
         erased_at = datetime.now(UTC).isoformat(timespec="seconds")
         store.move_on(installation.db, "erasures")  # ends running training and exports

@@ -193,7 +193,7 @@ class FactStore:
             "state": fact.state,
             "until": fact.until,
             "body": canonical(dict(fact.body)),
-            "unique_name": f"person/{fact.label}" if fact.kind == "person" and fact.state != "left" else None,
+            "unique_name": _unique_name(fact),
         }
         if fact.kind not in KINDS:
             raise UnknownNameError(f"{fact.kind!r} is not a kind of fact. Expected one of {', '.join(KINDS)}.")
@@ -245,6 +245,14 @@ class _FactsInTransaction:
     def now(self) -> str:
         """The time at which the change began."""
         return self.time
+
+
+def _unique_name(fact: Fact) -> str | None:
+    """The name that one fact at most may hold in the database: of a person, one account; of an erasure, one part (request or
+    approval) for each person, so that no person holds both."""
+    if fact.kind == "erasure":
+        return f"erasure/{fact.key.partition('/')[0]}/{fact.label}"
+    return f"person/{fact.label}" if fact.kind == "person" and fact.state != "left" else None
 
 
 def _audited(fact: Fact) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ ENROLLS = "enrolls"  # detail of an account that still has to register its secon
 PURPOSES = {  # purposes of the sessions of each role, the default first
     "clinician": ("treatment", "emergency"), "nurse": ("treatment",), "pharmacist": ("treatment",),
     "researcher": ("research", "synthetic-data"), "data-scientist": ("research", "synthetic-data"),
-    "privacy-officer": ("quality", "synthetic-data", "de-identification", "subject-access", "erasure-request"),
+    "privacy-officer": ("quality", "synthetic-data", "de-identification", "subject-access", "erasure-request", "consent"),
     "security-officer": ("administration",), "ethics-board": ("research",), "integration-engineer": ("records",),
     "auditor": ("audit",), "patient": ("subject-access",),
 }  # fmt: skip

@@ -37,6 +37,7 @@ NAVIGATION: tuple[NavigationLink, ...] = (
     NavigationLink("/releases", "Releases", "release", "Work", ANALYSIS | {"clinician", "ethics-board", "auditor"}),
     NavigationLink("/budget", "Budget", "budget", "Data", ANALYSIS | {"auditor"}),
     NavigationLink("/consent", "Consent", "consent", "Data", frozenset({"privacy-officer"})),
+    NavigationLink("/erasure", "Erasure requests", "erase", "Oversight", OFFICERS),
     NavigationLink("/reviews", "Emergency access", "emergency", "Oversight", OFFICERS),
     NavigationLink("/audit", "Audit log", "audit", "Oversight", OFFICERS | {"auditor"}),
     NavigationLink("/policy", "Access policy", "policy", "Oversight", OFFICERS | {"auditor"}),

@@ -25,6 +25,7 @@ from galenic.server.console.consent import ConsentPages
 from galenic.server.console.dashboard import Dashboard
 from galenic.server.console.datasets import DatasetPages
 from galenic.server.console.emergencies import EmergencyPages
+from galenic.server.console.erasures import ErasurePages
 from galenic.server.console.external_login import ExternalLogin
 from galenic.server.console.help import HelpPages
 from galenic.server.console.jobs import JobPages
@@ -59,6 +60,7 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
     SignOffForms,
     BudgetPages,
     ConsentPages,
+    ErasurePages,
     AuditPages,
     PatientPages,
     EmergencyPages,
