@@ -180,7 +180,7 @@ def invited(site: Site, by: str, name: str, *roles: str) -> Visitor:
     guest = site.visitor(name)
     guest.page.goto(link[0])
     guest.fill(password=PASSWORD)
-    guest.press("Go on")
+    guest.press("Continue")
     guest.enrol()
     guest.add_passkey()
     return guest

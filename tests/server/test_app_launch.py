@@ -250,8 +250,8 @@ def test_an_application_that_is_removed_is_none_at_once(site: Site, clara: Brows
 def test_somebody_takes_back_what_an_application_was_let_do(site: Site, clara: Browser) -> None:
     launch = Launch(site, clara)
     got = launch.token(code=launch.allow()["code"]).json()
-    assert "Take it back from Growth chart" in clara.web.get("/account").text
+    assert "Remove access of Growth chart" in clara.web.get("/account").text
     assert clara.web.post("/account/apps", data={"csrf": clara.csrf(), "app": "growth"}).status_code == 303
     assert launch.read(got["access_token"], "/Patient/hers").status_code == 401
     assert launch.refresh(got["refresh_token"]).status_code == 400
-    assert "Take it back" not in clara.web.get("/account").text
+    assert "Remove access of" not in clara.web.get("/account").text

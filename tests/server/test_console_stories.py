@@ -303,7 +303,7 @@ def test_who_leaves_is_out_at_once(staffed: Site) -> None:
     def let_go() -> str:
         sofia.go("/people")
         sofia.page.get_by_text("Change leo", exact=True).click()
-        return sofia.press("leo leaves")
+        return sofia.press("Deactivate leo")
 
     sofia.surely(let_go)
     assert "Sign in" in guest.go("/")

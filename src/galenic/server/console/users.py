@@ -15,6 +15,8 @@ from galenic.server.console.session import Console, CurrentUser
 
 Text = Annotated[str, Form(max_length=400)]
 DECIDERS = ("security-officer", "privacy-officer")
+FIELD_WORDS = (("of that name", "name"), ("name of an account", "name"), ("this name", "name"), ("person", "human"))
+"""Words in messages about an invitation, and the field that they are about."""
 
 
 class UserPages:
@@ -60,13 +62,17 @@ class UserPages:
             proposals=self.role_changes.proposals(),
             recoveries=self.recovery.proposals(),
             roles=ROLES[:-1],
-            **values,
+            **{"typed": {"name": "", "shown": "", "human": "", "role": ()}, "wrong": "", **values},
         )
 
-    def _render_first_page(self, request: Request, user: CurrentUser, message: Message, link: str = "") -> Response:
-        """The first accounts with a message, and a link that the user has to hand over."""
+    def _render_first_page(
+        self, request: Request, user: CurrentUser, message: Message, link: str = "", typed: dict[str, Any] | None = None
+    ) -> Response:
+        """The first accounts with a message, and a link that the user has to hand over. typed: of an invitation that was refused."""
         shown, more = page_of(self.people.all(), 1)
         values: dict[str, Any] = {"people": shown, "find": "", "page": 1, "more": more, "link": link}
+        if typed is not None:
+            values |= {"typed": typed, "wrong": _wrong_field(message.text)}
         return self._render(request, user, message, values)
 
     def _administrator(self, request: Request, csrf: str, *roles: str) -> CurrentUser:
@@ -91,8 +97,9 @@ class UserPages:
         try:
             secret = self.console.installation.invitations.invite(user.session, name.strip(), human, shown, tuple(role))
         except GalenicError as error:
-            return self._render_first_page(request, user, Message.of_error(error))
-        text = f"{shown} is invited. Hand over this address; it stands for 72 hours and is shown once."
+            typed = {"name": name, "shown": shown, "human": human, "role": role}
+            return self._render_first_page(request, user, Message.of_error(error), typed=typed)
+        text = f"{shown} is invited. The link below is valid for 72 hours and shown once."
         return self._render_first_page(request, user, Message(text), f"{self.console.base}/invitation/{secret}")
 
     def propose_role(self, request: Request, csrf: Text, name: Text, role: Text, verb: Text) -> Response:
@@ -102,7 +109,7 @@ class UserPages:
         def propose() -> None:
             self.role_changes.propose(user.session, name, role, give=verb == "give")
 
-        return self._change(request, user, propose, "Proposed. A second person decides.")
+        return self._change(request, user, propose, "The change is proposed. A second person has to approve it.")
 
     def decide(self, request: Request, csrf: Text, key: Text, verb: Text) -> Response:
         """Decides on a proposal, as the second person."""
@@ -118,8 +125,8 @@ class UserPages:
             state = self.people.leave(user.session, name)
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
-        done = f"{name} has left: no sign-in, no session, no role from now on."
-        waits = f"{name} is suspended: no sign-in and no session. A second person approves or rejects the deactivation."
+        done = f"The account {name} is deactivated: it has no sign-in, session or role any more."
+        waits = f"{name} is suspended and cannot sign in. A second person approves or rejects the deactivation."
         return redirect_to("/people", waits if state == "suspended" else done)
 
     def reset_password(self, request: Request, csrf: Text, name: Text) -> Response:
@@ -129,7 +136,7 @@ class UserPages:
             secret = self.recovery.reset(user.session, name)
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
-        text = f"{name} sets a new password at this address within an hour, with a second factor of the account."
+        text = f"{name} can set a new password with the link below within an hour. It needs a second factor of the account."
         return self._render_first_page(request, user, Message(text), f"{self.console.base}/reset/{secret}")
 
     def propose_recovery(self, request: Request, csrf: Text, name: Text) -> Response:
@@ -146,12 +153,12 @@ class UserPages:
         """Decides on a proposed recovery, as the second person."""
         user = self._administrator(request, csrf, *DECIDERS)
         if verb != "approve":
-            return self._change(request, user, lambda: self.recovery.reject(user.session, name), "Rejected.")
+            return self._change(request, user, lambda: self.recovery.reject(user.session, name), "The recovery is rejected.")
         try:
             secret = self.recovery.approve(user.session, name)
         except GalenicError as error:
             return self._render_first_page(request, user, Message.of_error(error))
-        text = f"Approved. Check that it is {name} who asks, and hand over this address; it needs the proposer's code, too."
+        text = f"Approved. Check the identity of {name}, then hand over the link below. The proposer's code is needed, too."
         return self._render_first_page(request, user, Message(text), f"{self.console.base}/recover/{secret}")
 
     def end_sessions(self, request: Request, csrf: Text, name: Text) -> Response:
@@ -159,3 +166,8 @@ class UserPages:
         user = self._administrator(request, csrf)
         count = self.people.end_all(user.session, name)
         return redirect_to("/people", f"{count} sessions of {name} are ended.")
+
+
+def _wrong_field(text: str) -> str:
+    """The field of an invitation that a message is about; empty for none."""
+    return next((name for words, name in FIELD_WORDS if words in text), "")
